@@ -1,0 +1,67 @@
+# The few commands of the project; `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The newest interpreter that is there; PYTHON=… overrides it.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+SCENARIO ?= bad-deploy
+
+.PHONY: help
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: python
+python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: sudo apt-get install python3 python3-venv" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "the venv module of $(PYTHON) is missing: sudo apt-get install python3-venv" >&2; exit 1; }
+
+$(STAMP): pyproject.toml constraints.txt | python
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@echo "installing into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+.PHONY: install
+install: $(STAMP) ## make .venv with .venv/bin/cad-console
+	@echo "ready: $(BIN)/cad-console"
+
+.PHONY: demo
+demo: $(STAMP) ## open the console on an embedded stack (SCENARIO=bad-deploy)
+	@$(BIN)/cad-console demo --scenario $(SCENARIO)
+
+.PHONY: test
+test: $(STAMP) ## run the whole test suite
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(STAMP) ## check style, types and who imports whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(STAMP) ## measure speed, size and growth on real servers (BENCH="start wire" for single families)
+	@PYTHONPATH=.:tests/support:tests/bench $(BIN)/python tests/bench/run.py $(BENCH)
+
+.PHONY: soak
+soak: $(STAMP) ## an hour at twenty times the cadence, and 500 starts (SOAK_SECONDS, SOAK_STARTS)
+	@PYTHONPATH=.:tests/support $(BIN)/python tests/soak/run.py
+
+.PHONY: cluster-assets
+cluster-assets: $(STAMP) ## bring a real Kubernetes control plane for the contract suite
+	@$(BIN)/python tests/control_plane/build_assets.py
+
+.PHONY: screenshots
+screenshots: $(STAMP) ## take pictures of the main screens on the embedded stack
+	@$(BIN)/python tests/support/screenshots.py build/screenshots
+	@cp build/screenshots/overview.svg docs/overview.svg
+
+.PHONY: clean
+clean: ## remove what these commands made
+	@rm -rf $(VENV) build dist

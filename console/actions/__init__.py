@@ -1,0 +1,1 @@
+"""What the console may change, one file an action."""

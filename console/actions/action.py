@@ -1,0 +1,107 @@
+"""What every action has in common, and what it may use."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from console.actions.plan import Plan, PreflightCheck, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of an action: `revision`, whether it must be given, and what it means (with its unit)."""
+
+    name: str
+    required: bool
+    meaning: str
+
+
+class Reads(Protocol):
+    """What an action may look at; every call asks afresh and raises `queries.errors.SourceError`."""
+
+    async def deployment(self, name: str) -> dict[str, Any]:
+        """The Deployment as the API server gives it."""
+
+    async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
+        """The ReplicaSets that this Deployment controls."""
+
+    async def autoscalers(self) -> list[dict[str, Any]]: ...
+
+    async def budgets(self) -> list[dict[str, Any]]: ...
+
+    async def may(self, verb: str, resource: str, *, subresource: str = "", name: str = "") -> tuple[bool, str]:
+        """SelfSubjectAccessReview in the namespace: allowed, and the server's reason."""
+
+    async def silence(self, identity: str) -> dict[str, Any]: ...
+
+    async def alerts(self) -> tuple[Any, ...]:
+        """`queries.model.alert.Alert`s as Alertmanager has them now."""
+
+    async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
+        """The panel's value now and the same as text with its unit; None where there is no data."""
+
+
+class Writes(Protocol):
+    """The one door out. Every call may raise `queries.errors.SourceError`; none is ever repeated by itself."""
+
+    async def patch(
+        self, resource: str, name: str, body: object, *, subresource: str = "", content_type: str, dry_run: bool = False
+    ) -> dict[str, Any]: ...
+
+    async def post_silence(self, silence: dict[str, Any]) -> str:
+        """Creates or replaces a silence; gives the id that the server chose."""
+
+    async def expire_silence(self, identity: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of a verification; `done` is None while it goes on, else whether the wish came true."""
+
+    text: str
+    done: bool | None = None
+
+
+class Action(Protocol):
+    """One thing the console can do. `runner.py` alone decides the order in which these are called.
+
+    `name` is the headless verb, `title` an imperative, `key` its key on a screen, `targets` the kind it works on:
+    `deployment`, `matchers` or `silence`; `heals` where the panel and the alert that caused it shall become well by it.
+    `facts` asks, `plan` is pure and raises Refusal (its digest leaves out times and the precondition), `preflight` only
+    checks (access review, dry run), `execute` sends exactly one write, and `verify` watches until the wish came true or
+    cannot any more.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def targets(self) -> str: ...
+
+    @property
+    def heals(self) -> bool: ...
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]: ...
+
+    async def facts(self, request: Request, reads: Reads) -> Any: ...
+
+    def plan(self, request: Request, facts: Any, now: float) -> Plan: ...
+
+    async def preflight(self, plan: Plan, facts: Any, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]: ...
+
+    async def execute(self, plan: Plan, writes: Writes) -> str:
+        """Sends the one write; gives `Plan.written`. Raises SourceError."""
+
+    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
+        """After a write whose answer was lost: the plan with `written` where the change is there now, else None."""
+
+    def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]: ...

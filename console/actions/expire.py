@@ -1,0 +1,95 @@
+"""End a silence before its time."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+
+from console.actions import silences
+from console.actions.action import Parameter, Progress, Reads, Writes
+from console.actions.digest import digest
+from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.silences import Known
+from queries.errors import SourceError
+from queries.model.alert import Alert
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireFacts:
+    """The silence, and the alerts as Alertmanager has them now."""
+
+    silence: Known
+    alerts: tuple[Alert, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    name: str = "expire"
+    title: str = "Expire"
+    key: str = "d"
+    targets: str = "silence"
+    heals: bool = False
+    parameters: tuple[Parameter, ...] = ()
+
+    async def facts(self, request: Request, reads: Reads) -> ExpireFacts:
+        identity = _identity(request)
+        try:
+            found = await reads.silence(identity)
+        except SourceError as error:
+            # Alertmanager 0.25 answers an unknown id with 500.
+            if error.fault.status in (404, 500):
+                raise Refusal(f"Alertmanager has no silence {identity}; it may have expired long ago") from None
+            raise
+        return ExpireFacts(silences.known(found), await reads.alerts())
+
+    def plan(self, request: Request, facts: ExpireFacts, now: float) -> Plan:
+        found = facts.silence
+        if found.state == "expired":
+            raise Refusal(f"nothing to do: silence {found.id} has expired already")
+        back = [item for item in facts.alerts if found.id in item.silenced_by and item.silenced_by == (found.id,)]
+        names = ", ".join(sorted({item.name for item in back})[:8])
+        told = f"{len(back)} {'alert' if len(back) == 1 else 'alerts'} will notify again: {names}" if back else ""
+        return Plan(
+            request=request,
+            title=f"Expire the silence of {silences.subject(found.matchers)}",
+            subject=f"silence/{found.id}",
+            differences=(
+                Difference("state", found.state, "expired"),
+                Difference("until", found.ends_at, "now"),
+                Difference("matchers", silences.text(found.matchers), silences.text(found.matchers)),
+                Difference("comment", found.comment, found.comment),
+                Difference("by", found.created_by, found.created_by),
+            ),
+            notes=(told or "no firing alert is hidden by it alone",),
+            command=shlex.join(["amtool", "silence", "expire", found.id]),
+            confirm_word=silences.subject(found.matchers),
+            body={"id": found.id},
+            digest=digest(self.name, found.id, found.state, silences.text(found.matchers)),
+        )
+
+    async def preflight(self, plan: Plan, facts: ExpireFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+        return (PreflightCheck(CheckLevel.OK, "Alertmanager answers and has this silence", "GET silence"),)
+
+    async def execute(self, plan: Plan, writes: Writes) -> str:
+        await writes.expire_silence(_identity(plan.request))
+        return ""
+
+    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
+        found = silences.known(await reads.silence(_identity(plan.request)))
+        return replace(plan) if found.state == "expired" else None
+
+    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
+        identity = _identity(plan.request)
+        async for found in silences.watched(identity, reads):
+            if found is None or found.state == "expired":
+                yield Progress(f"silence {identity} has expired", done=True)
+                return
+            yield Progress(f"silence {identity[:8]} is still {found.state}")
+
+
+def _identity(request: Request) -> str:
+    kind, slash, identity = request.target.partition("/")
+    if not slash or kind != "silence" or not identity.strip():
+        raise Refusal(f"the target {request.target[:80]!r} is not silence/ID")
+    return identity.strip()

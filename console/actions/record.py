@@ -1,0 +1,55 @@
+"""What the journal keeps of an action: facts without secrets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from console.actions.plan import Difference, Outcome, Plan
+
+_SECRET = re.compile(r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|DSN|URL|CONNECTION", re.IGNORECASE)
+
+
+def intent_data(plan: Plan) -> dict[str, Any]:
+    """Everything that was agreed to, the environment without values that look like secrets."""
+    return {
+        **_what(plan),
+        "differences": [_difference(item) for item in plan.differences],
+        "notes": list(plan.notes),
+        "command": plan.command,
+        "digest": plan.digest,
+        "resource_version": plan.resource_version,
+        "cause": plan.request.cause,
+        "panel_id": plan.request.panel_id,
+        "fingerprint": plan.request.fingerprint,
+    }
+
+
+def declined_data(plan: Plan) -> dict[str, Any]:
+    return {**_what(plan), "command": plan.command, "cause": plan.request.cause}
+
+
+def outcome_data(plan: Plan, outcome: Outcome, text: str, elapsed_seconds: float) -> dict[str, Any]:
+    return {
+        **_what(plan),
+        "outcome": outcome.value,
+        "text": text,
+        "elapsed_seconds": round(max(0.0, elapsed_seconds), 1),
+        "command": plan.command,
+        "cause": plan.request.cause,
+    }
+
+
+def _what(plan: Plan) -> dict[str, Any]:
+    return {"action": plan.request.action, "title": plan.title, "target": plan.subject}
+
+
+def _difference(item: Difference) -> list[str]:
+    if item.name.startswith("env ") and _SECRET.search(item.name):
+        return [item.name, _hidden(item.before), _hidden(item.after)]
+    return [item.name, item.before, item.after]
+
+
+def _hidden(value: str) -> str:
+    # References (`<secret name/key>`) and absence tell nothing that has to be kept back.
+    return value if value == "-" or (value.startswith("<") and value.endswith(">")) else "(not kept)"

@@ -1,0 +1,17 @@
+"""Every action there is: one row makes its key, its palette entry, its headless verb and its help."""
+
+from __future__ import annotations
+
+from console.actions.action import Action
+from console.actions.expire import Expire
+from console.actions.pausing import Pause, Resume
+from console.actions.restart import Restart
+from console.actions.rollback import Rollback
+from console.actions.scale import Scale
+from console.actions.silence import Silence
+
+ACTIONS: tuple[Action, ...] = (Rollback(), Scale(), Restart(), Pause(), Resume(), Silence(), Expire())
+
+
+def action_named(name: str) -> Action | None:
+    return next((item for item in ACTIONS if item.name == name), None)

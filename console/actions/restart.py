@@ -1,0 +1,98 @@
+"""Restart a Deployment's pods one after another, as `kubectl rollout restart` does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from console.actions import workload_checks as checks
+from console.actions.action import Parameter, Progress, Reads, Writes
+from console.actions.ages import utc
+from console.actions.digest import digest
+from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.rollout import patch_deployment, watched_rollout
+from console.actions.workload_facts import WorkloadFacts, kubectl, name_of, workload_facts
+
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    name: str = "restart"
+    title: str = "Restart"
+    key: str = "r"
+    targets: str = "deployment"
+    heals: bool = True
+    parameters: tuple[Parameter, ...] = ()
+
+    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
+        return await workload_facts(request, reads)
+
+    def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
+        workload = facts.workload
+        if workload.paused:
+            raise Refusal(f"{workload.name} is paused: a restart would wait; resume its rollout first")
+        if workload.wanted == 0:
+            raise Refusal(f"nothing to do: {workload.name} wants 0 replicas")
+        moment = utc(now)
+        template = {"metadata": {"annotations": {RESTARTED_AT: moment}}}
+        pods = "1 pod" if workload.wanted == 1 else f"{workload.wanted} pods"
+        last, many = _restarted_at(facts.raw), len(workload.containers) > 1
+        return Plan(
+            request=request,
+            title=f"Restart {workload.target}",
+            subject=workload.target,
+            differences=(
+                Difference("pods", f"{workload.ready} of {workload.wanted} ready", f"{pods} made anew, one after another"),
+                Difference("restarted at", last or "never", moment),
+                *(
+                    Difference(f"image {item.name}" if many else "image", item.image, item.image)
+                    for item in workload.containers
+                ),
+                Difference("replicas", str(workload.wanted), str(workload.wanted)),
+            ),
+            notes=("becomes a new revision with the same image",),
+            command=kubectl(facts, "rollout", "restart", workload.target),
+            confirm_word=workload.name,
+            body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"template": template}},
+            resource_version=facts.resource_version,
+            digest=digest(self.name, workload.uid, facts.template, workload.wanted),
+        )
+
+    async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+        return (
+            await checks.access(reads, facts.workload.name),
+            await checks.dry_run(plan, facts, writes, content_type=checks.MERGE_PATCH),
+            checks.running(facts),
+            *checks.autoscaling(facts),
+            *checks.budgets(facts, scaling_down=False),
+        )
+
+    async def execute(self, plan: Plan, writes: Writes) -> str:
+        await patch_deployment(plan, writes, content_type=checks.MERGE_PATCH)
+        return ""
+
+    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
+        deployment = await reads.deployment(name_of(plan.request))
+        return replace(plan) if _restarted_at(deployment) == _moment(plan) else None
+
+    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
+        moment = _moment(plan)
+
+        def wished(deployment: dict[str, Any]) -> str:
+            same = _restarted_at(deployment) == moment
+            return "" if same else f"{plan.subject} has another template again: somebody else changed it"
+
+        async for progress in watched_rollout(plan, reads, wished=wished, pods_must_be_new=True):
+            yield progress
+
+
+def _restarted_at(deployment: dict[str, Any]) -> str:
+    meta = deployment["spec"]["template"].get("metadata") or {}
+    return str((meta.get("annotations") or {}).get(RESTARTED_AT, ""))
+
+
+def _moment(plan: Plan) -> str:
+    assert isinstance(plan.body, dict)  # noqa: S101 - made by `plan` alone
+    return _restarted_at(plan.body)

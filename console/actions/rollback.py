@@ -1,0 +1,138 @@
+"""Roll a Deployment back to an earlier revision, as `kubectl rollout undo` does, with a precondition."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from console.actions import workload_checks as checks
+from console.actions.action import Parameter, Progress, Reads, Writes
+from console.actions.ages import ago
+from console.actions.digest import digest
+from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.rollout import patch_deployment, watched_rollout
+from console.actions.template import differences, without_hash
+from console.actions.workload_facts import WorkloadFacts, kubectl, name_of, workload_facts
+from queries.model.workload import Revision
+
+KEPT_ANNOTATIONS = (
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "deployment.kubernetes.io/revision",
+    "deployment.kubernetes.io/revision-history",
+    "deployment.kubernetes.io/desired-replicas",
+    "deployment.kubernetes.io/max-replicas",
+    "deprecated.deployment.rollback.to",
+)
+"""These stay the Deployment's own; all others come from the ReplicaSet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    name: str = "rollback"
+    title: str = "Roll back"
+    key: str = "ctrl+l"
+    targets: str = "deployment"
+    heals: bool = True
+    parameters: tuple[Parameter, ...] = (
+        Parameter("revision", required=False, meaning="the revision to go back to; the one before, where it is not given"),
+    )
+
+    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
+        return await workload_facts(request, reads)
+
+    def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
+        workload = facts.workload
+        if workload.paused:
+            raise Refusal(f"{workload.name} is paused: resume its rollout first")
+        if workload.generation > workload.observed_generation:
+            # The newest revision is not written down yet: 'the one before' would be one too many back.
+            raise Refusal(f"{workload.name} was changed just now and its controller has not seen it; look again in a moment")
+        (current, _), (goal, source) = _from_to(facts, request.parameters.get("revision", ""))
+        template = without_hash(source["spec"]["template"])
+        if template == without_hash(facts.template):
+            raise Refusal(f"nothing to do: {workload.name} already runs the template of revision {goal.number}")
+        before = _revision(workload.revision or current.number, current, now)
+        after = _revision(goal.number, goal, now)
+        changed = differences(facts.template, template)
+        replicas = Difference("replicas", str(workload.wanted), str(workload.wanted))
+        return Plan(
+            request=request,
+            title=f"Roll back {workload.target}",
+            subject=workload.target,
+            differences=(Difference("revision", before, after), *changed, replicas),
+            notes=(f"becomes revision {max(item.number for item, _ in facts.revisions()) + 1}",),
+            command=kubectl(facts, "rollout", "undo", workload.target, f"--to-revision={goal.number}"),
+            confirm_word=workload.name,
+            body=_patch(facts, template, source),
+            resource_version=facts.resource_version,
+            digest=digest(self.name, workload.uid, facts.template, template, goal.number, workload.wanted),
+        )
+
+    async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+        return (
+            await checks.access(reads, facts.workload.name),
+            await checks.dry_run(plan, facts, writes, content_type=checks.JSON_PATCH),
+            checks.running(facts),
+            *checks.autoscaling(facts),
+            *checks.budgets(facts, scaling_down=False),
+        )
+
+    async def execute(self, plan: Plan, writes: Writes) -> str:
+        await patch_deployment(plan, writes, content_type=checks.JSON_PATCH)
+        return ""
+
+    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
+        deployment = await reads.deployment(name_of(plan.request))
+        return replace(plan) if without_hash(deployment["spec"]["template"]) == _template_of(plan) else None
+
+    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
+        wanted = _template_of(plan)
+
+        def wished(deployment: dict[str, Any]) -> str:
+            same = without_hash(deployment["spec"]["template"]) == wanted
+            return "" if same else f"{plan.subject} has another template again: somebody else changed it"
+
+        async for progress in watched_rollout(plan, reads, wished=wished):
+            yield progress
+
+
+def _from_to(facts: WorkloadFacts, wanted: str) -> tuple[tuple[Revision, dict[str, Any]], tuple[Revision, dict[str, Any]]]:
+    known = facts.revisions()
+    name = facts.workload.name
+    if not known:
+        raise Refusal(f"{name} has no revisions to go back to")
+    numbers = ", ".join(str(item.number) for item, _ in known)
+    if not wanted:
+        if len(known) < 2:
+            raise Refusal(f"{name} has no revision before {known[0][0].number}")
+        return known[0], known[1]
+    if not (wanted.isascii() and wanted.isdigit()):
+        raise Refusal(f"revision {wanted[:20]!r} is no number; there are {numbers}")
+    for pair in known:
+        if pair[0].number == int(wanted):
+            return known[0], pair
+    raise Refusal(f"{name} has no revision {int(wanted)}; there are {numbers}")
+
+
+def _revision(number: int, revision: Revision, now: float) -> str:
+    words = [ago(revision.created_at, now), *([revision.change_cause] if revision.change_cause else [])]
+    return f"{number} ({', '.join(words)})"
+
+
+def _patch(facts: WorkloadFacts, template: dict[str, Any], source: dict[str, Any]) -> list[dict[str, Any]]:
+    own = facts.raw["metadata"].get("annotations") or {}
+    theirs = source["metadata"].get("annotations") or {}
+    annotations = {name: own[name] for name in KEPT_ANNOTATIONS if name in own}
+    annotations |= {name: value for name, value in theirs.items() if name not in KEPT_ANNOTATIONS}
+    return [
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": facts.resource_version},
+        {"op": "replace", "path": "/spec/template", "value": template},
+        # `replace` needs a path that is there; `add` on an object's member replaces it where it is.
+        {"op": "replace" if own else "add", "path": "/metadata/annotations", "value": annotations},
+    ]
+
+
+def _template_of(plan: Plan) -> dict[str, Any]:
+    assert isinstance(plan.body, list)  # noqa: S101 - made by `_patch` alone
+    return next(dict(item["value"]) for item in plan.body if item["path"] == "/spec/template")

@@ -1,0 +1,374 @@
+"""The one order of an action's stages: plan, preflight, confirm, journal intent, execute, verify, journal outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from console.actions.action import Action, Reads, Writes
+from console.actions.plan import CheckLevel, Outcome, Plan, PreflightCheck, Preview, Refusal, Request, Stage, Step
+from console.actions.record import declined_data, intent_data, outcome_data
+from console.actions.recovery import Cause, Sight
+from console.actions.registry import action_named
+from console.actions.sending import never_left, reason, refused
+from console.config.settings import Settings
+from console.journal.event import Event
+from console.journal.sqlite import INTENT, OUTCOME, Journal, JournalError
+from queries.errors import SourceError
+from queries.model.fault import Fault
+
+DECLINED = "action.declined"
+LANDING_SECONDS = 10.0
+"""How long it is looked whether a write whose answer was lost took effect."""
+POLL_SECONDS = 1.0
+_PREVIEWS = 5
+
+Confirm = Callable[[Preview], Awaitable[bool]]
+
+
+class _Ended(Exception):
+    """The run is over before anything was sent."""
+
+    def __init__(self, text: str, fault: Fault | None = None) -> None:
+        super().__init__(text)
+        self.fault = fault
+
+
+async def run(
+    request: Request,
+    *,
+    settings: Settings,
+    reads: Reads,
+    writes: Writes,
+    journal: Journal | None,
+    confirm: Confirm,
+    clock: Callable[[], float] = time.time,
+    journal_fault: str = "",
+) -> AsyncGenerator[Step, None]:
+    """Runs one action and reports each step; exactly the last one has an outcome.
+
+    A blocked preview comes with a PREFLIGHT step; `confirm` shows it, but is not asked: nothing is sent then.
+    Leaving early (closing this generator, or a cancelled task) is safe: before the write nothing happens, after it the
+    journal says that the outcome is unknown.
+    """
+    course = _Course(
+        request,
+        settings=settings,
+        reads=reads,
+        writes=writes,
+        journal=journal,
+        journal_fault=journal_fault,
+        confirm=confirm,
+        clock=clock,
+    )
+    async with aclosing(course.steps()) as steps:
+        async for step in steps:
+            yield step
+
+
+class _Course:
+    """One run: its clock, its identity, and how far it came."""
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        settings: Settings,
+        reads: Reads,
+        writes: Writes,
+        journal: Journal | None,
+        journal_fault: str,
+        confirm: Confirm,
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.reads = reads
+        self.writes = writes
+        self.journal = journal
+        self.journal_fault = journal_fault or "there is no journal"
+        self.confirm = confirm
+        self.clock = clock
+        self.request = request
+        self.began = clock()
+        self.sent_at = self.began
+        self.identity = uuid.uuid4().hex[:12]
+        self.stage = Stage.PLAN
+        self.plan: Plan | None = None
+        self.intent = False
+        self.sent = False
+        self.settled = False
+
+    async def steps(self) -> AsyncGenerator[Step, None]:
+        try:
+            for part in (self._before, self._after):
+                async with aclosing(part()) as steps:
+                    async for step in steps:
+                        yield step
+        except _Ended as end:
+            text = str(end)
+            if self.intent:
+                text += await self._journal_outcome(Outcome.REFUSED, text)
+            yield self._step(text, outcome=Outcome.REFUSED, fault=end.fault)
+        finally:
+            self._left()
+
+    # Before anything is sent
+
+    async def _before(self) -> AsyncGenerator[Step, None]:
+        action = self._action()
+        yield self._step(f"{action.title.lower()} {self.request.target}")
+        preview = None
+        for _ in range(_PREVIEWS):
+            plan, facts = await self._planned(action)
+            self.plan = plan
+            if preview is not None and preview.plan.digest == plan.digest:
+                return
+            again = preview is not None
+            self.stage = Stage.PREFLIGHT
+            yield self._step("the facts moved meanwhile: look again" if again else "checking, nothing is sent yet")
+            checks = (*await self._checked(action, plan, facts), *await self._own_checks())
+            preview = Preview(plan, checks, self.settings.protected)
+            if preview.blocked:
+                yield self._step("it cannot be done as things are", preview=preview)
+                await self.confirm(preview)  # so that it is seen; the answer does not count
+                why = "; ".join(check.text for check in checks if check.level is CheckLevel.BLOCK)
+                raise _Ended(f"refused, nothing was sent: {why}")
+            self.stage = Stage.CONFIRM
+            yield self._step(plan.title, preview=preview)
+            if not await self.confirm(preview):
+                await self._declined(plan)
+                raise _Ended("not confirmed: nothing was sent")
+        raise _Ended("the facts keep moving: nothing was sent; look again in a moment")
+
+    def _action(self) -> Action:
+        action = action_named(self.request.action)
+        if action is None:
+            raise _Ended(f"there is no action {self.request.action!r}")
+        known = {item.name for item in action.parameters}
+        missing = [item.name for item in action.parameters if item.required and not self.request.parameters.get(item.name)]
+        unknown = sorted(self.request.parameters.keys() - known)
+        if missing or unknown:
+            words = [f"needs {name}" for name in missing] + [f"has no parameter {name}" for name in unknown]
+            raise _Ended(f"refused, nothing was sent: {action.name} {', '.join(words)}")
+        if "created_by" in known and not self.request.parameters.get("created_by"):
+            self.request = replace(self.request, parameters={**self.request.parameters, "created_by": self.settings.user})
+        return action
+
+    async def _planned(self, action: Action) -> tuple[Plan, Any]:
+        try:
+            facts = await action.facts(self.request, self.reads)
+            return action.plan(self.request, facts, self.clock()), facts
+        except Refusal as refusal:
+            raise _Ended(f"refused, nothing was sent: {refusal}") from None
+        except SourceError as error:
+            raise _Ended(f"refused, nothing was sent: {error}", error.fault) from None
+
+    async def _checked(self, action: Action, plan: Plan, facts: Any) -> tuple[PreflightCheck, ...]:
+        try:
+            return await action.preflight(plan, facts, self.reads, self.writes)
+        except SourceError as error:
+            raise _Ended(f"refused, nothing was sent: {error}", error.fault) from None
+
+    async def _own_checks(self) -> tuple[PreflightCheck, ...]:
+        checks = []
+        try:
+            await asyncio.to_thread(self._journal().probe)
+            checks.append(PreflightCheck(CheckLevel.OK, "journal writable", "journal"))
+        except JournalError as error:
+            checks.append(PreflightCheck(CheckLevel.BLOCK, f"no write without its journal entry: {error}", "journal"))
+        if self.settings.read_only:
+            checks.append(PreflightCheck(CheckLevel.BLOCK, "read-only: nothing will be sent", "read-only"))
+        return tuple(checks)
+
+    async def _declined(self, plan: Plan) -> None:
+        event = self._event(DECLINED, declined_data(plan))
+        try:
+            await asyncio.to_thread(self._journal().append, event)
+        except JournalError:
+            return  # nothing happened, so nothing has to be on record
+
+    # From the intent on
+
+    async def _after(self) -> AsyncGenerator[Step, None]:
+        plan, action = self._fixed(), self._action()
+        cause = Cause(self.request if action.heals else Request(action.name, ""), self.settings)
+        before = await cause.look(self.reads) if cause else Sight()
+        self.stage = Stage.INTENT
+        try:
+            event = await asyncio.to_thread(self._journal().append, self._event(INTENT, intent_data(plan)))
+        except JournalError as error:
+            raise _Ended(f"refused, nothing was sent: no write without its journal entry: {error}") from None
+        self.intent = True
+        yield self._step(f"the intent is journalled as #{event.sequence}")
+        self.stage = Stage.EXECUTE
+        plan = await self._freshest(action, plan)
+        yield self._step(f"sending: {plan.command}")
+        fault = None
+        self.sent = True
+        self.sent_at = self.clock()
+        try:
+            plan = replace(plan, written=await action.execute(plan, self.writes))
+        except PermissionError as error:
+            self.sent = False
+            raise _Ended(f"refused: {error}") from None
+        except Refusal as refusal:
+            self.sent = False
+            raise _Ended(f"refused, nothing was sent: {refusal}") from None
+        except SourceError as error:
+            fault = error.fault
+        if fault is not None:
+            if never_left(fault):
+                self.sent = False
+                raise _Ended(f"nothing was sent: {fault.sentence()}", fault)
+            if refused(fault):
+                yield await self._finished(Outcome.FAILED, f"failed, nothing was changed: {reason(fault)}", fault)
+                return
+            yield self._step(f"no answer ({fault.sentence()}); looking whether it took effect")
+            landed = await self._landed(action, plan)
+            if landed is None:
+                text = f"unknown: {fault.sentence()}; it has not taken effect as far as can be seen"
+                yield await self._finished(Outcome.UNKNOWN, text, fault)
+                return
+            plan = landed
+            yield self._step("it took effect")
+        else:
+            yield self._step("the server took it")
+        async for step in self._verified(action, plan, cause, before):
+            yield step
+
+    async def _freshest(self, action: Action, agreed: Plan) -> Plan:
+        """The plan with the precondition of this very moment: a rollout under way changes the object several times a second."""
+        plan, _ = await self._planned(action)
+        if plan.digest != agreed.digest:
+            raise _Ended("refused, nothing was sent: the facts moved while it was journalled; look again")
+        self.plan = plan
+        return plan
+
+    async def _landed(self, action: Action, plan: Plan) -> Plan | None:
+        deadline = time.monotonic() + LANDING_SECONDS
+        while True:
+            try:
+                there = await action.landed(plan, self.reads)
+            except SourceError:
+                there = None
+            if there is not None or time.monotonic() > deadline:
+                return there
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _verified(self, action: Action, plan: Plan, cause: Cause, before: Sight) -> AsyncGenerator[Step, None]:
+        self.stage = Stage.VERIFY
+        limit = self.settings.verify_timeout_seconds
+        deadline = time.monotonic() + limit
+        said, done, fault = "", None, None
+        while done is None and time.monotonic() < deadline:
+            try:
+                async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
+                    async with aclosing(action.verify(plan, self.reads)) as progresses:
+                        async for progress in progresses:
+                            fault = None
+                            if progress.text != said:
+                                said = progress.text
+                                yield self._step(said)
+                            done = progress.done
+                            if done is not None:
+                                break
+            except SourceError as error:
+                fault = error.fault
+                if fault.sentence() != said:
+                    said = fault.sentence()
+                    yield self._step(f"cannot see it: {said}")
+                await asyncio.sleep(POLL_SECONDS)
+            except TimeoutError:
+                break
+        if done is None:
+            outcome = Outcome.UNKNOWN if fault else Outcome.FAILED
+            verb = "unknown: it was sent, but it cannot be seen how it went" if fault else f"failed: not done after {limit:g} s"
+            yield await self._finished(outcome, f"{verb}; last seen: {said or 'nothing'}", fault)
+            return
+        if not done:
+            yield await self._finished(Outcome.FAILED, f"failed: {said}")
+            return
+        if not cause:
+            yield await self._finished(Outcome.DONE, f"done in {self._elapsed()}; {said}")
+            return
+        async for step in self._recovered(cause, before, deadline, said):
+            yield step
+
+    async def _recovered(self, cause: Cause, before: Sight, deadline: float, said: str) -> AsyncGenerator[Step, None]:
+        """The action itself is done; now whether the panel and the alert behind it follow."""
+        told = ""
+        while True:
+            sight = await cause.look(self.reads)
+            story = cause.story(before, sight)
+            well = cause.well(sight)
+            if well:
+                yield await self._finished(Outcome.DONE, f"done in {self._elapsed()}; {story}")
+                return
+            if story != told:
+                told = story
+                yield self._step(f"waiting for the platform: {story}")
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(POLL_SECONDS)
+        if well is None:
+            yield await self._finished(Outcome.UNKNOWN, f"{said}; whether the platform recovered is unknown: {story}")
+        else:
+            limit = self.settings.verify_timeout_seconds
+            yield await self._finished(Outcome.FAILED, f"{said}, but the platform did not follow in {limit:g} s: {story}")
+
+    # The journal, and leaving early
+
+    def _journal(self) -> Journal:
+        if self.journal is None:
+            raise JournalError(self.journal_fault)
+        return self.journal
+
+    def _fixed(self) -> Plan:
+        if self.plan is None:
+            raise _Ended("there is no plan")
+        return self.plan
+
+    def _event(self, kind: str, data: dict[str, Any]) -> Event:
+        return Event(self.clock(), kind, self.identity, self.settings.user, self.settings.environment, data)
+
+    async def _finished(self, outcome: Outcome, text: str, fault: Fault | None = None) -> Step:
+        trouble = await self._journal_outcome(outcome, text)
+        self.stage = Stage.OUTCOME
+        return self._step(text + trouble, outcome=outcome, fault=fault)
+
+    async def _journal_outcome(self, outcome: Outcome, text: str) -> str:
+        self.settled = True
+        event = self._event(OUTCOME, outcome_data(self._fixed(), outcome, text, self.clock() - self.began))
+        try:
+            await asyncio.to_thread(self._journal().append, event)
+        except JournalError as error:
+            return f" (this outcome could not be journalled: {error})"
+        return ""
+
+    def _left(self) -> None:
+        """Whoever listened has gone: what is not known is journalled as unknown, without waiting for anything."""
+        if not self.intent or self.settled:
+            return
+        self.settled = True
+        outcome = Outcome.UNKNOWN if self.sent else Outcome.REFUSED
+        text = "unknown: the console left before it was verified" if self.sent else "the console left; nothing was sent"
+        event = self._event(OUTCOME, outcome_data(self._fixed(), outcome, text, self.clock() - self.began))
+        try:
+            self._journal().append(event)
+        except JournalError:
+            return  # the intent without outcome is named at the next start
+
+    def _elapsed(self) -> str:
+        """Since it was sent: how long a person looked at the preview says nothing about the action."""
+        return f"{max(0.0, self.clock() - self.sent_at):.0f} s"
+
+    def _step(
+        self, text: str, *, preview: Preview | None = None, outcome: Outcome | None = None, fault: Fault | None = None
+    ) -> Step:
+        now = self.clock()
+        return Step(self.stage, text, now, max(0.0, now - self.began), preview, outcome, self.identity, fault)

@@ -1,0 +1,71 @@
+"""The only code that changes anything outside: patches to Deployments, silences in Alertmanager."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.config.settings import Settings
+from queries.errors import Malformed, NotConfigured, SourceError
+from queries.http import Client
+from queries.kube_api import as_object, segment
+from queries.kubernetes import Kubernetes
+
+FIELD_MANAGER = "cad-console"
+
+
+class Writer:
+    """The door out. With `settings.read_only` its clients let nothing pass but GETs, access reviews and dry runs.
+
+    Nothing is ever sent twice. Raises SourceError, and PermissionError where read-only forbids it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._read_only = settings.read_only
+        self._namespace = settings.namespace
+        self._kubernetes = Kubernetes(settings.kubernetes, read_only=settings.read_only) if settings.kubernetes else None
+        self._peers = tuple(
+            Client(endpoint, name="alertmanager", writes=not settings.read_only) for endpoint in settings.alertmanagers
+        )
+
+    async def patch(
+        self, resource: str, name: str, body: object, *, subresource: str = "", content_type: str, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """One PATCH in the apps group; gives the object as the server has it now, or would have it."""
+        if self._kubernetes is None:
+            raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
+        path = f"/apis/apps/v1/namespaces/{segment(self._kubernetes.namespace)}/{resource}/{segment(name)}"
+        query = [("fieldManager", FIELD_MANAGER), *([("dryRun", "All")] if dry_run else [])]
+        whole = f"{path}/{subresource}" if subresource else path
+        return as_object(await self._kubernetes.call("PATCH", whole, query, body, {"Content-Type": content_type}))
+
+    async def post_silence(self, silence: dict[str, Any]) -> str:
+        """Creates or replaces a silence on the first peer that answers; gives the id that the server chose."""
+        peer = await self._peer()
+        answer = await peer.send("POST", "/api/v2/silences", json=silence)
+        identity = answer.get("silenceID") if isinstance(answer, dict) else None
+        if not isinstance(identity, str) or not identity:
+            raise Malformed("Alertmanager did not say which id the silence has", where=peer.where)
+        return identity
+
+    async def expire_silence(self, identity: str) -> None:
+        await (await self._peer()).send("DELETE", f"/api/v2/silence/{segment(identity)}")
+
+    async def close(self) -> None:
+        if self._kubernetes is not None:
+            await self._kubernetes.close()
+        for peer in self._peers:
+            await peer.close()
+
+    async def _peer(self) -> Client:
+        """The first peer that answers a GET: a write that fails is not tried on the next one."""
+        if self._read_only:
+            raise PermissionError("read-only: nothing will be sent")
+        failure: SourceError = NotConfigured("Alertmanager is not configured", hint="set ALERTMANAGER_URL")
+        for peer in self._peers:
+            try:
+                await peer.get("/api/v2/status", type=dict[str, Any])
+            except SourceError as error:
+                failure = error
+                continue
+            return peer
+        raise failure

@@ -1,0 +1,333 @@
+"""The application: opens the session after the first frame, hands every screen its view, and does what screens ask."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.message import Message
+from textual.theme import Theme
+
+from console.collector import Collector
+from console.config.settings import Settings
+from console.screens import asks, keys
+from console.screens.base import ConsoleScreen
+from console.screens.factory import MODES, preload
+from console.screens.view import View, marks
+from widgets.frames.staged import StagedApp
+from widgets.guard import NoControls
+from widgets.plain import PlainText, needs_plain
+from widgets.theme import THEME_NAMES, THEMES
+
+_TICK_SECONDS = 1.0
+
+if TYPE_CHECKING:
+    from console.screens.errands import Errands
+    from console.session import Session
+    from console.snapshot import Snapshot
+
+
+def _palette() -> type[Provider]:
+    from console.screens.palette import ConsoleCommands  # noqa: PLC0415  # only when it is opened
+
+    return ConsoleCommands
+
+
+def _open_session(settings: Settings) -> Session:
+    from console.session import Session  # noqa: PLC0415  # brings the clients, after the first frame
+
+    return Session.open(settings)
+
+
+@dataclass
+class SnapshotArrived(Message):
+    """A newer snapshot is there; only the newest one that waits is drawn."""
+
+    snapshot: Snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, SnapshotArrived)
+
+
+class ConsoleApp(StagedApp):
+    """Wiring and global keys; what a screen shows is the screen's business."""
+
+    CSS_PATH = "console.tcss"
+    TITLE = "cad-console"
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.GLOBAL]
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
+    DEFAULT_MODE = "overview"
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        session_factory: Callable[[Settings], Session] | None = None,
+        clock: Callable[[], float] = time.time,
+        ascii_only: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self.settings = settings
+        self.pace.slow = settings.slow
+        self.session: Session | None = None
+        self.clock = clock
+        self._session_factory = session_factory or _open_session
+        self._snapshot: Snapshot | None = None
+        self._marked: frozenset[str] = frozenset()
+        self._trouble = ""
+        self._trail: list[str] = []
+        self._errands: Errands | None = None
+        self._worn: Theme | None = None
+        self._collector = Collector()
+        self._signals: list[signal.Signals] = []
+        self._filters.append(NoControls())
+        if _needs_ascii() if ascii_only is None else ascii_only:
+            self._filters.append(PlainText())
+        for theme in THEMES:
+            self.register_theme(theme)
+        for name, make in MODES.items():
+            self.add_mode(name, self._prepared(make) if name == self.DEFAULT_MODE else make)
+        self._wear(THEME_NAMES.get(settings.theme, settings.theme or THEME_NAMES[""]))
+        if settings.keys:
+            self.set_keymap(dict(settings.keys))
+
+    def _prepared(self, make: Callable[[], ConsoleScreen]) -> Callable[[], ConsoleScreen]:
+        """The screen that one sees first knows what to show before its first layout: one frame instead of five."""
+
+        def made() -> ConsoleScreen:
+            screen = make()
+            screen.prepare(self.view, self.size)
+            return screen
+
+        return made
+
+    # opening and closing
+
+    def _wear(self, theme: str) -> None:
+        """The theme before the style sheets are read: assigning it would have them all read again, twice."""
+        if theme not in self.available_themes:
+            self.theme = theme  # Textual's own error names the known ones
+            return
+        self.set_reactive(ConsoleApp.theme, theme)
+        dark = self.current_theme.dark
+        self.add_class(f"-theme-{theme}", "-dark-mode" if dark else "-light-mode", update=False)
+        self._worn = self.current_theme
+        self.stylesheet.set_variables(self.get_css_variables())
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Only where the theme is another one: then every style sheet is parsed again."""
+        if self.current_theme is not self._worn:
+            self._worn = self.current_theme
+            super().refresh_css(animate)
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            with suppress(ValueError, NotImplementedError, RuntimeError):  # not the main thread: tests, embedding
+                loop.add_signal_handler(number, self._leave_on, number)
+                self._signals.append(number)
+        self.set_interval(_TICK_SECONDS, self._tick)
+        self.call_after_refresh(self._begin)
+
+    def on_unmount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in self._signals:
+            loop.remove_signal_handler(number)
+
+    def _begin(self) -> None:
+        self.stylesheet.read(Path(__file__).with_name("details.tcss"))
+        self.stylesheet.parse()
+        if self.current_mode != self.DEFAULT_MODE or len(self.screen_stack) > 1:
+            self.stylesheet.update(self)  # a key came first
+        self.run_worker(self._open(), group="session", exit_on_error=False)
+
+    async def _open(self) -> None:
+        """The heavy clients are imported here, in a thread, when the first frame is already on the screen."""
+        loop = asyncio.get_running_loop()
+        try:
+            session = await loop.run_in_executor(None, self._session_factory, self.settings)
+        except Exception as error:  # the one place where opening may fail: it becomes a sentence, the console stays open
+            self._trouble = f"the session could not be opened: {type(error).__name__}: {error}"
+            self._show()
+            return
+        self.session = session
+        session.start(self._take)
+        self._show()
+        # What a first key press would have to import is imported now, in a thread.
+        await loop.run_in_executor(None, preload)
+        if not gc.isenabled():
+            self._collector.begin(time.monotonic())
+        await self.errands.name_unfinished()
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self.post_message(SnapshotArrived(snapshot))
+
+    async def action_quit(self) -> None:
+        if self._errands and self._errands.running:
+            self.run_worker(self._leave_if_wanted(self._errands), group="leave", exit_on_error=False)
+            return
+        await self._close_session()
+        self.exit()
+
+    async def _leave_if_wanted(self, errands: Errands) -> None:
+        if await errands.may_leave():
+            await self._close_session()
+            self.exit()
+
+    async def _close_session(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(session.close(), 2.0)
+
+    async def _shutdown(self) -> None:
+        await self._close_session()
+        await super()._shutdown()
+
+    def _leave_on(self, number: signal.Signals) -> None:
+        self.exit(return_code=128 + number)
+
+    def _fatal_error(self) -> None:
+        """One line and a log file without local variables: a traceback on the terminal could hold a secret."""
+        from console.screens.crash import crash_lines  # noqa: PLC0415  # hardly ever needed
+
+        error = self._exception
+        self._exit_renderables.append(crash_lines(error, self.settings.paths.log_file, at=self.clock()))
+        self._close_messages_no_wait()
+
+    # doing what screens ask
+
+    @property
+    def errands(self) -> Errands:
+        if self._errands is None:
+            from console.screens.errands import Errands  # noqa: PLC0415  # all details and dialogs, after the first frame
+
+            self._errands = Errands(self)
+        return self._errands
+
+    @on(asks.OpenRequested)
+    def _open_wanted(self, event: asks.OpenRequested) -> None:
+        self.errands.open(event.what, event.subject, about=event.about)
+
+    @on(asks.ActionRequested)
+    def _action_wanted(self, event: asks.ActionRequested) -> None:
+        self.errands.run_action(event.request)
+
+    @on(asks.SilenceRequested)
+    def _silence_wanted(self, event: asks.SilenceRequested) -> None:
+        self.errands.silence(event)
+
+    @on(asks.OwnRequested)
+    def _own_wanted(self, event: asks.OwnRequested) -> None:
+        self.errands.own(event.fingerprint)
+
+    @on(asks.CopyRequested)
+    def _copy_wanted(self, event: asks.CopyRequested) -> None:
+        self.errands.copy(event)
+
+    def action_help(self) -> None:
+        self.errands.help()
+
+    def action_command_line(self) -> None:
+        self.errands.command_line()
+
+    # showing
+
+    @property
+    def view(self) -> View:
+        return View(
+            settings=self.settings,
+            now=self.clock(),
+            session=self.session,
+            snapshot=self._snapshot,
+            marked=self._marked,
+            trouble=self._trouble,
+            line=self.line_words,
+        )
+
+    @on(SnapshotArrived)
+    def _arrived(self, event: SnapshotArrived) -> None:
+        self._marked = marks(self._snapshot, event.snapshot)
+        self._snapshot = event.snapshot
+        self._show()
+
+    @on(asks.ViewRequested)
+    def _view_wanted(self) -> None:
+        self._show()
+
+    def _tick(self) -> None:
+        """Ages and the clock move on also where no snapshot comes; one came within the last second nearly always."""
+        self._collector.rest(time.monotonic(), key_at=self.pace.key_at)
+        if self._snapshot is None or not 0 <= self.clock() - self._snapshot.taken_at < _TICK_SECONDS:
+            self._show()
+
+    def _show(self) -> None:
+        """Draw the screen in view; below a dialog, the screen that it lies on."""
+        view = self.view
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, ConsoleScreen):
+                screen.show_view(view)
+                return
+
+    # going about
+
+    def action_go(self, mode: str) -> None:
+        if isinstance(self.screen, ConsoleScreen):
+            self.go(mode)
+
+    def go(self, mode: str) -> None:
+        """To a screen by its name; from a detail of that same screen, back to its beginning."""
+        if mode == self.current_mode:
+            while len(self.screen_stack) > 1:
+                self.pop_screen()
+            return
+        self._trail = [*[item for item in self._trail if item != mode], self.current_mode]
+        self.switch_mode(mode)
+
+    def action_cycle(self, by: int) -> None:
+        names = [name for name, _, _ in keys.SCREENS]
+        at = names.index(self.current_mode) if self.current_mode in names else 0
+        self.action_go(names[(at + by) % len(names)])
+
+    async def action_back(self) -> None:
+        """Off the detail, else to the screen before this one, exactly as it was left."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        elif self._trail:
+            self.switch_mode(self._trail.pop())
+
+    def seen(self, on: bool) -> None:
+        """Ask nothing while nobody looks, except for an action that is under way."""
+        if self.session is not None:
+            self.session.set_visible(on or bool(self._errands and self._errands.running))
+
+    def line_struggles(self) -> None:
+        self.notify("this line is slow; `:slow on` sends fewer frames", severity="warning", markup=False, timeout=10)
+
+    def action_repaint(self) -> None:
+        self.repaint_all()
+        self.screen.refresh(repaint=True, layout=True)
+
+    def action_refresh_now(self) -> None:
+        if self.session is not None:
+            self.session.refresh_now()
+            self.notify("asking every source", markup=False, timeout=2)
+
+
+def _needs_ascii() -> bool:
+    """Whether the locale cannot carry the block characters."""
+    encoding = sys.__stdout__.encoding if sys.__stdout__ is not None else ""
+    return needs_plain(encoding or "utf-8", os.environ)

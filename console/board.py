@@ -1,0 +1,368 @@
+"""The latest and the last good reading of every source, put together into one Snapshot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from console.alerts import Joined, join, undelivered, urgency
+from console.changes import what_changed
+from console.checks.panels import judge
+from console.checks.workloads import judge_workloads
+from console.config.settings import Settings
+from console.journal.event import Event
+from console.runbooks import RunbookIndex
+from console.snapshot import Snapshot, active, tally
+from console.suggestions import pod_owners, suggestions_for
+from queries.model.alert import Alert, RunbookMatch, Suggestion, TrackedAlert
+from queries.model.fault import FaultKind
+from queries.model.panel import PanelSpec, PanelState
+from queries.model.reading import Reading
+from queries.model.series import label
+from queries.model.source import Health, SourceState
+from queries.model.workload import Cluster
+
+if TYPE_CHECKING:
+    from queries.alertmanager import AlertmanagerState
+    from queries.prometheus import PanelsAnswer, RulesAnswer
+
+PROMETHEUS, RULES, ALERTMANAGER, KUBERNETES, PLATFORM = "prometheus", "rules", "alertmanager", "kubernetes", "platform"
+SOURCES = (PROMETHEUS, ALERTMANAGER, KUBERNETES, PLATFORM)
+_TITLES = {PROMETHEUS: "Prometheus", ALERTMANAGER: "Alertmanager", KUBERNETES: "Kubernetes", PLATFORM: "the platform's API"}
+_CHANGES_SECONDS = 30.0
+
+
+class Board:
+    """Takes readings in and gives snapshots out; does no I/O and reads no clock.
+
+    What is costly (joining and sorting alerts, finding changes) is done once for each new reading that differs, so that a
+    snapshot in between costs next to nothing, whatever the number of alerts. It may be used from any thread, one at a time:
+    who must not wait, as the loop that draws, lets a thread use it.
+    """
+
+    def __init__(self, settings: Settings, specs: tuple[PanelSpec, ...], *, runbooks: RunbookIndex) -> None:
+        self._lock = threading.RLock()
+        self._settings = settings
+        self._specs = specs
+        self._runbooks = runbooks
+        self._latest: dict[str, Reading[Any]] = {}
+        self._good: dict[str, Reading[Any]] = {}
+        self._owners: dict[str, str] = {}
+        self._events: tuple[Event, ...] = ()
+        self._restarted_at: dict[str, float] = {}
+        self._missing: frozenset[str] = frozenset()
+        self._late: dict[str, float] = {}
+        self._joined: tuple[Any, Any, Joined] | None = None
+        self._listed: tuple[Alert, ...] | None = None
+        self._alerts: tuple[TrackedAlert, ...] | None = None
+        self._changes: tuple[float, tuple[Any, ...]] | None = None
+        self._matches: dict[tuple[str, str, str, str], RunbookMatch] = {}
+        self._fits: dict[Any, tuple[Suggestion, ...]] = {}
+        self._pod_owners: dict[str, str] | None = None
+        self._configured = {
+            PROMETHEUS: settings.prometheus is not None,
+            ALERTMANAGER: bool(settings.alertmanagers),
+            KUBERNETES: settings.kubernetes is not None,
+            PLATFORM: settings.platform is not None,
+        }
+
+    # In
+
+    def apply(self, reading: Reading[Any]) -> None:
+        """Take one reading in; of two of one source the later counts."""
+        with self._lock:
+            self._apply(reading)
+
+    def _apply(self, reading: Reading[Any]) -> None:
+        source = reading.source
+        before = self._good.get(source)
+        self._latest[source] = reading
+        self._late.pop(source, None)
+        if reading.fault is None:
+            self._good[source] = reading
+        if source == RULES and reading.fault is None:
+            # Judged against what Alertmanager said before, or an alert that ended in between would look undelivered.
+            self._missing = self._absent_now()
+        same = before is not None and reading.fault is None and before.value == reading.value
+        # What is missing may have been so for long enough meanwhile; anything else only differs where a reading does.
+        if source in (RULES, ALERTMANAGER) and not (same and not self._missing):
+            self._listed = self._alerts = None
+        if source in (ALERTMANAGER, KUBERNETES) and not same:
+            self._changes = None
+        if source == KUBERNETES and reading.value is not None:
+            if before is None or before.value is None or not _same_workloads(before.value, reading.value):
+                self._fits.clear()
+                self._alerts = None
+                self._pod_owners = None
+            self._watch_restarts(before.value if before else None, reading.value, reading.taken_at)
+
+    def late(self, source: str, since: float) -> None:
+        """The source was asked at `since` and has not answered; its next reading ends that."""
+        self._late[source] = since  # one step, so that nobody waits for the lock
+
+    def set_owners(self, owners: Mapping[str, str]) -> None:
+        """Who owns which alert, by fingerprint."""
+        with self._lock:
+            if self._owners != owners:
+                self._owners = dict(owners)
+                self._alerts = None
+
+    def set_events(self, events: Iterable[Event]) -> None:
+        """The journal's events, for what changed."""
+        with self._lock:
+            self._events = tuple(events)
+            self._changes = None
+
+    # Out
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Everything known at `now`, Unix seconds."""
+        with self._lock:
+            return self._snapshot(now)
+
+    def _snapshot(self, now: float) -> Snapshot:
+        settings = self._settings
+        manager = self._value(ALERTMANAGER)
+        rules = self._value(RULES)
+        platform = self._good.get(PLATFORM)
+        tracked = self._tracked(now)
+        tally(tracked), active(tracked)  # counted here, in a thread, and not by the screen
+        told = [self._good[name] for name in (ALERTMANAGER, RULES) if name in self._good]
+        # Alertmanager is the one that knows; the rules stand in for it only where it is not configured or never answered.
+        basis = told[0] if told else None
+        return Snapshot(
+            environment=settings.environment,
+            namespace=settings.namespace,
+            protected=settings.protected,
+            read_only=settings.read_only,
+            user=settings.user,
+            taken_at=now,
+            sources=tuple(self._source(name, now) for name in SOURCES),
+            panels=tuple(self._panel(spec, now) for spec in self._specs),
+            alerts=tracked,
+            alerts_known=basis is not None,
+            alerts_age_seconds=max(0.0, now - basis.taken_at) if basis else None,
+            rules=rules.rules if rules else (),
+            silences=manager.silences if manager else (),
+            cluster=self._value(KUBERNETES),
+            platform=platform.value if platform else None,
+            changes=self._changed(now),
+        )
+
+    def query_of(self, spec: PanelSpec) -> str:
+        """The expression that the panel's present value came from."""
+        answers = self._value(PROMETHEUS)
+        found = next((item.query for item in answers.answers if item.id == spec.id), "") if answers else ""
+        return found or spec.recorded or spec.raw
+
+    def runbook_of(self, alert: Alert) -> RunbookMatch:
+        """The runbook that serves this alert."""
+        noted = label(alert.annotations, "runbook_url") or label(alert.annotations, "runbook")
+        key = (alert.name, noted, alert.component, "")
+        if key not in self._matches:
+            if len(self._matches) > 10_000:
+                self._matches.clear()
+            self._matches[key] = self._runbooks.match(alert)
+        return self._matches[key]
+
+    # Sources
+
+    def _value(self, source: str) -> Any:
+        reading = self._good.get(source)
+        return reading.value if reading else None
+
+    def _source(self, name: str, now: float) -> SourceState:
+        latest, good = self._latest.get(name), self._good.get(name)
+        if not self._configured[name]:
+            return SourceState(name, Health.NOT_CONFIGURED)
+        if latest is None:
+            return SourceState(name, Health.WAITING)
+        warnings = [*latest.warnings]
+        health, fault, detail = Health.UP, latest.fault, ""
+        if fault is not None:
+            health = Health.DENIED if fault.kind is FaultKind.DENIED else Health.DOWN
+        elif name == PROMETHEUS:
+            answers: PanelsAnswer = self._value(PROMETHEUS)
+            broken = [item for item in answers.answers if item.fault is not None]
+            rules = self._latest.get(RULES)
+            warnings += answers.warnings
+            warnings += [f"panel {item.id}: {item.fault.sentence()}" for item in broken if item.fault]
+            fault = broken[0].fault if broken else rules.fault if rules else None
+            if broken:
+                detail = f"{len(broken)} of {len(answers.answers)} queries refused"
+            elif fault:
+                detail = "no rules"
+        elif name == ALERTMANAGER:
+            state: AlertmanagerState = self._value(ALERTMANAGER)
+            detail = f"{state.peers_up}/{state.peers_asked}"
+            fault = state.peer_faults[0] if state.peer_faults else None
+        elif name == KUBERNETES:
+            detail = "live"
+        if health is Health.UP and (fault is not None or warnings):
+            health = Health.DEGRADED
+        if health in (Health.UP, Health.DEGRADED) and name in self._late:
+            health, detail = Health.DEGRADED, f"no answer for {max(0.0, now - self._late[name]):.0f} s"
+        if health in (Health.UP, Health.DEGRADED) and now - latest.taken_at > self._patience(name):
+            # Its task hangs in a way that no time limit saw: an old 'up' must not stay on the screen.
+            health, detail = Health.DOWN, "no answer any more"
+        return SourceState(
+            name,
+            health,
+            detail=detail,
+            latency_seconds=latest.latency_seconds if latest.fault is None else None,
+            last_good_at=good.taken_at if good else None,
+            fault=fault,
+            warnings=tuple(dict.fromkeys(warnings)),
+            endpoint=self._endpoint(name),
+        )
+
+    def _patience(self, name: str) -> float:
+        """How old the last answer may be before it is no longer called current."""
+        stale = self._settings.stale_after_seconds
+        # Kubernetes proves every ten seconds that it lives; the platform is asked half as often.
+        return max(stale, 30.0) if name in (KUBERNETES, PLATFORM) else stale
+
+    def _limit(self, name: str) -> float:
+        """As `_patience`, but two missed rounds are enough once the source is known to fail."""
+        latest = self._latest.get(name)
+        patience = self._patience(name)
+        return min(patience, 2.0 * self._settings.refresh_seconds) if latest and latest.fault else patience
+
+    def _endpoint(self, name: str) -> str:
+        settings = self._settings
+        if name == ALERTMANAGER:
+            return ", ".join(item.url for item in settings.alertmanagers)
+        if name == KUBERNETES:
+            cluster = settings.kubernetes
+            return (cluster.context or cluster.kubeconfig or "in-cluster") if cluster else ""
+        endpoint = settings.prometheus if name == PROMETHEUS else settings.platform
+        return endpoint.url if endpoint else ""
+
+    def _unanswered(self, name: str) -> str:
+        latest = self._latest.get(name)
+        if not self._configured[name]:
+            return f"{_TITLES[name]} is not configured"
+        if latest is None:
+            return "no answer yet"
+        return f"{_TITLES[name]}: {latest.fault.what}" if latest.fault else "the last answer is too old"
+
+    # Panels
+
+    def _panel(self, spec: PanelSpec, now: float) -> PanelState:
+        source = KUBERNETES if spec.source == KUBERNETES else PROMETHEUS
+        good = self._good.get(source)
+        taken_at = good.taken_at if good else 0.0
+        threshold = self._settings.threshold(spec.id)
+        stale_after, unanswered = self._limit(source), self._unanswered(source)
+        if source == KUBERNETES:
+            return judge_workloads(
+                spec,
+                threshold,
+                good.value if good else None,
+                taken_at=taken_at,
+                now=now,
+                stale_after=stale_after,
+                unanswered=unanswered,
+                restarted_at=self._restarted_at,
+            )
+        answers: PanelsAnswer | None = good.value if good else None
+        answer = next((item for item in answers.answers if item.id == spec.id), None) if answers else None
+        return judge(spec, threshold, answer, taken_at=taken_at, now=now, stale_after=stale_after, unanswered=unanswered)
+
+    def _watch_restarts(self, before: Cluster | None, now: Cluster, at: float) -> None:
+        if before is None:
+            return
+        if not _same_names(before, now):
+            known = {pod.uid: pod for pod in before.pods}
+            pairs = [(known[pod.uid], pod) for pod in now.pods if pod.uid in known]
+            present = {pod.uid for pod in now.pods}
+            self._restarted_at = {uid: when for uid, when in self._restarted_at.items() if uid in present}
+        else:
+            # The same pods in the same order: what did not change is the same object, and most did not.
+            pairs = [pair for pair in zip(before.pods, now.pods, strict=True) if pair[0] is not pair[1]]
+        for old, new in pairs:
+            if old.uid == new.uid and new.restarts > old.restarts:
+                self._restarted_at[new.uid] = at
+
+    # Alerts
+
+    def _absent_now(self) -> frozenset[str]:
+        manager = self._latest.get(ALERTMANAGER)
+        if manager is None or manager.value is None:
+            return frozenset()
+        return frozenset(item.fingerprint for item in self._join().missing)
+
+    def _join(self) -> Joined:
+        manager: AlertmanagerState | None = self._value(ALERTMANAGER)
+        rules: RulesAnswer | None = self._value(RULES)
+        if self._joined is None or self._joined[0] is not manager or self._joined[1] is not rules:
+            joined = join(manager.alerts if manager else (), rules.alerts if rules else ())
+            self._joined = (manager, rules, joined)
+        return self._joined[2]
+
+    def _tracked(self, now: float) -> tuple[TrackedAlert, ...]:
+        if self._listed is None:
+            self._listed = tuple(sorted(self._all_alerts(now), key=urgency))
+        if self._alerts is None:
+            self._alerts = tuple(self._track(item) for item in self._listed)
+        return self._alerts
+
+    def _all_alerts(self, now: float) -> tuple[Alert, ...]:
+        manager: AlertmanagerState | None = self._value(ALERTMANAGER)
+        rules: RulesAnswer | None = self._value(RULES)
+        joined = self._join()
+        if manager is None or self._latest[ALERTMANAGER].fault is not None:
+            # Whom they reached nobody knows; that they fire is known all the same.
+            return (*joined.alerts, *joined.missing)
+        absent = [item for item in joined.missing if item.fingerprint in self._missing]
+        return (*joined.alerts, *undelivered(absent, rules.rules if rules else (), now=now))
+
+    def _track(self, alert: Alert) -> TrackedAlert:
+        match = self.runbook_of(alert)
+        return TrackedAlert(alert, self._owners.get(alert.fingerprint, ""), match, self._suggestions(alert, match))
+
+    def suggestions(self, alert: Alert, match: RunbookMatch) -> tuple[Suggestion, ...]:
+        """What fits this alert, from what is known of the cluster."""
+        with self._lock:
+            return self._suggestions(alert, match)
+
+    def _suggestions(self, alert: Alert, match: RunbookMatch) -> tuple[Suggestion, ...]:
+        key = (alert.labels, match.id)
+        found = self._fits.get(key)
+        if found is None:
+            if len(self._fits) > 2 * len(self._listed or ()) + 200:
+                # Most are of alerts that are gone: a console that runs for weeks must not keep them all.
+                self._fits.clear()
+            cluster: Cluster | None = self._value(KUBERNETES)
+            if self._pod_owners is None and cluster is not None:
+                self._pod_owners = pod_owners(cluster)
+            found = self._fits[key] = suggestions_for(
+                alert,
+                cluster,
+                owners=self._pod_owners,
+                namespace=self._settings.namespace,
+                runbook=self._runbooks.get(match.id),
+                configured=self._settings.alert_targets,
+            )
+        return found
+
+    # Changes
+
+    def _changed(self, now: float) -> tuple[Any, ...]:
+        if self._changes is None or now - self._changes[0] > _CHANGES_SECONDS:
+            manager = self._value(ALERTMANAGER)
+            silences = manager.silences if manager else ()
+            self._changes = (now, what_changed(self._value(KUBERNETES), silences, self._events, now=now))
+        return self._changes[1]
+
+
+def _same_workloads(one: Cluster, other: Cluster) -> bool:
+    """Whether actions and targets are what they were; of pods only who they are counts, not how they fare."""
+    return one.workloads == other.workloads and one.revisions == other.revisions and _same_names(one, other)
+
+
+def _same_names(one: Cluster, other: Cluster) -> bool:
+    if len(one.pods) != len(other.pods):
+        return False
+    return all(old is new or old.name == new.name for old, new in zip(one.pods, other.pods, strict=True))

@@ -1,0 +1,155 @@
+"""The verdict on one panel: a pure function of what was answered, the thresholds and the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from console.checks.figures import brief, brief_figure
+from queries.model.fold import folded
+from queries.model.panel import Fold, PanelAnswer, PanelSpec, PanelState, Threshold
+from queries.model.series import Point, Sample
+from queries.model.text import visible
+from queries.model.verdict import Verdict
+
+NOTE_PARTS = 3
+"""How many series the remark at the end of a row names."""
+
+
+def effective(spec: PanelSpec, told: Threshold) -> Threshold:
+    """The panel's threshold, each line from the config where it says one."""
+    return Threshold(
+        warn=spec.threshold.warn if told.warn is None else told.warn,
+        critical=spec.threshold.critical if told.critical is None else told.critical,
+    )
+
+
+def compare(value: float, threshold: Threshold, *, below: bool) -> Verdict:
+    """A line is crossed by reaching it where large is bad, and by falling under it where small is bad."""
+
+    def crossed(line: float | None) -> bool:
+        return line is not None and (value < line if below else value >= line)
+
+    if not math.isfinite(value):
+        return Verdict.NO_DATA
+    if crossed(threshold.critical):
+        return Verdict.CRITICAL
+    return Verdict.WARN if crossed(threshold.warn) else Verdict.OK
+
+
+def judge(
+    spec: PanelSpec,
+    threshold: Threshold,
+    answer: PanelAnswer | None,
+    *,
+    taken_at: float,
+    now: float,
+    stale_after: float,
+    unanswered: str = "no answer yet",
+) -> PanelState:
+    """What an answer means; never `ok` where the value is not known or not of now.
+
+    `unanswered` is the sentence where there is no answer at all; `taken_at` and `now` are Unix seconds.
+    """
+    limits = effective(spec, threshold)
+    if answer is None:
+        return PanelState(spec, Verdict.NO_DATA, limits, query=spec.recorded or spec.raw, reason=unanswered)
+
+    def unknown(reason: str) -> PanelState:
+        return PanelState(
+            spec,
+            Verdict.NO_DATA,
+            limits,
+            origin=answer.origin,
+            query=answer.query,
+            samples=answer.samples,
+            trend=answer.trend,
+            reason=reason,
+        )
+
+    if answer.fault is not None:
+        return unknown(answer.fault.sentence())
+    known = [sample for sample in answer.samples if math.isfinite(sample.value)]
+    if not answer.samples:
+        return unknown(spec.absent or "the query gave no series")
+    if not known:
+        return unknown("the value is not a number: nothing was counted in the window (no traffic)")
+    value = folded(spec.fold, [sample.value for sample in known])
+    if value is None or not math.isfinite(value):
+        return unknown("the sum of the series is too large to be a number")
+    age = max(0.0, now - taken_at)
+    verdict = compare(value, limits, below=spec.below)
+    boundless = next((sample for sample in answer.samples if math.isinf(sample.value)), None)
+    if boundless is not None and verdict is Verdict.OK:
+        return unknown(f"{_name(boundless, spec)} is infinite: errors without requests, or a broken expression")
+    reason = _reason(value, verdict, limits, spec)
+    if math.isnan(now) or math.isnan(taken_at) or age > stale_after:
+        verdict = Verdict.STALE
+        reason = unanswered if unanswered != "no answer yet" else "the last answer is too old"
+    return PanelState(
+        spec,
+        verdict,
+        limits,
+        value=value,
+        age_seconds=age,
+        origin=answer.origin,
+        query=answer.query,
+        samples=answer.samples,
+        trend=answer.trend,
+        reason=reason,
+        note=_note(spec, answer.samples, answer.trend, verdict, limits),
+    )
+
+
+def since(trend: Sequence[Point], line: float | None, *, below: bool) -> float | None:
+    """When the trend crossed this line and stayed there, Unix seconds; None where it did not or began beyond it."""
+    if line is None:
+        return None
+    crossed: float | None = None
+    for at, value in reversed(trend):
+        if not math.isfinite(value) or not (value < line if below else value >= line):
+            return crossed
+        crossed = at
+    return None
+
+
+def _reason(value: float, verdict: Verdict, limits: Threshold, spec: PanelSpec) -> str:
+    line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
+    if line is None:
+        return "no threshold is set" if limits.critical is None else f"within {brief_figure(limits.critical, spec.unit)}"
+    if verdict is Verdict.OK:
+        return f"{'not under' if spec.below else 'under'} {brief_figure(line, spec.unit)}"
+    told, limit = brief_figure(value, spec.unit), brief_figure(line, spec.unit)
+    return f"{told} is {'under' if spec.below else 'at or over'} {limit}"
+
+
+def _note(spec: PanelSpec, samples: Sequence[Sample], trend: Sequence[Point], verdict: Verdict, limits: Threshold) -> str:
+    parts: list[str] = []
+    if verdict in (Verdict.WARN, Verdict.CRITICAL):
+        line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
+        at = since(trend, line, below=spec.below)
+        if at is not None:
+            parts.append(f"since {datetime.fromtimestamp(at, UTC):%H:%M}")
+    if spec.by and samples:
+        # In a count of things that are so, those that are not so say nothing.
+        shown = [item for item in samples if item.value != 0.0] if spec.fold is Fold.SUM else samples
+        worst = sorted(shown, key=lambda item: _badness(item, below=spec.below))
+        told = [f"{_name(sample, spec)} {brief(sample.value)}" for sample in worst[:NOTE_PARTS]]
+        # Who it is comes before since when: where there is room for one, that is the one.
+        parts = [*told[:1], *parts, *told[1:]]
+        if len(worst) > NOTE_PARTS:
+            parts.append(f"+{len(worst) - NOTE_PARTS}")
+    return " · ".join(parts)
+
+
+def _badness(sample: Sample, *, below: bool) -> tuple[int, float]:
+    if math.isnan(sample.value):
+        return (1, 0.0)
+    return (0, sample.value if below else -sample.value)
+
+
+def _name(sample: Sample, spec: PanelSpec) -> str:
+    name = visible(sample.label(spec.by)) if spec.by else ""
+    name = name or visible(next((value for key, value in sample.labels if key != "__name__"), spec.title))
+    return name if len(name) <= 24 else f"{name[:23]}…"

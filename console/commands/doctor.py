@@ -1,0 +1,215 @@
+"""`cad-console doctor`: what can be reached, what is missing, which paths are used, and where each setting came from."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform as machine
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from console import __version__
+from console.board import KUBERNETES
+from console.checks.figures import span
+from console.commands.columns import aligned
+from console.commands.once import with_session
+from console.config.load import load_settings
+from console.config.settings import Settings
+from console.session import Session
+from console.snapshot import Snapshot
+from queries.discovery import Discovery, Metadata, Target
+from queries.errors import SourceError
+from queries.model.panel import PanelSpec
+from queries.model.source import Health, SourceState
+from queries.model.text import visible
+from queries.yaml_text import SafeLoader
+
+_TARGETS_SHOWN = 20
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "exits 0 where every configured source answers, 1 where one does not, 2 where none does"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = load_settings(arguments)
+    return with_session(settings, lambda session: _examine(session, settings))
+
+
+async def _examine(session: Session, settings: Settings) -> int:
+    _section("Program", _program())
+    _section("Settings", _settings(settings))
+    _section("Paths", _paths(settings))
+    snapshot = await session.once()
+    _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
+    await _offers(session, settings, snapshot)
+    _section("Runbooks", _runbooks(session))
+    _section("Journal", [("journal", "ok" if session.journal else "NOT USABLE", visible(session.journal_fault))])
+    asked = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
+    well = [item for item in asked if item.health in (Health.UP, Health.DEGRADED)]
+    if not well:
+        return 2
+    return 0 if len(well) == len(asked) else 1
+
+
+async def _offers(session: Session, settings: Settings, snapshot: Snapshot) -> None:
+    """What Prometheus has of what the panels want."""
+    if settings.prometheus is None:
+        return
+    discovery = Discovery(settings.prometheus)
+    try:
+        names = frozenset(await discovery.metric_names())
+        _section("Recording rules and metrics of the panels", _wanted(session.specs, names))
+        _section("Alerting rules", _rules(snapshot, session))
+        # What follows is not offered by every server that speaks this API.
+        version, targets = await asyncio.gather(discovery.version(), discovery.targets(), return_exceptions=True)
+        metadata = (await asyncio.gather(discovery.metadata(), return_exceptions=True))[0]
+    except SourceError as error:
+        _section("Prometheus", [("metrics", "unknown", visible(error.fault.sentence()))])
+        return
+    finally:
+        discovery.close()
+    _section("Prometheus", _prometheus(names, version, metadata))
+    if isinstance(targets, tuple):
+        _section("Targets", _targets(targets))
+
+
+def _section(title: str, rows: list[tuple[str, ...]]) -> None:
+    print(f"{title}\n{aligned(rows, indent='  ') or '  nothing'}\n")
+
+
+def _program() -> list[tuple[str, ...]]:
+    loader = "with libyaml" if SafeLoader.__name__.startswith("C") else "without libyaml (slow)"
+    return [
+        ("cad-console", __version__),
+        ("python", f"{machine.python_version()} {loader}", sys.executable),
+        ("terminal", os.environ.get("TERM", "(TERM is not set)"), os.environ.get("COLORTERM", "")),
+    ]
+
+
+def _settings(settings: Settings) -> list[tuple[str, ...]]:
+    origins = dict(settings.origins)
+    cluster = settings.kubernetes
+    values = {
+        "environment": settings.environment,
+        "namespace": settings.namespace,
+        "protected": "yes" if settings.protected else "no",
+        "read_only": "yes" if settings.read_only else "no",
+        "prometheus": settings.prometheus.url if settings.prometheus else "",
+        "alertmanager": ", ".join(item.url for item in settings.alertmanagers),
+        "kubernetes": (cluster.kubeconfig or "in-cluster") + (f" context {cluster.context}" if cluster.context else "")
+        if cluster
+        else "",
+        "platform": settings.platform.url if settings.platform else "",
+        "grafana": settings.grafana_url,
+        "loki": settings.loki_url,
+        "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
+        "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "as built in",
+        "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
+        "theme": settings.theme,
+        "slow": "yes" if settings.slow else "no",
+        "keys": ", ".join(name for name, _ in settings.keys),
+    }
+    return [(key, visible(value) or "not set", visible(origins.get(key, "default"))) for key, value in values.items()]
+
+
+def _paths(settings: Settings) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for item in fields(settings.paths):
+        path = str(getattr(settings.paths, item.name))
+        rows.append((item.name, visible(path), "" if Path(path).exists() else "not there"))
+    return rows
+
+
+def _source(state: SourceState, now: float) -> tuple[str, ...]:
+    latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else ""
+    told = visible(state.fault.sentence()) if state.fault else state.detail
+    more = " · ".join(visible(item) for item in state.warnings)
+    age = f"last answer {span(now - state.last_good_at)} ago" if state.last_good_at is not None else ""
+    return (state.name, state.health.value, latency or age, visible(state.endpoint), " · ".join(filter(None, (told, more))))
+
+
+def _wanted(specs: tuple[PanelSpec, ...], names: frozenset[str]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for spec in specs:
+        if spec.source == KUBERNETES:
+            continue
+        for name in spec.recorded_names:
+            told = "found" if name in names else "MISSED, the raw expression is read instead"
+            rows.append((spec.id, "rule", name, told))
+        if not spec.recorded_names:
+            rows.append((spec.id, "raw", "no recording rule is read", ""))
+    return rows
+
+
+def _rules(snapshot: Snapshot, session: Session) -> list[tuple[str, ...]]:
+    known = {rule.name for rule in snapshot.rules}
+    wanted = sorted({name for spec in session.specs for name in spec.alerts})
+    rows: list[tuple[str, ...]] = [("found", str(len(known)), "")]
+    missed = [name for name in wanted if name not in known]
+    if missed:
+        rows.append(("missed", str(len(missed)), ", ".join(missed)))
+    ill = [rule for rule in snapshot.rules if rule.health == "err"]
+    rows += [("FAILING", visible(rule.name), visible(rule.last_error)) for rule in ill]
+    return rows
+
+
+def _prometheus(
+    names: frozenset[str], version: str | BaseException, metadata: tuple[Metadata, ...] | BaseException
+) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("version", visible(version) if isinstance(version, str) else "not told")]
+    rows.append(("metric names", str(len(names))))
+    known = {item.name for item in metadata} if isinstance(metadata, tuple) else set()
+    stems = {item.removesuffix("_total") for item in known}
+    for name in _PLATFORM:
+        parts = (name, f"{name}_count", f"{name}_total")
+        if any(part in names for part in parts):
+            rows.append((name, "found"))
+        elif name in known or name.removesuffix("_total") in stems:
+            rows.append((name, "exported, never counted"))
+        else:
+            rows.append((name, "MISSED"))
+    return rows
+
+
+def _targets(targets: tuple[Target, ...]) -> list[tuple[str, ...]]:
+    ordered = sorted(targets, key=lambda item: (item.health == "up", item.job, item.url))
+    rows: list[tuple[str, ...]] = [
+        (
+            "up" if item.health == "up" else visible(item.health).upper(),
+            visible(item.job),
+            visible(item.url),
+            visible(item.last_error),
+        )
+        for item in ordered[:_TARGETS_SHOWN]
+    ]
+    if len(ordered) > _TARGETS_SHOWN:
+        rows.append(("", f"and {len(ordered) - _TARGETS_SHOWN} more", "", ""))
+    return rows
+
+
+def _runbooks(session: Session) -> list[tuple[str, ...]]:
+    index = session.runbooks
+    broken: list[tuple[str, ...]] = [("BROKEN", visible(item.broken)) for item in index.runbooks if item.broken]
+    return [("found", str(len(index.runbooks)), visible(index.fault)), *broken]
+
+
+_PLATFORM = (
+    "ocr_requests_total",
+    "ocr_errors_total",
+    "ocr_input_rejected_total",
+    "ocr_processing_duration_seconds",
+    "ocr_circuit_state",
+    "vision_requests_total",
+    "vision_errors_total",
+    "vision_input_rejected_total",
+    "vision_processing_duration_seconds",
+    "analysis_requests_total",
+    "dedup2d_job_queue_depth",
+    "feature_cache_hits_total",
+    "container_cpu_usage_seconds_total",
+    "container_memory_working_set_bytes",
+    "kube_pod_container_resource_limits",
+)

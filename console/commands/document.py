@@ -1,0 +1,99 @@
+"""A snapshot as the JSON that `status` and `alerts` print."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from console.snapshot import Snapshot
+from queries.model.alert import TrackedAlert
+from queries.model.panel import PanelState
+from queries.model.source import SourceState
+
+SCHEMA = 1
+
+
+def dumps(value: Any) -> str:
+    """JSON in ASCII: whatever a label holds, nothing in it can steer a terminal."""
+    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False)
+
+
+def utc(at: float) -> str:
+    """Unix seconds as RFC 3339 in UTC, to the second."""
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return "unknown"
+
+
+def document(snapshot: Snapshot) -> dict[str, Any]:
+    """The whole snapshot in the published shape."""
+    cluster = snapshot.cluster
+    return {
+        "schema": SCHEMA,
+        "environment": snapshot.environment,
+        "taken_at": utc(snapshot.taken_at),
+        "sources": {item.name: _source(item, snapshot.taken_at) for item in snapshot.sources},
+        "panels": [_panel(item) for item in snapshot.panels],
+        "alerts": [alert(item) for item in snapshot.alerts],
+        "workloads": [
+            {
+                "kind": item.kind,
+                "namespace": item.namespace,
+                "name": item.name,
+                "ready": item.ready,
+                "wanted": item.wanted,
+                "revision": item.revision,
+            }
+            for item in (cluster.workloads if cluster else ())
+        ],
+    }
+
+
+def alert(tracked: TrackedAlert) -> dict[str, Any]:
+    """One alert in the published shape."""
+    item, match = tracked.alert, tracked.runbook
+    return {
+        "fingerprint": item.fingerprint,
+        "name": item.name,
+        "severity": item.severity,
+        "priority": item.priority.value,
+        "state": item.state.value,
+        "starts_at": utc(item.starts_at),
+        "labels": dict(item.labels),
+        "annotations": dict(item.annotations),
+        "runbook": {"id": match.id, "path": match.path, "matched_by": match.matched_by} if match else None,
+        "actions": [{"action": each.action, "target": each.target, "command": each.command} for each in tracked.suggestions],
+    }
+
+
+def _source(state: SourceState, now: float) -> dict[str, Any]:
+    latency, last = state.latency_seconds, state.last_good_at
+    return {
+        "state": state.health.value,
+        "latency_ms": None if latency is None else round(latency * 1000.0, 1),
+        "age_seconds": None if last is None else round(max(0.0, now - last), 1),
+        "error": state.fault.sentence() if state.fault else None,
+    }
+
+
+def _panel(state: PanelState) -> dict[str, Any]:
+    return {
+        "id": state.spec.id,
+        "title": state.spec.title,
+        "value": _number(state.value),
+        "unit": state.spec.unit.value,
+        "verdict": state.verdict.value,
+        "warn": _number(state.threshold.warn),
+        "critical": _number(state.threshold.critical),
+        "from": state.origin.value,
+        "query": state.query,
+        "series": [{"labels": dict(item.labels), "value": _number(item.value)} for item in state.samples],
+    }
+
+
+def _number(value: float | None) -> float | None:
+    """JSON knows neither NaN nor infinity: both are not known here."""
+    return value if value is not None and math.isfinite(value) else None

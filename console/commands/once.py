@@ -1,0 +1,31 @@
+"""One look at everything, for a headless command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from console.config.settings import Settings
+from console.session import Session
+from console.snapshot import Snapshot
+
+T = TypeVar("T")
+
+
+def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Open a session, do the work in a loop of its own, close the session whatever happens."""
+
+    async def whole() -> T:
+        session = Session.open(settings)
+        try:
+            return await work(session)
+        finally:
+            await session.close()
+
+    return asyncio.run(whole())
+
+
+def one_snapshot(settings: Settings) -> Snapshot:
+    """Every source asked once."""
+    return with_session(settings, lambda session: session.once())

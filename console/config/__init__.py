@@ -1,0 +1,1 @@
+"""Settings, environments and thresholds: schema, defaults and where each value came from."""

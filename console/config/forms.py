@@ -1,0 +1,31 @@
+"""The forms of the few texts that a setting may have: a URL, a target, a name."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def is_url(value: Any) -> bool:
+    """Whether this is an http or https URL with a host, without query and fragment."""
+    if not isinstance(value, str) or any(character.isspace() or ord(character) < 32 for character in value):
+        return False
+    try:
+        parts = urlsplit(value)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits and not parts.query and not parts.fragment
+
+
+def is_target(value: Any) -> bool:
+    """Whether this is `deployment/NAME` with a name that Kubernetes allows."""
+    kind, _, name = value.partition("/") if isinstance(value, str) else ("", "", "")
+    return kind == "deployment" and is_dns_name(name)
+
+
+def is_dns_name(name: str) -> bool:
+    """Whether Kubernetes allows this as an object's name (RFC 1123 label)."""
+    if not 0 < len(name) <= 63 or name[0] == "-" or name[-1] == "-":
+        return False
+    return all(character.isascii() and (character.isdigit() or character.islower() or character == "-") for character in name)

@@ -1,0 +1,376 @@
+"""Flags, environment variables, config file and defaults, merged into one Settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import console
+from console.config.fault import ConfigError
+from console.config.forms import is_dns_name, is_url
+from console.config.settings import AlertTarget, Paths, Settings
+from queries.endpoint import ClusterEndpoint, Endpoint, HttpConfig
+from queries.model.panel import Threshold
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+DEFAULT_NAMESPACE = "cad-ml-platform"
+UNNAMED = "default"
+"""The environment's name where nobody gave one; it is protected, because it may be anything."""
+
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"", "0", "false", "no", "off"}
+
+
+def load_settings(
+    flags: Mapping[str, Any] | Namespace | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    service_account: str = _SERVICE_ACCOUNT,
+) -> Settings:
+    """The settings: flag over environment variable over config file over default. Raises ConfigError."""
+    given = dict(flags) if isinstance(flags, Mapping) else dict(vars(flags)) if flags is not None else {}
+    return _Loading(given, os.environ if environ is None else environ, service_account).settings()
+
+
+class _Loading:
+    def __init__(self, flags: dict[str, Any], environ: Mapping[str, str], service_account: str) -> None:
+        self.flags = {name: value for name, value in flags.items() if value is not None}
+        self.environ = environ
+        self.service_account = service_account
+        self.origins: dict[str, str] = {}
+        self.paths = _paths(environ, self.flags)
+        self.file = self._read_file()
+        self.place: tuple[str | int, ...] = ()
+        """Where the chosen environment stands in the file."""
+        self.table: Mapping[str, Any] = {}
+
+    def settings(self) -> Settings:
+        name = self._environment()
+        settings = Settings(
+            environment=name,
+            namespace=self._text("namespace", "namespace", "", DEFAULT_NAMESPACE),
+            protected=self._protected(name),
+            read_only=self._read_only(),
+            user=_user(self.environ),
+            paths=self.paths,
+            prometheus=self._server("prometheus", "prometheus_url", "PROMETHEUS_URL"),
+            alertmanagers=self._alertmanagers(),
+            kubernetes=None,
+            platform=self._server("platform", "api_url", "CAD_ML_API_URL"),
+            grafana_url=self._address("grafana", "GRAFANA_URL"),
+            loki_url=self._address("loki", "LOKI_URL"),
+            thresholds=self._thresholds(),
+            alert_targets=tuple(AlertTarget(alert, target) for alert, target in self._top("alert_targets", {}).items()),
+            theme=self._theme(),
+            slow=self._slow(),
+            keys=tuple(self._top("keys", {}).items()),
+        )
+        settings = self._rhythm(settings)
+        return replace(settings, kubernetes=self._kubernetes(settings.namespace), origins=tuple(sorted(self.origins.items())))
+
+    # The config file
+
+    def _read_file(self) -> Any:
+        explicit = self.flags.get("config") or self.environ.get("CAD_CONSOLE_CONFIG")
+        path = Path(self.paths.config_file)
+        if not path.exists() and not explicit:
+            return None
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ConfigError(source=str(path), expected="no such file, expected a config file") from None
+        except UnicodeDecodeError:
+            raise ConfigError(source=str(path), expected="expected text in UTF-8") from None
+        except OSError as error:
+            raise ConfigError(source=str(path), expected=f"cannot be read: {error.strerror}") from None
+        # Imported here: without a config file the console starts without YAML.
+        from console.config.schema import SchemaError, check_document  # noqa: PLC0415
+        from queries.yaml_nodes import NodeError, load_with_lines  # noqa: PLC0415
+
+        try:
+            document = load_with_lines(text)
+            check_document(document)
+        except NodeError as error:
+            raise ConfigError(source=str(path), line=error.line, key=error.key, expected=str(error)) from None
+        except SchemaError as error:
+            raise ConfigError(source=str(path), line=error.line, key=error.key, expected=error.expected) from None
+        return document
+
+    def _top(self, key: str, default: Any) -> Any:
+        value = None if self.file is None or self.file.value is None else self.file.value.get(key)
+        if value is None:
+            return default
+        self.origins.setdefault(key, self._line((key,)))
+        return value
+
+    def _line(self, path: tuple[str | int, ...]) -> str:
+        return f"config file, line {self.file.line(path)}"
+
+    # One value each
+
+    def _environment(self) -> str:
+        known = self._top("environments", {})
+        self.origins.pop("environments", None)
+        name, origin = self._said("environment", "CAD_CONSOLE_ENVIRONMENT")
+        if not name:
+            name = self._top("default_environment", "")
+            origin = self.origins.pop("default_environment", "")
+            if not name and len(known) == 1:
+                name = next(iter(known))
+                origin = "the only one in the config file"
+        if known and name not in known:
+            source = origin if origin and not origin.startswith("config") else self.paths.config_file
+            line = self.file.line(("default_environment",)) if origin.startswith("config") else 0
+            wanted = f"expected one of {', '.join(known)}"
+            told = "no such environment in the config file, " if name else "no environment chosen, "
+            raise ConfigError(source=source, line=line, key="default_environment" if line else "", expected=told + wanted)
+        if known:
+            self.place = ("environments", name)
+            self.table = known[name]
+        if origin:
+            self.origins["environment"] = origin
+        return name or UNNAMED
+
+    def _said(self, flag: str, variable: str) -> tuple[str, str]:
+        """A text from a flag, else from an environment variable, and where it came from; empty where nobody said."""
+        if self.flags.get(flag):
+            return str(self.flags[flag]), f"flag --{flag.replace('_', '-')}"
+        if variable and self.environ.get(variable):
+            return self.environ[variable], f"environment variable {variable}"
+        return "", ""
+
+    def _text(self, key: str, flag: str, variable: str, default: str) -> str:
+        value, origin = self._said(flag, variable)
+        if key == "namespace" and value and not is_dns_name(value):
+            raise ConfigError(source=origin, expected="expected a namespace's name")
+        if not value and key in self.table:
+            value, origin = self.table[key], self._line((*self.place, key))
+        if origin:
+            self.origins[key] = origin
+        return value or default
+
+    def _protected(self, name: str) -> bool:
+        if "protected" in self.table:
+            self.origins["protected"] = self._line((*self.place, "protected"))
+            return bool(self.table["protected"])
+        return name in ("production", UNNAMED)
+
+    def _read_only(self) -> bool:
+        if self.flags.get("read_only"):
+            self.origins["read_only"] = "flag --read-only"
+            return True
+        said = self.environ.get("CAD_CONSOLE_READ_ONLY")
+        if said is not None:
+            origin = "environment variable CAD_CONSOLE_READ_ONLY"
+            if said.lower() not in _TRUE | _FALSE:
+                raise ConfigError(source=origin, expected="expected true or false")
+            self.origins["read_only"] = origin
+            return said.lower() in _TRUE
+        if "read_only" in self.table:
+            self.origins["read_only"] = self._line((*self.place, "read_only"))
+        return bool(self.table.get("read_only", False))
+
+    def _theme(self) -> str:
+        value, origin = self._said("theme", "")
+        if value:
+            self.origins["theme"] = origin
+            return value
+        return str(self._top("theme", ""))
+
+    def _slow(self) -> bool:
+        if self.flags.get("slow"):
+            self.origins["slow"] = "flag --slow"
+            return True
+        return bool(self._top("slow", False))
+
+    def _rhythm(self, settings: Settings) -> Settings:
+        said = self._top("refresh", {})
+        table = said if isinstance(said, dict) else {"every": said}
+        every = float(table.get("every", settings.refresh_seconds))
+        if "refresh" in self.flags:
+            every = float(self.flags["refresh"])
+            self.origins["refresh"] = "flag --refresh"
+            if not 0 < every <= 86_400:
+                raise ConfigError(source="flag --refresh", expected="expected a number of seconds greater than 0")
+        # Asking once a minute must not make every value stale after half of it.
+        stale = float(table.get("stale_after", max(settings.stale_after_seconds, 3 * every)))
+        return replace(
+            settings,
+            refresh_seconds=every,
+            stale_after_seconds=stale,
+            backoff_cap_seconds=float(table.get("backoff_cap", settings.backoff_cap_seconds)),
+            verify_timeout_seconds=float(table.get("verify_timeout", settings.verify_timeout_seconds)),
+        )
+
+    def _thresholds(self) -> tuple[tuple[str, Threshold], ...]:
+        found = self._top("thresholds", {})
+        return tuple((panel, Threshold(item.get("warn"), item.get("critical"))) for panel, item in found.items())
+
+    # Servers
+
+    def _server(self, key: str, flag: str, variable: str) -> Endpoint | None:
+        value, origin = self._said(flag, variable)
+        if value:
+            self.origins[key] = origin
+            return _endpoint(value, source=origin)
+        if key not in self.table:
+            return None
+        path = (*self.place, key)
+        self.origins[key] = self._line(path)
+        return self._from_file(self.table[key], path)
+
+    def _alertmanagers(self) -> tuple[Endpoint, ...]:
+        said: Sequence[str] = self.flags.get("alertmanager_url") or ()
+        origin = "flag --alertmanager-url"
+        if not said and self.environ.get("ALERTMANAGER_URL"):
+            said = [part.strip() for part in self.environ["ALERTMANAGER_URL"].split(",") if part.strip()]
+            origin = "environment variable ALERTMANAGER_URL"
+        if said:
+            self.origins["alertmanager"] = origin
+            return tuple(_endpoint(url, source=origin) for url in said)
+        if "alertmanager" not in self.table:
+            return ()
+        path = (*self.place, "alertmanager")
+        self.origins["alertmanager"] = self._line(path)
+        listed = self.table["alertmanager"]
+        if isinstance(listed, str):
+            return (self._from_file(listed, path),)
+        return tuple(self._from_file(item, (*path, index)) for index, item in enumerate(listed))
+
+    def _address(self, key: str, variable: str) -> str:
+        value, origin = self._said("", variable)
+        if not value:
+            value = self.table.get(key, "")
+            origin = self._line((*self.place, key)) if value else ""
+        if value:
+            self.origins[key] = origin
+            return _endpoint(value, source=origin).url
+        return ""
+
+    def _from_file(self, item: Any, path: tuple[str | int, ...]) -> Endpoint:
+        if isinstance(item, str):
+            return _endpoint(item, source=self.paths.config_file)
+        endpoint = _endpoint(item["url"], source=self.paths.config_file)
+        http = self._http(item.get("http_config", {}), (*path, "http_config"))
+        if endpoint.http.username and not http.username:
+            http = replace(http, username=endpoint.http.username, password=endpoint.http.password)
+        return replace(endpoint, http=http, timeout_seconds=float(item.get("timeout", endpoint.timeout_seconds)))
+
+    def _http(self, table: Mapping[str, Any], path: tuple[str | int, ...]) -> HttpConfig:
+        basic = table.get("basic_auth", {})
+        authorization = table.get("authorization", {})
+        tls = table.get("tls_config", {})
+        headers: list[tuple[str, str]] = []
+        for name, values in table.get("http_headers", {}).items():
+            headers += [(name, value) for kind in ("values", "secrets") for value in values.get(kind, ())]
+            for index, file in enumerate(values.get("files", ())):
+                at = (*path, "http_headers", name, "files", index)
+                headers.append((name, Path(self._file(file, at)).read_text(encoding="utf-8").strip()))
+        return HttpConfig(
+            username=basic.get("username", ""),
+            password=basic.get("password", ""),
+            password_file=self._file(basic.get("password_file", ""), (*path, "basic_auth", "password_file")),
+            authorization_type=authorization.get("type", "Bearer"),
+            credentials=authorization.get("credentials", table.get("bearer_token", "")),
+            credentials_file=self._file(authorization.get("credentials_file", ""), (*path, "authorization", "credentials_file"))
+            or self._file(table.get("bearer_token_file", ""), (*path, "bearer_token_file")),
+            ca_file=self._file(tls.get("ca_file", ""), (*path, "tls_config", "ca_file")),
+            cert_file=self._file(tls.get("cert_file", ""), (*path, "tls_config", "cert_file")),
+            key_file=self._file(tls.get("key_file", ""), (*path, "tls_config", "key_file")),
+            server_name=tls.get("server_name", ""),
+            insecure_skip_verify=tls.get("insecure_skip_verify", False),
+            proxy_url=table.get("proxy_url", ""),
+            no_proxy=table.get("no_proxy", ""),
+            follow_redirects=table.get("follow_redirects", True),
+            http_headers=tuple(headers),
+        )
+
+    def _file(self, name: str, path: tuple[str | int, ...]) -> str:
+        """A file that the config names: relative to the config file, as Prometheus has it; it must be readable."""
+        if not name:
+            return ""
+        found = Path(self.paths.config_file).parent / Path(name).expanduser()
+        if not (found.is_file() and os.access(found, os.R_OK)):
+            from queries.yaml_nodes import dotted  # noqa: PLC0415
+
+            key, line = dotted(path), self.file.line(path)
+            told = f"expected a file that can be read, found none at {found}"
+            raise ConfigError(source=self.paths.config_file, line=line, key=key, expected=told)
+        return str(found)
+
+    def _kubernetes(self, namespace: str) -> ClusterEndpoint | None:
+        """Kubernetes is configured as soon as anything says where it is: kubectl's own rules, then ours."""
+        table = self.table.get("kubernetes", {})
+        path = (*self.place, "kubernetes")
+        timeout = float(table.get("timeout", 5.0))
+        context = str(self.flags.get("context") or table.get("context", ""))
+        said, origin = self._said("kubeconfig", "KUBECONFIG")
+        if not said and table.get("kubeconfig"):
+            said, origin = self._file(table["kubeconfig"], (*path, "kubeconfig")), self._line((*path, "kubeconfig"))
+        if self.flags.get("kubeconfig") and not Path(said).expanduser().is_file():
+            raise ConfigError(source=origin, expected=f"expected a kubeconfig, found no file at {said}")
+        if not said and not table.get("in_cluster"):
+            standard = Path(_home(self.environ)) / ".kube" / "config"
+            if standard.is_file():
+                said, origin = str(standard), "~/.kube/config"
+        if said:
+            self.origins["kubernetes"] = origin
+            return ClusterEndpoint(namespace, str(Path(said).expanduser()), context, timeout_seconds=timeout)
+        if table.get("in_cluster") or (self.environ.get("KUBERNETES_SERVICE_HOST") and Path(self.service_account).is_file()):
+            self.origins["kubernetes"] = "in-cluster service account"
+            return ClusterEndpoint(namespace, in_cluster=True, timeout_seconds=timeout)
+        if context or table:
+            # A context without any kubeconfig: the source says what is missing, once it is asked.
+            self.origins["kubernetes"] = "flag --context" if self.flags.get("context") else self._line(path)
+            return ClusterEndpoint(namespace, context=context, timeout_seconds=timeout)
+        return None
+
+
+def _endpoint(url: str, *, source: str) -> Endpoint:
+    """User information moves from the URL into the credentials, so that no message can show it."""
+    if not is_url(url):
+        raise ConfigError(source=source, expected="expected an http:// or https:// URL with a host")
+    parts = urlsplit(url)
+    userinfo, _, host = parts.netloc.rpartition("@")
+    name, _, password = userinfo.partition(":")
+    return Endpoint(
+        urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", "")),
+        HttpConfig(username=unquote(name), password=unquote(password)),
+    )
+
+
+def _home(environ: Mapping[str, str]) -> str:
+    return environ.get("HOME") or str(Path.home())
+
+
+def _paths(environ: Mapping[str, str], flags: Mapping[str, Any]) -> Paths:
+    def base(variable: str, *otherwise: str) -> Path:
+        said = environ.get(variable, "")
+        # The XDG specification: a relative path there is to be ignored.
+        root = Path(said) if said and Path(said).is_absolute() else Path(_home(environ)).joinpath(*otherwise)
+        return root / "cad-console"
+
+    state = base("XDG_STATE_HOME", ".local", "state")
+    said = flags.get("config") or environ.get("CAD_CONSOLE_CONFIG")
+    config = Path(str(said)).expanduser() if said else base("XDG_CONFIG_HOME", ".config") / "config.yaml"
+    return Paths(
+        config_file=str(config),
+        state_dir=str(state),
+        cache_dir=str(base("XDG_CACHE_HOME", ".cache")),
+        journal_file=str(state / "journal.sqlite3"),
+        log_file=str(state / "console.log"),
+        runbooks_dir=str(Path(console.__file__).resolve().parent.parent / "runbooks"),
+    )
+
+
+def _user(environ: Mapping[str, str]) -> str:
+    name = environ.get("USER") or environ.get("LOGNAME") or f"uid{os.getuid()}"
+    return f"{name}@{socket.gethostname().partition('.')[0] or 'localhost'}"

@@ -1,0 +1,205 @@
+"""What a config file may hold: every key, its type, and the words for what was expected."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from console.config.forms import is_dns_name, is_target, is_url
+from queries.yaml_nodes import Lined, Path, dotted
+
+PANEL_IDS = (
+    "error_ratio",
+    "p95_latency",
+    "circuit_breakers",
+    "provider_health",
+    "queue_depth",
+    "cpu",
+    "memory",
+    "request_rate",
+    "error_budget",
+    "workloads",
+)
+
+
+class SchemaError(ValueError):
+    """One value that is not what was expected; `line` counts from 1."""
+
+    def __init__(self, expected: str, *, key: str, line: int) -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.key = key
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A value without parts: the words for it and the test that it passes."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A mapping with known keys."""
+
+    keys: Mapping[str, Kind]
+    required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A mapping whose keys are names: any text, or one of `names`."""
+
+    each: Kind
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list."""
+
+    each: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A scalar, or a table or list that says more."""
+
+    short: Scalar
+    long: Table | Many
+
+
+Kind: TypeAlias = Scalar | Table | Named | Many | Either
+
+
+def is_seconds(value: Any) -> bool:
+    """Whether this is a length of time that one can wait for."""
+    return _is_number(value) and 0 < value <= 86_400
+
+
+def _is_number(value: Any) -> bool:
+    # Not math.isfinite: an integer of four hundred digits is more than it takes.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+TEXT = Scalar("text", _is_text)
+FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
+NUMBER = Scalar("a number", _is_number)
+SECONDS = Scalar("a number of seconds greater than 0", is_seconds)
+URL = Scalar("an http:// or https:// URL", is_url)
+TARGET = Scalar("deployment/NAME", is_target)
+NAMESPACE = Scalar("a namespace's name", lambda value: isinstance(value, str) and is_dns_name(value))
+
+HTTP_CONFIG = Table(
+    {
+        "basic_auth": Table({"username": TEXT, "password": TEXT, "password_file": TEXT}, ("username",)),
+        "authorization": Table({"type": TEXT, "credentials": TEXT, "credentials_file": TEXT}),
+        "bearer_token": TEXT,
+        "bearer_token_file": TEXT,
+        "tls_config": Table(
+            {"ca_file": TEXT, "cert_file": TEXT, "key_file": TEXT, "server_name": TEXT, "insecure_skip_verify": FLAG}
+        ),
+        "proxy_url": URL,
+        "no_proxy": TEXT,
+        "follow_redirects": FLAG,
+        "http_headers": Named(Table({"values": Many(TEXT), "secrets": Many(TEXT), "files": Many(TEXT)})),
+    }
+)
+SERVER = Either(URL, Table({"url": URL, "timeout": SECONDS, "http_config": HTTP_CONFIG}, ("url",)))
+ENVIRONMENT = Table(
+    {
+        "protected": FLAG,
+        "read_only": FLAG,
+        "namespace": NAMESPACE,
+        "prometheus": SERVER,
+        "alertmanager": Either(URL, Many(SERVER)),
+        "platform": SERVER,
+        "kubernetes": Table({"kubeconfig": TEXT, "context": TEXT, "in_cluster": FLAG, "timeout": SECONDS}),
+        "grafana": URL,
+        "loki": URL,
+    }
+)
+DOCUMENT = Table(
+    {
+        "default_environment": TEXT,
+        "environments": Named(ENVIRONMENT),
+        "thresholds": Named(Table({"warn": NUMBER, "critical": NUMBER}), PANEL_IDS),
+        "alert_targets": Named(TARGET),
+        "refresh": Either(
+            SECONDS, Table({"every": SECONDS, "stale_after": SECONDS, "backoff_cap": SECONDS, "verify_timeout": SECONDS})
+        ),
+        "theme": TEXT,
+        "slow": FLAG,
+        "keys": Named(TEXT),
+    }
+)
+
+
+@dataclass(slots=True)
+class _Walk:
+    document: Lined
+    kinds: dict[type, str] = field(
+        default_factory=lambda: {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
+    )
+
+    def check(self, value: Any, kind: Kind, path: Path) -> None:  # noqa: PLR0912  # one case a kind
+        match kind:
+            case Scalar():
+                if not kind.fits(value):
+                    raise self.wrong(kind.words, value, path)
+            case Table():
+                self.mapping(value, path)
+                for key in value:
+                    if key not in kind.keys:
+                        raise self.unknown(key, tuple(kind.keys), path)
+                    self.check(value[key], kind.keys[key], (*path, key))
+                for key in kind.required:
+                    if key not in value:
+                        raise SchemaError(f"expected the key {key!r} here", key=dotted(path), line=self.document.line(path))
+            case Named():
+                self.mapping(value, path)
+                for key in value:
+                    if kind.names and key not in kind.names:
+                        raise self.unknown(key, kind.names, path)
+                    self.check(value[key], kind.each, (*path, key))
+            case Many():
+                if not isinstance(value, list):
+                    raise self.wrong("a list", value, path)
+                for index, item in enumerate(value):
+                    self.check(item, kind.each, (*path, index))
+            case Either():
+                if isinstance(value, dict if isinstance(kind.long, Table) else list):
+                    self.check(value, kind.long, path)
+                elif not kind.short.fits(value):
+                    more = "a mapping" if isinstance(kind.long, Table) else "a list of them"
+                    raise self.wrong(f"{kind.short.words} or {more}", value, path)
+
+    def mapping(self, value: Any, path: Path) -> None:
+        if not isinstance(value, dict):
+            raise self.wrong("a mapping", value, path)
+
+    def wrong(self, words: str, value: Any, path: Path) -> SchemaError:
+        # The type is named, never the value: it may be a password on the wrong line.
+        numeric = "a number" if _is_number(value) else "a number out of range"
+        found = self.kinds.get(type(value), numeric if isinstance(value, int | float) else f"a {type(value).__name__}")
+        told = "" if found == words or words.startswith(found) else f", found {found}"
+        return SchemaError(f"expected {words}{told}", key=dotted(path), line=self.document.line(path))
+
+    def unknown(self, key: str, known: tuple[str, ...], path: Path) -> SchemaError:
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+        return SchemaError(f"unknown key, {hint}", key=dotted((*path, key)), line=self.document.line((*path, key)))
+
+
+def check_document(document: Lined) -> None:
+    """Raises SchemaError for the first thing that does not belong; an empty document is fine."""
+    if document.value is not None:
+        _Walk(document).check(document.value, DOCUMENT, ())

@@ -1,0 +1,65 @@
+"""What the console was told: one frozen value that everything else reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from queries.endpoint import ClusterEndpoint, Endpoint
+from queries.model.panel import Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class AlertTarget:
+    """Which workload an alert is about, where its labels do not say: `deployment/cad-ml-api`."""
+
+    alertname: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Every path the console uses; `doctor` lists them."""
+
+    config_file: str
+    state_dir: str
+    cache_dir: str
+    journal_file: str
+    log_file: str
+    runbooks_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration after flags, environment variables, config file and defaults were merged.
+
+    A source that is None is not configured. `origins` tells where each set value came from (`flag`, `environment
+    variable PROMETHEUS_URL`, `config file, line 4`), by dotted key, for `doctor`; defaults are not listed.
+    `protected` asks for the target's name to be typed before a write. Seconds everywhere.
+    """
+
+    environment: str
+    namespace: str
+    protected: bool
+    read_only: bool
+    user: str
+    paths: Paths
+    prometheus: Endpoint | None = None
+    alertmanagers: tuple[Endpoint, ...] = ()
+    kubernetes: ClusterEndpoint | None = None
+    platform: Endpoint | None = None
+    grafana_url: str = ""
+    loki_url: str = ""
+    refresh_seconds: float = 5.0
+    stale_after_seconds: float = 30.0
+    backoff_cap_seconds: float = 30.0
+    verify_timeout_seconds: float = 180.0
+    thresholds: tuple[tuple[str, Threshold], ...] = ()
+    alert_targets: tuple[AlertTarget, ...] = ()
+    theme: str = ""
+    slow: bool = False
+    """The line to the terminal is slow: fewer frames, nothing that blinks, and the bytes sent in the footer."""
+    keys: tuple[tuple[str, str], ...] = ()
+    origins: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def threshold(self, panel_id: str) -> Threshold:
+        return dict(self.thresholds).get(panel_id, Threshold())

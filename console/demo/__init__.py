@@ -1,0 +1,1 @@
+"""The embedded stack: servers, simulator, scenarios and cluster."""

@@ -1,0 +1,115 @@
+"""What the API server fills in where an object leaves it out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.demo.cluster.resource import (
+    AUTOSCALERS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    EVENTS,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    Object,
+    Resource,
+)
+
+DEPLOYMENT_FIELDS = frozenset(
+    {
+        "replicas", "selector", "template", "strategy", "minReadySeconds", "revisionHistoryLimit", "paused",
+        "progressDeadlineSeconds",
+    }
+)  # fmt: skip
+"""Unknown fields are dropped without a word, as the real server does unless it is asked to be strict."""
+
+
+def fill(resource: Resource, item: Object) -> None:
+    """Fills the defaults of one kind into an object, in place."""
+    item["metadata"] = _without_nulls(item["metadata"])
+    if resource in (EVENTS, CONFIG_MAPS):
+        return
+    item["spec"] = _without_nulls(item.get("spec"))
+    if item["spec"] is None:
+        item["spec"] = {}
+    spec = item["spec"]
+    if not isinstance(spec, dict):
+        return
+    if resource is DEPLOYMENTS:
+        _deployment(item, spec)
+    elif resource is REPLICA_SETS:
+        _absent(spec, replicas=1)
+        _template(spec)
+    elif resource is PODS:
+        _pod(spec)
+        _absent(spec, enableServiceLinks=True, priority=0, preemptionPolicy="PreemptLowerPriority")
+        item.setdefault("status", {"phase": "Pending", "qosClass": "BestEffort"})
+    elif resource is SERVICES:
+        _absent(spec, type="ClusterIP", sessionAffinity="None", internalTrafficPolicy="Cluster")
+        for port in spec.get("ports") or ():
+            _absent(port, protocol="TCP", targetPort=port.get("port"))
+        item.setdefault("status", {"loadBalancer": {}})
+    elif resource is AUTOSCALERS:
+        _absent(spec, minReplicas=1)
+        item.setdefault("status", {"desiredReplicas": 0, "currentMetrics": None})
+    if resource.status:
+        item.setdefault("status", {})
+
+
+def _without_nulls(value: Any) -> Any:
+    """A null is the same as nothing: kubectl writes `creationTimestamp: null` into templates."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [_without_nulls(part) for part in value]
+    return value
+
+
+def _absent(target: dict[str, Any], **defaults: Any) -> None:
+    for key, value in defaults.items():
+        if target.get(key) is None:
+            target[key] = value
+
+
+def _deployment(item: Object, spec: dict[str, Any]) -> None:
+    for key in [key for key in spec if key not in DEPLOYMENT_FIELDS]:
+        del spec[key]
+    _absent(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+    if spec.get("paused") is False:
+        del spec["paused"]
+    strategy = spec.setdefault("strategy", {})
+    if isinstance(strategy, dict):
+        _absent(strategy, type="RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            _absent(strategy, rollingUpdate={})
+            if isinstance(strategy["rollingUpdate"], dict):
+                _absent(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
+    _template(spec)
+
+
+def _template(spec: dict[str, Any]) -> None:
+    template = spec.setdefault("template", {})
+    if not isinstance(template, dict):
+        return
+    template.setdefault("metadata", {})
+    pod = template.setdefault("spec", {})
+    if isinstance(pod, dict):
+        _pod(pod)
+
+
+def _pod(pod: dict[str, Any]) -> None:
+    _absent(pod, restartPolicy="Always", terminationGracePeriodSeconds=30, dnsPolicy="ClusterFirst")
+    _absent(pod, securityContext={}, schedulerName="default-scheduler")
+    for container in (*(pod.get("containers") or ()), *(pod.get("initContainers") or ())):
+        if not isinstance(container, dict):
+            continue
+        tag = str(container.get("image") or "").rpartition("/")[2].partition(":")[2]
+        _absent(container, resources={}, terminationMessagePath="/dev/termination-log", terminationMessagePolicy="File")
+        _absent(container, imagePullPolicy="Always" if tag in ("", "latest") else "IfNotPresent")
+        for port in container.get("ports") or ():
+            if isinstance(port, dict):
+                _absent(port, protocol="TCP")
+        for entry in container.get("env") or ():
+            if isinstance(entry, dict) and entry.get("value") == "":
+                del entry["value"]  # an empty string is not kept apart from none

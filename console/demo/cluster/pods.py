@@ -1,0 +1,181 @@
+"""The ReplicaSet controller and the node: pods are made, start, become ready and go."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from console.demo.cluster import happening
+from console.demo.cluster.agenda import Agenda
+from console.demo.cluster.registry import Registry
+from console.demo.cluster.resource import PODS, REPLICA_SETS, Object
+from console.demo.cluster.revision import controller_of
+from console.demo.cluster.store import Store
+
+NODE_COUNT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds that the steps of a pod take, each drawn from a range."""
+
+    schedule: tuple[float, float] = (0.02, 0.08)
+    start: tuple[float, float] = (0.1, 0.3)
+    ready: tuple[float, float] = (0.15, 0.5)
+    end: tuple[float, float] = (0.1, 0.4)
+
+
+class Pods:
+    """Keeps as many pods as each ReplicaSet wants, and plays the node that runs them."""
+
+    def __init__(self, store: Store, registry: Registry, agenda: Agenda, *, pace: Pace, chance: random.Random) -> None:
+        self._store, self._registry, self._agenda = store, registry, agenda
+        self.pace = pace
+        self._chance = chance
+        self.broken: dict[str, str] = {}
+        """Parts of image names to the reason why their containers wait: `ImagePullBackOff`, `CrashLoopBackOff`."""
+
+    def of(self, replica_set: Object) -> list[Object]:
+        meta = replica_set["metadata"]
+        return [item for item in self._store.items(PODS, meta["namespace"]) if controller_of(item) == meta["uid"]]
+
+    # --- the ReplicaSet controller
+
+    def sync(self, namespace: str, name: str) -> None:
+        replica_set = self._store.get(REPLICA_SETS, namespace, name)
+        if replica_set is None:
+            return
+        pods = [pod for pod in self.of(replica_set) if "deletionTimestamp" not in pod["metadata"]]
+        missing = replica_set["spec"]["replicas"] - len(pods)
+        for _ in range(missing):
+            self._make(replica_set)
+        if missing < 0:
+            # not yet ready ones first, then the youngest, as the real controller prefers
+            pods.sort(key=lambda pod: (_is_ready(pod), -int(pod["metadata"]["resourceVersion"])))
+            for pod in pods[:-missing]:
+                self._registry.terminate(pod)
+                self._tell(replica_set, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
+        self._count(namespace, name)
+
+    def _count(self, namespace: str, name: str) -> None:
+        replica_set = self._store.copy(REPLICA_SETS, namespace, name)
+        if replica_set is None:
+            return
+        every = self.of(replica_set)
+        pods = [pod for pod in every if "deletionTimestamp" not in pod["metadata"]]
+        ready = sum(_is_ready(pod) for pod in pods)
+        counts = {"fullyLabeledReplicas": len(pods), "readyReplicas": ready, "availableReplicas": ready}
+        replica_set["status"] = {
+            "replicas": len(pods),
+            **{key: value for key, value in counts.items() if value},
+            "terminatingReplicas": len(every) - len(pods),
+            "observedGeneration": replica_set["metadata"]["generation"],
+        }
+        self._store.update(REPLICA_SETS, replica_set)
+
+    def _make(self, replica_set: Object) -> None:
+        meta, template = replica_set["metadata"], copy.deepcopy(replica_set["spec"]["template"])
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": meta["name"], "uid": meta["uid"]}
+        name = self._registry.free_name(PODS, meta["namespace"], f"{meta['name']}-")
+        pod_meta: dict[str, Any] = {"name": name, "generateName": f"{meta['name']}-", "namespace": meta["namespace"]}
+        for part in ("labels", "annotations"):
+            if template["metadata"].get(part):
+                pod_meta[part] = template["metadata"][part]
+        pod_meta["ownerReferences"] = [{**owner, "controller": True, "blockOwnerDeletion": True}]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": pod_meta, "spec": template["spec"]}
+        self._registry.create(PODS, meta["namespace"], pod)
+        self._tell(replica_set, "SuccessfulCreate", f"Created pod: {name}")
+
+    def _tell(self, replica_set: Object, reason: str, message: str) -> None:
+        happening.record(
+            self._store, replica_set, "apps/v1", "ReplicaSet",
+            reason=reason, message=message, source="replicaset-controller",
+        )  # fmt: skip
+
+    # --- the node
+
+    def _after(self, span: tuple[float, float], step: Callable[[str, str], None], pod: Object) -> None:
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        self._agenda.after(self._chance.uniform(*span), lambda: step(namespace, name))
+
+    def added(self, pod: Object) -> None:
+        self._after(self.pace.schedule, self._schedule, pod)
+
+    def ending(self, pod: Object) -> None:
+        self._after(self.pace.end, self._remove, pod)
+
+    def _remove(self, namespace: str, name: str) -> None:
+        if self._store.get(PODS, namespace, name) is not None:
+            self._store.delete(PODS, namespace, name)
+
+    def _alive(self, namespace: str, name: str) -> Object | None:
+        pod = self._store.copy(PODS, namespace, name)
+        return pod if pod is not None and "deletionTimestamp" not in pod["metadata"] else None
+
+    def _schedule(self, namespace: str, name: str) -> None:
+        pod = self._alive(namespace, name)
+        if pod is None:
+            return
+        number = self._chance.randrange(NODE_COUNT) + 1
+        pod["spec"]["nodeName"] = f"node-{number}"
+        pod["status"]["conditions"] = [self._condition("PodScheduled", "True")]
+        pod["status"]["startTime"] = self._store.now()
+        reason = next((why for part, why in self.broken.items() if any(part in item["image"] for item in _containers(pod))), "")
+        waiting = reason or "ContainerCreating"
+        pod["status"]["containerStatuses"] = [
+            {
+                "name": item["name"],
+                "state": {"waiting": {"reason": waiting}},
+                "lastState": {},
+                "ready": False,
+                "restartCount": 4 if reason == "CrashLoopBackOff" else 0,
+                "image": item["image"],
+                "imageID": "",
+                "started": False,
+            }
+            for item in _containers(pod)
+        ]
+        self._store.update(PODS, pod)
+        if reason:
+            happening.record(
+                self._store, pod, "v1", "Pod", reason="Failed", message=f"Error: {reason}", source="kubelet", warn=True
+            )
+        else:
+            self._after(self.pace.start, self._start, pod)
+
+    def _start(self, namespace: str, name: str) -> None:
+        pod = self._alive(namespace, name)
+        if pod is None:
+            return
+        for status in pod["status"]["containerStatuses"]:
+            status["state"] = {"running": {"startedAt": self._store.now()}}
+            status["started"] = True
+        pod["status"]["phase"] = "Running"
+        pod["status"]["podIP"] = f"10.1.{self._chance.randrange(1, 250)}.{self._chance.randrange(1, 250)}"
+        self._store.update(PODS, pod)
+        self._after(self.pace.ready, self._ready, pod)
+
+    def _ready(self, namespace: str, name: str) -> None:
+        pod = self._alive(namespace, name)
+        if pod is None:
+            return
+        for status in pod["status"]["containerStatuses"]:
+            status["ready"] = True
+        kinds = ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+        pod["status"]["conditions"] = [self._condition(kind, "True") for kind in kinds]
+        self._store.update(PODS, pod)
+
+    def _condition(self, kind: str, status: str) -> dict[str, Any]:
+        return {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": self._store.now()}
+
+
+def _containers(pod: Object) -> list[dict[str, Any]]:
+    return list(pod["spec"]["containers"])
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)

@@ -1,0 +1,242 @@
+"""From a request to its answer: paths, verbs, options and bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from console.demo.cluster import discovery, failure, listing, patch
+from console.demo.cluster.access import ANONYMOUS, OPEN_PATHS, Access, User
+from console.demo.cluster.http1 import Request, Response, as_json, as_text
+from console.demo.cluster.registry import Registry
+from console.demo.cluster.resource import DEPLOYMENTS, POD_METRICS, PODS, REPLICA_SETS, REVIEWS, Object, Resource, find
+from console.demo.cluster.store import Store
+from console.demo.cluster.watch import Wish, typed
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+DEFAULT_WATCH_SECONDS = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a path names: a kind, perhaps in a namespace, perhaps one object, perhaps a part of it."""
+
+    resource: Resource
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+
+def place(path: str) -> Place:
+    """NotServed for an unknown group or version, Failure 404 for an unknown kind in a known one."""
+    steps = [step for step in path.split("/") if step]
+    if steps[:1] == ["api"] and len(steps) > 2:
+        group, version, rest = "", steps[1], steps[2:]
+    elif steps[:1] == ["apis"] and len(steps) > 3:
+        group, version, rest = steps[1], steps[2], steps[3:]
+    else:
+        raise failure.NotServed
+    if discovery.resources(group, version) is None:
+        raise failure.NotServed
+    namespace = ""
+    if len(rest) > 2 and rest[0] == "namespaces" and rest[2] not in ("status", "finalize"):
+        namespace, rest = rest[1], rest[2:]
+    resource = find(group, version, rest[0])
+    if resource is None or len(rest) > 3:
+        raise failure.unknown_resource()
+    named = [*rest[1:], "", ""]
+    return Place(resource, namespace, named[0], named[1])
+
+
+@dataclass(slots=True)
+class Routes:
+    """Answers requests out of the store. A watch is answered with the Wish that the connection then fulfils."""
+
+    store: Store
+    registry: Registry
+    access: Access
+    address: str
+    logs: Callable[[Object, Mapping[str, str]], str]
+    usage: Callable[[str], list[Object]]
+    has_metrics: bool = True
+
+    def answer(self, request: Request) -> Response | Wish:
+        try:
+            user = self.access.user(request)
+            fixed = self._fixed(request, user)
+            return fixed if fixed is not None else self._resource(request, user)
+        except failure.NotServed:
+            return as_text(404, "404 page not found\n")
+        except failure.Failure as failed:
+            return as_json(failed.code, failed.status)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # an object of a shape that no check foresaw: the request is at fault, and the server lives on
+            unreadable = failure.bad_request(f"the object provided is unrecognized: {type(error).__name__}")
+            return as_json(unreadable.code, unreadable.status)
+
+    def _fixed(self, request: Request, user: User) -> Response | None:
+        path = request.path.rstrip("/")
+        if path in OPEN_PATHS:
+            return as_json(200, discovery.version()) if path == "/version" else as_text(200, "ok")
+        steps = path.split("/")[1:]
+        found: Object | None = None
+        if path == "/api":
+            found = discovery.core_versions(self.address)
+        elif path == "/apis":
+            found = discovery.groups()
+            if not self.has_metrics:
+                found["groups"] = [row for row in found["groups"] if row["name"] != POD_METRICS.group]
+        elif path == "/api/v1":
+            found = discovery.resources("", "v1")
+        elif len(steps) == 2 and steps[0] == "apis":
+            found = discovery.group(steps[1])
+        elif len(steps) == 3 and steps[0] == "apis":
+            found = discovery.resources(steps[1], steps[2])
+        if found is None:
+            return None
+        if user is ANONYMOUS:
+            raise failure.forbidden_path(user.name, "get", path)
+        return as_json(200, found)
+
+    def _resource(self, request: Request, user: User) -> Response | Wish:
+        at = place(request.path)
+        watching = request.query.get("watch", "") in ("1", "true")
+        if request.method in ("GET", "HEAD"):
+            verb = "get" if at.name else "watch" if watching else "list"
+        else:
+            verb = _VERBS.get(request.method, "")
+        if verb == "delete" and not at.name:
+            verb = "deletecollection"
+        self.access.demand(user, verb, at.resource, subresource=at.subresource, namespace=at.namespace, name=at.name)
+        if at.resource is REVIEWS:
+            if request.method != "POST":
+                raise failure.not_allowed()
+            return as_json(201, self.access.review(user, _decoded(request)))
+        if at.resource is POD_METRICS:
+            return self._metrics(request, at)
+        if verb in ("list", "watch"):
+            return (
+                self._wish(request, at)
+                if watching
+                else as_json(200, listing.page(self.store, at.resource, at.namespace, request.query))
+            )
+        if at.subresource:
+            return self._subresource(request, at, verb)
+        return self._object(request, at, verb)
+
+    def _wish(self, request: Request, at: Place) -> Wish:
+        query = request.query
+        initial = query.get("sendInitialEvents") == "true"
+        try:
+            seconds = float(query.get("timeoutSeconds") or DEFAULT_WATCH_SECONDS)
+        except ValueError:
+            raise failure.bad_request("timeoutSeconds is no number") from None
+        return Wish(
+            at.resource,
+            at.namespace,
+            listing.matcher(at.resource, query),
+            None if initial else listing.version_asked(query),
+            query.get("allowWatchBookmarks") in ("1", "true"),
+            seconds,
+            initial_bookmark=initial and query.get("allowWatchBookmarks") in ("1", "true"),
+        )
+
+    def _object(self, request: Request, at: Place, verb: str) -> Response:
+        resource, dry = at.resource, _dry(request)
+        if verb == "create" and not at.name:
+            item = self.registry.create(resource, at.namespace, _object_of(_decoded(request)), dry=dry)
+            return as_json(201, typed(resource, item))
+        if not at.name or verb in ("", "create", "deletecollection"):
+            raise failure.not_allowed()
+        if verb == "get":
+            return as_json(200, typed(resource, self.registry.existing(resource, at.namespace, at.name)))
+        if verb == "delete":
+            options = _object_of(_decoded(request)) if request.body else {}
+            if "gracePeriodSeconds" in request.query:
+                options["gracePeriodSeconds"] = int(request.query["gracePeriodSeconds"])
+            if "propagationPolicy" in request.query:
+                options["propagationPolicy"] = request.query["propagationPolicy"]
+            dry = dry or options.get("dryRun") == ["All"]
+            gone = self.registry.delete(resource, at.namespace, at.name, options=options, dry=dry)
+            return as_json(200, gone if gone.get("kind") == "Status" else typed(resource, gone))
+        return as_json(200, typed(resource, self._written(request, at, verb, status=False)))
+
+    def _written(self, request: Request, at: Place, verb: str, *, status: bool) -> Object:
+        dry = _dry(request)
+        if verb == "patch":
+            kind = _patch_type(request)
+            return self.registry.patch(at.resource, at.namespace, at.name, _decoded(request), kind, dry=dry, status=status)
+        if verb != "update":
+            raise failure.not_allowed()
+        item = _object_of(_decoded(request))
+        return self.registry.replace(at.resource, at.namespace, at.name, item, dry=dry, status=status)
+
+    def _subresource(self, request: Request, at: Place, verb: str) -> Response:
+        if at.subresource == "status" and at.resource.status:
+            if verb == "get":
+                return as_json(200, typed(at.resource, self.registry.existing(at.resource, at.namespace, at.name)))
+            return as_json(200, typed(at.resource, self._written(request, at, verb, status=True)))
+        if at.subresource == "log" and at.resource is PODS and verb == "get":
+            return as_text(200, self.logs(self.registry.existing(PODS, at.namespace, at.name), request.query))
+        if at.subresource != "scale" or at.resource not in (DEPLOYMENTS, REPLICA_SETS):
+            raise failure.unknown_resource()
+        scale = self.registry.scale(at.resource, at.namespace, at.name)
+        if verb == "get":
+            return as_json(200, scale)
+        dry = _dry(request)
+        if verb == "patch":
+            wanted = patch.patched(scale, _decoded(request), _patch_type(request))
+        elif verb == "update":
+            wanted = _object_of(_decoded(request))
+            wanted.setdefault("metadata", {})
+        else:
+            raise failure.not_allowed()
+        return as_json(200, self.registry.rescale(at.resource, at.namespace, at.name, wanted, dry=dry))
+
+    def _metrics(self, request: Request, at: Place) -> Response:
+        if not self.has_metrics:
+            raise failure.NotServed
+        if request.method not in ("GET", "HEAD"):
+            raise failure.not_allowed()
+        match = listing.matcher(POD_METRICS, {**request.query, "fieldSelector": ""})
+        items = [item for item in self.usage(at.namespace) if match(item)]
+        if not at.name:
+            listed = {"kind": "PodMetricsList", "apiVersion": POD_METRICS.api_version, "metadata": {}, "items": items}
+            return as_json(200, listed)
+        for item in items:
+            if item["metadata"]["name"] == at.name:
+                return as_json(200, typed(POD_METRICS, item))
+        raise failure.not_found(POD_METRICS, at.name)
+
+
+def _patch_type(request: Request) -> str:
+    if request.content_type not in (patch.MERGE, patch.STRATEGIC, patch.JSON):
+        raise failure.unsupported_patch()
+    return request.content_type
+
+
+def _decoded(request: Request) -> Any:
+    if request.method != "PATCH" and request.content_type not in ("application/json", ""):
+        raise failure.unsupported_body()
+    try:
+        return json.loads(request.body)
+    except ValueError as error:
+        what = "error decoding patch" if request.method == "PATCH" else "the object provided is unrecognized: json parse error"
+        raise failure.bad_request(f"{what}: {error}") from None
+
+
+def _object_of(body: Any) -> Object:
+    if not isinstance(body, dict):
+        raise failure.bad_request("the object provided is unrecognized: no JSON object")
+    return body
+
+
+def _dry(request: Request) -> bool:
+    given = request.query.get("dryRun", "")
+    if given in ("", "All"):
+        return given == "All"
+    message = f'Unsupported value: ["{given}"]: supported values: "All"'
+    kind = {"POST": "CreateOptions", "PUT": "UpdateOptions", "DELETE": "DeleteOptions"}.get(request.method, "PatchOptions")
+    raise failure.invalid(kind, "meta.k8s.io", "", [failure.Cause("FieldValueNotSupported", message, "dryRun")])

@@ -1,0 +1,117 @@
+"""The platform's own objects: its Deployments, their autoscaler, budgets, settings and services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.demo.cluster.resource import Object
+
+REGISTRY = "registry.example.com/cad-ml"
+
+_WORKLOADS: tuple[tuple[str, str, int, str, str, dict[str, str]], ...] = (
+    # name, component, replicas, image, tag, settings
+    ("cad-ml-api", "platform", 3, "api", "1.8.2", {"LOG_LEVEL": "INFO", "METRICS_PORT": "8000", "ENABLE_PROFILING": "false"}),
+    ("ocr-provider-paddle", "ocr", 2, "ocr-paddle", "2.7.1", {"OCR_TIMEOUT_MS": "4000"}),
+    ("ocr-provider-deepseek", "ocr", 2, "ocr-deepseek", "1.4.0", {"OCR_TIMEOUT_MS": "4000"}),
+    ("ocr-provider-tesseract", "ocr", 1, "ocr-tesseract", "5.3.4", {"OCR_TIMEOUT_MS": "4000"}),
+    ("vision-provider-dedupcad", "vision", 2, "vision-dedupcad", "0.9.6", {"VISION_TIMEOUT_MS": "5000"}),
+    ("vision-provider-clip", "vision", 1, "vision-clip", "1.1.0", {"VISION_TIMEOUT_MS": "5000"}),
+    ("cad-render", "platform", 2, "render", "3.2.0", {"RENDER_DPI": "300"}),
+)
+
+
+def deployment(
+    name: str,
+    *,
+    namespace: str,
+    image: str,
+    replicas: int,
+    component: str = "platform",
+    env: dict[str, str] | None = None,
+    cause: str = "",
+) -> Object:
+    """One Deployment as the platform writes it: pods carry `app` and the annotations of the scraper."""
+    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": "8000", "prometheus.io/path": "/metrics"}
+    container: dict[str, Any] = {
+        "name": name,
+        "image": image,
+        "ports": [{"name": "http", "containerPort": 8000}],
+        "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
+        "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+    }
+    labels = {"app": name, "component": component}
+    meta: dict[str, Any] = {"name": name, "namespace": namespace, "labels": labels}
+    if cause:
+        meta["annotations"] = {"kubernetes.io/change-cause": cause}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta,
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": labels, "annotations": scrape}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def platform(namespace: str) -> tuple[Object, ...]:
+    """All of it, with the autoscaler's range wide enough for the scaling that the runbooks prescribe."""
+    items: list[Object] = []
+    for name, component, replicas, image, tag, env in _WORKLOADS:
+        items.append(
+            deployment(
+                name,
+                namespace=namespace,
+                image=f"{REGISTRY}/{image}:{tag}",
+                replicas=replicas,
+                component=component,
+                env=env,
+                cause=f"release {tag}",
+            )
+        )
+        items.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+                "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 8000}]},
+            }
+        )
+    utilisation = (("cpu", 70), ("memory", 80))
+    items.append(
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "cad-ml-api", "namespace": namespace},
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "cad-ml-api"},
+                "minReplicas": 3,
+                "maxReplicas": 20,
+                "metrics": [
+                    {
+                        "type": "Resource",
+                        "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": at}},
+                    }
+                    for name, at in utilisation
+                ],
+            },
+        }
+    )
+    items.append(
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": "cad-ml-api", "namespace": namespace},
+            "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "cad-ml-api"}}},
+        }
+    )
+    items.append(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "circuit-breaker-config", "namespace": namespace},
+            "data": {"failure_threshold": "5", "recovery_timeout_seconds": "30", "half_open_max_calls": "3"},
+        }
+    )
+    return tuple(items)

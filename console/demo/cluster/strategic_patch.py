@@ -1,0 +1,98 @@
+"""Strategic merge patch: lists of named things are merged by their key, with `$patch` and its relatives."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from console.demo.cluster import failure
+
+MERGE_KEYS = {
+    "containers": "name", "initContainers": "name", "ephemeralContainers": "name", "env": "name", "ports": "containerPort",
+    "volumes": "name", "volumeMounts": "mountPath", "volumeDevices": "devicePath", "imagePullSecrets": "name",
+    "hostAliases": "ip", "conditions": "type", "ownerReferences": "uid", "topologySpreadConstraints": "topologyKey",
+    "resourceClaims": "name",
+}  # fmt: skip
+"""Field to merge key. Field names alone are enough for the kinds that are served here."""
+
+MERGED_VALUES = frozenset({"finalizers"})
+"""Lists of plain values that are united instead of replaced."""
+
+
+def applied(target: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """A patched object; neither argument is to be used afterwards."""
+    return _object(target, change)
+
+
+def _object(target: Any, change: dict[str, Any]) -> dict[str, Any]:
+    directive = change.get("$patch")
+    if directive == "replace":
+        return {key: copy.deepcopy(value) for key, value in change.items() if key != "$patch"}
+    if directive == "delete":
+        return {}
+    if directive not in (None, "merge"):
+        raise failure.bad_request(f"error decoding patch: unknown $patch directive {directive!r}")
+    result: dict[str, Any] = dict(target) if isinstance(target, dict) else {}
+    for key, value in change.items():
+        _field(result, key, value)
+    for key, order in change.items():
+        if key.startswith("$setElementOrder/"):
+            _sort(result, key.partition("/")[2], order)
+    if isinstance(keep := change.get("$retainKeys"), list):
+        result = {key: value for key, value in result.items() if key in keep}
+    return result
+
+
+def _field(result: dict[str, Any], key: str, value: Any) -> None:
+    if key.startswith("$deleteFromPrimitiveList/"):
+        field = key.partition("/")[2]
+        result[field] = [item for item in result.get(field) or () if item not in value]
+    elif key.startswith("$"):
+        return
+    elif value is None:
+        result.pop(key, None)
+    elif isinstance(value, dict):
+        result[key] = _object(result.get(key), value)
+    elif isinstance(value, list) and key in MERGE_KEYS and all(isinstance(item, dict) for item in value):
+        result[key] = _list(key, result.get(key) or [], value)
+    elif isinstance(value, list) and key in MERGED_VALUES:
+        result[key] = [*(result.get(key) or ()), *(item for item in value if item not in (result.get(key) or ()))]
+    else:
+        result[key] = copy.deepcopy(value)
+
+
+def _list(field: str, target: list[Any], change: list[dict[str, Any]]) -> list[Any]:
+    # a Service's ports are merged by `port`, a container's by `containerPort`
+    key = "port" if field == "ports" and any("port" in item for item in (*target, *change)) else MERGE_KEYS[field]
+    if any(item.get("$patch") == "replace" for item in change):
+        return [copy.deepcopy(item) for item in change if "$patch" not in item]
+    result = list(target)
+    fresh: list[Any] = []
+    for item in change:
+        if key not in item:
+            shown = " ".join(f"{name}:{value}" for name, value in sorted(item.items()))
+            raise failure.internal(f"map: map[{shown}] does not contain declared merge key: {key}")
+        at = next((place for place, old in enumerate(result) if old.get(key) == item[key]), None)
+        if item.get("$patch") == "delete":
+            if at is not None:
+                del result[at]
+        elif at is None:
+            fresh.append(_object({}, item))
+        else:
+            result[at] = _object(result[at], item)
+    # the real server puts what is new in front of what was there
+    return [*fresh, *result]
+
+
+def _sort(result: dict[str, Any], field: str, order: Any) -> None:
+    items = result.get(field)
+    if not isinstance(items, list) or not isinstance(order, list):
+        return
+    key = MERGE_KEYS.get(field)
+    wanted = [item.get(key) if isinstance(item, dict) else item for item in order]
+
+    def place(item: Any) -> int:
+        value = item.get(key) if isinstance(item, dict) else item
+        return wanted.index(value) if value in wanted else len(wanted)
+
+    items.sort(key=place)

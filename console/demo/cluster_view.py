@@ -1,0 +1,84 @@
+"""What the simulated platform sees of the cluster that it runs on: the one in this process, or one of a kubeconfig."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from console.demo.cluster import DemoCluster
+
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDeployment:
+    image: str
+    wanted: int
+    ready: int
+    restarted_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything at one moment; pods are name and readiness, by the label `app`."""
+
+    deployments: Mapping[str, SeenDeployment]
+    pods: Mapping[str, tuple[tuple[str, bool], ...]]
+
+    def deployment(self, name: str) -> SeenDeployment | None:
+        return self.deployments.get(name)
+
+
+def seen(deployments: list[dict[str, Any]], pods: list[dict[str, Any]]) -> Seen:
+    """The few facts of two listings, as the API server gives them."""
+    by_app: dict[str, list[tuple[str, bool]]] = {}
+    for pod in pods:
+        app = (pod["metadata"].get("labels") or {}).get("app", "")
+        conditions = (pod.get("status") or {}).get("conditions") or ()
+        ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+        by_app.setdefault(app, []).append((pod["metadata"]["name"], ready))
+    return Seen(
+        {item["metadata"]["name"]: _deployment(item) for item in deployments},
+        {app: tuple(sorted(found)) for app, found in by_app.items()},
+    )
+
+
+def _deployment(item: dict[str, Any]) -> SeenDeployment:
+    template = item["spec"]["template"]
+    return SeenDeployment(
+        image=template["spec"]["containers"][0]["image"],
+        wanted=item["spec"].get("replicas", 1),
+        ready=(item.get("status") or {}).get("readyReplicas") or 0,
+        restarted_at=((template.get("metadata") or {}).get("annotations") or {}).get(RESTARTED_AT, ""),
+    )
+
+
+class EmbeddedView:
+    """The cluster in this process: listed again only after something changed."""
+
+    def __init__(self, cluster: DemoCluster) -> None:
+        self._cluster = cluster
+        self._lock = threading.Lock()
+        self._stale = threading.Event()
+        self._seen = Seen({}, {})
+        self._stale.set()
+        cluster.on_change(self._changed)
+
+    def _changed(self, kind: str, plural: str, name: str) -> None:
+        if plural in ("deployments", "pods"):
+            self._stale.set()
+
+    def deployment(self, name: str) -> SeenDeployment | None:
+        return self._now().deployments.get(name)
+
+    def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
+        return self._now().pods.get(name, ())
+
+    def _now(self) -> Seen:
+        if self._stale.is_set():
+            with self._lock:
+                self._stale.clear()  # before the listing: a change during it makes the next call list again
+                self._seen = seen(list(self._cluster.objects("deployments")), list(self._cluster.objects("pods")))
+        return self._seen

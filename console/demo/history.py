@@ -1,0 +1,126 @@
+"""The past that the embedded Prometheus is given before it starts: a week of recorded series, and their counters."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from console.demo import traffic
+from console.demo.simulator import WORKLOADS, Simulator
+
+DAYS = 7.0
+_HOUR = 3600.0
+TROUBLE_SECONDS = 22.0
+_TIERS = ((DAYS * 24 * _HOUR, 300.0), (24 * _HOUR, 120.0), (2 * _HOUR, 60.0), (TROUBLE_SECONDS, 2.0))
+"""How far back, and how densely from there on, seconds. Not wider than 300: Prometheus looks back five minutes.
+
+The last tier is as dense as the live scrapes, so that the first evaluation sees full windows; the trouble begins in it.
+"""
+
+_WEEK = (
+    "ocr_requests_total",
+    "vision_requests_total",
+    "ocr_processing_duration_seconds",
+    "vision_processing_duration_seconds",
+    "dedup2d_job_queue_depth",
+)
+_DAY = (
+    *_WEEK,
+    "container_cpu_usage_seconds_total",
+    "container_memory_working_set_bytes",
+    "kube_pod_container_resource_limits",
+)
+"""What long rules and long windows read raw; everything else is kept for the last two hours only."""
+
+
+class HistoryFailed(Exception):
+    """promtool did not take the history; the message is its reason."""
+
+
+def write_history(simulator: Simulator, path: Path, *, now: float, target_labels: str) -> None:
+    """Drive the simulator through the past up to `now` and write what a Prometheus would have kept, as OpenMetrics."""
+    with path.open("w") as file:
+        lines: list[str] = []
+        for at, names in moments(now):
+            live = at > now - TROUBLE_SECONDS - 1.0
+            if live:
+                simulator.live(at)
+            else:
+                simulator.advance(at)
+            # Without it NoMetricsData would hold until the first scrape, five seconds or more after the start.
+            lines.append(f"up{{{target_labels}}} 1 {at:.3f}")
+            for series, value in simulator.metrics.samples(names):
+                if names and "_bucket{" in series and 'le="2.0"' not in series:
+                    continue  # far back only the objective's bucket is ever asked for
+                lines.append(f"{_with(series, target_labels)} {value} {at:.3f}")
+            for name, labels, number in () if live else recorded(simulator, at):
+                braces = f"{{{labels}}}" if labels else ""
+                lines.append(f"{name}{braces} {number:.9g} {at:.3f}")
+            if len(lines) > 20000:
+                file.write("\n".join(lines) + "\n")
+                lines.clear()
+        file.write("\n".join([*lines, "# EOF"]) + "\n")
+
+
+def moments(now: float) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """The moments up to just before `now`, denser towards it, with the families kept there (empty for all)."""
+    ends = [start for start, _ in _TIERS[1:]] + [0.5]
+    for (start, step), end, names in zip(_TIERS, ends, (_WEEK, _DAY, (), ()), strict=True):
+        at = now - start
+        while at < now - end:
+            yield at, names
+            at += step
+
+
+def recorded(simulator: Simulator, at: float) -> Iterator[tuple[str, str, float]]:
+    """The recorded series (name, labels, value) as queries/rules/recording.yaml computes them from the same state."""
+    if not simulator.has_traffic:
+        return
+    seed = simulator.seed
+    error_percent = 100.0 * simulator.base_errors()
+    total = sum(traffic.per_second(seed, provider, at) for provider in traffic.PROVIDERS)
+    yield "platform_requests_per_second", "", total
+    yield "platform_error_ratio", "", error_percent
+    yield "ocr_error_ratio", "", error_percent
+    yield "vision_error_ratio", "", error_percent
+    yield "circuit_breaker_open_ratio", "", 0.0
+    for provider in traffic.PROVIDERS:
+        labels = f'provider="{provider.name}"'
+        yield "provider_success_rate", labels, 100.0 - error_percent
+        yield "provider_health_score", labels, 0.7 * (100.0 - error_percent) + 30.0
+        slower = 1.0 + 0.05 * traffic.noise(seed, f"p95 {provider.name}", at)
+        p95 = traffic.p95_from_edges(traffic.shares_below(provider)) * slower
+        yield f"{provider.service}_p95_latency_seconds", labels, p95
+        if provider.service == "ocr":
+            yield "provider_timeout_rate", labels, 0.0
+    yield "ocr_cache_hit_ratio", "", traffic.CACHE_HIT_SHARE * (100.0 - error_percent)
+    yield "cad:analysis_success_rate:5m", "", 100.0 - error_percent
+    yield "cad:feature_cache_hit_rate:1h", "", 86.0 + 3.0 * traffic.noise(seed, "cache", at)
+    availability = 100.0 * (1.0 - simulator.mean_error_share())
+    yield "slo_availability", "", availability
+    yield "error_budget_remaining", "", 100.0 * (1.0 - (100.0 - availability) / (100.0 - traffic.OBJECTIVE_PERCENT))
+    for deployment in WORKLOADS:
+        labels = f'namespace="{simulator.namespace}",deployment="{deployment}"'
+        yield "cad:cpu_utilisation:5m", labels, 100.0 * simulator.cpu_share(deployment, at)
+        yield "cad:memory_utilisation", labels, 100.0 * simulator.memory_share(deployment, at)
+
+
+def load_history(promtool: str, text: Path, data: Path, *, limit_seconds: float = 60.0) -> None:
+    """Turn the OpenMetrics text into blocks of a Prometheus that is not running yet. Raises HistoryFailed."""
+    command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=744h", "-q", str(text), str(data)]
+    try:
+        answer = subprocess.run(  # noqa: S603 - promtool and our own paths
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_seconds, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HistoryFailed(f"promtool took more than {limit_seconds:.0f} s to load the history") from error
+    if answer.returncode != 0:
+        raise HistoryFailed(f"promtool did not take the history: {answer.stderr.strip().splitlines()[-1:]}")
+
+
+def _with(series: str, labels: str) -> str:
+    """The series with the labels that a scrape would have put on it."""
+    if series.endswith("}"):
+        return f"{series[:-1]},{labels}}}"
+    return f"{series}{{{labels}}}"

@@ -1,0 +1,52 @@
+"""What the pods of the simulated platform write into their logs, in keeping with how they fare."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+from console.demo.scenarios import API, SLOW_DEPLOYMENT, SLOW_PROVIDER, WORKER
+
+LINES = 60
+_EVERY_SECONDS = 5.0
+
+
+class Faring(Protocol):
+    """The part of the simulator's state that a log tells of."""
+
+    @property
+    def error_share(self) -> float: ...
+
+    @property
+    def timeout_shares(self) -> dict[str, float]: ...
+
+    @property
+    def memory_shares(self) -> dict[str, float]: ...
+
+    @property
+    def backlog(self) -> float: ...
+
+
+def log_lines(app: str, now: float, fare: Faring) -> list[str]:
+    """The last lines of one pod, oldest first; what is wrong now began a minute ago."""
+    usual = f"INFO {app}: served, 0 errors"
+    trouble = _trouble(app, fare)
+    lines = []
+    for number in range(LINES - 1, -1, -1):
+        at = now - number * _EVERY_SECONDS
+        wrong = trouble and number < 12 and number % 2 == 0
+        stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        lines.append(f"{stamp} {trouble if wrong else usual}")
+    return lines
+
+
+def _trouble(app: str, fare: Faring) -> str:
+    if app == API and fare.error_share > 0.01:
+        return "ERROR cad-ml-api: INTERNAL_ERROR stage=infer: result schema v2 not understood (since 1.9.0)"
+    if app == API and fare.memory_shares.get(API, 0.0) > 0.8:
+        return f"WARNING cad-ml-api: working set {100 * fare.memory_shares[API]:.0f} % of the limit, shrinking feature cache"
+    if app == SLOW_DEPLOYMENT and fare.timeout_shares.get(SLOW_PROVIDER, 0.0) > 0.05:
+        return f"ERROR ocr-provider-{SLOW_PROVIDER}: PROVIDER_TIMEOUT stage=infer: no answer in 8.0 s, connection pool is full"
+    if app == WORKER and fare.backlog > 100:
+        return f"WARNING cad-render: all workers busy, {fare.backlog:.0f} jobs wait"
+    return ""

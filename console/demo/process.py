@@ -1,0 +1,156 @@
+"""One real server on a free loopback port, which never outlives this process."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+_KEEPER = Path(__file__).with_name("keeper.py")
+_READY_SECONDS = 30.0
+_ATTEMPTS = 3
+
+
+class StartFailed(Exception):
+    """A server did not get ready; the message carries the last line of its log."""
+
+
+class Server:
+    """A running server: `url`, `pid` of the server itself, `log` of what it said."""
+
+    def __init__(self, name: str, url: str, keeper: subprocess.Popen[bytes], log: Path) -> None:
+        self.name = name
+        self.url = url
+        self.log = log
+        self._keeper = keeper
+
+    @property
+    def pid(self) -> int:
+        """The server's own process id; 0 when it is gone."""
+        try:
+            text = Path(f"/proc/{self._keeper.pid}/task/{self._keeper.pid}/children").read_text()
+        except OSError:
+            return 0
+        return int(text.split()[0]) if text.split() else 0
+
+    @property
+    def running(self) -> bool:
+        return self._keeper.poll() is None
+
+    def kill(self) -> None:
+        """End it as a crash would, for tests that want to see what happens then."""
+        pid = self.pid
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        self._keeper.wait(5)
+        _close(self._keeper)
+
+    def stop(self) -> None:
+        """End it in good order; may be called again."""
+        _close(self._keeper)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_server(
+    name: str,
+    command: Callable[[int], Sequence[str]],
+    *,
+    folder: Path,
+    port: int = 0,
+    ready_path: str = "/-/ready",
+    ready_seconds: float = _READY_SECONDS,
+) -> Server:
+    """Start `command(port)` in `folder`, with its log there, and wait until `ready_path` answers 200. Raises StartFailed.
+
+    A port that somebody took in between is replaced by another one, unless `port` asks for this very one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{name}.log"
+    for attempt in range(_ATTEMPTS):
+        chosen = port or free_port()
+        keeper = keep("", command(chosen), folder=folder, log=log)
+        try:
+            _wait_ready(name, keeper, port=chosen, path=ready_path, limit_seconds=ready_seconds, log=log)
+        except StartFailed:
+            _close(keeper)
+            if port or attempt + 1 == _ATTEMPTS or "address already in use" not in _tail(log):
+                raise
+        except BaseException:
+            _close(keeper)
+            raise
+        else:
+            return Server(name, f"http://127.0.0.1:{chosen}", keeper, log)
+    raise StartFailed(f"{name} found no free port")
+
+
+def keep(removes: str, command: Sequence[str] = (), *, folder: Path, log: Path | None = None) -> subprocess.Popen[bytes]:
+    """A keeper of its own session: it ends `command` and removes the folder `removes` when this process is gone."""
+    out = log.open("wb") if log else None
+    try:
+        return subprocess.Popen(  # noqa: S603 - the demo's own command lines
+            [sys.executable, "-I", "-S", str(_KEEPER), removes, *command],
+            stdin=subprocess.PIPE,
+            stdout=out or subprocess.DEVNULL,
+            stderr=out or subprocess.DEVNULL,
+            cwd=folder,
+            start_new_session=True,
+        )
+    finally:
+        if out:
+            out.close()
+
+
+def release(keeper: subprocess.Popen[bytes]) -> None:
+    """Tell a keeper that its work is over, and wait for it."""
+    _close(keeper)
+
+
+def _close(keeper: subprocess.Popen[bytes]) -> None:
+    if keeper.stdin:
+        with suppress(OSError):
+            keeper.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        keeper.wait(8)
+
+
+def _wait_ready(name: str, keeper: subprocess.Popen[bytes], *, port: int, path: str, limit_seconds: float, log: Path) -> None:
+    deadline = time.monotonic() + limit_seconds
+    while time.monotonic() < deadline:
+        if keeper.poll() is not None:
+            raise StartFailed(f"{name} ended at once: {_tail(log)}")
+        if _answers(port, path):
+            return
+        time.sleep(0.03)
+    raise StartFailed(f"{name} was not ready after {limit_seconds:.0f} s: {_tail(log)}")
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1.0)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "no log"
+    return " … ".join(line.strip()[-300:] for line in lines[-2:]) or "it said nothing"

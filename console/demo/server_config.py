@@ -1,0 +1,96 @@
+"""The platform's own rules and routing, made fast for the demo: parsed, changed in a few places, written out again."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from queries.yaml_text import loads
+
+JOB = "cad-ml-platform"
+INSTANCE = "cad-ml-api:8000"
+TARGET_LABELS = f'instance="{INSTANCE}",job="{JOB}"'
+SCRAPE_SECONDS = 2
+FOR_SECONDS = 6
+_SLOW_EVALUATION_SECONDS = 10
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
+_PART = r"\d+(?:ms|[smhdwy])"
+_RANGE = re.compile(rf"\[((?:{_PART})+)\]")
+
+
+def rule_text(name: str) -> str:
+    """`recording.yaml`, `alerting.yaml` or `alertmanager.yaml`, as it is used in production."""
+    return (resources.files("queries") / "rules" / name).read_text(encoding="utf-8")
+
+
+def seconds(duration: str) -> float:
+    """Prometheus' own durations: `90s`, `5m`, `1h30m`. Raises ValueError."""
+    if not re.fullmatch(rf"(?:{_PART})+", duration):
+        raise ValueError(f"not a duration: {duration!r}")
+    return sum(float(part[: -len(unit)]) * _UNITS[unit] for part, unit in re.findall(r"(\d+(ms|[smhdwy]))", duration))
+
+
+def fast_window(duration: str) -> str:
+    """A window that suits a scrape every 2 s; what looks over a day or more stays, for it reads the history."""
+    length = seconds(duration)
+    if length <= 600:
+        return "20s"
+    return "1m" if length < 86400 else duration
+
+
+def fast_rules(text: str, *, where: str) -> str:
+    """The same groups and rules with short windows, intervals and `for`; nothing else changes. Raises YamlError."""
+    document = _mapping(loads(text, where=where), where)
+    for group in document["groups"]:
+        interval = seconds(group.get("interval", "30s"))
+        group["interval"] = f"{SCRAPE_SECONDS if interval <= 60 else _SLOW_EVALUATION_SECONDS}s"
+        for rule in group["rules"]:
+            rule["expr"] = _RANGE.sub(lambda match: f"[{fast_window(match[1])}]", rule["expr"])
+            if "for" in rule:
+                rule["for"] = f"{min(seconds(rule['for']), FOR_SECONDS):g}s"
+    return _dump(document)
+
+
+def quiet_routing(text: str, *, where: str) -> str:
+    """The same routes and receivers, quick, and without anything that would really be sent."""
+    document = _mapping(loads(text, where=where), where)
+    document["global"] = {"resolve_timeout": "1m"}
+    document["route"].update(group_wait="1s", group_interval="2s", repeat_interval="1h")
+    document["receivers"] = [{"name": receiver["name"]} for receiver in document["receivers"]]
+    return _dump(document)
+
+
+def prometheus_config(*, platform: str, alertmanager: str, rule_files: tuple[str, ...]) -> str:
+    """`platform` and `alertmanager` are host:port."""
+    return _dump(
+        {
+            "global": {
+                "scrape_interval": f"{SCRAPE_SECONDS}s",
+                "scrape_timeout": f"{SCRAPE_SECONDS}s",
+                "evaluation_interval": f"{SCRAPE_SECONDS}s",
+                "external_labels": {"environment": "demo"},
+            },
+            "rule_files": list(rule_files),
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
+            "scrape_configs": [
+                {
+                    "job_name": JOB,
+                    "static_configs": [{"targets": [platform], "labels": {"instance": INSTANCE}}],
+                }
+            ],
+        }
+    )
+
+
+def _mapping(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{where} is not a mapping")
+    return value
+
+
+def _dump(document: object) -> str:
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=160)
+    return text

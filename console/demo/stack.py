@@ -1,0 +1,317 @@
+"""The embedded stack: simulated platform, cluster, Prometheus and Alertmanager in one folder, started and stopped as one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+from urllib.parse import urlsplit
+
+import httpx
+
+from console.demo import server_config
+from console.demo.bring import Servers
+from console.demo.cluster import DemoCluster
+from console.demo.cluster_view import EmbeddedView
+from console.demo.context_view import ContextView
+from console.demo.history import DAYS, load_history, write_history
+from console.demo.launch import launch_alertmanager, launch_prometheus
+from console.demo.logs import log_lines
+from console.demo.platform_api import PlatformApi
+from console.demo.process import Server, free_port, keep, release
+from console.demo.scenarios import API, BAD_IMAGE_TAG, Scenario
+from console.demo.simulator import CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES, NAMESPACE, Simulator
+
+DEFAULT_SEED = 7
+_CALM_ROUNDS = 6
+"""Live scrapes after which a scenario without an alert has settled: an alert would be pending by then."""
+
+_AHEAD_SECONDS = 1.8
+"""The history reaches to about the moment at which Prometheus starts; its first scrape comes five to seven seconds later."""
+
+
+class NotSettled(Exception):
+    """The scenario's state was not reached in time; the message says what was waited for and what is there instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the stack's parts are. `kubernetes_context` is empty for the cluster in this process."""
+
+    prometheus: str
+    alertmanager: str
+    platform: str
+    kubeconfig: str
+    kubernetes_context: str
+    folder: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point a console at the stack, away from its user's own configuration and journal."""
+        return {
+            "PROMETHEUS_URL": self.prometheus,
+            "ALERTMANAGER_URL": self.alertmanager,
+            "CAD_ML_API_URL": self.platform,
+            "KUBECONFIG": self.kubeconfig,
+            "CAD_CONSOLE_ENVIRONMENT": "demo",
+            "CAD_CONSOLE_CONFIG": str(Path(self.folder) / "config.yaml"),
+            "XDG_STATE_HOME": str(Path(self.folder) / "state"),
+        }
+
+
+class DemoStack:
+    """`prepare` is quick and gives the addresses, `start` brings the servers up behind them, `stop` removes everything.
+
+    `prepare` and `start` may be called in different threads, so that a console can open while the servers start.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        servers: Servers,
+        *,
+        kubernetes_context: str = "",
+        seed: int = DEFAULT_SEED,
+        keep_folder: bool = False,
+        report: Callable[[str], None] = lambda text: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.scenario = scenario
+        self.servers = servers
+        self._context = kubernetes_context
+        self._seed = seed
+        self._keep_folder = keep_folder
+        self._report = report
+        self._clock = clock
+        self._life = threading.Lock()
+        self._stopped = False
+        self._folder_keeper: Popen[bytes] | None = None
+        self._running: list[Server] = []
+        self._cluster: DemoCluster | None = None
+        self._context_view: ContextView | None = None
+        self._api: PlatformApi | None = None
+        self._addresses: Addresses | None = None
+        self._simulator: Simulator | None = None
+
+    @property
+    def addresses(self) -> Addresses:
+        if self._addresses is None:
+            raise RuntimeError("the stack was not prepared")
+        return self._addresses
+
+    @property
+    def cluster(self) -> DemoCluster | None:
+        """The cluster in this process; None where a context of a kubeconfig is used."""
+        return self._cluster
+
+    @property
+    def simulator(self) -> Simulator:
+        if self._simulator is None:
+            raise RuntimeError("the stack was not prepared")
+        return self._simulator
+
+    def server(self, name: str) -> Server:
+        """The running `prometheus` or `alertmanager`."""
+        return next(item for item in self._running if item.name == name)
+
+    def prepare(self) -> Addresses:
+        """Make the folder, start cluster and simulated platform, choose the ports. Raises SourceError for a dead context."""
+        folder = Path(tempfile.mkdtemp(prefix="cad-console-demo-"))
+        if not self._keep_folder:
+            self._folder_keeper = keep(str(folder), folder=folder.parent)
+        try:
+            return self._prepare_in(folder)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _prepare_in(self, folder: Path) -> Addresses:
+        (folder / "config.yaml").write_text("{}\n")
+        kubeconfig = folder / "kubeconfig"
+        view: EmbeddedView | ContextView
+        if self._context:
+            # A small first file whose current-context wins; the user's own files behind it stay where they are.
+            first = {"apiVersion": "v1", "kind": "Config", "current-context": self._context}
+            kubeconfig.write_text(json.dumps(first) + "\n")
+            given = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+            where = f"{kubeconfig}{os.pathsep}{given}"
+            view = self._context_view = ContextView(self._context, NAMESPACE)
+            view.start()
+        else:
+            self._cluster = DemoCluster(NAMESPACE)
+            self._cluster.seed()
+            self._cluster.start()
+            self._cluster.kubeconfig(kubeconfig)
+            where = str(kubeconfig)
+            view = EmbeddedView(self._cluster)
+        self._simulator = Simulator(self.scenario, view, seed=self._seed, now=self._clock() - DAYS * 86400.0)
+        self._api = PlatformApi(self._simulator, clock=self._clock)
+        self._api.start()
+        if self._cluster is not None:
+            self._describe_pods(self._cluster, self._simulator)
+        self._addresses = Addresses(
+            prometheus=f"http://127.0.0.1:{free_port()}",
+            alertmanager=f"http://127.0.0.1:{free_port()}",
+            platform=self._api.url,
+            kubeconfig=where,
+            kubernetes_context=self._context,
+            folder=str(folder),
+        )
+        return self._addresses
+
+    def start(self) -> None:
+        """Load the history, start the servers, let the trouble begin. Raises StartFailed or HistoryFailed."""
+        folder = Path(self.addresses.folder)
+        with ThreadPoolExecutor(1, thread_name_prefix="demo start") as other:
+            alerting = other.submit(self._start_alertmanager, folder / "alertmanager")
+            data = folder / "prometheus"
+            data.mkdir()
+            self.begin()
+            self._report("writing a week of history")
+            text = data / "history.txt"
+            end = self._clock() + _AHEAD_SECONDS
+            write_history(self.simulator, text, now=end, target_labels=server_config.TARGET_LABELS)
+            load_history(self.servers.promtool, text, data / "data")
+            text.unlink()
+            alerting.result()
+            time.sleep(max(0.0, end - self._clock()))  # Prometheus takes no sample older than its youngest block
+        self._start_prometheus(data)
+        self._report(f"running; scenario {self.scenario.name}: {self.scenario.says}")
+
+    def begin(self) -> None:
+        """The story begins: what the scenario rolls out is rolled out, and its trouble is there."""
+        if self.scenario.rolls_out_bad_image:
+            self._roll_out()
+        self.simulator.begin()
+
+    def settle(self, timeout_seconds: float = 60.0) -> float:
+        """Wait until the scenario's alert is active in Alertmanager, or, where it has none, until its figures are live.
+
+        Gives the seconds that this took. Raises NotSettled.
+        """
+        started = time.monotonic()
+        what = f"the alert {self.scenario.alert}" if self.scenario.alert else "live figures"
+        while time.monotonic() - started < timeout_seconds:
+            if self.alert_active(self.scenario.alert) if self.scenario.alert else self._rounds() >= _CALM_ROUNDS:
+                return time.monotonic() - started
+            time.sleep(0.25)
+        found = ", ".join(sorted(self.active_alerts())) or "none"
+        raise NotSettled(f"{what} did not come within {timeout_seconds:.0f} s; active alerts: {found}")
+
+    def active_alerts(self) -> frozenset[str]:
+        """Names of the alerts that Alertmanager has now."""
+        answer = httpx.get(f"{self.addresses.alertmanager}/api/v2/alerts", params={"active": "true"}, timeout=5.0)
+        answer.raise_for_status()
+        return frozenset(item["labels"]["alertname"] for item in answer.json())
+
+    def alert_active(self, name: str) -> bool:
+        return name in self.active_alerts()
+
+    def stop(self) -> None:
+        """End every server and remove the folder; may be called again, and from another thread while `start` runs."""
+        with self._life:
+            self._stopped = True
+            running, self._running = self._running, []
+        if running:
+            with ThreadPoolExecutor(len(running), thread_name_prefix="demo stop") as hands:
+                list(hands.map(Server.stop, running))
+        if self._api is not None:
+            self._api.stop()
+        if self._cluster is not None:
+            self._cluster.stop()
+        if self._context_view is not None:
+            self._context_view.stop()
+        if self._folder_keeper is not None:
+            release(self._folder_keeper)
+
+    def __enter__(self) -> DemoStack:
+        self.prepare()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start_alertmanager(self, folder: Path) -> None:
+        folder.mkdir()
+        routing = server_config.quiet_routing(server_config.rule_text("alertmanager.yaml"), where="alertmanager.yaml")
+        (folder / "alertmanager.yml").write_text(routing)
+        self._hold(launch_alertmanager(self.servers, folder, port=_port(self.addresses.alertmanager)))
+        self._report(f"Alertmanager at {self.addresses.alertmanager}")
+
+    def _start_prometheus(self, folder: Path) -> None:
+        names = ("recording.yaml", "alerting.yaml")
+        for name in names:
+            (folder / name).write_text(server_config.fast_rules(server_config.rule_text(name), where=name))
+        config = server_config.prometheus_config(
+            platform=urlsplit(self.addresses.platform).netloc,
+            alertmanager=urlsplit(self.addresses.alertmanager).netloc,
+            rule_files=names,
+        )
+        (folder / "prometheus.yml").write_text(config)
+        self._hold(launch_prometheus(self.servers, folder, port=_port(self.addresses.prometheus)))
+        self._report(f"Prometheus at {self.addresses.prometheus}")
+
+    def _hold(self, server: Server) -> None:
+        """Remember a server, or end it at once where the stack was stopped while it started."""
+        with self._life:
+            if not self._stopped:
+                self._running.append(server)
+                return
+        server.stop()
+
+    def _rounds(self) -> int:
+        with suppress(httpx.HTTPError, LookupError, ValueError):
+            query = f'count_over_time(scrape_duration_seconds{{job="{server_config.JOB}"}}[5m])'
+            answer = httpx.get(f"{self.addresses.prometheus}/api/v1/query", params={"query": query}, timeout=5.0)
+            return int(answer.json()["data"]["result"][0]["value"][1])
+        return 0
+
+    def _roll_out(self) -> None:
+        change = {
+            "metadata": {"annotations": {"kubernetes.io/change-cause": f"ci: release {BAD_IMAGE_TAG}"}},
+            "spec": {"template": {"spec": {"containers": [self._bad_container()]}}},
+        }
+        if self._cluster is not None:
+            self._cluster.patch("deployments", API, change)
+        elif self._context_view is not None:
+            self._context_view.patch(API, change)
+
+    def _bad_container(self) -> dict[str, object]:
+        view = self._cluster or self._context_view
+        state = view.deployment(API) if view is not None else None
+        if state is None:
+            raise NotSettled(f"no deployment {API} in the namespace {NAMESPACE}: the scenario cannot be played there")
+        image = state.image.rpartition(":")[0] + f":{BAD_IMAGE_TAG}"
+        return {"name": API, "image": image, "env": [{"name": "OCR_TIMEOUT_MS", "value": "8000"}]}
+
+    def _describe_pods(self, cluster: DemoCluster, simulator: Simulator) -> None:
+        """Let `kubectl top` and the pods' logs tell the same story as the metrics."""
+
+        def load(pod: dict[str, object]) -> tuple[float, float]:
+            app, now = _app(pod), self._clock()
+            cores = simulator.cpu_share(app, now) * CPU_LIMIT_CORES
+            return cores, simulator.memory_share(app, now) * MEMORY_LIMIT_BYTES / (1 << 20)
+
+        cluster.use(load=load, lines=lambda pod, now: log_lines(_app(pod), now, simulator.fare))
+
+
+def _app(pod: dict[str, object]) -> str:
+    metadata = pod["metadata"]
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return str(labels.get("app", "")) if isinstance(labels, dict) else ""
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])

@@ -1,0 +1,1 @@
+"""Append-only events, kept on this machine."""

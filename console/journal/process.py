@@ -1,0 +1,64 @@
+"""Which process wrote something, in a form that tells later whether that very process still runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process id alone is reused: the machine's boot and the process' own start tell two apart."""
+
+    host: str
+    boot: str
+    pid: int
+    started: str
+
+    def text(self) -> str:
+        return " ".join((self.host, self.boot or "-", str(self.pid), self.started or "-"))
+
+
+def this() -> Process:
+    return Process(socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()))
+
+
+def alive(writer: str) -> bool | None:
+    """Whether the process of `Process.text` still runs; None where it ran on another machine."""
+    try:
+        host, boot, pid_text, started = writer.split(" ")
+        pid = int(pid_text)
+    except ValueError:
+        return False
+    if host != socket.gethostname():
+        return None
+    if boot != (_boot() or "-"):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it runs, as somebody else
+    return started == (_started(pid) or "-")
+
+
+def _boot() -> str:
+    """Linux' id of this boot; empty where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When the process began, in clock ticks since the boot; empty where the system does not say."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    # A zombie is dead for our purpose, though its entry is still there.
+    return "" if fields[0] == "Z" else fields[19]

@@ -1,0 +1,115 @@
+"""What an action may look at, put together from the clients that read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from console.checks.figures import figure
+from console.checks.panels import judge
+from queries.errors import NotConfigured, Rejected
+from queries.model.alert import Alert
+from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold
+from queries.model.silence import Silence
+
+if TYPE_CHECKING:
+    from console.board import Board
+    from queries.alertmanager import Alertmanager
+    from queries.kubernetes import Kubernetes
+    from queries.prometheus import Prometheus
+
+
+class SourceReads:
+    """`console.actions.action.Reads` over Kubernetes, Alertmanager and Prometheus; each call asks afresh."""
+
+    def __init__(
+        self,
+        *,
+        kubernetes: Kubernetes | None,
+        alertmanager: Alertmanager | None,
+        prometheus: Prometheus | None,
+        specs: tuple[PanelSpec, ...],
+        board: Board,
+    ) -> None:
+        self._kubernetes = kubernetes
+        self._alertmanager = alertmanager
+        self._prometheus = prometheus
+        self._specs = {spec.id: spec for spec in specs}
+        self._board = board
+
+    async def deployment(self, name: str) -> dict[str, Any]:
+        return await self._cluster().deployment(name)
+
+    async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
+        return await self._cluster().replica_sets(deployment)
+
+    async def autoscalers(self) -> list[dict[str, Any]]:
+        return await self._cluster().autoscalers()
+
+    async def budgets(self) -> list[dict[str, Any]]:
+        return await self._cluster().budgets()
+
+    async def pods(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
+        return await self._cluster().pods(deployment)
+
+    async def may(self, verb: str, resource: str, *, subresource: str = "", name: str = "") -> tuple[bool, str]:
+        return await self._cluster().may(verb, resource, subresource=subresource, name=name)
+
+    async def silence(self, identity: str) -> dict[str, Any]:
+        """In the shape of Alertmanager's own API. Raises Rejected with status 404 where there is none with this id."""
+        state = await self._manager().state()
+        found = next((item for item in state.silences if item.id == identity), None)
+        if found is None:
+            raise Rejected("Alertmanager has no silence with this id", status=404, hint="it may have expired long ago")
+        return as_api(found)
+
+    async def alerts(self) -> tuple[Alert, ...]:
+        state = await self._manager().state()
+        return tuple(state.alerts)
+
+    async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
+        """The value now and the same as text; the text says why where there is no value. Raises SourceError."""
+        spec = self._specs.get(panel_id)
+        if spec is None:
+            return None, f"there is no panel {panel_id}"
+        if spec.source == "kubernetes":
+            cluster = await self._cluster().cluster()
+            ready, wanted = (sum(getattr(item, name) for item in cluster.workloads) for name in ("ready", "wanted"))
+            return float(ready), f"{ready}/{wanted} ready"
+        if self._prometheus is None:
+            raise NotConfigured("Prometheus is not configured")
+        query = self._board.query_of(spec)
+        answer = await self._prometheus.query(query)
+        asked = PanelAnswer(spec.id, Origin.NONE, query, answer.samples)
+        state = judge(spec, Threshold(), asked, taken_at=0.0, now=0.0, stale_after=1.0)
+        return state.value, figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
+
+    def _cluster(self) -> Kubernetes:
+        if self._kubernetes is None:
+            raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
+        return self._kubernetes
+
+    def _manager(self) -> Alertmanager:
+        if self._alertmanager is None:
+            raise NotConfigured("Alertmanager is not configured", hint="set ALERTMANAGER_URL or --alertmanager-url")
+        return self._alertmanager
+
+
+def as_api(silence: Silence) -> dict[str, Any]:
+    """A silence as `/api/v2/silence/ID` gives it."""
+    return {
+        "id": silence.id,
+        "matchers": [
+            {"name": item.name, "value": item.value, "isRegex": item.is_regex, "isEqual": item.is_equal}
+            for item in silence.matchers
+        ],
+        "startsAt": _utc(silence.starts_at),
+        "endsAt": _utc(silence.ends_at),
+        "createdBy": silence.created_by,
+        "comment": silence.comment,
+        "status": {"state": silence.state},
+    }
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

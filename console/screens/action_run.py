@@ -1,0 +1,226 @@
+"""One action from its plan to its outcome, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage, Step
+from console.screens.base import ConsoleScreen, section
+from console.screens.doubt import as_of
+from console.screens.view import View
+from queries.model.rollout import rollout_status
+from widgets.line import Line, Span, text, wrap
+from widgets.page import Page
+from widgets.panel import PanelRow, panel_line
+from widgets.words import clock
+
+if TYPE_CHECKING:
+    from console.session import Session
+
+_OUTCOMES = {Outcome.DONE: "ok", Outcome.REFUSED: "warn", Outcome.FAILED: "critical", Outcome.UNKNOWN: "critical"}
+_LEVELS = {CheckLevel.OK: ("ok", "ok"), CheckLevel.WARN: ("WARN", "warn"), CheckLevel.BLOCK: ("BLOCK", "critical")}
+
+
+class ActionRun:
+    """A run that goes on whether or not its screen is open; `steps` is what it reported so far."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.steps: list[Step] = []
+        self.fault = ""
+        self.finished = False
+        self.declined = False
+        """A person said no, or closed a preview that offered nothing."""
+
+    @property
+    def outcome(self) -> Step | None:
+        return next((step for step in reversed(self.steps) if step.outcome is not None), None)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether something may already have been sent and the outcome is still open."""
+        return not self.finished and any(step.stage in (Stage.INTENT, Stage.EXECUTE, Stage.VERIFY) for step in self.steps)
+
+    async def drive(
+        self, session: Session, confirm: Callable[[Preview], Awaitable[bool]], told: Callable[[ActionRun], None]
+    ) -> None:
+        """Runs to the end; every step is kept and told."""
+        try:
+            async for step in session.run(self.request, confirm):
+                self.steps.append(step)
+                told(self)
+        except Exception as error:  # a fault of the runner itself must not take the console down with it
+            self.fault = f"{type(error).__name__}: {error}"
+        finally:
+            self.finished = True
+            told(self)
+
+
+class ActionRunScreen(ConsoleScreen):
+    """The stages with their times, the pods old and new, and the panel that made a person do it."""
+
+    TITLE_WORDS = "Action"
+    ABOUT = (
+        "The stages of one action: plan, preflight, confirm, journal, execute, verify, journal. "
+        "Leaving this screen does not stop the action; :journal shows how it ended."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, run: ActionRun) -> None:
+        super().__init__()
+        self.run = run
+        self._status = Page(id="run-status")
+        self._page = Page(id="stages", focusable=True)
+        self._page.add_class("grow")
+
+    def body(self) -> Iterable[Widget]:
+        yield self._status
+        yield self._page
+
+    def draw(self, view: View) -> None:
+        self._status.show(tuple(self._status_lines(view, self.size.width)))
+        before = self._page.lines
+        self._page.show(tuple(self._stage_lines(view, max(20, self.size.width - 2))))
+        if self._page.lines != before:
+            self._page.scroll_end(animate=False)
+
+    def _status_lines(self, view: View, width: int) -> Iterable[Line]:
+        run = self.run
+        title = next((step.preview.plan.title for step in run.steps if step.preview), "")
+        because: Span = text(f"  because of {run.request.cause}" if run.request.cause else "", "dim")
+        yield (text(f" {title or f'{run.request.action} {run.request.target}'}", "title"), because)
+        yield from self._outcome(width)
+        if run.fault:
+            told = f"the run broke off: {run.fault}; whether it took effect is unknown, see the journal (6)"
+            yield from (((f" {words}", "critical"),) for words in wrap(text(told)[0], width - 2))
+        yield from self._panel(view, width)
+        yield from self._workload(view)
+        yield section("Stages", width)
+
+    def _stage_lines(self, view: View, width: int) -> Iterable[Line]:
+        run = self.run
+        if not run.steps and not run.finished:
+            yield ((" asking the servers for the facts …", "dim"),)
+        for step in newest_of_each(run.steps):
+            yield from _step_lines(step, width)
+        if not run.finished and run.steps:
+            since = max(0, int(view.now - run.steps[-1].at))
+            yield ((f" … {_waiting_for(run.steps[-1])}", "dim"), (f"  {since}s" if since else "", "dim"))
+
+    def _outcome(self, width: int) -> Iterable[Line]:
+        step = self.run.outcome
+        if step is None or step.outcome is None:
+            return
+        tone = _OUTCOMES[step.outcome]
+        for line in wrap(text(outcome_sentence(step))[0], width - 2):
+            yield ((" " + line, tone),)
+
+    def _panel(self, view: View, width: int) -> Iterable[Line]:
+        state = view.snapshot.panel(self.run.request.panel_id) if view.snapshot else None
+        if state is not None:
+            yield panel_line(PanelRow(state), width)
+
+    def _workload(self, view: View) -> Iterable[Line]:
+        target = self.run.request.target
+        cluster = view.snapshot.cluster if view.snapshot else None
+        if cluster is None or not target.startswith("deployment/"):
+            return
+        workload = cluster.workload(target.removeprefix("deployment/"))
+        if workload is None:
+            return
+        yield (text(f" {rollout_status(workload).sentence}"), (as_of(view, "kubernetes"), "unknown"))
+        for revision in cluster.revisions_of(workload):
+            if revision.replicas:
+                age_word = "new" if revision.number == workload.revision else "old"
+                yield (text(f" {age_word}  revision {revision.number}: {revision.ready} of {revision.replicas} ready"),)
+
+
+def outcome_sentence(step: Step) -> str:
+    """`done in 41 s; …`, with the outcome's word in front where the text does not begin with it."""
+    word = step.outcome.value if step.outcome else ""
+    return step.text if step.text.startswith(word) else f"{word}: {step.text}"
+
+
+def newest_of_each(steps: list[Step]) -> list[Step]:
+    """Of neighbouring reports that begin alike (`cad-ml-api: 1 of 3 …`, `cad-ml-api: 2 of 3 …`) only the newest."""
+    kept: list[Step] = []
+    for step in steps:
+        alike = kept and (kept[-1].stage, kept[-1].text.partition(":")[0]) == (step.stage, step.text.partition(":")[0])
+        if alike and step.outcome is None:
+            kept.pop()
+        kept.append(step)
+    return kept
+
+
+def _waiting_for(step: Step) -> str:
+    return {
+        Stage.PLAN: "checking (access review, dry run)",
+        Stage.PREFLIGHT: "waiting for you",
+        Stage.CONFIRM: "waiting for you",
+        Stage.INTENT: "sending",
+        Stage.EXECUTE: "watching whether it takes effect",
+        Stage.VERIFY: "watching whether it takes effect",
+        Stage.OUTCOME: "writing the journal",
+    }[step.stage]
+
+
+def _step_lines(step: Step, width: int) -> Iterable[Line]:
+    when = f" {clock(step.at)}" if width >= 100 else ""
+    head = f"{when}{step.elapsed_seconds:7.1f} s  {step.stage.value:<15} "
+    words = wrap(text(step.text)[0], width - len(head) - 1)
+    yield ((head, "dim"), (words[0], ""))
+    for more in words[1:]:
+        yield ((" " * len(head), ""), (more, ""))
+
+
+def preview_lines(preview: Preview, view: View, width: int) -> tuple[Line, ...]:
+    """What the dialog shows: before and after, the checks, and the equal command."""
+    plan = preview.plan
+    settings = view.settings
+    place: Line = (
+        text(settings.environment.upper(), "production" if preview.protected else "title"),
+        text(f"  {settings.namespace}"),
+    )
+    title: Line = (text(f" {plan.title}", "strong"),)
+    gap = width - sum(len(words) for words, _ in (*title, *place)) - 1
+    lines: list[Line] = [(*title, (" " * gap, ""), *place)] if gap > 0 else [title, ((" ", ""), *place)]
+    rule: Line = (("─" * width, "rule"),)
+    lines.append(rule)
+    names = max([10, *(len(item.name) for item in plan.differences)]) + 1
+    names = min(names, 24)
+    for item in plan.differences:
+        lines += _difference(item.name, item.before, item.after, names, width)
+    for note in plan.notes:
+        lines += [((" " * (names + 1), ""), (words, "")) for words in wrap(text(note)[0], width - names - 2)]
+    lines.append(rule)
+    for check in preview.checks:
+        word, tone = _LEVELS[check.level]
+        how: Span = (f"  ({check.how})" if check.how else "", "dim")
+        parts = wrap(text(check.text)[0], width - 8)
+        for at, part in enumerate(parts):
+            last = at == len(parts) - 1
+            fits = last and len(part) + len(how[0]) + 7 <= width
+            lines.append(((f" {word if at == 0 else '':<5} ", tone), (part, ""), how if fits else ("", "")))
+    lines.append(rule)
+    for at, words in enumerate(wrap(text(plan.command)[0], width - 11)):
+        lines.append(((" same as   " if at == 0 else " " * 11, "dim"), (words, "accent")))
+    return tuple(lines)
+
+
+def _difference(name: str, before: str, after: str, names: int, width: int) -> list[Line]:
+    head = f" {text(name)[0]:<{names}}"[: names + 1]
+    old, new = text(before)[0], text(after)[0]
+    if before == after:
+        parts = wrap(f"{old} (unchanged)", width - names - 2)
+        return [((head if at == 0 else " " * (names + 1), "dim"), (part, "dim")) for at, part in enumerate(parts)]
+    if len(old) + len(new) + names + 8 <= width:
+        return [((head, "dim"), (f"{old}  ", ""), ("→  ", "accent"), (new, "strong"))]
+    lines: list[Line] = []
+    for lead, words, tone in ((head, old, ""), (" " * (names - 1) + "→ ", new, "strong")):
+        for at, part in enumerate(wrap(words, width - names - 2)):
+            lines.append(((lead if at == 0 else " " * (names + 1), "dim" if lead is head else "accent"), (part, tone)))
+    return lines

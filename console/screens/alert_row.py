@@ -1,0 +1,110 @@
+"""An alert as cells of a table, the same on every screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from queries.model.series import label
+from widgets.line import Span, severity_tone, text
+from widgets.table import Column
+from widgets.words import age, severity_word
+
+if TYPE_CHECKING:
+    from console.snapshot import Snapshot
+    from queries.model.alert import TrackedAlert
+
+_PLACE = 14
+SHORT_COLUMNS = (
+    Column("", 1),
+    Column("Firing", 7),
+    Column("", 19, flex=3),
+    Column("", _PLACE, flex=2),
+    Column("since", 7, rank=1),
+    Column("owner", 7, flex=1, rank=2),
+    Column("runbook", 17, flex=2, rank=3),
+)
+COLUMNS = (
+    Column("", 1),
+    Column("sev", 4),
+    Column("pri", 3),
+    Column("alert", 21, flex=3),
+    Column("component", 12, flex=2),
+    Column("since", 6),
+    Column("state", 13, flex=2, rank=1),
+    Column("owner", 5, flex=1, rank=2),
+    Column("runbook", 20, flex=1, rank=4),
+    Column("summary", 24, flex=6, rank=6),
+)
+
+
+def place_of(tracked: TrackedAlert) -> str:
+    """`ocr/deepseek`, `cad-ml-api`: the provider, else the workload, else the component."""
+    labels = tracked.alert.labels
+    component = tracked.alert.component
+    provider = label(labels, "provider")
+    if provider:
+        whole = f"{component}/{provider}" if component else provider
+        return whole if len(whole) <= _PLACE else provider  # `performance/deepseek` says no more than `deepseek`
+    workload = label(labels, "deployment") or label(labels, "app") or label(labels, "pod")
+    return workload or component or label(labels, "instance")
+
+
+def runbook_of(tracked: TrackedAlert) -> Span:
+    match = tracked.runbook
+    if match is None:
+        return ("-", "dim")
+    return text(match.id, "dim" if match.matched_by == "triage" else "")
+
+
+def state_words(tracked: TrackedAlert, snapshot: Snapshot | None = None) -> str:
+    """`active`, `pending`, `silenced: ops@…, cache is being rebuilt`, `inhibited by …`, `undelivered`."""
+    alert = tracked.alert
+    if alert.state != "suppressed":
+        return alert.state.value
+    if alert.silenced_by:
+        known = {item.id: item for item in snapshot.silences} if snapshot else {}
+        silence = known.get(alert.silenced_by[0])
+        return f"silenced: {silence.created_by}, {silence.comment}" if silence else f"silenced by {alert.silenced_by[0]}"
+    if alert.inhibited_by:
+        source = snapshot.alert(alert.inhibited_by[0]) if snapshot else None
+        return f"inhibited by {source.alert.name if source else alert.inhibited_by[0]}"
+    if alert.muted_by:
+        return f"muted by {alert.muted_by[0]}"
+    return alert.state.value
+
+
+def short_cells(tracked: TrackedAlert, now: float, marked: frozenset[str]) -> tuple[Span, ...]:
+    alert = tracked.alert
+    tone = severity_tone(alert.severity)
+    return (
+        ("•" if alert.fingerprint in marked else "", "changed"),
+        text(f"{alert.priority} {severity_word(alert.severity)}", tone),
+        text(alert.name, "strong"),
+        text(place_of(tracked)),
+        (age(now - alert.starts_at) if alert.starts_at else "-", ""),
+        text(tracked.owner or "-", "" if tracked.owner else "dim"),
+        runbook_of(tracked),
+    )
+
+
+def cells(
+    tracked: TrackedAlert, now: float, marked: frozenset[str], snapshot: Snapshot | None, *, old: bool = False
+) -> tuple[Span, ...]:
+    """`old` where the states are those of an earlier moment: then `was active`."""
+    alert = tracked.alert
+    active = alert.state in ("active", "undelivered")
+    state = state_words(tracked, snapshot)
+    tone = severity_tone(alert.severity) if active else "dim"
+    summary = label(alert.annotations, "summary") or label(alert.annotations, "description")
+    return (
+        ("•" if alert.fingerprint in marked else "", "changed"),
+        text(severity_word(alert.severity), tone),
+        (alert.priority.value, tone),
+        text(alert.name, "strong" if active else "dim"),
+        text(place_of(tracked), "" if active else "dim"),
+        (age(now - alert.starts_at) if alert.starts_at else "-", ""),
+        text(f"was {state}" if old else state, "" if active and not old else "unknown"),
+        text(tracked.owner or "-", "" if tracked.owner else "dim"),
+        runbook_of(tracked),
+        text(summary, "dim"),
+    )

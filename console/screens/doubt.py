@@ -1,0 +1,76 @@
+"""What cannot be called fine now, because the source that would know it does not answer: in words, for every screen."""
+
+from __future__ import annotations
+
+from console.screens.view import View
+from queries.model.source import Health, SourceState
+from widgets.words import age
+
+TITLES = {"prometheus": "Prometheus", "alertmanager": "Alertmanager", "kubernetes": "Kubernetes", "platform": "the platform"}
+_SHORT = {"prometheus": "prom", "alertmanager": "am", "kubernetes": "k8s", "platform": "api"}
+
+
+def unwell(view: View, name: str) -> str:
+    """`DOWN` or `DENIED` or `not answering yet`; empty while the source answers, or where it is not configured."""
+    state = view.snapshot.source(name) if view.snapshot else None
+    if state is None or state.health in (Health.UP, Health.DEGRADED, Health.NOT_CONFIGURED):
+        return ""
+    return "not answering yet" if state.health is Health.WAITING else state.health.value.upper()
+
+
+def as_of(view: View, name: str) -> str:
+    """` · as of 40s ago: Kubernetes DOWN`, for the title of a list that this source filled; empty while it is current."""
+    word = unwell(view, name)
+    if not word:
+        return ""
+    elapsed = last_answer(view, name)
+    return f" · as of {elapsed} ago: {TITLES[name]} {word}" if elapsed else f" · {TITLES[name]} {word}"
+
+
+def last_answer(view: View, name: str) -> str:
+    """`40s`: the age of the last good answer; empty where there never was one."""
+    state: SourceState | None = view.snapshot.source(name) if view.snapshot else None
+    if state is None or state.last_good_at is None:
+        return ""
+    return age(max(0.0, view.now - state.last_good_at))
+
+
+def alerts_are_old(view: View) -> bool:
+    """Whether the states of the alerts are those of an earlier moment."""
+    snapshot = view.snapshot
+    if snapshot is None or snapshot.alerts_age_seconds is None:
+        return False
+    manager = snapshot.source("alertmanager")
+    basis = "prometheus" if manager is None or manager.last_good_at is None else "alertmanager"
+    return bool(unwell(view, basis)) or snapshot.alerts_age_seconds > view.settings.stale_after_seconds
+
+
+def alerts_age(view: View) -> str:
+    """` 40s ago` where the alerts are those of an earlier moment."""
+    seconds = view.snapshot.alerts_age_seconds if view.snapshot else None
+    return f" {age(seconds)} ago" if seconds is not None and alerts_are_old(view) else ""
+
+
+def alerts_doubt(view: View) -> str:
+    """Why `none firing` is not the whole truth, in a few words: ` 40s ago, prom DOWN`; empty where it is."""
+    told = alerts_age(view)
+    for name in ("alertmanager", "prometheus"):
+        word = unwell(view, name)
+        if word and not (name == "alertmanager" and told):
+            told += f", {_SHORT[name]} {word}"
+    return told
+
+
+def alerts_reservation(view: View) -> str:
+    """The same as a sentence for a list: `as Alertmanager said 40s ago; Prometheus DOWN: nothing new can fire`."""
+    parts = []
+    when = alerts_age(view)
+    manager = unwell(view, "alertmanager")
+    if when:
+        parts.append(f"as of{when}" + (f": Alertmanager {manager}" if manager else ""))
+    elif manager:
+        parts.append(f"Alertmanager {manager}")
+    prometheus = unwell(view, "prometheus")
+    if prometheus:
+        parts.append(f"Prometheus {prometheus}: no rule is evaluated")
+    return "; ".join(parts)

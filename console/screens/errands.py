@@ -1,0 +1,229 @@
+"""What screens ask for, done: opening details, running actions, silencing, owning, copying, commands."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from console.actions.action import Action
+from console.actions.plan import Preview, Request
+from console.journal.sqlite import JournalError
+from console.screens import asks
+from console.screens.action_run import ActionRun, ActionRunScreen, outcome_sentence, preview_lines
+from console.screens.alert_detail import AlertDetailScreen
+from console.screens.base import ConsoleScreen
+from console.screens.command_line import CommandLine
+from console.screens.commands import commands, perform
+from console.screens.explore import ExploreScreen
+from console.screens.help import HelpScreen
+from console.screens.journal import event_sentence
+from console.screens.logs import LogsScreen
+from console.screens.panel_detail import PanelDetailScreen
+from console.screens.runbook import RunbookScreen
+from console.screens.silence_wish import request_of, wish_of
+from widgets.dialogs.confirm import ConfirmDialog
+from widgets.dialogs.form import FormDialog, Question
+from widgets.dialogs.silence import SilenceDialog
+
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
+    from console.session import Session
+
+
+class Errands:
+    """The half of the application that answers `…Requested` messages; imported when the first frame is on the screen."""
+
+    def __init__(self, app: ConsoleApp) -> None:
+        self.app = app
+        self.running: list[ActionRun] = []
+
+    def say(self, words: str, *, trouble: bool = False) -> None:
+        """A notice in plain text."""
+        self.app.notify(words, markup=False, severity="warning" if trouble else "information", timeout=8 if trouble else 4)
+
+    # opening
+
+    def open(self, what: str, subject: str, *, about: str = "") -> None:
+        """Push the detail of something onto where one is."""
+        screen: ConsoleScreen
+        match what:
+            case "panel":
+                screen = PanelDetailScreen(subject)
+            case "alert":
+                screen = AlertDetailScreen(subject)
+            case "runbook":
+                screen = RunbookScreen(subject, fingerprint=about)
+            case "logs":
+                screen = LogsScreen(subject)
+            case _:
+                screen = ExploreScreen(subject)
+        self.app.push_screen(screen)
+
+    def help(self) -> None:
+
+        if isinstance(self.app.screen, ConsoleScreen) and not isinstance(self.app.screen, HelpScreen):
+            self.app.push_screen(HelpScreen(self.app.screen))
+
+    def command_line(self) -> None:
+
+        if isinstance(self.app.screen, ConsoleScreen):
+            found = commands(self.app)
+            self.app.push_screen(CommandLine(found), lambda words: perform(self.app, words) if words else None)
+
+    # actions
+
+    def run_action(self, request: Request) -> None:
+        """Ask for what is missing, then run all stages; the run outlives its screen."""
+        if self.app.session is None:
+            self.say("the session is not open yet", trouble=True)
+            return
+        self.app.run_worker(self._ask_and_run(self.app.session, request), group="action", exit_on_error=False)
+
+    async def _ask_and_run(self, session: Session, request: Request) -> None:
+
+        action = next((item for item in session.actions if item.name == request.action), None)
+        if action is None:
+            self.say(f"there is no action {request.action!r}", trouble=True)
+            return
+        missing = [item for item in action.parameters if item.required and not request.parameters.get(item.name)]
+        if missing:
+            answers = await self._ask(action, request)
+            if answers is None:
+                return
+            parameters = {**request.parameters, **answers}
+            request = replace(request, parameters=parameters)
+        run = ActionRun(request)
+        self.running.append(run)
+        self.app.push_screen(ActionRunScreen(run))
+
+        async def confirm(preview: Preview) -> bool:
+            run.declined = not await self._confirm(preview)
+            return not run.declined
+
+        await run.drive(session, confirm, self._told)
+        if run.declined and isinstance(self.app.screen, ActionRunScreen) and self.app.screen.run is run:
+            self.app.pop_screen()  # back to where one was: there is nothing to watch
+            self.say(f"{run.request.action} {run.request.target}: nothing was sent")
+
+    async def _ask(self, action: Action, request: Request) -> dict[str, str] | None:
+
+        questions = tuple(
+            Question(item.name, item.meaning, request.parameters.get(item.name, self._known(request, item.name)), item.required)
+            for item in action.parameters
+        )
+        return await self.app.push_screen_wait(FormDialog(f"{action.title} {request.target}", questions))
+
+    def _known(self, request: Request, parameter: str) -> str:
+        """What stands there before one types: the present number of replicas."""
+        cluster = self.app.view.snapshot.cluster if self.app.view.snapshot else None
+        workload = cluster.workload(request.target.removeprefix("deployment/")) if cluster else None
+        return str(workload.wanted) if workload and parameter == "replicas" else ""
+
+    async def _confirm(self, preview: Preview) -> bool:
+
+        session = self.app.session
+        lines = preview_lines(preview, self.app.view, max(16, min(100, self.app.size.width) - 4))
+        reason = ""
+        if self.app.settings.read_only:
+            reason = "READ-ONLY: this is what it would do; nothing is sent"
+        elif preview.blocked:
+            reason = "this cannot be done now: see BLOCK above"
+        if reason:
+            await self.app.push_screen_wait(ConfirmDialog((*lines, ((f" {reason}", "warn"),)), verb="", cancel="Close"))
+            return False
+        name = preview.plan.request.action
+        verb = next((item.title for item in (session.actions if session else ()) if item.name == name), preview.plan.title)
+        word = preview.plan.confirm_word if preview.protected else ""
+        return await self.app.push_screen_wait(ConfirmDialog(lines, verb=verb, confirm_word=word))
+
+    def _told(self, run: ActionRun) -> None:
+
+        if run.finished:
+            self.running = [item for item in self.running if item is not run]
+        shown = next((item for item in self.app.screen_stack if isinstance(item, ActionRunScreen) and item.run is run), None)
+        if shown is not None:
+            shown.show_view(self.app.view)
+        elif run.finished:
+            end = run.outcome
+            words = outcome_sentence(end) if end else run.fault or "ended without an outcome"
+            self.say(f"{run.request.action} {run.request.target}: {words}", trouble=not (end and end.outcome == "done"))
+        if run.finished and self.app.session is not None:
+            self.app.session.refresh_now()
+
+    async def may_leave(self) -> bool:
+        """Whether to quit although an action's outcome is still open."""
+
+        under_way = [run for run in self.running if run.under_way]
+        if not under_way:
+            return True
+        lines = tuple(((f" {run.request.action} {run.request.target} is under way", "warn"),) for run in under_way)
+        more = ((" leaving now leaves its outcome unknown; the next start will name it", ""),)
+        return await self.app.push_screen_wait(ConfirmDialog((*lines, more), verb="Leave", cancel="Stay"))
+
+    async def name_unfinished(self) -> None:
+        """Says at the start which action of an earlier run has no known outcome."""
+        session = self.app.session
+        if session is None:
+            return
+        if session.journal is None:
+            if session.journal_fault:
+                self.say(f"no journal, so no actions: {session.journal_fault}", trouble=True)
+            return
+        journal, loop = session.journal, asyncio.get_running_loop()
+        try:
+            events = await loop.run_in_executor(None, journal.unfinished)
+        except JournalError as error:
+            self.say(str(error), trouble=True)
+            return
+        for event in events:
+            self.app.notify(
+                f"outcome unknown: {event_sentence(event)}; look at it before you do it again (6)",
+                title="An earlier action did not finish", severity="warning", timeout=60, markup=False,
+            )  # fmt: skip
+            settle = partial(journal.settle, event, now=self.app.clock(), author=self.app.settings.user)
+            try:
+                await loop.run_in_executor(None, settle)
+            except JournalError as error:  # it will be named again at the next start, which is better than never
+                self.say(str(error), trouble=True)
+
+    # silences and owners
+
+    def silence(self, event: asks.SilenceRequested) -> None:
+        self.app.run_worker(self._silence(event), group="silence", exit_on_error=False)
+
+    async def _silence(self, event: asks.SilenceRequested) -> None:
+
+        if self.app.session is None:
+            self.say("the session is not open yet", trouble=True)
+            return
+        wish = await self.app.push_screen_wait(
+            SilenceDialog(
+                wish_of(event, now=self.app.clock()),
+                matches=self.app.session.silence_matches,
+                editing=event.silence is not None,
+            )
+        )
+        if wish is not None:
+            self.run_action(request_of(wish, event))
+
+    def own(self, fingerprint: str) -> None:
+        self.app.run_worker(self._own(fingerprint), group="own", exit_on_error=False)
+
+    async def _own(self, fingerprint: str) -> None:
+        session, snapshot = self.app.session, self.app.view.snapshot
+        tracked = snapshot.alert(fingerprint) if snapshot else None
+        if session is None or tracked is None:
+            return
+        wanted = tracked.owner != self.app.settings.user
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, session.own, fingerprint, wanted)
+        except Exception as error:  # whatever the store says, the mark was not written and that is what counts
+            self.say(f"not marked: {error}", trouble=True)
+            return
+        self.say(f"{tracked.alert.name} is yours until it resolves" if wanted else f"{tracked.alert.name} is nobody's again")
+
+    def copy(self, event: asks.CopyRequested) -> None:
+        self.app.copy_to_clipboard(event.text)
+        self.say(f"copied {event.named}")

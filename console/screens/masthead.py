@@ -1,0 +1,132 @@
+"""The first two lines of every screen: where one is, and whether the sources answer."""
+
+from __future__ import annotations
+
+from console.screens.doubt import alerts_age, alerts_doubt
+from console.screens.view import View
+from queries.model.source import Health, SourceState
+from widgets.line import Line, Span, cut, spread, text, width_of
+from widgets.words import NO_ANSWER, age, minute
+
+_WORDS = {
+    Health.WAITING: ("○", NO_ANSWER, "dim"),
+    Health.UP: ("●", "ok", "ok"),
+    Health.DEGRADED: ("▲", "DEGRADED", "warn"),
+    Health.DOWN: ("✗", "DOWN", "critical"),
+    Health.DENIED: ("✗", "DENIED", "critical"),
+    Health.NOT_CONFIGURED: ("○", "not configured", "dim"),
+}
+_FRESH_SECONDS = 6.0
+_FRESH_ROUNDS = 2.5
+_SHORT = {"prometheus": "prom", "platform": "api"}
+_SHORTER = {"prometheus": "prom", "alertmanager": "am", "kubernetes": "k8s", "platform": "api"}
+
+
+def masthead(view: View, width: int) -> tuple[Line, ...]:
+    """Both lines for this width."""
+    return (_where(view, width), _sources(view, width))
+
+
+def health_words(state: SourceState) -> tuple[str, str, str]:
+    """Glyph, word and tone of a source's health."""
+    if state.paused and state.health in (Health.UP, Health.DEGRADED):
+        return ("○", "paused", "unknown")
+    return _WORDS[state.health]
+
+
+def _where(view: View, width: int) -> Line:
+    settings = view.settings
+    production = settings.environment == "production" or settings.protected
+    role = "READ-ONLY" if settings.read_only else "ACTING"
+    left: Line = (
+        text(f" {settings.environment.upper()} ", "production" if production else "title"),
+        text(f" {settings.namespace}  "),
+        (role, "ok" if settings.read_only else "warn"),
+        text(f" ({settings.user})", "dim"),
+    )
+    right: list[Span] = []
+    snapshot = view.snapshot
+    if snapshot is not None and snapshot.alerts_known:
+        from queries.model.alert import Priority  # noqa: PLC0415  # not before the first frame
+
+        counts = [(priority, snapshot.firing(priority)) for priority in Priority]
+        for priority, count in counts:
+            if count:
+                tone = {Priority.P1: "critical", Priority.P2: "warn", Priority.P3: "warn"}.get(priority, "")
+                right.append((f"{priority}:{count} ", tone))
+        if right:
+            right.append((f"{alerts_age(view).strip()} ".lstrip(), "unknown"))
+        else:
+            doubt, hidden = alerts_doubt(view), _hidden(view)
+            right.append((f"none {'active' if hidden else 'firing'}{hidden}{doubt} ", "unknown" if doubt or hidden else "ok"))
+    elif snapshot is not None:
+        right.append(("alerts not known ", "unknown"))
+    right.append((f" {minute(view.now)}Z ", ""))
+    return spread(left, tuple(right), width)
+
+
+def _hidden(view: View) -> str:
+    """`, 1 silenced`: what nobody is told of is there all the same."""
+    if view.snapshot is None:
+        return ""
+    from queries.model.alert import AlertState  # noqa: PLC0415  # not before the first frame
+
+    told = [(AlertState.SUPPRESSED, "silenced"), (AlertState.PENDING, "pending")]
+    counts = [(view.snapshot.count(state), word) for state, word in told]
+    return "".join(f", {count} {word}" for count, word in counts if count)
+
+
+def _sources(view: View, width: int) -> Line:
+    if view.trouble:
+        return cut((text(f" {view.trouble}", "critical"),), width)
+    if view.snapshot is None:
+        return ((f" {NO_ANSWER}", "dim"),)
+    states = view.snapshot.sources
+    for names, detail in ((_SHORT, 2), (_SHORT, 1), (_SHORTER, 1), (_SHORTER, 0)):
+        line = _joined(states, names, view, detail=detail)
+        if width_of(line) <= width:
+            return line
+    return cut(line, width)
+
+
+def _joined(states: tuple[SourceState, ...], names: dict[str, str], view: View, *, detail: int) -> Line:
+    """All sources in one line; the less `detail`, the shorter, down to glyph, name, word and age."""
+    brief = detail < 2
+    spans: list[Span] = [(" ", "")]
+    for at, state in enumerate(states):
+        if at:
+            spans.append((" · " if detail else "  ", "dim"))
+        glyph, word, tone = health_words(state)
+        spans.append((f"{glyph} ", tone))
+        spans.append(text(f"{names.get(state.name, state.name)} "))
+        spans.append(("–" if brief and state.health is Health.NOT_CONFIGURED else word, tone))
+        more = _more(state, view, detail=detail)
+        if more:
+            spans.append(text(f" {more}", "dim" if state.health is Health.UP and not state.paused else tone))
+    return tuple(spans)
+
+
+def _more(state: SourceState, view: View, *, detail: int) -> str:
+    """What there is to say beside the word. A source that is well and answered within the last rounds has no age: one that
+    counts 0, 1, 0, 1 beside every source would be the only thing that moves on a quiet screen.
+    """
+    if state.health in (Health.WAITING, Health.NOT_CONFIGURED):
+        return ""
+    well = state.health in (Health.UP, Health.DEGRADED)
+    parts: list[str] = []
+    if state.detail and (detail or well):
+        parts.append(state.detail)
+    if state.fault and state.health is not Health.UP:
+        kind = state.fault.kind.value
+        told = (str(state.fault.status or "") if kind == "denied" and state.health is Health.DENIED else kind) or kind
+        if detail or state.last_good_at is None:
+            parts.append(told if not state.fault.status or told == str(state.fault.status) else f"{state.fault.status} {told}")
+        if detail > 1:
+            parts.append(state.fault.what)
+    if state.last_good_at is not None and state.detail != "live":
+        seconds = max(0.0, view.now - state.last_good_at)
+        if well and not state.paused and seconds <= max(_FRESH_SECONDS, _FRESH_ROUNDS * view.settings.refresh_seconds):
+            return " ".join(parts)
+        elapsed = age(seconds)
+        parts.append(elapsed if well else f"last answer {elapsed} ago" if detail else f"{elapsed} ago")
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,184 @@
+"""The first screen: what is wrong, what fires, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from console.screens import keys
+from console.screens.alert_row import SHORT_COLUMNS, short_cells
+from console.screens.asks import OpenRequested
+from console.screens.base import ConsoleScreen, section
+from console.screens.doubt import alerts_reservation
+from console.screens.on_alert import OnAlert
+from console.screens.view import View
+from console.screens.window import SUFFIX
+from queries.catalogue.outline import outline
+from queries.model.panel import PanelSpec, PanelState, Unit
+from queries.model.verdict import Verdict
+from widgets.chart import Chart, ChartData, ChartTrack
+from widgets.line import Line, text, width_of, wrap
+from widgets.page import Page
+from widgets.panel import PanelList, PanelRow
+from widgets.rows import Rows
+from widgets.table import Table
+from widgets.words import NO_ANSWER, minute
+
+if TYPE_CHECKING:
+    from queries.model.alert import TrackedAlert
+
+
+class OverviewScreen(ConsoleScreen, OnAlert):
+    """Panels above; firing alerts and changes below, beside each other where there is room."""
+
+    TITLE_WORDS = "Overview"
+    ABOUT = (
+        "Every panel of the daily checklist with its verdict, value, trend and threshold; below what fires and what changed. "
+        "The cursor moves from the panels on into the alerts."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.ALERT_KEYS, keys.ROLLBACK]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._panels = PanelList(id="panels")
+        self._firing: Table[TrackedAlert] = Table(
+            SHORT_COLUMNS,
+            key=lambda item: item.alert.fingerprint,
+            cells=self._cells,
+            empty=NO_ANSWER,
+            id="firing",
+        )
+        self._changed = Page(id="changed")
+        self._chart_title = Page(classes="title high-only")
+        self._chart = Chart(id="overview-chart")
+        self._chart.add_class("high-only", update=False)
+        self._rules = [Page(classes="rule") for _ in range(2)]
+
+    def body(self) -> Iterable[Widget]:
+        yield self._rules[0]
+        yield self._panels
+        yield self._chart_title
+        yield self._chart
+        with Horizontal(id="below"):
+            with Vertical(id="firing-side"):
+                yield self._rules[1]
+                yield self._firing
+            with Vertical(id="changed-side"):
+                yield self._changed
+
+    def draw(self, view: View) -> None:
+        width = self.width
+        self._rules[0].show((section("", width),))
+        self._rules[1].show((section(alerts_reservation(view), self._rules[1].inner_width or width),))
+        self._panels.show(panel_rows(view))
+        firing, empty = self._firing_now(view)
+        self._firing.show(firing, empty=empty)
+        if not firing and self.is_mounted and self.focused is self._firing:
+            self._panels.focus()
+        self._draw_chart()
+        self._changed.show(self._changes(view, self._changed.size.width or width))
+
+    def current_alert(self) -> TrackedAlert | None:
+        if self.focused is self._firing:
+            return self._firing.current
+        row = self._panels.current
+        if row is None or self.view is None:
+            return None
+        return next((item for item in self.view.alerts if item.alert.name in row.state.spec.alerts), None)
+
+    def current_runbook(self) -> str:
+        row = self._panels.current
+        return row.state.spec.runbook if row and self.focused is self._panels else ""
+
+    @on(Rows.Moved, "#panels")
+    def _draw_chart(self) -> None:
+        """The trend of the panel under the cursor, where the terminal is high enough for it."""
+        row = self._panels.current
+        if row is None or not self._chart.display:
+            return
+        state = row.state
+        self._chart_title.show((section(f"{state.spec.title}, the last hour", self.width),))
+        points = state.trend
+        start, end = (points[0][0], points[-1][0]) if points else (0.0, 0.0)
+        lines = tuple(
+            (name, value)
+            for name, value in (("warn", state.threshold.warn), ("critical", state.threshold.critical))
+            if value is not None
+        )
+        tracks = (ChartTrack(state.spec.title, points),) if points else ()
+        message = "" if points else state.reason or NO_ANSWER
+        self._chart.show(ChartData(start, end, tracks, lines, SUFFIX[state.spec.unit], message))
+
+    @on(Rows.Chosen)
+    def _open(self, event: Rows.Chosen) -> None:
+        what = "panel" if event.rows is self._panels else "alert"
+        self.post_message(OpenRequested(what, event.key))
+
+    @on(Rows.Left)
+    def _onward(self, event: Rows.Left) -> None:
+        if event.rows is self._panels and event.direction > 0 and self._firing.items:
+            self._firing.focus()
+        elif event.rows is self._firing and event.direction < 0:
+            self._panels.focus()
+
+    def _cells(self, tracked: TrackedAlert) -> tuple[tuple[str, str], ...]:
+        assert self.view is not None  # noqa: S101  cells are asked for only once there is a view
+        return short_cells(tracked, self.view.now, self.view.marked)
+
+    def _firing_now(self, view: View) -> tuple[tuple[TrackedAlert, ...], str]:
+        snapshot = view.snapshot
+        if snapshot is None:
+            return (), NO_ANSWER
+        if not snapshot.alerts_known:
+            return (), "not known: neither Alertmanager nor Prometheus said which alerts there are"
+        firing = snapshot.active
+        hidden = len(snapshot.alerts) - len(firing)
+        quiet = "nothing known to fire" if alerts_reservation(view) else "nothing fires"
+        more = f"; {hidden} pending or silenced (2)" if hidden else ""
+        return firing, f"{quiet}{more}"
+
+    def _changes(self, view: View, width: int) -> tuple[Line, ...]:
+        lines: list[Line] = [section("What changed", width)]
+        snapshot = view.snapshot
+        if snapshot is None:
+            return (*lines, ((f" {NO_ANSWER}", "dim"),))
+        for change in snapshot.changes:
+            author = f" ({change.author})" if change.author else ""
+            kind = "" if change.kind == "action" or change.text.startswith(change.kind) else f"{change.kind} "
+            when: Line = ((f" {minute(change.at, now=view.now)} ", "dim"), text(kind, "accent"))
+            words, indent = text(f"{change.text}{author}")[0], width_of(when)
+            # Beside the alerts there is height and no width; below them it is the other way round.
+            parts = wrap(words, width - indent) if self.has_class("-wide") else [words]
+            lines.append((*when, (parts[0], "")))
+            lines += [((" " * indent, ""), (part, "")) for part in parts[1:]]
+        if len(lines) == 1:
+            lines.append(((" nothing that the console has seen", "dim"),))
+        return tuple(lines)
+
+
+@cache
+def _announced() -> tuple[PanelSpec, ...]:
+    """The panels by name only, until the catalogue is read."""
+    return tuple(PanelSpec(id=identity, title=title, unit=Unit.COUNT) for identity, title in outline("overview"))
+
+
+def panel_rows(view: View) -> tuple[PanelRow, ...]:
+    """The panels in their fixed order, as rows."""
+    if view.snapshot is None:
+        specs = view.session.specs if view.session else _announced()
+        return tuple(PanelRow(PanelState(spec=spec, verdict=Verdict.NO_DATA), waiting=True) for spec in specs)
+    return tuple(
+        PanelRow(
+            state,
+            changed=state.spec.id in view.marked,
+            waiting=state.value is None and view.waiting(state.spec.source),
+            denied=view.denied(state.spec.source),
+        )
+        for state in view.snapshot.panels
+    )

@@ -1,0 +1,85 @@
+"""The list of all runbooks, the broken ones too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from console.screens.asks import OpenRequested
+from console.screens.base import ConsoleScreen
+from console.screens.doubt import alerts_reservation
+from console.screens.view import View
+from widgets.line import Span, severity_tone, text
+from widgets.page import Page
+from widgets.rows import Rows
+from widgets.table import Column, Table
+from widgets.words import NO_ANSWER
+
+if TYPE_CHECKING:
+    from console.runbooks import Runbook
+
+COLUMNS = (
+    Column("fires", 5, right=True),
+    Column("runbook", 20, flex=2),
+    Column("title", 24, flex=4),
+    Column("severity", 8, rank=1),
+    Column("serves", 24, flex=3, rank=2),
+)
+
+
+class RunbooksScreen(ConsoleScreen):
+    """Those whose alerts fire are marked with how many."""
+
+    TITLE_WORDS = "Runbooks"
+    ABOUT = "Every runbook of the folder and how many alerts fire that it serves. Enter opens one with its live values."
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._title = Page(classes="title")
+        self._table: Table[Runbook] = Table(
+            COLUMNS, key=lambda item: item.id, cells=self._cells, empty=NO_ANSWER, id="runbooks"
+        )
+        self._table.add_class("grow")
+        self._firing: dict[str, int] = {}
+
+    def body(self) -> Iterable[Widget]:
+        yield self._title
+        yield self._table
+
+    def draw(self, view: View) -> None:
+        firing: dict[str, int] = {}
+        for item in view.alerts:
+            if item.runbook is not None and item.alert.firing:
+                firing[item.runbook.id] = firing.get(item.runbook.id, 0) + 1
+        self._firing = firing
+        index = view.session.runbooks if view.session else None
+        found = index.runbooks if index else ()
+        broken = sum(1 for item in found if item.broken)
+        note: Span = (f"  {broken} broken: cad-console runbook --lint says where", "warn") if broken else ("", "")
+        unsure = "what fires is not known" if view.snapshot and not view.snapshot.alerts_known else alerts_reservation(view)
+        doubt: Span = (f"  fires: {unsure}" if unsure else "", "unknown")
+        self._title.show((((" Runbooks ", "title"), (f" {len(found)}", "strong"), note, doubt),))
+        self._table.show(found, empty=(index.fault or "no runbooks there") if index else NO_ANSWER)
+
+    @on(Rows.Chosen)
+    def _open(self, event: Rows.Chosen) -> None:
+        self.post_message(OpenRequested("runbook", event.key))
+
+    def _cells(self, item: Runbook) -> tuple[Span, ...]:
+        count = self._firing.get(item.id, 0)
+        # The folder stands on the sources screen; here its length would hide what is wrong.
+        broken = (item.broken or "").removeprefix(f"{Path(item.path).parent}/")
+        title = text(f"BROKEN {broken}", "warn") if broken else text(item.title)
+        return (
+            (str(count) if count else "", "critical"),
+            text(item.id, "strong"),
+            title,
+            text(item.severity, severity_tone(item.severity)),
+            text(", ".join(item.alerts), "dim"),
+        )

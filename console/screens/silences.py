@@ -1,0 +1,149 @@
+"""The silences: who, what, until when; new, changed, expired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from console.actions.plan import Request
+from console.screens import keys
+from console.screens.asks import ActionRequested, CopyRequested, SilenceRequested
+from console.screens.base import ConsoleScreen, section
+from console.screens.doubt import as_of, unwell
+from console.screens.view import View
+from queries.model.silence import Silence
+from queries.model.source import Health
+from widgets.line import Line, Span, severity_tone, text, wrap
+from widgets.page import Page
+from widgets.rows import Rows
+from widgets.table import Column, Table
+from widgets.words import NO_ANSWER, age, minute, severity_word
+
+COLUMNS = (
+    Column("state", 10),
+    Column("ends", 11),
+    Column("hides", 5, right=True),
+    Column("matchers", 22, flex=4),
+    Column("by", 10, flex=1, rank=2),
+    Column("comment", 14, flex=3, rank=1),
+)
+_ORDER = {"active": 0, "pending": 1, "expired": 2}
+
+
+class SilencesScreen(ConsoleScreen):
+    """Active ones first; below, the alerts that the one under the cursor hides."""
+
+    TITLE_WORDS = "Silences"
+    ABOUT = (
+        "Every silence that Alertmanager keeps, and below the alerts that it hides now. n makes one, e changes it, d ends it."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [keys.NEW, keys.EDIT, keys.COPY, keys.EXPIRE]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._title = Page(classes="title")
+        self._table: Table[Silence] = Table(
+            COLUMNS, key=lambda item: item.id, cells=self._cells, empty=NO_ANSWER, id="silences"
+        )
+        self._table.add_class("grow")
+        self._hidden = Page(id="hidden")
+        self._counts: dict[str, int] = {}
+        self._old = False
+
+    def body(self) -> Iterable[Widget]:
+        yield self._title
+        yield self._table
+        yield self._hidden
+
+    def draw(self, view: View) -> None:
+        snapshot = view.snapshot
+        found = sorted(snapshot.silences, key=lambda item: (_ORDER.get(item.state, 3), item.ends_at)) if snapshot else []
+        counts: dict[str, int] = {}
+        for tracked in view.alerts:
+            for identity in tracked.alert.silenced_by:
+                counts[identity] = counts.get(identity, 0) + 1
+        self._counts = counts
+        active = sum(1 for item in found if item.state == "active")
+        self._old = bool(unwell(view, "alertmanager"))
+        source = snapshot.source("alertmanager") if snapshot else None
+        good = source is not None and source.health in (Health.UP, Health.DEGRADED)
+        count: tuple[Span, ...] = ((f" {active} active", "strong"), (f" of {len(found)}", "dim"))
+        known = good or (source is not None and source.last_good_at is not None)
+        self._title.show((((" Silences ", "title"), *(count if known else ()), (as_of(view, "alertmanager"), "unknown")),))
+        empty = NO_ANSWER
+        if source is not None and source.health is not Health.WAITING:
+            empty = "no silence (n makes one)" if good else (source.fault.sentence() if source.fault else source.health.value)
+        self._table.show(tuple(found), empty=empty)
+        self._hidden.show(tuple(self._hidden_lines(view)))
+
+    def action_new(self) -> None:
+        self.post_message(SilenceRequested())
+
+    def action_edit(self) -> None:
+        if self._table.current is not None:
+            self.post_message(SilenceRequested(silence=self._table.current))
+
+    def action_copy(self) -> None:
+        if self._table.current is not None:
+            self.post_message(CopyRequested(self._table.current.id, "the silence's id"))
+
+    def action_act(self, name: str) -> None:
+        silence = self._table.current
+        if silence is None:
+            return
+        if silence.state == "expired":
+            self.app.notify("this silence has ended already", markup=False)
+            return
+        self.post_message(ActionRequested(Request(name, f"silence/{silence.id}")))
+
+    @on(Rows.Chosen)
+    def _open(self) -> None:
+        self.action_edit()
+
+    @on(Rows.Moved)
+    def _another(self) -> None:
+        if self.view is not None:
+            self._hidden.show(tuple(self._hidden_lines(self.view)))
+
+    def _hidden_lines(self, view: View) -> Iterable[Line]:
+        silence = self._table.current
+        if silence is None:
+            return
+        width = self.size.width
+        yield section("This silence", width)
+        lasts = f"{minute(silence.starts_at, now=view.now)} to {minute(silence.ends_at, now=view.now)}"
+        for name, told in (
+            ("matchers", ", ".join(str(matcher) for matcher in silence.matchers)),
+            ("comment", silence.comment or "-"),
+            ("by", f"{silence.created_by}, {lasts}"),
+        ):
+            for at, words in enumerate(wrap(text(told)[0], width - 12)[:3]):
+                yield ((f" {name if at == 0 else '':<9} ", "dim"), (words, ""))
+        yield section("What it hides now", width)
+        own = [item.alert for item in view.alerts if silence.id in item.alert.silenced_by]
+        for alert in own[:8]:
+            spoken = f" {alert.priority} {severity_word(alert.severity):<5}"
+            yield (text(spoken, severity_tone(alert.severity)), text(alert.name, "strong"), text(f"  {alert.component}"))
+        if len(own) > 8:
+            yield ((f" and {len(own) - 8} more", "dim"),)
+        if not own:
+            yield ((" not known" if self._old else " no alert", "dim"),)
+
+    def _cells(self, item: Silence) -> tuple[Span, ...]:
+        now = self.view.now if self.view else 0.0
+        tone = {"active": "ok", "pending": "accent"}.get(item.state, "dim")
+        left = item.ends_at - now
+        ends = f"in {age(left)}" if left > 0 else f"{age(-left)} ago"
+        count = self._counts.get(item.id, 0)
+        return (
+            text(f"was {item.state}" if self._old else item.state, "unknown" if self._old else tone),
+            (ends, ""),
+            (str(count) if count else "-", "strong" if count else "dim"),
+            text(", ".join(str(matcher) for matcher in item.matchers)),
+            text(item.created_by, "dim"),
+            text(item.comment, "dim"),
+        )

@@ -1,0 +1,98 @@
+"""Every source: what it answers, since when not, why, and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from console.screens.base import ConsoleScreen, section
+from console.screens.masthead import health_words
+from console.screens.view import View
+from queries.model.panel import Origin
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
+from widgets.line import Line, fit, text, wrap
+from widgets.page import Page
+from widgets.words import NO_ANSWER, age
+
+
+class SourcesScreen(ConsoleScreen):
+    """A short doctor: sources, panels without data, and the paths in use."""
+
+    TITLE_WORDS = "Sources"
+    ABOUT = "Each source with its state, the age of its last good answer, and what to try. `cad-console doctor` says more."
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._page = Page(id="sources", focusable=True)
+        self._page.add_class("grow")
+
+    def body(self) -> Iterable[Widget]:
+        yield self._page
+
+    def draw(self, view: View) -> None:
+        self._page.show(tuple(self._lines(view, self.size.width - 1)))
+
+    def _lines(self, view: View, width: int) -> Iterable[Line]:
+        yield section("Sources", width)
+        if view.trouble:
+            for words in wrap(text(view.trouble)[0], width - 2):
+                yield ((f" {words}", "critical"),)
+        if view.snapshot is None:
+            yield ((f" {NO_ANSWER}", "dim"),)
+        for state in view.snapshot.sources if view.snapshot else ():
+            yield from self._source(state, view, width)
+        yield from self._panels(view, width)
+        yield section("Paths", width)
+        paths = view.settings.paths
+        for name in ("config_file", "journal_file", "log_file", "runbooks_dir", "state_dir", "cache_dir"):
+            told = getattr(paths, name) or "none"
+            yield (text(f" {name.replace('_', ' '):<14}", "dim"), text(told))
+        session = view.session
+        if session is not None and session.journal_fault:
+            yield (text(f" no journal, so no actions: {session.journal_fault}", "critical"),)
+
+    def _source(self, state: SourceState, view: View, width: int) -> Iterable[Line]:
+        glyph, word, tone = health_words(state)
+        parts = [state.detail] if state.detail else []
+        if state.latency_seconds is not None:
+            parts.append(f"{state.latency_seconds * 1000:.0f} ms")
+        if state.last_good_at is not None:
+            parts.append(f"last good answer {age(view.now - state.last_good_at)} ago")
+        elif state.health is not Health.NOT_CONFIGURED:
+            parts.append("never answered")
+        yield (
+            (f" {glyph} ", tone),
+            text(fit(text(state.name)[0], 13) + " ", "strong"),
+            (f"{word}  ", tone),
+            text("  ".join(parts), "dim"),
+        )
+        if state.endpoint:
+            yield (text(f"   {state.endpoint}", "dim"),)
+        told = []
+        if state.fault is not None:
+            told.append((state.fault.sentence(), "critical" if state.health in (Health.DOWN, Health.DENIED) else "warn"))
+        told += [(warning, "warn") for warning in state.warnings]
+        for sentence, colour in told:
+            for words in wrap(text(sentence)[0], width - 4):
+                yield ((f"   {words}", colour),)
+
+    def _panels(self, view: View, width: int) -> Iterable[Line]:
+        panels = view.snapshot.panels if view.snapshot else ()
+        if not panels:
+            return
+        recorded = sum(1 for item in panels if item.origin is Origin.RECORDED)
+        raw = [item.spec.title for item in panels if item.origin is Origin.RAW]
+        yield section("Panels", width)
+        yield (text(f" {recorded} read a recording rule"),)
+        if raw:
+            for words in wrap(text(f"{len(raw)} fall back to the raw expression: {', '.join(raw)}")[0], width - 2):
+                yield ((f" {words}", ""),)
+        for item in panels:
+            if item.verdict is Verdict.NO_DATA:
+                for at, words in enumerate(wrap(text(f"{item.spec.title}: {item.reason}")[0], width - 10)):
+                    yield ((" NO DATA  " if at == 0 else " " * 10, "unknown"), (words, ""))

@@ -1,0 +1,233 @@
+"""The deployments of the namespace, with the pods and revisions of the one under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from console.actions.plan import Request
+from console.screens import keys
+from console.screens.asks import ActionRequested, CopyRequested, OpenRequested
+from console.screens.base import ConsoleScreen
+from console.screens.doubt import as_of, unwell
+from console.screens.view import View
+from queries.model.rollout import RolloutPhase, rollout_status
+from queries.model.source import Health
+from queries.model.workload import Cluster, Pod, Revision, Workload
+from widgets.line import Line, Span, text
+from widgets.page import Page
+from widgets.rows import Rows
+from widgets.table import Column, Table
+from widgets.words import NO_ANSWER, age
+
+COLUMNS = (
+    Column("", 5),
+    Column("workload", 24, flex=3),
+    Column("ready", 7, right=True),
+    Column("restarts", 8, right=True),
+    Column("rev", 4, right=True),
+    Column("rollout", 7, right=True),
+    Column("image", 20, flex=4, rank=2),
+    Column("", 17, flex=4, rank=1),
+)
+POD_COLUMNS = (
+    Column("pod", 26, flex=3),
+    Column("", 9),
+    Column("restarts", 8, right=True),
+    Column("age", 7, right=True),
+    Column("rev", 4, right=True, rank=1),
+    Column("node", 12, flex=1, rank=2),
+)
+REVISION_COLUMNS = (
+    Column("rev", 4, right=True),
+    Column("age", 7, right=True),
+    Column("pods", 5, right=True, rank=1),
+    Column("image", 16, flex=2),
+    Column("cause", 12, flex=2, rank=2),
+)
+
+
+class WorkloadsScreen(ConsoleScreen):
+    """Three lists; left and right go between them."""
+
+    TITLE_WORDS = "Workloads"
+    ABOUT = (
+        "The deployments with ready and wanted pods, restarts, revision and the age of the last rollout; below, pods and "
+        "revisions of the one under the cursor. Roll back on a revision goes back to that one; l on a pod shows its log."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        keys.LOGS,
+        keys.COPY,
+        *keys.WORKLOAD_ACTIONS,
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._title = Page(classes="title")
+        self._list: Table[Workload] = Table(
+            COLUMNS, key=lambda item: item.name, cells=self._cells, empty=NO_ANSWER, id="workload-list"
+        )
+        self._pods: Table[Pod] = Table(
+            POD_COLUMNS, key=lambda item: item.name, cells=self._pod_cells, empty="no pods", id="pods"
+        )
+        self._revisions: Table[Revision] = Table(
+            REVISION_COLUMNS, key=lambda item: item.name, cells=self._revision_cells, empty="no revisions", id="revisions"
+        )
+        self._owners: dict[str, int] = {}
+        self._restarts: dict[str, int] = {}
+        self._known: Cluster | None = None
+        self._old = False
+
+    def body(self) -> Iterable[Widget]:
+        yield self._title
+        yield self._list
+        with Horizontal(classes="halves stacked"):
+            with Vertical(classes="left"):
+                yield self._pods
+            with Vertical(classes="right"):
+                yield self._revisions
+
+    def draw(self, view: View) -> None:
+        cluster = view.snapshot.cluster if view.snapshot else None
+        if cluster is None:
+            words = NO_ANSWER
+            source = view.snapshot.source("kubernetes") if view.snapshot else None
+            if source is not None and source.health is not Health.WAITING:
+                words = source.fault.sentence() if source.fault else source.health.value
+            self._title.show((((" Workloads  ", "title"), text(words, "unknown")),))
+            return
+        if cluster is not self._known:
+            self._known = cluster
+            self._owners = {}
+            for workload in cluster.workloads:
+                self._restarts[workload.name] = sum(pod.restarts for pod in cluster.pods_of(workload))
+        self._owners = {item.name: item.number for item in cluster.revisions}
+        ready = sum(item.ready for item in cluster.workloads)
+        wanted = sum(item.wanted for item in cluster.workloads)
+        self._old = bool(unwell(view, "kubernetes"))
+        count: Line = ((f" {len(cluster.workloads)} ", "strong"), (f" {ready}/{wanted} pods ready", "dim"))
+        self._title.show((((" Workloads ", "title"), *count, (as_of(view, "kubernetes"), "unknown")),))
+        self._list.show(cluster.workloads, empty=f"no deployment in {cluster.namespace}")
+        self._below(cluster)
+
+    def action_logs(self) -> None:
+        pod = self._pods.current
+        if pod is not None:
+            self.post_message(OpenRequested("logs", pod.name))
+
+    def action_copy(self) -> None:
+        workload = self._list.current
+        if workload is not None:
+            self.post_message(CopyRequested(workload.target, workload.target))
+
+    def action_act(self, name: str) -> None:
+        workload = self._list.current
+        if workload is None:
+            self.app.notify("no workload under the cursor", markup=False)
+            return
+        parameters: dict[str, str] = {}
+        revision = self._revisions.current
+        if name == "rollback" and self.focused is self._revisions and revision and revision.number != workload.revision:
+            parameters["revision"] = str(revision.number)
+        self.post_message(ActionRequested(Request(name, workload.target, parameters, panel_id="workloads")))
+
+    @on(Rows.Moved, "#workload-list")
+    def _another(self) -> None:
+        if self._known is not None:
+            self._below(self._known)
+
+    @on(Rows.Left)
+    def _onward(self, event: Rows.Left) -> None:
+        order: list[Rows[Any]] = [self._list, self._pods, self._revisions]
+        at = next((index for index, rows in enumerate(order) if rows is event.rows), 0) + event.direction
+        if 0 <= at < len(order):
+            order[at].focus()
+
+    @on(Rows.Chosen)
+    def _open(self, event: Rows.Chosen) -> None:
+        if event.rows is self._list:
+            self._pods.focus()
+        elif event.rows is self._pods:
+            self.action_logs()
+        else:
+            self.action_act("rollback")
+
+    def _below(self, cluster: Cluster) -> None:
+        workload = self._list.current
+        if workload is None:
+            return
+        self._pods.show(sorted(cluster.pods_of(workload), key=lambda item: (item.ready, -item.restarts, item.name)))
+        self._revisions.show(cluster.revisions_of(workload))
+
+    def _cells(self, item: Workload) -> tuple[Span, ...]:
+        now = self.view.now if self.view else 0.0
+        status = rollout_status(item)
+        rolled_out_at = self._known.rolled_out_at(item) if self._known else 0.0
+        short_of = item.ready < item.wanted
+        failed = status.phase is RolloutPhase.FAILED
+        word, tone = (
+            ("CRIT", "critical")
+            if failed or (item.wanted and not item.ready)
+            else ("WARN", "warn")
+            if short_of
+            else ("ok", "ok")
+        )
+        if self._old:
+            word, tone = "STALE", "unknown"
+        restarts = self._restarts.get(item.name, 0)
+        says = status.sentence.partition(": ")[2] if status.phase is not RolloutPhase.DONE else ""
+        if item.paused:
+            says = "rollout PAUSED"
+        return (
+            (word, tone),
+            text(item.name, "strong"),
+            (f"{item.ready}/{item.wanted}", tone if short_of else ""),
+            (str(restarts), "warn" if restarts else "dim"),
+            (str(item.revision) if item.revision else "-", ""),
+            (age(now - rolled_out_at) if rolled_out_at else "-", ""),
+            text(", ".join(image_tail(container.image) for container in item.containers)),
+            text(says, "warn" if item.paused else "dim"),
+        )
+
+    def _pod_cells(self, pod: Pod) -> tuple[Span, ...]:
+        now = self.view.now if self.view else 0.0
+        number = next((item.number for item in (self._known.revisions if self._known else ()) if _made(item, pod)), 0)
+        return (
+            text(pod.name, "strong"),
+            self._fares(pod),
+            (str(pod.restarts), "warn" if pod.restarts else "dim"),
+            (age(now - pod.created_at), ""),
+            (str(number) if number else "-", "dim"),
+            text(pod.node, "dim"),
+        )
+
+    def _fares(self, pod: Pod) -> Span:
+        if self._old:
+            return text("was ready" if pod.ready else f"was {pod.reason or pod.phase or 'not ready'}", "unknown")
+        return ("ready", "ok") if pod.ready else text(pod.reason or pod.phase or "not ready", "critical")
+
+    def _revision_cells(self, item: Revision) -> tuple[Span, ...]:
+        now = self.view.now if self.view else 0.0
+        workload = self._list.current
+        current = workload is not None and workload.revision == item.number
+        return (
+            (str(item.number), "strong"),
+            (age(now - item.created_at), ""),
+            (f"{item.ready}/{item.replicas}", "" if item.replicas else "dim"),
+            text(", ".join(image_tail(container.image) for container in item.containers), "strong" if current else ""),
+            text(("now · " if current else "") + item.change_cause, "dim"),
+        )
+
+
+def _made(revision: Revision, pod: Pod) -> bool:
+    return pod.name.startswith(revision.name + "-")
+
+
+def image_tail(image: str) -> str:
+    """`cad-ml-api:1.9.0` of a whole reference."""
+    return image.rpartition("/")[2]

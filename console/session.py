@@ -1,0 +1,437 @@
+"""Everything behind the screens and the headless commands: the clients, the polls, the board, the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from console.actions.plan import Preview, Request, Step
+from console.board import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, Board
+from console.config.settings import Settings
+from console.expression import comparison
+from console.journal_watch import JournalWatch
+from console.log import log_to
+from console.reads import SourceReads
+from console.refresh import Ask, Poller, follow, read
+from console.runbook_steps import Sight, StepResult, answer_steps
+from console.runbooks import Runbook, RunbookIndex
+from console.snapshot import Snapshot
+from queries.errors import NotConfigured, SourceError
+from queries.model.alert import AlertRule, Suggestion, TrackedAlert
+from queries.model.fault import Fault, FaultKind
+from queries.model.panel import PanelHistory, PanelSpec
+from queries.model.reading import Reading
+from queries.model.series import Labels, Track
+from queries.model.silence import Matcher
+
+if TYPE_CHECKING:
+    from console.actions.action import Action
+    from console.journal.sqlite import Journal
+    from queries.alertmanager import Alertmanager
+    from queries.kubernetes import Kubernetes
+    from queries.platform import Platform
+    from queries.prometheus import Answer, Prometheus
+
+_log = logging.getLogger(__name__)
+
+_COALESCE_SECONDS = 0.05
+_TICK_SECONDS = 1.0
+_SILENT_SECONDS = 1.4
+"""Ages are brought up to date where nothing came for so long; with a refresh a second that is never."""
+
+
+class Session:
+    """One console's or one command's view of the platform. `open` makes it; `close` ends everything it began."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        specs: tuple[PanelSpec, ...],
+        runbooks: RunbookIndex,
+        actions: tuple[Action, ...] = (),
+        journal: Journal | None = None,
+        journal_fault: str = "",
+        prometheus: Prometheus | None = None,
+        alertmanager: Alertmanager | None = None,
+        kubernetes: Kubernetes | None = None,
+        platform: Platform | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.specs = specs
+        self.runbooks = runbooks
+        self.actions = actions
+        self.journal = journal
+        self.journal_fault = journal_fault
+        self.prometheus = prometheus
+        self.alertmanager = alertmanager
+        self.kubernetes = kubernetes
+        self.platform = platform
+        self._clock = clock
+        self._board = Board(settings, specs, runbooks=runbooks)
+        self.reads = SourceReads(
+            kubernetes=kubernetes, alertmanager=alertmanager, prometheus=prometheus, specs=specs, board=self._board
+        )
+        self._asks = self._make_asks()
+        self._pollers: list[Poller] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._on_snapshot: Callable[[Snapshot], None] | None = None
+        self._inbox: list[Reading[Any]] = []
+        # One thread puts snapshots together: with thousands of alerts that takes longer than a key press may wait.
+        self._desk = ThreadPoolExecutor(1, thread_name_prefix="board")
+        self._emitting: asyncio.Task[None] | None = None
+        self._shown: Snapshot | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._scheduled: asyncio.TimerHandle | None = None
+        self._emitted_at = 0.0
+        self._paused = False
+        self._marks = JournalWatch(journal, self._board, settings, clock=clock) if journal else None
+
+    @classmethod
+    def open(cls, settings: Settings) -> Session:
+        """Imports the clients, reads catalogue and runbooks, opens the journal; asks nobody. May be called in a thread."""
+        from console.actions.registry import ACTIONS  # noqa: PLC0415  # heavy, and not before the first frame
+        from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415
+        from queries.alertmanager import Alertmanager  # noqa: PLC0415
+        from queries.catalogue.loader import load_board  # noqa: PLC0415
+        from queries.kubernetes import Kubernetes  # noqa: PLC0415
+        from queries.platform import Platform  # noqa: PLC0415
+        from queries.prometheus import Prometheus  # noqa: PLC0415
+
+        log_to(settings.paths.log_file)
+        journal, journal_fault = None, ""
+        try:
+            journal = Journal.open(settings.paths.journal_file)
+        except JournalError as error:
+            journal_fault = str(error)
+        cap = settings.backoff_cap_seconds
+        return cls(
+            settings,
+            specs=load_board("overview", namespace=settings.namespace),
+            runbooks=RunbookIndex.load(settings.paths.runbooks_dir),
+            actions=ACTIONS,
+            journal=journal,
+            journal_fault=journal_fault,
+            prometheus=Prometheus(settings.prometheus) if settings.prometheus else None,
+            alertmanager=Alertmanager(settings.alertmanagers) if settings.alertmanagers else None,
+            # The reading side never writes; an action's one write goes through the writers.
+            kubernetes=Kubernetes(settings.kubernetes, backoff_cap_seconds=cap) if settings.kubernetes else None,
+            platform=Platform(settings.platform) if settings.platform else None,
+        )
+
+    # Living
+
+    def start(self, on_snapshot: Callable[[Snapshot], None]) -> None:
+        """Begin to ask, in the running loop; `on_snapshot` is called in it, at most every 50 ms and at least each second."""
+        self._on_snapshot = on_snapshot
+        self._loop = asyncio.get_running_loop()
+        every = self.settings.refresh_seconds
+        # One for all sources: consoles do not ask in step with each other, a console's own sources do.
+        step = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
+        cadence = {PROMETHEUS: every, ALERTMANAGER: every, RULES: 3 * every, PLATFORM: 2 * every}
+        for source, ask in self._asks.items():
+            poller = Poller(
+                source,
+                ask,
+                self._take,
+                every=cadence[source],
+                timeout=self._limit(source),
+                cap=self.settings.backoff_cap_seconds,
+                clock=self._clock,
+                late=self._is_late,
+                jitter=lambda: step,
+            )
+            self._pollers.append(poller)
+            self._begin(poller.run(), source)
+        if self.kubernetes is not None:
+            cap = self.settings.backoff_cap_seconds
+            watching = follow(KUBERNETES, self.kubernetes.follow, self._take, cap=cap, clock=self._clock)
+            self._begin(watching, KUBERNETES)
+        self._begin(self._tick(), "tick")
+        if self._marks is not None:
+            self._begin(self._marks.run(self._schedule), "journal")
+
+    async def once(self, *, timeout_seconds: float = 10.0) -> Snapshot:
+        """Ask every source once, at the same time, each for at most `timeout_seconds`."""
+        asks = dict(self._asks)
+        if self.kubernetes is not None:
+            asks[KUBERNETES] = _plain(self.kubernetes.cluster, self.kubernetes)
+        readings = await asyncio.gather(
+            *(read(source, ask, limit_seconds=timeout_seconds, clock=self._clock) for source, ask in asks.items())
+        )
+        # Alertmanager before the rules: the board judges what was not delivered when the rules come.
+        for reading in sorted(readings, key=lambda item: item.source != ALERTMANAGER):
+            self._board.apply(reading)
+        if self._marks is not None:
+            await self._marks.read()
+        return self.snapshot()
+
+    def snapshot(self) -> Snapshot:
+        """The latest; while nothing was started, put together now."""
+        return self._shown or self._made()
+
+    def _made(self) -> Snapshot:
+        shown = self._board.snapshot(self._clock())
+        if not self._paused:
+            return shown
+        # What is watched stays live; what is asked grows old, and says so.
+        return replace(shown, sources=tuple(replace(item, paused=item.name in self._asks) for item in shown.sources))
+
+    def refresh_now(self) -> None:
+        """Ask all sources again as soon as they are free; Kubernetes is watched and needs no asking."""
+        for poller in self._pollers:
+            poller.wake()
+        if self._marks is not None:
+            self._marks.wake()
+
+    def set_visible(self, visible: bool) -> None:
+        """Ask nothing while nobody can see the screen, and everything at once when somebody can again."""
+        if visible is not self._paused:
+            return
+        self._paused = not visible
+        for poller in self._pollers:
+            poller.pause(self._paused)
+        self._schedule()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._on_snapshot = None
+        if self._emitting is not None:
+            # Its thread tells this loop when it is done: the loop must still be there.
+            await asyncio.wait([self._emitting], timeout=1.0)
+        self._desk.shutdown(wait=False, cancel_futures=True)
+        self._tasks.clear()
+        self._pollers.clear()
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        for client in (self.prometheus, self.alertmanager, self.kubernetes, self.platform):
+            if client is not None:
+                await client.close()
+        if self._marks is not None:
+            await self._marks.close()
+        if self.journal is not None:
+            self.journal.close()
+
+    # Asking
+
+    async def evaluate(self, query: str) -> Answer:
+        """One PromQL query, now. Raises SourceError."""
+        if self.prometheus is None:
+            raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+        return await self.prometheus.query(query)
+
+    async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
+        """The panel's series over the window that ends now; a failure is the history's fault."""
+        spec = next((item for item in self.specs if item.id == panel_id), None)
+        if spec is None or spec.source == KUBERNETES:
+            told = (
+                f"there is no history of {spec.title.lower()}: the cluster knows only what is now" if spec else "no such panel"
+            )
+            return self._no_history(panel_id, window_seconds, Fault(FaultKind.REJECTED, told))
+        return await self._history(spec, window_seconds, points)
+
+    async def alert_history(
+        self, fingerprint: str, *, window_seconds: float, points: int = 240
+    ) -> tuple[PanelHistory, float | None]:
+        """What the alert's rule compares, over the window, and with which number, where the rule is one comparison."""
+        tracked = self.snapshot().alert(fingerprint)
+        rule = self.rule_of(tracked) if tracked else None
+        if tracked is None or rule is None:
+            told = "the rule behind this alert is not known" if tracked else "the alert is not there any more"
+            return self._no_history(fingerprint, window_seconds, Fault(FaultKind.REJECTED, told)), None
+        parts = comparison(rule.expression)
+        asked = parts.left if parts else rule.expression
+        spec = replace(self.specs[0], id=fingerprint, source=PROMETHEUS, recorded=None, recorded_names=(), raw=asked, by="")
+        history = await self._history(spec, window_seconds, points)
+        own = tuple(track for track in history.tracks if _belongs(track, tracked.alert.labels))
+        return replace(history, tracks=own or history.tracks), parts.threshold if parts else None
+
+    def rule_of(self, tracked: TrackedAlert) -> AlertRule | None:
+        """The rule behind an alert: of several with its name the one whose labels the alert has."""
+        named = [rule for rule in self.snapshot().rules if rule.name == tracked.alert.name]
+        labels = dict(tracked.alert.labels)
+        fitting = [rule for rule in named if all(labels.get(key) == value for key, value in rule.labels if "{{" not in value)]
+        return next(iter(fitting or named), None)
+
+    async def runbook_steps(self, runbook: Runbook, tracked: TrackedAlert | None) -> AsyncIterator[StepResult]:
+        """Every step of the runbook with what is so now."""
+        cluster = self.snapshot().cluster
+        sight = Sight(self.evaluate, self.kubernetes, cluster, self.settings.alert_targets, self._clock())
+        async for result in answer_steps(runbook, tracked.alert if tracked else None, sight):
+            yield result
+
+    async def pod_logs(self, pod: str) -> str:
+        """The last lines of a pod's log. Raises SourceError."""
+        if self.kubernetes is None:
+            raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
+        return await self.kubernetes.logs(pod)
+
+    # Acting
+
+    def targets(self, tracked: TrackedAlert) -> tuple[Suggestion, ...]:
+        """The actions that fit an alert, from what is known now."""
+        return self._board.suggestions(tracked.alert, self._board.runbook_of(tracked.alert))
+
+    def silence_matches(self, matchers: Iterable[Matcher]) -> tuple[TrackedAlert, ...]:
+        """The alerts that a silence with these matchers would hide now; none where there is no matcher."""
+        wanted = tuple(matchers)
+        found = self.snapshot().alerts if wanted else ()
+        return tuple(item for item in found if all(matcher.matches(item.alert.labels) for matcher in wanted))
+
+    async def run(self, request: Request, confirm: Callable[[Preview], Awaitable[bool]]) -> AsyncIterator[Step]:
+        """Run an action through its stages; without a journal the runner refuses before anything is sent."""
+        from console.actions.runner import run  # noqa: PLC0415
+        from console.actions.writers import Writer  # noqa: PLC0415
+
+        writer = Writer(self.settings)
+        try:
+            steps = run(
+                request,
+                settings=self.settings,
+                reads=self.reads,
+                writes=writer,
+                journal=self.journal,
+                journal_fault=self.journal_fault,
+                confirm=confirm,
+                clock=self._clock,
+            )
+            async with aclosing(steps):
+                async for step in steps:
+                    yield step
+        finally:
+            await writer.close()
+            self.refresh_now()
+
+    def own(self, fingerprint: str, on: bool) -> None:
+        """Mark an alert as one's own, or take the mark away; may be called in a thread. Raises JournalError."""
+        from console.journal.sqlite import JournalError  # noqa: PLC0415
+
+        if self.journal is None or self._marks is None:
+            raise JournalError(self.journal_fault or "there is no journal")
+        tracked = self.snapshot().alert(fingerprint)
+        self._marks.own(fingerprint, on=on, name=tracked.alert.name if tracked else "")
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._schedule)
+
+    # Within
+
+    def _make_asks(self) -> dict[str, Ask]:
+        asks: dict[str, Ask] = {}
+        if self.prometheus is not None:
+            prometheus = self.prometheus
+            asked = tuple(spec for spec in self.specs if spec.source == PROMETHEUS)
+            asks[PROMETHEUS] = _plain(lambda: prometheus.panels(asked), prometheus)
+            asks[RULES] = _plain(prometheus.rules)
+        if self.alertmanager is not None:
+            asks[ALERTMANAGER] = _plain(self.alertmanager.state, self.alertmanager)
+        if self.platform is not None:
+            asks[PLATFORM] = _plain(self.platform.health, self.platform)
+        return asks
+
+    def _limit(self, source: str) -> float:
+        """More than the clients' own limits, which cover one request; a round may take several."""
+        endpoint = self.settings.platform if source == PLATFORM else self.settings.prometheus
+        if source == ALERTMANAGER:
+            return 2.0 * max(item.timeout_seconds for item in self.settings.alertmanagers) + 1.0
+        return 4.0 * (endpoint.timeout_seconds if endpoint else 5.0) + 1.0
+
+    def _begin(self, coroutine: Any, name: str) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(coroutine, name=f"console {name}"))
+
+    def _take(self, reading: Reading[Any]) -> None:
+        self._inbox.append(reading)
+        if reading.source == ALERTMANAGER and self._marks is not None:
+            self._marks.heard(reading)
+        self._schedule()
+
+    def _is_late(self, source: str, since: float) -> None:
+        self._board.late(source, since)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._on_snapshot is None or self._scheduled is not None:
+            return
+        self._scheduled = asyncio.get_running_loop().call_later(_COALESCE_SECONDS, self._emit)
+
+    def _emit(self) -> None:
+        self._scheduled = None
+        self._emitted_at = time.monotonic()
+        if self._emitting is not None:
+            self._schedule()  # the one before is not ready yet
+            return
+        self._emitting = asyncio.get_running_loop().create_task(self._emit_new(), name="console snapshot")
+
+    async def _emit_new(self) -> None:
+        inbox, self._inbox = self._inbox, []
+        try:
+            shown = await asyncio.get_running_loop().run_in_executor(self._desk, self._digest, inbox)
+            self._shown = shown
+            if self._on_snapshot is not None:
+                self._on_snapshot(shown)
+        except Exception:
+            _log.exception("a snapshot could not be put together")
+        finally:
+            self._emitting = None
+
+    def _digest(self, inbox: Iterable[Reading[Any]]) -> Snapshot:
+        """In the board's thread: take the readings in, and make what is shown."""
+        for reading in inbox:
+            try:
+                self._board.apply(reading)
+            except Exception:
+                _log.exception("a reading of %s could not be taken in", reading.source)
+        return self._made()
+
+    async def _tick(self) -> None:
+        """Values grow old also where nothing comes in."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            if time.monotonic() - self._emitted_at >= _SILENT_SECONDS:
+                self._schedule()
+
+    async def _history(self, spec: PanelSpec, window_seconds: float, points: int) -> PanelHistory:
+        if self.prometheus is None:
+            fault = Fault(FaultKind.NOT_CONFIGURED, "Prometheus is not configured")
+            return self._no_history(spec.id, window_seconds, fault)
+        step = max(1.0, float(round(window_seconds / points)))
+        # It ends now, not at the last whole step: that may be 40 minutes ago, and hide what goes on at this moment.
+        grain = min(step, 15.0)
+        end = self._clock() // grain * grain
+        try:
+            return await self.prometheus.history(spec, start=end - window_seconds, end=end, step_seconds=step)
+        except SourceError as error:
+            return self._no_history(spec.id, window_seconds, error.fault)
+
+    def _no_history(self, identity: str, window_seconds: float, fault: Fault) -> PanelHistory:
+        now = self._clock()
+        return PanelHistory(identity, now - window_seconds, now, 0.0, fault=fault)
+
+
+class _Source(Protocol):
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
+def _plain(call: Callable[[], Awaitable[Any]], source: _Source | None = None) -> Ask:
+    """The call as an Ask; `source` says what is odd about the server though it answers."""
+
+    async def ask() -> tuple[Any, tuple[str, ...]]:
+        value = await call()
+        return value, source.warnings if source is not None else ()
+
+    return ask
+
+
+def _belongs(track: Track, labels: Labels) -> bool:
+    known = dict(labels)
+    return all(known.get(name, value) == value for name, value in track.labels if name != "__name__")

@@ -1,0 +1,90 @@
+"""Everything known at one moment, as the screens draw it and as `status` prints it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from queries.model.alert import AlertRule, AlertState, Priority, TrackedAlert
+from queries.model.kept import Kept
+from queries.model.panel import PanelState
+from queries.model.platform import PlatformHealth
+from queries.model.silence import Silence
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
+from queries.model.workload import Change, Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent view; `taken_at` is Unix seconds.
+
+    `alerts` are sorted: worst priority first, then oldest. `alerts_known` is False while neither Alertmanager nor
+    Prometheus could say which alerts there are: then an empty tuple means 'not known', never 'none'. `alerts_age_seconds`
+    is the age of that answer. `cluster` is the last good one, None where there never was one. `changes` are newest first.
+    """
+
+    environment: str
+    namespace: str
+    protected: bool
+    read_only: bool
+    user: str
+    taken_at: float
+    sources: tuple[SourceState, ...] = ()
+    panels: tuple[PanelState, ...] = ()
+    alerts: tuple[TrackedAlert, ...] = ()
+    alerts_known: bool = False
+    alerts_age_seconds: float | None = None
+    rules: tuple[AlertRule, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    cluster: Cluster | None = None
+    platform: PlatformHealth | None = None
+    changes: tuple[Change, ...] = ()
+
+    def panel(self, panel_id: str) -> PanelState | None:
+        return next((item for item in self.panels if item.spec.id == panel_id), None)
+
+    def source(self, name: str) -> SourceState | None:
+        return next((item for item in self.sources if item.name == name), None)
+
+    def alert(self, fingerprint: str) -> TrackedAlert | None:
+        return next((item for item in self.alerts if item.alert.fingerprint == fingerprint), None)
+
+    def firing(self, priority: Priority) -> int:
+        """How many alerts of this priority are active (neither suppressed nor pending)."""
+        counts = tally(self.alerts)
+        return sum(counts[state, priority] for state in (AlertState.ACTIVE, AlertState.UNDELIVERED))
+
+    @property
+    def active(self) -> tuple[TrackedAlert, ...]:
+        """The alerts that fire and that nobody silenced."""
+        return active(self.alerts)
+
+    def count(self, state: AlertState) -> int:
+        """How many alerts are in this state."""
+        return sum(number for (found, _), number in tally(self.alerts).items() if found is state)
+
+    @property
+    def answered(self) -> bool:
+        """Whether any source gives good answers now."""
+        return any(item.health in (Health.UP, Health.DEGRADED) for item in self.sources)
+
+    @property
+    def critical(self) -> bool:
+        """Whether a panel is critical or a P1 alert is active."""
+        return self.firing(Priority.P1) > 0 or any(item.verdict is Verdict.CRITICAL for item in self.panels)
+
+
+def _counted(alerts: tuple[TrackedAlert, ...]) -> Counter[tuple[AlertState, Priority]]:
+    return Counter((item.alert.state, item.alert.priority) for item in alerts)
+
+
+tally: Kept[tuple[TrackedAlert, ...], Counter[tuple[AlertState, Priority]]] = Kept(_counted)
+"""How many alerts there are of each state and priority; counted once for each list of alerts."""
+
+
+def _of_active(alerts: tuple[TrackedAlert, ...]) -> tuple[TrackedAlert, ...]:
+    return tuple(item for item in alerts if item.alert.state in (AlertState.ACTIVE, AlertState.UNDELIVERED))
+
+
+active: Kept[tuple[TrackedAlert, ...], tuple[TrackedAlert, ...]] = Kept(_of_active)

@@ -1,0 +1,183 @@
+"""What fits an alert: its target, and the actions on it with what each would do, told without asking anybody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from console.config.forms import is_dns_name
+from console.config.settings import AlertTarget
+from console.runbooks import Runbook
+from queries.model.alert import Alert, Suggestion
+from queries.model.series import Labels, label
+from queries.model.silence import Matcher
+from queries.model.text import visible
+from queries.model.workload import Cluster, Container, Workload
+
+_PLACE = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
+
+
+def fill(template: str, labels: Labels) -> str:
+    """`deployment/ocr-provider-{provider}` with the alert's labels; empty where a label is missing or no name may be so.
+
+    Labels come from outside: what they make must be a name that Kubernetes allows, whatever they hold.
+    """
+    kind, slash, name = template.partition("/")
+    filled = _PLACE.sub(lambda found: label(labels, found[1]).lower(), name)
+    return f"{kind}/{filled}" if slash and kind == "deployment" and is_dns_name(filled) else ""
+
+
+def pod_owners(cluster: Cluster) -> dict[str, str]:
+    """The target that each pod belongs to, by the pod's name; one walk over all pods, however many workloads there are."""
+    by_pair: dict[tuple[str, str], list[tuple[frozenset[tuple[str, str]], str]]] = {}
+    for item in cluster.workloads:
+        if item.selector:
+            by_pair.setdefault(item.selector[0], []).append((frozenset(item.selector), item.target))
+    found: dict[str, str] = {}
+    for pod in cluster.pods:
+        for pair in pod.labels:
+            for selector, target in by_pair.get(pair, ()):
+                if selector.issubset(pod.labels):
+                    found.setdefault(pod.name, target)
+    return found
+
+
+def target_of(
+    alert: Alert,
+    cluster: Cluster | None,
+    *,
+    configured: tuple[AlertTarget, ...] = (),
+    runbook: Runbook | None = None,
+    owners: Mapping[str, str] | None = None,
+) -> str:
+    """The workload that an alert is about: from the config, its labels, then the runbook; empty where nothing tells.
+
+    `owners` is what `pod_owners` gave for this cluster, where the caller keeps it.
+    """
+    for item in configured:
+        if item.alertname == alert.name:
+            return item.target
+    named = label(alert.labels, "deployment")
+    if named:
+        return fill(f"deployment/{named}", ()) if "{" not in named else ""
+    pod = label(alert.labels, "pod")
+    if pod and cluster:
+        target = (pod_owners(cluster) if owners is None else owners).get(pod, "")
+        if target:
+            return target
+    if label(alert.labels, "provider"):
+        target = fill("deployment/ocr-provider-{provider}", alert.labels)
+        if target and (cluster is None or cluster.workload(target.partition("/")[2])):
+            return target
+    for action in runbook.actions if runbook else ():
+        target = fill(action.target, alert.labels)
+        if target:
+            return target
+    return ""
+
+
+def suggestions_for(
+    alert: Alert,
+    cluster: Cluster | None,
+    *,
+    namespace: str,
+    runbook: Runbook | None,
+    configured: tuple[AlertTarget, ...] = (),
+    owners: Mapping[str, str] | None = None,
+) -> tuple[Suggestion, ...]:
+    """The runbook's actions first, then what fits the alert's target; a silence is always possible."""
+    target = target_of(alert, cluster, configured=configured, runbook=runbook, owners=owners)
+    told: list[Suggestion] = []
+    for action in runbook.actions if runbook else ():
+        aim = fill(action.target, alert.labels) or target
+        if action.action not in ("silence", "expire") and aim:
+            told.append(suggestion(action.action, aim, cluster, namespace=namespace, parameters=action.parameters))
+    if target and not told:
+        told += [suggestion(name, target, cluster, namespace=namespace) for name in ("rollback", "restart")]
+    told = [item for item in told if item.sentence]
+    return (*told, silence_of(alert.labels))
+
+
+def suggestion(action: str, target: str, cluster: Cluster | None, *, namespace: str, parameters: Labels = ()) -> Suggestion:
+    """One action in a sentence with the equal command; an empty sentence where the cluster is known and it cannot be done."""
+    name = target.partition("/")[2]
+    workload = cluster.workload(name) if cluster else None
+    kubectl = f"kubectl -n {namespace}"
+    if cluster is not None and workload is None:
+        return Suggestion(action, target, "", "", parameters)
+    match action:
+        case "rollback":
+            return _rollback(workload, cluster, target, kubectl, parameters)
+        case "scale":
+            return _scale(workload, target, kubectl, parameters)
+        case "restart":
+            count = f" ({workload.wanted} pods, one after another)" if workload else ""
+            return Suggestion(action, target, f"restart {name}{count}", f"{kubectl} rollout restart {target}", parameters)
+        case "pause" | "resume":
+            if workload and workload.paused is (action == "pause"):
+                return Suggestion(action, target, "", "", parameters)
+            sentence = f"{action} the rollout of {name}"
+            return Suggestion(action, target, sentence, f"{kubectl} rollout {action} {target}", parameters)
+    return Suggestion(action, target, f"{action} {name}", "", parameters)
+
+
+@lru_cache(maxsize=10_000)
+def silence_of(labels: Labels) -> Suggestion:
+    """A silence with all labels of this alert: it hides this one and nothing else."""
+    matchers = [Matcher(name, value) for name, value in labels]
+    text = ", ".join(str(item) for item in matchers)
+    quoted = " ".join(_shell(str(item)) for item in matchers)
+    sentence = f"silence {visible(label(labels, 'alertname'))} ({len(labels)} labels)"
+    return Suggestion("silence", text, sentence, f"amtool silence add {quoted}")
+
+
+def _rollback(workload: Workload | None, cluster: Cluster | None, target: str, kubectl: str, parameters: Labels) -> Suggestion:
+    name = target.partition("/")[2]
+    wanted = label(parameters, "revision")
+    command = f"{kubectl} rollout undo {target}"
+    if workload is None or cluster is None:
+        where = f" to revision {wanted}" if wanted else " to the revision before"
+        suffix = f" --to-revision={wanted}" if wanted else ""
+        return Suggestion("rollback", target, f"roll back {name}{where}", command + suffix, parameters)
+    past = [item for item in cluster.revisions_of(workload) if item.number != workload.revision]
+    to = next((item for item in past if not wanted or str(item.number) == wanted), None)
+    if to is None or workload.paused:
+        return Suggestion("rollback", target, "", "", parameters)
+    images = image_change(workload.containers, to.containers)
+    sentence = f"roll back {name} {workload.revision} → {to.number}{f' (image {images})' if images else ''}"
+    filled = tuple(sorted({**dict(parameters), "revision": str(to.number)}.items()))
+    return Suggestion("rollback", target, sentence, f"{command} --to-revision={to.number}", filled)
+
+
+def _scale(workload: Workload | None, target: str, kubectl: str, parameters: Labels) -> Suggestion:
+    name = target.partition("/")[2]
+    wanted = label(parameters, "replicas")
+    count = int(wanted) if wanted.isascii() and wanted.isdigit() else (workload.wanted + 1 if workload else 0)
+    if count == 0 or (workload and workload.wanted >= count):
+        return Suggestion("scale", target, "", "", parameters)
+    before = f"{workload.wanted} → " if workload else "to "
+    filled = tuple(sorted({**dict(parameters), "replicas": str(count)}.items()))
+    return Suggestion(
+        "scale", target, f"scale {name} {before}{count} replicas", f"{kubectl} scale {target} --replicas={count}", filled
+    )
+
+
+def image_change(now: tuple[Container, ...], to: tuple[Container, ...]) -> str:
+    """`1.9.0 → 1.8.2` for every container whose image differs; empty where none does."""
+    before = {item.name: item.image for item in now}
+    return ", ".join(
+        f"{visible(_tag(before[item.name], item.image))} → {visible(_tag(item.image, before[item.name]))}"
+        for item in to
+        if item.name in before and before[item.name] != item.image
+    )
+
+
+def _tag(image: str, other: str) -> str:
+    """Only the tag where the rest is the same."""
+    name, colon, tag = image.rpartition(":")
+    return tag if colon and other.startswith(f"{name}:") and "/" not in tag else image
+
+
+def _shell(text: str) -> str:
+    return "'" + visible(text).replace("'", "'\\''") + "'"

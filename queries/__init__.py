@@ -1,0 +1,1 @@
+"""Everything the console asks of the outside; read-only by construction."""

@@ -1,0 +1,297 @@
+"""Alertmanager's API v2, read only: several peers of one cluster, merged into one state."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import httpx
+import msgspec
+
+from queries.endpoint import Endpoint
+from queries.errors import Malformed, NotConfigured, SourceError
+from queries.http import Client
+from queries.model.alert import Alert, AlertState
+from queries.model.fault import Fault
+from queries.model.silence import Matcher, Silence
+from queries.offload import offload
+from queries.remembered import Remembered
+from queries.rfc3339 import unix_seconds
+from queries.siblings import siblings
+
+_RARE_SECONDS = 60.0
+"""How long version and receivers of a peer are believed; they change with its configuration only."""
+
+_ALL_ALERTS = (("active", "true"), ("silenced", "true"), ("inhibited", "true"), ("unprocessed", "true"))
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerState:
+    """What the cluster of Alertmanagers knows: every alert and silence that any answering peer has.
+
+    `version` is that of the first peer that told it. `peer_faults` say which peers are lost while others answer.
+    """
+
+    alerts: tuple[Alert, ...]
+    silences: tuple[Silence, ...]
+    receivers: tuple[str, ...]
+    peers_up: int
+    peers_asked: int
+    version: str
+    peer_faults: tuple[Fault, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The lost peers in words."""
+        return tuple(fault.sentence() for fault in self.peer_faults)
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Status(msgspec.Struct):
+    state: str = "active"
+    silencedBy: list[str] | None = None
+    inhibitedBy: list[str] | None = None
+    mutedBy: list[str] | None = None
+
+
+class _Alert(msgspec.Struct):
+    fingerprint: str
+    labels: dict[str, str]
+    status: _Status
+    annotations: dict[str, str] = {}
+    startsAt: str = ""
+    updatedAt: str = ""
+    receivers: list[_Named] = []
+    generatorURL: str = ""
+
+
+class _Matcher(msgspec.Struct):
+    name: str
+    value: str
+    isRegex: bool = False
+    isEqual: bool = True
+
+
+class _Silence(msgspec.Struct):
+    id: str
+    matchers: list[_Matcher]
+    startsAt: str
+    endsAt: str
+    status: _Status
+    updatedAt: str = ""
+    createdBy: str = ""
+    comment: str = ""
+
+
+class _Version(msgspec.Struct):
+    version: str = ""
+
+
+class _ServerStatus(msgspec.Struct):
+    versionInfo: _Version = msgspec.field(default_factory=_Version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rare:
+    asked_at: float
+    version: str
+    receivers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _PeerState:
+    alerts: tuple[Alert, ...]
+    silences: tuple[tuple[float, Silence], ...]
+    """Each with its `updatedAt`."""
+    rare: _Rare
+
+
+class Alertmanager:
+    """All peers of one cluster, asked at the same time."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._peers = tuple(_Peer(Client(item, name="alertmanager", transport=transport), clock) for item in endpoints)
+
+    @property
+    def where(self) -> str:
+        return ", ".join(peer.where for peer in self._peers)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the peers though they answer."""
+        return tuple(told for peer in self._peers for told in peer.warnings)
+
+    async def state(self) -> AlertmanagerState:
+        """The merged state of the peers that answer. Raises the first peer's SourceError where none does."""
+        if not self._peers:
+            raise NotConfigured("no Alertmanager is configured", hint="set ALERTMANAGER_URL")
+        results = await asyncio.gather(*(peer.state() for peer in self._peers), return_exceptions=True)
+        good: list[_PeerState] = []
+        lost: list[SourceError] = []
+        for result in results:
+            if isinstance(result, SourceError):
+                lost.append(result)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                good.append(result)
+        if not good:
+            raise lost[0]
+        return AlertmanagerState(
+            alerts=good[0].alerts if len(good) == 1 else await offload(partial(_merged_alerts, good)),
+            silences=_merged_silences(good),
+            receivers=tuple(sorted({name for peer in good for name in peer.rare.receivers})),
+            peers_up=len(good),
+            peers_asked=len(results),
+            version=next((peer.rare.version for peer in good if peer.rare.version), ""),
+            peer_faults=tuple(error.fault for error in lost),
+        )
+
+    async def close(self) -> None:
+        for peer in self._peers:
+            await peer.close()
+
+
+class _Peer:
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._clock = clock
+        self._rare: _Rare | None = None
+        self._known: Remembered[Alert] = Remembered(_alert)
+        self._listed: tuple[Alert, ...] = ()
+        self._body = b""
+
+    @property
+    def where(self) -> str:
+        return self._client.where
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self._client.warnings
+
+    async def state(self) -> _PeerState:
+        """Raises SourceError where alerts or silences do not come: half a state would hide what is silenced."""
+        where = self._client.where
+        alerts = asyncio.create_task(self._client.fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts))
+        silences = asyncio.create_task(self._client.fetch("/api/v2/silences", decode=partial(_silences, where=where)))
+        rare = asyncio.create_task(self._rarely())
+        async with siblings(alerts, silences, rare):
+            return _PeerState(*await asyncio.gather(alerts, silences, rare))
+
+    async def _rarely(self) -> _Rare:
+        """Version and receivers; a peer that does not tell them is no worse for it."""
+        now = self._clock()
+        if self._rare is not None and 0 <= now - self._rare.asked_at < _RARE_SECONDS:
+            return self._rare
+        version, receivers = (self._rare.version, self._rare.receivers) if self._rare is not None else ("", ())
+        try:
+            version = (await self._client.get("/api/v2/status", type=_ServerStatus)).versionInfo.version
+            receivers = tuple(item.name for item in await self._client.get("/api/v2/receivers", type=list[_Named]))
+        except SourceError:
+            pass
+        self._rare = _Rare(now, version, receivers)
+        return self._rare
+
+    def _alerts(self, body: bytes) -> tuple[Alert, ...]:
+        """Sorted by fingerprint; the same tuple again where nothing differs."""
+        if body == self._body:
+            return self._listed
+        try:
+            found = sorted(self._known.read(_ITEMS.decode(body)), key=lambda item: item.fingerprint)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise _malformed(error, self._client.where) from None
+        if len(found) != len(self._listed) or any(one is not other for one, other in zip(found, self._listed, strict=True)):
+            self._listed = tuple(found)
+        self._body = body
+        return self._listed
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_ALERT = msgspec.json.Decoder(_Alert)
+_SILENCES = msgspec.json.Decoder(list[_Silence])
+
+
+def _silences(body: bytes, *, where: str) -> tuple[tuple[float, Silence], ...]:
+    try:
+        return tuple([(unix_seconds(item.updatedAt), _silence(item)) for item in _SILENCES.decode(body)])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise _malformed(error, where) from None
+
+
+def _malformed(error: Exception, where: str) -> Malformed:
+    hint = "check that the URL is an Alertmanager's"
+    if isinstance(error, msgspec.ValidationError):
+        what = f"the answer has another shape than Alertmanager's: {error}"
+    elif isinstance(error, msgspec.DecodeError):
+        cut = "truncated" in str(error)
+        what = "the answer was cut off" if cut else "the answer is not JSON"
+        hint = "the server or a proxy broke it" if cut else hint
+    else:
+        what = "the answer has another shape than Alertmanager's"
+    return Malformed(what, where=where, hint=hint)
+
+
+def _alert(said: msgspec.Raw) -> Alert:
+    item = _ALERT.decode(said)
+    status = item.status
+    return Alert(
+        fingerprint=item.fingerprint,
+        state=AlertState.SUPPRESSED if status.state == "suppressed" else AlertState.ACTIVE,
+        labels=tuple(sorted(item.labels.items())),
+        annotations=tuple(sorted(item.annotations.items())),
+        starts_at=unix_seconds(item.startsAt),
+        updated_at=unix_seconds(item.updatedAt),
+        receivers=tuple([receiver.name for receiver in item.receivers]),
+        silenced_by=tuple(status.silencedBy or ()),
+        inhibited_by=tuple(status.inhibitedBy or ()),
+        muted_by=tuple(status.mutedBy or ()),
+        generator_url=item.generatorURL,
+    )
+
+
+def _silence(item: _Silence) -> Silence:
+    return Silence(
+        id=item.id,
+        matchers=tuple(Matcher(one.name, one.value, one.isRegex, one.isEqual) for one in item.matchers),
+        starts_at=unix_seconds(item.startsAt),
+        ends_at=unix_seconds(item.endsAt),
+        created_by=item.createdBy,
+        comment=item.comment,
+        state=item.status.state,
+    )
+
+
+def _merged_alerts(peers: Sequence[_PeerState]) -> tuple[Alert, ...]:
+    """One alert a fingerprint, in the words of the peer that heard of it last; sorted by fingerprint."""
+    newest: dict[str, Alert] = {}
+    for peer in peers:
+        for alert in peer.alerts:
+            known = newest.get(alert.fingerprint)
+            if known is None or alert.updated_at > known.updated_at:
+                newest[alert.fingerprint] = alert
+    return tuple(newest[key] for key in sorted(newest))
+
+
+def _merged_silences(peers: Sequence[_PeerState]) -> tuple[Silence, ...]:
+    newest: dict[str, tuple[float, Silence]] = {}
+    for peer in peers:
+        for updated_at, silence in peer.silences:
+            known = newest.get(silence.id)
+            if known is None or updated_at > known[0]:
+                newest[silence.id] = (updated_at, silence)
+    return tuple(newest[key][1] for key in sorted(newest))

@@ -1,0 +1,1 @@
+"""Panels and their PromQL as data, one YAML file a board."""

@@ -1,0 +1,52 @@
+"""Where a server is and how to get in: a URL and Prometheus' own `http_config`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HttpConfig:
+    """The fields of Prometheus' `http_config` that a reading client needs; file fields are paths, re-read on change.
+
+    The representation shows no value, so that no log or traceback can leak a secret.
+    """
+
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    authorization_type: str = "Bearer"
+    credentials: str = ""
+    credentials_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+    insecure_skip_verify: bool = False
+    proxy_url: str = ""
+    no_proxy: str = ""
+    follow_redirects: bool = True
+    http_headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return "HttpConfig(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One server: its base URL (a path prefix is allowed), how to get in, and how long one request may take."""
+
+    url: str = field(repr=False)
+    http: HttpConfig = HttpConfig()
+    timeout_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterEndpoint:
+    """How to reach Kubernetes: a kubeconfig and its context, or the pod's own service account."""
+
+    namespace: str
+    kubeconfig: str = ""
+    context: str = ""
+    in_cluster: bool = False
+    timeout_seconds: float = 5.0

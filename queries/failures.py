@@ -1,0 +1,308 @@
+"""What every way of failing over HTTP means: content type first, then status, then Prometheus' `errorType`."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+
+import httpx
+import msgspec
+
+from queries.errors import Denied, Malformed, Rejected, SourceError, Throttled, TimedOut, Unreachable
+
+_SAMPLE = 200
+"""How many characters of a server's own words go into a sentence."""
+
+
+class _ErrorBody(msgspec.Struct):
+    """Prometheus' `error` and `errorType`, Alertmanager's and Kubernetes' `message`, FastAPI's `detail`."""
+
+    error: object = ""
+    errorType: object = ""
+    message: object = ""
+    detail: object = ""
+
+
+def from_answer(status: int, headers: Mapping[str, str], body: bytes, *, where: str, now: float) -> SourceError:
+    """The error for an answer that is not the one that was asked for; `now` (Unix seconds) dates a Retry-After."""
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body.lstrip()[:1] == b"<":
+        media = "text/html"  # whatever it is called; some login pages have no type at all
+    retry_after = _retry_after(headers.get("retry-after", ""), now)
+    if media == "application/json" or media.endswith("+json"):
+        words, error_type = _json_words(body)
+    else:
+        words, error_type = _text_words(body, media), ""
+    said = f" ({words})" if words else ""
+    if status in (401, 403, 407):
+        return _denied(status, said, where)
+    if status == 429 or (status == 503 and retry_after is not None and not error_type):
+        wait = f"it asks to wait {retry_after:.0f} s" if retry_after is not None else "it is asked less often now"
+        return Throttled(
+            f"the server is over its limit: {status}{said}",
+            where=where,
+            hint=wait,
+            retry_after_seconds=retry_after,
+            status=status,
+        )
+    if error_type:
+        return _by_error_type(error_type, words, status, where, retry_after)
+    if "text/html" in media and status < 400:
+        return Denied(
+            "a web page came instead of JSON",
+            where=where,
+            status=status,
+            hint="probably a login page: check the credentials, or the URL and its path prefix",
+        )
+    if status < 300:
+        return Malformed(
+            f"{media or 'something without a content type'} came instead of JSON{said}",
+            where=where,
+            status=status,
+            hint="check that the URL is this server's",
+        )
+    return _by_status(status, said, words, where, retry_after)
+
+
+def _denied(status: int, said: str, where: str) -> Denied:
+    what, hint = {
+        401: ("401 the server wants credentials", "set basic_auth or authorization for this server, or renew the token"),
+        403: ("403 these credentials are not allowed to read this", "ask for read access"),
+        407: ("407 the proxy wants credentials", "put them into proxy_url, or name the host in no_proxy"),
+    }[status]
+    return Denied(what + said, where=where, hint=hint, status=status)
+
+
+def _by_error_type(error_type: str, words: str, status: int, where: str, retry_after: float | None) -> SourceError:
+    said = words or error_type
+    if error_type in ("timeout", "canceled"):
+        return TimedOut(
+            f"the server gave up on the query: {said}",
+            where=where,
+            status=status,
+            hint="it is too heavy or the server is overloaded",
+            retry_after_seconds=retry_after,
+        )
+    if error_type in ("unavailable", "internal"):
+        return Unreachable(
+            f"the server failed: {said}",
+            where=where,
+            status=status,
+            retry_after_seconds=retry_after,
+            hint="look at its own log",
+        )
+    return Rejected(said, where=where, status=status)
+
+
+def _by_status(status: int, said: str, words: str, where: str, retry_after: float | None) -> SourceError:
+    if status == 404:
+        return Malformed(
+            f"404 nothing is at this path{said}", where=where, status=status, hint="check the URL and its path prefix"
+        )
+    if status in (408, 504):
+        return TimedOut(
+            f"{status} the server or a proxy gave up waiting{said}", where=where, status=status, retry_after_seconds=retry_after
+        )
+    if status == 400 and "HTTP request to an HTTPS server" in words:
+        return Unreachable("the server speaks TLS on this port", where=where, status=status, hint="use https:// in the URL")
+    if status in (502, 503):
+        return Unreachable(
+            f"{status} the server is starting, stopping or behind a broken proxy{said}",
+            where=where,
+            status=status,
+            retry_after_seconds=retry_after,
+        )
+    if status >= 500:
+        return Unreachable(
+            f"{status} the server failed{said}",
+            where=where,
+            status=status,
+            hint="look at its own log",
+            retry_after_seconds=retry_after,
+        )
+    if status == 405:
+        return Rejected(f"405 the method is not allowed here{said}", where=where, status=status)
+    return Rejected(f"{status}{said or ' the request is refused'}", where=where, status=status)
+
+
+def from_redirect(status: int, target: httpx.URL, *, origin: httpx.URL, where: str, followed: bool) -> SourceError:
+    """The error for a redirect that is not followed; the target is told without its query, which may hold a token."""
+    place = bare(target)
+    if target.host == origin.host and (origin.scheme, target.scheme) == ("http", "https"):
+        return Malformed(f"{status} the server wants https", where=where, hint=f"use {place} in the URL", status=status)
+    if followed:
+        return Malformed(
+            f"{status} the redirects do not end", where=where, hint=f"the last one leads to {place}", status=status
+        )
+    return Denied(
+        f"{status} the server sends us to {place}",
+        where=where,
+        status=status,
+        hint="probably a login page: set credentials that this server takes without one",
+    )
+
+
+def from_exception(error: httpx.HTTPError, *, where: str, host: str) -> SourceError:
+    """The error for a request that got no whole answer; told apart by its cause, never by a text that may hold a secret."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return TimedOut("no connection in time", where=where, hint="check host, port, VPN, firewall and proxy")
+    if isinstance(error, httpx.TimeoutException):
+        return TimedOut("no answer in time", where=where)
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return Unreachable("the URL is not one of http or https", where=where, hint="write http://host:port or https://host")
+    if isinstance(error, httpx.ProxyError):
+        if "407" in str(error):
+            return _denied(407, "", where)
+        return Unreachable("the proxy did not let us through", where=where, hint="check proxy_url and no_proxy")
+    if isinstance(error, httpx.LocalProtocolError):
+        return Denied(
+            "a header of this endpoint cannot be sent",
+            where=where,
+            hint="look for line breaks in http_headers, credentials or their files",
+        )
+    if isinstance(error, httpx.DecodingError):
+        return Malformed("the answer's compression is broken", where=where, hint="a proxy on the way may damage it")
+    if isinstance(error, httpx.RemoteProtocolError):
+        return _protocol(str(error), where)
+    return from_causes(error, where=where, host=host) or Unreachable(
+        "no connection" if isinstance(error, httpx.ConnectError) else "the connection broke",
+        where=where,
+        hint="check host and port",
+    )
+
+
+def _protocol(text: str, where: str) -> SourceError:
+    if "without sending a response" in text:
+        return Unreachable(
+            "the server closed the connection without an answer",
+            where=where,
+            hint="it may be stopping, or speak TLS on this port",
+        )
+    if "location header" in text:
+        return Malformed("the server redirects us to what is not a URL", where=where, hint="check the proxy in front of it")
+    if "incomplete" in text or "peer closed" in text:
+        return Malformed("the answer was cut off", where=where, hint="the server or a proxy broke the connection")
+    return Malformed("the server does not speak HTTP here", where=where, hint="check the port")
+
+
+def from_causes(error: BaseException, *, where: str, host: str) -> SourceError | None:
+    """The error for a broken connection by what lies behind it: TLS, name, network; None where nothing tells."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _certificate(cause, where, host)
+        if isinstance(cause, ssl.SSLError):
+            return _tls(cause, where)
+        if isinstance(cause, socket.gaierror):
+            return Unreachable(f"the name {host} is not known", where=where, hint="check its spelling, DNS, VPN or proxy")
+        if isinstance(cause, OSError) and cause.errno in _NETWORK:
+            what, hint = _NETWORK[cause.errno]
+            return Unreachable(what, where=where, hint=hint)
+    return None
+
+
+_NETWORK = {
+    errno.ECONNREFUSED: ("the connection was refused", "is the server running, and on this port?"),
+    errno.ECONNRESET: ("the server reset the connection", "it may be stopping, or speak TLS on this port"),
+    errno.EPIPE: ("the server closed the connection", ""),
+    errno.EHOSTUNREACH: ("there is no route to the host", "check VPN and firewall"),
+    errno.ENETUNREACH: ("the network is unreachable", "check VPN and network"),
+    errno.ETIMEDOUT: ("the connection timed out", "check VPN and firewall"),
+    errno.EACCES: ("this machine forbids the connection", "check firewall and sandbox"),
+    errno.EMFILE: ("this process has too many files open", "raise its limit (ulimit -n)"),
+}
+
+
+def _certificate(cause: ssl.SSLCertVerificationError, where: str, host: str) -> SourceError:
+    code = cause.verify_code
+    if code == 10:
+        return Unreachable("TLS: the server's certificate has expired", where=where, hint="renew it on the server")
+    if code == 9:
+        return Unreachable("TLS: the server's certificate is not valid yet", where=where, hint="check the clocks")
+    if code in (62, 64):
+        return Unreachable(
+            f"TLS: the server's certificate is for another host than {host}",
+            where=where,
+            hint="use the name in the certificate, or set tls_config.server_name",
+        )
+    if code in (18, 19):
+        return Unreachable(
+            "TLS: the server's certificate is self-signed", where=where, hint="name its CA in tls_config.ca_file"
+        )
+    if code in (2, 20, 21):
+        return Unreachable(
+            "TLS: the server's certificate comes from an unknown authority",
+            where=where,
+            hint="name its CA in tls_config.ca_file",
+        )
+    return Unreachable(f"TLS: the server's certificate is not accepted ({cause.verify_message})", where=where)
+
+
+def _tls(cause: ssl.SSLError, where: str) -> SourceError:
+    reason = (cause.reason or "").upper()
+    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"):
+        return Unreachable("the server does not speak TLS on this port", where=where, hint="use http:// in the URL")
+    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason or "BAD_CERTIFICATE" in reason:
+        return Denied(
+            f"TLS: the server refused us ({reason.lower().replace('_', ' ')})",
+            where=where,
+            hint="it may want a client certificate: set tls_config.cert_file and key_file",
+        )
+    return Unreachable(f"TLS failed ({reason.lower().replace('_', ' ') or 'no reason given'})", where=where)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and everything behind it, the members of exception groups too (several addresses were tried)."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        if isinstance(current, BaseExceptionGroup):
+            waiting.extend(current.exceptions)
+        waiting.extend((current.__cause__, current.__context__))
+
+
+def bare(url: httpx.URL) -> str:
+    """A URL for people: without user information, query and fragment."""
+    return str(url.copy_with(userinfo=b"", query=None, fragment=None))
+
+
+def _json_words(body: bytes) -> tuple[str, str]:
+    """The message of a JSON error body and Prometheus' error type; empty for what is not there."""
+    try:
+        value = msgspec.json.decode(body, type=str | _ErrorBody)
+    except msgspec.MsgspecError:
+        return _clean(body.decode("utf-8", "replace")), ""
+    except UnicodeDecodeError:
+        return "", ""
+    if isinstance(value, str):
+        return _clean(value), ""
+    words = next((item for item in (value.error, value.message, value.detail) if isinstance(item, str) and item), "")
+    return _clean(words, limit=600), value.errorType if isinstance(value.errorType, str) else ""
+
+
+def _text_words(body: bytes, media: str) -> str:
+    return "" if "html" in media else _clean(body.decode("utf-8", "replace"))
+
+
+def _clean(text: str, *, limit: int = _SAMPLE) -> str:
+    """One line of printable text; what a server says must not reach the terminal as control characters."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text[: limit * 4]).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _retry_after(text: str, now: float) -> float | None:
+    """Seconds from now, from either form of the header; None where it is absent or nonsense."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now) if text else None
+    except (ValueError, OverflowError, TypeError):
+        return None

@@ -1,0 +1,339 @@
+"""The one client factory: every HTTP request that reads leaves through a Client made here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+
+from queries import failures, tls
+from queries import transport as wire
+from queries.credentials import Credentials
+from queries.endpoint import Endpoint
+from queries.errors import Malformed, SourceError, TimedOut, Unreachable
+from queries.offload import offload
+from queries.server_clock import ServerClock
+
+T = TypeVar("T")
+
+_LARGE = 32 << 10
+"""Bytes from which decoding leaves the event loop."""
+_ERROR_BYTES = 64 << 10
+"""How much of an answer is read that only explains a failure."""
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class _Progress:
+    """How far one attempt came, from the transport's own events; it makes the sentence of a time-out."""
+
+    __slots__ = ("dialled", "phase")
+
+    def __init__(self) -> None:
+        self.phase = "waiting for a connection"
+        self.dialled = False
+
+    async def trace(self, event: str, _info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            self.phase, self.dialled = "connecting", True
+        elif event.endswith("start_tls.started"):
+            self.phase = "in the TLS handshake"
+        elif event.endswith("send_request_headers.started"):
+            self.phase = "waiting for the answer"
+        elif event.endswith("receive_response_body.started"):
+            self.phase = "receiving the answer"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One request as the caller meant it, before redirects and retries."""
+
+    method: str
+    path: str
+    limit_bytes: int
+    params: Sequence[tuple[str, str]] = ()
+    content: bytes | None = None
+    accept: Sequence[int] = ()
+
+
+class Client:
+    """Asks one server and gives decoded answers, or a SourceError that a person can act on.
+
+    The endpoint's time-out covers the whole of a request: name, connection, redirects, retry and the last byte.
+    Nothing is opened and no file is read before the first request.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, name: str, transport: httpx.AsyncBaseTransport | None = None, writes: bool = False
+    ) -> None:
+        self.name = name
+        self._config = endpoint.http
+        self._timeout = endpoint.timeout_seconds
+        self._writes = writes
+        self._clock = ServerClock()
+        self._given = transport
+        self._client: httpx.AsyncClient | None = None
+        self._stamp: object = None
+        self._opening = asyncio.Lock()
+        self._base: httpx.URL | None = None
+        user = password = ""
+        if (base := usable(endpoint.url)) is not None:
+            user, password = base.username, base.password
+            self._base = base.copy_with(userinfo=b"", query=None, fragment=None, path=base.path.rstrip("/") or "/")
+        self.where = str(self._base).rstrip("/") if self._base else f"the URL of {name}"
+        self._credentials = Credentials(endpoint.http, where=self.where, username=user, password=password)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the server though it answers: its clock."""
+        told = self._clock.warning(self.where)
+        return (told,) if told else ()
+
+    async def get(self, path: str, params: Sequence[tuple[str, str]] = (), *, type: type[T], limit_bytes: int = 64 << 20) -> T:
+        """GET and decode into `type`. Raises SourceError."""
+        return await self.fetch(path, params, decode=partial(self.decode, type), limit_bytes=limit_bytes)
+
+    async def post_form(self, path: str, form: Sequence[tuple[str, str]], *, type: type[T], limit_bytes: int = 64 << 20) -> T:
+        """POST a form to one of READ_POSTS and decode into `type`. Raises SourceError."""
+        return await self.fetch(path, form, decode=partial(self.decode, type), limit_bytes=limit_bytes, method="POST")
+
+    async def fetch(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]] = (),
+        *,
+        decode: Callable[[bytes], T],
+        limit_bytes: int = 64 << 20,
+        method: str = "GET",
+        accept: Sequence[int] = (),
+    ) -> T:
+        """As `get`, with a decoder of its own, which runs off the event loop where the answer is large.
+
+        `accept` names statuses beyond 2xx whose JSON body is an answer too. The decoder raises SourceError itself.
+        """
+        body = await self._exchange(_Ask(method, path, limit_bytes, params=params, accept=accept))
+        return await offload(partial(decode, body)) if len(body) > _LARGE else decode(body)
+
+    async def send(self, method: str, path: str, *, json: object = None) -> object:
+        """Send one write and give its decoded answer, None for an empty one; only for a client made with `writes`.
+
+        Never repeated, never redirected. After a SourceError the write certainly did not happen where the status is 4xx,
+        or where the fault is UNREACHABLE without a status; with any other fault its outcome is unknown.
+        """
+        if not self._writes:
+            raise PermissionError(f"{method} {path} is not a read: this client only reads")
+        content = msgspec.json.encode(json) if json is not None else None
+        body = await self._exchange(_Ask(method, path, 8 << 20, content=content))
+        return self.decode(object, body) if body.strip() else None
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def decode(self, type: type[T], body: bytes) -> T:
+        """The JSON body as `type`. Raises Malformed that says whether it is cut off, no JSON or of another shape."""
+        try:
+            value: T = _decoder(cast("Hashable", type)).decode(body)
+            return value
+        except msgspec.ValidationError as error:
+            raise Malformed(
+                f"the answer has another shape than this API's: {error}",
+                where=self.where,
+                hint="check that the URL is this server's",
+            ) from None
+        except msgspec.DecodeError as error:
+            cut = "truncated" in str(error)
+            raise Malformed(
+                "the answer was cut off" if cut else f"the answer is not JSON: {error}",
+                where=self.where,
+                hint="the server or a proxy broke it" if cut else "check that the URL is this server's",
+            ) from None
+        except (UnicodeDecodeError, RecursionError):
+            raise Malformed("the answer is not JSON", where=self.where, hint="check that the URL is this server's") from None
+
+    async def _exchange(self, ask: _Ask) -> bytes:
+        progress = _Progress()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._attempts(ask, progress)
+        except TimeoutError:
+            raise TimedOut(
+                f"no whole answer within {self._timeout:g} s ({progress.phase})", where=self.where, hint=_hint(progress.phase)
+            ) from None
+        except SourceError as error:
+            raise self._credentials.redacted(error) from None
+
+    async def _attempts(self, ask: _Ask, progress: _Progress) -> bytes:
+        client, base = await self._open()
+        method, reads = ask.method, ask.method in ("GET", "HEAD") or not self._writes
+        url = _place(base, ask.path)
+        for hop in range(6):
+            request = self._request(client, method, url, ask if not hop or method == ask.method == "POST" else None, progress)
+            try:
+                asked_at = time.time()
+                try:
+                    response = await client.send(request, stream=True)
+                except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError):
+                    # A kept connection that the server had closed meanwhile: nothing was answered, so one more try is safe.
+                    if not reads or progress.dialled:
+                        raise
+                    response = await client.send(request, stream=True)
+                self._clock.heard(response.headers, asked_at=asked_at, answered_at=time.time())
+                try:
+                    target = self._redirect(response, base, method, reads, hop)
+                    if target is None:
+                        return await self._body(response, ask)
+                finally:
+                    await response.aclose()
+            except httpx.HTTPError as error:
+                mapped = failures.from_exception(error, where=self.where, host=base.host)
+                if not reads and isinstance(mapped, Unreachable) and not isinstance(error, httpx.ConnectError):
+                    raise TimedOut(
+                        "the connection broke while the write was under way",
+                        where=self.where,
+                        hint="it is not known whether it was done",
+                    ) from None
+                raise mapped from None
+            url = target
+            if response.status_code in (301, 302, 303):
+                method = "GET"
+        raise AssertionError("unreachable: _redirect ends the chain")
+
+    def _request(
+        self, client: httpx.AsyncClient, method: str, url: httpx.URL, ask: _Ask | None, progress: _Progress
+    ) -> httpx.Request:
+        """`ask` is None after a redirect, whose target already says everything."""
+        headers = self._credentials.headers()
+        extensions: dict[str, Any] = {"trace": progress.trace}
+        if self._config.server_name:
+            extensions["sni_hostname"] = self._config.server_name
+        content = ask.content if ask else None
+        if content is not None:
+            headers.append((b"content-type", b"application/json"))
+        elif ask and ask.params and method == "POST":
+            content = _query(ask.params)
+            headers.append((b"content-type", b"application/x-www-form-urlencoded"))
+        elif ask and ask.params:
+            url = _asked(url, tuple(ask.params))
+        return client.build_request(method, url, content=content, headers=headers, extensions=extensions)
+
+    def _redirect(self, response: httpx.Response, base: httpx.URL, method: str, reads: bool, hop: int) -> httpx.URL | None:
+        """Where to go on, None for an answer that is no redirect; only reads are redirected, and only within the origin."""
+        if response.status_code not in (301, 302, 303, 307, 308) or "location" not in response.headers:
+            return None
+        try:
+            target = response.request.url.join(response.headers["location"])
+        except (httpx.InvalidURL, ValueError):
+            raise Malformed(f"{response.status_code} the server sends us nowhere", where=self.where) from None
+        same = (target.scheme, target.host, target.port) == (base.scheme, base.host, base.port)
+        if same and reads and self._config.follow_redirects and hop < 5:
+            return target
+        raise failures.from_redirect(response.status_code, target, origin=base, where=self.where, followed=same and hop >= 5)
+
+    async def _body(self, response: httpx.Response, ask: _Ask) -> bytes:
+        good = response.is_success or response.status_code in ask.accept
+        media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        json = media.endswith("json")
+        limit = ask.limit_bytes if good else _ERROR_BYTES
+        chunks: list[bytes] = []
+        size = 0
+        if good and _announced(response) > limit:
+            raise self._too_large(response, limit)
+        async for chunk in response.aiter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                if good:
+                    raise self._too_large(response, limit)
+                break
+        body = b"".join(chunks)
+        # Some servers label their JSON wrongly; HTML is never JSON.
+        if good and (json or not body or ("html" not in media and body.lstrip()[:1] in (b"{", b"["))):
+            return body
+        raise failures.from_answer(response.status_code, response.headers, body, where=self.where, now=time.time())
+
+    def _too_large(self, response: httpx.Response, limit: int) -> Malformed:
+        return Malformed(
+            f"the answer is larger than {limit >> 20} MiB",
+            where=self.where,
+            hint="check that the URL is this server's, or narrow the query",
+            status=response.status_code,
+        )
+
+    async def _open(self) -> tuple[httpx.AsyncClient, httpx.URL]:
+        """The client, made at the first request, and again when a TLS file was replaced."""
+        base = self._base
+        if base is None:
+            raise Unreachable(f"{self.where} is not a URL", hint="write http://host:port or https://host")
+        stamp = tls.stamp(self._config) if base.scheme == "https" else ()
+        if self._client is not None and stamp == self._stamp:
+            return self._client, base
+        async with self._opening:
+            if self._client is not None and stamp == self._stamp:
+                return self._client, base
+            inner = self._given
+            if inner is None:
+                inner = await offload(partial(wire.made, base, self._config, where=self.where))
+            old, self._stamp = self._client, stamp
+            self._client = httpx.AsyncClient(
+                transport=inner if self._writes else wire.ReadOnlyTransport(inner),
+                # The deadline over all of it is in _exchange; this one closes the socket of a TLS handshake that hangs.
+                timeout=httpx.Timeout(None, connect=self._timeout * 0.8),
+                trust_env=False,
+                headers={
+                    "accept": "application/json",
+                    "accept-encoding": "identity" if base.host in _LOOPBACK else "gzip",
+                    "user-agent": "cad-console",
+                },
+            )
+            if old is not None and self._given is None:
+                await old.aclose()
+        return self._client, base
+
+
+def _announced(response: httpx.Response) -> int:
+    """How many bytes the server says will come, 0 where it does not say."""
+    text = response.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def usable(text: str) -> httpx.URL | None:
+    """The text as a URL that a client can dial, None where it is none."""
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, ValueError, TypeError):
+        return None
+    return url if url.scheme in ("http", "https") and url.host and "%" not in url.host and (url.port or 0) < 65536 else None
+
+
+def _hint(phase: str) -> str:
+    if phase == "waiting for the answer":
+        return "the server is overloaded or the query is heavy"
+    return "check VPN, firewall and proxy" if phase in ("connecting", "in the TLS handshake") else ""
+
+
+@lru_cache(maxsize=64)
+def _place(base: httpx.URL, path: str) -> httpx.URL:
+    return base.copy_with(path=base.path.rstrip("/") + path)
+
+
+@lru_cache(maxsize=64)
+def _asked(url: httpx.URL, params: tuple[tuple[str, str], ...]) -> httpx.URL:
+    """Every refresh asks the same; quoting a long query anew would cost more than sending it."""
+    return url.copy_with(query=_query(params))
+
+
+def _query(params: Sequence[tuple[str, str]]) -> bytes:
+    return urlencode(list(params)).encode()
+
+
+@lru_cache(maxsize=64)
+def _decoder(shape: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(cast("type[Any]", shape))

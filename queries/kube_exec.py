@@ -1,0 +1,156 @@
+"""Runs a kubeconfig's exec credential plugin so that it can neither hang nor prompt."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from queries.errors import Denied, TimedOut
+
+LIMIT_SECONDS = 8.0
+"""Less than a headless command waits for a source (10 s), so that the plugin is named there too."""
+_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ExecCredential:
+    """What a plugin gave: a bearer token, a client certificate, or both; `expires_at` is Unix seconds, None for no end."""
+
+    token: str = ""
+    certificate: str = ""
+    key: str = ""
+    expires_at: float | None = None
+
+    def __repr__(self) -> str:
+        return "ExecCredential(…)"
+
+
+def run_plugin(
+    spec: Mapping[str, Any],
+    *,
+    cluster: Mapping[str, Any],
+    folder: str,
+    environ: Mapping[str, str],
+    limit_seconds: float = LIMIT_SECONDS,
+    started: Callable[[Callable[[], None]], None] = lambda _: None,
+) -> ExecCredential:
+    """Runs the plugin once, with stdin closed and without a terminal. Raises Denied or TimedOut, naming the plugin.
+
+    `spec` is the user's `exec` section, `cluster` the cluster's section, `folder` where the kubeconfig lies: a command with
+    a slash in it is relative to that. `started` gets a call that ends the plugin early, from any thread.
+    Its stderr is shown (last line), its stdout never, since that holds the credential.
+    """
+    command = _command(spec, folder)
+    version = str(spec.get("apiVersion") or _VERSIONS[0])
+    name = command[0]
+    if version not in _VERSIONS:
+        raise Denied(f"the exec plugin {name} speaks {version}", hint=f"this console knows {' and '.join(_VERSIONS)}")
+    if spec.get("interactiveMode") == "Always":
+        raise Denied(f"the exec plugin {name} wants a terminal", hint="log in with it in a shell first, then start again")
+    try:
+        # A session of its own: it can neither read our keys nor open /dev/tty to prompt there.
+        process = subprocess.Popen(  # noqa: S603 - the kubeconfig is the user's own
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(spec, version, cluster, environ),
+            start_new_session=True,
+        )
+    except OSError as error:
+        hint = str(spec.get("installHint") or "is it installed and on PATH?").strip().splitlines()[0]
+        raise Denied(f"the exec plugin {name} cannot be started ({error.strerror or error})", hint=hint) from None
+    started(lambda: _end(process))
+    try:
+        output, complaint = process.communicate(timeout=limit_seconds)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        raise TimedOut(
+            f"the exec plugin {name} gave no credential within {limit_seconds:.0f} s",
+            hint="it may be waiting for a log-in; run it in a shell",
+        ) from None
+    if process.returncode != 0:
+        said = _last_line(complaint)
+        raise Denied(f"the exec plugin {name} failed with exit code {process.returncode}", hint=said or "it said nothing")
+    return _credential(output, name, version)
+
+
+def _command(spec: Mapping[str, Any], folder: str) -> list[str]:
+    command = str(spec.get("command") or "")
+    if not command:
+        raise Denied("the kubeconfig's exec section has no command")
+    if "/" in command and not Path(command).is_absolute():
+        command = os.path.join(folder, command)  # noqa: PTH118 - a Path would drop a leading ./
+    return [command, *(str(item) for item in spec.get("args") or ())]
+
+
+def _environment(
+    spec: Mapping[str, Any], version: str, cluster: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, str]:
+    info: dict[str, Any] = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
+    if spec.get("provideClusterInfo"):
+        info["spec"]["cluster"] = {
+            key: cluster[key]
+            for key in ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
+            if key in cluster
+        }
+    extra = {str(item["name"]): str(item.get("value", "")) for item in spec.get("env") or () if "name" in item}
+    return {**environ, **extra, "KUBERNETES_EXEC_INFO": json.dumps(info)}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    # The whole session: a plugin's own children would keep its pipes open.
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    _end(process)
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+    process.wait()
+
+
+def _credential(output: bytes, name: str, version: str) -> ExecCredential:
+    garbage = Denied(f"the exec plugin {name} printed something that is not an ExecCredential", hint="run it in a shell")
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        raise garbage from None
+    if not isinstance(answer, dict) or answer.get("kind") != "ExecCredential":
+        raise garbage
+    if answer.get("apiVersion") != version:
+        raise Denied(f"the exec plugin {name} answered in another version than the {version} it was asked for")
+    status = answer.get("status")
+    if not isinstance(status, dict):
+        raise garbage
+    token, certificate, key = (str(status.get(field) or "") for field in ("token", "clientCertificateData", "clientKeyData"))
+    if not token and not (certificate and key):
+        raise Denied(f"the exec plugin {name} gave neither a token nor a certificate with its key")
+    return ExecCredential(token=token, certificate=certificate, key=key, expires_at=_expiry(status, name))
+
+
+def _expiry(status: Mapping[str, Any], name: str) -> float | None:
+    text = status.get("expirationTimestamp")
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        raise Denied(f"the exec plugin {name} gave an expirationTimestamp that is no time") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _last_line(complaint: bytes) -> str:
+    lines = complaint.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].strip()[:200] if lines else ""

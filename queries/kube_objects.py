@@ -1,0 +1,280 @@
+"""The few fields of Kubernetes' objects that are decoded; everything else in an answer is skipped."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Struct(msgspec.Struct, rename="camel", gc=False):
+    """Unknown fields are skipped by the decoder, which is what makes this fast."""
+
+
+class Owner(Struct):
+    uid: str = ""
+    controller: bool | None = None
+
+
+class Meta(Struct):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    generation: int = 0
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[Owner] | None = None
+
+
+class KeyRef(Struct):
+    name: str = ""
+    key: str = ""
+
+
+class FieldRef(Struct):
+    field_path: str = ""
+
+
+class ResourceRef(Struct):
+    resource: str = ""
+
+
+class ValueFrom(Struct):
+    secret_key_ref: KeyRef | None = None
+    config_map_key_ref: KeyRef | None = None
+    field_ref: FieldRef | None = None
+    resource_field_ref: ResourceRef | None = None
+
+
+class Env(Struct):
+    name: str = ""
+    value: str | None = None
+    value_from: ValueFrom | None = None
+
+
+class EnvFrom(Struct):
+    prefix: str | None = None
+    config_map_ref: KeyRef | None = None
+    secret_ref: KeyRef | None = None
+
+
+class Container(Struct):
+    name: str = ""
+    image: str = ""
+    env: list[Env] | None = None
+    env_from: list[EnvFrom] | None = None
+
+
+class PodSpec(Struct):
+    containers: list[Container] | None = None
+    init_containers: list[Container] | None = None
+    node_name: str | None = None
+
+
+class Template(Struct):
+    metadata: Meta | None = None
+    spec: PodSpec | None = None
+
+
+class Selector(Struct):
+    match_labels: dict[str, str] | None = None
+
+
+class WorkloadSpec(Struct):
+    replicas: int | None = None
+    paused: bool | None = None
+    selector: Selector | None = None
+    template: Template | None = None
+
+
+class Condition(Struct):
+    type: str = ""
+    status: str = ""
+    reason: str | None = None
+    message: str | None = None
+    last_update_time: str | None = None
+
+
+class WorkloadStatus(Struct):
+    observed_generation: int = 0
+    replicas: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    conditions: list[Condition] | None = None
+
+
+class DeploymentObject(Struct):
+    metadata: Meta
+    spec: WorkloadSpec | None = None
+    status: WorkloadStatus | None = None
+
+
+class ReplicaSetObject(DeploymentObject):
+    pass
+
+
+class Waiting(Struct):
+    reason: str | None = None
+
+
+class State(Struct):
+    waiting: Waiting | None = None
+    terminated: Waiting | None = None
+
+
+class ContainerStatus(Struct):
+    restart_count: int = 0
+    state: State | None = None
+
+
+class PodCondition(Struct):
+    type: str = ""
+    status: str = ""
+    reason: str | None = None
+
+
+class PodStatus(Struct):
+    phase: str = ""
+    reason: str | None = None
+    conditions: list[PodCondition] | None = None
+    container_statuses: list[ContainerStatus] | None = None
+    init_container_statuses: list[ContainerStatus] | None = None
+
+
+class NodeName(Struct):
+    node_name: str | None = None
+
+
+class PodMeta(Struct):
+    """As Meta, without what no pod is asked for: there may be ten thousand of them."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    owner_references: list[Owner] | None = None
+
+
+class PodObject(Struct):
+    metadata: PodMeta
+    spec: NodeName | None = None
+    status: PodStatus | None = None
+
+
+class TargetRef(Struct):
+    kind: str = ""
+    name: str = ""
+
+
+class ScalerSpec(Struct):
+    scale_target_ref: TargetRef | None = None
+    min_replicas: int | None = None
+    max_replicas: int = 0
+
+
+class ScalerStatus(Struct):
+    current_replicas: int | None = None
+    desired_replicas: int | None = None
+
+
+class ScalerObject(Struct):
+    metadata: Meta
+    spec: ScalerSpec | None = None
+    status: ScalerStatus | None = None
+
+
+class BudgetSpec(Struct):
+    selector: Selector | None = None
+    min_available: int | str | None = None
+    max_unavailable: int | str | None = None
+
+
+class BudgetStatus(Struct):
+    disruptions_allowed: int = 0
+
+
+class BudgetObject(Struct):
+    metadata: Meta
+    spec: BudgetSpec | None = None
+    status: BudgetStatus | None = None
+
+
+class Involved(Struct):
+    kind: str = ""
+    name: str = ""
+
+
+class EventSeries(Struct):
+    count: int = 0
+    last_observed_time: str | None = None
+
+
+class EventObject(Struct):
+    metadata: Meta
+    involved_object: Involved | None = None
+    type: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    count: int | None = None
+    first_timestamp: str | None = None
+    last_timestamp: str | None = None
+    event_time: str | None = None
+    series: EventSeries | None = None
+
+
+class UsageQuantities(Struct):
+    cpu: str = "0"
+    memory: str = "0"
+
+
+class ContainerUsage(Struct):
+    usage: UsageQuantities | None = None
+
+
+class UsageObject(Struct):
+    metadata: Meta
+    containers: list[ContainerUsage] | None = None
+
+
+class ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
+    resource_version: str = ""
+    next: str | None = None
+
+
+class Page(msgspec.Struct):
+    """One page of a list; the items stay raw until their kind is known."""
+
+    metadata: ListMeta
+    items: list[msgspec.Raw] | None = None
+
+
+class ListOf(msgspec.Struct, Generic[T]):
+    """One page of a list whose kind is known."""
+
+    metadata: ListMeta
+    items: list[T] | None = None
+
+
+class WatchLine(msgspec.Struct):
+    """One line of a watch: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class Bookmark(Struct):
+    metadata: Meta
+
+
+class StatusObject(Struct):
+    code: int | None = None
+    message: str | None = None

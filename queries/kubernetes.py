@@ -1,0 +1,315 @@
+"""Reads a namespace of a Kubernetes cluster: once for a command, or followed for the console."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from queries import kube_decode as decode
+from queries import kube_objects as k8s
+from queries.daemon_pool import DaemonPool
+from queries.endpoint import ClusterEndpoint
+from queries.errors import SourceError, TimedOut
+from queries.kube_api import REVIEWS, KubeApi, Query, as_object, segment
+from queries.kube_auth import KubeAccess
+from queries.kube_watch import KINDS, PAGE, Kind, Raws, Watcher, list_kind
+from queries.model.fault import Fault
+from queries.model.reading import Reading
+from queries.model.workload import Cluster, PodUsage
+
+T = TypeVar("T")
+
+SOURCE = "kubernetes"
+EVENTS_KEPT = 500
+_GAP_SECONDS = 0.1
+_PULSE_SECONDS = 5.0
+_ANXIOUS_SECONDS = 2.0
+"""How often a server is asked that did not answer the last pulse."""
+_LATE_SECONDS = 0.5
+"""What a request may take beyond its own time limit before it is called late from outside."""
+_GROUPS = {"deployments": "apps", "replicasets": "apps"}
+
+
+class _Access(msgspec.Struct):
+    allowed: bool = False
+    reason: str | None = None
+
+
+class _Review(msgspec.Struct):
+    status: _Access
+
+
+class Kubernetes:
+    """One namespace. Nothing is connected before the first request; no call blocks the loop; every failure is a SourceError.
+
+    `read_only` shuts the gate in `call` for everything but GETs, access reviews and dry runs.
+    """
+
+    def __init__(
+        self,
+        endpoint: ClusterEndpoint,
+        *,
+        read_only: bool = True,
+        backoff_cap_seconds: float = 30.0,
+        clock: Callable[[], float] = time.time,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._namespace = endpoint.namespace
+        self._timeout = endpoint.timeout_seconds
+        self._cap = backoff_cap_seconds
+        self._clock = clock
+        self._api = KubeApi(
+            KubeAccess(endpoint, environ=environ), read_only=read_only, timeout_seconds=endpoint.timeout_seconds
+        )
+        self._pool = DaemonPool(SOURCE, threads=8)
+        self._watchers: tuple[Watcher, ...] = ()
+        self._pulsing: asyncio.Future[bytes] | None = None
+
+    @property
+    def where(self) -> str:
+        """The API server's URL; empty until the kubeconfig was read."""
+        return self._api.where
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the server though it answers."""
+        return self._api.warnings
+
+    @property
+    def namespace(self) -> str:
+        return self._namespace
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        query: Query = (),
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Any request. Raises SourceError, or PermissionError where read-only forbids it: then nothing left."""
+        return await self._ask(self._api.call, method, path, query, body, headers)
+
+    async def get_raw(self, path: str, query: Query = ()) -> bytes:
+        return await self.call("GET", path, query)
+
+    async def cluster(self) -> Cluster:
+        """Everything, listed once. Kinds that are forbidden or absent stay empty where the console can do without them."""
+        listed = await asyncio.gather(*(self._listed(kind) for kind in KINDS))
+        return self._assembled(dict(zip((kind.name for kind in KINDS), listed, strict=True)))
+
+    async def _listed(self, kind: Kind) -> tuple[Any, ...]:
+        try:
+            found, _ = await self._ask(list_kind, self._api, kind, self._namespace)
+        except SourceError as error:
+            if kind.optional and error.fault.status in (403, 404):
+                return ()
+            raise
+        return tuple(found[name] for name in sorted(found))
+
+    async def follow(self, on_reading: Callable[[Reading[Cluster]], None]) -> None:
+        """Lists, then watches, and calls back in this loop with every new reading; runs until it is cancelled or closed.
+
+        Bursts become one reading per 100 ms. A pulse every 5 s proves that the server still answers, so that a quiet
+        cluster and a dead connection look different. A failing kind gives a reading with its fault and is tried again.
+        """
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def report() -> None:
+            if changed.is_set():
+                return  # whoever is woken reads this change too
+            try:
+                loop.call_soon_threadsafe(changed.set)
+            except RuntimeError:  # the loop is closed: nobody listens any more
+                return
+
+        self._watchers = tuple(
+            Watcher(self._api, kind, self._namespace, changed=report, backoff_cap_seconds=self._cap) for kind in KINDS
+        )
+        for watcher in self._watchers:
+            watcher.start()
+        latency, silent = 0.0, None
+        try:
+            await self._first(changed, on_reading)
+            changed.set()
+            began = time.monotonic()
+            while True:
+                pause = _PULSE_SECONDS if silent is None else _ANXIOUS_SECONDS
+                if await _heard(changed, pause - (time.monotonic() - began)):
+                    changed.clear()
+                    silent = None if not any(item.fault for item in self._watchers) else silent
+                else:
+                    began = time.monotonic()
+                    latency, silent = await self._pulse()
+                put = time.monotonic()
+                on_reading(await self._pool.run(self._reading, latency, silent))
+                # A cluster that is large and never rests must not take more than a tenth of a core to be put together.
+                await asyncio.sleep(max(_GAP_SECONDS, min(1.0, 10.0 * (time.monotonic() - put))))
+        finally:
+            for watcher in self._watchers:
+                watcher.stop()
+            if self._pulsing is not None:
+                self._pulsing.cancel()
+
+    async def _first(self, changed: asyncio.Event, on_reading: Callable[[Reading[Cluster]], None]) -> None:
+        """Wait for the first answer to every list; say so where one does not come, and go on waiting."""
+        began = time.monotonic()
+        limit = self._timeout + _LATE_SECONDS
+        while not all(watcher.settled for watcher in self._watchers):
+            if not await _heard(changed, limit - (time.monotonic() - began)):
+                on_reading(Reading(SOURCE, self._clock(), 0.0, fault=self._late(time.monotonic() - began)))
+                limit += _ANXIOUS_SECONDS
+            changed.clear()
+
+    def _late(self, seconds: float) -> Fault:
+        if plugin := self._api.plugin:
+            what = f"the exec plugin {plugin} has given no credential for {seconds:.0f} s"
+            return TimedOut(what, hint="it may be waiting for a log-in; run it in a shell").fault
+        what = f"no whole answer for {seconds:.0f} s"
+        return TimedOut(what, where=self.where, hint="is the network there, and the cluster healthy?").fault
+
+    async def _pulse(self) -> tuple[float, Fault | None]:
+        began = time.monotonic()
+        if self._pulsing is None:
+            asked = self.get_raw(KINDS[0].path(self._namespace), [("limit", "1"), ("resourceVersion", "0")])
+            self._pulsing = asyncio.ensure_future(asked)
+        # One that hangs is waited for again at the next pulse: a new one each time would take all threads.
+        done, _ = await asyncio.wait([self._pulsing], timeout=self._timeout + _LATE_SECONDS)
+        if not done:
+            return time.monotonic() - began, self._late(time.monotonic() - began)
+        pulsing, self._pulsing = self._pulsing, None
+        try:
+            pulsing.result()
+        except SourceError as error:
+            return time.monotonic() - began, error.fault
+        for watcher in self._watchers:
+            watcher.retry_now()
+        return time.monotonic() - began, None
+
+    def _reading(self, latency: float, silent: Fault | None) -> Reading[Cluster]:
+        warnings = [*self._api.warnings]
+        for watcher in self._watchers:
+            fault = watcher.fault
+            if fault is None:
+                continue
+            if watcher.kind.optional and fault.status in (403, 404):
+                warnings.append(f"no {watcher.kind.name}: {fault.what}")
+            else:
+                silent = silent or fault
+        if silent:
+            return Reading(SOURCE, self._clock(), latency, fault=silent)
+        cluster = self._assembled({watcher.kind.name: watcher.items() for watcher in self._watchers})
+        return Reading(SOURCE, self._clock(), latency, value=cluster, warnings=tuple(warnings))
+
+    def _assembled(self, items: Mapping[str, tuple[Any, ...]]) -> Cluster:
+        newest = sorted(items["events"], key=lambda item: item.at)[-EVENTS_KEPT:]
+        return Cluster(
+            namespace=self._namespace,
+            workloads=items["deployments"],
+            revisions=items["replicasets"],
+            pods=items["pods"],
+            autoscalers=items["horizontalpodautoscalers"],
+            budgets=items["poddisruptionbudgets"],
+            events=tuple(sorted(newest, key=lambda item: item.name)),
+        )
+
+    async def deployment(self, name: str) -> dict[str, Any]:
+        return as_object(await self.get_raw(f"{KINDS[0].path(self._namespace)}/{segment(name)}"))
+
+    async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
+        """The ReplicaSets that this Deployment controls, in the server's order."""
+        uid = deployment["metadata"]["uid"]
+        labels = deployment.get("spec", {}).get("selector", {}).get("matchLabels") or {}
+        selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+        found = await self._items(KINDS[1].path(self._namespace), [("labelSelector", selector)] if selector else [])
+        return [item for item in found if _controlled_by(item, uid)]
+
+    async def autoscalers(self) -> list[dict[str, Any]]:
+        return await self._items(KINDS[3].path(self._namespace))
+
+    async def budgets(self) -> list[dict[str, Any]]:
+        return await self._items(KINDS[4].path(self._namespace))
+
+    async def pods(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
+        """The pods that the Deployment's selector finds."""
+        labels = deployment.get("spec", {}).get("selector", {}).get("matchLabels") or {}
+        selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+        return await self._items(KINDS[2].path(self._namespace), [("labelSelector", selector)] if selector else [])
+
+    async def may(self, verb: str, resource: str, *, subresource: str = "", name: str = "") -> tuple[bool, str]:
+        """SelfSubjectAccessReview in the namespace: allowed, and the server's reason."""
+        attributes = {
+            "namespace": self._namespace,
+            "verb": verb,
+            "group": _GROUPS.get(resource, ""),
+            "resource": resource,
+            "subresource": subresource,
+            "name": name,
+        }
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
+        }
+        review: _Review = await self._ask(self._api.decoded, _Review, "POST", REVIEWS, (), body)
+        return review.status.allowed, review.status.reason or ""
+
+    async def usage(self) -> tuple[PodUsage, ...]:
+        """What metrics.k8s.io says of each pod. Raises Rejected with status 404 where the cluster has no metrics API."""
+        path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{self._namespace}/pods"
+        found: list[PodUsage] = []
+        page = await self._ask(self._api.decoded, k8s.Page, "GET", path)
+        for raw in page.items or ():
+            found.append(decode.usage(self._api.decode(raw, k8s.UsageObject)))
+        return tuple(sorted(found, key=lambda item: item.name))
+
+    async def logs(self, pod: str, *, container: str = "", lines: int = 100) -> str:
+        """The end of a pod's log as text; bytes that are no UTF-8 are replaced."""
+        query = [("tailLines", str(lines)), ("limitBytes", str(1 << 20))]
+        if container:
+            query.append(("container", container))
+        content = await self.get_raw(f"{KINDS[2].path(self._namespace)}/{segment(pod)}/log", query)
+        return content.decode("utf-8", "replace")
+
+    async def close(self) -> None:
+        for watcher in self._watchers:
+            watcher.stop()
+        self._api.close()
+        self._pool.close()
+
+    async def _items(self, path: str, query: Query = ()) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            asked = [*query, ("limit", str(PAGE)), *([("continue", token)] if token else [])]
+            content = await self.get_raw(path, asked)
+            found += self._api.decode(content, Raws).items or []
+            token = self._api.decode(content, k8s.Page).metadata.next or ""
+            if not token:
+                return found
+
+    async def _ask(self, call: Callable[..., T], *args: Any) -> T:
+        # Twice the limit: an answer in pages takes more than one request, a hung exec plugin has its own limit.
+        limit = self._timeout * 4 + 15.0
+        try:
+            return await asyncio.wait_for(self._pool.run(call, *args), limit)
+        except TimeoutError:
+            raise TimedOut(f"Kubernetes gave nothing within {limit:g} s", where=self.where) from None
+
+
+def _controlled_by(item: dict[str, Any], uid: str) -> bool:
+    owners = item.get("metadata", {}).get("ownerReferences") or []
+    return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
+
+
+async def _heard(changed: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(changed.wait(), max(seconds, 0.0))
+    except TimeoutError:
+        return False
+    return True

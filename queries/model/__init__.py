@@ -1,0 +1,1 @@
+"""Frozen value objects, one noun a file."""

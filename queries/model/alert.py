@@ -1,0 +1,125 @@
+"""An alert, as Alertmanager and Prometheus know it together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from queries.model.series import Labels, label
+
+
+class AlertState(StrEnum):
+    ACTIVE = "active"
+    SUPPRESSED = "suppressed"
+    """Silenced or inhibited: Alertmanager knows it and notifies nobody."""
+    PENDING = "pending"
+    """The expression holds in Prometheus, its `for` has not passed yet."""
+    UNDELIVERED = "undelivered"
+    """Firing in Prometheus, unknown to any Alertmanager that answers: nobody was notified."""
+
+
+class Priority(StrEnum):
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+    P4 = "P4"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert instance.
+
+    `fingerprint` is Alertmanager's; for a pending alert it is `pending:` and a digest of its labels.
+    Times are Unix seconds; `starts_at` of a pending alert is its `activeAt`. `value` is the expression's live value from
+    Prometheus, None where Prometheus does not list the alert. `silenced_by` and `inhibited_by` hold ids and fingerprints.
+    """
+
+    fingerprint: str
+    state: AlertState
+    labels: Labels
+    annotations: Labels = ()
+    starts_at: float = 0.0
+    updated_at: float = 0.0
+    receivers: tuple[str, ...] = ()
+    silenced_by: tuple[str, ...] = ()
+    inhibited_by: tuple[str, ...] = ()
+    muted_by: tuple[str, ...] = ()
+    generator_url: str = ""
+    value: float | None = None
+
+    @property
+    def name(self) -> str:
+        return label(self.labels, "alertname")
+
+    @property
+    def severity(self) -> str:
+        """`critical`, `warning`, `info`, or whatever the rule says; empty where it says nothing."""
+        return label(self.labels, "severity")
+
+    @property
+    def component(self) -> str:
+        return label(self.labels, "component") or label(self.labels, "team")
+
+    @property
+    def priority(self) -> Priority:
+        """The `priority` label where it is P1 to P4, else from the severity: critical P1, warning P3, anything else P4."""
+        told = label(self.labels, "priority")
+        named = _BY_NAME.get(told.upper()) if told else None
+        return named or _BY_SEVERITY.get(self.severity, Priority.P4)
+
+    @property
+    def firing(self) -> bool:
+        return self.state is not AlertState.PENDING
+
+
+_BY_NAME = {item.value: item for item in Priority}
+_BY_SEVERITY = {"critical": Priority.P1, "warning": Priority.P3}
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookMatch:
+    """Which runbook serves an alert, and how it was found: `alertname`, `annotation`, `component` or `triage`.
+
+    `url` is the remote address where the alert names one; it is shown and copied, never opened.
+    """
+
+    id: str
+    path: str
+    matched_by: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One action that fits: its name, its target (`deployment/cad-ml-api`), its parameters and the equal command."""
+
+    action: str
+    target: str
+    sentence: str
+    command: str
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedAlert:
+    """An alert with what the console adds: its owner, its runbook and the actions that fit."""
+
+    alert: Alert
+    owner: str = ""
+    runbook: RunbookMatch | None = None
+    suggestions: tuple[Suggestion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """One alerting rule as Prometheus evaluates it. `for_seconds` is the rule's `for`, `health` is ok, err or unknown."""
+
+    name: str
+    expression: str
+    for_seconds: float
+    labels: Labels
+    annotations: Labels
+    state: str
+    health: str
+    last_error: str = ""
+    group: str = ""

@@ -1,0 +1,120 @@
+"""A panel: what it asks, what it was told, and what that means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from queries.model.fault import Fault
+from queries.model.series import Point, Sample, Track
+from queries.model.verdict import Verdict
+
+
+class Unit(StrEnum):
+    PERCENT = "percent"
+    """0 to 100."""
+    SECONDS = "seconds"
+    COUNT = "count"
+    PER_SECOND = "per_second"
+
+
+class Fold(StrEnum):
+    """How a panel's series become its one value."""
+
+    MAX = "max"
+    MIN = "min"
+    SUM = "sum"
+
+
+class Origin(StrEnum):
+    """Where a panel's value came from, in the words of `status --format json`."""
+
+    RECORDED = "recording rule"
+    RAW = "raw expression"
+    KUBERNETES = "kubernetes"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Where a panel warns and where it is critical, in the panel's unit; None where it has no such line."""
+
+    warn: float | None = None
+    critical: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSpec:
+    """One entry of the catalogue: everything there is to know about a panel before it is asked.
+
+    `recorded` and `raw` are PromQL; `recorded` reads recorded series (None where there are none) and is preferred
+    where the series of `recorded_names` exist; both answer in `unit`. A panel whose `source` is `kubernetes` has neither.
+    `by` is the label that names one series (`provider`), empty for a single series.
+    `below` is True where small values are bad (health, budget). `absent` says why there may be no series.
+    `raw_every_seconds` is how rarely a raw expression that reads long ranges is evaluated; between, its last answer counts.
+    `alerts` and `runbook` are what belongs to the panel. `threshold` is the default that the config may override.
+    """
+
+    id: str
+    title: str
+    unit: Unit
+    fold: Fold = Fold.MAX
+    source: str = "prometheus"
+    recorded: str | None = None
+    recorded_names: tuple[str, ...] = ()
+    raw: str = ""
+    by: str = ""
+    below: bool = False
+    decimals: int = 2
+    absent: str = ""
+    alerts: tuple[str, ...] = ()
+    runbook: str = ""
+    threshold: Threshold = Threshold()
+    raw_every_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PanelAnswer:
+    """What the source said to one panel: samples (possibly none) or the fault of this one query."""
+
+    id: str
+    origin: Origin
+    query: str
+    samples: tuple[Sample, ...] = ()
+    fault: Fault | None = None
+    trend: tuple[Point, ...] = ()
+    """The folded value over the trend window, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelState:
+    """One panel as it is drawn and as `status` prints it.
+
+    `value` is in the spec's unit and None exactly where the verdict is no_data; with the verdict `stale` it is the last
+    good value. `age_seconds` is the age of that value, None where there was none. `reason` says in one sentence why the
+    verdict is what it is; `note` is the short remark at the end of the row (`deepseek 81 · paddle 99`).
+    """
+
+    spec: PanelSpec
+    verdict: Verdict
+    threshold: Threshold = field(default_factory=Threshold)
+    value: float | None = None
+    age_seconds: float | None = None
+    origin: Origin = Origin.NONE
+    query: str = ""
+    samples: tuple[Sample, ...] = ()
+    trend: tuple[Point, ...] = ()
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelHistory:
+    """The tracks of one panel over a window, for its detail: by series, in the panel's unit."""
+
+    id: str
+    start: float
+    end: float
+    step_seconds: float
+    tracks: tuple[Track, ...] = ()
+    fault: Fault | None = None

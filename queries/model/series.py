@@ -1,0 +1,61 @@
+"""Samples and tracks, as Prometheus gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""Label pairs, sorted by name."""
+
+Point: TypeAlias = tuple[float, float]
+"""Unix seconds and value; the value may be NaN or infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One element of an instant vector; the value may be NaN or infinite."""
+
+    labels: Labels
+    value: float
+
+    def label(self, name: str, default: str = "") -> str:
+        return label(self.labels, name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One element of a range matrix: points in order of time, gaps left out."""
+
+    labels: Labels
+    points: tuple[Point, ...]
+
+    def label(self, name: str, default: str = "") -> str:
+        return label(self.labels, name, default)
+
+
+def label(labels: Labels, name: str, default: str = "") -> str:
+    """The value of one label, or `default` where it is absent."""
+    for key, value in labels:
+        if key == name:
+            return value
+    return default
+
+
+def without(labels: Labels, *names: str) -> Labels:
+    """The labels without the named ones."""
+    return tuple(pair for pair in labels if pair[0] not in names)
+
+
+def braces(labels: Labels) -> str:
+    """`{a="b", c="d"}`, quoted as PromQL quotes; empty for no labels."""
+    if not labels:
+        return ""
+    quoted = ", ".join(f"{name}={quote(value)}" for name, value in labels)
+    return "{" + quoted + "}"
+
+
+def quote(value: str) -> str:
+    """A PromQL string literal that means exactly `value`."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,39 @@
+"""The state of one source: is it answering, since when not, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from queries.model.fault import Fault
+
+
+class Health(StrEnum):
+    WAITING = "waiting"
+    """No answer yet, and no failure yet either."""
+    UP = "up"
+    DEGRADED = "degraded"
+    """It answers, but not whole: a peer is lost, one query was refused, the server warns."""
+    DOWN = "down"
+    DENIED = "denied"
+    NOT_CONFIGURED = "not configured"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """One source as line 2 of every screen shows it.
+
+    `last_good_at` is Unix seconds of the last good answer, None where there was none.
+    `detail` says more while it is well (`2/2`, `live`); `fault` says what is wrong when it is not.
+    """
+
+    name: str
+    health: Health
+    detail: str = ""
+    latency_seconds: float | None = None
+    last_good_at: float | None = None
+    fault: Fault | None = None
+    warnings: tuple[str, ...] = ()
+    endpoint: str = ""
+    paused: bool = False
+    """Not asked now, because nobody can see the screen: what it said last is not how it is now."""

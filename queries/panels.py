@@ -1,0 +1,188 @@
+"""One refresh of a board: which expression each panel reads now, in one request, or two where a recorded series is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from queries.errors import SourceError
+from queries.joined import Joined, Part, Parts
+from queries.model.fault import Fault
+from queries.model.fold import folded
+from queries.model.panel import Fold, Origin, PanelAnswer, PanelSpec
+from queries.model.series import Sample, Track, without
+from queries.offload import aside
+from queries.trends import STEP_SECONDS, WINDOW_SECONDS, Trends
+
+_SEED_WAIT_SECONDS = 0.4
+"""How long the first answer waits for its trend lines; a slower server's come with a later refresh."""
+_SEED_AGAIN_SECONDS = 300.0
+
+AskInstant = Callable[[str], Awaitable[tuple[Sequence[Sample], Sequence[str]]]]
+AskRange = Callable[[str, float, float, float], Awaitable[tuple[Sequence[Track], Sequence[str]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class PanelsAnswer:
+    """Every panel's answer in the order of the specs, with the server's warnings."""
+
+    answers: tuple[PanelAnswer, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rare:
+    """The kept answer of a raw expression that is asked rarely."""
+
+    query: str
+    asked_at: float
+    samples: tuple[Sample, ...]
+    fault: Fault | None
+
+
+class Panels:
+    """Remembers from refresh to refresh who has recorded series, what was refused, and the trends.
+
+    A panel reads its recorded series where they exist, and its raw expression where not. The question whether they exist
+    is part of every refresh: a rule that appears or vanishes is noticed at once.
+    """
+
+    def __init__(self, instant: AskInstant, ranges: AskRange, *, clock: Callable[[], float]) -> None:
+        self._instant: Joined[Sample] = Joined(instant, clock=clock)
+        self._ranges = ranges
+        self._clock = clock
+        self._unrecorded: set[str] = set()
+        self._rare: dict[str, _Rare] = {}
+        self._trends = Trends()
+        self._seeding: asyncio.Task[None] | None = None
+        self._seed_after = float("-inf")
+        self.rules: frozenset[str] = frozenset()
+        """Names of recording rules that the server is known to evaluate: their silence is an answer."""
+
+    def reads_recorded(self, spec: PanelSpec) -> bool:
+        """Whether the panel read its recorded series at the last refresh, or would at the first."""
+        return spec.recorded is not None and spec.id not in self._unrecorded
+
+    async def refresh(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
+        """Ask everything. Raises SourceError where the server as a whole does not answer."""
+        now = self._clock()
+        asked = [spec for spec in specs if spec.source == "prometheus"]
+        raw = [spec for spec in asked if not self.reads_recorded(spec) and self._due(spec, now)]
+        parts = [_recorded(spec) for spec in asked if spec.recorded is not None] + [_raw(spec) for spec in raw]
+        answer = await self._instant.ask(parts)
+        size = sum(map(len, answer.found.values()))
+        self._unrecorded = await aside(partial(self._without_records, asked, answer), size)
+        late = [spec for spec in asked if spec.id in self._unrecorded and spec not in raw and self._due(spec, now)]
+        if late:
+            second = await self._instant.ask([_raw(spec) for spec in late])
+            answer.found.update(second.found)
+            answer.faults.update(second.faults)
+            answer.warnings.extend(second.warnings)
+        for spec in (*raw, *late):
+            self._keep_rare(spec, answer, now)
+        results = await aside(lambda: [self._answer(spec, answer) for spec in asked], size)
+        await self._remember(dict(zip((spec.id for spec in asked), asked, strict=True)), results, now)
+        warnings = [*answer.warnings, *_refused_rules(asked, answer)]
+        return PanelsAnswer(tuple(_with_trend(item, self._trends) for item in results), tuple(dict.fromkeys(warnings)))
+
+    async def close(self) -> None:
+        if self._seeding is not None:
+            self._seeding.cancel()
+            await asyncio.wait([self._seeding])
+
+    def _without_records(self, asked: Sequence[PanelSpec], answer: Parts[Sample]) -> set[str]:
+        return {spec.id for spec in asked if not self._has_recorded(spec, answer)}
+
+    def _has_recorded(self, spec: PanelSpec, answer: Parts[Sample]) -> bool:
+        """Whether every recorded series of the panel is there, or its rule is known and has nothing to say beside others.
+
+        An expression that computes something from recorded series loses their names; then having a result is enough.
+        """
+        if spec.recorded is None:
+            return False
+        samples = answer.found[_recorded(spec).key]
+        if not samples:
+            return False
+        names = {sample.label("__name__") for sample in samples} - {""}
+        return not names or names | self.rules >= set(spec.recorded_names)
+
+    def _due(self, spec: PanelSpec, now: float) -> bool:
+        kept = self._rare.get(spec.id)
+        if kept is None or kept.query != spec.raw:
+            return True
+        return not 0 <= now - kept.asked_at < spec.raw_every_seconds
+
+    def _keep_rare(self, spec: PanelSpec, answer: Parts[Sample], now: float) -> None:
+        if spec.raw_every_seconds:
+            key = _raw(spec).key
+            self._rare[spec.id] = _Rare(spec.raw, now, tuple(answer.found[key]), answer.faults.get(key))
+
+    def _answer(self, spec: PanelSpec, answer: Parts[Sample]) -> PanelAnswer:
+        if self.reads_recorded(spec):
+            samples = tuple(Sample(without(item.labels, "__name__"), item.value) for item in answer.found[_recorded(spec).key])
+            return PanelAnswer(spec.id, Origin.RECORDED, spec.recorded or "", samples)
+        key = _raw(spec).key
+        if key in answer.found:
+            return PanelAnswer(spec.id, Origin.RAW, spec.raw, tuple(answer.found[key]), answer.faults.get(key))
+        kept = self._rare[spec.id]
+        return PanelAnswer(spec.id, Origin.RAW, spec.raw, kept.samples, kept.fault)
+
+    async def _remember(self, specs: dict[str, PanelSpec], results: Sequence[PanelAnswer], now: float) -> None:
+        """Extend the trends, and see to it that their hour is asked for when it is missing."""
+        missing = self._trends.wanted(now) and now >= self._seed_after
+        for result in results:
+            value = folded(specs[result.id].fold, (sample.value for sample in result.samples))
+            self._trends.extend(result.id, value, now)
+        self._trends.extended(now)
+        if missing and (self._seeding is None or self._seeding.done()):
+            self._seed_after = now + _SEED_AGAIN_SECONDS
+            parts = [_folded_part(specs[item.id].fold, item) for item in results if _seedable(specs[item.id], item)]
+            self._seeding = asyncio.create_task(self._seed(parts, now))
+            done, _ = await asyncio.wait([self._seeding], timeout=_SEED_WAIT_SECONDS)
+            for task in done:
+                task.result()
+
+    async def _seed(self, parts: Sequence[Part], now: float) -> None:
+        end = now // STEP_SECONDS * STEP_SECONDS
+
+        async def ask(text: str) -> tuple[Sequence[Track], Sequence[str]]:
+            return await self._ranges(text, end - WINDOW_SECONDS, end, STEP_SECONDS)
+
+        joined: Joined[Track] = Joined(ask, clock=self._clock)
+        try:
+            answer = await joined.ask(parts)
+        except SourceError:
+            return  # the instants still come; the hour is asked for again after a while
+        for part in parts:
+            for track in answer.found[part.key][:1]:
+                self._trends.seed(part.key, track.points, now)
+        self._trends.seeded(now)
+
+
+def _recorded(spec: PanelSpec) -> Part:
+    return Part(f"{spec.id}/recorded", spec.recorded or "")
+
+
+def _raw(spec: PanelSpec) -> Part:
+    return Part(f"{spec.id}/raw", spec.raw)
+
+
+def _seedable(spec: PanelSpec, answer: PanelAnswer) -> bool:
+    """An hour of an expression that reads long ranges would be asked sixty times over."""
+    return answer.fault is None and not (answer.origin is Origin.RAW and spec.raw_every_seconds)
+
+
+def _folded_part(fold: Fold, answer: PanelAnswer) -> Part:
+    return Part(answer.id, f"{fold.value}(\n{answer.query}\n)")
+
+
+def _refused_rules(specs: Sequence[PanelSpec], answer: Parts[Sample]) -> list[str]:
+    """A refused recorded expression has its raw one to stand in; that it was refused is still worth a word."""
+    faults = ((spec, answer.faults.get(_recorded(spec).key)) for spec in specs)
+    return [f"{spec.title}: {fault.sentence()}" for spec, fault in faults if fault]
+
+
+def _with_trend(answer: PanelAnswer, trends: Trends) -> PanelAnswer:
+    return PanelAnswer(answer.id, answer.origin, answer.query, answer.samples, answer.fault, trends.points(answer.id))

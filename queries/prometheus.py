@@ -1,0 +1,106 @@
+"""Any server that speaks Prometheus' HTTP API, read only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import httpx
+
+from queries import vectors
+from queries.endpoint import Endpoint
+from queries.errors import Rejected, SourceError
+from queries.http import Client
+from queries.model.panel import PanelHistory, PanelSpec
+from queries.model.series import Sample, Track, without
+from queries.panels import Panels, PanelsAnswer
+from queries.vectors import Answer, RangeAnswer, RulesAnswer
+
+__all__ = ["Answer", "PanelsAnswer", "Prometheus", "RangeAnswer", "RulesAnswer"]
+
+T = TypeVar("T")
+
+_LONG_QUERY = 1500
+"""Characters from which a query travels in a form: some proxies take no URL beyond 2 KiB."""
+
+
+class Prometheus:
+    """Instant and range queries, whole boards of panels, and the rules. Every method raises SourceError."""
+
+    def __init__(
+        self, endpoint: Endpoint, *, transport: httpx.AsyncBaseTransport | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._client = Client(endpoint, name="prometheus", transport=transport)
+        self._forms = True
+        # The server gives up before we do: then it says so, and one heavy query is told apart from a dead server.
+        self._limit = ("timeout", f"{endpoint.timeout_seconds * 0.8:.3f}")
+        known = vectors.remembered_alerts(self._client.where)
+        self._read_rules = partial(vectors.rules, where=self._client.where, known=known)
+        self._panels = Panels(self._samples, self._tracks, clock=clock)
+
+    @property
+    def where(self) -> str:
+        return self._client.where
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the server though it answers."""
+        return self._client.warnings
+
+    async def query(self, text: str, *, at: float | None = None) -> Answer:
+        """The instant vector of `text`, now or at Unix seconds `at`; a scalar is one sample without labels."""
+        params = [("query", text), self._limit] + ([("time", f"{at:.3f}")] if at is not None else [])
+        return await self._ask("/api/v1/query", params, decode=partial(vectors.instant, where=self.where))
+
+    async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeAnswer:
+        """The tracks of `text` from `start` to `end` (Unix seconds, both included)."""
+        window = [("start", f"{start:.3f}"), ("end", f"{end:.3f}"), ("step", f"{step_seconds:.3f}")]
+        params = [("query", text), *window, self._limit]
+        return await self._ask("/api/v1/query_range", params, decode=partial(vectors.matrix, where=self.where))
+
+    async def panels(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
+        """One refresh of these panels: one request, two where a recorded series is missing, and at first one for the trends."""
+        return await self._panels.refresh(specs)
+
+    async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory:
+        """A panel's tracks by series, from its recorded series where it has them; a failure is data."""
+        tracks: tuple[Track, ...] = ()
+        try:
+            if spec.recorded is not None and self._panels.reads_recorded(spec):
+                answer = await self.query_range(spec.recorded, start=start, end=end, step_seconds=step_seconds)
+                tracks = tuple(Track(without(track.labels, "__name__"), track.points) for track in answer.tracks)
+            if not tracks and spec.raw:
+                tracks = (await self.query_range(spec.raw, start=start, end=end, step_seconds=step_seconds)).tracks
+        except SourceError as error:
+            return PanelHistory(spec.id, start, end, step_seconds, fault=error.fault)
+        return PanelHistory(spec.id, start, end, step_seconds, tracks)
+
+    async def rules(self) -> RulesAnswer:
+        """The rules and their pending and firing instances; these lack the server's external labels."""
+        answer = await self._client.fetch("/api/v1/rules", decode=self._read_rules)
+        self._panels.rules = frozenset(answer.recorded)
+        return answer
+
+    async def close(self) -> None:
+        await self._panels.close()
+        await self._client.close()
+
+    async def _samples(self, text: str) -> tuple[Sequence[Sample], Sequence[str]]:
+        answer = await self.query(text)
+        return answer.samples, answer.warnings
+
+    async def _tracks(self, text: str, start: float, end: float, step: float) -> tuple[Sequence[Track], Sequence[str]]:
+        answer = await self.query_range(text, start=start, end=end, step_seconds=step)
+        return answer.tracks, answer.warnings
+
+    async def _ask(self, path: str, params: Sequence[tuple[str, str]], *, decode: Callable[[bytes], T]) -> T:
+        if self._forms and len(params[0][1]) > _LONG_QUERY:
+            try:
+                return await self._client.fetch(path, params, decode=decode, method="POST")
+            except Rejected as error:
+                if error.fault.status != 405:
+                    raise
+                self._forms = False  # a read-only proxy: then a long URL, and its own word on that
+        return await self._client.fetch(path, params, decode=decode)

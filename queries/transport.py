@@ -1,0 +1,54 @@
+"""The httpx transport of an endpoint: its TLS and proxy below, and above them the gate that only reads pass."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from importlib.util import find_spec
+
+import httpx
+
+from queries import tls
+from queries.endpoint import HttpConfig
+from queries.errors import Unreachable
+from queries.proxy import proxy_for
+
+if find_spec("sniffio") is None:
+    # httpcore looks for it four times a request; a name that is known to be missing is not searched for on the disk.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+READ_POSTS = ("/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels")
+"""The paths where Prometheus takes a long read as a POST form."""
+
+
+class ReadOnlyTransport(httpx.AsyncBaseTransport):
+    """Lets GET, HEAD and Prometheus' long reads through, and nothing else: before anything leaves."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        allowed = request.method in ("GET", "HEAD") or (request.method == "POST" and request.url.path.endswith(READ_POSTS))
+        if not allowed:
+            raise PermissionError(f"{request.method} {request.url.path} is not a read: this client only reads")
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def made(base: httpx.URL, config: HttpConfig, *, where: str) -> httpx.AsyncBaseTransport:
+    """The transport for this server; slow for https (it loads the roots), so call it off the loop. Raises Unreachable."""
+    port = base.port or (443 if base.scheme == "https" else 80)
+    address = proxy_for(base.scheme, base.host, port, config, os.environ)
+    if base.scheme == "https" or address.startswith("https:"):
+        context = tls.context(config, where=where)
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and loading the roots is slow
+    limits = httpx.Limits(max_connections=8, max_keepalive_connections=8, keepalive_expiry=60)
+    try:
+        proxy = httpx.Proxy(address, ssl_context=context if address.startswith("https:") else None) if address else None
+        return httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy)
+    except (ValueError, ImportError, httpx.InvalidURL):
+        raise Unreachable("the proxy's URL cannot be used", where=where, hint="proxy_url takes http:// or https://") from None

@@ -1,0 +1,62 @@
+"""The last hour of every panel's value at one point a minute: asked for once, then extended by the readings."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+
+from queries.model.series import Point
+
+WINDOW_SECONDS = 3600.0
+STEP_SECONDS = 60.0
+_GAP_SECONDS = 180.0
+
+
+class Trends:
+    """Rings of points by panel; the newest minute holds its newest value. Times are Unix seconds."""
+
+    def __init__(self) -> None:
+        self._rings: dict[str, deque[Point]] = {}
+        self._extended_at: float | None = None
+        self._seeded_at: float | None = None
+
+    def wanted(self, now: float) -> bool:
+        """Whether the hour has to be asked for in whole: at first, and after a gap (a sleep, an outage)."""
+        if self._seeded_at is None or self._extended_at is None:
+            return True
+        return not -STEP_SECONDS <= now - self._extended_at <= _GAP_SECONDS
+
+    def seed(self, panel_id: str, points: Iterable[Point], now: float) -> None:
+        """Put the hour as the server has it; what was read since its end stays."""
+        known = deque((point for point in points if not math.isnan(point[1])), maxlen=_SIZE)
+        end = known[-1][0] if known else -math.inf
+        known.extend(point for point in self._rings.get(panel_id, ()) if point[0] > end + STEP_SECONDS / 2)
+        self._rings[panel_id] = known
+        self._drop_old(known, now)
+
+    def seeded(self, now: float) -> None:
+        self._seeded_at = now
+
+    def extend(self, panel_id: str, value: float | None, now: float) -> None:
+        """Add what was read now; None and NaN leave a gap."""
+        ring = self._rings.setdefault(panel_id, deque(maxlen=_SIZE))
+        if value is not None and not math.isnan(value):
+            if ring and ring[-1][0] // STEP_SECONDS == now // STEP_SECONDS:
+                ring.pop()
+            # At its minute: a value that stays the same gives the very same line, whatever the second.
+            ring.append((now // STEP_SECONDS * STEP_SECONDS, value))
+        self._drop_old(ring, now)
+
+    def extended(self, now: float) -> None:
+        self._extended_at = now
+
+    def points(self, panel_id: str) -> tuple[Point, ...]:
+        return tuple(self._rings.get(panel_id, ()))
+
+    def _drop_old(self, ring: deque[Point], now: float) -> None:
+        while ring and ring[0][0] < now - WINDOW_SECONDS - STEP_SECONDS:
+            ring.popleft()
+
+
+_SIZE = int(WINDOW_SECONDS / STEP_SECONDS) + 2

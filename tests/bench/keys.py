@@ -1,0 +1,54 @@
+"""A key press to the first byte of what it changes, on a quiet screen and with ten thousand pods changing."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+
+from figure import Figure, percentile
+from stage import Cluster, Stage, Timed
+
+PODS = 10_000
+_PRESSES = 60
+
+
+def measure(stage: Stage) -> list[Figure]:
+    with stage.platform(alerts=50) as sources:
+        with stage.console(sources.environ()) as terminal:
+            terminal.read(6.0)
+            quiet = _presses(terminal)
+        crowd = Cluster(stage.place("crowd") / "kubeconfig", pods=PODS, rate=PODS / 20)
+        try:
+            with stage.console(sources.environ(KUBECONFIG=str(crowd.kubeconfig))) as terminal:
+                terminal.read(12.0)
+                busy = _presses(terminal)
+        finally:
+            crowd.close()
+    note = "median {:.1f} ms, worst {:.1f} ms"
+    return [
+        Figure("key press to first byte, p95, idle", percentile(quiet, 0.95), "ms", 15, _told(note, quiet)),
+        Figure("key press to first byte, p95, 10,000 pods changing", percentile(busy, 0.95), "ms", 25, _told(note, busy)),
+    ]
+
+
+def _presses(terminal: Timed) -> list[float]:
+    """Cursor keys at a person's pace, never two at once; milliseconds."""
+    chance = random.Random(7)  # the same pace in every run
+    waits = []
+    for screen in "12":
+        terminal.send(screen)
+        terminal.read(1.5)
+        for number in range(_PRESSES // 2):
+            terminal.read(chance.uniform(0.06, 0.16))
+            begun = time.perf_counter()
+            terminal.send("j" if number % 6 < 3 else "k")
+            if terminal.first_byte(1.0):
+                waits.append((time.perf_counter() - begun) * 1000)
+    if len(waits) < _PRESSES * 0.9:
+        raise AssertionError(f"only {len(waits)} of {_PRESSES} keys changed anything")
+    return waits
+
+
+def _told(note: str, waits: list[float]) -> str:
+    return note.format(statistics.median(waits), max(waits))

@@ -1,0 +1,86 @@
+"""Start: the first full frame against a bare Textual application's, started in turn by the same interpreter."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyte
+from figure import Figure
+from stage import COLUMNS, ROWS, Stage, Timed, clean
+from terminal import PROGRAM
+
+from queries.catalogue.outline import outline
+
+HELLO = """\
+from textual.app import App
+
+
+class Hello(App):
+    pass
+
+
+Hello().run()
+"""
+_CONFIG = """\
+default_environment: staging
+environments:
+  staging: {prometheus: {url: "http://127.0.0.1:9"}, alertmanager: [{url: "http://127.0.0.1:9"}]}
+"""
+_RUNS = 9
+
+
+def painted(screen: pyte.Screen) -> bool:
+    """Whether an application without content has drawn its ground down to the last cell."""
+    return bool(screen.buffer[ROWS - 1][COLUMNS - 1].bg != "default")
+
+
+def full(screen: pyte.Screen) -> bool:
+    """Heading, every panel with 'no answer yet', and the keys."""
+    text = "\n".join(screen.display)
+    titles = all(title in text for _, title in outline("overview"))
+    return titles and "no answer yet" in text and "ACTING" in text and "? help" in text
+
+
+def first(terminal: Timed, holds: Callable[[pyte.Screen], bool]) -> tuple[float, int]:
+    """When the screen first looked so, in seconds, and after how many bytes."""
+    screen = pyte.Screen(COLUMNS, ROWS)
+    stream = pyte.ByteStream(screen)
+    size = 0
+    for at, data in terminal.chunks:
+        stream.feed(data)
+        size += len(data)
+        if holds(screen):
+            return at, size
+    raise AssertionError("it never looked so:\n" + "\n".join(screen.display))
+
+
+def measure(stage: Stage) -> list[Figure]:
+    hello = stage.place("hello") / "hello.py"
+    hello.write_text(HELLO)
+    configured = stage.place("configured")
+    (configured / "cad-console").mkdir()
+    (configured / "cad-console" / "config.yaml").write_text(_CONFIG)
+    plain, console, yaml = [], [], []
+    unanswered = {"PROMETHEUS_URL": "http://127.0.0.1:9", "ALERTMANAGER_URL": "http://127.0.0.1:9"}
+    for _ in range(_RUNS):
+        plain.append(_once(stage, (sys.executable, str(hello)), {}, painted))
+        console.append(_once(stage, (PROGRAM,), unanswered, full))
+        yaml.append(_once(stage, (PROGRAM,), {"XDG_CONFIG_HOME": str(configured)}, full))
+    base, ours, written = statistics.median(plain), statistics.median(console), statistics.median(yaml)
+    ratios = sorted(one / other for one, other in zip(console, plain, strict=True))
+    return [
+        Figure("start to first full frame ÷ hello", ours / base, "×", 1.15, f"pairs {ratios[0]:.2f}–{ratios[-1]:.2f}"),
+        Figure("start to first full frame with a YAML config ÷ hello", written / base, "×", None),
+        Figure("hello's first frame", base * 1000, "ms", None),
+    ]
+
+
+def _once(stage: Stage, argv: tuple[str, ...], environ: dict[str, str], holds: Callable[[pyte.Screen], bool]) -> float:
+    state = stage.place("start")
+    with Timed(*argv, env={**clean(Path(state)), **environ}) as terminal:
+        terminal.read(0.7)
+        terminal.settle(0.15, most=2.0)
+        return first(terminal, holds)[0]

@@ -1,0 +1,148 @@
+"""The same actions through the same runner on the cluster in the process and, where there is one, on a real control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from action_bench import settings_for
+from cluster_fixture import Namespace
+
+from console.actions.plan import Outcome, Preview, Request, Step
+from console.actions.runner import run
+from console.actions.writers import Writer
+from console.journal.sqlite import Journal
+from queries.endpoint import ClusterEndpoint
+from queries.errors import Rejected
+from queries.kubernetes import Kubernetes
+from queries.model.reading import Reading
+from queries.model.workload import Cluster
+
+TARGET = "deployment/web"
+
+
+class Hands:
+    """The console's own clients on one namespace."""
+
+    def __init__(self, ns: Namespace, folder: Path) -> None:
+        path = folder / "kubeconfig"
+        token = ns.http.headers.get("Authorization", "").removeprefix("Bearer ")
+        cluster = {"server": str(ns.http.base_url), "insecure-skip-tls-verify": True}
+        path.write_text(
+            json.dumps(
+                {
+                    "current-context": "x",
+                    "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+                    "clusters": [{"name": "x", "cluster": cluster}],
+                    "users": [{"name": "x", "user": {"token": token}}],
+                }
+            )
+        )
+        endpoint = ClusterEndpoint(ns.name, kubeconfig=str(path), timeout_seconds=10.0)
+        self.settings = settings_for(folder, endpoint, namespace=ns.name, verify_timeout_seconds=60.0)
+        self.reads = Kubernetes(endpoint)
+        self.writer = Writer(self.settings)
+        self.journal = Journal.open(folder / "state" / "journal.sqlite3")
+        self.previews: list[Preview] = []
+
+    async def act(self, action: str, **parameters: str) -> Step:
+        async def agree(preview: Preview) -> bool:
+            self.previews.append(preview)
+            return True
+
+        steps = run(
+            Request(action, TARGET, parameters),
+            settings=self.settings,
+            reads=self.reads,  # type: ignore[arg-type]  # the cluster's half is all that these actions ask for
+            writes=self.writer,
+            journal=self.journal,
+            confirm=agree,
+        )
+        return [step async for step in steps][-1]
+
+    async def close(self) -> None:
+        await self.reads.close()
+        await self.writer.close()
+        self.journal.close()
+
+
+@pytest.fixture
+async def hands(ns: Namespace, tmp_path: Path) -> AsyncIterator[Hands]:
+    made = Hands(ns, tmp_path)
+    yield made
+    await made.close()
+
+
+async def test_every_action_on_a_deployment_is_done(ns: Namespace, hands: Hands) -> None:
+    """Scale, a release, rollback, restart, pause, what a pause refuses, resume: each verified on the cluster itself."""
+    ns.add(replicas=2)
+    ns.rolled_out()
+    assert (await hands.act("scale", replicas="3")).outcome is Outcome.DONE
+    assert ns.get(ns.deployments("web"))["spec"]["replicas"] == 3
+    release = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "registry.example.com/web:2"}]}}}}
+    assert ns.patch(ns.deployments("web"), release, "application/strategic-merge-patch+json").status_code == 200
+    await asyncio.to_thread(ns.rolled_out, revision=2)
+    done = await hands.act("rollback")
+    assert done.outcome is Outcome.DONE, done.text
+    changes = {item.name: (item.before, item.after) for item in hands.previews[-1].plan.differences}
+    assert changes["image"] == ("registry.example.com/web:2", "registry.example.com/web:1")
+    assert set(changes) == {"revision", "image", "replicas"}
+    found = ns.get(ns.deployments("web"))
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example.com/web:1"
+    assert found["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3"
+    before = {item["metadata"]["uid"] for item in ns.pods()}
+    assert (await hands.act("restart")).outcome is Outcome.DONE
+    assert not before & {item["metadata"]["uid"] for item in ns.pods()}
+    assert (await hands.act("pause")).outcome is Outcome.DONE
+    assert (await hands.act("restart")).outcome is Outcome.REFUSED
+    assert (await hands.act("resume")).outcome is Outcome.DONE
+
+
+async def test_a_stale_resource_version_is_409_on_every_kind_of_patch(ns: Namespace, hands: Hands) -> None:
+    """Merge patch on the Scale and on the Deployment, and a JSON patch that replaces it: the precondition holds."""
+    stale = ns.add(replicas=1)["metadata"]["resourceVersion"]
+    await asyncio.to_thread(ns.rolled_out)
+    merge, old = "application/merge-patch+json", {"metadata": {"resourceVersion": stale}}
+    jsonpatch = [
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": stale},
+        {"op": "replace", "path": "/spec/paused", "value": True},
+    ]
+    cases = [
+        ({**old, "spec": {"replicas": 4}}, "scale", merge),
+        ({**old, "spec": {"paused": True}}, "", merge),
+        (jsonpatch, "", "application/json-patch+json"),
+    ]
+    for body, subresource, content_type in cases:
+        if isinstance(body, list):
+            body[1]["op"] = "add"
+        with pytest.raises(Rejected) as told:
+            await hands.writer.patch("deployments", "web", body, subresource=subresource, content_type=content_type)
+        assert told.value.fault.status == 409
+    found = ns.get(ns.deployments("web"))["spec"]
+    assert (found["replicas"], found.get("paused")) == (1, None)
+
+
+async def test_following_sees_a_rollout(ns: Namespace, hands: Hands) -> None:
+    """The watched namespace comes to what the server says: three ready pods, and their end after the deletion."""
+    readings: list[Reading[Cluster]] = []
+    task = asyncio.ensure_future(hands.reads.follow(readings.append))
+
+    async def until(count: int) -> None:
+        async with asyncio.timeout(30.0):
+            while True:
+                last = readings[-1].value if readings else None
+                if last is not None and sum(pod.ready for pod in last.pods) == count == len(last.pods):
+                    return
+                await asyncio.sleep(0.05)
+
+    await until(0)
+    ns.add(replicas=3)
+    await until(3)
+    assert readings[-1].value is not None
+    ns.patch(ns.deployments("web"), {"spec": {"replicas": 0}})
+    await until(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

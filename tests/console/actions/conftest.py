@@ -1,0 +1,33 @@
+"""A cluster in the process, and a bench for actions on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from action_bench import NAMESPACE, QUICK, Bench, Facts, settings_for
+
+from console.demo.cluster import DemoCluster
+from console.journal.sqlite import Journal
+from queries.endpoint import ClusterEndpoint
+
+
+@pytest.fixture
+def cluster() -> Iterator[DemoCluster]:
+    made = DemoCluster(NAMESPACE, pace=QUICK, autoscaler_seconds=60.0)
+    made.seed()
+    with made:
+        yield made
+
+
+@pytest.fixture
+async def bench(cluster: DemoCluster, tmp_path: Path) -> AsyncIterator[Bench]:
+    path = tmp_path / "kubeconfig"
+    cluster.kubeconfig(path)
+    endpoint = ClusterEndpoint(NAMESPACE, kubeconfig=str(path), timeout_seconds=3.0)
+    facts = Facts(endpoint)
+    settings = settings_for(tmp_path, endpoint)
+    with Journal.open(settings.paths.journal_file) as journal:
+        yield Bench(cluster, settings, facts, journal)
+    await facts.close()

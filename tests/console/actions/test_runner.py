@@ -1,0 +1,402 @@
+"""The order of stages, and what becomes of a run that goes wrong at each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from action_bench import API, Bench, Facts, outcome, quiet, second_revision
+from cutting_proxy import CuttingProxy
+
+from console.actions import runner
+from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage
+from console.actions.registry import ACTIONS
+from console.actions.writers import Writer
+from console.journal.sqlite import Journal
+from queries.errors import Unreachable
+from queries.model.alert import Alert, AlertState
+
+TARGET = f"deployment/{API}"
+GONE = "fp-of-an-alert"
+
+
+def alert(fingerprint: str = GONE, name: str = "HighErrorRate") -> Alert:
+    return Alert(fingerprint, AlertState.ACTIVE, (("alertname", name), ("severity", "critical")))
+
+
+async def test_read_only_lets_nothing_but_looks_leave(bench: Bench) -> None:
+    """Every action, tried under read-only: the server saw GETs, access reviews and dry runs, and nothing else."""
+    second_revision(bench.cluster)
+    told = replace(bench.settings, read_only=True)
+    bench.facts.silences = {
+        "s1": {"id": "s1", "status": {"state": "active"}, "matchers": [], "endsAt": "2030-01-01T00:00:00Z"},
+    }
+    targets = {"deployment": TARGET, "matchers": 'alertname="X"', "silence": "silence/s1"}
+    parameters = {"scale": {"replicas": "5"}, "silence": {"duration": "2h", "comment": "why"}}
+    for action in ACTIONS:
+        if action.name == "resume":
+            bench.cluster.patch("deployments", API, {"spec": {"paused": True}})
+        steps = await bench.act(action.name, targets[action.targets], settings=told, **parameters.get(action.name, {}))
+        result, text = outcome(steps)
+        assert result is Outcome.REFUSED, action.name
+        assert "read-only: nothing will be sent" in text, action.name
+        assert bench.previews[-1].blocked, action.name
+    assert bench.writes() == []
+    dry_runs = [item for item in bench.cluster.requests if item.method == "PATCH"]
+    assert len(dry_runs) == 5
+    assert all(item.query["dryRun"] == "All" for item in dry_runs)
+
+
+async def test_read_only_holds_in_the_client_too(bench: Bench) -> None:
+    """Even a writer that is called past the runner sends nothing under read-only, neither to Kubernetes nor to Alertmanager."""
+    writer = Writer(replace(bench.settings, read_only=True))
+    seen = len(bench.cluster.requests)
+    with pytest.raises(PermissionError, match="read-only"):
+        await writer.patch("deployments", API, {"spec": {"replicas": 9}}, content_type="application/merge-patch+json")
+    for call in (writer.post_silence({}), writer.expire_silence("x")):
+        with pytest.raises(PermissionError, match="read-only"):
+            await call
+    await writer.close()
+    assert len(bench.cluster.requests) == seen
+
+
+@pytest.mark.parametrize(("status", "words"), [(409, "look again"), (403, "(403)"), (422, "(422)"), (429, "(429)")])
+async def test_a_write_that_the_server_refuses_failed(bench: Bench, status: int, words: str) -> None:
+    """A 4xx on the write itself is 'failed, nothing was changed', journalled, and never sent again."""
+
+    def refuse(request: Any) -> None:
+        if request.method == "PATCH" and "dryRun" not in request.query:
+            bench.cluster._server.failing.extend(failing)  # the knob, in the server's own thread
+
+    from console.demo.cluster.failure import Failure
+
+    failing = [Failure(status, "Conflict", "asked for by a test")]
+    bench.cluster.on_request(refuse)
+    steps = await bench.act("scale", TARGET, replicas="5")
+    result, text = outcome(steps)
+    assert result is Outcome.FAILED, text
+    assert "nothing was changed" in text
+    assert words in text
+    assert len(bench.writes()) == 1
+    assert bench.cluster.deployment(API).wanted == 3
+    assert bench.journal is not None
+    assert [event.data.get("outcome") for event in bench.journal.events()] == [None, "failed"]
+
+
+async def test_a_stale_precondition_is_refused_by_the_server(bench: Bench) -> None:
+    """When somebody changes the Deployment between our last look and our write, the server says 409 and nothing happens."""
+    second_revision(bench.cluster)
+    await asyncio.sleep(0.5)
+    others = iter("abcd")
+
+    class Late(Writer):
+        async def patch(self, *arguments: Any, dry_run: bool = False, **named: Any) -> dict[str, Any]:
+            if not dry_run:
+                bench.cluster.patch("deployments", API, {"metadata": {"labels": {"somebody": next(others)}}})
+            return await super().patch(*arguments, dry_run=dry_run, **named)
+
+    for action, parameters in (("scale", {"replicas": "5"}), ("rollback", {}), ("restart", {}), ("pause", {})):
+        writer = Late(bench.settings)
+        last = None
+        async for step in runner.run(
+            Request(action, TARGET, parameters),
+            settings=bench.settings,
+            reads=bench.facts,
+            writes=writer,
+            journal=bench.journal,
+            confirm=_yes,
+        ):
+            last = step
+        await writer.close()
+        assert last is not None
+        assert (last.outcome, "(409)" in last.text) == (Outcome.FAILED, True), (action, last.text)
+    state = bench.cluster.deployment(API)
+    assert (state.wanted, state.paused, state.restarted_at) == (3, False, "")
+
+
+async def test_denied_blocks_before_anything_is_sent(bench: Bench) -> None:
+    """Without the right to patch, the access review says so and the confirmation counts for nothing."""
+    bench.cluster.deny("patch", "deployments/scale")
+    result, text = outcome(await bench.act("scale", TARGET, replicas="5"))
+    assert result is Outcome.REFUSED
+    assert "you may not patch deployments/scale" in text
+    assert bench.writes() == []
+
+
+async def test_an_answer_that_is_lost_is_looked_for(bench: Bench) -> None:
+    """The connection breaks after the server took the write: it is seen to have taken effect, and that is 'done'."""
+    with CuttingProxy(bench.cluster.url) as proxy:
+        settings = _through(bench, proxy)
+        proxy.cut = lambda chunk: chunk.startswith(b"PATCH") and b"dryRun" not in chunk
+        result, text = outcome(await bench.act("scale", TARGET, settings=settings, replicas="5"))
+    assert result is Outcome.DONE, text
+    assert proxy.cuts == 1
+    assert len(bench.writes()) == 1
+
+
+async def test_a_write_that_got_lost_is_unknown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection breaks and the change is not there: unknown, journalled so, and not sent again."""
+    monkeypatch.setattr(runner, "LANDING_SECONDS", 0.5)
+    with CuttingProxy(bench.cluster.url) as proxy:
+        settings = _through(bench, proxy)
+        proxy.deliver = False
+        proxy.cut = lambda chunk: chunk.startswith(b"PATCH") and b"dryRun" not in chunk
+        result, text = outcome(await bench.act("restart", TARGET, settings=settings))
+    assert result is Outcome.UNKNOWN, text
+    assert (proxy.cuts, bench.writes()) == (1, [])
+    assert bench.journal is not None
+    assert bench.journal.events()[-1].data["outcome"] == "unknown"
+
+
+async def test_a_connection_that_never_came_about_sent_nothing(bench: Bench) -> None:
+    """Refused at the moment of the write: nothing was sent, in words, with the intent closed in the journal."""
+
+    class Unplugged(Writer):
+        async def patch(self, *arguments: Any, dry_run: bool = False, **named: Any) -> dict[str, Any]:
+            if dry_run:
+                return await super().patch(*arguments, dry_run=dry_run, **named)
+            raise Unreachable("the API server refuses connections")
+
+    writer = Unplugged(bench.settings)
+    steps = [
+        step
+        async for step in runner.run(
+            Request("scale", TARGET, {"replicas": "5"}),
+            settings=bench.settings,
+            reads=bench.facts,
+            writes=writer,
+            journal=bench.journal,
+            confirm=_yes,
+        )
+    ]
+    await writer.close()
+    result, text = outcome(steps)
+    assert (result, text.startswith("nothing was sent")) == (Outcome.REFUSED, True)
+    assert bench.journal is not None
+    assert bench.journal.unfinished() == ()
+    assert bench.journal.events()[-1].data["outcome"] == "refused"
+
+
+async def test_a_source_that_does_not_answer_is_the_fault_of_the_last_step(bench: Bench) -> None:
+    """With the API server gone the plan is refused, and the step carries the fault for the exit code."""
+    bench.cluster.stop()
+    steps = await bench.act("scale", TARGET, replicas="5")
+    assert outcome(steps)[0] is Outcome.REFUSED
+    assert steps[-1].fault is not None
+
+
+async def test_facts_that_move_are_shown_again(bench: Bench) -> None:
+    """Somebody scales while one reads the preview: a second preview comes, and what is done is what that one said."""
+    seen: list[str] = []
+
+    async def confirm(preview: Preview) -> bool:
+        seen.append(next(item.before for item in preview.plan.differences if item.name == "replicas"))
+        if len(seen) == 1:
+            bench.cluster.patch("deployments", API, {"spec": {"replicas": 4}})
+        return True
+
+    assert outcome(await bench.act("scale", TARGET, confirm=confirm, replicas="6"))[0] is Outcome.DONE
+    assert seen == ["3", "4"]
+    assert bench.cluster.deployment(API).wanted == 6
+
+
+async def test_declined_sends_nothing_and_leaves_no_intent(bench: Bench) -> None:
+    """'No' is refused; the journal keeps that somebody looked, not an intent."""
+
+    async def no(_: Preview) -> bool:
+        return False
+
+    result, text = outcome(await bench.act("scale", TARGET, confirm=no, replicas="5"))
+    assert (result, text) == (Outcome.REFUSED, "not confirmed: nothing was sent")
+    assert bench.writes() == []
+    assert bench.journal is not None
+    assert [event.kind for event in bench.journal.events()] == ["action.declined"]
+
+
+async def test_no_write_without_its_journal_entry(bench: Bench, tmp_path: Path) -> None:
+    """No journal, a closed one and a locked one: the action is blocked, and no write reaches the server."""
+    bench.journal, bench.journal_fault = None, "read-only home"
+    result, text = outcome(await bench.act("scale", TARGET, replicas="5"))
+    assert (result, "read-only home" in text) == (Outcome.REFUSED, True)
+    with (
+        Journal.open(tmp_path / "other.sqlite3", busy_seconds=0.2) as journal,
+        Journal.open(tmp_path / "other.sqlite3") as other,
+    ):
+        other._connection.execute("BEGIN IMMEDIATE")
+        bench.journal = journal
+        result, text = outcome(await bench.act("scale", TARGET, replicas="5"))
+        other._connection.execute("ROLLBACK")
+    assert (result, "locked" in text) == (Outcome.REFUSED, True)
+    assert bench.writes() == []
+
+
+async def test_a_journal_that_fails_at_the_intent_stops_the_write(bench: Bench, tmp_path: Path) -> None:
+    """It is lost between preflight and intent: refused, nothing sent."""
+    journal = bench.journal
+    assert journal is not None
+
+    async def confirm(_: Preview) -> bool:
+        journal.close()
+        return True
+
+    result, text = outcome(await bench.act("scale", TARGET, confirm=confirm, replicas="5"))
+    assert (result, "no write without its journal entry" in text) == (Outcome.REFUSED, True)
+    assert bench.writes() == []
+
+
+async def test_leaving_while_it_is_verified_is_unknown(bench: Bench) -> None:
+    """Whoever listens goes away after the write was sent: the journal says unknown, at once."""
+    bench.cluster.break_image(":1.9.0")
+    writer = Writer(bench.settings)
+    steps = runner.run(
+        Request("restart", TARGET),
+        settings=bench.settings,
+        reads=bench.facts,
+        writes=writer,
+        journal=bench.journal,
+        confirm=_yes,
+    )
+    async with aclosing(steps):
+        async for step in steps:
+            if step.stage is Stage.VERIFY:
+                break
+    await writer.close()
+    assert bench.journal is not None
+    assert bench.journal.events()[-1].data["outcome"] == "unknown"
+    assert bench.journal.unfinished() == ()
+
+
+async def test_a_cancelled_run_is_journalled(bench: Bench) -> None:
+    """Cancelling the task in the middle of the verification leaves the outcome unknown, not an open intent."""
+    bench.cluster.break_image(":1.8.2")
+    task = asyncio.ensure_future(bench.act("restart", TARGET))
+    assert bench.journal is not None
+    for _ in range(200):
+        await asyncio.sleep(0.02)
+        if bench.writes():
+            break
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bench.journal.events()[-1].data["outcome"] == "unknown"
+
+
+async def test_a_rollout_that_does_not_come_failed(bench: Bench) -> None:
+    """The new pods never become ready: after the verification's limit it failed, with what was last seen."""
+    bench.cluster.break_image(":1.8.2")
+    told = replace(bench.settings, verify_timeout_seconds=1.5)
+    result, text = outcome(await bench.act("restart", TARGET, settings=told))
+    assert result is Outcome.FAILED
+    assert "not done after 1.5 s" in text
+    assert "new pods" in text
+
+
+async def test_done_waits_for_the_alert_and_tells_the_panel(bench: Bench) -> None:
+    """A rollback that an alert caused is done when the alert is gone; the sentence holds the panel before and after."""
+    second_revision(bench.cluster)
+    bench.facts.alerts_now, bench.facts.panel = (alert(),), (7.8, "7.8 %")
+
+    async def recover() -> None:
+        await asyncio.sleep(1.5)
+        bench.facts.alerts_now, bench.facts.panel = (), (0.4, "0.4 %")
+
+    task = asyncio.ensure_future(recover())
+    cause = {"fingerprint": GONE, "panel_id": "error_ratio", "cause": "alert HighErrorRate"}
+    steps = await bench.act("rollback", TARGET, request=cause)
+    await task
+    result, text = outcome(steps)
+    assert result is Outcome.DONE
+    assert text.endswith("error ratio 7.8 % → 0.4 %; HighErrorRate resolved"), text
+    assert any("waiting for the platform" in step.text for step in steps)
+
+
+async def test_a_platform_that_does_not_follow_failed(bench: Bench) -> None:
+    """Rolled out, but the alert still fires at the limit: failed, and the sentence says both."""
+    second_revision(bench.cluster)
+    bench.facts.alerts_now = (alert(),)
+    told = replace(bench.settings, verify_timeout_seconds=2.0)
+    result, text = outcome(await bench.act("rollback", TARGET, settings=told, request={"fingerprint": GONE}))
+    assert result is Outcome.FAILED
+    assert "rolled out" in text
+    assert "HighErrorRate still fires" in text
+
+
+async def test_an_alert_source_that_dies_leaves_it_unknown(bench: Bench) -> None:
+    """The rollout is seen, the alert cannot be asked for: that is unknown, never done."""
+
+    class Blind(Facts):
+        async def alerts(self) -> tuple[Alert, ...]:
+            raise Unreachable("Alertmanager is gone")
+
+    bench.facts.__class__ = Blind
+    told = replace(bench.settings, verify_timeout_seconds=1.0)
+    result, text = outcome(await bench.act("scale", TARGET, settings=told, replicas="4", request={"fingerprint": GONE}))
+    assert (result, "Alertmanager is gone" in text) == (Outcome.UNKNOWN, True)
+
+
+async def test_a_cluster_that_dies_after_the_write_is_unknown(bench: Bench) -> None:
+    """The server took the write and died: what cannot be seen is unknown."""
+    with CuttingProxy(bench.cluster.url) as proxy:
+        settings = replace(_through(bench, proxy), verify_timeout_seconds=1.0)
+
+        class Dying(Writer):
+            async def patch(self, *arguments: Any, dry_run: bool = False, **named: Any) -> dict[str, Any]:
+                answer = await super().patch(*arguments, dry_run=dry_run, **named)
+                if not dry_run:
+                    await asyncio.to_thread(bench.cluster.stop)
+                return answer
+
+        writer = Dying(settings)
+        steps = [
+            step
+            async for step in runner.run(
+                Request("scale", TARGET, {"replicas": "5"}),
+                settings=settings,
+                reads=bench.facts,
+                writes=writer,
+                journal=bench.journal,
+                confirm=_yes,
+            )
+        ]
+        await writer.close()
+    result, text = outcome(steps)
+    assert (result, "cannot be seen" in text) == (Outcome.UNKNOWN, True), text
+
+
+async def test_the_preview_says_when_the_hpa_cannot_be_read(bench: Bench) -> None:
+    """Forbidden to list HPAs: a warning that an HPA may fight, not a failure."""
+    bench.cluster.deny("list", "horizontalpodautoscalers")
+    assert outcome(await bench.act("scale", TARGET, replicas="5"))[0] is Outcome.DONE
+    (check,) = [item for item in bench.previews[0].checks if item.how == "HPA"]
+    assert (check.level, "not known" in check.text) == (CheckLevel.WARN, True)
+
+
+async def test_the_journal_keeps_no_secret(bench: Bench) -> None:
+    """Of environment values that look like secrets the preview tells that they differ, and the journal not even that."""
+    token = {"name": "API_TOKEN", "value": "hunter2"}
+    bench.cluster.patch("deployments", API, {"spec": {"template": {"spec": {"containers": [{"name": API, "env": [token]}]}}}})
+    quiet(bench.cluster)
+    await bench.act("rollback", TARGET)
+    differences = {item.name: item for item in bench.previews[0].plan.differences}
+    assert differences["env API_TOKEN"].before.startswith("(hidden ")
+    assert "hunter2" not in repr(bench.previews)
+    assert bench.journal is not None
+    assert "hunter2" not in repr(bench.journal.events())
+
+
+async def _yes(_: Preview) -> bool:
+    return True
+
+
+def _through(bench: Bench, proxy: CuttingProxy) -> Any:
+    """The settings with a kubeconfig that goes through the proxy."""
+    assert bench.settings.kubernetes is not None
+    path = Path(bench.settings.kubernetes.kubeconfig)
+    other = path.with_name("through-proxy")
+    other.write_text(path.read_text().replace(bench.cluster.url, proxy.url))
+    return replace(bench.settings, kubernetes=replace(bench.settings.kubernetes, kubeconfig=str(other)))

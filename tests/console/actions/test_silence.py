@@ -1,0 +1,224 @@
+"""Silence and expire on a real Alertmanager, and what is refused before one is asked."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from action_bench import outcome, settings_for
+from cutting_proxy import CuttingProxy
+from hypothesis import given
+from hypothesis import strategies as st
+from servers import start_alertmanager
+
+from console.actions.ages import duration_text, seconds_of
+from console.actions.plan import CheckLevel, Outcome, Plan, Preview, Refusal, Request, Step
+from console.actions.runner import run
+from console.actions.silence import Silence, SilenceFacts
+from console.actions.writers import Writer
+from console.board import Board
+from console.config.settings import Settings
+from console.journal.sqlite import Journal
+from console.reads import SourceReads
+from console.runbooks import RunbookIndex
+from queries.alertmanager import Alertmanager
+from queries.endpoint import Endpoint
+from queries.model.alert import Alert, AlertState
+from queries.model.silence import parse_matchers
+
+HIGH = {"alertname": "HighErrorRate", "severity": "critical", "component": "platform"}
+SLOW = {"alertname": "HighLatency", "severity": "warning", "component": "ocr"}
+
+
+class Tower:
+    """A real Alertmanager with two firing alerts, and a way to run actions on it."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+        self.previews: list[Preview] = []
+        self.http = httpx.Client(base_url=url, trust_env=False)
+        now = time.time()
+        ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 3600))
+        fired = [{"labels": labels, "endsAt": ends} for labels in (HIGH, SLOW)]
+        assert self.http.post("/api/v2/alerts", json=fired).status_code == 200
+
+    def settings(self, url: str = "") -> Settings:
+        made = settings_for(self.folder, None, alertmanagers=(Endpoint(url or self.url, timeout_seconds=3.0),))
+        return replace(made, verify_timeout_seconds=15.0)
+
+    async def act(self, action: str, target: str, *, settings: Settings | None = None, **parameters: str) -> list[Step]:
+        told = settings or self.settings()
+
+        async def agree(preview: Preview) -> bool:
+            self.previews.append(preview)
+            return True
+
+        manager, writer = Alertmanager(self.settings().alertmanagers), Writer(told)
+        board = Board(told, (), runbooks=RunbookIndex.load(str(self.folder / "none")))
+        reads = SourceReads(kubernetes=None, alertmanager=manager, prometheus=None, specs=(), board=board)
+        try:
+            with Journal.open(told.paths.journal_file) as journal:
+                asked = Request(action, target, parameters)
+                steps = run(asked, settings=told, reads=reads, writes=writer, journal=journal, confirm=agree)
+                async with aclosing(steps):
+                    return [step async for step in steps]
+        finally:
+            await manager.close()
+            await writer.close()
+
+    def silences(self) -> list[dict[str, Any]]:
+        return list(self.http.get("/api/v2/silences").json())
+
+
+@pytest.fixture
+async def tower(tmp_path: Path) -> AsyncIterator[Tower]:
+    with start_alertmanager(folder=tmp_path / "alertmanager") as server:
+        made = Tower(server.url, tmp_path)
+        yield made
+        made.http.close()
+
+
+@pytest.mark.servers
+async def test_a_silence_is_made_edited_and_expired(tower: Tower) -> None:
+    """Made with the server's id and seen to suppress its alert; edited with the id kept; expired and seen to be."""
+    steps = await tower.act("silence", 'alertname="HighErrorRate"', duration="2h", comment="rolling back")
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    assert "1 alert suppressed" in steps[-1].text
+    assert tower.previews[0].plan.notes[0] == "hides 1 alert of 2 now:"
+    (made,) = tower.silences()
+    assert (made["comment"], made["createdBy"], made["status"]["state"]) == ("rolling back", "tester", "active")
+    edited = await tower.act("silence", "", duration="4h", comment="still at it", id=made["id"])
+    assert outcome(edited)[0] is Outcome.DONE, edited
+    assert tower.previews[-1].plan.command.startswith("amtool silence update")
+    (now,) = tower.silences()
+    assert (now["id"], now["comment"]) == (made["id"], "still at it")
+    ended = await tower.act("expire", f"silence/{made['id']}")
+    assert outcome(ended)[0] is Outcome.DONE, ended
+    assert tower.previews[-1].plan.notes == ("1 alert will notify again: HighErrorRate",)
+    assert tower.silences()[0]["status"]["state"] == "expired"
+    again = outcome(await tower.act("expire", f"silence/{made['id']}"))
+    assert (again[0], "has expired already" in again[1]) == (Outcome.REFUSED, True)
+
+
+@pytest.mark.servers
+async def test_other_matchers_give_another_id_which_is_adopted(tower: Tower) -> None:
+    """Editing the matchers makes Alertmanager answer with a new id; that one is verified, the old one has expired."""
+    await tower.act("silence", 'alertname="HighErrorRate"', duration="2h", comment="one")
+    (made,) = tower.silences()
+    steps = await tower.act("silence", 'alertname="HighLatency"', duration="2h", comment="two", id=made["id"])
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    states = {item["id"]: item["status"]["state"] for item in tower.silences()}
+    assert states.pop(made["id"]) == "expired"
+    assert list(states.values()) == ["active"]
+    assert next(iter(states)) in steps[-1].text
+
+
+@pytest.mark.servers
+async def test_a_lost_answer_is_found_on_the_server(tower: Tower) -> None:
+    """The connection breaks after Alertmanager took the silence: it is found by what it says, and not sent twice."""
+    with CuttingProxy(tower.url) as proxy:
+        proxy.cut = lambda chunk: chunk.startswith(b"POST /api/v2/silences")
+        steps = await tower.act(
+            "silence", 'alertname="HighErrorRate"', settings=tower.settings(proxy.url), duration="1h", comment="once"
+        )
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    assert proxy.cuts == 1
+    assert len(tower.silences()) == 1
+
+
+@pytest.mark.servers
+async def test_a_dead_first_peer_is_passed_over_before_the_write(tower: Tower) -> None:
+    """The write goes to the first peer that answers a look."""
+    dead = Endpoint("http://127.0.0.1:9", timeout_seconds=1.0)
+    told = replace(tower.settings(), alertmanagers=(dead, *tower.settings().alertmanagers))
+    steps = await tower.act("silence", 'alertname="HighLatency"', settings=told, duration="30m", comment="x")
+    assert outcome(steps)[0] is Outcome.DONE, steps
+
+
+@pytest.mark.servers
+async def test_read_only_reaches_no_alertmanager_write(tower: Tower) -> None:
+    """Under read-only Alertmanager gets neither a new silence nor an expiry."""
+    told = replace(tower.settings(), read_only=True)
+    steps = await tower.act("silence", 'alertname="HighLatency"', settings=told, duration="30m", comment="x")
+    assert outcome(steps)[0] is Outcome.REFUSED
+    assert tower.silences() == []
+
+
+def alert(name: str, **labels: str) -> Alert:
+    return Alert(name, AlertState.ACTIVE, tuple(sorted({"alertname": name, **labels}.items())))
+
+
+def planned(target: str, **parameters: str) -> Plan:
+    facts = SilenceFacts((alert("HighErrorRate", severity="critical"), alert("HighLatency", severity="warning")), None)
+    given = {"duration": "2h", "comment": "why", "created_by": "me", **parameters}
+    return Silence().plan(Request("silence", target, given), facts, 1_700_000_000.0)
+
+
+@pytest.mark.parametrize(
+    ("target", "parameters", "words"),
+    [
+        ("", {}, "without matchers"),
+        ("{}", {}, "without matchers"),
+        ('alertname=~".*"', {}, "match everything"),
+        ('team!="x"', {}, "match everything"),
+        ('alertname="A" nonsense', {}, "not understood"),
+        ('alertname=~"("', {}, "not understood"),
+        ('alertname="A"', {"comment": "  "}, "needs a comment"),
+        ('alertname="A"', {"duration": "soon"}, "is no duration"),
+        ('alertname="A"', {"duration": "0m"}, "not between"),
+        ('alertname="A"', {"duration": "999999d"}, "not between"),
+    ],
+)
+def test_what_no_silence_can_be_made_of(target: str, parameters: dict[str, str], words: str) -> None:
+    """Empty comment, matchers that match everything, and what is not understood are refused in words."""
+    with pytest.raises(Refusal, match=words):
+        planned(target, **parameters)
+
+
+async def test_hiding_everything_is_warned_of() -> None:
+    """A matcher that hides every alert there is gets a warning, and so does one that hides none."""
+    facts = SilenceFacts((alert("A", severity="x"), alert("B", severity="y")), None)
+    for target, words in (('alertname=~".+"', "every alert"), ('alertname="C"', "no alert")):
+        plan = Silence().plan(Request("silence", target, {"duration": "1h", "comment": "c", "created_by": "m"}), facts, 0.0)
+        (_, check) = await Silence().preflight(plan, facts, None, None)  # type: ignore[arg-type]
+        assert (check.level, words in check.text) == (CheckLevel.WARN, True)
+
+
+def test_times_are_utc() -> None:
+    """What is sent carries Z, and the end is the duration after the start."""
+    body = planned('alertname="A"').body
+    assert isinstance(body, dict)
+    assert (body["startsAt"], body["endsAt"]) == ("2023-11-14T22:13:20Z", "2023-11-15T00:13:20Z")
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+
+
+@given(value=TEXT, comment=TEXT.filter(str.strip))
+def test_the_shell_gets_back_what_was_meant(value: str, comment: str) -> None:
+    """Whatever a label value or a comment holds, a POSIX shell splits the command into exactly those words."""
+    matchers = parse_matchers(str(parse_matchers('x="1"')[0]).replace('"1"', _quoted(value)))
+    plan = planned(", ".join(str(item) for item in matchers), comment=comment)
+    words = shlex.split(plan.command)
+    assert words[:3] == ["amtool", "silence", "add"]
+    assert f"--comment={comment.strip()}" in words
+    assert parse_matchers(words[-1])[0].value == value
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+@given(st.integers(min_value=1, max_value=366 * 86400))
+def test_durations_survive_their_writing(seconds: int) -> None:
+    """What is written for a number of seconds means that number again."""
+    assert seconds_of(duration_text(seconds)) == seconds

@@ -1,0 +1,194 @@
+"""Scale, rollback, restart, pause and resume, each done and each refused, on the cluster in the process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from action_bench import API, Bench, outcome, second_revision
+
+from console.actions.plan import CheckLevel, Outcome, Refusal, Request, Stage
+from console.actions.rollback import Rollback
+from console.actions.workload_checks import dry_run
+from console.actions.workload_facts import workload_facts
+from console.actions.writers import Writer
+
+TARGET = f"deployment/{API}"
+
+
+async def test_scale_is_done_and_journalled(bench: Bench) -> None:
+    """A scale goes through all stages in their order, and the journal holds intent and outcome of one run."""
+    steps = await bench.act("scale", TARGET, replicas="5")
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    order = list(dict.fromkeys(step.stage for step in steps))
+    assert order == [
+        Stage.PLAN, Stage.PREFLIGHT, Stage.CONFIRM, Stage.INTENT, Stage.EXECUTE, Stage.VERIFY, Stage.OUTCOME,
+    ]  # fmt: skip
+    assert bench.cluster.deployment(API).wanted == 5
+    assert bench.journal is not None
+    intent, end = bench.journal.events()
+    assert (intent.kind, end.kind) == ("action.intent", "action.outcome")
+    assert intent.subject == end.subject == steps[0].identity
+    assert end.data["outcome"] == "done"
+    assert intent.data["command"] == f"kubectl -n cad-ml-platform scale {TARGET} --replicas=5"
+    assert bench.journal.unfinished() == ()
+
+
+async def test_exactly_one_write_is_sent_with_its_precondition(bench: Bench) -> None:
+    """The server sees one PATCH on the Scale subresource, and that carries the resourceVersion that was read."""
+    await bench.act("scale", TARGET, replicas="4")
+    (write,) = bench.writes()
+    assert (write.method, write.path.endswith(f"/deployments/{API}/scale")) == ("PATCH", True)
+    body = json.loads(write.body)
+    assert body["spec"] == {"replicas": 4}
+    assert int(body["metadata"]["resourceVersion"]) >= int(bench.previews[0].plan.resource_version)
+
+
+async def test_nothing_to_do_is_refused_in_words(bench: Bench) -> None:
+    """The same number of replicas is refused before anything is sent, and leaves no intent."""
+    steps = await bench.act("scale", TARGET, replicas="3")
+    assert outcome(steps) == (Outcome.REFUSED, "refused, nothing was sent: nothing to do: cad-ml-api already wants 3 replicas")
+    assert bench.writes() == []
+    assert bench.journal is not None
+    assert bench.journal.events() == ()
+
+
+async def test_bad_parameters_are_refused(bench: Bench) -> None:
+    """What is missing, unknown, no number or no target is named, and nothing is sent."""
+    cases = [
+        ("scale", TARGET, {}, "needs replicas"),
+        ("scale", TARGET, {"replicas": "-1"}, "not a number"),
+        ("scale", TARGET, {"replicas": "٣"}, "not a number"),
+        ("scale", TARGET, {"replicas": "1", "colour": "red"}, "no parameter colour"),
+        ("scale", "pod/x", {"replicas": "1"}, "is not deployment/NAME"),
+        ("scale", "deployment/../x", {"replicas": "1"}, "is not deployment/NAME"),
+        ("scale", "deployment/nobody", {"replicas": "1"}, "not found"),
+        ("rollback", TARGET, {"revision": "77"}, "has no revision 77; there are 1"),
+        ("rollback", TARGET, {}, "has no revision before 1"),
+        ("resume", TARGET, {}, "is not paused"),
+        ("explode", TARGET, {}, "there is no action"),
+    ]
+    for action, target, parameters, words in cases:
+        result, text = outcome(await bench.act(action, target, **parameters))
+        assert result is Outcome.REFUSED
+        assert words in text, text
+    assert bench.writes() == []
+
+
+async def test_rollback_brings_the_template_back(bench: Bench) -> None:
+    """The preview shows revision, image, environment and replicas; afterwards image and environment are the old ones."""
+    before = bench.cluster.deployment(API)
+    second_revision(bench.cluster)
+    steps = await bench.act("rollback", TARGET)
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    plan = bench.previews[0].plan
+    changes = {item.name: (item.before, item.after) for item in plan.differences}
+    assert changes["revision"][0].startswith("2 (")
+    assert "ci: release 1.9.0" in changes["revision"][0]
+    assert changes["revision"][1].startswith("1 (9 d ago")
+    assert changes["image"] == ("registry.example.com/cad-ml/api:1.9.0", before.image)
+    assert changes["env OCR_TIMEOUT_MS"][0] == "8000"
+    assert changes["replicas"] == ("3", "3")
+    assert plan.notes == ("becomes revision 3",)
+    assert plan.confirm_word == API
+    after = bench.cluster.deployment(API)
+    assert (after.image, after.env, after.revision) == (before.image, before.env, 3)
+
+
+async def test_rollback_keeps_the_deployments_own_annotations(bench: Bench) -> None:
+    """change-cause comes from the ReplicaSet; last-applied-configuration stays; the hash label does not come along."""
+    bench.cluster.patch(
+        "deployments", API, {"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}}
+    )
+    second_revision(bench.cluster)
+    assert outcome(await bench.act("rollback", TARGET))[0] is Outcome.DONE
+    (found,) = [item for item in bench.cluster.objects("deployments") if item["metadata"]["name"] == API]
+    notes = found["metadata"]["annotations"]
+    assert notes["kubectl.kubernetes.io/last-applied-configuration"] == "{}"
+    assert notes.get("kubernetes.io/change-cause") != "ci: release 1.9.0"
+    assert "pod-template-hash" not in found["spec"]["template"]["metadata"]["labels"]
+
+
+async def test_rolling_back_to_the_current_template_is_refused(bench: Bench) -> None:
+    """A revision whose template already runs is nothing to do."""
+    second_revision(bench.cluster)
+    result, text = outcome(await bench.act("rollback", TARGET, revision="2"))
+    assert result is Outcome.REFUSED
+    assert "already runs the template of revision 2" in text
+
+
+async def test_restart_is_done_when_no_old_pod_is_left(bench: Bench) -> None:
+    """After a restart every pod has another uid, and the template carries kubectl's annotation."""
+    old = {item["metadata"]["uid"] for item in bench.cluster.objects("pods") if item["metadata"]["labels"]["app"] == API}
+    steps = await bench.act("restart", TARGET)
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    new = {item["metadata"]["uid"] for item in bench.cluster.objects("pods") if item["metadata"]["labels"]["app"] == API}
+    assert new
+    assert not new & old
+    assert bench.cluster.deployment(API).restarted_at.endswith("Z")
+
+
+async def test_paused_refuses_restart_and_rollback_until_resumed(bench: Bench) -> None:
+    """Pause, restart (refused), rollback (refused), resume: as kubectl would."""
+    second_revision(bench.cluster)
+    assert outcome(await bench.act("pause", TARGET))[0] is Outcome.DONE
+    assert bench.cluster.deployment(API).paused
+    for action in ("restart", "rollback"):
+        result, text = outcome(await bench.act(action, TARGET))
+        assert (result, "is paused" in text) == (Outcome.REFUSED, True)
+    assert outcome(await bench.act("pause", TARGET))[1].endswith("already paused")
+    steps = await bench.act("resume", TARGET)
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    assert not bench.cluster.deployment(API).paused
+
+
+async def test_resume_shows_what_was_changed_while_paused(bench: Bench) -> None:
+    """The preview of resume holds the image that waits behind the pause."""
+    await bench.act("pause", TARGET)
+    second_revision(bench.cluster)
+    await bench.act("resume", TARGET)
+    changes = {item.name: item.after for item in bench.previews[-1].plan.differences}
+    assert changes["image"].endswith(":1.9.0")
+
+
+async def test_an_autoscaler_that_would_fight_is_named(bench: Bench) -> None:
+    """Over the HPA's maximum, under its minimum and at 0 the preview warns in words; it does not forbid."""
+    for wanted, words in (("25", "over its maximum 20"), ("2", "under its minimum 3"), ("0", "switched off while")):
+
+        async def decline(_: object) -> bool:
+            return False
+
+        await bench.act("scale", TARGET, confirm=decline, replicas=wanted)
+        checks = [check for check in bench.previews[-1].checks if check.how == "HPA"]
+        assert [check.level for check in checks] == [CheckLevel.WARN]
+        assert words in checks[0].text
+        assert not bench.previews[-1].blocked
+    budgets = [check.text for check in bench.previews[-1].checks if check.how == "PDB"]
+    assert budgets
+    assert "evictions only" in budgets[0]
+
+
+async def test_a_container_that_the_patch_would_add_blocks(bench: Bench) -> None:
+    """The dry run's answer is compared by container name: a mistyped container is caught before it is sent."""
+    second_revision(bench.cluster)
+    request = Request("rollback", TARGET)
+    facts = await workload_facts(request, bench.facts)
+    plan = Rollback().plan(request, facts, 0.0)
+    wrong = {"spec": {"template": {"spec": {"containers": [{"name": "cad-ml-apj", "image": "x:1"}]}}}}
+    writer = Writer(bench.settings)
+    check = await dry_run(replace(plan, body=wrong), facts, writer, content_type="application/strategic-merge-patch+json")
+    await writer.close()
+    assert check.level is CheckLevel.BLOCK
+    assert "cad-ml-apj" in check.text
+    assert bench.writes() == []
+
+
+async def test_rollback_waits_for_the_controller(bench: Bench) -> None:
+    """A change that the controller has not numbered yet: 'the revision before' would be one too far, so it is refused."""
+    second_revision(bench.cluster)
+    request = Request("rollback", TARGET)
+    facts = await workload_facts(request, bench.facts)
+    ahead = {**facts.raw["metadata"], "generation": facts.raw["metadata"]["generation"] + 1}
+    with pytest.raises(Refusal, match="controller has not seen it"):
+        Rollback().plan(request, replace(facts, raw={**facts.raw, "metadata": ahead}), 0.0)

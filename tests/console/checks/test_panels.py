@@ -1,0 +1,128 @@
+"""Verdicts on panels: what is not known is never fine."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.checks.panels import compare, judge, since
+from queries.model.fault import Fault, FaultKind
+from queries.model.panel import Fold, Origin, PanelAnswer, PanelSpec, PanelState, Threshold, Unit
+from queries.model.series import Sample
+from queries.model.verdict import Verdict
+
+SPEC = PanelSpec("error_ratio", "Error ratio", Unit.PERCENT, raw="up", threshold=Threshold(1.0, 5.0), absent="no requests")
+HEALTH = PanelSpec(
+    "provider_health",
+    "Health",
+    Unit.PERCENT,
+    fold=Fold.MIN,
+    by="provider",
+    below=True,
+    raw="up",
+    threshold=Threshold(90.0, 70.0),
+)
+
+NONE = Threshold()
+
+values = st.floats(allow_nan=True, allow_infinity=True)
+samples = st.lists(st.builds(lambda value, name: Sample((("provider", name),), value), values, st.text(max_size=5)), max_size=6)
+lines = st.none() | st.floats(min_value=-1e6, max_value=1e6)
+
+
+def state(
+    *found: float, spec: PanelSpec = SPEC, now: float = 0.0, told: Threshold = NONE, fault: Fault | None = None
+) -> PanelState:
+    answer = PanelAnswer(
+        spec.id, Origin.RAW, "up", tuple(Sample((("provider", f"p{i}"),), v) for i, v in enumerate(found)), fault
+    )
+    return judge(spec, told, answer, taken_at=0.0, now=now, stale_after=30.0)
+
+
+@given(samples, lines, lines, st.sampled_from(list(Fold)), st.booleans(), st.floats(0, 1e6))
+def test_ok_means_known_current_and_within(
+    found: list[Sample], warn: float | None, critical: float | None, fold: Fold, below: bool, age: float
+) -> None:
+    """`ok` only where a finite value of now crosses no line; no value exactly where the verdict is no_data."""
+    spec = PanelSpec("x", "X", Unit.COUNT, fold=fold, by="provider", below=below, raw="up")
+    answer = PanelAnswer("x", Origin.RAW, "up", tuple(found))
+    told = judge(spec, Threshold(warn, critical), answer, taken_at=1000.0, now=1000.0 + age, stale_after=30.0)
+    assert (told.value is None) == (told.verdict is Verdict.NO_DATA)
+    assert told.reason
+    if told.verdict is Verdict.OK:
+        assert age <= 30.0
+        assert told.value is not None
+        assert math.isfinite(told.value)
+        assert not any(math.isinf(item.value) for item in found)
+        for line in (warn, critical):
+            assert line is None or (told.value >= line if below else told.value < line)
+    if told.verdict is Verdict.STALE:
+        assert age > 30.0
+
+
+@given(values, lines, lines, st.booleans())
+def test_what_is_not_finite_is_never_ok(value: float, warn: float | None, critical: float | None, below: bool) -> None:
+    """NaN and infinity give no_data, whatever the thresholds."""
+    verdict = compare(value, Threshold(warn, critical), below=below)
+    assert (verdict is Verdict.NO_DATA) == (not math.isfinite(value))
+
+
+def test_a_line_is_crossed_by_reaching_it() -> None:
+    """At the threshold it warns where large is bad; where small is bad, only under it."""
+    assert [state(value).verdict for value in (0.99, 1.0, 4.99, 5.0)] == [
+        Verdict.OK,
+        Verdict.WARN,
+        Verdict.WARN,
+        Verdict.CRITICAL,
+    ]
+    assert [state(value, spec=HEALTH).verdict for value in (90.0, 89.9, 70.0, 69.9)] == [
+        Verdict.OK,
+        Verdict.WARN,
+        Verdict.WARN,
+        Verdict.CRITICAL,
+    ]
+
+
+def test_the_config_moves_single_lines() -> None:
+    """A threshold of the config replaces only the line that it names."""
+    told = state(3.0, told=Threshold(warn=4.0))
+    assert (told.verdict, told.threshold) == (Verdict.OK, Threshold(4.0, 5.0))
+
+
+def test_each_way_of_not_knowing_has_its_own_words() -> None:
+    """No answer, no series, no traffic and a refused query read differently."""
+    never = judge(SPEC, Threshold(), None, taken_at=0.0, now=0.0, stale_after=30.0, unanswered="Prometheus is not configured")
+    assert (never.verdict, never.reason) == (Verdict.NO_DATA, "Prometheus is not configured")
+    assert state().reason == "no requests"
+    assert "no traffic" in state(math.nan).reason
+    refused = Fault(FaultKind.REJECTED, "bad PromQL", hint="look at 1:7")
+    assert state(fault=refused).reason == "bad PromQL: look at 1:7"
+    assert "infinite" in state(0.1, math.inf, spec=PanelSpec("x", "X", Unit.COUNT, fold=Fold.MIN, by="provider")).reason
+
+
+def test_an_old_value_is_kept_and_called_stale() -> None:
+    """The last good value stays, with its age, and is neither ok nor critical any more."""
+    told = state(0.2, now=40.0)
+    assert (told.verdict, told.value, told.age_seconds) == (Verdict.STALE, 0.2, 40.0)
+
+
+def test_zero_is_zero() -> None:
+    """A counted nothing is a value."""
+    assert (state(0.0).verdict, state(0.0).value) == (Verdict.OK, 0.0)
+
+
+def test_the_worst_series_comes_first() -> None:
+    """The remark names the worst series first and cuts the rest; what comes from outside is made visible."""
+    assert state(99.0, 81.2, 95.0, 97.0, spec=HEALTH).note == "p1 81.2 · p2 95 · p3 97 · +1"
+    answer = PanelAnswer(HEALTH.id, Origin.RAW, "up", (Sample((("provider", "a\x1b[31m\nb"),), 95.0),))
+    note = judge(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0).note
+    assert note == "a\\e[31m\\nb 95"
+
+
+def test_since_when_a_line_is_crossed() -> None:
+    """The remark tells since when, where the trend shows the crossing."""
+    assert since([(0, 0.1), (60, 5.0), (120, 7.0)], 5.0, below=False) == 60
+    assert since([(60, 5.0), (120, 7.0)], 5.0, below=False) is None
+    assert since([(0, 0.1), (60, 0.2)], 5.0, below=False) is None

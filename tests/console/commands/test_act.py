@@ -1,0 +1,141 @@
+"""`cad-console act` and `cad-console journal` as processes: exit codes, previews, and what a kill leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.demo.cluster import DemoCluster, Pace
+from console.journal.sqlite import Journal
+
+ROOT = Path(__file__).parents[3]
+QUICK = Pace(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
+
+
+class Shell:
+    def __init__(self, cluster: DemoCluster, folder: Path) -> None:
+        self.cluster = cluster
+        self.journal = folder / "state" / "cad-console" / "journal.sqlite3"
+        cluster.kubeconfig(folder / "kubeconfig")
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "KUBECONFIG": str(folder / "kubeconfig"),
+            "USER": "tester",
+        }
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "console", *words],
+            cwd=ROOT,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        with self.start(*words) as child:
+            told, complaint = child.communicate(timeout=60)
+        return child.returncode, told, complaint
+
+    def writes(self) -> list[str]:
+        return [item.method for item in self.cluster.requests if item.method == "PATCH" and "dryRun" not in item.query]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    made = DemoCluster(pace=QUICK, autoscaler_seconds=60.0)
+    made.seed()
+    with made:
+        yield Shell(made, tmp_path)
+
+
+def test_done_is_0_and_is_in_the_journal(shell: Shell) -> None:
+    """A bare name and the action's own flag are enough; the journal shows it as text, JSON and Markdown."""
+    code, told, complaint = shell.run("act", "scale", "cad-ml-api", "--replicas", "4", "--yes", "--cause", "alert X")
+    assert code == 0, complaint
+    assert "same as  kubectl -n cad-ml-platform scale deployment/cad-ml-api --replicas=4" in told
+    assert shell.cluster.deployment("cad-ml-api").wanted == 4
+    assert "Scale deployment/cad-ml-api to 4 replicas (alert X)" in shell.run("journal")[1]
+    rows = json.loads(shell.run("journal", "--format", "json", "--kind", "action.outcome")[1])
+    assert [row["data"]["outcome"] for row in rows] == ["done"]
+    assert shell.run("journal", "--format", "markdown", "--limit", "1")[1].startswith("| # |")
+
+
+def test_a_dry_run_sends_nothing_and_leaves_no_trace(shell: Shell) -> None:
+    """The preview is printed, exit 0, no write, no journal event."""
+    code, told, _ = shell.run("act", "scale", "cad-ml-api", "--set", "replicas=4", "--dry-run")
+    assert (code, "dry run: nothing was sent" in told, shell.writes()) == (0, True, [])
+    with Journal.open_to_read(shell.journal) as journal:
+        assert journal.events() == ()
+
+
+def test_refused_is_1_and_no_source_is_2(shell: Shell) -> None:
+    """Nothing to do, read-only and a missing terminal are 1; a cluster that does not answer is 2."""
+    assert shell.run("act", "scale", "cad-ml-api", "--replicas", "3", "--yes")[0] == 1
+    code, told, _ = shell.run("--read-only", "act", "restart", "cad-ml-api", "--yes")
+    assert (code, "read-only: nothing will be sent" in told) == (1, True)
+    code, _, complaint = shell.run("act", "restart", "cad-ml-api")
+    assert (code, "no terminal" in complaint) == (1, True)
+    assert shell.writes() == []
+    shell.cluster.stop()
+    assert shell.run("act", "restart", "cad-ml-api", "--yes")[0] == 2
+
+
+def test_a_home_that_cannot_hold_a_journal_refuses_the_action(shell: Shell, tmp_path: Path) -> None:
+    """The state folder is a file: refused before anything is sent."""
+    (tmp_path / "state").write_text("")
+    code, told, _ = shell.run("act", "scale", "cad-ml-api", "--replicas", "4", "--yes")
+    assert (code, "journal" in told, shell.writes()) == (1, True, [])
+
+
+def test_kill_9_in_the_middle_is_named_by_the_next_start(shell: Shell) -> None:
+    """Killed while it verifies: the intent is on record, and the next look at the journal names it."""
+    shell.cluster.break_image(":1.8.2")
+    with shell.start("act", "restart", "cad-ml-api", "--yes") as child:
+        _until_sent(shell)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+    code, _, complaint = shell.run("journal")
+    assert (code, "outcome unknown: Restart deployment/cad-ml-api" in complaint) == (0, True), complaint
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_in_the_middle_journals_unknown(shell: Shell, number: signal.Signals) -> None:
+    """SIGTERM, SIGHUP and Ctrl-C while it verifies: the journal has the outcome 'unknown' and the exit code is not 0."""
+    shell.cluster.break_image(":1.8.2")
+    with shell.start("act", "restart", "cad-ml-api", "--yes") as child:
+        _until_sent(shell)
+        child.send_signal(number)
+        _, complaint = child.communicate(timeout=20)
+    assert child.returncode != 0
+    assert "Traceback" not in complaint, complaint
+    with Journal.open_to_read(shell.journal) as journal:
+        assert journal.events()[-1].data["outcome"] == "unknown"
+
+
+def test_an_empty_journal_is_no_failure(shell: Shell) -> None:
+    """Before anything was done: said in words, exit 0, and no file is made."""
+    code, told, _ = shell.run("journal")
+    assert (code, told.startswith("no events")) == (0, True)
+    assert not shell.journal.exists()
+
+
+def _until_sent(shell: Shell) -> None:
+    ends = time.monotonic() + 20.0
+    while not shell.writes():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    time.sleep(0.5)

@@ -1,0 +1,64 @@
+"""`doctor` tells everything but secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from told_platform import Series, told_platform
+
+from console.cli import main
+
+NAMES = {"status": "success", "data": ["platform_error_ratio", "ocr_requests_total", "ocr_processing_duration_seconds_count"]}
+RULES = {
+    "status": "success",
+    "data": {
+        "groups": [
+            {
+                "rules": [
+                    {"type": "alerting", "name": "HighErrorRate", "query": "x > 5", "health": "err", "lastError": "no\x1b[2J"}
+                ]
+            }
+        ]
+    },
+}
+
+
+def vector(query: str) -> list[Series]:
+    return [({"__q__": "error_ratio/recorded"}, "0.4")] if "error_ratio/recorded" in query else []
+
+
+def test_it_tells_what_is_reached_missed_and_from_where(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sources, found and missed series, failing rules, paths and origins are told; no secret, no escape sequence is."""
+    for name in ("KUBECONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    pages = {"/api/v1/label/__name__/values": NAMES, "/api/v1/rules": RULES, "/health": {"status": "healthy"}}
+    with told_platform(vector=vector, pages=pages) as platform:
+        config = tmp_path / "config.yaml"
+        config.write_text(
+            "environments:\n  test:\n    prometheus:\n"
+            f"      url: {platform.url}\n"
+            "      http_config:\n        basic_auth: {username: reader, password: hunter2}\n"
+            "    read_only: true\n"
+        )
+        for name, value in platform.environ(str(tmp_path)).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("PROMETHEUS_URL")
+        monkeypatch.setenv("ALERTMANAGER_URL", "http://user:s3cret@127.0.0.1:9")
+        code = main(["doctor", "--config", str(config)])
+    out = capsys.readouterr().out
+    assert code == 1, out  # one configured source does not answer
+    assert "hunter2" not in out
+    assert "s3cret" not in out
+    assert "\x1b" not in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "read_only yes config file, line 7" in lines
+    assert any(line.startswith("alertmanager down") for line in lines)
+    assert "error_ratio rule platform_error_ratio found" in lines
+    assert "provider_health rule provider_health_score MISSED, the raw expression is read instead" in lines
+    assert "ocr_processing_duration_seconds found" in lines
+    assert "vision_errors_total MISSED" in lines
+    assert any(line.startswith("FAILING HighErrorRate no\\e[2J") for line in lines)
+    assert any(line.startswith("journal_file") and str(tmp_path) in line for line in lines)

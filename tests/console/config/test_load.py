@@ -1,0 +1,282 @@
+"""Settings: precedence, and one line for whatever cannot be understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.config.fault import ConfigError
+from console.config.load import load_settings
+from console.config.settings import Settings
+
+GOOD = """\
+default_environment: staging
+environments:
+  production:
+    prometheus:
+      url: https://prom.example/prefix/
+      timeout: 3
+      http_config:
+        basic_auth: {username: reader, password: hunter2}
+        tls_config: {insecure_skip_verify: true}
+        http_headers: {X-Scope-OrgID: {values: [cad]}}
+    alertmanager: [http://am-0:9093, {url: http://am-1:9093, timeout: 2}]
+    kubernetes: {context: prod}
+  staging:
+    protected: false
+    namespace: cad-staging
+    prometheus: http://prom-staging:9090
+    read_only: true
+thresholds:
+  error_ratio: {warn: 2}
+alert_targets: {RedisDown: deployment/redis}
+refresh: {every: 2, stale_after: 20}
+theme: light
+keys: {rollback: ctrl+b}
+"""
+
+
+class Home:
+    """A home folder without anything in it but what a test puts there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.environ = {"HOME": str(root), "USER": "you"}
+
+    def config(self, text: str) -> Path:
+        path = self.root / ".config" / "cad-console" / "config.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def load(self, flags: dict[str, Any] | None = None, **environ: str) -> Settings:
+        return load_settings(flags or {}, {**self.environ, **environ}, service_account=str(self.root / "token"))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def test_nothing_said_means_nothing_configured(home: Home) -> None:
+    """Without any word every source is not configured, and the unnamed environment is protected."""
+    settings = home.load()
+    assert (settings.prometheus, settings.alertmanagers, settings.kubernetes, settings.platform) == (None, (), None, None)
+    assert settings.protected
+    assert not settings.read_only
+    assert settings.namespace == "cad-ml-platform"
+    assert settings.user.startswith("you@")
+    assert settings.paths.journal_file == str(home.root / ".local/state/cad-console/journal.sqlite3")
+
+
+def test_the_file_fills_everything(home: Home) -> None:
+    """Every section of the config file arrives in the settings of the chosen environment."""
+    home.config(GOOD)
+    settings = home.load({"environment": "production"})
+    assert settings.prometheus is not None
+    assert settings.prometheus.url == "https://prom.example/prefix"
+    assert settings.prometheus.timeout_seconds == 3.0
+    assert (settings.prometheus.http.username, settings.prometheus.http.password) == ("reader", "hunter2")
+    assert settings.prometheus.http.insecure_skip_verify
+    assert settings.prometheus.http.http_headers == (("X-Scope-OrgID", "cad"),)
+    assert [item.url for item in settings.alertmanagers] == ["http://am-0:9093", "http://am-1:9093"]
+    assert settings.kubernetes is not None
+    assert settings.kubernetes.context == "prod"
+    assert settings.protected
+    assert settings.threshold("error_ratio").warn == 2
+    assert settings.alert_targets[0].target == "deployment/redis"
+    assert (settings.refresh_seconds, settings.stale_after_seconds, settings.theme) == (2.0, 20.0, "light")
+    assert settings.keys == (("rollback", "ctrl+b"),)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "url", "origin"),
+    [
+        ({}, {}, "http://prom-staging:9090", "config file, line 16"),
+        ({}, {"PROMETHEUS_URL": "http://env:1"}, "http://env:1", "environment variable PROMETHEUS_URL"),
+        ({"prometheus_url": "http://flag:1"}, {"PROMETHEUS_URL": "http://env:1"}, "http://flag:1", "flag --prometheus-url"),
+        ({}, {"PROMETHEUS_URL": ""}, "http://prom-staging:9090", "config file, line 16"),
+    ],
+)
+def test_flag_over_variable_over_file(
+    home: Home, flags: dict[str, Any], environ: dict[str, str], url: str, origin: str
+) -> None:
+    """A flag beats an environment variable, which beats the file; doctor is told where the value came from."""
+    home.config(GOOD)
+    settings = home.load(flags, **environ)
+    assert settings.prometheus is not None
+    assert settings.prometheus.url == url
+    assert dict(settings.origins)["prometheus"] == origin
+
+
+def test_environment_is_chosen_by_flag_then_variable_then_file(home: Home) -> None:
+    """The environment's name has the same precedence as everything else."""
+    home.config(GOOD)
+    assert home.load().environment == "staging"
+    assert home.load().read_only
+    assert home.load(CAD_CONSOLE_ENVIRONMENT="production").environment == "production"
+    assert home.load({"environment": "staging"}, CAD_CONSOLE_ENVIRONMENT="production").environment == "staging"
+
+
+def test_production_is_protected_by_default_and_others_are_not(home: Home) -> None:
+    """Only production, and what has no name, asks for the name to be typed."""
+    assert home.load({"environment": "production"}).protected
+    assert not home.load({"environment": "demo"}).protected
+
+
+def test_several_alertmanagers_from_one_variable(home: Home) -> None:
+    """ALERTMANAGER_URL holds peers, separated by commas."""
+    settings = home.load(ALERTMANAGER_URL="http://a:1, http://b:2,")
+    assert [item.url for item in settings.alertmanagers] == ["http://a:1", "http://b:2"]
+
+
+def test_user_information_leaves_the_url(home: Home) -> None:
+    """A password in a URL works and is in no representation."""
+    settings = home.load(PROMETHEUS_URL="http://reader:s%40cret@prom:9090/x")
+    assert settings.prometheus is not None
+    assert settings.prometheus.url == "http://prom:9090/x"
+    assert settings.prometheus.http.password == "s@cret"
+    assert "cret" not in repr(settings)
+
+
+@pytest.mark.parametrize("said", ["1", "true", "YES", "on"])
+def test_read_only_by_variable(home: Home, said: str) -> None:
+    """CAD_CONSOLE_READ_ONLY takes the usual words."""
+    assert home.load(CAD_CONSOLE_READ_ONLY=said).read_only
+
+
+def test_kubernetes_is_found_as_kubectl_finds_it(home: Home) -> None:
+    """KUBECONFIG, else ~/.kube/config, else the pod's service account; a flag beats them."""
+    assert home.load(KUBECONFIG="/nowhere/config").kubernetes is not None  # the source says what is wrong, later
+    assert home.load(KUBERNETES_SERVICE_HOST="10.0.0.1").kubernetes is None
+    (home.root / "token").write_text("t")
+    inside = home.load(KUBERNETES_SERVICE_HOST="10.0.0.1").kubernetes
+    assert inside is not None
+    assert inside.in_cluster
+    standard = home.root / ".kube" / "config"
+    standard.parent.mkdir()
+    standard.write_text("{}")
+    found = home.load(KUBERNETES_SERVICE_HOST="10.0.0.1").kubernetes
+    assert found is not None
+    assert found.kubeconfig == str(standard)
+    other = home.root / "other"
+    other.write_text("{}")
+    flagged = home.load({"kubeconfig": str(other), "context": "c", "namespace": "n"}, KUBECONFIG="/x").kubernetes
+    assert flagged is not None
+    assert (flagged.kubeconfig, flagged.context, flagged.namespace) == (str(other), "c", "n")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("colour: blue\n", 1, "colour: unknown key, expected one of"),
+        ("theem: light\n", 1, "theem: unknown key, did you mean 'theme'?"),
+        (
+            "environments:\n  a:\n    promethues: http://x\n",
+            3,
+            "environments.a.promethues: unknown key, did you mean 'prometheus'?",
+        ),
+        ("environments:\n  a:\n    prometheus: 9090\n", 3, "expected an http:// or https:// URL or a mapping, found a number"),
+        ("environments:\n  a:\n    prometheus: ftp://x\n", 3, "expected an http:// or https:// URL"),
+        ("environments:\n  a:\n    prometheus: {timeout: 3}\n", 3, "expected the key 'url' here"),
+        ("environments:\n  a:\n    protected: maybe\n", 3, "environments.a.protected: expected true or false, found text"),
+        ("environments: [a]\n", 1, "environments: expected a mapping, found a list"),
+        ("environments:\n  a:\n    namespace: Not_A_Name\n", 3, "expected a namespace's name"),
+        ("environments:\n  a:\n    alertmanager:\n      - http://x\n      - 5\n", 5, "environments.a.alertmanager[1]"),
+        ("thresholds:\n  error_ratoi: {warn: 1}\n", 2, "did you mean 'error_ratio'?"),
+        ("thresholds:\n  error_ratio: {warn: high}\n", 2, "thresholds.error_ratio.warn: expected a number, found text"),
+        ("thresholds:\n  error_ratio: {warn: .nan}\n", 2, "thresholds.error_ratio.warn: expected a number"),
+        ("alert_targets:\n  X: pod/x\n", 2, "expected deployment/NAME"),
+        ("refresh: 0\n", 1, "expected a number of seconds greater than 0"),
+        ("refresh: true\n", 1, "found true or false"),
+        ("- a\n- b\n", 1, "expected a mapping, found a list"),
+        ("a: b: c\n", 1, "not YAML"),
+        ("theme: light\ntheme: dark\n", 2, "theme: this key stands here twice"),
+        ("1: x\n", 1, "expected a key that is text"),
+        ("a: &x [1]\nb: *x\n", 2, "aliases"),
+        ("theme: !!python/object/apply:os.system [id]\n", 1, "expected text"),
+        ("theme: \x00\n", 1, "not YAML"),
+        (
+            "default_environment: nowhere\nenvironments: {a: {}}\n",
+            1,
+            "no such environment in the config file, expected one of a",
+        ),
+        ("environments: {a: {}, b: {}}\n", 0, "no environment chosen, expected one of a, b"),
+        (
+            "environments:\n  a:\n    prometheus:\n      url: http://x\n      http_config:\n        bearer_token_file: gone\n",
+            6,
+            "expected a file",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_is_one_line(home: Home, text: str, line: int, words: str) -> None:
+    """File, line, key and what was expected stand in one line."""
+    path = home.config(text)
+    with pytest.raises(ConfigError) as caught:
+        home.load()
+    told = str(caught.value)
+    assert "\n" not in told
+    assert told.startswith(f"{path}:{line}: " if line else f"{path}: "), told
+    assert words in told
+
+
+def test_a_bomb_of_aliases_is_refused_at_once(home: Home) -> None:
+    """Nine lines that would be a billion values are refused by their second alias."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
+    home.config("\n".join(lines))
+    with pytest.raises(ConfigError, match=r":2: .*aliases"):
+        home.load()
+
+
+def test_a_config_file_that_was_named_must_exist(home: Home) -> None:
+    """A missing file is named; the default one may be missing."""
+    with pytest.raises(ConfigError, match="no such file"):
+        home.load({"config": str(home.root / "gone.yaml")})
+    with pytest.raises(ConfigError, match="no such file"):
+        home.load(CAD_CONSOLE_CONFIG=str(home.root / "gone.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "words"),
+    [
+        ({"prometheus_url": "prom:9090"}, {}, "flag --prometheus-url: expected an http:// or https:// URL"),
+        ({}, {"ALERTMANAGER_URL": "http://a:1,b"}, "environment variable ALERTMANAGER_URL: expected"),
+        ({}, {"PROMETHEUS_URL": "http://user:secret@"}, "environment variable PROMETHEUS_URL: expected"),
+        ({}, {"PROMETHEUS_URL": "http://a:99999"}, "environment variable PROMETHEUS_URL: expected"),
+        ({}, {"CAD_CONSOLE_READ_ONLY": "perhaps"}, "CAD_CONSOLE_READ_ONLY: expected true or false"),
+        ({"refresh": -1.0}, {}, "flag --refresh: expected a number of seconds"),
+        ({"refresh": float("nan")}, {}, "flag --refresh: expected a number of seconds"),
+        ({"namespace": "No"}, {}, "flag --namespace: expected a namespace's name"),
+        ({"kubeconfig": "/nowhere/kubeconfig"}, {}, "flag --kubeconfig: expected a kubeconfig"),
+    ],
+)
+def test_flags_and_variables_are_named(home: Home, flags: dict[str, Any], environ: dict[str, str], words: str) -> None:
+    """A bad flag or variable is named, and its value is not repeated where it may hold a secret."""
+    with pytest.raises(ConfigError) as caught:
+        home.load(flags, **environ)
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_secret_on_the_wrong_line_is_not_repeated(home: Home) -> None:
+    """An error about a value names its type, never the value."""
+    home.config("environments:\n  a:\n    prometheus: {url: http://x, timeout: hunter2}\n")
+    with pytest.raises(ConfigError) as caught:
+        home.load()
+    assert "hunter2" not in str(caught.value)
+
+
+@given(text=st.text(max_size=200))
+def test_any_text_is_settings_or_one_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """Whatever stands in the file, the outcome is settings or a ConfigError of one line."""
+    path = tmp_path_factory.mktemp("any") / "config.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        load_settings({"config": str(path)}, {"HOME": str(path.parent)})
+    except ConfigError as error:
+        assert "\n" not in str(error)

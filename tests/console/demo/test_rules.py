@@ -1,0 +1,126 @@
+"""The rules as they are in production, and what the demo makes of them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.demo import server_config
+from console.demo.bring import Servers
+from queries.yaml_text import loads
+
+RULES = Path(__file__).parents[3] / "queries" / "rules"
+NAMES = ("recording.yaml", "alerting.yaml")
+
+
+def document(text: str) -> dict[str, Any]:
+    found = loads(text, where="test")
+    assert isinstance(found, dict)
+    return found
+
+
+def rules(text: str) -> list[dict[str, Any]]:
+    return [rule for group in document(text)["groups"] for rule in group["rules"]]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("name", ["recording.test.yaml", "alerting.test.yaml"])
+def test_promtool_agrees(servers: Servers, name: str) -> None:
+    """The rules' own promtool tests pass: units, empty services, resets, no traffic, and who is told what."""
+    answer = subprocess.run(
+        [servers.promtool, "test", "rules", str(RULES / "tests" / name)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("name", NAMES)
+def test_fast_rules_are_still_rules(servers: Servers, name: str, tmp_path: Path) -> None:
+    """What the demo loads is what promtool takes, with the same number of rules."""
+    text = server_config.fast_rules(server_config.rule_text(name), where=name)
+    (tmp_path / name).write_text(text)
+    answer = subprocess.run(
+        [servers.promtool, "check", "rules", str(tmp_path / name)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert f"{len(rules(server_config.rule_text(name)))} rules found" in answer.stdout
+
+
+@pytest.mark.servers
+def test_routing_is_taken_in_both_forms(servers: Servers, tmp_path: Path) -> None:
+    """amtool accepts the production routing and the demo's, and the demo's sends nothing anywhere."""
+    text = server_config.rule_text("alertmanager.yaml")
+    quiet = server_config.quiet_routing(text, where="alertmanager.yaml")
+    for name, content in (("real.yml", text), ("quiet.yml", quiet)):
+        (tmp_path / name).write_text(content)
+        answer = subprocess.run(
+            [servers.amtool, "check-config", str(tmp_path / name)], capture_output=True, text=True, check=False
+        )
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+    before, after = document(text), document(quiet)
+    assert [item["name"] for item in after["receivers"]] == [item["name"] for item in before["receivers"]]
+    assert all(set(item) == {"name"} for item in after["receivers"])
+    assert after["route"]["routes"] == before["route"]["routes"]
+    assert after["inhibit_rules"] == before["inhibit_rules"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_windows_intervals_and_for_change(name: str) -> None:
+    """The demo's rules differ from the production ones in nothing but time: names, labels and annotations stay."""
+    text = server_config.rule_text(name)
+    for before, after in zip(rules(text), rules(server_config.fast_rules(text, where=name)), strict=True):
+        timeless = {"expr", "for"}
+        assert {k: v for k, v in before.items() if k not in timeless} == {k: v for k, v in after.items() if k not in timeless}
+        assert "[5m]" not in after["expr"] and "[1h]" not in after["expr"]
+        assert ("[30d]" in before["expr"]) == ("[30d]" in after["expr"])
+        assert server_config.seconds(after.get("for", "0s")) <= server_config.FOR_SECONDS
+
+
+def test_thirty_five_series_are_recorded_once_each() -> None:
+    """Every recorded name of the platform that its metrics can give is there, once."""
+    names = [rule["record"] for rule in rules(server_config.rule_text("recording.yaml"))]
+    assert len(names) == len(set(names)) == 35
+    handed_over = {
+        "platform_error_ratio", "ocr_error_ratio", "vision_error_ratio", "provider_health_score", "provider_timeout_rate",
+        "provider_success_rate", "ocr_p95_latency_seconds", "vision_p95_latency_seconds", "ocr_avg_stage_duration_ms",
+        "ocr_slowest_stage", "circuit_breaker_open_ratio", "platform_requests_per_second", "ocr_cache_hit_ratio",
+        "dedup2d_job_error_rate", "slo_latency_compliance", "slo_availability", "error_budget_remaining", "ocr_avg_confidence",
+        "ocr_low_confidence_ratio", "vision_base64_rejection_rate", "top_rejection_reason_rate", "memory_exhaustion_rate",
+        "model_load_failure_rate", "cad:analysis_success_rate:5m", "cad:feature_cache_hit_rate:1h",
+    }  # fmt: skip
+    assert handed_over <= set(names)
+
+
+def test_every_alert_says_what_to_read_and_do() -> None:
+    """No alert lacks severity, component, summary, description, action or an absolute runbook_url whose runbook exists."""
+    runbooks = {path.name for path in (RULES.parents[1] / "runbooks").glob("*.md")}
+    seen: set[str] = set()
+    for rule in rules(server_config.rule_text("alerting.yaml")):
+        assert rule["alert"] not in seen, "the same name twice"
+        seen.add(rule["alert"])
+        assert rule["labels"]["severity"] in ("critical", "warning", "info") and rule["labels"]["component"]
+        assert {"summary", "description", "action", "runbook_url"} <= set(rule["annotations"])
+        url = rule["annotations"]["runbook_url"]
+        assert url.startswith("https://") and url.rpartition("/")[2] in runbooks
+        assert "humanizePercentage" not in str(rule["annotations"])
+
+
+@given(st.integers(1, 400), st.sampled_from(["s", "m", "h", "d", "w"]))
+def test_windows_only_get_shorter(number: int, unit: str) -> None:
+    """A window of any length becomes 20 s, 1 min or stays; never longer than it was, beyond the shortest one."""
+    before = f"{number}{unit}"
+    after = server_config.fast_window(before)
+    assert server_config.seconds(after) <= max(20.0, server_config.seconds(before))
+    assert (after == before) or after in ("20s", "1m")
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "5m!", "1.5h"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """Only Prometheus' own durations are read; anything else is an error, not 0 seconds."""
+    with pytest.raises(ValueError, match="not a duration"):
+        server_config.seconds(text)

@@ -1,0 +1,221 @@
+"""The embedded stack on real servers: each scenario reaches its alert and comes back."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from console.config.load import load_settings
+from console.demo.bring import Servers
+from console.demo.cluster import DemoCluster
+from console.demo.scenarios import scenario
+from console.demo.stack import DemoStack
+from queries.errors import SourceError
+
+pytestmark = pytest.mark.servers
+ROOT = Path(__file__).parents[3]
+INCIDENTS = ("bad-deploy", "provider-timeout", "memory-pressure", "queue-backlog")
+
+
+def demo(*words: str, timeout: float = 150.0) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "console", "demo", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def query(stack: DemoStack, text: str, *, at: float | None = None) -> dict[str, float]:
+    asked = {"query": text} if at is None else {"query": text, "time": str(at)}
+    answer = httpx.get(f"{stack.addresses.prometheus}/api/v1/query", params=asked, timeout=10.0).json()
+    assert answer["status"] == "success", answer
+    return {str(sorted(item["metric"].items())): float(item["value"][1]) for item in answer["data"]["result"]}
+
+
+@pytest.fixture(scope="module")
+def played(servers: Servers) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """All four stories at the same time: each mostly waits for its alert to fire and to end."""
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "console", "demo", "--scenario", name, "--check"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in INCIDENTS
+    }
+    yield running
+    for process in running.values():
+        with process:
+            process.terminate()
+
+
+@pytest.mark.parametrize("name", INCIDENTS)
+def test_the_scenario_plays_to_its_end(played: dict[str, subprocess.Popen[str]], name: str) -> None:
+    """Alert, runbook, preview, action, verification, recovery and journal entry happen, in this order, with exit code 0."""
+    out, err = played[name].communicate(timeout=150.0)
+    assert played[name].returncode == 0, out + err
+    order = ["alert", "runbook", "suggested", "preflight", "journal intent", "execute", "verify", "journal outcome", "passed"]
+    found = [line[10:25].strip() for line in out.splitlines()]
+    places = [found.index(step) for step in order]
+    assert places == sorted(places), out
+    fired = re.search(r"([\d.]+) s  alert ", out)
+    assert fired and float(fired[1]) < 40.0, "the alert took too long"
+
+
+def test_calm_stays_calm_and_the_past_goes_on_smoothly(servers: Servers) -> None:
+    """Half a minute without any alert, every rule healthy; request rates before and after the start are the same curve."""
+    with DemoStack(scenario("calm"), servers) as stack:
+        began = time.time()
+        assert set(query(stack, 'up{job="cad-ml-platform"}').values()) == {1.0}, "also before the first scrape"
+        stack.settle()
+        while time.time() < began + 30.0:
+            groups = httpx.get(f"{stack.addresses.prometheus}/api/v1/rules", timeout=10.0).json()["data"]["groups"]
+            for rule in (rule for group in groups for rule in group["rules"]):
+                assert rule["health"] in ("ok", "unknown"), rule
+                assert not rule.get("alerts"), f"{rule['name']} is {rule.get('state')}"
+            assert not stack.active_alerts()
+            time.sleep(2.0)
+        then = query(stack, "platform_requests_per_second", at=began - 120.0)
+        now = query(stack, "platform_requests_per_second")
+        ((before,), (after,)) = then.values(), now.values()
+        assert abs(after / before - 1.0) < 0.2
+        assert query(stack, "platform_error_ratio", at=began - 86400.0), "a day ago is known"
+        week = query(stack, "count_over_time(platform_error_ratio[7d])")
+        assert min(week.values()) > 1900
+        steps = query(stack, 'resets(ocr_requests_total{provider="paddle",status="success"}[30m])')
+        assert set(steps.values()) == {0.0}, "the counters go on, they do not begin again"
+
+
+def test_quiet_gives_no_ratio(servers: Servers) -> None:
+    """Without traffic every ratio is empty in the live evaluation: neither 0 nor NaN, and nobody is woken."""
+    with DemoStack(scenario("quiet"), servers) as stack:
+        stack.settle()
+        names = "platform_error_ratio|provider_.*|.*_p95_latency_seconds|slo_.*|error_budget_remaining|.*_hit_rat.*"
+        assert query(stack, f'{{__name__=~"{names}"}}') == {}
+        assert not stack.active_alerts()
+
+
+def test_a_command_runs_on_the_settled_stack() -> None:
+    """--run gives the command the four addresses and the demo's own journal, and its exit code is the demo's."""
+    code = (
+        "import os, sys, urllib.request as u, json;"
+        "e = os.environ;"
+        "a = json.load(u.urlopen(e['ALERTMANAGER_URL'] + '/api/v2/alerts'));"
+        "u.urlopen(e['PROMETHEUS_URL'] + '/-/ready'); u.urlopen(e['CAD_ML_API_URL'] + '/health');"
+        "k = json.load(open(e['KUBECONFIG']));"
+        "u.urlopen(k['clusters'][0]['cluster']['server'] + '/version');"
+        "print([x['labels']['alertname'] for x in a], e['XDG_STATE_HOME']); sys.exit(7)"
+    )
+    answer = demo("--scenario", "queue-backlog", "--run", sys.executable, "-c", code)
+    assert answer.returncode == 7, answer.stderr
+    assert "['QueueBacklog']" in answer.stdout, answer.stdout
+    assert not Path(answer.stdout.split()[-1]).parent.exists(), "the folder is gone"
+
+
+def test_a_context_of_a_kubeconfig_is_the_cluster_instead(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --kubernetes the bad image is rolled out there, the simulator follows it, and consoles get that context."""
+    cluster = DemoCluster("cad-ml-platform")
+    cluster.seed()
+    with cluster:
+        cluster.kubeconfig(tmp_path / "mine")
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "mine"))
+        stack = DemoStack(scenario("bad-deploy"), servers, kubernetes_context="demo")
+        addresses = stack.prepare()
+        try:
+            assert stack.cluster is None
+            settings = load_settings({"context": "demo"}, {**os.environ, **addresses.environment()})
+            assert settings.kubernetes and settings.kubernetes.context == "demo"
+            stack.begin()
+            assert cluster.deployment("cad-ml-api").image.endswith(":1.9.0")
+            ends = time.monotonic() + 10.0
+            while time.monotonic() < ends and stack.simulator.fare.error_share < 0.05:
+                stack.simulator.live(time.time())
+                time.sleep(0.2)
+            assert stack.simulator.fare.error_share > 0.05
+        finally:
+            stack.stop()
+    with pytest.raises(SourceError, match="no-such"):
+        DemoStack(scenario("calm"), servers, kubernetes_context="no-such").prepare()
+
+
+@pytest.mark.parametrize(
+    "words, code, told",
+    [((), 1, "not a terminal"), (("--run",), 2, "needs a command"), (("--run", "no-such"), 127, "no such program")],
+)
+def test_what_cannot_be_run_is_told(words: tuple[str, ...], code: int, told: str) -> None:
+    """Without a terminal, or without a command after --run, one line says what to do and nothing starts."""
+    answer = demo(*words)
+    assert answer.returncode == code and told in answer.stderr and answer.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_of_a_demo_that_is_ended(number: signal.Signals) -> None:
+    """However the demo ends while its command runs: servers and folder are gone, and after TERM or HUP the command too."""
+    code = "import os, time; print(os.getpid(), os.environ['PROMETHEUS_URL'], os.environ['XDG_STATE_HOME'], flush=True)"
+    words = ["--scenario", "queue-backlog", "--run", sys.executable, "-c", f"{code}; time.sleep(60)"]
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "console", "demo", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    with parent:
+        assert parent.stdout
+        pid, url, state = parent.stdout.readline().split()
+        parent.send_signal(number)
+        parent.wait(15)
+        ends = time.monotonic() + 2.0
+        while time.monotonic() < ends and Path(state).parent.exists():
+            time.sleep(0.05)
+        assert not Path(state).parent.exists()
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{url}/-/ready", timeout=2.0)
+        if number is signal.SIGKILL:
+            os.kill(int(pid), signal.SIGKILL)
+        else:
+            assert parent.returncode == 128 + number
+            assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_stack_that_is_stopped_while_it_starts_leaves_nothing(servers: Servers) -> None:
+    """stop() in the middle of start(), as when a person leaves at once, ends what comes up afterwards too."""
+    stack = DemoStack(scenario("calm"), servers)
+    folder = Path(stack.prepare().folder)
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            stack.start()
+        except Exception as error:
+            failures.append(error)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    time.sleep(0.4)
+    stack.stop()
+    starting.join(30)
+    assert not starting.is_alive()
+    for name in ("prometheus", "alertmanager"):
+        with pytest.raises(httpx.TransportError):
+            httpx.get(getattr(stack.addresses, name), timeout=2.0)
+    assert not folder.exists()

@@ -1,0 +1,181 @@
+"""Actions at the keyboard, through the real session, on a cluster in the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from action_bench import API, QUICK
+from screen_samples import settings
+from textual.pilot import Pilot
+
+from console.app import ConsoleApp
+from console.config.settings import Settings
+from console.demo.cluster import DemoCluster
+from queries.alertmanager import AlertmanagerState
+from queries.endpoint import ClusterEndpoint
+from queries.model.alert import Alert, AlertState
+from queries.model.reading import Reading
+
+IMAGE = "registry.example.com/cad-ml/api:1.9.0"
+
+
+@pytest.fixture
+def cluster() -> Iterator[DemoCluster]:
+    """The platform with a bad release of its API rolled out."""
+    found = DemoCluster(pace=QUICK)
+    found.seed()
+    found.start()
+    container = {"name": _container_name(found), "image": IMAGE}
+    found.patch("deployments", API, {"spec": {"template": {"spec": {"containers": [container]}}}})
+    yield found
+    found.stop()
+
+
+def _container_name(cluster: DemoCluster) -> str:
+    """The API's own container, so that the patch adds none."""
+    read = cluster.patch("deployments", API, {})
+    return str(read["spec"]["template"]["spec"]["containers"][0]["name"])
+
+
+@pytest.fixture
+def given(tmp_path: Path, cluster: DemoCluster) -> Callable[..., Settings]:
+    kubeconfig = tmp_path / "kubeconfig"
+    cluster.kubeconfig(kubeconfig)
+
+    def make(**changes: Any) -> Settings:
+        endpoint = ClusterEndpoint("cad-ml-platform", str(kubeconfig), "demo")
+        return replace(settings(tmp_path, **changes), kubernetes=endpoint, verify_timeout_seconds=20.0)
+
+    return make
+
+
+def shown(app: ConsoleApp) -> str:
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+async def until(app: ConsoleApp, pilot: Pilot[None], *words: str) -> str:
+    for _ in range(200):
+        if all(word in shown(app) for word in words):
+            return shown(app)
+        await pilot.pause(0.1)
+    raise AssertionError(f"{words} did not appear:\n{shown(app)}")
+
+
+async def back_on_workloads(app: ConsoleApp, pilot: Pilot[None]) -> None:
+    """After a no one is exactly where one was, without another key."""
+    await until(app, pilot, "pods ready")
+    assert app.screen is app.screen_stack[0]
+
+
+async def test_roll_back_with_a_typed_name(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """Cancel has the focus; only the typed name arms the verb; then come stages and outcome, journalled."""
+    app = ConsoleApp(given(), ascii_only=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("ctrl+l")
+        preview = await until(app, pilot, "Roll back deployment/cad-ml-api", "type cad-ml-api to confirm")
+        assert "PRODUCTION" in preview
+        assert "kubectl -n cad-ml-platform rollout undo deployment/cad-ml-api" in preview
+        assert app.focused is not None
+        assert app.focused.id == "cancel"
+        assert "[ Cancel ]" in preview
+        await pilot.press("enter")
+        await back_on_workloads(app, pilot)
+        assert cluster.deployment(API).image.endswith("1.9.0")
+        await pilot.press("ctrl+l")
+        await until(app, pilot, "type cad-ml-api to confirm")
+        await pilot.press(*"cad-ml-ap", "enter")
+        await pilot.pause(0.3)
+        assert "type cad-ml-api to confirm" in shown(app)
+        assert cluster.deployment(API).image.endswith("1.9.0")
+        await pilot.press("i", "enter", "enter")
+        await until(app, pilot, "done")
+        assert cluster.deployment(API).image.endswith("1.8.2")
+        await pilot.press("6")
+        await until(app, pilot, "action.outcome")
+
+
+async def test_read_only_shows_what_it_would_do_and_sends_nothing(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """Under read-only the same key shows the preview without a verb, and the deployment stays as it is."""
+    app = ConsoleApp(given(read_only=True), ascii_only=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "READ-ONLY", "Workloads")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("ctrl+l")
+        await until(app, pilot, "READ-ONLY: this is what it would do")
+        assert not app.screen.query("#confirm")
+        await pilot.press("enter")
+        await back_on_workloads(app, pilot)
+        assert cluster.deployment(API).image.endswith("1.9.0")
+
+
+async def test_scaling_asks_for_the_number(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """A parameter that is needed is asked for, with what is so now; without protection nothing has to be typed."""
+    app = ConsoleApp(given(protected=False), ascii_only=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("s")
+        await until(app, pilot, "how many pods it shall have")
+        await pilot.press("backspace", "5", "enter")
+        await until(app, pilot, "Scale deployment/cad-ml-api", "[ Cancel ]")
+        await pilot.press("right")
+        assert "[ Scale ]" in await until(app, pilot, "  Cancel  ")
+        await pilot.press("enter")
+        await until(app, pilot, "done")
+        assert cluster.deployment(API).wanted == 5
+
+
+async def test_an_alert_is_marked_as_ones_own_and_given_back(given: Callable[..., Settings]) -> None:
+    """a says that it is marked only where it is, and the same key takes the mark away: through the real session and journal."""
+    app = ConsoleApp(given(), ascii_only=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        assert app.session is not None
+        app.session._board.apply(Reading("alertmanager", time.time(), 0.01, _one_alert()))
+        await pilot.press("2")
+        await until(app, pilot, "HighErrorRate")
+        await pilot.press("a")
+        await until(app, pilot, "HighErrorRate is yours until it resolves", "you@")
+        await pilot.press("a")
+        assert "not marked" not in await until(app, pilot, "HighErrorRate is nobody's again")
+
+
+async def test_an_unfinished_action_is_named_at_the_next_start_and_only_once(given: Callable[..., Settings]) -> None:
+    """The intent of a process that is gone is told in a notice, so that nobody repeats it blindly; then it is on record."""
+    where = given()
+    _leave_an_intent(where)
+    app = ConsoleApp(where, ascii_only=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(app, pilot, "outcome unknown", "rollback deployment/cad-ml-api")
+        await pilot.pause(0.5)
+        assert app.session is not None
+        assert app.session.journal is not None
+        assert app.session.journal.unfinished() == ()
+
+
+def _one_alert() -> AlertmanagerState:
+    alert = Alert("f1", AlertState.ACTIVE, (("alertname", "HighErrorRate"), ("severity", "critical")), starts_at=1.0)
+    return AlertmanagerState((alert,), (), (), 1, 1, "0.28")
+
+
+def _leave_an_intent(where: Settings) -> None:
+    """Another process journals an intent and is gone."""
+    code = (
+        "import sys; from console.journal.sqlite import Journal; from console.journal.event import Event; "
+        "facts = {'action': 'rollback', 'target': 'deployment/cad-ml-api'}; "
+        "Journal.open(sys.argv[1]).append(Event(1767276000.0, 'action.intent', 'run-1', 'ops', sys.argv[2], facts))"
+    )
+    subprocess.run([sys.executable, "-c", code, where.paths.journal_file, where.environment], check=True, timeout=30)

@@ -1,0 +1,131 @@
+"""A source that is silent: no screen calls fine what only that source would know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from screen_samples import NOW, alerts, panels, snapshot
+
+from console.snapshot import Snapshot
+from queries.model.alert import AlertState
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
+
+
+def sources(**changed: Health) -> tuple[SourceState, ...]:
+    """All four sources well, but for those named here: their last answer is 40 seconds old."""
+    return tuple(
+        SourceState(name, changed.get(name, Health.UP), last_good_at=NOW - (40.0 if name in changed else 1.0))
+        for name in ("prometheus", "alertmanager", "kubernetes", "platform")
+    )
+
+
+def quiet(**changed: Health) -> Snapshot:
+    """Nothing fires, as far as is known."""
+    age = 40.0 if "alertmanager" in changed else 1.0
+    return snapshot(alerts=(), alerts_age_seconds=age, sources=sources(**changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "header", "empty"),
+    [
+        ({}, "none firing  14:03", "nothing fires"),
+        ({"prometheus": Health.DOWN}, "none firing, prom DOWN  14:03", "nothing known to fire"),
+        ({"alertmanager": Health.DOWN}, "none firing 40s ago  14:03", "nothing known to fire"),
+        ({"alertmanager": Health.DENIED}, "none firing 40s ago  14:03", "nothing known to fire"),
+        (
+            {"alertmanager": Health.DOWN, "prometheus": Health.DOWN},
+            "none firing 40s ago, prom DOWN  14:03",
+            "nothing known to fire",
+        ),
+        ({"kubernetes": Health.DOWN}, "none firing  14:03", "nothing fires"),
+    ],
+)
+async def test_none_firing_is_said_with_what_is_not_known(
+    stage: Callable[..., Any], changed: dict[str, Health], header: str, empty: str
+) -> None:
+    """The header and the list call it quiet only while Prometheus evaluates and Alertmanager answers."""
+    scene = stage(quiet(**changed))
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        shown = await scene.until(pilot, "none firing")
+        assert header in shown
+        assert empty in shown
+        tone = next(tone for words, tone in scene.app.screen.masthead.lines[0] if words.startswith("none firing"))
+        assert (tone == "ok") is (empty == "nothing fires")
+
+
+async def test_silenced_and_pending_alerts_are_not_nothing(stage: Callable[..., Any]) -> None:
+    """Where all that fires is silenced the header counts it, and is not green."""
+    hidden = tuple(item for item in alerts() if item.alert.state in (AlertState.SUPPRESSED, AlertState.PENDING))
+    scene = stage(snapshot(alerts=hidden, sources=sources()))
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "none active, 1 silenced, 1 pending")
+        assert "none active" not in " ".join(words for words, tone in scene.app.screen.masthead.lines[0] if tone == "ok")
+
+
+async def test_states_of_alerts_and_silences_are_those_of_earlier(stage: Callable[..., Any]) -> None:
+    """With Alertmanager gone: `was active` on the list, the detail and the silences, and since when."""
+    shown = snapshot(alerts_age_seconds=40.0, sources=sources(alertmanager=Health.DOWN))
+    scene = stage(shown)
+    async with scene.app.run_test(size=(120, 36)) as pilot:
+        await scene.until(pilot, "P1:1 P3:2 40s ago")
+        assert "as of 40s ago: Alertmanager DOWN" in scene.text
+        await scene.press(pilot, "2")
+        told = await scene.until(pilot, "was silenced")
+        assert told.count("was active") == 3
+        await scene.press(pilot, "enter")
+        await scene.until(pilot, "was active (as of 40s ago: Alertmanager DOWN)")
+        await scene.press(pilot, "escape", "4")
+        assert "was active" in await scene.until(pilot, "Silences  1 active of 1 · as of 40s ago: Alertmanager DOWN")
+        await scene.press(pilot, "5")
+        await scene.until(pilot, "fires: as of 40s ago")
+
+
+async def test_an_alert_that_vanished_is_resolved_only_where_that_is_known(stage: Callable[..., Any]) -> None:
+    """No longer listed means resolved while both sources answer; with Prometheus down it is just not known."""
+    scene = stage(snapshot(sources=sources()))
+    async with scene.app.run_test(size=(120, 36)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "2", "enter")
+        scene.session.deliver(quiet())
+        await scene.until(pilot, "RESOLVED: no longer listed")
+        scene.session.deliver(quiet(prometheus=Health.DOWN))
+        assert "RESOLVED" not in await scene.until(pilot, "whether it is resolved is not known")
+
+
+async def test_workloads_of_earlier_are_not_ok(stage: Callable[..., Any]) -> None:
+    """With the cluster gone every row says STALE, every pod `was ready`, and the title since when."""
+    scene = stage(snapshot(sources=sources(kubernetes=Health.DOWN)))
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "3")
+        shown = await scene.until(pilot, "as of 40s ago: Kubernetes DOWN")
+        assert shown.count("STALE") == 2
+        assert "was ready" in shown
+        assert not any(line.startswith((" ok ", "›ok ")) for line in shown.splitlines()[3:])
+
+
+async def test_all_sources_fit_the_line_when_all_are_gone(stage: Callable[..., Any]) -> None:
+    """At 80 columns every source still has its word and its age."""
+    gone = dict.fromkeys(("prometheus", "alertmanager", "kubernetes", "platform"), Health.DOWN)
+    scene = stage(quiet(**gone))
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        shown = await scene.until(pilot, "none firing")
+        line = shown.splitlines()[1]
+        assert all(f"{name} DOWN 40s ago" in line for name in ("prom", "am", "k8s", "api"))
+
+
+async def test_never_answered_is_not_no_data_and_denied_is_named(stage: Callable[..., Any]) -> None:
+    """`no answer yet` with the reason while Prometheus never answered; DENIED where it refuses."""
+    empty = tuple(
+        replace(item, verdict=Verdict.NO_DATA, value=None, note="", reason="Prometheus: refused") for item in panels()
+    )
+    for health, words in ((Health.DOWN, "no answer yet: Prometheus: refused"), (Health.DENIED, "DENIED    Error ratio")):
+        state = SourceState("prometheus", health)
+        scene = stage(snapshot(panels=empty, sources=(state, *sources()[1:])))
+        async with scene.app.run_test(size=(80, 24)) as pilot:
+            shown = await scene.until(pilot, words)
+            assert "NO DATA   Error ratio" not in shown

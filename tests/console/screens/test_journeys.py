@@ -1,0 +1,254 @@
+"""What a person does at the keyboard: look, open, filter, go back to where one was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from screen_samples import HOSTILE, NOW, alerts, panels, snapshot, tracked
+
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
+
+
+async def test_look(stage: Callable[..., Any]) -> None:
+    """The first screen answers: where, in what role, what is wrong with value, unit and threshold, what fires, what changed."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        shown = await scene.until(pilot, "HighErrorRate")
+        for words in (
+            "PRODUCTION  cad-ml-platform  ACTING (you@bastion)", "P1:1 P3:2  14:03Z", "DENIED 401",
+            "CRIT      Error ratio       7.84 %", ">5", "STALE 40s CPU", "NO DATA   Error budget", "P1 CRIT HighErrorRate",
+            "13:58 rollout", "^L roll back",
+        ):  # fmt: skip
+            assert words in shown, words
+        assert max(len(line) for line in shown.splitlines()) <= 80
+
+
+async def test_open_alert_then_runbook_and_back_to_the_same_row(stage: Callable[..., Any]) -> None:
+    """Enter opens, b shows the runbook, esc goes back step by step, and the cursor is where it was."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "2", "down", "enter")
+        await scene.until(pilot, "P3 WARN ProviderTimeout ocr/deepseek")
+        await scene.press(pilot, "b")
+        await scene.until(pilot, "for ProviderTimeout")
+        await scene.press(pilot, "escape", "escape")
+        assert scene.app.screen.current_alert().alert.name == "ProviderTimeout"
+        await scene.press(pilot, "escape")
+        assert "Circuit breakers" in scene.text
+
+
+async def test_the_cursor_goes_from_panels_into_alerts(stage: Callable[..., Any]) -> None:
+    """Down from the last panel is the first alert; enter there opens it."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, *["down"] * 10, "enter")
+        shown = await scene.until(pilot, "fires at 5")
+        assert "roll back cad-ml-api 42 → 41" in shown
+        assert "platform_error_ratio > 5" in shown
+
+
+async def test_panel_detail_has_series_chart_and_window(stage: Callable[..., Any]) -> None:
+    """A panel opens with its series by label, its query, the threshold line, and other windows on a key."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "down", "down", "down", "enter")
+        shown = await scene.until(pilot, "warn 90%")
+        assert '{provider="deepseek"}' in shown
+        assert "provider_health_score" in shown
+        await scene.press(pilot, "right_square_bracket", "right_square_bracket")
+        assert "[24 h]" in scene.text
+
+
+async def test_filter_takes_matchers_and_words(stage: Callable[..., Any]) -> None:
+    """/ narrows by matcher and by word, says what it cannot understand, and esc brings all rows back."""
+    scene = stage()
+    async with scene.app.run_test(size=(120, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "2", "slash")
+        await scene.press(pilot, *'severity="warning" deep'.replace('"', "'").replace("'", '"'))
+        shown = await scene.until(pilot, "1 of 5")
+        assert "ProviderTimeout" in shown
+        assert "HighErrorRate" not in shown
+        await scene.press(pilot, "escape")
+        assert "HighErrorRate" in scene.text
+        await scene.press(pilot, "slash", *'a=~"("')
+        assert "not a regular expression" in scene.text
+
+
+async def test_every_screen_and_its_help_open_at_every_size(stage: Callable[..., Any]) -> None:
+    """All screens, their help, the command line and the dialogs can be drawn from 20x5 to 160x45, resized at any moment."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        for size in ((20, 5), (80, 24), (160, 45), (41, 9)):
+            await pilot.resize_terminal(*size)
+            for key in "1234567":
+                await scene.press(pilot, key, "question_mark", "escape")
+            await scene.press(
+                pilot, "colon", "escape", "2", "enter", "b", "escape", "z", "escape", "escape", "1", "enter", "escape"
+            )
+        assert scene.app.is_running
+
+
+async def test_the_command_line_completes_and_runs(stage: Callable[..., Any]) -> None:
+    """A part of a name is enough; tab completes; what is unknown is said."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "colon", *"silen", "tab")
+        assert scene.app.screen.query_one("#command-input").value == "silences"
+        await scene.press(pilot, "enter")
+        assert "What it hides now" in scene.text
+        await scene.press(pilot, "colon", *"theme li", "enter")
+        assert scene.app.theme == "console-light"
+
+
+async def test_hostile_text_is_shown_and_never_obeyed(stage: Callable[..., Any]) -> None:
+    """Markup, actions, escape sequences, newlines, bidi and very long values stay text on every screen they reach."""
+    bad = tracked("HighErrorRate", "critical", component=HOSTILE, runbook="high-error-rate", evil=HOSTILE)
+    bad = replace(bad, alert=replace(bad.alert, annotations=(("summary", HOSTILE), ("description", HOSTILE))), owner=HOSTILE)
+    worse = tuple(replace(item, note=HOSTILE, reason=HOSTILE) for item in panels())
+    fault = SourceState("prometheus", Health.UP, HOSTILE)
+    scene = stage(snapshot(alerts=(bad,), panels=worse, sources=(fault,)))
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "[bold]")
+        for keys in (("2",), ("enter",), ("b",), ("escape", "z"), ("escape", "1", "enter"), ("7",)):
+            await scene.press(pilot, *keys)
+            shown = scene.text
+            assert "\x1b" not in shown
+            assert "\u202e" not in shown
+            assert "\x07" not in shown
+        assert scene.app.is_running
+
+
+async def test_not_known_never_looks_like_fine(stage: Callable[..., Any]) -> None:
+    """Without an answer there is no green: alerts are unknown, panels have no data, sources say why."""
+    down = (SourceState("prometheus", Health.DOWN), SourceState("alertmanager", Health.DOWN))
+    empty = tuple(replace(item, verdict=Verdict.NO_DATA, value=None, note="", reason="no traffic") for item in panels())
+    scene = stage(snapshot(alerts=(), alerts_known=False, panels=empty, sources=down, cluster=None))
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        shown = await scene.until(pilot, "DOWN")
+        assert "alerts not known" in shown
+        assert "nothing fires" not in shown
+        assert shown.count("no answer yet: no traffic") == len(empty) - 1
+        assert shown.count("NO DATA   Workloads") == 1
+        assert " ok " not in shown
+
+
+async def test_the_cursor_keeps_its_alert_while_others_come(stage: Callable[..., Any]) -> None:
+    """A new P1 above does not move the cursor to another alert."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "2", "down", "down")
+        scene.session.deliver(snapshot(alerts=(tracked("ProviderDown", "critical", provider="paddle"), *alerts())))
+        await scene.until(pilot, "ProviderDown")
+        assert scene.app.screen.current_alert().alert.name == "PodNotReady"
+        assert "•" in scene.text
+
+
+async def test_an_equal_snapshot_sends_no_bytes(stage: Callable[..., Any]) -> None:
+    """What did not change is not written to the terminal again."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await pilot.pause(0.3)
+        sent: list[str] = []
+        scene.app._driver.write = sent.append
+        for _ in range(3):
+            scene.session.deliver(snapshot())
+            await pilot.pause(0.1)
+        assert "".join(sent) == ""
+        scene.session.deliver(snapshot(panels=(replace(panels()[0], value=7.94), *panels()[1:])))
+        await pilot.pause(0.2)
+        assert "7.9" in scene.text
+
+
+async def test_the_tick_changes_nothing_that_is_not_new(stage: Callable[..., Any]) -> None:
+    """A second later nothing differs; in the next minute the clock does, and a source that was not heard since has an age."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        before = scene.text.splitlines()
+        for later, differing in ((1, []), (60, [0, 1])):
+            scene.now = NOW + later
+            scene.app._tick()
+            await pilot.pause()
+            after = scene.text.splitlines()
+            assert [at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new][:2] == differing
+        assert "14:04Z" in after[0] and "1m" in after[1]
+
+
+async def test_five_thousand_alerts(stage: Callable[..., Any]) -> None:
+    """With 5,000 alerts a key is answered at once and the last row can be reached."""
+    many = tuple(tracked("PodNotReady", "warning", pod=f"pod-{at:04d}") for at in range(5000))
+    scene = stage(snapshot(alerts=many))
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "PodNotReady")
+        await scene.press(pilot, "2", "end")
+        assert scene.app.screen.current_alert().alert.fingerprint.endswith("pod-4999")
+
+
+async def test_keys_can_be_remapped_by_id(stage: Callable[..., Any]) -> None:
+    """`keys` of the config gives a binding another key, by its id; the footer shows the new one."""
+    scene = stage()
+    scene.app.set_keymap({"alert.own": "ctrl+a"})
+    async with scene.app.run_test(size=(120, 24)) as pilot:
+        shown = await scene.until(pilot, "HighErrorRate")
+        assert "^a ack" in shown.replace("^A", "^a")
+
+
+async def test_tab_goes_round_the_screens_and_arrows_between_lists(stage: Callable[..., Any]) -> None:
+    """Tab and shift+tab are the next and the previous screen; left and right go between the lists of one screen."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "tab", "tab")
+        assert scene.app.current_mode == "workloads"
+        await scene.press(pilot, "right")
+        assert scene.app.focused.id == "pods"
+        await scene.press(pilot, "left", "shift+tab")
+        assert scene.app.current_mode == "alerts"
+        await scene.press(pilot, "escape")
+        assert scene.app.current_mode == "workloads"
+
+
+async def test_the_palette_finds_screens_panels_and_alerts(stage: Callable[..., Any]) -> None:
+    """ctrl+p searches everything that the command line knows."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "ctrl+p", *"panel queue")
+        await scene.until(pilot, "Queue depth: series")
+        await scene.press(pilot, "enter", "enter")
+        await scene.until(pilot, "none of its alerts fires")
+
+
+async def test_owning_without_a_journal_is_refused_in_words(stage: Callable[..., Any]) -> None:
+    """The owner mark is a journal entry: where there is no journal the console says so and marks nothing."""
+    scene = stage()
+    async with scene.app.run_test(size=(100, 24), notifications=True) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "2", "a")
+        await scene.until(pilot, "not marked: there is no journal")
+
+
+async def test_an_action_on_an_alert_watches_the_panel_that_it_belongs_to(stage: Callable[..., Any]) -> None:
+    """Roll back from the overview carries alert, cause and panel, so that the outcome can tell what became of them."""
+    scene = stage()
+    asked: list[Any] = []
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        scene.app.errands.run_action = asked.append
+        await scene.press(pilot, *["down"] * 10, "ctrl+l")
+        assert asked[0].action == "rollback"
+        assert asked[0].target == "deployment/cad-ml-api"
+        assert asked[0].parameters == {"revision": "41"}
+        assert asked[0].panel_id == "error_ratio"
+        assert asked[0].cause == "alert HighErrorRate"

@@ -1,0 +1,33 @@
+"""From an alert to the fields of the silence dialog and on to the request."""
+
+from __future__ import annotations
+
+from screen_samples import HOSTILE, NOW, snapshot, tracked
+
+from console.screens.asks import SilenceRequested
+from console.screens.silence_wish import request_of, wish_of
+from queries.model.silence import parse_matchers
+from queries.model.text import visible
+from widgets.dialogs.silence import SilenceWish
+
+
+def test_the_prefilled_matchers_match_the_alert_whatever_its_labels_hold() -> None:
+    """Also labels with quotes, newlines, escape sequences and markup: the field can be typed and still matches."""
+    item = tracked("HighErrorRate", "critical", evil=HOSTILE, quote='a"b\\c')
+    wish = wish_of(SilenceRequested(alert=item), now=NOW)
+    assert visible(wish.matchers) == wish.matchers
+    matchers = parse_matchers(wish.matchers)
+    assert matchers
+    assert all(matcher.matches(item.alert.labels) for matcher in matchers)
+    assert not all(matcher.matches(tracked("HighErrorRate", "critical").alert.labels) for matcher in matchers)
+
+
+def test_editing_keeps_the_id_and_the_time_that_is_left() -> None:
+    """A silence that is changed keeps its matchers; the duration counts from now."""
+    silence = snapshot().silences[0]
+    event = SilenceRequested(silence=silence)
+    wish = wish_of(event, now=NOW)
+    assert wish == SilenceWish('alertname="CacheHitRateLow"', "2h0m", "cache is being rebuilt")
+    request = request_of(wish, event)
+    assert request.action == "silence"
+    assert request.parameters["id"] == silence.id

@@ -1,0 +1,148 @@
+"""How the console starts and ends: nothing heavy before the first frame, the terminal given back, no secret on a crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from screen_samples import NOW, StillSession, settings, snapshot
+from terminal import Terminal
+
+from console.app import ConsoleApp
+from console.config.settings import Settings
+from console.screens import keys
+from console.screens.factory import MODES
+from console.session import Session
+
+HEAVY = ("httpx", "yaml", "msgspec", "kubernetes", "prometheus_api_client", "console.session", "sqlite3", "asyncio.subprocess")
+
+SCRIPT = """
+import sys, pathlib
+sys.path[:0] = [{root!r}, {support!r}]
+import screen_samples as samples
+from console.app import ConsoleApp
+folder = pathlib.Path({folder!r})
+def factory(given):
+    return samples.StillSession(given, samples.snapshot())
+app = ConsoleApp(samples.settings(folder), session_factory=factory, clock=lambda: samples.NOW)
+app.run()
+print("return code", app.return_code)
+"""
+
+
+def test_importing_the_app_imports_no_client() -> None:
+    """`console.app` brings Textual and plain values only; clients and stores come after the first frame."""
+    code = "import sys, console.app; print(*sorted(name for name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "textual.app" in loaded
+    assert loaded & {*HEAVY[:-1]} == set()
+
+
+async def test_the_first_frame_does_not_wait_for_the_session(tmp_path: Path) -> None:
+    """While the session is being opened the screen is there and says `no answer yet`; the opening is in another thread."""
+    release = threading.Event()
+    threads: list[str] = []
+
+    def slow(given: Settings) -> Session:
+        threads.append(threading.current_thread().name)
+        release.wait(10)
+        return StillSession(given, snapshot())
+
+    app = ConsoleApp(settings(tmp_path), session_factory=slow, clock=lambda: NOW, ascii_only=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.2)
+        strips = app.screen._compositor.render_strips()
+        shown = "\n".join("".join(segment.text for segment in strip) for strip in strips)
+        assert "no answer yet" in shown
+        assert "PRODUCTION" in shown
+        release.set()
+        await pilot.pause(0.3)
+        assert app.session is not None
+    assert threads != [threading.main_thread().name]
+
+
+async def test_a_session_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
+    """The console stays open and says what went wrong."""
+
+    def broken(given: Settings) -> NoReturn:
+        raise OSError("no room for the journal")
+
+    app = ConsoleApp(settings(tmp_path), session_factory=broken, clock=lambda: NOW, ascii_only=False)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.pause(0.3)
+        assert "no room for the journal" in app.view.trouble
+        assert app.is_running
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_gives_the_terminal_back(tmp_path: Path, number: signal.Signals) -> None:
+    """On SIGTERM and SIGHUP the alternate screen is left, the cursor is shown and the program ends."""
+    root = str(Path(__file__).resolve().parents[2])
+    script = tmp_path / "start.py"
+    script.write_text(SCRIPT.format(root=root, support=f"{root}/tests/support", folder=str(tmp_path)))
+    with Terminal([sys.executable, str(script)], env=dict(os.environ)) as terminal:
+        for _ in range(100):
+            terminal.pump(0.1)
+            if "HighErrorRate" in terminal.text:
+                break
+        assert "HighErrorRate" in terminal.text
+        os.kill(terminal.pid, number)
+        terminal.pump(3.0)
+        received = bytes(terminal.received)
+    assert b"\x1b[?1049l" in received
+    assert b"\x1b[?25h" in received
+    assert f"return code {128 + number}".encode() in received
+
+
+async def test_a_crash_shows_no_traceback(tmp_path: Path) -> None:
+    """A fault of the console's own ends with one line; the log has the frames and no variable."""
+    app = ConsoleApp(settings(tmp_path), session_factory=lambda given: StillSession(given, snapshot()), clock=lambda: NOW)
+    secret = "hunter2"
+    with pytest.raises(RuntimeError):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause(0.2)
+
+            def explode() -> None:
+                password = secret
+                raise RuntimeError(f"wrong: {password}")
+
+            app.call_later(explode)
+            await pilot.pause(0.2)
+    printed = " ".join(str(item) for item in app._exit_renderables)
+    log = (tmp_path / "console.log").read_text()
+    assert "RuntimeError" in log
+    assert secret not in log
+    assert secret not in printed
+    assert (tmp_path / "console.log").stat().st_mode & 0o077 == 0
+
+
+def test_every_binding_explains_itself() -> None:
+    """Each binding of app, screens, lists and dialogs has an id, and each that is shown a description and a tooltip."""
+    from textual.binding import Binding
+
+    from console.screens import action_run, alert_detail, command_line, explore, help, logs, panel_detail, runbook
+    from widgets.dialogs import confirm, form, silence
+    from widgets.page import Page
+    from widgets.rows import Rows
+
+    screens = [type(make()) for make in MODES.values() if callable(make)]
+    details = [
+        action_run.ActionRunScreen, alert_detail.AlertDetailScreen, command_line.CommandLine, explore.ExploreScreen,
+        help.HelpScreen, logs.LogsScreen, panel_detail.PanelDetailScreen, runbook.RunbookScreen, confirm.ConfirmDialog,
+        form.FormDialog, silence.SilenceDialog, Page, Rows,
+    ]  # fmt: skip
+    ids: dict[str, str] = {}
+    for owner in (ConsoleApp, *screens, *details):
+        for binding in owner.__dict__.get("BINDINGS", ()):
+            assert isinstance(binding, Binding)
+            assert binding.id, (owner, binding)
+            assert binding.tooltip, (owner, binding)
+            assert ids.setdefault(binding.id, binding.action) == binding.action, binding
+    assert {name for name, _, _ in keys.SCREENS} == set(MODES)

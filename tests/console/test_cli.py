@@ -1,0 +1,105 @@
+"""The command line: what is imported, where flags may stand, and how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from console.arguments import COMMANDS, build_parser
+from console.cli import main
+
+HEAVY = ("textual", "httpx", "kubernetes", "yaml", "msgspec", "prometheus_api_client", "requests", "rich")
+
+
+def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin", "USER": "you", **environ},
+        check=False,
+    )
+
+
+def test_importing_the_command_line_imports_no_library() -> None:
+    """`console.cli` needs argparse and the standard library, nothing that is installed."""
+    code = f"import sys, console.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    assert python(code).stdout.strip() == "[]"
+
+
+def test_settings_without_a_file_need_no_library() -> None:
+    """Flags and environment variables are understood without YAML and without any client."""
+    code = (
+        "import sys; from console.config.load import load_settings;"
+        "load_settings({'prometheus_url': 'http://x'}, {'HOME': '/nonexistent'});"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    assert python(code).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", [["status"], ["check"], ["doctor"], ["alerts"], ["runbook", "--list"], ["runbook", "triage"]])
+def test_headless_commands_import_no_textual(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A command that prints never loads the user interface."""
+    code = f"import sys; from console.cli import main; main({words!r});print('textual' in sys.modules, file=sys.stderr)"
+    state = tmp_path_factory.mktemp("state")
+    result = python(code, XDG_STATE_HOME=str(state), PROMETHEUS_URL="http://127.0.0.1:9")
+    assert result.stderr.strip().endswith("False"), result.stderr
+
+
+def test_every_command_can_be_filled_and_run() -> None:
+    """Each verb of the tuple has a module with `add` and `run`."""
+    import importlib
+
+    for command in COMMANDS:
+        module = importlib.import_module(command.module)
+        assert callable(module.add), command.name
+        assert callable(module.run), command.name
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--namespace", "n", "--read-only", "status", "--format", "json"],
+        ["status", "--namespace", "n", "--format", "json", "--read-only"],
+        ["--namespace=n", "status", "--read-only", "--format=json"],
+    ],
+)
+def test_global_flags_stand_before_or_after_the_verb(words: list[str]) -> None:
+    """Where a global flag stands makes no difference."""
+    arguments = build_parser("status").parse_args(words)
+    assert (arguments.command, arguments.namespace, arguments.read_only, arguments.format) == ("status", "n", True, "json")
+
+
+def test_alertmanagers_are_repeated() -> None:
+    """Each --alertmanager-url adds one peer."""
+    arguments = build_parser("status").parse_args(
+        ["status", "--alertmanager-url", "http://a", "--alertmanager-url", "http://b"]
+    )
+    assert arguments.alertmanager_url == ["http://a", "http://b"]
+
+
+def test_a_config_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing starts: one line on stderr, nothing on stdout."""
+    assert main(["status", "--prometheus-url", "nonsense"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "flag --prometheus-url" in err
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["status", "--nonsense"], ["--refresh", "often", "status"]])
+def test_unknown_words_are_one_line_and_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown verb or flag is named in one line."""
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_without_a_terminal_the_console_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a pipe nothing is drawn: one line says what to use instead."""
+    assert main(["--prometheus-url", "http://127.0.0.1:9"]) == 1
+    assert "cad-console status" in capsys.readouterr().err

@@ -1,0 +1,347 @@
+"""Every fault of the wire in front of the API server, and those that only Kubernetes has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import wire_faults
+from fault_proxy import Exchange, Fault, ProxyHouse
+from loopback import CERTIFICATES
+from sitting import CAP_SECONDS, SOURCES, TIMEOUT_SECONDS, Sitting, sentence, settings_for
+
+from console.demo.cluster import DemoCluster
+from console.demo.stack import DemoStack
+from queries import kubernetes
+from queries.model.source import Health
+
+pytestmark = pytest.mark.servers
+
+FAULT_SECONDS = 3.0
+DOWN, DENIED = Health.DOWN, Health.DENIED
+ANXIOUS_SECONDS = 2.0
+PULSE_SECONDS = 1.5
+"""Instead of the five of the console, so that the cases are short."""
+KINDS = 6
+
+SAYS: dict[str, tuple[Health, str]] = {
+    "refused": (DOWN, "the API server refuses connections & is this context's cluster still there?"),
+    "reset": (DOWN, "the connection to the API server broke & it may be restarting"),
+    "accepted and never answered": (DOWN, "did not answer within 0.8 s/no whole answer for & is the network there"),
+    "closed without an answer": (DOWN, "the connection to the API server broke & it may be restarting"),
+    "silence": (DOWN, "did not answer within 0.8 s/no whole answer for & is the network there"),
+    "trickle": (DOWN, "did not answer within 0.8 s/no whole answer for & is the network there"),
+    "1 GB body": (
+        DOWN,
+        "an answer of more than 256 MB/a line of more than 8 MB/no whole answer & check/network",
+    ),
+    "endless body": (DOWN, "an answer of more than 256 MB/did not answer within/a line of more than 8 MB/no whole answer for"),
+    "no HTTP": (DOWN, "the connection to the API server broke"),
+    "401": (DENIED, "does not accept these credentials (401) & log in again"),
+    "403": (DENIED, "forbids this (403) & ask for read access"),
+    "404": (DOWN, "does not serve this (404) & check the kubeconfig's server"),
+    "407": (DENIED, "wants credentials (407) & proxy-url"),
+    "408": (DOWN, "gave up on the request (408) & overloaded"),
+    "429": (DOWN, "over its limit (429) & asked less often"),
+    "500": (DOWN, "is not well (500) & it may be starting or stopping"),
+    "502": (DOWN, "is not well (502) & it may be starting or stopping"),
+    "503 starting or stopping": (DOWN, "is not well (503) & it may be starting or stopping"),
+    "302 to a login page": (DENIED, "a log-in page or proxy answers & log in there first"),
+    "200 with HTML": (DENIED, "a log-in page or proxy answers & log in there first"),
+    "truncated JSON": (DOWN, "not what Kubernetes speaks & check the kubeconfig's server"),
+    "cut off": (DOWN, "the connection to the API server broke & a proxy on the way"),
+    "gzip garbage": (DOWN, "the connection to the API server broke/cannot be understood/not what Kubernetes speaks"),
+    "wrong shape": (DOWN, "not what Kubernetes speaks & check the kubeconfig's server"),
+    "TLS: expired certificate": (DOWN, "no TLS connection to the API server & expired"),
+    "TLS: another host's certificate": (DOWN, "no TLS connection to the API server & doesn't match/not valid for/mismatch"),
+}
+FAULTS = {name: wire_faults.dying(wire_faults.named(name)) for name in SAYS}
+
+
+@dataclass
+class Played:
+    """What one case showed."""
+
+    health: Health = Health.WAITING
+    said: str = ""
+    url: str = ""
+    marked_seconds: float = 0.0
+    recovered_seconds: float = 0.0
+    asked: int = 0
+    others: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+def met(words: str, text: str) -> bool:
+    return all(any(choice in text for choice in part.strip().split("/")) for part in words.split("&"))
+
+
+def kubeconfig(path: Path, server: str, user: dict[str, Any], **cluster: Any) -> str:
+    document = {
+        "current-context": "x",
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x", "namespace": "cad-ml-platform"}}],
+        "clusters": [{"name": "x", "cluster": {"server": server, **cluster}}],
+        "users": [{"name": "x", "user": user}],
+    }
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[DemoCluster]:
+    """A cluster that lets nobody in without a token."""
+    made = DemoCluster(anonymous=False)
+    made.seed()
+    with made:
+        yield made
+
+
+def everywhere(stack: DemoStack, **changed: str) -> dict[str, str]:
+    told = stack.addresses
+    return {"prometheus": told.prometheus, "alertmanager": told.alertmanager, "platform": told.platform, **changed}
+
+
+@asynccontextmanager
+async def sitting(stack: DemoStack, config: str, folder: Path) -> AsyncIterator[Sitting]:
+    watched = Sitting(settings_for(folder, everywhere(stack, kubernetes=config)))
+    async with watched:
+        yield watched
+    assert watched.left == []
+
+
+async def play(name: str, stack: DemoStack, cluster: DemoCluster, house: ProxyHouse, folder: Path) -> Played:
+    fault = FAULTS[name]
+    tls = fault.certificate is not None
+    shown = {"certificate": CERTIFICATES / "localhost.pem", "key": CERTIFICATES / "server.key"} if tls else {}
+    proxy = house.proxy(cluster.url, **shown)
+    more = {"certificate-authority": str(CERTIFICATES / "authority.pem")} if tls else {}
+    config = kubeconfig(folder / "kubeconfig", proxy.url, {"token": cluster.token}, **more)
+    played = Played(url=proxy.url)
+    watched = Sitting(settings_for(folder, everywhere(stack, kubernetes=config)))
+    try:
+        async with watched:
+            await watched.until_up()
+            began = time.monotonic()
+            await asyncio.to_thread(proxy.use, fault)
+            played.marked_seconds = await watched.until(
+                lambda told: watched.state("kubernetes", told).health in (DOWN, DENIED), "kubernetes to be marked", seconds=12.0
+            )
+            await asyncio.sleep(max(0.0, FAULT_SECONDS - (time.monotonic() - began)))
+            state = watched.state("kubernetes")
+            ended = time.monotonic()
+            played.health, played.said = state.health, sentence(state)
+            for other in SOURCES:
+                if other != "kubernetes":
+                    played.others += watched.not_live(other, since=began, until=ended)
+            played.asked = proxy.count(since=began)
+            await asyncio.to_thread(proxy.use, None)
+            played.recovered_seconds = await watched.until_up("kubernetes", seconds=12.0)
+    except Exception as error:  # the test of this case tells it
+        played.error = f"{type(error).__name__}: {error}"
+    finally:
+        await asyncio.to_thread(house.drop, proxy)
+    played.left = watched.left
+    return played
+
+
+@pytest.fixture(scope="module")
+def played(
+    stack: DemoStack,
+    cluster: DemoCluster,
+    house: ProxyHouse,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> dict[str, Played]:
+    """The chosen cases, several at once, each in a thread with an event loop of its own."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(kubernetes, "_PULSE_SECONDS", PULSE_SECONDS)
+    request.addfinalizer(patch.undo)
+    wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    chosen = [name for name in SAYS if name in wanted]
+    folders = [tmp_path_factory.mktemp("case") for _ in chosen]
+    with ThreadPoolExecutor(13, thread_name_prefix="case") as hands:
+
+        def run(name: str, folder: Path) -> Played:
+            return asyncio.run(play(name, stack, cluster, house, folder))
+
+        return dict(zip(chosen, hands.map(run, chosen, folders), strict=True))
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_a_fault_is_named_the_rest_lives_and_it_recovers(played: dict[str, Played], name: str) -> None:
+    """As for the other sources; the watches that broke are dialled again with a back-off, six kinds of them and the pulse."""
+    told = played[name]
+    assert not told.error
+    health, words = SAYS[name]
+    assert told.health is health, told.said
+    assert met(words, told.said), told.said
+    assert told.url in told.said
+    assert "secret-token" not in told.said and "\x1b" not in told.said
+    assert told.marked_seconds < 5.0
+    assert told.others == []
+    assert told.left == []
+    assert told.recovered_seconds < max(ANXIOUS_SECONDS, CAP_SECONDS * 1.2) + 2 * TIMEOUT_SECONDS + 1.0
+    # A kind asks after 0.5, 1.0 and then every 1.2 s; a request may be repeated once on a kept connection; the pulse every 2 s.
+    assert told.asked <= KINDS * 2 * 6 + 4, told.asked
+
+
+def test_the_watching_threads_end_with_the_session(played: dict[str, Played]) -> None:
+    """After all those sessions no thread of a watch is left, whatever it was hanging in."""
+    assert played
+    ends = time.monotonic() + 10.0
+    while (left := [item.name for item in threading.enumerate() if item.name.startswith("watch-")]) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert left == []
+
+
+def _gone_in_the_stream(exchange: Exchange) -> Any:
+    line = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version: 1 (9)"}}
+    return wire_faults.answers("200 OK", json.dumps(line) + "\n", media="application/json")(exchange)
+
+
+_EXPIRED = wire_faults.answers(
+    "410 Gone", json.dumps({"kind": "Status", "code": 410, "message": "Expired"}), media="application/json"
+)
+GONE = {
+    "an ERROR event": Fault("410 in the stream", _gone_in_the_stream, only=lambda exchange: exchange.watches),
+    "a status": Fault("410", _EXPIRED, only=lambda exchange: exchange.watches),
+}
+
+
+@pytest.mark.parametrize("form", GONE)
+async def test_a_watch_that_is_too_old_lists_again(
+    form: str, stack: DemoStack, cluster: DemoCluster, house: ProxyHouse, tmp_path: Path
+) -> None:
+    """410 as an event and as a status: nothing is called down, each kind lists again, at most about once a second."""
+    proxy = house.proxy(cluster.url)
+    config = kubeconfig(tmp_path / "kubeconfig", proxy.url, {"token": cluster.token})
+    async with sitting(stack, config, tmp_path) as watched:
+        await watched.until_up()
+        began = time.monotonic()
+        await asyncio.to_thread(proxy.use, GONE[form])
+        cluster.drop_watches()
+        await asyncio.sleep(3.0)
+        lists = [item for item in proxy.asked if item.at >= began and "watch=true" not in item.target]
+        assert watched.not_live("kubernetes", since=began, until=time.monotonic()) == []
+        assert KINDS <= len(lists) <= KINDS * 4.5
+        await asyncio.to_thread(proxy.use, None)
+        cluster.patch("deployments", "cad-ml-api", {"metadata": {"annotations": {"told": form}}, "spec": {"replicas": 4}})
+        await watched.until(lambda told: _wanted(told, "cad-ml-api") == 4, "four replicas", seconds=4.0)
+        cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 3}})
+
+
+async def test_an_api_server_that_restarts_is_found_again(stack: DemoStack, tmp_path: Path) -> None:
+    """Stopped it is down within five seconds and the rest lives; started again at its place it is live, and changes arrive."""
+    cluster = DemoCluster(anonymous=False)
+    cluster.seed()
+    cluster.start()
+    try:
+        config = kubeconfig(tmp_path / "kubeconfig", cluster.url, {"token": cluster.token})
+        port = urlsplit(cluster.url).port or 0
+        async with sitting(stack, config, tmp_path) as watched:
+            await watched.until_up()
+            began = time.monotonic()
+            await asyncio.to_thread(cluster.stop)
+            await watched.until(lambda told: watched.state("kubernetes", told).health is DOWN, "kubernetes down", seconds=5.0)
+            await asyncio.sleep(1.0)
+            for other in ("prometheus", "alertmanager", "platform"):
+                assert watched.not_live(other, since=began, until=time.monotonic()) == []
+            await asyncio.to_thread(cluster.start, port)
+            await watched.until_up("kubernetes", seconds=ANXIOUS_SECONDS + 2.0)
+            cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 5}})
+            await watched.until(lambda told: _wanted(told, "cad-ml-api") == 5, "five replicas", seconds=3.0)
+    finally:
+        cluster.stop()
+
+
+def _wanted(told: Any, name: str) -> int:
+    found = [item.wanted for item in (told.cluster.workloads if told.cluster else ()) if item.name == name]
+    return found[0] if found else -1
+
+
+async def test_a_token_that_expires_in_the_middle_is_read_again(stack: DemoStack, tmp_path: Path) -> None:
+    """The old token is refused: denied, with what to do. The file gets the new one: live again, without a restart."""
+    cluster = DemoCluster(anonymous=False)
+    cluster.seed()
+    with cluster:
+        token = tmp_path / "token"
+        token.write_text(cluster.token)
+        config = kubeconfig(tmp_path / "kubeconfig", cluster.url, {"tokenFile": str(token)})
+        async with sitting(stack, config, tmp_path) as watched:
+            await watched.until_up()
+            renewed = cluster.renew_token()
+            cluster.drop_watches()
+            await watched.until(
+                lambda told: watched.state("kubernetes", told).health is DENIED, "kubernetes to be denied", seconds=5.0
+            )
+            assert "log in again" in sentence(watched.state("kubernetes"))
+            token.write_text(renewed)
+            await watched.until_up("kubernetes", seconds=ANXIOUS_SECONDS + 1.5)
+
+
+PLUGINS = {
+    "hangs": ("#!/bin/sh\nsleep 60\n", DOWN, "has given no credential for & run it in a shell"),
+    "prompts": (
+        "#!/bin/sh\nprintf 'Password: ' >&2\nread answer || { echo 'no answer to Password' >&2; exit 3; }\n",
+        DENIED,
+        "failed with exit code 3 & no answer to Password",
+    ),
+    "prompts on the terminal": (
+        "#!/bin/sh\nread answer < /dev/tty || exit 4\n",
+        DENIED,
+        "failed with exit code",
+    ),
+    "prints garbage": ("#!/bin/sh\nhead -c 3000 /dev/urandom\n", DENIED, "that is not an ExecCredential & run it in a shell"),
+    "prints another kind": ("#!/bin/sh\necho '{\"kind\": \"Secret\"}'\n", DENIED, "not an ExecCredential"),
+    "is not there": ("", DENIED, "cannot be started & is it installed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+async def test_an_exec_plugin_that_fails_is_named_and_mended_in_place(plugin: str, stack: DemoStack, tmp_path: Path) -> None:
+    """One that hangs, prompts or prints garbage is named within five seconds; the rest lives; a working one is picked up."""
+    text, health, words = PLUGINS[plugin]
+    cluster = DemoCluster(anonymous=False)
+    cluster.seed()
+    with cluster:
+        program = tmp_path / "plugin"
+        if text:
+            _script(program, text)
+        spec = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(program), "interactiveMode": "IfAvailable"}
+        config = kubeconfig(tmp_path / "kubeconfig", cluster.url, {"exec": spec})
+        async with sitting(stack, config, tmp_path) as watched:
+            await watched.until_up("prometheus", "alertmanager", "platform")
+            began = time.monotonic()
+            await watched.until(
+                lambda told: watched.state("kubernetes", told).health in (DOWN, DENIED), f"a plugin that {plugin}", seconds=5.0
+            )
+            state = watched.state("kubernetes")
+            assert state.health is health
+            assert met(words, sentence(state)) and "plugin" in sentence(state), sentence(state)
+            for other in ("prometheus", "alertmanager", "platform"):
+                assert watched.not_live(other, since=began, until=time.monotonic()) == []
+            if plugin != "hangs":  # its time limit is 15 s
+                status = {"token": cluster.token}
+                good = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+                _script(program, f"#!/bin/sh\necho '{json.dumps(good)}'\n")
+                await watched.until_up("kubernetes", seconds=6.0)
+
+
+def _script(path: Path, text: str) -> None:
+    # Another name first: a script that is being run must not be written.
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.chmod(stat.S_IRWXU)
+    new.replace(path)

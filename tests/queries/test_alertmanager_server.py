@@ -1,0 +1,59 @@
+"""Two real Alertmanagers, one of which is lost."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from servers import start_alertmanager
+
+from queries.alertmanager import Alertmanager
+from queries.endpoint import Endpoint
+from queries.errors import Rejected, Unreachable
+from queries.http import Client
+from queries.model.alert import AlertState
+
+pytestmark = pytest.mark.servers
+
+
+def utc(offset: float) -> str:
+    return datetime.fromtimestamp(time.time() + offset, UTC).isoformat()
+
+
+async def test_two_peers_then_one_then_none(tmp_path: Path) -> None:
+    """Alerts of both are merged; the silence of one suppresses there; the loss of one is a warning, of both a fault."""
+    with start_alertmanager(folder=tmp_path / "one") as one, start_alertmanager(folder=tmp_path / "two") as two:
+        first, second = Endpoint(one.url), Endpoint(two.url)
+        writer = Client(second, name="alertmanager", writes=True)
+        other = Client(first, name="alertmanager", writes=True)
+        shared = {"labels": {"alertname": "Shared", "severity": "critical"}, "startsAt": utc(-60)}
+        await other.send("POST", "/api/v2/alerts", json=[shared, {"labels": {"alertname": "OnlyOne"}}])
+        matcher = {"name": "alertname", "value": "Shared", "isRegex": False}
+        silence = {"matchers": [matcher], "startsAt": utc(0), "endsAt": utc(600), "createdBy": "you", "comment": "known"}
+        made = await writer.send("POST", "/api/v2/silences", json=silence)
+        await writer.send("POST", "/api/v2/alerts", json=[shared])
+
+        source = Alertmanager((first, second))
+        state = await source.state()
+        by_name = {alert.name: alert for alert in state.alerts}
+        assert set(by_name) == {"Shared", "OnlyOne"} and (state.peers_up, state.peers_asked) == (2, 2)
+        assert by_name["Shared"].state is AlertState.SUPPRESSED  # the second peer heard of it last
+        assert isinstance(made, dict) and by_name["Shared"].silenced_by == (made["silenceID"],)
+        assert by_name["Shared"].priority.value == "P1" and by_name["Shared"].starts_at == pytest.approx(
+            time.time() - 60, abs=30
+        )
+        assert state.version and state.receivers == ("nobody",)
+
+        with pytest.raises(Rejected):
+            await writer.send("POST", "/api/v2/silences", json={**silence, "matchers": []})
+        two.kill()
+        state = await source.state()
+        assert (state.peers_up, len(state.warnings)) == (1, 1) and "refused" in state.warnings[0]
+        assert {alert.state for alert in state.alerts} == {AlertState.ACTIVE}
+        one.kill()
+        with pytest.raises(Unreachable):
+            await source.state()
+        for client in (writer, other, source):
+            await client.close()

@@ -1,0 +1,371 @@
+"""The panels' expressions mean what they say on a real Prometheus, in every state that a platform can be in."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import httpx
+import pytest
+from servers import servers, start_prometheus
+
+from queries.catalogue.loader import load_board
+from queries.discovery import Discovery
+from queries.endpoint import Endpoint
+from queries.errors import Malformed, Rejected, Unreachable
+from queries.model.fault import FaultKind
+from queries.model.panel import Origin, PanelSpec
+from queries.prometheus import Prometheus
+from queries.yaml_text import loads
+
+pytestmark = pytest.mark.servers
+
+SPECS = {spec.id: spec for spec in load_board("overview")}
+STEP = 15
+Shape = Callable[[float], float]
+"""The value of a series at so many seconds after its window began."""
+
+
+def counter(per_second: float, *, start: float = 1000.0) -> Shape:
+    return lambda since: start + per_second * since
+
+
+def gauge(value: float) -> Shape:
+    return lambda since: value
+
+
+def resetting(per_second: float, *, every: float) -> Shape:
+    return lambda since: per_second * (since % every)
+
+
+def histogram(name: str, provider: str, per_second: float, below: dict[str, float]) -> dict[str, Shape]:
+    return {f'{name}_bucket{{provider="{provider}",le="{le}"}}': counter(per_second * share) for le, share in below.items()}
+
+
+POD = 'namespace="cad-ml-platform",pod="cad-ml-api-7f9c4d-x2x{}",container="{}"'
+
+WINDOWS: dict[str, dict[str, Shape]] = {
+    "busy": {
+        'ocr_requests_total{provider="paddle",status="success"}': counter(8),
+        'ocr_requests_total{provider="paddle",status="error"}': counter(2),
+        'vision_requests_total{provider="paddle",status="success"}': counter(10),
+        'ocr_circuit_state{key="ocr:cb:paddle"}': gauge(0),
+        "dedup2d_job_queue_depth": gauge(14),
+        **histogram("ocr_processing_duration_seconds", "paddle", 10, {"1": 0.5, "2": 0.9, "4": 1.0, "+Inf": 1.0}),
+        **histogram("vision_processing_duration_seconds", "paddle", 10, {"1": 1.0, "+Inf": 1.0}),
+        f"container_cpu_usage_seconds_total{{{POD.format(1, 'main')}}}": counter(0.5),
+        f"container_cpu_usage_seconds_total{{{POD.format(2, 'main')}}}": counter(0.9),
+        f"container_cpu_usage_seconds_total{{{POD.format(2, '')}}}": counter(7.9),
+        f"container_memory_working_set_bytes{{{POD.format(1, 'main')}}}": gauge(63),
+        'kube_pod_container_resource_limits{resource="cpu",' + POD.format(1, "main") + "}": gauge(1),
+        'kube_pod_container_resource_limits{resource="cpu",' + POD.format(2, "main") + "}": gauge(1),
+        'kube_pod_container_resource_limits{resource="memory",' + POD.format(1, "main") + "}": gauge(100),
+        "platform_requests_per_second": gauge(21),
+        "slo_availability": gauge(99.95),
+    },
+    "no errors yet": {
+        'ocr_requests_total{provider="paddle",status="success"}': counter(10),
+        "slo_availability": gauge(0),
+        "error_budget_remaining": gauge(42),
+        'dedup2d_jobs_queued{backend="redis",instance="a"}': gauge(3),
+        'dedup2d_jobs_queued{backend="redis",instance="b"}': gauge(3),
+    },
+    "vision only": {
+        'vision_requests_total{provider="openai",status="success"}': counter(5),
+        'vision_requests_total{provider="openai",status="error"}': counter(5),
+    },
+    "quiet": {
+        'ocr_requests_total{provider="paddle",status="success"}': counter(0),
+        'ocr_requests_total{provider="paddle",status="error"}': counter(0),
+        'ocr_circuit_state{key="ocr:cb:paddle"}': gauge(0),
+        **histogram("ocr_processing_duration_seconds", "paddle", 0, {"1": 0.5, "+Inf": 1.0}),
+    },
+    "nothing": {"up": gauge(1)},
+    "restarting": {'ocr_requests_total{provider="paddle",status="success"}': resetting(10, every=120)},
+    "sidecar": {
+        f"container_cpu_usage_seconds_total{{{POD.format(1, 'main')}}}": counter(0.5),
+        f"container_cpu_usage_seconds_total{{{POD.format(1, 'unlimited')}}}": counter(7),
+        'kube_pod_container_resource_limits{resource="cpu",' + POD.format(1, "main") + "}": gauge(1),
+    },
+    "breakers": {
+        'ocr_circuit_state{key="ocr:cb:a",instance="1"}': gauge(2),
+        'ocr_circuit_state{key="ocr:cb:a",instance="2"}': gauge(2),
+        'ocr_circuit_state{key="ocr:cb:b",instance="1"}': gauge(1),
+        'dedupcad_vision_circuit_state{endpoint="/search"}': gauge(2),
+        'circuit_breaker_state{circuit="redis"}': gauge(0),
+    },
+}
+
+EMPTY: dict[str, float] = {}
+EXPECTED: list[tuple[str, str, dict[str, float]]] = [
+    ("busy", "error_ratio", {"": 10.0}),
+    ("busy", "request_rate", {"": 20.0}),
+    ("busy", "provider_health", {"paddle": 93.0}),
+    ("busy", "queue_depth", {"": 14.0}),
+    ("busy", "cpu", {"cad-ml-api": 90.0}),
+    ("busy", "memory", {"cad-ml-api": 63.0}),
+    ("busy", "circuit_breakers", {"ocr:cb:paddle": 0.0}),
+    ("busy", "p95_latency", {"paddle ocr": 3.0, "paddle vision": 0.95}),
+    ("sidecar", "cpu", {"cad-ml-api": 50.0}),
+    ("no errors yet", "error_ratio", {"": 0.0}),
+    ("no errors yet", "provider_health", {"paddle": 100.0}),
+    ("no errors yet", "queue_depth", {"": 3.0}),
+    ("no errors yet", "circuit_breakers", EMPTY),
+    ("vision only", "error_ratio", {"": 50.0}),
+    ("vision only", "request_rate", {"": 10.0}),
+    ("vision only", "provider_health", {"openai": 65.0}),
+    ("quiet", "error_ratio", EMPTY),
+    ("quiet", "request_rate", EMPTY),
+    ("quiet", "provider_health", EMPTY),
+    ("quiet", "p95_latency", EMPTY),
+    ("quiet", "circuit_breakers", {"ocr:cb:paddle": 0.0}),
+    *(("nothing", panel, EMPTY) for panel in SPECS if panel not in ("workloads", "error_budget")),
+    ("restarting", "request_rate", {"": 8.5}),  # 10/s, and at each restart what came since the last scrape is lost
+    ("restarting", "error_ratio", {"": 0.0}),
+    ("breakers", "circuit_breakers", {"ocr:cb:a": 1.0, "ocr:cb:b": 0.0, "/search": 1.0, "redis": 0.0}),
+]
+
+
+@dataclass
+class Filled:
+    url: str
+    moments: dict[str, float]
+    """When each window is asked."""
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """A Prometheus whose past holds one window of twenty minutes for each state; `busy` reaches beyond now."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    now = time.time() // 60 * 60
+    moments = {name: now - 3600.0 * index for index, name in enumerate(WINDOWS)}
+    lines: dict[str, list[str]] = {}
+    for name, series in WINDOWS.items():
+        begin, end = moments[name] - 1200, moments[name] + (1800 if name == "busy" else 0)
+        for selector, shape in series.items():
+            points = lines.setdefault(selector, [])
+            points += [f"{selector} {shape(at - begin)} {at}" for at in _steps(begin, end)]
+    text = "".join("\n".join(sorted(lines[key], key=lambda line: float(line.split()[-1]))) + "\n" for key in sorted(lines))
+    (folder / "history.txt").write_text(text + "# EOF\n")
+    made = [
+        servers().promtool,
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        "-q",
+        str(folder / "history.txt"),
+        str(folder / "data"),
+    ]
+    subprocess.run(made, check=True, capture_output=True)
+    with start_prometheus(folder=folder) as server:
+        yield Filled(server.url, moments)
+
+
+def _steps(begin: float, end: float) -> Iterator[float]:
+    at = begin
+    while at <= end:
+        yield at
+        at += STEP
+
+
+class Counting(httpx.AsyncHTTPTransport):
+    """Counts what is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.paths.append(request.url.path.rpartition("/")[2])
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.parametrize(("window", "panel", "expected"), EXPECTED, ids=[f"{row[0]}-{row[1]}" for row in EXPECTED])
+async def test_raw_expression(filled: Filled, window: str, panel: str, expected: dict[str, float]) -> None:
+    """No series means no data, not 0; requests without errors mean 0; one silent service does not hide the other."""
+    source = Prometheus(Endpoint(filled.url))
+    answer = await source.query(SPECS[panel].raw, at=filled.moments[window])
+    await source.close()
+    found = {" ".join(value for _, value in sample.labels): sample.value for sample in answer.samples}
+    assert found == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize(("window", "expected"), [("busy", 50.0), ("no errors yet", 42.0), ("quiet", None)])
+async def test_recorded_error_budget(filled: Filled, window: str, expected: float | None) -> None:
+    """The budget comes from its own rule, else from the availability, else from nowhere."""
+    source = Prometheus(Endpoint(filled.url))
+    answer = await source.query(SPECS["error_budget"].recorded or "", at=filled.moments[window])
+    await source.close()
+    assert [sample.value for sample in answer.samples] == ([] if expected is None else [pytest.approx(expected, rel=1e-6)])
+
+
+RULES = {
+    "error_ratio": "platform_error_ratio",
+    "p95_latency": 'label_replace(ocr_p95_latency_seconds, "service", "ocr", "", "") '
+    'or label_replace(vision_p95_latency_seconds, "service", "vision", "", "")',
+    "provider_health": "provider_health_score",
+    "cpu": "max by (deployment) (cad:cpu_utilisation:5m)",
+    "memory": "max by (deployment) (cad:memory_utilisation)",
+    "request_rate": "platform_requests_per_second",
+    "error_budget": "error_budget_remaining",
+}
+
+
+def spelled_out(expression: str) -> str:
+    """The expression with every recorded name replaced by what its rule computes."""
+    text = resources.files("queries").joinpath("rules", "recording.yaml").read_text()
+    groups = loads(text, where="recording.yaml")["groups"]  # type: ignore[index]
+    rules = {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
+    names = re.compile(r"(?<![\w:])(" + "|".join(map(re.escape, sorted(rules, key=len, reverse=True))) + r")(?![\w:])")
+    while names.search(expression):
+        expression = names.sub(lambda match: f"(\n{rules[match[1]]}\n)", expression)
+    return expression
+
+
+@pytest.mark.parametrize("panel", RULES)
+async def test_raw_means_what_the_rule_means(filled: Filled, panel: str) -> None:
+    """In every state of the platform the raw expression gives what our recording rule would have recorded."""
+    source = Prometheus(Endpoint(filled.url))
+    seen = 0
+    for window, at in filled.moments.items():
+        if window == "sidecar":
+            continue  # the rule counts a container without a limit against its neighbour's
+        ways = [await source.query(text, at=at) for text in (SPECS[panel].raw, spelled_out(RULES[panel]))]
+        raw, rule = ({sample.labels: sample.value for sample in way.samples} for way in ways)
+        assert raw == pytest.approx(rule, rel=1e-6), window
+        seen += len(raw)
+    assert seen
+    await source.close()
+
+
+async def test_joined_equals_one_by_one(filled: Filled) -> None:
+    """Two requests at most, one from the second refresh on; each panel's answer is what its query gives alone."""
+    transport = Counting()
+    source = Prometheus(Endpoint(filled.url), transport=transport)
+    await source.panels(tuple(SPECS.values()))
+    assert transport.paths == ["query", "query", "query_range"]
+    transport.paths.clear()
+    answers = (await source.panels(tuple(SPECS.values()))).answers
+    assert transport.paths == ["query"]
+    origins = {item.id: item.origin for item in answers}
+    assert origins["request_rate"] is Origin.RECORDED and origins["error_budget"] is Origin.RECORDED
+    assert {origin for name, origin in origins.items() if name not in ("request_rate", "error_budget")} == {Origin.RAW}
+    for item in answers:
+        alone = await source.query(item.query)
+        known = {tuple(pair for pair in sample.labels if pair[0] != "__name__"): sample.value for sample in alone.samples}
+        assert {sample.labels: sample.value for sample in item.samples} == pytest.approx(known, rel=0.02), item.id
+        assert item.fault is None and item.samples, item.id
+    await source.close()
+
+
+async def test_trend_of_the_last_hour(filled: Filled) -> None:
+    """The trend holds the folded value of the whole window, from one range request."""
+    source = Prometheus(Endpoint(filled.url))
+    answers = {item.id: item for item in (await source.panels(tuple(SPECS.values()))).answers}
+    await source.close()
+    points = [value for _, value in answers["error_ratio"].trend]
+    assert len(points) >= 15 and points[-1] == pytest.approx(10, rel=0.02)
+    assert [value for _, value in answers["p95_latency"].trend][-1] == pytest.approx(3.0, rel=0.02)
+
+
+async def test_one_bad_panel_on_a_real_server(filled: Filled) -> None:
+    """A parse error and a failed execution are told with Prometheus' words; the other panels live."""
+    bad = PanelSpec("bad", "Bad", SPECS["cpu"].unit, raw="sum(up")
+    many = PanelSpec("many", "Many", SPECS["cpu"].unit, raw="ocr_circuit_state / on () kube_pod_container_resource_limits")
+    transport = Counting()
+    source = Prometheus(Endpoint(filled.url), transport=transport)
+    specs = (bad, *SPECS.values(), many)
+    for _ in range(2):
+        answers = {item.id: item for item in (await source.panels(specs)).answers}
+        assert answers["bad"].fault is not None and "1:7" in answers["bad"].fault.what
+        assert answers["many"].fault is not None and "many-to-many" in answers["many"].fault.what + answers["many"].fault.hint
+        assert [name for name, item in answers.items() if item.fault] == ["bad", "many"]
+        transport.paths.clear()
+    await source.panels(specs)
+    assert transport.paths == ["query"]
+    await source.close()
+
+
+async def test_one_heavy_panel_on_a_real_server(filled: Filled) -> None:
+    """A query that takes too long costs its own panel; the board is not taken for unreachable."""
+    heavy = PanelSpec("heavy", "Heavy", SPECS["cpu"].unit, raw="sum_over_time((time() * vector(1))[300d:1s])")
+    transport = Counting()
+    source = Prometheus(Endpoint(filled.url, timeout_seconds=0.8), transport=transport)
+    answers = {item.id: item for item in (await source.panels((heavy, *SPECS.values()))).answers}
+    fault = answers["heavy"].fault
+    assert fault is not None and fault.kind is FaultKind.TIMED_OUT
+    assert [name for name, item in answers.items() if item.fault] == ["heavy"] and answers["error_ratio"].samples
+    transport.paths.clear()
+    await source.panels((heavy, *SPECS.values()))
+    assert transport.paths == ["query"]
+    await source.close()
+
+
+async def test_too_many_points_are_rejected(filled: Filled) -> None:
+    """More than 11,000 points are refused in words, as data."""
+    source = Prometheus(Endpoint(filled.url))
+    history = await source.history(SPECS["error_ratio"], start=0, end=1e6, step_seconds=1)
+    assert history.fault is not None and "11,000" in history.fault.what
+    await source.close()
+
+
+async def test_history_by_series(filled: Filled) -> None:
+    """The detail's tracks come by label."""
+    source = Prometheus(Endpoint(filled.url))
+    end = filled.moments["busy"]
+    history = await source.history(SPECS["p95_latency"], start=end - 600, end=end, step_seconds=60)
+    await source.close()
+    assert {track.label("service") for track in history.tracks} == {"ocr", "vision"}
+    assert all(len(track.points) == 11 and not any(math.isnan(value) for _, value in track.points) for track in history.tracks)
+
+
+async def test_discovery(filled: Filled) -> None:
+    """Names, label values, version and targets; a wrong prefix is told apart."""
+    found = Discovery(Endpoint(filled.url))
+    assert "ocr_requests_total" in await found.metric_names()
+    assert await found.label_values("provider", match="ocr_requests_total") == ("paddle",)
+    assert (await found.version())[0].isdigit()
+    assert await found.targets() == () and await found.metadata() == ()
+    found.close()
+    wrong = Discovery(Endpoint(filled.url + "/wrong"))
+    with pytest.raises(Malformed, match="path prefix"):
+        await wrong.metric_names()
+    wrong.close()
+    refused = Discovery(Endpoint("http://127.0.0.1:1"))
+    with pytest.raises(Unreachable, match="refused"):
+        await refused.metric_names()
+    refused.close()
+
+
+async def test_rules_and_recovery(tmp_path: Path) -> None:
+    """Rules with pending instances and values; after a crash the same source answers again, without being made anew."""
+    rules = (
+        "groups: [{name: g, rules: [{record: one, expr: vector(1)}, {alert: Soon, expr: vector(7), for: 1h, "
+        'labels: {severity: warning}, annotations: {summary: "{{ $value }}"}}]}]\n'
+    )
+    config = "global: {scrape_interval: 1s, evaluation_interval: 1s, external_labels: {cluster: x}}\nrule_files: [r.yml]\n"
+    with start_prometheus(config, {"r.yml": rules}, folder=tmp_path) as server:
+        source = Prometheus(Endpoint(server.url))
+        for _ in range(100):
+            if (answer := await source.rules()).alerts:
+                break
+            await asyncio.sleep(0.1)
+        (alert,) = answer.alerts
+        assert (alert.name, alert.value, alert.state.value) == ("Soon", 7.0, "pending")
+        assert answer.recorded == ("one",) and ("cluster", "x") not in alert.labels
+        with pytest.raises(Rejected, match="1:5"):
+            await source.query("sum(")
+        port = httpx.URL(server.url).port or 0
+        server.kill()
+        with pytest.raises(Unreachable):
+            await source.query("up")
+    with start_prometheus(config, {"r.yml": rules}, folder=tmp_path, port=port):
+        assert (await source.query("vector(3)")).samples[0].value == 3
+    await source.close()

@@ -1,0 +1,40 @@
+"""Requests that belong together end together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from loopback import http_answer
+
+from queries.alertmanager import Alertmanager
+from queries.endpoint import Endpoint
+from queries.errors import SourceError
+from queries.platform import Platform
+
+
+@pytest.mark.parametrize("kind", ["alertmanager", "platform"])
+async def test_nothing_goes_on_after_a_failure(serve, kind: str) -> None:
+    """One path fails at once, the others never answer: the failure comes at once, and no task of it is left behind."""
+
+    async def behave(head: bytes, writer: asyncio.StreamWriter) -> None:
+        if b" /api/v2/alerts" in head or b" /health " in head:
+            writer.write(http_answer("502 Bad Gateway", b"no", "text/plain"))
+        else:
+            await asyncio.sleep(30)
+
+    server = await serve(behave)
+    endpoint = Endpoint(server.url, timeout_seconds=20.0)
+    begun, before = time.monotonic(), asyncio.all_tasks()
+    with pytest.raises(SourceError, match="502"):
+        if kind == "platform":
+            source = Platform(endpoint)
+            await source.health()
+        else:
+            peers = Alertmanager((endpoint,))
+            await peers.state()
+    assert time.monotonic() - begun < 5
+    ours = [task for task in asyncio.all_tasks() - before if "serve" not in repr(task.get_coro())]
+    assert ours == []
+    await (source if kind == "platform" else peers).close()

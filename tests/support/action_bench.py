@@ -1,0 +1,142 @@
+"""One way to run an action against a cluster in the process, with a journal in a folder of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from console.actions.plan import Outcome, Preview, Request, Step
+from console.actions.runner import run
+from console.actions.writers import Writer
+from console.config.settings import Paths, Settings
+from console.demo.cluster import DemoCluster, Pace
+from console.journal.sqlite import Journal
+from queries.endpoint import ClusterEndpoint
+from queries.errors import Rejected
+from queries.kubernetes import Kubernetes
+from queries.model.alert import Alert
+
+QUICK = Pace(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
+NAMESPACE = "cad-ml-platform"
+API = "cad-ml-api"
+
+
+class Facts(Kubernetes):
+    """The cluster's half from the real client; Alertmanager's and Prometheus' half as a test sets it."""
+
+    alerts_now: tuple[Alert, ...] = ()
+    panel: tuple[float | None, str] = (None, "")
+    silences: dict[str, dict[str, Any]]
+
+    async def silence(self, identity: str) -> dict[str, Any]:
+        found = getattr(self, "silences", {})
+        if identity not in found:
+            raise Rejected("no silence with this id", status=404)
+        return found[identity]
+
+    async def alerts(self) -> tuple[Alert, ...]:
+        return self.alerts_now
+
+    async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
+        return self.panel
+
+
+@dataclass
+class Bench:
+    """What one run needs; `act` drives it to its end and gives all its steps."""
+
+    cluster: DemoCluster
+    settings: Settings
+    facts: Facts
+    journal: Journal | None
+    previews: list[Preview] = field(default_factory=list)
+    journal_fault: str = ""
+
+    async def act(
+        self,
+        action: str,
+        target: str,
+        *,
+        confirm: Callable[[Preview], Awaitable[bool]] | None = None,
+        settings: Settings | None = None,
+        request: dict[str, str] | None = None,
+        **parameters: str,
+    ) -> list[Step]:
+        async def agree(preview: Preview) -> bool:
+            self.previews.append(preview)
+            return await confirm(preview) if confirm else True
+
+        told = settings or self.settings
+        writer = Writer(told)
+        asked = Request(action, target, parameters, **(request or {}))
+        found = []
+        try:
+            steps = run(
+                asked,
+                settings=told,
+                reads=self.facts,
+                writes=writer,
+                journal=self.journal,
+                confirm=agree,
+                journal_fault=self.journal_fault,
+            )
+            async with aclosing(steps):
+                async for step in steps:
+                    found.append(step)
+        finally:
+            await writer.close()
+        return found
+
+    def writes(self) -> list[Any]:
+        """The requests that reached the server and could have changed something."""
+        return [
+            item
+            for item in self.cluster.requests
+            if item.method != "GET" and "selfsubjectaccessreviews" not in item.path and "dryRun" not in dict(item.query)
+        ]
+
+
+def settings_for(tmp_path: Path, endpoint: ClusterEndpoint | None, **changes: Any) -> Settings:
+    paths = Paths("", str(tmp_path), str(tmp_path), str(tmp_path / "state" / "journal.sqlite3"), "", "")
+    made = Settings("test", NAMESPACE, False, False, "tester", paths, kubernetes=endpoint, verify_timeout_seconds=10.0)
+    return replace(made, **changes)
+
+
+def outcome(steps: list[Step]) -> tuple[Outcome | None, str]:
+    assert [step for step in steps if step.outcome] == steps[-1:], "exactly the last step has an outcome"
+    return steps[-1].outcome, steps[-1].text
+
+
+def second_revision(cluster: DemoCluster, name: str = API) -> None:
+    """Rolls out another image and another environment, and waits until the cluster is quiet again."""
+    container = {
+        "name": name,
+        "image": "registry.example.com/cad-ml/api:1.9.0",
+        "env": [{"name": "OCR_TIMEOUT_MS", "value": "8000"}],
+    }
+    cluster.patch(
+        "deployments",
+        name,
+        {
+            "metadata": {"annotations": {"kubernetes.io/change-cause": "ci: release 1.9.0"}},
+            "spec": {"template": {"spec": {"containers": [container]}}},
+        },
+    )
+    quiet(cluster, name)
+
+
+def quiet(cluster: DemoCluster, name: str = API, *, past: int = 1) -> None:
+    """Waits until a revision after `past` is rolled out, or the Deployment is paused."""
+    ends = time.monotonic() + 10.0
+    while True:
+        state = cluster.deployment(name)
+        if state.paused or (state.settled and state.revision > past):
+            break
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    # The last pods' end still changes the status for a moment.
+    time.sleep(0.15)

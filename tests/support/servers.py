@@ -1,0 +1,56 @@
+"""Real Prometheus and Alertmanager processes for integration tests, each on a free loopback port."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from console.demo.bring import Servers, bring
+from console.demo.launch import launch_alertmanager, launch_prometheus
+from console.demo.process import Server
+
+PLAIN_PROMETHEUS = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+PLAIN_ALERTMANAGER = """\
+route: {receiver: nobody, group_by: [alertname], group_wait: 1s, group_interval: 2s}
+receivers: [{name: nobody}]
+"""
+
+
+@functools.cache
+def servers() -> Servers:
+    """The programs, brought by the console's own code when this machine has none."""
+    return bring(lambda progress: None)
+
+
+@contextmanager
+def start_prometheus(
+    config: str = PLAIN_PROMETHEUS, rules: Mapping[str, str] | None = None, *, folder: Path, port: int = 0
+) -> Iterator[Server]:
+    """Prometheus with the configuration text `config` and rule files `rules` (name → text) written beside it.
+
+    Name the rule files in `config` by their bare names. Data lies in `folder/data` and survives a second start;
+    `server.kill()` is a crash, `port` brings it back where it was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prometheus.yml").write_text(config)
+    for name, text in (rules or {}).items():
+        (folder / name).write_text(text)
+    server = launch_prometheus(servers(), folder, port=port)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def start_alertmanager(config: str = PLAIN_ALERTMANAGER, *, folder: Path, port: int = 0) -> Iterator[Server]:
+    """Alertmanager with the configuration text `config`; silences lie in `folder/alerts` and survive a second start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "alertmanager.yml").write_text(config)
+    server = launch_alertmanager(servers(), folder, port=port)
+    try:
+        yield server
+    finally:
+        server.stop()

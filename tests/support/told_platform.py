@@ -1,0 +1,99 @@
+"""A platform on loopback that answers headless commands with what a test tells it: Prometheus, Alertmanager and API in one."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Series = tuple[Mapping[str, str], str]
+
+
+@dataclass
+class ToldPlatform:
+    """`vector` gives the series for a query; `pages` any other page, as a value for JSON or a (status, text) pair."""
+
+    vector: Callable[[str], list[Series]] = lambda query: []
+    pages: dict[str, Any] = field(default_factory=dict)
+    queries: list[str] = field(default_factory=list)
+    methods: set[str] = field(default_factory=set)
+    url: str = ""
+
+    def environ(self, home: str) -> dict[str, str]:
+        """The environment of a command that looks at this platform and at nothing else."""
+        return {
+            "HOME": home,
+            "USER": "you",
+            "PATH": "/usr/bin:/bin",
+            "PROMETHEUS_URL": self.url,
+            "ALERTMANAGER_URL": self.url,
+            "CAD_ML_API_URL": self.url,
+            "CAD_CONSOLE_ENVIRONMENT": "test",
+        }
+
+    def answer(self, path: str, query: str) -> tuple[int, str, str]:
+        """Status, media type and body."""
+        if path in self.pages:
+            page = self.pages[path]
+            return (page[0], "text/plain", page[1]) if isinstance(page, tuple) else (200, "application/json", json.dumps(page))
+        if path == "/api/v1/query":
+            self.queries.append(query)
+            result = [{"metric": dict(labels), "value": [1_800_000_000, value]} for labels, value in self.vector(query)]
+            data: Any = {"resultType": "vector", "result": result}
+        elif path == "/api/v1/query_range":
+            data = {"resultType": "matrix", "result": []}
+        elif path == "/api/v1/rules":
+            data = {"groups": []}
+        elif path == "/api/v1/metadata":
+            data = {}
+        elif path.startswith("/api/v2/"):
+            return 200, "application/json", "{}" if path == "/api/v2/status" else "[]"
+        else:
+            return 404, "text/plain", "404 page not found"
+        return 200, "application/json", json.dumps({"status": "success", "data": data})
+
+
+@contextmanager
+def told_platform(**told: Any) -> Iterator[ToldPlatform]:
+    """The server runs in a thread of its own, on a free port."""
+    platform = ToldPlatform(**told)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.reply(urlsplit(self.path).query)
+
+        def do_POST(self) -> None:
+            self.reply(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+
+        def reply(self, form: str) -> None:
+            platform.methods.add(self.command)
+            query = parse_qs(form).get("query", [""])[0]
+            status, media, text = platform.answer(urlsplit(self.path).path, query)
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", media)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    platform.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield platform
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

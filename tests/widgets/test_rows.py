@@ -1,0 +1,86 @@
+"""Lists and tables: the cursor follows its row, and what is equal is not drawn again."""
+
+from __future__ import annotations
+
+import time
+
+from textual.app import App, ComposeResult
+
+from widgets.line import Span
+from widgets.table import Column, Table, arrange
+
+COLUMNS = (Column("name", 8, flex=1), Column("state", 6), Column("note", 20, rank=3))
+
+
+class Bench(App[None]):
+    """A table alone on the screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.table: Table[str] = Table(COLUMNS, key=lambda item: item, cells=self._cells, empty="nothing")
+
+    def _cells(self, item: str) -> tuple[Span, ...]:
+        self.asked += 1
+        return ((item, ""), ("ok", "ok"), ("", ""))
+
+    def compose(self) -> ComposeResult:
+        yield self.table
+
+
+def names(*numbers: int) -> tuple[str, ...]:
+    return tuple(f"row-{number:05d}" for number in numbers)
+
+
+async def test_cursor_and_place_survive_new_rows() -> None:
+    """When rows come in above, the cursor stays on its key and that row on its line of the screen."""
+    app = Bench()
+    async with app.run_test(size=(40, 12)) as pilot:
+        app.table.show(names(*range(100, 200)))
+        for _ in range(50):
+            await pilot.press("down")
+        key = app.table.cursor_key
+        line = 50 - app.table.scroll_offset.y
+        app.table.show(names(*range(90, 200)))
+        await pilot.pause()
+        assert app.table.cursor_key == key
+        assert 60 - app.table.scroll_offset.y == line
+
+
+async def test_cursor_stays_near_when_its_row_goes() -> None:
+    """A row that vanishes leaves the cursor at its place; an empty list has none."""
+    app = Bench()
+    async with app.run_test(size=(40, 12)) as pilot:
+        app.table.show(names(1, 2, 3))
+        await pilot.press("down")
+        app.table.show(names(1, 3))
+        assert app.table.cursor_key == "row-00003"
+        app.table.show(())
+        assert app.table.cursor_key == ""
+        await pilot.press("enter", "down", "end")
+
+
+async def test_only_rows_in_view_are_drawn() -> None:
+    """Five thousand rows cost what a screenful costs, and an equal list repaints nothing."""
+    app = Bench()
+    async with app.run_test(size=(40, 12)) as pilot:
+        rows = names(*range(5000))
+        app.table.show(rows)
+        await pilot.pause()
+        app.asked = 0
+        began = time.perf_counter()
+        app.table.show(tuple(rows))
+        assert time.perf_counter() - began < 0.1
+        await pilot.pause()
+        assert app.asked <= 3 * 12
+        assert not app.table._repaint_regions
+        await pilot.press("end")
+        assert app.table.cursor_key == "row-04999"
+
+
+def test_columns_give_way_by_rank() -> None:
+    """A narrow table drops the columns of the highest rank first and shares the rest by flex."""
+    assert [at for at, _ in arrange(COLUMNS, 60)] == [0, 1, 2]
+    assert [at for at, _ in arrange(COLUMNS, 30)] == [0, 1]
+    assert arrange(COLUMNS, 30)[0] == (0, 22)
+    assert [at for at, _ in arrange(COLUMNS, 5)] == [0]

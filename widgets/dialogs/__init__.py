@@ -1,0 +1,1 @@
+"""Dialogs: plan preview, confirmation, silence, note."""

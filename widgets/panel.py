@@ -1,0 +1,86 @@
+"""One panel as a row: verdict, title, value with unit, trend, threshold and remark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from queries.model.panel import PanelState
+from queries.model.verdict import Verdict
+from widgets.line import VERDICT_TONES, Line, fit, text
+from widgets.rows import Rows
+from widgets.sparkline import sparkline
+from widgets.words import NO_ANSWER, quantity, relation, verdict_words
+
+VERDICT_WIDTH = 9
+VALUE_WIDTH = 10
+THRESHOLD_WIDTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class PanelRow:
+    """A panel and whether its verdict is new; `waiting` while its source never answered, `denied` where it refuses us."""
+
+    state: PanelState
+    changed: bool = False
+    waiting: bool = False
+    denied: bool = False
+
+
+def panel_line(row: PanelRow, width: int) -> Line:
+    """The row for `width` cells: a wider one has a longer trend and more remark."""
+    state = row.state
+    tone = VERDICT_TONES[state.verdict]
+    titles = 17 if width < 110 else 22
+    head: Line = (
+        ("•" if row.changed else " ", "changed"),
+        (fit(_word(row), VERDICT_WIDTH) + " ", "unknown" if row.waiting else tone),
+        (fit(text(state.spec.title)[0], titles) + " ", "strong" if state.verdict.rank >= Verdict.WARN.rank else ""),
+    )
+    if row.waiting:
+        why = "" if state.reason in ("", NO_ANSWER) else f": {state.reason}"
+        return (*head, text(NO_ANSWER + why, "dim"))
+    if state.value is None:
+        return (*head, text(state.reason or state.spec.absent or "the source gave no series", "unknown"))
+    dim = "dim" if state.verdict is Verdict.STALE else ""
+    value = fit(quantity(state.value, state.spec.unit, state.spec.decimals), VALUE_WIDTH)
+    standing = relation(state)
+    if not state.trend and not standing and state.note:
+        return (
+            *head,
+            text(whole_parts(state.note, width - titles - VERDICT_WIDTH - 3), dim or ("" if tone == "ok" else "strong")),
+        )
+    trend_width = max(0, min(48, 12 if width < 100 else width // 4))
+    threshold = state.threshold
+    lines = tuple(line for line in (threshold.warn, threshold.critical) if line is not None)
+    trend = sparkline(state.trend, trend_width, lines=lines, below=state.spec.below)
+    used = 1 + VERDICT_WIDTH + 1 + titles + 1 + VALUE_WIDTH + 1 + trend_width + 1 + THRESHOLD_WIDTH + 1
+    # Why a value is old stands in the line of the sources, once for all panels of that source.
+    remark = state.note or ("" if state.verdict in (Verdict.OK, Verdict.STALE) else state.reason)
+    return (
+        *head,
+        (value + " ", dim or ("strong" if tone in ("warn", "critical") else "")),
+        (fit(trend, trend_width) + " ", dim or tone),
+        (fit(standing, THRESHOLD_WIDTH) + " ", "dim"),
+        text(whole_parts(remark, width - used), "dim"),
+    )
+
+
+def _word(row: PanelRow) -> str:
+    return "DENIED" if row.denied and row.state.value is None else verdict_words(row.state, waiting=row.waiting)
+
+
+def whole_parts(words: str, width: int) -> str:
+    """As many of the parts between dots as fit; only a first one that is too long is left to be cut."""
+    parts = words.split(" · ")
+    while len(parts) > 1 and cell_len(" · ".join(parts)) > width:
+        parts.pop()
+    return " · ".join(parts)
+
+
+class PanelList(Rows[PanelRow]):
+    """The panels, one row each."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(key=lambda row: row.state.spec.id, draw=panel_line, empty=NO_ANSWER, id=id)

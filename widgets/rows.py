@@ -1,0 +1,218 @@
+"""A list of rows with a cursor that follows its row, however many rows there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+
+from widgets.drawn import Drawn
+from widgets.line import Line, wrap
+
+T = TypeVar("T")
+
+
+class Rows(Drawn, Generic[T], can_focus=True):
+    """Draws only the rows in view; `key` names a row, `draw` makes its line for a width.
+
+    An equal list repaints nothing. When rows come and go, the cursor stays on its key and that row on its screen line.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "up", show=False, tooltip="One row up", id="rows.up"),
+        Binding("down,j", "move(1)", "down", show=False, tooltip="One row down", id="rows.down"),
+        Binding("pageup", "page(-1)", "page up", show=False, tooltip="One page up", id="rows.page_up"),
+        Binding("pagedown", "page(1)", "page down", show=False, tooltip="One page down", id="rows.page_down"),
+        Binding("home,g", "edge(-1)", "first", show=False, tooltip="To the first row", id="rows.first"),
+        Binding("end,G", "edge(1)", "last", show=False, tooltip="To the last row", id="rows.last"),
+        Binding("enter", "choose", "open", key_display="enter", tooltip="Open what the cursor is on", id="rows.open"),
+    ]
+
+    @dataclass
+    class Chosen(Message):
+        """A person opened a row."""
+
+        rows: Rows[Any]
+        key: str
+
+        @property
+        def control(self) -> Rows[Any]:
+            return self.rows
+
+    @dataclass
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        rows: Rows[Any]
+        key: str
+
+        @property
+        def control(self) -> Rows[Any]:
+            return self.rows
+
+    @dataclass
+    class Left(Message):
+        """The cursor was moved beyond the first (-1) or the last (1) row."""
+
+        rows: Rows[Any]
+        direction: int
+
+        @property
+        def control(self) -> Rows[Any]:
+            return self.rows
+
+    def __init__(
+        self,
+        *,
+        key: Callable[[T], str],
+        draw: Callable[[T, int], Line],
+        empty: str = "",
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self._key_of = key
+        self._draw = draw
+        self._empty = empty
+        self._items: Sequence[T] = ()
+        self._cursor_key = ""
+        self._cursor = 0
+        self.always_active = False
+        """Draw the cursor as active although the focus is elsewhere (a list under an input)."""
+
+    @property
+    def active(self) -> bool:
+        return self.has_focus or self.always_active
+
+    @property
+    def items(self) -> Sequence[T]:
+        return self._items
+
+    @property
+    def cursor_key(self) -> str:
+        """The key under the cursor; empty while there are no rows."""
+        return self._cursor_key if self._items else ""
+
+    @property
+    def current(self) -> T | None:
+        return self._items[self._cursor] if self._items else None
+
+    def show(self, items: Sequence[T], *, empty: str | None = None) -> None:
+        """Takes the rows as they are now; keeps cursor and scroll by key."""
+        if empty is not None:
+            self._empty = empty
+        old = self._cursor
+        self._items = items
+        if items:
+            if old >= len(items) or self._key_of(items[old]) != self._cursor_key:
+                found = next((at for at, item in enumerate(items) if self._key_of(item) == self._cursor_key), None)
+                self._cursor = min(old, len(items) - 1) if found is None else found
+            key = self._key_of(items[self._cursor])
+            if key != self._cursor_key:
+                self._cursor_key = key
+                if self.is_mounted:
+                    self.post_message(self.Moved(self, key))
+        shift = self._cursor - old
+        self.compare()
+        if shift and self.is_mounted and self.scroll_offset.y:
+            self.scroll_to(y=self.scroll_offset.y + shift, animate=False, immediate=True)
+        self._into_view()
+
+    def place(self, key: str) -> None:
+        """Put the cursor on this key, where it is among the rows."""
+        for at, item in enumerate(self._items):
+            if self._key_of(item) == key:
+                self._to(at)
+                return
+
+    # drawing
+
+    def line_count(self, width: int) -> int:
+        return self.fixed + (len(self._items) or len(self._empty_lines(width)))
+
+    def _empty_lines(self, width: int) -> list[str]:
+        """Why there are no rows, whole."""
+        return wrap(self._empty, width - 2) if self._empty else []
+
+    def heading(self, width: int) -> Line:
+        """The fixed line above the rows, where `fixed` is 1."""
+        return ()
+
+    def line_at(self, index: int, width: int) -> Line:
+        if index < self.fixed:
+            return self.heading(width)
+        at = index - self.fixed
+        if not self._items:
+            told = self._empty_lines(width)
+            return ((f" {told[at]}", "dim"),) if at < len(told) else ()
+        mark = "›" if at == self._cursor and self.active else " "
+        return ((mark, ""), *self._draw(self._items[at], width - 1))
+
+    def row_tone(self, index: int) -> str:
+        if not self._items or index - self.fixed != self._cursor or index < self.fixed:
+            return ""
+        return "cursor" if self.active else ""
+
+    # moving
+
+    def action_move(self, by: int) -> None:
+        target = self._cursor + by
+        if not 0 <= target < len(self._items):
+            self.post_message(self.Left(self, by))
+            return
+        self._to(target)
+
+    def action_page(self, by: int) -> None:
+        self._to(self._cursor + by * max(1, self.size.height - self.fixed - 1))
+
+    def action_edge(self, direction: int) -> None:
+        self._to(0 if direction < 0 else len(self._items) - 1)
+
+    def action_choose(self) -> None:
+        if self._items:
+            self.post_message(self.Chosen(self, self._cursor_key))
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.y + self.scroll_offset.y - self.fixed
+        if event.y < self.fixed or not 0 <= index < len(self._items):
+            return
+        again = index == self._cursor
+        self._to(index)
+        if again:
+            self.action_choose()
+
+    def on_focus(self) -> None:
+        self.compare()
+
+    def on_blur(self) -> None:
+        self.compare()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._into_view()
+
+    def _to(self, index: int) -> None:
+        if not self._items:
+            return
+        self._cursor = min(max(0, index), len(self._items) - 1)
+        key = self._key_of(self._items[self._cursor])
+        if key != self._cursor_key:
+            self._cursor_key = key
+            self.post_message(self.Moved(self, key))
+        self.compare()
+        self._into_view()
+
+    def _into_view(self) -> None:
+        room = self.size.height - self.fixed
+        if room <= 0 or not self._items:
+            return
+        self.virtual_size = Size(self.inner_width, self.line_count(max(1, self.inner_width)))
+        top = self.scroll_offset.y
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False, immediate=True)
+        elif self._cursor >= top + room:
+            self.scroll_to(y=self._cursor - room + 1, animate=False, immediate=True)

@@ -1,0 +1,100 @@
+"""Ages, times, values and thresholds in the words that every screen uses."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from queries.model.panel import PanelState, Unit
+from queries.model.verdict import Verdict
+
+NO_ANSWER = "no answer yet"
+_SUFFIX = {Unit.PERCENT: " %", Unit.SECONDS: " s", Unit.COUNT: "", Unit.PER_SECOND: " /s"}
+
+
+def age(seconds: float) -> str:
+    """`12s`, `4m`, `3h 05m`, `2d 4h`: seconds only under a minute, so that a resting screen rarely changes."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 60:
+        return f"{minutes}m"
+    if hours < 24:
+        return f"{hours}h {minutes % 60:02d}m"
+    return f"{days}d {hours % 24}h" if days < 10 else f"{days}d"
+
+
+def clock(at: float) -> str:
+    """`14:03:27Z`."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
+
+
+def minute(at: float, *, now: float | None = None) -> str:
+    """`14:03`, or `23 Nov 14:03` when that was not within the last 18 hours of `now`."""
+    moment = datetime.fromtimestamp(at, UTC)
+    if now is not None and abs(now - at) > 18 * 3600:
+        return moment.strftime("%d %b %H:%M")
+    return moment.strftime("%H:%M")
+
+
+def moment(at: float) -> str:
+    """`2026-11-24 14:03:27Z`."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def number(value: float, decimals: int) -> str:
+    """The bare number; NaN and infinities are named as Prometheus names them."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    if abs(value) >= 1e6:
+        return f"{value:.3g}"
+    return f"{value:.{decimals}f}"
+
+
+def quantity(value: float | None, unit: Unit, decimals: int) -> str:
+    """`7.84 %`, `0.84 s`, `14`, `212 /s`; empty for no value."""
+    return "" if value is None else number(value, decimals) + _SUFFIX[unit]
+
+
+def short(value: float) -> str:
+    """A threshold or an axis value without needless digits: `5`, `0.5`, `1200`."""
+    if math.isfinite(value) and abs(value) < 1e6:
+        return f"{value:.3f}".rstrip("0").rstrip(".") or "0"
+    return number(value, 0)
+
+
+def limit(value: float, unit: Unit) -> str:
+    """A threshold with its unit: `5 %`, `0.5 s`."""
+    return short(value) + _SUFFIX[unit]
+
+
+def relation(state: PanelState) -> str:
+    """How the value stands to the line that decides: `>5` crossed, `<2` still below; empty without a threshold.
+
+    It is told from the value itself, so that it holds for an old one too.
+    """
+    value, below = state.value, state.spec.below
+    if value is None or math.isnan(value):
+        return ""
+    lines = [line for line in (state.threshold.critical, state.threshold.warn) if line is not None]
+    for line in lines:
+        if value < line if below else value >= line:
+            return ("<" if below else ">") + short(line)
+    return (">" if below else "<") + short(lines[-1]) if lines else ""
+
+
+def verdict_words(state: PanelState, *, waiting: bool = False) -> str:
+    """`ok`, `WARN`, `CRIT`, `NO DATA`, `STALE 40s`; an ellipsis before the first answer."""
+    if waiting:
+        return "…"
+    if state.verdict is Verdict.STALE and state.age_seconds is not None:
+        return f"STALE {age(state.age_seconds).split(' ')[0]}"
+    return state.verdict.word
+
+
+def severity_word(severity: str) -> str:
+    """`CRIT`, `WARN`, `info`; anything else as the rule wrote it, `-` where it wrote nothing."""
+    return {"critical": "CRIT", "warning": "WARN", "": "-"}.get(severity, severity)
