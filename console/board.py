@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from console.alerts import Joined, join, undelivered, urgency
@@ -11,7 +10,7 @@ from console.changes import what_changed
 from console.checks.panels import judge
 from console.checks.workloads import judge_workloads
 from console.config.settings import Settings
-from console.journal.event import Event
+from console.journal.ledger import LedgerState
 from console.runbooks import RunbookIndex
 from console.snapshot import Snapshot, active, tally
 from console.suggestions import pod_owners, suggestions_for
@@ -48,8 +47,7 @@ class Board:
         self._runbooks = runbooks
         self._latest: dict[str, Reading[Any]] = {}
         self._good: dict[str, Reading[Any]] = {}
-        self._owners: dict[str, str] = {}
-        self._events: tuple[Event, ...] = ()
+        self._ledger = LedgerState()
         self._restarted_at: dict[str, float] = {}
         self._missing: frozenset[str] = frozenset()
         self._late: dict[str, float] = {}
@@ -101,18 +99,14 @@ class Board:
         """The source was asked at `since` and has not answered; its next reading ends that."""
         self._late[source] = since  # one step, so that nobody waits for the lock
 
-    def set_owners(self, owners: Mapping[str, str]) -> None:
-        """Who owns which alert, by fingerprint."""
+    def set_ledger(self, ledger: LedgerState) -> None:
+        """What the journal adds up to."""
         with self._lock:
-            if self._owners != owners:
-                self._owners = dict(owners)
+            if self._ledger.owners != ledger.owners:
                 self._alerts = None
-
-    def set_events(self, events: Iterable[Event]) -> None:
-        """The journal's events, for what changed."""
-        with self._lock:
-            self._events = tuple(events)
-            self._changes = None
+            if self._ledger.recent != ledger.recent:
+                self._changes = None
+            self._ledger = ledger
 
     # Out
 
@@ -148,6 +142,7 @@ class Board:
             cluster=self._value(KUBERNETES),
             platform=platform.value if platform else None,
             changes=self._changed(now),
+            ledger=self._ledger,
         )
 
     def query_of(self, spec: PanelSpec) -> str:
@@ -320,7 +315,8 @@ class Board:
 
     def _track(self, alert: Alert) -> TrackedAlert:
         match = self.runbook_of(alert)
-        return TrackedAlert(alert, self._owners.get(alert.fingerprint, ""), match, self._suggestions(alert, match))
+        mark = self._ledger.owners.get(alert.fingerprint)
+        return TrackedAlert(alert, mark.author if mark else "", match, self._suggestions(alert, match))
 
     def suggestions(self, alert: Alert, match: RunbookMatch) -> tuple[Suggestion, ...]:
         """What fits this alert, from what is known of the cluster."""
@@ -353,7 +349,7 @@ class Board:
         if self._changes is None or now - self._changes[0] > _CHANGES_SECONDS:
             manager = self._value(ALERTMANAGER)
             silences = manager.silences if manager else ()
-            self._changes = (now, what_changed(self._value(KUBERNETES), silences, self._events, now=now))
+            self._changes = (now, what_changed(self._value(KUBERNETES), silences, self._ledger.recent, now=now))
         return self._changes[1]
 
 

@@ -1,4 +1,4 @@
-"""What the journal says, kept on the board: who owns which alert, and what people did."""
+"""The journal's thread: what is written goes through it, and what the ledger makes of it goes to the board."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 from console.board import Board
 from console.config.settings import Settings
 from console.journal.event import Event
+from console.journal.ledger import Ledger
+from console.journal.owners import RELEASED, resolved
 from queries.model.reading import Reading
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal
 
-_EVERY_SECONDS = 5.0
-_EVENTS = 200
+_EVERY_SECONDS = 0.5
+"""Other consoles of this user write too; whether one did costs one number."""
 
 
 class JournalWatch:
-    """Reads the journal every few seconds, because other consoles of this user write into it too."""
+    """Writes and reads the journal, and looks again and again for what others wrote."""
 
     def __init__(self, journal: Journal, board: Board, settings: Settings, *, clock: Callable[[], float]) -> None:
         self.fault = ""
@@ -29,9 +31,9 @@ class JournalWatch:
         self._board = board
         self._author = settings.user
         self._environment = settings.environment
+        self._ledger = Ledger(journal, environment=settings.environment)
         self._clock = clock
         self._present: tuple[float, frozenset[str]] | None = None
-        self._told: tuple[dict[str, str], tuple[Event, ...]] | None = None
         self._woken = asyncio.Event()
         # One thread: an fsync that hangs must not take the threads that answers are decoded in.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -44,18 +46,9 @@ class JournalWatch:
         else:
             self._present = (reading.taken_at, frozenset(item.fingerprint for item in state.alerts))
 
-    def own(self, fingerprint: str, *, on: bool, name: str) -> None:
-        """Mark or release, and show it at once. Raises JournalError."""
-        from console.journal import owners  # noqa: PLC0415
-
-        told = (self._journal, fingerprint)
-        now = self._clock()
-        if on:
-            owners.own(*told, author=self._author, environment=self._environment, now=now, name=name)
-        else:
-            owners.release(*told, author=self._author, environment=self._environment, now=now)
-        self._told = None
-        self._board.set_owners(owners.owners(self._journal, environment=self._environment))
+    async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
+        """Append an event; when this returns, the disk has it and the board too. Raises JournalError."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, self._write, kind, subject, data)
 
     def wake(self) -> None:
         """Read again now."""
@@ -93,25 +86,23 @@ class JournalWatch:
         except TimeoutError:
             pass
 
-    def _look(self, present: tuple[float, frozenset[str]] | None) -> bool:
-        """In a thread: read, and tell the board, which may be busy in its own, what is new; gives whether something is."""
-        from console.journal import owners  # noqa: PLC0415
+    # In the journal's thread
 
-        journal, environment = self._journal, self._environment
-        marks = owners.owners(journal, environment=environment)
-        if marks and present:
-            taken_at, listed = present
-            since = {event.subject: event.at for event in journal.events(kinds=(owners.OWNED,))}
-            # A mark younger than the answer may be of an alert that the answer could not have yet.
-            gone = [item for item in marks if since[item] < taken_at and item not in listed and ":" not in item]
-            author, now = self._author, self._clock()
-            owners.release_resolved(journal, gone, listed, author=author, environment=environment, now=now)
-            marks = {fingerprint: owner for fingerprint, owner in marks.items() if fingerprint not in gone}
-        listed_events = journal.events(kinds=("action.outcome", "note"), limit=_EVENTS)
-        events = tuple(item for item in listed_events if item.environment in ("", environment))
-        if (marks, events) == self._told:
-            return False
-        self._told = (marks, events)
-        self._board.set_owners(marks)
-        self._board.set_events(events)
-        return True
+    def _write(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
+        event = self._journal.append(Event(self._clock(), kind, subject, self._author, self._environment, data))
+        self._take_in()
+        return event
+
+    def _look(self, present: tuple[float, frozenset[str]] | None) -> bool:
+        new = self._take_in()
+        gone = resolved(self._ledger.state.owners, present[1], taken_at=present[0]) if present else ()
+        for fingerprint in gone:
+            self._write(RELEASED, fingerprint, {"why": "resolved"})
+        return new or bool(gone)
+
+    def _take_in(self) -> bool:
+        """Tell the board, which may be busy in its own thread, what is new; gives whether something is."""
+        new = self._ledger.refresh()
+        if new:
+            self._board.set_ledger(self._ledger.state)
+        return new

@@ -16,6 +16,8 @@ from console.actions.plan import Preview, Request, Step
 from console.board import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, Board
 from console.config.settings import Settings
 from console.expression import comparison
+from console.journal.event import Event
+from console.journal.owners import OWNED, RELEASED
 from console.journal_watch import JournalWatch
 from console.log import log_to
 from console.reads import SourceReads
@@ -89,7 +91,6 @@ class Session:
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="board")
         self._emitting: asyncio.Task[None] | None = None
         self._shown: Snapshot | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled: asyncio.TimerHandle | None = None
         self._emitted_at = 0.0
         self._paused = False
@@ -132,7 +133,6 @@ class Session:
     def start(self, on_snapshot: Callable[[Snapshot], None]) -> None:
         """Begin to ask, in the running loop; `on_snapshot` is called in it, at most every 50 ms and at least each second."""
         self._on_snapshot = on_snapshot
-        self._loop = asyncio.get_running_loop()
         every = self.settings.refresh_seconds
         # One for all sources: consoles do not ask in step with each other, a console's own sources do.
         step = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
@@ -312,16 +312,21 @@ class Session:
             await writer.close()
             self.refresh_now()
 
-    def own(self, fingerprint: str, on: bool) -> None:
-        """Mark an alert as one's own, or take the mark away; may be called in a thread. Raises JournalError."""
+    async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
+        """Journal what a person did; when this returns the disk has it, and `snapshot().ledger` too. Raises JournalError."""
         from console.journal.sqlite import JournalError  # noqa: PLC0415
 
         if self.journal is None or self._marks is None:
             raise JournalError(self.journal_fault or "there is no journal")
+        event = await self._marks.record(kind, subject, data)
+        await self._emit_now()
+        return event
+
+    async def own(self, fingerprint: str, on: bool) -> None:
+        """Mark an alert as one's own, or take the mark away. Raises JournalError."""
         tracked = self.snapshot().alert(fingerprint)
-        self._marks.own(fingerprint, on=on, name=tracked.alert.name if tracked else "")
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._schedule)
+        name = {"name": tracked.alert.name} if on and tracked else {}
+        await self.record(OWNED if on else RELEASED, fingerprint, name)
 
     # Within
 
@@ -370,6 +375,18 @@ class Session:
             self._schedule()  # the one before is not ready yet
             return
         self._emitting = asyncio.get_running_loop().create_task(self._emit_new(), name="console snapshot")
+
+    async def _emit_now(self) -> None:
+        """Without the usual pause; back when what is on the board now is shown."""
+        while self._emitting is not None:
+            await asyncio.wait([self._emitting])
+        if self._on_snapshot is None:
+            return
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        self._emit()
+        if self._emitting is not None:
+            await asyncio.wait([self._emitting])
 
     async def _emit_new(self) -> None:
         inbox, self._inbox = self._inbox, []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from console.journal.ledger import LedgerState
 from queries.model.alert import AlertRule, AlertState, Priority, TrackedAlert
 from queries.model.kept import Kept
 from queries.model.panel import PanelState
@@ -22,6 +23,7 @@ class Snapshot:
     `alerts` are sorted: worst priority first, then oldest. `alerts_known` is False while neither Alertmanager nor
     Prometheus could say which alerts there are: then an empty tuple means 'not known', never 'none'. `alerts_age_seconds`
     is the age of that answer. `cluster` is the last good one, None where there never was one. `changes` are newest first.
+    `ledger` is what the journal adds up to.
     """
 
     environment: str
@@ -40,6 +42,7 @@ class Snapshot:
     cluster: Cluster | None = None
     platform: PlatformHealth | None = None
     changes: tuple[Change, ...] = ()
+    ledger: LedgerState = field(default_factory=LedgerState)
 
     def panel(self, panel_id: str) -> PanelState | None:
         return next((item for item in self.panels if item.spec.id == panel_id), None)

@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from console.journal.event import Event
-from console.journal.sqlite import Journal
+from console.journal.projection import Projection
 
 OWNED = "alert.owned"
 RELEASED = "alert.released"
 
 
-def own(journal: Journal, fingerprint: str, *, author: str, environment: str, now: float, name: str = "") -> Event:
-    """Marks the alert as somebody's. Raises JournalError."""
-    return journal.append(Event(now, OWNED, fingerprint, author, environment, {"name": name} if name else {}))
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """`at` is when it was set, Unix seconds."""
+
+    author: str
+    at: float
 
 
-def release(journal: Journal, fingerprint: str, *, author: str, environment: str, now: float, why: str = "") -> Event:
-    """Takes the mark away. Raises JournalError."""
-    return journal.append(Event(now, RELEASED, fingerprint, author, environment, {"why": why} if why else {}))
+class Owners(Projection[Mapping[str, Mark]]):
+    """The mark of each owned alert, by fingerprint; the last word counts."""
+
+    kinds = (OWNED, RELEASED)
+
+    def initial(self) -> Mapping[str, Mark]:
+        return MappingProxyType({})
+
+    def apply(self, state: Mapping[str, Mark], event: Event) -> Mapping[str, Mark]:
+        return self.fold(state, (event,))
+
+    def fold(self, state: Mapping[str, Mark], events: Iterable[Event]) -> Mapping[str, Mark]:
+        marks = dict(state)
+        for event in events:
+            if event.kind == OWNED:
+                marks[event.subject] = Mark(event.author, event.at)
+            else:
+                marks.pop(event.subject, None)
+        return MappingProxyType(marks)
 
 
-def owners(journal: Journal, *, environment: str = "") -> dict[str, str]:
-    """The author by fingerprint, of one environment or of all. Raises JournalError."""
-    events = journal.events(kinds=(OWNED, RELEASED))
-    return folded(event for event in events if not environment or event.environment == environment)
+def resolved(marks: Mapping[str, Mark], present: Collection[str], *, taken_at: float) -> tuple[str, ...]:
+    """The fingerprints of owned alerts that are not there any more.
 
-
-def folded(events: Iterable[Event]) -> dict[str, str]:
-    """What remains when own and release events are gone through in their order."""
-    found: dict[str, str] = {}
-    for event in events:
-        if event.kind == OWNED:
-            found[event.subject] = event.author
-        elif event.kind == RELEASED:
-            found.pop(event.subject, None)
-    return found
-
-
-def release_resolved(
-    journal: Journal, owned: Iterable[str], present: Collection[str], *, author: str, environment: str, now: float
-) -> tuple[str, ...]:
-    """Ends the marks of alerts that are not there any more; gives their fingerprints. Raises JournalError.
-
-    `present` must come from a whole answer: an Alertmanager that could not be asked has not resolved anything.
+    `present` must come from a whole answer of Alertmanager, taken at `taken_at`: one that could not be asked has not
+    resolved anything, and a mark that is younger than the answer may be of an alert that the answer could not have yet.
+    A fingerprint with a colon is Prometheus' own, which Alertmanager does not know.
     """
-    gone = tuple(fingerprint for fingerprint in owned if fingerprint not in present)
-    for fingerprint in gone:
-        release(journal, fingerprint, author=author, environment=environment, now=now, why="resolved")
-    return gone
+    return tuple(
+        fingerprint
+        for fingerprint, mark in marks.items()
+        if mark.at < taken_at and fingerprint not in present and ":" not in fingerprint
+    )

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from console.journal import process
-from console.journal.event import Event
+from console.journal.event import Event, storable, written_out
 
 BUSY_SECONDS = 2.0
 VERSION = 1
@@ -104,16 +104,10 @@ class Journal:
         return self._path
 
     def append(self, event: Event) -> Event:
-        """Writes the event and waits until the disk has it; gives it back with its sequence."""
-        row = (
-            event.at,
-            event.kind,
-            event.subject,
-            event.author,
-            event.environment,
-            json.dumps(event.data, ensure_ascii=False, sort_keys=True),
-            self._writer,
-        )
+        """Writes the event and waits until the disk has it; gives it back as it stands there, with its sequence."""
+        event = storable(event)
+        data = json.dumps(event.data, ensure_ascii=False, sort_keys=True)
+        row = (event.at, event.kind, event.subject, event.author, event.environment, data, self._writer)
         statement = "INSERT INTO events (at, kind, subject, author, environment, data, writer) VALUES (?, ?, ?, ?, ?, ?, ?)"
         with self._lock:
             try:
@@ -137,11 +131,44 @@ class Journal:
         if disk.f_bavail * disk.f_frsize < 1 << 16:
             raise JournalError(f"the journal {self._path} cannot be written: the disk is full; free some space")
 
-    def events(self, *, after: int = 0, kinds: Sequence[str] = (), limit: int | None = None) -> tuple[Event, ...]:
-        """Events in order of their sequence, the newest `limit` of those after a sequence and of these kinds."""
-        where, values = ["sequence > ?"], [after, *kinds]
-        if kinds:
-            where.append(f"kind IN ({', '.join('?' * len(kinds))})")
+    def version(self) -> tuple[int, int]:
+        """Another one whenever something was written, by this process or another; costs no read of the disk."""
+        with self._lock:
+            try:
+                (others,) = self._connection.execute("PRAGMA data_version").fetchone()
+            except sqlite3.Error as error:
+                raise _explained(error, self._path) from None
+            return others, self._connection.total_changes
+
+    def last_sequence(self) -> int:
+        """Of the newest event; 0 where there is none."""
+        ((last,),) = self._rows("SELECT max(sequence) FROM events", ())
+        return last or 0
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        kinds: Sequence[str] = (),
+        environments: Sequence[str] = (),
+        subject: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[Event, ...]:
+        """Events in order of their sequence: the newest `limit` of those after one sequence and until another (included), of
+        these kinds, these environments and this subject, where any are given.
+        """
+        where = ["sequence > ?"]
+        values: list[Any] = [after]
+        for column, wanted in (("kind", kinds), ("environment", environments)):
+            if wanted:
+                # What is new is found by its sequence; the index over the kinds would bring all that is old too.
+                where.append(f"{'+' if after else ''}{column} IN ({', '.join('?' * len(wanted))})")
+                values += wanted
+        for condition, value in (("sequence <= ?", until), ("subject = ?", subject)):
+            if value is not None:
+                where.append(condition)
+                values.append(value)
         statement = f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY sequence DESC"  # noqa: S608 - no input
         if limit is not None:
             statement += " LIMIT ?"
@@ -190,7 +217,7 @@ class Journal:
     def _rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
-                return self._connection.execute(statement, values).fetchall()
+                return self._connection.execute(statement, written_out(values)).fetchall()
             except sqlite3.Error as error:
                 raise _explained(error, self._path) from None
 

@@ -218,7 +218,7 @@ class Errands:
             return
         wanted = tracked.owner != self.app.settings.user
         try:
-            await asyncio.get_running_loop().run_in_executor(None, session.own, fingerprint, wanted)
+            await session.own(fingerprint, wanted)
         except Exception as error:  # whatever the store says, the mark was not written and that is what counts
             self.say(f"not marked: {error}", trouble=True)
             return

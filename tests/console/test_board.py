@@ -11,6 +11,8 @@ import pytest
 from console.alerts import join
 from console.board import Board
 from console.config.settings import Paths, Settings
+from console.journal.ledger import LedgerState
+from console.journal.owners import Mark
 from console.runbooks import Runbook, RunbookIndex
 from queries.alertmanager import AlertmanagerState
 from queries.endpoint import ClusterEndpoint, Endpoint
@@ -209,7 +211,7 @@ def test_owners_and_actions_come_with_the_alert() -> None:
     view.apply(reading("alertmanager", manager(firing)))
     view.snapshot(NOW)
     view.apply(reading("kubernetes", cluster))
-    view.set_owners({firing.fingerprint: "you"})
+    view.set_ledger(LedgerState(owners={firing.fingerprint: Mark("you", NOW)}))
     told = view.snapshot(NOW)
     assert told.alerts[0].owner == "you"
     assert told.alerts[0].suggestions[0].sentence == "roll back cad-ml-api 2 → 1 (image 1.9.0 → 1.8.2)"

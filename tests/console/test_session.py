@@ -13,7 +13,8 @@ from told_platform import Series, ToldPlatform, told_platform
 
 from console.actions.plan import Outcome, Preview, Request, Stage
 from console.config.load import load_settings
-from console.journal.sqlite import JournalError
+from console.journal.event import Event
+from console.journal.sqlite import Journal, JournalError
 from console.session import Session
 from console.snapshot import Snapshot
 from queries.alertmanager import AlertmanagerState
@@ -122,7 +123,7 @@ async def test_an_owner_mark_is_seen_and_ends_with_the_alert(session: Session, p
     """Owning is journalled and shown at once; when Alertmanager has forgotten the alert, the mark is released."""
     watcher = Watcher(session)
     await watcher.until(lambda told: bool(told.alerts))
-    session.own("abc", True)
+    await session.own("abc", True)
     await watcher.until(lambda told: bool(told.alerts) and told.alerts[0].owner.startswith("you@"))
     platform.pages["/api/v2/alerts"] = []
     await watcher.until(lambda told: not told.alerts)
@@ -142,12 +143,35 @@ async def test_an_owner_mark_is_seen_and_ends_with_the_alert(session: Session, p
             await asyncio.sleep(0.02)
 
 
+async def test_what_is_recorded_is_on_the_board_when_it_returns(session: Session) -> None:
+    """Recording gives the event with its sequence, and the snapshot has it at once, shown or not; two at once are two."""
+    first = await session.record("note", "s", {"text": "before anything was shown"})
+    assert session.snapshot().ledger.recent == (first,)
+    assert (first.sequence, first.author, first.environment) == (1, session.settings.user, session.settings.environment)
+    watcher = Watcher(session)
+    await watcher.until(lambda told: bool(told.alerts))
+    second, third = await asyncio.gather(*(session.record("note", "s", {"text": name}) for name in "bc"))
+    assert {item.sequence for item in session.snapshot().ledger.recent} == {1, second.sequence, third.sequence}
+    assert watcher.seen[-1].ledger == session.snapshot().ledger
+    assert any("before anything" in change.text for change in watcher.seen[-1].changes)
+
+
+async def test_what_another_console_records_is_seen_by_itself(session: Session) -> None:
+    """A second connection writes into the same file: the board has it without a key press."""
+    watcher = Watcher(session)
+    await watcher.until(lambda told: bool(told.alerts))
+    with Journal.open(session.settings.paths.journal_file) as other:
+        event = other.append(Event(time.time(), "alert.owned", "abc", "bob", session.settings.environment))
+    told = await watcher.until(lambda told: told.alerts[0].owner == "bob")
+    assert told.ledger.owners["abc"].at == event.at
+
+
 async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session) -> None:
     """An answer from before the mark, a part of an answer and no answer at all release nothing."""
     watch = session._marks
     assert watch is not None
     now = time.time()
-    session.own("new", True)
+    await session.own("new", True)
     empty = AlertmanagerState((), (), (), 1, 1, "")
     lost = Fault(FaultKind.UNREACHABLE, "gone")
     for reading in (
@@ -203,7 +227,7 @@ async def test_without_a_journal_nothing_is_run(session: Session) -> None:
     assert steps[-1].outcome is Outcome.REFUSED
     assert not any(step.stage is Stage.EXECUTE for step in steps)
     with pytest.raises(JournalError, match="locked"):
-        session.own("abc", True)
+        await session.own("abc", True)
 
 
 async def test_what_a_silence_would_hide(session: Session) -> None:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from console.journal.event import Event
+from console.journal.owners import OWNED, RELEASED, Mark, Owners, resolved
 
-from console.journal.owners import folded, own, owners, release, release_resolved
-from console.journal.sqlite import Journal
-
-
-def test_the_last_word_counts(tmp_path: Path) -> None:
-    """Own, own by another, release: what remains is what was said last, each environment for itself."""
-    with Journal.open(tmp_path / "j") as journal:
-        own(journal, "a", author="ann", environment="prod", now=1.0, name="HighErrorRate")
-        own(journal, "a", author="bob", environment="prod", now=2.0)
-        own(journal, "b", author="ann", environment="prod", now=3.0)
-        own(journal, "c", author="ann", environment="staging", now=3.0)
-        release(journal, "b", author="ann", environment="prod", now=4.0)
-        assert owners(journal, environment="prod") == {"a": "bob"}
-        assert owners(journal) == {"a": "bob", "c": "ann"}
+FOLD = Owners()
 
 
-def test_a_mark_ends_when_the_alert_resolves(tmp_path: Path) -> None:
-    """Of the owned alerts those that are gone are released, with the reason in the journal; the others stay."""
-    with Journal.open(tmp_path / "j") as journal:
-        for name in ("gone", "there"):
-            own(journal, name, author="ann", environment="prod", now=1.0)
-        held = owners(journal, environment="prod")
-        assert release_resolved(journal, held, {"there"}, author="ann", environment="prod", now=2.0) == ("gone",)
-        assert owners(journal, environment="prod") == {"there": "ann"}
-        assert journal.events()[-1].data == {"why": "resolved"}
+def owned(fingerprint: str, author: str, at: float) -> Event:
+    return Event(at, OWNED, fingerprint, author)
 
 
-def test_other_events_do_not_matter() -> None:
-    """Folding nothing gives nobody."""
-    assert folded(()) == {}
+def test_the_last_word_counts() -> None:
+    """Own, own by another, release: what remains is what was said last, and the state before stays what it was."""
+    first = FOLD.fold(FOLD.initial(), (owned("a", "ann", 1.0), owned("a", "bob", 2.0), owned("b", "ann", 3.0)))
+    then = FOLD.apply(first, Event(4.0, RELEASED, "b", "ann"))
+    assert dict(then) == {"a": Mark("bob", 2.0)}
+    assert dict(first) == {"a": Mark("bob", 2.0), "b": Mark("ann", 3.0)}
+
+
+def test_a_mark_ends_when_the_alert_resolves() -> None:
+    """Of the owned alerts those that are gone from the answer are named, but no mark that is younger than the answer."""
+    marks = FOLD.fold(FOLD.initial(), (owned("gone", "ann", 1.0), owned("there", "ann", 1.0), owned("young", "ann", 9.0)))
+    assert resolved(marks, {"there"}, taken_at=5.0) == ("gone",)
+
+
+def test_a_mark_of_an_alert_that_only_prometheus_knows_stays() -> None:
+    """A fingerprint with a colon is not Alertmanager's: that it is not in the answer says nothing."""
+    assert resolved(FOLD.apply(FOLD.initial(), owned("rule:x", "ann", 1.0)), (), taken_at=5.0) == ()

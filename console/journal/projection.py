@@ -1,0 +1,47 @@
+"""What a projection is: a part of the present, derived from the journal's events of some kinds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar, Generic, TypeVar
+
+from console.journal.event import Event
+
+State = TypeVar("State")
+
+
+class Projection(ABC, Generic[State]):
+    """Pure: a frozen state and an event give a frozen state; the old one stays what it was.
+
+    A new one is a subclass beside what it is about, a row in `console.journal.ledger.PROJECTIONS`, and a field of
+    `LedgerState`. The smallest there is:
+
+        class LastNote(Projection[str]):
+            kinds = ("note",)
+
+            def initial(self) -> str:
+                return ""
+
+            def apply(self, state: str, event: Event) -> str:
+                return str(event.data.get("text", ""))
+    """
+
+    kinds: ClassVar[tuple[str, ...]]
+    """Which events it is given; no others are read for it."""
+    newest: ClassVar[int | None] = None
+    """How many of the newest events are enough to begin with; None where only all of them tell."""
+
+    @abstractmethod
+    def initial(self) -> State:
+        """Before the first event."""
+
+    @abstractmethod
+    def apply(self, state: State, event: Event) -> State:
+        """After one more event; `state` itself where the event means nothing."""
+
+    def fold(self, state: State, events: Iterable[Event]) -> State:
+        """After all of these; to be overridden where many at once can be taken in cheaper than one by one."""
+        for event in events:
+            state = self.apply(state, event)
+        return state

@@ -1,0 +1,21 @@
+"""The newest of what people did, for 'what changed'."""
+
+from __future__ import annotations
+
+from console.journal.event import Event
+from console.journal.projection import Projection
+
+LIMIT = 200
+
+
+class Recent(Projection[tuple[Event, ...]]):
+    """The newest outcomes of actions and notes, in their order."""
+
+    kinds = ("action.outcome", "note")
+    newest = LIMIT
+
+    def initial(self) -> tuple[Event, ...]:
+        return ()
+
+    def apply(self, state: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
+        return (*state, event)[-LIMIT:]
