@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from queries import kube_objects as k8s
+from queries.model.batch import BatchJob
 from queries.model.secret import masked
 from queries.model.series import Labels
 from queries.model.workload import (
@@ -222,6 +223,36 @@ def _environment(item: k8s.Container) -> tuple[tuple[str, str], ...]:
         # A secret that was written out leaves the model here: what is behind shows it, compares it, journals it.
         found.append((entry.name, _reference(entry.value_from) if entry.value_from else masked(entry.name, entry.value or "")))
     return tuple(found)
+
+
+def cron_job(item: k8s.CronJobObject) -> BatchJob:
+    spec, status = item.spec or k8s.CronJobSpec(), item.status or k8s.CronJobStatus()
+    return BatchJob(
+        kind="CronJob",
+        name=item.metadata.name,
+        schedule=spec.schedule,
+        suspended=bool(spec.suspend),
+        active=len(status.active or ()),
+        created_at=seconds(item.metadata.creation_timestamp),
+        started_at=seconds(status.last_schedule_time),
+        succeeded_at=seconds(status.last_successful_time),
+    )
+
+
+def job(item: k8s.JobObject) -> BatchJob:
+    spec, status = item.spec or k8s.JobSpec(), item.status or k8s.JobStatus()
+    failed = next((entry for entry in status.conditions or () if entry.type == "Failed" and entry.status == "True"), None)
+    return BatchJob(
+        kind="Job",
+        name=item.metadata.name,
+        suspended=bool(spec.suspend),
+        active=status.active or 0,
+        created_at=seconds(item.metadata.creation_timestamp),
+        started_at=seconds(status.start_time),
+        succeeded_at=0.0 if failed else seconds(status.completion_time),
+        failed=failed is not None,
+        reason=(failed.reason or failed.message or "") if failed else "",
+    )
 
 
 def _whole(entry: k8s.EnvFrom) -> str:

@@ -245,6 +245,40 @@ class UsageObject(Struct):
     containers: list[ContainerUsage] | None = None
 
 
+class CronJobSpec(Struct):
+    schedule: str = ""
+    suspend: bool | None = None
+
+
+class CronJobStatus(Struct):
+    active: list[msgspec.Raw] | None = None
+    last_schedule_time: str | None = None
+    last_successful_time: str | None = None
+
+
+class CronJobObject(Struct):
+    metadata: Meta
+    spec: CronJobSpec | None = None
+    status: CronJobStatus | None = None
+
+
+class JobStatus(Struct):
+    active: int | None = None
+    start_time: str | None = None
+    completion_time: str | None = None
+    conditions: list[Condition] | None = None
+
+
+class JobSpec(Struct):
+    suspend: bool | None = None
+
+
+class JobObject(Struct):
+    metadata: Meta
+    spec: JobSpec | None = None
+    status: JobStatus | None = None
+
+
 class ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
     resource_version: str = ""
     next: str | None = None

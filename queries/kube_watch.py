@@ -55,6 +55,10 @@ KINDS = (
     Kind("events", "/api/v1", k8s.EventObject, decode.event, optional=True),
 )
 
+CRON_JOBS = Kind("cronjobs", "/apis/batch/v1", k8s.CronJobObject, decode.cron_job)
+JOBS = Kind("jobs", "/apis/batch/v1", k8s.JobObject, decode.job)
+"""Only looked up, when a checklist asks for them."""
+
 
 def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], str]:
     """Every object of the kind by its name, and the resourceVersion to watch from. Raises SourceError."""

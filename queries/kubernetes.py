@@ -16,7 +16,8 @@ from queries.endpoint import ClusterEndpoint
 from queries.errors import SourceError, TimedOut
 from queries.kube_api import REVIEWS, KubeApi, Query, as_object, segment
 from queries.kube_auth import KubeAccess
-from queries.kube_watch import KINDS, PAGE, Kind, Raws, Watcher, list_kind
+from queries.kube_watch import CRON_JOBS, JOBS, KINDS, PAGE, Kind, Raws, Watcher, list_kind
+from queries.model.batch import BatchJob
 from queries.model.fault import Fault
 from queries.model.reading import Reading
 from queries.model.workload import Cluster, PodUsage
@@ -258,6 +259,18 @@ class Kubernetes:
         }
         review: _Review = await self._ask(self._api.decoded, _Review, "POST", REVIEWS, (), body)
         return review.status.allowed, review.status.reason or ""
+
+    async def cron_jobs(self) -> tuple[BatchJob, ...]:
+        """The CronJobs of the namespace, by name."""
+        return await self._batch(CRON_JOBS)
+
+    async def jobs(self) -> tuple[BatchJob, ...]:
+        """The Jobs of the namespace, by name; those that a CronJob made are among them."""
+        return await self._batch(JOBS)
+
+    async def _batch(self, kind: Kind) -> tuple[BatchJob, ...]:
+        found, _ = await self._ask(list_kind, self._api, kind, self._namespace)
+        return tuple(found[name] for name in sorted(found))
 
     async def usage(self) -> tuple[PodUsage, ...]:
         """What metrics.k8s.io says of each pod. Raises Rejected with status 404 where the cluster has no metrics API."""

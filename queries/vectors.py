@@ -100,6 +100,7 @@ class _Rule(msgspec.Struct):
 
 class _Group(msgspec.Struct):
     name: str = ""
+    interval: float = 0.0
     rules: list[_Rule] = []
 
 
@@ -169,7 +170,7 @@ def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) ->
     for group in data.groups:
         for rule in group.rules:
             if rule.type == "alerting":
-                alerting.append(_alert_rule(rule, group.name))
+                alerting.append(_alert_rule(rule, group))
                 said.extend(rule.alerts)
             elif rule.type == "recording":
                 recorded.add(rule.name)
@@ -205,7 +206,7 @@ def _points(values: list[tuple[float, str]], where: str) -> tuple[Point, ...]:
         raise Malformed("a sample value is not a number", where=where, hint="check that the URL is this server's") from None
 
 
-def _alert_rule(rule: _Rule, group: str) -> AlertRule:
+def _alert_rule(rule: _Rule, group: _Group) -> AlertRule:
     return AlertRule(
         name=rule.name,
         expression=rule.query,
@@ -215,7 +216,8 @@ def _alert_rule(rule: _Rule, group: str) -> AlertRule:
         state=rule.state,
         health=rule.health,
         last_error=rule.lastError,
-        group=group,
+        group=group.name,
+        interval_seconds=group.interval,
     )
 
 

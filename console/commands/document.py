@@ -83,17 +83,17 @@ def _panel(state: PanelState) -> dict[str, Any]:
     return {
         "id": state.spec.id,
         "title": state.spec.title,
-        "value": _number(state.value),
+        "value": number(state.value),
         "unit": state.spec.unit.value,
         "verdict": state.verdict.value,
-        "warn": _number(state.threshold.warn),
-        "critical": _number(state.threshold.critical),
+        "warn": number(state.threshold.warn),
+        "critical": number(state.threshold.critical),
         "from": state.origin.value,
         "query": state.query,
-        "series": [{"labels": dict(item.labels), "value": _number(item.value)} for item in state.samples],
+        "series": [{"labels": dict(item.labels), "value": number(item.value)} for item in state.samples],
     }
 
 
-def _number(value: float | None) -> float | None:
+def number(value: float | None) -> float | None:
     """JSON knows neither NaN nor infinity: both are not known here."""
     return value if value is not None and math.isfinite(value) else None

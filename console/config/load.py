@@ -69,11 +69,12 @@ class _Loading:
             loki_url=self._address("loki", "LOKI_URL"),
             thresholds=self._thresholds(),
             alert_targets=tuple(AlertTarget(alert, target) for alert, target in self._top("alert_targets", {}).items()),
+            shift_hours=float(self._top("shift_hours", 12.0)),
             theme=self._theme(),
             slow=self._slow(),
             keys=tuple(self._top("keys", {}).items()),
         )
-        settings = self._rhythm(settings)
+        settings = replace(self._rhythm(settings), paths=self._with_checklists(settings.paths))
         return replace(settings, kubernetes=self._kubernetes(settings.namespace), origins=tuple(sorted(self.origins.items())))
 
     # The config file
@@ -209,6 +210,16 @@ class _Loading:
             backoff_cap_seconds=float(table.get("backoff_cap", settings.backoff_cap_seconds)),
             verify_timeout_seconds=float(table.get("verify_timeout", settings.verify_timeout_seconds)),
         )
+
+    def _with_checklists(self, paths: Paths) -> Paths:
+        """The folder of a team's own checklists: relative to the config file, and beside it where nothing is said."""
+        said = self._top("checklists", "")
+        folder = Path(paths.config_file).parent / Path(said or "checklists").expanduser()
+        if said and not folder.is_dir():
+            line = self.file.line(("checklists",))
+            told = f"expected a folder, found none at {folder}"
+            raise ConfigError(source=self.paths.config_file, line=line, key="checklists", expected=told)
+        return replace(paths, checklists_dir=str(folder))
 
     def _thresholds(self) -> tuple[tuple[str, Threshold], ...]:
         found = self._top("thresholds", {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -136,6 +136,8 @@ DOCUMENT = Table(
         "refresh": Either(
             SECONDS, Table({"every": SECONDS, "stale_after": SECONDS, "backoff_cap": SECONDS, "verify_timeout": SECONDS})
         ),
+        "checklists": TEXT,
+        "shift_hours": Scalar("a number of hours greater than 0", lambda value: _is_number(value) and 0 < value <= 168),
         "theme": TEXT,
         "slow": FLAG,
         "keys": Named(TEXT),
@@ -199,7 +201,15 @@ class _Walk:
         return SchemaError(f"unknown key, {hint}", key=dotted((*path, key)), line=self.document.line((*path, key)))
 
 
-def check_document(document: Lined) -> None:
+def check_document(document: Lined, kind: Kind = DOCUMENT) -> None:
     """Raises SchemaError for the first thing that does not belong; an empty document is fine."""
     if document.value is not None:
-        _Walk(document).check(document.value, DOCUMENT, ())
+        _Walk(document).check(document.value, kind, ())
+
+
+def instead(word: str, known: Iterable[str]) -> str:
+    """What stands there instead of an unknown word: the near one, and all that there are."""
+    names = tuple(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    listed = f"expected one of {', '.join(names)}" if names else "there is none"
+    return f"did you mean {near[0]!r}? ({listed})" if near else listed

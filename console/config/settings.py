@@ -26,6 +26,8 @@ class Paths:
     journal_file: str
     log_file: str
     runbooks_dir: str
+    checklists_dir: str = ""
+    """A team's own checklists; they come before the shipped ones of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Settings:
     verify_timeout_seconds: float = 180.0
     thresholds: tuple[tuple[str, Threshold], ...] = ()
     alert_targets: tuple[AlertTarget, ...] = ()
+    shift_hours: float = 12.0
+    """How long a shift is taken to run where no handover was ever signed."""
     theme: str = ""
     slow: bool = False
     """The line to the terminal is slow: fewer frames, nothing that blinks, and the bytes sent in the footer."""

@@ -22,7 +22,7 @@ class Process:
 
 
 def this() -> Process:
-    return Process(socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()))
+    return Process(socket.gethostname(), boot_id(), os.getpid(), _started(os.getpid()))
 
 
 def alive(writer: str) -> bool | None:
@@ -34,7 +34,7 @@ def alive(writer: str) -> bool | None:
         return False
     if host != socket.gethostname():
         return None
-    if boot != (_boot() or "-"):
+    if boot != (boot_id() or "-"):
         return False
     try:
         os.kill(pid, 0)
@@ -45,7 +45,7 @@ def alive(writer: str) -> bool | None:
     return started == (_started(pid) or "-")
 
 
-def _boot() -> str:
+def boot_id() -> str:
     """Linux' id of this boot; empty where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

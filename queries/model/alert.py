@@ -112,7 +112,10 @@ class TrackedAlert:
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """One alerting rule as Prometheus evaluates it. `for_seconds` is the rule's `for`, `health` is ok, err or unknown."""
+    """One alerting rule as Prometheus evaluates it. `for_seconds` is the rule's `for`, `health` is ok, err or unknown.
+
+    `interval_seconds` is how often its group is evaluated, 0 where the server does not say.
+    """
 
     name: str
     expression: str
@@ -123,3 +126,4 @@ class AlertRule:
     health: str
     last_error: str = ""
     group: str = ""
+    interval_seconds: float = 0.0

@@ -201,7 +201,7 @@ class DemoCluster:
         """Sets the platform's scene, rolled out and settled, as if it had been so for a while. Before `start` only."""
         self._past_seconds = age_seconds
         try:
-            self.apply(seed.platform(self.namespace))
+            self.apply((*seed.platform(self.namespace), seed.backup(self.namespace, now=time.time())))
             self._agenda.settle()
         finally:
             self._past_seconds = 0.0
@@ -222,7 +222,10 @@ class DemoCluster:
         meta = item.setdefault("metadata", {})
         namespace = meta.setdefault("namespace", self.namespace) if resource.namespaced else ""
         if self._store.get(resource, namespace, meta["name"]) is None:
-            self._registry.create(resource, namespace, item)
+            made = self._registry.create(resource, namespace, item)
+            if item.get("status"):
+                whole = {**copy.deepcopy(made), "status": item["status"]}
+                self._registry.replace(resource, namespace, meta["name"], whole, status=True)
         else:
             self._registry.patch(resource, namespace, meta["name"], item, patch.STRATEGIC)
 

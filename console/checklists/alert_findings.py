@@ -1,0 +1,199 @@
+"""What fired, resolved and flapped, from Prometheus' record of the window and from what fires now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from console.checklists.alert_window import AlertRecord, AlertWindow, identity
+from console.checklists.definition import Item
+from console.checklists.finding import Detail, Finding, Place
+from console.checklists.local_time import local_clock, yesterday
+from console.checks.figures import span
+from console.snapshot import Snapshot
+from queries.model.alert import Alert, AlertState, Priority, TrackedAlert
+from queries.model.kept import Kept
+from queries.model.reading import Reading
+from queries.model.series import Labels, label
+from queries.model.text import visible
+from queries.model.verdict import Verdict
+
+_MUCH = 0.02
+"""What part of a window may be unknown before the whole is not called known: a restart of Prometheus is not a night."""
+_PLACES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One alert over the window and now. `record` is None where Prometheus' record has none; `alerts` fire now."""
+
+    labels: Labels
+    record: AlertRecord | None
+    alerts: tuple[TrackedAlert, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return visible(label(self.labels, "alertname") or "(no name)")
+
+    @property
+    def place(self) -> str:
+        """What tells it apart from others of its name: the provider, else the deployment."""
+        names = ("provider", "deployment", "service", "endpoint")
+        return visible(next((value for name in names if (value := label(self.labels, name))), ""))
+
+    @property
+    def priority(self) -> Priority:
+        return Alert("", AlertState.ACTIVE, self.labels).priority
+
+    @property
+    def silenced(self) -> bool:
+        return bool(self.alerts) and all(item.alert.state is AlertState.SUPPRESSED for item in self.alerts)
+
+    @property
+    def firing(self) -> bool:
+        return bool(self.alerts)
+
+    @property
+    def flapping(self) -> bool:
+        return self.record is not None and self.record.flapping
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """None where it only tells: one that is over and was no P1, or one that somebody silenced."""
+        if self.firing and not self.silenced:
+            return Verdict.CRITICAL if self.priority is Priority.P1 else Verdict.WARN
+        if self.flapping or (self.priority is Priority.P1 and not self.firing):
+            return Verdict.WARN
+        return None
+
+    def sentence(self, now: float) -> str:
+        """`P3 ProviderTimeout deepseek  firing for 12m 4s, 3 times, 31m in all, owner you`."""
+        head = f"{self.priority.value} {self.name}{f' {self.place}' if self.place else ''}"
+        parts: list[str] = []
+        if self.firing:
+            began = [item.alert.starts_at for item in self.alerts if item.alert.starts_at]
+            since = f" for {span(now - min(began))}" if began else ""
+            parts.append(f"{'silenced, firing' if self.silenced else 'firing'}{since}")
+        elif self.record is not None:
+            parts.append(f"resolved {local_clock(self.record.spells[-1].ends_at, now=now)}")
+        if self.record is not None and self.record.times > 1:
+            parts.append(f"{self.record.times} times{', flapping' if self.flapping else ''}")
+        if self.record is not None:
+            parts.append(f"{span(self.record.total_seconds)} in all")
+        owners = sorted({item.owner for item in self.alerts if item.owner})
+        if self.firing:
+            parts.append(f"owner {visible(', '.join(owners))}" if owners else "nobody owns it")
+        return f"{head}  {', '.join(parts)}"
+
+
+def nights(window: AlertWindow | None, alerts: Sequence[TrackedAlert]) -> tuple[Night, ...]:
+    """Every alert of the window or of now, what fires first, then by priority and by how long it fired."""
+    now = dict(_by_identity(tuple(alerts) if not isinstance(alerts, tuple) else alerts))
+    found = [Night(record.labels, record, now.pop(record.labels, ())) for record in (window.records if window else ())]
+    found += [Night(labels, None, tracked) for labels, tracked in now.items()]
+    return tuple(sorted(found, key=_order))
+
+
+def _order(night: Night) -> tuple[bool, str, float, Labels]:
+    total = night.record.total_seconds if night.record else 0.0
+    return (not night.firing or night.silenced, night.priority.value, -total, night.labels)
+
+
+def _grouped(alerts: tuple[TrackedAlert, ...]) -> dict[Labels, tuple[TrackedAlert, ...]]:
+    found: dict[Labels, list[TrackedAlert]] = {}
+    for tracked in alerts:
+        if tracked.alert.firing:
+            found.setdefault(identity(tracked.alert.labels), []).append(tracked)
+    return {labels: tuple(items) for labels, items in found.items()}
+
+
+_by_identity: Kept[tuple[TrackedAlert, ...], dict[Labels, tuple[TrackedAlert, ...]]] = Kept(_grouped)
+"""With thousands of alerts, grouped once for each list of them."""
+
+
+def judge_alerts(item: Item, reading: Reading[AlertWindow] | None, snapshot: Snapshot, *, now: float) -> Finding:
+    """Critical while a P1 fires that nobody silenced; warn for any other that fires, for what flapped, and for a P1 that is
+    over. What one of the two servers could not tell is not called fine.
+    """
+    window = reading.value if reading else None
+    found = nights(window, snapshot.alerts)
+    firing = [night for night in found if night.firing and not night.silenced]
+    silenced = [night for night in found if night.silenced]
+    resolved = [night for night in found if not night.firing]
+    flapping = [night for night in found if night.flapping]
+    worst = max((night.verdict for night in found if night.verdict), key=lambda each: each.rank, default=Verdict.OK)
+    doubt = _doubt(reading, snapshot, now)
+    verdict = worst if worst is not Verdict.OK or not doubt else Verdict.NO_DATA
+    counts = [(firing, "firing"), (resolved, "resolved"), (flapping, "flapping"), (silenced, "silenced")]
+    told = " · ".join(f"{len(nights_)} {word}" for nights_, word in counts if nights_)
+    notable = [night for night in found if night.verdict is not None]
+    reason = "; ".join(night.sentence(now) for night in notable[:2]) or ("nothing fired" if not found else "all is over")
+    if doubt:
+        reason = f"{doubt}; {reason}" if notable else doubt
+    since = f"since {local_clock(window.starts_at, now=now)} ({span(now - window.starts_at)})" if window else ""
+    details = [Detail(night.sentence(now), night.verdict) for night in found]
+    if window is not None:
+        details.append(Detail(f"from Prometheus {since}; a break under {span(window.step_seconds)} is not seen"))
+    return Finding(
+        item,
+        verdict,
+        f"{told or ('none' if not doubt else 'not known')}{f', {since}' if since else ''}",
+        reason,
+        value=float(len(firing)) if snapshot.alerts_known else None,
+        limit="nothing that fires",
+        details=tuple(details),
+        before=_before(window, now) if window else "",
+        trend=window.counts if window else (),
+        trend_words="how many fired",
+        lines=(1.0,),
+        places=(*places_of([each for night in firing for each in night.alerts][:_PLACES]), _ALERTS),
+    )
+
+
+_ALERTS = Place("screen", "alerts", "all alerts")
+
+
+def _doubt(reading: Reading[AlertWindow] | None, snapshot: Snapshot, now: float) -> str:
+    """Why it is not known what fired; empty where it is."""
+    parts: list[str] = []
+    if not snapshot.alerts_known:
+        parts.append("what fires now is not known: neither Alertmanager nor Prometheus told")
+    else:
+        manager = snapshot.source("alertmanager")
+        if manager is not None and manager.fault is not None and manager.last_good_at is not None:
+            age = span(now - manager.last_good_at)
+            parts.append(f"Alertmanager answered last {age} ago: {visible(manager.fault.what)}")
+    if reading is None:
+        parts.append("asking what fired before …")
+    elif reading.value is None:
+        why = visible(reading.fault.sentence()) if reading.fault else "no answer"
+        parts.append(f"what fired and resolved before is not known: {why}")
+    else:
+        window = reading.value
+        length = window.ends_at - window.starts_at
+        if window.unknown_seconds > max(_MUCH * length, 2.5 * window.step_seconds):
+            gap = max(window.gaps, key=lambda each: each.ends_at - each.starts_at)
+            when = f"{local_clock(gap.starts_at, now=now)} to {local_clock(gap.ends_at, now=now)}"
+            parts.append(f"Prometheus knows nothing of {span(window.unknown_seconds)} of it ({when})")
+    return "; ".join(parts)
+
+
+def _before(window: AlertWindow, now: float) -> str:
+    at = yesterday(now)
+    near = [point for point in window.counts if abs(point[0] - at) <= window.step_seconds * 1.5]
+    return f"{min(near, key=lambda point: abs(point[0] - at))[1]:.0f} firing" if near else "no data then"
+
+
+def places_of(alerts: Iterable[TrackedAlert]) -> list[Place]:
+    """The alert, its runbook, and the first action that fits it."""
+    found: list[Place] = []
+    for tracked in alerts:
+        alert = tracked.alert
+        where = visible(label(alert.labels, "provider") or alert.component)
+        name = f"{visible(alert.name)}{f' {where}' if where else ''}"
+        found.append(Place("alert", alert.fingerprint, f"alert {name}"))
+        if tracked.runbook is not None:
+            found.append(Place("runbook", tracked.runbook.id, f"runbook {tracked.runbook.id}", alert.fingerprint))
+        for suggestion in tracked.suggestions[:1]:
+            found.append(Place("action", suggestion.target, suggestion.sentence, alert.fingerprint, suggestion))
+    return found

@@ -1,0 +1,126 @@
+"""What a checklist is: its items in their order, each bound to one kind of evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from queries.model.panel import PanelSpec, Threshold
+
+HOURLY = "hourly"
+MIDNIGHT = "midnight"
+
+
+@dataclass(frozen=True, slots=True)
+class PanelEvidence:
+    """A panel of the overview; a line of `threshold` that is set comes before the panel's own."""
+
+    panel: str
+    threshold: Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class QueryEvidence:
+    """A named query; `spec.raw` is its PromQL."""
+
+    spec: PanelSpec
+    threshold: Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsEvidence:
+    """What fired since the last sign-off of one of these checklists, or since midnight where none is named.
+
+    Where none was ever signed, the window is `otherwise_seconds` long; it is never longer than `at_most_seconds`.
+    """
+
+    since: tuple[str, ...] = ()
+    otherwise_seconds: float = 86_400.0
+    at_most_seconds: float = 4 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEvidence:
+    """The last success of a CronJob or Job; `name` may hold `*` and `?`."""
+
+    kind: str
+    name: str
+    within_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class KpisEvidence:
+    """Several figures at once, now and at the beginning of the day: panels by their id, and named queries."""
+
+    names: tuple[str, ...]
+    specs: tuple[PanelSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentsEvidence:
+    """The incidents that are open, or those of today and whether their tickets are up to date."""
+
+    today: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Maintenance that the team has written down; Unix seconds."""
+
+    title: str
+    starts_at: float
+    ends_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceEvidence:
+    """What is ahead: silences that begin later, and what the team has written down."""
+
+    within_seconds: float
+    planned: tuple[Planned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Only a person can answer it."""
+
+    text: str
+
+
+Evidence: TypeAlias = (
+    PanelEvidence
+    | QueryEvidence
+    | AlertsEvidence
+    | BatchEvidence
+    | KpisEvidence
+    | IncidentsEvidence
+    | MaintenanceEvidence
+    | Question
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One page of a walk. `asks` is the sentence that a person answers; `runbook` may be empty."""
+
+    id: str
+    title: str
+    asks: str
+    evidence: Evidence
+    runbook: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """`name` is its file's; `due` is `hourly`, a local time (`09:00`), or empty where it has no time."""
+
+    name: str
+    title: str
+    items: tuple[Item, ...]
+    due: str = ""
+    path: str = ""
+    summary: bool = False
+    """Whether its walk is the daily summary too."""
+
+    def item(self, item_id: str) -> Item | None:
+        return next((item for item in self.items if item.id == item_id), None)

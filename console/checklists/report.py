@@ -1,0 +1,172 @@
+"""A checklist's findings as text, Markdown, JSON and JUnit's XML, with the walk of a person where there was one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from console.checklists import section
+from console.checklists.definition import Checklist
+from console.checklists.finding import OPEN, UNKNOWN, Finding, exit_code
+from console.checklists.local_time import local_clock
+from console.checklists.section import Section
+from console.checklists.walking import answer_words, left_open
+from console.checklists.walks import Walk
+from console.checks.figures import span
+from console.commands import document
+from console.commands.columns import aligned, escaped, markdown
+from console.snapshot import Snapshot
+from queries.model.text import visible
+
+_MEANING = {0: "all ok", 1: "something is critical or warns", 2: "something could not be judged"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one look (or one walk) through a checklist gave; `sections` are the daily summary, where the list has one."""
+
+    checklist: Checklist
+    findings: tuple[Finding, ...]
+    snapshot: Snapshot
+    sections: tuple[Section, ...] = ()
+    walk: Walk | None = None
+
+    @property
+    def code(self) -> int:
+        return exit_code(self.findings)
+
+    @property
+    def headline(self) -> str:
+        at = self.snapshot.taken_at
+        where = f"{visible(self.snapshot.environment)} · {visible(self.snapshot.namespace)}"
+        return f"{visible(self.checklist.title)} · {where} · {document.utc(at)} ({local_clock(at)})"
+
+
+def as_text(report: Report) -> str:
+    rows = [(item.word, visible(item.item.title), item.told, item.limit) for item in report.findings]
+    blocks = [report.headline, aligned(rows)]
+    for finding in report.findings:
+        if finding.verdict in (*OPEN, *UNKNOWN, None):
+            blocks.append("\n".join(_lines(finding)))
+    if report.sections:
+        blocks.append(section.as_text(report.sections))
+    blocks.append(f"exit code {report.code}: {_MEANING[report.code]}{_questions(report)}")
+    return "\n\n".join(blocks)
+
+
+def as_markdown(report: Report) -> str:
+    rows = [(item.word, visible(item.item.title), item.told, item.limit, item.before) for item in report.findings]
+    blocks = [
+        f"## {escaped(report.headline)}",
+        markdown(("verdict", "item", "value", "target", "yesterday"), rows),
+    ]
+    for finding in report.findings:
+        if finding.verdict in (*OPEN, *UNKNOWN, None):
+            head, *more = _lines(finding)
+            blocks.append("\n".join([f"**{escaped(head)}**", "", *(f"- {escaped(line.strip())}" for line in more)]))
+    if report.walk is not None:
+        blocks.append(_walk_markdown(report, report.walk))
+    if report.sections:
+        blocks.append(section.as_markdown(report.sections))
+    return "\n\n".join(blocks)
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    snapshot = report.snapshot
+    return {
+        "schema": 1,
+        "checklist": report.checklist.name,
+        "title": report.checklist.title,
+        "environment": snapshot.environment,
+        "namespace": snapshot.namespace,
+        "taken_at": document.utc(snapshot.taken_at),
+        "exit_code": report.code,
+        "items": [_item_json(item) for item in report.findings],
+        **({"summary": section.as_json(report.sections)} if report.sections else {}),
+    }
+
+
+def as_junit(report: Report) -> str:
+    """An item that is not ok is a failure, one that could not be judged an error, a question to a person is skipped."""
+    found = report.findings
+    failures = sum(item.verdict in OPEN for item in found)
+    errors = sum(item.verdict in UNKNOWN for item in found)
+    skipped = sum(item.verdict is None for item in found)
+    name = quoteattr(f"cad-console checklist {report.checklist.name}")
+    head = f'<testsuite name={name} tests="{len(found)}" failures="{failures}" errors="{errors}" skipped="{skipped}">'
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', head]
+    for item in found:
+        lines.append(f"  <testcase classname={quoteattr(report.checklist.name)} name={quoteattr(visible(item.item.title))}>")
+        message = quoteattr(f"{item.told}: {item.reason}")
+        if item.verdict in OPEN:
+            lines.append(f"    <failure type={quoteattr(item.word)} message={message}/>")
+        elif item.verdict in UNKNOWN:
+            lines.append(f"    <error type={quoteattr(item.word)} message={message}/>")
+        elif item.verdict is None:
+            lines.append(f"    <skipped message={message}/>")
+        else:
+            lines.append(f"    <system-out>{escape(item.told)}</system-out>")
+        lines.append("  </testcase>")
+    return "\n".join([*lines, "</testsuite>"])
+
+
+def _lines(finding: Finding) -> list[str]:
+    asks = visible(finding.item.asks)
+    head = f"{finding.word} {visible(finding.item.title)}: {finding.reason}"
+    if finding.verdict is None:
+        head = f"ASK {asks}"
+        return [head, *(f"  {detail.text}" for detail in finding.details)]
+    before = [f"  yesterday at this time: {finding.before}"] if finding.before else []
+    return [head, *before, *(f"  {f'{item.verdict.word} ' if item.verdict else ''}{item.text}" for item in finding.details)]
+
+
+def _questions(report: Report) -> str:
+    count = sum(item.verdict is None for item in report.findings)
+    return f"; {count} {'question' if count == 1 else 'questions'} for a person" if count else ""
+
+
+def _item_json(item: Finding) -> dict[str, Any]:
+    return {
+        "id": item.item.id,
+        "title": item.item.title,
+        "asks": item.item.asks,
+        "verdict": item.verdict.value if item.verdict is not None else "question",
+        "value": document.number(item.value),
+        "told": item.told,
+        "target": item.limit,
+        "reason": item.reason,
+        "yesterday": item.before,
+        "details": [
+            {"text": detail.text, "verdict": detail.verdict.value if detail.verdict else None} for detail in item.details
+        ],
+    }
+
+
+def _walk_markdown(report: Report, walk: Walk) -> str:
+    """Who said what, what was noted, who signed, and what was open."""
+    lines = [
+        f"### Walk, begun {local_clock(walk.begun_at, now=report.snapshot.taken_at)} by {escaped(visible(walk.begun_by))}",
+        "",
+    ]
+    for item in report.checklist.items:
+        for answer in walk.answers_to(item.id):
+            words = f"{item.title}: {visible(answer.author)} {answer_words(answer)} ({visible(answer.told)})"
+            lines.append(f"- {escaped(words)}")
+        for note in walk.notes_on(item.id):
+            lines.append(f"- {escaped(f'{item.title}: note by {visible(note.author)}: {visible(note.text)}')}")
+    signature = walk.signed
+    if signature is None:
+        left = left_open(report.checklist, walk, report.findings)
+        lines += ["", f"Not signed; open: {escaped('; '.join(item.sentence for item in left) or 'nothing')}"]
+    else:
+        took = f", after {span(walk.took.seconds)}" if walk.took else ""
+        remark = f" ({escaped(visible(signature.remark))})" if signature.remark else ""
+        when = local_clock(signature.at, now=report.snapshot.taken_at)
+        lines += ["", f"Signed {when} by {escaped(visible(signature.name))}{took}{remark}"]
+        lines += (
+            ["Open at the signature:", "", *(f"- {escaped(visible(each))}" for each in signature.open)]
+            if signature.open
+            else ["Nothing was open."]
+        )
+    return "\n".join(lines)

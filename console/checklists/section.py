@@ -1,0 +1,52 @@
+"""A titled list of lines, as summaries and handovers are made of: for a screen, a terminal, Markdown and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from console.checklists.finding import Detail
+from console.commands.columns import escaped
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`empty` is what stands there without lines: that there is nothing, or that it is not known."""
+
+    title: str
+    lines: tuple[Detail, ...] = ()
+    empty: str = "none"
+    known: bool = True
+
+
+def as_text(sections: Iterable[Section]) -> str:
+    blocks = []
+    for section in sections:
+        lines = [f"  {_marked(line)}" for line in section.lines] or [f"  {section.empty}"]
+        blocks.append("\n".join([section.title, *lines]))
+    return "\n\n".join(blocks)
+
+
+def as_markdown(sections: Iterable[Section]) -> str:
+    blocks = []
+    for section in sections:
+        lines = [f"- {escaped(_marked(line))}" for line in section.lines] or [escaped(section.empty)]
+        blocks.append("\n".join([f"### {escaped(section.title)}", "", *lines]))
+    return "\n\n".join(blocks)
+
+
+def as_json(sections: Iterable[Section]) -> list[dict[str, Any]]:
+    return [
+        {
+            "title": section.title,
+            "known": section.known,
+            "lines": [{"text": line.text, "verdict": line.verdict.value if line.verdict else None} for line in section.lines],
+            **({} if section.lines else {"empty": section.empty}),
+        }
+        for section in sections
+    ]
+
+
+def _marked(line: Detail) -> str:
+    return f"{line.verdict.word}: {line.text}" if line.verdict else line.text

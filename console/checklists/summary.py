@@ -1,0 +1,156 @@
+"""The daily summary: what the end-of-day walk found out, put together without asking again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from console.checklists.alert_findings import nights
+from console.checklists.alert_window import AlertWindow
+from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, KpisEvidence, MaintenanceEvidence
+from console.checklists.finding import Detail, Finding
+from console.checklists.judging import Facts, figure_pair
+from console.checklists.local_time import local_clock, midnight
+from console.checklists.section import Section
+from console.checks.figures import brief, span
+from queries.model.silence import Silence
+from queries.model.text import visible
+from queries.model.verdict import Verdict
+
+_BRIEF_SECONDS = 300.0
+"""An alert that was over so soon, and that no one had to do anything about, may have been a false one."""
+_MONTH = 30 * 86_400.0
+_SHOWN = 40
+
+
+def summary(checklist: Checklist, findings: Iterable[Finding], facts: Facts) -> tuple[Section, ...]:
+    """The sections in the order in which one reads them: figures, alerts, what was done, what is ahead."""
+    by_kind = {type(finding.item.evidence): finding for finding in findings}
+    window = next(
+        (
+            reading.value
+            for item in checklist.items
+            if isinstance(item.evidence, AlertsEvidence)
+            and facts.answers
+            and (reading := facts.answers.alerts.get(item.id)) is not None
+        ),
+        None,
+    )
+    return (
+        _figures(by_kind.get(KpisEvidence), facts),
+        _budget(by_kind.get(KpisEvidence), facts),
+        _alerts(window, facts),
+        _changes(facts, ("rollout", "scaled"), "Rolled out and scaled today", "nothing"),
+        _changes(facts, ("action",), "Actions of the day", "none from this journal"),
+        _silences(facts),
+        _taken_over(by_kind.get(MaintenanceEvidence), "Maintenance ahead"),
+        _taken_over(by_kind.get(BatchEvidence), "Backup"),
+    )
+
+
+def _figures(finding: Finding | None, facts: Facts) -> Section:
+    lines = [*(finding.details if finding else ())]
+    lines += incident_figures(facts)
+    return Section("Key figures", tuple(lines), empty="the checklist names none")
+
+
+def incident_figures(facts: Facts) -> tuple[Detail, ...]:
+    """P1 count, times to detect, acknowledge and repair over 30 days, from the incidents in the journal."""
+    if facts.incidents is None:
+        return (Detail("P1 in 30 days, time to detect and to repair  not known: no journal", Verdict.NO_DATA),)
+    recent = [item for item in facts.incidents if facts.now - item.opened_at < _MONTH]
+    worst = [item for item in recent if item.severity == "P1"]
+    found = [Detail(f"P1 incidents in 30 days  {len(worst)}, of {len(recent)} incidents in the journal")]
+    times = (
+        ("Mean time to detect", [i.opened_at - i.detected_at for i in recent if i.detected_at is not None]),
+        ("Mean time to acknowledge", [i.acknowledged_at - i.opened_at for i in recent if i.acknowledged_at is not None]),
+        ("Mean time to repair", [i.closed_at - i.opened_at for i in recent if i.closed_at is not None]),
+    )
+    for title, seconds in times:
+        known = [value for value in seconds if value >= 0]
+        told = f"{span(sum(known) / len(known))}, over {len(known)}" if known else "not known: no incident tells it"
+        found.append(Detail(f"{title}  {told}"))
+    return tuple(found)
+
+
+def _budget(finding: Finding | None, facts: Facts) -> Section:
+    title = "Error budget spent today"
+    evidence = finding.item.evidence if finding else None
+    specs = evidence.specs if isinstance(evidence, KpisEvidence) else ()
+    spec = next((spec for spec in specs if spec.id == "error_budget"), None)
+    pair = figure_pair(spec, facts.answers) if spec else None
+    before, now = pair or (None, None)
+    if now is None:
+        return Section(title, empty="not known: what is left of it is not known", known=False)
+    if before is None:
+        line = Detail(f"not known: nothing tells what was left at midnight; {brief(now)} % are left now", Verdict.NO_DATA)
+        return Section(title, (line,), known=False)
+    spent = before - now
+    # The window moves on: what left it can be more than what was spent.
+    told = f"{brief(spent)} points" if spent > 0 else f"none; {brief(-spent)} points came back as old errors left the window"
+    return Section(title, (Detail(f"{told}: {brief(before)} % were left at midnight, {brief(now)} % are left now"),))
+
+
+def _alerts(window: AlertWindow | None, facts: Facts) -> Section:
+    """By name, with how often and how long."""
+    title = "Alerts of the day"
+    if window is None:
+        return Section(title, empty="not known: Prometheus did not tell what fired", known=False)
+    lines = []
+    by_name: dict[str, list[tuple[str, int, float, bool]]] = {}
+    for night in nights(window, facts.snapshot.alerts):
+        times, total = (night.record.times, night.record.total_seconds) if night.record else (1, 0.0)
+        by_name.setdefault(night.name, []).append((night.place, times, total, night.firing))
+    for name, found in sorted(by_name.items(), key=lambda pair: (-sum(each[2] for each in pair[1]), pair[0])):
+        count, total = sum(each[1] for each in found), sum(each[2] for each in found)
+        places = ", ".join(sorted({each[0] for each in found if each[0]}))
+        now = ", fires now" if any(each[3] for each in found) else ""
+        where = f" ({places})" if places else ""
+        lines.append(Detail(f"{name}{where}  {count} {'time' if count == 1 else 'times'}, {span(total)} in all{now}"))
+    spells = [spell for record in window.records for spell in record.spells]
+    if spells:
+        brief_ones = [spell for spell in spells if spell.ends_at - spell.starts_at < _BRIEF_SECONDS]
+        share = 100.0 * len(brief_ones) / len(spells)
+        told = f"{len(brief_ones)} of {len(spells)} ({share:.0f} %) were over within {span(_BRIEF_SECONDS)}"
+        lines.append(Detail(f"False positives, as an estimate  {told}"))
+    return Section(title, tuple(lines), empty="nothing fired")
+
+
+def _changes(facts: Facts, kinds: tuple[str, ...], title: str, empty: str) -> Section:
+    start = midnight(facts.now)
+    found = [change for change in facts.snapshot.changes if change.kind in kinds and change.at >= start]
+    lines = [
+        Detail(f"{local_clock(change.at)}  {change.text}{f', {visible(change.author)}' if change.author else ''}")
+        for change in reversed(found)
+    ]
+    if facts.snapshot.cluster is None and "rollout" in kinds:
+        return Section(title, tuple(lines), empty="not known: the cluster has not answered", known=False)
+    return Section(title, tuple(lines[-_SHOWN:]), empty=empty)
+
+
+def _silences(facts: Facts) -> Section:
+    manager = facts.snapshot.source("alertmanager")
+    if manager is None or manager.last_good_at is None:
+        return Section("Silences in force", empty="not known: Alertmanager has not answered", known=False)
+    return Section("Silences in force", tuple(Detail(words) for words in in_force(facts.snapshot.silences, facts.now)))
+
+
+def in_force(silences: Iterable[Silence], now: float) -> tuple[str, ...]:
+    """The silences that hide something at this moment, the one that ends first first."""
+    found = [item for item in silences if item.state != "expired" and item.starts_at <= now < item.ends_at]
+    return tuple(silence_words(item, now) for item in sorted(found, key=lambda item: item.ends_at))
+
+
+def silence_words(silence: Silence, now: float) -> str:
+    """`alertname="X" until 17:00 CET (2h 3m), by ops: why`."""
+    matchers = visible(", ".join(str(matcher) for matcher in silence.matchers))
+    left = f" ({span(silence.ends_at - now)})" if silence.ends_at > now else ""
+    comment = f": {visible(silence.comment)}" if silence.comment else ""
+    return f"{matchers}  until {local_clock(silence.ends_at, now=now)}{left}, by {visible(silence.created_by)}{comment}"
+
+
+def _taken_over(finding: Finding | None, title: str) -> Section:
+    if finding is None:
+        return Section(title, empty="the checklist does not ask", known=False)
+    head = Detail(f"{finding.told}: {finding.reason}", finding.verdict if finding.verdict is not Verdict.OK else None)
+    lines = finding.details if finding.details else (head,)
+    return Section(title, lines if finding.verdict is Verdict.OK else (head, *finding.details), empty=finding.told)

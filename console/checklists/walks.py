@@ -1,0 +1,209 @@
+"""The walks that the journal tells of: who answered what, what was noted, who signed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from console.checklists.local_time import same_period
+from console.journal.event import Event
+from console.journal.lapse import MARK, Lapse, lapse
+from queries.model.verdict import Verdict
+
+BEGUN, ITEM, NOTE, SIGNED = "walk.begun", "walk.item", "walk.note", "walk.signed"
+AGREE, OVERRULE = "agree", "overrule"
+KEPT = 120
+"""Walks of one checklist that are kept; what is older is in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person said to one item. `found` is the verdict of the data, None for a question; `stands` is what the person
+    leaves it at. `value` is in the item's unit, None where there was none; `told` is the same in words.
+    """
+
+    item: str
+    author: str
+    at: float
+    answer: str
+    stands: Verdict
+    found: Verdict | None = None
+    value: float | None = None
+    told: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    item: str
+    author: str
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """`name` is what the person signed with, `author` the account; `open` are the titles of what was not ok."""
+
+    name: str
+    author: str
+    at: float
+    open: tuple[str, ...] = ()
+    remark: str = ""
+    mark: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One walk through one checklist. Nothing in it is ever replaced: a correction stands behind what it corrects."""
+
+    id: str
+    checklist: str
+    begun_at: float
+    begun_by: str
+    answers: tuple[Answer, ...] = ()
+    notes: tuple[Note, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    mark: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def signed(self) -> Signature | None:
+        """The first one counts; others stand beside it."""
+        return self.signatures[0] if self.signatures else None
+
+    def answers_to(self, item: str) -> tuple[Answer, ...]:
+        """Everybody's last word on it, in the order in which they first spoke."""
+        last: dict[str, Answer] = {}
+        for answer in self.answers:
+            if answer.item == item:
+                last[answer.author] = answer
+        return tuple(last.values())
+
+    def answer_to(self, item: str) -> Answer | None:
+        """Whose word counts: the first person's, as last corrected by that person."""
+        return next(iter(self.answers_to(item)), None)
+
+    def disputed(self, item: str) -> bool:
+        """Whether several people leave it at different verdicts."""
+        return len({answer.stands for answer in self.answers_to(item)}) > 1
+
+    def notes_on(self, item: str) -> tuple[Note, ...]:
+        return tuple(note for note in self.notes if note.item == item)
+
+    @property
+    def answered(self) -> frozenset[str]:
+        return frozenset(answer.item for answer in self.answers)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody who wrote something into it."""
+        wrote = [*((item.at, item.author) for item in self.answers), *((item.at, item.author) for item in self.notes)]
+        wrote += [(item.at, item.author) for item in self.signatures]
+        return tuple(dict.fromkeys([self.begun_by, *(author for _, author in sorted(wrote))]))
+
+    @property
+    def took(self) -> Lapse | None:
+        """From its beginning to its signature; None while it is not signed."""
+        end = self.signed
+        return lapse((self.begun_at, self.mark), (end.at, end.mark)) if end else None
+
+
+@dataclass(frozen=True, slots=True)
+class Walks:
+    """The newest walks of every checklist, oldest first."""
+
+    by_list: tuple[tuple[str, tuple[Walk, ...]], ...] = ()
+
+    def of(self, checklist: str) -> tuple[Walk, ...]:
+        return next((walks for name, walks in self.by_list if name == checklist), ())
+
+    def get(self, walk_id: str) -> Walk | None:
+        return next((walk for _, walks in self.by_list for walk in reversed(walks) if walk.id == walk_id), None)
+
+    def signed(self, checklist: str) -> tuple[Walk, ...]:
+        """Those that were signed, oldest first."""
+        return tuple(walk for walk in self.of(checklist) if walk.signed)
+
+    def current(self, checklist: str, *, due: str, now: float) -> Walk | None:
+        """The walk that one would go on with: the first one of this period that nobody signed."""
+        open_ones = (walk for walk in self.of(checklist) if not walk.signed and same_period(walk.begun_at, now, due=due))
+        return next(open_ones, None)
+
+    def last_signed_at(self, checklists: tuple[str, ...]) -> float | None:
+        """When one of these was last signed, Unix seconds."""
+        times = [walk.signed.at for name in checklists for walk in self.of(name) if walk.signed]
+        return max(times, default=None)
+
+
+class WalksProjection:
+    """Folds the journal's walk events; one that belongs to no known walk is left out."""
+
+    kinds = (BEGUN, ITEM, NOTE, SIGNED)
+
+    def initial(self) -> Walks:
+        return Walks()
+
+    def apply(self, state: Walks, event: Event) -> Walks:
+        data = event.data
+        if event.kind == BEGUN:
+            name = _text(data, "checklist")
+            walk = Walk(event.subject, name, event.at, event.author, mark=_mapping(data, MARK))
+            if state.get(event.subject) is not None:
+                return state
+            return _with(state, name, (*state.of(name), walk)[-KEPT:])
+        walk_or_none = state.get(event.subject)
+        if walk_or_none is None:
+            return state
+        changed = _changed(walk_or_none, event)
+        walks = tuple(changed if walk.id == changed.id else walk for walk in state.of(changed.checklist))
+        return _with(state, changed.checklist, walks)
+
+
+def _changed(walk: Walk, event: Event) -> Walk:
+    data = event.data
+    if event.kind == NOTE:
+        note = Note(_text(data, "item"), event.author, event.at, _text(data, "text"))
+        return replace(walk, notes=(*walk.notes, note))
+    if event.kind == SIGNED:
+        listed = data.get("open")
+        left = tuple(str(item) for item in listed) if isinstance(listed, list) else ()
+        name = _text(data, "name") or event.author
+        signature = Signature(name, event.author, event.at, left, _text(data, "remark"), _mapping(data, MARK))
+        return replace(walk, signatures=(*walk.signatures, signature))
+    found = _verdict(data.get("verdict"))
+    value = data.get("value")
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    answer = Answer(
+        item=_text(data, "item"),
+        author=event.author,
+        at=event.at,
+        answer=_text(data, "answer"),
+        # An answer that cannot be read is not known to be fine.
+        stands=_verdict(data.get("stands")) or Verdict.NO_DATA,
+        found=found,
+        value=float(value) if known and value is not None else None,
+        told=_text(data, "told"),
+        reason=_text(data, "reason"),
+    )
+    return replace(walk, answers=(*walk.answers, answer))
+
+
+def _with(state: Walks, name: str, walks: tuple[Walk, ...]) -> Walks:
+    others = tuple(pair for pair in state.by_list if pair[0] != name)
+    return Walks((*others, (name, walks)))
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _verdict(value: object) -> Verdict | None:
+    return Verdict(value) if isinstance(value, str) and value in tuple(Verdict) else None
