@@ -27,6 +27,7 @@ COMMANDS = (
     Command("doctor", "console.commands.doctor", "what can be reached, which rules and metrics are missing, every path used"),
     Command("alerts", "console.commands.alerts", "list the alerts"),
     Command("runbook", "console.commands.runbook", "print a runbook by its name or by an alert's"),
+    Command("checklist", "console.commands.checklist", "a checklist judged from live data: morning, hourly, end-of-day"),
     Command("act", "console.commands.act", "run an action through the same stages as the console"),
     Command("journal", "console.commands.journal", "what was done, by whom, with what outcome"),
     Command("demo", "console.commands.demo", "the console on an embedded stack, or a scenario played headless"),

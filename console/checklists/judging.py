@@ -84,9 +84,11 @@ def _finding(item: Item, facts: Facts) -> Finding:
 def limit_words(limits: Threshold, unit: Unit, *, below: bool) -> str:
     """`under 1 %, critical from 5 %`, or `90 % or more, critical under 70 %` where small is bad."""
     parts = []
-    if limits.warn is not None and limits.warn != limits.critical:
+    if limits.warn is not None:
         parts.append(f"{brief_figure(limits.warn, unit)} or more" if below else f"under {brief_figure(limits.warn, unit)}")
-    if limits.critical is not None:
+    if limits.critical is not None and limits.critical == limits.warn:
+        parts.append("else critical")
+    elif limits.critical is not None:
         parts.append(f"critical {'under' if below else 'from'} {brief_figure(limits.critical, unit)}")
     return ", ".join(parts)
 
@@ -415,7 +417,7 @@ def _maintenance(item: Item, wanted: MaintenanceEvidence, facts: Facts) -> Findi
         return Finding(item, Verdict.NO_DATA, "not known", told, limit=limit, details=rows)
     places = (Place("screen", "silences", "silences"),)
     told = f"{len(rows)} planned" if rows else "nothing planned"
-    reason = "silences that begin later, and what the checklist names"
+    reason = "silences that begin later, and what the checklist names" if rows else "no silence begins later, nothing is noted"
     return Finding(item, Verdict.OK, told, reason, float(len(rows)), limit=limit, details=rows, places=places)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -44,11 +45,9 @@ class Report:
 
 
 def as_text(report: Report) -> str:
-    rows = [(item.word, visible(item.item.title), item.told, item.limit) for item in report.findings]
+    rows = [(item.word, visible(item.item.title), item.told, item.limit, _then(item)) for item in report.findings]
     blocks = [report.headline, aligned(rows)]
-    for finding in report.findings:
-        if finding.verdict in (*OPEN, *UNKNOWN, None):
-            blocks.append("\n".join(_lines(finding)))
+    blocks += ["\n".join(_lines(finding, report)) for finding in report.findings if finding.verdict in (*OPEN, *UNKNOWN, None)]
     if report.sections:
         blocks.append(section.as_text(report.sections))
     blocks.append(f"exit code {report.code}: {_MEANING[report.code]}{_questions(report)}")
@@ -63,7 +62,7 @@ def as_markdown(report: Report) -> str:
     ]
     for finding in report.findings:
         if finding.verdict in (*OPEN, *UNKNOWN, None):
-            head, *more = _lines(finding)
+            head, *more = _lines(finding, report)
             blocks.append("\n".join([f"**{escaped(head)}**", "", *(f"- {escaped(line.strip())}" for line in more)]))
     if report.walk is not None:
         blocks.append(_walk_markdown(report, report.walk))
@@ -98,7 +97,7 @@ def as_junit(report: Report) -> str:
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', head]
     for item in found:
         lines.append(f"  <testcase classname={quoteattr(report.checklist.name)} name={quoteattr(visible(item.item.title))}>")
-        message = quoteattr(f"{item.told}: {item.reason}")
+        message = quoteattr(item.reason)
         if item.verdict in OPEN:
             lines.append(f"    <failure type={quoteattr(item.word)} message={message}/>")
         elif item.verdict in UNKNOWN:
@@ -111,14 +110,17 @@ def as_junit(report: Report) -> str:
     return "\n".join([*lines, "</testsuite>"])
 
 
-def _lines(finding: Finding) -> list[str]:
-    asks = visible(finding.item.asks)
+def _lines(finding: Finding, report: Report) -> list[str]:
+    """What is wrong with it, in one line; below it the details, where no summary repeats them."""
     head = f"{finding.word} {visible(finding.item.title)}: {finding.reason}"
     if finding.verdict is None:
-        head = f"ASK {asks}"
-        return [head, *(f"  {detail.text}" for detail in finding.details)]
-    before = [f"  yesterday at this time: {finding.before}"] if finding.before else []
-    return [head, *before, *(f"  {f'{item.verdict.word} ' if item.verdict else ''}{item.text}" for item in finding.details)]
+        head = f"ASK {visible(finding.item.asks)} ({finding.told})"
+    details = () if report.sections else finding.details
+    return [head, *(f"  {f'{item.verdict.word} ' if item.verdict else ''}{item.text}" for item in details)]
+
+
+def _then(finding: Finding) -> str:
+    return f"yesterday {finding.before}" if finding.before else ""
 
 
 def _questions(report: Report) -> str:
@@ -137,10 +139,19 @@ def _item_json(item: Finding) -> dict[str, Any]:
         "target": item.limit,
         "reason": item.reason,
         "yesterday": item.before,
+        "trend": _trend_json(item),
         "details": [
             {"text": detail.text, "verdict": detail.verdict.value if detail.verdict else None} for detail in item.details
         ],
     }
+
+
+def _trend_json(item: Finding) -> dict[str, Any] | None:
+    values = [value for _, value in item.trend if math.isfinite(value)]
+    if not values:
+        return None
+    ends = {"first": values[0], "last": values[-1], "lowest": min(values), "highest": max(values)}
+    return {"covers": item.trend_words, **ends}
 
 
 def _walk_markdown(report: Report, walk: Walk) -> str:

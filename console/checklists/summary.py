@@ -86,8 +86,8 @@ def _budget(finding: Finding | None, facts: Facts) -> Section:
         return Section(title, (line,), known=False)
     spent = before - now
     # The window moves on: what left it can be more than what was spent.
-    told = f"{brief(spent)} points" if spent > 0 else f"none; {brief(-spent)} points came back as old errors left the window"
-    return Section(title, (Detail(f"{told}: {brief(before)} % were left at midnight, {brief(now)} % are left now"),))
+    told = f"{spent:.2f} points" if spent > 0 else f"none, {-spent:.2f} points came back as old errors left the window"
+    return Section(title, (Detail(f"{told}: {before:.2f} % were left at midnight, {now:.2f} % are left now"),))
 
 
 def _alerts(window: AlertWindow | None, facts: Facts) -> Section:
@@ -106,7 +106,8 @@ def _alerts(window: AlertWindow | None, facts: Facts) -> Section:
         now = ", fires now" if any(each[3] for each in found) else ""
         where = f" ({places})" if places else ""
         lines.append(Detail(f"{name}{where}  {count} {'time' if count == 1 else 'times'}, {span(total)} in all{now}"))
-    spells = [spell for record in window.records for spell in record.spells]
+    over = [record.spells[:-1] if record.until_now else record.spells for record in window.records]
+    spells = [spell for spells in over for spell in spells]
     if spells:
         brief_ones = [spell for spell in spells if spell.ends_at - spell.starts_at < _BRIEF_SECONDS]
         share = 100.0 * len(brief_ones) / len(spells)

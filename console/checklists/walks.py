@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from console.checklists.local_time import same_period
 from console.journal.event import Event
 from console.journal.lapse import MARK, Lapse, lapse
+from console.journal.projection import Projection
 from queries.model.verdict import Verdict
 
 BEGUN, ITEM, NOTE, SIGNED = "walk.begun", "walk.item", "walk.note", "walk.signed"
@@ -137,71 +138,71 @@ class Walks:
         return max(times, default=None)
 
 
-class WalksProjection:
+class WalksProjection(Projection[Walks]):
     """Folds the journal's walk events; one that belongs to no known walk is left out."""
 
     kinds = (BEGUN, ITEM, NOTE, SIGNED)
+    newest = 20_000
+    """Four months of hourly walks with everything in them."""
 
     def initial(self) -> Walks:
         return Walks()
 
     def apply(self, state: Walks, event: Event) -> Walks:
-        data = event.data
-        if event.kind == BEGUN:
-            name = _text(data, "checklist")
-            walk = Walk(event.subject, name, event.at, event.author, mark=_mapping(data, MARK))
-            if state.get(event.subject) is not None:
-                return state
-            return _with(state, name, (*state.of(name), walk)[-KEPT:])
-        walk_or_none = state.get(event.subject)
-        if walk_or_none is None:
-            return state
-        changed = _changed(walk_or_none, event)
-        walks = tuple(changed if walk.id == changed.id else walk for walk in state.of(changed.checklist))
-        return _with(state, changed.checklist, walks)
+        return self.fold(state, (event,))
+
+    def fold(self, state: Walks, events: Iterable[Event]) -> Walks:
+        walks = {walk.id: walk for _, listed in state.by_list for walk in listed}
+        for event in events:
+            walk = walks.get(event.subject)
+            if event.kind == BEGUN and walk is None:
+                begun = Walk(event.subject, text_in(event.data, "checklist"), event.at, event.author, mark=_mark(event))
+                walks[event.subject] = begun
+            elif event.kind != BEGUN and walk is not None:
+                walks[walk.id] = _changed(walk, event)
+        by_list: dict[str, list[Walk]] = {}
+        for walk in walks.values():
+            by_list.setdefault(walk.checklist, []).append(walk)
+        return Walks(tuple((name, tuple(listed[-KEPT:])) for name, listed in by_list.items()))
 
 
 def _changed(walk: Walk, event: Event) -> Walk:
     data = event.data
     if event.kind == NOTE:
-        note = Note(_text(data, "item"), event.author, event.at, _text(data, "text"))
+        note = Note(text_in(data, "item"), event.author, event.at, text_in(data, "text"))
         return replace(walk, notes=(*walk.notes, note))
     if event.kind == SIGNED:
         listed = data.get("open")
         left = tuple(str(item) for item in listed) if isinstance(listed, list) else ()
-        name = _text(data, "name") or event.author
-        signature = Signature(name, event.author, event.at, left, _text(data, "remark"), _mapping(data, MARK))
+        name = text_in(data, "name") or event.author
+        signature = Signature(name, event.author, event.at, left, text_in(data, "remark"), _mark(event))
         return replace(walk, signatures=(*walk.signatures, signature))
     found = _verdict(data.get("verdict"))
     value = data.get("value")
     known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     answer = Answer(
-        item=_text(data, "item"),
+        item=text_in(data, "item"),
         author=event.author,
         at=event.at,
-        answer=_text(data, "answer"),
+        answer=text_in(data, "answer"),
         # An answer that cannot be read is not known to be fine.
         stands=_verdict(data.get("stands")) or Verdict.NO_DATA,
         found=found,
         value=float(value) if known and value is not None else None,
-        told=_text(data, "told"),
-        reason=_text(data, "reason"),
+        told=text_in(data, "told"),
+        reason=text_in(data, "reason"),
     )
     return replace(walk, answers=(*walk.answers, answer))
 
 
-def _with(state: Walks, name: str, walks: tuple[Walk, ...]) -> Walks:
-    others = tuple(pair for pair in state.by_list if pair[0] != name)
-    return Walks((*others, (name, walks)))
-
-
-def _text(data: Mapping[str, Any], key: str) -> str:
+def text_in(data: Mapping[str, Any], key: str) -> str:
+    """The text under this key of an event's data; empty where there is none."""
     value = data.get(key)
     return value if isinstance(value, str) else ""
 
 
-def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key)
+def _mark(event: Event) -> Mapping[str, Any]:
+    value = event.data.get(MARK)
     return value if isinstance(value, dict) else {}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from console.checklists import report
 from console.checklists.ask import ask
-from console.checklists.definition import Checklist
+from console.checklists.definition import Checklist, KpisEvidence, QueryEvidence
 from console.checklists.files import Checklists, Vocabulary, shipped_text
 from console.checklists.incidents import incident_facts
 from console.checklists.judging import Facts, findings
@@ -24,7 +25,7 @@ from console.config.settings import Settings
 from console.runbooks import RunbookIndex
 from console.session import Session
 from queries.catalogue.loader import load_board
-from queries.errors import SourceError
+from queries.errors import Rejected, SourceError
 from queries.model.text import visible
 
 _FORMS: Mapping[str, Callable[[Report], str]] = {
@@ -42,8 +43,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lint", action="store_true", help="read every checklist, and say what cannot be used and why")
     parser.add_argument("--print", action="store_true", dest="shipped", help="print the shipped file, to begin your own with")
     parser.epilog = (
-        "exit codes: 0 all ok; 1 something is critical or warns (a target is missed); 2 something could not be judged, or there "
-        "is no such checklist. Questions to a person are listed and do not fail."
+        "exit codes: 0 all ok; 1 something is critical or warns (a target is missed); 2 something could not be judged, or "
+        "there is no such checklist. Questions to a person are listed and do not fail."
     )
 
 
@@ -83,9 +84,9 @@ async def look(session: Session, checklist: Checklist) -> Report:
         snapshot.ledger.walks,
         prometheus=session.prometheus,
         kubernetes=session.kubernetes,
-        clock=session.clock,
+        clock=time.time,
     )
-    facts = Facts(snapshot, answers, snapshot.taken_at, incident_facts(snapshot.ledger))
+    facts = Facts(snapshot, answers, snapshot.taken_at, incident_facts(snapshot.ledger, known=session.journal is not None))
     found = findings(checklist, facts)
     sections = summary(checklist, found, facts) if checklist.summary else ()
     return Report(checklist, found, snapshot, sections)
@@ -132,3 +133,32 @@ def _lint(known: Checklists, settings: Settings) -> int:
         count = sum(len(item.items) for item in known.lists)
         print(f"{len(known.lists)} checklists, {count} items: all can be used")
     return 1 if failed or refused else 0
+
+
+def _refused(known: Checklists, settings: Settings) -> tuple[str, ...]:
+    """What Prometheus says to the queries that the checklists name; where it does not answer, they are not checked."""
+    specs = {
+        (item.path, spec.id): spec
+        for item in known.lists
+        for each in item.items
+        if isinstance(each.evidence, QueryEvidence | KpisEvidence)
+        for spec in ((each.evidence.spec,) if isinstance(each.evidence, QueryEvidence) else each.evidence.specs)
+        if spec.raw
+    }
+    if settings.prometheus is None or not specs:
+        print("no Prometheus is configured: the queries were not tried")
+        return ()
+
+    async def tried(session: Session) -> tuple[str, ...]:
+        found = []
+        for (path, name), spec in specs.items():
+            try:
+                await session.evaluate(spec.raw)
+            except Rejected as error:
+                found.append(f"{path}: query {name}: {error.fault.what}")
+            except SourceError as error:
+                print(f"the queries were not tried: {visible(error.fault.sentence())}")
+                break
+        return tuple(found)
+
+    return with_session(settings, tried)

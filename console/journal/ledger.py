@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from console.checklists.walks import Walks, WalksProjection
 from console.journal.event import Event
 from console.journal.owners import Mark, Owners
 from console.journal.projection import Projection
@@ -23,11 +24,13 @@ class LedgerState:
     sequence: int = 0
     owners: Mapping[str, Mark] = field(default_factory=lambda: MappingProxyType({}))
     recent: tuple[Event, ...] = ()
+    walks: Walks = field(default_factory=Walks)
 
 
 PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
     ("owners", Owners()),
     ("recent", Recent()),
+    ("walks", WalksProjection()),
 )
 """The name is that of the field."""
 
