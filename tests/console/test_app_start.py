@@ -20,7 +20,17 @@ from console.screens import keys
 from console.screens.factory import MODES
 from console.session import Session
 
-HEAVY = ("httpx", "yaml", "msgspec", "kubernetes", "prometheus_api_client", "console.session", "sqlite3", "asyncio.subprocess")
+HEAVY = (
+    "httpx",
+    "yaml",
+    "msgspec",
+    "promql_parser",
+    "kubernetes",
+    "prometheus_api_client",
+    "console.session",
+    "sqlite3",
+    "asyncio.subprocess",
+)
 
 SCRIPT = """
 import sys, pathlib

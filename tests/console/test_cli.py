@@ -10,7 +10,7 @@ import pytest
 from console.arguments import COMMANDS, build_parser
 from console.cli import main
 
-HEAVY = ("textual", "httpx", "kubernetes", "yaml", "msgspec", "prometheus_api_client", "requests", "rich")
+HEAVY = ("textual", "httpx", "kubernetes", "yaml", "msgspec", "promql_parser", "prometheus_api_client", "requests", "rich")
 
 
 def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
