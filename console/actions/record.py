@@ -37,6 +37,7 @@ def outcome_data(plan: Plan, outcome: Outcome, text: str, elapsed_seconds: float
         "elapsed_seconds": round(max(0.0, elapsed_seconds), 1),
         "command": plan.command,
         "cause": plan.request.cause,
+        "fingerprint": plan.request.fingerprint,
     }
 
 

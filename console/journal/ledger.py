@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from console.checklists.walks import Walks, WalksProjection
+from console.incidents.incident import Incidents
+from console.incidents.projection import IncidentsProjection
 from console.journal.event import Event
 from console.journal.owners import Mark, Owners
 from console.journal.projection import Projection
@@ -25,12 +27,14 @@ class LedgerState:
     owners: Mapping[str, Mark] = field(default_factory=lambda: MappingProxyType({}))
     recent: tuple[Event, ...] = ()
     walks: Walks = field(default_factory=Walks)
+    incidents: Incidents = field(default_factory=Incidents)
 
 
 PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
     ("owners", Owners()),
     ("recent", Recent()),
     ("walks", WalksProjection()),
+    ("incidents", IncidentsProjection()),
 )
 """The name is that of the field."""
 

@@ -105,16 +105,26 @@ class Journal:
 
     def append(self, event: Event) -> Event:
         """Writes the event and waits until the disk has it; gives it back as it stands there, with its sequence."""
+        written = self._append(event, "VALUES (?, ?, ?, ?, ?, ?, ?)")
+        assert written is not None  # noqa: S101 - an insert without a condition
+        return written
+
+    def append_once(self, event: Event) -> Event | None:
+        """As `append`, where there is no event of this kind and subject yet, in whatever process; None where there is one."""
+        kept = "WHERE NOT EXISTS (SELECT 1 FROM events WHERE kind = ?2 AND subject = ?3)"
+        return self._append(event, f"SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 {kept}")
+
+    def _append(self, event: Event, values: str) -> Event | None:
         event = storable(event)
         data = json.dumps(event.data, ensure_ascii=False, sort_keys=True)
         row = (event.at, event.kind, event.subject, event.author, event.environment, data, self._writer)
-        statement = "INSERT INTO events (at, kind, subject, author, environment, data, writer) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        statement = f"INSERT INTO events (at, kind, subject, author, environment, data, writer) {values}"
         with self._lock:
             try:
                 cursor = self._connection.execute(statement, row)
             except sqlite3.Error as error:
                 raise _explained(error, self._path) from None
-            return replace(event, sequence=int(cursor.lastrowid or 0))
+            return replace(event, sequence=int(cursor.lastrowid or 0)) if cursor.rowcount else None
 
     def probe(self) -> None:
         """Raises JournalError where an event could not be written now; writes nothing."""

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,20 @@ def test_reading_makes_nothing(tmp_path: Path) -> None:
             assert len(reader.events()) == 1
             with pytest.raises(JournalError, match="read-only"):
                 reader.append(event())
+
+
+def test_what_several_see_is_written_once(tmp_path: Path) -> None:
+    """Of eight consoles that append the same kind and subject at the same time one does; another subject is another event."""
+    path = tmp_path / "journal.sqlite3"
+    Journal.open(path).close()
+    seen = [Event(float(number), "incident.seen", f"i1/{number % 5}", f"console {number % 8}") for number in range(200)]
+
+    def write(own: list[Event]) -> int:
+        with Journal.open(path) as journal:
+            return sum(journal.append_once(event) is not None for event in own)
+
+    with ThreadPoolExecutor(8) as hands:
+        written = sum(hands.map(write, [seen[at::8] for at in range(8)]))
+    with Journal.open(path) as journal:
+        assert written == len(journal.events()) == 5
+        assert {event.subject for event in journal.events()} == {f"i1/{number}" for number in range(5)}
