@@ -10,6 +10,7 @@ from console.changes import what_changed
 from console.checks.panels import judge
 from console.checks.workloads import judge_workloads
 from console.config.settings import Settings
+from console.dashboards import Held, judged
 from console.journal.ledger import LedgerState
 from console.runbooks import RunbookIndex
 from console.snapshot import Snapshot, active, tally
@@ -58,6 +59,8 @@ class Board:
         self._matches: dict[tuple[str, str, str, str], RunbookMatch] = {}
         self._fits: dict[Any, tuple[Suggestion, ...]] = {}
         self._pod_owners: dict[str, str] | None = None
+        self.dashboard: Held | None = None
+        """The dashboard that is looked at; set in one step, so that nobody waits for the lock."""
         self._configured = {
             PROMETHEUS: settings.prometheus is not None,
             ALERTMANAGER: bool(settings.alertmanagers),
@@ -143,6 +146,7 @@ class Board:
             platform=platform.value if platform else None,
             changes=self._changed(now),
             ledger=self._ledger,
+            dashboard=judged(self.dashboard, settings, now),
         )
 
     def query_of(self, spec: PanelSpec) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from console.actions.plan import Preview, Request, Step
 from console.board import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, Board
 from console.config.settings import Settings
+from console.dashboards import Dashboards, Held
 from console.expression import comparison
 from console.journal.event import Event
 from console.journal.owners import OWNED, RELEASED
@@ -82,6 +83,7 @@ class Session:
         self.reads = SourceReads(
             kubernetes=kubernetes, alertmanager=alertmanager, prometheus=prometheus, specs=specs, board=self._board
         )
+        self.dashboards = Dashboards(settings, prometheus, self._show_dashboard, clock=clock)
         self._asks = self._make_asks()
         self._pollers: list[Poller] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -189,6 +191,7 @@ class Session:
         """Ask all sources again as soon as they are free; Kubernetes is watched and needs no asking."""
         for poller in self._pollers:
             poller.wake()
+        self.dashboards.ask_now()
         if self._marks is not None:
             self._marks.wake()
 
@@ -199,6 +202,7 @@ class Session:
         self._paused = not visible
         for poller in self._pollers:
             poller.pause(self._paused)
+        self.dashboards.set_visible(visible)
         self._schedule()
 
     async def close(self) -> None:
@@ -206,6 +210,7 @@ class Session:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._on_snapshot = None
+        await self.dashboards.close()
         if self._emitting is not None:
             # Its thread tells this loop when it is done: the loop must still be there.
             await asyncio.wait([self._emitting], timeout=1.0)
@@ -357,6 +362,10 @@ class Session:
         self._inbox.append(reading)
         if reading.source == ALERTMANAGER and self._marks is not None:
             self._marks.heard(reading)
+        self._schedule()
+
+    def _show_dashboard(self, held: Held | None) -> None:
+        self._board.dashboard = held
         self._schedule()
 
     def _is_late(self, source: str, since: float) -> None:

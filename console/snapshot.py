@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from console.journal.ledger import LedgerState
 from queries.model.alert import AlertRule, AlertState, Priority, TrackedAlert
+from queries.model.dashboard import DashboardState
 from queries.model.kept import Kept
 from queries.model.panel import PanelState
 from queries.model.platform import PlatformHealth
@@ -43,6 +44,8 @@ class Snapshot:
     platform: PlatformHealth | None = None
     changes: tuple[Change, ...] = ()
     ledger: LedgerState = field(default_factory=LedgerState)
+    dashboard: DashboardState | None = None
+    """The dashboard that is looked at; None while none is."""
 
     def panel(self, panel_id: str) -> PanelState | None:
         return next((item for item in self.panels if item.spec.id == panel_id), None)

@@ -14,7 +14,7 @@ from queries.model.fold import folded
 from queries.model.panel import Fold, Origin, PanelAnswer, PanelSpec
 from queries.model.series import Sample, Track, without
 from queries.offload import aside
-from queries.trends import STEP_SECONDS, WINDOW_SECONDS, Trends
+from queries.trends import WINDOW_SECONDS, Trends
 
 _SEED_WAIT_SECONDS = 0.4
 """How long the first answer waits for its trend lines; a slower server's come with a later refresh."""
@@ -49,13 +49,20 @@ class Panels:
     is part of every refresh: a rule that appears or vanishes is noticed at once.
     """
 
-    def __init__(self, instant: AskInstant, ranges: AskRange, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        instant: AskInstant,
+        ranges: AskRange,
+        *,
+        clock: Callable[[], float],
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> None:
         self._instant: Joined[Sample] = Joined(instant, clock=clock)
         self._ranges = ranges
         self._clock = clock
         self._unrecorded: set[str] = set()
         self._rare: dict[str, _Rare] = {}
-        self._trends = Trends()
+        self._trends = Trends(window_seconds)
         self._seeding: asyncio.Task[None] | None = None
         self._seed_after = float("-inf")
         self.rules: frozenset[str] = frozenset()
@@ -130,7 +137,7 @@ class Panels:
         return PanelAnswer(spec.id, Origin.RAW, spec.raw, kept.samples, kept.fault)
 
     async def _remember(self, specs: dict[str, PanelSpec], results: Sequence[PanelAnswer], now: float) -> None:
-        """Extend the trends, and see to it that their hour is asked for when it is missing."""
+        """Extend the trends, and see to it that their window is asked for when it is missing."""
         missing = self._trends.wanted(now) and now >= self._seed_after
         for result in results:
             value = folded(specs[result.id].fold, (sample.value for sample in result.samples))
@@ -145,16 +152,17 @@ class Panels:
                 task.result()
 
     async def _seed(self, parts: Sequence[Part], now: float) -> None:
-        end = now // STEP_SECONDS * STEP_SECONDS
+        window, step = self._trends.window_seconds, self._trends.step_seconds
+        end = now // step * step
 
         async def ask(text: str) -> tuple[Sequence[Track], Sequence[str]]:
-            return await self._ranges(text, end - WINDOW_SECONDS, end, STEP_SECONDS)
+            return await self._ranges(text, end - window, end, step)
 
         joined: Joined[Track] = Joined(ask, clock=self._clock)
         try:
             answer = await joined.ask(parts)
         except SourceError:
-            return  # the instants still come; the hour is asked for again after a while
+            return  # the instants still come; the window is asked for again after a while
         for part in parts:
             for track in answer.found[part.key][:1]:
                 self._trends.seed(part.key, track.points, now)
@@ -170,7 +178,7 @@ def _raw(spec: PanelSpec) -> Part:
 
 
 def _seedable(spec: PanelSpec, answer: PanelAnswer) -> bool:
-    """An hour of an expression that reads long ranges would be asked sixty times over."""
+    """A window of an expression that reads long ranges would be asked sixty times over."""
     return answer.fault is None and not (answer.origin is Origin.RAW and spec.raw_every_seconds)
 
 

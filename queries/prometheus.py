@@ -38,6 +38,7 @@ class Prometheus:
         self._limit = ("timeout", f"{endpoint.timeout_seconds * 0.8:.3f}")
         known = vectors.remembered_alerts(self._client.where)
         self._read_rules = partial(vectors.rules, where=self._client.where, known=known)
+        self._clock = clock
         self._panels = Panels(self._samples, self._tracks, clock=clock)
 
     @property
@@ -63,6 +64,15 @@ class Prometheus:
     async def panels(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
         """One refresh of these panels: one request, two where a recorded series is missing, and at first one for the trends."""
         return await self._panels.refresh(specs)
+
+    def board(self, window_seconds: float) -> Panels:
+        """Panels of their own, beside those of `panels`, with trends over this window; whoever has them closes them."""
+        return Panels(self._samples, self._tracks, clock=self._clock, window_seconds=window_seconds)
+
+    @property
+    def recorded_rules(self) -> frozenset[str]:
+        """Names of recording rules that the server is known to evaluate."""
+        return self._panels.rules
 
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory:
         """A panel's tracks by series, from its recorded series where it has them; a failure is data."""

@@ -1,4 +1,4 @@
-"""The last hour of every panel's value at one point a minute: asked for once, then extended by the readings."""
+"""Every panel's value over a window, an hour at one point a minute: asked for once, then extended by the readings."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ from collections.abc import Iterable
 from queries.model.series import Point
 
 WINDOW_SECONDS = 3600.0
-STEP_SECONDS = 60.0
-_GAP_SECONDS = 180.0
+POINTS = 60
+"""Steps in a window."""
+_GAP_STEPS = 3
 
 
 class Trends:
-    """Rings of points by panel; the newest minute holds its newest value. Times are Unix seconds."""
+    """Rings of points by panel; the newest step holds its newest value. Times are Unix seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, window_seconds: float = WINDOW_SECONDS) -> None:
+        self.window_seconds = window_seconds
+        self.step_seconds = window_seconds / POINTS
         self._rings: dict[str, deque[Point]] = {}
         self._extended_at: float | None = None
         self._seeded_at: float | None = None
 
     def wanted(self, now: float) -> bool:
-        """Whether the hour has to be asked for in whole: at first, and after a gap (a sleep, an outage)."""
+        """Whether the window has to be asked for in whole: at first, and after a gap (a sleep, an outage)."""
         if self._seeded_at is None or self._extended_at is None:
             return True
-        return not -STEP_SECONDS <= now - self._extended_at <= _GAP_SECONDS
+        return not -self.step_seconds <= now - self._extended_at <= _GAP_STEPS * self.step_seconds
 
     def seed(self, panel_id: str, points: Iterable[Point], now: float) -> None:
-        """Put the hour as the server has it; what was read since its end stays."""
+        """Put the window as the server has it; what was read since its end stays."""
         known = deque((point for point in points if not math.isnan(point[1])), maxlen=_SIZE)
         end = known[-1][0] if known else -math.inf
-        known.extend(point for point in self._rings.get(panel_id, ()) if point[0] > end + STEP_SECONDS / 2)
+        known.extend(point for point in self._rings.get(panel_id, ()) if point[0] > end + self.step_seconds / 2)
         self._rings[panel_id] = known
         self._drop_old(known, now)
 
@@ -42,10 +45,10 @@ class Trends:
         """Add what was read now; None and NaN leave a gap."""
         ring = self._rings.setdefault(panel_id, deque(maxlen=_SIZE))
         if value is not None and not math.isnan(value):
-            if ring and ring[-1][0] // STEP_SECONDS == now // STEP_SECONDS:
+            if ring and ring[-1][0] // self.step_seconds == now // self.step_seconds:
                 ring.pop()
-            # At its minute: a value that stays the same gives the very same line, whatever the second.
-            ring.append((now // STEP_SECONDS * STEP_SECONDS, value))
+            # At its step: a value that stays the same gives the very same line, whatever the second.
+            ring.append((now // self.step_seconds * self.step_seconds, value))
         self._drop_old(ring, now)
 
     def extended(self, now: float) -> None:
@@ -55,8 +58,8 @@ class Trends:
         return tuple(self._rings.get(panel_id, ()))
 
     def _drop_old(self, ring: deque[Point], now: float) -> None:
-        while ring and ring[0][0] < now - WINDOW_SECONDS - STEP_SECONDS:
+        while ring and ring[0][0] < now - self.window_seconds - self.step_seconds:
             ring.popleft()
 
 
-_SIZE = int(WINDOW_SECONDS / STEP_SECONDS) + 2
+_SIZE = POINTS + 2

@@ -9,7 +9,6 @@ from queries.model.panel import PanelState, Unit
 from queries.model.verdict import Verdict
 
 NO_ANSWER = "no answer yet"
-_SUFFIX = {Unit.PERCENT: " %", Unit.SECONDS: " s", Unit.COUNT: "", Unit.PER_SECOND: " /s"}
 
 
 def age(seconds: float) -> str:
@@ -56,7 +55,7 @@ def number(value: float, decimals: int) -> str:
 
 def quantity(value: float | None, unit: Unit, decimals: int) -> str:
     """`7.84 %`, `0.84 s`, `14`, `212 /s`; empty for no value."""
-    return "" if value is None else number(value, decimals) + _SUFFIX[unit]
+    return "" if value is None else f"{number(value, decimals)} {unit.suffix}".rstrip()
 
 
 def short(value: float) -> str:
@@ -68,7 +67,7 @@ def short(value: float) -> str:
 
 def limit(value: float, unit: Unit) -> str:
     """A threshold with its unit: `5 %`, `0.5 s`."""
-    return short(value) + _SUFFIX[unit]
+    return f"{short(value)} {unit.suffix}".rstrip()
 
 
 def relation(state: PanelState) -> str:

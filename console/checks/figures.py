@@ -6,15 +6,13 @@ import math
 
 from queries.model.panel import Unit
 
-_SUFFIX = {Unit.PERCENT: " %", Unit.SECONDS: " s", Unit.COUNT: "", Unit.PER_SECOND: " /s"}
-
 
 def figure(value: float | None, unit: Unit, decimals: int = 2) -> str:
     """`7.84 %`; `-` where there is no value. A count has decimals only where it is not whole."""
     if value is None or not math.isfinite(value):
         return "-"
     digits = 0 if unit is Unit.COUNT and value == int(value) else decimals
-    return f"{value:.{digits}f}{_SUFFIX[unit]}"
+    return f"{value:.{digits}f} {unit.suffix}".rstrip()
 
 
 def brief(value: float) -> str:
@@ -28,7 +26,7 @@ def brief(value: float) -> str:
 
 def brief_figure(value: float, unit: Unit) -> str:
     """`81.2 %`, `2 s`, `14`: a short value that still has its unit."""
-    return brief(value) + _SUFFIX[unit]
+    return f"{brief(value)} {unit.suffix}".rstrip()
 
 
 def span(seconds: float) -> str:

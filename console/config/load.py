@@ -40,6 +40,11 @@ def load_settings(
     return _Loading(given, os.environ if environ is None else environ, service_account).settings()
 
 
+def environment_names(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The environments that the config file names, in its order. Raises ConfigError."""
+    return tuple(_Loading(dict(flags), environ, _SERVICE_ACCOUNT).environments())
+
+
 class _Loading:
     def __init__(self, flags: dict[str, Any], environ: Mapping[str, str], service_account: str) -> None:
         self.flags = {name: value for name, value in flags.items() if value is not None}
@@ -116,6 +121,9 @@ class _Loading:
         return f"config file, line {self.file.line(path)}"
 
     # One value each
+
+    def environments(self) -> Mapping[str, Any]:
+        return dict(self._top("environments", {}))
 
     def _environment(self) -> str:
         known = self._top("environments", {})

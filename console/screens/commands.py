@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from console.actions.plan import Request
 from console.screens import asks
 from console.screens.keys import SCREENS
+from queries.model.dashboard import DASHBOARDS
 from widgets.theme import THEME_NAMES
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def commands(app: ConsoleApp) -> tuple[Command, ...]:
         Command("slow off", "every frame at once"),
         Command("quit", "leave the console"),
     ]
+    found += [Command(f"dashboard {name}", f"{title}: the key dashboard") for name, title in DASHBOARDS]
     found += [Command(f"theme {name}", f"colours: {name}") for name in THEME_NAMES if name]
     session, snapshot = app.session, app.view.snapshot
     if session is not None:
@@ -88,16 +90,24 @@ def perform(app: ConsoleApp, typed: str) -> None:
             app.theme = THEME_NAMES[rest]
         case "slow" if rest in ("on", "off", ""):
             app.slow_down(not app.pace.slow if not rest else rest == "on")
-        case "panel" | "runbook":
+        case "dashboard" if rest in dict(DASHBOARDS):
+            app.call_later(_open_dashboard, app, rest)
+        case "panel" | "runbook" | "explore":
             app.errands.open(verb, rest)
-        case "explore":
-            app.errands.open("explore", rest)
         case "silence":
             app.errands.silence(asks.SilenceRequested(matchers=rest))
         case "alert":
             _open_alert(app, rest)
         case _:
             _act(app, verb, rest)
+
+
+async def _open_dashboard(app: ConsoleApp, name: str) -> None:
+    from console.screens.dashboards import DashboardsScreen  # noqa: PLC0415  # imported when the first key wants it
+
+    app.go("dashboards")
+    if isinstance(app.screen, DashboardsScreen):
+        app.screen.choose(replace(app.screen.choice, name=name))
 
 
 def _open_alert(app: ConsoleApp, name: str) -> None:

@@ -16,6 +16,7 @@ from console.screens.alert_detail import AlertDetailScreen
 from console.screens.base import ConsoleScreen
 from console.screens.command_line import CommandLine
 from console.screens.commands import commands, perform
+from console.screens.dashboards import DashboardPanelScreen
 from console.screens.explore import ExploreScreen
 from console.screens.help import HelpScreen
 from console.screens.journal import event_sentence
@@ -51,6 +52,8 @@ class Errands:
         match what:
             case "panel":
                 screen = PanelDetailScreen(subject)
+            case "dashboard panel":
+                screen = DashboardPanelScreen(subject)
             case "alert":
                 screen = AlertDetailScreen(subject)
             case "runbook":

@@ -14,15 +14,18 @@ SCREENS = (
     ("runbooks", "Runbooks", "what to do, by name"),
     ("journal", "Journal", "what was done, and how it ended"),
     ("sources", "Sources", "what answers, what does not, and what to try"),
+    ("dashboards", "Dashboards", "the five key dashboards, by provider and window"),
 )
 """The screens that a digit opens: name, title and what they show."""
+_DIGITS = {"checklist": "8", "incident": "9", "dashboards": "0"}
+"""Whose digit is not their place in the list."""
 
 
 def screen_keys() -> list[Binding]:
     first = SCREENS[0][2]
-    keys = [Binding("1", "go('overview')", "screens", key_display="1-7", tooltip=first, id="screen.overview")]
+    keys = [Binding("1", "go('overview')", "screens", key_display="0-9", tooltip=first, id="screen.overview")]
     for at, (name, title, shows) in enumerate(SCREENS[1:], start=2):
-        keys.append(Binding(str(at), f"go('{name}')", title, show=False, tooltip=shows, id=f"screen.{name}"))
+        keys.append(Binding(_DIGITS.get(name, str(at)), f"go('{name}')", title, show=False, tooltip=shows, id=f"screen.{name}"))
     return keys
 
 

@@ -18,7 +18,6 @@ from console.screens.base import ConsoleScreen, section
 from console.screens.doubt import alerts_reservation
 from console.screens.on_alert import OnAlert
 from console.screens.view import View
-from console.screens.window import SUFFIX
 from queries.catalogue.outline import outline
 from queries.model.panel import PanelSpec, PanelState, Unit
 from queries.model.verdict import Verdict
@@ -113,7 +112,7 @@ class OverviewScreen(ConsoleScreen, OnAlert):
         )
         tracks = (ChartTrack(state.spec.title, points),) if points else ()
         message = "" if points else state.reason or NO_ANSWER
-        self._chart.show(ChartData(start, end, tracks, lines, SUFFIX[state.spec.unit], message))
+        self._chart.show(ChartData(start, end, tracks, lines, state.spec.unit.suffix, message))
 
     @on(Rows.Chosen)
     def _open(self, event: Rows.Chosen) -> None:

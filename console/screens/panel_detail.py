@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import BindingType
@@ -27,6 +27,9 @@ from widgets.panel import PanelRow, panel_line
 from widgets.rows import Rows
 from widgets.table import Table
 from widgets.words import limit, quantity
+
+if TYPE_CHECKING:
+    from console.session import Session
 
 REFRESH_SECONDS = 30.0
 
@@ -66,7 +69,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
 
     def draw(self, view: View) -> None:
         width = self.size.width
-        state = view.snapshot.panel(self._subject) if view.snapshot else None
+        state = self._state_in(view)
         if state is None:
             self._head.show(((text(f" there is no panel {self._subject}", "warn"),),))
             return
@@ -77,7 +80,9 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         lines = tuple(
             (name, value) for name, value in (("warn", threshold.warn), ("critical", threshold.critical)) if value is not None
         )
-        self._chart.show(window.chart_of(self._history, by=state.spec.by, unit=state.spec.unit, lines=lines))
+        self._chart.show(
+            window.chart_of(self._history, by=state.spec.by, unit=state.spec.unit, lines=lines, earlier=self._earlier_name())
+        )
         self._series.show(tuple(self._series_lines(state, width)))
         own = tuple(item for item in view.alerts if item.alert.name in state.spec.alerts)
         self._alerts.show(own, empty=_none_fires(state, view))
@@ -120,11 +125,21 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         if self.view is None or self.view.session is None:
             return
         seconds = window.WINDOWS[self._window][1]
-        self._history = await self.view.session.history(self._subject, window_seconds=seconds)
+        self._history = await self._history_of(self.view.session, seconds)
         self.redraw()
 
     def _state(self) -> PanelState | None:
-        return self.view.snapshot.panel(self._subject) if self.view and self.view.snapshot else None
+        return self._state_in(self.view) if self.view else None
+
+    def _state_in(self, view: View) -> PanelState | None:
+        return view.snapshot.panel(self._subject) if view.snapshot else None
+
+    async def _history_of(self, session: Session, seconds: float) -> PanelHistory:
+        return await session.history(self._subject, window_seconds=seconds)
+
+    def _earlier_name(self) -> str:
+        """What the chart calls the values of an earlier time; empty where there are none."""
+        return ""
 
     def _cells(self, tracked: TrackedAlert) -> tuple[Span, ...]:
         view = self.view

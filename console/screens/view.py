@@ -55,6 +55,12 @@ def marks(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
     if old.panels != new.panels:
         verdicts = {item.spec.id: item.verdict for item in old.panels}
         found |= {item.spec.id for item in new.panels if verdicts.get(item.spec.id, item.verdict) is not item.verdict}
+    before, after = old.dashboard, new.dashboard
+    if before is not None and after is not None and before.choice == after.choice:
+        verdicts = {item.spec.id: item.verdict for item in before.panels}
+        found |= {
+            f"dashboard/{item.spec.id}" for item in after.panels if verdicts.get(item.spec.id, item.verdict) is not item.verdict
+        }
     if old.alerts_known and old.alerts is not new.alerts:
         states = {item.alert.fingerprint: item.alert.state for item in old.alerts}
         found |= {item.alert.fingerprint for item in new.alerts if states.get(item.alert.fingerprint) is not item.alert.state}

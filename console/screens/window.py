@@ -10,7 +10,6 @@ from queries.model.text import visible
 from widgets.chart import ChartData, ChartTrack
 
 WINDOWS = (("1 h", 3600.0), ("6 h", 6 * 3600.0), ("24 h", 24 * 3600.0), ("7 d", 7 * 86400.0))
-SUFFIX = {Unit.PERCENT: "%", Unit.SECONDS: "s", Unit.COUNT: "", Unit.PER_SECOND: "/s"}
 
 KEYS = [
     Binding("left_square_bracket", "window(-1)", "shorter", show=False, tooltip="A shorter window", id="chart.shorter"),
@@ -26,9 +25,15 @@ KEYS = [
 
 
 def chart_of(
-    history: PanelHistory | None, *, by: str, unit: Unit | None, lines: tuple[tuple[str, float], ...], most: int = 6
+    history: PanelHistory | None,
+    *,
+    by: str,
+    unit: Unit | None,
+    lines: tuple[tuple[str, float], ...],
+    most: int = 6,
+    earlier: str = "",
 ) -> ChartData:
-    """A history as chart data; a fault or silence becomes its message."""
+    """A history as chart data; a fault or silence becomes its message. `earlier` names the values of an earlier time."""
     if history is None:
         return ChartData(0.0, 0.0, message="asking …")
     if history.fault is not None:
@@ -39,4 +44,6 @@ def chart_of(
         ChartTrack(track.label(by) if by else braces(without(track.labels, "__name__")), track.points)
         for track in history.tracks[:most]
     )
-    return ChartData(history.start, history.end, tracks, lines, SUFFIX[unit] if unit else "")
+    if earlier and history.earlier:
+        tracks = (*tracks, ChartTrack(earlier, history.earlier))
+    return ChartData(history.start, history.end, tracks, lines, unit.suffix if unit else "")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 
 import msgspec
 
+from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import Fold, PanelSpec, Threshold, Unit
+from queries.model.series import quote
 from queries.yaml_text import loads
 
 DEFAULT_NAMESPACE = "cad-ml-platform"
+PROVIDER = 'provider=~"$provider"'
+"""How an expression of the catalogue says that it can be narrowed to one provider."""
+
+_UNNARROWED = re.compile(r'\{provider=~"\$provider"\}|,\s*provider=~"\$provider"|provider=~"\$provider",\s*')
 
 
 class CatalogueError(ValueError):
@@ -38,50 +46,127 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Board(msgspec.Struct, forbid_unknown_fields=True):
-    panels: tuple[_Entry, ...]
+    panels: tuple[_Entry | str, ...]
+    title: str = ""
+    about: str = ""
 
 
 @cache
-def load_board(name: str, *, namespace: str = DEFAULT_NAMESPACE) -> tuple[PanelSpec, ...]:
+def load_board(name: str, *, namespace: str = DEFAULT_NAMESPACE, provider: str = "") -> tuple[PanelSpec, ...]:
     """The panels of one board in their order; `namespace` is the one that the console watches. Raises CatalogueError."""
-    file = resources.files(__package__).joinpath(f"{name}.yaml")
-    return parse_board(file.read_text(encoding="utf-8"), where=f"{name}.yaml", namespace=namespace)
+    return load_dashboard(name, namespace=namespace, provider=provider).panels
+
+
+def load_dashboard(name: str, *, namespace: str = DEFAULT_NAMESPACE, provider: str = "") -> Dashboard:
+    """One board with its title, its panels narrowed to one provider where one is named. Raises CatalogueError."""
+    board = _read(name)
+    panels = tuple(narrowed(filled(spec, namespace=namespace), provider) for spec in _specs(board, where=f"{name}.yaml"))
+    return Dashboard(name, board.title, board.about, panels)
+
+
+def load_dashboards() -> tuple[Dashboard, ...]:
+    """The key dashboards as they are written: with $namespace and $provider."""
+    return tuple(
+        Dashboard(name, board.title, board.about, _specs(board, where=f"{name}.yaml"))
+        for name, board in ((name, _read(name)) for name, _ in DASHBOARDS)
+    )
 
 
 def parse_board(text: str, *, where: str, namespace: str = DEFAULT_NAMESPACE) -> tuple[PanelSpec, ...]:
-    """The panels of a board's text. Raises CatalogueError, and YamlError for what is no YAML."""
+    """The panels of a board's text, for all providers. Raises CatalogueError, and YamlError for what is no YAML."""
+    return tuple(narrowed(filled(spec, namespace=namespace), "") for spec in _specs(_parse(text, where=where), where=where))
+
+
+def filled(spec: PanelSpec, *, namespace: str) -> PanelSpec:
+    """The panel with a namespace in the place of $namespace."""
+
+    def told(text: str) -> str:
+        return text.replace("$namespace", namespace)
+
+    recorded = told(spec.recorded) if spec.recorded is not None else None
+    return replace(spec, recorded=recorded, raw=told(spec.raw), absent=told(spec.absent))
+
+
+def narrowed(spec: PanelSpec, provider: str) -> PanelSpec:
+    """The panel for one provider, or for all where it is empty; one that cannot be narrowed says so in its scope.
+
+    A recorded series that does not know providers cannot answer for one of them: then the raw expression does.
+    """
+
+    def told(text: str) -> str:
+        return text.replace(PROVIDER, f"provider={quote(provider)}") if provider else _UNNARROWED.sub("", text)
+
+    if provider:
+        spec = following(spec)
+    recorded = told(spec.recorded) if spec.recorded is not None else None
+    scope = "all providers" if provider and not follows(spec) else ""
+    return replace(spec, recorded=recorded, raw=told(spec.raw), scope=scope)
+
+
+def following(spec: PanelSpec) -> PanelSpec:
+    """The panel without a recorded expression that, other than the raw one, knows no providers."""
+    if spec.recorded is not None and PROVIDER not in spec.recorded and PROVIDER in spec.raw:
+        return replace(spec, recorded=None, recorded_names=())
+    return spec
+
+
+def follows(spec: PanelSpec) -> bool:
+    """Whether the panel, as it is written, can be narrowed to a provider."""
+    return PROVIDER in spec.raw or PROVIDER in (spec.recorded or "")
+
+
+@cache
+def _read(name: str) -> _Board:
+    text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return _parse(text, where=f"{name}.yaml")
+
+
+def _parse(text: str, *, where: str) -> _Board:
     try:
         board = msgspec.convert(loads(text, where=where), _Board)
     except msgspec.ValidationError as error:
         raise CatalogueError(f"{where}: {error}") from None
     seen: set[str] = set()
     for entry in board.panels:
-        if entry.id in seen:
-            raise CatalogueError(f"{where}: the panel {entry.id} is there twice")
-        if entry.source == "prometheus" and not entry.raw:
-            raise CatalogueError(f"{where}: the panel {entry.id} has no raw expression")
-        seen.add(entry.id)
-    return tuple(_spec(entry, namespace) for entry in board.panels)
+        name = entry.rpartition("/")[2] if isinstance(entry, str) else entry.id
+        if name in seen:
+            raise CatalogueError(f"{where}: the panel {name} is there twice")
+        if not isinstance(entry, str) and entry.source == "prometheus" and not entry.raw:
+            raise CatalogueError(f"{where}: the panel {name} has no raw expression")
+        seen.add(name)
+    return board
 
 
-def _spec(entry: _Entry, namespace: str) -> PanelSpec:
-    def filled(text: str) -> str:
-        return text.replace("$namespace", namespace).strip()
+def _specs(board: _Board, *, where: str) -> tuple[PanelSpec, ...]:
+    """The panels as they are written; `BOARD/ID` stands for that board's own panel."""
+    return tuple(_shared(entry, where=where) if isinstance(entry, str) else _spec(entry) for entry in board.panels)
 
+
+def _shared(name: str, *, where: str) -> PanelSpec:
+    board, _, identity = name.partition("/")
+    if board not in ("overview", *(known for known, _ in DASHBOARDS)):
+        raise CatalogueError(f"{where}: {name}: there is no board {board!r}, expected BOARD/PANEL")
+    for entry in _read(board).panels:
+        if not isinstance(entry, str) and entry.id == identity:
+            return _spec(entry)
+    raise CatalogueError(f"{where}: {name}: {board}.yaml has no panel {identity!r} of its own")
+
+
+def _spec(entry: _Entry) -> PanelSpec:
     return PanelSpec(
         id=entry.id,
         title=entry.title,
         unit=entry.unit,
         fold=entry.fold,
         source=entry.source,
-        recorded=filled(entry.recorded) if entry.recorded else None,
+        recorded=entry.recorded.strip() if entry.recorded else None,
         recorded_names=entry.recorded_names,
-        raw=filled(entry.raw),
+        raw=entry.raw.strip(),
         raw_every_seconds=entry.raw_every_seconds,
         by=entry.by,
         below=entry.below,
         decimals=entry.decimals,
-        absent=filled(entry.absent),
+        absent=entry.absent.strip(),
         alerts=entry.alerts,
         runbook=entry.runbook,
         threshold=Threshold(entry.warn, entry.critical),

@@ -16,6 +16,30 @@ class Unit(StrEnum):
     SECONDS = "seconds"
     COUNT = "count"
     PER_SECOND = "per_second"
+    PER_MINUTE = "per_minute"
+    TIMES = "times"
+    """A multiple of what was planned: a burn rate."""
+    CORES = "cores"
+    GIBIBYTES = "gibibytes"
+    HOURS = "hours"
+
+    @property
+    def suffix(self) -> str:
+        """What stands behind the number, without a space; nothing for a count."""
+        return _SUFFIXES[self]
+
+
+_SUFFIXES = {
+    Unit.PERCENT: "%",
+    Unit.SECONDS: "s",
+    Unit.COUNT: "",
+    Unit.PER_SECOND: "/s",
+    Unit.PER_MINUTE: "/min",
+    Unit.TIMES: "×",
+    Unit.CORES: "cores",
+    Unit.GIBIBYTES: "GiB",
+    Unit.HOURS: "h",
+}
 
 
 class Fold(StrEnum):
@@ -53,6 +77,7 @@ class PanelSpec:
     `below` is True where small values are bad (health, budget). `absent` says why there may be no series.
     `raw_every_seconds` is how rarely a raw expression that reads long ranges is evaluated; between, its last answer counts.
     `alerts` and `runbook` are what belongs to the panel. `threshold` is the default that the config may override.
+    `scope` is what the panel covers where that is more than what was asked for (`all providers`); else empty.
     """
 
     id: str
@@ -71,6 +96,7 @@ class PanelSpec:
     runbook: str = ""
     threshold: Threshold = Threshold()
     raw_every_seconds: float = 0.0
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +136,10 @@ class PanelState:
 
 @dataclass(frozen=True, slots=True)
 class PanelHistory:
-    """The tracks of one panel over a window, for its detail: by series, in the panel's unit."""
+    """The tracks of one panel over a window, for its detail: by series, in the panel's unit.
+
+    `earlier` is the folded value of an earlier time, moved to this window, where it was asked for.
+    """
 
     id: str
     start: float
@@ -118,3 +147,5 @@ class PanelHistory:
     step_seconds: float
     tracks: tuple[Track, ...] = ()
     fault: Fault | None = None
+    earlier: tuple[Point, ...] = ()
+    earlier_fault: Fault | None = None
