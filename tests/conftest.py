@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from servers import servers as bring_servers
 
 from console.demo.bring import Servers
+from console.demo.scenarios import scenario
+from console.demo.stack import DemoStack
 
 
 @pytest.fixture(scope="session")
 def servers() -> Servers:
     """The real programs, brought once where this machine has none."""
     return bring_servers()
+
+
+@pytest.fixture(scope="session")
+def calm_stack(servers: Servers) -> Iterator[DemoStack]:
+    """Prometheus with the platform's rules and a week of history, Alertmanager, cluster and API; all is calm."""
+    with DemoStack(scenario("calm"), servers) as running:
+        yield running

@@ -134,6 +134,11 @@ def _readable(value: float, span: float) -> float:
     return round(value, max(0, 2 - math.floor(math.log10(span)))) if math.isfinite(span) and span > 0 else value
 
 
+def _legible(value: float, span: float) -> float:
+    """As few digits as tell it from the others: 99.96 is not 100 where all values lie between 99.9 and 100."""
+    return round(value, 1 if abs(value) >= 10 else 2) if span >= 1 else _readable(value, span or 1e-3)
+
+
 def _plot(data: ChartData, columns: int, rows: int, low: float, high: float) -> list[list[Span]]:
     dots = [[0] * columns for _ in range(rows)]
     tones = [[""] * columns for _ in range(rows)]
@@ -219,9 +224,11 @@ def _legend(data: ChartData, width: int) -> Line:
 
 def _named(data: ChartData, *, values: bool) -> Line:
     spans: list[Span] = [(" " * (AXIS_WIDTH + 2), "")]
+    seen = [value for track in data.tracks for _, value in track.points if drawable(value)]
+    span = max(seen) - min(seen) if seen else 0.0
     for at, track in enumerate(data.tracks):
         last = next((value for _, value in reversed(track.points) if math.isfinite(value)), math.nan)
         spans.append(("━ ", TRACK_TONES[at % len(TRACK_TONES)]))
-        value = f" {short(round(last, 1 if abs(last) >= 10 else 2))}{data.suffix}" if values else ""
+        value = f" {short(_legible(last, span))}{data.suffix}" if values else ""
         spans.append(text(f"{track.name or 'value'}{value}   " if values else f"{track.name or 'value'} "))
     return tuple(spans)

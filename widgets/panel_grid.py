@@ -48,7 +48,7 @@ def tile_lines(tile: PanelTile, width: int, height: int, *, pointed: bool = Fals
     """Exactly `height` lines of at most `width` cells."""
     head = _head(tile, width, pointed=pointed, tall=height >= _CHART_HEIGHT)
     lines = [head, *(_unknown(tile, width) if tile.state.value is None or tile.row.waiting else _known(tile, width, height))]
-    return tuple(lines[:height]) + ((),) * max(0, height - len(lines))
+    return tuple(cut(line, width) for line in lines[:height]) + ((),) * max(0, height - len(lines))
 
 
 def _head(tile: PanelTile, width: int, *, pointed: bool, tall: bool) -> Line:
@@ -57,17 +57,13 @@ def _head(tile: PanelTile, width: int, *, pointed: bool, tall: bool) -> Line:
     denied = row.denied and state.value is None
     word = "DENIED" if denied else verdict_words(state, waiting=row.waiting)
     loud = state.verdict.rank >= Verdict.WARN.rank and not row.waiting
-    right: Line = ()
-    if tall and state.value is not None:
-        right = (*_figures(state), *(((f"  {tile.compared}", "dim"),) if tile.compared else ()))
-    scope = f" {state.spec.scope}" if state.spec.scope else ""
-    titles = max(4, width - 2 - VERDICT_WIDTH - 1 - width_of(right) - 1 - len(scope))
+    right: Line = _figures(state) if tall and state.value is not None else ()
+    titles = max(4, width - 2 - VERDICT_WIDTH - 1 - width_of(right) - 1)
     line: Line = (
         ("›" if pointed else " ", ""),
         ("•" if row.changed else " ", "changed"),
         (fit(word, VERDICT_WIDTH) + " ", tone),
         (fit(text(state.spec.title)[0], titles), "strong" if loud or pointed else "title"),
-        text(scope, "dim"),
         (" ", ""),
         *right,
     )
@@ -98,6 +94,8 @@ def _unknown(tile: PanelTile, width: int) -> list[Line]:
 def _known(tile: PanelTile, width: int, height: int) -> list[Line]:
     state = tile.state
     note = state.note or ("" if state.verdict in (Verdict.OK, Verdict.STALE) else state.reason)
+    before = (tile.compared if height >= _CHART_HEIGHT else "", state.spec.scope)
+    note = " · ".join(part for part in (*before, note) if part)
     remark: Line = (("   ", ""), text(whole_parts(note, width - 3), "dim"))
     if height >= _CHART_HEIGHT:
         start, end = tile.window
@@ -198,7 +196,7 @@ class PanelGrid(Drawn, can_focus=True):
         asked = (self._tiles[at], width, height, at == self._cursor and self.has_focus)
         made = self._made.get(at)
         if made is None or made[0] != asked:
-            made = self._made[at] = (asked, tuple(cut(line, width) for line in tile_lines(*asked[:3], pointed=asked[3])))
+            made = self._made[at] = (asked, tile_lines(*asked[:3], pointed=asked[3]))
         return made[1]
 
     # moving

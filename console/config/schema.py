@@ -8,20 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from console.config.forms import is_dns_name, is_target, is_url
+from queries.catalogue.outline import outline
+from queries.model.dashboard import DASHBOARDS
 from queries.yaml_nodes import Lined, Path, dotted
 
-PANEL_IDS = (
-    "error_ratio",
-    "p95_latency",
-    "circuit_breakers",
-    "provider_health",
-    "queue_depth",
-    "cpu",
-    "memory",
-    "request_rate",
-    "error_budget",
-    "workloads",
-)
+PANEL_IDS = tuple(dict.fromkeys(name for board in ("overview", *dict(DASHBOARDS)) for name, _ in outline(board)))
+"""Every panel of the catalogue; the overview's first."""
 
 
 class SchemaError(ValueError):

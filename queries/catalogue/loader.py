@@ -99,8 +99,11 @@ def narrowed(spec: PanelSpec, provider: str) -> PanelSpec:
     if provider:
         spec = following(spec)
     recorded = told(spec.recorded) if spec.recorded is not None else None
-    scope = "all providers" if provider and not follows(spec) else ""
-    return replace(spec, recorded=recorded, raw=told(spec.raw), scope=scope)
+    if not provider:
+        return replace(spec, recorded=recorded, raw=told(spec.raw))
+    if not follows(spec):
+        return replace(spec, scope="all providers")
+    return replace(spec, recorded=recorded, raw=told(spec.raw), absent=f"{spec.absent} (provider {provider})")
 
 
 def following(spec: PanelSpec) -> PanelSpec:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
-from queries.catalogue.loader import CatalogueError, load_board, parse_board
+from queries.catalogue.loader import CatalogueError, load_board, load_dashboard, load_dashboards, parse_board
 from queries.catalogue.outline import outline
-from queries.model.panel import Fold, Threshold
+from queries.model.dashboard import DASHBOARDS
+from queries.model.panel import Fold, PanelSpec, Threshold
 from queries.yaml_text import YamlError, loads
 
 IDS = [
@@ -99,3 +101,68 @@ def test_no_yaml() -> None:
     """A board that is no YAML names the line."""
     with pytest.raises(YamlError, match=r"x\.yaml:2"):
         parse_board("panels:\n\t- x", where="x.yaml")
+
+
+def own_panels() -> list[PanelSpec]:
+    return [spec for name, _ in DASHBOARDS for spec in load_dashboard(name).panels]
+
+
+def test_the_five_key_dashboards_have_their_titles() -> None:
+    """What the screens call a dashboard before its file is read is what the file says, and each has what fills a screen."""
+    assert [title for _, title in DASHBOARDS] == [
+        "Platform Overview", "OCR Performance", "Error Analysis", "Resource Utilization", "SLO Tracking",
+    ]  # fmt: skip
+    for name, title in DASHBOARDS:
+        board = load_dashboard(name)
+        assert (board.title, bool(board.about)) == (title, True)
+        assert 6 <= len(board.panels) <= 12, "more would not fit into 80x24"
+
+
+def test_one_panel_is_told_once() -> None:
+    """Two boards that show the same id show the same panel."""
+    seen = {spec.id: spec for spec in load_board("overview")}
+    for spec in own_panels():
+        assert seen.setdefault(spec.id, spec) == spec
+
+
+def test_dashboard_panels_can_explain_themselves() -> None:
+    """Each says why it may have no data; its runbook exists, its recorded names have a rule, small is bad where folded so."""
+    rules, runbooks = rule_names("record", "recording.yaml"), Path(__file__).parents[2] / "runbooks"
+    for spec in own_panels():
+        assert spec.absent and spec.raw and (runbooks / f"{spec.runbook}.md").is_file(), spec.id
+        assert set(spec.recorded_names) <= rules, spec.id
+        assert (spec.fold is Fold.MIN) == spec.below, spec.id
+
+
+def test_without_a_provider_no_matcher_is_left() -> None:
+    """For all providers the expressions are what they were before anybody could choose one."""
+    for spec in (*load_board("overview"), *own_panels()):
+        told = spec.raw + (spec.recorded or "")
+        assert "$provider" not in told and "{}" not in told and "{," not in told and ", }" not in told, spec.id
+    raw = next(spec.raw for spec in load_board("overview") if spec.id == "request_rate")
+    assert "rate(ocr_requests_total[5m])" in raw
+
+
+def test_a_provider_narrows_or_the_panel_says_that_it_does_not() -> None:
+    """One provider: an exact matcher, quoted; a recorded series that knows no providers gives way; the rest says so."""
+    odd = 'a"b'
+    panels = {spec.id: spec for spec in load_dashboard("platform_overview", provider=odd).panels}
+    error_ratio, health, cpu = panels["error_ratio"], panels["provider_health"], panels["cpu"]
+    assert error_ratio.recorded is None and error_ratio.raw.count('provider="a\\"b"') == 4
+    assert health.recorded == 'provider_health_score{provider="a\\"b"}'
+    assert "provider a" in error_ratio.absent
+    assert (cpu.scope, error_ratio.scope, health.scope) == ("all providers", "", "")
+    assert "provider=" not in cpu.raw
+
+
+def test_as_written_the_variables_are_still_there() -> None:
+    """What is exported elsewhere keeps $provider and $namespace."""
+    told = "".join(spec.raw for board in load_dashboards() for spec in board.panels)
+    assert "$provider" in told and "$namespace" in told
+
+
+@pytest.mark.parametrize(("name", "words"), [("nowhere/x", "no board 'nowhere'"), ("overview/x", "no panel 'x'")])
+def test_a_shared_panel_that_is_not_there(name: str, words: str) -> None:
+    """A board that names another board's panel wrongly says which and where."""
+    with pytest.raises(CatalogueError, match=words):
+        parse_board(f"panels:\n  - {name}\n", where="x.yaml")

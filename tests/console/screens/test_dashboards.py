@@ -1,0 +1,181 @@
+"""The key dashboards at the keyboard: go through them, choose, compare, open, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from screen_samples import NOW, snapshot, trend
+
+from console.screens.dashboards import DashboardsScreen
+from queries.catalogue.loader import load_dashboard
+from queries.model.dashboard import Comparison, DashboardChoice, DashboardState
+from queries.model.fault import Fault, FaultKind
+from queries.model.panel import Origin, PanelHistory, PanelState
+from queries.model.series import Sample, Track
+from queries.model.verdict import Verdict
+
+PROVIDERS = ("deepseek", "paddle")
+
+
+class ToldDashboards:
+    """Answers every choice at once, from made-up values; remembers what was looked at."""
+
+    environments = ("staging",)
+
+    def __init__(self, scene: Any) -> None:
+        self.scene = scene
+        self.looked: list[DashboardChoice] = []
+        self.fault: Fault | None = None
+
+    def look(self, choice: DashboardChoice) -> None:
+        if not self.looked or self.looked[-1] != choice:
+            self.looked.append(choice)
+            self.deliver(choice)
+
+    def look_again(self) -> None:
+        pass
+
+    def set_visible(self, visible: bool) -> None:
+        pass
+
+    def deliver(self, choice: DashboardChoice) -> None:
+        state = DashboardState(choice, fault=self.fault) if self.fault else told(choice)
+        self.scene.session.deliver(replace(self.scene.session.shown, dashboard=state))
+
+    async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
+        now = tuple((NOW - 3600.0 + 60.0 * at, 1.0 + at / 60.0) for at in range(60))
+        then = tuple((at, 0.5) for at, _ in now)
+        return PanelHistory(panel_id, NOW - window_seconds, NOW, 60.0, (Track((), now),), earlier=then)
+
+    async def close(self) -> None:
+        pass
+
+
+def told(choice: DashboardChoice) -> DashboardState:
+    board = load_dashboard(choice.name, provider=choice.provider)
+    panels = [
+        PanelState(
+            spec, Verdict.OK, spec.threshold, value=0.5, origin=Origin.RAW, query=spec.raw, samples=(Sample((), 0.5),),
+            trend=trend(0.4, 0.5),
+        )
+        for spec in board.panels
+    ]  # fmt: skip
+    panels[0] = replace(panels[0], verdict=Verdict.CRITICAL, value=7.84, note="deepseek 7.84")
+    panels[1] = replace(panels[1], verdict=Verdict.NO_DATA, value=None, trend=(), reason="no such metric")
+    compared = tuple(Comparison(None if at == 2 else 0.25) for at in range(len(panels))) if choice.back_seconds else ()
+    return DashboardState(choice, tuple(panels), compared, PROVIDERS, NOW)
+
+
+@pytest.fixture
+def scene(stage: Callable[..., Any]) -> Any:
+    made = stage()
+    made.session.dashboards = ToldDashboards(made)
+    return made
+
+
+async def test_every_board_fits_the_smallest_terminal(scene: Any) -> None:
+    """0 opens the first of five; n goes on; each fits 80x24 whole, its tiles with verdict, value, unit and threshold."""
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "0")
+        shown = await scene.until(pilot, "7.84 % >5")
+        for words in ("Platform Overview", "provider all", "environment production", "window 1 h", "against nothing"):
+            assert words in shown
+        assert "NO DATA   P95 latency" in shown and "no such metric" in shown and "deepseek 7.84" in shown
+        for title in ("OCR Performance", "Error Analysis", "Resource Utilization", "SLO Tracking", "Platform Overview"):
+            await scene.press(pilot, "n")
+            shown = await scene.until(pilot, title)
+            last = load_dashboard(scene.app.screen.choice.name).panels[-1].title
+            assert last in shown, "the last panel needs no scrolling"
+            assert max(len(line) for line in shown.splitlines()) <= 80
+        await scene.press(pilot, "N")
+        await scene.until(pilot, "SLO Tracking")
+
+
+async def test_width_adds_columns_and_height_adds_charts(scene: Any) -> None:
+    """At 160x45 there are three columns and every tile has its chart with the thresholds."""
+    async with scene.app.run_test(size=(160, 45)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "0")
+        shown = await scene.until(pilot, "warn")
+        heads = [line for line in shown.splitlines() if "Error ratio" in line]
+        assert "P95 latency" in heads[0] and "Requests" in heads[0]
+        assert "╌" in shown and "└" in shown
+
+
+async def test_provider_environment_window_and_comparison(scene: Any) -> None:
+    """p, e, [ ] and c change what is asked, and the head says so; what yesterday did not have is no data, not 0."""
+    async with scene.app.run_test(size=(120, 40)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "0")
+        await scene.until(pilot, "7.84 %")
+        await scene.press(pilot, "p")
+        shown = await scene.until(pilot, "provider deepseek")
+        assert "all providers" in shown, "a panel that cannot be narrowed says so"
+        await scene.press(pilot, "P")
+        await scene.until(pilot, "provider all")
+        await scene.press(pilot, "c")
+        shown = await scene.until(pilot, "yesterday 0.25 %")
+        assert "yesterday no data" in shown and "against yesterday" in shown
+        await scene.press(pilot, "c", "right_square_bracket")
+        await scene.until(pilot, "against last week")
+        await scene.press(pilot, "e")
+        shown = await scene.until(pilot, "environment staging")
+        assert scene.session.dashboards.looked[-1] == DashboardChoice(
+            "platform_overview", environment="staging", window_seconds=6 * 3600.0, back_seconds=7 * 86400.0
+        )
+        await scene.press(pilot, "e", "c")
+        await scene.until(pilot, "against nothing")
+
+
+async def test_a_panel_opens_with_yesterday_in_its_chart(scene: Any) -> None:
+    """The cursor moves in both directions; enter opens the panel's detail, esc comes back to the same tile."""
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "0", "c")
+        await scene.until(pilot, "yesterday")
+        await scene.press(pilot, "right", "down", "left", "enter")
+        shown = await scene.until(pilot, "━ yesterday")
+        assert "Requests" in shown and "raw expression" in shown
+        await scene.press(pilot, "escape")
+        await scene.until(pilot, "against yesterday")
+        assert scene.app.screen.query_one("#dashboard-grid").current.state.spec.id == "request_rate"
+        await scene.press(pilot, "x")
+        await scene.until(pilot, "PromQL")
+
+
+async def test_a_server_that_does_not_answer_is_told(scene: Any) -> None:
+    """Instead of an empty dashboard there is the reason, and nothing looks fine."""
+    scene.session.dashboards.fault = Fault(FaultKind.UNREACHABLE, "nobody listens", hint="check the port")
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "0")
+        shown = await scene.until(pilot, "nobody listens")
+        assert "not answered" in shown
+        assert "ok  " not in "\n".join(shown.splitlines()[4:])
+
+
+async def test_a_dashboard_opens_by_its_name(scene: Any) -> None:
+    """`:dashboard slo_tracking` goes there from anywhere."""
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "colon", *"dashboard slo_tracking", "enter")
+        await scene.until(pilot, "SLO Tracking")
+        assert isinstance(scene.app.screen, DashboardsScreen)
+        assert scene.app.screen.choice.name == "slo_tracking"
+
+
+async def test_what_belongs_to_another_choice_is_not_drawn(scene: Any) -> None:
+    """An answer to an earlier choice that comes late is not shown under the new head."""
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "0")
+        await scene.until(pilot, "7.84 %")
+        late = told(DashboardChoice("ocr_performance"))
+        scene.session.deliver(snapshot(dashboard=late))
+        await pilot.pause()
+        shown = await scene.until(pilot, "asking …")
+        assert "OCR requests" not in shown
