@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,6 @@ def test_an_old_answer_is_stale_and_says_why(tmp_path: Path) -> None:
 
 def test_thresholds_of_the_config_count_here_too(tmp_path: Path) -> None:
     """A threshold that a person set holds on the dashboards as well."""
-    from dataclasses import replace
-
     given = replace(settings(tmp_path), thresholds=(("a", Threshold(critical=50.0)),))
     state = judged(Held(CHOICE, reading(), reading()), given, NOW)
     assert state is not None and state.panels[0].verdict is Verdict.WARN
@@ -82,7 +81,8 @@ def test_every_panel_of_a_dashboard_may_have_a_threshold(tmp_path: Path) -> None
 
 def wired(folder: Path, fake: FakePrometheus) -> tuple[Dashboards, list[Held | None]]:
     shown: list[Held | None] = []
-    return Dashboards(settings(folder), fake.source(), shown.append, environ={}), shown
+    quick = replace(settings(folder), refresh_seconds=0.02)
+    return Dashboards(quick, fake.source(), shown.append, environ={}), shown
 
 
 async def until(met: Callable[[], bool]) -> None:
@@ -100,6 +100,7 @@ async def test_it_is_asked_only_while_somebody_looks(tmp_path: Path, monkeypatch
     feed.look(CHOICE)
     await until(lambda: bool(shown[-1] and shown[-1].good))
     await until(lambda: shown[-1] is None)
+    await asyncio.sleep(0.05)  # the question under way may end
     fake.take()
     feed.ask_now()
     await asyncio.sleep(0.2)
