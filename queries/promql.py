@@ -128,15 +128,12 @@ def parse(text: str) -> Expression:
     except ValueError as error:
         raise PromqlError(str(error), text=text, offset=_failing(text)) from None
     functions: set[str] = set()
-    selectors: list[Selector] = []
     for node in nodes(root):
         if isinstance(node, ast.Call):
             functions.add(node.func.name)
         elif isinstance(node, ast.AggregateExpr):
             functions.add(str(node.op))
-        elif isinstance(node, ast.MatrixSelector | ast.VectorSelector):
-            selectors.append(selector(node))
-    return Expression(text, root, tuple(selectors), tuple(sorted(functions)))
+    return Expression(text, root, selectors(root), tuple(sorted(functions)))
 
 
 def nodes(root: ast.Expr) -> Iterator[ast.Expr]:
@@ -157,6 +154,11 @@ def children(node: ast.Expr) -> tuple[ast.Expr, ...]:
     if isinstance(node, ast.ParenExpr | ast.UnaryExpr | ast.SubqueryExpr):
         return (node.expr,)
     return ()
+
+
+def selectors(root: ast.Expr) -> tuple[Selector, ...]:
+    """Every selection of series in an expression, in order."""
+    return tuple(selector(node) for node in nodes(root) if isinstance(node, ast.MatrixSelector | ast.VectorSelector))
 
 
 def selector(node: ast.VectorSelector | ast.MatrixSelector) -> Selector:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from queries.catalogue.contract import CodeSource, Contract, ContractMetric
+from queries.contract import ContractMetric
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth
 from queries.model.series import Labels, label
 from queries.model.text import visible
+from queries.taxonomy import CodeSource, Taxonomy
 
 PASSED, FAILED_GENERALLY, API, HEALTH, METRICS, CONTRACT, MAPPING = range(7)
 
@@ -117,7 +118,7 @@ def contract_metric(
     return result(Result.PASSED, f"{metric.type} with {', '.join(metric.labels)}")
 
 
-def mapping(contract: Contract, codes: Mapping[CodeSource, tuple[Labels, ...]]) -> tuple[CheckResult, ...]:
+def mapping(taxonomy: Taxonomy, codes: Mapping[CodeSource, tuple[Labels, ...]]) -> tuple[CheckResult, ...]:
     """Whether every code that was counted maps to one of the nine; gaps are listed by who said them."""
     gaps: dict[str, set[str]] = {}
     other: set[str] = set()
@@ -126,7 +127,7 @@ def mapping(contract: Contract, codes: Mapping[CodeSource, tuple[Labels, ...]]) 
         for labels in found:
             code = label(labels, "code")
             seen += 1
-            mapped = contract.mapped(code)
+            mapped = taxonomy.mapped(code, provider=label(labels, source.by))
             if not mapped:
                 who = label(labels, source.by) or f"({source.metric})"
                 gaps.setdefault(who, set()).add(code or "(empty)")

@@ -14,7 +14,7 @@ from console.commands import document
 from console.commands.columns import aligned
 from console.config.load import load_settings
 from console.config.settings import Settings
-from queries.catalogue.contract import Contract, load_contract
+from queries.contract import Contract, Need, load_contract
 from queries.discovery import Discovery
 from queries.errors import NotConfigured, SourceError
 from queries.model.fault import Fault
@@ -22,6 +22,7 @@ from queries.model.platform import PlatformHealth
 from queries.model.series import Labels
 from queries.platform import Platform
 from queries.prometheus import Prometheus
+from queries.taxonomy import Taxonomy, load_taxonomy
 
 T = TypeVar("T")
 
@@ -107,8 +108,12 @@ async def _metrics(settings: Settings, *, strict: bool) -> tuple[CheckResult, ..
         contract = load_contract()
         return (
             basic,
-            *[await _contract(contract, index, prometheus, types, strict=strict) for index in range(len(contract.metrics))],
-            *await _mapping(contract, prometheus),
+            *[
+                await _contract(contract, index, prometheus, types, strict=strict)
+                for index in range(len(contract.metrics))
+                if contract.metrics[index].need is Need.PROMISED
+            ],
+            *await _mapping(load_taxonomy(), prometheus),
         )
     finally:
         discovery.close()
@@ -132,15 +137,15 @@ async def _contract(
     return checks.contract_metric(metric, series=series, type_told=told_type, strict=strict)
 
 
-async def _mapping(contract: Contract, prometheus: Prometheus) -> tuple[CheckResult, ...]:
+async def _mapping(taxonomy: Taxonomy, prometheus: Prometheus) -> tuple[CheckResult, ...]:
     codes = {}
-    for source in contract.codes:
+    for source in taxonomy.counted:
         answer, fault = await _tried(prometheus.query(f"group by ({source.by}, code) ({source.metric})"))
         if answer is None:
             told = fault.sentence() if fault else "no answer"
             return (CheckResult("mapping", source.metric, Result.FAILED, told, checks.METRICS),)
         codes[source] = tuple(item.labels for item in answer.samples)
-    return checks.mapping(contract, codes)
+    return checks.mapping(taxonomy, codes)
 
 
 async def _tried(asking: Awaitable[T]) -> tuple[T | None, Fault | None]:

@@ -42,10 +42,15 @@ FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("model_opcode_mode", "gauge", "0 audit, 1 block."),
     ("model_opcode_scans_total", "counter", "Models whose opcodes were scanned."),
     ("model_opcode_blocked_total", "counter", "Models that were blocked, by opcode."),
+    ("model_rollback_total", "counter", "Rollbacks of a model, by level."),
     ("model_rollback_level", "gauge", "How many models back the platform is."),
     ("model_snapshots_available", "gauge", "Models one can go back to."),
+    ("model_interface_validation_fail_total", "counter", "Models whose interface was refused."),
+    ("model_security_fail_total", "counter", "Models that were refused for security, by reason."),
     ("v4_surface_count", "histogram", "Surfaces of a part, feature version 4."),
+    ("v4_shape_entropy", "histogram", "Entropy of a part's shape in bits, feature version 4."),
     ("vector_migrate_total", "counter", "Vector migrations by status."),
+    ("vector_migrate_dimension_delta", "histogram", "Change of a vector's dimensions when it is migrated."),
     ("classification_prediction_drift_score", "histogram", "Drift of predictions, 0 to 1."),
     ("material_distribution_drift_score", "histogram", "Drift of materials, 0 to 1."),
     ("faiss_index_age_seconds", "gauge", "Age of the vector index."),
@@ -113,9 +118,9 @@ class Metrics:
     def text(self) -> str:
         lines: list[str] = []
         for name, kind, says in FAMILIES:
-            family = [f"{series} {value}" for series, value in self._family(name, kind)]
-            if family:
-                lines += [f"# HELP {name} {says}", f"# TYPE {name} {kind}", *family]
+            # A family without series is announced all the same, as the platform's own client does: nothing was counted yet.
+            lines += [f"# HELP {name} {says}", f"# TYPE {name} {kind}"]
+            lines += [f"{series} {value}" for series, value in self._family(name, kind)]
         return "\n".join(lines) + "\n"
 
     def _family(self, name: str, kind: str) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,10 @@ _CONFIDENCE_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 _CONFIDENCE_SHARES = (0.004, 0.012, 0.035, 0.11, 0.38, 0.74, 1.0)
 _DRIFT_EDGES = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 _DRIFT_SHARES = (0.55, 0.85, 0.97, 0.99, 1.0, 1.0)
+_ENTROPY_EDGES = (1.0, 2.0, 3.0, 4.0, 5.0)
+_ENTROPY_SHARES = (0.02, 0.15, 0.45, 0.85, 0.98)
+_DELTA_EDGES = (0.0, 1.0, 8.0, 64.0)
+_DELTA_SHARES = (0.9, 0.95, 0.99, 1.0)
 _SURFACE_EDGES = (10.0, 50.0, 100.0, 500.0, 1000.0)
 _SURFACE_SHARES = (0.1, 0.45, 0.7, 0.96, 0.99)
 
@@ -208,6 +212,7 @@ class Simulator:
         for name in ("classification_prediction_drift_score", "material_distribution_drift_score"):
             self.metrics.observe(name, "", count=count, edges=_DRIFT_EDGES, shares=_DRIFT_SHARES, mean=0.06)
         self.metrics.observe("v4_surface_count", "", count=count, edges=_SURFACE_EDGES, shares=_SURFACE_SHARES, mean=96.0)
+        self.metrics.observe("v4_shape_entropy", "", count=count, edges=_ENTROPY_EDGES, shares=_ENTROPY_SHARES, mean=3.1)
         hit = 0.86 + 0.03 * traffic.noise(self._seed, "cache", self._at)
         add("feature_cache_hits_total", "", count * hit)
         add("feature_cache_miss_total", "", count * (1.0 - hit))
@@ -229,6 +234,14 @@ class Simulator:
         add("model_opcode_scans_total", "", 0.05 * scale)
         add("vector_migrate_total", 'status="migrated"', 0.2 * scale)
         add("vector_migrate_total", 'status="downgraded"', 0.002 * scale)
+        self.metrics.observe(
+            "vector_migrate_dimension_delta",
+            "",
+            count=0.2 * scale,
+            edges=_DELTA_EDGES,
+            shares=_DELTA_SHARES,
+            mean=1.2,
+        )
         add("compare_requests_total", 'status="success"', 2.0 * scale)
         add("compare_requests_total", 'status="not_found"', 0.02 * scale)
 

@@ -1,0 +1,120 @@
+"""The nine error codes, and what providers, their clients and older builds say instead, read from taxonomy.yaml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import msgspec
+
+from queries.model.series import Sample, label
+from queries.yaml_text import loads
+
+_STATUS = re.compile(r"(?:HTTP|STATUS)?_*([1-5]\d\d)")
+
+
+class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one of the nine says, and what to look at first."""
+
+    means: str
+    first: str
+
+
+class CodeSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A metric with error codes, and the label that names who said them."""
+
+    metric: str
+    by: str
+
+
+class _Own(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    exceptions: dict[str, str] = {}
+    statuses: dict[int, str] = {}
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    codes: dict[str, Meaning]
+    counted: tuple[CodeSource, ...]
+    spellings: dict[str, str]
+    exceptions: dict[str, str]
+    statuses: dict[int, str]
+    providers: dict[str, _Own]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeShare:
+    """How often one of the nine was counted, and as what: `raw` are the codes as they were sent, most frequent first.
+
+    `code` is empty for what maps to none of the nine.
+    """
+
+    code: str
+    value: float
+    raw: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taxonomy:
+    """`counted` says which metrics hold codes. Look-ups ignore case and how words are joined."""
+
+    codes: Mapping[str, Meaning]
+    counted: tuple[CodeSource, ...]
+    _words: Mapping[str, str]
+    _own: Mapping[str, Mapping[str, str]]
+
+    def mapped(self, said: str, *, provider: str = "") -> str:
+        """The one of the nine that a code, an exception's name or a status stands for; empty for a mapping gap."""
+        word = _spelled(said)
+        if word in self.codes:
+            return word
+        own = self._own.get(provider.lower(), {})
+        status = _STATUS.fullmatch(word)
+        for key in (word, _spelled(said.rpartition(".")[2]), status[1] if status else word):
+            if found := own.get(key) or self._words.get(key):
+                return found
+        return ""
+
+    def spoken(self, said: str, *, provider: str = "") -> str:
+        """A code as a screen shows it: one of the nine, with the raw code beside it where that differs."""
+        code = self.mapped(said, provider=provider)
+        if not code:
+            return f"none of the nine ({said or 'empty'})"
+        return code if said == code else f"{code} ({said})"
+
+    def shares(self, samples: Iterable[Sample], *, by: str = "provider") -> tuple[CodeShare, ...]:
+        """Samples with a `code` label folded into the nine, the most frequent first; gaps keep a share of their own."""
+        folded: dict[str, dict[str, float]] = {}
+        for sample in samples:
+            raw = label(sample.labels, "code")
+            found = folded.setdefault(self.mapped(raw, provider=label(sample.labels, by)), {})
+            found[raw] = found.get(raw, 0.0) + sample.value
+        shares = [
+            CodeShare(code, sum(raw.values()), tuple(sorted(raw.items(), key=lambda item: (-item[1], item[0]))))
+            for code, raw in folded.items()
+        ]
+        return tuple(sorted(shares, key=lambda item: (-item.value, item.code)))
+
+
+@cache
+def load_taxonomy() -> Taxonomy:
+    """The taxonomy that is built in."""
+    text = resources.files(__package__).joinpath("taxonomy.yaml").read_text(encoding="utf-8")
+    file = msgspec.convert(loads(text, where="taxonomy.yaml"), _File, strict=False)
+    own = {name: _joined(item.exceptions, item.statuses) for name, item in file.providers.items()}
+    words = {**_joined(file.exceptions, file.statuses), **_joined(file.spellings, {})}
+    for code in {*words.values(), *(code for item in own.values() for code in item.values())}:
+        if code not in file.codes:
+            raise ValueError(f"taxonomy.yaml: {code} is none of the codes")
+    return Taxonomy(file.codes, file.counted, words, own)
+
+
+def _joined(words: Mapping[str, str], statuses: Mapping[int, str]) -> dict[str, str]:
+    return {_spelled(word): code for word, code in words.items()} | {str(key): code for key, code in statuses.items()}
+
+
+def _spelled(said: str) -> str:
+    """`rate-limit`, `Rate limit` and `RATE_LIMIT` are one word; a name in camel case stays one."""
+    return re.sub(r"[\s_\-]+", "_", said.strip()).upper()
