@@ -30,6 +30,7 @@ COMMANDS = (
     Command("checklist", "console.commands.checklist", "a checklist judged from live data: morning, hourly, end-of-day"),
     Command("act", "console.commands.act", "run an action through the same stages as the console"),
     Command("journal", "console.commands.journal", "what was done, by whom, with what outcome"),
+    Command("dashboards", "console.commands.dashboards", "the key dashboards for Grafana, or what is wrong with existing ones"),
     Command("demo", "console.commands.demo", "the console on an embedded stack, or a scenario played headless"),
 )
 
@@ -64,19 +65,20 @@ def build_parser(chosen: str) -> argparse.ArgumentParser:
         description="The terminal console of the CAD ML Platform: alert, runbook, safe action and proof in one place.",
         allow_abbrev=False,
     )
-    _add_flags(parser)
+    add_flags(parser)
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for command in COMMANDS:
         if command.name != chosen:
             verbs.add_parser(command.name, help=command.meaning, add_help=False)
             continue
         verb = verbs.add_parser(command.name, help=command.meaning, description=command.meaning, allow_abbrev=False)
-        _add_flags(verb)
+        add_flags(verb)
         importlib.import_module(command.module).add(verb)
     return parser
 
 
-def _add_flags(parser: argparse.ArgumentParser) -> None:
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that every command takes, for a command's own verbs too."""
     # SUPPRESS, so that a flag before the verb is not overwritten by the verb's own default.
     group = parser.add_argument_group("everywhere")
     group.add_argument("--version", action="version", version=f"cad-console {__version__}")

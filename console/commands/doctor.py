@@ -103,7 +103,7 @@ def _settings(settings: Settings) -> list[tuple[str, ...]]:
         if cluster
         else "",
         "platform": settings.platform.url if settings.platform else "",
-        "grafana": settings.grafana_url,
+        "grafana": settings.grafana.url if settings.grafana else "",
         "loki": settings.loki_url,
         "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
         "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "as built in",

@@ -70,7 +70,7 @@ class _Loading:
             alertmanagers=self._alertmanagers(),
             kubernetes=None,
             platform=self._server("platform", "api_url", "CAD_ML_API_URL"),
-            grafana_url=self._address("grafana", "GRAFANA_URL"),
+            grafana=self._server("grafana", "", "GRAFANA_URL"),
             loki_url=self._address("loki", "LOKI_URL"),
             thresholds=self._thresholds(),
             alert_targets=tuple(AlertTarget(alert, target) for alert, target in self._top("alert_targets", {}).items()),

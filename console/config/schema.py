@@ -115,7 +115,7 @@ ENVIRONMENT = Table(
         "alertmanager": Either(URL, Many(SERVER)),
         "platform": SERVER,
         "kubernetes": Table({"kubeconfig": TEXT, "context": TEXT, "in_cluster": FLAG, "timeout": SECONDS}),
-        "grafana": URL,
+        "grafana": SERVER,
         "loki": URL,
     }
 )

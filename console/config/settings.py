@@ -49,7 +49,7 @@ class Settings:
     alertmanagers: tuple[Endpoint, ...] = ()
     kubernetes: ClusterEndpoint | None = None
     platform: Endpoint | None = None
-    grafana_url: str = ""
+    grafana: Endpoint | None = None
     loki_url: str = ""
     refresh_seconds: float = 5.0
     stale_after_seconds: float = 30.0

@@ -1,0 +1,135 @@
+"""Dashboards as people have them: old and new forms, every way to write a variable, and what is no dashboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from queries.grafana_model import NoDashboard, filled, read_dashboard
+
+TARGET = {"refId": "A", "expr": "up"}
+
+
+def expressions(document: Any) -> list[str]:
+    return [query.expression for query in read_dashboard(document).queries]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"panels": [{"title": "P", "targets": [TARGET]}]},
+        {"dashboard": {"panels": [{"title": "P", "targets": [TARGET]}]}, "meta": {}},
+        {"panels": [{"type": "row", "panels": [{"title": "P", "targets": [TARGET]}]}]},
+        {"rows": [{"panels": [{"title": "P", "targets": [TARGET]}]}]},
+        {"spec": {"panels": [{"title": "P", "targets": [TARGET]}]}, "apiVersion": "dashboard.grafana.app/v1beta1"},
+        {
+            "apiVersion": "dashboard.grafana.app/v2",
+            "spec": {
+                "elements": {
+                    "panel-1": {
+                        "kind": "Panel",
+                        "spec": {
+                            "title": "P",
+                            "data": {
+                                "kind": "QueryGroup",
+                                "spec": {
+                                    "queries": [
+                                        {"spec": {"refId": "A", "query": {"group": "prometheus", "spec": {"expr": "up"}}}}
+                                    ]
+                                },
+                            },
+                        },
+                    }
+                }
+            },
+        },
+    ],
+    ids=["plain", "envelope", "row", "rows", "resource", "second-version"],
+)
+def test_every_form_of_a_dashboard(document: Any) -> None:
+    """The one query is found with its place, whichever way Grafana wrote it down."""
+    (query,) = read_dashboard(document).queries
+    assert (query.place, query.expression) == ('"P" A', "up")
+
+
+@pytest.mark.parametrize("document", [None, 3, [], {}, {"panels": 3}, {"title": "x"}, {"spec": {}}])
+def test_what_is_no_dashboard(document: Any) -> None:
+    """Any other JSON is called so."""
+    with pytest.raises(NoDashboard, match=r"spec\.elements"):
+        read_dashboard(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('a{p="$p"}', 'a{p="x"}'),
+        ('a{p=~"${p}"}', 'a{p=~"x"}'),
+        ('a{p=~"${p:regex}"}', 'a{p=~"x"}'),
+        ('a{p=~"[[p]]"}', 'a{p=~"x"}'),
+        ("rate(a[$__rate_interval])", "rate(a[5m])"),
+        ("rate(a[${__range}])", "rate(a[1h])"),
+        ('label_replace(a, "b", "$1", "c", "(.+)")', 'label_replace(a, "b", "$1", "c", "(.+)")'),
+    ],
+)
+def test_variables_are_filled_in(text: str, told: str) -> None:
+    """Every notation of Grafana; what a regular expression calls $1 stays."""
+    assert filled(text, {"p": "x"}) == (told, ())
+
+
+def test_a_variable_that_nobody_defines() -> None:
+    """It stays in the text and is named, once."""
+    assert filled("a{p='$q'} + b{p='$q'}", {}) == ("a{p='$q'} + b{p='$q'}", ("q",))
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ({"type": "query", "current": {"value": ["$__all"]}}, ".*"),
+        ({"type": "query", "current": {"value": "$__all"}, "allValue": "x.*"}, "x.*"),
+        ({"type": "custom", "current": {"value": ["a", "b"]}}, "(a|b)"),
+        ({"type": "custom", "current": {"value": "a"}}, "a"),
+        ({"type": "constant", "query": "c"}, "c"),
+        ({"type": "query"}, ".*"),
+    ],
+)
+def test_what_a_variable_stands_for(variable: dict[str, Any], told: str) -> None:
+    """The value it was saved with; all is its own pattern, several are alternatives."""
+    document = {
+        "templating": {"list": [{"name": "v", **variable}]},
+        "panels": [{"targets": [{"refId": "A", "expr": 'a{b=~"$v"}'}]}],
+    }
+    assert f'a{{b=~"{told}"}}' in expressions(document)
+
+
+def test_other_data_sources_are_counted_not_checked() -> None:
+    """A Loki query has an `expr` too; by its data source, or by the variable that holds it, it is none of ours."""
+    document = {
+        "templating": {"list": [{"name": "logs", "type": "datasource", "query": "loki"}]},
+        "panels": [
+            {"targets": [{"refId": "A", "expr": "{}", "datasource": {"type": "loki", "uid": "x"}}]},
+            {"datasource": {"uid": "${logs}"}, "targets": [{"refId": "A", "expr": "{}"}]},
+            {"datasource": None, "targets": [{"refId": "A", "expr": "up"}]},
+        ],
+    }
+    found = read_dashboard(document)
+    assert [item.expression for item in found.queries] == ["up"]
+    assert found.others == (("loki", 2),)
+
+
+def test_variables_and_annotations_ask_too() -> None:
+    """`label_values` is taken apart into its series and its label."""
+    document = {
+        "templating": {
+            "list": [
+                {"name": "a", "type": "query", "query": 'label_values(up{job="x"}, instance)'},
+                {"name": "b", "type": "query", "query": {"query": "label_values(job)", "refId": "b"}},
+            ]
+        },
+        "annotations": {"list": [{"name": "deploys", "expr": "changes(up[1m])"}]},
+        "panels": [],
+    }
+    found = read_dashboard(document).queries
+    assert [(item.expression, item.label) for item in found] == [
+        ('up{job="x"}', "instance"), ("", "job"), ("changes(up[1m])", ""),
+    ]  # fmt: skip
