@@ -8,6 +8,11 @@ from urllib.parse import urlsplit
 
 def is_url(value: Any) -> bool:
     """Whether this is an http or https URL with a host, without query and fragment."""
+    return is_webhook(value) and "?" not in value and "#" not in value
+
+
+def is_webhook(value: Any) -> bool:
+    """Whether this is an http or https URL with a host; a webhook's key may stand in its query."""
     if not isinstance(value, str) or any(character.isspace() or ord(character) < 32 for character in value):
         return False
     try:
@@ -15,7 +20,7 @@ def is_url(value: Any) -> bool:
         port_fits = parts.port is None or parts.port > 0
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits and not parts.query and not parts.fragment
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits and not parts.fragment
 
 
 def is_target(value: Any) -> bool:

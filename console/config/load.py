@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import console
 from console.config.fault import ConfigError
 from console.config.forms import is_dns_name, is_url
+from console.config.incident_settings import Channel, Contact, IncidentSettings
 from console.config.settings import AlertTarget, Paths, Settings
 from queries.endpoint import ClusterEndpoint, Endpoint, HttpConfig
 from queries.model.panel import Threshold
@@ -75,6 +76,7 @@ class _Loading:
             thresholds=self._thresholds(),
             alert_targets=tuple(AlertTarget(alert, target) for alert, target in self._top("alert_targets", {}).items()),
             shift_hours=float(self._top("shift_hours", 12.0)),
+            incidents=self._incidents(),
             theme=self._theme(),
             slow=self._slow(),
             keys=tuple(self._top("keys", {}).items()),
@@ -232,6 +234,35 @@ class _Loading:
     def _thresholds(self) -> tuple[tuple[str, Threshold], ...]:
         found = self._top("thresholds", {})
         return tuple((panel, Threshold(item.get("warn"), item.get("critical"))) for panel, item in found.items())
+
+    def _incidents(self) -> IncidentSettings:
+        own = self._top("incidents", {})
+        changes = ((level, key, value) for level, keys in own.get("severities", {}).items() for key, value in keys.items())
+        templates = str(Path(self.paths.config_file).parent / Path(own["templates"]).expanduser()) if "templates" in own else ""
+        contacts = tuple(Contact(**item) for item in own["contacts"]) if "contacts" in own else None
+        channels = tuple(self._channel(name, item) for name, item in self.table.get("channels", {}).items())
+        if channels:
+            self.origins["channels"] = self._line((*self.place, "channels"))
+        return IncidentSettings(tuple(changes), contacts, templates, channels)
+
+    def _channel(self, name: str, item: Mapping[str, Any]) -> Channel:
+        path = (*self.place, "channels", name)
+        needed = "routing_key" if item["kind"] == "pagerduty" else "url"
+        if not (item.get(needed) or item.get(f"{needed}_file")):
+            told = f"expected {needed} or {needed}_file here"
+            raise ConfigError(
+                source=self.paths.config_file, line=self.file.line(path), key=".".join(map(str, path)), expected=told
+            )
+        return Channel(
+            name=name,
+            kind=item["kind"],
+            url=item.get("url", ""),
+            url_file=self._file(item.get("url_file", ""), (*path, "url_file")),
+            routing_key=item.get("routing_key", ""),
+            routing_key_file=self._file(item.get("routing_key_file", ""), (*path, "routing_key_file")),
+            http=self._http(item.get("http_config", {}), (*path, "http_config")),
+            timeout_seconds=float(item.get("timeout", 10.0)),
+        )
 
     # Servers
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from console.config.forms import is_dns_name, is_target, is_url
+from console.config.forms import is_dns_name, is_target, is_url, is_webhook
 from queries.catalogue.outline import outline
 from queries.model.dashboard import DASHBOARDS
 from queries.yaml_nodes import Lined, Path, dotted
@@ -78,6 +78,16 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
+def _is_duration(value: Any) -> bool:
+    from console.actions.ages import seconds_of  # noqa: PLC0415  # only where a file has one
+    from console.actions.plan import Refusal  # noqa: PLC0415
+
+    try:
+        return isinstance(value, str) and seconds_of(value) > 0
+    except Refusal:
+        return False
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
@@ -105,6 +115,38 @@ HTTP_CONFIG = Table(
         "http_headers": Named(Table({"values": Many(TEXT), "secrets": Many(TEXT), "files": Many(TEXT)})),
     }
 )
+CHANNEL = Table(
+    {
+        "kind": Scalar("slack, webhook or pagerduty", lambda value: value in ("slack", "webhook", "pagerduty")),
+        "url": Scalar("an http:// or https:// URL", is_webhook),
+        "url_file": TEXT,
+        "routing_key": TEXT,
+        "routing_key_file": TEXT,
+        "timeout": SECONDS,
+        "http_config": HTTP_CONFIG,
+    },
+    ("kind",),
+)
+_DURATION = Scalar("a duration like 15m, 2h or 1h30m", _is_duration)
+INCIDENTS = Table(
+    {
+        "severities": Named(
+            Table(
+                {
+                    **dict.fromkeys(("response", "acknowledge", "assess", "update_every", "mitigate"), _DURATION),
+                    **dict.fromkeys(("stability", "review", "escalate_after"), _DURATION),
+                    **dict.fromkeys(("meaning", "escalation"), TEXT),
+                    "escalate_by": Scalar(
+                        "pager, email, ticket or chat", lambda value: value in ("pager", "email", "ticket", "chat")
+                    ),
+                }
+            ),
+            ("P1", "P2", "P3", "P4"),
+        ),
+        "contacts": Many(Table({"team": TEXT, "chat": TEXT, "email": TEXT, "pager": TEXT}, ("team",))),
+        "templates": TEXT,
+    }
+)
 SERVER = Either(URL, Table({"url": URL, "timeout": SECONDS, "http_config": HTTP_CONFIG}, ("url",)))
 ENVIRONMENT = Table(
     {
@@ -117,6 +159,7 @@ ENVIRONMENT = Table(
         "kubernetes": Table({"kubeconfig": TEXT, "context": TEXT, "in_cluster": FLAG, "timeout": SECONDS}),
         "grafana": SERVER,
         "loki": URL,
+        "channels": Named(CHANNEL),
     }
 )
 DOCUMENT = Table(
@@ -130,6 +173,7 @@ DOCUMENT = Table(
         ),
         "checklists": TEXT,
         "shift_hours": Scalar("a number of hours greater than 0", lambda value: _is_number(value) and 0 < value <= 168),
+        "incidents": INCIDENTS,
         "theme": TEXT,
         "slow": FLAG,
         "keys": Named(TEXT),

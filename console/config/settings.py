@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from console.config.incident_settings import IncidentSettings
 from queries.endpoint import ClusterEndpoint, Endpoint
 from queries.model.panel import Threshold
 
@@ -59,6 +60,7 @@ class Settings:
     alert_targets: tuple[AlertTarget, ...] = ()
     shift_hours: float = 12.0
     """How long a shift is taken to run where no handover was ever signed."""
+    incidents: IncidentSettings = field(default_factory=IncidentSettings)
     theme: str = ""
     slow: bool = False
     """The line to the terminal is slow: fewer frames, nothing that blinks, and the bytes sent in the footer."""

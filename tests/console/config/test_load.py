@@ -280,3 +280,52 @@ def test_any_text_is_settings_or_one_line(tmp_path_factory: pytest.TempPathFacto
         load_settings({"config": str(path)}, {"HOME": str(path.parent)})
     except ConfigError as error:
         assert "\n" not in str(error)
+
+
+INCIDENTS = """\
+incidents:
+  severities: {P1: {mitigate: 20m}, P3: {escalation: ask the owner, escalate_by: chat}}
+  contacts: [{team: Night shift, pager: PagerDuty Night}]
+  templates: updates
+environments:
+  production:
+    channels:
+      chat: {kind: slack, url_file: chat.url}
+      pager: {kind: pagerduty, routing_key: R0UT1NGK3Y, timeout: 4}
+"""
+
+
+def test_incidents_and_channels(home: Home) -> None:
+    """Response times, contacts and channels; paths count from the config file; no representation shows a secret."""
+    path = home.config(INCIDENTS)
+    (path.parent / "chat.url").write_text("https://hooks.example/services/T0KEN")
+    settings = home.load()
+    own = settings.incidents
+    assert own.changes == (("P1", "mitigate", "20m"), ("P3", "escalation", "ask the owner"), ("P3", "escalate_by", "chat"))
+    assert own.contacts is not None
+    assert own.contacts[0].team == "Night shift"
+    assert own.templates_dir == str(path.parent / "updates")
+    chat, pager = own.channels
+    assert (chat.kind, chat.url_file) == ("slack", str(path.parent / "chat.url"))
+    assert pager.timeout_seconds == 4.0
+    assert "R0UT1NGK3Y" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("incidents: {severities: {P5: {mitigate: 5m}}}", "did you mean"),
+        ("incidents: {severities: {P1: {mitigate: soon}}}", "expected a duration"),
+        ("environments: {a: {channels: {chat: {kind: slack}}}}", "expected url or url_file here"),
+        ("environments: {a: {channels: {chat: {kind: pagerduty}}}}", "expected routing_key or routing_key_file here"),
+        ("environments: {a: {channels: {chat: {kind: teams, url: http://x}}}}", "expected slack, webhook or pagerduty"),
+        ("environments: {a: {channels: {chat: {kind: slack, url: htp://s3cret}}}}", "expected an http:// or https:// URL"),
+    ],
+)
+def test_incidents_that_are_not_understood(home: Home, text: str, told: str) -> None:
+    """File, line and what was expected; never the value."""
+    home.config(text)
+    with pytest.raises(ConfigError, match=told) as error:
+        home.load()
+    assert "config.yaml:1" in str(error.value)
+    assert "s3cret" not in str(error.value)
