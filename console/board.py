@@ -113,6 +113,10 @@ class Board:
 
     # Out
 
+    @property
+    def ledger(self) -> LedgerState:
+        return self._ledger
+
     def snapshot(self, now: float) -> Snapshot:
         """Everything known at `now`, Unix seconds."""
         with self._lock:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from console.actions.plan import Refusal
 from console.checks.figures import figure
 from console.checks.panels import judge
+from console.config.incident_settings import IncidentSettings
+from console.incidents.incident import Incident, Update
+from console.journal.ledger import LedgerState
 from queries.errors import NotConfigured, Rejected
 from queries.model.alert import Alert
 from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold
@@ -30,12 +35,16 @@ class SourceReads:
         prometheus: Prometheus | None,
         specs: tuple[PanelSpec, ...],
         board: Board,
+        ledger: Callable[[], Awaitable[LedgerState]] | None = None,
+        channels: IncidentSettings | None = None,
     ) -> None:
         self._kubernetes = kubernetes
         self._alertmanager = alertmanager
         self._prometheus = prometheus
         self._specs = {spec.id: spec for spec in specs}
         self._board = board
+        self._ledger = ledger
+        self._channels = channels or IncidentSettings()
 
     async def deployment(self, name: str) -> dict[str, Any]:
         return await self._cluster().deployment(name)
@@ -66,6 +75,21 @@ class SourceReads:
     async def alerts(self) -> tuple[Alert, ...]:
         state = await self._manager().state()
         return tuple(state.alerts)
+
+    async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
+        if self._ledger is None:
+            raise Refusal("there is no journal, so no update")
+        found = (await self._ledger()).incidents.get(incident)
+        if found is None:
+            raise Refusal(f"the journal has no incident {incident[:40]!r}; `cad-console incident list` names them")
+        text = next((item for item in found.updates if item.id == update), None)
+        if text is None:
+            raise Refusal(f"the incident {incident} has no update {update[:40]!r}")
+        return found, text
+
+    def channel_kind(self, name: str) -> str:
+        found = self._channels.channel(name)
+        return found.kind if found else ""
 
     async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
         """The value now and the same as text; the text says why where there is no value. Raises SourceError."""

@@ -18,6 +18,7 @@ from console.config.settings import Settings
 from console.dashboards import Dashboards, Held
 from console.expression import comparison
 from console.journal.event import Event
+from console.journal.ledger import LedgerState
 from console.journal.owners import OWNED, RELEASED
 from console.journal_watch import JournalWatch
 from console.log import log_to
@@ -81,7 +82,13 @@ class Session:
         self._clock = clock
         self._board = Board(settings, specs, runbooks=runbooks)
         self.reads = SourceReads(
-            kubernetes=kubernetes, alertmanager=alertmanager, prometheus=prometheus, specs=specs, board=self._board
+            kubernetes=kubernetes,
+            alertmanager=alertmanager,
+            prometheus=prometheus,
+            specs=specs,
+            board=self._board,
+            ledger=self.ledger,
+            channels=settings.incidents,
         )
         self.dashboards = Dashboards(settings, prometheus, self._show_dashboard, clock=clock)
         self._asks = self._make_asks()
@@ -326,6 +333,12 @@ class Session:
         event = await self._marks.record(kind, subject, data)
         await self._emit_now()
         return event
+
+    async def ledger(self) -> LedgerState:
+        """What the journal adds up to at this moment; a journal that cannot be read is as it was last."""
+        if self._marks is not None:
+            await self._marks.read()
+        return self._board.ledger
 
     async def own(self, fingerprint: str, on: bool) -> None:
         """Mark an alert as one's own, or take the mark away. Raises JournalError."""

@@ -60,6 +60,10 @@ class _Ask:
     params: Sequence[tuple[str, str]] = ()
     content: bytes | None = None
     accept: Sequence[int] = ()
+    whole: httpx.URL | None = None
+    """The very URL to ask instead of the endpoint's with `path`."""
+    any_body: bool = False
+    """Whatever stands in a good answer is fine, unless it is a web page."""
 
 
 class Client:
@@ -132,6 +136,20 @@ class Client:
         body = await self._exchange(_Ask(method, path, 8 << 20, content=content))
         return self.decode(object, body) if body.strip() else None
 
+    async def deliver(self, url: str, *, json: object) -> None:
+        """POST to exactly this URL, which may itself be a secret and is in no error; any answer of success but a web page is
+        fine. As `send`, never repeated and never redirected; only for a client made with `writes`, for a URL of its endpoint.
+        """
+        if not self._writes:
+            raise PermissionError("this client only reads")
+        whole = usable(url)
+        if whole is None:
+            raise Unreachable(
+                "its URL cannot be used", where=self.where, hint="write http://host:port/path or https://host/path"
+            )
+        ask = _Ask("POST", "", 1 << 20, content=msgspec.json.encode(json), whole=whole, any_body=True)
+        await self._exchange(ask)
+
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
@@ -173,7 +191,7 @@ class Client:
     async def _attempts(self, ask: _Ask, progress: _Progress) -> bytes:
         client, base = await self._open()
         method, reads = ask.method, ask.method in ("GET", "HEAD") or not self._writes
-        url = _place(base, ask.path)
+        url = ask.whole or _place(base, ask.path)
         for hop in range(6):
             request = self._request(client, method, url, ask if not hop or method == ask.method == "POST" else None, progress)
             try:
@@ -256,6 +274,8 @@ class Client:
         body = b"".join(chunks)
         # Some servers label their JSON wrongly; HTML is never JSON.
         if good and (json or not body or ("html" not in media and body.lstrip()[:1] in (b"{", b"["))):
+            return body
+        if good and ask.any_body and "html" not in media and body.lstrip()[:1] != b"<":
             return body
         raise failures.from_answer(response.status_code, response.headers, body, where=self.where, now=time.time())
 

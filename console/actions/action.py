@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from console.actions.plan import Plan, PreflightCheck, Request
+from console.incidents.incident import Incident, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,12 @@ class Reads(Protocol):
     async def alerts(self) -> tuple[Any, ...]:
         """`queries.model.alert.Alert`s as Alertmanager has them now."""
 
+    async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
+        """An incident and one of its updates, as the journal has them now. Raises Refusal where there is none."""
+
+    def channel_kind(self, name: str) -> str:
+        """`slack`, `webhook` or `pagerduty`; empty where no such channel is configured."""
+
     async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
         """The panel's value now and the same as text with its unit; None where there is no data."""
 
@@ -55,6 +62,9 @@ class Writes(Protocol):
 
     async def expire_silence(self, identity: str) -> None: ...
 
+    async def post_update(self, channel: str, payload: Mapping[str, Any]) -> None:
+        """Sends one JSON document to a configured channel."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -68,7 +78,7 @@ class Action(Protocol):
     """One thing the console can do. `runner.py` alone decides the order in which these are called.
 
     `name` is the headless verb, `title` an imperative, `key` its key on a screen, `targets` the kind it works on:
-    `deployment`, `matchers` or `silence`; `heals` where the panel and the alert that caused it shall become well by it.
+    `deployment`, `matchers`, `silence` or `update`; `heals` where the panel and the alert that caused it shall become well by it.
     `facts` asks, `plan` is pure and raises Refusal (its digest leaves out times and the precondition), `preflight` only
     checks (access review, dry run), `execute` sends exactly one write, and `verify` watches until the wish came true or
     cannot any more.
@@ -102,6 +112,8 @@ class Action(Protocol):
         """Sends the one write; gives `Plan.written`. Raises SourceError."""
 
     async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
-        """After a write whose answer was lost: the plan with `written` where the change is there now, else None."""
+        """After a write whose answer was lost: the plan with `written` where the change is there now, else None. Raises Refusal
+        where nobody can be asked.
+        """
 
     def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]: ...

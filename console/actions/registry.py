@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from console.actions.action import Action
 from console.actions.expire import Expire
+from console.actions.notify import Notify
 from console.actions.pausing import Pause, Resume
 from console.actions.restart import Restart
 from console.actions.rollback import Rollback
 from console.actions.scale import Scale
 from console.actions.silence import Silence
 
-ACTIONS: tuple[Action, ...] = (Rollback(), Scale(), Restart(), Pause(), Resume(), Silence(), Expire())
+ACTIONS: tuple[Action, ...] = (Rollback(), Scale(), Restart(), Pause(), Resume(), Silence(), Expire(), Notify())
 
 
 def action_named(name: str) -> Action | None:

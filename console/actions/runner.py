@@ -256,6 +256,8 @@ class _Course:
                 there = await action.landed(plan, self.reads)
             except SourceError:
                 there = None
+            except Refusal:
+                return None
             if there is not None or time.monotonic() > deadline:
                 return there
             await asyncio.sleep(POLL_SECONDS)

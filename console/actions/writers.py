@@ -1,16 +1,22 @@
-"""The only code that changes anything outside: patches to Deployments, silences in Alertmanager."""
+"""The only code that changes anything outside: patches to Deployments, silences in Alertmanager, updates to channels."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from console.config.incident_settings import Channel
 from console.config.settings import Settings
-from queries.errors import Malformed, NotConfigured, SourceError
+from queries.endpoint import Endpoint
+from queries.errors import Denied, Malformed, NotConfigured, SourceError
 from queries.http import Client
 from queries.kube_api import as_object, segment
 from queries.kubernetes import Kubernetes
+from queries.scrub import scrubbed, secrets_of
 
 FIELD_MANAGER = "cad-console"
+PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 
 
 class Writer:
@@ -21,6 +27,7 @@ class Writer:
 
     def __init__(self, settings: Settings) -> None:
         self._read_only = settings.read_only
+        self._channels = settings.incidents
         self._namespace = settings.namespace
         self._kubernetes = Kubernetes(settings.kubernetes, read_only=settings.read_only) if settings.kubernetes else None
         self._peers = tuple(
@@ -50,6 +57,26 @@ class Writer:
     async def expire_silence(self, identity: str) -> None:
         await (await self._peer()).send("DELETE", f"/api/v2/silence/{segment(identity)}")
 
+    async def post_update(self, channel: str, payload: Mapping[str, Any]) -> None:
+        """One POST to a configured channel. Nothing of its URL or its key is in any error, whatever the other side echoes."""
+        if self._read_only:
+            raise PermissionError("read-only: nothing will be sent")
+        found = self._channels.channel(channel)
+        if found is None:
+            raise NotConfigured(f"there is no channel {channel}", hint="name it under `channels` of the environment")
+        url = _secret(found.url, found.url_file, found) or (PAGERDUTY if found.kind == "pagerduty" else "")
+        key = _secret(found.routing_key, found.routing_key_file, found)
+        parts, place = urlsplit(url), f"channel {channel}"
+        host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        client = Client(Endpoint(host, found.http, found.timeout_seconds), name=place, writes=True)
+        try:
+            await client.deliver(url, json={**payload, **({"routing_key": key} if key else {})})
+        except SourceError as error:
+            hidden = secrets_of(url if url != PAGERDUTY else "", key)
+            raise scrubbed(error, hidden, where=place, hint="the update is kept; it is sent again only when you ask") from None
+        finally:
+            await client.close()
+
     async def close(self) -> None:
         if self._kubernetes is not None:
             await self._kubernetes.close()
@@ -69,3 +96,18 @@ class Writer:
                 continue
             return peer
         raise failure
+
+
+def _secret(value: str, file: str, channel: Channel) -> str:
+    """The value itself, or what its file holds now."""
+    if not file:
+        return value
+    try:
+        with open(file, encoding="utf-8") as lines:  # noqa: PTH123 - one line, read when it is needed
+            return lines.read().strip()
+    except (OSError, UnicodeDecodeError):
+        raise Denied(
+            f"the secret file of channel {channel.name} cannot be read",
+            where=f"channel {channel.name}",
+            hint="check its rights",
+        ) from None
