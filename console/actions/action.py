@@ -78,7 +78,7 @@ class Action(Protocol):
     """One thing the console can do. `runner.py` alone decides the order in which these are called.
 
     `name` is the headless verb, `title` an imperative, `key` its key on a screen, `targets` the kind it works on:
-    `deployment`, `matchers`, `silence` or `update`; `heals` where the panel and the alert that caused it shall become well by it.
+    `deployment`, `matchers`, `silence` or `update`; `heals` where the panel and the alert that caused it shall become well.
     `facts` asks, `plan` is pure and raises Refusal (its digest leaves out times and the precondition), `preflight` only
     checks (access review, dry run), `execute` sends exactly one write, and `verify` watches until the wish came true or
     cannot any more.
