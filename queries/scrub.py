@@ -11,6 +11,8 @@ from queries.errors import SourceError
 
 _SHORTEST = 6
 """Characters: what is shorter is no secret, and cutting it out would tear holes into every sentence."""
+_WORD = re.compile(r"[a-z]{1,12}")
+"""`services`, `webhook`, `triggers`: a part of many addresses, and often of what a server says."""
 _PARTS = re.compile(r"[/?&=;,:@#]+")
 
 
@@ -24,7 +26,9 @@ def secrets_of(url: str, *more: str) -> tuple[str, ...]:
     for text in (parts.path, parts.query, userinfo):
         found.update(_PARTS.split(text))
     found |= {unquote(text) for text in found}
-    return tuple(sorted((text for text in found if len(text) >= _SHORTEST), key=len, reverse=True))
+    return tuple(
+        sorted((text for text in found if len(text) >= _SHORTEST and not _WORD.fullmatch(text)), key=len, reverse=True)
+    )
 
 
 def scrubbed(error: SourceError, secrets: Iterable[str], *, where: str, hint: str = "") -> SourceError:

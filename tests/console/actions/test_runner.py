@@ -35,8 +35,12 @@ async def test_read_only_lets_nothing_but_looks_leave(bench: Bench) -> None:
     bench.facts.silences = {
         "s1": {"id": "s1", "status": {"state": "active"}, "matchers": [], "endsAt": "2030-01-01T00:00:00Z"},
     }
-    targets = {"deployment": TARGET, "matchers": 'alertname="X"', "silence": "silence/s1"}
-    parameters = {"scale": {"replicas": "5"}, "silence": {"duration": "2h", "comment": "why"}}
+    targets = {"deployment": TARGET, "matchers": 'alertname="X"', "silence": "silence/s1", "update": "update/i1/u1"}
+    parameters = {
+        "scale": {"replicas": "5"},
+        "silence": {"duration": "2h", "comment": "why"},
+        "notify": {"channel": "chat"},
+    }
     for action in ACTIONS:
         if action.name == "resume":
             bench.cluster.patch("deployments", API, {"spec": {"paused": True}})
@@ -57,7 +61,7 @@ async def test_read_only_holds_in_the_client_too(bench: Bench) -> None:
     seen = len(bench.cluster.requests)
     with pytest.raises(PermissionError, match="read-only"):
         await writer.patch("deployments", API, {"spec": {"replicas": 9}}, content_type="application/merge-patch+json")
-    for call in (writer.post_silence({}), writer.expire_silence("x")):
+    for call in (writer.post_silence({}), writer.expire_silence("x"), writer.post_update("chat", {})):
         with pytest.raises(PermissionError, match="read-only"):
             await call
     await writer.close()
