@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from queries.decoding import convert
 from queries.yaml_text import loads
 
 PLATFORM = "platform"
@@ -77,5 +78,5 @@ class Contract:
 def load_contract() -> Contract:
     """The contract that is built in."""
     text = resources.files(__package__).joinpath("contract.yaml").read_text(encoding="utf-8")
-    file = msgspec.convert(loads(text, where="contract.yaml"), _File)
+    file = convert(loads(text, where="contract.yaml"), _File)
     return Contract(file.metrics, frozenset(file.target_labels))

@@ -26,6 +26,9 @@ class _ErrorBody(msgspec.Struct):
     detail: object = ""
 
 
+_ERROR: msgspec.json.Decoder[str | _ErrorBody] = msgspec.json.Decoder(str | _ErrorBody)
+
+
 def from_answer(status: int, headers: Mapping[str, str], body: bytes, *, where: str, now: float) -> SourceError:
     """The error for an answer that is not the one that was asked for; `now` (Unix seconds) dates a Retry-After."""
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -276,7 +279,7 @@ def bare(url: httpx.URL) -> str:
 def _json_words(body: bytes) -> tuple[str, str]:
     """The message of a JSON error body and Prometheus' error type; empty for what is not there."""
     try:
-        value = msgspec.json.decode(body, type=str | _ErrorBody)
+        value = _ERROR.decode(body)
     except msgspec.MsgspecError:
         return _clean(body.decode("utf-8", "replace")), ""
     except UnicodeDecodeError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -16,6 +16,7 @@ import msgspec
 from queries import failures, tls
 from queries import transport as wire
 from queries.credentials import Credentials
+from queries.decoding import decoder
 from queries.endpoint import Endpoint
 from queries.errors import Malformed, SourceError, TimedOut, Unreachable
 from queries.offload import offload
@@ -158,8 +159,7 @@ class Client:
     def decode(self, type: type[T], body: bytes) -> T:
         """The JSON body as `type`. Raises Malformed that says whether it is cut off, no JSON or of another shape."""
         try:
-            value: T = _decoder(cast("Hashable", type)).decode(body)
-            return value
+            return decoder(type).decode(body)
         except msgspec.ValidationError as error:
             raise Malformed(
                 f"the answer has another shape than this API's: {error}",
@@ -352,8 +352,3 @@ def _asked(url: httpx.URL, params: tuple[tuple[str, str], ...]) -> httpx.URL:
 
 def _query(params: Sequence[tuple[str, str]]) -> bytes:
     return urlencode(list(params)).encode()
-
-
-@lru_cache(maxsize=64)
-def _decoder(shape: Hashable) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(cast("type[Any]", shape))

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from queries.decoding import decoder
 from queries.errors import Denied, Malformed, Rejected, SourceError, Throttled, TimedOut, Unreachable
 from queries.kube_auth import KubeAccess
 from queries.server_clock import ServerClock
@@ -135,7 +136,7 @@ class KubeApi:
 
     def decode(self, content: bytes | msgspec.Raw, type_: type[T]) -> T:
         try:
-            return msgspec.json.decode(content, type=type_)
+            return decoder(type_).decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             told = f"the API server's answer is not what Kubernetes speaks ({error})"
             raise Malformed(told, where=self.where, hint=_WRONG_URL) from None
@@ -285,7 +286,7 @@ class KubeApi:
     def _refusal(self, status: int, content: bytes, headers: Mapping[str, str]) -> SourceError:
         where = self.where
         try:
-            answer = msgspec.json.decode(content, type=_Status)
+            answer = decoder(_Status).decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError):
             answer = _Status()
         message = answer.message[:500]
@@ -344,6 +345,6 @@ def _seconds(text: str | None) -> float | None:
 def as_object(content: bytes) -> dict[str, Any]:
     """One object as the server gives it. Raises Malformed."""
     try:
-        return msgspec.json.decode(content, type=dict[str, Any])
+        return decoder(dict[str, Any]).decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"the API server's answer is not an object ({error})") from None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from queries import kube_objects as k8s
+from queries.decoding import convert
 from queries.model.batch import BatchJob
 from queries.model.secret import masked
 from queries.model.series import Labels
@@ -191,23 +190,23 @@ def quantity(text: str) -> float:
 
 def containers_of(template: dict[str, Any]) -> tuple[Container, ...]:
     """The containers of a pod template as the API server gives it, in the model's words."""
-    return _containers(msgspec.convert(template, k8s.Template))
+    return _containers(convert(template, k8s.Template))
 
 
 def workload_of(item: dict[str, Any]) -> Workload:
-    return workload(msgspec.convert(item, k8s.DeploymentObject))
+    return workload(convert(item, k8s.DeploymentObject))
 
 
 def revision_of(item: dict[str, Any]) -> Revision:
-    return revision(msgspec.convert(item, k8s.ReplicaSetObject))
+    return revision(convert(item, k8s.ReplicaSetObject))
 
 
 def autoscaler_of(item: dict[str, Any]) -> Autoscaler:
-    return autoscaler(msgspec.convert(item, k8s.ScalerObject))
+    return autoscaler(convert(item, k8s.ScalerObject))
 
 
 def budget_of(item: dict[str, Any]) -> DisruptionBudget:
-    return budget(msgspec.convert(item, k8s.BudgetObject))
+    return budget(convert(item, k8s.BudgetObject))
 
 
 def _containers(template: k8s.Template | None) -> tuple[Container, ...]:

@@ -10,6 +10,7 @@ from importlib import resources
 
 import msgspec
 
+from queries.decoding import convert
 from queries.model.series import Sample, label
 from queries.yaml_text import loads
 
@@ -102,7 +103,7 @@ class Taxonomy:
 def load_taxonomy() -> Taxonomy:
     """The taxonomy that is built in."""
     text = resources.files(__package__).joinpath("taxonomy.yaml").read_text(encoding="utf-8")
-    file = msgspec.convert(loads(text, where="taxonomy.yaml"), _File, strict=False)
+    file = convert(loads(text, where="taxonomy.yaml"), _File, strict=False)
     own = {name: _joined(item.exceptions, item.statuses) for name, item in file.providers.items()}
     words = {**_joined(file.exceptions, file.statuses), **_joined(file.spellings, {})}
     for code in {*words.values(), *(code for item in own.values() for code in item.values())}:

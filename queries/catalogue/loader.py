@@ -9,6 +9,7 @@ from importlib import resources
 
 import msgspec
 
+from queries.decoding import convert
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import Fold, PanelSpec, Threshold, Unit
 from queries.model.series import quote
@@ -126,7 +127,7 @@ def _read(name: str) -> _Board:
 
 def _parse(text: str, *, where: str) -> _Board:
     try:
-        board = msgspec.convert(loads(text, where=where), _Board)
+        board = convert(loads(text, where=where), _Board)
     except msgspec.ValidationError as error:
         raise CatalogueError(f"{where}: {error}") from None
     seen: set[str] = set()
