@@ -28,6 +28,7 @@ class Hands:
     """The console's own clients on one namespace."""
 
     def __init__(self, ns: Namespace, folder: Path) -> None:
+        self.ns = ns
         path = folder / "kubeconfig"
         token = ns.http.headers.get("Authorization", "").removeprefix("Bearer ")
         cluster = {"server": str(ns.http.base_url), "insecure-skip-tls-verify": True}
@@ -49,6 +50,9 @@ class Hands:
         self.previews: list[Preview] = []
 
     async def act(self, action: str, **parameters: str) -> Step:
+        """Acts when the action before has died away: a controller's own write in between would be an honest 409."""
+        await asyncio.to_thread(self.ns.quiet)
+
         async def agree(preview: Preview) -> bool:
             self.previews.append(preview)
             return True

@@ -116,6 +116,16 @@ class Namespace:
 
         return until(done, f"{name} to be rolled out")
 
+    def quiet(self, name: str = "web") -> None:
+        """Waits until the controllers are done with the Deployment: the end of the last pods still changes its status."""
+        seen: list[str] = []
+
+        def done() -> bool:
+            seen.append(self.get(self.deployments(name))["metadata"]["resourceVersion"])
+            return len(seen) > 6 and len(set(seen[-6:])) == 1
+
+        until(done, f"{name} to be left alone")
+
     def replica_sets(self, name: str = "web") -> list[Object]:
         sets = self.get(self.path("replicasets"), labelSelector=f"app={name}")["items"]
         return sorted(sets, key=lambda item: int(item["metadata"]["annotations"]["deployment.kubernetes.io/revision"]))
