@@ -27,9 +27,8 @@ T = TypeVar("T")
 SOURCE = "kubernetes"
 EVENTS_KEPT = 500
 _GAP_SECONDS = 0.1
-_PULSE_SECONDS = 5.0
-_ANXIOUS_SECONDS = 2.0
-"""How often a server is asked that did not answer the last pulse."""
+_PULSE_SECONDS, _ANXIOUS_SECONDS, _HOPEFUL_SECONDS = 5.0, 2.0, 0.5
+"""How soon after a pulse the next one goes out: in quiet times, while a watch fails, and when all of them are back."""
 _LATE_SECONDS = 0.5
 """What a request may take beyond its own time limit before it is called late from outside."""
 _GROUPS = {"deployments": "apps", "replicasets": "apps"}
@@ -107,7 +106,7 @@ class Kubernetes:
         try:
             found, _ = await self._ask(list_kind, self._api, kind, self._namespace)
         except SourceError as error:
-            if kind.optional and error.fault.status in (403, 404):
+            if _spared(kind, error.fault):
                 return ()
             raise
         return tuple(found[name] for name in sorted(found))
@@ -134,21 +133,22 @@ class Kubernetes:
         )
         for watcher in self._watchers:
             watcher.start()
-        latency, silent = 0.0, None
+        latency, doubt = 0.0, None
         try:
             await self._first(changed, on_reading)
             changed.set()
             began = time.monotonic()
             while True:
-                pause = _PULSE_SECONDS if silent is None else _ANXIOUS_SECONDS
+                pause = _PULSE_SECONDS if doubt is None else _ANXIOUS_SECONDS if self._trouble() else _HOPEFUL_SECONDS
                 if await _heard(changed, pause - (time.monotonic() - began)):
                     changed.clear()
-                    silent = None if not any(item.fault for item in self._watchers) else silent
+                    # A watch that opens again may only have been given a status line; a whole answer ends the doubt.
+                    doubt = self._trouble() or doubt
                 else:
                     began = time.monotonic()
-                    latency, silent = await self._pulse()
+                    latency, doubt = await self._pulse()
                 put = time.monotonic()
-                on_reading(await self._pool.run(self._reading, latency, silent))
+                on_reading(await self._pool.run(self._reading, latency, doubt))
                 # A cluster that is large and never rests must not take more than a tenth of a core to be put together.
                 await asyncio.sleep(max(_GAP_SECONDS, min(1.0, 10.0 * (time.monotonic() - put))))
         finally:
@@ -192,18 +192,17 @@ class Kubernetes:
             watcher.retry_now()
         return time.monotonic() - began, None
 
-    def _reading(self, latency: float, silent: Fault | None) -> Reading[Cluster]:
-        warnings = [*self._api.warnings]
-        for watcher in self._watchers:
-            fault = watcher.fault
-            if fault is None:
-                continue
-            if watcher.kind.optional and fault.status in (403, 404):
-                warnings.append(f"no {watcher.kind.name}: {fault.what}")
-            else:
-                silent = silent or fault
-        if silent:
-            return Reading(SOURCE, self._clock(), latency, fault=silent)
+    def _trouble(self) -> Fault | None:
+        """The fault of a watch that the console cannot do without."""
+        faults = [item.fault for item in self._watchers if item.fault and not _spared(item.kind, item.fault)]
+        return faults[0] if faults else None
+
+    def _reading(self, latency: float, doubt: Fault | None) -> Reading[Cluster]:
+        fault = doubt or self._trouble()
+        if fault:
+            return Reading(SOURCE, self._clock(), latency, fault=fault)
+        spared = [(item.kind.name, item.fault) for item in self._watchers if item.fault]
+        warnings = [*self._api.warnings, *(f"no {name}: {fault.what}" for name, fault in spared)]
         cluster = self._assembled({watcher.kind.name: watcher.items() for watcher in self._watchers})
         return Reading(SOURCE, self._clock(), latency, value=cluster, warnings=tuple(warnings))
 
@@ -318,6 +317,11 @@ class Kubernetes:
 def _controlled_by(item: dict[str, Any], uid: str) -> bool:
     owners = item.get("metadata", {}).get("ownerReferences") or []
     return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
+
+
+def _spared(kind: Kind, fault: Fault) -> bool:
+    """Whether the console can do without this kind, and the server says that it is not to be had."""
+    return kind.optional and fault.status in (403, 404)
 
 
 async def _heard(changed: asyncio.Event, seconds: float) -> bool:

@@ -242,6 +242,35 @@ async def test_a_watch_that_is_too_old_lists_again(
         cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 3}})
 
 
+async def _only_opens(exchange: Exchange) -> bool:
+    """A proxy before a dead server: a watch is agreed to and then silent, everything else fails."""
+    if not exchange.watches:
+        return await wire_faults.answers("500 Internal Server Error")(exchange)
+    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await exchange.proxy.until_changed()
+    return False
+
+
+async def test_a_watch_that_only_opens_proves_nothing(
+    stack: DemoStack, cluster: DemoCluster, house: ProxyHouse, tmp_path: Path
+) -> None:
+    """A status line without an answer behind it does not make a source that failed 'up' again, not for one moment."""
+    proxy = house.proxy(cluster.url)
+    config = kubeconfig(tmp_path / "kubeconfig", proxy.url, {"token": cluster.token})
+    async with sitting(stack, config, tmp_path) as watched:
+        await watched.until_up()
+        await asyncio.to_thread(proxy.use, wire_faults.dying(Fault("dead", wire_faults.answers("500 Internal Server Error"))))
+        await watched.until(lambda told: watched.state("kubernetes", told).health is DOWN, "kubernetes down", seconds=5.0)
+        began = time.monotonic()
+        await asyncio.to_thread(proxy.use, Fault("only opens", _only_opens))
+        await asyncio.sleep(3.0)
+        seen = {watched.state("kubernetes", item.snapshot).health for item in watched.seen if item.at >= began}
+        assert any(item.target.find("watch=true") > 0 for item in proxy.asked if item.at >= began)
+        assert seen == {DOWN}
+        await asyncio.to_thread(proxy.use, None)
+        await watched.until_up("kubernetes", seconds=ANXIOUS_SECONDS + 2.0)
+
+
 async def test_an_api_server_that_restarts_is_found_again(stack: DemoStack, tmp_path: Path) -> None:
     """Stopped it is down within five seconds and the rest lives; started again at its place it is live, and changes arrive."""
     cluster = DemoCluster(anonymous=False)
