@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from stopwatch import quickest
 from textual.app import App, ComposeResult
 
 from widgets.line import Span
@@ -67,10 +66,10 @@ async def test_only_rows_in_view_are_drawn() -> None:
         rows = names(*range(5000))
         app.table.show(rows)
         await pilot.pause()
+        assert quickest(lambda: app.table.show(tuple(rows))) < 0.1
+        await pilot.pause()
         app.asked = 0
-        began = time.perf_counter()
         app.table.show(tuple(rows))
-        assert time.perf_counter() - began < 0.1
         await pilot.pause()
         assert app.asked <= 3 * 12
         assert not app.table._repaint_regions
