@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from patience import until
 from screen_samples import NOW, StillSession, settings, snapshot
 from terminal import Terminal
 
@@ -67,14 +68,14 @@ async def test_the_first_frame_does_not_wait_for_the_session(tmp_path: Path) -> 
 
     app = ConsoleApp(settings(tmp_path), session_factory=slow, clock=lambda: NOW, ascii_only=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.2)
-        strips = app.screen._compositor.render_strips()
-        shown = "\n".join("".join(segment.text for segment in strip) for strip in strips)
-        assert "no answer yet" in shown
-        assert "PRODUCTION" in shown
+
+        def shown() -> str:
+            strips = app.screen._compositor.render_strips()
+            return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+        await until(pilot, lambda: "no answer yet" in shown() and "PRODUCTION" in shown(), "a screen that admits it")
         release.set()
-        await pilot.pause(0.3)
-        assert app.session is not None
+        await until(pilot, lambda: app.session is not None, "the session")
     assert threads != [threading.main_thread().name]
 
 
@@ -86,8 +87,7 @@ async def test_a_session_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> 
 
     app = ConsoleApp(settings(tmp_path), session_factory=broken, clock=lambda: NOW, ascii_only=False)
     async with app.run_test(size=(100, 24)) as pilot:
-        await pilot.pause(0.3)
-        assert "no room for the journal" in app.view.trouble
+        await until(pilot, lambda: "no room for the journal" in app.view.trouble, "the trouble to be told")
         assert app.is_running
 
 

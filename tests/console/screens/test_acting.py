@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import patience
 import pytest
 from action_bench import API, QUICK
 from screen_samples import settings
@@ -160,10 +161,10 @@ async def test_an_unfinished_action_is_named_at_the_next_start_and_only_once(giv
     app = ConsoleApp(where, ascii_only=False)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(app, pilot, "outcome unknown", "rollback deployment/cad-ml-api")
-        await pilot.pause(0.5)
         assert app.session is not None
-        assert app.session.journal is not None
-        assert app.session.journal.unfinished() == ()
+        journal = app.session.journal
+        assert journal is not None
+        await patience.until(pilot, lambda: journal.unfinished() == (), "the intent to be settled")
 
 
 def _one_alert() -> AlertmanagerState:
