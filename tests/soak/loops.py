@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -78,15 +79,18 @@ def _processes(home: Path) -> list[str]:
     return found
 
 
-def ports() -> set[str]:
-    """Where this machine listens on TCP, for a comparison before and after."""
+def _listening() -> set[int]:
+    """The TCP ports that this machine listens on."""
     found = set()
     for name in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(name).read_text().splitlines()[1:]:
             words = line.split()
             if words[3] == "0A":
-                found.add(words[1])
+                found.add(int(words[1].rpartition(":")[2], 16))
     return found
+
+
+_TELL_PORTS = 'echo "$PROMETHEUS_URL $ALERTMANAGER_URL $CAD_ML_API_URL"; grep server "$KUBECONFIG"'
 
 
 def demo_begins_and_ends(home: Path) -> list[str]:
@@ -94,12 +98,13 @@ def demo_begins_and_ends(home: Path) -> list[str]:
     temporary = home / "tmp"
     temporary.mkdir(exist_ok=True)
     environment = {**os.environ, "TMPDIR": str(temporary), MARK: str(home)}
-    command = [PROGRAM, "demo", "--scenario", "calm", "--run", "true"]
-    before = ports()
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    command = [PROGRAM, "demo", "--scenario", "calm", "--run", "sh", "-c", _TELL_PORTS]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=120).stdout
+    used = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", told)}
+    assert len(used) == 4, told
     deadline = time.monotonic() + 5.0
     while time.monotonic() < deadline:
-        found = _processes(home) + [f"port {item}" for item in ports() - before]
+        found = _processes(home) + [f"port {item}" for item in used & _listening()]
         found += [f"file {path}" for path in temporary.rglob("*")]
         if not found:
             break
