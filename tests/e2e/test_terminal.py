@@ -80,7 +80,7 @@ def test_what_is_gone_is_named_and_comes_back(
     folder = Path(bad_deploy.addresses.folder)
 
     bad_deploy.server("prometheus").kill()
-    terminal.wait_for("prom DOWN", "STALE", " ok 1/1", " ok live")
+    terminal.wait_for("prom DOWN", "STALE", "alertmanager ok", "kubernetes ok")
     port = urlsplit(bad_deploy.addresses.prometheus).port or 0
     again = launch_prometheus(servers, folder / "prometheus", port=port)
     try:

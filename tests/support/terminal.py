@@ -32,7 +32,9 @@ class Terminal:
         self.exit_code: int | None = None
         self.pid, self._master = pty.fork()
         if self.pid == 0:
-            environment = {**env, "TERM": env.get("TERM", "xterm-256color")}
+            # The terminal's own size counts, not that of whoever started the tests.
+            environment = {name: value for name, value in env.items() if name not in ("COLUMNS", "LINES")}
+            environment.setdefault("TERM", "xterm-256color")
             os.execvpe(argv[0], list(argv), environment)
         self.resize(columns, rows)
 
