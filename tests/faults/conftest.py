@@ -10,7 +10,6 @@ from fault_proxy import ProxyHouse
 
 from console.demo.stack import DemoStack
 
-
 # httpcore does not close the socket of a TLS handshake that is cancelled, as it is at a session's end: the collector does.
 LOST_HANDSHAKE = (
     r"ignore:Exception ignored in. <(socket\.socket|function _SelectorTransport)"
