@@ -21,14 +21,17 @@ FAMILIES = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("families", nargs="*", choices=[[], *FAMILIES], default=list(FAMILIES))
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"of {', '.join(FAMILIES)}; all where none is named")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
     chosen = parser.parse_args()
+    unknown = [name for name in chosen.families if name not in FAMILIES]
+    if unknown:
+        parser.error(f"no such family: {', '.join(unknown)}; there are {', '.join(FAMILIES)}")
     begun = time.monotonic()
     found: list[Figure] = []
     broken = 0
     with Stage() as stage:
-        for name in chosen.families:
+        for name in chosen.families or FAMILIES:
             started = time.monotonic()
             try:
                 figures = importlib.import_module(name).measure(stage)
