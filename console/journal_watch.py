@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from console.board import Board
 from console.config.settings import Settings
+from console.incidents.events import SEEN
+from console.incidents.recorder import Recorder
 from console.journal.event import Event
 from console.journal.ledger import Ledger
 from console.journal.owners import RELEASED, resolved
@@ -16,9 +20,15 @@ from queries.model.reading import Reading
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal
+    from console.snapshot import Snapshot
+
+_log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 0.5
 """Other consoles of this user write too; whether one did costs one number."""
+
+_WATCH_SECONDS = 0.9
+"""How often at most a snapshot is compared with an open incident's timeline."""
 
 
 class JournalWatch:
@@ -35,6 +45,9 @@ class JournalWatch:
         self._clock = clock
         self._present: tuple[float, frozenset[str]] | None = None
         self._woken = asyncio.Event()
+        self._recorder = Recorder()
+        self._watched: Future[None] | None = None
+        self._watched_at = float("-inf")
         # One thread: an fsync that hangs must not take the threads that answers are decoded in.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
@@ -49,6 +62,15 @@ class JournalWatch:
     async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
         """Append an event; when this returns, the disk has it and the board too. Raises JournalError."""
         return await asyncio.get_running_loop().run_in_executor(self._disk, self._write, kind, subject, data)
+
+    def watch(self, snapshot: Snapshot) -> None:
+        """Have an open incident's timeline written, in the journal's thread; nobody waits for it."""
+        now = time.monotonic()
+        if self._watched is not None and not self._watched.done():
+            return
+        if snapshot.ledger.incidents.open and now - self._watched_at >= _WATCH_SECONDS:
+            self._watched_at = now
+            self._watched = self._disk.submit(self._observe, snapshot)
 
     def wake(self) -> None:
         """Read again now."""
@@ -87,6 +109,22 @@ class JournalWatch:
             pass
 
     # In the journal's thread
+
+    def _observe(self, snapshot: Snapshot) -> None:
+        from console.journal.sqlite import JournalError  # noqa: PLC0415
+
+        try:
+            self._take_in()
+            found = self._recorder.look(snapshot, self._ledger.state.incidents)
+            for item in found:
+                event = Event(self._clock(), SEEN, item.subject, self._author, self._environment, item.data)
+                self._journal.append_once(event)
+            if found:
+                self._take_in()
+        except JournalError as error:
+            self.fault = str(error)  # it is seen again with the next snapshot
+        except Exception:
+            _log.exception("an incident's timeline could not be written")
 
     def _write(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
         event = self._journal.append(Event(self._clock(), kind, subject, self._author, self._environment, data))

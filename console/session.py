@@ -415,6 +415,8 @@ class Session:
         try:
             shown = await asyncio.get_running_loop().run_in_executor(self._desk, self._digest, inbox)
             self._shown = shown
+            if self._marks is not None:
+                self._marks.watch(shown)
             if self._on_snapshot is not None:
                 self._on_snapshot(shown)
         except Exception:
