@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from console.actions.plan import Preview, Request, Step
@@ -37,6 +38,7 @@ from queries.model.silence import Matcher
 
 if TYPE_CHECKING:
     from console.actions.action import Action
+    from console.incidents.response import Response
     from console.journal.sqlite import Journal
     from queries.alertmanager import Alertmanager
     from queries.kubernetes import Kubernetes
@@ -123,7 +125,7 @@ class Session:
         except JournalError as error:
             journal_fault = str(error)
         cap = settings.backoff_cap_seconds
-        return cls(
+        made = cls(
             settings,
             specs=load_board("overview", namespace=settings.namespace),
             runbooks=RunbookIndex.load(settings.paths.runbooks_dir),
@@ -136,6 +138,8 @@ class Session:
             kubernetes=Kubernetes(settings.kubernetes, backoff_cap_seconds=cap) if settings.kubernetes else None,
             platform=Platform(settings.platform) if settings.platform else None,
         )
+        _ = made.response
+        return made
 
     # Living
 
@@ -345,6 +349,13 @@ class Session:
         tracked = self.snapshot().alert(fingerprint)
         name = {"name": tracked.alert.name} if on and tracked else {}
         await self.record(OWNED if on else RELEASED, fingerprint, name)
+
+    @cached_property
+    def response(self) -> Response:
+        """How incidents of each severity are answered; `open` reads it already."""
+        from console.incidents.response import load_response  # noqa: PLC0415  # YAML
+
+        return load_response(self.settings.incidents)
 
     # Within
 

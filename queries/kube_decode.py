@@ -19,6 +19,7 @@ from queries.model.workload import (
     Pod,
     PodUsage,
     Revision,
+    Touched,
     Workload,
 )
 
@@ -157,6 +158,12 @@ def event(item: k8s.EventObject) -> ClusterEvent:
         at=seconds(last or item.metadata.creation_timestamp),
         count=max(series.count, item.count or 1),
     )
+
+
+def touched(item: k8s.TouchedObject) -> Touched:
+    meta = item.metadata
+    newest = max(meta.managed_fields or (), key=lambda entry: entry.time or "", default=k8s.Managed())
+    return Touched(meta.name, seconds(newest.time or meta.creation_timestamp), newest.manager)
 
 
 def usage(item: k8s.UsageObject) -> PodUsage:

@@ -31,6 +31,25 @@ class Meta(Struct):
     owner_references: list[Owner] | None = None
 
 
+class Managed(Struct):
+    """Who wrote to an object last, under one manager's name."""
+
+    manager: str = ""
+    time: str | None = None
+
+
+class TouchedMeta(Struct):
+    name: str = ""
+    creation_timestamp: str | None = None
+    managed_fields: list[Managed] | None = None
+
+
+class TouchedObject(Struct):
+    """Only the metadata: what is in a ConfigMap is nobody's business here."""
+
+    metadata: TouchedMeta
+
+
 class KeyRef(Struct):
     name: str = ""
     key: str = ""

@@ -20,7 +20,7 @@ from queries.kube_watch import CRON_JOBS, JOBS, KINDS, PAGE, Kind, Raws, Watcher
 from queries.model.batch import BatchJob
 from queries.model.fault import Fault
 from queries.model.reading import Reading
-from queries.model.workload import Cluster, PodUsage
+from queries.model.workload import Cluster, PodUsage, Touched
 
 T = TypeVar("T")
 
@@ -266,6 +266,14 @@ class Kubernetes:
     async def jobs(self) -> tuple[BatchJob, ...]:
         """The Jobs of the namespace, by name; those that a CronJob made are among them."""
         return await self._batch(JOBS)
+
+    async def config_maps(self) -> tuple[Touched, ...]:
+        """When each ConfigMap was last written; the server is asked for the metadata alone, so no value comes here."""
+        path = f"/api/v1/namespaces/{self._namespace}/configmaps"
+        wanted = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"}
+        content = await self.call("GET", path, [("limit", str(PAGE))], None, wanted)
+        page = self._api.decode(content, k8s.ListOf[k8s.TouchedObject])
+        return tuple(decode.touched(item) for item in page.items or ())
 
     async def _batch(self, kind: Kind) -> tuple[BatchJob, ...]:
         found, _ = await self._ask(list_kind, self._api, kind, self._namespace)

@@ -94,17 +94,17 @@ async def _act(settings: Settings, request: Request, *, dry_run: bool, yes: bool
     code = 1
 
     async def confirm(preview: Preview) -> bool:
-        _show(preview)
+        show(preview)
         if preview.blocked or dry_run:
             return False
-        return yes or await _asked(preview)
+        return yes or await asked(preview)
 
     try:
         async with aclosing(session.run(request, confirm)) as steps:  # type: ignore[type-var]
             async for step in steps:
                 code = _told(step, dry_run=dry_run, code=code)
                 if dry_run and step.stage is Stage.CONFIRM and step.preview is not None:
-                    _show(step.preview)
+                    show(step.preview)
                     print("dry run: nothing was sent")
                     return 0
     except asyncio.CancelledError:
@@ -129,7 +129,7 @@ def _told(step: Step, *, dry_run: bool, code: int) -> int:
     return _CODES[step.outcome]
 
 
-def _show(preview: Preview) -> None:
+def show(preview: Preview) -> None:
     plan = preview.plan
     width = max((len(item.name) for item in plan.differences), default=0)
     print()
@@ -146,7 +146,7 @@ def _show(preview: Preview) -> None:
     print(f"\n  same as  {visible(plan.command)}\n", flush=True)
 
 
-async def _asked(preview: Preview) -> bool:
+async def asked(preview: Preview) -> bool:
     """Asks on the terminal; in a protected environment the target's name has to be typed."""
     word = visible(preview.plan.confirm_word) if preview.protected else "yes"
     print(f"  type {word} to go on: ", end="", flush=True)

@@ -61,9 +61,19 @@ def stable_at(incident: Incident, response: SeverityResponse) -> float | None:
     return max(incident.mitigated_at, incident.quiet_since or 0.0) + window
 
 
+def early_resolution(incident: Incident, response: SeverityResponse, now: float) -> str:
+    """What a resolution at this moment leaves out of the window of stability; empty where it was stable for long enough."""
+    if incident.mitigated_at is None:
+        return "without a mitigation"
+    until = stable_at(incident, response)
+    if until is None:
+        return "while it still fires: " + ", ".join(item.name for item in incident.firing)
+    return f"{until - now:.0f} s before it was stable for long enough" if now < until else ""
+
+
 def escalate_at(incident: Incident, response: SeverityResponse) -> float | None:
     """When to escalate; None once it is mitigated or over."""
-    if incident.mitigated_at is not None or not incident.open:
+    if incident.mitigated_at is not None or incident.resolved_at is not None or not incident.open:
         return None
     return incident.declared_at + response.escalate_after_seconds
 

@@ -297,7 +297,7 @@ class _Desk:
             return
         text = str(data["text"])
         draft.updates[identity] = Update(identity, event.at, event.author, text)
-        draft.tell(event, Source.PERSON, f"update written: {text}")
+        draft.tell(event, Source.PERSON, f"update written: {text.strip().partition(chr(10))[0]}")
 
     def _delivered(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
         update = draft.updates[str(data["update"])]

@@ -199,6 +199,15 @@ _pods_by_selector: Kept[Cluster, dict[Labels, tuple[Pod, ...]]] = Kept(_selected
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """When an object was last written, Unix seconds, and by which program (`helm`, `kubectl-edit`), where the server says."""
+
+    name: str
+    at: float
+    manager: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One thing that changed: a rollout, a scaling, a silence, a restart. `at` is Unix seconds."""
 

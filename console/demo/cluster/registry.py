@@ -10,7 +10,7 @@ from typing import Any
 
 from console.demo.cluster import defaults, failure, selector, validation
 from console.demo.cluster.patch import patched
-from console.demo.cluster.resource import NAMESPACES, PODS, REPLICA_SETS, RESOURCES, Object, Resource
+from console.demo.cluster.resource import CONFIG_MAPS, NAMESPACES, PODS, REPLICA_SETS, RESOURCES, Object, Resource
 from console.demo.cluster.store import Store
 
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -136,6 +136,7 @@ class Registry:
                     meta[key] = old[key]
             if not meta.get("annotations", True):
                 del meta["annotations"]
+            self._manage(resource, meta)
             defaults.fill(resource, result)
             if resource.status:
                 result["status"] = copy.deepcopy(before.get("status") or {})
@@ -146,6 +147,11 @@ class Registry:
         if resource.counted and result.get("spec") != before.get("spec"):
             result["metadata"]["generation"] = old.get("generation", 0) + 1
         return result
+
+    def _manage(self, resource: Resource, meta: Object) -> None:
+        """Who wrote last; kept for ConfigMaps alone, whose changes are looked up by it."""
+        if resource is CONFIG_MAPS:
+            meta["managedFields"] = [{"manager": "kubectl", "operation": "Update", "time": self.store.now()}]
 
     def _check_version(self, resource: Resource, name: str, given: Any, old: dict[str, Any]) -> None:
         if given in (None, ""):

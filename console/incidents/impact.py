@@ -1,0 +1,161 @@
+"""What an incident cost, asked of Prometheus over its exact window; what cannot be asked is unknown, never 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from queries.errors import SourceError
+from queries.model.panel import PanelHistory, PanelSpec
+from queries.vectors import Answer
+
+AVAILABILITY = 0.999
+"""The objective over 30 days; what is beyond is the error budget."""
+SLO_PERCENT = 100.0 * (1.0 - AVAILABILITY)
+LATENCY_SECONDS = "2"
+LATENCY_SHARE = 0.99
+_MOST_POINTS = 600
+_LOOK_BACK_SECONDS = 3600.0
+
+
+class Asks(Protocol):
+    async def query(self, text: str, *, at: float | None = None) -> Answer: ...
+
+    async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """Of the requests of OCR and Vision from `start` to `end`, Unix seconds. Each figure is None where it is unknown; `why`
+    says by its name why. `budget_percent` is of the 30 days' error budget; `outside_seconds` how long the error ratio was
+    beyond the objective, of which `unseen_seconds` had no value at all. `bad_since` is when the error ratio went beyond the
+    objective for good before the detection.
+    """
+
+    start: float
+    end: float
+    requests: float | None = None
+    failed: float | None = None
+    slow_percent: float | None = None
+    budget_percent: float | None = None
+    outside_seconds: float | None = None
+    unseen_seconds: float | None = None
+    bad_since: float | None = None
+    why: tuple[tuple[str, str], ...] = ()
+
+    def reason(self, name: str) -> str:
+        return dict(self.why).get(name, "")
+
+
+def failed_query(window: str) -> str:
+    """How many requests ended with an error over the window; a counter that was never incremented counts as 0."""
+    return " + ".join(
+        f'(sum(increase({name}_requests_total{{status="error"}}{window})) or vector(0))' for name in ("ocr", "vision")
+    )
+
+
+def requests_query(window: str) -> str:
+    return " + ".join(f"(sum(increase({name}_requests_total{window})) or vector(0))" for name in ("ocr", "vision"))
+
+
+def _slow_query(window: str) -> str:
+    """Percent of requests that took longer than the objective; nothing where none was timed."""
+
+    def both(part: str) -> str:
+        names = ("ocr", "vision")
+        return " + ".join(f"(sum(increase({name}_processing_duration_seconds_{part}{window})) or vector(0))" for name in names)
+
+    quick = both(f'bucket{{le=~"{LATENCY_SECONDS}([.]0)?"}}')
+    return f"100 * (1 - ({quick}) / (({both('count')}) > 0))"
+
+
+async def measure(prometheus: Asks | None, ratio: PanelSpec | None, *, detected_at: float, end: float) -> Impact:
+    """`ratio` is the error ratio's panel; the window begins where the ratio went bad, else with the detection."""
+    if prometheus is None:
+        told = "Prometheus is not configured"
+        names = ("requests", "failed", "slow_percent", "budget_percent", "outside_seconds")
+        return Impact(detected_at, end, why=tuple((name, told) for name in names))
+    desk = _Desk(prometheus, detected_at, max(end, detected_at + 1.0))
+    return await desk.measured(ratio)
+
+
+class _Desk:
+    """One measurement: its window, and why something stays unknown."""
+
+    def __init__(self, prometheus: Asks, detected_at: float, end: float) -> None:
+        self.prometheus = prometheus
+        self.detected_at = detected_at
+        self.end = end
+        self.why: dict[str, str] = {}
+
+    async def measured(self, ratio: PanelSpec | None) -> Impact:
+        bad_since, outside, unseen = await self._ratio(ratio)
+        start = min(bad_since, self.detected_at) if bad_since is not None else self.detected_at
+        window = f"[{max(1000, round((self.end - start) * 1000))}ms]"
+        present = await self._one("requests", 'count({__name__=~"(ocr|vision)_requests_total"})')
+        requests = failed = slow = budget = None
+        if present is None:
+            told = self.why.get("requests") or "nobody exported ocr_requests_total or vision_requests_total at the end of it"
+            self.why.update(requests=told, failed=told, slow_percent=told, budget_percent=told)
+        else:
+            requests = await self._one("requests", requests_query(window))
+            failed = await self._one("failed", failed_query(window))
+            slow = await self._one("slow_percent", _slow_query(window), empty="no request was timed")
+            month = await self._one("budget_percent", requests_query("[30d]"))
+            if month and failed is not None:
+                budget = 100.0 * failed / (month * (1.0 - AVAILABILITY))
+            elif "budget_percent" not in self.why:
+                self.why["budget_percent"] = "how many requests there were in 30 days is not known"
+        return Impact(
+            start, self.end, requests, failed, slow, budget, outside, unseen, bad_since, tuple(sorted(self.why.items()))
+        )
+
+    async def _one(self, name: str, query: str, *, empty: str = "the query gave no series") -> float | None:
+        try:
+            answer = await self.prometheus.query(query, at=self.end)
+        except SourceError as error:
+            self.why[name] = str(error)
+            return None
+        value = answer.samples[0].value if answer.samples else math.nan
+        if not math.isfinite(value):
+            self.why[name] = empty
+            return None
+        return value
+
+    async def _ratio(self, spec: PanelSpec | None) -> tuple[float | None, float | None, float | None]:
+        """Since when it was bad, how long it was, and for how long nobody knows; in seconds."""
+        if spec is None:
+            self.why["outside_seconds"] = "there is no panel error_ratio"
+            return None, None, None
+        start = self.detected_at - _LOOK_BACK_SECONDS
+        step = max(2.0, math.ceil((self.end - start) / _MOST_POINTS))
+        history = await self.prometheus.history(spec, start=start, end=self.end, step_seconds=step)
+        points = history.tracks[0].points if history.tracks else ()
+        if history.fault is not None or not points:
+            self.why["outside_seconds"] = history.fault.sentence() if history.fault else "the error ratio has no series"
+            return None, None, None
+        since = _bad_since(points, self.detected_at, step)
+        begin = min(since, self.detected_at) if since is not None else self.detected_at
+        own = [value for at, value in points if at >= begin and math.isfinite(value)]
+        outside = sum(value > SLO_PERCENT for value in own) * step
+        unseen = max(0.0, self.end - begin - len(own) * step)
+        length = self.end - begin
+        return since, min(outside, length), unseen if unseen > 2.0 * step else 0.0
+
+
+def _bad_since(points: Iterable[tuple[float, float]], detected_at: float, step: float) -> float | None:
+    """The first of the points beyond the objective that go on without a gap until the detection; None where there is none."""
+    since: float | None = None
+    last = -math.inf
+    for at, value in points:
+        if at > detected_at + step:
+            break
+        bad = math.isfinite(value) and value > SLO_PERCENT
+        if not bad:
+            since = None
+        elif since is None or at - last > 2.5 * step:
+            since = at
+        last = at
+    return since
