@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -30,6 +31,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     names = [item.name for item in SCENARIOS]
     parser.add_argument("--scenario", choices=names, default="calm", metavar="NAME", help=stories.replace("%", "%%"))
     parser.add_argument("--check", action="store_true", help="play the scenario headless; 0 only if everything happened")
+    parser.add_argument(
+        "--incident",
+        action="store_true",
+        help="with --check: declare an incident and play it to a report that is held against Prometheus' own data",
+    )
+    parser.add_argument("--report", metavar="FILE", default="", help="with --incident: write the report there")
+    parser.add_argument(
+        "--stability", metavar="SECONDS", type=float, default=15.0, help="with --incident: how long it has to stay quiet (15)"
+    )
     parser.add_argument("--kubernetes", metavar="CONTEXT", default="", help="use this context of the kubeconfig as the cluster")
     parser.add_argument("--keep", action="store_true", help="leave the demo's folder (data, logs, journal) where it is")
     parser.add_argument(
@@ -47,6 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 127
     if arguments.run and arguments.check:
         print("cad-console demo: --run and --check exclude each other", file=sys.stderr)
+        return 2
+    if arguments.incident and not arguments.check:
+        print("cad-console demo: --incident is played by --check; in the console, press 9", file=sys.stderr)
         return 2
     headless = arguments.check or arguments.run is not None
     if not headless and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -141,7 +154,18 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
     def say(text: str, *, step: str = "") -> None:
         print(f"{clock.seconds():6.1f} s  {step:<15} {text}".rstrip(), flush=True)
 
-    passed = asyncio.run(play(stack.scenario, _settings(stack, arguments), say, stack_up=start()))
+    settings = _settings(stack, arguments)
+    if arguments.incident:
+        from console.demo.incident import play_incident  # noqa: PLC0415
+
+        file = Path(arguments.report or Path(stack.addresses.folder) / "incident-report.md")
+        passed = asyncio.run(
+            play_incident(
+                stack.scenario, settings, say, report_file=file, stability_seconds=arguments.stability, stack_up=start()
+            )
+        )
+    else:
+        passed = asyncio.run(play(stack.scenario, settings, say, stack_up=start()))
     return 0 if passed else 1
 
 

@@ -59,11 +59,11 @@ async def play(scenario: Scenario, settings: Settings, say: Say, *, stack_up: Aw
 
 
 async def _play_incident(scenario: Scenario, remedy: Remedy, session: Session, say: Say) -> None:
-    tracked = await _until(session, lambda now: _active(now, scenario.alert), f"no alert {scenario.alert} in Alertmanager")
+    tracked = await until(session, lambda now: active(now, scenario.alert), f"no alert {scenario.alert} in Alertmanager")
     alert = tracked.alert
     say(f"{alert.priority.value} {alert.name} {alert.severity} is {alert.state.value} in Alertmanager", step="alert")
     say(visible(dict(alert.annotations).get("description", "")))
-    await _panel(session, remedy.panel_id, say)
+    await panel(session, remedy.panel_id, say)
 
     runbook = tracked.runbook
     if runbook is None or runbook.matched_by == "triage":
@@ -71,7 +71,7 @@ async def _play_incident(scenario: Scenario, remedy: Remedy, session: Session, s
     say(f"{runbook.id}, found by {runbook.matched_by}", step="runbook")
     await _runbook_steps(session, tracked, runbook.id, say)
 
-    wished = await _until(
+    wished = await until(
         session,
         lambda now: next(
             (
@@ -95,14 +95,14 @@ async def _play_incident(scenario: Scenario, remedy: Remedy, session: Session, s
         panel_id=remedy.panel_id,
         fingerprint=alert.fingerprint,
     )
-    identity = await _act(session, request, say)
-    await _until(session, lambda now: True if _gone(now, scenario.alert) else None, f"{scenario.alert} did not resolve")
+    identity = await act(session, request, say)
+    await until(session, lambda now: True if gone(now, scenario.alert) else None, f"{scenario.alert} did not resolve")
     say(f"{scenario.alert} is gone from Alertmanager", step="resolved")
-    await _panel(session, remedy.panel_id, say)
-    _journalled(session, identity, say)
+    await panel(session, remedy.panel_id, say)
+    journalled(session, identity, say)
 
 
-async def _act(session: Session, request: Request, say: Say) -> str:
+async def act(session: Session, request: Request, say: Say) -> str:
     """Run the action, confirming it; gives what the journal calls the run. Raises NotSeen unless it was done."""
     outcome: Outcome | None = None
     identity = ""
@@ -139,7 +139,7 @@ async def _runbook_steps(session: Session, tracked: TrackedAlert, identity: str,
         say(visible(f"{result.index + 1}. {result.title}: {verdict}{value}"))
 
 
-def _journalled(session: Session, identity: str, say: Say) -> None:
+def journalled(session: Session, identity: str, say: Say) -> None:
     events: tuple[Event, ...] = session.journal.events() if session.journal else ()
     kinds = {event.kind for event in events if event.subject == identity}
     missing = {"action.intent", "action.outcome"} - kinds
@@ -150,7 +150,7 @@ def _journalled(session: Session, identity: str, say: Say) -> None:
 
 async def _watch_quiet(scenario: Scenario, session: Session, say: Say) -> None:
     """Look for a while: no alert, not even a pending one; with no traffic no ratio may have a value."""
-    await _until(session, lambda now: True if now.alerts_known else None, "nobody could say which alerts there are")
+    await until(session, lambda now: True if now.alerts_known else None, "nobody could say which alerts there are")
     ends = time.monotonic() + CALM_SECONDS
     while time.monotonic() < ends:
         found = [f"{item.alert.name} ({item.alert.state.value})" for item in session.snapshot().alerts]
@@ -170,13 +170,13 @@ async def _watch_quiet(scenario: Scenario, session: Session, say: Say) -> None:
         raise NotSeen(f"these panels say something else than they should: {', '.join(wrong)}")
 
 
-async def _panel(session: Session, panel_id: str, say: Say) -> None:
+async def panel(session: Session, panel_id: str, say: Say) -> None:
     state = session.snapshot().panel(panel_id)
     if state is not None and state.value is not None:
         say(f"panel {state.spec.title}: {state.verdict.word}, {state.value:.2f} {state.spec.unit.value}")
 
 
-async def _until(session: Session, look: Callable[[Snapshot], T | None], otherwise: str) -> T:
+async def until(session: Session, look: Callable[[Snapshot], T | None], otherwise: str) -> T:
     ends = time.monotonic() + ALERT_SECONDS
     while time.monotonic() < ends:
         found = look(session.snapshot())
@@ -186,12 +186,12 @@ async def _until(session: Session, look: Callable[[Snapshot], T | None], otherwi
     raise NotSeen(f"{otherwise} within {ALERT_SECONDS:.0f} s")
 
 
-def _active(now: Snapshot, name: str) -> TrackedAlert | None:
+def active(now: Snapshot, name: str) -> TrackedAlert | None:
     return next(
         (item for item in now.alerts if item.alert.name == name and item.alert.state is AlertState.ACTIVE and item.runbook),
         None,
     )
 
 
-def _gone(now: Snapshot, name: str) -> bool:
+def gone(now: Snapshot, name: str) -> bool:
     return now.alerts_known and all(item.alert.name != name for item in now.alerts)

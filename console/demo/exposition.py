@@ -60,6 +60,7 @@ FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("container_memory_working_set_bytes", "gauge", "Memory of a container that cannot be freed."),
     ("container_spec_memory_limit_bytes", "gauge", "Memory limit of a container."),
     ("kube_pod_container_resource_limits", "gauge", "Limits of a container, cores or bytes."),
+    ("kube_pod_container_info", "gauge", "Which image a container runs."),
     ("kube_pod_status_ready", "gauge", "Whether a pod is ready."),
     ("kube_pod_container_status_restarts_total", "counter", "Restarts of a container."),
     ("kube_deployment_spec_replicas", "gauge", "Wanted pods of a Deployment."),

@@ -304,6 +304,7 @@ class Simulator:
             "kube_pod_status_ready",
             "kube_deployment_spec_replicas",
             "kube_deployment_status_replicas_ready",
+            "kube_pod_container_info",
         )
         for name in gauges:
             self.metrics.forget(name)
@@ -329,4 +330,5 @@ class Simulator:
                 put("kube_pod_container_resource_limits", f'{labels},resource="cpu",unit="core"', cores)
                 put("kube_pod_container_resource_limits", f'{labels},resource="memory",unit="byte"', limit)
                 put("kube_pod_status_ready", f'{place},condition="true"', 1.0 if ready else 0.0)
+                put("kube_pod_container_info", f'{labels},image="{view.image}"', 1.0)
         self.metrics.keep_only("container_cpu_usage_seconds_total", here)

@@ -129,20 +129,28 @@ class _Desk:
         if spec is None:
             self.why["outside_seconds"] = "there is no panel error_ratio"
             return None, None, None
-        start = self.detected_at - _LOOK_BACK_SECONDS
-        step = max(2.0, math.ceil((self.end - start) / _MOST_POINTS))
-        history = await self.prometheus.history(spec, start=start, end=self.end, step_seconds=step)
-        points = history.tracks[0].points if history.tracks else ()
-        if history.fault is not None or not points:
-            self.why["outside_seconds"] = history.fault.sentence() if history.fault else "the error ratio has no series"
+        coarse = math.ceil(_LOOK_BACK_SECONDS / _MOST_POINTS)
+        before = await self._points(spec, self.detected_at - _LOOK_BACK_SECONDS, self.detected_at + coarse, coarse)
+        about = _bad_since(before, self.detected_at, coarse)
+        # Once more from just before it, in steps that suit the length of the incident.
+        start = (self.detected_at if about is None else min(about, self.detected_at)) - coarse
+        step = max(1.0, math.ceil((self.end - start) / _MOST_POINTS))
+        points = await self._points(spec, start, self.end, step)
+        if not points:
+            self.why.setdefault("outside_seconds", "the error ratio has no series")
             return None, None, None
         since = _bad_since(points, self.detected_at, step)
         begin = min(since, self.detected_at) if since is not None else self.detected_at
         own = [value for at, value in points if at >= begin and math.isfinite(value)]
         outside = sum(value > SLO_PERCENT for value in own) * step
         unseen = max(0.0, self.end - begin - len(own) * step)
-        length = self.end - begin
-        return since, min(outside, length), unseen if unseen > 2.0 * step else 0.0
+        return since, min(outside, self.end - begin), unseen if unseen > 2.0 * step else 0.0
+
+    async def _points(self, spec: PanelSpec, start: float, end: float, step: float) -> tuple[tuple[float, float], ...]:
+        history = await self.prometheus.history(spec, start=start, end=end, step_seconds=step)
+        if history.fault is not None:
+            self.why["outside_seconds"] = history.fault.sentence()
+        return history.tracks[0].points if history.tracks else ()
 
 
 def _bad_since(points: Iterable[tuple[float, float]], detected_at: float, step: float) -> float | None:

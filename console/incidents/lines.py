@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from console.checks.figures import span
 from console.incidents.clocks import Clock, Pace, clocks, escalate_at, update_due_at
-from console.incidents.incident import Entry, Incident, Role
+from console.incidents.incident import Entry, Incident, Role, Source
 from console.incidents.phase import phase
 from console.incidents.response import Response, SeverityResponse
 from queries.model.text import visible
@@ -75,7 +75,13 @@ def incident_lines(incident: Incident, response: Response, now: float) -> Iterab
 def entry_row(entry: Entry) -> tuple[str, str, str, str]:
     """Time, source, author, text."""
     corrects = f" (corrects {entry.corrects})" if entry.corrects else ""
-    return moment(entry.at), entry.source.value, visible(entry.author), visible(entry.text) + corrects
+    return moment(entry.at), entry.source.value, author_words(entry), visible(entry.text) + corrects
+
+
+def author_words(entry: Entry) -> str:
+    """Who did it; of what a console only saw, whose console that was."""
+    seen = entry.source not in (Source.PERSON, Source.CONSOLE)
+    return f"seen by {visible(entry.author)}" if seen else visible(entry.author)
 
 
 def moment(at: float) -> str:

@@ -13,6 +13,7 @@ from console.incidents.correlation import Correlation
 from console.incidents.impact import SLO_PERCENT, Impact
 from console.incidents.incident import Entry, Incident, Role, Source, Step
 from console.incidents.kpis import Kpis
+from console.incidents.lines import author_words
 from console.incidents.response import SeverityResponse
 from queries.model.text import visible
 
@@ -236,7 +237,7 @@ def _entries(entries: Iterable[Entry]) -> str:
     rows = []
     for item in listed:
         corrected = f" (corrects {_moment(times[item.corrects])})" if item.corrects in times else ""
-        rows.append((_moment(item.at), item.source.value, visible(item.author), visible(item.text) + corrected))
+        rows.append((_moment(item.at), item.source.value, author_words(item), visible(item.text) + corrected))
     return markdown(("time", "source", "author", "what"), rows) if rows else "None."
 
 

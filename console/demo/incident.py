@@ -1,0 +1,187 @@
+"""Plays a whole incident headless, from its declaration to a report that is held against Prometheus' own data."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+from console.actions.plan import Request
+from console.config.settings import Settings
+from console.demo import server_config
+from console.demo.agreement import Disagrees, compare
+from console.demo.check import NotSeen, Say, act, active, gone, journalled, until
+from console.demo.scenarios import Remedy, Scenario
+from console.incidents import events
+from console.incidents.clocks import stable_at
+from console.incidents.declaration import declaration
+from console.incidents.incident import Incident, Step
+from console.incidents.lines import entry_row, moment
+from console.incidents.phase import phase
+from console.incidents.report import as_json, as_markdown
+from console.incidents.review import review
+from console.incidents.templates import STATUS_PAGE, Templates, facts_of
+from console.session import Session
+from queries.model.text import visible
+
+_WAIT_SECONDS = 90.0
+_POLL_SECONDS = 0.2
+_SCRAPES_SECONDS = 3.0 * server_config.SCRAPE_SECONDS
+"""After the end of the window: the samples just outside it are wanted too."""
+
+T = TypeVar("T")
+
+
+async def play_incident(
+    scenario: Scenario,
+    settings: Settings,
+    say: Say,
+    *,
+    report_file: Path,
+    stability_seconds: float,
+    stack_up: Awaitable[None],
+) -> bool:
+    """True where the incident was declared, acknowledged, mitigated, resolved and reported, and the report agrees with
+    Prometheus. `stability_seconds` is the window of stability that the incident is declared with; it is waited for in full.
+    """
+    session = await asyncio.to_thread(Session.open, settings)
+    try:
+        if scenario.remedy is None:
+            raise NotSeen(f"the scenario {scenario.name} has nothing to mitigate")
+        await stack_up
+        session.start(lambda snapshot: None)
+        await _Play(session, scenario, scenario.remedy, say).run(report_file, stability_seconds)
+    except (NotSeen, Disagrees) as reason:
+        say(str(reason), step="FAILED")
+        return False
+    finally:
+        await session.close()
+    say("everything that had to happen happened, and the report agrees with Prometheus", step="passed")
+    return True
+
+
+class _Play:
+    def __init__(self, session: Session, scenario: Scenario, remedy: Remedy, say: Say) -> None:
+        self.session = session
+        self.scenario = scenario
+        self.remedy = remedy
+        self.say = say
+        self.identity = ""
+
+    async def run(self, report_file: Path, stability_seconds: float) -> None:
+        session, say = self.session, self.say
+        tracked = await until(
+            session, lambda now: active(now, self.scenario.alert), f"no alert {self.scenario.alert} in Alertmanager"
+        )
+        self.identity = events.new_id()
+        data = declaration(
+            session.snapshot(), alerts=(tracked,), commander=session.settings.user, stability_seconds=stability_seconds
+        )
+        await session.record(events.DECLARED, self.identity, data)
+        incident = await self._incident()
+        say(f"{incident.severity} {incident.number} ({incident.id}): {visible(incident.title)}", step="declared")
+        say(f"detected {moment(incident.began_at)}, alerts {', '.join(item.name for item in incident.alerts)}")
+
+        await session.own(tracked.alert.fingerprint, True)
+        await self._ticked(Step.ACKNOWLEDGE)
+        await session.record(
+            events.STEP, self.identity, events.step(Step.ASSESS, done=True, note="all requests, since the rollout")
+        )
+        await self._ticked(Step.ASSESS)
+        await self._tell()
+
+        request = Request(
+            action=self.remedy.action,
+            target=self.remedy.target,
+            parameters=self.remedy.parameters,
+            cause=f"alert {tracked.alert.name}",
+            panel_id=self.remedy.panel_id,
+            fingerprint=tracked.alert.fingerprint,
+        )
+        journalled(session, await act(session, request, say), say)
+        await self._ticked(Step.MITIGATE)
+        await until(session, lambda now: True if gone(now, self.scenario.alert) else None, f"{self.scenario.alert} did not end")
+        quiet = await self._until(
+            lambda now: now if now.quiet_since else None, "the timeline does not say that the alert ended"
+        )
+        own = session.response.of(quiet.severity)
+        due = stable_at(quiet, own)
+        say(f"quiet since {moment(quiet.quiet_since or 0.0)}, stable after {stability_seconds:g} s", step="stability")
+        await self._until(
+            lambda now: True if due is not None and stable_at(now, own) == due and time.time() >= due else None,
+            "it did not stay quiet",
+        )
+        await session.record(events.STEP, self.identity, events.step(Step.RESOLVE, done=True))
+        await self._ticked(Step.RESOLVE)
+        await session.record(events.NOTE, self.identity, events.note("follow-up: a canary before every release"))
+        await asyncio.sleep(_SCRAPES_SECONDS)
+        await self._report(report_file)
+
+    async def _tell(self) -> None:
+        """An update from the template, kept and brought out as a file."""
+        session = self.session
+        incident = await self._incident()
+        facts = facts_of(incident, session.snapshot(), session.response.of(incident.severity), now=time.time())
+        text = Templates.load().fill(STATUS_PAGE, facts, phase(incident))
+        data = events.update(text)
+        await session.record(events.UPDATE, self.identity, data)
+        file = Path(session.settings.paths.state_dir) / "status-page.txt"
+        await asyncio.to_thread(file.write_text, text + "\n", "utf-8")
+        await session.record(events.DELIVERED, self.identity, events.delivered(data["update"], "written", str(file)))
+        await self._ticked(Step.COMMUNICATE)
+        for line in text.splitlines():
+            self.say(visible(line))
+
+    async def _report(self, file: Path) -> None:
+        session, say = self.session, self.say
+        made = await review(session, await self._incident(), now=time.time())
+        text, document = as_markdown(made), as_json(made)
+        await asyncio.to_thread(file.write_text, text, "utf-8")
+        say(str(file), step="report")
+        if not any(item["kind"] == "rollout" for item in document["changes"]):
+            raise NotSeen("the report does not name the rollout among the contributing changes")
+        wanted = f"{made.impact.failed:,.0f}" if made.impact.failed is not None else "unknown"
+        if f"| requests failed | {wanted} |" not in text:
+            raise NotSeen("the written report has another number of failed requests than was measured")
+        sources = {item["source"] for item in document["timeline"]}
+        missing = {"person", "console", "alertmanager", "kubernetes", "prometheus"} - sources
+        if missing:
+            raise NotSeen(f"the timeline has nothing from {', '.join(sorted(missing))}")
+        for entry in made.incident.entries:
+            say(visible("  ".join(entry_row(entry))))
+        url = session.settings.prometheus.url if session.settings.prometheus else ""
+        try:
+            found = await asyncio.to_thread(
+                compare, document, url, alert=self.scenario.alert, step_seconds=server_config.SCRAPE_SECONDS
+            )
+        except httpx.HTTPError as error:
+            raise NotSeen(f"Prometheus could not be asked for its own data: {error}") from None
+        for item in found:
+            say(str(item), step="agreement" if item.holds else "DISAGREES")
+        wrong = [item for item in found if not item.holds]
+        if wrong:
+            raise Disagrees("; ".join(map(str, wrong)))
+
+    async def _ticked(self, step: Step) -> None:
+        incident = await self._until(lambda now: now if step in now.ticks else None, f"the step {step} was not ticked")
+        tick = incident.ticks[step]
+        self.say(f"at {moment(tick.at)}{f', because {tick.because}' if tick.because else ''}", step=step.value)
+
+    async def _incident(self) -> Incident:
+        found = (await self.session.ledger()).incidents.get(self.identity)
+        if found is None:
+            raise NotSeen("the incident is not in the journal")
+        return found
+
+    async def _until(self, look: Callable[[Incident], T | None], otherwise: str) -> T:
+        ends = time.monotonic() + _WAIT_SECONDS
+        while time.monotonic() < ends:
+            found = look(await self._incident())
+            if found is not None:
+                return found
+            await asyncio.sleep(_POLL_SECONDS)
+        raise NotSeen(f"{otherwise} within {_WAIT_SECONDS:.0f} s")
