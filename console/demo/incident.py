@@ -29,6 +29,8 @@ from console.session import Session
 from queries.model.text import visible
 
 _WAIT_SECONDS = 90.0
+_TROUBLE_SECONDS = 12.0
+"""How long it goes wrong before somebody mitigates: so that there is something to count."""
 _POLL_SECONDS = 0.2
 _SCRAPES_SECONDS = 3.0 * server_config.SCRAPE_SECONDS
 """After the end of the window: the samples just outside it are wanted too."""
@@ -93,6 +95,8 @@ class _Play:
         )
         await self._ticked(Step.ASSESS)
         await self._tell()
+        say(f"for {_TROUBLE_SECONDS:g} s requests fail", step="trouble")
+        await asyncio.sleep(_TROUBLE_SECONDS)
 
         request = Request(
             action=self.remedy.action,
