@@ -1,45 +1,88 @@
-"""`cad-console journal`: what was done, by whom, with what outcome."""
+"""`cad-console journal`: what was done, by whom, with what outcome; its export, and whether that is whole."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from console.commands.columns import aligned, markdown
 from console.config.load import load_settings
+from console.journal.chain import Checked, End, Link, checked, end_line, line, missing, parsed
 from console.journal.event import Event
 from console.journal.sqlite import Journal, JournalError
 from queries.model.text import visible
 
 _HEAD = ("#", "time", "kind", "environment", "who", "what")
+_FAULTS_SHOWN = 20
+_UNFINISHED_SHOWN = 20
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    parser.add_argument(
+        "verb",
+        nargs="?",
+        choices=("show", "export", "verify"),
+        default="show",
+        help="show (the default); export: every event as a JSON line with its hash chain; verify: whether the journal, or an "
+        "export in FILE, is whole",
+    )
+    parser.add_argument("file", nargs="?", metavar="FILE", help="for verify: an export, - for standard input")
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="for show")
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="the newest N events (50)")
-    parser.add_argument("--kind", action="append", default=[], metavar="KIND", help="only this kind, such as action.outcome")
+    parser.add_argument("--before", type=_count, metavar="N", help="only events before #N, for the page before this one")
+    parser.add_argument("--after", type=_count, default=0, metavar="N", help="only events after #N")
+    parser.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="only this kind, such as action.outcome; alert. for all of it",
+    )
+    parser.add_argument("--subject", default="", metavar="ID", help="only what is about this run, alert or incident")
+    parser.epilog = (
+        "exits 0 where the journal could be read (for show also where there is none yet), 1 where it could not; "
+        "verify: 0 whole, 1 broken, 2 cannot be read"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 where the journal could be read (also where there is none yet), 1 where it could not."""
-    settings = load_settings(arguments)
+    path = load_settings(arguments).paths.journal_file
+    if arguments.file and arguments.verb != "verify":
+        print(f"cad-console: {arguments.verb} takes no file", file=sys.stderr)
+        return 2
     try:
-        journal = Journal.open_to_read(settings.paths.journal_file)
+        if arguments.verb == "verify":
+            return _verify(arguments.file, path)
+        with Journal.open_to_read(path) as journal:
+            return _export(journal, arguments.after) if arguments.verb == "export" else _show(journal, arguments)
     except FileNotFoundError:
-        print("[]" if arguments.format == "json" else f"no events: there is no journal at {settings.paths.journal_file} yet")
+        if arguments.verb == "verify":
+            print(f"cad-console: there is no file {visible(arguments.file or path)}", file=sys.stderr)
+            return 2
+        if arguments.verb == "show":
+            print("[]" if arguments.format == "json" else f"no events: there is no journal at {path} yet")
         return 0
-    except JournalError as error:
-        print(f"cad-console: {error}", file=sys.stderr)
-        return 1
-    try:
-        with journal:
-            events = journal.events(kinds=arguments.kind, limit=arguments.limit)
-            unfinished = journal.unfinished()
-    except JournalError as error:
-        print(f"cad-console: {error}", file=sys.stderr)
-        return 1
+    except (JournalError, OSError) as error:
+        print(f"cad-console: {visible(str(error))}", file=sys.stderr)
+        return 2 if arguments.verb == "verify" else 1
+
+
+def _show(journal: Journal, arguments: argparse.Namespace) -> int:
+    events = journal.events(
+        after=arguments.after,
+        until=arguments.before - 1 if arguments.before else None,
+        kinds=arguments.kind,
+        subject=arguments.subject,
+        limit=arguments.limit,
+    )
+    unfinished = journal.unfinished()
+    unshared = journal.unshared()
     if arguments.format == "json":
         print(json.dumps([as_json(event) for event in events], indent=2, ensure_ascii=False))
     elif not events:
@@ -47,15 +90,65 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         rows = [_row(event) for event in events]
         print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
-    for event in unfinished:
+    for event in unfinished[-_UNFINISHED_SHOWN:]:
         title = visible(str(event.data.get("title") or event.subject))
         print(f"outcome unknown: {title}, begun {_time(event.at)} by {visible(event.author)}", file=sys.stderr)
+    if len(unfinished) > _UNFINISHED_SHOWN:
+        print(f"and {len(unfinished) - _UNFINISHED_SHOWN} older ones whose outcome is unknown", file=sys.stderr)
+    for (store, trouble), count in sorted(Counter((store, trouble) for _, store, trouble in unshared).items()):
+        told = f"can not be shared: {visible(trouble)}" if trouble else "wait to be shared; doctor says why"
+        print(f"{count} {'event' if count == 1 else 'events'} for {visible(store)} {told}", file=sys.stderr)
     return 0
+
+
+def _export(journal: Journal, after: int) -> int:
+    end = End(0, "")
+    for link in journal.links(after=after):
+        print(line(link))
+        end = End(link.event.sequence, link.hash)
+    print(end_line(end))
+    return 0
+
+
+def _verify(file: str | None, path: str) -> int:
+    if file == "-":
+        return _told(checked(_read(sys.stdin)), "standard input")
+    if file:
+        with Path(file).open(encoding="utf-8", errors="backslashreplace") as lines:
+            return _told(checked(_read(lines)), file)
+    with Journal.open_to_read(path) as journal:
+        found = checked(journal.links(), whole=False)
+        cut = tuple(missing(frozenset(), first=found.last + 1, last=journal.counted()))
+    return _told(replace(found, faults=(*found.faults, *cut)), path)
+
+
+def _read(lines: Iterable[str]) -> Iterator[Link | End]:
+    """Raises JournalError for the first line that is no entry: then nothing can be said about the rest."""
+    for number, text in enumerate(lines, 1):
+        try:
+            yield parsed(text)
+        except ValueError as error:
+            raise JournalError(f"line {number} {error}: this is no export of a journal, or a damaged one") from None
+
+
+def _told(found: Checked, name: str) -> int:
+    entries = f"{found.entries} {'entry' if found.entries == 1 else 'entries'}"
+    told = f"{entries}, #{found.first} to #{found.last}, head {found.head}" if found.entries else "no entries"
+    if not found.faults:
+        print(f"whole: {visible(name)}: {told}")
+        return 0
+    print(f"BROKEN: {visible(name)}: {told}")
+    for fault in found.faults[:_FAULTS_SHOWN]:
+        print(f"  {fault}")
+    if len(found.faults) > _FAULTS_SHOWN:
+        print(f"  and {len(found.faults) - _FAULTS_SHOWN} more")
+    return 1
 
 
 def as_json(event: Event) -> dict[str, object]:
     return {
         "sequence": event.sequence,
+        "id": event.id,
         "at": _time(event.at),
         "kind": event.kind,
         "subject": event.subject,

@@ -38,12 +38,15 @@ PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
 )
 """The name is that of the field."""
 
+_TAIL = 256
+
 
 class Ledger:
     """Folds one environment's events, and those of no environment; belongs to one thread, that of the journal.
 
     It reads what its projections need when it begins, and afterwards only what is new; while nothing is written, by this
-    console or another, a refresh asks SQLite for one number.
+    console or another, a refresh asks SQLite for one number. Events are folded in their own order, not in that of their
+    arrival: what a console wrote while the shared store was gone is put where it belongs, on every console the same.
     """
 
     def __init__(
@@ -55,35 +58,68 @@ class Ledger:
         self._kinds = tuple(dict.fromkeys(kind for _, projection in projections for kind in projection.kinds))
         self._version: tuple[int, int] | None = None
         self.state = replace(LedgerState(), **{name: projection.initial() for name, projection in projections})
+        # The newest events, and what there was before them: a late one among them is put in its place at little cost.
+        self._base = self.state
+        self._base_order = (0, "")
+        self._tail: list[Event] = []
 
     def refresh(self) -> bool:
         """Take in what was written meanwhile; gives whether there was anything. Raises JournalError, and is as before then."""
         version = self._journal.version()
         if version == self._version:
             return False
-        first = self._version is None
+        before = self.state
         # What is written from here on has another version: it is seen the next time, never missed.
         last = self._journal.last_sequence()
-        state = self._begun(last) if first else self._continued(last)
-        changed = first or any(getattr(state, name) is not getattr(self.state, name) for name, _ in self._projections)
-        self.state, self._version = state, version
+        if self._version is None:
+            self._begin(last)
+        else:
+            self._go_on(last)
+        changed = self._version is None or any(getattr(self.state, name) is not getattr(before, name) for name in self._names)
+        self._version = version
         return changed
 
-    def _begun(self, last: int) -> LedgerState:
-        made = {}
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self._projections)
+
+    def _begin(self, last: int) -> None:
+        made: dict[str, Any] = {}
+        newest = (0, "")
         for name, projection in self._projections:
             events = self._journal.events(
                 kinds=projection.kinds, environments=self._environments, until=last, limit=projection.newest
             )
-            made[name] = projection.fold(projection.initial(), events)
-        return replace(self.state, sequence=last, **made)
+            ordered = sorted(events, key=_order)
+            made[name] = projection.fold(projection.initial(), ordered)
+            newest = max([newest, *(event.order for event in ordered[-1:])])
+        self.state = self._base = replace(self.state, sequence=last, **made)
+        self._base_order, self._tail = newest, []
 
-    def _continued(self, last: int) -> LedgerState:
-        state = self.state
-        events = self._journal.events(after=state.sequence, until=last, kinds=self._kinds, environments=self._environments)
+    def _go_on(self, last: int) -> None:
+        after = self.state.sequence
+        events = self._journal.events(after=after, until=last, kinds=self._kinds, environments=self._environments)
+        ordered = sorted(events, key=_order)
+        newest = self._tail[-1].order if self._tail else self._base_order
+        if ordered and ordered[0].order < self._base_order:
+            self._begin(last)
+            return
+        late = bool(ordered) and ordered[0].order < newest
+        self._tail = sorted([*self._tail, *ordered], key=_order)
+        state = self._folded(self._base, self._tail) if late else self._folded(self.state, ordered)
+        self.state = replace(state, sequence=last)
+        if len(self._tail) > 2 * _TAIL:
+            old, self._tail = self._tail[:-_TAIL], self._tail[-_TAIL:]
+            self._base, self._base_order = self._folded(self._base, old), old[-1].order
+
+    def _folded(self, state: LedgerState, events: list[Event]) -> LedgerState:
         made = {}
         for name, projection in self._projections:
             told = [event for event in events if event.kind in projection.kinds]
             if told:
                 made[name] = projection.fold(getattr(state, name), told)
-        return replace(state, sequence=last, **made)
+        return replace(state, **made)
+
+
+def _order(event: Event) -> tuple[int, str]:
+    return event.order

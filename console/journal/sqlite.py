@@ -8,7 +8,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,33 +17,19 @@ from types import TracebackType
 from typing import Any
 
 from console.journal import process
+from console.journal.chain import Link
 from console.journal.event import Event, storable, written_out
+from console.journal.tables import INSERT, VERSION, prepare, row_of
 
 BUSY_SECONDS = 2.0
-VERSION = 1
 
 INTENT = "action.intent"
 OUTCOME = "action.outcome"
 
-_SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS events (
-        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-        at REAL NOT NULL,
-        kind TEXT NOT NULL,
-        subject TEXT NOT NULL,
-        author TEXT NOT NULL,
-        environment TEXT NOT NULL,
-        data TEXT NOT NULL,
-        writer TEXT NOT NULL
-    )""",
-    "CREATE INDEX IF NOT EXISTS events_by_kind ON events (kind, subject)",
-    """CREATE TRIGGER IF NOT EXISTS events_are_not_changed BEFORE UPDATE ON events
-       BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
-    """CREATE TRIGGER IF NOT EXISTS events_are_not_deleted BEFORE DELETE ON events
-       BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
-    f"PRAGMA user_version = {VERSION}",
-)
-_COLUMNS = "sequence, at, kind, subject, author, environment, data"
+_COLUMNS = "sequence, at, kind, subject, author, environment, data, id, stamp"
+_OLD_COLUMNS = "sequence, at, kind, subject, author, environment, data, '', 0"
+"""In a file of version 1, which is read as it is where it cannot be brought to this one."""
+_CHUNK = 1000
 
 
 class JournalError(Exception):
@@ -55,15 +42,21 @@ class Journal:
     Every call may block for `BUSY_SECONDS` while another process writes, and for one fsync. Raises JournalError.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, store: str = "", version: int = VERSION) -> None:
         self._connection = connection
         self._path = path
+        self._store = store
+        self._version = version
+        self._columns = _COLUMNS if version == VERSION else _OLD_COLUMNS
         self._lock = threading.Lock()
         self._writer = process.this().text()
 
     @classmethod
-    def open(cls, path: str | Path, *, busy_seconds: float = BUSY_SECONDS) -> Journal:
-        """Opens or makes the file (0600, in a folder of 0700 where that has to be made too)."""
+    def open(cls, path: str | Path, *, store: str = "", busy_seconds: float = BUSY_SECONDS) -> Journal:
+        """Opens or makes the file (0600, in a folder of 0700 where that has to be made too).
+
+        With the name of a shared `store`, what is appended waits to be brought there.
+        """
         file = Path(path).expanduser()
         try:
             _make(file)
@@ -81,7 +74,7 @@ class Journal:
         except JournalError:
             connection.close()
             raise
-        return cls(connection, file)
+        return cls(connection, file, store=store)
 
     @classmethod
     def open_to_read(cls, path: str | Path) -> Journal:
@@ -94,37 +87,89 @@ class Journal:
         try:
             uri = f"{file.absolute().as_uri()}?{mode}"
             connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            connection.execute("SELECT count(*) FROM events").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            _not_newer(version, file)
+            connection.execute("SELECT 1 FROM events LIMIT 1").fetchone()
         except sqlite3.Error as error:
             raise _explained(error, file) from None
-        return cls(connection, file)
+        return cls(connection, file, version=version)
 
     @property
     def path(self) -> Path:
         return self._path
 
     def append(self, event: Event) -> Event:
-        """Writes the event and waits until the disk has it; gives it back as it stands there, with its sequence."""
-        written = self._append(event, "VALUES (?, ?, ?, ?, ?, ?, ?)")
+        """Writes the event and waits until the disk has it; gives it back as it stands there, with sequence, id and stamp."""
+        written = self._append(event)
         assert written is not None  # noqa: S101 - an insert without a condition
         return written
 
     def append_once(self, event: Event) -> Event | None:
         """As `append`, where there is no event of this kind and subject yet, in whatever process; None where there is one."""
-        kept = "WHERE NOT EXISTS (SELECT 1 FROM events WHERE kind = ?2 AND subject = ?3)"
-        return self._append(event, f"SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 {kept}")
+        return self._append(event, once=True)
 
-    def _append(self, event: Event, values: str) -> Event | None:
+    def _append(self, event: Event, *, once: bool = False) -> Event | None:
         event = storable(event)
-        data = json.dumps(event.data, ensure_ascii=False, sort_keys=True)
-        row = (event.at, event.kind, event.subject, event.author, event.environment, data, self._writer)
-        statement = f"INSERT INTO events (at, kind, subject, author, environment, data, writer) {values}"
-        with self._lock:
-            try:
-                cursor = self._connection.execute(statement, row)
-            except sqlite3.Error as error:
-                raise _explained(error, self._path) from None
-            return replace(event, sequence=int(cursor.lastrowid or 0)) if cursor.rowcount else None
+        known = "SELECT 1 FROM events WHERE kind = ? AND subject = ?"
+        with self._writing() as connection:
+            if once and connection.execute(known, (event.kind, event.subject)).fetchone():
+                return None
+            sequence, stamp, previous = _newest(connection)
+            stamp = max(int(event.at * 1e6), stamp + 1)
+            event = replace(event, sequence=sequence + 1, id=event.id or uuid.uuid4().hex, stamp=stamp)
+            connection.execute(INSERT, row_of(event, writer=self._writer, previous=previous))
+            if self._store:
+                connection.execute("INSERT INTO waiting (sequence, store) VALUES (?, ?)", (event.sequence, self._store))
+        return event
+
+    def merge(self, events: Iterable[Event], *, cursor: str = "") -> int:
+        """Takes in what the shared store has, in one transaction, each id once; gives how many events were new here.
+
+        One of our own no longer waits then. `cursor` is remembered as the place up to which the store was read.
+        """
+        taken = 0
+        with self._writing() as connection:
+            sequence, _, previous = _newest(connection)
+            for event in events:
+                known = connection.execute("SELECT sequence FROM events WHERE id = ?", (event.id,)).fetchone()
+                if known:
+                    connection.execute("DELETE FROM waiting WHERE sequence = ?", known)
+                    continue
+                sequence, taken = sequence + 1, taken + 1
+                # Without a writer: which process it was cannot be seen from here.
+                row = row_of(replace(event, sequence=sequence), writer="", previous=previous)
+                connection.execute(INSERT, row)
+                previous = row[-1]
+            if cursor:
+                connection.execute("INSERT OR REPLACE INTO cursors (store, value) VALUES (?, ?)", (self._store, cursor))
+        return taken
+
+    def cursor(self) -> str:
+        """Up to where the shared store was read; empty where it never was."""
+        rows = self._rows("SELECT value FROM cursors WHERE store = ?", (self._store,))
+        return str(rows[0][0]) if rows else ""
+
+    def waiting(self, *, limit: int = 100) -> tuple[Event, ...]:
+        """The oldest events that the shared store does not have yet and can have, in their order."""
+        statement = f"""SELECT {_COLUMNS} FROM events WHERE sequence IN (
+            SELECT sequence FROM waiting WHERE store = ? AND trouble = '' ORDER BY sequence LIMIT ?) ORDER BY sequence"""  # noqa: S608 - no input
+        return tuple(_event(row) for row in self._rows(statement, (self._store, limit)))
+
+    def delivered(self, events: Iterable[Event]) -> None:
+        """The shared store has these."""
+        with self._writing() as connection:
+            connection.executemany("DELETE FROM waiting WHERE sequence = ?", [(event.sequence,) for event in events])
+
+    def kept_here(self, event: Event, trouble: str) -> None:
+        """The shared store cannot take this one, and why; it is not offered again."""
+        with self._writing() as connection:
+            connection.execute("UPDATE waiting SET trouble = ? WHERE sequence = ?", (trouble, event.sequence))
+
+    def unshared(self) -> tuple[tuple[int, str, str], ...]:
+        """The sequence of every event that is only here and ought to be shared, the store it is for, and why it cannot be."""
+        if self._version < VERSION:
+            return ()
+        return tuple(self._rows("SELECT sequence, store, trouble FROM waiting ORDER BY sequence", ()))
 
     def probe(self) -> None:
         """Raises JournalError where an event could not be written now; writes nothing."""
@@ -140,6 +185,22 @@ class Journal:
             raise JournalError(f"the journal {self._path} cannot be written: {error.strerror}") from None
         if disk.f_bavail * disk.f_frsize < 1 << 16:
             raise JournalError(f"the journal {self._path} cannot be written: the disk is full; free some space")
+
+    def links(self, *, after: int = 0) -> Iterator[Link]:
+        """Every event after a sequence with its place in the hash chain, read a thousand at a time."""
+        if self._version < VERSION:
+            told = "was written by an older cad-console and has no chain yet; open the console once, which makes it"
+            raise JournalError(f"the journal {self._path} {told}")
+        statement = f"SELECT previous, hash, {_COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"  # noqa: S608 - no input
+        while rows := self._rows(statement, (after, _CHUNK)):
+            for previous, hash_, *columns in rows:
+                yield Link(_event(tuple(columns)), previous, hash_)
+            after = rows[-1][2]
+
+    def counted(self) -> int:
+        """The sequence of the newest event that was ever written, also where it is not there any more."""
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'events'", ())
+        return int(rows[0][0]) if rows else 0
 
     def version(self) -> tuple[int, int]:
         """Another one whenever something was written, by this process or another; costs no read of the disk."""
@@ -162,24 +223,28 @@ class Journal:
         until: int | None = None,
         kinds: Sequence[str] = (),
         environments: Sequence[str] = (),
-        subject: str | None = None,
+        subject: str = "",
         limit: int | None = None,
     ) -> tuple[Event, ...]:
         """Events in order of their sequence: the newest `limit` of those after one sequence and until another (included), of
-        these kinds, these environments and this subject, where any are given.
+        these kinds, these environments and this subject, where any are given. A kind that ends in a dot stands for all
+        that begin with it.
         """
         where = ["sequence > ?"]
         values: list[Any] = [after]
-        for column, wanted in (("kind", kinds), ("environment", environments)):
-            if wanted:
-                # What is new is found by its sequence; the index over the kinds would bring all that is old too.
-                where.append(f"{'+' if after else ''}{column} IN ({', '.join('?' * len(wanted))})")
-                values += wanted
-        for condition, value in (("sequence <= ?", until), ("subject = ?", subject)):
+        if kinds:
+            # What is new is found by its sequence; the index over the kinds would bring all that is old too.
+            kind = "+kind" if after else "kind"
+            where.append(f"({' OR '.join(f'{kind} >= ? AND {kind} < ?' if _open(item) else f'{kind} = ?' for item in kinds)})")
+            values += [value for item in kinds for value in ((item, item[:-1] + "/") if _open(item) else (item,))]
+        if environments:
+            where.append(f"environment IN ({', '.join('?' * len(environments))})")
+            values += environments
+        for condition, value in (("sequence <= ?", until), ("subject = ?", subject or None)):
             if value is not None:
                 where.append(condition)
                 values.append(value)
-        statement = f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY sequence DESC"  # noqa: S608 - no input
+        statement = f"SELECT {self._columns} FROM events WHERE {' AND '.join(where)} ORDER BY sequence DESC"  # noqa: S608 - no input
         if limit is not None:
             statement += " LIMIT ?"
             values.append(limit)
@@ -188,10 +253,11 @@ class Journal:
     def unfinished(self) -> tuple[Event, ...]:
         """Intents without an outcome whose process is gone: actions of which nobody knows how they ended.
 
-        An intent of a process on another machine (a shared home) counts once it is an hour older than the newest event.
+        An intent of a process on another machine (a shared home, a shared store) counts once it is an hour older than the
+        newest event.
         """
         rows = self._rows(
-            f"""SELECT {_COLUMNS}, writer, (SELECT max(at) FROM events) FROM events AS intent
+            f"""SELECT {self._columns}, writer, (SELECT max(at) FROM events) FROM events AS intent
                 WHERE kind = ? AND NOT EXISTS (
                     SELECT 1 FROM events WHERE kind = ? AND subject = intent.subject AND sequence > intent.sequence)
                 ORDER BY sequence""",  # noqa: S608 - no input
@@ -200,7 +266,7 @@ class Journal:
         found = []
         for *columns, writer, newest in rows:
             event = _event(tuple(columns))
-            alive = process.alive(writer)
+            alive = process.alive(writer) if writer else None
             if alive is False or (alive is None and newest - event.at > 3600.0):
                 found.append(event)
         return tuple(found)
@@ -223,6 +289,21 @@ class Journal:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction with the file's lock from its first moment; whatever fails in it leaves nothing behind."""
+        with self._lock:
+            connection = self._connection
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException as error:
+                _roll_back(connection)
+                if isinstance(error, sqlite3.Error):
+                    raise _explained(error, self._path) from None
+                raise
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -265,22 +346,50 @@ def _alone(folder: Path, limit_seconds: float) -> Iterator[None]:
 
 
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    _not_newer(version, file)
+    connection.execute("PRAGMA synchronous = FULL")
+    if version < VERSION:
+        prepare(connection)
+
+
+def _not_newer(version: int, file: Path) -> None:
     if version > VERSION:
         raise JournalError(f"the journal {file} was written by a newer cad-console; update this one")
-    connection.execute("PRAGMA synchronous = FULL")
-    if version == VERSION:
-        return
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA:
-        connection.execute(statement)
-    connection.execute("COMMIT")
+
+
+def _newest(connection: sqlite3.Connection) -> tuple[int, int, str]:
+    """The newest event's sequence, the largest stamp, and the newest hash."""
+    sequence, hash_ = connection.execute("SELECT sequence, hash FROM events ORDER BY sequence DESC LIMIT 1").fetchone() or (
+        0,
+        "",
+    )
+    (stamp,) = connection.execute("SELECT max(stamp) FROM events").fetchone()
+    return sequence, stamp or 0, hash_
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    except sqlite3.Error:
+        return  # what broke the transaction is told, and SQLite undoes it at the next opening
+
+
+def _open(kind: str) -> bool:
+    return kind.endswith(".")
 
 
 def _event(row: tuple[Any, ...]) -> Event:
-    sequence, at, kind, subject, author, environment, data = row
-    return Event(at, kind, subject, author, environment, json.loads(data), sequence)
+    sequence, at, kind, subject, author, environment, data, identity, stamp = row
+    try:
+        told = json.loads(data)
+        if isinstance(told, dict):
+            return Event(float(at), kind, subject, author, environment, told, sequence, identity, stamp)
+    except (TypeError, ValueError):
+        pass
+    # Somebody changed the file by other means. It is shown, and `verify` names it; the rest is still good.
+    return Event(0.0, kind, subject, author, environment, {"damaged": str(data)}, sequence, identity, stamp)
 
 
 def _explained(error: sqlite3.Error, file: Path) -> JournalError:

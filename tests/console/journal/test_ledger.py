@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from console.journal.event import Event
 from console.journal.ledger import PROJECTIONS, Ledger, LedgerState
@@ -122,11 +126,10 @@ def test_the_newest_are_enough_where_a_projection_says_so(tmp_path: Path) -> Non
     with Journal.open(tmp_path / "j") as journal:
         early = Ledger(journal, environment="prod")
         early.refresh()
-        journal._connection.execute("BEGIN")
+        journal._connection.execute("PRAGMA synchronous = OFF")
         for number in range(LIMIT + 50):
             journal.append(event("note", str(number)))
             journal.append(event("note", str(number), environment="staging"))
-        journal._connection.execute("COMMIT")
         late = Ledger(journal, environment="prod")
         assert early.refresh() and late.refresh()
         assert early.state == late.state
@@ -147,3 +150,39 @@ def test_many_at_once_are_folded_as_one_by_one() -> None:
         own = [item for item in events if item.kind in projection.kinds]
         assert projection.fold(projection.initial(), own) == one_by_one(projection, own)
     assert Recent.newest == LIMIT
+
+
+OTHERS = tuple(
+    Event(float(n), OWNED if n % 3 else RELEASED, f"a{n % 4}", f"w{n % 2}", "prod", {}, 0, f"id{n}", n * 1_000_000)
+    for n in range(1, 25)
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.permutations(OTHERS), st.lists(st.integers(0, len(OTHERS)), max_size=4))
+def test_events_that_come_late_are_put_where_they_belong(arrived: list[Event], looked: list[int]) -> None:
+    """In whatever order and portions the shared store brings them, the ledger ends as if they had come in their order."""
+    with TemporaryDirectory() as folder, Journal.open(Path(folder) / "j", store="s") as journal:
+        journal._connection.execute("PRAGMA synchronous = OFF")
+        ledger = Ledger(journal, environment="prod", projections=(("owners", Counted()), ("recent", PROJECTIONS[0][1])))
+        for begin, end in pairwise([0, *sorted(looked), len(arrived)]):
+            ledger.refresh()
+            journal.merge(arrived[begin:end])
+        ledger.refresh()
+        assert ledger.state.owners == tuple(item.subject for item in OTHERS)
+        assert ledger.state.recent == PROJECTIONS[0][1].fold({}, OTHERS)
+
+
+def test_one_that_is_older_than_all_that_is_remembered_is_put_in_its_place_too(tmp_path: Path) -> None:
+    """After more events than the ledger keeps at hand, an event of a console that was cut off since the beginning."""
+    with Journal.open(tmp_path / "j", store="s") as journal:
+        journal._connection.execute("PRAGMA synchronous = OFF")
+        ledger = Ledger(journal, environment="prod", projections=(("owners", Counted()),))
+        ledger.refresh()
+        for number in range(700):
+            journal.append(event("note", str(number), at=100.0 + number))
+            if number % 50 == 0:
+                ledger.refresh()
+        journal.merge([Event(1.0, "note", "first", "bob", "prod", {}, 0, "x", 1)])
+        assert ledger.refresh()
+        assert ledger.state.owners == ("first", *(str(number) for number in range(700)))

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from console.journal import process
+from console.journal.chain import checked
 from console.journal.event import Event
 from console.journal.sqlite import INTENT, OUTCOME, Journal, JournalError
 
@@ -157,7 +158,7 @@ def test_locked_is_said_within_the_limit(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_and_does_no_harm(tmp_path: Path) -> None:
     """When the file may not grow, the append fails with a sentence, and what was there is still there."""
     with Journal.open(tmp_path / "j") as journal:
-        journal.append(event())
+        kept = journal.append(event())
     code = """
         import resource, signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -173,7 +174,7 @@ def test_a_full_disk_is_said_and_does_no_harm(tmp_path: Path) -> None:
         told, complaint = child.communicate(timeout=30)
     assert "cannot be written" in told, complaint
     with Journal.open(tmp_path / "j") as journal:
-        assert journal.events()[0] == event().__class__(1000.0, "note", "s", "tester", "test", {}, 1)
+        assert journal.events()[0] == kept
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
@@ -232,3 +233,215 @@ def test_what_several_see_is_written_once(tmp_path: Path) -> None:
     with Journal.open(path) as journal:
         assert written == len(journal.events()) == 5
         assert {event.subject for event in journal.events()} == {f"i1/{number}" for number in range(5)}
+
+
+# Identity, order and chain
+
+
+def test_every_event_has_an_id_and_a_stamp_that_grows(tmp_path: Path) -> None:
+    """Ids differ, and a clock that jumps back, or stands, gives no stamp that is less than one before."""
+    with Journal.open(tmp_path / "j") as journal:
+        events = [journal.append(event(at=at)) for at in (2000.0, 2000.0, 500.0, 3000.0)]
+        assert len({item.id for item in events}) == 4
+        assert [item.stamp for item in events] == [2_000_000_000, 2_000_000_001, 2_000_000_002, 3_000_000_000]
+        assert [item.at for item in events] == [2000.0, 2000.0, 500.0, 3000.0]
+        assert journal.events() == tuple(events)
+
+
+def test_the_chain_of_two_processes_is_one(tmp_path: Path) -> None:
+    """Two processes that append at once, one of them killed in the middle, leave one whole chain."""
+    code = """
+        journal = Journal.open(sys.argv[1])
+        for number in range(2000):
+            print(journal.append(Event(float(number), "note", sys.argv[2], "p", "", {"number": number})).id, flush=True)
+    """
+    with script(code, str(tmp_path / "j"), "a") as killed, script(code, str(tmp_path / "j"), "b") as living:
+        assert killed.stdout is not None and living.stdout is not None
+        told = {killed.stdout.readline().strip() for _ in range(100)}
+        for _ in range(100):
+            living.stdout.readline()
+        killed.send_signal(signal.SIGKILL)
+        told |= {line.strip() for line in killed.stdout.read().splitlines()[:-1]}
+        living.send_signal(signal.SIGKILL)
+    with Journal.open(tmp_path / "j") as journal:
+        found = checked(journal.links(), whole=False)
+        assert found.faults == ()
+        assert (found.first, found.last) == (1, found.entries)
+        assert told <= {item.id for item in journal.events()}
+
+
+def test_a_planted_change_is_named(tmp_path: Path) -> None:
+    """Somebody with the file and SQLite changes, empties, or deletes an entry: the check names it."""
+    with Journal.open(tmp_path / "j") as journal:
+        for number in range(9):
+            journal.append(event(number=number))
+    hand = sqlite3.connect(tmp_path / "j")
+    for trigger in ("events_are_not_changed", "events_are_not_deleted"):
+        hand.execute(f"DROP TRIGGER {trigger}")
+    hand.execute("UPDATE events SET author = 'somebody else' WHERE sequence = 3")
+    hand.execute("UPDATE events SET data = 'nonsense' WHERE sequence = 5")
+    hand.execute("DELETE FROM events WHERE sequence = 7")
+    hand.execute("DELETE FROM events WHERE sequence = 9")
+    hand.commit()
+    hand.close()
+    with Journal.open(tmp_path / "j") as journal:
+        faults = checked(journal.links(), whole=False).faults
+        assert [fault.split()[:3] for fault in faults] == [
+            ["#3", "was", "changed:"],
+            ["#5", "was", "changed:"],
+            ["#7", "is", "missing"],
+        ]
+        assert journal.counted() == 9
+        assert next(item for item in journal.events() if item.sequence == 5).data == {"damaged": "nonsense"}
+
+
+VERSION_1 = (
+    """CREATE TABLE events (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+        author TEXT NOT NULL, environment TEXT NOT NULL, data TEXT NOT NULL, writer TEXT NOT NULL
+    )""",
+    "CREATE INDEX events_by_kind ON events (kind, subject)",
+    """CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
+       BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+    """CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
+       BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+    "PRAGMA user_version = 1",
+)
+OLD_INSERT = "INSERT INTO events (at, kind, subject, author, environment, data, writer) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+def old_file(path: Path, count: int = 5) -> sqlite3.Connection:
+    """A journal as the first version wrote it."""
+    hand = sqlite3.connect(path, isolation_level=None)
+    hand.execute("PRAGMA journal_mode = WAL")
+    for statement in VERSION_1:
+        hand.execute(statement)
+    for number in range(count):
+        at = 1000.0 - number if number % 2 else 1000.0 + number
+        hand.execute(OLD_INSERT, (at, INTENT, f"run-{number}", "ann", "prod", '{"title": "t ü"}', "gone - 1 1"))
+    return hand
+
+
+def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    """Its events stay what they were, get ids, stamps in their order and a chain; it can only grow, as before."""
+    old_file(tmp_path / "j").close()
+    with Journal.open_to_read(tmp_path / "j") as reader:
+        before = reader.events()
+        assert [item.subject for item in before] == [f"run-{number}" for number in range(5)]
+        assert [item.subject for item in reader.unfinished()] == []
+        with pytest.raises(JournalError, match="no chain yet"):
+            next(reader.links())
+    with Journal.open(tmp_path / "j") as journal:
+        after = journal.events()
+        assert [(item.sequence, item.at, item.data) for item in after] == [
+            (item.sequence, item.at, item.data) for item in before
+        ]
+        assert sorted(item.stamp for item in after) == [item.stamp for item in after]
+        assert journal.append(event()).sequence == 6
+        assert checked(journal.links(), whole=False).faults == ()
+        assert {item.subject for item in journal.unfinished()} <= {f"run-{number}" for number in range(5)}
+    with sqlite3.connect(tmp_path / "j") as hand, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        hand.execute("DELETE FROM events")
+    hand.close()
+
+
+def test_an_older_console_that_is_still_open_is_refused_and_does_no_harm(tmp_path: Path) -> None:
+    """It has the file open while a newer one brings it to its version: its next entry fails, so it acts no more."""
+    older = old_file(tmp_path / "j")
+    with Journal.open(tmp_path / "j") as journal:
+        with pytest.raises(sqlite3.IntegrityError):
+            older.execute(OLD_INSERT, (1.0, "note", "s", "ann", "prod", "{}", "w"))
+        older.close()
+        assert checked(journal.links(), whole=False).entries == 5
+
+
+def test_two_consoles_bring_an_old_file_up_at_once(tmp_path: Path) -> None:
+    """Both open it in the same moment: it is done once, and both append."""
+    old_file(tmp_path / "j", 2000).close()
+    code = "Journal.open(sys.argv[1], busy_seconds=20.0).append(Event(1.0, 'note', 's', 'p', ''))"
+    running = [script(code, str(tmp_path / "j")) for _ in range(3)]
+    for each in running:
+        _, complaint = each.communicate(timeout=60)
+        assert each.returncode == 0, complaint
+    with Journal.open(tmp_path / "j") as journal:
+        assert checked(journal.links(), whole=False).faults == ()
+        assert journal.last_sequence() == 2003
+
+
+def test_a_disk_that_is_full_leaves_an_old_file_as_it_was(tmp_path: Path) -> None:
+    """Where there is no room to bring it up, the console says so, and the old file is whole."""
+    old_file(tmp_path / "j", 500).close()
+    code = """
+        import resource, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        size = os.path.getsize(sys.argv[1]) + 4096
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        try:
+            Journal.open(sys.argv[1])
+        except JournalError as error:
+            print(error)
+    """
+    with script(code, str(tmp_path / "j")) as child:
+        told, complaint = child.communicate(timeout=30)
+    assert "cannot be written" in told, complaint
+    with sqlite3.connect(tmp_path / "j") as hand:
+        assert hand.execute("PRAGMA user_version").fetchone() == (1,)
+        assert hand.execute("SELECT count(*) FROM events").fetchone() == (500,)
+    hand.close()
+
+
+# What is shared
+
+
+def test_what_comes_from_elsewhere_is_taken_once(tmp_path: Path) -> None:
+    """The same event brought twice, alone or among others, is there once; one of our own no longer waits then."""
+    with Journal.open(tmp_path / "a", store="s") as ours, Journal.open(tmp_path / "b", store="s") as theirs:
+        mine = ours.append(event(subject="mine"))
+        other = theirs.append(event(subject="other"))
+        assert ours.waiting() == (mine,)
+        assert ours.merge([other, mine], cursor="2") == 1
+        assert ours.merge([mine, other], cursor="3") == 0
+        assert (ours.waiting(), ours.unshared(), ours.cursor()) == ((), (), "3")
+        assert [(item.subject, item.id, item.stamp) for item in ours.events()] == [
+            ("mine", mine.id, mine.stamp), ("other", other.id, other.stamp)
+        ]  # fmt: skip
+        assert ours.append(event()).stamp > other.stamp
+        assert checked(ours.links(), whole=False).faults == ()
+    with Journal.open(tmp_path / "a", store="s") as again:
+        assert again.cursor() == "3"
+        assert len(again.waiting()) == 1
+
+
+def test_what_waits_waits_in_its_order_and_for_its_store(tmp_path: Path) -> None:
+    """Without a store nothing waits; with one all does, the oldest first, until it was delivered or can never be."""
+    with Journal.open(tmp_path / "j") as alone:
+        alone.append(event())
+        assert (alone.waiting(), alone.unshared()) == ((), ())
+    with Journal.open(tmp_path / "j", store="s") as journal:
+        events = [journal.append(event(number=number)) for number in range(5)]
+        assert journal.waiting(limit=2) == tuple(events[:2])
+        journal.delivered(events[:2])
+        journal.kept_here(events[2], "too large")
+        assert journal.waiting() == tuple(events[3:])
+        assert journal.unshared() == ((4, "s", "too large"), (5, "s", ""), (6, "s", ""))
+    with Journal.open(tmp_path / "j", store="another") as journal:
+        assert (journal.waiting(), len(journal.unshared())) == ((), 3)
+
+
+def test_an_intent_from_elsewhere_is_not_called_unfinished_at_once(tmp_path: Path) -> None:
+    """Whether the process of another machine still runs cannot be seen: its intent counts after an hour."""
+    with Journal.open(tmp_path / "j", store="s") as journal:
+        journal.merge([Event(1000.0, INTENT, "far", "bob", "prod", {}, 0, "x", 1)])
+        assert journal.unfinished() == ()
+        journal.append(event(at=1000.0 + 3601.0))
+        assert [item.subject for item in journal.unfinished()] == ["far"]
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """An event that cannot be written in the middle of a merge: none of them is there, and the next append works."""
+    with Journal.open(tmp_path / "j", store="s") as journal:
+        good = Event(1.0, "note", "s", "bob", "prod", {}, 0, "x", 1)
+        with pytest.raises(JournalError):
+            journal.merge([good, Event(1.0, None, "s", "bob", "prod", {}, 0, "y", 2)])  # type: ignore[arg-type]
+        assert journal.events() == ()
+        assert journal.append(event()).sequence == 1
