@@ -66,6 +66,12 @@ class Night:
             return Verdict.WARN
         return None
 
+    @property
+    def brief(self) -> str:
+        """`P3 ProviderTimeout deepseek fires`."""
+        what = "silenced" if self.silenced else "fires" if self.firing else "flapped" if self.flapping else "fired"
+        return f"{self.priority.value} {self.name}{f' {self.place}' if self.place else ''} {what}"
+
     def sentence(self, now: float) -> str:
         """`P3 ProviderTimeout deepseek  firing for 12m 4s, 3 times, 31m in all, owner you`."""
         head = f"{self.priority.value} {self.name}{f' {self.place}' if self.place else ''}"
@@ -127,20 +133,21 @@ def judge_alerts(item: Item, reading: Reading[AlertWindow] | None, snapshot: Sna
     counts = [(firing, "firing"), (resolved, "resolved"), (flapping, "flapping"), (silenced, "silenced")]
     told = " · ".join(f"{len(nights_)} {word}" for nights_, word in counts if nights_)
     notable = [night for night in found if night.verdict is not None]
-    reason = "; ".join(night.sentence(now) for night in notable[:2]) or ("nothing fired" if not found else "all is over")
+    reason = ", ".join(night.brief for night in notable[:3]) or ("nothing fired" if not found else "nothing fires now")
+    reason += f" and {len(notable) - 3} more" if len(notable) > 3 else ""
     if doubt:
         reason = f"{doubt}; {reason}" if notable else doubt
     since = f"since {local_clock(window.starts_at, now=now)} ({span(now - window.starts_at)})" if window else ""
     details = [Detail(night.sentence(now), night.verdict) for night in found]
     if window is not None:
-        details.append(Detail(f"from Prometheus {since}; a break under {span(window.step_seconds)} is not seen"))
+        details.append(Detail(f"as Prometheus recorded it; a break under {span(window.step_seconds)} is not seen"))
     return Finding(
         item,
         verdict,
-        f"{told or ('none' if not doubt else 'not known')}{f', {since}' if since else ''}",
+        told or ("none" if not doubt else "not known"),
         reason,
         value=float(len(firing)) if snapshot.alerts_known else None,
-        limit="nothing that fires",
+        limit=f"nothing that fires, {since}" if since else "nothing that fires",
         details=tuple(details),
         before=_before(window, now) if window else "",
         trend=window.counts if window else (),

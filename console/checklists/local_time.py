@@ -24,6 +24,11 @@ def midnight(now: float) -> float:
     return datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()  # noqa: DTZ006
 
 
+def hour(now: float) -> float:
+    """The beginning of the local hour, Unix seconds; some zones are half an hour off."""
+    return datetime.fromtimestamp(now).replace(minute=0, second=0, microsecond=0).timestamp()  # noqa: DTZ006
+
+
 def yesterday(now: float) -> float:
     """The same local time a day ago, Unix seconds: 23 or 25 hours where the clocks were changed."""
     return (datetime.fromtimestamp(now) - timedelta(days=1)).timestamp()  # noqa: DTZ006

@@ -20,7 +20,7 @@ class ViewRequested(Message):
 
 @dataclass
 class OpenRequested(Message):
-    """Open the detail of something: `panel`, `alert`, `runbook`, `logs` or `explore`, by its key."""
+    """Open the detail of something: `panel`, `alert`, `runbook`, `logs` or `explore`, by its key; or go to a `screen`."""
 
     what: str
     subject: str

@@ -60,6 +60,9 @@ class Errands:
                 screen = RunbookScreen(subject, fingerprint=about)
             case "logs":
                 screen = LogsScreen(subject)
+            case "screen":
+                self.app.go(subject)
+                return
             case _:
                 screen = ExploreScreen(subject)
         self.app.push_screen(screen)

@@ -15,6 +15,7 @@ _CLASSES = {
     "runbooks": ("runbooks", "RunbooksScreen"),
     "journal": ("journal", "JournalScreen"),
     "sources": ("sources", "SourcesScreen"),
+    "checklist": ("checklist", "ChecklistScreen"),
     "dashboards": ("dashboards", "DashboardsScreen"),
 }
 

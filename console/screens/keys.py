@@ -14,6 +14,7 @@ SCREENS = (
     ("runbooks", "Runbooks", "what to do, by name"),
     ("journal", "Journal", "what was done, and how it ended"),
     ("sources", "Sources", "what answers, what does not, and what to try"),
+    ("checklist", "Checklists", "what is due, the walk through it, and past walks"),
     ("dashboards", "Dashboards", "the five key dashboards, by provider and window"),
 )
 """The screens that a digit opens: name, title and what they show."""
