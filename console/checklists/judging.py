@@ -23,10 +23,11 @@ from console.checklists.definition import (
     Question,
 )
 from console.checklists.finding import Detail, Finding, Place
-from console.checklists.incidents import IncidentFact
+from console.checklists.incidents import incident_verdict, incident_words
 from console.checklists.local_time import local_clock, midnight
 from console.checks.figures import brief_figure, figure, span
 from console.checks.panels import compare, judge
+from console.incidents.incident import Incidents
 from console.snapshot import Snapshot
 from queries.model.batch import BatchJob
 from queries.model.fold import folded
@@ -49,7 +50,7 @@ class Facts:
     snapshot: Snapshot
     answers: Answers | None
     now: float
-    incidents: tuple[IncidentFact, ...] | None = None
+    incidents: Incidents | None = None
 
 
 def findings(checklist: Checklist, facts: Facts) -> tuple[Finding, ...]:
@@ -384,24 +385,20 @@ def _incidents(item: Item, wanted: IncidentsEvidence, facts: Facts) -> Finding:
     if facts.incidents is None:
         return Finding(item, Verdict.NO_DATA, "not known", "the journal could not be read, and with it no incident")
     now = facts.now
-    if wanted.today:
-        start = midnight(now)
-        found = [each for each in facts.incidents if each.closed_at is None or each.closed_at >= start]
-    else:
-        found = [each for each in facts.incidents if each.closed_at is None]
-    details = tuple(Detail(each.sentence(now), None if each.closed_at is not None else Verdict.WARN) for each in found[:_SHOWN])
-    places = (Place("screen", "incident", "incidents"),) if found else ()
+    start = midnight(now) if wanted.today else math.inf
+    found = [each for each in facts.incidents.all if each.closed_at is None or each.closed_at >= start]
+    details = tuple(Detail(incident_words(each, now), incident_verdict(each)) for each in found[-_SHOWN:])
+    places = (Place("screen", "incident", "incidents"),)
+    count = float(len(found))
     if not found:
         told = "no incident today" if wanted.today else "none open"
-        return Finding(item, Verdict.OK, told, f"{told} in the console's journal", value=0.0)
+        return Finding(item, Verdict.OK, told, f"{told} in the console's journal", value=0.0, places=places)
     if wanted.today:
-        told = f"{len(found)} today"
-        return Finding(item, None, told, "only a person knows whether the tickets are up to date", float(len(found)),
-                       details=details, places=places)  # fmt: skip
-    worst = Verdict.CRITICAL if any(each.severity == "P1" for each in found) else Verdict.WARN
-    told = f"{len(found)} open"
-    reason = "; ".join(each.sentence(now) for each in found[:2])
-    return Finding(item, worst, told, reason, float(len(found)), limit="none open", details=details, places=places)
+        reason = "only a person knows whether the tickets are up to date"
+        return Finding(item, None, f"{len(found)} today", reason, count, details=details, places=places)
+    worst = max((detail.verdict or Verdict.OK for detail in details), key=lambda verdict: verdict.rank)
+    reason = "; ".join(detail.text for detail in details[:2])
+    return Finding(item, worst, f"{len(found)} open", reason, count, limit="none open", details=details, places=places)
 
 
 # What is ahead

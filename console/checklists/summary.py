@@ -8,6 +8,7 @@ from console.checklists.alert_findings import nights
 from console.checklists.alert_window import AlertWindow
 from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, KpisEvidence, MaintenanceEvidence
 from console.checklists.finding import Detail, Finding
+from console.checklists.incidents import incident_figures
 from console.checklists.judging import Facts, figure_pair
 from console.checklists.local_time import local_clock, midnight
 from console.checklists.section import Section
@@ -18,7 +19,6 @@ from queries.model.verdict import Verdict
 
 _BRIEF_SECONDS = 300.0
 """An alert that was over so soon, and that no one had to do anything about, may have been a false one."""
-_MONTH = 30 * 86_400.0
 _SHOWN = 40
 
 
@@ -49,27 +49,8 @@ def summary(checklist: Checklist, findings: Iterable[Finding], facts: Facts) -> 
 
 def _figures(finding: Finding | None, facts: Facts) -> Section:
     lines = [*(finding.details if finding else ())]
-    lines += incident_figures(facts)
+    lines += incident_figures(facts.incidents, facts.now)
     return Section("Key figures", tuple(lines), empty="the checklist names none")
-
-
-def incident_figures(facts: Facts) -> tuple[Detail, ...]:
-    """P1 count, times to detect, acknowledge and repair over 30 days, from the incidents in the journal."""
-    if facts.incidents is None:
-        return (Detail("P1 in 30 days, time to detect and to repair  not known: no journal", Verdict.NO_DATA),)
-    recent = [item for item in facts.incidents if facts.now - item.opened_at < _MONTH]
-    worst = [item for item in recent if item.severity == "P1"]
-    found = [Detail(f"P1 incidents in 30 days  {len(worst)}, of {len(recent)} incidents in the journal")]
-    times = (
-        ("Mean time to detect", [i.opened_at - i.detected_at for i in recent if i.detected_at is not None]),
-        ("Mean time to acknowledge", [i.acknowledged_at - i.opened_at for i in recent if i.acknowledged_at is not None]),
-        ("Mean time to repair", [i.closed_at - i.opened_at for i in recent if i.closed_at is not None]),
-    )
-    for title, seconds in times:
-        known = [value for value in seconds if value >= 0]
-        told = f"{span(sum(known) / len(known))}, over {len(known)}" if known else "not known: no incident tells it"
-        found.append(Detail(f"{title}  {told}"))
-    return tuple(found)
 
 
 def _budget(finding: Finding | None, facts: Facts) -> Section:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from console.checklists.definition import Checklist, Item
 from console.checklists.finding import Finding
-from console.checklists.walks import AGREE, OVERRULE, Answer, Walk, Walks
+from console.checklists.walks import AGREE, KEPT, OVERRULE, Answer, Walk, Walks
 from console.journal.lapse import MARK, mark
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -145,4 +145,4 @@ def streak_of(signed_ones: tuple[Walk, ...], item: str) -> Streak | None:
         if said is None or said is Verdict.OK or verdict not in (None, said):
             return Streak(item, verdict, count, since, whole=True) if verdict else None
         verdict, count, since = said, count + 1, walk.begun_at
-    return Streak(item, verdict, count, since, whole=False) if verdict else None
+    return Streak(item, verdict, count, since, whole=len(signed_ones) < KEPT) if verdict else None

@@ -12,7 +12,7 @@ from console.checklists import report
 from console.checklists.ask import ask
 from console.checklists.definition import Checklist, KpisEvidence, QueryEvidence
 from console.checklists.files import Checklists, Vocabulary, shipped_text
-from console.checklists.incidents import incident_facts
+from console.checklists.incidents import known_incidents
 from console.checklists.judging import Facts, findings
 from console.checklists.report import Report
 from console.checklists.summary import summary
@@ -86,7 +86,7 @@ async def look(session: Session, checklist: Checklist) -> Report:
         kubernetes=session.kubernetes,
         clock=time.time,
     )
-    facts = Facts(snapshot, answers, snapshot.taken_at, incident_facts(snapshot.ledger, known=session.journal is not None))
+    facts = Facts(snapshot, answers, snapshot.taken_at, known_incidents(snapshot.ledger, known=session.journal is not None))
     found = findings(checklist, facts)
     sections = summary(checklist, found, facts) if checklist.summary else ()
     return Report(checklist, found, snapshot, sections)

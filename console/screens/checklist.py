@@ -97,13 +97,14 @@ class ChecklistScreen(ConsoleScreen):
         self._detail.show(tuple(self._detail_lines(view, chosen, walks)))
 
     def action_read(self) -> None:
-        self.run_worker(self._read(), group="checklists", exclusive=True, exit_on_error=False)
+        self._reading = True
+        self.run_worker(self._read, group="checklists", exclusive=True, exit_on_error=False)
 
     async def _read(self) -> None:
         view = self.view
         if view is None or view.session is None:
+            self._reading = False
             return
-        self._reading = True
         session, settings = view.session, view.settings
         runbooks = tuple(item.id for item in session.runbooks.runbooks)
         vocabulary = Vocabulary(session.specs, runbooks, settings.namespace)

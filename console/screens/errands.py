@@ -18,6 +18,7 @@ from console.screens.command_line import CommandLine
 from console.screens.commands import commands, perform
 from console.screens.dashboards import DashboardPanelScreen
 from console.screens.explore import ExploreScreen
+from console.screens.factory import MODES
 from console.screens.help import HelpScreen
 from console.screens.journal import event_sentence
 from console.screens.logs import LogsScreen
@@ -61,7 +62,8 @@ class Errands:
             case "logs":
                 screen = LogsScreen(subject)
             case "screen":
-                self.app.go(subject)
+                if subject in MODES:
+                    self.app.go(subject)
                 return
             case _:
                 screen = ExploreScreen(subject)

@@ -14,15 +14,15 @@ from console.checklists import definition, report, walking
 from console.checklists.ask import Answers, ask
 from console.checklists.definition import Checklist, PanelEvidence
 from console.checklists.finding import Finding, Place
-from console.checklists.incidents import incident_facts
+from console.checklists.incidents import known_incidents
 from console.checklists.judging import Facts, findings
 from console.checklists.summary import summary
 from console.checklists.walks import AGREE, ITEM, NOTE, OVERRULE, SIGNED, Walk
 from console.screens import keys
 from console.screens.asks import ActionRequested, CopyRequested, OpenRequested
-from console.screens.base import ConsoleScreen, section
+from console.screens.base import ConsoleScreen
 from console.screens.view import View
-from console.screens.walk_page import SIGN_OFF, Sight, item_lines, rail_line, sign_off_lines
+from console.screens.walk_page import SIGN_OFF, Sight, item_lines, rail_line, section_lines, sign_off_lines
 from queries.model.verdict import Verdict
 from widgets.dialogs.form import FormDialog, Question
 from widgets.dialogs.pick import PickDialog
@@ -97,13 +97,12 @@ class WalkScreen(ConsoleScreen):
         self._rail.show((*(item.id for item in self.checklist.items), SIGN_OFF))
         self._rail.place(self.at or "sign-off")
         self._rail.compare()
-        width = self._page.size.width or 40
+        # One less: where the page is longer than its height, the scrollbar takes a column.
+        width = (self._page.size.width or 41) - 1
         if self.at == SIGN_OFF:
             lines = sign_off_lines(sight, width)
             sections = summary(self.checklist, sight.findings, self._facts(view)) if self.checklist.summary else ()
-            for each in sections:
-                lines += (section(each.title, width),)
-                lines += tuple((text(f" {line.text}"),) for line in each.lines) or (((f" {each.empty}", "dim"),),)
+            lines += tuple(section_lines(sections, width))
         else:
             number = [item.id for item in self.checklist.items].index(self.at)
             lines = item_lines(sight, sight.findings[number], number + 1, width)
@@ -163,7 +162,7 @@ class WalkScreen(ConsoleScreen):
 
     def action_ask(self) -> None:
         self._asked_at = self.view.now if self.view else 0.0
-        self.run_worker(self._ask(), group="evidence", exclusive=True, exit_on_error=False)
+        self.run_worker(self._ask, group="evidence", exclusive=True, exit_on_error=False)
 
     def action_step(self, by: int) -> None:
         keys_ = [*(item.id for item in self.checklist.items), SIGN_OFF]
@@ -280,7 +279,7 @@ class WalkScreen(ConsoleScreen):
         snapshot = view.snapshot
         assert snapshot is not None  # noqa: S101  a walk is opened from what is known
         known = view.session is not None and view.session.journal is not None
-        return Facts(snapshot, self.answers, view.now, incident_facts(snapshot.ledger, known=known))
+        return Facts(snapshot, self.answers, view.now, known_incidents(snapshot.ledger, known=known))
 
     def _sight(self) -> Sight | None:
         view, walk = self.view, self._walk()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from console.checklists.definition import Checklist
 from console.checklists.finding import Finding
 from console.checklists.local_time import local_clock
+from console.checklists.section import Section
 from console.checklists.walking import answer_words, last_answer, left_open, streak_of
 from console.checklists.walks import OVERRULE, Answer, Walk, Walks
 from console.checks.figures import span
@@ -172,6 +173,18 @@ def sign_off_lines(sight: Sight, width: int) -> tuple[Line, ...]:
     else:
         found += _wrapped("y copies it as Markdown", width, "dim")
     return tuple(cut(line, width) for line in found)
+
+
+def section_lines(sections: Iterable[Section], width: int) -> Iterable[Line]:
+    """A summary's or a handover's sections, each line with its verdict in a word."""
+    for each in sections:
+        yield section(each.title, width)
+        for line in each.lines:
+            word: Span = (fit(line.verdict.word, 8), tone_of(line.verdict)) if line.verdict else ("", "")
+            for at, words in enumerate(wrap(line.text, max(10, width - 2 - len(word[0])))):
+                yield ((" ", ""), word if at == 0 else (" " * len(word[0]), ""), (words, ""))
+        if not each.lines:
+            yield from _wrapped(each.empty, width, "dim" if each.known else "unknown")
 
 
 def _title(count: str, title: str) -> Line:

@@ -25,14 +25,14 @@ from console.checklists.definition import (
     Question,
 )
 from console.checklists.finding import Finding, exit_code
-from console.checklists.incidents import IncidentFact
 from console.checklists.judging import Facts, findings
 from console.checklists.local_time import midnight
 from console.checklists.summary import summary
+from console.incidents.incident import Incident, Incidents, Role, Step, Tick
 from console.snapshot import Snapshot
 from queries.catalogue.loader import load_board
 from queries.joined import Parts
-from queries.model.alert import AlertState
+from queries.model.alert import AlertState, Priority
 from queries.model.batch import BatchJob
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import PanelSpec, Threshold, Unit
@@ -45,9 +45,10 @@ from queries.model.verdict import Verdict
 SPECS = {spec.id: spec for spec in load_board("overview")}
 DOWN = Fault(FaultKind.UNREACHABLE, "Prometheus is not there", "http://p:9090", "is it running?")
 CALM = snapshot(alerts=())
+NONE = Incidents()
 
 
-def judged(evidence: Evidence, *, shown: Snapshot = CALM, incidents: Any = (), now: float = NOW, **answers: Any) -> Finding:
+def judged(evidence: Evidence, *, shown: Snapshot = CALM, incidents: Any = NONE, now: float = NOW, **answers: Any) -> Finding:
     item = Item("it", "It", "Is it so?", evidence)
     asked = Answers(now, **{key: {"it": value} if key != "before" else value for key, value in answers.items()})
     (found,) = findings(Checklist("mine", "Mine", (item,)), Facts(shown, asked, now, incidents))
@@ -237,15 +238,19 @@ def test_the_newest_run_of_a_job_counts() -> None:
 
 def test_incidents_are_open_or_a_question() -> None:
     """An open one warns and an open P1 is critical; today's ask a person; none is fine, and no journal is not known."""
-    opened = IncidentFact("i1", "Errors", "P2", NOW - 600, commander="ann")
-    closed = IncidentFact("i2", "Queue", "P3", NOW - 9000, closed_at=NOW - 8000)
-    found = judged(IncidentsEvidence(), incidents=(opened, closed))
-    assert (found.verdict, found.reason) == (Verdict.WARN, "P2 Errors, open for 10m 0s, commander ann")
-    assert judged(IncidentsEvidence(), incidents=(replace(opened, severity="P1"),)).verdict is Verdict.CRITICAL
-    assert judged(IncidentsEvidence(), incidents=(closed,)).verdict is Verdict.OK
-    today = judged(IncidentsEvidence(today=True), incidents=(opened, closed), now=NOW)
+    opened = Incident("i1", 1, "Errors", Priority.P2, NOW - 600, "ann", roles=((Role.COMMANDER, "ann"),))
+    closed = Incident("i2", 2, "Queue", Priority.P3, NOW - 9000, "ann", closed_at=NOW - 8000)
+    worst = replace(opened, severity=Priority.P1)
+    mended = replace(worst, ticks={Step.RESOLVE: Tick(NOW - 60, "ann")})
+    found = judged(IncidentsEvidence(), incidents=Incidents((opened, closed)))
+    assert (found.verdict, found.reason) == (Verdict.WARN, "P2 Errors (1), open for 10m 0s, commander ann")
+    assert judged(IncidentsEvidence(), incidents=Incidents((worst,))).verdict is Verdict.CRITICAL
+    waiting = judged(IncidentsEvidence(), incidents=Incidents((mended,)))
+    assert waiting.verdict is Verdict.WARN and "not closed" in waiting.reason
+    assert judged(IncidentsEvidence(), incidents=Incidents((closed,))).verdict is Verdict.OK
+    today = judged(IncidentsEvidence(today=True), incidents=Incidents((opened, closed)))
     assert today.verdict is None and len(today.details) == 2 and exit_code((today,)) == 0
-    assert judged(IncidentsEvidence(today=True), incidents=()).verdict is Verdict.OK
+    assert judged(IncidentsEvidence(today=True), incidents=Incidents()).verdict is Verdict.OK
     assert judged(IncidentsEvidence(), incidents=None).verdict is Verdict.NO_DATA
 
 
@@ -293,7 +298,7 @@ def test_the_summary_is_put_together_from_the_findings() -> None:
         record("Slow", "warning", (100, 0), provider="y", now=True),
     )
     figures = reading(Parts({"error_budget": [Track((), ((midnight(NOW), 61.5), (NOW, 60.25)))]}))
-    facts = Facts(CALM, Answers(NOW, alerts={"a": night}, figures={"k": figures}), NOW, ())
+    facts = Facts(CALM, Answers(NOW, alerts={"a": night}, figures={"k": figures}), NOW, Incidents())
     told = {
         item.title: [line.text for line in item.lines] or [item.empty]
         for item in summary(checklist, findings(checklist, facts), facts)

@@ -1,0 +1,55 @@
+"""A still platform with a real journal: what a person confirms is written, folded and shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from screen_samples import NOW, StillSession
+
+from console.config.settings import Settings
+from console.journal.event import Event
+from console.journal.ledger import Ledger
+from console.journal.sqlite import Journal
+from console.snapshot import Snapshot
+from queries.endpoint import Endpoint
+from queries.prometheus import Prometheus
+
+
+class JournalledSession(StillSession):
+    """`told` answers what is asked of Prometheus, on the transport; without it there is none."""
+
+    def __init__(
+        self, given: Settings, shown: Snapshot, *, told: Callable[[httpx.Request], httpx.Response] | None = None
+    ) -> None:
+        super().__init__(given, shown)
+        self.journal = Journal.open(given.paths.journal_file)
+        self._ledger = Ledger(self.journal, environment=given.environment)
+        if told is not None:
+            self.prometheus = Prometheus(Endpoint("http://prom.test"), transport=httpx.MockTransport(told), clock=lambda: NOW)
+        self.look()
+
+    def look(self) -> None:
+        """Take in what was written, by this console or another."""
+        self._ledger.refresh()
+        self.deliver(replace(self.shown, ledger=self._ledger.state))
+
+    async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
+        assert self.journal is not None
+        event = self.journal.append(Event(NOW, kind, subject, self.settings.user, self.settings.environment, data))
+        self.look()
+        return event
+
+
+def vector(*series: tuple[dict[str, str], float]) -> httpx.Response:
+    """An instant vector."""
+    found = [{"metric": labels, "value": [NOW, str(value)]} for labels, value in series]
+    return httpx.Response(200, json={"status": "success", "data": {"resultType": "vector", "result": found}})
+
+
+def matrix(*tracks: tuple[dict[str, str], list[tuple[float, float]]]) -> httpx.Response:
+    """A range matrix."""
+    found = [{"metric": labels, "values": [[at, str(value)] for at, value in points]} for labels, points in tracks]
+    return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": found}})
