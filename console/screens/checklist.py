@@ -77,7 +77,7 @@ class ChecklistScreen(ConsoleScreen):
         yield self._detail
 
     def draw(self, view: View) -> None:
-        if self._known is None and view.session is not None and not self._reading:
+        if self._known is None and view.session is not None:
             self.action_read()
         known = self._known
         broken: tuple[Broken, ...] = known.broken if known else ()
@@ -97,19 +97,21 @@ class ChecklistScreen(ConsoleScreen):
         self._detail.show(tuple(self._detail_lines(view, chosen, walks)))
 
     def action_read(self) -> None:
-        self._reading = True
-        self.run_worker(self._read, group="checklists", exclusive=True, exit_on_error=False)
+        if not self._reading:
+            self._reading = True
+            self.run_worker(self._read(), group="checklists", exit_on_error=False)
 
     async def _read(self) -> None:
-        view = self.view
-        if view is None or view.session is None:
+        try:
+            view = self.view
+            if view is None or view.session is None:
+                return
+            settings, runbooks = view.settings, tuple(item.id for item in view.session.runbooks.runbooks)
+            vocabulary = Vocabulary(view.session.specs, runbooks, settings.namespace)
+            loop = asyncio.get_running_loop()
+            self._known = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
+        finally:
             self._reading = False
-            return
-        session, settings = view.session, view.settings
-        runbooks = tuple(item.id for item in session.runbooks.runbooks)
-        vocabulary = Vocabulary(session.specs, runbooks, settings.namespace)
-        loop = asyncio.get_running_loop()
-        self._known = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
         self.redraw()
 
     @on(Rows.Chosen, "#checklists")

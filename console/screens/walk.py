@@ -72,7 +72,7 @@ class WalkScreen(ConsoleScreen):
         self.at = at or checklist.items[0].id
         self.answers: Answers | None = None
         self._writing = False
-        self._asked_at: float | None = None
+        self._asking = self._asked = False
         self._known: tuple[Snapshot, Answers | None, tuple[Finding, ...]] | None = None
         self._title = Page(classes="title")
         self._rail: Rows[str] = Rows(key=lambda key: key or "sign-off", draw=self._rail_line, id="walk-rail")
@@ -87,7 +87,7 @@ class WalkScreen(ConsoleScreen):
             yield self._page
 
     def draw(self, view: View) -> None:
-        if self._asked_at is None and view.session is not None and view.snapshot is not None:
+        if not self._asked and view.session is not None and view.snapshot is not None:
             self.action_ask()
         sight = self._sight()
         if sight is None:
@@ -161,8 +161,9 @@ class WalkScreen(ConsoleScreen):
         self.post_message(CopyRequested(report.as_markdown(made), "the walk as Markdown"))
 
     def action_ask(self) -> None:
-        self._asked_at = self.view.now if self.view else 0.0
-        self.run_worker(self._ask, group="evidence", exclusive=True, exit_on_error=False)
+        if not self._asking:
+            self._asking = self._asked = True
+            self.run_worker(self._ask(), group="evidence", exit_on_error=False)
 
     def action_step(self, by: int) -> None:
         keys_ = [*(item.id for item in self.checklist.items), SIGN_OFF]
@@ -255,18 +256,20 @@ class WalkScreen(ConsoleScreen):
         return True
 
     async def _ask(self) -> None:
-        view = self.view
-        if view is None or view.session is None or view.snapshot is None:
-            return
-        session = view.session
-        self.answers = await ask(
-            self.checklist,
-            view.snapshot,
-            view.snapshot.ledger.walks,
-            prometheus=session.prometheus,
-            kubernetes=session.kubernetes,
-            clock=lambda: self.view.now if self.view else 0.0,
-        )
+        try:
+            view = self.view
+            if view is None or view.session is None or view.snapshot is None:
+                return
+            self.answers = await ask(
+                self.checklist,
+                view.snapshot,
+                view.snapshot.ledger.walks,
+                prometheus=view.session.prometheus,
+                kubernetes=view.session.kubernetes,
+                clock=lambda: self.view.now if self.view else 0.0,
+            )
+        finally:
+            self._asking = False
         self.redraw()
 
     # what is known
