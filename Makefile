@@ -62,6 +62,14 @@ screenshots: $(STAMP) ## take pictures of the main screens on the embedded stack
 	@$(BIN)/python tests/support/screenshots.py build/screenshots
 	@cp build/screenshots/overview.svg docs/overview.svg
 
+.PHONY: manifests
+manifests: $(STAMP) ## make what in deploy/ comes from the rules and the dashboards
+	@$(BIN)/python deploy/generate.py
+
+.PHONY: validate
+validate: $(STAMP) ## check deploy/ without a cluster
+	@deploy/validate
+
 .PHONY: clean
 clean: ## remove what these commands made
 	@rm -rf $(VENV) build dist

@@ -19,9 +19,17 @@ _CIRCUITS = {0.0: "closed", 1.0: "half_open", 2.0: "open"}
 
 
 class PlatformApi:
-    """Serves `simulator` on a free loopback port between `start` and `stop`."""
+    """Serves `simulator` between `start` and `stop`, where nobody says otherwise on a free loopback port."""
 
-    def __init__(self, simulator: Simulator, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._address = (host, port)
         self._simulator = simulator
         self._clock = clock
         self._server: ThreadingHTTPServer | None = None
@@ -51,7 +59,7 @@ class PlatformApi:
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing: a console owns this terminal."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = ThreadingHTTPServer(self._address, Handler)
         server.daemon_threads = True
         self._server = server
         self._thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="demo platform", daemon=True)

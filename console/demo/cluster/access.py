@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from console.demo.cluster import failure
+from console.demo.cluster.grants import Grants
 from console.demo.cluster.http1 import Request
 from console.demo.cluster.resource import REVIEWS, Object, Resource
 
@@ -15,10 +16,11 @@ OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`trusted` users may do all that is not denied to everybody; the others may do nothing."""
+    """`trusted` users may do all that is not denied to everybody, the others nothing; with `granted` only what that holds."""
 
     name: str
     trusted: bool = True
+    granted: Grants | None = None
 
 
 ANONYMOUS = User("system:anonymous", trusted=False)
@@ -44,7 +46,9 @@ class Access:
                 return user
         raise failure.unauthorized()
 
-    def allows(self, user: User, verb: str, resource: str) -> bool:
+    def allows(self, user: User, verb: str, resource: str, group: str = "") -> bool:
+        if user.granted is not None and (group, resource, verb) not in user.granted:
+            return False
         return user.trusted and not any(
             denied_verb in (verb, "*") and denied_resource in (resource, "*") for denied_verb, denied_resource in self.denied
         )
@@ -54,7 +58,7 @@ class Access:
         if resource is REVIEWS and user is not ANONYMOUS:
             return
         plural = f"{resource.plural}/{subresource}" if subresource else resource.plural
-        if not self.allows(user, verb, plural):
+        if not self.allows(user, verb, plural, resource.group):
             raise failure.forbidden(user.name, verb, resource, subresource=subresource, namespace=namespace, name=name)
 
     def review(self, user: User, body: Any) -> Object:
@@ -68,7 +72,7 @@ class Access:
         plural = str(asked.get("resource", ""))
         if asked.get("subresource"):
             plural += f"/{asked['subresource']}"
-        allowed = self.allows(user, str(asked.get("verb", "")), plural)
+        allowed = self.allows(user, str(asked.get("verb", "")), plural, str(asked.get("group", "")))
         status: dict[str, Any] = {"allowed": allowed}
         if not allowed and user.trusted:
             status["reason"] = f"denied by the demo: {asked.get('verb')} {plural}"

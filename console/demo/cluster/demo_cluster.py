@@ -9,7 +9,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from console.demo.cluster.agenda import Agenda
 from console.demo.cluster.autoscaling import Autoscalers
 from console.demo.cluster.controllers import Controllers
 from console.demo.cluster.disruption import Budgets
+from console.demo.cluster.grants import grants
 from console.demo.cluster.http1 import Request
 from console.demo.cluster.pods import NODE_COUNT, Pace, Pods
 from console.demo.cluster.registry import Registry
@@ -282,6 +283,13 @@ class DemoCluster:
         }
         failed = [failure.Failure(status, reasons.get(status, ""), message) for _ in range(times)]
         self._call(lambda: self._server.failing.extend(failed))
+
+    def admit(self, name: str, roles: Iterable[Mapping[str, Any]]) -> str:
+        """A token for a user who may do what these Roles grant, and nothing else."""
+        token = secrets.token_urlsafe(24)
+        user = User(name, granted=grants(roles))
+        self._call(lambda: self._access.users.update({token: user}))
+        return token
 
     def renew_token(self) -> str:
         """Gives another token; the one before is not accepted any more, as if it had expired."""

@@ -1,0 +1,378 @@
+"""Checks everything in deploy/ without a cluster: each check passes, fails, or is named as not run with the reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = ROOT / "deploy"
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(DEPLOY))
+
+import generate  # noqa: E402
+from manifest_schema import faults  # noqa: E402
+
+from console.config.load import load_settings  # noqa: E402
+from queries.yaml_text import SafeLoader  # noqa: E402
+
+OVERLAYS = ("production", "staging")
+NAMESPACED = {
+    ("v1", "ServiceAccount"): "serviceaccounts", ("v1", "ConfigMap"): "configmaps",
+    ("v1", "PersistentVolumeClaim"): "persistentvolumeclaims", ("apps/v1", "Deployment"): "deployments",
+    ("batch/v1", "CronJob"): "cronjobs", ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicies",
+    ("rbac.authorization.k8s.io/v1", "Role"): "roles", ("rbac.authorization.k8s.io/v1", "RoleBinding"): "rolebindings",
+    ("monitoring.coreos.com/v1", "PrometheusRule"): "prometheusrules",
+}  # fmt: skip
+
+
+class Failed(Exception):
+    """A check did not pass; the message says where and why."""
+
+
+class NotRun(Exception):
+    """A check could not be run here; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Result:
+    name: str
+    word: str
+    told: str = ""
+
+
+def run(command: list[str], *, text: str = "", environ: dict[str, str] | None = None) -> str:
+    """The output of a program. Raises NotRun where it is missing, Failed where it says no."""
+    if shutil.which(command[0]) is None:
+        raise NotRun(f"{command[0]} is not installed")
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False, env=environ)
+    if done.returncode:
+        raise Failed(f"{' '.join(command[:4])} …: {(done.stderr or done.stdout).strip()[-600:]}")
+    return done.stdout
+
+
+def built(folder: Path) -> str:
+    """What kustomize makes of a folder, by kubectl or by kustomize itself."""
+    for command in (["kustomize", "build"], ["kubectl", "kustomize"]):
+        if shutil.which(command[0]):
+            return run([*command, str(folder)])
+    raise NotRun("neither kustomize nor kubectl is installed")
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    return [item for item in yaml.load_all(text, Loader=SafeLoader) if item]
+
+
+def yaml_files() -> str:
+    """Every YAML and JSON file can be read."""
+    count = 0
+    for path in sorted(DEPLOY.rglob("*")):
+        if path.suffix in (".yaml", ".yml"):
+            documents(path.read_text(encoding="utf-8"))
+            count += 1
+        elif path.suffix == ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+            count += 1
+    return f"{count} files"
+
+
+def in_step() -> str:
+    """What is made from the program's own files is as they are now."""
+    stale = [path for path, text in generate.files().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if stale:
+        raise Failed(f"{', '.join(str(path.relative_to(ROOT)) for path in stale)}: run deploy/generate.py")
+    return f"{len(generate.files())} generated files"
+
+
+def base_schemas() -> str:
+    """Every manifest has only known fields of the right types, by the models of the Kubernetes client."""
+    count = 0
+    for path in sorted((DEPLOY / "base").glob("*.yaml")):
+        for manifest in documents(path.read_text(encoding="utf-8")):
+            if manifest.get("kind") == "Kustomization":
+                continue
+            found = faults(manifest)
+            if found:
+                raise Failed(f"{path.name}: {'; '.join(found[:5])}")
+            count += 1
+    return f"{count} manifests"
+
+
+def configs() -> str:
+    """The console itself takes the configuration of every overlay."""
+    for name in OVERLAYS:
+        path = DEPLOY / "overlays" / name / "config.yaml"
+        settings = load_settings({"config": str(path)}, {"HOME": "/nonexistent"})
+        if settings.environment != name or settings.prometheus is None or settings.kubernetes is None:
+            raise Failed(f"{path.relative_to(ROOT)}: not the configuration of {name}")
+        if settings.protected != (name == "production"):
+            raise Failed(f"{path.relative_to(ROOT)}: production is protected, staging is not")
+    return f"{len(OVERLAYS)} configurations"
+
+
+def overlays() -> str:
+    """Both overlays can be built, their manifests are valid, and every name that they refer to is there."""
+    told = []
+    for name in OVERLAYS:
+        manifests = documents(built(DEPLOY / "overlays" / name))
+        found = [fault for manifest in manifests for fault in faults(manifest)] + list(dangling(manifests))
+        if found:
+            raise Failed(f"{name}: {'; '.join(found[:5])}")
+        told.append(f"{name} {len(manifests)}")
+    return ", ".join(told) + " manifests"
+
+
+def dangling(manifests: list[dict[str, Any]]) -> Iterator[str]:
+    """References of pods to config maps, claims and service accounts that nobody defines; pods that are too free."""
+    there = {(item["kind"], item["metadata"]["name"]) for item in manifests}
+    for item in manifests:
+        for pod in pods(item):
+            where = f"{item['kind']} {item['metadata']['name']}"
+            wanted = [("ServiceAccount", pod.get("serviceAccountName", "default"))]
+            for volume in pod.get("volumes", ()):
+                if "configMap" in volume:
+                    wanted.append(("ConfigMap", volume["configMap"]["name"]))
+                if "persistentVolumeClaim" in volume:
+                    wanted.append(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
+            yield from (f"{where}: there is no {kind} {name}" for kind, name in wanted if (kind, name) not in there)
+            yield from (f"{where}: {fault}" for fault in too_free(pod))
+
+
+def pods(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if manifest["kind"] == "Deployment":
+        yield manifest["spec"]["template"]["spec"]
+    elif manifest["kind"] == "CronJob":
+        yield manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+
+
+def too_free(pod: dict[str, Any]) -> Iterator[str]:
+    """What the restricted pod security standard asks for, and a root that cannot be written."""
+    if not pod.get("securityContext", {}).get("runAsNonRoot"):
+        yield "it may run as root"
+    if pod.get("securityContext", {}).get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        yield "it has no seccomp profile"
+    for container in pod["containers"]:
+        context = container.get("securityContext", {})
+        if not context.get("readOnlyRootFilesystem"):
+            yield "its root can be written"
+        if context.get("allowPrivilegeEscalation") is not False or context.get("capabilities", {}).get("drop") != ["ALL"]:
+            yield "it may gain privileges"
+        if "limits" not in container.get("resources", {}):
+            yield "it has no limits"
+
+
+def dry_run() -> str:
+    """kubectl itself takes every manifest: its client-side dry-run, against a list of kinds instead of a cluster."""
+    with kinds() as server:
+        for name in OVERLAYS:
+            made = built(DEPLOY / "overlays" / name)
+            flags = ["--dry-run=client", "--validate=false", f"--server={server}", "-f", "-"]
+            told = run(
+                ["kubectl", "create", *flags],
+                text=made,
+                environ={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": tempfile.gettempdir()},
+            )
+            if told.count("(dry run)") != len(documents(made)):
+                raise Failed(f"{name}: kubectl took {told.count('(dry run)')} of {len(documents(made))}")
+    return "both overlays"
+
+
+@contextmanager
+def kinds() -> Iterator[str]:
+    """A loopback listener that says which kinds there are, and knows nothing else: kubectl asks that even for a dry-run."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(_discovery(self.path.partition("?")[0])).encode()
+            self.send_response(200 if b'"Status"' not in body else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the report is the output."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(5)
+        server.server_close()
+
+
+def _discovery(path: str) -> dict[str, Any]:
+    groups = sorted({version for version, _ in NAMESPACED if "/" in version})
+    if path == "/api":
+        return {"kind": "APIVersions", "versions": ["v1"]}
+    if path == "/apis":
+        listed = []
+        for group in groups:
+            version = {"groupVersion": group, "version": group.partition("/")[2]}
+            listed.append({"name": group.partition("/")[0], "versions": [version], "preferredVersion": version})
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
+    asked = "v1" if path == "/api/v1" else path.removeprefix("/apis/")
+    resources = [
+        {"name": plural, "kind": kind, "namespaced": True, "verbs": ["create", "get"], "singularName": kind.lower()}
+        for (version, kind), plural in NAMESPACED.items()
+        if version == asked
+    ]
+    if not resources:
+        return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
+    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": asked, "resources": resources}
+
+
+def rules() -> str:
+    """promtool takes the rules of the manifest, and their tests pass."""
+    count = 0
+    for manifest in documents((DEPLOY / "base" / "rules.yaml").read_text(encoding="utf-8")):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "rules.yaml"
+            path.write_text(yaml.safe_dump(manifest["spec"]))
+            told = run([program("promtool"), "check", "rules", str(path)])
+        found = re.search(r"(\d+) rules found", told)
+        count += int(found[1]) if found else 0
+    for test in sorted((ROOT / "queries" / "rules" / "tests").glob("*.test.yaml")):
+        run([program("promtool"), "test", "rules", str(test)])
+    return f"{count} rules"
+
+
+def routing() -> str:
+    """amtool takes the production routing and the compose file's."""
+    for path in (ROOT / "queries" / "rules" / "alertmanager.yaml", DEPLOY / "compose" / "alertmanager.yml"):
+        run([program("amtool"), "check-config", str(path)])
+    return "both configurations"
+
+
+def prometheus_config() -> str:
+    """promtool takes the compose file's Prometheus configuration with the rules where it mounts them."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(DEPLOY / "compose" / "prometheus.yml", folder)
+        shutil.copytree(ROOT / "queries" / "rules", Path(folder) / "rules")
+        run([program("promtool"), "check", "config", str(Path(folder) / "prometheus.yml")])
+    return "prometheus.yml"
+
+
+def program(name: str) -> str:
+    """A program of Prometheus or Alertmanager: the installed one, else the one that the demo once brought."""
+    if shutil.which(name):
+        return name
+    from console.demo.bring import default_sources, locate  # noqa: PLC0415  # only where it is not installed
+
+    found = locate(os.environ, default_sources())
+    if found is None:
+        raise NotRun(f"{name} is not installed; `cad-console demo` brings it")
+    return str(getattr(found, name))
+
+
+def compose_config() -> str:
+    """Docker's own reading of the compose file; the daemon is not asked."""
+    file = str(DEPLOY / "compose" / "compose.yaml")
+    plugin = (
+        shutil.which("docker")
+        and not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False, timeout=60).returncode
+    )
+    if plugin:
+        run(["docker", "compose", "-f", file, "config", "--quiet"])
+        return "by docker compose"
+    if shutil.which("docker-compose"):
+        run(["docker-compose", "-f", file, "config", "--quiet"])
+        return "by docker-compose"
+    raise NotRun("neither `docker compose` nor docker-compose is installed")
+
+
+def compose_file() -> str:
+    """Services are pinned, listen on this machine only, cannot gain privileges, and mount files that are there."""
+    told = documents((DEPLOY / "compose" / "compose.yaml").read_text(encoding="utf-8"))[0]
+    wanted = {"prometheus", "alertmanager", "grafana", "loki", "node-exporter", "simulator", "console"}
+    if set(told["services"]) != wanted:
+        raise Failed(f"services are {sorted(told['services'])}")
+    for name, service in told["services"].items():
+        if re.search(r":(latest)?$|^[^:]+$", service["image"]):
+            raise Failed(f"{name}: the image {service['image']} is not pinned")
+        if not all(port.startswith("127.0.0.1:") for port in service.get("ports", ())):
+            raise Failed(f"{name}: it listens beyond this machine")
+        if "no-new-privileges:true" not in service.get("security_opt", ()):
+            raise Failed(f"{name}: it may gain privileges")
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith(".") and not (DEPLOY / "compose" / source).exists():
+                raise Failed(f"{name}: {source} is not there")
+    return f"{len(told['services'])} services"
+
+
+def image() -> str:
+    """The image recipe: dependencies by hash, pinned base, a numeric user that is not root, no secret, files that exist."""
+    text = (DEPLOY / "image" / "Containerfile").read_text(encoding="utf-8")
+    steps = [line.split(None, 1) for line in re.sub(r"\\\n", " ", text).splitlines() if line.strip() and line[0] != "#"]
+    users = [rest for step, rest in steps if step == "USER"]
+    if not users or not re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1].strip()):
+        raise Failed("the last USER is not a number other than root")
+    if any(re.search(r":latest|^[^:]+( AS .*)?$", rest) for step, rest in steps if step == "FROM"):
+        raise Failed("a base image is not pinned")
+    if "--require-hashes" not in text:
+        raise Failed("dependencies are not installed by hash")
+    if any(step == "ADD" for step, _ in steps):
+        raise Failed("ADD may bring files from elsewhere")
+    kept = (ROOT / ".containerignore").read_text().split()
+    for _, rest in (step for step in steps if step[0] == "COPY" and not step[1].startswith("--from")):
+        for source in rest.split()[:-1]:
+            if not (ROOT / source).exists() or f"!{source}" not in kept:
+                raise Failed(f"{source} is not there, or .containerignore leaves it out")
+    return f"{len(steps)} steps"
+
+
+CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("files", yaml_files),
+    ("in step", in_step),
+    ("schemas", base_schemas),
+    ("configurations", configs),
+    ("image recipe", image),
+    ("compose file", compose_file),
+    ("compose config", compose_config),
+    ("overlays", overlays),
+    ("kubectl dry-run", dry_run),
+    ("promtool rules", rules),
+    ("promtool config", prometheus_config),
+    ("amtool routing", routing),
+)
+
+
+def results() -> Iterator[Result]:
+    for name, check in CHECKS:
+        try:
+            yield Result(name, "ok", check())
+        except NotRun as reason:
+            yield Result(name, "NOT RUN", str(reason))
+        except Exception as error:  # a check that breaks has not passed
+            yield Result(name, "FAILED", str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}")
+
+
+def main() -> int:
+    counts = {"ok": 0, "NOT RUN": 0, "FAILED": 0}
+    for result in results():
+        counts[result.word] += 1
+        print(f"{result.word:<8} {result.name:<16} {result.told}", flush=True)
+    print(f"{counts['ok']} ok, {counts['FAILED']} failed, {counts['NOT RUN']} not run")
+    return 1 if counts["FAILED"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,132 @@
+"""The Roles of deploy/ against the console's own requests: the acting one suffices, the reading one refuses, none is more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import checks
+import pytest
+from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, second_revision, settings_for
+
+from console.actions.plan import Outcome
+from console.demo.cluster import DemoCluster
+from console.demo.cluster.grants import grants
+from console.journal.sqlite import Journal
+from queries.endpoint import ClusterEndpoint
+from queries.errors import Denied
+from queries.kubernetes import Kubernetes
+from queries.model.reading import Reading
+
+TARGET = f"deployment/{API}"
+ACTIONS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("rollback", {"revision": "1"}), ("scale", {"replicas": "4"}), ("restart", {}), ("pause", {}), ("resume", {}),
+)  # fmt: skip
+
+
+def roles(*names: str) -> list[dict[str, Any]]:
+    """The rules that a service account has by its bindings in deploy/base."""
+    found = [item for name in names for item in checks.documents((checks.DEPLOY / "base" / name).read_text())]
+    return [item for item in found if item["kind"] == "Role"]
+
+
+READ, ACT = roles("role-read.yaml"), roles("role-read.yaml", "role-act.yaml")
+
+
+@pytest.fixture
+def cluster() -> Iterator[DemoCluster]:
+    made = DemoCluster(NAMESPACE, pace=QUICK, autoscaler_seconds=60.0)
+    made.seed()
+    with made:
+        yield made
+
+
+def endpoint(cluster: DemoCluster, folder: Path, granted: list[dict[str, Any]]) -> ClusterEndpoint:
+    path = folder / "kubeconfig"
+    cluster.kubeconfig(path, token=cluster.admit("system:serviceaccount:cad-ml-platform:cad-console", granted))
+    return ClusterEndpoint(NAMESPACE, kubeconfig=str(path), timeout_seconds=3.0)
+
+
+@pytest.fixture
+async def bench(cluster: DemoCluster, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """A console whose cluster knows it by the Roles that the test names."""
+    where = endpoint(cluster, tmp_path, request.param)
+    facts = Facts(where)
+    settings = settings_for(tmp_path, where)
+    with Journal.open(settings.paths.journal_file) as journal:
+        yield Bench(cluster, settings, facts, journal)
+    await facts.close()
+
+
+async def test_the_reading_role_suffices_for_everything_that_is_read(cluster: DemoCluster, tmp_path: Path) -> None:
+    """Deployments, ReplicaSets, pods, events, autoscalers, budgets, jobs, logs and usage: each is answered."""
+    source = Kubernetes(endpoint(cluster, tmp_path, READ))
+    found = await source.cluster()
+    assert found.workloads and found.revisions and found.pods
+    deployment = await source.deployment(API)
+    for call in (source.replica_sets(deployment), source.pods(deployment), source.autoscalers(), source.budgets()):
+        assert isinstance(await call, list)
+    assert isinstance(await source.logs(found.pods[0].name), str)
+    await source.cron_jobs()
+    await source.jobs()
+    assert await source.usage()
+    seen: list[Reading[Any]] = []
+    watching = asyncio.create_task(source.follow(seen.append))
+    async with asyncio.timeout(20):
+        while not seen or not cluster.watches:  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.02)
+    assert seen[0].fault is None
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert not [item for item in cluster.requests if item.method != "GET"]
+    await source.close()
+
+
+@pytest.mark.parametrize("bench", [ACT], indirect=True)
+async def test_the_acting_role_suffices_for_every_action(bench: Bench) -> None:
+    """Roll back, scale, restart, pause and resume end as done."""
+    second_revision(bench.cluster)
+    for action, parameters in ACTIONS:
+        end, told = outcome(await bench.act(action, TARGET, **parameters))
+        assert end is Outcome.DONE, f"{action}: {told}"
+
+
+@pytest.mark.parametrize("bench", [READ], indirect=True)
+async def test_the_reading_role_refuses_every_action(bench: Bench) -> None:
+    """Each is refused before anything is sent, and a patch that is sent all the same is denied by the cluster."""
+    second_revision(bench.cluster)
+    for action, parameters in ACTIONS:
+        if action == "resume":
+            continue  # there is nothing paused that it could resume
+        end, told = outcome(await bench.act(action, TARGET, **parameters))
+        assert end is Outcome.REFUSED, f"{action}: {told}"
+    assert bench.writes() == []
+    from console.actions.writers import Writer
+
+    writer = Writer(bench.settings)
+    with pytest.raises(Denied):
+        await writer.patch("deployments", API, {}, content_type="application/merge-patch+json")
+    await writer.close()
+
+
+@pytest.mark.parametrize("kept", [rule for role in ACT for rule in role["rules"]], ids=lambda rule: "-".join(rule["resources"]))
+async def test_no_rule_is_more_than_the_console_asks_for(cluster: DemoCluster, tmp_path: Path, kept: dict[str, Any]) -> None:
+    """Nothing is created, deleted or replaced; no secret, config map, node or shell in a pod is reachable."""
+    found = grants([{"rules": [kept]}])
+    assert {verb for _, _, verb in found} <= {"get", "list", "watch", "patch"}
+    reachable = {resource for _, resource, _ in found}
+    assert not reachable & {"secrets", "configmaps", "nodes", "pods/exec", "serviceaccounts", "roles", "rolebindings"}
+    assert {resource for _, resource, verb in found if verb == "patch"} <= {"deployments", "deployments/scale"}
+
+
+def test_the_bindings_give_each_account_what_it_is_for() -> None:
+    """The reading account is bound to the reading Role alone, the acting one to both."""
+    bindings = {
+        item["metadata"]["name"]: {subject["name"] for subject in item["subjects"]}
+        for name in ("role-read.yaml", "role-act.yaml")
+        for item in checks.documents((checks.DEPLOY / "base" / name).read_text())
+        if item["kind"] == "RoleBinding"
+    }
+    assert bindings == {"cad-console-read": {"cad-console-read", "cad-console-act"}, "cad-console-act": {"cad-console-act"}}
