@@ -29,6 +29,7 @@ COMMANDS = (
     Command("runbook", "console.commands.runbook", "print a runbook by its name or by an alert's"),
     Command("checklist", "console.commands.checklist", "a checklist judged from live data: morning, hourly, end-of-day"),
     Command("incident", "console.commands.incident", "declare, follow, tell and review incidents"),
+    Command("handover", "console.commands.handover", "what the next shift has to know, and its signature"),
     Command("act", "console.commands.act", "run an action through the same stages as the console"),
     Command("journal", "console.commands.journal", "what was done, by whom, with what outcome"),
     Command("dashboards", "console.commands.dashboards", "the key dashboards for Grafana, or what is wrong with existing ones"),

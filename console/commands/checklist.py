@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"cad-console checklist: {visible(told)}", file=sys.stderr)
         return 2
     made = with_session(settings, lambda session: look(session, checklist))
-    return _write(_FORMS[arguments.format](made), arguments.output) or made.code
+    return write(_FORMS[arguments.format](made), arguments.output) or made.code
 
 
 def load_checklists(settings: Settings) -> Checklists:
@@ -92,7 +92,7 @@ async def look(session: Session, checklist: Checklist) -> Report:
     return Report(checklist, found, snapshot, sections)
 
 
-def _write(text: str, output: str | None) -> int:
+def write(text: str, output: str | None) -> int:
     """0, or 2 where the file cannot be written."""
     if output is None:
         print(text)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from console.checklists.walks import Walks, WalksProjection
+from console.handover.signatures import HandoverSigned, HandoversProjection
 from console.incidents.incident import Incidents
 from console.incidents.projection import IncidentsProjection
 from console.journal.event import Event
@@ -28,6 +29,7 @@ class LedgerState:
     recent: tuple[Event, ...] = ()
     walks: Walks = field(default_factory=Walks)
     incidents: Incidents = field(default_factory=Incidents)
+    handovers: tuple[HandoverSigned, ...] = ()
 
 
 PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
@@ -35,6 +37,7 @@ PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
     ("recent", Recent()),
     ("walks", WalksProjection()),
     ("incidents", IncidentsProjection()),
+    ("handovers", HandoversProjection()),
 )
 """The name is that of the field."""
 

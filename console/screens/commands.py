@@ -31,6 +31,7 @@ def commands(app: ConsoleApp) -> tuple[Command, ...]:
     found += [
         Command("explore", "type PromQL and see the result", open_ended=True),
         Command("silence", 'a new silence: silence alertname="X"', open_ended=True),
+        Command("handover", "Shift handover: what the next person has to know; sign it there"),
         Command("doctor", "Sources: what answers, what does not, and what to try"),
         Command("refresh", "ask every source now"),
         Command("help", "what the screen shows and its keys"),
@@ -92,7 +93,7 @@ def perform(app: ConsoleApp, typed: str) -> None:
             app.slow_down(not app.pace.slow if not rest else rest == "on")
         case "dashboard" if rest in dict(DASHBOARDS):
             app.call_later(_open_dashboard, app, rest)
-        case "panel" | "runbook" | "explore":
+        case "panel" | "runbook" | "explore" | "handover":
             app.errands.open(verb, rest)
         case "silence":
             app.errands.silence(asks.SilenceRequested(matchers=rest))

@@ -19,6 +19,7 @@ from console.screens.commands import commands, perform
 from console.screens.dashboards import DashboardPanelScreen
 from console.screens.explore import ExploreScreen
 from console.screens.factory import MODES
+from console.screens.handover import HandoverScreen
 from console.screens.help import HelpScreen
 from console.screens.journal import event_sentence
 from console.screens.logs import LogsScreen
@@ -61,6 +62,8 @@ class Errands:
                 screen = RunbookScreen(subject, fingerprint=about)
             case "logs":
                 screen = LogsScreen(subject)
+            case "handover":
+                screen = HandoverScreen()
             case "screen":
                 if subject in MODES:
                     self.app.go(subject)

@@ -1,0 +1,49 @@
+"""A handover as text, Markdown and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from console.checklists import section
+from console.checklists.local_time import local_clock
+from console.checklists.section import Section
+from console.commands import document
+from console.commands.columns import escaped
+from console.handover.shift import Shift
+from console.snapshot import Snapshot
+from queries.model.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    sections: tuple[Section, ...]
+    snapshot: Snapshot
+    shift: Shift
+
+    @property
+    def headline(self) -> str:
+        at = self.snapshot.taken_at
+        where = f"{visible(self.snapshot.environment)} · {visible(self.snapshot.namespace)}"
+        return f"Shift handover · {where} · {document.utc(at)} ({local_clock(at)}) · {visible(self.snapshot.user)}"
+
+
+def as_text(report: Report) -> str:
+    return f"{report.headline}\n\n{section.as_text(report.sections)}"
+
+
+def as_markdown(report: Report) -> str:
+    return f"## {escaped(report.headline)}\n\n{section.as_markdown(report.sections)}"
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "environment": report.snapshot.environment,
+        "namespace": report.snapshot.namespace,
+        "taken_at": document.utc(report.snapshot.taken_at),
+        "by": report.snapshot.user,
+        "since": document.utc(report.shift.since),
+        "signed_by": report.shift.signed.name if report.shift.signed else None,
+        "sections": section.as_json(report.sections),
+    }

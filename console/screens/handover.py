@@ -1,0 +1,152 @@
+"""The shift handover, as the next person reads it; signed here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from console.checklists.files import Checklists, Vocabulary
+from console.checklists.incidents import known_incidents
+from console.checklists.section import Section
+from console.checklists.walking import new_id
+from console.handover import report
+from console.handover.sections import Facts, handover, signed
+from console.handover.shift import Shift, budget_over, shift_of
+from console.handover.signatures import SIGNED
+from console.screens import keys
+from console.screens.asks import CopyRequested
+from console.screens.base import ConsoleScreen
+from console.screens.view import View
+from console.screens.walk_page import section_lines
+from queries.model.reading import Reading
+from queries.model.series import Point
+from widgets.dialogs.form import FormDialog, Question
+from widgets.line import VERDICT_TONES, Line, text
+from widgets.page import Page
+from widgets.sparkline import sparkline
+from widgets.words import NO_ANSWER
+
+_TREND = 40
+
+
+class HandoverScreen(ConsoleScreen):
+    """Everything but the budget's trend is drawn from the snapshot, and is live; the trend is asked when it opens."""
+
+    TITLE_WORDS = "Handover"
+    ABOUT = (
+        "What the next shift has to know: incidents, what fires and whose it is, silences that end or match nothing, what "
+        "today's checklists left open, changes, the error budget. s signs it in the journal: the next shift begins then. y copies it."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "sign", "sign", tooltip="Sign it; the next shift begins with that", id="handover.sign"),
+        Binding("y", "copy", "copy", tooltip="Copy it as Markdown", id=keys.COPY.id),
+        Binding("u", "ask", "ask again", tooltip="Ask the budget's trend again", id="handover.ask"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._title = Page(classes="title")
+        self._page = Page(id="handover", focusable=True)
+        self._page.add_class("grow")
+        self._lists: Checklists | None = None
+        self._budget: Reading[tuple[Point, ...]] | None = None
+        self._asking = self._asked = False
+
+    def body(self) -> Iterable[Widget]:
+        yield self._title
+        yield self._page
+
+    def draw(self, view: View) -> None:
+        facts = self._facts(view)
+        if not self._asked and view.session is not None and view.snapshot is not None:
+            self.action_ask()
+        if facts is None:
+            self._page.show((((f" {NO_ANSWER}", "dim"),),))
+            return
+        self._title.show((((" Shift handover", "title"), text(f"  {view.settings.user}", "dim")),))
+        width = max(20, self._page.size.width - 1)
+        self._page.show((*section_lines(handover(facts), width), *self._trend(width)))
+
+    def action_ask(self) -> None:
+        if not self._asking:
+            self._asking = self._asked = True
+            self.run_worker(self._ask(), group="handover", exit_on_error=False)
+
+    def action_copy(self) -> None:
+        made = self._made()
+        if made is not None and self.view is not None and self.view.snapshot is not None:
+            sections, shift = made
+            whole = report.Report(sections, self.view.snapshot, shift)
+            self.post_message(CopyRequested(report.as_markdown(whole), "the handover as Markdown"))
+
+    def action_sign(self) -> None:
+        self.run_worker(self._sign(), group="sign", exclusive=True, exit_on_error=False)
+
+    async def _sign(self) -> None:
+        view = self.view
+        if view is None or view.session is None:
+            return
+        questions = (
+            Question("name", "who hands over", view.settings.user),
+            Question("to", "who takes over", required=False),
+            Question("remark", "what else the next person should know", required=False),
+        )
+        said = await self.app.push_screen_wait(FormDialog("Sign the handover", questions, verb="Sign"))
+        made = self._made()
+        if said is None or made is None:
+            return
+        sections, shift = made
+        data = signed(sections, shift, name=said["name"], to=said.get("to", ""), remark=said.get("remark", ""))
+        try:
+            await view.session.record(SIGNED, new_id(), data)
+        except Exception as error:  # whatever the store says: it was not written, and that is what counts
+            self.app.notify(f"not signed: {error}", markup=False, severity="warning", timeout=8)
+            return
+        self.app.notify("the handover is signed; the next shift has begun", markup=False)
+        self.action_ask()
+        self.redraw()
+
+    async def _ask(self) -> None:
+        """The budget over this shift, and the files of the checklists, which are read in a thread."""
+        try:
+            view = self.view
+            if view is None or view.session is None or view.snapshot is None:
+                return
+            settings, session, snapshot = view.settings, view.session, view.snapshot
+            runbooks = tuple(item.id for item in session.runbooks.runbooks)
+            vocabulary = Vocabulary(session.specs, runbooks, settings.namespace)
+            loop = asyncio.get_running_loop()
+            self._lists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
+            self.redraw()
+            shift = shift_of(snapshot.ledger.handovers, now=view.now, hours=settings.shift_hours)
+            self._budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=view.now)
+        finally:
+            self._asking = False
+        self.redraw()
+
+    def _made(self) -> tuple[tuple[Section, ...], Shift] | None:
+        facts = self._facts(self.view) if self.view else None
+        return (handover(facts), facts.shift) if facts else None
+
+    def _facts(self, view: View) -> Facts | None:
+        """None until something is known, and the checklists were read."""
+        snapshot = view.snapshot
+        if snapshot is None or self._lists is None:
+            return None
+        known = view.session is not None and view.session.journal is not None
+        shift = shift_of(snapshot.ledger.handovers, now=view.now, hours=view.settings.shift_hours)
+        incidents = known_incidents(snapshot.ledger, known=known)
+        return Facts(snapshot, shift, self._lists, incidents, self._budget, view.now)
+
+    def _trend(self, width: int) -> Iterable[Line]:
+        points = self._budget.value if self._budget else None
+        state = self.view.snapshot.panel("error_budget") if self.view and self.view.snapshot else None
+        if not points or len(points) < 3 or state is None:
+            return
+        lines = tuple(line for line in (state.threshold.warn, state.threshold.critical) if line is not None)
+        drawn = sparkline(points, min(_TREND, width - 2), lines=lines, below=True)
+        yield ((" ", ""), (drawn, VERDICT_TONES[state.verdict]))
