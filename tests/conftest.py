@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -23,3 +24,13 @@ def calm_stack(servers: Servers) -> Iterator[DemoStack]:
     """Prometheus with the platform's rules and a week of history, Alertmanager, cluster and API; all is calm."""
     with DemoStack(scenario("calm"), servers) as running:
         yield running
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The local time is UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from console.checklists.event_words import event_words
 from console.commands.columns import aligned, markdown
 from console.config.load import load_settings
 from console.journal.chain import Checked, End, Link, checked, end_line, line, missing, parsed
@@ -169,7 +170,7 @@ def what(event: Event) -> str:
     if event.kind.startswith("alert."):
         why = f" ({data['why']})" if data.get("why") else ""
         return f"{data.get('name') or event.subject}{why}"
-    return str(data.get("text") or event.subject)
+    return event_words(event) or str(data.get("text") or event.subject)
 
 
 def _row(event: Event) -> list[str]:

@@ -29,6 +29,9 @@ from queries.model.verdict import Verdict
 _ENDS_SECONDS = 12 * 3600.0
 _CHANGES_SECONDS = 86_400.0
 _SHOWN = 40
+_LEAST_SECONDS = 900.0
+"""A shift that is younger says nothing about a rate."""
+_MONTH = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ def _shift(facts: Facts) -> Section:
     shift, now = facts.shift, facts.now
     since = f"since {local_clock(shift.since, now=now)} ({span(now - shift.since)})"
     if shift.signed is None:
-        return Section("This shift", (Detail(f"{since}: no handover was signed before, so as long as a shift is configured"),))
+        return Section(
+            "This shift", (Detail(f"{since}: no handover was signed before, so it is the configured length of a shift"),)
+        )
     to = f" to {visible(shift.signed.to)}" if shift.signed.to else ""
     lines = [Detail(f"{since}: the last handover, signed by {visible(shift.signed.name)}{to}")]
     if shift.signed.remark:
@@ -178,12 +183,12 @@ def _budget(facts: Facts) -> Section:
         line = Detail(f"{last:.2f} % are left; what was left when the shift began is not known", Verdict.NO_DATA)
         return Section(title, (line,), known=False)
     when = "now" if facts.now - reading.taken_at < 120.0 else local_clock(reading.taken_at, now=facts.now)
-    hours = max(1 / 60, (points[-1][0] - begun) / 3600.0)
-    spent = first - last
-    rate = f", {spent / hours:.3f} an hour" if spent > 0 else ""
-    lasts = ""
-    if spent > 0 and last > 0:
-        lasts = f"; at this rate it is used up in {span(last / spent * hours * 3600.0)}"
+    length, spent = points[-1][0] - begun, first - last
+    rate = lasts = ""
+    if spent > 0 and length >= _LEAST_SECONDS:
+        rate = f", {spent / length * 3600.0:.3f} an hour"
+        seconds = last / spent * length
+        lasts = f"; at this rate it is used up in {span(seconds)}" if 0 < seconds < _MONTH else ""
     told = f"{spent:.2f} points spent{rate}" if spent > 0 else f"nothing spent, {-spent:.2f} points came back"
     words = f"{first:.2f} % were left {local_clock(begun, now=facts.now)}, {last:.2f} % {when}: {told}{lasts}"
     return Section(title, (Detail(words),))

@@ -39,7 +39,8 @@ class HandoverScreen(ConsoleScreen):
     TITLE_WORDS = "Handover"
     ABOUT = (
         "What the next shift has to know: incidents, what fires and whose it is, silences that end or match nothing, what "
-        "today's checklists left open, changes, the error budget. s signs it in the journal: the next shift begins then. y copies it."
+        "today's checklists left open, changes, the error budget. s signs it in the journal: the next shift begins then. "
+        "y copies it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "sign", "sign", tooltip="Sign it; the next shift begins with that", id="handover.sign"),

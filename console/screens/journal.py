@@ -10,6 +10,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from console.checklists.event_words import event_words
 from console.journal.event import Event
 from console.screens.base import ConsoleScreen, section
 from console.screens.view import View
@@ -118,6 +119,8 @@ class JournalScreen(ConsoleScreen):
 def event_sentence(event: Event) -> str:
     """`rollback deployment/cad-ml-api: done in 26 s; error ratio 7.8 → 0.4 %`, from whatever the event holds."""
     data = event.data
+    if told := event_words(event):
+        return told
     what = " ".join(str(data[name]) for name in ("action", "target") if data.get(name))
     parts = [what or str(data.get("title", "")) or str(data.get("name", "")) or event.subject]
     outcome, told = str(data.get("outcome") or ""), str(data.get("text") or "")

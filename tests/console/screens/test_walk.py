@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,9 @@ from console.checklists.walks import BEGUN, ITEM, NOTE, SIGNED
 from console.journal.event import Event
 from console.screens.walk import WalkScreen
 
+pytestmark = pytest.mark.usefixtures("utc")
+
 FIRED = {"__q__": "fired", "alertname": "DriftScoreHigh", "severity": "info", "component": "model"}
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def told(request: httpx.Request) -> httpx.Response:
@@ -256,5 +249,51 @@ async def test_every_page_can_be_drawn_at_every_size(tmp_path: Path) -> None:
         for size, downs in (((20, 5), 0), ((160, 45), 2), ((41, 9), 1)):
             await pilot.resize_terminal(*size)
             await walker.press(pilot, "8", *["up"] * 4, *["down"] * downs, "enter", *["down"] * 7, "home", "question_mark")
-            await walker.press(pilot, "escape", "escape")
+            await walker.press(pilot, "escape", "escape", "colon", *"handover", "enter")
+            await walker.press(pilot, "pagedown", "question_mark", "escape", "escape")
         assert walker.app.is_running
+
+
+async def test_the_handover_is_read_and_signed(tmp_path: Path) -> None:
+    """Alerts with their owner, what the walk left open; signed, it begins the next shift; a hostile remark stays text."""
+    walker = Walker(tmp_path)
+    async with walker.app.run_test(size=(80, 24)) as pilot:
+        await walker.until(pilot, "HighErrorRate")
+        await walker.session.record(BEGUN, "w", {"checklist": "morning"})
+        await walker.press(pilot, "colon", *"handover", "enter")
+        shown = await walker.until(pilot, "Left open in today's checklists")
+        for words in ("since 02:03 UTC (12h 0m)", "CRIT    P1 HighErrorRate  firing for 2m 12s, nobody owns it", "owner you"):
+            assert words in shown, words
+        await walker.press(pilot, "end")
+        await walker.until(pilot, "Morning: begun 14:03 UTC by you@bastion, not answered: Overnight")
+        await walker.press(pilot, "s")
+        await walker.until(pilot, "who takes over")
+        await walker.press(pilot, "tab", *"Bob", "tab", *"[b]x", "enter")
+        await walker.press(pilot, "home")
+        shown = await walker.until(pilot, "signed by you@bastion to Bob")
+        assert "said then: [b]x" in shown
+        assert walker.events[-1].kind == "handover.signed"
+
+
+def taken(*keys: str) -> Any:
+    async def press(pilot: Pilot[None]) -> None:
+        await pilot.pause(0.4)
+        await pilot.press(*keys)
+        await pilot.pause(0.4)
+
+    return press
+
+
+def test_picture_of_a_walk(snap_compare: Any, tmp_path: Path) -> None:
+    """The rail with every item's verdict and whether it was answered, the evidence, what was said, where to look."""
+    walker = Walker(tmp_path)
+    asyncio.run(walker.session.record(BEGUN, "w", {"checklist": "morning"}))
+    for item, answer, stands in (("overnight-alerts", "agree", "critical"), ("error-ratio", "overrule", "ok")):
+        data = {"item": item, "answer": answer, "verdict": "critical", "stands": stands, "reason": "a test"}
+        asyncio.run(walker.session.record(ITEM, "w", data))
+    assert snap_compare(walker.app, terminal_size=(80, 24), run_before=taken("8", "enter"))
+
+
+def test_picture_of_a_handover(snap_compare: Any, tmp_path: Path) -> None:
+    """The sections in the order in which the next person needs them, each with a verdict in words."""
+    assert snap_compare(Walker(tmp_path).app, terminal_size=(80, 24), run_before=taken("colon", *"handover", "enter"))

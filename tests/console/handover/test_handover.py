@@ -1,0 +1,178 @@
+"""The handover: since when the shift runs, and nothing in it that is not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from journalled_session import matrix
+from screen_samples import NOW, alerts, snapshot
+
+from console.checklists.definition import Checklist, Item, Question
+from console.checklists.event_words import event_words
+from console.checklists.files import Broken, Checklists
+from console.checklists.walks import Answer, Signature, Walk, Walks
+from console.handover.sections import Facts, handover, signed
+from console.handover.shift import Shift, budget_over, shift_of
+from console.handover.signatures import SIGNED, HandoverSigned, HandoversProjection
+from console.incidents.incident import Incident, Incidents
+from console.journal.event import Event
+from console.snapshot import Snapshot
+from queries.endpoint import Endpoint
+from queries.model.alert import Priority
+from queries.model.fault import Fault, FaultKind
+from queries.model.panel import Origin
+from queries.model.reading import Reading
+from queries.model.silence import Matcher, Silence
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
+from queries.prometheus import Prometheus
+
+pytestmark = pytest.mark.usefixtures("utc")
+
+HOUR = 3600.0
+MORNING = Checklist(
+    "morning", "Morning", (Item("a", "Errors", "?", Question("?")), Item("b", "Queue", "?", Question("?"))), "09:00"
+)
+HOURLY = Checklist("hourly", "Hourly", MORNING.items, "hourly")
+SHIFT = Shift(NOW - 8 * HOUR)
+
+
+def told(shown: Snapshot | None = None, **facts: Any) -> dict[str, Any]:
+    """Each section by the first words of its title: its lines, or what stands there instead."""
+    made = Facts(shown or snapshot(), SHIFT, Checklists((MORNING, HOURLY)), Incidents(), None, NOW)
+    found = handover(replace(made, **facts))
+    return {section.title.split(" ")[0]: [line.text for line in section.lines] or section.empty for section in found}
+
+
+def points(*values: float, taken_at: float = NOW) -> Reading[Any]:
+    step = 8 * HOUR / (len(values) - 1)
+    return Reading("prometheus", taken_at, 0.0, tuple((NOW - 8 * HOUR + step * at, value) for at, value in enumerate(values)))
+
+
+def test_the_last_handover_begins_the_shift() -> None:
+    """Signed, it is the beginning; without one, or with one from the future or of long ago, it is the configured length."""
+    projection = HandoversProjection()
+    events = [Event(NOW - at * HOUR, SIGNED, "h", "ann", data={"name": "Ann", "to": "Bob"}) for at in (30, 8)]
+    known = projection.fold(projection.initial(), events)
+    assert shift_of(known, now=NOW, hours=12) == Shift(NOW - 8 * HOUR, HandoverSigned(NOW - 8 * HOUR, "ann", "Ann", "Bob"))
+    assert shift_of((), now=NOW, hours=12) == Shift(NOW - 12 * HOUR)
+    future, ancient = replace(known[0], at=NOW + 60), replace(known[0], at=NOW - 30 * 86_400)
+    assert shift_of((ancient, future), now=NOW, hours=6) == Shift(NOW - 6 * HOUR)
+    assert event_words(events[0]) == "handover: signed by Ann to Bob"
+
+
+def test_what_the_next_person_has_to_know() -> None:
+    """Incidents of the shift, alerts with their owner, silences that end or hide nothing, changes, and what was left open."""
+    open_one = Incident("i1", 1, "Errors", Priority.P2, NOW - 600, "ann")
+    closed = Incident("i2", 2, "Queue", Priority.P3, NOW - 9000, "ann", closed_at=NOW - 8000)
+    old = replace(closed, id="i3", closed_at=NOW - 9 * HOUR)
+    ends = Silence("s1", (Matcher("alertname", "HighErrorRate"),), NOW - 60, NOW + HOUR, "ops", "x")
+    idle = Silence("s2", (Matcher("alertname", "Gone"),), NOW - 60, NOW + 90 * HOUR, "ops", "y")
+    both = replace(idle, id="s3", ends_at=NOW + 60)
+    stays, later = replace(ends, id="s4", ends_at=NOW + 90 * HOUR), replace(ends, id="s5", starts_at=NOW + 60)
+    answer = Answer("a", "ann", NOW - HOUR, "agree", Verdict.OK)
+    begun = Walk("w", "morning", NOW - 2 * HOUR, "ann", answers=(answer,))
+    walks = Walks((("morning", (begun,)),))
+    shown = snapshot(silences=(ends, idle, both, stays, later))
+    shown = replace(shown, ledger=replace(shown.ledger, walks=walks))
+    found = told(shown, incidents=Incidents((closed, open_one, old)))
+    assert found["Incidents"] == [
+        "P2 Errors (1), open for 10m 0s, no commander",
+        "P3 Queue (2), closed 11:50 UTC after 16m 40s",
+    ]
+    assert [line.split("  ")[0] for line in found["Alerts"]][:2] == ["P1 HighErrorRate", "P3 PodNotReady cad-ml-api"]
+    assert any("owner you" in line for line in found["Alerts"]) and any("silenced" in line for line in found["Alerts"])
+    assert [line.rpartition("(")[2] for line in found["Silences"]] == [
+        "ends soon and matches nothing now)",
+        "ends soon)",
+        "matches nothing now)",
+    ]
+    assert found["Changes"][0] == "13:58 UTC  rollout cad-ml-api 41→42 image 1.8.2→1.9.0, ci"
+    assert found["Left"] == [
+        "Morning: begun 12:03 UTC by ann, not answered: Queue",
+        "Hourly: due since 14:00 UTC, nobody walked it",
+    ]
+
+
+def test_what_a_signed_walk_left_is_handed_on_and_yesterdays_is_not() -> None:
+    """Of today's newest walk what was open at its signature; the day before is over; a list that is broken is named."""
+    signature = Signature("Ann", "ann", NOW - HOUR, ("Errors: WARN 1.4 %",))
+    today = Walk("w", "morning", NOW - 2 * HOUR, "ann", signatures=(signature,))
+    hourly = Walk("h", "hourly", NOW - 60, "ann", signatures=(replace(signature, open=()),))
+    shown = snapshot()
+    shown = replace(shown, ledger=replace(shown.ledger, walks=Walks((("morning", (today,)), ("hourly", (hourly,))))))
+    lists = Checklists((MORNING, HOURLY), (Broken("weekly", "w", "w:3: no such panel"),))
+    assert told(shown, checklists=lists)["Left"] == [
+        "Morning, signed 13:03 UTC by Ann: Errors: WARN 1.4 %",
+        "weekly cannot be read: w:3: no such panel",
+    ]
+    yesterday = replace(today, begun_at=NOW - 30 * HOUR)
+    shown = replace(shown, ledger=replace(shown.ledger, walks=Walks((("morning", (yesterday,)),))))
+    assert told(shown)["Left"][0] == "Morning: due since 09:00 UTC, nobody walked it"
+
+
+def test_what_is_not_known_is_not_none() -> None:
+    """Silent sources and an unreadable journal give 'not known' in their sections, never 'none'; an old answer says its age."""
+    bare = snapshot(
+        alerts=(), alerts_known=False, silences=(), cluster=None, changes=(), sources=(SourceState("kubernetes", Health.DOWN),)
+    )
+    found = told(bare, incidents=None)
+    for name in ("Incidents", "Alerts", "Silences", "Error"):
+        assert str(found[name]).startswith("not known"), name
+    assert found["Changes"] == ["rollouts are not known: the cluster has not answered"]
+    fault = Fault(FaultKind.UNREACHABLE, "Alertmanager is not there")
+    lost = SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 120, fault=fault)
+    assert told(snapshot(alerts=alerts()[:1], sources=(lost,)))["Alerts"][-1].startswith("as alertmanager told 2m 0s ago")
+
+
+@pytest.mark.parametrize(
+    ("reading", "words"),
+    [
+        (points(61.0, 60.5, 60.0), "60.00 % now: 1.00 points spent, 0.125 an hour; at this rate it is used up in 20d 0h"),
+        (points(61.0, 60.9), "61.00 % were left 06:03 UTC, 60.90 % now: 0.10 points spent, 0.013 an hour"),
+        (points(60.0, 61.0), "nothing spent, 1.00 points came back"),
+        (points(60.0, 61.0, taken_at=NOW + 900), "not known: Prometheus has no value of now"),
+        (Reading("prometheus", NOW, 0.0, ((NOW, 60.0),)), "what was left when the shift began is not known"),
+        (Reading("prometheus", NOW, 0.0, fault=Fault(FaultKind.TIMED_OUT, "too slow")), "not known: too slow"),
+    ],
+)  # fmt: skip
+def test_the_budgets_trend(reading: Reading[Any], words: str) -> None:
+    """How much was spent, how fast, and when it would be used up; not known where one end is missing."""
+    found = told(budget=reading)["Error"]
+    assert words in (found if isinstance(found, str) else found[0])
+
+
+@pytest.mark.parametrize(("origin", "steps"), [(Origin.RECORDED, 12), (Origin.RAW, 1)])
+async def test_the_budget_is_one_request(origin: Origin, steps: int) -> None:
+    """Twelve steps of a recorded series; both ends alone of what has to be computed from a month of counters."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return matrix(({}, [(NOW - 8 * HOUR, 61.0), (NOW, 60.0)]))
+
+    shown = snapshot()
+    panels = tuple(
+        replace(item, origin=origin, query="budget") if item.spec.id == "error_budget" else item for item in shown.panels
+    )
+    prometheus = Prometheus(Endpoint("http://prom.test"), transport=httpx.MockTransport(answer))
+    try:
+        reading = await budget_over(replace(shown, panels=panels), SHIFT, prometheus=prometheus, now=NOW)
+    finally:
+        await prometheus.close()
+    assert reading.value == ((NOW - 8 * HOUR, 61.0), (NOW, 60.0))
+    (request,) = asked
+    assert float(request.url.params["step"]) == 8 * HOUR / steps
+    missing = await budget_over(shown, SHIFT, prometheus=None, now=NOW)
+    assert missing.fault is not None and "not configured" in missing.fault.what
+
+
+def test_what_is_signed_is_what_was_read() -> None:
+    """The journal keeps every section's lines with the signature."""
+    sections = handover(Facts(snapshot(), SHIFT, Checklists(), Incidents(), None, NOW))
+    data = signed(sections, SHIFT, name="Ann", to="Bob", remark="watch the queue")
+    assert (data["name"], data["to"], data["remark"], data["since"]) == ("Ann", "Bob", "watch the queue", SHIFT.since)
+    assert data["handed_over"]["Incidents"] == ["none open, none closed in this shift"]
