@@ -234,6 +234,10 @@ class ConsoleApp(StagedApp):
     def _own_wanted(self, event: asks.OwnRequested) -> None:
         self.errands.own(event.fingerprint)
 
+    @on(asks.IncidentRequested)
+    def _incident_wanted(self, event: asks.IncidentRequested) -> None:
+        self.errands.incidents.run(event.what, event.identity, event.told)
+
     @on(asks.CopyRequested)
     def _copy_wanted(self, event: asks.CopyRequested) -> None:
         self.errands.copy(event)

@@ -53,6 +53,18 @@ class OwnRequested(Message):
 
 
 @dataclass
+class IncidentRequested(Message):
+    """Do something to an incident: declare, note, tick, role, severity, update, deliver, changes, report or close.
+
+    `told` is the note's text, or the fingerprint of the alert that one is declared from.
+    """
+
+    what: str
+    identity: str
+    told: str = ""
+
+
+@dataclass
 class CopyRequested(Message):
     """Put this text on the clipboard of the terminal (OSC 52)."""
 

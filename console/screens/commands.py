@@ -32,6 +32,7 @@ def commands(app: ConsoleApp) -> tuple[Command, ...]:
         Command("explore", "type PromQL and see the result", open_ended=True),
         Command("silence", 'a new silence: silence alertname="X"', open_ended=True),
         Command("handover", "Shift handover: what the next person has to know; sign it there"),
+        Command("incident declare", "begin an incident: its clocks run, its timeline writes itself"),
         Command("doctor", "Sources: what answers, what does not, and what to try"),
         Command("refresh", "ask every source now"),
         Command("help", "what the screen shows and its keys"),
@@ -76,7 +77,7 @@ def perform(app: ConsoleApp, typed: str) -> None:
     verb, _, rest = typed.strip().partition(" ")
     rest = rest.strip()
     if any(name == verb for name, _, _ in SCREENS):
-        app.go(verb)
+        app.errands.incidents.run("declare", "") if (verb, rest) == ("incident", "declare") else app.go(verb)
         return
     match verb:
         case "quit" | "q":

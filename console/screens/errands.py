@@ -21,6 +21,8 @@ from console.screens.explore import ExploreScreen
 from console.screens.factory import MODES
 from console.screens.handover import HandoverScreen
 from console.screens.help import HelpScreen
+from console.screens.incident import IncidentScreen
+from console.screens.incident_errands import IncidentErrands
 from console.screens.journal import event_sentence
 from console.screens.logs import LogsScreen
 from console.screens.panel_detail import PanelDetailScreen
@@ -41,6 +43,7 @@ class Errands:
     def __init__(self, app: ConsoleApp) -> None:
         self.app = app
         self.running: list[ActionRun] = []
+        self.incidents = IncidentErrands(app, self)
 
     def say(self, words: str, *, trouble: bool = False) -> None:
         """A notice in plain text."""
@@ -60,6 +63,8 @@ class Errands:
                 screen = AlertDetailScreen(subject)
             case "runbook":
                 screen = RunbookScreen(subject, fingerprint=about)
+            case "incident":
+                screen = IncidentScreen(subject)
             case "logs":
                 screen = LogsScreen(subject)
             case "handover":

@@ -16,6 +16,7 @@ _CLASSES = {
     "journal": ("journal", "JournalScreen"),
     "sources": ("sources", "SourcesScreen"),
     "checklist": ("checklist", "ChecklistScreen"),
+    "incident": ("incidents", "IncidentsScreen"),
     "dashboards": ("dashboards", "DashboardsScreen"),
 }
 

@@ -15,6 +15,7 @@ SCREENS = (
     ("journal", "Journal", "what was done, and how it ended"),
     ("sources", "Sources", "what answers, what does not, and what to try"),
     ("checklist", "Checklists", "what is due, the walk through it, and past walks"),
+    ("incident", "Incidents", "what is being worked on, its clocks and its timeline"),
     ("dashboards", "Dashboards", "the five key dashboards, by provider and window"),
 )
 """The screens that a digit opens: name, title and what they show."""
@@ -71,5 +72,7 @@ RESTART = Binding("r", "act('restart')", "restart", group=DANGEROUS, tooltip="Ne
 PAUSE = Binding("p", "act('pause')", "pause", group=DANGEROUS, tooltip="Pause the rollout", id="action.pause")
 RESUME = Binding("P", "act('resume')", "resume", group=DANGEROUS, tooltip="Resume the rollout", id="action.resume")
 
-ALERT_KEYS = [RUNBOOK, OWN, SILENCE, COPY]
+INCIDENT = Binding("i", "incident", "incident", show=False, tooltip="Declare an incident from this alert", id="alert.incident")
+
+ALERT_KEYS = [RUNBOOK, OWN, SILENCE, INCIDENT, COPY]
 WORKLOAD_ACTIONS = [ROLLBACK, SCALE, RESTART, PAUSE, RESUME]

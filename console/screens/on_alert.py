@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from textual.dom import DOMNode
 
-from console.screens.asks import ActionRequested, CopyRequested, OpenRequested, OwnRequested, SilenceRequested
+from console.screens.asks import (
+    ActionRequested,
+    CopyRequested,
+    IncidentRequested,
+    OpenRequested,
+    OwnRequested,
+    SilenceRequested,
+)
 from console.screens.view import View
 from queries.model.series import braces
 
@@ -51,6 +58,10 @@ class OnAlert(DOMNode):
         if tracked := self._meant():
             self._send(SilenceRequested(alert=tracked))
 
+    def action_incident(self) -> None:
+        if tracked := self._meant():
+            self._send(IncidentRequested("declare", "", tracked.alert.fingerprint))
+
     def action_copy(self) -> None:
         if tracked := self._meant():
             self._send(CopyRequested(braces(tracked.alert.labels), f"the labels of {tracked.alert.name}"))
@@ -83,7 +94,10 @@ class OnAlert(DOMNode):
             self._say("no alert under the cursor")
         return tracked
 
-    def _send(self, message: OpenRequested | OwnRequested | SilenceRequested | CopyRequested | ActionRequested) -> None:
+    def _send(
+        self,
+        message: OpenRequested | OwnRequested | SilenceRequested | CopyRequested | ActionRequested | IncidentRequested,
+    ) -> None:
         self.post_message(message)
 
     def _say(self, words: str) -> None:

@@ -32,7 +32,7 @@ class PickDialog(ModalScreen[str]):
         with Vertical(classes="dialog"):
             yield Page(((text(f" {self._title}", "title"),),), classes="caption")
             yield self._choices
-            yield Page((((" enter goes there · esc goes back", "dim"),),), classes="caption")
+            yield Page((((" enter chooses · esc goes back", "dim"),),), classes="caption")
 
     def on_mount(self) -> None:
         self._choices.focus()

@@ -1,0 +1,147 @@
+"""One incident: its clocks, its timeline, what belongs to it, and when the next update is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import events, on
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Input
+
+from console.incidents.incident import Entry, Incident
+from console.screens.asks import IncidentRequested
+from console.screens.base import ConsoleScreen, section
+from console.screens.incident_words import due_line, entry_line, head_lines, side_lines, step_lines
+from console.screens.view import View
+from queries.model.kept import Kept
+from widgets.keybar import DANGEROUS
+from widgets.line import text, wrap
+from widgets.page import Page
+from widgets.rows import Rows
+
+
+def _newest_first(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    return tuple(reversed(entries))
+
+
+_reversed: Kept[tuple[Entry, ...], tuple[Entry, ...]] = Kept(_newest_first)
+
+
+class IncidentScreen(ConsoleScreen):
+    """Steps above; the timeline beside panels and alerts; a line for notes; below, what is due next."""
+
+    TITLE_WORDS = "Incident"
+    ABOUT = (
+        "An incident with its six steps as clocks, its timeline (newest first), and the panels, alerts and contacts that "
+        "belong to it. Typing adds a note: any letter that is no key here begins one, n begins any; enter adds it. "
+        "Taking the alert, silencing it, rolling back and scaling tick the right step by themselves."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "note", "note", tooltip="Add a note to the timeline", id="incident.note"),
+        Binding("t", "ask('tick')", "tick", tooltip="A step is done, or is not after all", id="incident.tick"),
+        Binding("u", "ask('update')", "update", tooltip="Write an update, filled from live data", id="incident.update"),
+        Binding("U", "ask('deliver')", "send", show=False, tooltip="Bring the last update out", id="incident.deliver"),
+        Binding("r", "ask('role')", "roles", tooltip="Who has which role", id="incident.role"),
+        Binding("s", "ask('severity')", "severity", tooltip="Another severity", id="incident.severity"),
+        Binding("w", "ask('changes')", "what changed", tooltip="The hour before the first alert", id="incident.changes"),
+        Binding("m", "ask('report')", "review", tooltip="Write the post-incident review", id="incident.report"),
+        Binding("X", "ask('close')", "close", group=DANGEROUS, tooltip="It is over, or opened again", id="incident.close"),
+    ]
+
+    def __init__(self, identity: str) -> None:
+        super().__init__()
+        self.identity = identity
+        self._head = Page(id="incident-head")
+        self._steps = Page(id="incident-steps")
+        self._rules = [Page(classes="rule") for _ in range(2)]
+        self._timeline: Rows[Entry] = Rows(key=lambda item: item.id, draw=entry_line, empty="nothing yet", id="timeline")
+        self._timeline.add_class("grow")
+        self._whole = Page(id="entry")
+        self._side = Page(id="incident-side", focusable=True)
+        self._note = Input(placeholder="n or any letter: a note", id="incident-note", classes="field", select_on_focus=False)
+        self._due = Page(classes="title")
+
+    def body(self) -> Iterable[Widget]:
+        yield self._head
+        yield self._rules[0]
+        yield self._steps
+        with Horizontal(classes="halves"):
+            with Vertical(classes="left"):
+                yield self._rules[1]
+                yield self._timeline
+                yield self._whole
+            with Vertical(classes="right"):
+                yield self._side
+        yield self._note
+        yield self._due
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._timeline.focus()
+
+    @property
+    def incident(self) -> Incident | None:
+        snapshot = self.view.snapshot if self.view else None
+        return snapshot.ledger.incidents.get(self.identity) if snapshot else None
+
+    def draw(self, view: View) -> None:
+        incident, session = self.incident, view.session
+        width = self.width
+        if incident is None or session is None:
+            self._head.show((((" this incident is not in the journal (yet)", "warn"),),))
+            return
+        response = session.response
+        self._head.show(tuple(head_lines(incident, view.now, width)))
+        self._rules[0].show((section("Steps", width),))
+        self._steps.show(tuple(step_lines(incident, response, view.now, width)))
+        self._rules[1].show((section(f"Timeline, {len(incident.entries)} entries", self._rules[1].inner_width or width // 2),))
+        newest = self._timeline.items and self._timeline.current is self._timeline.items[0]
+        self._timeline.show(_reversed(incident.entries))
+        if newest:
+            self._timeline.place(incident.entries[-1].id)  # who reads the newest entry goes on to do so
+        self._side.show(tuple(side_lines(incident, view, response, self._side.size.width or width // 3)))
+        self._due.show((due_line(incident, response, view.now, width),))
+        self._draw_entry()
+
+    def action_note(self) -> None:
+        self._note.focus()
+
+    def action_ask(self, what: str) -> None:
+        self.post_message(IncidentRequested(what, self.identity))
+
+    def on_key(self, event: events.Key) -> None:
+        """A letter that means nothing else here begins a note, and is its first letter."""
+        noting = self.focused is self._note
+        if noting and event.key == "escape":
+            self._note.value = ""
+            self._timeline.focus()
+            event.stop()
+            return
+        character = event.character or ""
+        # A key that the note itself took never comes here; one that was typed so fast that it was on its way to the list does.
+        if character.isprintable() and character and (noting or (character.strip() and event.key not in self.active_bindings)):
+            self.set_focus(self._note)
+            self._note.value += character
+            self._note.cursor_position = len(self._note.value)
+            event.stop()
+
+    @on(Input.Submitted, "#incident-note")
+    def _noted(self, event: Input.Submitted) -> None:
+        told = event.value.strip()
+        self._note.value = ""
+        if told:
+            self.post_message(IncidentRequested("note", self.identity, told))
+
+    @on(Rows.Moved)
+    def _another(self) -> None:
+        self._draw_entry()
+
+    def _draw_entry(self) -> None:
+        """The entry under the cursor, whole, where it is longer than its line."""
+        entry = self._timeline.current
+        width = (self._timeline.size.width or self.width) - 2
+        words = wrap(text(entry.text)[0], width - 2) if entry else []
+        self._whole.show(tuple(((f"  {line}", "dim"),) for line in words[:6]) if len(words) > 1 else ())

@@ -1,0 +1,95 @@
+"""All incidents: what is open first, and how fast they were answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from console.incidents.incident import Incident, Role
+from console.incidents.kpis import kpis
+from console.incidents.lines import state_words
+from console.incidents.report import kpi_rows
+from console.screens.asks import IncidentRequested, OpenRequested
+from console.screens.base import ConsoleScreen
+from console.screens.incident_words import SEVERITY_TONES
+from console.screens.view import View
+from widgets.line import Span, text
+from widgets.page import Page
+from widgets.rows import Rows
+from widgets.table import Column, Table
+from widgets.words import NO_ANSWER, minute
+
+COLUMNS = (
+    Column("#", 4),
+    Column("sev", 4),
+    Column("began", 12),
+    Column("title", 20, flex=4),
+    Column("state", 24, flex=3),
+    Column("commander", 12, flex=1, rank=2),
+)
+
+
+class IncidentsScreen(ConsoleScreen):
+    """A list; the only open incident opens by itself, once."""
+
+    TITLE_WORDS = "Incidents"
+    ABOUT = (
+        "Every incident of this environment, open ones first. d declares one from the alerts of priority P1 that fire now; "
+        "on an alert, i declares one from that alert."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "declare", "declare", tooltip="Begin an incident", id="incident.declare"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._title = Page(classes="title")
+        self._table: Table[Incident] = Table(
+            COLUMNS, key=lambda item: item.id, cells=self._cells, empty=NO_ANSWER, id="incidents"
+        )
+        self._table.add_class("grow")
+        self._opened: set[str] = set()
+
+    def body(self) -> Iterable[Widget]:
+        yield self._title
+        yield self._table
+
+    def draw(self, view: View) -> None:
+        if view.snapshot is None or view.session is None:
+            self._title.show((((f" {NO_ANSWER}", "dim"),),))
+            return
+        fault = view.session.journal_fault
+        found = view.snapshot.ledger.incidents
+        told = " · ".join(f"{name} {value}" for name, value in kpi_rows(kpis(found.all, now=view.now)))
+        self._title.show((((" Incidents ", "title"), text(f" 30 days: {told}", "dim"), text(f"  {fault}", "critical")),))
+        ordered = sorted(found.all, key=lambda item: (not item.open, -item.began_at))
+        self._table.show(tuple(ordered), empty="no incident yet; d declares one")
+        self._table.compare()
+        if len(found.open) == 1 and found.open[0].id not in self._opened and self.is_current:
+            self._opened.add(found.open[0].id)
+            self.post_message(OpenRequested("incident", found.open[0].id))
+
+    def action_declare(self) -> None:
+        self.post_message(IncidentRequested("declare", ""))
+
+    @on(Rows.Chosen)
+    def _open(self, event: Rows.Chosen) -> None:
+        self.post_message(OpenRequested("incident", event.key))
+
+    def _cells(self, item: Incident) -> tuple[Span, ...]:
+        view = self.view
+        now = view.now if view else item.declared_at
+        told = state_words(item, view.session.response.of(item.severity), now) if view and view.session else ""
+        tone = "dim" if not item.open else "critical" if "OVERDUE" in told else ""
+        return (
+            (str(item.number), "dim"),
+            (item.severity.value, SEVERITY_TONES[item.severity]),
+            (minute(item.began_at, now=now), "dim"),
+            text(item.title, "strong" if item.open else ""),
+            text(told, tone),
+            text(item.person(Role.COMMANDER) or "-", "dim"),
+        )

@@ -1,0 +1,225 @@
+"""A whole P1 at the keyboard, from its declaration to its report: the real session, journal and writers, and a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from action_bench import API, QUICK, second_revision
+from loopback import always, http_answer, loopback
+from screen_samples import NOW, StillSession, settings, snapshot
+from textual.pilot import Pilot
+
+from console.app import ConsoleApp
+from console.config.incident_settings import Channel, IncidentSettings
+from console.config.settings import Settings
+from console.demo.cluster import DemoCluster
+from console.incidents import events
+from console.incidents.declaration import declaration
+from console.incidents.incident import Delivery, Incident, Incidents, Role, Step
+from console.incidents.projection import IncidentsProjection
+from console.journal.event import Event
+from console.journal.ledger import LedgerState
+from console.snapshot import Snapshot
+from queries.alertmanager import AlertmanagerState
+from queries.endpoint import ClusterEndpoint
+from queries.model.alert import Alert, AlertState
+from queries.model.reading import Reading
+
+
+@pytest.fixture
+def cluster() -> Iterator[DemoCluster]:
+    found = DemoCluster(pace=QUICK)
+    found.seed()
+    found.start()
+    second_revision(found)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def given(tmp_path: Path, cluster: DemoCluster) -> Callable[..., Settings]:
+    kubeconfig = tmp_path / "kubeconfig"
+    cluster.kubeconfig(kubeconfig)
+
+    def make(*channels: Channel, **changes: Any) -> Settings:
+        return replace(
+            settings(tmp_path, protected=False, **changes),
+            kubernetes=ClusterEndpoint("cad-ml-platform", str(kubeconfig), "demo"),
+            verify_timeout_seconds=20.0,
+            incidents=IncidentSettings(channels=channels),
+        )
+
+    return make
+
+
+def shown(app: ConsoleApp) -> str:
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+async def until(app: ConsoleApp, pilot: Pilot[None], *words: str) -> str:
+    for _ in range(200):
+        if all(word in shown(app) for word in words):
+            return shown(app)
+        await pilot.pause(0.1)
+    raise AssertionError(f"{words} did not appear:\n{shown(app)}")
+
+
+def alerting(app: ConsoleApp) -> None:
+    assert app.session is not None
+    labels = (("alertname", "HighErrorRate"), ("component", "platform"), ("deployment", API), ("severity", "critical"))
+    alert = Alert("f1", AlertState.ACTIVE, labels, (("summary", "Too many errors"),), starts_at=time.time() - 60)
+    app.session._board.apply(Reading("alertmanager", time.time(), 0.01, AlertmanagerState((alert,), (), (), 1, 1, "0.28")))
+
+
+def the(app: ConsoleApp) -> Incident:
+    assert app.session is not None
+    return app.session.snapshot().ledger.incidents.all[0]
+
+
+async def test_a_whole_p1(given: Callable[..., Settings], cluster: DemoCluster, tmp_path: Path) -> None:
+    """Declared from the alert, taken, assessed, told to the chat, rolled back, resolved, reviewed and closed: each step is
+    ticked by what was done, the timeline has all of it, and the review is written.
+    """
+    async with loopback(always(http_answer("200 OK", b"ok", "text/plain"))) as chat:
+        app = ConsoleApp(given(Channel("chat", "slack", url=f"{chat.url}/services/X")), ascii_only=False)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(app, pilot, "Workloads", "ready")
+            alerting(app)
+            await pilot.press("2")
+            await until(app, pilot, "HighErrorRate")
+            await pilot.press("i")
+            await until(app, pilot, "Declare an incident", "Too many errors")
+            await pilot.press("enter")
+            await until(app, pilot, "P1 #1 Too many errors", "Acknowledge", "due in 04:5", "declared P1: Too many errors")
+            await pilot.press("x", *"8 percent", "enter")
+            await until(app, pilot, "x8 percent")
+            await pilot.press("escape", "t", "down", "enter")
+            await until(app, pilot, "assess: done")
+            await pilot.press(*"all of OCR", "enter")
+            await until(app, pilot, "assess: done: all of OCR")
+            await pilot.press("r", "down", "enter")
+            await until(app, pilot, "operations of this incident")
+            await pilot.press("enter")
+            await until(app, pilot, "ops you@bastion")
+            assert the(app).person(Role.COMMANDER) == "you@bastion"
+
+            await pilot.press("u", "enter")
+            await until(app, pilot, "Update for status-page, identified", "How many requests are affected is not")
+            await pilot.press("ctrl+s")
+            await until(app, pilot, "The update is kept. It goes", "to chat", "slack")
+            assert the(app).updates[0].out_at is None
+            await pilot.press("enter")
+            await until(app, pilot, "Send the update to chat", "[ Cancel ]")
+            await pilot.press("right", "enter")
+            await until(app, pilot, "done in", "chat took it")
+            await pilot.press("escape")
+            await until(app, pilot, "update to chat: done")
+            assert b"How many requests are affected" in chat.bodies[0]
+
+            await pilot.press("2")
+            await until(app, pilot, "HighErrorRate", "worst first")
+            await pilot.press("a")
+            await pilot.press("3")
+            await until(app, pilot, "api:1.9.0")
+            await pilot.press("ctrl+l")
+            await until(app, pilot, "Roll back deployment/cad-ml-api", "[ Cancel ]")
+            await pilot.press("right", "enter")
+            await until(app, pilot, "done in")
+            await pilot.press("9")
+            await until(app, pilot, "Roll back deployment/cad-ml-api: done", "rollout cad-ml-api 2→3", "took HighErrorRate")
+            assert set(the(app).ticks) == {Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE, Step.MITIGATE}
+
+            await pilot.press("t", "end", "up", "enter")
+            await until(app, pilot, "resolve: done (while it still fires: HighErrorRate)")
+            await pilot.press("enter")
+            await until(app, pilot, "resolve: done: while it still fires")
+            await pilot.press("m")
+            await until(app, pilot, "Write the post-incident review to")
+            file = tmp_path / "review.md"
+            await pilot.press("ctrl+a", "ctrl+k", *str(file), "enter")
+            for _ in range(100):
+                if file.exists() and file.stat().st_size:
+                    break
+                await pilot.pause(0.1)
+            told = file.read_text()
+            assert "# P1 incident 1: Too many errors" in told
+            assert "| requests failed | unknown | Prometheus is not configured |" in told
+            assert "rollout" in told
+            await pilot.press("X", "enter")
+            await until(app, pilot, "closed after")
+            assert not the(app).open
+
+
+async def test_an_update_that_a_channel_does_not_take(given: Callable[..., Settings]) -> None:
+    """It stands as NOT SENT at the foot of the screen with a key that asks again; nothing is sent by itself."""
+    async with loopback(always(http_answer("503 Busy", b"later", "text/plain"))) as chat:
+        app = ConsoleApp(given(Channel("chat", "webhook", url=f"{chat.url}/hook")), ascii_only=False)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(app, pilot, "Workloads", "ready")
+            alerting(app)
+            await pilot.press("2")
+            await until(app, pilot, "HighErrorRate")
+            await pilot.press("i")
+            await until(app, pilot, "Declare an incident")
+            await pilot.press("enter")
+            await until(app, pilot, "P1 #1")
+            await pilot.press("u", "enter")
+            await until(app, pilot, "Update for")
+            await pilot.press("ctrl+s")
+            await until(app, pilot, "The update is kept")
+            await pilot.press("enter")
+            await until(app, pilot, "Send the update to chat")
+            await pilot.press("right", "enter")
+            await until(app, pilot, "unknown: 503")
+            await pilot.press("escape")
+            await until(app, pilot, "NOT SENT", "503")
+            assert the(app).updates[0].sendings[-1].state is Delivery.UNKNOWN
+            assert len(chat.requests) == 1
+            await pilot.press("U")
+            await until(app, pilot, "The update is kept", "to chat")
+
+
+def still(folder: Path, **changes: Any) -> ConsoleApp:
+    """One incident on the platform in trouble, at a moment that does not pass."""
+    return ConsoleApp(
+        settings(folder, **changes),
+        session_factory=lambda own: StillSession(own, with_incident()),
+        clock=lambda: NOW,
+        ascii_only=False,
+    )
+
+
+def with_incident() -> Snapshot:
+    first = snapshot()
+    unsent = {"action": "notify", "target": "update/i1/u1/chat", "outcome": "unknown", "text": "no answer within 10 s"}
+    failed = {"action": "rollback", "title": "Roll back deployment/cad-ml-api", "outcome": "failed", "text": "failed: 409"}
+    note = {**events.note("all OCR providers alike, and Vision too: it is not one provider"), "id": "n1"}
+    told = [
+        (-410.0, events.DECLARED, declaration(first, title="Errors everywhere", alerts=first.alerts[:2], commander="ann")),
+        (-370.0, events.STEP, events.step(Step.ACKNOWLEDGE, done=True)),
+        (-300.0, events.ROLE, events.role(Role.SCRIBE, "bob")),
+        (-200.0, events.UPDATE, events.update("We look at it.", identity="u1")),
+        (-190.0, "action.outcome", unsent),
+        (-100.0, events.NOTE, note),
+        (-20.0, "action.outcome", failed),
+    ]
+    made = [Event(NOW + at, kind, "i1", "ann", "production", data, 1) for at, kind, data in told]
+    return replace(first, ledger=replace(LedgerState(), incidents=IncidentsProjection().fold(Incidents(), made)))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)], ids=["80x24", "160x45"])
+def test_incident_picture(snap_compare: Any, tmp_path: Path, size: tuple[int, int]) -> None:
+    """Severity, name, clocks, what is overdue, the timeline and what belongs to it."""
+
+    async def press(pilot: Pilot[None]) -> None:
+        await pilot.pause(0.4)
+        await pilot.press("9")
+        await pilot.pause(0.4)
+
+    assert snap_compare(still(tmp_path), terminal_size=size, run_before=press)
