@@ -20,9 +20,10 @@ python:
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "the venv module of $(PYTHON) is missing: sudo apt-get install python3-venv" >&2; exit 1; }
 
-$(STAMP): pyproject.toml constraints.txt | python
+$(STAMP): pyproject.toml constraints.txt requirements.lock | python
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "installing into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
@@ -61,6 +62,24 @@ cluster-assets: $(STAMP) ## bring a real Kubernetes control plane for the contra
 screenshots: $(STAMP) ## take pictures of the main screens on the embedded stack
 	@$(BIN)/python tests/support/screenshots.py build/screenshots
 	@cp build/screenshots/overview.svg docs/overview.svg
+
+SECURITY := build/security
+$(SECURITY)/.installed: deploy/security.lock | python
+	@test -x $(SECURITY)/bin/python || "$(PYTHON)" -m venv $(SECURITY)
+	@$(SECURITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: security
+security: $(SECURITY)/.installed ## locks, vulnerabilities, unsafe code, secrets, bill of materials
+	@$(SECURITY)/bin/python deploy/security.py
+
+PIP_COMPILE = build/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-options
+.PHONY: lock
+lock: | python ## make requirements.lock from pyproject.toml and constraints.txt
+	@test -x build/lock/bin/pip-compile || { "$(PYTHON)" -m venv build/lock && build/lock/bin/pip install --quiet pip-tools==7.6.2; }
+	@$(PIP_COMPILE) --constraint constraints.txt --all-build-deps --output-file requirements.lock pyproject.toml
+	@$(PIP_COMPILE) --output-file deploy/security.lock deploy/security.in
 
 .PHONY: manifests
 manifests: $(STAMP) ## make what in deploy/ comes from the rules and the dashboards

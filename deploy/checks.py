@@ -10,9 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ sys.path.insert(0, str(DEPLOY))
 
 import generate  # noqa: E402
 from manifest_schema import faults  # noqa: E402
+from outcome import Checks, Failed, NotRun, report, run  # noqa: E402
 
 from console.config.load import load_settings  # noqa: E402
 from queries.yaml_text import SafeLoader  # noqa: E402
@@ -38,31 +38,6 @@ NAMESPACED = {
     ("rbac.authorization.k8s.io/v1", "Role"): "roles", ("rbac.authorization.k8s.io/v1", "RoleBinding"): "rolebindings",
     ("monitoring.coreos.com/v1", "PrometheusRule"): "prometheusrules",
 }  # fmt: skip
-
-
-class Failed(Exception):
-    """A check did not pass; the message says where and why."""
-
-
-class NotRun(Exception):
-    """A check could not be run here; the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class Result:
-    name: str
-    word: str
-    told: str = ""
-
-
-def run(command: list[str], *, text: str = "", environ: dict[str, str] | None = None) -> str:
-    """The output of a program. Raises NotRun where it is missing, Failed where it says no."""
-    if shutil.which(command[0]) is None:
-        raise NotRun(f"{command[0]} is not installed")
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False, env=environ)
-    if done.returncode:
-        raise Failed(f"{' '.join(command[:4])} …: {(done.stderr or done.stdout).strip()[-600:]}")
-    return done.stdout
 
 
 def built(folder: Path) -> str:
@@ -339,7 +314,7 @@ def image() -> str:
     return f"{len(steps)} steps"
 
 
-CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
+CHECKS: Checks = (
     ("files", yaml_files),
     ("in step", in_step),
     ("schemas", base_schemas),
@@ -355,24 +330,5 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
 )
 
 
-def results() -> Iterator[Result]:
-    for name, check in CHECKS:
-        try:
-            yield Result(name, "ok", check())
-        except NotRun as reason:
-            yield Result(name, "NOT RUN", str(reason))
-        except Exception as error:  # a check that breaks has not passed
-            yield Result(name, "FAILED", str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}")
-
-
-def main() -> int:
-    counts = {"ok": 0, "NOT RUN": 0, "FAILED": 0}
-    for result in results():
-        counts[result.word] += 1
-        print(f"{result.word:<8} {result.name:<16} {result.told}", flush=True)
-    print(f"{counts['ok']} ok, {counts['FAILED']} failed, {counts['NOT RUN']} not run")
-    return 1 if counts["FAILED"] else 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(report(CHECKS))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
 import checks
 import generate
+import outcome
 import pytest
 from manifest_schema import faults
 
@@ -17,7 +19,7 @@ from console.demo.bring import Servers
 @pytest.mark.servers
 def test_everything_holds(servers: Servers) -> None:
     """No check fails; those that need no program of others all ran."""
-    found = {result.name: result for result in checks.results()}
+    found = {result.name: result for result in outcome.results(checks.CHECKS)}
     assert not [f"{item.name}: {item.told}" for item in found.values() if item.word == "FAILED"]
     for name in (
         "files",
@@ -34,7 +36,7 @@ def test_everything_holds(servers: Servers) -> None:
 
 def test_what_is_missing_is_named_and_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without kubectl, kustomize and Docker, these checks are NOT RUN with the name of what is missing."""
-    monkeypatch.setattr(checks.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     found = {
         item.name: item for item in (checks_named("overlays"), checks_named("kubectl dry-run"), checks_named("compose config"))
     }
@@ -42,14 +44,9 @@ def test_what_is_missing_is_named_and_not_passed(monkeypatch: pytest.MonkeyPatch
     assert "kubectl" in found["overlays"].told and "docker" in found["compose config"].told
 
 
-def checks_named(name: str) -> Any:
-    wanted = [pair for pair in checks.CHECKS if pair[0] == name]
-    before = checks.CHECKS
-    try:
-        checks.CHECKS = tuple(wanted)
-        return next(iter(checks.results()))
-    finally:
-        checks.CHECKS = before
+def checks_named(name: str) -> outcome.Result:
+    (result,) = outcome.results(tuple(pair for pair in checks.CHECKS if pair[0] == name))
+    return result
 
 
 def manifest(name: str, kind: str) -> dict[str, Any]:
@@ -106,5 +103,5 @@ def test_generated_files_are_in_step() -> None:
 def test_a_changed_rule_is_out_of_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the source changes and nobody generates, the check fails and says what to run."""
     monkeypatch.setattr(generate, "files", lambda: {generate.ROOT / "deploy" / "base" / "rules.yaml": "other"})
-    with pytest.raises(checks.Failed, match=r"generate\.py"):
+    with pytest.raises(outcome.Failed, match=r"generate\.py"):
         checks.in_step()

@@ -1,0 +1,51 @@
+"""The supply chain's own judgement: a lock that drifted, an audit that asked nobody, and what is locked now."""
+
+from __future__ import annotations
+
+import outcome
+import pytest
+import security
+
+LOCK = "httpx==0.28.1 \\\n    --hash=sha256:aa\nmsgspec==0.22.0 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
+
+
+def test_the_lock_is_in_step() -> None:
+    """Every dependency of the program is locked with hashes at the version of the constraints: `make lock` after a change."""
+    assert "dependencies" in security.lock()
+
+
+@pytest.mark.parametrize(
+    ("lock", "constraints", "wanted", "words"),
+    [
+        (LOCK, "httpx==0.28.1\n", ["httpx>=0.28,<1", "msgspec"], ""),
+        (LOCK, "httpx==0.29.0\n", ["httpx"], "httpx is 0.28.1, the constraints have 0.29.0"),
+        (LOCK, "", ["pyyaml>=6"], "pyyaml is not locked"),
+        (LOCK + "idna==3.20\n", "", [], "idna==3.20 has no hash"),
+    ],
+)
+def test_a_lock_that_drifted_is_found(lock: str, constraints: str, wanted: list[str], words: str) -> None:
+    """A missing hash, another version and a missing dependency are each named; a sound lock has no fault."""
+    assert "; ".join(security.lock_faults(lock, constraints, wanted)) == words
+
+
+def test_an_audit_that_could_not_look_up_is_not_passed() -> None:
+    """Vulnerable fails, not looked up is NOT RUN, and only looked up and clean is ok."""
+    clean = {"name": "a", "version": "1", "vulns": []}
+    skipped = {"name": "b", "skip_reason": "not found"}
+    bad = {"name": "c", "version": "1", "vulns": [{"id": "PYSEC-1"}]}
+    assert "1 dependencies" in security.audited({"dependencies": [clean]})
+    with pytest.raises(outcome.NotRun, match="1 of 2"):
+        security.audited({"dependencies": [clean, skipped]})
+    with pytest.raises(outcome.Failed, match="c 1: PYSEC-1"):
+        security.audited({"dependencies": [clean, skipped, bad]})
+
+
+def test_a_broken_check_has_not_passed() -> None:
+    """A check that raises what nobody foresaw is FAILED, and the exit code is 1."""
+
+    def broken() -> str:
+        raise KeyError("x")
+
+    (result,) = outcome.results((("x", broken),))
+    assert result.word == "FAILED" and outcome.report((("x", broken),)) == 1
+    assert outcome.report((("y", lambda: "fine"),)) == 0
