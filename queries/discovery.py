@@ -81,6 +81,14 @@ class Discovery:
 
         return await self._run(ask)
 
+    async def label_names(self, match: str) -> tuple[str, ...]:
+        """The labels that the series of a selector have, sorted."""
+
+        def ask(connection: PrometheusConnect) -> tuple[str, ...]:
+            return tuple(sorted(str(item) for item in connection.get_label_names(params={"match[]": match}) or ()))
+
+        return await self._run(ask)
+
     async def metadata(self, metric: str = "") -> tuple[Metadata, ...]:
         """Type and help of every metric family, or of one."""
 

@@ -14,6 +14,7 @@ from queries.endpoint import Endpoint
 from queries.errors import Rejected, SourceError
 from queries.http import Client
 from queries.model.panel import PanelHistory, PanelSpec
+from queries.model.rule import RuleGroup
 from queries.model.series import Sample, Track, without
 from queries.panels import Panels, PanelsAnswer
 from queries.vectors import Answer, RangeAnswer, RulesAnswer
@@ -92,6 +93,10 @@ class Prometheus:
         answer = await self._client.fetch("/api/v1/rules", decode=self._read_rules)
         self._panels.rules = frozenset(answer.recorded)
         return answer
+
+    async def rule_groups(self) -> tuple[RuleGroup, ...]:
+        """The rules as they are defined, and how their evaluation goes; their instances are left out."""
+        return await self._client.fetch("/api/v1/rules", decode=partial(vectors.rule_groups, where=self.where))
 
     async def close(self) -> None:
         await self._panels.close()

@@ -35,13 +35,15 @@ class PlacedRule:
     source: tuple[str, ...] = ()
     """The lines of the file from `line` to the next rule."""
 
-    def line_of(self, key: str, word: str = "") -> int:
-        """The line of a part, or within it the first one on which a word stands."""
+    def line_of(self, key: str, *words: str) -> int:
+        """The line of a part, or within it the first one on which all words stand, else the first with the first of them."""
         found = dict(self.lines).get(key, dict(self.lines).get(key.partition(".")[0], self.line))
-        if word and found:
-            pattern = re.compile(rf"(?<![\w:]){re.escape(word)}(?![\w:])")
+        if not found:
+            return 0
+        for wanted in (words, words[:1]):
+            patterns = [re.compile(rf"(?<![\w:]){re.escape(word)}(?![\w:])") for word in wanted if word]
             for number, text in enumerate(self.source[found - self.line :], start=found):
-                if pattern.search(text):
+                if patterns and all(pattern.search(text) for pattern in patterns):
                     return number
         return found
 
@@ -54,12 +56,14 @@ class PlacedRule:
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """What a file holds. `routing` says that it is an Alertmanager's configuration, which has no rules."""
+    """What a file holds. `routing` says that it is an Alertmanager's configuration, which has no rules; `manifest` that it
+    is a PrometheusRule, which promtool does not read."""
 
     path: str
     rules: tuple[PlacedRule, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     routing: bool = False
+    manifest: bool = False
 
 
 def read_rules(text: str, *, path: str) -> RuleFile:
@@ -73,14 +77,15 @@ def read_rules(text: str, *, path: str) -> RuleFile:
     if isinstance(value, dict) and "route" in value and "receivers" in value:
         return RuleFile(path, routing=True)
     at: Path = ()
-    if isinstance(value, dict) and value.get("kind") == "PrometheusRule":
+    manifest = isinstance(value, dict) and value.get("kind") == "PrometheusRule"
+    if isinstance(value, dict) and manifest:
         value, at = value.get("spec"), ("spec",)
     if not isinstance(value, dict) or not isinstance(value.get("groups"), list):
         return RuleFile(path, troubles=(Trouble(document.line((*at, "groups")), "expected `groups`, a list of rule groups"),))
     reading = _Reading(document, path, text.splitlines())
     for index, group in enumerate(value["groups"]):
         reading.group(group, (*at, "groups", index))
-    return RuleFile(path, reading.placed(), tuple(reading.troubles))
+    return RuleFile(path, reading.placed(), tuple(reading.troubles), manifest=manifest)
 
 
 def built_in() -> tuple[RuleFile, ...]:
@@ -174,7 +179,7 @@ class _Reading:
             return seconds(str(rule[key]))
         except ValueError:
             self._wrong((*at, key), f"expected a duration for `{key}`, such as 5m")
-            return None
+            return 0.0
 
     def _wrong(self, at: Path, text: str) -> None:
         self.troubles.append(Trouble(self.document.line(at), text))

@@ -12,6 +12,7 @@ import msgspec
 from queries.errors import Malformed, SourceError
 from queries.failures import from_answer
 from queries.model.alert import Alert, AlertRule, AlertState
+from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.model.series import Labels, Point, Sample, Track
 from queries.remembered import Remembered
 from queries.rfc3339 import unix_seconds
@@ -102,6 +103,9 @@ class _Group(msgspec.Struct):
     name: str = ""
     interval: float = 0.0
     rules: list[_Rule] = []
+    file: str = ""
+    evaluationTime: float = 0.0
+    lastEvaluation: str = ""
 
 
 class _Groups(msgspec.Struct):
@@ -176,6 +180,46 @@ def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) ->
                 recorded.add(rule.name)
     alerts = (known or remembered_alerts(where)).read(said)
     return RulesAnswer(tuple(alerting), tuple(alerts), tuple(sorted(recorded)), _warnings(envelope))
+
+
+def rule_groups(body: bytes, *, where: str) -> tuple[RuleGroup, ...]:
+    """The rules of /api/v1/rules as they are defined, and how their evaluation goes. Raises as `instant`."""
+    data = _shaped(_RULES.decode, _envelope(body, where).data, where)
+    kinds = {"alerting": RuleKind.ALERT, "recording": RuleKind.RECORD}
+    return tuple(
+        RuleGroup(
+            name=group.name,
+            file=group.file,
+            rules=tuple(_rule(item, kinds[item.type]) for item in group.rules if item.type in kinds),
+            interval_seconds=group.interval,
+            evaluated_at=_moment(group.lastEvaluation, where),
+            evaluation_seconds=group.evaluationTime,
+        )
+        for group in data.groups
+    )
+
+
+def _rule(rule: _Rule, kind: RuleKind) -> Rule:
+    return Rule(
+        kind,
+        rule.name,
+        rule.query,
+        pairs(rule.labels),
+        pairs(rule.annotations),
+        # A server tells 0 where nothing was said.
+        rule.duration or None,
+        rule.health,
+        rule.lastError,
+    )
+
+
+def _moment(text: str, where: str) -> float | None:
+    """Unix seconds; None for the year 1, with which a server says never."""
+    try:
+        at = unix_seconds(text) if text else 0.0
+    except ValueError:
+        raise Malformed("a time in the answer is not RFC 3339", where=where) from None
+    return at if at > 0 else None
 
 
 def digest(labels: Labels) -> str:

@@ -1,0 +1,171 @@
+"""`cad-console rules lint`: the traps of live rule sets, in files or in what a server has loaded."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from console.checks.panels import effective
+from console.commands import document
+from console.config.fault import ConfigError
+from console.config.load import load_settings
+from console.config.settings import Settings
+from console.lint.finding import Finding, Level, exit_code
+from console.lint.linter import TRAPS, lint
+from console.lint.sarif import sarif
+from console.lint.scene import Scene, parsed, scene
+from console.lint.tools import Tools, merged
+from console.runbooks import RunbookIndex
+from queries.catalogue.loader import load_board
+from queries.contract import load_contract
+from queries.discovery import Discovery
+from queries.errors import NotConfigured, SourceError
+from queries.live_vocabulary import live_vocabulary
+from queries.model.rule import RuleGroup
+from queries.model.text import visible
+from queries.prometheus import Prometheus
+from queries.rule_files import PlacedRule, RuleFile, built_in, read_rules
+from queries.vocabulary import Vocabulary
+
+_MOST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """What a live server has."""
+
+    rules: tuple[PlacedRule, ...]
+    vocabulary: Vocabulary
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("verb", choices=("lint",), help="look for traps")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="rule files, PrometheusRule manifests, Alertmanager's file")
+    parser.add_argument("--live", action="store_true", help="with what Prometheus has: its rules where no FILE is named")
+    parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
+    parser.epilog = (
+        "without FILE and --live the rules that come with the console are looked at; exit codes: 0 clean, 1 errors, "
+        "2 something could not be read or asked, 3 warnings only; `# lint: allow TRAP: REASON` in a rule silences one trap"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = load_settings(arguments)
+    named: tuple[RuleFile, ...] = tuple(_read(name) for name in arguments.files)
+    files = named or (() if arguments.live else built_in())
+    placed = [rule for file in files for rule in file.rules]
+    try:
+        server = asyncio.run(_asked(settings, placed)) if arguments.live else None
+    except SourceError as error:
+        raise ConfigError(source="rules lint --live", expected=visible(error.fault.sentence())) from None
+    tools = Tools.found()
+    looked_at = _scene(settings, placed, server)
+    findings = merged(files, lint(files, looked_at), tools)
+    code = exit_code(findings)
+    if arguments.format == "sarif":
+        print(document.dumps(sarif(findings, TRAPS, here=Path.cwd())))
+    elif arguments.format == "json":
+        print(document.dumps(_json(findings, files, looked_at, tools, code)))
+    else:
+        _print(findings, files, looked_at, tools)
+    return code
+
+
+def _read(name: str) -> RuleFile:
+    path = Path(name)
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError(source=name, expected="larger than 16 MiB, no rule file")
+        return read_rules(path.read_text(encoding="utf-8"), path=name)
+    except UnicodeDecodeError:
+        raise ConfigError(source=name, expected="expected text in UTF-8") from None
+    except OSError as error:
+        raise ConfigError(source=name, expected=f"cannot be read: {error.strerror}") from None
+
+
+async def _asked(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
+    if settings.prometheus is None:
+        raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+    prometheus, discovery = Prometheus(settings.prometheus), Discovery(settings.prometheus)
+    try:
+        live = tuple(_placed(await prometheus.rule_groups(), where=prometheus.where))
+        expressions = [item.expression for item in parsed(placed or live) if item.expression is not None]
+        wanted = [picked for expression in expressions for picked in expression.selectors]
+        known = Vocabulary.of_contract(load_contract())
+        return _Server(live, await live_vocabulary(discovery, wanted, known=known))
+    finally:
+        discovery.close()
+        await prometheus.close()
+
+
+def _placed(groups: Iterable[RuleGroup], *, where: str) -> Iterable[PlacedRule]:
+    for group in groups:
+        for rule in group.rules:
+            yield PlacedRule(rule, group.name, group.file or where)
+
+
+def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | None) -> Scene:
+    board = load_board("overview", namespace=settings.namespace)
+    panels = [replace(spec, threshold=effective(spec, settings.threshold(spec.id))) for spec in board]
+    runbooks = RunbookIndex.load(settings.paths.runbooks_dir)
+    if server is not None:
+        return scene(
+            placed or server.rules, others=server.rules, vocabulary=server.vocabulary, runbooks=runbooks, panels=panels
+        )
+    vocabulary = Vocabulary.of_contract(load_contract())
+    others = [rule for file in built_in() for rule in file.rules]
+    return scene(placed, others=others, vocabulary=vocabulary, runbooks=runbooks, panels=panels)
+
+
+def _print(findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: Scene, tools: Tools) -> None:
+    for item in findings:
+        place = f"{visible(item.file)}:{item.line}" if item.line else visible(item.file)
+        subject = f"{visible(item.rule)}: " if item.rule else ""
+        print(f"{place}: {item.level.value.upper()} {item.trap.id}: {subject}{visible(item.text)}")
+    for trap in TRAPS:
+        if any(item.trap is trap for item in findings):
+            print(f"\n{trap.id}: {trap.title}\n  why   {trap.why}\n  mend  {trap.mend}")
+    errors = sum(item.level is Level.ERROR for item in findings)
+    told = f"{len(looked_at.rules)} rules" + (f" in {len(files)} files" if files else " of the server")
+    print(f"{chr(10) if findings else ''}{told}: {errors} errors, {len(findings) - errors} warnings")
+    for name, path, concerned in _tools(files, tools):
+        if concerned and not path:
+            print(f"{name} is not on PATH: what it would say is not in here")
+
+
+def _json(
+    findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: Scene, tools: Tools, code: int
+) -> dict[str, object]:
+    return {
+        "schema": 1,
+        "exit_code": code,
+        "files": [file.path for file in files],
+        "rules": len(looked_at.rules),
+        "compared_with": "the server" if looked_at.vocabulary.complete else "the contract",
+        "tools": {name: path for name, path, _ in _tools(files, tools)},
+        "findings": [
+            {
+                "trap": item.trap.id,
+                "level": item.level.value,
+                "file": item.file,
+                "line": item.line or None,
+                "rule": item.rule,
+                "text": item.text,
+                "why": item.trap.why,
+                "mend": item.trap.mend,
+                "said_by": item.said_by or "cad-console",
+            }
+            for item in findings
+        ],
+    }
+
+
+def _tools(files: Sequence[RuleFile], tools: Tools) -> tuple[tuple[str, str, bool], ...]:
+    """Each program, its path, and whether there is anything for it to look at."""
+    return (
+        ("promtool", tools.promtool, any(not file.routing and not file.manifest for file in files)),
+        ("amtool", tools.amtool, any(file.routing for file in files)),
+    )

@@ -1,0 +1,66 @@
+"""Labels that a metric does not carry, and matchers that match nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from console.lint.finding import Hit, Level, Trap
+from console.lint.scene import ParsedRule, Scene
+from queries.label_flow import misses
+from queries.promql import Selector
+
+
+def _not_carried(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    if item.expression is None:
+        return
+    for miss in misses(item.expression.root, scene.vocabulary):
+        what = miss.what or "what stands inside"
+        how = {"a matcher": "is matched", "on": "is joined on"}.get(miss.how, f"is asked for by `{miss.how}`")
+        beside = miss.what.partition("|")[0] if miss.how == "a matcher" else miss.how.rpartition(" ")[2]
+        yield Hit(
+            item.placed.line_of("expr", miss.label, beside), f"the label {miss.label} {how}, and {what} does not carry it"
+        )
+
+
+def _matches_nothing(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    if item.expression is None:
+        return
+    for picked in item.expression.selectors:
+        yield from _names(item, picked, scene)
+        for matcher in picked.labels:
+            if not matcher.positive:
+                continue
+            known = [word.values.get(matcher.name, ()) for word in scene.vocabulary.chosen(picked) if word is not None]
+            values = sorted({value for several in known for value in several})
+            if not values or not all(known) or any(matcher.takes(value) for value in values):
+                continue
+            told = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")
+            text = f'{matcher.name}{matcher.operator}"{matcher.value}" matches none of the known values ({told})'
+            yield Hit(item.placed.line_of("expr", matcher.name, matcher.value), text)
+
+
+def _names(item: ParsedRule, picked: Selector, scene: Scene) -> Iterator[Hit]:
+    named = [one for one in picked.matchers if one.name == "__name__" and one.operator == "=~"]
+    if not picked.metric and named and not any(scene.vocabulary.chosen(picked)):
+        level = None if scene.vocabulary.complete else Level.WARNING
+        yield Hit(item.placed.line_of("expr", "__name__"), f'__name__=~"{named[0].value}" matches no known metric', level)
+
+
+LABEL_NOT_CARRIED = Trap(
+    "label-not-carried",
+    Level.ERROR,
+    "A rule asks for a label that the metric does not carry",
+    "A matcher on an absent label selects nothing, a grouping by it makes one series of all, and a join over it finds no "
+    "partner: the rule is empty or means something else.",
+    "Use a label that the metric has; `cad-console contract` lists them.",
+    _not_carried,
+)
+MATCHES_NOTHING = Trap(
+    "matcher-matches-nothing",
+    Level.ERROR,
+    "A matcher matches nothing",
+    "Regular expressions in PromQL are anchored at both ends and mind the case: one that takes no value that exists makes the "
+    "whole expression empty.",
+    "Compare with the values that the label has; write `.*` where a part is meant.",
+    _matches_nothing,
+)

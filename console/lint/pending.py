@@ -1,0 +1,28 @@
+"""Alerts that fire at the first bad sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from console.lint.finding import Hit, Level, Trap
+from console.lint.scene import ParsedRule, Scene
+from queries.model.rule import RuleKind
+
+
+def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    rule = item.rule
+    if rule.kind is not RuleKind.ALERT or rule.for_seconds is not None or item.expression is None:
+        return
+    if not item.expression.selectors:
+        return  # a dead-man's switch always fires
+    yield Hit(item.placed.line_of("alert"), "has no `for`")
+
+
+MISSING_FOR = Trap(
+    "missing-for",
+    Level.WARNING,
+    "An alert has no `for`",
+    "One failed scrape or one slow minute is enough to call somebody; alerts that resolve by themselves teach people to wait.",
+    "Say how long it must hold (`for: 5m`); `for: 0s` says that at once is meant.",
+    _find,
+)

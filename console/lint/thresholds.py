@@ -1,0 +1,78 @@
+"""Alerts whose limits are not those of the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import promql_parser as ast
+
+from console.lint.finding import Hit, Level, Trap
+from console.lint.percent import is_percent
+from console.lint.scene import ParsedRule, Scene
+from queries.model.panel import PanelSpec, Unit
+from queries.model.rule import RuleKind
+from queries.promql import PromqlError, bare, nodes, number, parse, selectors
+
+_UPWARD = frozenset({">", ">="})
+_DOWNWARD = frozenset({"<", "<="})
+_PERCENT = 100.0
+
+
+def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    if item.rule.kind is not RuleKind.ALERT or item.expression is None:
+        return
+    for node in nodes(item.expression.root):
+        if not isinstance(node, ast.BinaryExpr) or str(node.op) not in _UPWARD | _DOWNWARD:
+            continue
+        limit = number(node.rhs)
+        panel = _panel(item, node.lhs, scene) if limit is not None else None
+        if panel is None or limit is None or (str(node.op) in _DOWNWARD) != panel.below:
+            continue
+        known = [value for value in (panel.threshold.warn, panel.threshold.critical) if value is not None]
+        scale = _PERCENT if panel.unit is Unit.PERCENT and not is_percent(node.lhs, scene) else 1.0
+        if known and not any(abs(limit * scale - value) <= 1e-9 * max(1.0, abs(value)) for value in known):
+            told = " or ".join(f"{value:g}" for value in known)
+            line = item.placed.line_of("expr", f"{limit:g}")
+            yield Hit(line, f"fires at {limit:g}, and the console judges {panel.title} by {told}")
+
+
+def _panel(item: ParsedRule, left: ast.Expr, scene: Scene) -> PanelSpec | None:
+    """The panel that shows what is compared: its recorded series as it is, or for an alert of its own the same metrics."""
+    names = {name for picked in selectors(left) for name in picked.metrics}
+    if not names:
+        return None
+    for panel in scene.panels:
+        if names <= set(panel.recorded_names) and _plain(left):
+            return panel
+        if item.rule.name in panel.alerts and panel.raw and names <= _metrics(panel.raw):
+            return panel
+    return None
+
+
+def _plain(node: ast.Expr) -> bool:
+    """Whether a value is taken as it is: chosen from, not computed with, and not of another time."""
+    node = bare(node)
+    if isinstance(node, ast.VectorSelector):
+        return node.offset is None and not node.matchers.matchers
+    if isinstance(node, ast.AggregateExpr):
+        return str(node.op) in ("max", "min", "topk", "bottomk") and _plain(node.expr)
+    if isinstance(node, ast.Call):
+        return node.func.name.startswith("label_") and _plain(node.args[0])
+    return isinstance(node, ast.BinaryExpr) and str(node.op) == "or" and _plain(node.lhs) and _plain(node.rhs)
+
+
+def _metrics(text: str) -> frozenset[str]:
+    try:
+        return frozenset(parse(text).metrics)
+    except PromqlError:
+        return frozenset()
+
+
+THRESHOLD_DIFFERS = Trap(
+    "threshold-differs",
+    Level.WARNING,
+    "An alert's threshold is not the console's",
+    "The screen says ok while the alert fires, or the other way round, and who is called does not know which to believe.",
+    "Use one of the console's two limits, or set `thresholds` in its config to the alert's.",
+    _find,
+)

@@ -1,0 +1,45 @@
+"""The vocabulary of a live server: the names that it has or that its scrapes announce, and the labels of those asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from queries.discovery import Discovery
+from queries.promql import Selector
+from queries.vocabulary import Vocabulary, Word
+
+_PARTS = {"histogram": ("", "_bucket", "_count", "_sum"), "summary": ("", "_count", "_sum"), "counter": ("", "_total")}
+
+
+async def live_vocabulary(discovery: Discovery, wanted: Iterable[Selector], *, known: Vocabulary) -> Vocabulary:
+    """What the server has, complete; `known` adds what the contract knows of names that are announced without series.
+
+    Labels and values are asked only for what `wanted` selects: a label that the contract promises and no series has is
+    not there. Raises SourceError.
+    """
+    metadata = await discovery.metadata()
+    stored = frozenset(await discovery.metric_names())
+    announced = {item.name + part for item in metadata for part in _PARTS.get(item.type, ("",))}
+    words = {name: Word(name, None) for name in announced | stored}
+    for name in announced - stored:
+        if (promised := known.get(name)) is not None:
+            words[name] = promised
+    for name, labels in _asked(wanted, stored).items():
+        values = {label: await discovery.label_values(label, match=name) for label in sorted(labels)}
+        found = frozenset(await discovery.label_names(name)) - {"__name__"}
+        words[name] = Word(name, found, {label: listed for label, listed in values.items() if listed})
+    live = replace(known, words=words, complete=True)
+    # Series that were recorded are none that a scrape brings.
+    recorded = [replace(word, recorded=True) for name, word in words.items() if name in stored - announced and ":" in name]
+    return live.extended(recorded)
+
+
+def _asked(wanted: Iterable[Selector], stored: frozenset[str]) -> dict[str, set[str]]:
+    """The names whose labels matter, and for each the labels whose values matter."""
+    asked: dict[str, set[str]] = {}
+    for picked in wanted:
+        for name in picked.metrics:
+            if name in stored:
+                asked.setdefault(name, set()).update(item.name for item in picked.labels if item.operator == "=~")
+    return asked
