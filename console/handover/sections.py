@@ -25,6 +25,7 @@ from queries.model.series import Point
 from queries.model.source import Health
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.model.workload import Change
 
 _ENDS_SECONDS = 12 * 3600.0
 _CHANGES_SECONDS = 86_400.0
@@ -104,7 +105,7 @@ def _firing(facts: Facts) -> Section:
 def _silences(facts: Facts) -> Section:
     """Those that end soon, and those that hide nothing: nobody will notice either."""
     snapshot, now = facts.snapshot, facts.now
-    title = f"Silences that end within {span(_ENDS_SECONDS)}, or match nothing"
+    title = f"Silences that end within {_ENDS_SECONDS / 3600.0:.0f} h, or match nothing"
     manager = snapshot.source("alertmanager")
     if manager is None or manager.last_good_at is None:
         return Section(title, empty="not known: Alertmanager has not answered", known=False)
@@ -125,8 +126,7 @@ def _changes(facts: Facts) -> Section:
     found = [change for change in facts.snapshot.changes if change.at > now - _CHANGES_SECONDS]
     lines = tuple(
         Detail(
-            f"{local_clock(change.at, now=now)}  {visible(change.kind)} {change.text}"
-            + (f", {visible(change.author)}" if change.author else "")
+            f"{local_clock(change.at, now=now)}  {_named(change)}" + (f", {visible(change.author)}" if change.author else "")
         )
         for change in found[:_SHOWN]
     )
@@ -136,6 +136,12 @@ def _changes(facts: Facts) -> Section:
         doubt = Detail("rollouts are not known: the cluster has not answered", Verdict.NO_DATA)
         return Section(title, (*lines, doubt), known=False)
     return Section(title, lines, empty="none that the console has seen")
+
+
+def _named(change: Change) -> str:
+    """What it was, with its kind where the text does not begin with that."""
+    kind = visible(change.kind)
+    return change.text if change.text.startswith(kind) else f"{kind} {change.text}"
 
 
 def _checklists(facts: Facts) -> Section:

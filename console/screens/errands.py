@@ -72,6 +72,8 @@ class Errands:
             case "screen":
                 if subject in MODES:
                     self.app.go(subject)
+                else:
+                    self.say(f"there is no screen {subject}", trouble=True)
                 return
             case _:
                 screen = ExploreScreen(subject)

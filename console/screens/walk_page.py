@@ -179,10 +179,11 @@ def section_lines(sections: Iterable[Section], width: int) -> Iterable[Line]:
     """A summary's or a handover's sections, each line with its verdict in a word."""
     for each in sections:
         yield section(each.title, width)
+        room = 8 if any(line.verdict for line in each.lines) else 0
         for line in each.lines:
-            word: Span = (fit(line.verdict.word, 8), tone_of(line.verdict)) if line.verdict else ("", "")
-            for at, words in enumerate(wrap(line.text, max(10, width - 2 - len(word[0])))):
-                yield ((" ", ""), word if at == 0 else (" " * len(word[0]), ""), (words, ""))
+            word: Span = (fit(line.verdict.word, room), tone_of(line.verdict)) if line.verdict else (" " * room, "")
+            for at, words in enumerate(wrap(line.text, max(10, width - 2 - room))):
+                yield ((" ", ""), word if at == 0 else (" " * room, ""), (words, ""))
         if not each.lines:
             yield from _wrapped(each.empty, width, "dim" if each.known else "unknown")
 
