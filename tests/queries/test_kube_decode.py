@@ -105,16 +105,24 @@ def test_no_text_breaks_a_number_or_a_time(text: str) -> None:
 
 def test_the_last_success_of_what_runs_by_the_clock() -> None:
     """A CronJob's last success is not when it was last scheduled; a Job that failed has none, and says why."""
+
+    def read(raw: Any, kind: Any) -> Any:
+        return msgspec.json.decode(msgspec.json.encode(raw), type=kind)
+
     meta = {"metadata": {"name": "backup", "creationTimestamp": "2026-01-01T00:00:00Z"}}
-    status = {"lastScheduleTime": "2026-01-02T03:10:00Z", "lastSuccessfulTime": "2026-01-02T03:18:00Z", "active": [{"name": "x"}]}
+    status = {
+        "lastScheduleTime": "2026-01-02T03:10:00Z",
+        "lastSuccessfulTime": "2026-01-02T03:18:00Z",
+        "active": [{"name": "x"}],
+    }
     raw = {**meta, "spec": {"schedule": "10 3 * * *", "suspend": True}, "status": status}
-    cron = decode.cron_job(msgspec.convert(raw, k8s.CronJobObject))
+    cron = decode.cron_job(read(raw, k8s.CronJobObject))
     assert (cron.started_at, cron.succeeded_at) == (1_767_323_400.0, 1_767_323_880.0)
     assert (cron.schedule, cron.suspended, cron.active, cron.failed) == ("10 3 * * *", True, 1, False)
-    bare = decode.cron_job(msgspec.convert(meta, k8s.CronJobObject))
+    bare = decode.cron_job(read(meta, k8s.CronJobObject))
     assert (bare.succeeded_at, bare.suspended, bare.active) == (0.0, False, 0)
     done = {"status": {"startTime": "2026-01-02T03:10:00Z", "completionTime": "2026-01-02T03:18:00Z"}}
-    assert decode.job(msgspec.convert({**meta, **done}, k8s.JobObject)).succeeded_at == 1_767_323_880.0
+    assert decode.job(read({**meta, **done}, k8s.JobObject)).succeeded_at == 1_767_323_880.0
     condition = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
-    failed = decode.job(msgspec.convert({**meta, "status": {"conditions": [condition]}}, k8s.JobObject))
+    failed = decode.job(read({**meta, "status": {"conditions": [condition]}}, k8s.JobObject))
     assert (failed.failed, failed.reason, failed.succeeded_at) == (True, "BackoffLimitExceeded", 0.0)
