@@ -61,7 +61,7 @@ cluster-assets: $(STAMP) ## bring a real Kubernetes control plane for the contra
 .PHONY: screenshots
 screenshots: $(STAMP) ## take pictures of the main screens on the embedded stack
 	@$(BIN)/python tests/support/screenshots.py build/screenshots
-	@cp build/screenshots/overview.svg docs/overview.svg
+	@for name in overview alert rollback dashboards; do cp build/screenshots/$$name.svg docs/$$name.svg; done
 
 SECURITY := build/security
 $(SECURITY)/.installed: deploy/security.lock | python
@@ -88,6 +88,10 @@ manifests: $(STAMP) ## make what in deploy/ comes from the rules and the dashboa
 .PHONY: validate
 validate: $(STAMP) ## check deploy/ without a cluster
 	@deploy/validate
+
+.PHONY: docs
+docs: $(STAMP) ## write the references in docs/ from the program
+	@$(BIN)/python docs/generate.py
 
 .PHONY: clean
 clean: ## remove what these commands made

@@ -54,6 +54,11 @@ _FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
 _ALONE = {"--read-only", "--slow", "--version", "--help", "-h"}
 
 
+def flags() -> tuple[tuple[str, dict[str, Any]], ...]:
+    """The flags that every command takes, with argparse's options."""
+    return _FLAGS
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line instead of repeating the whole usage."""
 

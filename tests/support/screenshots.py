@@ -34,6 +34,7 @@ SHOTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("rollback", ("ctrl+l",), ("rollout undo", "[ Cancel ]")),
     ("silence", ("escape", "2", "z"), ("would match 1 alert",)),
     ("help", ("escape", "question_mark"), ("Changes something",)),
+    ("dashboards", ("escape", "0", "n", "n", "c"), ("Error Analysis", "against yesterday", "Errors by code")),
 )
 """Each picture's name, the keys that lead to it from the one before, and what must be on it."""
 
