@@ -52,6 +52,27 @@ variable, that before the file, and the file before the default; `cad-console do
 A key that is not in this list, or a value of another kind, ends the start with file, line and key.
 `*` stands for a name that you choose.
 
+```yaml
+default_environment: staging
+environments:
+  production:
+    protected: true                   # a write asks for the target's name
+    namespace: cad-ml-platform
+    prometheus:
+      url: https://prometheus.example.com
+      http_config:
+        authorization: {{credentials_file: prometheus.token}}
+    alertmanager:
+      - url: https://alertmanager-0.example.com
+      - url: https://alertmanager-1.example.com
+    kubernetes: {{context: production}}
+    platform: https://cad-ml.example.com
+  staging:
+    prometheus: https://prometheus.staging.example.com
+thresholds:
+  error_ratio: {{warn: 1, critical: 5}}
+```
+
 {_table(("key", "what it takes", "what it is for"), rows)}
 
 ## A server

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from console.arguments import COMMANDS
+from console.config.load import load_settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -51,3 +52,12 @@ def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://")):
             assert (path.parent / target).exists(), target
+
+
+def test_the_example_is_a_configuration(tmp_path: Path) -> None:
+    """The config file of the reference loads as it stands."""
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    (tmp_path / "prometheus.token").write_text("x")
+    for name in ("production", "staging"):
+        assert load_settings({"config": str(tmp_path / "config.yaml"), "environment": name}, {}).prometheus is not None
