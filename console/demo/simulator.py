@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 
 from console.demo import traffic
 from console.demo.exposition import Metrics
-from console.demo.scenarios import API, CALM, SLOW_DEPLOYMENT, WORKER, ClusterView, Conditions, Scenario, Start
+from console.demo.scenarios import (
+    API,
+    BAD_IMAGE_TAG,
+    CALM,
+    GOOD_IMAGE_TAG,
+    SLOW_DEPLOYMENT,
+    WORKER,
+    ClusterView,
+    Conditions,
+    Scenario,
+    Start,
+)
 
 NAMESPACE = "cad-ml-platform"
 _STEP_SECONDS = 1.0
@@ -146,7 +157,7 @@ class Simulator:
             self._analyse(seconds)
             self._small_counters(seconds)
         self._gauges()
-        self._pods(seconds)
+        self._pods(seconds, past=wanted is None)
 
     def base_errors(self) -> float:
         """Share of requests that fail without any scenario; the history's bad half-hours end where the story begins."""
@@ -295,7 +306,7 @@ class Simulator:
         usual = 0.55 + 0.04 * traffic.noise(self._seed, f"memory {deployment}", at, every_seconds=1800.0)
         return max(usual, self.fare.memory_shares.get(deployment, 0.0))
 
-    def _pods(self, seconds: float) -> None:
+    def _pods(self, seconds: float, *, past: bool) -> None:
         put = self.metrics.put
         gauges = (
             "container_memory_working_set_bytes",
@@ -314,6 +325,8 @@ class Simulator:
             view = self._cluster.deployment(deployment)
             if view is None:
                 continue
+            # The cluster is as it is now: in the history the bad release was not out yet.
+            image = view.image.replace(f":{BAD_IMAGE_TAG}", f":{GOOD_IMAGE_TAG}") if past else view.image
             named = f'namespace="{NAMESPACE}",deployment="{deployment}"'
             put("kube_deployment_spec_replicas", named, view.wanted)
             put("kube_deployment_status_replicas_ready", named, view.ready)
@@ -330,5 +343,5 @@ class Simulator:
                 put("kube_pod_container_resource_limits", f'{labels},resource="cpu",unit="core"', cores)
                 put("kube_pod_container_resource_limits", f'{labels},resource="memory",unit="byte"', limit)
                 put("kube_pod_status_ready", f'{place},condition="true"', 1.0 if ready else 0.0)
-                put("kube_pod_container_info", f'{labels},image="{view.image}"', 1.0)
+                put("kube_pod_container_info", f'{labels},image="{image}"', 1.0)
         self.metrics.keep_only("container_cpu_usage_seconds_total", here)

@@ -94,11 +94,12 @@ class _Desk:
         bad_since, outside, unseen = await self._ratio(ratio)
         start = min(bad_since, self.detected_at) if bad_since is not None else self.detected_at
         window = f"[{max(1000, round((self.end - start) * 1000))}ms]"
-        present = await self._one("requests", 'count({__name__=~"(ocr|vision)_requests_total"})')
+        nobody = "nobody exported ocr_requests_total or vision_requests_total at the end of it"
+        present = await self._one("requests", 'count({__name__=~"(ocr|vision)_requests_total"})', empty=nobody)
         requests = failed = slow = budget = None
         if present is None:
-            told = self.why.get("requests") or "nobody exported ocr_requests_total or vision_requests_total at the end of it"
-            self.why.update(requests=told, failed=told, slow_percent=told, budget_percent=told)
+            told = self.why["requests"]
+            self.why.update(failed=told, slow_percent=told, budget_percent=told)
         else:
             requests = await self._one("requests", requests_query(window))
             failed = await self._one("failed", failed_query(window))

@@ -134,6 +134,28 @@ def configured(planted: Planted, urls: dict[str, str], kubeconfig: str) -> str:
         "kubernetes": {"kubeconfig": kubeconfig, "timeout": 2},
         "grafana": f"http://g:{canary('grafana')}@grafana.example/",
         "loki": f"http://l:{canary('loki')}@loki.example/",
+        "channels": {
+            "chat": {"kind": "slack", "url": f"{urls['platform']}/services/{canary('path of a webhook')}", "timeout": 2},
+            "hook": {"kind": "webhook", "url": f"{urls['platform']}/hook?key={canary('query of a webhook')}", "timeout": 2},
+            "filed": {
+                "kind": "webhook",
+                "url_file": planted.file("hook", f"{urls['platform']}/h/{canary('url_file')}"),
+                "timeout": 2,
+            },
+            "dead": {"kind": "webhook", "url": f"http://d:{canary('user of a webhook')}@127.0.0.1:9/x", "timeout": 2},
+            "pager": {
+                "kind": "pagerduty",
+                "url": f"{urls['platform']}/v2/enqueue",
+                "routing_key": canary("routing_key"),
+                "timeout": 2,
+            },
+            "filed-pager": {
+                "kind": "pagerduty",
+                "url": f"{urls['platform']}/v2/enqueue",
+                "routing_key_file": planted.file("routing", canary("routing_key_file")),
+                "timeout": 2,
+            },
+        },
     }  # fmt: skip
     document = {"default_environment": "e", "environments": {"e": environment}, "refresh": {"every": 0.5}}
     return planted.file(f"config-{len(planted.files)}.yaml", json.dumps(document))
@@ -185,6 +207,15 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 )
 DRY_RUN = ("act", "rollback", f"deployment/{API}", "--dry-run")
 ROLLBACK = ("act", "rollback", f"deployment/{API}", "--yes", "--cause", "a test")
+CHANNELS = ("chat", "hook", "filed", "dead", "pager", "filed-pager")
+SENDING = tuple(word for name in CHANNELS for word in ("--send", name))
+INCIDENT = (
+    ("incident", "declare", "errors", "--severity", "P1"),
+    ("incident", "update", "--text", "we look at it", "--yes", *SENDING),
+    ("incident", "show"),
+    ("incident", "show", "--format", "json"),
+    ("incident", "report"),
+)
 JOURNAL = (("journal",), ("journal", "--format", "json"), DRY_RUN)
 
 
@@ -216,7 +247,7 @@ def look_everywhere(planted: Planted, config: str) -> list[str]:
     """Every screen, the preview of a rollback, an action declined, and the end, in a pseudo-terminal."""
     with Terminal([PROGRAM, "--config", config], env=planted.environ(), columns=160, rows=45) as terminal:
         terminal.wait_for("Error ratio", seconds=10)
-        for keys in ("2", "\r", "\x1b", "3", "\r", "\x1b", "4", "5", "6", "7", "8", "?", "\x1b", "1", "\x0c"):
+        for keys in ("2", "\r", "\x1b", "3", "\r", "\x1b", "4", "5", "6", "7", "8", "9", "?", "\x1b", "1", "\x0c"):
             terminal.send(keys)
             terminal.pump(0.4)
         terminal.pump(1.5)
@@ -250,8 +281,10 @@ def test_no_command_and_no_screen_writes_a_secret(planted: Planted, platform: To
     assert preview.stdout.count(b"(hidden ") >= 6  # what is kept back is there to be kept back
     found += run_all(planted, config, COMMANDS)
     code, more = run(planted, config, ROLLBACK)
-    found += more + run_all(planted, config, JOURNAL)
     assert code == 0
+    for words in INCIDENT:
+        more += run(planted, config, words)[1]
+    found += more + run_all(planted, config, JOURNAL)
     assert found + planted.written() == []
     assert (planted.home / ".local/state/cad-console/journal.sqlite3").exists()
 
@@ -274,6 +307,10 @@ def test_no_secret_comes_back_from_servers_that_echo_it(planted: Planted, platfo
             commands = (("status", "--format", "json"), ("status",), ("doctor",), ("check",), DRY_RUN)
             found += run_all(planted, config, commands)
         found += look_everywhere(planted, configured(planted, urls, forged))
+        asked = len(proxy.asked)
+        for words in INCIDENT:
+            found += run(planted, configured(planted, urls, forged), words)[1]
+        assert len(proxy.asked) >= asked + len(CHANNELS) - 1  # they were sent, and the echo came back
         assert any(item.fault == "echo" for item in proxy.asked)
     assert found + planted.written() == []
 
