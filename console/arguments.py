@@ -86,6 +86,7 @@ def build_parser(chosen: str) -> argparse.ArgumentParser:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that every verb takes, and every verb within one."""
     """The flags that every command takes, for a command's own verbs too."""
     # SUPPRESS, so that a flag before the verb is not overwritten by the verb's own default.
     group = parser.add_argument_group("everywhere")

@@ -13,6 +13,7 @@ from typing import Any
 
 from console.actions.ages import seconds_of
 from console.actions.plan import Outcome, Preview, Refusal, Request
+from console.arguments import add_flags
 from console.commands.columns import aligned, markdown
 from console.commands.document import dumps, utc
 from console.commands.once import with_session
@@ -47,6 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
     def verb(name: str, meaning: str, *, numbered: bool = True) -> argparse.ArgumentParser:
         made = verbs.add_parser(name, help=meaning, description=meaning, allow_abbrev=False)
+        add_flags(made)
         if numbered:
             made.add_argument("incident", nargs="?", default="", metavar="N", help=_NUMBER)
         return made
