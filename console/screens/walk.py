@@ -177,7 +177,9 @@ class WalkScreen(ConsoleScreen):
 
     @on(Rows.Moved)
     def _clicked(self, event: Rows.Moved) -> None:
-        self._move(SIGN_OFF if event.key == "sign-off" else event.key)
+        # The rail is also moved by drawing it: a message that is older than where it stands now must not move it back.
+        if event.key == self._rail.cursor_key:
+            self._move(SIGN_OFF if event.key == "sign-off" else event.key)
 
     def _move(self, to: str) -> None:
         if to != self.at:

@@ -137,7 +137,7 @@ async def test_a_whole_morning(tmp_path: Path) -> None:
         assert "14:03 UTC Ann, 3 open" in shown
 
 
-async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path) -> None:
+async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The console is gone in the middle; another one on the same journal has every answer, and goes on at the first one."""
     first = Walker(tmp_path)
     async with first.app.run_test(size=(80, 24)) as pilot:
@@ -154,6 +154,13 @@ async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path) -> None:
         await second.press(pilot, "enter")
         shown = await second.until(pilot, "3 of 6")
         assert "● CRIT    Error ratio" in shown and second.at == "providers"
+        drawn: list[str] = []
+        screen = second.app.screen
+        assert isinstance(screen, WalkScreen)
+        draw = screen.draw
+        monkeypatch.setattr(screen, "draw", lambda view: (drawn.append(screen.at), draw(view)))
+        await pilot.pause(0.3)
+        assert set(drawn) <= {"providers"} and len(drawn) < 5, "the page stands still"
         assert [event.kind for event in second.events] == [BEGUN, ITEM, ITEM]
 
 
