@@ -108,6 +108,8 @@ def _settings(settings: Settings) -> list[tuple[str, ...]]:
         "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
         "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "as built in",
         "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
+        "channels": ", ".join(f"{item.name} ({item.kind})" for item in settings.incidents.channels),
+        "incidents": ", ".join(f"{level} {key}" for level, key, _ in settings.incidents.changes) or "as built in",
         "theme": settings.theme,
         "slow": "yes" if settings.slow else "no",
         "keys": ", ".join(name for name, _ in settings.keys),
