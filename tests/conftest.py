@@ -34,3 +34,8 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long run first: with two files at a time it would otherwise begin when all others are done."""
+    items.sort(key=lambda item: "soak" not in item.path.parts)
