@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -89,11 +89,14 @@ _QUERIES_DOCUMENT = Table({"queries": Named(_QUERY)}, ("queries",))
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a checklist may name, and the namespace that stands for `$namespace` in its queries."""
+    """What a checklist may name, and the namespace that stands for `$namespace` in its queries. Empty `runbooks` and `lists`
+    mean that nobody knows which there are.
+    """
 
     panels: tuple[PanelSpec, ...]
     runbooks: tuple[str, ...] = ()
     namespace: str = ""
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ class Checklists:
         own += sorted(Path(folder).glob("*.yml")) if folder else []
         files = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml")) if path.stem != _QUERIES}
         files.update({path.stem: path for path in own})
+        vocabulary = replace(vocabulary, lists=tuple(files))
         found: list[Checklist] = []
         broken: list[Broken] = []
         for name in sorted(files, key=lambda item: (ORDER.index(item) if item in ORDER else len(ORDER), item)):
@@ -151,7 +155,7 @@ def parse(text: str, *, name: str, path: str, vocabulary: Vocabulary) -> Checkli
     document = _checked(text, path, _DOCUMENT)
     queries = {**_shipped_queries(vocabulary.namespace), **_queries(document, vocabulary.namespace)}
     panels = {spec.id: spec for spec in vocabulary.panels}
-    reading = _Reading(document, path, panels, queries, vocabulary.runbooks)
+    reading = _Reading(document, path, panels, queries, vocabulary.runbooks, vocabulary.lists)
     items = tuple(reading.item(index) for index in range(len(document.value["items"])))
     if not items:
         raise reading.wrong("expected at least one item", ("items",))
@@ -167,6 +171,7 @@ class _Reading:
     panels: Mapping[str, PanelSpec]
     queries: Mapping[str, PanelSpec]
     runbooks: tuple[str, ...]
+    lists: tuple[str, ...]
 
     def wrong(self, expected: str, place: Place) -> ConfigError:
         return ConfigError(source=self.path, line=self.document.line(place), key=dotted(place), expected=expected)
@@ -202,6 +207,9 @@ class _Reading:
                 return definition.QueryEvidence(self._query(value, place), own)
             case "alerts":
                 since = () if value["since"] == definition.MIDNIGHT else tuple(value["since"])
+                for at, name in enumerate(since):
+                    if self.lists and name not in self.lists:
+                        raise self.wrong(f"no such checklist, {instead(name, self.lists)}", (*place, "since", at))
                 times = {f"{key}_seconds": _seconds(value[key]) for key in ("otherwise", "at_most") if key in value}
                 return definition.AlertsEvidence(since, **times)
             case "cronjob" | "job":

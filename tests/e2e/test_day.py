@@ -190,3 +190,15 @@ def test_a_handover_headless(slow_provider: DemoStack, run: Callable[..., tuple[
     told: dict[str, Any] = json.loads(out)
     assert code == 0 and told["signed_by"] and "said then: see deepseek" in json.dumps(told["sections"][0])
     assert "handover: signed by" in run(slow_provider, "journal")[1]
+
+
+def test_an_incident_is_pending_in_the_morning_and_handed_on(
+    slow_provider: DemoStack, run: Callable[..., tuple[int, str]]
+) -> None:
+    """Declared in the console's journal, it is named by the checklist, asked about at the end of the day, and handed over."""
+    assert run(slow_provider, "incident", "declare", "deepseek is slow", "--severity", "P2")[0] == 0
+    code, out = run(slow_provider, "checklist", "morning")
+    assert code == 1 and "WARN Pending incidents: P2 deepseek is slow (1), open for" in out
+    _, out = run(slow_provider, "checklist", "end-of-day")
+    assert "ASK Are the tickets of today's incidents up to date? (1 today)" in out and "1 question for a person" in out
+    assert "WARN: P2 deepseek is slow (1), open for" in run(slow_provider, "handover")[1]

@@ -100,3 +100,6 @@ def test_a_teams_file_comes_before_the_shipped_one(tmp_path: Path) -> None:
     assert [(item.name, item.why) for item in found.broken] == [
         ("morning", f"{tmp_path / 'morning.yaml'}:1: expected the key 'items' here")
     ]
+    (tmp_path / "morning.yaml").write_text("title: Ours\nitems:\n  - id: a\n    alerts: {since: [weekly, evening]}\n")
+    (broken,) = Checklists.load(str(tmp_path), VOCABULARY).broken
+    assert broken.why.startswith(f"{tmp_path / 'morning.yaml'}:4: items[0].alerts.since[1]: no such checklist, ")
