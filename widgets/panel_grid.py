@@ -51,11 +51,18 @@ def tile_lines(tile: PanelTile, width: int, height: int, *, pointed: bool = Fals
     return tuple(cut(line, width) for line in lines[:height]) + ((),) * max(0, height - len(lines))
 
 
+def _unlimited(state: PanelState) -> bool:
+    """Whether there is no line to hold the value against: then it is neither fine nor not."""
+    return state.verdict is Verdict.OK and state.threshold.warn is None and state.threshold.critical is None
+
+
 def _head(tile: PanelTile, width: int, *, pointed: bool, tall: bool) -> Line:
     state, row = tile.state, tile.row
     tone = "unknown" if row.waiting else VERDICT_TONES[state.verdict]
     denied = row.denied and state.value is None
     word = "DENIED" if denied else verdict_words(state, waiting=row.waiting)
+    if _unlimited(state):
+        word, tone = "no limit", "dim"
     loud = state.verdict.rank >= Verdict.WARN.rank and not row.waiting
     right: Line = _figures(state) if tall and state.value is not None else ()
     titles = max(4, width - 2 - VERDICT_WIDTH - 1 - width_of(right) - 1)
@@ -110,6 +117,7 @@ def _known(tile: PanelTile, width: int, height: int) -> list[Line]:
         chart = chart_lines(data, width, height - 3)
         return [*chart, *([()] * (height - 3 - len(chart))), remark]
     tone, dim = VERDICT_TONES[state.verdict], "dim" if state.verdict is Verdict.STALE else ""
+    tone = "accent" if _unlimited(state) else tone
     figures = _figures(state)
     compared: tuple[Span, ...] = ((f" {tile.compared}", "dim"),) if tile.compared else ()
     room = width - 3 - width_of(figures) - 1 - width_of(compared)

@@ -12,6 +12,7 @@ from queries.model.panel import Fold, PanelAnswer, PanelSpec, PanelState, Thresh
 from queries.model.series import Point, Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.taxonomy import load_taxonomy
 
 NOTE_PARTS = 3
 """How many series the remark at the end of a row names."""
@@ -150,6 +151,8 @@ def _badness(sample: Sample, *, below: bool) -> tuple[int, float]:
 
 
 def _name(sample: Sample, spec: PanelSpec) -> str:
-    name = visible(sample.label(spec.by)) if spec.by else ""
+    said = sample.label(spec.by) if spec.by else ""
+    # Codes are told as one of the nine, with the raw one beside it where it is another.
+    name = visible(load_taxonomy().spoken(said) if said and spec.by == "code" else said)
     name = name or visible(next((value for key, value in sample.labels if key != "__name__"), spec.title))
-    return name if len(name) <= 24 else f"{name[:23]}…"
+    return name if len(name) <= (40 if spec.by == "code" else 24) else f"{name[: 39 if spec.by == 'code' else 23]}…"

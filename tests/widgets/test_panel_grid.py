@@ -54,6 +54,12 @@ def test_a_stale_value_is_called_so() -> None:
     assert drawn(tile("cpu"))[0].strip().startswith("STALE 40s")
 
 
+def test_what_has_no_threshold_is_not_called_fine() -> None:
+    """Without a line to hold it against a value is neither ok nor not; it says so."""
+    head = drawn(tile("request_rate"))[0]
+    assert "no limit" in head and "ok" not in head
+
+
 def test_the_cursor_is_seen_without_colour() -> None:
     """A mark stands before the tile under the cursor."""
     state = panels()[0]

@@ -126,3 +126,11 @@ def test_since_when_a_line_is_crossed() -> None:
     assert since([(0, 0.1), (60, 5.0), (120, 7.0)], 5.0, below=False) == 60
     assert since([(60, 5.0), (120, 7.0)], 5.0, below=False) is None
     assert since([(0, 0.1), (60, 0.2)], 5.0, below=False) is None
+
+
+def test_error_codes_are_told_as_one_of_the_nine() -> None:
+    """A panel by code names the code of the taxonomy, with what was really said beside it where that differs."""
+    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, by="code", fold=Fold.SUM)
+    samples = tuple(Sample((("code", said),), value) for said, value in (("provider_down", 3.0), ("PARSE_FAILED", 2.0)))
+    state = judge(spec, Threshold(), PanelAnswer("codes", Origin.RAW, "q", samples), taken_at=0.0, now=0.0, stale_after=1.0)
+    assert "NETWORK_ERROR" in state.note and "provider_down" in state.note and "PARSE_FAILED 2" in state.note
