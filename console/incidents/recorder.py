@@ -34,6 +34,9 @@ class Recorder:
         self._first: dict[tuple[str, str], str] = {}
         """What was seen first of a thing that the journal does not know, by incident."""
         self._since: dict[tuple[str, str], tuple[str, float]] = {}
+        self._calm: tuple[object, object] | None = None
+        """Alerts and incidents that were found to agree: thousands are not compared again while both are the same."""
+        self._differs = False
 
     def look(self, snapshot: Snapshot, incidents: Incidents) -> tuple[Observation, ...]:
         """What is to be written now."""
@@ -42,8 +45,13 @@ class Recorder:
             self._first.clear()
             self._since.clear()
             return ()
-        seen = sights(snapshot)
-        return tuple(item for incident in watching for item in self._of(incident, seen, snapshot))
+        calm = self._calm is not None and self._calm[0] is snapshot.alerts and self._calm[1] is incidents
+        seen = sights(snapshot, alerts=not calm)
+        self._differs = False
+        found = tuple(item for incident in watching for item in self._of(incident, seen, snapshot))
+        if not calm:
+            self._calm = None if self._differs else (snapshot.alerts, incidents)
+        return found
 
     def _of(self, incident: Incident, seen: tuple[Sight, ...], snapshot: Snapshot) -> Iterable[Observation]:
         alerts = sum(thing.startswith("alert:") for thing in incident.seen)
@@ -76,6 +84,7 @@ class Recorder:
 
     def _changed(self, incident: Incident, sight: Sight, last: Seen, now: float) -> bool:
         key = (incident.id, sight.thing)
+        self._differs |= sight.value != last.value and sight.thing.startswith("alert:")
         if sight.value == last.value or sight.taken_at <= last.at:
             self._since.pop(key, None)
             return False

@@ -47,12 +47,13 @@ class Sight:
     settle_seconds: float = 0.0
 
 
-def sights(snapshot: Snapshot) -> tuple[Sight, ...]:
-    """Everything whose source answers now; what a source that is down said last is no sight."""
+def sights(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Sight, ...]:
+    """Everything whose source answers now; what a source that is down said last is no sight. `alerts` False leaves them out."""
     found: list[Sight] = []
     alerting = _teller(snapshot)
     if alerting is not None:
-        found += _of_alerts(snapshot.alerts, alerting.last_good_at or snapshot.taken_at)
+        if alerts:
+            found += _of_alerts(snapshot.alerts, alerting.last_good_at or snapshot.taken_at)
         if alerting.name == "alertmanager":
             found += _of_silences(snapshot.silences, alerting.last_good_at or snapshot.taken_at)
     kubernetes = _up(snapshot, "kubernetes")
