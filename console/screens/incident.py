@@ -81,6 +81,7 @@ class IncidentScreen(ConsoleScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self._timeline.focus()
+        self.call_after_refresh(self.redraw)  # now every part knows its width
 
     @property
     def incident(self) -> Incident | None:
