@@ -81,7 +81,6 @@ class IncidentScreen(ConsoleScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self._timeline.focus()
-        self.call_after_refresh(self.redraw)  # now every part knows its width
 
     @property
     def incident(self) -> Incident | None:
@@ -95,15 +94,17 @@ class IncidentScreen(ConsoleScreen):
             self._head.show((((" this incident is not in the journal (yet)", "warn"),),))
             return
         response = session.response
+        # As the style sheet divides it; measured, it would be known only after the first frame.
+        left = width * 3 // 5 if self.has_class("-narrow") else width // 2
         self._head.show(tuple(head_lines(incident, view.now, width)))
         self._rules[0].show((section("Steps", width),))
         self._steps.show(tuple(step_lines(incident, response, view.now, width)))
-        self._rules[1].show((section(f"Timeline, {len(incident.entries)} entries", self._rules[1].inner_width or width // 2),))
+        self._rules[1].show((section(f"Timeline, {len(incident.entries)} entries", left),))
         newest = self._timeline.items and self._timeline.current is self._timeline.items[0]
         self._timeline.show(_reversed(incident.entries))
         if newest:
             self._timeline.place(incident.entries[-1].id)  # who reads the newest entry goes on to do so
-        self._side.show(tuple(side_lines(incident, view, response, self._side.size.width or width // 3)))
+        self._side.show(tuple(side_lines(incident, view, response, width - left - 1)))
         self._due.show((due_line(incident, response, view.now, width),))
         self._draw_entry()
 
