@@ -306,11 +306,11 @@ def image() -> str:
         raise Failed("dependencies are not installed by hash")
     if any(step == "ADD" for step, _ in steps):
         raise Failed("ADD may bring files from elsewhere")
-    kept = (ROOT / ".containerignore").read_text().split()
+    kept = (ROOT / ".dockerignore").read_text().split()
     for _, rest in (step for step in steps if step[0] == "COPY" and not step[1].startswith("--from")):
         for source in rest.split()[:-1]:
             if not (ROOT / source).exists() or f"!{source}" not in kept:
-                raise Failed(f"{source} is not there, or .containerignore leaves it out")
+                raise Failed(f"{source} is not there, or .dockerignore leaves it out")
     return f"{len(steps)} steps"
 
 

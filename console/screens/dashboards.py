@@ -174,6 +174,10 @@ class DashboardPanelScreen(PanelDetailScreen):
             view.session.dashboards.look_again()
         super().draw(view)
 
+    def current_panel(self) -> str:
+        """An action is verified on a panel of the overview: the one that lists the alert as its own."""
+        return OnAlert.current_panel(self)
+
     def _state_in(self, view: View) -> PanelState | None:
         shown = view.snapshot.dashboard if view.snapshot else None
         if shown is not None:
