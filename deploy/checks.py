@@ -237,7 +237,11 @@ def routing() -> str:
 
 
 def prometheus_config() -> str:
-    """promtool takes the compose file's Prometheus configuration with the rules where it mounts them."""
+    """promtool takes the compose file's Prometheus configuration with the rules, all of them, where it mounts them."""
+    text = (DEPLOY / "compose" / "prometheus.yml").read_text(encoding="utf-8")
+    listed = documents(text)[0]["rule_files"]
+    if listed != [f"rules/{name}" for name in generate.RULES]:
+        raise Failed(f"prometheus.yml names {listed}, the rules are in {', '.join(generate.RULES)}")
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(DEPLOY / "compose" / "prometheus.yml", folder)
         shutil.copytree(ROOT / "queries" / "rules", Path(folder) / "rules")

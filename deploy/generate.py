@@ -16,7 +16,13 @@ from console.demo import server_config  # noqa: E402
 from queries.catalogue.grafana import exported  # noqa: E402
 from queries.yaml_text import loads  # noqa: E402
 
-RULES = ("recording.yaml", "alerting.yaml")
+RULES = tuple(
+    sorted(
+        (path.name for path in (ROOT / "queries" / "rules").glob("*.yaml") if "groups:\n" in path.read_text(encoding="utf-8")),
+        key=lambda name: (not name.startswith("recording"), name),
+    )
+)
+"""The files with rules: recorded series first, for the alerts read them."""
 _HEAD = "# Made by deploy/generate.py from queries/rules; do not change it here.\n"
 
 
