@@ -23,7 +23,8 @@ class Command:
 COMMANDS = (
     Command("console", "console.commands.console", "open the console (what happens without a verb)"),
     Command("status", "console.commands.status", "print one snapshot: 0 healthy, 1 something critical, 2 no source answered"),
-    Command("check", "console.commands.check", "self-check of API, health, metrics, contract and provider mapping"),
+    Command("check", "console.commands.check", "the self-check: API, health, metrics, rules, contract, mapping, servers"),
+    Command("contract", "console.commands.contract", "the metrics and error codes that are relied on, against what is there"),
     Command("rules", "console.commands.rules", "lint rule files, or the rules of a server, for the traps of live rule sets"),
     Command("doctor", "console.commands.doctor", "what can be reached, which rules and metrics are missing, every path used"),
     Command("alerts", "console.commands.alerts", "list the alerts"),

@@ -89,11 +89,32 @@ class _Silence(msgspec.Struct):
     comment: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """How one peer is: `cluster` is `ready`, `settling` or `disabled`, `members` how many peers it sees, itself included.
+
+    `fault` says why it did not answer; the rest is empty then.
+    """
+
+    where: str
+    cluster: str = ""
+    members: int = 0
+    ahead_seconds: float = 0.0
+    """How far its clock is ahead of this machine's at least, negative where it is behind."""
+    fault: Fault | None = None
+
+
 class _Version(msgspec.Struct):
     version: str = ""
 
 
+class _Cluster(msgspec.Struct):
+    status: str = ""
+    peers: list[msgspec.Raw] | None = None
+
+
 class _ServerStatus(msgspec.Struct):
+    cluster: _Cluster = msgspec.field(default_factory=_Cluster)
     versionInfo: _Version = msgspec.field(default_factory=_Version)
 
 
@@ -159,6 +180,10 @@ class Alertmanager:
             peer_faults=tuple(error.fault for error in lost),
         )
 
+    async def statuses(self) -> tuple[PeerStatus, ...]:
+        """How each peer is, in the order in which they are configured; a peer that does not answer is data."""
+        return tuple(await asyncio.gather(*(peer.status() for peer in self._peers)))
+
     async def close(self) -> None:
         for peer in self._peers:
             await peer.close()
@@ -189,6 +214,14 @@ class _Peer:
         rare = asyncio.create_task(self._rarely())
         async with siblings(alerts, silences, rare):
             return _PeerState(*await asyncio.gather(alerts, silences, rare))
+
+    async def status(self) -> PeerStatus:
+        try:
+            told = await self._client.get("/api/v2/status", type=_ServerStatus)
+        except SourceError as error:
+            return PeerStatus(self.where, fault=error.fault)
+        members = len(told.cluster.peers or ())
+        return PeerStatus(self.where, told.cluster.status, members, self._client.ahead_seconds)
 
     async def _rarely(self) -> _Rare:
         """Version and receivers; a peer that does not tell them is no worse for it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -50,3 +51,24 @@ class ClusterEndpoint:
     context: str = ""
     in_cluster: bool = False
     timeout_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RedisEndpoint:
+    """Where Redis is, as redis-py writes it; the URL holds the password and is in no representation."""
+
+    url: str = field(repr=False)
+    timeout_seconds: float = 3.0
+
+    @property
+    def where(self) -> str:
+        """The URL without user, password and query."""
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            return "the URL of Redis"
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            return "the URL of Redis"
+        if parts.scheme == "unix":
+            return f"unix://{parts.path}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

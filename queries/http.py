@@ -100,6 +100,11 @@ class Client:
         told = self._clock.warning(self.where)
         return (told,) if told else ()
 
+    @property
+    def ahead_seconds(self) -> float:
+        """How far the server's clock is ahead of this machine's at least, negative where it is behind."""
+        return self._clock.ahead_seconds
+
     async def get(self, path: str, params: Sequence[tuple[str, str]] = (), *, type: type[T], limit_bytes: int = 64 << 20) -> T:
         """GET and decode into `type`. Raises SourceError."""
         return await self.fetch(path, params, decode=partial(self.decode, type), limit_bytes=limit_bytes)
@@ -117,12 +122,14 @@ class Client:
         limit_bytes: int = 64 << 20,
         method: str = "GET",
         accept: Sequence[int] = (),
+        any_body: bool = False,
     ) -> T:
         """As `get`, with a decoder of its own, which runs off the event loop where the answer is large.
 
-        `accept` names statuses beyond 2xx whose JSON body is an answer too. The decoder raises SourceError itself.
+        `accept` names statuses beyond 2xx whose JSON body is an answer too; with `any_body` the answer may be any
+        text but a web page. The decoder raises SourceError itself.
         """
-        body = await self._exchange(_Ask(method, path, limit_bytes, params=params, accept=accept))
+        body = await self._exchange(_Ask(method, path, limit_bytes, params=params, accept=accept, any_body=any_body))
         return await offload(partial(decode, body)) if len(body) > _LARGE else decode(body)
 
     async def send(self, method: str, path: str, *, json: object = None) -> object:

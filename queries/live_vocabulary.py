@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from queries.discovery import Discovery
@@ -12,8 +12,11 @@ from queries.vocabulary import Vocabulary, Word
 _PARTS = {"histogram": ("", "_bucket", "_count", "_sum"), "summary": ("", "_count", "_sum"), "counter": ("", "_total")}
 
 
-async def live_vocabulary(discovery: Discovery, wanted: Iterable[Selector], *, known: Vocabulary) -> Vocabulary:
-    """What the server has, complete; `known` adds what the contract knows of names that are announced without series.
+async def live_vocabulary(
+    discovery: Discovery, wanted: Iterable[Selector], *, known: Vocabulary, recorded: Collection[str]
+) -> Vocabulary:
+    """What the server has, complete. `known` is what the contract says of names that are announced without series, and of
+    values; `recorded` are the names that the server's rules write.
 
     Labels and values are asked only for what `wanted` selects: a label that the contract promises and no series has is
     not there. Raises SourceError.
@@ -21,18 +24,18 @@ async def live_vocabulary(discovery: Discovery, wanted: Iterable[Selector], *, k
     metadata = await discovery.metadata()
     stored = frozenset(await discovery.metric_names())
     announced = {item.name + part for item in metadata for part in _PARTS.get(item.type, ("",))}
-    words = {name: Word(name, None) for name in announced | stored}
+    words = {name: Word(name, None, recorded=name in recorded and name not in announced) for name in announced | stored}
     for name in announced - stored:
         if (promised := known.get(name)) is not None:
             words[name] = promised
     for name, labels in _asked(wanted, stored).items():
-        values = {label: await discovery.label_values(label, match=name) for label in sorted(labels)}
+        seen = {label: await discovery.label_values(label, match=name) for label in sorted(labels)}
+        promised = known.get(name) or words[name]
+        for label, values in promised.seen.items():
+            seen[label] = tuple(sorted({*seen.get(label, ()), *values}))
         found = frozenset(await discovery.label_names(name)) - {"__name__"}
-        words[name] = Word(name, found, {label: listed for label, listed in values.items() if listed})
-    live = replace(known, words=words, complete=True)
-    # Series that were recorded are none that a scrape brings.
-    recorded = [replace(word, recorded=True) for name, word in words.items() if name in stored - announced and ":" in name]
-    return live.extended(recorded)
+        words[name] = replace(words[name], labels=found, values=promised.values, seen=seen)
+    return replace(known, words=words, complete=True)
 
 
 def _asked(wanted: Iterable[Selector], stored: frozenset[str]) -> dict[str, set[str]]:

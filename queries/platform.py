@@ -1,14 +1,16 @@
-"""The platform's own API: what it says of itself at `/health` and of its circuit breakers."""
+"""The platform's own API: what it says of itself at `/health`, of its circuit breakers, and at `/metrics`."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from functools import partial
 
 import httpx
 
 from queries.endpoint import Endpoint
 from queries.errors import Malformed, SourceError
+from queries.exposition import Exposition, exposition
 from queries.http import Client
 from queries.model.platform import PlatformHealth
 from queries.siblings import siblings
@@ -17,6 +19,7 @@ _UNWELL = (500, 503)
 """Statuses with which a platform that is not well still describes itself in JSON."""
 _CIRCUIT_STATES = {0: "closed", 1: "half-open", 2: "open"}
 _WRAPPERS = ("circuit_breakers", "circuits", "breakers", "data")
+_LARGEST_EXPOSITION = 32 << 20
 _MOST = 500
 """How many services or circuits are kept: an answer may hold anything."""
 
@@ -30,6 +33,11 @@ class Platform:
     @property
     def where(self) -> str:
         return self._client.where
+
+    @property
+    def ahead_seconds(self) -> float:
+        """How far the server's clock is ahead of this machine's at least, negative where it is behind."""
+        return self._client.ahead_seconds
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -52,6 +60,11 @@ class Platform:
             error_rates=_rates(rates),
             circuits=circuits,
         )
+
+    async def metrics(self) -> Exposition:
+        """What the exporter says at `/metrics`. Raises SourceError."""
+        decode = partial(exposition, where=f"{self.where}/metrics")
+        return await self._client.fetch("/metrics", decode=decode, limit_bytes=_LARGEST_EXPOSITION, any_body=True)
 
     async def close(self) -> None:
         await self._client.close()

@@ -47,6 +47,11 @@ class Prometheus:
         return self._client.where
 
     @property
+    def ahead_seconds(self) -> float:
+        """How far the server's clock is ahead of this machine's at least, negative where it is behind."""
+        return self._client.ahead_seconds
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd about the server though it answers."""
         return self._client.warnings

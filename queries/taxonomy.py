@@ -63,8 +63,14 @@ class Taxonomy:
 
     codes: Mapping[str, Meaning]
     counted: tuple[CodeSource, ...]
+    spellings: frozenset[str]
     _words: Mapping[str, str]
     _own: Mapping[str, Mapping[str, str]]
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every code that is known: the nine, and the spellings in capitals that stand for one of them."""
+        return frozenset(self.codes) | self.spellings
 
     def mapped(self, said: str, *, provider: str = "") -> str:
         """The one of the nine that a code, an exception's name or a status stands for; empty for a mapping gap."""
@@ -109,7 +115,7 @@ def load_taxonomy() -> Taxonomy:
     for code in {*words.values(), *(code for item in own.values() for code in item.values())}:
         if code not in file.codes:
             raise ValueError(f"taxonomy.yaml: {code} is none of the codes")
-    return Taxonomy(file.codes, file.counted, words, own)
+    return Taxonomy(file.codes, file.counted, frozenset(map(_spelled, file.spellings)), words, own)
 
 
 def _joined(words: Mapping[str, str], statuses: Mapping[int, str]) -> dict[str, str]:

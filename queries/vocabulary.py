@@ -8,15 +8,20 @@ from dataclasses import dataclass, field, replace
 
 from queries.contract import Contract
 from queries.promql import Selector
+from queries.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One metric name. `labels` is None where it is not known what its series carry; `values` are all values of a label."""
+    """One metric name. `labels` is None where it is not known what its series carry.
+
+    `values` are all values that a label can take, `seen` some: there may be others.
+    """
 
     name: str
     labels: frozenset[str] | None
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     recorded: bool = False
 
 
@@ -32,13 +37,14 @@ class Vocabulary:
     complete: bool = False
 
     @classmethod
-    def of_contract(cls, contract: Contract) -> Vocabulary:
-        """What the contract promises, by the names under which it is stored."""
+    def of_contract(cls, contract: Contract, taxonomy: Taxonomy) -> Vocabulary:
+        """What the contract promises, by the names under which it is stored, with the codes that are known."""
         words: dict[str, Word] = {}
+        codes = {"code": tuple(sorted(taxonomy.words))}
         for metric in contract.metrics:
             for name in metric.series:
                 own = frozenset((*metric.labels, *metric.also, *(("le",) if name.endswith("_bucket") else ())))
-                words[name] = Word(name, None if metric.any_label else own, metric.values)
+                words[name] = Word(name, None if metric.any_label else own, metric.values, codes if "code" in own else {})
         return cls(words, contract.target_labels)
 
     def get(self, name: str) -> Word | None:

@@ -105,6 +105,7 @@ def _settings(settings: Settings) -> list[tuple[str, ...]]:
         "platform": settings.platform.url if settings.platform else "",
         "grafana": settings.grafana.url if settings.grafana else "",
         "loki": settings.loki_url,
+        "redis": settings.redis.where if settings.redis else "",
         "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
         "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "as built in",
         "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),

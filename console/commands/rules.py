@@ -24,10 +24,11 @@ from queries.contract import load_contract
 from queries.discovery import Discovery
 from queries.errors import NotConfigured, SourceError
 from queries.live_vocabulary import live_vocabulary
-from queries.model.rule import RuleGroup
+from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
 from queries.prometheus import Prometheus
 from queries.rule_files import PlacedRule, RuleFile, built_in, read_rules
+from queries.taxonomy import load_taxonomy
 from queries.vocabulary import Vocabulary
 
 _MOST_BYTES = 16 << 20
@@ -94,8 +95,9 @@ async def _asked(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
         live = tuple(_placed(await prometheus.rule_groups(), where=prometheus.where))
         expressions = [item.expression for item in parsed(placed or live) if item.expression is not None]
         wanted = [picked for expression in expressions for picked in expression.selectors]
-        known = Vocabulary.of_contract(load_contract())
-        return _Server(live, await live_vocabulary(discovery, wanted, known=known))
+        known = Vocabulary.of_contract(load_contract(), load_taxonomy())
+        recorded = {item.rule.name for item in live if item.rule.kind is RuleKind.RECORD}
+        return _Server(live, await live_vocabulary(discovery, wanted, known=known, recorded=recorded))
     finally:
         discovery.close()
         await prometheus.close()
@@ -115,7 +117,7 @@ def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | N
         return scene(
             placed or server.rules, others=server.rules, vocabulary=server.vocabulary, runbooks=runbooks, panels=panels
         )
-    vocabulary = Vocabulary.of_contract(load_contract())
+    vocabulary = Vocabulary.of_contract(load_contract(), load_taxonomy())
     others = [rule for file in built_in() for rule in file.rules]
     return scene(placed, others=others, vocabulary=vocabulary, runbooks=runbooks, panels=panels)
 

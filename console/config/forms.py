@@ -23,6 +23,15 @@ def is_webhook(value: Any) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits and not parts.fragment
 
 
+def is_redis_url(value: Any) -> bool:
+    """Whether this is a URL that redis-py takes."""
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+    except ValueError:
+        return False
+    return (parts.scheme in ("redis", "rediss") and bool(parts.hostname)) or (parts.scheme == "unix" and bool(parts.path))
+
+
 def is_target(value: Any) -> bool:
     """Whether this is `deployment/NAME` with a name that Kubernetes allows."""
     kind, _, name = value.partition("/") if isinstance(value, str) else ("", "", "")

@@ -15,7 +15,7 @@ from console.config.fault import ConfigError
 from console.config.forms import is_dns_name, is_url
 from console.config.incident_settings import Channel, Contact, IncidentSettings
 from console.config.settings import AlertTarget, Paths, Settings
-from queries.endpoint import ClusterEndpoint, Endpoint, HttpConfig
+from queries.endpoint import ClusterEndpoint, Endpoint, HttpConfig, RedisEndpoint
 from queries.model.panel import Threshold
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class _Loading:
             kubernetes=None,
             platform=self._server("platform", "api_url", "CAD_ML_API_URL"),
             grafana=self._server("grafana", "", "GRAFANA_URL"),
+            redis=self._redis(),
             loki_url=self._address("loki", "LOKI_URL"),
             thresholds=self._thresholds(),
             alert_targets=tuple(AlertTarget(alert, target) for alert, target in self._top("alert_targets", {}).items()),
@@ -304,6 +305,16 @@ class _Loading:
             self.origins[key] = origin
             return _endpoint(value, source=origin).url
         return ""
+
+    def _redis(self) -> RedisEndpoint | None:
+        """REDIS_URL is the platform's own: one that is no URL fails the self-check, and nothing else here."""
+        value, origin = self._said("", "REDIS_URL")
+        if not value and "redis" in self.table:
+            value, origin = self.table["redis"], self._line((*self.place, "redis"))
+        if not value:
+            return None
+        self.origins["redis"] = origin
+        return RedisEndpoint(value)
 
     def _from_file(self, item: Any, path: tuple[str | int, ...]) -> Endpoint:
         if isinstance(item, str):

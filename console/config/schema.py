@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from console.config.forms import is_dns_name, is_target, is_url, is_webhook
+from console.config.forms import is_dns_name, is_redis_url, is_target, is_url, is_webhook
 from queries.catalogue.outline import outline
 from queries.model.dashboard import DASHBOARDS
 from queries.yaml_nodes import Lined, Path, dotted
@@ -97,6 +97,7 @@ FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
 NUMBER = Scalar("a number", _is_number)
 SECONDS = Scalar("a number of seconds greater than 0", is_seconds)
 URL = Scalar("an http:// or https:// URL", is_url)
+REDIS_URL = Scalar("a redis://, rediss:// or unix:// URL", is_redis_url)
 TARGET = Scalar("deployment/NAME", is_target)
 NAMESPACE = Scalar("a namespace's name", lambda value: isinstance(value, str) and is_dns_name(value))
 
@@ -159,6 +160,7 @@ ENVIRONMENT = Table(
         "kubernetes": Table({"kubeconfig": TEXT, "context": TEXT, "in_cluster": FLAG, "timeout": SECONDS}),
         "grafana": SERVER,
         "loki": URL,
+        "redis": REDIS_URL,
         "channels": Named(CHANNEL),
     }
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from console.config.incident_settings import IncidentSettings
-from queries.endpoint import ClusterEndpoint, Endpoint
+from queries.endpoint import ClusterEndpoint, Endpoint, RedisEndpoint
 from queries.model.panel import Threshold
 
 
@@ -51,6 +51,7 @@ class Settings:
     kubernetes: ClusterEndpoint | None = None
     platform: Endpoint | None = None
     grafana: Endpoint | None = None
+    redis: RedisEndpoint | None = None
     loki_url: str = ""
     refresh_seconds: float = 5.0
     stale_after_seconds: float = 30.0

@@ -6,22 +6,32 @@ from collections.abc import Iterator
 
 from console.lint.finding import Hit, Level, Trap
 from console.lint.scene import ParsedRule, Scene
+from queries.contract import Need
 from queries.model.rule import RuleKind
 
 
 def _unknown(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     if item.expression is None:
         return
-    for name in item.expression.metrics:
-        if scene.vocabulary.get(name) is not None:
-            continue
-        near = scene.vocabulary.near(name)
-        hint = f"; did you mean {near}?" if near else ""
-        line = item.placed.line_of("expr", name)
-        if scene.vocabulary.complete:
-            yield Hit(line, f"nobody exports or records {name}{hint}")
-        else:
-            yield Hit(line, f"neither the contract nor a recording rule knows {name}{hint}", Level.WARNING)
+    for picked in item.expression.selectors:
+        known = [scene.vocabulary.get(name) is not None for name in picked.metrics]
+        if not picked.metric and any(known):
+            continue  # one of several names: that not every build has each of them is why they stand there
+        for name in picked.metrics:
+            if scene.vocabulary.get(name) is None:
+                yield _hit(item, name, scene)
+
+
+def _hit(item: ParsedRule, name: str, scene: Scene) -> Hit:
+    near = scene.vocabulary.near(name)
+    hint = f"; did you mean {near}?" if near else ""
+    line = item.placed.line_of("expr", name)
+    if not scene.vocabulary.complete:
+        return Hit(line, f"neither the contract nor a recording rule knows {name}{hint}", Level.WARNING)
+    promised = scene.contract.get(name)
+    if promised is not None and promised.need is Need.OPTIONAL:
+        return Hit(line, f"nobody exports {name} here; not every build or cluster has it", Level.WARNING)
+    return Hit(line, f"nobody exports or records {name}{hint}")
 
 
 def _shadows(item: ParsedRule, scene: Scene) -> Iterator[Hit]:

@@ -9,6 +9,8 @@ from console.lint.scene import ParsedRule, Scene
 from queries.label_flow import misses
 from queries.promql import Selector
 
+_MOST_TOLD = 6
+
 
 def _not_carried(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     if item.expression is None:
@@ -30,13 +32,18 @@ def _matches_nothing(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         for matcher in picked.labels:
             if not matcher.positive:
                 continue
-            known = [word.values.get(matcher.name, ()) for word in scene.vocabulary.chosen(picked) if word is not None]
-            values = sorted({value for several in known for value in several})
-            if not values or not all(known) or any(matcher.takes(value) for value in values):
+            words = [word for word in scene.vocabulary.chosen(picked) if word is not None]
+            closed = all(matcher.name in word.values for word in words)
+            values = {value for word in words for known in (word.values, word.seen) for value in known.get(matcher.name, ())}
+            if not values or any(matcher.takes(value) for value in values):
                 continue
-            told = ", ".join(values[:6]) + (", …" if len(values) > 6 else "")
+            if not closed and matcher.operator == "=":
+                continue  # a value that was not seen yet may come
+            listed = sorted(values)
+            told = ", ".join(listed[:_MOST_TOLD]) + (", …" if len(listed) > _MOST_TOLD else "")
             text = f'{matcher.name}{matcher.operator}"{matcher.value}" matches none of the known values ({told})'
-            yield Hit(item.placed.line_of("expr", matcher.name, matcher.value), text)
+            line = item.placed.line_of("expr", matcher.name, matcher.value)
+            yield Hit(line, text, None if closed else Level.WARNING)
 
 
 def _names(item: ParsedRule, picked: Selector, scene: Scene) -> Iterator[Hit]:

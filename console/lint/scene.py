@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from console.runbooks import RunbookIndex
+from queries.contract import Contract, load_contract
 from queries.label_flow import with_recorded
 from queries.model.panel import PanelSpec
 from queries.model.rule import Rule, RuleKind
@@ -50,6 +51,7 @@ class Scene:
     vocabulary: Vocabulary
     runbooks: RunbookIndex
     panels: tuple[PanelSpec, ...]
+    contract: Contract
     exported: frozenset[str]
     """Names that a scrape brings."""
 
@@ -90,5 +92,6 @@ def scene(
         vocabulary=with_recorded(vocabulary, records),
         runbooks=runbooks,
         panels=tuple(panels),
+        contract=load_contract(),
         exported=frozenset(name for name, word in vocabulary.words.items() if not word.recorded),
     )

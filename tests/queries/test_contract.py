@@ -16,6 +16,7 @@ from queries.label_flow import carried, misses, with_recorded
 from queries.model.rule import Rule, RuleKind
 from queries.promql import parse
 from queries.rule_files import built_in
+from queries.taxonomy import load_taxonomy
 from queries.vocabulary import Vocabulary
 
 RUNBOOKS = Path(__file__).parents[2] / "runbooks"
@@ -29,7 +30,7 @@ BOARDS = sorted(
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
     rules = [placed.rule for file in built_in() for placed in file.rules]
-    return with_recorded(Vocabulary.of_contract(load_contract()), rules)
+    return with_recorded(Vocabulary.of_contract(load_contract(), load_taxonomy()), rules)
 
 
 def expressions() -> Iterator[tuple[str, str]]:

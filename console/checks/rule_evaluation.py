@@ -1,0 +1,101 @@
+"""Whether the rules are loaded, evaluate without error and in time, and keep their series fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from console.checks.figures import span
+from console.checks.result import METRICS, CheckResult, Result
+from queries.model.fault import Fault
+from queries.model.rule import RuleGroup, RuleKind
+from queries.model.text import visible
+
+_MOST_TOLD = 5
+_LATE_INTERVALS = 2.0
+_FRESH_INTERVALS = 3.0
+_SLACK_SECONDS = 30.0
+
+
+def rules(groups: Sequence[RuleGroup], wanted: Collection[str], *, now: float, strict: bool) -> tuple[CheckResult, ...]:
+    """`wanted` are the names of the rules that come with the console; `now` is the server's, in Unix seconds."""
+    names = {rule.name for group in groups for rule in group.rules}
+    if not names:
+        kind = Result.FAILED if strict else Result.NOTED
+        return (CheckResult("rules", "loaded", kind, "no rule is loaded: nothing will ever fire", METRICS),)
+    missing = sorted(set(wanted) - names)
+    ill = [rule for group in groups for rule in group.rules if rule.health == "err" or rule.last_error]
+    late = [group for group in groups if not _in_time(group, now)]
+    slow = [group for group in groups if 0 < group.interval_seconds < group.evaluation_seconds]
+    return (
+        _one(
+            "loaded",
+            f"{len(names)} rules",
+            Result.FAILED if strict else Result.NOTED,
+            f"{len(missing)} of {len(set(wanted))} rules of the console are not loaded",
+            missing,
+        ),
+        _one(
+            "without error",
+            "every rule evaluates",
+            Result.FAILED,
+            f"{len(ill)} rules fail",
+            [f"{rule.name} ({rule.last_error or 'no reason told'})" for rule in ill],
+        ),
+        _one(
+            "in time",
+            "every group was evaluated when it was due",
+            Result.FAILED,
+            f"{len(late) + len(slow)} groups are late or slower than their interval",
+            [*(f"{group.name} ({_age(group, now)})" for group in late), *(_slow(group) for group in slow if group not in late)],
+        ),
+    )
+
+
+def recording(
+    groups: Sequence[RuleGroup], stamps: Mapping[str, float], fault: Fault | None, *, now: float
+) -> tuple[CheckResult, ...]:
+    """Whether recorded series are as young as their interval has it. `stamps` are Unix seconds of each series' last sample,
+    by name; a name without one has no series, as it is without traffic."""
+    intervals = {rule.name: group.interval_seconds for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD}
+    if not intervals:
+        return (CheckResult("recording", "fresh", Result.SKIPPED, "no recording rule is loaded", METRICS),)
+    if fault is not None:
+        return (CheckResult("recording", "fresh", Result.FAILED, visible(fault.sentence()), METRICS),)
+    ages = {name: now - stamps[name] for name in intervals if name in stamps}
+    if not ages:
+        told = f"none of {len(intervals)} recorded series is there: no traffic, or the rules read what nobody exports"
+        return (CheckResult("recording", "fresh", Result.FAILED, told, METRICS),)
+    old = [f"{name} ({span(age)} old)" for name, age in ages.items() if age > _fresh_for(intervals[name])]
+    without = len(intervals) - len(ages)
+    told = f"{len(ages)} recorded series, the oldest sample {span(max(0.0, *ages.values()))} old"
+    told += f"; {without} have no series now, as rules over what did not happen have none" if without else ""
+    return (_one("fresh", told, Result.FAILED, f"{len(old)} recorded series are stale", old, area="recording"),)
+
+
+def _one(name: str, well: str, kind: Result, ill: str, listed: Sequence[str], *, area: str = "rules") -> CheckResult:
+    if not listed:
+        return CheckResult(area, name, Result.PASSED, well, METRICS)
+    more = f" and {len(listed) - _MOST_TOLD} more" if len(listed) > _MOST_TOLD else ""
+    return CheckResult(area, name, kind, f"{ill}: {visible(', '.join(listed[:_MOST_TOLD]))}{more}", METRICS)
+
+
+def _in_time(group: RuleGroup, now: float) -> bool:
+    if not group.rules:
+        return True
+    return (
+        group.evaluated_at is not None and now - group.evaluated_at <= _LATE_INTERVALS * group.interval_seconds + _SLACK_SECONDS
+    )
+
+
+def _fresh_for(interval_seconds: float) -> float:
+    return _FRESH_INTERVALS * interval_seconds + _SLACK_SECONDS
+
+
+def _age(group: RuleGroup, now: float) -> str:
+    if group.evaluated_at is None:
+        return "never evaluated"
+    return f"{span(now - group.evaluated_at)} ago, every {group.interval_seconds:g} s"
+
+
+def _slow(group: RuleGroup) -> str:
+    return f"{group.name} (takes {group.evaluation_seconds:.1f} s, every {group.interval_seconds:g} s)"

@@ -1,0 +1,67 @@
+"""Lines of the self-check as text, JSON or JUnit's XML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from xml.sax.saxutils import escape, quoteattr
+
+from console.checks.result import MEANING, CheckResult, Result, exit_code
+from console.commands import document
+from console.commands.columns import aligned
+
+FORMATS = ("text", "json", "junit")
+EPILOG = (
+    "exit codes: 0 passed, 1 general failure, 2 API failure, 3 health, 4 metrics, 5 contract violation, 6 mapping gap; "
+    "of several failures the first in the order of the lines decides"
+)
+_WORDS = {Result.PASSED: "ok", Result.NOTED: "note", Result.FAILED: "FAILED", Result.SKIPPED: "skipped"}
+
+
+def report(results: Sequence[CheckResult], *, format: str, name: str, whole: bool = False) -> str:
+    """What a command prints; text counts the quiet lines, unless the whole list is wanted."""
+    if format == "json":
+        return _json(results)
+    return junit(results, name=name) if format == "junit" else _text(results, whole=whole)
+
+
+def junit(results: Sequence[CheckResult], *, name: str) -> str:
+    """JUnit's XML, as build servers read it."""
+    failures = sum(item.result is Result.FAILED for item in results)
+    skipped = sum(item.result is Result.SKIPPED for item in results)
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<testsuite name={quoteattr(name)} tests="{len(results)}" failures="{failures}" skipped="{skipped}">',
+    ]
+    for item in results:
+        lines.append(f"  <testcase classname={quoteattr(item.area)} name={quoteattr(item.name)}>")
+        if item.result is Result.FAILED:
+            lines.append(f"    <failure type={quoteattr(f'exit code {item.code}')} message={quoteattr(item.text)}/>")
+        elif item.result is Result.SKIPPED:
+            lines.append(f"    <skipped message={quoteattr(item.text)}/>")
+        else:
+            lines.append(f"    <system-out>{escape(item.text)}</system-out>")
+        lines.append("  </testcase>")
+    lines.append("</testsuite>")
+    return "\n".join(lines)
+
+
+def _json(results: Sequence[CheckResult]) -> str:
+    told = [
+        {"area": item.area, "name": item.name, "result": item.result.value, "text": item.text, "code": item.code}
+        for item in results
+    ]
+    return document.dumps({"schema": 1, "exit_code": exit_code(results), "checks": told})
+
+
+def _text(results: Sequence[CheckResult], *, whole: bool) -> str:
+    rows: list[tuple[str, ...]] = []
+    for area, several in groupby(results, key=lambda item: item.area):
+        listed = list(several)
+        quiet = [] if whole else [item for item in listed if item.quiet]
+        for kind, told in ((Result.PASSED, "are as they should be"), (Result.NOTED, "are not here, and optional")):
+            if count := sum(item.result is kind for item in quiet):
+                rows.append((_WORDS[kind], area, f"{count} metrics", told))
+        rows += [(_WORDS[item.result], area, item.name, item.text) for item in listed if item not in quiet]
+    code = exit_code(results)
+    return f"{aligned(rows)}\nexit code {code}: {MEANING[code]}"

@@ -1,0 +1,53 @@
+"""What an exporter says at /metrics: families, their types, and the series as they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from queries.errors import Malformed
+from queries.model.series import Labels, Sample
+
+_LIMIT_SAMPLES = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exposition:
+    """`types` by the family's name as it is announced, a counter's with `_total`; `series` by the name of each sample."""
+
+    where: str
+    types: Mapping[str, str]
+    series: Mapping[str, tuple[Sample, ...]]
+
+
+def exposition(body: bytes, *, where: str) -> Exposition:
+    """Prometheus' text format, or OpenMetrics, which ends with `# EOF`. Raises Malformed."""
+    # Imported here: it registers collectors of its own, and only this question needs it.
+    from prometheus_client import parser as plain  # noqa: PLC0415
+    from prometheus_client.openmetrics import parser as strict  # noqa: PLC0415
+
+    try:
+        text = body.decode("utf-8")
+        format = strict if text.rstrip().endswith("# EOF") else plain
+        return _kept(format.text_string_to_metric_families(text), where)
+    except (ValueError, IndexError, KeyError, TypeError) as error:
+        what = str(error).splitlines()[0][:120] if str(error) else "it cannot be read"
+        raise Malformed(
+            f"/metrics is not Prometheus' text format: {what}", where=where, hint="check that the URL is the exporter's"
+        ) from None
+
+
+def _kept(families: Iterator[Any], where: str) -> Exposition:
+    types: dict[str, str] = {}
+    series: dict[str, list[Sample]] = {}
+    count = 0
+    for family in families:
+        types[f"{family.name}_total" if family.type == "counter" else family.name] = family.type
+        for item in family.samples:
+            count += 1
+            if count > _LIMIT_SAMPLES:
+                raise ValueError(f"more than {_LIMIT_SAMPLES} series")
+            labels: Labels = tuple(sorted(item.labels.items()))
+            series.setdefault(item.name, []).append(Sample(labels, float(item.value)))
+    return Exposition(where, types, {name: tuple(found) for name, found in series.items()})

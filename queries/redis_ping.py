@@ -1,0 +1,58 @@
+"""Whether Redis answers: one PING, with redis-py where it is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from importlib import import_module
+from typing import Any
+
+from queries.endpoint import RedisEndpoint
+from queries.errors import Denied, Malformed, NotConfigured, Rejected, SourceError, Throttled, TimedOut, Unreachable
+
+
+async def ping(endpoint: RedisEndpoint) -> float:
+    """Seconds until the PONG. Raises SourceError, which quotes nothing of what the server or the URL says."""
+    try:
+        redis: Any = import_module("redis")
+        client_module: Any = import_module("redis.asyncio")
+    except ImportError:
+        raise NotConfigured(
+            "redis-py is not installed", where=endpoint.where, hint="install cad-console with its extra: cad-console[redis]"
+        ) from None
+    try:
+        client = client_module.Redis.from_url(
+            endpoint.url,
+            socket_timeout=endpoint.timeout_seconds,
+            socket_connect_timeout=endpoint.timeout_seconds,
+            retry=None,
+            protocol=2,
+        )
+    except (ValueError, TypeError, redis.exceptions.RedisError):
+        raise Unreachable("REDIS_URL is not a URL", hint="write redis://host:6379/0, rediss://… or unix:///path") from None
+    begun = time.monotonic()
+    try:
+        async with asyncio.timeout(endpoint.timeout_seconds):
+            await client.ping()
+    except (OSError, redis.exceptions.RedisError) as error:
+        raise _told(error, redis.exceptions, endpoint) from None
+    finally:
+        await client.aclose()
+    return time.monotonic() - begun
+
+
+def _told(error: Exception, kinds: Any, endpoint: RedisEndpoint) -> SourceError:
+    where, limit = endpoint.where, endpoint.timeout_seconds
+    if isinstance(error, TimeoutError | kinds.TimeoutError):
+        return TimedOut(f"no PONG within {limit:g} s", where=where, hint="it is overloaded, or a firewall swallows the request")
+    if isinstance(error, kinds.AuthenticationError | kinds.AuthorizationError | kinds.NoPermissionError):
+        return Denied("Redis refuses the user or the password", where=where, hint="check the credentials in REDIS_URL")
+    if isinstance(error, kinds.BusyLoadingError):
+        return Unreachable("Redis is loading its data", where=where, hint="wait; it answers when it has read them")
+    if isinstance(error, kinds.MaxConnectionsError):
+        return Throttled("Redis takes no more connections", where=where, hint="look for a client that leaks them")
+    if isinstance(error, kinds.InvalidResponse):
+        return Malformed("what answers is no Redis", where=where, hint="check host and port")
+    if isinstance(error, OSError | kinds.ConnectionError):
+        return Unreachable("no connection to Redis", where=where, hint="check host, port and TLS (rediss://)")
+    return Rejected("Redis refuses the PING", where=where, hint="check its configuration")
