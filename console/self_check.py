@@ -122,7 +122,7 @@ async def _api(settings: Settings, metrics_url: str) -> ApiLook:
     """Health first: where it does not answer at all, the exporter behind the same address is not asked."""
     if settings.platform is None:
         missing = NotConfigured("the platform's API is not configured", hint="set CAD_ML_API_URL or --api-url").fault
-        exposed, exposed_fault = await _exporter(metrics_url) if metrics_url else (None, missing)
+        exposed, exposed_fault = await _exporter(metrics_url) if metrics_url else (None, None)
         return ApiLook(None, missing, exposed, exposed_fault)
     api = Platform(settings.platform)
     try:
@@ -131,7 +131,7 @@ async def _api(settings: Settings, metrics_url: str) -> ApiLook:
         if metrics_url:
             exposed, exposed_fault = await _exporter(metrics_url)
         elif lost:
-            exposed, exposed_fault = None, fault
+            exposed, exposed_fault = None, None
         else:
             exposed, exposed_fault = await _tried(api.metrics())
         return ApiLook(health, fault, exposed, exposed_fault, None if lost else api.ahead_seconds)

@@ -65,10 +65,11 @@ def metrics(fault: Fault | None, platform_metrics: Iterable[str]) -> CheckResult
 
 
 def exporter(families: int | None, fault: Fault | None) -> CheckResult:
-    """Whether `/metrics` can be read; where the exporter stands elsewhere, Prometheus alone is judged."""
+    """Whether `/metrics` can be read, both None where nobody was asked; where the exporter stands elsewhere, Prometheus
+    alone is judged."""
     if families is not None:
         return CheckResult("metrics", "/metrics", Result.PASSED, f"{families} families are announced", METRICS)
-    if fault is None or fault.kind is FaultKind.NOT_CONFIGURED or unconnected(fault):
+    if fault is None:
         return CheckResult("metrics", "/metrics", Result.SKIPPED, "the API cannot be reached", METRICS)
     elsewhere = fault.kind is FaultKind.DENIED or fault.status == 404
     told = f"{fault.sentence()}; only Prometheus is judged" if elsewhere else fault.sentence()

@@ -19,6 +19,7 @@ from console.config.load import load_settings
 from console.config.settings import Settings
 from console.session import Session
 from console.snapshot import Snapshot
+from queries.contract import Need, load_contract
 from queries.discovery import Discovery, Metadata, Target
 from queries.errors import SourceError
 from queries.model.panel import PanelSpec
@@ -164,16 +165,14 @@ def _prometheus(
 ) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("version", visible(version) if isinstance(version, str) else "not told")]
     rows.append(("metric names", str(len(names))))
-    known = {item.name for item in metadata} if isinstance(metadata, tuple) else set()
-    stems = {item.removesuffix("_total") for item in known}
-    for name in _PLATFORM:
-        parts = (name, f"{name}_count", f"{name}_total")
-        if any(part in names for part in parts):
-            rows.append((name, "found"))
-        elif name in known or name.removesuffix("_total") in stems:
-            rows.append((name, "exported, never counted"))
+    announced = {item.name for item in metadata} if isinstance(metadata, tuple) else set()
+    for metric in load_contract().metrics:
+        if names.intersection(metric.series):
+            rows.append((metric.name, "found"))
+        elif announced.intersection(metric.families):
+            rows.append((metric.name, "exported, never counted"))
         else:
-            rows.append((name, "MISSED"))
+            rows.append((metric.name, "not here, optional" if metric.need is Need.OPTIONAL else "MISSED"))
     return rows
 
 
@@ -197,22 +196,3 @@ def _runbooks(session: Session) -> list[tuple[str, ...]]:
     index = session.runbooks
     broken: list[tuple[str, ...]] = [("BROKEN", visible(item.broken)) for item in index.runbooks if item.broken]
     return [("found", str(len(index.runbooks)), visible(index.fault)), *broken]
-
-
-_PLATFORM = (
-    "ocr_requests_total",
-    "ocr_errors_total",
-    "ocr_input_rejected_total",
-    "ocr_processing_duration_seconds",
-    "ocr_circuit_state",
-    "vision_requests_total",
-    "vision_errors_total",
-    "vision_input_rejected_total",
-    "vision_processing_duration_seconds",
-    "analysis_requests_total",
-    "dedup2d_job_queue_depth",
-    "feature_cache_hits_total",
-    "container_cpu_usage_seconds_total",
-    "container_memory_working_set_bytes",
-    "kube_pod_container_resource_limits",
-)

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     except SourceError as error:
         raise ConfigError(source="rules lint --live", expected=visible(error.fault.sentence())) from None
     tools = Tools.found()
-    looked_at = _scene(settings, placed, server)
+    looked_at = _scene(settings, server.rules if server and not files else placed, server)
     findings = merged(files, lint(files, looked_at), tools)
     code = exit_code(findings)
     if arguments.format == "sarif":
@@ -114,9 +114,7 @@ def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | N
     panels = [replace(spec, threshold=effective(spec, settings.threshold(spec.id))) for spec in board]
     runbooks = RunbookIndex.load(settings.paths.runbooks_dir)
     if server is not None:
-        return scene(
-            placed or server.rules, others=server.rules, vocabulary=server.vocabulary, runbooks=runbooks, panels=panels
-        )
+        return scene(placed, others=server.rules, vocabulary=server.vocabulary, runbooks=runbooks, panels=panels)
     vocabulary = Vocabulary.of_contract(load_contract(), load_taxonomy())
     others = [rule for file in built_in() for rule in file.rules]
     return scene(placed, others=others, vocabulary=vocabulary, runbooks=runbooks, panels=panels)

@@ -1,0 +1,223 @@
+"""The areas of the self-check as pure verdicts."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.checks import codes, contract, platform, rule_evaluation, servers
+from console.checks.contract import EXPORTER, PROMETHEUS, MetricSeen
+from console.checks.result import CheckResult, Result, exit_code, in_order
+from queries.alertmanager import PeerStatus
+from queries.contract import ContractMetric, Need
+from queries.discovery import Target
+from queries.model.fault import Fault, FaultKind
+from queries.model.rule import Rule, RuleGroup, RuleKind
+from queries.model.series import Sample
+from queries.taxonomy import load_taxonomy
+
+NOW = 1_800_000_000.0
+DOWN = Fault(FaultKind.UNREACHABLE, "no connection")
+COUNTER = ContractMetric("ocr_errors_total", "counter", ("provider",), "errors", "handover", need=Need.PROMISED)
+HISTOGRAM = ContractMetric("x_seconds", "histogram", ("provider",), "seconds", "handover", buckets=(2.0,))
+OPTIONAL = ContractMetric("kube_x", "gauge", ("pod",), "pods", "2.0", exporter="kube-state-metrics", need=Need.OPTIONAL)
+
+
+def seen(where: str = PROMETHEUS, told: str | None = "", *stored: str, **more: object) -> MetricSeen:
+    return MetricSeen(where, told, frozenset(stored), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("metric", "places", "strict", "result", "words"),
+    [
+        (COUNTER, [seen(PROMETHEUS, "counter", "ocr_errors_total")], True, Result.PASSED, "counter with provider"),
+        # A counter that was never incremented: announced, without a series.
+        (COUNTER, [seen(PROMETHEUS, "counter")], True, Result.PASSED, "nothing was counted yet"),
+        (COUNTER, [seen(EXPORTER, "counter"), seen(PROMETHEUS, None)], True, Result.PASSED, "nothing was counted yet"),
+        # Nobody announces it: that is broken.
+        (COUNTER, [seen()], False, Result.NOTED, "nobody exports it"),
+        (COUNTER, [seen()], True, Result.FAILED, "nobody exports it"),
+        (COUNTER, [seen(PROMETHEUS, None)], True, Result.FAILED, "cannot be told"),
+        (COUNTER, [], False, Result.NOTED, "cannot be told"),
+        # Broken in one of the two places.
+        (COUNTER, [seen(PROMETHEUS, "gauge")], False, Result.FAILED, "is exported as a gauge"),
+        (
+            COUNTER,
+            [seen(EXPORTER, "counter", "ocr_errors_total", lacking=(("ocr_errors_total", "provider"),))],
+            False,
+            Result.FAILED,
+            "has series without the label provider (seen in /metrics)",
+        ),
+        (HISTOGRAM, [seen(PROMETHEUS, "histogram", "x_seconds_sum")], False, Result.FAILED, "is no whole histogram"),
+        (
+            HISTOGRAM,
+            [seen(EXPORTER, "histogram", *HISTOGRAM.series, edges_missing=(2.0,))],
+            False,
+            Result.FAILED,
+            "has no bucket at 2 seconds",
+        ),
+        # Exported, and not scraped.
+        (COUNTER, [seen(EXPORTER, "counter", "ocr_errors_total"), seen()], False, Result.NOTED, "is not scraped"),
+        (COUNTER, [seen(EXPORTER, "counter", "ocr_errors_total"), seen()], True, Result.FAILED, "is not scraped"),
+        # What not every cluster has is never a failure.
+        (OPTIONAL, [seen()], True, Result.NOTED, "not every build"),
+        (OPTIONAL, [seen(PROMETHEUS, "counter", "kube_x")], True, Result.NOTED, "is exported as a counter"),
+    ],
+)
+def test_absent_is_not_broken(
+    metric: ContractMetric, places: list[MetricSeen], strict: bool, result: Result, words: str
+) -> None:
+    """Never incremented passes, nobody's is told and fails in strict mode, wrong types, labels and buckets always fail."""
+    told = contract.metric(metric, places, strict=strict)
+    assert (told.result, words in told.text) == (result, True), told
+
+
+def test_a_metric_that_is_not_scraped_is_the_metrics_code() -> None:
+    """The exporter keeps the contract; it is the scraping that fails, which is exit code 4."""
+    told = contract.metric(COUNTER, [seen(EXPORTER, "counter", "ocr_errors_total"), seen()], strict=True)
+    assert told.code == 4
+
+
+def test_gaps_are_listed_by_who_said_them_and_how_often() -> None:
+    """Each provider has its line, the most frequent first; a provider's own meaning is no gap."""
+    ocr, vision, _ = load_taxonomy().counted
+
+    def said(code: str, who: str, count: float) -> Sample:
+        return Sample((("code", code), ("provider", who)), count)
+
+    found = codes.mapping(
+        load_taxonomy(),
+        {ocr: [said("ODD", "a", 2), said("WEIRD", "a", 7), said("OSError", "paddle", 1), said("INPUT_ERROR", "b", 1)],
+         vision: [said("", "c", 1)]},
+    )  # fmt: skip
+    assert [(item.name, item.text, item.code) for item in found] == [
+        ("a", "maps to none of the nine: WEIRD (7 ×), ODD (2 ×)", 6),
+        ("c", "maps to none of the nine: (empty) (1 ×)", 6),
+    ]
+
+
+def group(*rules: Rule, age: float | None = 5.0, interval: float = 30.0, took: float = 0.01) -> RuleGroup:
+    return RuleGroup("g", "f.yaml", rules, interval, None if age is None else NOW - age, took)
+
+
+RECORD = Rule(RuleKind.RECORD, "r", "up", health="ok")
+ALERT = Rule(RuleKind.ALERT, "A", "up == 0", health="ok")
+
+
+@pytest.mark.parametrize(
+    ("groups", "strict", "failed"),
+    [
+        ([group(RECORD, ALERT)], True, []),
+        ([], False, []),
+        ([], True, ["loaded"]),
+        ([group(RECORD)], False, []),
+        ([group(RECORD)], True, ["loaded"]),
+        ([group(RECORD, Rule(RuleKind.ALERT, "A", "x", health="err", last_error="many-to-many"))], False, ["without error"]),
+        ([group(RECORD, ALERT, age=89)], True, []),
+        ([group(RECORD, ALERT, age=91)], False, ["in time"]),
+        ([group(RECORD, ALERT, age=None)], False, ["in time"]),
+        ([group(RECORD, ALERT, took=31.0)], False, ["in time"]),
+    ],
+)
+def test_rules_are_loaded_well_and_in_time(groups: list[RuleGroup], strict: bool, failed: list[str]) -> None:
+    """Missing rules fail in strict mode only; errors, late and slow groups always do."""
+    results = rule_evaluation.rules(groups, ["r", "A"], now=NOW, strict=strict)
+    assert [item.name for item in results if item.result is Result.FAILED] == failed
+    assert all(item.code == 4 for item in results)
+    incomplete = not groups or len(groups[0].rules) < 2
+    assert any(item.result is Result.NOTED for item in results) is (incomplete and not strict)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "fault", "result", "words"),
+    [
+        ({"r": NOW - 100}, None, Result.PASSED, "the oldest sample 1m 40s old"),
+        ({"r": NOW - 121}, None, Result.FAILED, "r (2m 1s old)"),
+        ({}, None, Result.FAILED, "none of 1 recorded series is there"),
+        ({}, DOWN, Result.FAILED, "no connection"),
+    ],
+)
+def test_recorded_series_are_fresh(stamps: dict[str, float], fault: Fault | None, result: Result, words: str) -> None:
+    """A series older than three intervals and half a minute is stale; none at all is told, never taken for fresh."""
+    (told,) = rule_evaluation.recording([group(RECORD)], stamps, fault, now=NOW)
+    assert (told.result, words in told.text) == (result, True), told
+
+
+def test_without_recording_rules_nothing_is_claimed() -> None:
+    """No rule, no freshness: skipped."""
+    assert rule_evaluation.recording([group(ALERT)], {}, None, now=NOW)[0].result is Result.SKIPPED
+
+
+def target(job: str, health: str, *labels: tuple[str, str]) -> Target:
+    return Target(job, f"http://{job}/metrics", health, "refused" if health == "down" else "", labels)
+
+
+@pytest.mark.parametrize(
+    ("found", "strict", "results"),
+    [
+        ([target("cad-ml-platform", "up")], True, [Result.PASSED]),
+        ([target("cad-ml-platform", "down")], False, [Result.FAILED]),
+        ([target("cad-ml-platform", "unknown")], False, [Result.PASSED]),
+        ([target("cad-ml-platform", "unknown")], True, [Result.FAILED]),
+        ([target("exporter", "down")], False, [Result.FAILED]),
+        ([target("x", "down", ("namespace", "cad-ml-platform"))], False, [Result.FAILED]),
+        ([target("cad-ml-platform", "up"), target("other", "down")], True, [Result.PASSED, Result.NOTED]),
+        ([], False, [Result.NOTED]),
+        ([], True, [Result.FAILED]),
+    ],
+)
+def test_targets_of_the_platform_answer(found: list[Target], strict: bool, results: list[Result]) -> None:
+    """A target is ours by its job, its namespace, or the series that its job has brought; others that are down are noted."""
+    told = servers.targets(found, None, namespace="cad-ml-platform", jobs={"exporter"}, strict=strict)
+    assert [item.result for item in told] == results
+
+
+@pytest.mark.parametrize(
+    ("peers", "results"),
+    [
+        ([], [Result.SKIPPED]),
+        ([PeerStatus("a", "disabled", 0)], [Result.PASSED]),
+        ([PeerStatus("a", "ready", 1)], [Result.PASSED]),
+        ([PeerStatus("a", "settling", 1)], [Result.FAILED]),
+        ([PeerStatus("a", "", 0)], [Result.FAILED]),
+        ([PeerStatus("a", "ready", 2), PeerStatus("b", "ready", 2)], [Result.PASSED, Result.PASSED]),
+        ([PeerStatus("a", "ready", 1), PeerStatus("b", "ready", 1)], [Result.FAILED, Result.FAILED]),
+        ([PeerStatus("a", "disabled", 0), PeerStatus("b", fault=DOWN)], [Result.FAILED, Result.FAILED]),
+    ],
+)
+def test_the_alertmanagers_are_one_ready_cluster(peers: list[PeerStatus], results: list[Result]) -> None:
+    """Every configured peer answers, is ready, and sees the others; alone it needs no cluster."""
+    assert [item.result for item in servers.alertmanager(peers)] == results
+
+
+@pytest.mark.parametrize(
+    ("ahead", "results"),
+    [([], [Result.SKIPPED]), ([("a", 29.0), ("b", -29.0)], [Result.PASSED]), ([("a", 31.0), ("b", 0.0)], [Result.FAILED])],
+)
+def test_clocks_agree(ahead: list[tuple[str, float]], results: list[Result]) -> None:
+    """Half a minute apart is a failure, named with its server; without an answer nothing is claimed."""
+    assert [item.result for item in servers.clocks(ahead)] == results
+
+
+def test_redis_is_judged_by_its_pong() -> None:
+    """Unset is skipped, a missing client only fails in strict mode, every other fault is the health code."""
+    missing = Fault(FaultKind.NOT_CONFIGURED, "redis-py is not installed")
+    assert platform.redis(None, None, strict=True).result is Result.SKIPPED
+    assert platform.redis(None, missing, strict=False).result is Result.SKIPPED
+    assert platform.redis(None, missing, strict=True).result is Result.FAILED
+    assert platform.redis(0.002, None, strict=True).text == "PONG in 2 ms"
+    lost = platform.redis(None, DOWN, strict=False)
+    assert (lost.result, lost.code) == (Result.FAILED, 3)
+
+
+def test_the_first_failure_in_order_decides() -> None:
+    """Areas have an order of their own: a general failure hides none of the others, whatever was found first."""
+
+    def failed(area: str, code: int) -> CheckResult:
+        return CheckResult(area, "x", Result.FAILED, "", code)
+
+    results = [failed("clock", 1), failed("mapping", 6), failed("contract", 5), failed("rules", 4)]
+    assert [item.area for item in in_order(results)] == ["rules", "contract", "mapping", "clock"]
+    assert exit_code(results) == 4
+    assert exit_code(results[:2]) == 6
+    assert exit_code(results[:1]) == 1
+    assert exit_code([]) == 0
