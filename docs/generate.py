@@ -96,6 +96,7 @@ The fields of Prometheus' own `http_config`, for every server that takes one. Fi
 | variable | instead of |
 | --- | --- |
 | `PROMETHEUS_URL`, `ALERTMANAGER_URL` (several with commas), `CAD_ML_API_URL`, `GRAFANA_URL`, `LOKI_URL` | the server's URL |
+| `REDIS_URL` | the platform's Redis, which the self-check sends a PING; needs the extra `cad-console[redis]` |
 | `KUBECONFIG` | `kubernetes.kubeconfig` |
 | `CAD_CONSOLE_CONFIG` | the place of the config file |
 | `CAD_CONSOLE_ENVIRONMENT` | `default_environment` |
