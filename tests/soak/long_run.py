@@ -27,7 +27,7 @@ CHURNED = 50
 CALM_SECONDS, FAULT_SECONDS = (2.0, 8.0), (0.5, 3.0)
 """How long a source is left alone, and how long it is broken; drawn anew each time."""
 GROWTH_LIMIT_BYTES = 2 << 20
-WARM_UP_SECONDS = 40.0
+WARM_UP_SECONDS = 80.0
 MOST_DESCRIPTORS = 48
 """Sixteen of its own, six watches, and what four pools of eight may keep open: a hanging request costs one more for a while.
 One descriptor lost at each fault is more than that in five minutes."""

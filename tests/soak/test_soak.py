@@ -9,7 +9,7 @@ import pytest
 from long_run import soak
 from loops import begin_and_end, demo_begins_and_ends, left_behind
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "90"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "120"))
 
 
 def test_a_long_run_holds_what_it_held(tmp_path: Path) -> None:

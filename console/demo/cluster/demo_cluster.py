@@ -135,7 +135,12 @@ class DemoCluster:
                     loop.run_forever()
             finally:
                 loop.run_until_complete(self._server.stop())
-                loop.run_until_complete(asyncio.sleep(0))  # the pass in which what was closed lets go of its socket
+                # Whoever was being let in meanwhile goes too; and the pass in which what was closed lets go of its socket.
+                while left := asyncio.all_tasks(loop):
+                    for task in left:
+                        task.cancel()
+                    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+                loop.run_until_complete(asyncio.sleep(0))
                 self._agenda.run_in(None)
                 self._loop = None
                 loop.close()
