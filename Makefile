@@ -50,6 +50,13 @@ lint: $(STAMP) ## check style, types and who imports whom
 bench: $(STAMP) ## measure speed, size and growth on real servers (BENCH="start wire" for single families)
 	@PYTHONPATH=.:tests/support:tests/bench $(BIN)/python tests/bench/run.py $(BENCH)
 
+.PHONY: profile
+profile: $(STAMP) ## where a refresh spends its time, into build/profile.md (takes the terminal for two minutes)
+	@mkdir -p build
+	@BENCH_PROFILE=build/profile.md PYTHONPATH=. $(BIN)/cad-console demo --scenario calm --run \
+		$(BIN)/python tests/bench/refresh_profile.py --refresh 1
+	@cat build/profile.md
+
 .PHONY: soak
 soak: $(STAMP) ## an hour at twenty times the cadence, and 500 starts (SOAK_SECONDS, SOAK_STARTS)
 	@PYTHONPATH=.:tests/support $(BIN)/python tests/soak/run.py
