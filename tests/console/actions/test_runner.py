@@ -201,6 +201,7 @@ async def test_facts_that_move_are_shown_again(bench: Bench) -> None:
         seen.append(next(item.before for item in preview.plan.differences if item.name == "replicas"))
         if len(seen) == 1:
             bench.cluster.patch("deployments", API, {"spec": {"replicas": 4}})
+            await asyncio.to_thread(quiet, bench.cluster, API, past=0)
         return True
 
     assert outcome(await bench.act("scale", TARGET, confirm=confirm, replicas="6"))[0] is Outcome.DONE

@@ -58,6 +58,16 @@ class Bench:
         result = answer.json()["data"]["result"]
         return float(result[0]["value"][1]) if result else -1.0
 
+    def until_evaluated(self) -> None:
+        """Wait until every group of rules was evaluated once: Prometheus spreads the first evaluations over the interval."""
+        ends = time.monotonic() + 60.0
+        while True:
+            groups = httpx.get(f"{self.prometheus.url}/api/v1/rules", timeout=5.0).json()["data"]["groups"]
+            if groups and not any(group["lastEvaluation"].startswith("0001-") for group in groups):
+                return
+            assert time.monotonic() < ends, "a group of rules was never evaluated"
+            time.sleep(0.1)
+
     def until(self, query: str, wanted: float) -> None:
         """Wait until Prometheus has scraped what was changed."""
         ends = time.monotonic() + 30.0
@@ -100,6 +110,7 @@ def whole(bench: Bench) -> Iterator[Bench]:
     bench.until('count(ocr_errors_total{stage=""} or ocr_errors_total{code="ODD"}) or vector(0)', 0.0)
     bench.until("up", 1.0)
     bench.until("count(slo_availability)", 1.0)
+    bench.until_evaluated()
     yield bench
     bench.api.changes.clear()
     bench.api.statuses.clear()
