@@ -37,7 +37,7 @@ demo: $(STAMP) ## open the console on an embedded stack (SCENARIO=bad-deploy)
 
 .PHONY: test
 test: $(STAMP) ## run the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: $(STAMP) ## check style, types and who imports whom
