@@ -317,7 +317,8 @@ class Kubernetes:
         # Twice the limit: an answer in pages takes more than one request, a hung exec plugin has its own limit.
         limit = self._timeout * 4 + 15.0
         try:
-            return await asyncio.wait_for(self._pool.run(call, *args), limit)
+            async with asyncio.timeout(limit):
+                return await self._pool.run(call, *args)
         except TimeoutError:
             raise TimedOut(f"Kubernetes gave nothing within {limit:g} s", where=self.where) from None
 
@@ -333,8 +334,12 @@ def _spared(kind: Kind, fault: Fault) -> bool:
 
 
 async def _heard(changed: asyncio.Event, seconds: float) -> bool:
+    if seconds <= 0.0:
+        return False  # the pulse is due, however much changes meanwhile
     try:
-        await asyncio.wait_for(changed.wait(), max(seconds, 0.0))
+        # Not `wait_for`: up to Python 3.11 it loses a cancellation that comes in the same moment as the change.
+        async with asyncio.timeout(seconds):
+            await changed.wait()
     except TimeoutError:
         return False
     return True
