@@ -30,6 +30,15 @@ def _newest_first(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
 _reversed: Kept[tuple[Entry, ...], tuple[Entry, ...]] = Kept(_newest_first)
 
 
+class NoteField(Input):
+    """An input whose keys are told in the footer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "add the note", tooltip="Add the note to the timeline", id="note.add"),
+        Binding("escape", "screen.drop_note", "drop it", tooltip="Drop the note, back to the timeline", id="note.drop"),
+    ]
+
+
 class IncidentScreen(ConsoleScreen):
     """Steps above; the timeline beside panels and alerts; a line for notes; below, what is due next."""
 
@@ -61,7 +70,9 @@ class IncidentScreen(ConsoleScreen):
         self._timeline.add_class("grow")
         self._whole = Page(id="entry")
         self._side = Page(id="incident-side", focusable=True)
-        self._note = Input(placeholder="n or any letter: a note", id="incident-note", classes="field", select_on_focus=False)
+        self._note = NoteField(
+            placeholder="n or any letter: a note", id="incident-note", classes="field", select_on_focus=False
+        )
         self._due = Page(classes="title")
 
     def body(self) -> Iterable[Widget]:
@@ -111,17 +122,16 @@ class IncidentScreen(ConsoleScreen):
     def action_note(self) -> None:
         self._note.focus()
 
+    def action_drop_note(self) -> None:
+        self._note.value = ""
+        self._timeline.focus()
+
     def action_ask(self, what: str) -> None:
         self.post_message(IncidentRequested(what, self.identity))
 
     def on_key(self, event: events.Key) -> None:
         """A letter that means nothing else here begins a note, and is its first letter."""
         noting = self.focused is self._note
-        if noting and event.key == "escape":
-            self._note.value = ""
-            self._timeline.focus()
-            event.stop()
-            return
         character = event.character or ""
         # A key that the note itself took never comes here; one that was typed so fast that it was on its way to the list does.
         if character.isprintable() and character and (noting or (character.strip() and event.key not in self.active_bindings)):
