@@ -349,6 +349,8 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     _not_newer(version, file)
     connection.execute("PRAGMA synchronous = FULL")
+    # What is read again is the newest; SQLite's own 2 MB would fill up with old pages.
+    connection.execute("PRAGMA cache_size = -256")
     if version < VERSION:
         prepare(connection)
 
