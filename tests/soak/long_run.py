@@ -78,9 +78,7 @@ class Told:
         """What is beyond its limit, in words."""
         found = []
         first, last = self.thirds("resident")
-        # SQLite's page cache, 2 MB at the most, is full only after some thousand events: a short run still sees it grow.
-        limit = GROWTH_LIMIT_BYTES if self.seconds >= 3600.0 else 3 * GROWTH_LIMIT_BYTES
-        if last - first >= limit:
+        if last - first >= GROWTH_LIMIT_BYTES:
             found.append(f"memory grew by {(last - first) / (1 << 20):.1f} MB")
         if self.most("descriptors") > MOST_DESCRIPTORS:
             found.append(f"{self.most('descriptors'):.0f} descriptors are open at once")
