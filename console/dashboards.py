@@ -18,7 +18,7 @@ from queries.model.fault import Fault, FaultKind
 from queries.model.fold import folded
 from queries.model.panel import PanelAnswer, PanelHistory, PanelSpec
 from queries.model.reading import Reading
-from queries.offload import offload
+from queries.offload import compute
 
 if TYPE_CHECKING:
     from queries.dashboard import OpenDashboard
@@ -234,7 +234,7 @@ class Dashboards:
     async def _opened(self, choice: DashboardChoice) -> OpenDashboard:
         from queries.dashboard import OpenDashboard  # noqa: PLC0415  # not before a dashboard is looked at
 
-        dashboard = await offload(lambda: self._read(choice))
+        dashboard = await compute(lambda: self._read(choice))
         return OpenDashboard(self._client(choice.environment), dashboard, choice, clock=self._clock)
 
     def _read(self, choice: DashboardChoice) -> Dashboard:

@@ -35,6 +35,7 @@ from queries.model.panel import PanelHistory, PanelSpec
 from queries.model.reading import Reading
 from queries.model.series import Labels, Track
 from queries.model.silence import Matcher
+from queries.offload import TURN
 
 if TYPE_CHECKING:
     from console.actions.action import Action
@@ -437,12 +438,13 @@ class Session:
 
     def _digest(self, inbox: Iterable[Reading[Any]]) -> Snapshot:
         """In the board's thread: take the readings in, and make what is shown."""
-        for reading in inbox:
-            try:
-                self._board.apply(reading)
-            except Exception:
-                _log.exception("a reading of %s could not be taken in", reading.source)
-        return self._made()
+        with TURN:
+            for reading in inbox:
+                try:
+                    self._board.apply(reading)
+                except Exception:
+                    _log.exception("a reading of %s could not be taken in", reading.source)
+            return self._made()
 
     async def _tick(self) -> None:
         """Values grow old also where nothing comes in."""

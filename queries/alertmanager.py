@@ -17,7 +17,7 @@ from queries.http import Client
 from queries.model.alert import Alert, AlertState
 from queries.model.fault import Fault
 from queries.model.silence import Matcher, Silence
-from queries.offload import offload
+from queries.offload import compute
 from queries.remembered import Remembered
 from queries.rfc3339 import unix_seconds
 from queries.siblings import siblings
@@ -171,7 +171,7 @@ class Alertmanager:
         if not good:
             raise lost[0]
         return AlertmanagerState(
-            alerts=good[0].alerts if len(good) == 1 else await offload(partial(_merged_alerts, good)),
+            alerts=good[0].alerts if len(good) == 1 else await compute(partial(_merged_alerts, good)),
             silences=_merged_silences(good),
             receivers=tuple(sorted({name for peer in good for name in peer.rare.receivers})),
             peers_up=len(good),

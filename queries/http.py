@@ -19,7 +19,7 @@ from queries.credentials import Credentials
 from queries.decoding import decoder
 from queries.endpoint import Endpoint
 from queries.errors import Malformed, SourceError, TimedOut, Unreachable
-from queries.offload import offload
+from queries.offload import compute, offload
 from queries.server_clock import ServerClock
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class Client:
         text but a web page. The decoder raises SourceError itself.
         """
         body = await self._exchange(_Ask(method, path, limit_bytes, params=params, accept=accept, any_body=any_body))
-        return await offload(partial(decode, body)) if len(body) > _LARGE else decode(body)
+        return await compute(partial(decode, body)) if len(body) > _LARGE else decode(body)
 
     async def send(self, method: str, path: str, *, json: object = None) -> object:
         """Send one write and give its decoded answer, None for an empty one; only for a client made with `writes`.

@@ -16,6 +16,7 @@ from queries import kube_objects as k8s
 from queries.errors import Malformed, Rejected, SourceError, TimedOut, Unreachable
 from queries.kube_api import KubeApi
 from queries.model.fault import Fault
+from queries.offload import TURN
 
 T = TypeVar("T")
 
@@ -76,9 +77,11 @@ def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], st
     found: dict[str, Any] = {}
     query = [("limit", str(PAGE))]
     while True:
-        page: k8s.ListOf[Any] = api.decoded(kind.page, "GET", kind.path(namespace), query)
-        for item in page.items or ():
-            found[item.metadata.name] = kind.build(item)
+        body = api.call("GET", kind.path(namespace), query)
+        with TURN:
+            page: k8s.ListOf[Any] = api.decode(body, kind.page)
+            for item in page.items or ():
+                found[item.metadata.name] = kind.build(item)
         if not page.metadata.next:
             return found, page.metadata.resource_version
         query = [("limit", str(PAGE)), ("continue", page.metadata.next)]

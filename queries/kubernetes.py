@@ -131,10 +131,9 @@ class Kubernetes:
         self._watchers = tuple(
             Watcher(self._api, kind, self._namespace, changed=report, backoff_cap_seconds=self._cap) for kind in KINDS
         )
-        for watcher in self._watchers:
-            watcher.start()
         latency, doubt = 0.0, None
         try:
+            await self._pool.run(self._begin)
             await self._first(changed, on_reading)
             changed.set()
             began = time.monotonic()
@@ -156,6 +155,11 @@ class Kubernetes:
                 watcher.stop()
             if self._pulsing is not None:
                 self._pulsing.cancel()
+
+    def _begin(self) -> None:
+        """In a thread: who starts one waits until it runs, some milliseconds each. One that is stopped by then ends at once."""
+        for watcher in self._watchers:
+            watcher.start()
 
     async def _first(self, changed: asyncio.Event, on_reading: Callable[[Reading[Cluster]], None]) -> None:
         """Wait for the first answer to every list; say so where one does not come, and go on waiting."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 
 import httpx
@@ -17,6 +18,10 @@ from queries.proxy import proxy_for
 if find_spec("sniffio") is None:
     # httpcore looks for it four times a request; a name that is known to be missing is not searched for on the disk.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+for _late in ("httpcore", "anyio._backends._asyncio"):
+    # httpx and anyio would bring these at the first request, on the event loop, which would stand still for 50 to 100 ms.
+    import_module(_late)
 
 READ_POSTS = ("/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels")
 """The paths where Prometheus takes a long read as a POST form."""

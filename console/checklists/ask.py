@@ -28,7 +28,7 @@ from queries.model.batch import BatchJob
 from queries.model.panel import PanelSpec
 from queries.model.reading import Reading
 from queries.model.series import Sample, Track
-from queries.offload import offload
+from queries.offload import compute
 from queries.vectors import Answer, RangeAnswer
 
 T = TypeVar("T")
@@ -167,7 +167,7 @@ class _Asking:
             step_seconds=step,
             intervals=rules,
         )
-        return await offload(fold)
+        return await compute(fold)
 
     async def tracks(self, spec: PanelSpec) -> tuple[Track, ...]:
         start = yesterday(self.now)
