@@ -100,11 +100,12 @@ class Poller:
 
     async def run(self) -> None:
         failures = 0
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
             await self._wanted.wait()
             self._woken.clear()
             # Who gives no answer for seconds is named before the time limit is over.
-            loop = asyncio.get_running_loop()
             began = loop.time()
             waiting = loop.call_later(LATE_SECONDS, self._late, self.source, self._clock())
             try:
@@ -123,19 +124,20 @@ class Poller:
                 retry_after=reading.fault.retry_after_seconds if reading.fault else None,
                 jitter=self._jitter(),
             )
-            if not reading.fault:
-                # Counted from the asking, so that the sources keep step and one frame shows what all of them said; a slow
-                # server has its pause all the same.
-                took = loop.time() - began
-                delay = max(delay - took, min(delay, took))
-            await self._wait(delay)
+            now = loop.time()
+            # Counted from when it was due, not from when it was done: the sources keep step for hours, and one frame shows
+            # what all of them said. A slow server has its pause all the same, and one that fails the whole of it.
+            due = now + delay if reading.fault else max(due + delay, now + min(delay, now - began))
+            if await self._woken_within(due - now):
+                due = loop.time()
 
-    async def _wait(self, seconds: float) -> None:
+    async def _woken_within(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
         except TimeoutError:
-            pass
+            return False
+        return True
 
 
 async def follow(

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from console.actions.plan import Preview, Request, Step
@@ -201,6 +201,8 @@ class Session:
 
     def refresh_now(self) -> None:
         """Ask all sources again as soon as they are free; Kubernetes is watched and needs no asking."""
+        if self.alertmanager is not None:
+            self.alertmanager.forget_silences()
         for poller in self._pollers:
             poller.wake()
         self.dashboards.ask_now()
@@ -368,7 +370,7 @@ class Session:
             asks[PROMETHEUS] = _plain(lambda: prometheus.panels(asked), prometheus)
             asks[RULES] = _plain(prometheus.rules)
         if self.alertmanager is not None:
-            asks[ALERTMANAGER] = _plain(self.alertmanager.state, self.alertmanager)
+            asks[ALERTMANAGER] = _plain(partial(self.alertmanager.state, fresh=False), self.alertmanager)
         if self.platform is not None:
             asks[PLATFORM] = _plain(self.platform.health, self.platform)
         return asks

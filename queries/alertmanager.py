@@ -25,6 +25,9 @@ from queries.siblings import siblings
 _RARE_SECONDS = 60.0
 """How long version and receivers of a peer are believed; they change with its configuration only."""
 
+_SILENCES_SECONDS = 5.0
+"""How long silences are believed; sooner where an alert names one that is not known."""
+
 _ALL_ALERTS = (("active", "true"), ("silenced", "true"), ("inhibited", "true"), ("unprocessed", "true"))
 
 
@@ -154,8 +157,13 @@ class Alertmanager:
         """What is odd about the peers though they answer."""
         return tuple(told for peer in self._peers for told in peer.warnings)
 
-    async def state(self) -> AlertmanagerState:
-        """The merged state of the peers that answer. Raises the first peer's SourceError where none does."""
+    async def state(self, *, fresh: bool = True) -> AlertmanagerState:
+        """The merged state of the peers that answer. Raises the first peer's SourceError where none does.
+
+        Without `fresh`, silences may be those of a few seconds ago where every one that an alert names is among them.
+        """
+        if fresh:
+            self.forget_silences()
         if not self._peers:
             raise NotConfigured("no Alertmanager is configured", hint="set ALERTMANAGER_URL")
         results = await asyncio.gather(*(peer.state() for peer in self._peers), return_exceptions=True)
@@ -180,6 +188,11 @@ class Alertmanager:
             peer_faults=tuple(error.fault for error in lost),
         )
 
+    def forget_silences(self) -> None:
+        """Ask for them with the next state, however new they are."""
+        for peer in self._peers:
+            peer.forget_silences()
+
     async def statuses(self) -> tuple[PeerStatus, ...]:
         """How each peer is, in the order in which they are configured; a peer that does not answer is data."""
         return tuple(await asyncio.gather(*(peer.status() for peer in self._peers)))
@@ -194,6 +207,8 @@ class _Peer:
         self._client = client
         self._clock = clock
         self._rare: _Rare | None = None
+        self._silences: tuple[tuple[float, Silence], ...] = ()
+        self._silences_at = float("-inf")
         self._known: Remembered[Alert] = Remembered(_alert)
         self._listed: tuple[Alert, ...] = ()
         self._body = b""
@@ -208,12 +223,27 @@ class _Peer:
 
     async def state(self) -> _PeerState:
         """Raises SourceError where alerts or silences do not come: half a state would hide what is silenced."""
-        where = self._client.where
         alerts = asyncio.create_task(self._client.fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts))
-        silences = asyncio.create_task(self._client.fetch("/api/v2/silences", decode=partial(_silences, where=where)))
+        silences = asyncio.create_task(self._silenced())
         rare = asyncio.create_task(self._rarely())
         async with siblings(alerts, silences, rare):
-            return _PeerState(*await asyncio.gather(alerts, silences, rare))
+            heard, known, seldom = await asyncio.gather(alerts, silences, rare)
+        ids = {silence.id for _, silence in known if silence.state == "active"}
+        if any(name not in ids for alert in heard for name in alert.silenced_by):
+            self.forget_silences()
+            known = await self._silenced()
+        return _PeerState(heard, known, seldom)
+
+    def forget_silences(self) -> None:
+        self._silences_at = float("-inf")
+
+    async def _silenced(self) -> tuple[tuple[float, Silence], ...]:
+        now = self._clock()
+        if not 0 <= now - self._silences_at < _SILENCES_SECONDS:
+            decode = partial(_silences, where=self._client.where)
+            self._silences = await self._client.fetch("/api/v2/silences", decode=decode)
+            self._silences_at = now
+        return self._silences
 
     async def status(self) -> PeerStatus:
         try:

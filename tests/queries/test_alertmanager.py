@@ -82,6 +82,25 @@ async def test_status_and_receivers_are_asked_rarely() -> None:
     await source.close()
 
 
+async def test_silences_are_asked_less_often_than_alerts() -> None:
+    """Within five seconds once; at once where an alert names one that is not known, and always where they have to be fresh."""
+    hidden = alert("1", status={"state": "suppressed", "silencedBy": ["new"]})
+    bodies = {"alerts": b"[]"}
+    source, asked = peers(bodies)
+
+    async def count(*, fresh: bool = False) -> int:
+        asked.clear()
+        await source.state(fresh=fresh)
+        return sum(path.endswith("silences") for path in asked)
+
+    assert [await count(), await count(), await count(fresh=True), await count()] == [1, 0, 1, 0]
+    bodies["alerts"] = json.dumps([hidden]).encode()
+    assert await count() == 1
+    source.forget_silences()
+    assert await count() >= 1
+    await source.close()
+
+
 async def test_merge_takes_the_freshest_word() -> None:
     """An alert on any peer counts; suppressed only if the freshest peer says so; silences likewise."""
     early, late = "2026-01-01T00:00:00Z", "2026-01-01T00:00:10Z"
