@@ -184,8 +184,6 @@ def _protocol(text: str, where: str) -> SourceError:
             where=where,
             hint="it may be stopping, or speak TLS on this port",
         )
-    if "location header" in text:
-        return Malformed("the server redirects us to what is not a URL", where=where, hint="check the proxy in front of it")
     if "incomplete" in text or "peer closed" in text:
         return Malformed("the answer was cut off", where=where, hint="the server or a proxy broke the connection")
     return Malformed("the server does not speak HTTP here", where=where, hint="check the port")

@@ -28,6 +28,7 @@ _LARGE = 32 << 10
 """Bytes from which decoding leaves the event loop."""
 _ERROR_BYTES = 64 << 10
 """How much of an answer is read that only explains a failure."""
+_HEADERS = ((b"accept", b"application/json"), (b"user-agent", b"cad-console"))
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -83,7 +84,7 @@ class Client:
         self._writes = writes
         self._clock = ServerClock()
         self._given = transport
-        self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
         self._stamp: object = None
         self._opening = asyncio.Lock()
         self._base: httpx.URL | None = None
@@ -159,9 +160,9 @@ class Client:
         await self._exchange(ask)
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
     def decode(self, type: type[T], body: bytes) -> T:
         """The JSON body as `type`. Raises Malformed that says whether it is cut off, no JSON or of another shape."""
@@ -196,20 +197,21 @@ class Client:
             raise self._credentials.redacted(error) from None
 
     async def _attempts(self, ask: _Ask, progress: _Progress) -> bytes:
-        client, base = await self._open()
+        transport, base = await self._open()
         method, reads = ask.method, ask.method in ("GET", "HEAD") or not self._writes
         url = ask.whole or _place(base, ask.path)
         for hop in range(6):
-            request = self._request(client, method, url, ask if not hop or method == ask.method == "POST" else None, progress)
+            request = self._request(method, url, ask if not hop or method == ask.method == "POST" else None, progress)
             try:
                 asked_at = time.time()
                 try:
-                    response = await client.send(request, stream=True)
+                    response = await transport.handle_async_request(request)
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError):
                     # A kept connection that the server had closed meanwhile: nothing was answered, so one more try is safe.
                     if not reads or progress.dialled:
                         raise
-                    response = await client.send(request, stream=True)
+                    response = await transport.handle_async_request(request)
+                response.request = request
                 self._clock.heard(response.headers, asked_at=asked_at, answered_at=time.time())
                 try:
                     target = self._redirect(response, base, method, reads, hop)
@@ -231,12 +233,12 @@ class Client:
                 method = "GET"
         raise AssertionError("unreachable: _redirect ends the chain")
 
-    def _request(
-        self, client: httpx.AsyncClient, method: str, url: httpx.URL, ask: _Ask | None, progress: _Progress
-    ) -> httpx.Request:
+    def _request(self, method: str, url: httpx.URL, ask: _Ask | None, progress: _Progress) -> httpx.Request:
         """`ask` is None after a redirect, whose target already says everything."""
-        headers = self._credentials.headers()
-        extensions: dict[str, Any] = {"trace": progress.trace}
+        encoding = b"identity" if url.host in _LOOPBACK else b"gzip"
+        headers = [*_HEADERS, (b"accept-encoding", encoding), *self._credentials.headers()]
+        # The deadline over all of it is in _exchange; this one closes the socket of a TLS handshake that hangs.
+        extensions: dict[str, Any] = {"trace": progress.trace, "timeout": {"connect": self._timeout * 0.8}}
         if self._config.server_name:
             extensions["sni_hostname"] = self._config.server_name
         content = ask.content if ask else None
@@ -247,7 +249,7 @@ class Client:
             headers.append((b"content-type", b"application/x-www-form-urlencoded"))
         elif ask and ask.params:
             url = _asked(url, tuple(ask.params))
-        return client.build_request(method, url, content=content, headers=headers, extensions=extensions)
+        return httpx.Request(method, url, content=content, headers=headers, extensions=extensions)
 
     def _redirect(self, response: httpx.Response, base: httpx.URL, method: str, reads: bool, hop: int) -> httpx.URL | None:
         """Where to go on, None for an answer that is no redirect; only reads are redirected, and only within the origin."""
@@ -256,7 +258,8 @@ class Client:
         try:
             target = response.request.url.join(response.headers["location"])
         except (httpx.InvalidURL, ValueError):
-            raise Malformed(f"{response.status_code} the server sends us nowhere", where=self.where) from None
+            told = "the server redirects us to what is not a URL"
+            raise Malformed(told, where=self.where, hint="check the proxy in front of it") from None
         same = (target.scheme, target.host, target.port) == (base.scheme, base.host, base.port)
         if same and reads and self._config.follow_redirects and hop < 5:
             return target
@@ -294,35 +297,28 @@ class Client:
             status=response.status_code,
         )
 
-    async def _open(self) -> tuple[httpx.AsyncClient, httpx.URL]:
-        """The client, made at the first request, and again when a TLS file was replaced."""
+    async def _open(self) -> tuple[httpx.AsyncBaseTransport, httpx.URL]:
+        """The transport, made at the first request, and again when a TLS file was replaced.
+
+        It is asked without httpx' client, which adds cookies, redirects and authentication of its own to each request.
+        """
         base = self._base
         if base is None:
             raise Unreachable(f"{self.where} is not a URL", hint="write http://host:port or https://host")
         stamp = tls.stamp(self._config) if base.scheme == "https" else ()
-        if self._client is not None and stamp == self._stamp:
-            return self._client, base
+        if self._transport is not None and stamp == self._stamp:
+            return self._transport, base
         async with self._opening:
-            if self._client is not None and stamp == self._stamp:
-                return self._client, base
+            if self._transport is not None and stamp == self._stamp:
+                return self._transport, base
             inner = self._given
             if inner is None:
                 inner = await offload(partial(wire.made, base, self._config, where=self.where))
-            old, self._stamp = self._client, stamp
-            self._client = httpx.AsyncClient(
-                transport=inner if self._writes else wire.ReadOnlyTransport(inner),
-                # The deadline over all of it is in _exchange; this one closes the socket of a TLS handshake that hangs.
-                timeout=httpx.Timeout(None, connect=self._timeout * 0.8),
-                trust_env=False,
-                headers={
-                    "accept": "application/json",
-                    "accept-encoding": "identity" if base.host in _LOOPBACK else "gzip",
-                    "user-agent": "cad-console",
-                },
-            )
+            old, self._stamp = self._transport, stamp
+            self._transport = inner if self._writes else wire.ReadOnlyTransport(inner)
             if old is not None and self._given is None:
                 await old.aclose()
-        return self._client, base
+        return self._transport, base
 
 
 def _announced(response: httpx.Response) -> int:

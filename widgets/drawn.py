@@ -61,11 +61,12 @@ class Drawn(ScrollView, can_focus=False):
             self.virtual_size = Size(width, count)
             if grew and self.is_mounted and self.styles.auto_dimensions:
                 self.refresh(layout=True)
+        top = self.scroll_offset.y
         for y, old in list(self._drawn.items()):
             if y >= height:
                 del self._drawn[y]
                 continue
-            changed = difference(old, self._viewport_line(y, width), width)
+            changed = difference(old, self._viewport_line(y, width, top=top, count=count), width)
             if changed:
                 self.refresh(Region(changed[0], y, changed[1], 1))
 
@@ -83,7 +84,7 @@ class Drawn(ScrollView, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         width = self.inner_width
-        line = self._viewport_line(y, width)
+        line = self._viewport_line(y, width, top=self.scroll_offset.y, count=self.line_count(max(1, width)))
         self._drawn[y] = line
         return to_strip(line, width, self.tone_style)
 
@@ -100,9 +101,10 @@ class Drawn(ScrollView, can_focus=False):
         self._tones.clear()
         super().notify_style_update()
 
-    def _viewport_line(self, y: int, width: int) -> Line:
-        index = y if y < self.fixed else y + self.scroll_offset.y
-        if index >= self.line_count(max(1, width)):
+    def _viewport_line(self, y: int, width: int, *, top: int, count: int) -> Line:
+        """`top` is the first line in view, `count` how many there are: asked for once, and not for each of them."""
+        index = y if y < self.fixed else y + top
+        if index >= count:
             return ()
         line = cut(self.line_at(index, width), width)
         under = self.row_tone(index)
