@@ -16,9 +16,11 @@ from console.incidents.recorder import Recorder
 from console.journal.event import Event
 from console.journal.ledger import Ledger
 from console.journal.owners import RELEASED, resolved
+from console.journal.sharing import Sharer, Sharing
 from queries.model.reading import Reading
 
 if TYPE_CHECKING:
+    from console.journal.shared_store import SharedStore
     from console.journal.sqlite import Journal
     from console.snapshot import Snapshot
 
@@ -31,10 +33,22 @@ _WATCH_SECONDS = 0.9
 """How often at most a snapshot is compared with an open incident's timeline."""
 
 
+_SHARED_SECONDS = 4.0
+"""How long a command waits for what others wrote to the shared store, and for its own to be there."""
+
+
 class JournalWatch:
     """Writes and reads the journal, and looks again and again for what others wrote."""
 
-    def __init__(self, journal: Journal, board: Board, settings: Settings, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        board: Board,
+        settings: Settings,
+        *,
+        clock: Callable[[], float],
+        store: SharedStore | None = None,
+    ) -> None:
         self.fault = ""
         """Why it could not be read the last time, empty where it could."""
         self._journal = journal
@@ -48,8 +62,22 @@ class JournalWatch:
         self._recorder = Recorder()
         self._watched: Future[None] | None = None
         self._watched_at = float("-inf")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sharer: Sharer | None = None
+        if store is not None:
+            self._sharer = Sharer(journal, store, writes=not settings.read_only, changed=self._shared_changed, clock=clock)
         # One thread: an fsync that hangs must not take the threads that answers are decoded in.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """How the shared journal is; None where there is none."""
+        return self._sharer.sharing() if self._sharer else None
+
+    async def share(self) -> None:
+        """For a command: take in what others wrote, within a few seconds."""
+        if self._sharer is not None:
+            await asyncio.to_thread(self._sharer.settle, _SHARED_SECONDS)
 
     def heard(self, reading: Reading[Any]) -> None:
         """What Alertmanager has; only a whole answer can tell that an alert is not there any more."""
@@ -61,7 +89,10 @@ class JournalWatch:
 
     async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
         """Append an event; when this returns, the disk has it and the board too. Raises JournalError."""
-        return await asyncio.get_running_loop().run_in_executor(self._disk, self._write, kind, subject, data)
+        event = await asyncio.get_running_loop().run_in_executor(self._disk, self._write, kind, subject, data)
+        if self._sharer is not None:
+            self._sharer.wake()
+        return event
 
     def watch(self, snapshot: Snapshot) -> None:
         """Have an open incident's timeline written, in the journal's thread; nobody waits for it."""
@@ -78,6 +109,9 @@ class JournalWatch:
 
     async def run(self, changed: Callable[[], None]) -> None:
         """Read again and again until cancelled; `changed` is called where that brought something new."""
+        self._loop = asyncio.get_running_loop()
+        if self._sharer is not None:
+            self._sharer.start()
         while True:
             self._woken.clear()
             if await self.read():
@@ -102,11 +136,21 @@ class JournalWatch:
 
     async def close(self) -> None:
         """Waits a moment for what is being read, so that the journal is not closed under it."""
+        if self._sharer is not None:
+            await asyncio.to_thread(self._sharer.close, _SHARED_SECONDS if self._loop is None else 1.0)
         try:
             async with asyncio.timeout(1.0):
                 await asyncio.to_thread(self._disk.shutdown, wait=True, cancel_futures=True)
         except TimeoutError:
             pass
+
+    def _shared_changed(self) -> None:
+        """In the sharer's thread: the store brought something, or is not as it was."""
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(self._woken.set)
+            except RuntimeError:  # the loop is closed: nobody looks any more
+                return
 
     # In the journal's thread
 

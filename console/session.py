@@ -40,6 +40,8 @@ from queries.offload import TURN
 if TYPE_CHECKING:
     from console.actions.action import Action
     from console.incidents.response import Response
+    from console.journal.shared_store import SharedStore
+    from console.journal.sharing import Sharing
     from console.journal.sqlite import Journal
     from queries.alertmanager import Alertmanager
     from queries.kubernetes import Kubernetes
@@ -66,6 +68,7 @@ class Session:
         actions: tuple[Action, ...] = (),
         journal: Journal | None = None,
         journal_fault: str = "",
+        store: SharedStore | None = None,
         prometheus: Prometheus | None = None,
         alertmanager: Alertmanager | None = None,
         kubernetes: Kubernetes | None = None,
@@ -106,13 +109,14 @@ class Session:
         self._scheduled: asyncio.TimerHandle | None = None
         self._emitted_at = 0.0
         self._paused = False
-        self._marks = JournalWatch(journal, self._board, settings, clock=clock) if journal else None
+        self._marks = JournalWatch(journal, self._board, settings, clock=clock, store=store) if journal else None
 
     @classmethod
     def open(cls, settings: Settings) -> Session:
         """Imports the clients, reads catalogue and runbooks, opens the journal; asks nobody. May be called in a thread."""
         from console.actions.registry import ACTIONS  # noqa: PLC0415  # heavy, and not before the first frame
         from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415
+        from console.journal.stores import open_store, store_name  # noqa: PLC0415
         from queries.alertmanager import Alertmanager  # noqa: PLC0415
         from queries.catalogue.loader import load_board  # noqa: PLC0415
         from queries.kubernetes import Kubernetes  # noqa: PLC0415
@@ -122,7 +126,8 @@ class Session:
         log_to(settings.paths.log_file)
         journal, journal_fault = None, ""
         try:
-            journal = Journal.open(settings.paths.journal_file)
+            kept = "it was written by a read-only console" if settings.read_only else ""
+            journal = Journal.open(settings.paths.journal_file, store=store_name(settings), kept=kept)
         except JournalError as error:
             journal_fault = str(error)
         cap = settings.backoff_cap_seconds
@@ -133,6 +138,7 @@ class Session:
             actions=ACTIONS,
             journal=journal,
             journal_fault=journal_fault,
+            store=open_store(settings),
             prometheus=Prometheus(settings.prometheus) if settings.prometheus else None,
             alertmanager=Alertmanager(settings.alertmanagers) if settings.alertmanagers else None,
             # The reading side never writes; an action's one write goes through the writers.
@@ -178,15 +184,22 @@ class Session:
         asks = dict(self._asks)
         if self.kubernetes is not None:
             asks[KUBERNETES] = _plain(self.kubernetes.cluster, self.kubernetes)
+        sharing = asyncio.ensure_future(self._marks.share()) if self._marks is not None else None
         readings = await asyncio.gather(
             *(read(source, ask, limit_seconds=timeout_seconds, clock=self._clock) for source, ask in asks.items())
         )
         # Alertmanager before the rules: the board judges what was not delivered when the rules come.
         for reading in sorted(readings, key=lambda item: item.source != ALERTMANAGER):
             self._board.apply(reading)
-        if self._marks is not None:
+        if self._marks is not None and sharing is not None:
+            await sharing
             await self._marks.read()
         return self.snapshot()
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """How the shared journal is; None where the journal stays on this machine."""
+        return self._marks.sharing if self._marks is not None else None
 
     def snapshot(self) -> Snapshot:
         """The latest; while nothing was started, put together now."""

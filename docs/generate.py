@@ -100,6 +100,7 @@ The fields of Prometheus' own `http_config`, for every server that takes one. Fi
 | `KUBECONFIG` | `kubernetes.kubeconfig` |
 | `CAD_CONSOLE_CONFIG` | the place of the config file |
 | `CAD_CONSOLE_ENVIRONMENT` | `default_environment` |
+| `CAD_CONSOLE_STORE` | `store`; `kubernetes` or a `postgresql://` URL |
 | `CAD_CONSOLE_READ_ONLY` | `read_only`; `true` or `false` |
 | `NO_COLOR` | no colours; every state has its word |
 | `XDG_CONFIG_HOME`, `XDG_STATE_HOME`, `XDG_CACHE_HOME` | where config, journal and log, and brought servers lie |

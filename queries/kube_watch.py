@@ -36,6 +36,12 @@ class Kind:
     type: type[Any]
     build: Callable[[Any], Any]
     optional: bool = False
+    labels: str = ""
+    """A label selector: only such objects are listed and watched."""
+
+    @property
+    def selection(self) -> list[tuple[str, str]]:
+        return [("labelSelector", self.labels)] if self.labels else []
 
     @property
     def page(self) -> Any:
@@ -56,6 +62,9 @@ KINDS = (
     Kind("events", "/api/v1", k8s.EventObject, decode.event, optional=True),
 )
 
+JOURNAL_LABEL = "cad-console/journal=segment"
+"""On ConfigMaps that hold the consoles' own shared journal: they are no configuration."""
+
 CRON_JOBS = Kind("cronjobs", "/apis/batch/v1", k8s.CronJobObject, decode.cron_job)
 JOBS = Kind("jobs", "/apis/batch/v1", k8s.JobObject, decode.job)
 """Only looked up, when a checklist asks for them."""
@@ -75,7 +84,7 @@ def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any],
 
 def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], str]:
     found: dict[str, Any] = {}
-    query = [("limit", str(PAGE))]
+    query = [*kind.selection, ("limit", str(PAGE))]
     while True:
         body = api.call("GET", kind.path(namespace), query)
         with TURN:
@@ -84,7 +93,7 @@ def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], st
                 found[item.metadata.name] = kind.build(item)
         if not page.metadata.next:
             return found, page.metadata.resource_version
-        query = [("limit", str(PAGE)), ("continue", page.metadata.next)]
+        query = [*kind.selection, ("limit", str(PAGE)), ("continue", page.metadata.next)]
 
 
 @dataclass(slots=True)
@@ -194,6 +203,7 @@ class Watcher:
 
     def _watch(self) -> None:
         query = [
+            *self.kind.selection,
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
             ("resourceVersion", self._version),

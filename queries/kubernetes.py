@@ -16,7 +16,7 @@ from queries.endpoint import ClusterEndpoint
 from queries.errors import SourceError, TimedOut
 from queries.kube_api import REVIEWS, KubeApi, Query, as_object, segment
 from queries.kube_auth import KubeAccess
-from queries.kube_watch import CRON_JOBS, JOBS, KINDS, PAGE, Kind, Raws, Watcher, list_kind
+from queries.kube_watch import CRON_JOBS, JOBS, JOURNAL_LABEL, KINDS, PAGE, Kind, Raws, Watcher, list_kind
 from queries.model.batch import BatchJob
 from queries.model.fault import Fault
 from queries.model.reading import Reading
@@ -275,7 +275,8 @@ class Kubernetes:
         """When each ConfigMap was last written; the server is asked for the metadata alone, so no value comes here."""
         path = f"/api/v1/namespaces/{self._namespace}/configmaps"
         wanted = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"}
-        content = await self.call("GET", path, [("limit", str(PAGE))], None, wanted)
+        query = [("limit", str(PAGE)), ("labelSelector", JOURNAL_LABEL.replace("=", "!="))]
+        content = await self.call("GET", path, query, None, wanted)
         page = self._api.decode(content, k8s.ListOf[k8s.TouchedObject])
         return tuple(decode.touched(item) for item in page.items or ())
 

@@ -31,7 +31,9 @@ _TARGETS_SHOWN = 20
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "exits 0 where every configured source answers, 1 where one does not, 2 where none does"
+    parser.epilog = (
+        "exits 0 where every configured source and the shared journal answer, 1 where one does not, 2 where no source does"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,12 +49,13 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
     await _offers(session, settings, snapshot)
     _section("Runbooks", _runbooks(session))
-    _section("Journal", [("journal", "ok" if session.journal else "NOT USABLE", visible(session.journal_fault))])
+    _section("Journal", _journal(session))
     asked = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
     well = [item for item in asked if item.health in (Health.UP, Health.DEGRADED)]
     if not well:
         return 2
-    return 0 if len(well) == len(asked) else 1
+    shared = session.sharing is None or session.sharing.word == "ok"
+    return 0 if len(well) == len(asked) and shared else 1
 
 
 async def _offers(session: Session, settings: Settings, snapshot: Snapshot) -> None:
@@ -107,6 +110,7 @@ def _settings(settings: Settings) -> list[tuple[str, ...]]:
         "grafana": settings.grafana.url if settings.grafana else "",
         "loki": settings.loki_url,
         "redis": settings.redis.where if settings.redis else "",
+        "store": settings.store.where if settings.store else "",
         "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
         "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "as built in",
         "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
@@ -189,6 +193,14 @@ def _targets(targets: tuple[Target, ...]) -> list[tuple[str, ...]]:
     ]
     if len(ordered) > _TARGETS_SHOWN:
         rows.append(("", f"and {len(ordered) - _TARGETS_SHOWN} more", "", ""))
+    return rows
+
+
+def _journal(session: Session) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("journal", "ok" if session.journal else "NOT USABLE", visible(session.journal_fault))]
+    if sharing := session.sharing:
+        told = " · ".join(visible(item) for item in (sharing.sentence(), *sharing.warnings))
+        rows.append(("shared", sharing.word, f"{visible(sharing.store)}: {told}"))
     return rows
 
 

@@ -97,7 +97,8 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
     if len(unfinished) > _UNFINISHED_SHOWN:
         print(f"and {len(unfinished) - _UNFINISHED_SHOWN} older ones whose outcome is unknown", file=sys.stderr)
     for (store, trouble), count in sorted(Counter((store, trouble) for _, store, trouble in unshared).items()):
-        told = f"can not be shared: {visible(trouble)}" if trouble else "wait to be shared; doctor says why"
+        waits = f"{'waits' if count == 1 else 'wait'} to be shared; doctor says why"
+        told = f"can not be shared: {visible(trouble)}" if trouble else waits
         print(f"{count} {'event' if count == 1 else 'events'} for {visible(store)} {told}", file=sys.stderr)
     return 0
 

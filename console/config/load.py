@@ -15,6 +15,7 @@ from console.config.fault import ConfigError
 from console.config.forms import is_dns_name, is_url
 from console.config.incident_settings import Channel, Contact, IncidentSettings
 from console.config.settings import AlertTarget, Paths, Settings
+from console.config.store_settings import KUBERNETES, POSTGRESQL, StoreSettings, is_store
 from queries.endpoint import ClusterEndpoint, Endpoint, HttpConfig, RedisEndpoint
 from queries.model.panel import Threshold
 
@@ -83,7 +84,10 @@ class _Loading:
             keys=tuple(self._top("keys", {}).items()),
         )
         settings = replace(self._rhythm(settings), paths=self._with_checklists(settings.paths))
-        return replace(settings, kubernetes=self._kubernetes(settings.namespace), origins=tuple(sorted(self.origins.items())))
+        store = self._store(settings.namespace)
+        return replace(
+            settings, kubernetes=self._kubernetes(settings.namespace), store=store, origins=tuple(sorted(self.origins.items()))
+        )
 
     # The config file
 
@@ -315,6 +319,30 @@ class _Loading:
             return None
         self.origins["redis"] = origin
         return RedisEndpoint(value)
+
+    def _store(self, namespace: str) -> StoreSettings | None:
+        said, origin = self._said("", "CAD_CONSOLE_STORE")
+        path = (*self.place, "store")
+        if said and not is_store(said):
+            raise ConfigError(source=origin, expected="expected kubernetes or a postgresql:// URL")
+        found = said or self.table.get("store")
+        if found is None:
+            return None
+        self.origins["store"] = origin or self._line(path)
+        if found == KUBERNETES:
+            found = {KUBERNETES: {}}
+        elif isinstance(found, str):
+            found = {POSTGRESQL: {"url": found}}
+        if len(found) != 1:
+            told = "expected one of kubernetes and postgresql here"
+            raise ConfigError(
+                source=self.paths.config_file, line=self.file.line(path), key=".".join(map(str, path)), expected=told
+            )
+        ((kind, own),) = found.items()
+        if kind == KUBERNETES:
+            return StoreSettings(kind, own.get("namespace", namespace), float(own.get("keep_days", 30.0)))
+        password_file = self._file(own.get("password_file", ""), (*path, kind, "password_file"))
+        return StoreSettings(kind, url=own["url"], password_file=password_file)
 
     def _from_file(self, item: Any, path: tuple[str | int, ...]) -> Endpoint:
         if isinstance(item, str):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from console.config.forms import is_dns_name, is_redis_url, is_target, is_url, is_webhook
+from console.config.store_settings import is_postgresql_url, is_store
 from queries.catalogue.outline import outline
 from queries.model.dashboard import DASHBOARDS
 from queries.yaml_nodes import Lined, Path, dotted
@@ -148,6 +149,17 @@ INCIDENTS = Table(
         "templates": TEXT,
     }
 )
+_DAYS = Scalar("a number of days greater than 0", lambda value: _is_number(value) and 0 < value <= 3650)
+POSTGRESQL = Scalar("a postgresql:// URL", is_postgresql_url)
+STORE = Either(
+    Scalar("kubernetes or a postgresql:// URL", is_store),
+    Table(
+        {
+            "kubernetes": Table({"namespace": NAMESPACE, "keep_days": _DAYS}),
+            "postgresql": Table({"url": POSTGRESQL, "password_file": TEXT}, ("url",)),
+        }
+    ),
+)
 SERVER = Either(URL, Table({"url": URL, "timeout": SECONDS, "http_config": HTTP_CONFIG}, ("url",)))
 ENVIRONMENT = Table(
     {
@@ -161,6 +173,7 @@ ENVIRONMENT = Table(
         "grafana": SERVER,
         "loki": URL,
         "redis": REDIS_URL,
+        "store": STORE,
         "channels": Named(CHANNEL),
     }
 )

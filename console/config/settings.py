@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from console.config.incident_settings import IncidentSettings
+from console.config.store_settings import StoreSettings
 from queries.endpoint import ClusterEndpoint, Endpoint, RedisEndpoint
 from queries.model.panel import Threshold
 
@@ -53,6 +54,8 @@ class Settings:
     grafana: Endpoint | None = None
     redis: RedisEndpoint | None = None
     loki_url: str = ""
+    store: StoreSettings | None = None
+    """Where the journal is shared; None: it stays on this machine."""
     refresh_seconds: float = 5.0
     stale_after_seconds: float = 30.0
     backoff_cap_seconds: float = 30.0

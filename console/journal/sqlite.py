@@ -19,9 +19,10 @@ from typing import Any
 from console.journal import process
 from console.journal.chain import Link
 from console.journal.event import Event, storable, written_out
+from console.journal.fault import BUSY_SECONDS, JournalError, explained
 from console.journal.tables import INSERT, VERSION, prepare, row_of
 
-BUSY_SECONDS = 2.0
+__all__ = ("BUSY_SECONDS", "INTENT", "OUTCOME", "Journal", "JournalError")
 
 INTENT = "action.intent"
 OUTCOME = "action.outcome"
@@ -32,30 +33,29 @@ _OLD_COLUMNS = "sequence, at, kind, subject, author, environment, data, '', 0"
 _CHUNK = 1000
 
 
-class JournalError(Exception):
-    """The journal cannot be read or written; the message says which file, why, and what to try."""
-
-
 class Journal:
     """Append-only events, shared by all consoles of this user on this machine; may be used from any thread.
 
     Every call may block for `BUSY_SECONDS` while another process writes, and for one fsync. Raises JournalError.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, *, store: str = "", version: int = VERSION) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, *, store: str = "", kept: str = "", version: int = VERSION
+    ) -> None:
         self._connection = connection
         self._path = path
         self._store = store
+        self._kept = kept
         self._version = version
         self._columns = _COLUMNS if version == VERSION else _OLD_COLUMNS
         self._lock = threading.Lock()
         self._writer = process.this().text()
 
     @classmethod
-    def open(cls, path: str | Path, *, store: str = "", busy_seconds: float = BUSY_SECONDS) -> Journal:
+    def open(cls, path: str | Path, *, store: str = "", kept: str = "", busy_seconds: float = BUSY_SECONDS) -> Journal:
         """Opens or makes the file (0600, in a folder of 0700 where that has to be made too).
 
-        With the name of a shared `store`, what is appended waits to be brought there.
+        With the name of a shared `store`, what is appended waits to be brought there; or never is, for the reason `kept`.
         """
         file = Path(path).expanduser()
         try:
@@ -64,17 +64,17 @@ class Journal:
         except OSError as error:
             raise JournalError(f"the journal {file} cannot be opened: {error.strerror or error}") from None
         except sqlite3.Error as error:
-            raise _explained(error, file) from None
+            raise explained(error, file) from None
         try:
             with _alone(file.parent, busy_seconds):
                 _prepare(connection, file)
         except sqlite3.Error as error:
             connection.close()
-            raise _explained(error, file) from None
+            raise explained(error, file) from None
         except JournalError:
             connection.close()
             raise
-        return cls(connection, file, store=store)
+        return cls(connection, file, store=store, kept=kept)
 
     @classmethod
     def open_to_read(cls, path: str | Path) -> Journal:
@@ -91,7 +91,7 @@ class Journal:
             _not_newer(version, file)
             connection.execute("SELECT 1 FROM events LIMIT 1").fetchone()
         except sqlite3.Error as error:
-            raise _explained(error, file) from None
+            raise explained(error, file) from None
         return cls(connection, file, version=version)
 
     @property
@@ -119,7 +119,7 @@ class Journal:
             event = replace(event, sequence=sequence + 1, id=event.id or uuid.uuid4().hex, stamp=stamp)
             connection.execute(INSERT, row_of(event, writer=self._writer, previous=previous))
             if self._store:
-                connection.execute("INSERT INTO waiting (sequence, store) VALUES (?, ?)", (event.sequence, self._store))
+                connection.execute("INSERT INTO waiting VALUES (?, ?, ?)", (event.sequence, self._store, self._kept))
         return event
 
     def merge(self, events: Iterable[Event], *, cursor: str = "") -> int:
@@ -155,6 +155,24 @@ class Journal:
             SELECT sequence FROM waiting WHERE store = ? AND trouble = '' ORDER BY sequence LIMIT ?) ORDER BY sequence"""  # noqa: S608 - no input
         return tuple(_event(row) for row in self._rows(statement, (self._store, limit)))
 
+    def waiting_count(self) -> int:
+        """How many events the shared store does not have yet and can have."""
+        return self._count("= ''")
+
+    def kept_count(self) -> int:
+        """How many will never be there."""
+        return self._count("<> ''")
+
+    def _count(self, trouble: str) -> int:
+        ((count,),) = self._rows(f"SELECT count(*) FROM waiting WHERE store = ? AND trouble {trouble}", (self._store,))  # noqa: S608 - no input
+        return int(count)
+
+    def known(self, ids: Iterable[str]) -> frozenset[str]:
+        """Which of these events are here; a few hundred at a time."""
+        asked = tuple(ids)
+        rows = self._rows(f"SELECT id FROM events WHERE id IN ({', '.join('?' * len(asked))})", asked)  # noqa: S608 - no input
+        return frozenset(identity for (identity,) in rows)
+
     def delivered(self, events: Iterable[Event]) -> None:
         """The shared store has these."""
         with self._writing() as connection:
@@ -178,7 +196,7 @@ class Journal:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.execute("ROLLBACK")
             except sqlite3.Error as error:
-                raise _explained(error, self._path) from None
+                raise explained(error, self._path) from None
         try:
             disk = os.statvfs(self._path.parent)
         except OSError as error:
@@ -208,7 +226,7 @@ class Journal:
             try:
                 (others,) = self._connection.execute("PRAGMA data_version").fetchone()
             except sqlite3.Error as error:
-                raise _explained(error, self._path) from None
+                raise explained(error, self._path) from None
             return others, self._connection.total_changes
 
     def last_sequence(self) -> int:
@@ -302,7 +320,7 @@ class Journal:
             except BaseException as error:
                 _roll_back(connection)
                 if isinstance(error, sqlite3.Error):
-                    raise _explained(error, self._path) from None
+                    raise explained(error, self._path) from None
                 raise
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -310,7 +328,7 @@ class Journal:
             try:
                 return self._connection.execute(statement, written_out(values)).fetchall()
             except sqlite3.Error as error:
-                raise _explained(error, self._path) from None
+                raise explained(error, self._path) from None
 
 
 def _make(file: Path) -> None:
@@ -392,24 +410,3 @@ def _event(row: tuple[Any, ...]) -> Event:
         pass
     # Somebody changed the file by other means. It is shown, and `verify` names it; the rest is still good.
     return Event(0.0, kind, subject, author, environment, {"damaged": str(data)}, sequence, identity, stamp)
-
-
-def _explained(error: sqlite3.Error, file: Path) -> JournalError:
-    code = getattr(error, "sqlite_errorname", "") or ""
-    for start, words in _WORDS:
-        if code.startswith(start):
-            return JournalError(f"the journal {file} {words}")
-    return JournalError(f"the journal {file} cannot be used: {error}")
-
-
-_WORDS = (
-    ("SQLITE_BUSY", f"is locked by another process for more than {BUSY_SECONDS:g} s; end that one or try again"),
-    ("SQLITE_LOCKED", "is locked by another process; end that one or try again"),
-    ("SQLITE_FULL", "cannot be written: the disk is full; free some space"),
-    ("SQLITE_READONLY", "cannot be written: it is read-only; check its permissions"),
-    ("SQLITE_CANTOPEN", "cannot be opened; check the folder's permissions"),
-    ("SQLITE_PERM", "cannot be opened; check its permissions"),
-    ("SQLITE_IOERR", "cannot be written: the disk refuses (full, a quota, or broken)"),
-    ("SQLITE_CORRUPT", "is damaged; move it away, a new one will be made"),
-    ("SQLITE_NOTADB", "is no journal; move that file away, a new one will be made"),
-)

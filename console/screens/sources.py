@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from console.journal.sharing import Sharing
 from console.screens.base import ConsoleScreen, section
 from console.screens.masthead import health_words
 from console.screens.view import View
@@ -46,6 +47,8 @@ class SourcesScreen(ConsoleScreen):
             yield ((f" {NO_ANSWER}", "dim"),)
         for state in view.snapshot.sources if view.snapshot else ():
             yield from self._source(state, view, width)
+        if view.session is not None and view.session.sharing is not None:
+            yield from self._sharing(view.session.sharing, view, width)
         yield from self._panels(view, width)
         yield section("Paths", width)
         paths = view.settings.paths
@@ -77,6 +80,21 @@ class SourcesScreen(ConsoleScreen):
         if state.fault is not None:
             told.append((state.fault.sentence(), "critical" if state.health in (Health.DOWN, Health.DENIED) else "warn"))
         told += [(warning, "warn") for warning in state.warnings]
+        for sentence, colour in told:
+            for words in wrap(text(sentence)[0], width - 4):
+                yield ((f"   {words}", colour),)
+
+    def _sharing(self, sharing: Sharing, view: View, width: int) -> Iterable[Line]:
+        """Where the journal is shared, since when not, and what to try."""
+        yield section("Shared journal", width)
+        tone = "critical" if sharing.fault else "ok" if sharing.last_good_at is not None else "dim"
+        since = f"  for {age(view.now - sharing.since)}" if sharing.since is not None else ""
+        yield ((f" {sharing.word}", tone), text(f"  {sharing.store}{since}", "dim"))
+        kept = (
+            f"{sharing.kept} {'event' if sharing.kept == 1 else 'events'} will never be shared; `cad-console journal` says why"
+        )
+        told = [(sharing.sentence(), tone if sharing.fault else ""), *((item, "warn") for item in sharing.warnings)]
+        told += [(kept, "dim")] if sharing.kept else []
         for sentence, colour in told:
             for words in wrap(text(sentence)[0], width - 4):
                 yield ((f"   {words}", colour),)

@@ -329,3 +329,48 @@ def test_incidents_that_are_not_understood(home: Home, text: str, told: str) -> 
         home.load()
     assert "config.yaml:1" in str(error.value)
     assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "namespace", "url"),
+    [
+        ("kubernetes", "kubernetes", "cad-ml-platform", ""),
+        ("{kubernetes: {namespace: journal, keep_days: 7}}", "kubernetes", "journal", ""),
+        ("postgresql://ann:hunter2@db:5433/journal", "postgresql", "", "postgresql://ann:hunter2@db:5433/journal"),
+        ("{postgresql: {url: 'postgresql://db/journal', password_file: secret}}", "postgresql", "", "postgresql://db/journal"),
+    ],
+)
+def test_where_the_journal_is_shared(home: Home, said: str, kind: str, namespace: str, url: str) -> None:
+    """A word, a URL or a mapping says it; what is shown of it, and every representation, is without the password."""
+    path = home.config(f"environments:\n  prod:\n    store: {said}\n")
+    (path.parent / "secret").write_text("hunter2")
+    settings = home.load()
+    assert settings.store is not None
+    assert (settings.store.kind, settings.store.namespace, settings.store.url) == (kind, namespace, url)
+    assert "hunter2" not in repr(settings) + settings.store.where
+    assert dict(settings.origins)["store"] == "config file, line 3"
+    again = home.load(CAD_CONSOLE_STORE="postgresql://other/journal").store
+    assert again is not None and again.where == "postgresql://other/journal"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("redis://hunter2", "expected kubernetes or a postgresql:// URL or a mapping"),
+        ("{}", "expected one of kubernetes and postgresql here"),
+        ("{kubernetes: {}, postgresql: {url: 'postgresql://db/j'}}", "expected one of kubernetes and postgresql here"),
+        ("{kubernetes: {namespace: No_Name}}", "expected a namespace's name"),
+        ("{kubernetes: {keep_days: 0}}", "expected a number of days greater than 0"),
+        ("{postgresql: {password_file: x}}", "expected the key 'url' here"),
+        ("{postgresql: {url: 'postgresql://db:99999/j'}}", "expected a postgresql:// URL"),
+    ],
+)
+def test_a_store_that_cannot_be_understood(home: Home, said: str, words: str) -> None:
+    """It is named with its line and what was expected, and never repeated."""
+    home.config(f"environments:\n  prod:\n    store: {said}\n")
+    with pytest.raises(ConfigError) as caught:
+        home.load()
+    assert ":3: " in str(caught.value) and words in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigError, match="CAD_CONSOLE_STORE: expected kubernetes or a postgresql:// URL"):
+        home.load(CAD_CONSOLE_STORE="mysql://hunter2", CAD_CONSOLE_CONFIG=str(home.config("{}")))

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from screen_samples import NOW, alerts, panels, snapshot
 
+from console.journal.sharing import Sharing
+from console.session import Session
 from console.snapshot import Snapshot
 from queries.model.alert import AlertState
+from queries.model.fault import Fault, FaultKind
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 
@@ -129,3 +132,20 @@ async def test_never_answered_is_not_no_data_and_denied_is_named(stage: Callable
         async with scene.app.run_test(size=(80, 24)) as pilot:
             shown = await scene.until(pilot, words)
             assert "NO DATA   Error ratio" not in shown
+
+
+async def test_a_shared_journal_that_is_gone_is_told(stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Sources screen says in one sentence what is wrong with the shared store, since when, what waits and what to try."""
+    fault = Fault(FaultKind.UNREACHABLE, "no connection to PostgreSQL", "postgresql://db/j", "check \x1b[31mhost and port")
+    gone = Sharing("postgresql://db/j", waiting=3, kept=1, fault=fault, since=NOW - 65.0, warnings=("2 entries are no events",))
+    monkeypatch.setattr(Session, "sharing", property(lambda _: gone))
+    scene = stage(snapshot())
+    async with scene.app.run_test(size=(100, 40)) as pilot:
+        await scene.until(pilot, "Error ratio")
+        scene.app.go("sources")
+        shown = await scene.until(pilot, "Shared journal")
+    assert "GONE  postgresql://db/j  for 1m" in shown
+    assert "3 events wait here and will be shared by themselves" in " ".join(shown.split())
+    assert "1 event will never be shared" in shown
+    assert "2 entries are no events" in shown
+    assert "\x1b" not in shown

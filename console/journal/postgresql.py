@@ -1,0 +1,298 @@
+"""The journal shared through a PostgreSQL database: one table that only grows, and NOTIFY that tells of it.
+
+Writers take turns by an advisory lock, so that positions become visible in their order: a reader that remembers the last
+position it saw never skips one that was given earlier and committed later.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from console.config.store_settings import StoreSettings
+from console.journal.event import Event
+from console.journal.shared_store import EVENT_BYTES, Brought, Take, as_text, from_text
+from queries.errors import Denied, NotConfigured, Rejected, SourceError, Throttled, TimedOut, Unreachable
+from queries.kube_watch import Backoff
+from queries.model.fault import Fault
+
+if TYPE_CHECKING:
+    import psycopg
+
+TABLE = "cad_console_events"
+CHANNEL = "cad_console_journal"
+_LOCK = 0x6361642D636F6E
+"""Any number that no other program locks by."""
+_MAKE = f"""CREATE TABLE {TABLE} (
+    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    event text NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT now()
+)"""
+_INSERT = f"""INSERT INTO {TABLE} (id, event) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - no input
+_CONNECT_SECONDS = 4
+_CALL_SECONDS = 4.0
+_PAGE = 500
+
+
+class PostgreSQL:
+    """Two connections: one that reads and writes, and one in a thread of its own that listens."""
+
+    def __init__(self, settings: StoreSettings, *, read_only: bool, backoff_cap_seconds: float = 10.0) -> None:
+        self._settings = settings
+        self._read_only = read_only
+        self._cap = min(backoff_cap_seconds, 10.0)
+        self._connection: psycopg.Connection[Any] | None = None
+        self._listening: psycopg.Connection[Any] | None = None
+        self._ready = False
+        """Whether the table is known to be there."""
+        self._odd = 0
+        self._fault: Fault | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._used = threading.Lock()
+
+    @property
+    def where(self) -> str:
+        return self._settings.where
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (f"{self._odd} entries there are no events and are left out",) if self._odd else ()
+
+    @property
+    def trouble(self) -> Fault | None:
+        return self._fault
+
+    def listen(self, changed: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=self._listen, args=(changed,), name="listen-postgresql", daemon=True)
+        self._thread.start()
+
+    def read(self, cursor: str, take: Take) -> bool:
+        with self._using() as connection:
+            if not self._there(connection):
+                return True
+            number, _, last = cursor.partition(" ")
+            after = int(number) if number.isascii() and number.isdigit() else 0
+            if connection.execute(f"SELECT id FROM {TABLE} WHERE position = %s", (after,)).fetchall() != [(last,)]:  # noqa: S608 - no input
+                after = 0  # another table, or this one from an older backup: from the beginning, ids tell what is known
+            statement = f"SELECT position, event, id FROM {TABLE} WHERE position > %s ORDER BY position LIMIT %s"  # noqa: S608 - no input
+            while rows := connection.execute(statement, (after, _PAGE)).fetchall():
+                found = [from_text(text) for _, text, _ in rows]
+                after = rows[-1][0]
+                take(tuple(event for event in found if event), f"{after} {rows[-1][2]}")
+                self._odd += sum(event is None for event in found)
+        return True
+
+    def bring(self, events: Sequence[Event]) -> Brought:
+        texts = [(event, as_text(event)) for event in events]
+        refused = tuple((event, "it is too large to be shared") for event, text in texts if len(text) > EVENT_BYTES)
+        written = [(event, text) for event, text in texts if len(text) <= EVENT_BYTES]
+        if self._read_only:
+            raise PermissionError("read-only: nothing will be sent")
+        with self._using() as connection:
+            self._there(connection)
+            # In one transaction: who listens hears of it when it can be read, and of nothing that was undone.
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                connection.execute(_INSERT, ([event.id for event, _ in written], [text for _, text in written]))
+                connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+        return Brought(tuple(event for event, _ in written), refused)
+
+    def pulse(self) -> None:
+        with self._using() as connection:
+            connection.execute("SELECT 1")
+
+    def close(self) -> None:
+        self._stopped.set()
+        for connection in (self._connection, self._listening):
+            if connection is not None:
+                _cut(connection)
+        # Cut, they are let go of at once; to free what another thread still reads from would take the process down.
+        if self._used.acquire(timeout=0.5):
+            if self._connection is not None:
+                self._connection.close()
+            self._used.release()
+        if self._thread is not None:
+            self._thread.join(0.5)
+
+    # Connections
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        try:
+            client: Any = import_module("psycopg")
+        except ImportError:
+            hint = "install cad-console with its extra: cad-console[postgresql]"
+            raise NotConfigured("psycopg is not installed", where=self.where, hint=hint) from None
+        given: dict[str, Any] = {"password": self._password()} if self._settings.password_file else {}
+        connection: psycopg.Connection[Any] = client.connect(
+            self._settings.url,
+            autocommit=True,
+            connect_timeout=_CONNECT_SECONDS,
+            client_encoding="utf8",
+            application_name="cad-console",
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=2,
+            **given,
+        )
+        try:
+            with _limited(connection):
+                connection.execute(f"SET statement_timeout = {int(_CALL_SECONDS * 1000)}")
+                connection.execute("SET default_transaction_read_only = on" if self._read_only else "SET lock_timeout = 3000")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _password(self) -> str:
+        try:
+            return Path(self._settings.password_file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise Denied("the password file of the store cannot be read", where=self.where, hint="check its rights") from None
+
+    @contextmanager
+    def _using(self) -> Iterator[psycopg.Connection[Any]]:
+        """The connection, made where there is none; after any failure the next call makes another one."""
+        with self._used:
+            try:
+                if self._connection is None:
+                    self._connection = self._connected()
+                with _limited(self._connection):
+                    yield self._connection
+            except BaseException as error:
+                connection, self._connection = self._connection, None
+                self._ready = False
+                if connection is not None:
+                    connection.close()
+                explained = _explained(error, self.where)
+                if explained is not None:
+                    raise explained from None
+                raise
+
+    def _there(self, connection: psycopg.Connection[Any]) -> bool:
+        """Whether the table is there; a console that may write makes it."""
+        if self._ready:
+            return True
+        ((found,),) = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (TABLE,)).fetchall()
+        if not found and not self._read_only:
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                # Another console may have made it while this one waited.
+                ((found,),) = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (TABLE,)).fetchall()
+                if not found:
+                    connection.execute(_MAKE)
+            found = True
+        self._ready = bool(found)
+        return self._ready
+
+    def _listen(self, changed: Callable[[], None]) -> None:
+        backoff = Backoff(self._cap)
+        while not self._stopped.is_set():
+            try:
+                self._listening = connection = self._connected()
+                with _limited(connection):
+                    connection.execute(f"LISTEN {CHANNEL}")
+                self._fault = None
+                backoff.reset()
+                changed()
+                while not self._stopped.is_set():
+                    for _ in connection.notifies(timeout=5.0, stop_after=1):
+                        changed()
+                    with _limited(connection):
+                        connection.execute("SELECT 1")
+            except Exception as error:  # a thread that dies silently would leave an old picture on the screen
+                if self._stopped.is_set():
+                    return
+                known = _explained(error, self.where)
+                told = f"listening failed: {type(error).__name__}"
+                self._fault = known.fault if known else TimedOut(told, where=self.where, hint="the log says more").fault
+                changed()
+                self._stopped.wait(backoff.pause())
+            finally:
+                if self._listening is not None:
+                    self._listening.close()
+
+
+@contextmanager
+def _limited(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """What is asked in it may take so long; libpq itself waits for a silent server for ever."""
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        _cut(connection)
+
+    timer = threading.Timer(_CALL_SECONDS + 1.0, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except BaseException as error:
+        if late.is_set() and not isinstance(error, SourceError):
+            raise TimedOut(f"no answer within {_CALL_SECONDS + 1.0:g} s", hint="is the database there, and well?") from None
+        raise
+    finally:
+        timer.cancel()
+
+
+def _cut(connection: psycopg.Connection[Any]) -> None:
+    """Ends whatever a thread waits for on this connection, from another one."""
+    try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as held:
+            held.shutdown(socket.SHUT_RDWR)
+    except Exception:  # noqa: S110 - it is closed already, or was lost: then nobody waits on it
+        pass
+
+
+def _explained(error: BaseException, where: str) -> SourceError | None:
+    """In our own words: the server's may quote what was sent. None for what is no matter of the database."""
+    if isinstance(error, TimedOut) and not error.fault.where:
+        return TimedOut(error.fault.what, where=where, hint=error.fault.hint)
+    client: Any = sys.modules.get("psycopg")
+    if client is None or not isinstance(error, client.Error):
+        return None
+    state = getattr(error, "sqlstate", None) or ""
+    text = str(error).lower()
+    for kind, states, phrases, what, hint in _CAUSES:
+        if (states and state.startswith(states)) or any(phrase in text for phrase in phrases):
+            return kind(what, where=where, hint=hint)
+    if isinstance(error, client.errors.ConnectionTimeout | client.errors.QueryCanceled):
+        return TimedOut("PostgreSQL does not answer in time", where=where, hint="is the network there, and the database well?")
+    if isinstance(error, client.OperationalError | client.InterfaceError):
+        return Unreachable("no connection to PostgreSQL", where=where, hint="check host, port and sslmode, and whether it runs")
+    if isinstance(error, client.ProgrammingError) and not state:
+        return Rejected("the store's URL is not one that libpq takes", where=where, hint="see docs/configuration.md")
+    return Rejected(f"PostgreSQL refuses this ({state or type(error).__name__})", where=where, hint="its log says more")
+
+
+_GRANT = f"GRANT SELECT, INSERT ON {TABLE} to this user; the first time somebody with CREATE has to open the console"
+_CAUSES: tuple[tuple[type[SourceError], tuple[str, ...], tuple[str, ...], str, str], ...] = (
+    (
+        Denied,
+        ("28",),
+        ("password authentication failed", "no password supplied", "no pg_hba.conf entry", 'role "'),
+        "PostgreSQL refuses the user or the password",
+        "check them, and pg_hba.conf",
+    ),
+    (Denied, ("42501",), (), "PostgreSQL forbids this user to use the table", _GRANT),
+    (Rejected, ("3D000",), ('" does not exist',), "there is no such database", "create it, or correct the URL"),
+    (Rejected, ("25006",), (), "this PostgreSQL takes no writes", "it is a standby: name the primary in the URL"),
+    (Rejected, ("53100",), (), "the disk of PostgreSQL is full", "free some space there"),
+    (Throttled, ("53",), ("too many clients", "too many connections"), "PostgreSQL takes no more connections", "end some"),
+    (
+        Unreachable,
+        ("57P",),
+        ("the database system is",),
+        "PostgreSQL is starting or stopping",
+        "it is asked again by itself",
+    ),
+    (TimedOut, ("57014", "55P03"), (), "PostgreSQL does not answer in time", "look for what locks the table"),
+)

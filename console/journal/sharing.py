@@ -1,0 +1,260 @@
+"""Brings what waits in the journal to the store that several hosts share, and takes in what others brought there."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from console.journal.event import Event
+from console.journal.shared_store import SharedStore
+from queries.errors import SourceError, TimedOut
+from queries.model.fault import Fault
+
+if TYPE_CHECKING:
+    from console.journal.sqlite import Journal
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.3
+"""How often the journal is asked whether something waits; another process may have written it."""
+_PULSE_SECONDS, _ANXIOUS_SECONDS = 5.0, 1.5
+"""How often the store is asked whether it still answers: in quiet times, and while it does not."""
+_LATE_SECONDS = 6.0
+"""A call that takes longer than any of its own limits: said from outside, because its thread can say nothing."""
+_BATCH = 200
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How the shared journal is at this moment. `waiting` events are brought by themselves, `kept` ones never."""
+
+    store: str
+    writes: bool = True
+    waiting: int = 0
+    kept: int = 0
+    fault: Fault | None = None
+    since: float | None = None
+    """When it was first in this fault, Unix seconds."""
+    last_good_at: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def word(self) -> str:
+        return "GONE" if self.fault else "no answer yet" if self.last_good_at is None else "ok"
+
+    def sentence(self) -> str:
+        """One sentence that a person can act on."""
+        waiting = f"{self.waiting} {'event waits' if self.waiting == 1 else 'events wait'} here"
+        if self.fault is not None:
+            then = f"; {waiting} and will be shared by themselves" if self.waiting else "; what is done now will wait here"
+            return f"{self.fault.sentence()}{then if self.writes else ''}"
+        if self.last_good_at is None:
+            return f"{waiting} until it answers" if self.waiting else "it was asked and did not answer yet"
+        if not self.writes:
+            return "others' events come in; read-only, so nothing of this console goes there"
+        return f"{waiting}, and will be there in a moment" if self.waiting else "everything is shared"
+
+
+class Sharer:
+    """One daemon thread that talks to the store, so that a store that hangs holds up nobody; `changed` is called in it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: SharedStore,
+        *,
+        writes: bool,
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._writes = writes
+        self._changed = changed
+        self._clock = clock
+        self._lock = threading.Condition()
+        self._sharing = Sharing(store.where, writes)
+        self._thread: threading.Thread | None = None
+        self._woken = threading.Event()
+        self._heard = True
+        self._stopped = False
+        self._read = False
+        self._fault: Fault | None = None
+        self._busy_since: float | None = None
+        self._pulsed_at = time.monotonic()
+        self._quiet_until = 0.0
+        self._pause = 0.5
+
+    def start(self) -> None:
+        """Once; from then on it goes by itself."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="journal-share", daemon=True)
+            self._thread.start()
+
+    def wake(self) -> None:
+        """Something was written."""
+        self._woken.set()
+
+    def sharing(self) -> Sharing:
+        """The latest; a call that hangs is seen from here."""
+        busy = self._busy_since
+        with self._lock:
+            sharing = self._sharing
+        if busy is None or time.monotonic() - busy < _LATE_SECONDS or sharing.fault:
+            return sharing
+        late = TimedOut(f"no answer for {time.monotonic() - busy:.0f} s", where=sharing.store, hint="is it there, and well?")
+        return replace(sharing, fault=late.fault)
+
+    def settle(self, seconds: float) -> None:
+        """Wait until all is read and nothing waits, or until it is known why not, or for so long."""
+        self.start()
+        self.wake()
+        with self._lock:
+            self._lock.wait_for(self._is_settled, seconds)
+
+    def close(self, seconds: float) -> None:
+        """Ends its waits; one last moment for what was written just now, while the store is well."""
+        if self._thread is None:
+            self._store.close()
+            return
+        ends = time.monotonic() + seconds
+        if self._writes and not self.sharing().fault:
+            self.settle(seconds)
+        self._stopped = True
+        self._store.close()
+        self._woken.set()
+        self._thread.join(max(0.1, ends - time.monotonic()))
+
+    def _is_settled(self) -> bool:
+        sharing = self._sharing
+        return self._stopped or sharing.fault is not None or (self._read and not (sharing.writes and self._pending()))
+
+    def _pending(self) -> int:
+        from console.journal.sqlite import JournalError  # noqa: PLC0415
+
+        try:
+            return self._journal.waiting_count()
+        except JournalError:
+            return 0
+
+    # In its thread
+
+    def _hear(self) -> None:
+        """Called by the store, in a thread of its own."""
+        self._heard = True
+        self._woken.set()
+
+    def _run(self) -> None:
+        try:
+            self._store.listen(self._hear)
+        except Exception:
+            _log.exception("the shared journal cannot be listened to")
+        while not self._stopped:
+            self._woken.clear()
+            self._round()
+            self._woken.wait(_LOOK_SECONDS)
+
+    def _round(self) -> None:
+        from console.journal.sqlite import JournalError  # noqa: PLC0415
+
+        new = False
+        try:
+            self._busy_since = time.monotonic()
+            new = self._take_in()
+            self._give()
+            self._ask()
+        except SourceError as error:
+            self._failed(error.fault)
+        except JournalError as error:
+            if not self._stopped:
+                _log.warning("the journal cannot be shared now: %s", error)
+        except Exception as error:  # a thread that dies silently would leave an old picture on the screen
+            _log.exception("the journal cannot be shared")
+            self._failed(TimedOut(f"sharing failed: {type(error).__name__}", hint="the log says more").fault)
+        finally:
+            self._busy_since = None
+        told = self._tell()
+        if (new or told) and not self._stopped:
+            self._changed()
+
+    def _take_in(self) -> bool:
+        """Read what is new in the store; gives whether there was anything."""
+        if not self._heard and self._read:
+            return False
+        taken = 0
+
+        def take(events: tuple[Event, ...], cursor: str) -> None:
+            nonlocal taken
+            for at in range(0, len(events), _CHUNK):
+                some = events[at : at + _CHUNK]
+                known = self._journal.known(event.id for event in some)
+                if new := [event for event in some if event.id not in known]:
+                    taken += self._journal.merge(new)
+            if cursor:
+                self._journal.merge((), cursor=cursor)
+
+        self._heard = False
+        try:
+            self._read = self._store.read(self._journal.cursor(), take) or self._read
+        except BaseException:
+            self._heard = True  # what is left of it is read the next time
+            raise
+        return taken > 0
+
+    def _give(self) -> None:
+        """Bring what waits, the oldest first."""
+        if not self._writes or not self._read or time.monotonic() < self._quiet_until:
+            return
+        while not self._stopped and (events := self._journal.waiting(limit=_BATCH)):
+            brought = self._store.bring(events)
+            if brought.stored:
+                self._journal.delivered(brought.stored)
+            for event, why in brought.refused:
+                self._journal.kept_here(event, why)
+            if not brought.stored and not brought.refused:
+                return
+            self._well()
+
+    def _ask(self) -> None:
+        every = _ANXIOUS_SECONDS if self._fault or self._store.trouble or not self._read else _PULSE_SECONDS
+        if time.monotonic() - self._pulsed_at < every:
+            return
+        self._pulsed_at = time.monotonic()
+        self._store.pulse()
+        self._heard = True
+        self._well()
+
+    def _well(self) -> None:
+        self._fault = None
+        self._pulsed_at = time.monotonic()
+        self._quiet_until, self._pause = 0.0, 0.5
+
+    def _failed(self, fault: Fault) -> None:
+        self._fault = fault
+        self._pulsed_at = time.monotonic()
+        self._quiet_until = time.monotonic() + max(self._pause, min(fault.retry_after_seconds or 0.0, 60.0))
+        self._pause = min(self._pause * 2, 10.0)
+
+    def _tell(self) -> bool:
+        """Put together how it is now; gives whether a person would see another sentence."""
+        from console.journal.sqlite import JournalError  # noqa: PLC0415
+
+        before = self._sharing
+        fault = self._fault or self._store.trouble
+        now = self._clock()
+        since = None if fault is None else before.since if before.fault else now
+        try:
+            waiting, kept = self._journal.waiting_count(), self._journal.kept_count()
+        except JournalError:
+            waiting, kept = before.waiting, before.kept
+        good = now if self._read and fault is None else before.last_good_at
+        sharing = Sharing(self._store.where, self._writes, waiting, kept, fault, since, good, self._store.warnings)
+        with self._lock:
+            self._sharing = sharing
+            self._lock.notify_all()
+        return (before.word, before.sentence()) != (sharing.word, sharing.sentence())

@@ -1,0 +1,273 @@
+"""The journal in ConfigMaps: two hosts on one cluster, and every way in which it refuses, breaks or comes back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cutting_proxy import CuttingProxy
+from shared_host import NAMESPACE, Host, cluster_store, until
+
+from console.demo.cluster import DemoCluster
+from console.journal.chain import checked
+from queries.kube_watch import JOURNAL_LABEL
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[DemoCluster]:
+    with DemoCluster(NAMESPACE) as opened:
+        opened.kubeconfig(tmp_path / "kubeconfig")
+        yield opened
+
+
+def host(folder: Path, name: str, *, read_only: bool = False, **more: int) -> Host:
+    return Host(folder, name, cluster_store(folder / "kubeconfig", read_only=read_only, **more), read_only=read_only)
+
+
+def maps(cluster: DemoCluster) -> list[dict[str, Any]]:
+    return sorted(cluster.objects("configmaps"), key=lambda item: str(item["metadata"]["name"]))
+
+
+def entries(cluster: DemoCluster) -> list[str]:
+    return [key for item in maps(cluster) for key in item.get("data") or {}]
+
+
+def well(*hosts: Host) -> None:
+    until(lambda: all(each.sharing.word == "ok" and not each.sharing.waiting for each in hosts))
+
+
+def test_both_have_all_in_one_order(cluster: DemoCluster, tmp_path: Path) -> None:
+    """What two write at the same time is in both journals, once, in the same order, over several segments below the limit."""
+    with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
+        for number in range(100):
+            ann.write(f"a{number}", text="ä" * 100)
+            bob.write(f"b{number}", text="\x1b[31m[bold]")
+        until(lambda: len(ann.subjects()) == len(bob.subjects()) == 200)
+        well(ann, bob)
+        assert ann.subjects() == bob.subjects()
+        for each in (ann, bob):
+            own = [subject for subject in each.subjects() if subject.startswith("a")]
+            assert own == [f"a{number}" for number in range(100)]
+            assert checked(each.journal.links(), whole=False).faults == ()
+        assert len(entries(cluster)) == len(set(entries(cluster))) == 200
+        assert len(maps(cluster)) > 3
+        assert all(sum(len(k) + len(v.encode()) for k, v in item["data"].items()) <= 8 << 10 for item in maps(cluster))
+
+
+def test_who_comes_later_gets_what_there_was(cluster: DemoCluster, tmp_path: Path) -> None:
+    """A new host lists the segments once; one that was away and has its journal still asks for nothing twice."""
+    with host(tmp_path, "ann") as ann:
+        for number in range(50):
+            ann.write(f"a{number}")
+        well(ann)
+    with host(tmp_path, "new") as new:
+        until(lambda: len(new.subjects()) == 50)
+        new.write("new")
+        well(new)
+    with host(tmp_path, "ann") as ann:
+        until(lambda: "new" in ann.subjects())
+        assert len(ann.subjects()) == 51
+        assert ann.journal.last_sequence() == 51
+
+
+def test_gone_and_back(cluster: DemoCluster, tmp_path: Path) -> None:
+    """While the cluster is away both go on and say what waits; when it is back each has all, once, in order, by itself."""
+    port = int(cluster.url.rpartition(":")[2])
+    with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
+        ann.write("before")
+        until(lambda: bob.subjects() == ["before"])
+        well(ann, bob)
+        cluster.stop()
+        for number in range(20):
+            ann.write(f"a{number}")
+            bob.write(f"b{number}")
+        until(lambda: ann.sharing.fault and bob.sharing.fault)
+        until(lambda: ann.sharing.waiting == 20)
+        assert "refuses connections" in ann.sharing.sentence()
+        assert "20 events wait here and will be shared by themselves" in ann.sharing.sentence()
+        assert [sequence for sequence, _, _ in ann.journal.unshared()] == list(range(2, 22))
+        assert not [subject for subject in ann.subjects() if subject.startswith("b") and subject != "before"]
+        cluster.start(port)
+        assert until(lambda: len(ann.subjects()) == len(bob.subjects()) == 41) < 6.0
+        well(ann, bob)
+        assert ann.subjects() == bob.subjects()
+        assert [subject for subject in bob.subjects() if subject.startswith("a")] == [f"a{number}" for number in range(20)]
+        assert ann.sharing.sentence() == "everything is shared"
+        assert len(entries(cluster)) == 41
+
+
+def test_kept_over_the_end_of_a_console(cluster: DemoCluster, tmp_path: Path) -> None:
+    """What waited when the console was closed is brought by the next one on that host."""
+    port = int(cluster.url.rpartition(":")[2])
+    cluster.stop()
+    with host(tmp_path, "ann") as ann:
+        ann.write("a")
+        until(lambda: ann.sharing.fault)
+    cluster.start(port)
+    with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
+        until(lambda: bob.subjects() == ["a"])
+        well(ann)
+
+
+@pytest.mark.parametrize("deliver", [True, False])
+def test_a_write_that_nobody_knows_of(cluster: DemoCluster, tmp_path: Path, deliver: bool) -> None:
+    """The connection breaks under a PATCH, done or not done: the event is there once, and the console knows."""
+    with CuttingProxy(cluster.url) as proxy:
+        text = json.loads((tmp_path / "kubeconfig").read_text())
+        text["clusters"][0]["cluster"]["server"] = proxy.url
+        (tmp_path / "kubeconfig").write_text(json.dumps(text))
+        with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
+            ann.write("first")
+            until(lambda: bob.subjects() == ["first"])
+            proxy.deliver = deliver
+            proxy.cut = lambda request: request.startswith(b"PATCH") and proxy.cuts < 2
+            for number in range(10):
+                ann.write(f"a{number}")
+            until(lambda: len(bob.subjects()) == 11)
+            well(ann, bob)
+            assert proxy.cuts >= 1
+            assert len(entries(cluster)) == len(set(entries(cluster))) == 11
+            assert ann.subjects() == bob.subjects()
+
+
+def test_the_watch_is_cut_and_history_forgotten(cluster: DemoCluster, tmp_path: Path) -> None:
+    """A watch that ends, or is told that its version is too old, misses nothing."""
+    with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
+        for number in range(30):
+            ann.write(f"a{number}")
+            if number % 7 == 3:
+                cluster.drop_watches()
+            if number % 11 == 5:
+                cluster.forget_history()
+            time.sleep(0.02)
+        until(lambda: len(bob.subjects()) == 30)
+        well(ann, bob)
+
+
+def test_read_only_sends_nothing(cluster: DemoCluster, tmp_path: Path) -> None:
+    """A read-only console sees what others write; what it writes stays on its machine, and is marked as such."""
+    with host(tmp_path, "ann") as ann:
+        ann.write("a")
+        well(ann)
+    asked = len(cluster.requests)
+    with host(tmp_path, "eve", read_only=True) as eve:
+        until(lambda: "a" in eve.subjects())
+        eve.write("mine")
+        time.sleep(0.7)
+        assert eve.sharing.sentence() == "others' events come in; read-only, so nothing of this console goes there"
+        assert (eve.sharing.waiting, eve.sharing.kept) == (0, 1)
+        assert [trouble for _, _, trouble in eve.journal.unshared()] == ["read-only"]
+    assert {request.method for request in cluster.requests[asked:]} == {"GET"}
+    with host(tmp_path, "eve") as later:  # the same journal in a console that may write
+        later.write("shared")
+        well(later)
+    assert len(entries(cluster)) == 2
+
+
+def test_without_rights(cluster: DemoCluster, tmp_path: Path) -> None:
+    """A cluster that forbids watching, or writing, is named with what to do; with the right back all is shared."""
+    with host(tmp_path, "ann") as ann:
+        cluster.deny("create", "configmaps")
+        ann.write("a")
+        until(lambda: ann.sharing.fault)
+        assert "deploy/shared-journal" in ann.sharing.sentence()
+        assert "1 event waits here" in ann.sharing.sentence()
+        cluster.allow_all()
+        until(lambda: ann.sharing.word == "ok" and not ann.sharing.waiting)
+
+
+def test_old_segments_go(cluster: DemoCluster, tmp_path: Path) -> None:
+    """Whoever begins a segment takes away those beyond the number that is kept; the hosts keep what was in them."""
+    with host(tmp_path, "ann", most_segments=4, segment_bytes=2048) as ann, host(tmp_path, "bob", segment_bytes=2048) as bob:
+        for number in range(60):
+            ann.write(f"a{number}", text="x" * 100)
+            until(lambda number=number: f"a{number}" in bob.subjects())
+        well(ann, bob)
+        assert 2 <= len(maps(cluster)) <= 5
+        assert len(ann.subjects()) == len(bob.subjects()) == 60
+        assert ann.sharing.warnings == ()
+        cluster.deny("delete", "configmaps")
+        for number in range(20):
+            ann.write(f"more{number}", text="x" * 100)
+        until(lambda: "cannot be deleted" in " ".join(ann.sharing.warnings))
+        assert len(bob.subjects()) >= 60
+
+
+def test_one_that_is_too_large_stays(cluster: DemoCluster, tmp_path: Path) -> None:
+    """An event beyond what the cluster takes is kept here with the reason, and holds up none; a large one goes alone."""
+    with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
+        ann.write("small")
+        ann.write("huge", text="x" * (300 << 10))
+        ann.write("large", text="y" * (100 << 10))
+        ann.write("last")
+        until(lambda: bob.subjects() == ["small", "large", "last"])
+        until(lambda: ann.sharing.kept == 1)
+        assert [trouble for _, _, trouble in ann.journal.unshared()] == ["it is too large for the cluster"]
+
+
+def test_what_is_no_event_is_left_out(cluster: DemoCluster, tmp_path: Path) -> None:
+    """Nonsense in a segment, whoever put it there, is left out and counted; what is shaped like an event is only text."""
+    label, _, value = JOURNAL_LABEL.partition("=")
+    good = {"stamp": 5, "at": 1.0, "kind": "note", "subject": "x", "author": "e", "environment": "prod", "data": {}}
+    data = {
+        "1.a": "no json",
+        "2.b": json.dumps({**good, "id": "b", "stamp": 1 << 60}),
+        "3.c": json.dumps({**good, "id": ""}),
+        "4.d": "[" * 100_000,
+        "5.e": json.dumps({**good, "id": "e", "data": {"text": "\x1b]0;owned\x07"}}),
+        "6.f": json.dumps({**good, "id": "f", "at": 1e300}),
+        "7.g": json.dumps({**good, "id": "g", "subject": "\ud800"}),
+    }
+    name = "cad-console-journal-zzz"
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {label: value}}, "data": data}
+    cluster.apply([item])
+    with host(tmp_path, "ann") as ann:
+        ann.write("mine")
+        until(lambda: len(ann.subjects()) == 2)
+        well(ann)
+        assert ann.sharing.warnings == ("6 entries there are no events and are left out",)
+        (forged,) = [event for event in ann.journal.events() if event.id == "e"]
+        assert forged.data == {"text": "\x1b]0;owned\x07"}
+        assert [item["metadata"]["name"] for item in maps(cluster)] == ["cad-console-journal-000001", name]
+
+
+def test_a_cluster_that_hangs_holds_up_nobody(cluster: DemoCluster, tmp_path: Path) -> None:
+    """Appending stays quick, the state says that no answer comes, and the end is quick too."""
+    with host(tmp_path, "ann") as ann:
+        ann.write("a")
+        well(ann)
+        cluster.delay(30.0)
+        began = time.monotonic()
+        for number in range(20):
+            ann.write(f"a{number}")
+        assert time.monotonic() - began < 1.0
+        until(lambda: ann.sharing.fault, seconds=12.0)
+        assert "did not answer within 2 s" in ann.sharing.sentence()
+        began = time.monotonic()
+    assert time.monotonic() - began < 2.0
+
+
+def test_the_consoles_own_segments_are_no_change_of_the_platform(cluster: DemoCluster, tmp_path: Path) -> None:
+    """What changed before an incident lists ConfigMaps; those of the journal are not among them."""
+    import asyncio
+
+    from queries.endpoint import ClusterEndpoint
+    from queries.kubernetes import Kubernetes
+
+    cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "b"}}])
+    with host(tmp_path, "ann") as ann:
+        ann.write("a")
+        well(ann)
+
+    async def listed() -> list[str]:
+        client = Kubernetes(ClusterEndpoint(NAMESPACE, str(tmp_path / "kubeconfig")))
+        try:
+            return [item.name for item in await client.config_maps()]
+        finally:
+            await client.close()
+
+    assert asyncio.run(listed()) == ["settings"]

@@ -1,0 +1,132 @@
+"""Whole sessions and commands of several people on several hosts, whose journal is shared through the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from shared_host import NAMESPACE
+
+from console.cli import main
+from console.config.load import load_settings
+from console.config.settings import Settings
+from console.demo.cluster import DemoCluster
+from console.incidents import events
+from console.incidents.incident import Step
+from console.journal.sqlite import Journal
+from console.session import Session
+from queries.model.alert import Priority
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[DemoCluster]:
+    with DemoCluster(NAMESPACE) as opened:
+        opened.kubeconfig(tmp_path / "kubeconfig")
+        yield opened
+
+
+def environ(folder: Path, who: str) -> dict[str, str]:
+    """A home of one's own: another host."""
+    home = folder / who
+    home.mkdir(exist_ok=True)
+    return {"HOME": str(home), "USER": who, "KUBECONFIG": str(folder / "kubeconfig"), "CAD_CONSOLE_STORE": "kubernetes"}
+
+
+def settings(folder: Path, who: str, **flags: object) -> Settings:
+    return load_settings(flags, environ(folder, who))
+
+
+@contextlib.asynccontextmanager
+async def console(told: Settings) -> AsyncIterator[Session]:
+    session = await asyncio.to_thread(Session.open, told)
+    session.start(lambda _: None)
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+async def within(seconds: float, what: Callable[[], object]) -> None:
+    ends = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < ends, f"not so within {seconds:g} s"
+        await asyncio.sleep(0.02)
+
+
+async def test_two_consoles_see_each_other_within_two_seconds(cluster: DemoCluster, tmp_path: Path) -> None:
+    """Acknowledgement, tick and note of the one are on the other's screen within two seconds, both ways; nothing is doubled."""
+    async with console(settings(tmp_path, "ann")) as ann, console(settings(tmp_path, "bob")) as bob:
+        await within(5.0, lambda: all(each.sharing and each.sharing.word == "ok" for each in (ann, bob)))
+        for here, there, who in ((ann, bob, "ann"), (bob, ann, "bob")):
+            await here.record("alert.owned", f"fp-{who}", {"name": "HighErrorRate"})
+            await within(2.0, lambda: there.snapshot().ledger.owners.get(f"fp-{who}"))  # noqa: B023
+            assert there.snapshot().ledger.owners[f"fp-{who}"].author.startswith(who)
+        await ann.record(events.DECLARED, "i1", events.declared("errors", Priority.P1))
+        await within(2.0, lambda: bob.snapshot().ledger.incidents.open)
+        await bob.record(events.STEP, "i1", events.step(Step.ACKNOWLEDGE, done=True))
+        await bob.record(events.NOTE, "i1", events.note("we look \x1b[31mat it"))
+        await within(2.0, lambda: "we look" in " ".join(item.text for item in ann.snapshot().ledger.incidents.open[0].entries))
+        (mine,), (theirs,) = (each.snapshot().ledger.incidents.open for each in (ann, bob))
+        assert [item.text for item in mine.entries] == [item.text for item in theirs.entries]
+
+
+async def test_a_store_that_hangs_holds_up_neither_console_nor_its_end(cluster: DemoCluster, tmp_path: Path) -> None:
+    """Recording takes no longer and closing a second at most, while the cluster takes every request and answers none."""
+    async with console(settings(tmp_path, "ann")) as ann:
+        await within(5.0, lambda: ann.sharing and ann.sharing.word == "ok")
+        cluster.delay(60.0)
+        began = time.monotonic()
+        for number in range(20):
+            await ann.record("note", f"n{number}", {})
+        assert time.monotonic() - began < 2.0
+        began = time.monotonic()
+    assert time.monotonic() - began < 4.0
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, folder: Path, who: str, *words: str) -> int:
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "CAD_CONSOLE_CONFIG", "PROMETHEUS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ(folder, who).items():
+        monkeypatch.setenv(name, value)
+    return main(list(words))
+
+
+def test_commands_of_two_hosts(
+    cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An incident that is declared on one host without any console open is there on the other; doctor says how it stands,
+    and, with the cluster gone, what waits.
+    """
+    assert ask(monkeypatch, tmp_path, "ann", "incident", "declare", "errors everywhere", "--severity", "P1") == 0
+    assert ask(monkeypatch, tmp_path, "bob", "incident", "list") == 0
+    assert "errors everywhere" in capsys.readouterr().out
+    ask(monkeypatch, tmp_path, "bob", "doctor")
+    out = capsys.readouterr().out
+    (line,) = [" ".join(line.split()) for line in out.splitlines() if line.strip().startswith("shared ")]
+    assert line.startswith(f"shared ok ConfigMaps in the namespace {NAMESPACE} at http://127.0.0.1:")
+    assert line.endswith(": everything is shared")
+    cluster.stop()
+    assert ask(monkeypatch, tmp_path, "ann", "incident", "note", "still looking") == 0
+    assert ask(monkeypatch, tmp_path, "ann", "doctor") == 2
+    assert "shared GONE" in " ".join(capsys.readouterr().out.split())
+    ask(monkeypatch, tmp_path, "ann", "journal")
+    assert f"1 event for kubernetes default/{NAMESPACE} waits to be shared" in capsys.readouterr().err
+
+
+def test_read_only_stays_local(cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only console writes its notes to its own journal alone, and sends the cluster nothing but GETs and reviews."""
+
+    async def note() -> None:
+        async with console(settings(tmp_path, "eve", read_only=True)) as eve:
+            await within(5.0, lambda: eve.sharing and eve.sharing.word == "ok")
+            await eve.record("note", "mine", {})
+            await asyncio.sleep(1.0)
+
+    asyncio.run(note())
+    assert {request.method for request in cluster.requests} == {"GET"}
+    with Journal.open_to_read(settings(tmp_path, "eve").paths.journal_file) as journal:
+        assert [trouble for _, _, trouble in journal.unshared()] == ["it was written by a read-only console"]
