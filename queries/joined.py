@@ -19,6 +19,9 @@ MARK = "__q__"
 Item = TypeVar("Item", Sample, Track)
 
 _REMEMBERED_SECONDS = 60.0
+_FIRST_SECONDS = 2.0
+"""A part that was refused once is tried again after so long, then after twice that, up to a minute: most refusals are the
+query's own and stay, but a server that is mended is seen to be well at the next refresh."""
 _AT_ONCE = 4
 
 
@@ -28,6 +31,13 @@ class Part:
 
     key: str
     query: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    until: float
+    pause_seconds: float
+    fault: Fault
 
 
 @dataclass(slots=True)
@@ -48,7 +58,7 @@ def joined(parts: Sequence[Part]) -> str:
 
 
 class Joined(Generic[Item]):
-    """Asks parts together, and remembers for a minute which part was refused, so that it does not spoil the rest.
+    """Asks parts together, and remembers for a while which part was refused, so that it does not spoil the rest.
 
     `ask` gives the elements of one expression and the server's warnings; `clock` is in seconds.
     """
@@ -58,7 +68,7 @@ class Joined(Generic[Item]):
     ) -> None:
         self._ask: Callable[[str], Awaitable[tuple[Sequence[Item], Sequence[str]]]] = ask
         self._clock = clock
-        self._refused: dict[Part, tuple[float, Fault]] = {}
+        self._refused: dict[Part, _Refusal] = {}
         self._alone_until = float("-inf")
 
     async def ask(self, parts: Sequence[Part]) -> Parts[Item]:
@@ -68,11 +78,11 @@ class Joined(Generic[Item]):
         together: list[Part] = []
         suspects: list[Part] = []
         for part in parts:
-            until, fault = self._refused.get(part, (0.0, None))
-            if fault is None:
+            refused = self._refused.get(part)
+            if refused is None:
                 together.append(part)
-            elif until > now:
-                answer.faults[part.key] = fault
+            elif refused.until > now:
+                answer.faults[part.key] = refused.fault
             else:
                 suspects.append(part)  # perhaps it is mended: alone, so that the rest stays one request
         if now < self._alone_until or len(together) == 1:
@@ -110,10 +120,12 @@ class Joined(Generic[Item]):
                 raise failure
         if whole and len(parts) > 1 and len(failures) == len(parts):
             raise failures[0]
-        until = self._clock() + _REMEMBERED_SECONDS
+        now = self._clock()
         for part, result in zip(parts, results, strict=True):
             if isinstance(result, SourceError):
-                self._refused[part] = (until, result.fault)
+                before = self._refused.get(part)
+                pause = min(2 * before.pause_seconds, _REMEMBERED_SECONDS) if before else _FIRST_SECONDS
+                self._refused[part] = _Refusal(now + pause, pause, result.fault)
                 answer.faults[part.key] = result.fault
             elif not isinstance(result, BaseException):
                 self._refused.pop(part, None)

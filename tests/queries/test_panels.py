@@ -95,7 +95,7 @@ async def test_nothing_anywhere_is_an_empty_answer(fake: FakePrometheus) -> None
 
 @pytest.mark.parametrize(("status", "error_type"), [(400, "bad_data"), (422, "execution"), (503, "timeout")])
 async def test_one_bad_query_harms_nobody(fake: FakePrometheus, status: int, error_type: str) -> None:
-    """The refused part has its own fault with Prometheus' position; the others live; it is not asked again for a minute."""
+    """The refused part has its own fault with Prometheus' position; the others live; it is not asked again at once."""
     specs = [spec(name) for name in "abcd"]
     fake.series = {f"raw_{name}": [({}, "1")] for name in "abcd"}
     fake.refuses = {"raw_c": (status, error_type)}
@@ -107,12 +107,28 @@ async def test_one_bad_query_harms_nobody(fake: FakePrometheus, status: int, err
     fake.take()
     again = (await source.panels(specs)).answers
     assert fake.take() == [("query", "joined")] and again[2].fault == answers[2].fault
-    fake.now += 61
+    fake.now += 2.1
     fake.refuses.clear()
     assert (await source.panels(specs)).answers[2].fault is None
     assert sorted(fake.take()) == [("query", "alone"), ("query", "joined")]
     await source.panels(specs)
     assert fake.take() == [("query", "joined")]
+    await source.close()
+
+
+async def test_a_query_that_stays_bad_is_asked_ever_less_often(fake: FakePrometheus) -> None:
+    """After 2, 4, 8, 16 and 32 seconds, then once a minute."""
+    fake.series = {f"raw_{name}": [({}, "1")] for name in "abc"}
+    fake.refuses = {"raw_b": (422, "execution")}
+    source = fake.source()
+    begun, tried = fake.now, []
+    while fake.now < begun + 200:
+        fake.take()
+        await source.panels([spec(name) for name in "abc"])
+        if ("query", "alone") in fake.take():
+            tried.append(fake.now - begun)
+        fake.now += 1
+    assert tried == [0, 2, 6, 14, 30, 62, 122, 182]
     await source.close()
 
 
