@@ -16,6 +16,7 @@ from console.commands.columns import aligned, markdown
 from console.config.load import load_settings
 from console.journal.chain import Checked, End, Link, checked, end_line, line, missing, parsed
 from console.journal.event import Event
+from console.journal.pages import Wanted, page
 from console.journal.sqlite import Journal, JournalError
 from queries.model.text import visible
 
@@ -46,6 +47,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="only this kind, such as action.outcome; alert. for all of it",
     )
     parser.add_argument("--subject", default="", metavar="ID", help="only what is about this run, alert or incident")
+    parser.add_argument(
+        "--unshared",
+        action="store_true",
+        help="only what the shared store does not have, and why; goes with --kind and --limit",
+    )
     parser.epilog = (
         "exits 0 where the journal could be read (for show also where there is none yet), 1 where it could not; "
         "verify: 0 whole, 1 broken, 2 cannot be read"
@@ -75,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(journal: Journal, arguments: argparse.Namespace) -> int:
+    if arguments.unshared:
+        return _show_unshared(journal, arguments)
     events = journal.events(
         after=arguments.after,
         until=arguments.before - 1 if arguments.before else None,
@@ -100,6 +108,22 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
         waits = f"{'waits' if count == 1 else 'wait'} to be shared; doctor says why"
         told = f"can not be shared: {visible(trouble)}" if trouble else waits
         print(f"{count} {'event' if count == 1 else 'events'} for {visible(store)} {told}", file=sys.stderr)
+    return 0
+
+
+def _show_unshared(journal: Journal, arguments: argparse.Namespace) -> int:
+    wanted = Wanted(kinds=tuple(arguments.kind), unshared=True)
+    # A journal of an older console has no such list.
+    entries = tuple(reversed(page(journal, wanted, limit=arguments.limit).entries)) if journal.unshared() else ()
+    if arguments.format == "json":
+        told = [{**as_json(entry.event), "unshared": entry.unshared} for entry in entries]
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return 0
+    if not entries:
+        print("nothing waits to be shared")
+        return 0
+    head, rows = (*_HEAD, "why here"), [[*_row(entry.event), visible(entry.unshared)] for entry in entries]
+    print(markdown(head, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in head], *rows]))
     return 0
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
 import threading
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from console.journal import process
 from console.journal.chain import Link
 from console.journal.event import Event, storable, written_out
 from console.journal.fault import BUSY_SECONDS, JournalError, explained
+from console.journal.file import alone, make
 from console.journal.tables import INSERT, VERSION, prepare, row_of
 
 __all__ = ("BUSY_SECONDS", "INTENT", "OUTCOME", "Journal", "JournalError")
@@ -31,6 +30,8 @@ _COLUMNS = "sequence, at, kind, subject, author, environment, data, id, stamp"
 _OLD_COLUMNS = "sequence, at, kind, subject, author, environment, data, '', 0"
 """In a file of version 1, which is read as it is where it cannot be brought to this one."""
 _CHUNK = 1000
+_CACHE = "PRAGMA cache_size = -256"
+"""What is read again is the newest; SQLite's own 2 MB would fill up with old pages."""
 
 
 class Journal:
@@ -47,7 +48,8 @@ class Journal:
         self._store = store
         self._kept = kept
         self._version = version
-        self._columns = _COLUMNS if version == VERSION else _OLD_COLUMNS
+        self.columns = _COLUMNS if version == VERSION else _OLD_COLUMNS
+        """Those that `event` takes, of a SELECT over events."""
         self._lock = threading.Lock()
         self._writer = process.this().text()
 
@@ -59,14 +61,14 @@ class Journal:
         """
         file = Path(path).expanduser()
         try:
-            _make(file)
+            make(file)
             connection = sqlite3.connect(file, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
         except OSError as error:
             raise JournalError(f"the journal {file} cannot be opened: {error.strerror or error}") from None
         except sqlite3.Error as error:
             raise explained(error, file) from None
         try:
-            with _alone(file.parent, busy_seconds):
+            with alone(file.parent, busy_seconds):
                 _prepare(connection, file)
         except sqlite3.Error as error:
             connection.close()
@@ -87,6 +89,7 @@ class Journal:
         try:
             uri = f"{file.absolute().as_uri()}?{mode}"
             connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            connection.execute(_CACHE)
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             _not_newer(version, file)
             connection.execute("SELECT 1 FROM events LIMIT 1").fetchone()
@@ -146,14 +149,14 @@ class Journal:
 
     def cursor(self) -> str:
         """Up to where the shared store was read; empty where it never was."""
-        rows = self._rows("SELECT value FROM cursors WHERE store = ?", (self._store,))
+        rows = self.select("SELECT value FROM cursors WHERE store = ?", (self._store,))
         return str(rows[0][0]) if rows else ""
 
     def waiting(self, *, limit: int = 100) -> tuple[Event, ...]:
         """The oldest events that the shared store does not have yet and can have, in their order."""
         statement = f"""SELECT {_COLUMNS} FROM events WHERE sequence IN (
             SELECT sequence FROM waiting WHERE store = ? AND trouble = '' ORDER BY sequence LIMIT ?) ORDER BY sequence"""  # noqa: S608 - no input
-        return tuple(_event(row) for row in self._rows(statement, (self._store, limit)))
+        return tuple(_event(row) for row in self.select(statement, (self._store, limit)))
 
     def waiting_count(self) -> int:
         """How many events the shared store does not have yet and can have."""
@@ -164,13 +167,13 @@ class Journal:
         return self._count("<> ''")
 
     def _count(self, trouble: str) -> int:
-        ((count,),) = self._rows(f"SELECT count(*) FROM waiting WHERE store = ? AND trouble {trouble}", (self._store,))  # noqa: S608 - no input
+        ((count,),) = self.select(f"SELECT count(*) FROM waiting WHERE store = ? AND trouble {trouble}", (self._store,))  # noqa: S608 - no input
         return int(count)
 
     def known(self, ids: Iterable[str]) -> frozenset[str]:
         """Which of these events are here; a few hundred at a time."""
         asked = tuple(ids)
-        rows = self._rows(f"SELECT id FROM events WHERE id IN ({', '.join('?' * len(asked))})", asked)  # noqa: S608 - no input
+        rows = self.select(f"SELECT id FROM events WHERE id IN ({', '.join('?' * len(asked))})", asked)  # noqa: S608 - no input
         return frozenset(identity for (identity,) in rows)
 
     def delivered(self, events: Iterable[Event]) -> None:
@@ -187,7 +190,11 @@ class Journal:
         """The sequence of every event that is only here and ought to be shared, the store it is for, and why it cannot be."""
         if self._version < VERSION:
             return ()
-        return tuple(self._rows("SELECT sequence, store, trouble FROM waiting ORDER BY sequence", ()))
+        return tuple(self.select("SELECT sequence, store, trouble FROM waiting ORDER BY sequence", ()))
+
+    @staticmethod
+    def event(columns: Sequence[Any]) -> Event:
+        return _event(tuple(columns))
 
     def probe(self) -> None:
         """Raises JournalError where an event could not be written now; writes nothing."""
@@ -210,14 +217,14 @@ class Journal:
             told = "was written by an older cad-console and has no chain yet; open the console once, which makes it"
             raise JournalError(f"the journal {self._path} {told}")
         statement = f"SELECT previous, hash, {_COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"  # noqa: S608 - no input
-        while rows := self._rows(statement, (after, _CHUNK)):
+        while rows := self.select(statement, (after, _CHUNK)):
             for previous, hash_, *columns in rows:
                 yield Link(_event(tuple(columns)), previous, hash_)
             after = rows[-1][2]
 
     def counted(self) -> int:
         """The sequence of the newest event that was ever written, also where it is not there any more."""
-        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'events'", ())
+        rows = self.select("SELECT seq FROM sqlite_sequence WHERE name = 'events'", ())
         return int(rows[0][0]) if rows else 0
 
     def version(self) -> tuple[int, int]:
@@ -231,7 +238,7 @@ class Journal:
 
     def last_sequence(self) -> int:
         """Of the newest event; 0 where there is none."""
-        ((last,),) = self._rows("SELECT max(sequence) FROM events", ())
+        ((last,),) = self.select("SELECT max(sequence) FROM events", ())
         return last or 0
 
     def events(
@@ -262,11 +269,11 @@ class Journal:
             if value is not None:
                 where.append(condition)
                 values.append(value)
-        statement = f"SELECT {self._columns} FROM events WHERE {' AND '.join(where)} ORDER BY sequence DESC"  # noqa: S608 - no input
+        statement = f"SELECT {self.columns} FROM events WHERE {' AND '.join(where)} ORDER BY sequence DESC"  # noqa: S608 - no input
         if limit is not None:
             statement += " LIMIT ?"
             values.append(limit)
-        return tuple(_event(row) for row in reversed(self._rows(statement, values)))
+        return tuple(_event(row) for row in reversed(self.select(statement, values)))
 
     def unfinished(self) -> tuple[Event, ...]:
         """Intents without an outcome whose process is gone: actions of which nobody knows how they ended.
@@ -274,8 +281,8 @@ class Journal:
         An intent of a process on another machine (a shared home, a shared store) counts once it is an hour older than the
         newest event.
         """
-        rows = self._rows(
-            f"""SELECT {self._columns}, writer, (SELECT max(at) FROM events) FROM events AS intent
+        rows = self.select(
+            f"""SELECT {self.columns}, writer, (SELECT max(at) FROM events) FROM events AS intent
                 WHERE kind = ? AND NOT EXISTS (
                     SELECT 1 FROM events WHERE kind = ? AND subject = intent.subject AND sequence > intent.sequence)
                 ORDER BY sequence""",  # noqa: S608 - no input
@@ -323,7 +330,8 @@ class Journal:
                     raise explained(error, self._path) from None
                 raise
 
-    def _rows(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def select(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of one SELECT over the tables of tables.py."""
         with self._lock:
             try:
                 return self._connection.execute(statement, written_out(values)).fetchall()
@@ -331,44 +339,11 @@ class Journal:
                 raise explained(error, self._path) from None
 
 
-def _make(file: Path) -> None:
-    if not file.parent.is_dir():
-        file.parent.parent.mkdir(parents=True, exist_ok=True)
-        file.parent.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if os.fstat(descriptor).st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _alone(folder: Path, limit_seconds: float) -> Iterator[None]:
-    """One process at a time makes the journal: SQLite's own lock is not fair, and a busy writer could keep an opener out."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        deadline = time.monotonic() + limit_seconds
-        while time.monotonic() < deadline:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(0.01)
-                continue
-            except OSError:
-                pass  # a file system without such locks: SQLite's own has to do
-            break
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     _not_newer(version, file)
     connection.execute("PRAGMA synchronous = FULL")
-    # What is read again is the newest; SQLite's own 2 MB would fill up with old pages.
-    connection.execute("PRAGMA cache_size = -256")
+    connection.execute(_CACHE)
     if version < VERSION:
         prepare(connection)
 

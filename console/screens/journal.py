@@ -1,17 +1,23 @@
-"""What was done with this console, newest first."""
+"""What was done, newest first, a page at a time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import ClassVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar, TypeAlias
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
+from textual.widgets import Input
 
 from console.checklists.event_words import event_words
 from console.journal.event import Event
+from console.journal.pages import Entry, PageOf, Wanted, page, parse_wanted
+from console.journal.sqlite import Journal, JournalError
+from console.screens import keys
+from console.screens.alerts import FilterField
 from console.screens.base import ConsoleScreen, section
 from console.screens.view import View
 from widgets.line import Line, Span, fit, text, wrap
@@ -21,93 +27,228 @@ from widgets.table import Column, Table
 from widgets.words import NO_ANSWER, minute, moment
 
 COLUMNS = (
+    Column("", 1),
     Column("when", 12),
     Column("kind", 15, rank=1),
     Column("outcome", 8),
     Column("who", 12, flex=1, rank=2),
     Column("what", 30, flex=5),
 )
+UNSHARED = "↑"
 _TONES = {"done": "ok", "refused": "warn", "failed": "critical", "unknown": "critical"}
+_AGAIN_SECONDS = 1.0
+_Key: TypeAlias = tuple[Wanted, str, tuple[int, int]]
+"""What a page shows: the wish, where it begins, and the journal's version."""
 
 
 class JournalScreen(ConsoleScreen):
-    """Read in a thread when the screen opens and every few seconds."""
+    """Reads with a connection and a thread of its own: a slow search holds up nobody who writes."""
 
     TITLE_WORDS = "Journal"
-    ABOUT = "Every action with its intent and its outcome, and who owned which alert; append-only, on this machine."
+    ABOUT = (
+        "Every action with its intent and its outcome, who owned which alert, walks and incidents; append-only. Beyond the "
+        "last row the older page follows, before the first the newer one. / filters: words, kind:alert. by:ann is:unshared; "
+        "esc clears it. ↑ marks what is only on this machine yet, though the journal is shared."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("u", "read_again", "read again", tooltip="Read the journal now", id="journal.again"),
+        keys.FILTER,
+        Binding("o", "older", "older", tooltip="The page of older entries", id="journal.older"),
+        Binding("n", "newer", "newer", tooltip="The page of newer entries", id="journal.newer"),
+        Binding("u", "read_again", "newest", tooltip="Read the newest page now", id="journal.again"),
+        Binding("escape", "leave_filter", "clear", show=False, tooltip="Clear the filter, else back", id="journal.clear"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._title = Page(classes="title")
-        self._table: Table[Event] = Table(
-            COLUMNS, key=lambda item: str(item.sequence), cells=self._cells, empty=NO_ANSWER, id="journal"
+        self._table: Table[Entry] = Table(
+            COLUMNS, key=lambda item: item.event.id, cells=self._cells, empty=NO_ANSWER, id="journal"
         )
         self._table.add_class("grow")
         self._event = Page(id="event")
+        self._field = FilterField(
+            placeholder="words, kind:alert., by:ann, is:unshared", id="journal-filter", classes="field hidden"
+        )
+        self._wanted = Wanted()
+        self._page = PageOf()
+        self._before: list[Event] = []
+        """Where each page that was turned begins; empty on the newest."""
         self._read_at = 0.0
         self._fault = ""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal-pages")
+        self._reader: Journal | None = None
+        self._shown: _Key | None = None
+        self._edge = 0
+        """Where the cursor goes with the next page."""
 
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._table
         yield self._event
+        yield self._field
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._table.focus()
+
+    def on_unmount(self) -> None:
+        self._thread.submit(self._close)
+        self._thread.shutdown(wait=False)
 
     def draw(self, view: View) -> None:
         session = view.session
-        fault = self._fault or (session.journal_fault if session else "")
-        words: Span = text(f"  {fault}", "critical") if fault else ("", "")
-        self._title.show((((" Journal ", "title"), text(f" {view.settings.paths.journal_file}", "dim"), words),))
-        if session is not None and session.journal is not None and view.now - self._read_at > 5.0:
-            self.action_read_again()
         if session is not None and session.journal is None:
             self._table.show((), empty="there is no journal, and without it nothing is changed")
+        elif session is not None and not self._before and view.now - self._read_at >= _AGAIN_SECONDS:
+            self._read_at = view.now
+            self._look()
+        self._title.show((self._words(view),))
         self._table.compare()
         self._detail()
 
-    def action_read_again(self) -> None:
-        self._read_at = self.view.now if self.view else 0.0
-        self.run_worker(self._read(), group="journal", exclusive=True, exit_on_error=False)
+    def current_event(self) -> Event | None:
+        entry = self._table.current
+        return entry.event if entry else None
 
-    async def _read(self) -> None:
-        session = self.view.session if self.view else None
-        journal = session.journal if session else None
+    # Turning pages
+
+    def action_read_again(self) -> None:
+        self._before.clear()
+        self._look(edge=-1)
+
+    def action_older(self) -> None:
+        if self._page.older:
+            self._before.append(self._page.entries[-1].event)
+            self._look(edge=-1)
+
+    def action_newer(self) -> None:
+        if self._before:
+            self._before.pop()
+            self._look(edge=1)
+
+    @on(Rows.Left)
+    def _beyond(self, event: Rows.Left) -> None:
+        if event.direction > 0:
+            self.action_older()
+        else:
+            self.action_newer()
+
+    # The filter
+
+    def action_filter(self) -> None:
+        self._field.remove_class("hidden")
+        self._field.focus()
+
+    async def action_leave_filter(self) -> None:
+        if self._field.has_focus or self._field.value:
+            self._field.value = ""
+            self._field.add_class("hidden")
+            self._table.focus()
+        else:
+            await self.app.run_action("back")
+
+    @on(Input.Changed, "#journal-filter")
+    def _typed(self, event: Input.Changed) -> None:
+        self._wanted = parse_wanted(event.value)
+        self._before.clear()
+        self._look()
+
+    @on(Input.Submitted, "#journal-filter")
+    def _kept(self) -> None:
+        if not self._field.value:
+            self._field.add_class("hidden")
+        self._table.focus()
+
+    # Reading
+
+    def _look(self, *, edge: int = 0) -> None:
+        """Only the last wish is answered; nothing is read where it is shown already and nothing was written since."""
+        self._edge = edge or self._edge
+        self.run_worker(self._show(), group="journal", exclusive=True, exit_on_error=False)
+
+    async def _show(self) -> None:
+        journal = self.view.session.journal if self.view and self.view.session else None
         if journal is None:
             return
+        wanted, before = self._wanted, self._before[-1] if self._before else None
+        loop = asyncio.get_running_loop()
         try:
-            events = await asyncio.get_running_loop().run_in_executor(None, journal.events)
-        except Exception as error:  # whatever the store says, it is shown where the events would be
+            found = await loop.run_in_executor(self._thread, self._read, str(journal.path), wanted, before, self._shown)
+        except (JournalError, OSError) as error:
             self._fault = str(error)
             self.redraw()
             return
         self._fault = ""
-        self._table.show(tuple(reversed(events[-2000:])), empty="nothing was done yet")
+        if found is not None:
+            self._page, self._shown = found
+        self._table.show(
+            self._page.entries, empty="nothing matches the filter" if self._field.value else "nothing was done yet"
+        )
+        if self._edge:
+            self._table.action_edge(self._edge)
+            self._edge = 0
         self.redraw()
+
+    def _read(self, path: str, wanted: Wanted, before: Event | None, shown: _Key | None) -> tuple[PageOf, _Key] | None:
+        """In the thread; None where this is shown already."""
+        if self._reader is None:
+            self._reader = Journal.open_to_read(path)
+        key = (wanted, before.id if before else "", self._reader.version())
+        return None if key == shown else (page(self._reader, wanted, before=before), key)
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    # What is shown
+
+    def _words(self, view: View) -> Line:
+        session = view.session
+        fault = self._fault or (session.journal_fault if session else "")
+        count = f" {len(self._page.entries)}{'+' if self._page.older else ''}"
+        if not self._wanted.words and not self._field.value:
+            count = f" {len(self._page.entries)} of {self._page.last_sequence}"
+        spans: list[Span] = [(" Journal ", "title"), (count, "strong")]
+        if self._before:
+            spans.append((f" · page {len(self._before) + 1}", "strong"))
+        if self._wanted.complaint:
+            spans.append(text(f" · {self._wanted.complaint}", "warn"))
+        elif self._field.value:
+            spans.append(text(f" · filter: {self._field.value}", "accent"))
+        sharing = session.sharing if session else None
+        if sharing is not None:
+            waits = f", {sharing.waiting} not shared yet {UNSHARED}" if sharing.waiting else ""
+            spans.append(text(f" · shared: {sharing.word}{waits}", "critical" if sharing.fault else "dim"))
+        spans.append(text(f" · {fault}", "critical") if fault else text(f" · {view.settings.paths.journal_file}", "dim"))
+        return tuple(spans)
 
     @on(Rows.Moved)
     def _another(self) -> None:
         self._detail()
 
     def _detail(self) -> None:
-        event = self._table.current
-        if event is None:
+        entry = self._table.current
+        if entry is None:
             self._event.show(())
             return
-        width = self.size.width
+        event, width = entry.event, self.size.width
         lines: list[Line] = [section(f"{moment(event.at)}  {event.kind}", width)]
         pairs = [("subject", event.subject), ("author", event.author), ("environment", event.environment)]
+        pairs = [("not shared", entry.unshared), *pairs] if entry.unshared else pairs
         pairs += [(name, str(value)) for name, value in event.data.items()]
         for name, value in pairs[:10]:
             for at, words in enumerate(wrap(text(value)[0], width - 16)[:3]):
-                lines.append((text(f" {fit(text(name)[0], 12) if at == 0 else ' ' * 12} ", "dim"), (words, "")))
+                told = fit(text(name)[0], 12) if at == 0 else " " * 12
+                lines.append(((f" {told} ", "dim"), (words, "")))
         self._event.show(tuple(lines))
 
-    def _cells(self, event: Event) -> tuple[Span, ...]:
+    def _cells(self, entry: Entry) -> tuple[Span, ...]:
+        event = entry.event
         now = self.view.now if self.view else event.at
         outcome = str(event.data.get("outcome", ""))
         return (
+            (UNSHARED if entry.unshared else "", "warn"),
             (minute(event.at, now=now), "dim"),
             text(event.kind, "accent"),
             text(outcome, _TONES.get(outcome, "")),

@@ -128,3 +128,20 @@ def test_an_empty_journal_is_whole(run: Run, file: Path) -> None:
     Journal.open(file).close()
     assert run("verify")[0] == 0
     assert run("export")[1] == '{"end":0,"hash":""}\n'
+
+
+def test_what_is_not_shared_is_listed(run: Run, file: Path) -> None:
+    """Each event that waits for the shared store, or will never be there, with the reason; inert, and nothing else."""
+    assert run("--unshared")[0] == 0
+    filled(file, 3)
+    assert run("--unshared")[1] == "nothing waits to be shared\n"
+    filled(file, 4, store="s")
+    with Journal.open(file, store="s") as journal:
+        journal.kept_here(journal.waiting()[1], "too large \x1b[31m")
+        journal.delivered(journal.waiting()[:1])
+    assert numbers(run("--unshared", "--format", "json")[1]) == [5, 6, 7]
+    assert numbers(run("--unshared", "--format", "json", "--limit", "1")[1]) == [7]
+    assert numbers(run("--unshared", "--format", "json", "--kind", "alert.owned")[1]) == [5]
+    out = run("--unshared")[1]
+    assert "WHY HERE" in out and "it waits to be shared" in out and "too large" in out and "\x1b" not in out
+    assert "| why here |" in run("--unshared", "--format", "markdown")[1]

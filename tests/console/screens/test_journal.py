@@ -1,0 +1,194 @@
+"""The journal on the screen: a page at a time however long it is, filtered, and honest about what is not shared."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journalled_session import JournalledSession
+from screen_samples import HOSTILE, NOW, settings, snapshot
+from textual.pilot import Pilot
+
+from console.app import ConsoleApp
+from console.journal.event import Event
+from console.journal.pages import WAITS, Wanted, page, parse_wanted
+from console.journal.sharing import Sharing
+from console.journal.sqlite import Journal
+from console.screens.journal import JournalScreen
+from console.session import Session
+
+pytestmark = pytest.mark.usefixtures("utc")
+
+MANY = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+    INSERT INTO events SELECT i, printf('%032x', i), i * 1000000, i, iif(i % 2, 'note', 'alert.owned'), 's' || i,
+        iif(i % 4 < 2, 'ann@a', 'bob@b'), 'prod', '{"text": "entry ' || i || '"}', '', '', '' FROM n"""
+
+
+def many(path: Path) -> None:
+    """A hundred thousand entries, written past the program: it would take a disk sync each."""
+    with Journal.open(path) as journal:
+        journal._connection.execute(MANY)
+
+
+class Scene:
+    def __init__(self, folder: Path) -> None:
+        self.settings = settings(folder)
+        self.session = JournalledSession(self.settings, snapshot())
+        self.app = ConsoleApp(self.settings, session_factory=lambda _: self.session, clock=lambda: NOW, ascii_only=False)
+
+    @property
+    def screen(self) -> JournalScreen:
+        assert isinstance(self.app.screen, JournalScreen)
+        return self.app.screen
+
+    @property
+    def text(self) -> str:
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    async def until(self, pilot: Pilot[None], words: str, *, gone: bool = False) -> str:
+        ends = time.monotonic() + 10.0
+        while (words in self.text) is gone:
+            assert time.monotonic() < ends, f"{words!r}\n{self.text}"
+            await pilot.pause(0.01)
+        return self.text
+
+
+async def test_a_hundred_thousand_entries(tmp_path: Path) -> None:
+    """It opens as quickly as an empty one, newest first; beyond its last row comes the older page, and so back; no more than
+    a page is ever held.
+    """
+    many(Path(settings(tmp_path).paths.journal_file))
+    scene = Scene(tmp_path)
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "Error ratio")
+        began = time.monotonic()
+        scene.app.go("journal")
+        shown = await scene.until(pilot, "entry 100000")
+        assert time.monotonic() - began < 1.0
+        assert "Journal  200 of 100000" in shown
+        await pilot.press("end")
+        await scene.until(pilot, "entry 99801")
+        await pilot.press("down")
+        shown = await scene.until(pilot, "entry 99800")
+        assert "page 2" in shown and "› " in shown.split("entry 99800")[0].splitlines()[-1]
+        await pilot.press("o")
+        await scene.until(pilot, "entry 99600")
+        assert len(scene.screen._table.items) == 200
+        await pilot.press("n")
+        await scene.until(pilot, "page 2")
+        await pilot.press("home", "up")
+        shown = await scene.until(pilot, "page 2", gone=True)
+        assert scene.screen.current_event() is not None
+        assert scene.screen.current_event().subject == "s99801"  # type: ignore[union-attr]
+        await pilot.press("o")
+        await scene.until(pilot, "page 2")
+        await pilot.press("u")
+        await scene.until(pilot, "entry 100000")
+
+
+async def test_the_filter(tmp_path: Path) -> None:
+    """By kind, by author, by words, together; a search over everything; a mistake is told; escape brings all back."""
+    many(Path(settings(tmp_path).paths.journal_file))
+    scene = Scene(tmp_path)
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        scene.app.go("journal")
+        await scene.until(pilot, "entry 100000")
+        await pilot.press("slash", *"entry", "space", *"77")
+        await scene.until(pilot, "entry 99977")
+        await scene.until(pilot, "entry 100000", gone=True)
+        scene.screen._field.value = "kind:alert. by:ann 4444"
+        shown = await scene.until(pilot, "Journal  12 ")
+        assert "entry 44440" in shown and "entry 94444" in shown and "bob" not in shown
+        scene.screen._field.value = "kind:"
+        await scene.until(pilot, "expected kind:NAME, by:NAME")
+        scene.screen._field.value = "100%_"
+        await scene.until(pilot, "nothing matches the filter")
+        await pilot.press("escape")
+        await scene.until(pilot, "entry 100000")
+        shown = await scene.until(pilot, "older")
+        for word in ("filter", "older", "newer", "newest"):
+            assert word in shown.splitlines()[-1]
+
+
+async def test_what_is_not_shared_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits, and what will never be shared, has a mark in its row and the reason below; others have none."""
+    path = Path(settings(tmp_path).paths.journal_file)
+    with Journal.open(path, store="s") as journal:
+        first, second, third = (journal.append(Event(NOW - 9 + at, "note", f"n{at}", "ann", "prod", {})) for at in range(3))
+        journal.delivered([first])
+        journal.kept_here(third, "it is too large")
+    monkeypatch.setattr(Session, "sharing", property(lambda _: Sharing("ConfigMaps", waiting=1, kept=1, last_good_at=NOW)))
+    scene = Scene(tmp_path)
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        scene.app.go("journal")
+        shown = await scene.until(pilot, "n0")
+        rows = {
+            name: next(line for line in shown.splitlines() if name in line and "note" in line) for name in ("n0", "n1", "n2")
+        }
+        assert ["↑" in rows[name] for name in ("n0", "n1", "n2")] == [False, True, True]
+        assert "shared: ok, 1 not shared yet ↑" in shown
+        assert "not shared   it is too large" in shown
+        await pilot.press("down")
+        await scene.until(pilot, f"not shared   {WAITS}")
+        scene.screen._field.value = "is:unshared"
+        await scene.until(pilot, "n0", gone=True)
+        assert second.subject in scene.text
+
+
+async def test_text_of_others_is_inert(tmp_path: Path) -> None:
+    """Markup and escape sequences in an entry are shown as characters."""
+    scene = Scene(tmp_path)
+    assert scene.session.journal is not None
+    scene.session.journal.append(Event(NOW, "note", HOSTILE, HOSTILE, "prod", {HOSTILE: HOSTILE}))
+    async with scene.app.run_test(size=(120, 30)) as pilot:
+        scene.app.go("journal")
+        shown = await scene.until(pilot, "note")
+        assert "\x1b" not in shown
+
+
+def test_pages_follow_the_order_of_all_consoles(tmp_path: Path) -> None:
+    """Pages end where the next begins, also among equal stamps and where entries arrived late; none is left out or twice."""
+    with Journal.open(tmp_path / "j", store="s") as journal:
+        late = [Event(1.0, "note", f"l{at}", "bob", "prod", {"text": "x"}, 0, f"id{at:03d}", 5_000_000) for at in range(30)]
+        for at in range(20):
+            journal.append(Event(float(at), "note", f"a{at}", "ann", "prod", {}))
+        journal.merge(late)
+        everything = sorted(journal.events(), key=lambda event: event.order, reverse=True)
+        found: list[Any] = []
+        part = page(journal, Wanted(), limit=7)
+        while True:
+            found += [entry.event for entry in part.entries]
+            if not part.older:
+                break
+            part = page(journal, Wanted(), before=found[-1], limit=7)
+        assert found == everything
+        assert len(page(journal, parse_wanted("is:unshared"), limit=99).entries) == 20
+
+
+def test_a_search_holds_up_nobody_who_writes(tmp_path: Path) -> None:
+    """While a search goes over a hundred thousand entries, an append by the same process does not wait for it."""
+    import threading
+
+    many(tmp_path / "j")
+    with Journal.open(tmp_path / "j") as journal, Journal.open_to_read(tmp_path / "j") as reader:
+        stop = threading.Event()
+
+        def search() -> None:
+            while not stop.is_set():
+                page(reader, parse_wanted("nowhere to be found"))
+
+        thread = threading.Thread(target=search)
+        thread.start()
+        try:
+            time.sleep(0.05)
+            began = time.monotonic()
+            for at in range(10):
+                journal.append(Event(float(at), "note", "s", "ann", "prod", {}))
+            took = time.monotonic() - began
+        finally:
+            stop.set()
+            thread.join()
+        assert took < 1.0
