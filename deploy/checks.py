@@ -31,8 +31,9 @@ from console.config.load import load_settings  # noqa: E402
 from queries.yaml_text import SafeLoader  # noqa: E402
 
 OVERLAYS = ("production", "staging")
-NAMESPACED = {
-    ("v1", "ServiceAccount"): "serviceaccounts", ("v1", "ConfigMap"): "configmaps",
+BUILT = (*(f"overlays/{name}" for name in OVERLAYS), "shared-journal")
+KINDS = {
+    ("v1", "Namespace"): "namespaces", ("v1", "ServiceAccount"): "serviceaccounts", ("v1", "ConfigMap"): "configmaps",
     ("v1", "PersistentVolumeClaim"): "persistentvolumeclaims", ("apps/v1", "Deployment"): "deployments",
     ("batch/v1", "CronJob"): "cronjobs", ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicies",
     ("rbac.authorization.k8s.io/v1", "Role"): "roles", ("rbac.authorization.k8s.io/v1", "RoleBinding"): "rolebindings",
@@ -76,7 +77,7 @@ def in_step() -> str:
 def base_schemas() -> str:
     """Every manifest has only known fields of the right types, by the models of the Kubernetes client."""
     count = 0
-    for path in sorted((DEPLOY / "base").glob("*.yaml")):
+    for path in sorted((*(DEPLOY / "base").glob("*.yaml"), *(DEPLOY / "shared-journal").glob("*.yaml"))):
         for manifest in documents(path.read_text(encoding="utf-8")):
             if manifest.get("kind") == "Kustomization":
                 continue
@@ -100,10 +101,10 @@ def configs() -> str:
 
 
 def overlays() -> str:
-    """Both overlays can be built, their manifests are valid, and every name that they refer to is there."""
+    """Overlays and the shared journal can be built, their manifests are valid, and every name that they refer to is there."""
     told = []
-    for name in OVERLAYS:
-        manifests = documents(built(DEPLOY / "overlays" / name))
+    for name in BUILT:
+        manifests = documents(built(DEPLOY / name))
         found = [fault for manifest in manifests for fault in faults(manifest)] + list(dangling(manifests))
         if found:
             raise Failed(f"{name}: {'; '.join(found[:5])}")
@@ -153,8 +154,8 @@ def too_free(pod: dict[str, Any]) -> Iterator[str]:
 def dry_run() -> str:
     """kubectl itself takes every manifest: its client-side dry-run, against a list of kinds instead of a cluster."""
     with kinds() as server:
-        for name in OVERLAYS:
-            made = built(DEPLOY / "overlays" / name)
+        for name in BUILT:
+            made = built(DEPLOY / name)
             flags = ["--dry-run=client", "--validate=false", f"--server={server}", "-f", "-"]
             told = run(
                 ["kubectl", "create", *flags],
@@ -163,7 +164,7 @@ def dry_run() -> str:
             )
             if told.count("(dry run)") != len(documents(made)):
                 raise Failed(f"{name}: kubectl took {told.count('(dry run)')} of {len(documents(made))}")
-    return "both overlays"
+    return ", ".join(BUILT)
 
 
 @contextmanager
@@ -194,7 +195,7 @@ def kinds() -> Iterator[str]:
 
 
 def _discovery(path: str) -> dict[str, Any]:
-    groups = sorted({version for version, _ in NAMESPACED if "/" in version})
+    groups = sorted({version for version, _ in KINDS if "/" in version})
     if path == "/api":
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":
@@ -205,8 +206,14 @@ def _discovery(path: str) -> dict[str, Any]:
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
     asked = "v1" if path == "/api/v1" else path.removeprefix("/apis/")
     resources = [
-        {"name": plural, "kind": kind, "namespaced": True, "verbs": ["create", "get"], "singularName": kind.lower()}
-        for (version, kind), plural in NAMESPACED.items()
+        {
+            "name": plural,
+            "kind": kind,
+            "namespaced": kind != "Namespace",
+            "verbs": ["create", "get"],
+            "singularName": kind.lower(),
+        }
+        for (version, kind), plural in KINDS.items()
         if version == asked
     ]
     if not resources:

@@ -10,6 +10,7 @@ from typing import Any
 import checks
 import pytest
 from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, second_revision, settings_for
+from shared_host import Host, cluster_store, until
 
 from console.actions.plan import Outcome
 from console.demo.cluster import DemoCluster
@@ -26,9 +27,9 @@ ACTIONS: tuple[tuple[str, dict[str, str]], ...] = (
 )  # fmt: skip
 
 
-def roles(*names: str) -> list[dict[str, Any]]:
-    """The rules that a service account has by its bindings in deploy/base."""
-    found = [item for name in names for item in checks.documents((checks.DEPLOY / "base" / name).read_text())]
+def roles(*names: str, folder: str = "base") -> list[dict[str, Any]]:
+    """The rules that a service account has by its bindings in a folder of deploy/."""
+    found = [item for name in names for item in checks.documents((checks.DEPLOY / folder / name).read_text())]
     return [item for item in found if item["kind"] == "Role"]
 
 
@@ -130,3 +131,36 @@ def test_the_bindings_give_each_account_what_it_is_for() -> None:
         if item["kind"] == "RoleBinding"
     }
     assert bindings == {"cad-console-read": {"cad-console-read", "cad-console-act"}, "cad-console-act": {"cad-console-act"}}
+
+
+SHARED_WRITE, SHARED_READ = (roles(name, folder="shared-journal") for name in ("role-write.yaml", "role-read.yaml"))
+
+
+def sharing_host(cluster: DemoCluster, folder: Path, name: str, granted: list[dict[str, Any]], **more: Any) -> Host:
+    kubeconfig = folder / f"{name}.kubeconfig"
+    cluster.kubeconfig(kubeconfig, token=cluster.admit(name, granted))
+    store = cluster_store(kubeconfig, segment_bytes=1024, most_segments=3, read_only=more.get("read_only", False))
+    return Host(folder, name, store, **more)
+
+
+def test_the_roles_of_the_shared_journal_suffice(cluster: DemoCluster, tmp_path: Path) -> None:
+    """With the writing Role one appends, begins segments and takes old ones away; with the reading one one sees it all, and
+    nothing that is sent all the same is let through. None reaches more than config maps.
+    """
+    with (
+        sharing_host(cluster, tmp_path, "ann", SHARED_WRITE) as ann,
+        sharing_host(cluster, tmp_path, "eve", SHARED_READ, read_only=True) as eve,
+        sharing_host(cluster, tmp_path, "odd", SHARED_READ) as odd,
+    ):
+        for number in range(20):
+            ann.write(f"a{number}", text="x" * 200)
+            until(lambda number=number: f"a{number}" in eve.subjects())
+        until(lambda: ann.sharing.word == "ok" and not ann.sharing.waiting)
+        assert ann.sharing.warnings == ()
+        assert 1 < len(cluster.objects("configmaps")) <= 4
+        odd.write("mine")
+        until(lambda: odd.sharing.fault)
+        assert "deploy/shared-journal" in odd.sharing.sentence()
+    for granted in (SHARED_WRITE, SHARED_READ):
+        assert {resource for _, resource, _ in grants(granted)} == {"configmaps"}
+    assert {verb for _, _, verb in grants(SHARED_READ)} == {"list", "watch"}

@@ -30,10 +30,13 @@ def cluster_store(kubeconfig: Path, *, read_only: bool = False, segment_bytes: i
 class Host:
     """A context manager; `changed` is set whenever the sharer says that something is new."""
 
-    def __init__(self, folder: Path, name: str, store: SharedStore, *, read_only: bool = False) -> None:
+    def __init__(
+        self, folder: Path, name: str, store: SharedStore, *, read_only: bool = False, busy_seconds: float = 2.0
+    ) -> None:
         self.name = name
         self.changed = threading.Event()
-        self.journal = Journal.open(folder / f"{name}.sqlite3", store=NAME, kept="read-only" if read_only else "")
+        kept = "read-only" if read_only else ""
+        self.journal = Journal.open(folder / f"{name}.sqlite3", store=NAME, kept=kept, busy_seconds=busy_seconds)
         self.sharer = Sharer(self.journal, store, writes=not read_only, changed=self.changed.set)
 
     def __enter__(self) -> Host:

@@ -39,7 +39,7 @@ def main(folder: str, name: str, file: str, store: str, first: str, count: str) 
             write(journal, name, int(first), int(count))
             sys.stdin.read()
         return
-    with Host(Path(folder), file, store_of(store)) as host:
+    with Host(Path(folder), file, store_of(store), busy_seconds=20.0) as host:
         write(host.journal, name, int(first), int(count))
         sys.stdin.read()
 
