@@ -15,6 +15,10 @@ from queries.yaml_nodes import Lined, NodeError, load_with_lines
 TRIAGE = "triage"
 LOOKUPS = ("rollout-history", "top-pods", "events", "pods", "logs")
 UNITS = ("percent", "seconds", "count", "per_second")
+PHASES = ("confirm", "diagnose", "verify")
+"""What a step is for, in the order in which they are walked; actions come before the last of them."""
+LAST_PHASE = PHASES[-1]
+TEAMS = ("platform", "devops", "security")
 _LIMIT_BYTES = 256 << 10
 
 
@@ -34,6 +38,8 @@ class RunbookStep:
     below: bool = False
     lookup: str = ""
     target: str = ""
+    phase: str = ""
+    """One of `PHASES`; empty on a plain page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,19 @@ class RunbookAction:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalation:
+    """Whom one calls, and when."""
+
+    to: str
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
 class Runbook:
-    """One Markdown file. `broken` says why its front matter cannot be used and where (`file:line: …`); None where it can."""
+    """One Markdown file. `broken` says why its front matter cannot be used and where (`file:line: …`); None where it can.
+
+    `steps` are in the order of their phases, those without one first. A `guide` leads through a whole kind of trouble.
+    """
 
     id: str
     path: str
@@ -59,6 +76,17 @@ class Runbook:
     actions: tuple[RunbookAction, ...] = ()
     body: str = ""
     broken: str | None = None
+    guide: bool = False
+    escalate: tuple[Escalation, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """The title, and whether it is a guide's."""
+        return f"GUIDE {self.title}" if self.guide else self.title
+
+    def steps_of(self, phase: str) -> tuple[tuple[int, RunbookStep], ...]:
+        """The steps of one phase, each with its place among all."""
+        return tuple((index, step) for index, step in enumerate(self.steps) if step.phase == phase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +170,7 @@ def _load(path: Path) -> Runbook:
         return Runbook(name, str(path), name, broken=f"{path}:1: expected text in UTF-8")
     except OSError as error:
         return Runbook(name, str(path), name, broken=f"{path}: {error.strerror}")
-    front, body = _split(text)
+    front, body = split_page(text)
     if front is None:
         told = "expected front matter: a first line ---, then YAML, then a line ---"
         return Runbook(name, str(path), name, body=body, broken=f"{path}:1: {told}")
@@ -155,7 +183,8 @@ def _load(path: Path) -> Runbook:
         return Runbook(name, str(path), name, body=body, broken=f"{place}: {key}{error}")
 
 
-def _split(text: str) -> tuple[str | None, str]:
+def split_page(text: str) -> tuple[str | None, str]:
+    """Front matter, None where there is none, and body; the front matter begins on the second line."""
     lines = text.removeprefix("\ufeff").splitlines()
     if not lines or lines[0].rstrip() != "---":
         return None, text
@@ -191,6 +220,12 @@ class _Front:
             raise self.fail((*path, key), f"expected one of {', '.join(one_of)}")
         return value
 
+    def flag(self, table: dict[str, Any], key: str, path: tuple[str | int, ...]) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            raise self.fail((*path, key), "expected true or false")
+        return value
+
     def number(self, table: dict[str, Any], key: str, path: tuple[str | int, ...]) -> float | None:
         value = table.get(key)
         if value is None:
@@ -206,9 +241,12 @@ class _Front:
         return value
 
 
+FRONT_KEYS = ("title", "alerts", "guide", "severity", "component", "steps", "actions", "escalate")
+
+
 def _read(path: Path, document: Lined, body: str) -> Runbook:
     front = _Front(document)
-    table = front.known(document.value, (), ("title", "alerts", "severity", "component", "steps", "actions"))
+    table = front.known(document.value, (), FRONT_KEYS)
     title = front.text(table, "title", ())
     if not title:
         raise front.fail((), "expected a title")
@@ -216,6 +254,7 @@ def _read(path: Path, document: Lined, body: str) -> Runbook:
     for index, item in enumerate(alerts):
         if not isinstance(item, str):
             raise front.fail(("alerts", index), "expected the name of an alert")
+    steps = [_step(front, item, ("steps", index)) for index, item in enumerate(front.rows(table, "steps"))]
     return Runbook(
         id=path.stem,
         path=str(path),
@@ -223,18 +262,17 @@ def _read(path: Path, document: Lined, body: str) -> Runbook:
         alerts=tuple(alerts),
         severity=front.text(table, "severity", (), ("critical", "warning", "info")),
         component=front.text(table, "component", ()),
-        steps=tuple(_step(front, item, ("steps", index)) for index, item in enumerate(front.rows(table, "steps"))),
+        steps=tuple(sorted(steps, key=lambda step: ("", *PHASES).index(step.phase))),
         actions=tuple(_action(front, item, ("actions", index)) for index, item in enumerate(front.rows(table, "actions"))),
         body=body,
+        guide=front.flag(table, "guide", ()),
+        escalate=tuple(_escalation(front, item, ("escalate", at)) for at, item in enumerate(front.rows(table, "escalate"))),
     )
 
 
 def _step(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookStep:
-    keys = ("title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target")
+    keys = ("phase", "title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target")
     table = front.known(item, path, keys)
-    below = table.get("below", False)
-    if not isinstance(below, bool):
-        raise front.fail((*path, "below"), "expected true or false")
     step = RunbookStep(
         title=front.text(table, "title", path),
         text=front.text(table, "text", path),
@@ -242,9 +280,10 @@ def _step(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookStep:
         unit=front.text(table, "unit", path, UNITS) or "count",
         warn=front.number(table, "warn", path),
         critical=front.number(table, "critical", path),
-        below=below,
+        below=front.flag(table, "below", path),
         lookup=front.text(table, "lookup", path, LOOKUPS),
         target=front.text(table, "target", path),
+        phase=front.text(table, "phase", path, PHASES),
     )
     if not step.title:
         raise front.fail(path, "expected a title")
@@ -263,3 +302,13 @@ def _action(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookAct
         raise front.fail((*path, "parameters"), "expected a mapping")
     parameters = tuple(sorted((key, str(value)) for key, value in given.items()))
     return RunbookAction(name, front.text(table, "target", path), parameters)
+
+
+def _escalation(front: _Front, item: Any, path: tuple[str | int, ...]) -> Escalation:
+    table = front.known(item, path, ("to", "when"))
+    found = Escalation(front.text(table, "to", path, TEAMS), front.text(table, "when", path))
+    if not found.to:
+        raise front.fail(path, f"expected `to`: one of {', '.join(TEAMS)}")
+    if not found.when:
+        raise front.fail(path, "expected `when`: a short sentence with a time")
+    return found

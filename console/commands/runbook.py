@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import AsyncIterator
 
 from console.commands.columns import aligned
 from console.commands.once import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.runbooks import TRIAGE, Runbook, RunbookIndex
+from console.incidents.response import load_response
+from console.runbook_steps import StepResult
+from console.runbooks import LAST_PHASE, TRIAGE, Runbook, RunbookIndex
 from console.session import Session
 from console.suggestions import fill
 from queries.model.alert import TrackedAlert
@@ -45,7 +48,12 @@ def _list(index: RunbookIndex) -> int:
         print(index.fault)
         return 1
     rows = [
-        (item.id, "BROKEN" if item.broken else item.severity or "-", visible(item.broken or item.title), ", ".join(item.alerts))
+        (
+            item.id,
+            "BROKEN" if item.broken else item.severity or "-",
+            visible(item.broken or item.headline),
+            ", ".join(item.alerts),
+        )
         for item in index.runbooks
     ]
     print(aligned(rows))
@@ -83,7 +91,7 @@ def _served_twice(index: RunbookIndex) -> list[str]:
 
 
 async def _print(runbook: Runbook, session: Session, settings: Settings, name: str) -> int:
-    print(f"{visible(runbook.title)}\n{visible(runbook.path)}")
+    print(f"{visible(runbook.headline)}\n{visible(runbook.path)}")
     if runbook.broken:
         print(f"broken: {visible(runbook.broken)}")
     answering = any((settings.prometheus, settings.kubernetes, settings.alertmanagers))
@@ -93,24 +101,45 @@ async def _print(runbook: Runbook, session: Session, settings: Settings, name: s
         tracked = next((item for item in snapshot.alerts if item.runbook and item.runbook.id == runbook.id), None)
         if tracked is not None:
             print(f"for {visible(tracked.alert.name)}, {tracked.alert.state.value}")
-    print()
-    if answering:
-        async for result in session.runbook_steps(runbook, tracked):
-            word = result.verdict.word if result.verdict else ""
-            print(" ".join(part for part in (f"{result.index + 1}.", word, result.title, result.value_text) if part))
-            for line in result.text.splitlines():
-                print(f"     {visible(line)}")
-    else:
-        for number, step in enumerate(runbook.steps, start=1):
-            print(f"{number}. {visible(step.title)}")
-            for line in filter(None, (step.text, step.query)):
-                print(f"     {visible(line)}")
-    _print_actions(runbook, session, tracked)
+    answers = session.runbook_steps(runbook, tracked) if answering else _unanswered(runbook)
+    phase, acted = None, False
+    async for result in answers:
+        after = runbook.steps[result.index].phase
+        if after == LAST_PHASE and not acted:
+            _print_actions(runbook, session, tracked)
+            acted = True
+        if after != phase:
+            print(f"\n{after.capitalize()}" if after else "")
+            phase = after
+        word = result.verdict.word if result.verdict else ""
+        print(" ".join(part for part in (f"{result.index + 1}.", word, visible(result.title), result.value_text) if part))
+        for line in result.text.splitlines():
+            print(f"     {visible(line)}")
+    if not acted:
+        _print_actions(runbook, session, tracked)
+    _print_escalation(runbook, settings)
     if runbook.body:
         print()
         for line in runbook.body.splitlines():
             print(visible(line))
     return 0
+
+
+async def _unanswered(runbook: Runbook) -> AsyncIterator[StepResult]:
+    """The steps as they are written, where nobody can be asked."""
+    for index, step in enumerate(runbook.steps):
+        yield StepResult(index, step.title, "\n".join(filter(None, (step.text, step.query))), None, "", step.query)
+
+
+def _print_escalation(runbook: Runbook, settings: Settings) -> None:
+    if not runbook.escalate:
+        return
+    response = load_response(settings.incidents)
+    print("\nEscalate")
+    for item in runbook.escalate:
+        contact = response.contact(item.to)
+        print(f"  {item.to}: {visible(item.when)}")
+        print(f"     {visible(contact.ways) if contact else 'no contact is configured'}")
 
 
 def _print_actions(runbook: Runbook, session: Session, tracked: TrackedAlert | None) -> None:
@@ -119,4 +148,4 @@ def _print_actions(runbook: Runbook, session: Session, tracked: TrackedAlert | N
     else:
         rows = [(f"  {item.action}", fill(item.target, ()) or item.target, "") for item in runbook.actions]
     if rows:
-        print("\nActions\n" + aligned(rows))
+        print("\nMitigate\n" + aligned(rows))

@@ -16,6 +16,11 @@ class Contact:
     email: str = ""
     pager: str = ""
 
+    @property
+    def ways(self) -> str:
+        """Every way to reach the team that is known, the channel first."""
+        return "  ".join(filter(None, (self.chat, self.email, self.pager)))
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Channel:

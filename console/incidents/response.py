@@ -48,6 +48,10 @@ class Response:
     def of(self, level: Priority) -> SeverityResponse:
         return self.severities[level]
 
+    def contact(self, team: str) -> Contact | None:
+        """Whom a runbook means with `platform`, `devops` or `security`."""
+        return next((item for item in self.contacts if item.team.casefold() == team.casefold()), None)
+
     def call(self, level: Priority) -> tuple[tuple[str, str], ...]:
         """Team and address of those whom one escalates to, by the way that this severity wants."""
         way = self.of(level).escalate_by

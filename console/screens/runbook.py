@@ -11,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Markdown
 
+from console.incidents.response import load_response
 from console.screens import keys
 from console.screens.alert_detail import step_line
 from console.screens.asks import CopyRequested, OpenRequested
@@ -34,7 +35,8 @@ class RunbookScreen(ConsoleScreen, OnAlert):
 
     TITLE_WORDS = "Runbook"
     ABOUT = (
-        "One runbook: every step with what is so now, the actions that it offers (they show a preview first), then its text. "
+        "One runbook in the order in which one works: confirm, diagnose, mitigate (actions show a preview first), verify, whom to "
+        "call, then its text; every step with what is so now. "
         "y copies the address where the alert names one; nothing is opened."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -123,7 +125,7 @@ class RunbookScreen(ConsoleScreen, OnAlert):
     def _lines(self, runbook: Runbook, width: int) -> Iterable[Line]:
         tracked = self.current_alert()
         about = f"  for {tracked.alert.name}" if tracked else ""
-        yield (text(f" {runbook.title}", "title"), text(about, "dim"))
+        yield (text(f" {runbook.headline}", "title"), text(about, "dim"))
         if tracked is not None and tracked.runbook and tracked.runbook.id == runbook.id:
             how = tracked.runbook.matched_by
             if how == "triage":
@@ -132,9 +134,19 @@ class RunbookScreen(ConsoleScreen, OnAlert):
                 yield (text(f" the alert also names {tracked.runbook.url} (y copies it)", "dim"),)
         if runbook.broken:
             yield (text(f" BROKEN {runbook.broken}", "warn"),)
-        if runbook.steps:
-            yield section("Steps", width)
-        for index, step in enumerate(runbook.steps):
+        yield from self._phase_lines(runbook, "", "Steps", width)
+        yield from self._phase_lines(runbook, "confirm", "Confirm", width)
+        yield from self._phase_lines(runbook, "diagnose", "Diagnose", width)
+        yield from self._action_lines(runbook, width)
+        yield from self._phase_lines(runbook, "verify", "Verify", width)
+        yield from self._escalation_lines(runbook, width)
+        yield section("Text", width)
+
+    def _phase_lines(self, runbook: Runbook, phase: str, title: str, width: int) -> Iterable[Line]:
+        steps = runbook.steps_of(phase)
+        if steps:
+            yield section(title, width)
+        for index, step in steps:
             result = self._steps.get(index)
             if result is None:
                 yield ((f" {index + 1:>2} ", "dim"), ("…       ", "dim"), text(step.title, "strong"))
@@ -143,17 +155,27 @@ class RunbookScreen(ConsoleScreen, OnAlert):
             for told in result.text.splitlines()[:12]:
                 for words in wrap(visible(told), width - 14):
                     yield ((" " * 12, ""), (words, "dim"))
-        yield from self._action_lines(runbook, width)
-        yield section("Text", width)
 
     def _action_lines(self, runbook: Runbook, width: int) -> Iterable[Line]:
         tracked = self.current_alert()
         offered = tracked.suggestions if tracked else ()
         if offered:
-            yield section("Actions", width)
+            yield section("Mitigate", width)
             for item in offered:
                 yield (("  ", ""), text(item.sentence, "strong"), text(f"   {item.command}", "dim"))
         elif runbook.actions:
-            yield section("Actions", width)
+            yield section("Mitigate", width)
             for action in runbook.actions:
                 yield (text(f"  {action.action} {action.target}", "strong"), ("   (: runs it by name)", "dim"))
+
+    def _escalation_lines(self, runbook: Runbook, width: int) -> Iterable[Line]:
+        response = load_response(self.view.settings.incidents) if self.view and runbook.escalate else None
+        if response is None:
+            return
+        yield section("Escalate", width)
+        for item in runbook.escalate:
+            contact = response.contact(item.to)
+            first, *more = wrap(item.when, width - 14) or [""]
+            yield (text(f"  {item.to:<10}", "strong"), text(first))
+            yield from ((text(f"{'':12}{words}"),) for words in more)
+            yield (text(f"{'':12}{contact.ways if contact else 'no contact is configured'}", "dim"),)

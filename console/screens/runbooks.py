@@ -36,7 +36,10 @@ class RunbooksScreen(ConsoleScreen):
     """Those whose alerts fire are marked with how many."""
 
     TITLE_WORDS = "Runbooks"
-    ABOUT = "Every runbook of the folder and how many alerts fire that it serves. Enter opens one with its live values."
+    ABOUT = (
+        "Every runbook of the folder and how many alerts fire that it serves. GUIDE marks those that lead "
+        "through a whole kind of trouble. Enter opens one with its live values."
+    )
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self) -> None:
@@ -75,7 +78,7 @@ class RunbooksScreen(ConsoleScreen):
         count = self._firing.get(item.id, 0)
         # The folder stands on the sources screen; here its length would hide what is wrong.
         broken = (item.broken or "").removeprefix(f"{Path(item.path).parent}/")
-        title = text(f"BROKEN {broken}", "warn") if broken else text(item.title)
+        title = text(f"BROKEN {broken}", "warn") if broken else text(item.headline)
         return (
             (str(count) if count else "", "critical"),
             text(item.id, "strong"),

@@ -112,6 +112,12 @@ def test_nothing_leads_out_of_the_folder(noted: str) -> None:
         ("---\ntitle: x\nsteps:\n  - query: up\n---\n", 4, "expected a title"),
         ("---\ntitle: x\nsteps:\n  - title: a\n    lookup: nonsense\n---\n", 5, "expected one of rollout-history"),
         ("---\ntitle: x\nactions: rollback\n---\n", 3, "actions: expected a list"),
+        ("---\ntitle: x\nsteps:\n  - title: a\n    phase: mitigate\n---\n", 5, "expected one of confirm, diagnose, verify"),
+        ("---\ntitle: x\nguide: yes please\n---\n", 3, "guide: expected true or false"),
+        ("---\ntitle: x\nescalate:\n  - to: boss\n    when: now\n---\n", 4, "expected one of platform, devops, security"),
+        ("---\ntitle: x\nescalate:\n  - when: now\n---\n", 4, "escalate.0: expected `to`: one of platform, devops"),
+        ("---\ntitle: x\nescalate:\n  - to: devops\n---\n", 4, "escalate.0: expected `when`: a short sentence"),
+        ("---\ntitle: x\nescalate: devops\n---\n", 3, "escalate: expected a list"),
         ("---\ntitle: [\n---\n", 3, "not YAML"),
         ("---\n- a\n---\n", 2, "expected a mapping"),
     ],
@@ -132,6 +138,48 @@ def test_broken_front_matter_is_named_and_the_rest_goes_on(
     monkeypatch.setattr("console.commands.runbook.RunbookIndex.load", lambda _: index)
     assert main(["runbook", "--lint"]) == 1
     assert f"bad.md:{line}:" in capsys.readouterr().out
+
+
+PHASED = """---
+title: Everything is slow
+guide: true
+steps:
+  - {phase: verify, title: Is it over?, query: platform_error_ratio, warn: 1}
+  - {phase: diagnose, title: Was it a rollout?, lookup: rollout-history, target: deployment/cad-ml-api}
+  - {phase: confirm, title: Is it so?, query: platform_error_ratio, warn: 1}
+  - {title: Take a breath}
+actions: [{action: rollback, target: deployment/cad-ml-api}]
+escalate:
+  - {to: devops, when: "not over 15 minutes after the page"}
+---
+The body.
+"""
+
+
+def test_a_runbook_is_walked_by_phase_and_says_whom_to_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps without a phase first, then confirm, diagnose, the actions, verify, and whom to call, how and when; guides are
+    marked in the list."""
+    (tmp_path / "slow.md").write_text(PHASED)
+    (tmp_path / "plain.md").write_text("---\ntitle: Plain\n---\nLook.\n")
+    index = RunbookIndex.load(tmp_path)
+    slow = index.get("slow")
+    assert slow is not None and slow.broken is None and slow.guide
+    assert [step.phase for step in slow.steps] == ["", "confirm", "diagnose", "verify"]
+    monkeypatch.setattr("console.commands.runbook.RunbookIndex.load", lambda _: index)
+    assert main(["runbook", "slow"]) == 0
+    out = capsys.readouterr().out
+    words = (
+        "GUIDE Everything is slow", "1. Take a breath", "Confirm", "2. Is it so?", "Diagnose", "3. Was it a rollout?",
+        "Mitigate", "rollback", "Verify", "4. Is it over?", "Escalate", "devops: not over 15 minutes after the page",
+        "#devops  devops@example.com  PagerDuty DevOps", "The body.",
+    )  # fmt: skip
+    places = [out.find(word) for word in words]
+    assert -1 not in places and places == sorted(places), out
+    assert main(["runbook", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert "GUIDE Everything is slow" in listed and "GUIDE Plain" not in listed
 
 
 def test_bytes_that_are_no_text_are_broken(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from console.config.settings import Paths, Settings
 from console.runbooks import RunbookIndex
@@ -28,7 +29,7 @@ RUNBOOKS = Path(__file__).resolve().parents[2] / "runbooks"
 HOSTILE = "[bold]x[/bold] [@click=app.quit]y[/] \x1b[31mred\x1b]52;c;aGk=\x07 \n\u202eevil " + "long" * 80
 
 
-def settings(folder: Path, *, read_only: bool = False, protected: bool = True, theme: str = "") -> Settings:
+def settings(folder: Path, *, read_only: bool = False, protected: bool = True, theme: str = "", **more: Any) -> Settings:
     return Settings(
         environment="production",
         namespace="cad-ml-platform",
@@ -44,6 +45,7 @@ def settings(folder: Path, *, read_only: bool = False, protected: bool = True, t
             runbooks_dir=str(RUNBOOKS),
         ),
         theme=theme,
+        **more,
     )
 
 
