@@ -35,8 +35,8 @@ class RunbookScreen(ConsoleScreen, OnAlert):
 
     TITLE_WORDS = "Runbook"
     ABOUT = (
-        "One runbook in the order in which one works: confirm, diagnose, mitigate (actions show a preview first), verify, whom to "
-        "call, then its text; every step with what is so now. "
+        "One runbook in the order in which one works: confirm, diagnose, mitigate (actions show a preview first), verify, whom "
+        "to call, then its text; every step with what is so now. "
         "y copies the address where the alert names one; nothing is opened."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
