@@ -20,8 +20,8 @@ from queries.endpoint import ClusterEndpoint
 from queries.errors import Denied, Rejected, SourceError, Throttled
 from queries.kube_api import KubeApi
 from queries.kube_auth import KubeAccess
-from queries.kube_objects import Meta, Struct
-from queries.kube_watch import JOURNAL_LABEL, Kind, Watcher
+from queries.kube_objects import ListOf, Meta, Struct
+from queries.kube_watch import JOURNAL_LABEL, PAGE, Kind, Watcher
 from queries.model.fault import Fault
 
 SEGMENT_BYTES = 96 << 10
@@ -31,6 +31,7 @@ MOST_SEGMENTS = 100
 _PREFIX = "cad-console-journal-"
 _ATTEMPTS = 30
 _RIGHTS = "ask for the Role in deploy/shared-journal"
+_METADATA = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"}
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 _JSON = {"Content-Type": "application/json"}
 
@@ -38,6 +39,10 @@ _JSON = {"Content-Type": "application/json"}
 class _SegmentObject(Struct):
     metadata: Meta
     data: dict[str, str] | None = None
+
+
+class _Touched(Struct):
+    metadata: Meta
 
 
 @dataclass(slots=True)
@@ -88,6 +93,10 @@ class ConfigMaps:
         self._watcher: Watcher | None = None
         self._taken: dict[str, frozenset[str]] = {}
         """By segment, what was handed over."""
+        self._behind: dict[str, str] = {}
+        """By segment that the server had changed at the last pulse, the version that the watch had brought by then."""
+        self._missed: dict[str, _Segment] = {}
+        """What was fetched because the watch did not bring it."""
         self._odd: set[str] = set()
         self._undeletable = ""
 
@@ -99,7 +108,8 @@ class ConfigMaps:
     @property
     def warnings(self) -> tuple[str, ...]:
         odd = f"{len(self._odd)} entries there are no events and are left out" if self._odd else ""
-        return tuple(filter(None, (*self._api.warnings, odd, self._undeletable)))
+        silent = "the watch is silent, so others' events come a few seconds late" if self._missed else ""
+        return tuple(filter(None, (*self._api.warnings, odd, silent, self._undeletable)))
 
     @property
     def trouble(self) -> Fault | None:
@@ -115,7 +125,7 @@ class ConfigMaps:
         if watcher is None or not watcher.settled or (watcher.fault and not watcher.items()):
             return False
         segments: tuple[_Segment, ...] = watcher.items()
-        for segment in segments:
+        for segment in (*segments, *self._missed.values()):
             if not segment.fresh:
                 continue
             found = {key: from_text(text) for key, text in segment.fresh.items()}
@@ -123,15 +133,30 @@ class ConfigMaps:
             take(tuple(sorted((event for event in found.values() if event), key=lambda event: event.order)), cursor)
             self._taken[segment.name] = segment.keys
             segment.fresh = {}
-        for name in self._taken.keys() - {segment.name for segment in segments}:
+        for name in self._taken.keys() - self._missed.keys() - {segment.name for segment in segments}:
             del self._taken[name]
         return True
 
     def pulse(self) -> None:
-        """A watch may be silent for long; this says whether the server still answers, and ends a watcher's pause."""
-        self._api.call("GET", self._path, [*self._kind.selection, ("limit", "1"), ("resourceVersion", "0")])
-        if self._watcher is not None:
-            self._watcher.retry_now()
+        """A watch may be silent for long: whether the server still answers, and whether what it has was brought.
+
+        A connection that a firewall on the way forgot is silent for ever. What the watch did not bring from one pulse to the
+        next is fetched.
+        """
+        query = [*self._kind.selection, ("limit", str(PAGE))]
+        page = self._api.decode(self._api.call("GET", self._path, query, None, _METADATA), ListOf[_Touched])
+        if self._watcher is None:
+            return
+        self._watcher.retry_now()
+        brought = {segment.name: segment.version for segment in self._watcher.items()}
+        there = {item.metadata.name: item.metadata.resource_version for item in page.items or ()}
+        behind = {name: brought.get(name, "") for name, version in there.items() if brought.get(name) != version}
+        stuck = [name for name, version in behind.items() if self._behind.get(name) == version]
+        self._behind = behind
+        self._missed = {name: segment for name, segment in self._missed.items() if name in behind}
+        for name in stuck:
+            if (segment := self._fetched(name)) is not None:
+                self._missed[name] = segment
 
     def bring(self, events: Sequence[Event]) -> Brought:
         try:

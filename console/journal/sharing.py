@@ -71,12 +71,14 @@ class Sharer:
         writes: bool,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.time,
+        pulse_seconds: float = _PULSE_SECONDS,
     ) -> None:
         self._journal = journal
         self._store = store
         self._writes = writes
         self._changed = changed
         self._clock = clock
+        self._pulse = pulse_seconds
         self._lock = threading.Condition()
         self._sharing = Sharing(store.where, writes)
         self._thread: threading.Thread | None = None
@@ -221,7 +223,7 @@ class Sharer:
             self._well()
 
     def _ask(self) -> None:
-        every = _ANXIOUS_SECONDS if self._fault or self._store.trouble or not self._read else _PULSE_SECONDS
+        every = min(_ANXIOUS_SECONDS, self._pulse) if self._fault or self._store.trouble or not self._read else self._pulse
         if time.monotonic() - self._pulsed_at < every:
             return
         self._pulsed_at = time.monotonic()

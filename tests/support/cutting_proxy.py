@@ -23,7 +23,13 @@ class CuttingProxy:
         self.cut: Callable[[bytes], bool] = lambda _: False
         self.deliver = True
         self.cuts = 0
+        self._open: list[threading.Event] = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def forget(self) -> None:
+        """As a firewall that dropped its state: connections that are open now stay open, and nothing comes on them any more."""
+        for silent in self._open:
+            silent.set()
 
     def close(self) -> None:
         self._listener.close()
@@ -44,8 +50,9 @@ class CuttingProxy:
 
     def _serve(self, client: socket.socket) -> None:
         with client, socket.create_connection(self._upstream) as server:
-            doomed = threading.Event()
-            back = threading.Thread(target=self._back, args=(client, server, doomed), daemon=True)
+            doomed, silent = threading.Event(), threading.Event()
+            self._open.append(silent)
+            back = threading.Thread(target=self._back, args=(client, server, doomed, silent), daemon=True)
             back.start()
             while chunk := _received(client):
                 if self.cut(chunk):
@@ -62,11 +69,13 @@ class CuttingProxy:
                 _shut(end)
             back.join()
 
-    def _back(self, client: socket.socket, server: socket.socket, doomed: threading.Event) -> None:
+    def _back(self, client: socket.socket, server: socket.socket, doomed: threading.Event, silent: threading.Event) -> None:
         while not doomed.is_set():
             chunk = _received(server)
             if not chunk or doomed.is_set():
                 break
+            if silent.is_set():
+                continue
             try:
                 client.sendall(chunk)
             except OSError:

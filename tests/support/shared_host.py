@@ -31,13 +31,20 @@ class Host:
     """A context manager; `changed` is set whenever the sharer says that something is new."""
 
     def __init__(
-        self, folder: Path, name: str, store: SharedStore, *, read_only: bool = False, busy_seconds: float = 2.0
+        self,
+        folder: Path,
+        name: str,
+        store: SharedStore,
+        *,
+        read_only: bool = False,
+        busy_seconds: float = 2.0,
+        pulse_seconds: float = 5.0,
     ) -> None:
         self.name = name
         self.changed = threading.Event()
         kept = "read-only" if read_only else ""
         self.journal = Journal.open(folder / f"{name}.sqlite3", store=NAME, kept=kept, busy_seconds=busy_seconds)
-        self.sharer = Sharer(self.journal, store, writes=not read_only, changed=self.changed.set)
+        self.sharer = Sharer(self.journal, store, writes=not read_only, changed=self.changed.set, pulse_seconds=pulse_seconds)
 
     def __enter__(self) -> Host:
         self.sharer.start()

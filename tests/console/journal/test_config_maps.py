@@ -148,6 +148,25 @@ def test_the_watch_is_cut_and_history_forgotten(cluster: DemoCluster, tmp_path: 
         well(ann, bob)
 
 
+def test_a_watch_that_a_firewall_forgot(cluster: DemoCluster, tmp_path: Path) -> None:
+    """The watch stays open and silent for ever: what others write comes by the pulse all the same, within a few seconds."""
+    with CuttingProxy(cluster.url) as proxy:
+        text = (tmp_path / "kubeconfig").read_text()
+        with host(tmp_path, "bob") as bob:
+            (tmp_path / "forgotten").write_text(text.replace(cluster.url, proxy.url))
+            with Host(tmp_path, "ann", cluster_store(tmp_path / "forgotten"), pulse_seconds=0.5) as ann:
+                bob.write("first")
+                until(lambda: ann.subjects() == ["first"])
+                well(ann, bob)
+                time.sleep(1.0)  # so that no answer is on its way
+                proxy.forget()
+                bob.write("second")
+                until(lambda: "second" in ann.subjects(), seconds=20.0)
+                assert "the watch is silent, so others' events come a few seconds late" in ann.sharing.warnings
+                ann.write("mine")
+                until(lambda: "mine" in bob.subjects(), seconds=20.0)
+
+
 def test_read_only_sends_nothing(cluster: DemoCluster, tmp_path: Path) -> None:
     """A read-only console sees what others write; what it writes stays on its machine, and is marked as such."""
     with host(tmp_path, "ann") as ann:
