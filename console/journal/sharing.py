@@ -121,7 +121,7 @@ class Sharer:
 
     def close(self, seconds: float) -> None:
         """Ends its waits; one last moment for what was written just now, while the store is well."""
-        if self._thread is None:
+        if self._thread is None and not (self._writes and self._pending()):
             self._store.close()
             return
         ends = time.monotonic() + seconds
@@ -130,7 +130,8 @@ class Sharer:
         self._stopped = True
         self._store.close()
         self._woken.set()
-        self._thread.join(max(0.1, ends - time.monotonic()))
+        if self._thread is not None:
+            self._thread.join(max(0.1, ends - time.monotonic()))
 
     def _is_settled(self) -> bool:
         sharing = self._sharing

@@ -130,3 +130,15 @@ def test_read_only_stays_local(cluster: DemoCluster, tmp_path: Path, monkeypatch
     assert {request.method for request in cluster.requests} == {"GET"}
     with Journal.open_to_read(settings(tmp_path, "eve").paths.journal_file) as journal:
         assert [trouble for _, _, trouble in journal.unshared()] == ["it was written by a read-only console"]
+
+
+def test_a_command_that_only_writes(cluster: DemoCluster, tmp_path: Path) -> None:
+    """A session that asks nothing and records one thing, as an action from a script does, brings it before it ends."""
+
+    async def act() -> None:
+        session = Session.open(settings(tmp_path, "ann"))
+        await session.record("note", "n", {})
+        await session.close()
+
+    asyncio.run(act())
+    assert sum(len(item.get("data") or {}) for item in cluster.objects("configmaps")) == 1

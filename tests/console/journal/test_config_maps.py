@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from typing import Any
 
 import pytest
 from cutting_proxy import CuttingProxy
-from shared_host import NAMESPACE, Host, cluster_store, until
+from shared_host import NAME, NAMESPACE, Host, cluster_store, until
 
 from console.demo.cluster import DemoCluster
+from console.demo.cluster.http1 import Request
 from console.journal.chain import checked
+from console.journal.event import Event
+from console.journal.sqlite import Journal
 from queries.kube_watch import JOURNAL_LABEL
 
 
@@ -37,7 +41,7 @@ def entries(cluster: DemoCluster) -> list[str]:
 
 
 def well(*hosts: Host) -> None:
-    until(lambda: all(each.sharing.word == "ok" and not each.sharing.waiting for each in hosts))
+    until(lambda: all(each.sharing.word == "ok" and not each.journal.waiting_count() for each in hosts))
 
 
 def test_both_have_all_in_one_order(cluster: DemoCluster, tmp_path: Path) -> None:
@@ -56,6 +60,47 @@ def test_both_have_all_in_one_order(cluster: DemoCluster, tmp_path: Path) -> Non
         assert len(entries(cluster)) == len(set(entries(cluster))) == 200
         assert len(maps(cluster)) > 3
         assert all(sum(len(k) + len(v.encode()) for k, v in item["data"].items()) <= 8 << 10 for item in maps(cluster))
+
+
+def test_who_was_slower_appends_to_what_is_there(cluster: DemoCluster, tmp_path: Path) -> None:
+    """Between the look at a segment and the PATCH another console fills it: the PATCH is refused, and nothing overflows."""
+    with host(tmp_path, "ann") as ann:
+        ann.write("first", text="x" * 4000)
+        well(ann)
+        name, taken = maps(cluster)[0]["metadata"]["name"], []
+
+        def quicker(request: Request) -> None:
+            if request.method == "PATCH" and not taken:
+                taken.append(cluster.patch("configmaps", name, {"data": {"2.other": "y" * 3500}}))
+
+        cluster.on_request(quicker)
+        ann.write("second", text="z" * 1000)
+        well(ann)
+        cluster.on_request(None)
+        assert len(taken) == 1
+        assert [len(item["data"]) for item in maps(cluster)] == [2, 1]
+        assert all(sum(len(k) + len(v) for k, v in item["data"].items()) <= 8 << 10 for item in maps(cluster))
+
+
+def test_two_begin_the_next_segment(cluster: DemoCluster, tmp_path: Path) -> None:
+    """Another console makes the very segment that this one is about to make: this one appends to it."""
+    with host(tmp_path, "ann") as ann:
+        ann.write("first", text="x" * 7000)
+        well(ann)
+        item = copy.deepcopy(maps(cluster)[0])
+        made: list[bool] = []
+
+        def quicker(request: Request) -> None:
+            if request.method == "POST" and not made:
+                made.append(True)
+                labels = item["metadata"]["labels"]
+                meta = {"name": "cad-console-journal-000002", "labels": labels}
+                cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"2.other": "y"}}])
+
+        cluster.on_request(quicker)
+        ann.write("second", text="z" * 3000)
+        well(ann)
+        assert [len(item["data"]) for item in maps(cluster)] == [1, 2]
 
 
 def test_who_comes_later_gets_what_there_was(cluster: DemoCluster, tmp_path: Path) -> None:
@@ -168,23 +213,27 @@ def test_a_watch_that_a_firewall_forgot(cluster: DemoCluster, tmp_path: Path) ->
 
 
 def test_read_only_sends_nothing(cluster: DemoCluster, tmp_path: Path) -> None:
-    """A read-only console sees what others write; what it writes stays on its machine, and is marked as such."""
+    """A read-only console sees what others write; what it writes stays on its machine, and is marked as such. What an acting
+    console on that machine left to be shared waits for the next one that may.
+    """
     with host(tmp_path, "ann") as ann:
         ann.write("a")
         well(ann)
+    with Journal.open(tmp_path / "eve.sqlite3", store=NAME) as left:
+        left.append(Event(time.time(), "note", "left", "eve", "prod", {}))
     asked = len(cluster.requests)
     with host(tmp_path, "eve", read_only=True) as eve:
         until(lambda: "a" in eve.subjects())
         eve.write("mine")
         time.sleep(0.7)
         assert eve.sharing.sentence() == "others' events come in; read-only, so nothing of this console goes there"
-        assert (eve.sharing.waiting, eve.sharing.kept) == (0, 1)
-        assert [trouble for _, _, trouble in eve.journal.unshared()] == ["read-only"]
+        assert (eve.sharing.waiting, eve.sharing.kept) == (1, 1)
+        assert [trouble for _, _, trouble in eve.journal.unshared()] == ["", "read-only"]
     assert {request.method for request in cluster.requests[asked:]} == {"GET"}
     with host(tmp_path, "eve") as later:  # the same journal in a console that may write
         later.write("shared")
         well(later)
-    assert len(entries(cluster)) == 2
+    assert len(entries(cluster)) == 3
 
 
 def test_without_rights(cluster: DemoCluster, tmp_path: Path) -> None:
@@ -196,7 +245,7 @@ def test_without_rights(cluster: DemoCluster, tmp_path: Path) -> None:
         assert "deploy/shared-journal" in ann.sharing.sentence()
         assert "1 event waits here" in ann.sharing.sentence()
         cluster.allow_all()
-        until(lambda: ann.sharing.word == "ok" and not ann.sharing.waiting)
+        until(lambda: ann.sharing.word == "ok" and not ann.journal.waiting_count())
 
 
 def test_old_segments_go(cluster: DemoCluster, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def host(folder: Path, name: str, url: str, *, read_only: bool = False, password
 
 
 def well(*hosts: Host) -> None:
-    until(lambda: all(each.sharing.word == "ok" and not each.sharing.waiting for each in hosts))
+    until(lambda: all(each.sharing.word == "ok" and not each.journal.waiting_count() for each in hosts))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,13 @@ MANY = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i
         iif(i % 4 < 2, 'ann@a', 'bob@b'), 'prod', '{"text": "entry ' || i || '"}', '', '', '' FROM n"""
 
 
-def many(path: Path) -> None:
-    """A hundred thousand entries, written past the program: it would take a disk sync each."""
+@pytest.fixture(scope="module")
+def long_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal of a hundred thousand entries, written past the program: it would take a disk sync each."""
+    path = tmp_path_factory.mktemp("long") / "j"
     with Journal.open(path) as journal:
         journal._connection.execute(MANY)
+    return path
 
 
 class Scene:
@@ -56,11 +60,11 @@ class Scene:
         return self.text
 
 
-async def test_a_hundred_thousand_entries(tmp_path: Path) -> None:
+async def test_a_hundred_thousand_entries(long_one: Path, tmp_path: Path) -> None:
     """It opens as quickly as an empty one, newest first; beyond its last row comes the older page, and so back; no more than
     a page is ever held.
     """
-    many(Path(settings(tmp_path).paths.journal_file))
+    shutil.copy(long_one, settings(tmp_path).paths.journal_file)
     scene = Scene(tmp_path)
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "Error ratio")
@@ -89,9 +93,9 @@ async def test_a_hundred_thousand_entries(tmp_path: Path) -> None:
         await scene.until(pilot, "entry 100000")
 
 
-async def test_the_filter(tmp_path: Path) -> None:
+async def test_the_filter(long_one: Path, tmp_path: Path) -> None:
     """By kind, by author, by words, together; a search over everything; a mistake is told; escape brings all back."""
-    many(Path(settings(tmp_path).paths.journal_file))
+    shutil.copy(long_one, settings(tmp_path).paths.journal_file)
     scene = Scene(tmp_path)
     async with scene.app.run_test(size=(100, 30)) as pilot:
         scene.app.go("journal")
@@ -168,11 +172,11 @@ def test_pages_follow_the_order_of_all_consoles(tmp_path: Path) -> None:
         assert len(page(journal, parse_wanted("is:unshared"), limit=99).entries) == 20
 
 
-def test_a_search_holds_up_nobody_who_writes(tmp_path: Path) -> None:
+def test_a_search_holds_up_nobody_who_writes(long_one: Path, tmp_path: Path) -> None:
     """While a search goes over a hundred thousand entries, an append by the same process does not wait for it."""
     import threading
 
-    many(tmp_path / "j")
+    shutil.copy(long_one, tmp_path / "j")
     with Journal.open(tmp_path / "j") as journal, Journal.open_to_read(tmp_path / "j") as reader:
         stop = threading.Event()
 
