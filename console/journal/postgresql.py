@@ -38,15 +38,17 @@ _MAKE = f"""CREATE TABLE {TABLE} (
 )"""
 _INSERT = f"""INSERT INTO {TABLE} (id, event) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - no input
 _CONNECT_SECONDS = 4
-_CALL_SECONDS = 4.0
 _PAGE = 500
 
 
 class PostgreSQL:
     """Two connections: one that reads and writes, and one in a thread of its own that listens."""
 
-    def __init__(self, settings: StoreSettings, *, read_only: bool, backoff_cap_seconds: float = 10.0) -> None:
+    def __init__(
+        self, settings: StoreSettings, *, read_only: bool, backoff_cap_seconds: float = 10.0, call_seconds: float = 4.0
+    ) -> None:
         self._settings = settings
+        self._call_seconds = call_seconds
         self._read_only = read_only
         self._cap = min(backoff_cap_seconds, 10.0)
         self._connection: psycopg.Connection[Any] | None = None
@@ -144,8 +146,8 @@ class PostgreSQL:
             **given,
         )
         try:
-            with _limited(connection):
-                connection.execute(f"SET statement_timeout = {int(_CALL_SECONDS * 1000)}")
+            with self._limited(connection):
+                connection.execute(f"SET statement_timeout = {int(self._call_seconds * 1000)}")
                 connection.execute("SET default_transaction_read_only = on" if self._read_only else "SET lock_timeout = 3000")
         except BaseException:
             connection.close()
@@ -165,7 +167,7 @@ class PostgreSQL:
             try:
                 if self._connection is None:
                     self._connection = self._connected()
-                with _limited(self._connection):
+                with self._limited(self._connection):
                     yield self._connection
             except BaseException as error:
                 connection, self._connection = self._connection, None
@@ -176,6 +178,29 @@ class PostgreSQL:
                 if explained is not None:
                     raise explained from None
                 raise
+
+    @contextmanager
+    def _limited(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
+        """What is asked in it may take so long; libpq itself waits for a silent server for ever."""
+        late = threading.Event()
+
+        def cut() -> None:
+            late.set()
+            _cut(connection)
+
+        timer = threading.Timer(self._call_seconds + 1.0, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except BaseException as error:
+            if late.is_set() and not isinstance(error, SourceError):
+                raise TimedOut(
+                    f"no answer within {self._call_seconds + 1.0:g} s", hint="is the database there, and well?"
+                ) from None
+            raise
+        finally:
+            timer.cancel()
 
     def _there(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether the table is there; a console that may write makes it."""
@@ -198,7 +223,7 @@ class PostgreSQL:
         while not self._stopped.is_set():
             try:
                 self._listening = connection = self._connected()
-                with _limited(connection):
+                with self._limited(connection):
                     connection.execute(f"LISTEN {CHANNEL}")
                 self._fault = None
                 backoff.reset()
@@ -206,7 +231,7 @@ class PostgreSQL:
                 while not self._stopped.is_set():
                     for _ in connection.notifies(timeout=5.0, stop_after=1):
                         changed()
-                    with _limited(connection):
+                    with self._limited(connection):
                         connection.execute("SELECT 1")
             except Exception as error:  # a thread that dies silently would leave an old picture on the screen
                 if self._stopped.is_set():
@@ -219,28 +244,6 @@ class PostgreSQL:
             finally:
                 if self._listening is not None:
                     self._listening.close()
-
-
-@contextmanager
-def _limited(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """What is asked in it may take so long; libpq itself waits for a silent server for ever."""
-    late = threading.Event()
-
-    def cut() -> None:
-        late.set()
-        _cut(connection)
-
-    timer = threading.Timer(_CALL_SECONDS + 1.0, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except BaseException as error:
-        if late.is_set() and not isinstance(error, SourceError):
-            raise TimedOut(f"no answer within {_CALL_SECONDS + 1.0:g} s", hint="is the database there, and well?") from None
-        raise
-    finally:
-        timer.cancel()
 
 
 def _cut(connection: psycopg.Connection[Any]) -> None:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cutting_proxy import CuttingProxy
 from postgresql_fixture import PASSWORD, Server
 from shared_host import Host, until
 
@@ -127,6 +128,22 @@ def test_a_server_that_hangs_holds_up_nobody(postgresql: Server, tmp_path: Path)
         with host(tmp_path, "ann", postgresql.url(name)) as again:
             until(lambda: len(bob.subjects()) == 21, seconds=15.0)
             well(again)
+
+
+def test_connections_that_a_firewall_forgot(postgresql: Server, tmp_path: Path) -> None:
+    """Open connections stay silent for ever, new ones work: the silent ones are given up, and everything goes on."""
+    name = postgresql.database()
+    with CuttingProxy(f"http://127.0.0.1:{postgresql.port}") as proxy:
+        url = postgresql.url(name).replace(f":{postgresql.port}/", f":{proxy.url.rpartition(':')[2]}/")
+        store = PostgreSQL(StoreSettings(POSTGRESQL, url=url), read_only=False, backoff_cap_seconds=1.0, call_seconds=0.5)
+        with host(tmp_path, "bob", postgresql.url(name)) as bob, Host(tmp_path, "ann", store, pulse_seconds=0.5) as ann:
+            bob.write("first")
+            until(lambda: ann.subjects() == ["first"])
+            well(ann, bob)
+            proxy.forget()
+            bob.write("second")
+            ann.write("mine")
+            until(lambda: len(ann.subjects()) == len(bob.subjects()) == 3, seconds=15.0)
 
 
 def test_read_only_sends_nothing(postgresql: Server, tmp_path: Path) -> None:
