@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgresql_fixture import Server
 from shared_host import NAMESPACE
 
 from console.cli import main
@@ -36,8 +37,8 @@ def environ(folder: Path, who: str) -> dict[str, str]:
     return {"HOME": str(home), "USER": who, "KUBECONFIG": str(folder / "kubeconfig"), "CAD_CONSOLE_STORE": "kubernetes"}
 
 
-def settings(folder: Path, who: str, **flags: object) -> Settings:
-    return load_settings(flags, environ(folder, who))
+def settings(folder: Path, who: str, *, read_only: bool = False, **more: str) -> Settings:
+    return load_settings({"read_only": read_only}, {**environ(folder, who), **more})
 
 
 @contextlib.asynccontextmanager
@@ -57,9 +58,17 @@ async def within(seconds: float, what: Callable[[], object]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_two_consoles_see_each_other_within_two_seconds(cluster: DemoCluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["kubernetes", "postgresql"])
+async def test_two_consoles_see_each_other_within_two_seconds(
+    kind: str, request: pytest.FixtureRequest, cluster: DemoCluster, tmp_path: Path
+) -> None:
     """Acknowledgement, tick and note of the one are on the other's screen within two seconds, both ways; nothing is doubled."""
-    async with console(settings(tmp_path, "ann")) as ann, console(settings(tmp_path, "bob")) as bob:
+    store = "kubernetes"
+    if kind == "postgresql":
+        server: Server = request.getfixturevalue("postgresql")
+        store = server.url(server.database())
+    one, other = (settings(tmp_path, who, CAD_CONSOLE_STORE=store) for who in ("ann", "bob"))
+    async with console(one) as ann, console(other) as bob:
         await within(5.0, lambda: all(each.sharing and each.sharing.word == "ok" for each in (ann, bob)))
         for here, there, who in ((ann, bob, "ann"), (bob, ann, "bob")):
             await here.record("alert.owned", f"fp-{who}", {"name": "HighErrorRate"})

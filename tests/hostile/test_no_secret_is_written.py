@@ -133,6 +133,12 @@ def configured(planted: Planted, urls: dict[str, str], kubeconfig: str) -> str:
         },
         "kubernetes": {"kubeconfig": kubeconfig, "timeout": 2},
         "grafana": f"http://g:{canary('grafana')}@grafana.example/",
+        "store": {
+            "postgresql": {
+                "url": f"postgresql://j:{canary('store')}@127.0.0.1:9/j?passfile=/{canary('passfile of the store')}",
+                "password_file": planted.file("store", canary("password_file of the store")),
+            }
+        },
         "loki": f"http://l:{canary('loki')}@loki.example/",
         "channels": {
             "chat": {"kind": "slack", "url": f"{urls['platform']}/services/{canary('path of a webhook')}", "timeout": 2},
