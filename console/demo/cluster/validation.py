@@ -9,7 +9,7 @@ from typing import Any
 
 from console.demo.cluster import selector
 from console.demo.cluster.failure import Cause
-from console.demo.cluster.resource import AUTOSCALERS, DEPLOYMENTS, PODS, REPLICA_SETS, Object, Resource
+from console.demo.cluster.resource import AUTOSCALERS, CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, Object, Resource
 
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -73,7 +73,7 @@ def _containers(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def problems(resource: Resource, item: Object, before: Object | None) -> list[Cause]:
     """All that is wrong with an object, as the causes of a 422; `before` is what it would replace."""
-    return [*_name(item), *_spec(resource, item, before)]
+    return [*_name(item), *_data(resource, item), *_spec(resource, item, before)]
 
 
 def _name(item: Object) -> Iterator[Cause]:
@@ -82,6 +82,13 @@ def _name(item: Object) -> Iterator[Cause]:
         yield Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
     elif not _SUBDOMAIN.match(name):
         yield Cause("FieldValueInvalid", f'Invalid value: "{name}": {_BAD_SUBDOMAIN}', "metadata.name")
+
+
+def _data(resource: Resource, item: Object) -> Iterator[Cause]:
+    if resource is CONFIG_MAPS:
+        parts = [*(item.get("data") or {}).values(), *(item.get("binaryData") or {}).values()]
+        if sum(len(str(part).encode()) for part in parts) > 1 << 20:
+            yield Cause("FieldValueTooLong", "Too long: may not be more than 1048576 bytes", "[]")
 
 
 def _spec(resource: Resource, item: Object, before: Object | None) -> Iterator[Cause]:
