@@ -63,6 +63,8 @@ class Addresses:
             "CAD_CONSOLE_ENVIRONMENT": "demo",
             "CAD_CONSOLE_CONFIG": str(Path(self.folder) / "config.yaml"),
             "XDG_STATE_HOME": str(Path(self.folder) / "state"),
+            # What is played must never reach the journal that a team shares.
+            "CAD_CONSOLE_STORE": "",
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from console.config.load import UNNAMED
 from console.config.store_settings import KUBERNETES
 from queries.errors import NotConfigured, SourceError
 from queries.model.fault import Fault
@@ -20,7 +21,12 @@ def store_name(settings: Settings) -> str:
     store = settings.store
     if store is None:
         return ""
-    return f"{KUBERNETES} {settings.environment}/{store.namespace}" if store.kind == KUBERNETES else store.where
+    if store.kind != KUBERNETES:
+        return store.where
+    cluster = settings.kubernetes
+    # An environment that nobody named may be another cluster every time: what waits for one must not reach another.
+    which = f" by {cluster.kubeconfig} {cluster.context}".rstrip() if cluster and settings.environment == UNNAMED else ""
+    return f"{KUBERNETES} {settings.environment}/{store.namespace}{which}"
 
 
 def open_store(settings: Settings) -> SharedStore | None:

@@ -19,6 +19,7 @@ from console.demo.cluster import DemoCluster
 from console.incidents import events
 from console.incidents.incident import Step
 from console.journal.sqlite import Journal
+from console.journal.stores import store_name
 from console.session import Session
 from queries.model.alert import Priority
 
@@ -34,7 +35,9 @@ def environ(folder: Path, who: str) -> dict[str, str]:
     """A home of one's own: another host."""
     home = folder / who
     home.mkdir(exist_ok=True)
-    return {"HOME": str(home), "USER": who, "KUBECONFIG": str(folder / "kubeconfig"), "CAD_CONSOLE_STORE": "kubernetes"}
+    kubeconfig = str(folder / "kubeconfig")
+    told = {"CAD_CONSOLE_ENVIRONMENT": "production", "CAD_CONSOLE_STORE": "kubernetes"}
+    return {"HOME": str(home), "USER": who, "KUBECONFIG": kubeconfig, **told}
 
 
 def settings(folder: Path, who: str, *, read_only: bool = False, **more: str) -> Settings:
@@ -123,7 +126,7 @@ def test_commands_of_two_hosts(
     assert ask(monkeypatch, tmp_path, "ann", "doctor") == 2
     assert "shared GONE" in " ".join(capsys.readouterr().out.split())
     ask(monkeypatch, tmp_path, "ann", "journal")
-    assert f"1 event for kubernetes default/{NAMESPACE} waits to be shared" in capsys.readouterr().err
+    assert f"1 event for kubernetes production/{NAMESPACE} waits to be shared" in capsys.readouterr().err
 
 
 def test_read_only_stays_local(cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,3 +154,14 @@ def test_a_command_that_only_writes(cluster: DemoCluster, tmp_path: Path) -> Non
 
     asyncio.run(act())
     assert sum(len(item.get("data") or {}) for item in cluster.objects("configmaps")) == 1
+
+
+def test_what_waits_for_one_cluster_reaches_no_other(tmp_path: Path) -> None:
+    """The name under which events wait tells environments apart, and clusters where nobody named an environment."""
+    named = {store_name(settings(tmp_path, "ann", CAD_CONSOLE_ENVIRONMENT=name)) for name in ("staging", "production")}
+    assert len(named) == 2
+    unnamed = [environ(tmp_path, "ann") | {"CAD_CONSOLE_ENVIRONMENT": ""} for _ in range(2)]
+    unnamed[1]["KUBECONFIG"] = str(tmp_path / "other")
+    assert len({store_name(load_settings({"context": context}, told)) for told in unnamed for context in ("a", "b")}) == 4
+    database = settings(tmp_path, "ann", CAD_CONSOLE_STORE="postgresql://ann:hunter2@db/journal?password=hunter3")
+    assert store_name(database) == "postgresql://db/journal"

@@ -19,7 +19,7 @@ from console.config.load import load_settings
 from console.demo.bring import Servers
 from console.demo.cluster import DemoCluster
 from console.demo.scenarios import scenario
-from console.demo.stack import DemoStack
+from console.demo.stack import Addresses, DemoStack
 from queries.errors import SourceError
 
 pytestmark = pytest.mark.servers
@@ -219,3 +219,11 @@ def test_a_stack_that_is_stopped_while_it_starts_leaves_nothing(servers: Servers
         with pytest.raises(httpx.TransportError):
             httpx.get(getattr(stack.addresses, name), timeout=2.0)
     assert not folder.exists()
+
+
+def test_a_demo_never_reaches_the_journal_that_a_team_shares() -> None:
+    """Whoever has a shared store in the environment and plays a demo plays it with a journal of its own."""
+    addresses = Addresses("http://p", "http://a", "http://b", "/nowhere", "", "/nowhere")
+    environ = {"HOME": "/nowhere", "CAD_CONSOLE_STORE": "postgresql://prod/journal", **addresses.environment()}
+    del environ["KUBECONFIG"], environ["CAD_CONSOLE_CONFIG"]
+    assert load_settings({}, environ).store is None
