@@ -144,8 +144,11 @@ class Silence:
 
 
 def _matchers(target: str, old: Known | None) -> tuple[Matcher, ...]:
-    if old and not target.strip():
-        return old.matchers
+    return old.matchers if old and not target.strip() else matchers_of(target)
+
+
+def matchers_of(target: str) -> tuple[Matcher, ...]:
+    """What a silence with these matchers would hide. Raises Refusal where they are none, or hide everything."""
     try:
         found = parse_matchers(target)
     except MatcherError as error:

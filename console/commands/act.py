@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     request = Request(
         action=arguments.action,
-        target=_target(arguments.action, arguments.target),
-        parameters=_parameters(arguments),
+        target=target_of(arguments.action, arguments.target),
+        parameters=parameters_of(arguments),
         cause=arguments.cause,
         panel_id=arguments.panel,
         fingerprint=arguments.alert,
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     return asyncio.run(_act(settings, request, dry_run=arguments.dry_run, yes=arguments.yes))
 
 
-def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
+def parameters_of(arguments: argparse.Namespace) -> dict[str, str]:
     given = {
         name.removeprefix("set_"): value
         for name, value in vars(arguments).items()
@@ -77,7 +77,7 @@ def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
     return given
 
 
-def _target(action: str, target: str) -> str:
+def target_of(action: str, target: str) -> str:
     """A bare name where only one kind is possible."""
     found = action_named(action)
     kind = found.targets if found else ""

@@ -13,8 +13,9 @@ from console.commands import document
 from console.config.fault import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.lint.finding import Finding, Level, exit_code
+from console.lint.finding import Finding, exit_code
 from console.lint.linter import TRAPS, lint
+from console.lint.report import as_json, as_text
 from console.lint.sarif import sarif
 from console.lint.scene import Scene, parsed, scene
 from console.lint.tools import Tools, merged
@@ -121,16 +122,9 @@ def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | N
 
 
 def _print(findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: Scene, tools: Tools) -> None:
-    for item in findings:
-        place = f"{visible(item.file)}:{item.line}" if item.line else visible(item.file)
-        subject = f"{visible(item.rule)}: " if item.rule else ""
-        print(f"{place}: {item.level.value.upper()} {item.trap.id}: {subject}{visible(item.text)}")
-    for trap in TRAPS:
-        if any(item.trap is trap for item in findings):
-            print(f"\n{trap.id}: {trap.title}\n  why   {trap.why}\n  mend  {trap.mend}")
-    errors = sum(item.level is Level.ERROR for item in findings)
     told = f"{len(looked_at.rules)} rules" + (f" in {len(files)} files" if files else " of the server")
-    print(f"{chr(10) if findings else ''}{told}: {errors} errors, {len(findings) - errors} warnings")
+    for line in as_text(findings, TRAPS, looked_at=told):
+        print(line)
     for name, path, concerned in _tools(files, tools):
         if concerned and not path:
             print(f"{name} is not on PATH: what it would say is not in here")
@@ -146,20 +140,7 @@ def _json(
         "rules": len(looked_at.rules),
         "compared_with": "the server" if looked_at.vocabulary.complete else "the contract",
         "tools": {name: path for name, path, _ in _tools(files, tools)},
-        "findings": [
-            {
-                "trap": item.trap.id,
-                "level": item.level.value,
-                "file": item.file,
-                "line": item.line or None,
-                "rule": item.rule,
-                "text": item.text,
-                "why": item.trap.why,
-                "mend": item.trap.mend,
-                "said_by": item.said_by or "cad-console",
-            }
-            for item in findings
-        ],
+        "findings": as_json(findings),
     }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import console
 from console.commands.columns import aligned
 from console.commands.once import with_session
 from console.config.load import load_settings
@@ -22,15 +24,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default="", help="a runbook's name or an alert's, in any spelling")
     parser.add_argument("--list", action="store_true", help="list all runbooks")
     parser.add_argument(
-        "--lint", action="store_true", help="name every broken one with file and line; exit 1 where there is one"
+        "--lint",
+        action="store_true",
+        help="what is wrong with them, and which alert has none; exit codes: 0 clean, 1 errors, 3 warnings only",
     )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="of what --lint says")
 
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     index = RunbookIndex.load(settings.paths.runbooks_dir)
     if arguments.lint:
-        return _lint(index)
+        shipped = Path(settings.paths.runbooks_dir).resolve() == Path(console.__file__).resolve().parents[1] / "runbooks"
+        return _lint(index, shipped=shipped, form=arguments.format)
     if arguments.list or not arguments.name:
         return _list(index)
     runbook = index.get(arguments.name) or index.for_alert_name(arguments.name)
@@ -60,34 +66,28 @@ def _list(index: RunbookIndex) -> int:
     return 0
 
 
-def _lint(index: RunbookIndex) -> int:
-    from console.actions.registry import ACTIONS  # noqa: PLC0415  # heavy, and only here
+def _lint(index: RunbookIndex, *, shipped: bool, form: str) -> int:
+    # Heavy, and only here.
+    from console.commands import document  # noqa: PLC0415
+    from console.lint.finding import exit_code  # noqa: PLC0415
+    from console.lint.pages.linter import TRAPS, lint  # noqa: PLC0415
+    from console.lint.report import as_json, as_text  # noqa: PLC0415
+    from queries.rule_files import built_in  # noqa: PLC0415
 
-    known = {action.name for action in ACTIONS}
-    faults = [index.fault] if index.fault else []
-    for item in index.runbooks:
-        if item.broken:
-            faults.append(item.broken)
-        faults += [
-            f"{item.path}: actions: there is no action {each.action!r}" for each in item.actions if each.action not in known
-        ]
-    faults += _served_twice(index)
-    for fault in faults:
-        print(visible(fault))
-    if not faults:
-        print(f"{len(index.runbooks)} runbooks, nothing wrong")
-    return 1 if faults else 0
-
-
-def _served_twice(index: RunbookIndex) -> list[str]:
-    seen: dict[str, Runbook] = {}
-    faults = []
-    for item in index.runbooks:
-        for name in item.alerts:
-            if name in seen:
-                faults.append(f"{item.path}: alerts: {name} is served by {seen[name].path} already")
-            seen.setdefault(name, item)
-    return faults
+    found = lint(index, [rule for file in built_in() for rule in file.rules], shipped=shipped)
+    code = exit_code(found.findings)
+    unchecked = 0 if found.kubectl else found.kubectl_lines
+    if form == "json":
+        counts = {"runbooks": found.runbooks, "alerts": found.alerts, "kubectl_lines": found.kubectl_lines}
+        told = {"schema": 1, "exit_code": code, **counts, "kubectl": found.kubectl, "kubectl_lines_unchecked": unchecked}
+        print(document.dumps({**told, "findings": as_json(found.findings)}))
+        return code
+    told_of = f"{found.runbooks} runbooks, {found.alerts} alerts, {found.kubectl_lines} kubectl lines"
+    for line in as_text(found.findings, TRAPS, looked_at=told_of):
+        print(line)
+    if unchecked:
+        print(f"kubectl is not on PATH: whether the {unchecked} kubectl lines are valid was not checked")
+    return code
 
 
 async def _print(runbook: Runbook, session: Session, settings: Settings, name: str) -> int:

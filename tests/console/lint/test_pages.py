@@ -1,0 +1,256 @@
+"""Every kind of fault that was planted in a runbook is found on its line, and the clean page is quiet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from console.cli import main
+from console.lint.finding import Level
+from console.lint.pages.linter import TRAPS, Linted, lint
+from console.runbooks import RunbookIndex
+from queries.rule_files import read_rules
+
+RULES = """groups:
+  - name: g
+    rules:
+      - alert: HighErrorRate
+        expr: sum by (provider) (rate(ocr_errors_total[5m])) > 5
+        for: 2m
+        labels: {severity: critical, component: platform}
+        annotations:
+          runbook_url: https://github.com/cad-ml/console/blob/main/runbooks/slow.md
+"""
+PAGE = """---
+title: Everything is slow
+alerts: [HighErrorRate]
+severity: critical
+component: platform
+steps:
+  - phase: confirm
+    title: Is it so?
+    query: |-
+      sum by (provider)
+        (rate(ocr_errors_total{stage="parse"}[5m]))
+    unit: per_second
+    warn: 1
+  - phase: diagnose
+    title: Was it a rollout?
+    lookup: rollout-history
+    target: deployment/ocr-provider-{provider}
+  - phase: verify
+    title: Is it over?
+    query: sum(rate(ocr_errors_total[5m]))
+    warn: 1
+actions:
+  - action: scale
+    target: deployment/cad-ml-api
+    parameters: {replicas: 5}
+  - action: silence
+    target: alertname="HighErrorRate"
+    parameters: {duration: 1h, comment: known}
+escalate:
+  - to: platform
+    when: not over 15 minutes after the page
+---
+
+## What it means
+
+It is slow. See [the other page](other.md), [the rules](../rules.yaml), [this](#first) and https://prometheus.io/docs/.
+
+## Impact
+
+Users wait.
+
+## First
+
+**Was it a rollout?** Roll back. If not, go to `other`.
+
+## Mitigate
+
+1. Roll back: `cad-console act rollback deployment/cad-ml-api --cause "slow"`
+2. Look at the pods, and at the page `cad-console runbook other`:
+
+   ```sh
+   $ kubectl -n cad-ml-platform get pods -o wide   # who is ill?
+   kubectl -n cad-ml-platform logs deployment/cad-ml-api --since=10m 2>/dev/null \\
+     | grep ERROR
+   ```
+
+## Verify
+
+It is fast for 15 minutes.
+
+## Prevent
+
+Test it.
+"""
+OTHER = "---\ntitle: The other\n---\nA team's own page, which is plain.\n"
+
+FAULTS = [
+    ("runbook-broken", "    unit: per_second", "    unit: parsecs", "expected one of percent"),
+    ("alert-without-page", "alerts: [HighErrorRate]", "alerts: []", "no runbook lists it"),
+    ("alert-unknown", "alerts: [HighErrorRate]", "alerts: [HighErrorRate, HighErorRate]", "did you mean HighErrorRate?"),
+    ("runbook-differs", "severity: critical", "severity: info", "severity is info, and its rules say critical"),
+    ("runbook-differs", "component: platform", "component: ocr", "component is ocr, and its rules say platform"),
+    ("runbook-front", "when: not over 15 minutes after the page", "when: some day", "no `when` of escalate names a time"),
+    ("runbook-front", "  - phase: diagnose\n", "  - phase: confirm\n", "a step to confirm needs a query"),
+    ("runbook-front", "    query: sum(rate(ocr_errors_total[5m]))\n    warn: 1", "    query: up", "when is it over?"),
+    ("runbook-section", "## Impact", "## Consequences", "'Consequences' is none of the house's"),
+    ("runbook-section", "Users wait.", "", "section 'Impact' is empty"),
+    ("runbook-section", "Test it.", "a\n" * 13, "has 13 lines, more than 12"),
+    ("runbook-section", "Test it.", "Test it.\n\n## Impact\n\nAgain.", "stands here twice"),
+    ("bad-promql", "        (rate(ocr_errors_total{stage=\"parse\"}[5m]))", "        (rate(ocr_errors_total[5m))", "2:"),
+    ("metric-not-exported", "query: sum(rate(ocr_errors_total", "query: sum(rate(ocr_eror_total", "did you mean ocr_"),
+    ("label-not-carried", "      sum by (provider)", "      sum by (vendor)", "the label vendor is asked for"),
+    ("matcher-matches-nothing", "{stage=\"parse\"}", "{stage=~\"Pars\"}", "matches none of the known values"),
+    ("runbook-action", "  - action: scale", "  - action: scail", "did you mean scale?"),
+    ("runbook-action", "{replicas: 5}", "{pods: 5}", "scale has no parameter 'pods'; there are replicas"),
+    ("runbook-action", "{duration: 1h, comment: known}", "{duration: 1h}", "silence needs the parameter comment"),
+    ("runbook-target", "    target: deployment/cad-ml-api", "    target: statefulset/x", "expected deployment/NAME"),
+    ("runbook-target", "    target: alertname=\"HighErrorRate\"", "    target: '=x'", "the matchers are not understood"),
+    ("runbook-target", "ocr-provider-{provider}", "ocr-provider-{vendor}", "carries the label vendor"),
+    ("runbook-broken", "    lookup: rollout-history", "    lookup: rollouts", "expected one of rollout-history, top-pods"),
+    ("runbook-link", "[the other page](other.md)", "[the other page](othr.md)", "no runbook othr.md; did you mean other?"),
+    ("runbook-link", "[the rules](../rules.yaml)", "[the rules](../docs/rules.yaml)", "there is no file ../docs/rules.yaml"),
+    ("runbook-link", "[this](#first)", "[this](#fist)", "there is no section #fist; did you mean first?"),
+    ("runbook-link", "https://prometheus.io/docs/", "https://prometheus/docs", "is no address"),
+    ("runbook-link", "go to `other`", "go to `othre`", "there is no runbook othre; did you mean other?"),
+    ("runbook-command", "act rollback", "act rolback", "rolback"),
+    ("runbook-command", "--cause \"slow\"", "--because slow", "--because"),
+    ("runbook-command", "act rollback deployment/cad-ml-api", "act scale cad-ml-api", "scale needs the parameter replicas"),
+    ("runbook-command", "`cad-console runbook other`", "`cad-console runbook othr`", "there is no runbook othr"),
+    ("runbook-command", "`cad-console runbook other`", "`cad-console runbok other`", "no command 'runbok'; did you mean"),
+    ("runbook-line", "--cause \"slow\"", "--cause \"slow", "no closing quotation"),
+    ("runbook-line", "deployment/cad-ml-api --cause", "deployment/<name> --cause", "a shell takes < for a redirection"),
+    ("runbook-line", "--cause \"slow\"", "--cause …", "something is left out"),
+    ("runbook-kubectl", "get pods", "gett pods", 'kubectl has no command "gett"'),
+    ("runbook-kubectl", "get pods -o wide", "get pods --wide", "unknown flag: --wide"),
+    ("runbook-kubectl", "get pods", "get podds", "Kubernetes has no resource podds; did you mean pods?"),
+    ("runbook-kubectl", "get pods -o wide", "rollout undo deployment/x --to-revision=last", "invalid argument"),
+    ("runbook-kubectl", "get pods -o wide", "rollout frobnicate deployment/x", "unknown command"),
+    ("runbook-kubectl", "get pods -o wide", "scale deployment/x", '"replicas" not set'),
+    ("runbook-kubectl", "get pods", "--server=https://prod.example.com get pods", "--server names a server"),
+    ("runbook-unchecked", "get pods -o wide", "apply -f https://example.com/x.yaml", "would read a file or an address"),
+]  # fmt: skip
+"""The trap, what is replaced in the clean page, by what, and what is said."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    pages = tmp_path / "runbooks"
+    pages.mkdir()
+    (pages / "slow.md").write_text(PAGE)
+    (pages / "other.md").write_text(OTHER)
+    return pages
+
+
+def linted(folder: Path, *, rules: str = RULES, shipped: bool = False) -> Linted:
+    return lint(RunbookIndex.load(folder), read_rules(rules, path="rules.yaml").rules, shipped=shipped)
+
+
+def test_the_clean_page_is_quiet(folder: Path) -> None:
+    """A page with one of everything has no finding, and neither has a plain page of a team; both kubectl lines were seen."""
+    found = linted(folder)
+    assert (found.findings, found.runbooks, found.alerts, found.kubectl_lines) == ((), 2, 1, 2)
+
+
+@pytest.mark.parametrize(("trap", "old", "new", "words"), FAULTS, ids=[f"{item[0]}-{item[3][:24]}" for item in FAULTS])
+def test_a_planted_fault_is_found_where_it_stands(folder: Path, trap: str, old: str, new: str, words: str) -> None:
+    """The fault is told by its name, with the file, a line of what was planted (or of what it belongs to), and what exists
+    instead."""
+    if trap == "runbook-kubectl" and shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not here")
+    assert PAGE.count(old) >= 1
+    text = PAGE.replace(old, new, 1)
+    (folder / "slow.md").write_text(text)
+    told = [item for item in linted(folder).findings if item.trap.id == trap and words in item.text]
+    assert len(told) == 1, linted(folder).findings
+    if told[0].file == "rules.yaml":
+        assert told[0].line == 4
+        return
+    assert told[0].file == str(folder / "slow.md")
+    begins = text[: PAGE.index(old)].count("\n") + 1
+    assert begins - 2 <= told[0].line <= begins + new.count("\n") + 2, told
+
+
+@pytest.mark.parametrize(
+    ("taken", "words"),
+    [
+        ("severity: critical\n", "severity is missing"),
+        ("component: platform\n", "component is missing"),
+        (PAGE[PAGE.index("escalate:") : PAGE.index("---\n\n##")], "escalate is missing: whom to call, and when"),
+        (PAGE[PAGE.index("  - phase: verify") : PAGE.index("actions:")], "no step to verify"),
+        ("## Prevent\n\nTest it.\n", "section 'Prevent' is missing"),
+        ("1. Roll back: ", "section 'Mitigate' is no numbered list"),
+    ],
+)  # fmt: skip
+def test_a_part_that_is_missing_is_named(folder: Path, taken: str, words: str) -> None:
+    """Without a part of the house format the page is told to lack it."""
+    (folder / "slow.md").write_text(PAGE.replace(taken, "", 1))
+    assert words in [item.text for item in linted(folder).findings]
+
+
+def test_plain_pages_are_held_to_the_format_only_where_they_are_shipped(folder: Path) -> None:
+    """Of the shipped set every page has to have everything; of a team's own a plain one is left alone."""
+    own = {item.file for item in linted(folder).findings}
+    shipped = {Path(item.file).name for item in linted(folder, shipped=True).findings}
+    assert (own, shipped) == (set(), {"other.md"})
+
+
+def test_the_order_of_phases_is_that_of_the_file(folder: Path) -> None:
+    """The loader sorts, so that the lint looks at what was written."""
+    first, second = "  - phase: confirm\n", "  - phase: diagnose\n"
+    at, to, end = PAGE.index(first), PAGE.index(second), PAGE.index("  - phase: verify\n")
+    (folder / "slow.md").write_text(PAGE[:at] + PAGE[to:end] + PAGE[at:to] + PAGE[end:])
+    (found,) = linted(folder).findings
+    assert (found.text, found.line) == ("a step to confirm stands behind one to diagnose", 11)
+
+
+@pytest.mark.parametrize(
+    ("rules", "trap", "words"),
+    [
+        (RULES.replace("runbooks/slow.md", "runbooks/gone.md"), "runbook-dead", "there is no runbook gone.md; slow is about"),
+        (RULES.replace("runbooks/slow.md", "runbooks/other.md"), "alert-without-page", "leads to other, and slow lists it"),
+        (RULES[: RULES.index("        annotations")], "runbook-missing", "has no runbook_url; the runbook slow is about it"),
+    ],
+)
+def test_a_rule_that_leads_elsewhere_is_named(folder: Path, rules: str, trap: str, words: str) -> None:
+    """The link of an alert has to lead to the very page that lists it."""
+    (found,) = linted(folder, rules=rules).findings
+    assert (found.trap.id, found.file, found.rule) == (trap, "rules.yaml", "HighErrorRate")
+    assert words in found.text
+
+
+def test_an_alert_that_two_pages_list_is_named(folder: Path) -> None:
+    """The second of them is told, for it is never opened."""
+    (folder / "twin.md").write_text("---\ntitle: Twin\nalerts:\n  - HighErrorRate\n---\n")
+    (found,) = linted(folder).findings
+    assert (found.trap.id, Path(found.file).name, found.line) == ("alert-served-twice", "twin.md", 4)
+
+
+def test_without_kubectl_it_is_said_what_was_not_checked(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where kubectl is not on PATH, its lines are counted as unchecked, in both formats, and nothing is said to be wrong."""
+    monkeypatch.setenv("PATH", "/nonexistent")
+    (folder / "other.md").write_text(PAGE.replace("alerts: [HighErrorRate]", "guide: true"))
+    index = RunbookIndex.load(folder)
+    monkeypatch.setattr("console.commands.runbook.RunbookIndex.load", lambda _: index)
+    monkeypatch.setattr("queries.rule_files.built_in", lambda: (read_rules(RULES, path="rules.yaml"),))
+    assert main(["runbook", "--lint"]) == 0
+    assert "kubectl is not on PATH: whether the 4 kubectl lines are valid was not checked" in capsys.readouterr().out
+    assert main(["runbook", "--lint", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kubectl"], told["kubectl_lines"], told["kubectl_lines_unchecked"]) == ("", 4, 4)
+
+
+def test_every_trap_is_planted() -> None:
+    """No kind of finding is without a test that plants it."""
+    elsewhere = {"runbook-dead", "runbook-missing", "alert-served-twice"}
+    assert {item[0] for item in FAULTS} | elsewhere == {trap.id for trap in TRAPS}
+    assert all(trap.title and trap.why and trap.mend and trap.level in Level for trap in TRAPS)
