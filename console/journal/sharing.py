@@ -54,7 +54,7 @@ class Sharing:
             then = f"; {waiting} and will be shared by themselves" if self.waiting else "; what is done now will wait here"
             return f"{self.fault.sentence()}{then if self.writes else ''}"
         if self.last_good_at is None:
-            return f"{waiting} until it answers" if self.waiting else "it was asked and did not answer yet"
+            return f"{waiting} until it answers" if self.waiting else "it was asked and has not answered yet"
         if not self.writes:
             return "others' events come in; read-only, so nothing of this console goes there"
         return f"{waiting}, and will be there in a moment" if self.waiting else "everything is shared"

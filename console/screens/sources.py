@@ -88,11 +88,10 @@ class SourcesScreen(ConsoleScreen):
         """Where the journal is shared, since when not, and what to try."""
         yield section("Shared journal", width)
         tone = "critical" if sharing.fault else "ok" if sharing.last_good_at is not None else "dim"
-        since = f"  for {age(view.now - sharing.since)}" if sharing.since is not None else ""
-        yield ((f" {sharing.word}", tone), text(f"  {sharing.store}{since}", "dim"))
-        kept = (
-            f"{sharing.kept} {'event' if sharing.kept == 1 else 'events'} will never be shared; `cad-console journal` says why"
-        )
+        since = f" {age(view.now - sharing.since)}" if sharing.since is not None else ""
+        yield ((f" {sharing.word}{since}", tone), text(f"  {sharing.store}", "dim"))
+        events = f"{sharing.kept} {'event' if sharing.kept == 1 else 'events'}"
+        kept = f"{events} will never be shared; `cad-console journal --unshared` says why"
         told = [(sharing.sentence(), tone if sharing.fault else ""), *((item, "warn") for item in sharing.warnings)]
         told += [(kept, "dim")] if sharing.kept else []
         for sentence, colour in told:

@@ -18,9 +18,12 @@ from console.journal.chain import checked
 from console.journal.postgresql import TABLE, PostgreSQL
 
 
-def host(folder: Path, name: str, url: str, *, read_only: bool = False, password_file: str = "") -> Host:
+def host(
+    folder: Path, name: str, url: str, *, read_only: bool = False, password_file: str = "", call_seconds: float = 4.0
+) -> Host:
     settings = StoreSettings(POSTGRESQL, url=url, password_file=password_file)
-    return Host(folder, name, PostgreSQL(settings, read_only=read_only, backoff_cap_seconds=1.0), read_only=read_only)
+    store = PostgreSQL(settings, read_only=read_only, backoff_cap_seconds=1.0, call_seconds=call_seconds)
+    return Host(folder, name, store, read_only=read_only)
 
 
 def well(*hosts: Host) -> None:
@@ -106,7 +109,7 @@ def test_a_server_that_hangs_holds_up_nobody(postgresql: Server, tmp_path: Path)
     name = postgresql.database()
     children = Path(f"/proc/{postgresql.process.pid}/task/{postgresql.process.pid}/children")
     with host(tmp_path, "bob", postgresql.url(name)) as bob:
-        with host(tmp_path, "ann", postgresql.url(name)) as ann:
+        with host(tmp_path, "ann", postgresql.url(name), call_seconds=1.0) as ann:
             ann.write("a")
             well(ann, bob)
             stopped = [postgresql.process.pid, *(int(pid) for pid in children.read_text().split())]

@@ -144,7 +144,7 @@ async def test_a_shared_journal_that_is_gone_is_told(stage: Callable[..., Any], 
         await scene.until(pilot, "Error ratio")
         scene.app.go("sources")
         shown = await scene.until(pilot, "Shared journal")
-    assert "GONE  postgresql://db/j  for 1m" in shown
+    assert "GONE 1m  postgresql://db/j" in shown
     assert "3 events wait here and will be shared by themselves" in " ".join(shown.split())
     assert "1 event will never be shared" in shown
     assert "2 entries are no events" in shown
