@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from console.checks.figures import brief, figure, span
@@ -11,6 +11,7 @@ from console.checks.panels import compare
 from console.config.settings import AlertTarget
 from console.runbooks import Runbook, RunbookStep
 from console.suggestions import fill, image_change, target_of
+from queries.code_series import counts_codes, samples_by_code
 from queries.errors import NotConfigured, SourceError
 from queries.model.alert import Alert
 from queries.model.fold import folded
@@ -71,6 +72,8 @@ async def answer_steps(runbook: Runbook, alert: Alert | None, sight: Sight) -> A
 
 async def _asked(index: int, step: RunbookStep, sight: Sight) -> StepResult:
     answer = await sight.query(step.query)
+    if counts_codes(step.query):
+        answer = replace(answer, samples=samples_by_code(answer.samples))
     unit = Unit(step.unit)
     value = folded(Fold.MIN if step.below else Fold.MAX, [item.value for item in answer.samples])
     threshold = Threshold(step.warn, step.critical)

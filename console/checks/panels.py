@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from console.checks.figures import brief, brief_figure
+from queries.code_series import CODE, samples_by_code
 from queries.model.fold import folded
 from queries.model.panel import Fold, PanelAnswer, PanelSpec, PanelState, Threshold
 from queries.model.series import Point, Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.taxonomy import load_taxonomy
 
 NOTE_PARTS = 3
 """How many series the remark at the end of a row names."""
@@ -56,6 +57,9 @@ def judge(
     limits = effective(spec, threshold)
     if answer is None:
         return PanelState(spec, Verdict.NO_DATA, limits, query=spec.recorded or spec.raw, reason=unanswered)
+
+    if spec.by == CODE:
+        answer = replace(answer, samples=samples_by_code(answer.samples))
 
     def unknown(reason: str) -> PanelState:
         return PanelState(
@@ -152,7 +156,7 @@ def _badness(sample: Sample, *, below: bool) -> tuple[int, float]:
 
 def _name(sample: Sample, spec: PanelSpec) -> str:
     said = sample.label(spec.by) if spec.by else ""
-    # Codes are told as one of the nine, with the raw one beside it where it is another.
-    name = visible(load_taxonomy().spoken(said) if said and spec.by == "code" else said)
-    name = name or visible(next((value for key, value in sample.labels if key != "__name__"), spec.title))
-    return name if len(name) <= (40 if spec.by == "code" else 24) else f"{name[: 39 if spec.by == 'code' else 23]}…"
+    name = visible(said) or visible(next((value for key, value in sample.labels if key != "__name__"), spec.title))
+    # A code has the raw ones beside it.
+    most = 40 if spec.by == CODE else 24
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.binding import Binding
 
+from queries.code_series import CODE, tracks_by_code
 from queries.model.panel import PanelHistory, Unit
 from queries.model.series import braces, without
 from queries.model.text import visible
@@ -40,9 +41,9 @@ def chart_of(
         return ChartData(history.start, history.end, message=visible(history.fault.sentence()))
     if not history.tracks:
         return ChartData(history.start, history.end, message="NO DATA in this window")
+    shown = tracks_by_code(history.tracks) if by == CODE else history.tracks
     tracks = tuple(
-        ChartTrack(track.label(by) if by else braces(without(track.labels, "__name__")), track.points)
-        for track in history.tracks[:most]
+        ChartTrack(track.label(by) if by else braces(without(track.labels, "__name__")), track.points) for track in shown[:most]
     )
     if earlier and history.earlier:
         tracks = (*tracks, ChartTrack(earlier, history.earlier))

@@ -107,4 +107,4 @@ def near(name: str, known: tuple[str, ...] | list[str]) -> str:
     import difflib  # noqa: PLC0415  # only where something is wrong
 
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if len(known) <= 15 else ""
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if len(known) <= 10 else ""

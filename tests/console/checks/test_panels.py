@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,3 +135,15 @@ def test_error_codes_are_told_as_one_of_the_nine() -> None:
     samples = tuple(Sample((("code", said),), value) for said, value in (("provider_down", 3.0), ("PARSE_FAILED", 2.0)))
     state = judge(spec, Threshold(), PanelAnswer("codes", Origin.RAW, "q", samples), taken_at=0.0, now=0.0, stale_after=1.0)
     assert "NETWORK_ERROR" in state.note and "provider_down" in state.note and "PARSE_FAILED 2" in state.note
+
+
+def test_spellings_of_one_code_count_as_one() -> None:
+    """Each below the limit, together over it: a panel by code judges and names the sum of what means the same."""
+    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, by="code", fold=Fold.MAX)
+    samples = tuple(Sample((("code", said),), value) for said, value in (("provider_down", 3.0), ("PROVIDER_DOWN", 4.0)))
+    answer = PanelAnswer("codes", Origin.RAW, "q", samples)
+    state = judge(spec, Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
+    assert (state.verdict, state.value, len(state.samples)) == (Verdict.WARN, 7.0, 1)
+    assert "NETWORK_ERROR (PROVIDER_DOWN, provider" in state.note
+    other = judge(replace(spec, by="provider"), Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
+    assert (other.verdict, other.value) == (Verdict.OK, 4.0)

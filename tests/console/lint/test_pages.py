@@ -96,7 +96,7 @@ FAULTS = [
     ("alert-unknown", "alerts: [HighErrorRate]", "alerts: [HighErrorRate, HighErorRate]", "did you mean HighErrorRate?"),
     ("runbook-differs", "severity: critical", "severity: info", "severity is info, and its rules say critical"),
     ("runbook-differs", "component: platform", "component: ocr", "component is ocr, and its rules say platform"),
-    ("runbook-front", "when: not over 15 minutes after the page", "when: some day", "no `when` of escalate names a time"),
+    ("runbook-front", "when: not over 15 minutes after the page", "when: some time", "no `when` of escalate names a time"),
     ("runbook-front", "  - phase: diagnose\n", "  - phase: confirm\n", "a step to confirm needs a query"),
     ("runbook-front", "    query: sum(rate(ocr_errors_total[5m]))\n    warn: 1", "    query: up", "when is it over?"),
     ("runbook-section", "## Impact", "## Consequences", "'Consequences' is none of the house's"),

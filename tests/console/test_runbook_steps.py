@@ -1,0 +1,42 @@
+"""Steps of a runbook and charts: error codes that mean the same are one row and one line."""
+
+from __future__ import annotations
+
+from console.runbook_steps import Sight, answer_steps
+from console.runbooks import Runbook, RunbookStep
+from console.screens.window import chart_of
+from queries.model.panel import PanelHistory
+from queries.model.series import Sample, Track
+from queries.model.verdict import Verdict
+from queries.vectors import Answer
+
+SAID = (("TIMEOUT", 3.0), ("timeout", 2.0), ("PARSE_FAILED", 4.0))
+
+
+async def test_a_step_adds_up_the_spellings_of_a_code() -> None:
+    """No spelling alone is over the limit, the code is; a label `code` of another metric is left as it is."""
+
+    async def asked(query: str) -> Answer:
+        return Answer(tuple(Sample((("code", code),), value) for code, value in SAID))
+
+    steps = tuple(
+        RunbookStep("Which?", query=f"sum by (code) (rate({metric}[5m]))", warn=5.0)
+        for metric in ("ocr_errors_total", "http_requests_total")
+    )
+    sight = Sight(asked, None, None, (), 0.0)
+    ours, other = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
+    assert (ours.verdict, ours.value_text) == (Verdict.WARN, "5")
+    assert ours.text.splitlines() == ['{code="PROVIDER_TIMEOUT (TIMEOUT, timeout)"} 5', '{code="PARSE_FAILED"} 4']
+    assert (other.verdict, len(other.text.splitlines())) == (Verdict.OK, 3)
+
+
+def test_a_chart_has_a_line_for_each_of_the_nine() -> None:
+    """Lines by code are added up before the first few are chosen; by another label nothing is."""
+    tracks = tuple(Track((("code", code),), ((60.0, value),)) for code, value in SAID)
+    history = PanelHistory("codes", 0.0, 60.0, 15.0, tracks=tracks)
+    lines = chart_of(history, by="code", unit=None, lines=(), most=2).tracks
+    assert [(item.name, item.points) for item in lines] == [
+        ("PROVIDER_TIMEOUT (TIMEOUT, timeout)", ((60.0, 5.0),)),
+        ("PARSE_FAILED", ((60.0, 4.0),)),
+    ]
+    assert len(chart_of(history, by="", unit=None, lines=()).tracks) == 3
