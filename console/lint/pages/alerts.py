@@ -28,7 +28,7 @@ SERVED_TWICE = Trap(
 NO_SUCH_ALERT = Trap(
     "alert-unknown",
     Level.WARNING,
-    "A runbook serves an alert that no rule raises",
+    "A runbook serves only alerts that no rule raises",
     "Either its name is wrong, and the alert that is meant has no page, or nobody will ever read this one.",
     "Correct the name, or remove it.",
 )
@@ -63,7 +63,9 @@ def alerts_of_pages(pages: Iterable[Page], alerts: Mapping[str, ParsedRule]) -> 
             line = page.line("alerts", index)
             if name in seen:
                 yield page.found(SERVED_TWICE, line, f"{name} is served by {seen[name].runbook.id} already")
-            elif name not in alerts:
+            elif name not in alerts and not any(other in alerts for other in page.runbook.alerts):
+                # Beside a name that is known, another one is that of an older rule set; were it meant otherwise, the alert
+                # that is meant would have no page.
                 yield page.found(NO_SUCH_ALERT, line, f"no rule raises {name}{near(name, list(alerts))}")
             seen.setdefault(name, page)
         own = [alerts[name] for name in page.runbook.alerts if name in alerts]
