@@ -86,6 +86,7 @@ class Sharer:
         self._heard = True
         self._stopped = False
         self._read = False
+        self._counted: tuple[tuple[int, int], tuple[int, int]] | None = None
         self._fault: Fault | None = None
         self._busy_since: float | None = None
         self._pulsed_at = time.monotonic()
@@ -211,7 +212,7 @@ class Sharer:
 
     def _give(self) -> None:
         """Bring what waits, the oldest first."""
-        if not self._writes or not self._read or time.monotonic() < self._quiet_until:
+        if not self._writes or not self._read or time.monotonic() < self._quiet_until or not self._counts()[0]:
             return
         while not self._stopped and (events := self._journal.waiting(limit=_BATCH)):
             brought = self._store.bring(events)
@@ -243,6 +244,13 @@ class Sharer:
         self._quiet_until = time.monotonic() + max(self._pause, min(fault.retry_after_seconds or 0.0, 60.0))
         self._pause = min(self._pause * 2, 10.0)
 
+    def _counts(self) -> tuple[int, int]:
+        """How many events wait, and how many are kept; counted again only where something was written."""
+        version = self._journal.version()
+        if self._counted is None or self._counted[0] != version:
+            self._counted = version, (self._journal.waiting_count(), self._journal.kept_count())
+        return self._counted[1]
+
     def _tell(self) -> bool:
         """Put together how it is now; gives whether a person would see another sentence."""
         from console.journal.sqlite import JournalError  # noqa: PLC0415
@@ -252,7 +260,7 @@ class Sharer:
         now = self._clock()
         since = None if fault is None else before.since if before.fault else now
         try:
-            waiting, kept = self._journal.waiting_count(), self._journal.kept_count()
+            waiting, kept = self._counts()
         except JournalError:
             waiting, kept = before.waiting, before.kept
         good = now if self._read and fault is None else before.last_good_at

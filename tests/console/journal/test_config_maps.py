@@ -341,3 +341,19 @@ def test_the_consoles_own_segments_are_no_change_of_the_platform(cluster: DemoCl
             await client.close()
 
     assert asyncio.run(listed()) == ["settings"]
+
+
+def test_a_quiet_journal_costs_nothing(cluster: DemoCluster, tmp_path: Path) -> None:
+    """While nobody writes, the sharer asks SQLite for one number a few times a second, and the cluster for a pulse."""
+    with host(tmp_path, "ann") as ann:
+        ann.write("a")
+        well(ann)
+        time.sleep(0.5)
+        statements: list[str] = []
+        ann.journal._connection.set_trace_callback(statements.append)
+        asked = len(cluster.requests)
+        time.sleep(1.5)
+        ann.journal._connection.set_trace_callback(None)
+        assert len(cluster.requests) - asked <= 1
+        assert {words for words in statements if "data_version" not in words} == set()
+        assert len(statements) <= 20
