@@ -15,10 +15,11 @@ from console.runbooks import RunbookIndex
 from console.suggestions import fill
 from queries.catalogue.loader import load_board
 from queries.model.alert import Alert, AlertState
-from queries.yaml_text import loads
+from queries.model.rule import Rule, RuleKind
+from queries.model.series import label
+from queries.rule_files import built_in
 
 FOLDER = Path(console.__file__).parent.parent / "runbooks"
-RULES = FOLDER.parent / "queries" / "rules" / "alerting.yaml"
 INDEX = RunbookIndex.load(FOLDER)
 
 
@@ -27,21 +28,17 @@ def alert(name: str = "Nameless", *, component: str = "", **annotations: str) ->
     return Alert("f", AlertState.ACTIVE, labels, tuple(sorted(annotations.items())))
 
 
-def rules() -> list[dict[str, object]]:
-    document = loads(RULES.read_text(encoding="utf-8"), where="alerting.yaml")
-    assert isinstance(document, dict)
-    return [rule for group in document["groups"] for rule in group["rules"] if "alert" in rule]
+ALERTS = [placed.rule for file in built_in() for placed in file.rules if placed.rule.kind is RuleKind.ALERT]
 
 
-@pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))
-def test_every_alert_of_the_rules_has_its_own_runbook(rule: dict[str, object]) -> None:
-    """Each alert that the demo can raise is served by name, and its annotation leads to the same page."""
-    name = str(rule["alert"])
-    match = INDEX.match(alert(name))
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule.name)
+def test_every_alert_of_the_rules_opens_its_own_runbook(rule: Rule) -> None:
+    """Each alert of the rule set is served by name, by a page that says what to do, and its link leads to the same page."""
+    match = INDEX.match(alert(rule.name, component=label(rule.labels, "component"), runbook_url="nowhere"))
     assert (match.matched_by, bool(match.path)) == ("alertname", True)
-    annotations = rule["annotations"]
-    assert isinstance(annotations, dict)
-    noted = INDEX.match(alert("Nameless", runbook_url=annotations["runbook_url"]))
+    page = INDEX.get(match.id)
+    assert page is not None and rule.name in page.alerts and page.steps and page.escalate
+    noted = INDEX.match(alert("Nameless", runbook_url=label(rule.annotations, "runbook_url")))
     assert (noted.id, noted.matched_by) == (match.id, "annotation")
 
 
