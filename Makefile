@@ -39,6 +39,10 @@ demo: $(STAMP) ## open the console on an embedded stack (SCENARIO=bad-deploy)
 test: $(STAMP) ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+.PHONY: rules-test
+rules-test: $(STAMP) ## promtool and amtool on every rule, unit test and route, with the counts
+	@PYTHONPATH=. $(BIN)/python tests/rules/run.py
+
 .PHONY: lint
 lint: $(STAMP) ## check style, types and who imports whom
 	@$(BIN)/ruff check .

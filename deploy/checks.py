@@ -222,7 +222,7 @@ def _discovery(path: str) -> dict[str, Any]:
 
 
 def rules() -> str:
-    """promtool takes the rules of the manifest, and their tests pass."""
+    """promtool takes the rules of the manifest; their unit tests are `make rules-test`."""
     count = 0
     for manifest in documents((DEPLOY / "base" / "rules.yaml").read_text(encoding="utf-8")):
         with tempfile.TemporaryDirectory() as folder:
@@ -231,8 +231,6 @@ def rules() -> str:
             told = run([program("promtool"), "check", "rules", str(path)])
         found = re.search(r"(\d+) rules found", told)
         count += int(found[1]) if found else 0
-    for test in sorted((ROOT / "queries" / "rules" / "tests").glob("*.test.yaml")):
-        run([program("promtool"), "test", "rules", str(test)])
     return f"{count} rules"
 
 

@@ -16,13 +16,7 @@ from console.demo import server_config  # noqa: E402
 from queries.catalogue.grafana import exported  # noqa: E402
 from queries.yaml_text import loads  # noqa: E402
 
-RULES = tuple(
-    sorted(
-        (path.name for path in (ROOT / "queries" / "rules").glob("*.yaml") if "groups:\n" in path.read_text(encoding="utf-8")),
-        key=lambda name: (not name.startswith("recording"), name),
-    )
-)
-"""The files with rules: recorded series first, for the alerts read them."""
+RULES = server_config.rule_names()
 _HEAD = "# Made by deploy/generate.py from queries/rules; do not change it here.\n"
 
 

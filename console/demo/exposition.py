@@ -63,8 +63,14 @@ FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("kube_pod_container_info", "gauge", "Which image a container runs."),
     ("kube_pod_status_ready", "gauge", "Whether a pod is ready."),
     ("kube_pod_container_status_restarts_total", "counter", "Restarts of a container."),
+    ("kube_pod_status_phase", "gauge", "The phase that a pod is in."),
     ("kube_deployment_spec_replicas", "gauge", "Wanted pods of a Deployment."),
     ("kube_deployment_status_replicas_ready", "gauge", "Ready pods of a Deployment."),
+    ("node_filesystem_avail_bytes", "gauge", "What is free of a file system, for everybody."),
+    ("node_filesystem_size_bytes", "gauge", "The size of a file system."),
+    ("kubelet_volume_stats_available_bytes", "gauge", "What is free of a pod's volume."),
+    ("kubelet_volume_stats_capacity_bytes", "gauge", "The size of a pod's volume."),
+    ("redis_up", "gauge", "Whether the exporter reaches Redis."),
 )
 
 

@@ -18,11 +18,18 @@ FOR_SECONDS = 6
 _SLOW_EVALUATION_SECONDS = 10
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 _PART = r"\d+(?:ms|[smhdwy])"
-_RANGE = re.compile(rf"\[((?:{_PART})+)\]")
+_RANGE = re.compile(rf"(?<=\[)(?:{_PART})+(?=\])|(?<=\boffset )(?:{_PART})+")
+
+
+def rule_names() -> tuple[str, ...]:
+    """The names of the rule files: recorded series first, for the alerts read them."""
+    found = (item.name for item in (resources.files("queries") / "rules").iterdir())
+    wanted = (name for name in found if name.startswith(("recording", "alerting")) and name.endswith(".yaml"))
+    return tuple(sorted(wanted, key=lambda name: (not name.startswith("recording"), name)))
 
 
 def rule_text(name: str) -> str:
-    """`recording.yaml`, `alerting.yaml` or `alertmanager.yaml`, as it is used in production."""
+    """One of `rule_names()` or `alertmanager.yaml`, as it is used in production."""
     return (resources.files("queries") / "rules" / name).read_text(encoding="utf-8")
 
 
@@ -34,11 +41,12 @@ def seconds(duration: str) -> float:
 
 
 def fast_window(duration: str) -> str:
-    """A window that suits a scrape every 2 s; what looks over a day or more stays, for it reads the history."""
+    """A window, or an offset, that suits a scrape every 2 s: 20 s for half an hour and less, a sixtieth of anything longer.
+
+    What looks over a day or more stays, for it reads the history.
+    """
     length = seconds(duration)
-    if length <= 600:
-        return "20s"
-    return "1m" if length < 86400 else duration
+    return duration if length >= 86400 else "20s" if length <= 1800 else f"{length / 60.0:.0f}s"
 
 
 def fast_rules(text: str, *, where: str) -> str:
@@ -48,7 +56,7 @@ def fast_rules(text: str, *, where: str) -> str:
         interval = seconds(group.get("interval", "30s"))
         group["interval"] = f"{SCRAPE_SECONDS if interval <= 60 else _SLOW_EVALUATION_SECONDS}s"
         for rule in group["rules"]:
-            rule["expr"] = _RANGE.sub(lambda match: f"[{fast_window(match[1])}]", rule["expr"])
+            rule["expr"] = _RANGE.sub(lambda match: fast_window(match[0]), rule["expr"])
             if "for" in rule:
                 rule["for"] = f"{min(seconds(rule['for']), FOR_SECONDS):g}s"
     return _dump(document)

@@ -37,6 +37,7 @@ WORKLOADS = (
 )
 CPU_LIMIT_CORES = 1.0
 MEMORY_LIMIT_BYTES = float(1 << 30)
+DISK_BYTES = float(100 << 30)
 
 _CONFIDENCE_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 _CONFIDENCE_SHARES = (0.004, 0.012, 0.035, 0.11, 0.38, 0.74, 1.0)
@@ -277,6 +278,13 @@ class Simulator:
         put("model_snapshots_available", "", 3.0)
         put("faiss_index_age_seconds", "", now % 21600.0)
         put("faiss_degraded_duration_seconds", "", 0.0)
+        put("redis_up", "", 1.0)
+        volume = f'namespace="{NAMESPACE}",persistentvolumeclaim="models"'
+        put("kubelet_volume_stats_capacity_bytes", volume, DISK_BYTES)
+        put("kubelet_volume_stats_available_bytes", volume, round(DISK_BYTES * 0.61))
+        disk = 'device="/dev/sda1",fstype="ext4",mountpoint="/"'
+        put("node_filesystem_size_bytes", disk, DISK_BYTES)
+        put("node_filesystem_avail_bytes", disk, round(DISK_BYTES * (0.42 + 0.02 * traffic.noise(self._seed, "disk", now))))
 
     def queue_depth(self, at: float) -> float:
         if self.fare.backlog <= 0.0:
@@ -313,6 +321,8 @@ class Simulator:
             "container_spec_memory_limit_bytes",
             "kube_pod_container_resource_limits",
             "kube_pod_status_ready",
+            "kube_pod_status_phase",
+            "kube_pod_container_status_restarts_total",
             "kube_deployment_spec_replicas",
             "kube_deployment_status_replicas_ready",
             "kube_pod_container_info",
@@ -343,5 +353,7 @@ class Simulator:
                 put("kube_pod_container_resource_limits", f'{labels},resource="cpu",unit="core"', cores)
                 put("kube_pod_container_resource_limits", f'{labels},resource="memory",unit="byte"', limit)
                 put("kube_pod_status_ready", f'{place},condition="true"', 1.0 if ready else 0.0)
+                put("kube_pod_status_phase", f'{place},phase="Running"', 1.0)
+                put("kube_pod_container_status_restarts_total", labels, 0.0)
                 put("kube_pod_container_info", f'{labels},image="{image}"', 1.0)
         self.metrics.keep_only("container_cpu_usage_seconds_total", here)

@@ -253,7 +253,7 @@ class DemoStack:
         self._report(f"Alertmanager at {self.addresses.alertmanager}")
 
     def _start_prometheus(self, folder: Path) -> None:
-        names = ("recording.yaml", "alerting.yaml")
+        names = server_config.rule_names()
         for name in names:
             (folder / name).write_text(server_config.fast_rules(server_config.rule_text(name), where=name))
         config = server_config.prometheus_config(

@@ -1,0 +1,123 @@
+"""`make rules-test`: what promtool and amtool say of every rule, unit test and route of the platform, with the counts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from console.demo.bring import NotBrought, Servers, bring
+from queries.rule_files import RuleFile, read_rules
+from queries.yaml_text import loads
+
+FOLDER = Path(__file__).resolve().parents[2] / "queries" / "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How much there is, and what is wrong with it; nothing where it is all well."""
+
+    recording: int
+    alerts: int
+    cases: int
+    routes: int
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A set of labels and who has to be told of it, in Alertmanager's order."""
+
+    labels: dict[str, str]
+    receivers: tuple[str, ...]
+
+
+def examine(folder: Path, tools: Servers) -> Report:
+    """Everything in a folder of rules, their tests and the routing."""
+    paths = sorted(path for path in folder.glob("*.yaml") if path.name != "alertmanager.yaml")
+    files = [read_rules(path.read_text(encoding="utf-8"), path=str(path)) for path in paths]
+    alerts = [item.rule for file in files for item in file.rules if item.rule.kind.value == "alert"]
+    tests = sorted((folder / "tests").glob("*.test.yaml"))
+    routing = str(folder / "alertmanager.yaml")
+    table = _mapping(folder / "tests" / "routes.yaml")
+    routes = tuple(_routes(table, files))
+    asked = [
+        *([tools.promtool, "check", "rules", str(path)] for path in paths),
+        *([tools.promtool, "test", "rules", str(path)] for path in tests),
+        [tools.amtool, "check-config", routing],
+        *(_asked(tools.amtool, routing, route) for route in routes),
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as hands:
+        failures = [text for text in hands.map(_run, asked) if text]
+    unknown = {dict(rule.labels).get("component", "") for rule in alerts} - set(table["components"])
+    failures += [f"routes.yaml has no component {name or '(none)'}" for name in sorted(unknown)]
+    return Report(
+        recording=sum(len(file.rules) for file in files) - len(alerts),
+        alerts=len(alerts),
+        cases=sum(map(_cases, tests)),
+        routes=len(routes),
+        failures=tuple(failures),
+    )
+
+
+def _routes(table: dict[str, Any], files: Iterable[RuleFile]) -> Iterator[Route]:
+    severities = {name: tuple(receivers) for name, receivers in table["severities"].items()}
+    for severity, receivers in severities.items():
+        for component in table["components"]:
+            yield Route({"severity": severity, "component": component}, receivers)
+    others = [Route(dict(item["labels"]), tuple(item["receivers"])) for item in table["others"]]
+    yield from others
+    own = {route.labels["alertname"]: route.receivers for route in others}
+    for file in files:
+        for item in file.rules:
+            if item.rule.kind.value == "alert":
+                labels = {"alertname": item.rule.name, **dict(item.rule.labels)}
+                yield Route(labels, own.get(item.rule.name, severities.get(labels.get("severity", ""), ())))
+
+
+def _asked(amtool: str, routing: str, route: Route) -> list[str]:
+    wanted = f"--verify.receivers={','.join(route.receivers)}"
+    labels = [f"{name}={value}" for name, value in route.labels.items()]
+    return [amtool, "config", "routes", "test", f"--config.file={routing}", wanted, *labels]
+
+
+def _cases(path: Path) -> int:
+    found = _mapping(path)["tests"]
+    return sum(len(test.get(key, ())) for test in found for key in ("alert_rule_test", "promql_expr_test"))
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    found = loads(path.read_text(encoding="utf-8"), where=path.name)
+    if not isinstance(found, dict):
+        raise TypeError(f"{path.name} is not a mapping")
+    return found
+
+
+def _run(command: list[str]) -> str:
+    """Empty where the program is content, else the command and all that it said."""
+    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    told = f"{answer.stdout}{answer.stderr}".strip()
+    return "" if answer.returncode == 0 else f"{' '.join(command)}\n{told}"
+
+
+def main() -> int:
+    try:
+        tools = bring(lambda progress: print(progress, file=sys.stderr))
+    except NotBrought as error:
+        print(error, file=sys.stderr)
+        return 1
+    report = examine(FOLDER, tools)
+    for text in report.failures:
+        print(f"FAILED {text}\n")
+    print(f"{report.recording} recording rules, {report.alerts} alerts, {report.cases} unit-test cases, {report.routes} routes")
+    print(f"{len(report.failures)} failures" if report.failures else "promtool and amtool have nothing against any of them")
+    return 1 if report.failures else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
