@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.alerts import Joined, join, undelivered, urgency
 from console.changes import what_changed
+from console.checks.heartbeat import Heartbeat, apart, heartbeat
 from console.checks.panels import judge
 from console.checks.workloads import judge_workloads
 from console.config.settings import Settings
@@ -53,6 +54,7 @@ class Board:
         self._missing: frozenset[str] = frozenset()
         self._late: dict[str, float] = {}
         self._joined: tuple[Any, Any, Joined] | None = None
+        self._heartbeat: Heartbeat | None = None
         self._listed: tuple[Alert, ...] | None = None
         self._alerts: tuple[TrackedAlert, ...] | None = None
         self._changes: tuple[float, tuple[Any, ...]] | None = None
@@ -150,6 +152,8 @@ class Board:
             platform=platform.value if platform else None,
             changes=self._changed(now),
             ledger=self._ledger,
+            heartbeat_alert=settings.heartbeat_alert,
+            delivery_doubt=self._delivery_doubt(now),
             dashboard=judged(self.dashboard, settings, now),
         )
 
@@ -200,6 +204,7 @@ class Board:
             state: AlertmanagerState = self._value(ALERTMANAGER)
             detail = f"{state.peers_up}/{state.peers_asked}"
             fault = state.peer_faults[0] if state.peer_faults else None
+            warnings += filter(None, (self._delivery_doubt(now),))
         elif name == KUBERNETES:
             detail = "live"
         if health is Health.UP and (fault is not None or warnings):
@@ -300,9 +305,17 @@ class Board:
         manager: AlertmanagerState | None = self._value(ALERTMANAGER)
         rules: RulesAnswer | None = self._value(RULES)
         if self._joined is None or self._joined[0] is not manager or self._joined[1] is not rules:
-            joined = join(manager.alerts if manager else (), rules.alerts if rules else ())
-            self._joined = (manager, rules, joined)
+            name = self._settings.heartbeat_alert
+            arrived, delivered = apart(name, manager.alerts if manager else ())
+            fired, evaluated = apart(name, rules.alerts if rules else ())
+            self._joined = (manager, rules, join(delivered, evaluated))
+            self._heartbeat = heartbeat(name, rules.rules, fired, arrived) if manager and rules else None
         return self._joined[2]
+
+    def _delivery_doubt(self, now: float) -> str:
+        """Told only while both servers answer: where one does not, that is what there is to say."""
+        silent = any(name not in self._latest or self._latest[name].fault for name in (ALERTMANAGER, RULES))
+        return self._heartbeat.doubt(now) if self._heartbeat and not silent else ""
 
     def _tracked(self, now: float) -> tuple[TrackedAlert, ...]:
         if self._listed is None:

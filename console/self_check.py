@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from console.checks import codes, contract, platform, rule_evaluation, servers
+from console.checks import codes, contract, heartbeat, platform, rule_evaluation, servers
 from console.checks.result import API, METRICS, CheckResult, Result, in_order
 from console.config.settings import Settings
 from console.contract_look import StoredFacts, exposed_codes, in_exposition, in_prometheus, stored_facts
@@ -55,8 +55,12 @@ class MetricsLook:
 
 async def examine(settings: Settings, *, strict: bool, metrics_url: str = "") -> tuple[CheckResult, ...]:
     """Every area in its order. Everything is looked at, also after a failure; what cannot be looked at is skipped."""
-    looked, of_redis, of_prometheus, of_peers = await asyncio.gather(
-        _api(settings, metrics_url), _redis(settings, strict=strict), _prometheus(settings, strict=strict), _peers(settings)
+    looked, of_redis, of_prometheus, of_peers, of_heartbeat = await asyncio.gather(
+        _api(settings, metrics_url),
+        _redis(settings, strict=strict),
+        _prometheus(settings, strict=strict),
+        _peers(settings),
+        _heartbeat(settings),
     )
     metrics, around, prometheus_clock = of_prometheus
     peers, peer_clocks = of_peers
@@ -69,6 +73,7 @@ async def examine(settings: Settings, *, strict: bool, metrics_url: str = "") ->
             *contract_results(looked, metrics, strict=strict),
             *around,
             *peers,
+            of_heartbeat,
             *servers.clocks([*clocks, *peer_clocks]),
         )
     )
@@ -161,6 +166,27 @@ async def _peers(settings: Settings) -> tuple[tuple[CheckResult, ...], list[tupl
     finally:
         await alertmanager.close()
     return servers.alertmanager(peers), [(peer.where, peer.ahead_seconds) for peer in peers if peer.fault is None]
+
+
+async def _heartbeat(settings: Settings) -> CheckResult:
+    """Whether the alert that always fires in Prometheus is there in Alertmanager."""
+    if settings.prometheus is None or not settings.alertmanagers:
+        return heartbeat.skipped("it takes Prometheus and an Alertmanager")
+    prometheus, alertmanager, name = (
+        Prometheus(settings.prometheus),
+        Alertmanager(settings.alertmanagers),
+        settings.heartbeat_alert,
+    )
+    try:
+        (rules, fault), (state, _) = await asyncio.gather(_tried(prometheus.rules()), _tried(alertmanager.state()))
+    finally:
+        await asyncio.gather(prometheus.close(), alertmanager.close())
+    if rules is None or state is None:
+        return heartbeat.skipped(f"{'Prometheus' if fault else 'Alertmanager'} does not answer")
+    (fired, _), (arrived, _) = heartbeat.apart(name, rules.alerts), heartbeat.apart(name, state.alerts)
+    return heartbeat.check(
+        name, heartbeat.heartbeat(name, rules.rules, fired, arrived), now=time.time() + prometheus.ahead_seconds
+    )
 
 
 async def _prometheus(

@@ -44,6 +44,10 @@ class Snapshot:
     platform: PlatformHealth | None = None
     changes: tuple[Change, ...] = ()
     ledger: LedgerState = field(default_factory=LedgerState)
+    heartbeat_alert: str = ""
+    """The alert that always fires; `alerts` leave it out."""
+    delivery_doubt: str = ""
+    """Why the absence of alerts proves nothing, in one sentence; empty where it does."""
     dashboard: DashboardState | None = None
     """The dashboard that is looked at; None while none is."""
 

@@ -170,6 +170,8 @@ def _doubt(reading: Reading[AlertWindow] | None, snapshot: Snapshot, now: float)
         if manager is not None and manager.fault is not None and manager.last_good_at is not None:
             age = span(now - manager.last_good_at)
             parts.append(f"Alertmanager answered last {age} ago: {visible(manager.fault.what)}")
+        if snapshot.delivery_doubt:
+            parts.append(snapshot.delivery_doubt)
     if reading is None:
         parts.append("asking what fired before …")
     elif reading.value is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from queries.model.series import Labels, Point, Track, label
+from queries.model.series import Labels, Point, Track, label, quote
 
 IDENTITY = ("alertname", "severity", "priority", "component", "team", "provider", "deployment", "service", "endpoint")
 """What tells two alerts apart here; the pods of one Deployment are one, or a bad night would be thousands of lines."""
@@ -74,9 +74,13 @@ def step_for(seconds: float) -> float:
     return _LEAST_STEP * max(1.0, -(-seconds // (_POINTS * _LEAST_STEP)))
 
 
-def fired_query(step: float) -> str:
-    """Samples of each firing alert within every step: also one that fired for less than a step is seen."""
-    return f'max by ({", ".join(IDENTITY)}) (count_over_time(ALERTS{{alertstate="firing"}}[{step:.0f}s]))'
+def fired_query(step: float, heartbeat: str) -> str:
+    """Samples of each firing alert within every step: also one that fired for less than a step is seen.
+
+    `heartbeat` is the name of the alert that always fires, and is left out.
+    """
+    picked = f'alertstate="firing",alertname!={quote(heartbeat)}'
+    return f"max by ({', '.join(IDENTITY)}) (count_over_time(ALERTS{{{picked}}}[{step:.0f}s]))"
 
 
 SEEN_QUERY = "group(up)"

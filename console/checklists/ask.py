@@ -151,7 +151,10 @@ class _Asking:
         # A little longer than it need be, so that the number that fired at this time yesterday is in the same answer.
         asked_from = min(begins, yesterday(self.now))
         step = windows.step_for(self.now - asked_from)
-        parts = [Part(windows.FIRED, windows.fired_query(step)), Part(windows.SEEN, windows.SEEN_QUERY)]
+        parts = [
+            Part(windows.FIRED, windows.fired_query(step, self.snapshot.heartbeat_alert)),
+            Part(windows.SEEN, windows.SEEN_QUERY),
+        ]
         found = await self._ranges(parts, start=asked_from, step=step)
         fault = found.faults.get(windows.FIRED)
         if fault is not None:

@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(document.dumps([document.alert(item) for item in found]))
     elif not found:
-        print(_nothing(known=snapshot.alerts_known, filtered=bool(matchers)))
+        doubt = f"; {snapshot.delivery_doubt}" if snapshot.delivery_doubt else ""
+        print(_nothing(known=snapshot.alerts_known, filtered=bool(matchers)) + doubt)
     else:
         rows = [alert_row(item, snapshot.taken_at) for item in found]
         print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))

@@ -92,7 +92,8 @@ def alerts_title(snapshot: Snapshot) -> str:
         return "Alerts: not known, neither Alertmanager nor Prometheus told"
     total = len(snapshot.alerts)
     more = f", the first {_ALERTS_SHOWN} shown" if total > _ALERTS_SHOWN else ""
-    return f"Alerts: {total}{more}" if total else "Alerts: none"
+    doubt = f"; {snapshot.delivery_doubt}" if snapshot.delivery_doubt else ""
+    return (f"Alerts: {total}{more}" if total else "Alerts: none") + doubt
 
 
 def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import console
 from console.config.fault import ConfigError
 from console.config.forms import is_dns_name, is_url
 from console.config.incident_settings import Channel, Contact, IncidentSettings
-from console.config.settings import AlertTarget, Paths, Settings
+from console.config.settings import HEARTBEAT_ALERT, AlertTarget, Paths, Settings
 from console.config.store_settings import KUBERNETES, POSTGRESQL, StoreSettings, is_store
 from queries.endpoint import ClusterEndpoint, Endpoint, HttpConfig, RedisEndpoint
 from queries.model.panel import Threshold
@@ -77,6 +77,7 @@ class _Loading:
             loki_url=self._address("loki", "LOKI_URL"),
             thresholds=self._thresholds(),
             alert_targets=tuple(AlertTarget(alert, target) for alert, target in self._top("alert_targets", {}).items()),
+            heartbeat_alert=str(self._top("heartbeat_alert", HEARTBEAT_ALERT)),
             shift_hours=float(self._top("shift_hours", 12.0)),
             incidents=self._incidents(),
             theme=self._theme(),

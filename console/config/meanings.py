@@ -44,6 +44,7 @@ MEANINGS: Mapping[str, str] = {
     "thresholds.*.critical": "from here on it is critical",
     "alert_targets": "which workload an alert is about, where its labels do not say",
     "alert_targets.*": "by the alert's name",
+    "heartbeat_alert": "the alert that always fires, the dead-man's switch of the rules (default `Watchdog`)",
     "refresh": "how often the sources are asked, in seconds (default 5)",
     "refresh.every": "how often the sources are asked (default 5)",
     "refresh.stale_after": "from this age on a value is called STALE (default 30, at least three rounds)",

@@ -183,6 +183,7 @@ DOCUMENT = Table(
         "environments": Named(ENVIRONMENT),
         "thresholds": Named(Table({"warn": NUMBER, "critical": NUMBER}), PANEL_IDS),
         "alert_targets": Named(TARGET),
+        "heartbeat_alert": TEXT,
         "refresh": Either(
             SECONDS, Table({"every": SECONDS, "stale_after": SECONDS, "backoff_cap": SECONDS, "verify_timeout": SECONDS})
         ),

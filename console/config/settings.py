@@ -9,6 +9,9 @@ from console.config.store_settings import StoreSettings
 from queries.endpoint import ClusterEndpoint, Endpoint, RedisEndpoint
 from queries.model.panel import Threshold
 
+HEARTBEAT_ALERT = "Watchdog"
+"""What the alert that always fires is called where nobody says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlertTarget:
@@ -62,6 +65,8 @@ class Settings:
     verify_timeout_seconds: float = 180.0
     thresholds: tuple[tuple[str, Threshold], ...] = ()
     alert_targets: tuple[AlertTarget, ...] = ()
+    heartbeat_alert: str = HEARTBEAT_ALERT
+    """The alert that always fires: never trouble, and told of only where it does not arrive."""
     shift_hours: float = 12.0
     """How long a shift is taken to run where no handover was ever signed."""
     incidents: IncidentSettings = field(default_factory=IncidentSettings)

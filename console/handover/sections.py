@@ -98,7 +98,9 @@ def _firing(facts: Facts) -> Section:
     lines = [Detail(night.sentence(facts.now), night.verdict) for night in nights(None, snapshot.alerts)]
     if len(lines) > _SHOWN:
         lines = [*lines[:_SHOWN], Detail(f"and {len(lines) - _SHOWN} more")]
-    doubt = _doubt(snapshot, "alertmanager", facts.now)
+    doubt = [*_doubt(snapshot, "alertmanager", facts.now)]
+    if snapshot.delivery_doubt:
+        doubt.append(Detail(snapshot.delivery_doubt))
     return Section(title, (*lines, *doubt), empty="none")
 
 

@@ -65,7 +65,9 @@ async def correlate(
     if prometheus is None:
         faults.append("kube-state metrics and other alerts: Prometheus is not configured")
     else:
-        told = await asyncio.gather(*(kept.ask(prometheus, item) for item in _questions(snapshot.namespace, tuple(own_alerts))))
+        told = await asyncio.gather(
+            *(kept.ask(prometheus, item) for item in _questions(snapshot.namespace, (*own_alerts, snapshot.heartbeat_alert)))
+        )
         for changes, fault in told:
             found += _unless_told(changes, found)
             faults += [fault] if fault else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from console.screens.view import View
 from queries.model.source import Health, SourceState
+from widgets.line import text
 from widgets.words import age
 
 TITLES = {"prometheus": "Prometheus", "alertmanager": "Alertmanager", "kubernetes": "Kubernetes", "platform": "the platform"}
@@ -58,6 +59,8 @@ def alerts_doubt(view: View) -> str:
         word = unwell(view, name)
         if word and not (name == "alertmanager" and told):
             told += f", {_SHORT[name]} {word}"
+    if view.snapshot and view.snapshot.delivery_doubt:
+        told += f", {text(view.snapshot.heartbeat_alert)[0]} missing"
     return told
 
 
@@ -73,4 +76,6 @@ def alerts_reservation(view: View) -> str:
     prometheus = unwell(view, "prometheus")
     if prometheus:
         parts.append(f"Prometheus {prometheus}: no rule is evaluated")
+    if view.snapshot and view.snapshot.delivery_doubt:
+        parts.append(view.snapshot.delivery_doubt)
     return "; ".join(parts)

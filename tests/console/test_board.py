@@ -17,7 +17,7 @@ from console.journal.owners import Mark
 from console.runbooks import Runbook, RunbookIndex
 from queries.alertmanager import AlertmanagerState
 from queries.endpoint import ClusterEndpoint, Endpoint
-from queries.model.alert import Alert, AlertRule, AlertState
+from queries.model.alert import Alert, AlertRule, AlertState, Priority
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold, Unit
 from queries.model.reading import Reading
@@ -265,3 +265,51 @@ def test_five_thousand_pods_cost_little() -> None:
     assert whole < 3.0
     assert again < 0.1
     assert quickest(lambda: view.snapshot(NOW + 2)) < 0.02
+
+
+def beating(*alerts: Alert, name: str = "Watchdog") -> RulesAnswer:
+    """Rules with a dead-man's switch of this name."""
+    return RulesAnswer((AlertRule(name, "vector(1)", 0.0, (), (), "firing", "ok"),), alerts, ())
+
+
+def test_the_heartbeat_is_never_an_alert() -> None:
+    """Neither delivered nor firing in Prometheus alone is it listed or counted; what fires beside it is."""
+    view = board()
+    view.apply(reading("alertmanager", manager(alert("Watchdog"), alert())))
+    view.apply(reading("rules", beating(alert("Watchdog", of="p"), alert(of="p"))))
+    told = view.snapshot(NOW)
+    assert [item.alert.name for item in told.alerts] == ["HighErrorRate"]
+    assert (told.firing(Priority.P1), len(told.active), told.delivery_doubt) == (1, 1, "")
+    view.apply(reading("alertmanager", manager(alert())))
+    view.apply(reading("rules", beating(alert("Watchdog", of="p"), alert(of="p")), at=NOW + 5))
+    later = view.snapshot(NOW + 200)
+    assert [item.alert.name for item in later.alerts] == ["HighErrorRate"] and later.count(AlertState.UNDELIVERED) == 0
+
+
+def test_a_heartbeat_that_does_not_arrive_is_doubt_only_while_both_servers_answer() -> None:
+    """Then the snapshot says that no alert proves nothing; with one of them down, that is what there is to say."""
+    view = board()
+    view.apply(reading("rules", beating(alert("Watchdog", of="p"))))
+    assert view.snapshot(NOW).delivery_doubt == "", "Alertmanager was never heard"
+    view.apply(reading("alertmanager", manager()))
+    assert "Watchdog does not reach Alertmanager" in view.snapshot(NOW).delivery_doubt
+    manager_state = view.snapshot(NOW).sources[1]
+    assert manager_state.health is Health.DEGRADED and manager_state.warnings == (view.snapshot(NOW).delivery_doubt,)
+    view.apply(reading("alertmanager", fault=DOWN, at=NOW + 5))
+    assert view.snapshot(NOW + 5).delivery_doubt == ""
+    view.apply(reading("alertmanager", manager(), at=NOW + 10))
+    view.apply(reading("rules", fault=DOWN, at=NOW + 10))
+    assert view.snapshot(NOW + 10).delivery_doubt == ""
+    view.apply(reading("rules", beating(alert("Watchdog", of="p")), at=NOW + 15))
+    view.apply(reading("alertmanager", manager(alert("Watchdog")), at=NOW + 15))
+    assert view.snapshot(NOW + 15).delivery_doubt == ""
+
+
+def test_the_heartbeat_is_called_what_the_configuration_says() -> None:
+    """With another name the switch of that name is meant, and Watchdog is an alert like any other."""
+    view = board(replace(SETTINGS, heartbeat_alert="DeadMansSwitch"))
+    view.apply(reading("alertmanager", manager(alert("Watchdog"))))
+    view.apply(reading("rules", beating(alert("DeadMansSwitch", of="p"), alert("Watchdog", of="p"), name="DeadMansSwitch")))
+    told = view.snapshot(NOW)
+    assert [item.alert.name for item in told.alerts] == ["Watchdog"]
+    assert "DeadMansSwitch does not reach" in told.delivery_doubt

@@ -93,6 +93,7 @@ def test_nothing_seen_at_all_is_one_gap() -> None:
 
 def test_alike_alerts_of_pods_are_asked_as_one() -> None:
     """The query leaves the pod out, and the resolution is 15 s to six hours, a minute for a day."""
-    query = fired_query(60.0)
+    query = fired_query(60.0, "Watchdog")
     assert "pod" not in query and "provider" in query and "[60s]" in query
+    assert 'alertname!="Watchdog"' in query, "what always fires is no trouble of the night"
     assert [step_for(hours * 3600) for hours in (0.1, 6, 15, 24, 96)] == [15.0, 15.0, 45.0, 60.0, 240.0]

@@ -176,6 +176,7 @@ def test_the_verdict_on_a_night(records: Any, shown: Any, verdict: Verdict, told
         (None, CALM, "asking what fired before"),
         (window(gaps=(Spell(NOW - 30_000, NOW - 20_000),)), CALM, "Prometheus knows nothing of 2h 46m of it"),
         (window(), snapshot(alerts=(), alerts_known=False), "what fires now is not known"),
+        (window(), snapshot(alerts=(), delivery_doubt="Watchdog does not reach Alertmanager"), "Watchdog does not reach"),
         (
             window(),
             snapshot(alerts=(), sources=(SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 60, fault=DOWN),)),

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from redis_fixture import redis_server
-from servers import start_prometheus
+from servers import start_alertmanager, start_prometheus
 
+from console.checks import heartbeat
 from console.cli import main
 from console.demo import server_config
 from console.demo.cluster_view import EmbeddedView
@@ -25,7 +26,7 @@ from console.demo.stack import DemoStack
 
 pytestmark = pytest.mark.servers
 
-NAMES = ("recording.yaml", "alerting.yaml")
+NAMES = server_config.rule_names()
 Change = Callable[[str], str]
 
 
@@ -225,6 +226,22 @@ def test_a_lost_alertmanager_is_1(whole: Bench, ask: Ask) -> None:
     code, failed = ask("check", whole.environment, ALERTMANAGER_URL=two)
     assert code == 1
     assert "alertmanager http://127.0.0.1:9: " in failed
+
+
+def test_alerts_that_do_not_arrive_fail_the_check(
+    whole: Bench, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dead-man's switch fires in Prometheus and a real Alertmanager does not have it: failure, with what to look at; as
+    long as it may still be under way, none.
+    """
+    whole.until('count(ALERTS{alertname="Watchdog",alertstate="firing"})', 1.0)
+    with start_alertmanager(folder=tmp_path / "deaf") as deaf:
+        monkeypatch.setattr(heartbeat, "ARRIVES_WITHIN_SECONDS", 3600.0)
+        assert ask("check", whole.environment, ALERTMANAGER_URL=deaf.url)[0] == 0
+        monkeypatch.setattr(heartbeat, "ARRIVES_WITHIN_SECONDS", 0.0)
+        code, told = ask("check", whole.environment, ALERTMANAGER_URL=deaf.url)
+    assert code == 1
+    assert "alertmanager heartbeat: Watchdog does not reach Alertmanager" in told and "`alerting`" in told
 
 
 def test_live_rules_are_compared_with_what_is_exported(

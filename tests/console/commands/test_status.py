@@ -166,3 +166,35 @@ def test_reading_commands_only_read(run: Any) -> None:
             run(platform, *words)
         assert platform.methods <= {"GET", "POST"}
         assert platform.queries
+
+
+def rule_page(name: str) -> dict[str, Any]:
+    """`/api/v1/rules` of a Prometheus in which an alert of this name has fired since the new year."""
+    labels = {"alertname": name, "severity": "info"}
+    firing = {"labels": labels, "annotations": {}, "state": "firing", "activeAt": "2026-01-01T09:00:00Z", "value": "1"}
+    rule = {"type": "alerting", "name": name, "query": "vector(1)", "duration": 0, "labels": {}, "annotations": {}}
+    rule |= {"alerts": [firing], "state": "firing", "health": "ok"}
+    return {"status": "success", "data": {"groups": [{"name": "g", "file": "f", "rules": [rule], "interval": 30}]}}
+
+
+@pytest.mark.parametrize(
+    ("command", "calm"),
+    [(("status",), "Alerts: none"), (("status", "--format", "markdown"), "Alerts: none"), (("alerts",), "no alerts")],
+)
+def test_no_alert_proves_nothing_while_the_heartbeat_does_not_arrive(run: Any, command: tuple[str, ...], calm: str) -> None:
+    """`none` is followed by the sentence that says why it may be wrong; with the heartbeat there it stands alone."""
+    beat = {**ALERT, "labels": {"alertname": "Watchdog", "severity": "info"}}
+    for delivered, doubted in (([], True), ([beat], False)):
+        pages = {"/api/v1/rules": rule_page("Watchdog"), "/api/v2/alerts": delivered, "/health": HEALTH}
+        with told_platform(pages=pages) as platform:
+            _, out = run(platform, *command)
+        assert calm in out and ("Watchdog does not reach Alertmanager" in out) is doubted
+
+
+def test_a_heartbeat_that_does_not_arrive_degrades_alertmanager_for_a_program_too(run: Any) -> None:
+    """In JSON the source says degraded, and the heartbeat is in no list of alerts."""
+    pages = {"/api/v1/rules": rule_page("Watchdog"), "/health": HEALTH}
+    with told_platform(pages=pages) as platform:
+        told = json.loads(run(platform, "status", "--format", "json")[1])
+        assert json.loads(run(platform, "alerts", "--format", "json")[1]) == []
+    assert (told["sources"]["alertmanager"]["state"], told["alerts"]) == ("degraded", [])

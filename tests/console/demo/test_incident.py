@@ -155,7 +155,7 @@ async def test_what_changed_from_every_source(stack: DemoStack) -> None:
     never what is in it. What could not be asked is named.
     """
     assert stack.cluster is not None
-    empty = Snapshot("demo", "cad-ml-platform", False, False, "you", time.time())
+    empty = Snapshot("demo", "cad-ml-platform", False, False, "you", time.time(), heartbeat_alert="Watchdog")
     alive = Prometheus(Endpoint(stack.addresses.prometheus))
     kubernetes = Kubernetes(ClusterEndpoint("cad-ml-platform", stack.addresses.kubeconfig))
     try:
@@ -163,6 +163,7 @@ async def test_what_changed_from_every_source(stack: DemoStack) -> None:
         told = {(item.kind, item.text) for item in alone.changes}
         assert any(kind == "deploy" and "api:1.9.0 runs for the first time" in text for kind, text in told)
         assert ("alert", "HighErrorRate began to fire") in told
+        assert not any("Watchdog" in text for _, text in told), "what always fires began nothing"
         assert [item.partition(":")[0] for item in alone.faults] == ["Kubernetes", "ConfigMaps"]
         own = await correlate(empty, at=time.time(), prometheus=alive, config_maps=None, own_alerts=("HighErrorRate",))
         assert not any(item.kind == "alert" and "HighErrorRate" in item.text for item in own.changes)

@@ -123,6 +123,7 @@ def test_what_is_not_known_is_not_none() -> None:
     for name in ("Incidents", "Alerts", "Silences", "Error"):
         assert str(found[name]).startswith("not known"), name
     assert found["Changes"] == ["rollouts are not known: the cluster has not answered"]
+    assert told(snapshot(alerts=(), delivery_doubt="Watchdog does not reach"))["Alerts"] == ["Watchdog does not reach"]
     fault = Fault(FaultKind.UNREACHABLE, "Alertmanager is not there")
     lost = SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 120, fault=fault)
     assert told(snapshot(alerts=alerts()[:1], sources=(lost,)))["Alerts"][-1].startswith("as alertmanager told 2m 0s ago")

@@ -60,6 +60,18 @@ async def test_none_firing_is_said_with_what_is_not_known(
         assert (tone == "ok") is (empty == "nothing fires")
 
 
+async def test_alerts_that_do_not_arrive_are_told_in_the_header_and_above_the_list(stage: Callable[..., Any]) -> None:
+    """With the dead-man's switch missing in Alertmanager nothing is called quiet, and the sentence says where to look."""
+    doubt = "Watchdog does not reach Alertmanager, so that no alert is listed proves nothing: see `alerting`"
+    scene = stage(replace(quiet(), heartbeat_alert="Watchdog", delivery_doubt=doubt))
+    async with scene.app.run_test(size=(130, 30)) as pilot:
+        shown = await scene.until(pilot, "none firing, Watchdog missing  14:03")
+        assert doubt in shown and "nothing known to fire" in shown
+        assert "none firing" not in " ".join(words for words, tone in scene.app.screen.masthead.lines[0] if tone == "ok")
+        await scene.press(pilot, "2")
+        assert doubt in await scene.until(pilot, "Watchdog does not reach Alertmanager")
+
+
 async def test_silenced_and_pending_alerts_are_not_nothing(stage: Callable[..., Any]) -> None:
     """Where all that fires is silenced the header counts it, and is not green."""
     hidden = tuple(item for item in alerts() if item.alert.state in (AlertState.SUPPRESSED, AlertState.PENDING))
