@@ -62,3 +62,23 @@ def test_it_tells_what_is_reached_missed_and_from_where(
     assert "vision_errors_total MISSED" in lines
     assert any(line.startswith("FAILING HighErrorRate no\\e[2J") for line in lines)
     assert any(line.startswith("journal_file") and str(tmp_path) in line for line in lines)
+
+
+def test_a_shared_journal_that_is_gone_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With every source well the exit code is 1 where the journal cannot be shared, and the reason stands under the journal."""
+    for name in ("KUBECONFIG", "CAD_CONSOLE_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with told_platform(vector=vector, pages={"/api/v1/label/__name__/values": NAMES, "/api/v1/rules": RULES}) as platform:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("PROMETHEUS_URL", platform.url)
+        for name in ("ALERTMANAGER_URL", "CAD_ML_API_URL"):
+            monkeypatch.delenv(name, raising=False)
+        assert main(["doctor"]) == 0
+        capsys.readouterr()
+        monkeypatch.setenv("CAD_CONSOLE_STORE", "postgresql://ann:hunter2@127.0.0.1:9/journal")
+        assert main(["doctor"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "shared GONE postgresql://127.0.0.1:9/journal: no connection to PostgreSQL" in out
+    assert "hunter2" not in out
