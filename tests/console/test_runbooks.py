@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import console
 from console.actions.registry import ACTIONS
 from console.cli import main
+from console.lint.pages.linter import lint
 from console.runbooks import RunbookIndex
 from console.suggestions import fill
 from queries.catalogue.loader import load_board
@@ -40,6 +41,21 @@ def test_every_alert_of_the_rules_opens_its_own_runbook(rule: Rule) -> None:
     assert page is not None and rule.name in page.alerts and page.steps and page.escalate
     noted = INDEX.match(alert("Nameless", runbook_url=label(rule.annotations, "runbook_url")))
     assert (noted.id, noted.matched_by) == (match.id, "annotation")
+
+
+def test_there_are_thirty_alerts_and_three_guides() -> None:
+    """The platform's manual promises at least so many pages."""
+    served = {INDEX.match(alert(rule.name)).id for rule in ALERTS}
+    assert len(ALERTS) >= 30 and len(served) >= 30
+    assert {item.id for item in INDEX.runbooks if item.guide} == {"high-error-rate", "provider-timeout", "high-memory-usage"}
+
+
+def test_what_is_shipped_is_clean() -> None:
+    """`cad-console runbook --lint` has nothing to say of the built-in runbooks, and is the command that says so."""
+    found = lint(INDEX, [placed for file in built_in() for placed in file.rules], shipped=True)
+    assert [(item.file, item.line, item.text) for item in found.findings] == []
+    assert (found.alerts, found.runbooks) == (len(ALERTS), len(INDEX.runbooks))
+    assert main(["runbook", "--lint"]) == 0
 
 
 def test_the_built_in_runbooks_are_whole() -> None:
