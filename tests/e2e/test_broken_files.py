@@ -98,7 +98,7 @@ def test_broken_runbooks_are_named_and_the_rest_lives(copied: Path, tmp_path: Pa
         assert f"{name}.md:{line}: " in told[name] and sentence in told[name]
     assert "\x1b" not in ran.stdout
 
-    with Terminal(["env", "-C", str(copied), *words], env=environ, columns=140, rows=45) as terminal:
+    with Terminal(["env", "-C", str(copied), *words], env=environ, columns=140, rows=60) as terminal:
         terminal.wait_for("Error ratio")
         terminal.send("5")
         terminal.wait_for("BROKEN wrong-type.md:5: ", "11 broken", "high-error-rate")
