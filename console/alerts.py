@@ -67,9 +67,10 @@ def undelivered(missing: Iterable[Alert], rules: Iterable[AlertRule], *, now: fl
     )
 
 
-def urgency(alert: Alert) -> tuple[int, float, str, str]:
-    """The order of the table: the worst priority first, then the oldest."""
-    return (_PRIORITIES[alert.priority], alert.starts_at, alert.name, alert.fingerprint)
+def urgency(alert: Alert) -> tuple[int, bool, float, str, str]:
+    """The order of the table: the worst priority first, in it what nobody silenced and nothing inhibits, then the oldest."""
+    hidden = alert.state is AlertState.SUPPRESSED
+    return (_PRIORITIES[alert.priority], hidden, alert.starts_at, alert.name, alert.fingerprint)
 
 
 _PRIORITIES = {priority: rank for rank, priority in enumerate(Priority)}

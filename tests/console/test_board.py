@@ -144,6 +144,15 @@ def test_alerts_are_joined_past_external_labels() -> None:
     assert (told[0].runbook.id, told[0].runbook.matched_by) == ("high-error-rate", "alertname")
 
 
+def test_what_is_inhibited_stands_below_what_is_not() -> None:
+    """Of two equally bad alerts the one that nothing hides is on top, though the other is older; a worse one stays above both."""
+    subject = board()
+    hidden = alert("BudgetBurns", state=AlertState.SUPPRESSED, at=NOW - 900)
+    warning = alert("HighLatency", severity="warning", at=NOW - 9000)
+    subject.apply(reading("alertmanager", manager(warning, hidden, alert("HighErrorRate"))))
+    assert [item.alert.name for item in subject.snapshot(NOW).alerts] == ["HighErrorRate", "BudgetBurns", "HighLatency"]
+
+
 def test_an_alert_that_no_alertmanager_knows_is_undelivered() -> None:
     """Firing long enough and unknown to an Alertmanager that answers: nobody was notified, and the console says so."""
     view = board()
