@@ -126,8 +126,9 @@ class Poller:
             )
             now = loop.time()
             # Counted from when it was due, not from when it was done: the sources keep step for hours, and one frame shows
-            # what all of them said. A slow server has its pause all the same, and one that fails the whole of it.
-            due = now + delay if reading.fault else max(due + delay, now + min(delay, now - began))
+            # what all of them said. What a busy machine made late is caught up by a tenth at a time, a slow server has its
+            # pause all the same, and one that fails the whole of it.
+            due = now + delay if reading.fault else max(due + delay, began + 0.9 * delay, now + min(delay, now - began))
             if await self._woken_within(due - now):
                 due = loop.time()
 
