@@ -145,7 +145,7 @@ def test_alerts_are_joined_past_external_labels() -> None:
 
 
 def test_what_is_inhibited_stands_below_what_is_not() -> None:
-    """Of two equally bad alerts the one that nothing hides is on top, though the other is older; a worse one stays above both."""
+    """Of two equally bad alerts the one that nothing hides is on top, though it is younger; a less bad one comes last."""
     subject = board()
     hidden = alert("BudgetBurns", state=AlertState.SUPPRESSED, at=NOW - 900)
     warning = alert("HighLatency", severity="warning", at=NOW - 9000)
