@@ -22,6 +22,9 @@ _MUCH = 0.02
 """What part of a window may be unknown before the whole is not called known: a restart of Prometheus is not a night."""
 _PLACES = 4
 
+_QUIET = ("silenced", "inhibited", "muted")
+"""Of several words for one line, what a person did comes first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Night:
@@ -46,8 +49,10 @@ class Night:
         return Alert("", AlertState.ACTIVE, self.labels).priority
 
     @property
-    def silenced(self) -> bool:
-        return bool(self.alerts) and all(item.alert.state is AlertState.SUPPRESSED for item in self.alerts)
+    def quiet(self) -> str:
+        """`silenced`, `inhibited` or `muted` where each of its alerts is; empty where one of them notifies."""
+        words = {item.alert.suppressed_as for item in self.alerts}
+        return "" if "" in words else next((word for word in _QUIET if word in words), "")
 
     @property
     def firing(self) -> bool:
@@ -59,8 +64,8 @@ class Night:
 
     @property
     def verdict(self) -> Verdict | None:
-        """None where it only tells: one that is over and was no P1, or one that somebody silenced."""
-        if self.firing and not self.silenced:
+        """None where it only tells: one that is over and was no P1, or one that is silenced or inhibited."""
+        if self.firing and not self.quiet:
             return Verdict.CRITICAL if self.priority is Priority.P1 else Verdict.WARN
         if self.flapping or (self.priority is Priority.P1 and not self.firing):
             return Verdict.WARN
@@ -69,7 +74,7 @@ class Night:
     @property
     def brief(self) -> str:
         """`P3 ProviderTimeout deepseek fires`."""
-        what = "silenced" if self.silenced else "fires" if self.firing else "flapped" if self.flapping else "fired"
+        what = self.quiet or ("fires" if self.firing else "flapped" if self.flapping else "fired")
         return f"{self.priority.value} {self.name}{f' {self.place}' if self.place else ''} {what}"
 
     def sentence(self, now: float) -> str:
@@ -79,7 +84,7 @@ class Night:
         if self.firing:
             began = [item.alert.starts_at for item in self.alerts if item.alert.starts_at]
             since = f" for {span(now - min(began))}" if began else ""
-            parts.append(f"{'silenced, firing' if self.silenced else 'firing'}{since}")
+            parts.append(f"{f'{self.quiet}, ' if self.quiet else ''}firing{since}")
         elif self.record is not None:
             parts.append(f"resolved {local_clock(self.record.spells[-1].ends_at, now=now)}")
         if self.record is not None and self.record.times > 1:
@@ -102,7 +107,7 @@ def nights(window: AlertWindow | None, alerts: Sequence[TrackedAlert]) -> tuple[
 
 def _order(night: Night) -> tuple[bool, str, float, Labels]:
     total = night.record.total_seconds if night.record else 0.0
-    return (not night.firing or night.silenced, night.priority.value, -total, night.labels)
+    return (not night.firing or bool(night.quiet), night.priority.value, -total, night.labels)
 
 
 def _grouped(alerts: tuple[TrackedAlert, ...]) -> dict[Labels, tuple[TrackedAlert, ...]]:
@@ -118,19 +123,19 @@ _by_identity: Kept[tuple[TrackedAlert, ...], dict[Labels, tuple[TrackedAlert, ..
 
 
 def judge_alerts(item: Item, reading: Reading[AlertWindow] | None, snapshot: Snapshot, *, now: float) -> Finding:
-    """Critical while a P1 fires that nobody silenced; warn for any other that fires, for what flapped, and for a P1 that is
-    over. What one of the two servers could not tell is not called fine.
+    """Critical while a P1 fires that is not silenced or inhibited; warn for any other that fires, for what flapped, and for a
+    P1 that is over. What one of the two servers could not tell is not called fine.
     """
     window = reading.value if reading else None
     found = nights(window, snapshot.alerts)
-    firing = [night for night in found if night.firing and not night.silenced]
-    silenced = [night for night in found if night.silenced]
+    firing = [night for night in found if night.firing and not night.quiet]
     resolved = [night for night in found if not night.firing]
     flapping = [night for night in found if night.flapping]
     worst = max((night.verdict for night in found if night.verdict), key=lambda each: each.rank, default=Verdict.OK)
     doubt = _doubt(reading, snapshot, now)
     verdict = worst if worst is not Verdict.OK or not doubt else Verdict.NO_DATA
-    counts = [(firing, "firing"), (resolved, "resolved"), (flapping, "flapping"), (silenced, "silenced")]
+    counts = [(firing, "firing"), (resolved, "resolved"), (flapping, "flapping")]
+    counts += [([night for night in found if night.quiet == word], word) for word in _QUIET]
     told = " · ".join(f"{len(nights_)} {word}" for nights_, word in counts if nights_)
     notable = [night for night in found if night.verdict is not None]
     reason = ", ".join(night.brief for night in notable[:3]) or ("nothing fired" if not found else "nothing fires now")

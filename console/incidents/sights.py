@@ -116,9 +116,7 @@ def _alert_words(tracked: TrackedAlert, value: str) -> Callable[[str], str]:
         name = f"{tracked.alert.name} ({place})" if place else tracked.alert.name
         if value == SILENCED:
             return f"{name} is silenced or inhibited"
-        return (
-            f"{name} fires {'again' if before else ''}".rstrip() if before != SILENCED else f"{name} is not silenced any more"
-        )
+        return f"{name} fires {'again' if before else ''}".rstrip() if before != SILENCED else f"{name} notifies again"
 
     return say
 

@@ -116,15 +116,13 @@ def impact_sentence(snapshot: Snapshot | None) -> str:
 def _alerts(incident: Incident, snapshot: Snapshot | None) -> str:
     if not incident.alerts:
         return "none linked"
-    known = (
-        {item.alert.fingerprint: item.alert.state for item in snapshot.alerts} if snapshot and snapshot.alerts_known else None
-    )
+    known = {item.alert.fingerprint: item.alert for item in snapshot.alerts} if snapshot and snapshot.alerts_known else None
     told = []
     for item in incident.alerts:
         state = (
             UNKNOWN
             if known is None
-            else _STATES.get(known[item.fingerprint], "pending")
+            else known[item.fingerprint].suppressed_as or _STATES.get(known[item.fingerprint].state, "pending")
             if item.fingerprint in known
             else "ended"
         )
@@ -132,7 +130,7 @@ def _alerts(incident: Incident, snapshot: Snapshot | None) -> str:
     return ", ".join(told)
 
 
-_STATES = {AlertState.ACTIVE: "fires", AlertState.UNDELIVERED: "fires", AlertState.SUPPRESSED: "silenced"}
+_STATES = {AlertState.ACTIVE: "fires", AlertState.UNDELIVERED: "fires"}
 
 
 def _panels(incident: Incident, snapshot: Snapshot | None) -> str:

@@ -61,6 +61,15 @@ class Alert:
         return label(self.labels, "component") or label(self.labels, "team")
 
     @property
+    def suppressed_as(self) -> str:
+        """`silenced` by a person, `inhibited` by another alert, `muted` by the clock; empty where it notifies."""
+        if self.state is not AlertState.SUPPRESSED:
+            return ""
+        if not self.silenced_by and (self.inhibited_by or self.muted_by):
+            return "inhibited" if self.inhibited_by else "muted"
+        return "silenced"
+
+    @property
     def priority(self) -> Priority:
         """The `priority` label where it is P1 to P4, else from the severity: critical P1, warning P3, anything else P4."""
         told = label(self.labels, "priority")

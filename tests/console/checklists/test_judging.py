@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from screen_samples import NOW, alerts, snapshot, tracked
 
+from console.checklists.alert_findings import nights
 from console.checklists.alert_window import AlertRecord, AlertWindow, Spell
 from console.checklists.ask import Answers
 from console.checklists.definition import (
@@ -32,7 +33,7 @@ from console.incidents.incident import Incident, Incidents, Role, Step, Tick
 from console.snapshot import Snapshot
 from queries.catalogue.loader import load_board
 from queries.joined import Parts
-from queries.model.alert import AlertState, Priority
+from queries.model.alert import AlertState, Priority, TrackedAlert
 from queries.model.batch import BatchJob
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import PanelSpec, Threshold, Unit
@@ -150,6 +151,19 @@ def test_what_fires_is_told_with_its_provider_and_owner() -> None:
     ]  # fmt: skip
 
 
+def inhibited(shown: TrackedAlert) -> TrackedAlert:
+    return replace(shown, alert=replace(shown.alert, inhibited_by=("fp-other",)))
+
+
+def test_what_another_alert_inhibits_is_not_called_silenced() -> None:
+    """Nobody silenced it: the sentence says inhibited, and silenced only where a person did that too."""
+    hidden = inhibited(tracked("A", "critical", state=AlertState.SUPPRESSED))
+    (night,) = nights(None, (hidden,))
+    assert night.brief == "P1 A inhibited" and "inhibited, firing" in night.sentence(NOW)
+    (night,) = nights(None, (replace(hidden, alert=replace(hidden.alert, silenced_by=("s1",))),))
+    assert night.brief == "P1 A silenced"
+
+
 @pytest.mark.parametrize(
     ("records", "shown", "verdict", "told"),
     [
@@ -159,6 +173,7 @@ def test_what_fires_is_told_with_its_provider_and_owner() -> None:
         ((record("A", "info", (90, 80), (70, 60), (50, 40)),), (), Verdict.WARN, "1 resolved · 1 flapping"),
         ((), (tracked("A", "critical"),), Verdict.CRITICAL, "1 firing"),
         ((), (tracked("A", "critical", state=AlertState.SUPPRESSED),), Verdict.OK, "1 silenced"),
+        ((), (inhibited(tracked("A", "critical", state=AlertState.SUPPRESSED)),), Verdict.OK, "1 inhibited"),
         ((), (tracked("A", "critical", state=AlertState.PENDING),), Verdict.OK, "none"),
         ((), (tracked("A", "warning", state=AlertState.UNDELIVERED),), Verdict.WARN, "1 firing"),
     ],
