@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 
 class Rows(Drawn, Generic[T], can_focus=True):
-    """Draws only the rows in view; `key` names a row, `draw` makes its line for a width.
+    """Draws only the rows in view; `key` names a row, `draw` makes its line for a width. `opens` says that
+    a row can be opened; where nothing would, no key says that it does.
 
     An equal list repaints nothing. When rows come and go, the cursor stays on its key and that row on its screen line.
     """
@@ -72,9 +73,11 @@ class Rows(Drawn, Generic[T], can_focus=True):
         key: Callable[[T], str],
         draw: Callable[[T, int], Line],
         empty: str = "",
+        opens: bool = True,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
+        self._opens = opens
         self._key_of = key
         self._draw = draw
         self._empty = empty
@@ -158,6 +161,9 @@ class Rows(Drawn, Generic[T], can_focus=True):
         return "cursor" if self.active else ""
 
     # moving
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._opens or action != "choose"
 
     def action_move(self, by: int) -> None:
         target = self._cursor + by

@@ -35,9 +35,10 @@ class Table(Rows[T]):
         key: Callable[[T], str],
         cells: Callable[[T], tuple[Span, ...]],
         empty: str = "",
+        opens: bool = True,
         id: str | None = None,
     ) -> None:
-        super().__init__(key=key, draw=self._row, empty=empty, id=id)
+        super().__init__(key=key, draw=self._row, empty=empty, opens=opens, id=id)
         self._columns = columns
         self._cells = cells
         self._layout: tuple[int, tuple[tuple[int, int], ...]] = (-1, ())

@@ -66,7 +66,9 @@ class IncidentScreen(ConsoleScreen):
         self._head = Page(id="incident-head")
         self._steps = Page(id="incident-steps")
         self._rules = [Page(classes="rule") for _ in range(2)]
-        self._timeline: Rows[Entry] = Rows(key=lambda item: item.id, draw=entry_line, empty="nothing yet", id="timeline")
+        self._timeline: Rows[Entry] = Rows(
+            key=lambda item: item.id, draw=entry_line, empty="nothing yet", opens=False, id="timeline"
+        )
         self._timeline.add_class("grow")
         self._whole = Page(id="entry")
         self._side = Page(id="incident-side", focusable=True)

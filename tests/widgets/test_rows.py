@@ -59,6 +59,16 @@ async def test_cursor_stays_near_when_its_row_goes() -> None:
         await pilot.press("enter", "down", "end")
 
 
+async def test_no_key_claims_to_open_what_nothing_opens() -> None:
+    """A table whose rows can be opened offers the key for it; one whose rows cannot offers all others alone."""
+    app = Bench()
+    async with app.run_test(size=(40, 12)):
+        app.table.focus()
+        offered = {item.binding.id for item in app.screen.active_bindings.values()}
+        app.table._opens = False
+        assert offered - {item.binding.id for item in app.screen.active_bindings.values()} == {"rows.open"}
+
+
 async def test_only_rows_in_view_are_drawn() -> None:
     """Five thousand rows cost what a screenful costs, and an equal list repaints nothing."""
     app = Bench()
