@@ -8,14 +8,13 @@ from typing import ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import Input
 
 from console.screens import keys
 from console.screens.alert_filter import AlertFilter, parse_filter
 from console.screens.alert_row import COLUMNS, cells, place_of
 from console.screens.asks import OpenRequested
-from console.screens.base import ConsoleScreen
 from console.screens.doubt import alerts_are_old, alerts_reservation
+from console.screens.filtered import FilteredScreen, FilterField
 from console.screens.on_alert import OnAlert
 from console.screens.view import View
 from console.snapshot import Snapshot
@@ -31,23 +30,7 @@ SORTS = ("worst first", "oldest unacknowledged first", "newest first", "by name"
 GROUPS = ("none", "name", "component", "severity", "provider")
 
 
-class FilterField(Input):
-    """An input whose keys are told in the footer."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "submit",
-            "to the list",
-            key_display="enter",
-            tooltip="Keep the filter",
-            id="filter.keep",
-        ),
-        Binding("escape", "screen.leave_filter", "clear", tooltip="Clear the filter", id="filter.clear"),
-    ]
-
-
-class AlertsScreen(ConsoleScreen, OnAlert):
+class AlertsScreen(FilteredScreen, OnAlert):
     """The table keeps its cursor by fingerprint; the filter takes Alertmanager's matchers and free words."""
 
     TITLE_WORDS = "Alerts"
@@ -86,10 +69,6 @@ class AlertsScreen(ConsoleScreen, OnAlert):
         yield self._table
         yield self._field
 
-    def on_mount(self) -> None:
-        super().on_mount()
-        self._table.focus()
-
     def draw(self, view: View) -> None:
         rows = self._wanted(view.snapshot)
         empty = NO_ANSWER
@@ -107,18 +86,6 @@ class AlertsScreen(ConsoleScreen, OnAlert):
     def current_alert(self) -> TrackedAlert | None:
         return self._table.current
 
-    def action_filter(self) -> None:
-        self._field.remove_class("hidden")
-        self._field.focus()
-
-    async def action_leave_filter(self) -> None:
-        if self._field.has_focus or self._field.value:
-            self._field.value = ""
-            self._field.add_class("hidden")
-            self._table.focus()
-        else:
-            await self.app.run_action("back")
-
     def action_sort(self) -> None:
         self._sort = (self._sort + 1) % len(SORTS)
         self.redraw()
@@ -127,16 +94,9 @@ class AlertsScreen(ConsoleScreen, OnAlert):
         self._group = (self._group + 1) % len(GROUPS)
         self.redraw()
 
-    @on(Input.Changed, "#filter")
-    def _typed(self, event: Input.Changed) -> None:
-        self._filter = parse_filter(event.value)
+    def narrow(self, words: str) -> None:
+        self._filter = parse_filter(words)
         self.redraw()
-
-    @on(Input.Submitted, "#filter")
-    def _done(self) -> None:
-        if not self._field.value:
-            self._field.add_class("hidden")
-        self._table.focus()
 
     @on(Rows.Chosen)
     def _open(self, event: Rows.Chosen) -> None:

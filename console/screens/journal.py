@@ -10,15 +10,14 @@ from typing import ClassVar, TypeAlias
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import Input
 
 from console.checklists.event_words import event_words
 from console.journal.event import Event
 from console.journal.pages import Entry, PageOf, Wanted, page, parse_wanted
 from console.journal.sqlite import Journal, JournalError
 from console.screens import keys
-from console.screens.alerts import FilterField
-from console.screens.base import ConsoleScreen, section
+from console.screens.base import section
+from console.screens.filtered import FilteredScreen, FilterField
 from console.screens.view import View
 from widgets.line import Line, Span, fit, text, wrap
 from widgets.page import Page
@@ -41,7 +40,7 @@ _Key: TypeAlias = tuple[Wanted, str, tuple[int, int]]
 """What a page shows: the wish, where it begins, and the journal's version."""
 
 
-class JournalScreen(ConsoleScreen):
+class JournalScreen(FilteredScreen):
     """Reads with a connection and a thread of its own: a slow search holds up nobody who writes."""
 
     TITLE_WORDS = "Journal"
@@ -62,7 +61,7 @@ class JournalScreen(ConsoleScreen):
         super().__init__()
         self._title = Page(classes="title")
         self._table: Table[Entry] = Table(
-            COLUMNS, key=lambda item: item.event.id, cells=self._cells, empty=NO_ANSWER, id="journal"
+            COLUMNS, key=lambda item: item.event.id, cells=self._cells, empty=NO_ANSWER, opens=False, id="journal"
         )
         self._table.add_class("grow")
         self._event = Page(id="event")
@@ -86,10 +85,6 @@ class JournalScreen(ConsoleScreen):
         yield self._table
         yield self._event
         yield self._field
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self._table.focus()
 
     def on_unmount(self) -> None:
         self._thread.submit(self._close)
@@ -133,31 +128,10 @@ class JournalScreen(ConsoleScreen):
         else:
             self.action_newer()
 
-    # The filter
-
-    def action_filter(self) -> None:
-        self._field.remove_class("hidden")
-        self._field.focus()
-
-    async def action_leave_filter(self) -> None:
-        if self._field.has_focus or self._field.value:
-            self._field.value = ""
-            self._field.add_class("hidden")
-            self._table.focus()
-        else:
-            await self.app.run_action("back")
-
-    @on(Input.Changed, "#journal-filter")
-    def _typed(self, event: Input.Changed) -> None:
-        self._wanted = parse_wanted(event.value)
+    def narrow(self, words: str) -> None:
+        self._wanted = parse_wanted(words)
         self._before.clear()
         self._look()
-
-    @on(Input.Submitted, "#journal-filter")
-    def _kept(self) -> None:
-        if not self._field.value:
-            self._field.add_class("hidden")
-        self._table.focus()
 
     # Reading
 
