@@ -134,7 +134,7 @@ async def test_what_is_not_shared_is_marked(tmp_path: Path, monkeypatch: pytest.
         }
         assert ["↑" in rows[name] for name in ("n0", "n1", "n2")] == [False, True, True]
         assert "shared: ok, 1 not shared yet ↑" in shown
-        assert "not shared   it is too large" in shown
+        await scene.until(pilot, "not shared   it is too large")
         await pilot.press("down")
         await scene.until(pilot, f"not shared   {WAITS}")
         scene.screen._field.value = "is:unshared"
