@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+import yaml
+
 from console.demo.cluster import DemoCluster
 
 
@@ -110,6 +113,13 @@ _SINCE = "2026-11-20T00:00:00Z"
 _MANAGED = ("labels", "annotations", "containers", "env", "resources", "volumes", "tolerations", "conditions", "podIPs")
 
 
+def answered(kubeconfig: Path) -> None:
+    """Waits until a list is answered: with thousands of pods the cluster first starts each of them, which takes seconds."""
+    told = yaml.safe_load(kubeconfig.read_text())
+    with httpx.Client(timeout=120.0, headers={"Authorization": f"Bearer {told['users'][0]['user']['token']}"}) as client:
+        client.get(told["clusters"][0]["cluster"]["server"] + "/api/v1/pods?limit=1").raise_for_status()
+
+
 def main() -> None:
     kubeconfig, pods, rate = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     cluster = DemoCluster(history=20_000)
@@ -117,6 +127,7 @@ def main() -> None:
     cluster.apply(pod(number) for number in range(pods))
     with cluster:
         cluster.kubeconfig(kubeconfig)
+        answered(kubeconfig)
         print("ready", flush=True)
         changed = 0
         while True:

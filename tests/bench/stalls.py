@@ -48,7 +48,7 @@ def _gaps(stage: Stage, environ: dict[str, str], *, keys: str) -> list[tuple[flo
 
 def _check(terminal: Timed) -> None:
     terminal.draw()
-    if "prom ok" not in terminal.text and "kubernetes ok" not in terminal.text:
+    if "prom ok" not in terminal.text or "kubernetes ok" not in terminal.text:
         raise AssertionError(f"not what was expected on the screen:\n{terminal.text}")
 
 
