@@ -7,7 +7,9 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from widgets.bare_lines import BareLines
 from widgets.line import Line, cut, difference, to_strip, width_of
+from widgets.text_filter import restyled
 from widgets.tones import tone_style
 
 
@@ -34,6 +36,7 @@ class Drawn(ScrollView, can_focus=False):
         self._tones: dict[str, Style] = {}
         super().__init__(id=id, classes=classes)
         self._drawn: dict[int, Line] = {}
+        self._styles_cache = BareLines()
 
     @property
     def inner_width(self) -> int:
@@ -92,9 +95,8 @@ class Drawn(ScrollView, can_focus=False):
         """The style of one tone; `under+over` lays the second over the background of the first."""
         found = self._tones.get(tone)
         if found is None:
-            base = self._tones.setdefault("", self.rich_style)
-            found = tone_style(tone, base, self.background_colors[1], self.app.theme_variables)
-            self._tones[tone] = found
+            own = tone_style(tone, self.rich_style, self.background_colors[1], self.app.theme_variables)
+            found = self._tones[tone] = restyled(own, self)
         return found
 
     def notify_style_update(self) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
-from textual.filter import LineFilter
+
+from widgets.text_filter import TextFilter
 
 _PLAIN = {"▁": "_", "▂": ".", "▃": ",", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#", "·": ",", "•": "*", "→": ">"}
 _PLAIN |= dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼", "+") | {"▔": "-", "▌": "|", "▶": ">", "↑": "^", "↓": "v", "←": "<", "⏎": "^", "⠒": "-"}
@@ -28,7 +29,7 @@ def _is_utf8(name: str) -> bool:
     return "utf8" in name.lower().replace("-", "")
 
 
-class PlainText(LineFilter):
+class PlainText(TextFilter):
     """Every character outside ASCII becomes one that looks alike, of the same width; unknown ones become `?`."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
