@@ -21,6 +21,7 @@ from queries.model.batch import BatchJob
 from queries.model.fault import Fault
 from queries.model.reading import Reading
 from queries.model.workload import Cluster, PodUsage, Touched
+from queries.offload import TURN
 
 T = TypeVar("T")
 
@@ -207,7 +208,9 @@ class Kubernetes:
             return Reading(SOURCE, self._clock(), latency, fault=fault)
         spared = [(item.kind.name, item.fault) for item in self._watchers if item.fault]
         warnings = [*self._api.warnings, *(f"no {name}: {fault.what}" for name, fault in spared)]
-        cluster = self._assembled({watcher.kind.name: watcher.items() for watcher in self._watchers})
+        with TURN:
+            cluster = self._assembled({watcher.kind.name: watcher.items() for watcher in self._watchers})
+            cluster.derive()
         return Reading(SOURCE, self._clock(), latency, value=cluster, warnings=tuple(warnings))
 
     def _assembled(self, items: Mapping[str, tuple[Any, ...]]) -> Cluster:

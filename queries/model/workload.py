@@ -174,6 +174,10 @@ class Cluster:
         made = [item.created_at for item in self.revisions_of(workload) if item.number == workload.revision]
         return max([*told, *made], default=workload.created_at)
 
+    def derive(self) -> None:
+        """To be called in a thread: walks over all pods once, so that no screen has to in the thread that draws."""
+        _pods_by_selector(self)
+
     def pods_of(self, workload: Workload) -> tuple[Pod, ...]:
         return _pods_by_selector(self).get(workload.selector, ())
 

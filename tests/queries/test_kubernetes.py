@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from console.demo.cluster import DemoCluster, Pace
 from queries.endpoint import ClusterEndpoint
 from queries.errors import Denied, SourceError, Unreachable
 from queries.kubernetes import Kubernetes
+from queries.model import workload
 from queries.model.reading import Reading
 from queries.model.workload import Cluster
 
@@ -136,6 +138,25 @@ async def test_following_shows_changes_in_coalesced_readings(kube: Open, cluster
     assert len(ear.readings) - heard <= 15
     gaps = [later - sooner for sooner, later in zip(ear.at, ear.at[1:], strict=False)]
     assert min(gaps) >= 0.095
+    await ear.stop()
+
+
+async def test_pods_are_found_before_a_screen_asks(kube: Open, cluster: DemoCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The walk over all pods for those of a workload happens in a thread, never in the one that draws."""
+    walked: list[threading.Thread] = []
+    walk = workload._selected
+
+    def seen(of: Cluster) -> object:
+        walked.append(threading.current_thread())
+        return walk(of)
+
+    monkeypatch.setattr(workload._pods_by_selector, "_derive", seen)
+    ear = Ear(kube())
+    reading = await ear.hear(lambda item: item.value and item.value.workload("cad-ml-api"))
+    assert reading.value is not None
+    api = reading.value.workload("cad-ml-api")
+    assert api is not None and len(reading.value.pods_of(api)) == 3
+    assert walked and threading.main_thread() not in walked
     await ear.stop()
 
 
