@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from console.alerts import Joined, join, undelivered, urgency
@@ -80,6 +81,10 @@ class Board:
     def _apply(self, reading: Reading[Any]) -> None:
         source = reading.source
         before = self._good.get(source)
+        same = before is not None and reading.fault is None and before.value == reading.value
+        if before is not None and same:
+            # The same object again: what was derived from it is known by it.
+            reading = replace(reading, value=before.value)
         self._latest[source] = reading
         self._late.pop(source, None)
         if reading.fault is None:
@@ -87,7 +92,6 @@ class Board:
         if source == RULES and reading.fault is None:
             # Judged against what Alertmanager said before, or an alert that ended in between would look undelivered.
             self._missing = self._absent_now()
-        same = before is not None and reading.fault is None and before.value == reading.value
         # What is missing may have been so for long enough meanwhile; anything else only differs where a reading does.
         if source in (RULES, ALERTMANAGER) and not (same and not self._missing):
             self._listed = self._alerts = None

@@ -178,7 +178,8 @@ def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) ->
                 said.extend(rule.alerts)
             elif rule.type == "recording":
                 recorded.add(rule.name)
-    alerts = (known or remembered_alerts(where)).read(said)
+    # A server tells the instances of a rule in another order each time, though nothing else differs.
+    alerts = sorted((known or remembered_alerts(where)).read(said), key=lambda item: item.fingerprint)
     return RulesAnswer(tuple(alerting), tuple(alerts), tuple(sorted(recorded)), _warnings(envelope))
 
 

@@ -247,6 +247,23 @@ def test_five_thousand_alerts_cost_nothing_while_they_stay() -> None:
     print(f"whole {whole:.3f}")
 
 
+def test_what_is_said_again_is_not_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal readings of both servers join no alert anew and give the same entries; one that differs does both."""
+    joins: list[int] = []
+    monkeypatch.setattr("console.board.join", lambda *given: joins.append(1) or join(*given))
+    view = board()
+
+    def told(value: float) -> tuple[object, ...]:
+        view.apply(reading("alertmanager", manager(alert(cluster="eu"))))
+        view.apply(reading("rules", rules(replace(alert(of="prometheus"), value=value))))
+        return view.snapshot(NOW).alerts
+
+    first = told(1.0)
+    before = len(joins)
+    assert told(1.0)[0] is first[0] and len(joins) == before
+    assert told(2.0)[0] is not first[0] and len(joins) > before
+
+
 def test_five_thousand_pods_cost_little() -> None:
     """With 5,000 pods, 50 workloads and an alert for each pod, a snapshot without news takes less than 20 ms."""
     names = [f"w{number}" for number in range(50)]

@@ -74,6 +74,20 @@ def test_recorded_rules() -> None:
     assert firing.starts_at > 1.7e9
 
 
+def test_the_order_of_instances_says_nothing() -> None:
+    """A server that tells the same instances in another order gives an equal answer, made of the very same alerts."""
+    known = vectors.remembered_alerts(WHERE)
+    body = json.loads(recorded("rules"))
+    instances = [rule["alerts"] for group in body["data"]["groups"] for rule in group["rules"] if rule.get("alerts")]
+    many = [{**instances[0][0], "labels": {**instances[0][0]["labels"], "part": str(number)}} for number in range(9)]
+    instances[0][:] = many
+    one = vectors.rules(json.dumps(body).encode(), where=WHERE, known=known)
+    instances[0][:] = [*many[4:], *many[:4]]
+    other = vectors.rules(json.dumps(body).encode(), where=WHERE, known=known)
+    assert len(one.alerts) >= 9
+    assert one == other and all(first is second for first, second in zip(one.alerts, other.alerts, strict=True))
+
+
 def test_warnings_and_infos_are_passed_on() -> None:
     """What the server warns of belongs on the screen."""
     body = b'{"status":"success","warnings":["w"],"infos":["i"],"data":{"resultType":"vector","result":[]}}'
