@@ -222,7 +222,8 @@ def test_a_fault_is_named_the_rest_lives_and_it_recovers(played: dict[tuple[str,
     # the whole fault: a request that a busy machine lets through late shortens one wait, never their sum.
     least = EVERY_SECONDS * 2 * 0.85
     assert len(told.rounds) <= 2 + FAULT_SECONDS / (EVERY_SECONDS * 2 * 0.9), told.rounds
-    waits = [later - earlier for earlier, later in pairwise(told.rounds)]
+    # The first was on its way when the fault began, or is the one that found its kept connection closed.
+    waits = [later - earlier for earlier, later in pairwise(told.rounds[1:])]
     assert sum(waits) >= len(waits) * least - EVERY_SECONDS, told.rounds
     assert all(wait < CAP_SECONDS * 1.1 + 2 * TIMEOUT_SECONDS + 0.8 for wait in waits), told.rounds
     assert told.asked <= 120
