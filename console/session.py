@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+ONCE_SECONDS = 15.0
+"""How long a headless command waits for a source: over the limit of every request and of a credential plugin, so that
+these say what was waited for."""
 _COALESCE_SECONDS = 0.05
 _TICK_SECONDS = 1.0
 _SILENT_SECONDS = 1.4
@@ -179,7 +182,7 @@ class Session:
         if self._marks is not None:
             self._begin(self._marks.run(self._schedule), "journal")
 
-    async def once(self, *, timeout_seconds: float = 10.0) -> Snapshot:
+    async def once(self, *, timeout_seconds: float = ONCE_SECONDS) -> Snapshot:
         """Ask every source once, at the same time, each for at most `timeout_seconds`."""
         asks = dict(self._asks)
         if self.kubernetes is not None:

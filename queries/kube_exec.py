@@ -16,7 +16,7 @@ from typing import Any
 from queries.errors import Denied, TimedOut
 
 LIMIT_SECONDS = 8.0
-"""Less than a headless command waits for a source (10 s), so that the plugin is named there too."""
+"""Little more than half of what a headless command waits for a source: on a busy machine too the plugin is named there."""
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
 
