@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 class Rows(Drawn, Generic[T], can_focus=True):
     """Draws only the rows in view; `key` names a row, `draw` makes its line for a width. `opens` says that
-    a row can be opened; where nothing would, no key says that it does.
+    a row can be opened; where nothing would, also for want of rows, no key says that it does.
 
     An equal list repaints nothing. When rows come and go, the cursor stays on its key and that row on its screen line.
     """
@@ -109,6 +109,8 @@ class Rows(Drawn, Generic[T], can_focus=True):
         if empty is not None:
             self._empty = empty
         old = self._cursor
+        if bool(items) != bool(self._items) and self.is_mounted:
+            self.refresh_bindings()
         self._items = items
         if items:
             if old >= len(items) or self._key_of(items[old]) != self._cursor_key:
@@ -163,7 +165,9 @@ class Rows(Drawn, Generic[T], can_focus=True):
     # moving
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return self._opens or action != "choose"
+        if action != "choose" or (self._opens and self._items):
+            return True
+        return None if self._opens else False  # None: the help still tells of the key
 
     def action_move(self, by: int) -> None:
         target = self._cursor + by

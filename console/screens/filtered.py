@@ -42,6 +42,9 @@ class FilteredScreen(ConsoleScreen):
         super().on_mount()
         self._table.focus()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return None if action == "filter" and self._field.has_focus else True
+
     def action_filter(self) -> None:
         self._field.remove_class("hidden")
         self._field.focus()

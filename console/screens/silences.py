@@ -80,6 +80,9 @@ class SilencesScreen(ConsoleScreen):
         self._table.show(tuple(found), empty=empty)
         self._hidden.show(tuple(self._hidden_lines(view)))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return None if self._table.current is None and action in ("edit", "copy", "act") else True
+
     def action_new(self) -> None:
         self.post_message(SilenceRequested())
 

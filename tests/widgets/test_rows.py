@@ -60,13 +60,25 @@ async def test_cursor_stays_near_when_its_row_goes() -> None:
 
 
 async def test_no_key_claims_to_open_what_nothing_opens() -> None:
-    """A table whose rows can be opened offers the key for it; one whose rows cannot offers all others alone."""
+    """A table offers the key that opens a row while it has rows that can be opened, and the screen hears when that changes."""
     app = Bench()
-    async with app.run_test(size=(40, 12)):
+    heard: list[bool] = []
+
+    def offered() -> bool:
+        return "rows.open" in {item.binding.id for item in app.screen.active_bindings.values() if item.enabled}
+
+    async with app.run_test(size=(40, 12)) as pilot:
+        app.screen.bindings_updated_signal.subscribe(app.table, lambda screen: heard.append(offered()))
         app.table.focus()
-        offered = {item.binding.id for item in app.screen.active_bindings.values()}
+        for rows in ((), names(1), names(1, 2), ()):
+            app.table.show(rows)
+            await pilot.pause()
+            assert offered() is bool(rows)
+        assert heard[-2:] == [True, False]
+        app.table.show(names(1))
         app.table._opens = False
-        assert offered - {item.binding.id for item in app.screen.active_bindings.values()} == {"rows.open"}
+        assert not offered()
+        assert "rows.down" in {item.binding.id for item in app.screen.active_bindings.values()}
 
 
 async def test_only_rows_in_view_are_drawn() -> None:

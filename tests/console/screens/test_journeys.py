@@ -81,6 +81,25 @@ async def test_filter_takes_matchers_and_words(stage: Callable[..., Any]) -> Non
         assert "not a regular expression" in scene.text
 
 
+async def test_the_footer_offers_only_what_can_be_done(stage: Callable[..., Any]) -> None:
+    """Without a silence no key claims to change, end or open one; while a filter is typed, none to open the filter."""
+    scene = stage()
+    async with scene.app.run_test(size=(120, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        shown = await scene.press(pilot, "4")
+        assert all(words in shown.splitlines()[-1] for words in ("n new", "e edit", "d expire", "enter open"))
+        scene.session.deliver(snapshot(silences=()))
+        shown = await scene.until(pilot, "no silence (n makes one)")
+        assert "n new" in shown.splitlines()[-1]
+        assert not any(words in shown.splitlines()[-1] for words in ("e edit", "d expire", "enter open"))
+        assert "Change this silence" in await scene.press(pilot, "question_mark")
+        await scene.press(pilot, "escape")
+        assert "/ filter" in (await scene.press(pilot, "2")).splitlines()[-1]
+        shown = await scene.press(pilot, "slash")
+        assert "enter to the list" in shown.splitlines()[-1]
+        assert "/ filter" not in shown.splitlines()[-1]
+
+
 async def test_every_screen_and_its_help_open_at_every_size(stage: Callable[..., Any]) -> None:
     """All screens, their help, the command line and the dialogs can be drawn from 20x5 to 160x45, resized at any moment."""
     scene = stage()
