@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ import pytest
 import wire_faults
 from fault_proxy import Exchange, Fault, ProxyHouse
 from loopback import CERTIFICATES
-from sitting import CAP_SECONDS, SOURCES, TIMEOUT_SECONDS, Sitting, sentence, settings_for
+from sitting import CAP_SECONDS, SOURCES, TIMEOUT_SECONDS, Sitting, play_all, sentence, settings_for
 
 from console.demo.cluster import DemoCluster
 from console.demo.stack import DemoStack
@@ -31,6 +31,8 @@ pytestmark = pytest.mark.servers
 FAULT_SECONDS = 3.0
 DOWN, DENIED = Health.DOWN, Health.DENIED
 ANXIOUS_SECONDS = 2.0
+MARKED_SECONDS = 5.0
+RECOVERED_SECONDS = max(ANXIOUS_SECONDS, CAP_SECONDS * 1.2) + 2 * TIMEOUT_SECONDS + 1.0
 PULSE_SECONDS = 1.5
 """Instead of the five of the console, so that the cases are short."""
 KINDS = 6
@@ -156,6 +158,15 @@ async def play(name: str, stack: DemoStack, cluster: DemoCluster, house: ProxyHo
     return played
 
 
+def in_time(told: Played) -> bool:
+    return (
+        not told.error
+        and not told.others
+        and told.marked_seconds < MARKED_SECONDS
+        and told.recovered_seconds < RECOVERED_SECONDS
+    )
+
+
 @pytest.fixture(scope="module")
 def played(
     stack: DemoStack,
@@ -164,19 +175,18 @@ def played(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> dict[str, Played]:
-    """The chosen cases, several at once, each in a thread with an event loop of its own."""
+    """The chosen cases."""
+    folder = tmp_path_factory.mktemp("cases")
     patch = pytest.MonkeyPatch()
     patch.setattr(kubernetes, "_PULSE_SECONDS", PULSE_SECONDS)
     request.addfinalizer(patch.undo)
     wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
-    chosen = [name for name in SAYS if name in wanted]
-    folders = [tmp_path_factory.mktemp("case") for _ in chosen]
-    with ThreadPoolExecutor(13, thread_name_prefix="case") as hands:
-
-        def run(name: str, folder: Path) -> Played:
-            return asyncio.run(play(name, stack, cluster, house, folder))
-
-        return dict(zip(chosen, hands.map(run, chosen, folders), strict=True))
+    return play_all(
+        [name for name in SAYS if name in wanted],
+        lambda name: play(name, stack, cluster, house, Path(tempfile.mkdtemp(dir=folder))),
+        at_once=13,
+        in_time=in_time,
+    )
 
 
 @pytest.mark.parametrize("name", SAYS)
@@ -189,10 +199,10 @@ def test_a_fault_is_named_the_rest_lives_and_it_recovers(played: dict[str, Playe
     assert met(words, told.said), told.said
     assert told.url in told.said
     assert "secret-token" not in told.said and "\x1b" not in told.said
-    assert told.marked_seconds < 5.0
+    assert told.marked_seconds < MARKED_SECONDS
     assert told.others == []
     assert told.left == []
-    assert told.recovered_seconds < max(ANXIOUS_SECONDS, CAP_SECONDS * 1.2) + 2 * TIMEOUT_SECONDS + 1.0
+    assert told.recovered_seconds < RECOVERED_SECONDS
     # A kind asks after 0.5, 1.0 and then every 1.2 s; a request may be repeated once on a kept connection; the pulse every 2 s.
     assert told.asked <= KINDS * 2 * 6 + 4, told.asked
 

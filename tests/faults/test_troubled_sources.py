@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -93,6 +94,30 @@ async def test_a_slow_source_is_slow_and_alone(watched: Sitting, proxies: dict[s
         for name in SOURCES:
             assert watched.not_live(name, since=began, until=time.monotonic()) == []
         assert (watched.state("prometheus").latency_seconds or 0.0) < 0.4
+
+
+@pytest.mark.parametrize("silent", SOURCES)
+async def test_nobody_waits_for_a_silent_source(silent: str, watched: Sitting, proxies: dict[str, FaultProxy]) -> None:
+    """While one source keeps a request for longer than the others may grow old, these are asked and told in their cadence."""
+    patience = 6.0
+    if silent == "alertmanager":
+        held: dict[str, object] = {
+            "alertmanagers": tuple(replace(item, timeout_seconds=patience) for item in watched.settings.alertmanagers)
+        }
+    else:
+        held = {silent: replace(getattr(watched.settings, silent), timeout_seconds=patience)}
+    watched.settings = replace(watched.settings, **held)  # type: ignore[arg-type]
+    async with watched:
+        await watched.until_up()
+        began = time.monotonic()
+        await use(wire_faults.named("silence"), proxies[silent])
+        await asyncio.sleep(3.5)
+        ended = time.monotonic()
+        for other in SOURCES:
+            if other != silent:
+                assert watched.not_live(other, since=began, until=ended) == []
+        assert watched.state(silent).health is not Health.DOWN  # the request is still out: that is what nobody waited for
+    assert watched.left == []
 
 
 async def test_a_source_that_flaps_every_second_is_followed(watched: Sitting, proxies: dict[str, FaultProxy]) -> None:
