@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from queries.code_series import CODE
 from queries.errors import SourceError
 from queries.joined import Joined, Part, Parts
 from queries.model.fault import Fault
@@ -19,6 +21,9 @@ from queries.trends import WINDOW_SECONDS, Trends
 _SEED_WAIT_SECONDS = 0.4
 """How long the first answer waits for its trend lines; a slower server's come with a later refresh."""
 _SEED_AGAIN_SECONDS = 300.0
+MOST_SERIES = 50
+"""Of a panel that shows its highest or lowest series, so many of each recorded name are asked for, the worst: a thousand
+providers cost a refresh no more than fifty do."""
 
 AskInstant = Callable[[str], Awaitable[tuple[Sequence[Sample], Sequence[str]]]]
 AskRange = Callable[[str, float, float, float], Awaitable[tuple[Sequence[Track], Sequence[str]]]]
@@ -128,13 +133,15 @@ class Panels:
 
     def _answer(self, spec: PanelSpec, answer: Parts[Sample]) -> PanelAnswer:
         if self.reads_recorded(spec):
-            samples = tuple(Sample(without(item.labels, "__name__"), item.value) for item in answer.found[_recorded(spec).key])
-            return PanelAnswer(spec.id, Origin.RECORDED, spec.recorded or "", samples)
+            found = answer.found[_recorded(spec).key]
+            samples = tuple(Sample(without(item.labels, "__name__"), item.value) for item in found)
+            return PanelAnswer(spec.id, Origin.RECORDED, spec.recorded or "", samples, more=_may_be_more(spec, found))
         key = _raw(spec).key
         if key in answer.found:
-            return PanelAnswer(spec.id, Origin.RAW, spec.raw, tuple(answer.found[key]), answer.faults.get(key))
-        kept = self._rare[spec.id]
-        return PanelAnswer(spec.id, Origin.RAW, spec.raw, kept.samples, kept.fault)
+            samples, fault = tuple(answer.found[key]), answer.faults.get(key)
+        else:
+            samples, fault = self._rare[spec.id].samples, self._rare[spec.id].fault
+        return PanelAnswer(spec.id, Origin.RAW, spec.raw, samples, fault, more=_may_be_more(spec, samples))
 
     async def _remember(self, specs: dict[str, PanelSpec], results: Sequence[PanelAnswer], now: float) -> None:
         """Extend the trends, and see to it that their window is asked for when it is missing."""
@@ -170,11 +177,28 @@ class Panels:
 
 
 def _recorded(spec: PanelSpec) -> Part:
-    return Part(f"{spec.id}/recorded", spec.recorded or "")
+    return Part(f"{spec.id}/recorded", _worst(spec, spec.recorded or ""))
 
 
 def _raw(spec: PanelSpec) -> Part:
-    return Part(f"{spec.id}/raw", spec.raw)
+    return Part(f"{spec.id}/raw", _worst(spec, spec.raw))
+
+
+def _shows_the_worst(spec: PanelSpec) -> bool:
+    """Whether the series that are left out could change nothing: a sum needs them all, and so do codes with two spellings."""
+    return bool(spec.by) and spec.by != CODE and spec.fold is (Fold.MIN if spec.below else Fold.MAX)
+
+
+def _worst(spec: PanelSpec, query: str) -> str:
+    if not _shows_the_worst(spec):
+        return query
+    # Of every recorded name its own: whether each of them is there is told by the answer.
+    return f"{'bottomk' if spec.below else 'topk'} by (__name__) ({MOST_SERIES},\n{query}\n)"
+
+
+def _may_be_more(spec: PanelSpec, samples: Sequence[Sample]) -> bool:
+    names = Counter(item.label("__name__") for item in samples)
+    return _shows_the_worst(spec) and max(names.values(), default=0) >= MOST_SERIES
 
 
 def _seedable(spec: PanelSpec, answer: PanelAnswer) -> bool:
@@ -193,4 +217,4 @@ def _refused_rules(specs: Sequence[PanelSpec], answer: Parts[Sample]) -> list[st
 
 
 def _with_trend(answer: PanelAnswer, trends: Trends) -> PanelAnswer:
-    return PanelAnswer(answer.id, answer.origin, answer.query, answer.samples, answer.fault, trends.points(answer.id))
+    return replace(answer, trend=trends.points(answer.id))

@@ -134,7 +134,7 @@ def _panel(item: Item, wanted: PanelEvidence, facts: Facts) -> Finding:
         reason,
         value=state.value,
         limit=limit_words(limits, spec.unit, below=spec.below),
-        details=_series(state.samples, spec, limits),
+        details=_series(state.samples, spec, limits, more=state.more),
         before=_before(spec, facts, state.value),
         trend=state.trend,
         trend_words="the last hour",
@@ -155,7 +155,8 @@ def _worst(state: PanelState, limits: Threshold) -> str:
         return ""
     bad = [item for item in state.samples if compare(item.value, limits, below=spec.below) in (Verdict.WARN, Verdict.CRITICAL)]
     names = [visible(item.label(spec.by)) for item in _ordered(bad, below=spec.below)]
-    return ", ".join(dict.fromkeys(name for name in names if name))
+    told = ", ".join(dict.fromkeys(name for name in names if name))
+    return f"{told} and perhaps more" if state.more and len(bad) == len(state.samples) else told
 
 
 def _ordered(samples: Iterable[Sample], *, below: bool) -> list[Sample]:
@@ -163,7 +164,7 @@ def _ordered(samples: Iterable[Sample], *, below: bool) -> list[Sample]:
     return sorted(samples, key=lambda item: (math.isnan(item.value), item.value if below else -item.value))
 
 
-def _series(samples: Sequence[Sample], spec: PanelSpec, limits: Threshold) -> tuple[Detail, ...]:
+def _series(samples: Sequence[Sample], spec: PanelSpec, limits: Threshold, *, more: bool = False) -> tuple[Detail, ...]:
     if len(samples) < 2 and not spec.by:
         return ()
     found = []
@@ -172,7 +173,7 @@ def _series(samples: Sequence[Sample], spec: PanelSpec, limits: Threshold) -> tu
         told = figure(sample.value, spec.unit, spec.decimals)
         found.append(Detail(f"{name}  {told}", compare(sample.value, limits, below=spec.below)))
     if len(samples) > _SHOWN:
-        found.append(Detail(f"and {len(samples) - _SHOWN} more"))
+        found.append(Detail(f"and {len(samples) - _SHOWN} {'or more' if more else 'more'}"))
     return tuple(found)
 
 

@@ -71,6 +71,7 @@ def judge(
             samples=answer.samples,
             trend=answer.trend,
             reason=reason,
+            more=answer.more,
         )
 
     if answer.fault is not None:
@@ -103,7 +104,8 @@ def judge(
         samples=answer.samples,
         trend=answer.trend,
         reason=reason,
-        note=_note(spec, answer.samples, answer.trend, verdict, limits),
+        note=_note(spec, answer, verdict, limits),
+        more=answer.more,
     )
 
 
@@ -129,11 +131,12 @@ def _reason(value: float, verdict: Verdict, limits: Threshold, spec: PanelSpec) 
     return f"{told} is {'under' if spec.below else 'at or over'} {limit}"
 
 
-def _note(spec: PanelSpec, samples: Sequence[Sample], trend: Sequence[Point], verdict: Verdict, limits: Threshold) -> str:
+def _note(spec: PanelSpec, answer: PanelAnswer, verdict: Verdict, limits: Threshold) -> str:
+    samples = answer.samples
     parts: list[str] = []
     if verdict in (Verdict.WARN, Verdict.CRITICAL):
         line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
-        at = since(trend, line, below=spec.below)
+        at = since(answer.trend, line, below=spec.below)
         if at is not None:
             parts.append(f"since {datetime.fromtimestamp(at, UTC):%H:%M}")
     if spec.by and samples:
@@ -144,7 +147,7 @@ def _note(spec: PanelSpec, samples: Sequence[Sample], trend: Sequence[Point], ve
         # Who it is comes before since when: where there is room for one, that is the one.
         parts = [*told[:1], *parts, *told[1:]]
         if len(worst) > NOTE_PARTS:
-            parts.append(f"+{len(worst) - NOTE_PARTS}")
+            parts.append(f"+{len(worst) - NOTE_PARTS}{' or more' if answer.more else ''}")
     return " · ".join(parts)
 
 

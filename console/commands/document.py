@@ -91,6 +91,7 @@ def _panel(state: PanelState) -> dict[str, Any]:
         "from": state.origin.value,
         "query": state.query,
         "series": [{"labels": dict(item.labels), "value": number(item.value)} for item in state.samples],
+        "more_series": state.more,
     }
 
 

@@ -170,12 +170,17 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         fold = _FOLDS[state.spec.fold]
         yield section(f"Series{f'; the value above is {fold}' if len(state.samples) > 1 else ''}", width)
         ordered = sorted(state.samples, key=lambda item: item.value, reverse=not state.spec.below)
-        for sample in ordered[:200]:
+        for sample in ordered[:_MOST_LINES]:
             value = quantity(sample.value, state.spec.unit, state.spec.decimals)
             labels = braces(without(sample.labels, "__name__")) or "(no labels)"
             yield ((fit(value, 12, right=True) + "  ", "strong"), text(labels))
+        if len(ordered) > _MOST_LINES:
+            yield ((f" and {len(ordered) - _MOST_LINES} more", "dim"),)
+        elif state.more:
+            yield ((" these are the worst: if there are more, they are not asked for (x asks the whole query)", "dim"),)
 
 
+_MOST_LINES = 200
 _FOLDS = {Fold.MAX: "the highest", Fold.MIN: "the lowest", Fold.SUM: "their sum"}
 
 

@@ -110,6 +110,8 @@ class PanelAnswer:
     fault: Fault | None = None
     trend: tuple[Point, ...] = ()
     """The folded value over the trend window, oldest first."""
+    more: bool = False
+    """There may be further samples: only the worst were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ class PanelState:
 
     `value` is in the spec's unit and None exactly where the verdict is no_data; with the verdict `stale` it is the last
     good value. `age_seconds` is the age of that value, None where there was none. `reason` says in one sentence why the
-    verdict is what it is; `note` is the short remark at the end of the row (`deepseek 81 · paddle 99`).
+    verdict is what it is; `note` is the short remark at the end of the row (`deepseek 81 · paddle 99`). `more` says that
+    there may be series beside `samples`, none of them worse.
     """
 
     spec: PanelSpec
@@ -132,6 +135,7 @@ class PanelState:
     trend: tuple[Point, ...] = ()
     reason: str = ""
     note: str = ""
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

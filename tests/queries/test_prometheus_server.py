@@ -21,7 +21,7 @@ from queries.discovery import Discovery
 from queries.endpoint import Endpoint
 from queries.errors import Malformed, Rejected, Unreachable
 from queries.model.fault import FaultKind
-from queries.model.panel import Origin, PanelSpec
+from queries.model.panel import Fold, Origin, PanelSpec, Unit
 from queries.prometheus import Prometheus
 from queries.yaml_text import loads
 
@@ -51,6 +51,9 @@ def histogram(name: str, provider: str, per_second: float, below: dict[str, floa
 
 POD = 'namespace="cad-ml-platform",pod="cad-ml-api-7f9c4d-x2x{}",container="{}"'
 
+CROWDS = {"one": 1000.0, "two": 0.0}
+"""Sixty providers under each of two names; every series of the second is smaller than any of the first."""
+
 WINDOWS: dict[str, dict[str, Shape]] = {
     "busy": {
         'ocr_requests_total{provider="paddle",status="success"}': counter(8),
@@ -69,6 +72,7 @@ WINDOWS: dict[str, dict[str, Shape]] = {
         'kube_pod_container_resource_limits{resource="memory",' + POD.format(1, "main") + "}": gauge(100),
         "platform_requests_per_second": gauge(21),
         "slo_availability": gauge(99.95),
+        **{f'crowd_{name}{{provider="p{at}"}}': gauge(more + at) for name, more in CROWDS.items() for at in range(60)},
     },
     "no errors yet": {
         'ocr_requests_total{provider="paddle",status="success"}': counter(10),
@@ -263,6 +267,36 @@ async def test_joined_equals_one_by_one(filled: Filled) -> None:
         assert {sample.labels: sample.value for sample in item.samples} == pytest.approx(known, rel=0.02), item.id
         assert item.fault is None and item.samples, item.id
     await source.close()
+
+
+@pytest.mark.parametrize(
+    ("fold", "below", "expected"),
+    [
+        (Fold.MAX, False, {more + at for more in CROWDS.values() for at in range(10, 60)}),
+        (Fold.MIN, True, {more + at for more in CROWDS.values() for at in range(50)}),
+        (Fold.SUM, False, {more + at for more in CROWDS.values() for at in range(60)}),
+    ],
+)
+async def test_of_a_crowd_the_worst_are_asked_for(filled: Filled, fold: Fold, below: bool, expected: set[float]) -> None:
+    """Of every recorded name the fifty worst, which decide the value; it is said that there may be more. A sum has all."""
+    crowd = PanelSpec(
+        "crowd",
+        "Crowd",
+        Unit.COUNT,
+        fold=fold,
+        below=below,
+        by="provider",
+        recorded='{__name__=~"crowd_(one|two)"}',
+        recorded_names=("crowd_one", "crowd_two"),
+        raw="vector(1)",
+    )
+    source = Prometheus(Endpoint(filled.url))
+    answer = (await source.panels((crowd,))).answers[0]
+    await source.close()
+    assert answer.origin is Origin.RECORDED
+    assert {sample.value for sample in answer.samples} == expected
+    assert answer.query == crowd.recorded
+    assert answer.more is (fold is not Fold.SUM)
 
 
 async def test_trend_of_the_last_hour(filled: Filled) -> None:

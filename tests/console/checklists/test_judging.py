@@ -79,6 +79,22 @@ def test_a_panel_is_held_against_the_items_own_target() -> None:
     assert (ratio.limit, ratio.verdict) == ("under 5 %, else critical", Verdict.CRITICAL)
 
 
+def test_a_crowd_is_not_taken_for_all() -> None:
+    """Where only the worst series are known, neither the names beyond the line nor the count claim to be all of them."""
+
+    def crowd(*, more: bool) -> Finding:
+        samples = tuple(Sample((("provider", f"p{at}"),), 80.0) for at in range(50))
+        changed = (
+            replace(item, samples=samples, more=more) if item.spec.id == "provider_health" else item for item in CALM.panels
+        )
+        return judged(PanelEvidence("provider_health", Threshold()), shown=replace(CALM, panels=tuple(changed)))
+
+    some, every = crowd(more=True), crowd(more=False)
+    assert "p49 and perhaps more: " in some.reason and "p49: " in every.reason
+    assert some.details[-1].text.endswith(" or more") and every.details[-1].text.endswith(" more")
+    assert some.details[-1].text != every.details[-1].text
+
+
 @pytest.mark.parametrize(("panel", "verdict"), [("cpu", Verdict.STALE), ("error_budget", Verdict.NO_DATA)])
 def test_a_panel_without_a_value_of_now_is_not_fine(panel: str, verdict: Verdict) -> None:
     """Stale or absent stays what it is, whatever the item's own line says."""

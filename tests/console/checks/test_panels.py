@@ -122,6 +122,15 @@ def test_the_worst_series_comes_first() -> None:
     assert note == "a\\e[31m\\nb 95"
 
 
+def test_that_there_may_be_more_is_said() -> None:
+    """Where only the worst series were asked for, the remark claims no count of all of them."""
+    samples = tuple(Sample((("provider", f"p{at}"),), 80.0 + at) for at in range(5))
+    answer = PanelAnswer(HEALTH.id, Origin.RAW, "up", samples, more=True)
+    told = judge(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0)
+    assert told.note == "p0 80 · p1 81 · p2 82 · +2 or more"
+    assert told.more
+
+
 def test_since_when_a_line_is_crossed() -> None:
     """The remark tells since when, where the trend shows the crossing."""
     assert since([(0, 0.1), (60, 5.0), (120, 7.0)], 5.0, below=False) == 60

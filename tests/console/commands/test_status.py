@@ -79,6 +79,7 @@ def test_the_published_shape(run: Any) -> None:
         "from": "recording rule",
         "query": "platform_error_ratio",
         "series": [{"labels": {}, "value": 0.42}],
+        "more_series": False,
     }
     for panel in ("request_rate", "error_budget", "queue_depth", "workloads"):
         assert (panels[panel]["value"], panels[panel]["verdict"]) == (None, "no_data"), panel

@@ -65,6 +65,16 @@ async def test_panel_detail_has_series_chart_and_window(stage: Callable[..., Any
         assert "[24 h]" in scene.text
 
 
+async def test_a_panel_of_a_crowd_says_that_it_shows_the_worst(stage: Callable[..., Any]) -> None:
+    """Where only the worst series were asked for, the detail says so below them."""
+    crowd = tuple(replace(item, more=True) if item.spec.id == "provider_health" else item for item in panels())
+    scene = stage(snapshot(panels=crowd))
+    async with scene.app.run_test(size=(120, 45)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "down", "down", "down", "enter")
+        assert "if there are more, they are not asked for" in await scene.until(pilot, "these are the worst")
+
+
 async def test_filter_takes_matchers_and_words(stage: Callable[..., Any]) -> None:
     """/ narrows by matcher and by word, says what it cannot understand, and esc brings all rows back."""
     scene = stage()
