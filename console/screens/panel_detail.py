@@ -177,7 +177,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         if len(ordered) > _MOST_LINES:
             yield ((f" and {len(ordered) - _MOST_LINES} more", "dim"),)
         elif state.more:
-            yield ((" these are the worst: if there are more, they are not asked for (x asks the whole query)", "dim"),)
+            yield ((" of a crowd only the worst are asked for (x asks the whole query)", "dim"),)
 
 
 _MOST_LINES = 200

@@ -69,10 +69,10 @@ async def test_a_panel_of_a_crowd_says_that_it_shows_the_worst(stage: Callable[.
     """Where only the worst series were asked for, the detail says so below them."""
     crowd = tuple(replace(item, more=True) if item.spec.id == "provider_health" else item for item in panels())
     scene = stage(snapshot(panels=crowd))
-    async with scene.app.run_test(size=(120, 45)) as pilot:
+    async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "down", "down", "down", "enter")
-        assert "if there are more, they are not asked for" in await scene.until(pilot, "these are the worst")
+        assert "(x asks the whole query)" in await scene.until(pilot, "of a crowd only the worst are asked for")
 
 
 async def test_filter_takes_matchers_and_words(stage: Callable[..., Any]) -> None:
