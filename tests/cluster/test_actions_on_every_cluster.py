@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -29,19 +28,7 @@ class Hands:
 
     def __init__(self, ns: Namespace, folder: Path) -> None:
         self.ns = ns
-        path = folder / "kubeconfig"
-        token = ns.http.headers.get("Authorization", "").removeprefix("Bearer ")
-        cluster = {"server": str(ns.http.base_url), "insecure-skip-tls-verify": True}
-        path.write_text(
-            json.dumps(
-                {
-                    "current-context": "x",
-                    "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-                    "clusters": [{"name": "x", "cluster": cluster}],
-                    "users": [{"name": "x", "user": {"token": token}}],
-                }
-            )
-        )
+        path = ns.kubeconfig(folder / "kubeconfig")
         endpoint = ClusterEndpoint(ns.name, kubeconfig=str(path), timeout_seconds=10.0)
         self.settings = settings_for(folder, endpoint, namespace=ns.name, verify_timeout_seconds=60.0)
         self.reads = Kubernetes(endpoint)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import control_plane
@@ -72,6 +73,23 @@ class Namespace:
     @property
     def http(self) -> httpx.Client:
         return self.target.http
+
+    def kubeconfig(self, path: Path) -> Path:
+        """Writes one with the admin's rights."""
+        token = self.http.headers.get("Authorization", "").removeprefix("Bearer ")
+        cluster = {"server": str(self.http.base_url), "insecure-skip-tls-verify": True}
+        document = {
+            "current-context": "x",
+            "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+            "clusters": [{"name": "x", "cluster": cluster}],
+            "users": [{"name": "x", "user": {"token": token}}],
+        }
+        path.write_text(json.dumps(document))
+        return path
+
+    def journal_store(self, folder: Path) -> str:
+        """Where a writing host keeps its journal, in its own words."""
+        return f"{self.name}@{self.kubeconfig(folder / 'kubeconfig')}"
 
     def path(self, plural: str, name: str = "", part: str = "", *, group: str = "apps/v1") -> str:
         root = f"/apis/{group}" if "/" in group else f"/api/{group}"

@@ -20,10 +20,12 @@ NAMESPACE = "cad-ml-platform"
 NAME = "shared"
 
 
-def cluster_store(kubeconfig: Path, *, read_only: bool = False, segment_bytes: int = 8 << 10, **more: int) -> ConfigMaps:
+def cluster_store(
+    kubeconfig: Path, *, namespace: str = NAMESPACE, read_only: bool = False, segment_bytes: int = 8 << 10, **more: int
+) -> ConfigMaps:
     """Small segments, so that a thousand events take many."""
-    endpoint = ClusterEndpoint(NAMESPACE, str(kubeconfig), timeout_seconds=2.0)
-    settings = StoreSettings(KUBERNETES, NAMESPACE)
+    endpoint = ClusterEndpoint(namespace, str(kubeconfig), timeout_seconds=2.0)
+    settings = StoreSettings(KUBERNETES, namespace)
     return ConfigMaps(endpoint, settings, read_only=read_only, backoff_cap_seconds=1.0, segment_bytes=segment_bytes, **more)
 
 

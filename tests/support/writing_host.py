@@ -1,7 +1,7 @@
 """A console's journal in a process of its own, which a test can kill: writes events one by one and says so of each.
 
-`writing_host.py FOLDER NAME FILE STORE FIRST COUNT`: STORE is `-`, a kubeconfig, or a postgresql:// URL. For each event that
-the disk has a line `NUMBER ID`; then `written`, and it goes on sharing until its standard input ends.
+`writing_host.py FOLDER NAME FILE STORE FIRST COUNT`: STORE is `-`, NAMESPACE@KUBECONFIG, or a postgresql:// URL. For each event
+that the disk has a line `NUMBER ID`; then `written`, and it goes on sharing until its standard input ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from console.journal.sqlite import Journal
 def store_of(text: str) -> SharedStore:
     if text.startswith("postgresql:"):
         return PostgreSQL(StoreSettings(POSTGRESQL, url=text), read_only=False, backoff_cap_seconds=1.0)
-    return cluster_store(Path(text))
+    namespace, _, kubeconfig = text.partition("@")
+    return cluster_store(Path(kubeconfig), namespace=namespace)
 
 
 def write(journal: Journal, name: str, first: int, count: int) -> None:
