@@ -100,6 +100,11 @@ class IncidentScreen(ConsoleScreen):
         snapshot = self.view.snapshot if self.view else None
         return snapshot.ledger.incidents.get(self.identity) if snapshot else None
 
+    @property
+    def _left_width(self) -> int:
+        """As the style sheet divides it; measured, it would be known only after the first frame."""
+        return self.width * 3 // 5 if self.has_class("-narrow") else self.width // 2
+
     def draw(self, view: View) -> None:
         incident, session = self.incident, view.session
         width = self.width
@@ -107,8 +112,7 @@ class IncidentScreen(ConsoleScreen):
             self._head.show((((" this incident is not in the journal (yet)", "warn"),),))
             return
         response = session.response
-        # As the style sheet divides it; measured, it would be known only after the first frame.
-        left = width * 3 // 5 if self.has_class("-narrow") else width // 2
+        left = self._left_width
         self._head.show(tuple(head_lines(incident, view.now, width)))
         self._rules[0].show((section("Steps", width),))
         self._steps.show(tuple(step_lines(incident, response, view.now, width)))
@@ -156,6 +160,6 @@ class IncidentScreen(ConsoleScreen):
     def _draw_entry(self) -> None:
         """The entry under the cursor, whole, where it is longer than its line."""
         entry = self._timeline.current
-        width = (self._timeline.size.width or self.width) - 2
-        words = wrap(text(entry.text)[0], width - 2) if entry else []
-        self._whole.show(tuple(((f"  {line}", "dim"),) for line in words[:6]) if len(words) > 1 else ())
+        told, room = text(entry.text)[0] if entry else "", self._left_width - 2
+        whole = entry is None or told in "".join(words for words, _ in entry_line(entry, room))
+        self._whole.show(() if whole else tuple(((f"  {line}", "dim"),) for line in wrap(told, room - 2)[:6]))

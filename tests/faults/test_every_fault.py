@@ -8,7 +8,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,18 @@ import pytest
 import wire_faults
 from fault_proxy import Fault, FaultProxy, ProxyHouse
 from loopback import CERTIFICATES
-from sitting import CAP_SECONDS, EVERY_SECONDS, MARK_PATHS, SOURCES, TIMEOUT_SECONDS, Sitting, play_all, sentence, settings_for
+from sitting import (
+    CAP_SECONDS,
+    EVERY_SECONDS,
+    MARK_PATHS,
+    SLACK_SECONDS,
+    SOURCES,
+    TIMEOUT_SECONDS,
+    Sitting,
+    play_all,
+    sentence,
+    settings_for,
+)
 
 from console.demo.stack import DemoStack
 from queries.endpoint import Endpoint, HttpConfig
@@ -122,7 +133,9 @@ async def play(case: tuple[str, str], stack: DemoStack, house: ProxyHouse, names
     )
     name = f"{source}-{os.urandom(3).hex()}.faults.test"
     url = proxy.url.replace("127.0.0.1", name) if fault is DNS else proxy.url
-    settings = settings_for(folder, {**real, source: url, "kubernetes": stack.addresses.kubeconfig})
+    urls = {**real, source: url, "kubernetes": stack.addresses.kubeconfig}
+    patient = [other for other in SOURCES if other != source]
+    settings = settings_for(folder, urls, patient=patient)
     if tls:
         trusting = Endpoint(url, HttpConfig(ca_file=str(CERTIFICATES / "authority.pem")), TIMEOUT_SECONDS)
         field_name, value = {
@@ -130,7 +143,7 @@ async def play(case: tuple[str, str], stack: DemoStack, house: ProxyHouse, names
             "alertmanager": ("alertmanagers", (trusting,)),
             "platform": ("platform", trusting),
         }[source]
-        settings = settings_for(folder, {**real, source: url, "kubernetes": stack.addresses.kubeconfig}, **{field_name: value})
+        settings = replace(settings, **{field_name: value})
     played = Played(url=url)
     sitting = Sitting(settings)
     try:
@@ -145,9 +158,8 @@ async def play(case: tuple[str, str], stack: DemoStack, house: ProxyHouse, names
             state = sitting.state(source)
             played.health, played.said = state.health, sentence(state)
             ended = time.monotonic()
-            for other in SOURCES:
-                if other != source:
-                    played.others += sitting.not_live(other, since=began, until=ended)
+            for other in patient:
+                played.others += sitting.not_live(other, since=began, until=ended, slack_seconds=SLACK_SECONDS)
             played.rounds = proxy.rounds(since=began, until=ended, path=MARK_PATHS[source])
             played.asked = proxy.count(since=began)
             await _end(fault, proxy, names, name)
@@ -171,9 +183,12 @@ async def _end(fault: Fault, proxy: FaultProxy, names: Names, name: str) -> None
     await asyncio.to_thread(proxy.use, None)
 
 
-def in_time(told: Played) -> bool:
+def as_expected(case: tuple[str, str], told: Played) -> bool:
+    health, words = SAYS[case[0]]
     return (
         not told.error
+        and told.health is health
+        and met(words, told.said)
         and not told.others
         and told.marked_seconds < MARKED_SECONDS
         and told.recovered_seconds < RECOVERED_SECONDS
@@ -195,7 +210,7 @@ def played(
             chosen,
             lambda case: play(case, stack, house, names, Path(tempfile.mkdtemp(dir=folder))),
             at_once=AT_ONCE,
-            in_time=in_time,
+            as_expected=as_expected,
         )
     finally:
         patch.undo()

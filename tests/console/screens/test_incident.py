@@ -220,8 +220,7 @@ def test_incident_picture(snap_compare: Any, tmp_path: Path, size: tuple[int, in
     async def press(pilot: Pilot[None]) -> None:
         await pilot.pause(0.4)
         await pilot.press("9")
-        # Only when every part knows its width is this broken before its last two words.
-        await until(app, pilot, "failed: 409")
+        await until(app, pilot, "api: failed: 409")  # whole: in its line, or below it
         await pilot.pause(0.4)
 
     app = still(tmp_path)
