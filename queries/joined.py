@@ -20,8 +20,8 @@ Item = TypeVar("Item", Sample, Track)
 
 _REMEMBERED_SECONDS = 60.0
 _FIRST_SECONDS = 2.0
-"""A part that was refused once is tried again after so long, then after twice that, up to a minute: most refusals are the
-query's own and stay, but a server that is mended is seen to be well at the next refresh."""
+"""A part that was refused is tried again twice after so long, then after twice as long each time, up to a minute: most
+refusals are the query's own and stay, but a server that was unwell for moments is soon seen to be well."""
 _AT_ONCE = 4
 
 
@@ -36,7 +36,7 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class _Refusal:
     until: float
-    pause_seconds: float
+    times: int
     fault: Fault
 
 
@@ -124,8 +124,9 @@ class Joined(Generic[Item]):
         for part, result in zip(parts, results, strict=True):
             if isinstance(result, SourceError):
                 before = self._refused.get(part)
-                pause = min(2 * before.pause_seconds, _REMEMBERED_SECONDS) if before else _FIRST_SECONDS
-                self._refused[part] = _Refusal(now + pause, pause, result.fault)
+                times = before.times + 1 if before else 1
+                pause = min(_FIRST_SECONDS * 2.0 ** max(0, min(times, 32) - 2), _REMEMBERED_SECONDS)
+                self._refused[part] = _Refusal(now + pause, times, result.fault)
                 answer.faults[part.key] = result.fault
             elif not isinstance(result, BaseException):
                 self._refused.pop(part, None)

@@ -117,7 +117,7 @@ async def test_one_bad_query_harms_nobody(fake: FakePrometheus, status: int, err
 
 
 async def test_a_query_that_stays_bad_is_asked_ever_less_often(fake: FakePrometheus) -> None:
-    """After 2, 4, 8, 16 and 32 seconds, then once a minute."""
+    """After twice 2, then 4, 8, 16 and 32 seconds, then once a minute."""
     fake.series = {f"raw_{name}": [({}, "1")] for name in "abc"}
     fake.refuses = {"raw_b": (422, "execution")}
     source = fake.source()
@@ -128,7 +128,7 @@ async def test_a_query_that_stays_bad_is_asked_ever_less_often(fake: FakePrometh
         if ("query", "alone") in fake.take():
             tried.append(fake.now - begun)
         fake.now += 1
-    assert tried == [0, 2, 6, 14, 30, 62, 122, 182]
+    assert tried == [0, 2, 4, 8, 16, 32, 64, 124, 184]
     await source.close()
 
 
