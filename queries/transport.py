@@ -19,9 +19,12 @@ if find_spec("sniffio") is None:
     # httpcore looks for it four times a request; a name that is known to be missing is not searched for on the disk.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 
-for _late in ("httpcore", "anyio._backends._asyncio"):
-    # httpx and anyio would bring these at the first request, on the event loop, which would stand still for 50 to 100 ms.
-    import_module(_late)
+# httpx and anyio would bring these at the first request, on the event loop, which would stand still for 50 to 100 ms.
+httpcore = import_module("httpcore")
+import_module("anyio._backends._asyncio")
+
+# As much as asyncio reads at once: an answer of megabytes is not cut into smaller pieces, each of which copies the rest.
+httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 256 << 10
 
 READ_POSTS = ("/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels")
 """The paths where Prometheus takes a long read as a POST form."""
