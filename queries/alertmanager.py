@@ -211,6 +211,8 @@ class _Peer:
         self._silences_at = float("-inf")
         self._known: Remembered[Alert] = Remembered(_alert)
         self._listed: tuple[Alert, ...] = ()
+        self._silencing: frozenset[str] = frozenset()
+        """The silences that the alerts name."""
         self._body = b""
 
     @property
@@ -229,7 +231,7 @@ class _Peer:
         async with siblings(alerts, silences, rare):
             heard, known, seldom = await asyncio.gather(alerts, silences, rare)
         ids = {silence.id for _, silence in known if silence.state == "active"}
-        if any(name not in ids for alert in heard for name in alert.silenced_by):
+        if not self._silencing <= ids:
             self.forget_silences()
             known = await self._silenced()
         return _PeerState(heard, known, seldom)
@@ -277,6 +279,7 @@ class _Peer:
             raise _malformed(error, self._client.where) from None
         if len(found) != len(self._listed) or any(one is not other for one, other in zip(found, self._listed, strict=True)):
             self._listed = tuple(found)
+            self._silencing = frozenset(name for alert in found for name in alert.silenced_by)
         self._body = body
         return self._listed
 
