@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property, partial
@@ -17,6 +16,7 @@ from console.actions.plan import Preview, Request, Step
 from console.board import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, Board
 from console.config.settings import Settings
 from console.dashboards import Dashboards, Held
+from console.desk import Desk
 from console.expression import comparison
 from console.journal.event import Event
 from console.journal.ledger import LedgerState
@@ -35,7 +35,6 @@ from queries.model.panel import PanelHistory, PanelSpec
 from queries.model.reading import Reading
 from queries.model.series import Labels, Track
 from queries.model.silence import Matcher
-from queries.offload import TURN
 
 if TYPE_CHECKING:
     from console.actions.action import Action
@@ -51,12 +50,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ONCE_SECONDS = 15.0
-"""How long a headless command waits for a source: over the limit of every request and of a credential plugin, so that
-these say what was waited for."""
-_COALESCE_SECONDS = 0.05
-_TICK_SECONDS = 1.0
-_SILENT_SECONDS = 1.4
-"""Ages are brought up to date where nothing came for so long; with a refresh a second that is never."""
+"""How long a headless command waits for a source: over the limit of a credential plugin and, as configured by default, of
+every request, so that these say what was waited for."""
 
 
 class Session:
@@ -90,6 +85,7 @@ class Session:
         self.platform = platform
         self._clock = clock
         self._board = Board(settings, specs, runbooks=runbooks)
+        self._desk = Desk(self._board, self._made)
         self.reads = SourceReads(
             kubernetes=kubernetes,
             alertmanager=alertmanager,
@@ -103,14 +99,6 @@ class Session:
         self._asks = self._make_asks()
         self._pollers: list[Poller] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._on_snapshot: Callable[[Snapshot], None] | None = None
-        self._inbox: list[Reading[Any]] = []
-        # One thread puts snapshots together: with thousands of alerts that takes longer than a key press may wait.
-        self._desk = ThreadPoolExecutor(1, thread_name_prefix="board")
-        self._emitting: asyncio.Task[None] | None = None
-        self._shown: Snapshot | None = None
-        self._scheduled: asyncio.TimerHandle | None = None
-        self._emitted_at = 0.0
         self._paused = False
         self._marks = JournalWatch(journal, self._board, settings, clock=clock, store=store) if journal else None
 
@@ -155,7 +143,13 @@ class Session:
 
     def start(self, on_snapshot: Callable[[Snapshot], None]) -> None:
         """Begin to ask, in the running loop; `on_snapshot` is called in it, at most every 50 ms and at least each second."""
-        self._on_snapshot = on_snapshot
+
+        def show(snapshot: Snapshot) -> None:
+            if self._marks is not None:
+                self._marks.watch(snapshot)
+            on_snapshot(snapshot)
+
+        self._desk.open(show)
         every = self.settings.refresh_seconds
         # One for all sources: consoles do not ask in step with each other, a console's own sources do.
         step = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
@@ -178,9 +172,9 @@ class Session:
             cap = self.settings.backoff_cap_seconds
             watching = follow(KUBERNETES, self.kubernetes.follow, self._take, cap=cap, clock=self._clock)
             self._begin(watching, KUBERNETES)
-        self._begin(self._tick(), "tick")
+        self._begin(self._desk.tick(), "tick")
         if self._marks is not None:
-            self._begin(self._marks.run(self._schedule), "journal")
+            self._begin(self._marks.run(self._desk.schedule), "journal")
 
     async def once(self, *, timeout_seconds: float = ONCE_SECONDS) -> Snapshot:
         """Ask every source once, at the same time, each for at most `timeout_seconds`."""
@@ -206,7 +200,7 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """The latest; while nothing was started, put together now."""
-        return self._shown or self._made()
+        return self._desk.shown or self._made()
 
     def _made(self) -> Snapshot:
         shown = self._board.snapshot(self._clock())
@@ -233,22 +227,16 @@ class Session:
         for poller in self._pollers:
             poller.pause(self._paused)
         self.dashboards.set_visible(visible)
-        self._schedule()
+        self._desk.schedule()
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._on_snapshot = None
+        await self._desk.close()
         await self.dashboards.close()
-        if self._emitting is not None:
-            # Its thread tells this loop when it is done: the loop must still be there.
-            await asyncio.wait([self._emitting], timeout=1.0)
-        self._desk.shutdown(wait=False, cancel_futures=True)
         self._tasks.clear()
         self._pollers.clear()
-        if self._scheduled is not None:
-            self._scheduled.cancel()
         for client in (self.prometheus, self.alertmanager, self.kubernetes, self.platform):
             if client is not None:
                 await client.close()
@@ -354,7 +342,7 @@ class Session:
         if self.journal is None or self._marks is None:
             raise JournalError(self.journal_fault or "there is no journal")
         event = await self._marks.record(kind, subject, data)
-        await self._emit_now()
+        await self._desk.at_once()
         return event
 
     async def ledger(self) -> LedgerState:
@@ -402,74 +390,17 @@ class Session:
         self._tasks.append(asyncio.get_running_loop().create_task(coroutine, name=f"console {name}"))
 
     def _take(self, reading: Reading[Any]) -> None:
-        self._inbox.append(reading)
         if reading.source == ALERTMANAGER and self._marks is not None:
             self._marks.heard(reading)
-        self._schedule()
+        self._desk.take(reading)
 
     def _show_dashboard(self, held: Held | None) -> None:
         self._board.dashboard = held
-        self._schedule()
+        self._desk.schedule()
 
     def _is_late(self, source: str, since: float) -> None:
         self._board.late(source, since)
-        self._schedule()
-
-    def _schedule(self) -> None:
-        if self._on_snapshot is None or self._scheduled is not None:
-            return
-        self._scheduled = asyncio.get_running_loop().call_later(_COALESCE_SECONDS, self._emit)
-
-    def _emit(self) -> None:
-        self._scheduled = None
-        self._emitted_at = time.monotonic()
-        if self._emitting is not None:
-            self._schedule()  # the one before is not ready yet
-            return
-        self._emitting = asyncio.get_running_loop().create_task(self._emit_new(), name="console snapshot")
-
-    async def _emit_now(self) -> None:
-        """Without the usual pause; back when what is on the board now is shown."""
-        while self._emitting is not None:
-            await asyncio.wait([self._emitting])
-        if self._on_snapshot is None:
-            return
-        if self._scheduled is not None:
-            self._scheduled.cancel()
-        self._emit()
-        if self._emitting is not None:
-            await asyncio.wait([self._emitting])
-
-    async def _emit_new(self) -> None:
-        inbox, self._inbox = self._inbox, []
-        try:
-            shown = await asyncio.get_running_loop().run_in_executor(self._desk, self._digest, inbox)
-            self._shown = shown
-            if self._marks is not None:
-                self._marks.watch(shown)
-            if self._on_snapshot is not None:
-                self._on_snapshot(shown)
-        except Exception:
-            _log.exception("a snapshot could not be put together")
-        finally:
-            self._emitting = None
-
-    def _digest(self, inbox: Iterable[Reading[Any]]) -> Snapshot:
-        """In the board's thread: take the readings in, and make what is shown."""
-        with TURN:
-            for reading in inbox:
-                try:
-                    self._board.apply(reading)
-                except Exception:
-                    _log.exception("a reading of %s could not be taken in", reading.source)
-            return self._made()
-
-    async def _tick(self) -> None:
-        """Values grow old also where nothing comes in."""
-        while True:
-            await asyncio.sleep(_TICK_SECONDS)
-            if time.monotonic() - self._emitted_at >= _SILENT_SECONDS:
-                self._schedule()
+        self._desk.schedule()
 
     async def _history(self, spec: PanelSpec, window_seconds: float, points: int) -> PanelHistory:
         if self.prometheus is None:

@@ -57,7 +57,7 @@ async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
     session = Session(settings(tmp_path), specs=load_board("overview"), runbooks=RunbookIndex.load(tmp_path), clock=lambda: NOW)
     session._asks = dict.fromkeys((PROMETHEUS, ALERTMANAGER), None)  # type: ignore[assignment]
     told: list[Snapshot] = []
-    session._on_snapshot = told.append
+    session._desk.open(told.append)
     session.set_visible(False)
     flagged = {item.name: item.paused for item in session.snapshot().sources}
     assert flagged[PROMETHEUS] and flagged[ALERTMANAGER] and not flagged[KUBERNETES]
