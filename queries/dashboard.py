@@ -12,6 +12,7 @@ from queries.model.dashboard import Dashboard, DashboardAnswer, DashboardChoice
 from queries.model.fault import Fault
 from queries.model.panel import PanelAnswer, PanelHistory, PanelSpec, Unit
 from queries.model.series import Point, Sample
+from queries.panels import folded_part, folded_query
 from queries.prometheus import Prometheus
 
 _EARLIER_EVERY_SECONDS = 60.0
@@ -19,7 +20,6 @@ _PROVIDERS = PanelSpec(
     id="/providers",
     title="providers",
     unit=Unit.COUNT,
-    by="provider",
     raw='group by (provider) ({__name__=~"ocr_requests_total|vision_requests_total"})',
     raw_every_seconds=60.0,
 )
@@ -73,7 +73,7 @@ class OpenDashboard:
         back = self._choice.back_seconds
         if not back or history.fault is not None:
             return history
-        folded = replace(asked, raw=f"{spec.fold.value}(\n{query}\n)")
+        folded = replace(asked, raw=folded_query(spec.fold, query))
         before = await self._prometheus.history(folded, start=start - back, end=end - back, step_seconds=step_seconds)
         points: tuple[Point, ...] = before.tracks[0].points if before.tracks else ()
         return replace(history, earlier=tuple((at + back, value) for at, value in points), earlier_fault=before.fault)
@@ -82,11 +82,12 @@ class OpenDashboard:
         await self._panels.close()
 
     async def _look_back(self, answers: Sequence[PanelAnswer]) -> tuple[tuple[PanelAnswer, ...], Fault | None]:
-        """The answers of the earlier time, kept for a minute: yesterday moves as slowly as today."""
+        """The folded values of the earlier time, kept for a minute: yesterday moves as slowly as today."""
         if not self._choice.back_seconds:
             return (), None
         now = self._clock()
-        parts = tuple(Part(answer.id, answer.query) for answer in answers if answer.fault is None)
+        folds = {spec.id: spec.fold for spec in self.dashboard.panels}
+        parts = tuple(folded_part(folds[answer.id], answer) for answer in answers if answer.fault is None)
         if self._known_back is not None:
             asked_at, asked, known = self._known_back
             if asked == parts and 0 <= now - asked_at < _EARLIER_EVERY_SECONDS:
@@ -97,7 +98,12 @@ class OpenDashboard:
         except SourceError as error:
             return (), error.fault
         known = tuple(
-            replace(answer, samples=tuple(told.found.get(answer.id, ())), fault=answer.fault or told.faults.get(answer.id))
+            replace(
+                answer,
+                samples=tuple(told.found.get(answer.id, ())),
+                fault=answer.fault or told.faults.get(answer.id),
+                more=False,
+            )
             for answer in answers
         )
         self._known_back = (now, parts, known)

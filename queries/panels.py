@@ -13,7 +13,7 @@ from queries.errors import SourceError
 from queries.joined import Joined, Part, Parts
 from queries.model.fault import Fault
 from queries.model.fold import folded
-from queries.model.panel import Fold, Origin, PanelAnswer, PanelSpec
+from queries.model.panel import MOST_SERIES, Fold, Origin, PanelAnswer, PanelSpec
 from queries.model.series import Sample, Track, without
 from queries.offload import aside
 from queries.trends import WINDOW_SECONDS, Trends
@@ -21,9 +21,6 @@ from queries.trends import WINDOW_SECONDS, Trends
 _SEED_WAIT_SECONDS = 0.4
 """How long the first answer waits for its trend lines; a slower server's come with a later refresh."""
 _SEED_AGAIN_SECONDS = 300.0
-MOST_SERIES = 50
-"""Of a panel that shows its highest or lowest series, so many of each recorded name are asked for, the worst: a thousand
-providers cost a refresh no more than fifty do."""
 
 AskInstant = Callable[[str], Awaitable[tuple[Sequence[Sample], Sequence[str]]]]
 AskRange = Callable[[str, float, float, float], Awaitable[tuple[Sequence[Track], Sequence[str]]]]
@@ -152,7 +149,7 @@ class Panels:
         self._trends.extended(now)
         if missing and (self._seeding is None or self._seeding.done()):
             self._seed_after = now + _SEED_AGAIN_SECONDS
-            parts = [_folded_part(specs[item.id].fold, item) for item in results if _seedable(specs[item.id], item)]
+            parts = [folded_part(specs[item.id].fold, item) for item in results if _seedable(specs[item.id], item)]
             self._seeding = asyncio.create_task(self._seed(parts, now))
             done, _ = await asyncio.wait([self._seeding], timeout=_SEED_WAIT_SECONDS)
             for task in done:
@@ -185,7 +182,8 @@ def _raw(spec: PanelSpec) -> Part:
 
 
 def _shows_the_worst(spec: PanelSpec) -> bool:
-    """Whether the series that are left out could change nothing: a sum needs them all, and so do codes with two spellings."""
+    """Whether the finite series that are left out could change nothing: a sum needs them all, and so do codes with two
+    spellings."""
     return bool(spec.by) and spec.by != CODE and spec.fold is (Fold.MIN if spec.below else Fold.MAX)
 
 
@@ -206,8 +204,14 @@ def _seedable(spec: PanelSpec, answer: PanelAnswer) -> bool:
     return answer.fault is None and not (answer.origin is Origin.RAW and spec.raw_every_seconds)
 
 
-def _folded_part(fold: Fold, answer: PanelAnswer) -> Part:
-    return Part(answer.id, f"{fold.value}(\n{answer.query}\n)")
+def folded_query(fold: Fold, query: str) -> str:
+    """One series: the panel's value."""
+    return f"{fold.value}(\n{query}\n)"
+
+
+def folded_part(fold: Fold, answer: PanelAnswer) -> Part:
+    """What was asked, as the one value of the panel, under the panel's id."""
+    return Part(answer.id, folded_query(fold, answer.query))
 
 
 def _refused_rules(specs: Sequence[PanelSpec], answer: Parts[Sample]) -> list[str]:

@@ -31,14 +31,14 @@ from console.incidents.incident import Incidents
 from console.snapshot import Snapshot
 from queries.model.batch import BatchJob
 from queries.model.fold import folded
-from queries.model.panel import Origin, PanelAnswer, PanelSpec, PanelState, Threshold, Unit
+from queries.model.panel import MOST_SERIES, Origin, PanelAnswer, PanelSpec, PanelState, Threshold, Unit
 from queries.model.series import Sample, Track, braces, label, without
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 
 _ASKING = "asking …"
 _SHOWN = 12
-"""Series that an item names; the panel itself has them all."""
+"""Series that an item names; the panel itself has more."""
 _AT_NOW = 90.0
 """How far the last point of a range may lie before now and still be now's."""
 
@@ -156,7 +156,7 @@ def _worst(state: PanelState, limits: Threshold) -> str:
     bad = [item for item in state.samples if compare(item.value, limits, below=spec.below) in (Verdict.WARN, Verdict.CRITICAL)]
     names = [visible(item.label(spec.by)) for item in _ordered(bad, below=spec.below)]
     told = ", ".join(dict.fromkeys(name for name in names if name))
-    return f"{told} and perhaps more" if state.more and len(bad) == len(state.samples) else told
+    return f"{told} and perhaps more" if state.more and len(bad) >= MOST_SERIES else told
 
 
 def _ordered(samples: Iterable[Sample], *, below: bool) -> list[Sample]:

@@ -160,6 +160,8 @@ class IncidentScreen(ConsoleScreen):
     def _draw_entry(self) -> None:
         """The entry under the cursor, whole, where it is longer than its line."""
         entry = self._timeline.current
-        told, room = text(entry.text)[0] if entry else "", self._left_width - 2
-        whole = entry is None or told in "".join(words for words, _ in entry_line(entry, room))
-        self._whole.show(() if whole else tuple(((f"  {line}", "dim"),) for line in wrap(told, room - 2)[:6]))
+        told = text(entry.text)[0] if entry else ""
+        # A line of the timeline has its scrollbar and its mark beside it.
+        whole = entry is None or told in "".join(words for words, _ in entry_line(entry, self._left_width - 3))
+        lines = () if whole else tuple(((f"  {line}", "dim"),) for line in wrap(told, self._left_width - 4)[:6])
+        self._whole.show(lines)

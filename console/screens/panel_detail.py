@@ -39,8 +39,8 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
 
     TITLE_WORDS = "Panel"
     ABOUT = (
-        "One panel: the value of every series, the trend over a window with its thresholds, where the value comes from, "
-        "and the alerts that belong to it. [ and ] change the window; x takes the query to Explore."
+        "One panel: the value of every series (of a crowd, of the worst), the trend over a window with its thresholds, where "
+        "the value comes from, and the alerts that belong to it. [ and ] change the window; x takes the query to Explore."
     )
     BINDINGS: ClassVar[list[BindingType]] = [*window.KEYS, keys.QUERY, *keys.ALERT_KEYS, keys.ROLLBACK]
 

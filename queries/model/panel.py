@@ -9,6 +9,10 @@ from queries.model.fault import Fault
 from queries.model.series import Point, Sample, Track
 from queries.model.verdict import Verdict
 
+MOST_SERIES = 50
+"""Of a panel that shows its highest or lowest series, so many of each recorded name are asked for, the worst: a thousand
+providers cost it no more than fifty do."""
+
 
 class Unit(StrEnum):
     PERCENT = "percent"
@@ -121,7 +125,7 @@ class PanelState:
     `value` is in the spec's unit and None exactly where the verdict is no_data; with the verdict `stale` it is the last
     good value. `age_seconds` is the age of that value, None where there was none. `reason` says in one sentence why the
     verdict is what it is; `note` is the short remark at the end of the row (`deepseek 81 · paddle 99`). `more` says that
-    there may be series beside `samples`, none of them worse.
+    there may be series beside `samples`, none of them worse than all of these.
     """
 
     spec: PanelSpec

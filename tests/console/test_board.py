@@ -235,10 +235,10 @@ def test_five_thousand_alerts_cost_nothing_while_they_stay() -> None:
     listed = [alert(f"A{n % 50}", provider=str(n), cluster="eu") for n in range(5000)]
     evaluated = [replace(alert(f"A{n % 50}", of="prometheus", provider=str(n)), value=1.0) for n in range(5000)]
     view.apply(reading("alertmanager", manager(*listed)))
-    begun = time.perf_counter()
+    begun = time.thread_time()
     view.apply(reading("rules", rules(*evaluated)))
     first = view.snapshot(NOW)
-    whole = time.perf_counter() - begun
+    whole = time.thread_time() - begun
     assert len(first.alerts) == 5000
     assert all(item.alert.value == 1.0 for item in first.alerts)
     view.apply(reading("prometheus", panels(0.1)))

@@ -116,7 +116,9 @@ async def test_nobody_waits_for_a_silent_source(silent: str, watched: Sitting, p
         for other in SOURCES:
             if other != silent:
                 assert watched.not_live(other, since=began, until=ended) == []
-        assert watched.state(silent).health is not Health.DOWN  # the request is still out: that is what nobody waited for
+        # A request is out, and has been for long: that is what nobody waited for.
+        assert any(began <= item.at <= ended - 2.2 for item in proxies[silent].asked)
+        assert watched.state(silent).health is not Health.DOWN
     assert watched.left == []
 
 

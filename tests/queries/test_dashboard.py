@@ -49,6 +49,7 @@ async def test_a_refresh_is_one_request() -> None:
     assert sorted(fake.take()) == [("query", "joined"), ("query_range", "joined")]
     assert answer.providers == ("a", "b")
     assert [item.origin for item in answer.answers] == [Origin.RECORDED, Origin.RAW]
+    assert [sample.value for sample in answer.answers[1].samples] == [91.0, 99.0]
     fake.now += 5.0
     await opened.refresh()
     assert fake.take() == [("query", "joined")]

@@ -17,9 +17,11 @@ import pytest
 from servers import servers, start_prometheus
 
 from queries.catalogue.loader import load_board
+from queries.dashboard import OpenDashboard
 from queries.discovery import Discovery
 from queries.endpoint import Endpoint
 from queries.errors import Malformed, Rejected, Unreachable
+from queries.model.dashboard import Dashboard, DashboardChoice
 from queries.model.fault import FaultKind
 from queries.model.panel import Fold, Origin, PanelSpec, Unit
 from queries.prometheus import Prometheus
@@ -73,6 +75,7 @@ WINDOWS: dict[str, dict[str, Shape]] = {
         "platform_requests_per_second": gauge(21),
         "slo_availability": gauge(99.95),
         **{f'crowd_{name}{{provider="p{at}"}}': gauge(more + at) for name, more in CROWDS.items() for at in range(60)},
+        **{f'vision_requests_total{{provider="p{at}",status="success"}}': counter(0) for at in range(60)},
     },
     "no errors yet": {
         'ocr_requests_total{provider="paddle",status="success"}': counter(10),
@@ -297,6 +300,17 @@ async def test_of_a_crowd_the_worst_are_asked_for(filled: Filled, fold: Fold, be
     assert {sample.value for sample in answer.samples} == expected
     assert answer.query == crowd.recorded
     assert answer.more is (fold is not Fold.SUM)
+
+
+async def test_every_provider_of_a_crowd_can_be_chosen(filled: Filled) -> None:
+    """A dashboard lists all providers that there are, however many."""
+    board = Dashboard("board", "Board", "", (SPECS["error_ratio"],))
+    source = Prometheus(Endpoint(filled.url))
+    opened = OpenDashboard(source, board, DashboardChoice("board"))
+    answer = await opened.refresh()
+    await opened.close()
+    await source.close()
+    assert {f"p{at}" for at in range(60)} <= set(answer.providers)
 
 
 async def test_trend_of_the_last_hour(filled: Filled) -> None:

@@ -54,12 +54,12 @@ class FakePrometheus:
                 if bad in text:
                     return self.refusal(status, error_type, f"1:3: cannot evaluate {bad}")
             mark = {} if key is None else {MARK: key}
+            inner = re.sub(r"^(?:max|min|sum|(?:top|bottom)k by \(__name__\) )\((?:\d+,)?\n(.*)\n\)$", r"\1", text, flags=re.S)
             if kind == "query_range":
-                inner = re.sub(r"^(max|min|sum)\(\n(.*)\n\)$", r"\2", text, flags=re.S)
                 values = [[at, value] for at, value in self.hours.get(inner, [])]
                 result += [{"metric": mark, "values": values}] if values else []
             else:
-                result += [{"metric": {**labels, **mark}, "value": [self.now, value]} for labels, value in known.get(text, [])]
+                result += [{"metric": {**labels, **mark}, "value": [self.now, value]} for labels, value in known.get(inner, [])]
         shape = "matrix" if kind == "query_range" else "vector"
         return httpx.Response(200, json={"status": "success", "data": {"resultType": shape, "result": result}})
 
