@@ -148,7 +148,7 @@ class FaultProxy:
     def count(self, *, since: float, path: str = "") -> int:
         return sum(1 for item in list(self.asked) if item.at >= since and item.path.endswith(path))
 
-    def rounds(self, *, since: float, path: str, until: float = float("inf"), gap: float = 0.15) -> list[float]:
+    def rounds(self, *, since: float, path: str, until: float = float("inf"), gap: float = 0.3) -> list[float]:
         """When this path was asked; what comes within `gap` of the one before is the same round."""
         found: list[float] = []
         last = float("-inf")
