@@ -182,16 +182,17 @@ def _raw(spec: PanelSpec) -> Part:
 
 
 def _shows_the_worst(spec: PanelSpec) -> bool:
-    """Whether the finite series that are left out could change nothing: a sum needs them all, and so do codes with two
-    spellings."""
+    """Whether the series that are left out could change nothing: a sum needs them all, and so do codes with two spellings."""
     return bool(spec.by) and spec.by != CODE and spec.fold is (Fold.MIN if spec.below else Fold.MAX)
 
 
 def _worst(spec: PanelSpec, query: str) -> str:
     if not _shows_the_worst(spec):
         return query
-    # Of every recorded name its own: whether each of them is there is told by the answer.
-    return f"{'bottomk' if spec.below else 'topk'} by (__name__) ({MOST_SERIES},\n{query}\n)"
+    # Of every recorded name its own: whether each of them is there is told by the answer. What is infinite at the other end
+    # is no value: it makes the panel not known, and so it is asked for too.
+    most, endless = ("bottomk", "+Inf") if spec.below else ("topk", "-Inf")
+    return f"{most} by (__name__) ({MOST_SERIES},\n{query}\n)\nor topk by (__name__) (1, (\n{query}\n) == {endless})"
 
 
 def _may_be_more(spec: PanelSpec, samples: Sequence[Sample]) -> bool:

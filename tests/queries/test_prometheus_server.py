@@ -16,6 +16,7 @@ import httpx
 import pytest
 from servers import servers, start_prometheus
 
+from console.checks.panels import judge
 from queries.catalogue.loader import load_board
 from queries.dashboard import OpenDashboard
 from queries.discovery import Discovery
@@ -23,7 +24,8 @@ from queries.endpoint import Endpoint
 from queries.errors import Malformed, Rejected, Unreachable
 from queries.model.dashboard import Dashboard, DashboardChoice
 from queries.model.fault import FaultKind
-from queries.model.panel import Fold, Origin, PanelSpec, Unit
+from queries.model.panel import Fold, Origin, PanelSpec, Threshold, Unit
+from queries.model.verdict import Verdict
 from queries.prometheus import Prometheus
 from queries.yaml_text import loads
 
@@ -300,6 +302,22 @@ async def test_of_a_crowd_the_worst_are_asked_for(filled: Filled, fold: Fold, be
     assert {sample.value for sample in answer.samples} == expected
     assert answer.query == crowd.recorded
     assert answer.more is (fold is not Fold.SUM)
+
+
+@pytest.mark.parametrize("below", [True, False])
+async def test_an_infinite_series_of_a_crowd_is_seen(filled: Filled, below: bool) -> None:
+    """Infinite at the good end, where the worst are asked for: it comes too, and the panel is not called fine."""
+    endless = math.inf if below else -math.inf
+    raw = f'crowd_one or label_replace(vector({"+" if below else "-"}Inf), "provider", "broken", "", "")'
+    fold = Fold.MIN if below else Fold.MAX
+    crowd = PanelSpec("crowd", "Crowd", Unit.COUNT, fold=fold, below=below, by="provider", raw=raw)
+    source = Prometheus(Endpoint(filled.url))
+    answer = (await source.panels((crowd,))).answers[0]
+    await source.close()
+    assert [sample.label("provider") for sample in answer.samples if sample.value == endless] == ["broken"]
+    assert len(answer.samples) == 51 and answer.fault is None
+    state = judge(crowd, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0)
+    assert state.verdict is Verdict.NO_DATA and "infinite" in state.reason
 
 
 async def test_every_provider_of_a_crowd_can_be_chosen(filled: Filled) -> None:

@@ -54,7 +54,10 @@ class FakePrometheus:
                 if bad in text:
                     return self.refusal(status, error_type, f"1:3: cannot evaluate {bad}")
             mark = {} if key is None else {MARK: key}
-            inner = re.sub(r"^(?:max|min|sum|(?:top|bottom)k by \(__name__\) )\((?:\d+,)?\n(.*)\n\)$", r"\1", text, flags=re.S)
+            finite = re.sub(r"\)\nor topk by \(__name__\) \(1, .*$", ")", text, flags=re.S)
+            inner = re.sub(
+                r"^(?:max|min|sum|(?:top|bottom)k by \(__name__\) )\((?:\d+,)?\n(.*)\n\)$", r"\1", finite, flags=re.S
+            )
             if kind == "query_range":
                 values = [[at, value] for at, value in self.hours.get(inner, [])]
                 result += [{"metric": mark, "values": values}] if values else []
