@@ -308,7 +308,7 @@ async def test_of_a_crowd_the_worst_are_asked_for(filled: Filled, fold: Fold, be
 async def test_an_infinite_series_of_a_crowd_is_seen(filled: Filled, below: bool) -> None:
     """Infinite at the good end, where the worst are asked for: it comes too, and the panel is not called fine."""
     endless = math.inf if below else -math.inf
-    raw = f'crowd_one or label_replace(vector({"+" if below else "-"}Inf), "provider", "broken", "", "")'
+    raw = f'crowd_one + 0 or label_replace(vector({"+" if below else "-"}Inf), "provider", "broken", "", "")'
     fold = Fold.MIN if below else Fold.MAX
     crowd = PanelSpec("crowd", "Crowd", Unit.COUNT, fold=fold, below=below, by="provider", raw=raw)
     source = Prometheus(Endpoint(filled.url))
