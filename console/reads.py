@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from console.actions.plan import Refusal
@@ -16,6 +15,7 @@ from queries.errors import NotConfigured, Rejected
 from queries.model.alert import Alert
 from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold
 from queries.model.silence import Silence
+from queries.text.times import format_milliseconds
 
 if TYPE_CHECKING:
     from console.board import Board
@@ -136,4 +136,4 @@ def as_api(silence: Silence) -> dict[str, Any]:
 
 
 def _utc(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return format_milliseconds(at)

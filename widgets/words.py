@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 
 from queries.model.panel import PanelState, Unit
 from queries.model.verdict import Verdict
+from queries.text.times import format_time
 
 NO_ANSWER = "no answer yet"
 
 
 def age(seconds: float) -> str:
-    """`12s`, `4m`, `3h 05m`, `2d 4h`: seconds only under a minute, so that a resting screen rarely changes."""
+    """`12s`, `4m`, `3h 05m`, `2d 4h`: seconds only under a minute, so that a resting screen rarely changes; `-` for none."""
+    if not math.isfinite(seconds):
+        return "-"
     whole = max(0, int(seconds))
     if whole < 60:
         return f"{whole}s"
@@ -26,20 +28,17 @@ def age(seconds: float) -> str:
 
 def clock(at: float) -> str:
     """`14:03:27Z`."""
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
+    return format_time(at, "%H:%M:%SZ")
 
 
 def minute(at: float, *, now: float | None = None) -> str:
     """`14:03`, or `23 Nov 14:03` when that was not within the last 18 hours of `now`."""
-    moment = datetime.fromtimestamp(at, UTC)
-    if now is not None and abs(now - at) > 18 * 3600:
-        return moment.strftime("%d %b %H:%M")
-    return moment.strftime("%H:%M")
+    return format_time(at, "%d %b %H:%M" if now is not None and abs(now - at) > 18 * 3600 else "%H:%M")
 
 
 def moment(at: float) -> str:
     """`2026-11-24 14:03:27Z`."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return format_time(at, "%Y-%m-%d %H:%M:%SZ")
 
 
 def number(value: float, decimals: int) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 from console.actions.plan import Refusal
+from queries.text.times import format_time
 
 _UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -25,10 +25,9 @@ def ago(at: float, now: float) -> str:
 
 def utc(at: float) -> str:
     """`2026-01-01T09:00:00Z`; a time outside the calendar is a Refusal."""
-    try:
-        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        raise Refusal("that time is outside the calendar") from None
+    if text := format_time(at, unknown=""):
+        return text
+    raise Refusal("that time is outside the calendar")
 
 
 def seconds_of(text: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from console.checklists import alert_findings
@@ -35,6 +34,7 @@ from queries.model.panel import MOST_SERIES, Origin, PanelAnswer, PanelSpec, Pan
 from queries.model.series import Sample, Track, braces, label, without
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.times import format_time
 
 _ASKING = "asking …"
 _SHOWN = 12
@@ -438,6 +438,6 @@ def maintenance_ahead(snapshot: Snapshot, wanted: MaintenanceEvidence, now: floa
 
 
 def _from_to(start: float, end: float, now: float) -> str:
-    same_day = datetime.fromtimestamp(start, UTC).astimezone().date() == datetime.fromtimestamp(end, UTC).astimezone().date()
+    same_day = format_time(start, "%Y-%m-%d", local=True) == format_time(end, "%Y-%m-%d", local=True)
     last = local_clock(end, now=start if same_day else None)
     return f"{local_clock(start, now=now)} to {last}"

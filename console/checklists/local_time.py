@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from queries.text.times import calendar_time, format_time
+
 
 def same_period(begun_at: float, now: float, *, due: str) -> bool:
     """Whether a walk that was begun then is still the one to go on with: the same local day, or the same hour.
@@ -13,7 +15,9 @@ def same_period(begun_at: float, now: float, *, due: str) -> bool:
     """
     if abs(now - begun_at) < 900.0:
         return True
-    then, today = datetime.fromtimestamp(begun_at), datetime.fromtimestamp(now)  # noqa: DTZ006  # the team's own clock
+    then, today = calendar_time(begun_at, local=True), _local(now)
+    if then is None:
+        return False
     if due == "hourly":
         return (then.date(), then.hour) == (today.date(), today.hour)
     return then.date() == today.date()
@@ -21,17 +25,17 @@ def same_period(begun_at: float, now: float, *, due: str) -> bool:
 
 def midnight(now: float) -> float:
     """The beginning of the local day, Unix seconds; the day of a daylight-saving change is as long as it is."""
-    return datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()  # noqa: DTZ006
+    return _local(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 
 def hour(now: float) -> float:
     """The beginning of the local hour, Unix seconds; some zones are half an hour off."""
-    return datetime.fromtimestamp(now).replace(minute=0, second=0, microsecond=0).timestamp()  # noqa: DTZ006
+    return _local(now).replace(minute=0, second=0, microsecond=0).timestamp()
 
 
 def yesterday(now: float) -> float:
     """The same local time a day ago, Unix seconds: 23 or 25 hours where the clocks were changed."""
-    return (datetime.fromtimestamp(now) - timedelta(days=1)).timestamp()  # noqa: DTZ006
+    return (_local(now) - timedelta(days=1)).timestamp()
 
 
 def due_today(due: str, now: float) -> float | None:
@@ -39,12 +43,16 @@ def due_today(due: str, now: float) -> float | None:
     hour, _, minute = due.partition(":")
     if not (hour.isdigit() and minute.isdigit()):
         return None
-    at = datetime.fromtimestamp(now).replace(hour=int(hour), minute=int(minute), second=0, microsecond=0)  # noqa: DTZ006
-    return at.timestamp()
+    return _local(now).replace(hour=int(hour), minute=int(minute), second=0, microsecond=0).timestamp()
 
 
 def local_clock(at: float, *, now: float | None = None) -> str:
     """`09:02 CET`, with the day (`Thu 1 Jan 09:02 CET`) where it is not that of `now`."""
-    moment = datetime.fromtimestamp(at).astimezone()
-    today = now is None or datetime.fromtimestamp(now).date() == moment.date()  # noqa: DTZ006
-    return f"{moment:%H:%M %Z}" if today else f"{moment:%a} {moment.day} {moment:%b %H:%M %Z}"
+    moment = calendar_time(at, local=True)
+    today = now is None or moment is None or _local(now).date() == moment.date()
+    return format_time(at, "%H:%M %Z" if today or moment is None else f"%a {moment.day} %b %H:%M %Z", local=True)
+
+
+def _local(now: float) -> datetime:
+    """This machine's clock; one that is set outside every calendar stands at its beginning."""
+    return calendar_time(now, local=True) or datetime(1970, 1, 2)  # noqa: DTZ001 - naive, as the others

@@ -30,7 +30,9 @@ def brief_figure(value: float, unit: Unit) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two largest units: `40s`, `2m 12s`, `3h 5m`, `2d 4h`."""
+    """A length of time in its two largest units: `40s`, `2m 12s`, `3h 5m`, `2d 4h`; `-` for what is none."""
+    if not math.isfinite(seconds):
+        return "-"
     whole = max(0, int(seconds))
     days, hours, minutes, rest = whole // 86_400, whole // 3600 % 24, whole // 60 % 60, whole % 60
     if days:

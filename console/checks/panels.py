@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from console.checks.figures import brief, brief_figure
 from queries.code_series import CODE, samples_by_code
@@ -14,6 +13,7 @@ from queries.model.panel import Fold, PanelAnswer, PanelSpec, PanelState, Thresh
 from queries.model.series import Point, Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.times import format_time
 
 NOTE_PARTS = 3
 """How many series the remark at the end of a row names."""
@@ -138,7 +138,7 @@ def _note(spec: PanelSpec, answer: PanelAnswer, verdict: Verdict, limits: Thresh
         line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
         at = since(answer.trend, line, below=spec.below)
         if at is not None:
-            parts.append(f"since {datetime.fromtimestamp(at, UTC):%H:%M}")
+            parts.append(f"since {format_time(at, '%H:%M')}")
     if spec.by and samples:
         # In a count of things that are so, those that are not so say nothing.
         shown = [item for item in samples if item.value != 0.0] if spec.fold is Fold.SUM else samples

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from console.checks.panels import effective
 from queries.model.panel import Origin, PanelSpec, PanelState, Threshold
@@ -12,6 +11,7 @@ from queries.model.series import Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Cluster, Pod, Workload
+from queries.text.times import format_time
 
 RECENT_SECONDS = 900.0
 """A restart counts as recent for a quarter of an hour."""
@@ -105,7 +105,7 @@ def _note(cluster: Cluster, worst: Workload, verdict: Verdict, *, ready: int, wa
         text += f"  {visible(shown.name)} {shown.ready}/{shown.wanted}"
     at = cluster.rolled_out_at(shown)
     if at and shown.revision:
-        age = f"{datetime.fromtimestamp(at, UTC):%H:%M}" if now - at < 86_400 else f"{int((now - at) // 86_400)}d ago"
+        age = format_time(at, "%H:%M") if now - at < 86_400 else f"{int((now - at) // 86_400)}d ago"
         named = f"{visible(shown.name)} " if verdict is Verdict.OK else ""
         text += f" · {named}rev {shown.revision} rolled out {age}"
     return text

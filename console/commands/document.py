@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
 from typing import Any
 
 from console.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
 from queries.model.panel import PanelState
 from queries.model.source import SourceState
+from queries.text.times import format_time
 
 SCHEMA = 1
 
@@ -22,10 +22,7 @@ def dumps(value: Any) -> str:
 
 def utc(at: float) -> str:
     """Unix seconds as RFC 3339 in UTC, to the second."""
-    try:
-        return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):
-        return "unknown"
+    return format_time(at, unknown="unknown")
 
 
 def document(snapshot: Snapshot) -> dict[str, Any]:

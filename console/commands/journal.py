@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from console.checklists.event_words import event_words
@@ -19,6 +18,7 @@ from console.journal.event import Event
 from console.journal.pages import Wanted, page
 from console.journal.sqlite import Journal, JournalError
 from queries.model.text import visible
+from queries.text.times import format_time
 
 _HEAD = ("#", "time", "kind", "environment", "who", "what")
 _FAULTS_SHOWN = 20
@@ -101,7 +101,7 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
         print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
     for event in unfinished[-_UNFINISHED_SHOWN:]:
         title = visible(str(event.data.get("title") or event.subject))
-        print(f"outcome unknown: {title}, begun {_time(event.at)} by {visible(event.author)}", file=sys.stderr)
+        print(f"outcome unknown: {title}, begun {format_time(event.at)} by {visible(event.author)}", file=sys.stderr)
     if len(unfinished) > _UNFINISHED_SHOWN:
         print(f"and {len(unfinished) - _UNFINISHED_SHOWN} older ones whose outcome is unknown", file=sys.stderr)
     for (store, trouble), count in sorted(Counter((store, trouble) for _, store, trouble in unshared).items()):
@@ -175,7 +175,7 @@ def as_json(event: Event) -> dict[str, object]:
     return {
         "sequence": event.sequence,
         "id": event.id,
-        "at": _time(event.at),
+        "at": format_time(event.at),
         "kind": event.kind,
         "subject": event.subject,
         "author": event.author,
@@ -200,11 +200,7 @@ def what(event: Event) -> str:
 
 def _row(event: Event) -> list[str]:
     cells = (event.kind, event.environment, event.author, what(event))
-    return [str(event.sequence), _time(event.at), *(visible(cell) for cell in cells)]
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return [str(event.sequence), format_time(event.at), *(visible(cell) for cell in cells)]
 
 
 def _count(text: str) -> int:

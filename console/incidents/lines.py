@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from console.checks.figures import span
 from console.incidents.clocks import Clock, Pace, clocks, escalate_at, update_due_at
@@ -11,6 +10,7 @@ from console.incidents.incident import Entry, Incident, Role, Source
 from console.incidents.phase import phase
 from console.incidents.response import Response, SeverityResponse
 from queries.model.text import visible
+from queries.text.times import format_time
 
 
 def state_words(incident: Incident, response: SeverityResponse, now: float) -> str:
@@ -85,4 +85,4 @@ def author_words(entry: Entry) -> str:
 
 
 def moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
+    return format_time(at, "%H:%M:%SZ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from console.checks.figures import brief, span
@@ -16,6 +15,7 @@ from console.incidents.kpis import Kpis
 from console.incidents.lines import author_words
 from console.incidents.response import SeverityResponse
 from queries.model.text import visible
+from queries.text.times import format_milliseconds, format_time
 
 UNKNOWN = "unknown"
 _FIGURES = {
@@ -295,8 +295,8 @@ def _end(report: Report) -> str:
 
 
 def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return format_time(at, "%Y-%m-%d %H:%M:%SZ")
 
 
 def _utc(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at is None else format_milliseconds(at)

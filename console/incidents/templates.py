@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -18,6 +17,7 @@ from console.snapshot import Snapshot
 from queries.model.alert import AlertState
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.times import format_time
 
 STATUS_PAGE, CHAT = "status-page", "chat"
 VARIABLES = {
@@ -140,7 +140,7 @@ def _panels(incident: Incident, snapshot: Snapshot | None) -> str:
 
 
 def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M UTC")
+    return format_time(at, "%H:%M UTC")
 
 
 def _files(folder: str) -> tuple[tuple[str, str], ...]:
