@@ -39,6 +39,10 @@ demo: $(STAMP) ## open the console on an embedded stack (SCENARIO=bad-deploy)
 test: $(STAMP) ## run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+.PHONY: test-fast
+test-fast: $(STAMP) ## run the tests that start no server and no pseudo-terminal: under three minutes
+	@$(BIN)/python -m pytest --fast -n 2 --dist loadfile --no-loadscope-reorder
+
 .PHONY: rules-test
 rules-test: $(STAMP) ## promtool and amtool on every rule, unit test and route, with the counts
 	@PYTHONPATH=. $(BIN)/python tests/rules/run.py
@@ -51,8 +55,9 @@ lint: $(STAMP) ## check style, types and who imports whom
 	@$(BIN)/lint-imports
 
 .PHONY: bench
-bench: $(STAMP) ## measure speed, size and growth on real servers (BENCH="start wire" for single families)
-	@PYTHONPATH=.:tests/support:tests/bench $(BIN)/python tests/bench/run.py $(BENCH)
+bench: $(STAMP) ## measure speed, size and growth (BENCH="start wire"; BENCH_BASE=REV compares, BENCH_PAIRS=5)
+	@PYTHONPATH=.:tests/support:tests/bench $(BIN)/python tests/bench/$(if $(BENCH_BASE),compare.py --base '$(BENCH_BASE)' \
+		--pairs $(or $(BENCH_PAIRS),5),run.py) $(BENCH)
 
 .PHONY: profile
 profile: $(STAMP) ## where a refresh spends its time, into build/profile.md (takes the terminal for two minutes)

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 
+import fast_set
 import pytest
 from servers import servers as bring_servers
 
@@ -37,12 +38,23 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only the tests that start no server and no pseudo-terminal")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """A shell starts what it puts into the background with SIGINT ignored; children inherit that, tests send it to them."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.getoption("--fast"):
+        config.pluginmanager.register(fast_set.Guard())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The long run first: with two files at a time it would otherwise begin when all others are done."""
+    fast_set.mark(items)
+    if config.getoption("--fast"):
+        left_out = [item for item in items if item.get_closest_marker("servers")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("servers")]
     items.sort(key=lambda item: "soak" not in item.path.parts)

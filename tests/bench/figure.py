@@ -14,13 +14,22 @@ class Figure:
     unit: str
     goal: float | None = None
     note: str = ""
+    control: bool = False
+    """The same whatever tree is measured: it tells how quiet the machine is."""
 
     @property
     def met(self) -> bool | None:
         return None if self.goal is None else self.value <= self.goal
 
     def row(self) -> dict[str, object]:
-        return {"figure": self.figure, "value": round(self.value, 4), "unit": self.unit, "goal": self.goal, "met": self.met}
+        return {
+            "figure": self.figure,
+            "value": round(self.value, 4),
+            "unit": self.unit,
+            "goal": self.goal,
+            "met": self.met,
+            "control": self.control,
+        }
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 from figure import Figure
-from stage import Cluster, Stage
+from stage import Cluster, Stage, clean
+from subject import PYTHON
 
 PODS = 10_000
 _OURS = """\
@@ -66,8 +66,10 @@ def measure(stage: Stage) -> list[Figure]:
 
 
 def _cpu(program: str, kubeconfig: Path) -> float:
-    command = [sys.executable, "-c", program, str(kubeconfig)]
-    count, seconds = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
+    command = [PYTHON, "-c", program, str(kubeconfig)]
+    count, seconds = json.loads(
+        subprocess.run(command, env=clean(kubeconfig.parent), capture_output=True, text=True, check=True, timeout=120).stdout
+    )
     if count < PODS:
         raise AssertionError(f"only {count} pods were listed")
     return float(seconds)

@@ -11,12 +11,7 @@ from pathlib import Path
 
 from figure import Figure
 from stage import Stage
-
-FAMILIES = (
-    "start", "wire", "work", "keys", "stalls", "pods", "requests_sent", "faults_told", "stalled_line", "growth",
-    "server_cost", "peers",
-)  # fmt: skip
-"""Each is a module with `measure(stage) -> list[Figure]`."""
+from subject import FAMILIES
 
 
 def main() -> int:

@@ -17,14 +17,14 @@ from types import TracebackType
 import httpx
 from exporter import Exporter
 from servers import servers, start_alertmanager, start_prometheus
-from terminal import PROGRAM, Terminal
+from subject import PROGRAM, ROOT
+from terminal import Terminal
 
 from console.demo.history import load_history
 from console.demo.process import Server
 
 COLUMNS, ROWS = 120, 40
 _HERE = Path(__file__).parent
-_ROOT = _HERE.parents[1]
 ALERTMANAGER = """\
 route: {receiver: nobody, group_by: [alertname], group_wait: 1s, group_interval: 10s}
 receivers: [{name: nobody}]
@@ -106,7 +106,7 @@ class Cluster:
     def __init__(self, kubeconfig: Path, *, pods: int = 0, rate: float = 0.0) -> None:
         self.kubeconfig = kubeconfig
         command = [sys.executable, str(_HERE / "cluster_process.py"), str(kubeconfig), str(pods), str(rate)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self._process.stdout is not None
         if self._process.stdout.readline().strip() != "ready":
             raise RuntimeError("the cluster did not start")
@@ -204,8 +204,8 @@ class Sources:
 
 
 def clean(place: Path) -> dict[str, str]:
-    """The environment without anything of the user's own."""
-    kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "PYTHONPATH")}
+    """The environment without anything of the user's own, and without the modules of the code that measures."""
+    kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}
     settings = {"LANG": "C.UTF-8", "TERM": "xterm-256color", "COLORTERM": "truecolor", "XDG_CONFIG_HOME": str(place)}
     return {**kept, **settings, "XDG_STATE_HOME": str(place / "state"), "KUBECONFIG": str(place / "none")}
 

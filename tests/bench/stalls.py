@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from figure import Figure
 from stage import Cluster, Stage, Timed
+from subject import PYTHON
 
 PODS, ALERTS, PROVIDERS = 10_000, 5_000, 1_000
 
@@ -31,7 +31,7 @@ def measure(stage: Stage) -> list[Figure]:
 def _gaps(stage: Stage, environ: dict[str, str], *, keys: str) -> list[tuple[float, float]]:
     """Each gap in seconds, and how long after the start it was."""
     report = stage.place("probe") / "gaps.json"
-    program = (sys.executable, str(Path(__file__).with_name("probed.py")))
+    program = (PYTHON, str(Path(__file__).with_name("probed.py")))
     with stage.console({**environ, "BENCH_PROBE": str(report)}, program=program) as terminal:
         terminal.read(14.0)
         for key in keys:

@@ -91,6 +91,7 @@ async def test_a_session_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> 
         assert app.is_running
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_gives_the_terminal_back(tmp_path: Path, number: signal.Signals) -> None:
     """On SIGTERM and SIGHUP the alternate screen is left, the cursor is shown and the program ends."""

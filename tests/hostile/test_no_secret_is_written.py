@@ -267,6 +267,7 @@ def look_everywhere(planted: Planted, config: str) -> list[str]:
         return planted.found_in("the terminal", bytes(terminal.received))
 
 
+@pytest.mark.servers
 def test_no_command_and_no_screen_writes_a_secret(planted: Planted, platform: ToldPlatform, cluster: DemoCluster) -> None:
     """All of it works, on good servers: commands, an action that is carried out, the console, the journal, the log."""
     second_release(planted, cluster)
@@ -346,6 +347,7 @@ CRASHES = {
 }
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("place", CRASHES)
 def test_a_crash_tells_no_secret(place: str, planted: Planted, platform: ToldPlatform) -> None:
     """An exception whose words hold a secret: neither the terminal nor the log has them; the terminal is restored."""
