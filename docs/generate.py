@@ -93,6 +93,8 @@ The fields of Prometheus' own `http_config`, for every server that takes one. Fi
 
 ## Environment variables
 
+An empty variable counts as one that is not set, whichever it is.
+
 | variable | instead of |
 | --- | --- |
 | `PROMETHEUS_URL`, `ALERTMANAGER_URL` (several with commas), `CAD_ML_API_URL`, `GRAFANA_URL`, `LOKI_URL` | the server's URL |
@@ -101,7 +103,7 @@ The fields of Prometheus' own `http_config`, for every server that takes one. Fi
 | `CAD_CONSOLE_CONFIG` | the place of the config file |
 | `CAD_CONSOLE_ENVIRONMENT` | `default_environment` |
 | `CAD_CONSOLE_STORE` | `store`; `kubernetes` or a `postgresql://` URL |
-| `CAD_CONSOLE_READ_ONLY` | `read_only`; `true` or `false` |
+| `CAD_CONSOLE_READ_ONLY` | adds to `read_only`: `true` or `false`, anything else is an error; `false` lifts nothing |
 | `NO_COLOR` | no colours; every state has its word |
 | `XDG_CONFIG_HOME`, `XDG_STATE_HOME`, `XDG_CACHE_HOME` | where config, journal and log, and brought servers lie |
 """

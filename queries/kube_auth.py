@@ -15,6 +15,7 @@ from queries import yaml_text
 from queries.endpoint import ClusterEndpoint
 from queries.errors import Denied, NotConfigured, SourceError, Unreachable
 from queries.kube_exec import ExecCredential, run_plugin
+from queries.text.variables import variable
 
 if TYPE_CHECKING:
     from kubernetes.client.api_client import ApiClient
@@ -156,7 +157,7 @@ class KubeAccess:
         self._seen = _stamps(watched)
 
     def _files(self) -> list[Path]:
-        named = self._endpoint.kubeconfig or self._environ.get("KUBECONFIG", "")
+        named = self._endpoint.kubeconfig or variable(self._environ, "KUBECONFIG")
         texts = [item for item in named.split(os.pathsep) if item] or ["~/.kube/config"]
         paths = [Path(text).expanduser() for text in texts]
         found = [path for path in paths if path.is_file()]

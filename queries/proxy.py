@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 
 from queries.endpoint import HttpConfig
+from queries.text.variables import variable
 
 
 def proxy_for(scheme: str, host: str, port: int, config: HttpConfig, environ: Mapping[str, str]) -> str:
@@ -19,11 +20,11 @@ def proxy_for(scheme: str, host: str, port: int, config: HttpConfig, environ: Ma
     names = ["https_proxy"] if scheme == "https" else ["http_proxy"]
     found = ""
     for name in (*names, "all_proxy"):
-        upper = "" if name == "http_proxy" and "REQUEST_METHOD" in environ else environ.get(name.upper(), "")
-        found = found or environ.get(name, "") or upper
+        upper = "" if name == "http_proxy" and variable(environ, "REQUEST_METHOD") else variable(environ, name.upper())
+        found = found or variable(environ, name) or upper
     if not found or _loopback(host):
         return ""
-    excluded = environ.get("no_proxy", "") or environ.get("NO_PROXY", "") or config.no_proxy
+    excluded = variable(environ, "no_proxy") or variable(environ, "NO_PROXY") or config.no_proxy
     if bypasses(host, port, excluded):
         return ""
     return found if "://" in found else f"http://{found}"

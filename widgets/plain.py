@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
+from queries.text.variables import variable
 from widgets.text_filter import TextFilter
 
 _PLAIN = {"▁": "_", "▂": ".", "▃": ",", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#", "·": ",", "•": "*", "→": ">"}
@@ -21,7 +22,7 @@ def needs_plain(encoding: str, environ: Mapping[str, str]) -> bool:
 
     `encoding` is the terminal's as Python sees it; with LC_ALL=C Python says UTF-8 all the same, the person did not.
     """
-    told = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
+    told = next(filter(None, (variable(environ, name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))), "")
     return not _is_utf8(encoding) or bool(told and not _is_utf8(told))
 
 

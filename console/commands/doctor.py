@@ -25,6 +25,7 @@ from queries.errors import SourceError
 from queries.model.panel import PanelSpec
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
+from queries.text.variables import variable
 from queries.yaml_text import SafeLoader
 
 _TARGETS_SHOWN = 20
@@ -89,7 +90,7 @@ def _program() -> list[tuple[str, ...]]:
     return [
         ("cad-console", __version__),
         ("python", f"{machine.python_version()} {loader}", sys.executable),
-        ("terminal", os.environ.get("TERM", "(TERM is not set)"), os.environ.get("COLORTERM", "")),
+        ("terminal", variable(os.environ, "TERM") or "(TERM is not set)", variable(os.environ, "COLORTERM")),
     ]
 
 

@@ -18,6 +18,7 @@ from console.config.settings import HEARTBEAT_ALERT, AlertTarget, Paths, Setting
 from console.config.store_settings import KUBERNETES, POSTGRESQL, StoreSettings, is_store
 from queries.endpoint import ClusterEndpoint, Endpoint, HttpConfig, RedisEndpoint
 from queries.model.panel import Threshold
+from queries.text.variables import home, variable
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -28,7 +29,7 @@ UNNAMED = "default"
 
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"", "0", "false", "no", "off"}
+_FALSE = {"0", "false", "no", "off"}
 
 
 def load_settings(
@@ -93,7 +94,7 @@ class _Loading:
     # The config file
 
     def _read_file(self) -> Any:
-        explicit = self.flags.get("config") or self.environ.get("CAD_CONSOLE_CONFIG")
+        explicit = self.flags.get("config") or variable(self.environ, "CAD_CONSOLE_CONFIG")
         path = Path(self.paths.config_file)
         if not path.exists() and not explicit:
             return None
@@ -118,8 +119,11 @@ class _Loading:
             raise ConfigError(source=str(path), line=error.line, key=error.key, expected=error.expected) from None
         return document
 
+    def document(self) -> Mapping[str, Any]:
+        return {} if self.file is None or self.file.value is None else self.file.value
+
     def _top(self, key: str, default: Any) -> Any:
-        value = None if self.file is None or self.file.value is None else self.file.value.get(key)
+        value = self.document().get(key)
         if value is None:
             return default
         self.origins.setdefault(key, self._line((key,)))
@@ -156,12 +160,12 @@ class _Loading:
             self.origins["environment"] = origin
         return name or UNNAMED
 
-    def _said(self, flag: str, variable: str) -> tuple[str, str]:
+    def _said(self, flag: str, name: str) -> tuple[str, str]:
         """A text from a flag, else from an environment variable, and where it came from; empty where nobody said."""
         if self.flags.get(flag):
             return str(self.flags[flag]), f"flag --{flag.replace('_', '-')}"
-        if variable and self.environ.get(variable):
-            return self.environ[variable], f"environment variable {variable}"
+        if said := variable(self.environ, name):
+            return said, f"environment variable {name}"
         return "", ""
 
     def _text(self, key: str, flag: str, variable: str, default: str) -> str:
@@ -181,19 +185,21 @@ class _Loading:
         return name in ("production", UNNAMED)
 
     def _read_only(self) -> bool:
-        if self.flags.get("read_only"):
-            self.origins["read_only"] = "flag --read-only"
-            return True
-        said = self.environ.get("CAD_CONSOLE_READ_ONLY")
-        if said is not None:
-            origin = "environment variable CAD_CONSOLE_READ_ONLY"
-            if said.lower() not in _TRUE | _FALSE:
-                raise ConfigError(source=origin, expected="expected true or false")
-            self.origins["read_only"] = origin
-            return said.lower() in _TRUE
-        if "read_only" in self.table:
-            self.origins["read_only"] = self._line((*self.place, "read_only"))
-        return bool(self.table.get("read_only", False))
+        """Whoever says read-only is heard; a `false` lifts nobody else's `true`, so no way to act opens by accident."""
+        said, variable_origin = self._said("", "CAD_CONSOLE_READ_ONLY")
+        word = said.strip().lower()
+        if said and word not in _TRUE | _FALSE:
+            raise ConfigError(source=variable_origin, expected="expected true or false")
+        answers = [(True, "flag --read-only")] if self.flags.get("read_only") else []
+        if said:
+            answers.append((word in _TRUE, variable_origin))
+        for table, path in ((self.document(), ()), (self.table, self.place)):
+            if "read_only" in table:
+                answers.append((bool(table["read_only"]), self._line((*path, "read_only"))))
+        read_only = any(answer for answer, _ in answers)
+        if answers:
+            self.origins["read_only"] = ", ".join(origin for answer, origin in answers if answer == read_only)
+        return read_only
 
     def _theme(self) -> str:
         value, origin = self._said("theme", "")
@@ -286,8 +292,8 @@ class _Loading:
     def _alertmanagers(self) -> tuple[Endpoint, ...]:
         said: Sequence[str] = self.flags.get("alertmanager_url") or ()
         origin = "flag --alertmanager-url"
-        if not said and self.environ.get("ALERTMANAGER_URL"):
-            said = [part.strip() for part in self.environ["ALERTMANAGER_URL"].split(",") if part.strip()]
+        if not said:
+            said = [part.strip() for part in variable(self.environ, "ALERTMANAGER_URL").split(",") if part.strip()]
             origin = "environment variable ALERTMANAGER_URL"
         if said:
             self.origins["alertmanager"] = origin
@@ -408,13 +414,15 @@ class _Loading:
         if self.flags.get("kubeconfig") and not Path(said).expanduser().is_file():
             raise ConfigError(source=origin, expected=f"expected a kubeconfig, found no file at {said}")
         if not said and not table.get("in_cluster"):
-            standard = Path(_home(self.environ)) / ".kube" / "config"
+            standard = Path(home(self.environ)) / ".kube" / "config"
             if standard.is_file():
                 said, origin = str(standard), "~/.kube/config"
         if said:
             self.origins["kubernetes"] = origin
             return ClusterEndpoint(namespace, str(Path(said).expanduser()), context, timeout_seconds=timeout)
-        if table.get("in_cluster") or (self.environ.get("KUBERNETES_SERVICE_HOST") and Path(self.service_account).is_file()):
+        if table.get("in_cluster") or (
+            variable(self.environ, "KUBERNETES_SERVICE_HOST") and Path(self.service_account).is_file()
+        ):
             self.origins["kubernetes"] = "in-cluster service account"
             return ClusterEndpoint(namespace, in_cluster=True, timeout_seconds=timeout)
         if context or table:
@@ -437,19 +445,15 @@ def _endpoint(url: str, *, source: str) -> Endpoint:
     )
 
 
-def _home(environ: Mapping[str, str]) -> str:
-    return environ.get("HOME") or str(Path.home())
-
-
 def _paths(environ: Mapping[str, str], flags: Mapping[str, Any]) -> Paths:
-    def base(variable: str, *otherwise: str) -> Path:
-        said = environ.get(variable, "")
+    def base(name: str, *otherwise: str) -> Path:
+        said = variable(environ, name)
         # The XDG specification: a relative path there is to be ignored.
-        root = Path(said) if said and Path(said).is_absolute() else Path(_home(environ)).joinpath(*otherwise)
+        root = Path(said) if said and Path(said).is_absolute() else Path(home(environ)).joinpath(*otherwise)
         return root / "cad-console"
 
     state = base("XDG_STATE_HOME", ".local", "state")
-    said = flags.get("config") or environ.get("CAD_CONSOLE_CONFIG")
+    said = flags.get("config") or variable(environ, "CAD_CONSOLE_CONFIG")
     config = Path(str(said)).expanduser() if said else base("XDG_CONFIG_HOME", ".config") / "config.yaml"
     return Paths(
         config_file=str(config),
@@ -462,5 +466,5 @@ def _paths(environ: Mapping[str, str], flags: Mapping[str, Any]) -> Paths:
 
 
 def _user(environ: Mapping[str, str]) -> str:
-    name = environ.get("USER") or environ.get("LOGNAME") or f"uid{os.getuid()}"
+    name = variable(environ, "USER") or variable(environ, "LOGNAME") or f"uid{os.getuid()}"
     return f"{name}@{socket.gethostname().partition('.')[0] or 'localhost'}"

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 MEANINGS: Mapping[str, str] = {
     "default_environment": "the environment that opens where nobody names one",
+    "read_only": "as `environments.*.read_only`, for every environment",
     "environments": "where the platform runs, and how each is reached",
     "environments.*": "one environment; `production` is protected by its name alone",
     "environments.*.protected": "a write asks for the target's name to be typed",
-    "environments.*.read_only": "nothing that changes anything leaves this machine",
+    "environments.*.read_only": "nothing that changes anything leaves this machine; a `false` lifts no other `true`",
     "environments.*.namespace": "the platform's namespace in the cluster (default `cad-ml-platform`)",
     "environments.*.prometheus": "asked for panels, dashboards, rules and runbook steps",
     "environments.*.alertmanager": "every peer; the first that answers takes a silence",

@@ -180,6 +180,7 @@ ENVIRONMENT = Table(
 DOCUMENT = Table(
     {
         "default_environment": TEXT,
+        "read_only": FLAG,
         "environments": Named(ENVIRONMENT),
         "thresholds": Named(Table({"warn": NUMBER, "critical": NUMBER}), PANEL_IDS),
         "alert_targets": Named(TARGET),

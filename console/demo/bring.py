@@ -15,6 +15,7 @@ from typing import Protocol
 from console.demo.failure import SourceFailed
 from console.demo.packages import DistributionPackages
 from console.demo.release import OfficialRelease
+from queries.text.variables import home, variable
 
 PROGRAMS = ("prometheus", "promtool", "alertmanager", "amtool")
 _ALSO_CALLED = {"alertmanager": ("prometheus-alertmanager",)}
@@ -67,8 +68,8 @@ class ServerSource(Protocol):
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """`$XDG_CACHE_HOME/cad-console/servers`; a relative XDG_CACHE_HOME is ignored, as its specification asks."""
-    given = environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path(environ.get("HOME") or Path.home()) / ".cache"
+    given = variable(environ, "XDG_CACHE_HOME")
+    base = Path(given) if given.startswith("/") else Path(home(environ)) / ".cache"
     return base / "cad-console" / "servers"
 
 
@@ -78,7 +79,7 @@ def default_sources() -> tuple[ServerSource, ...]:
 
 def locate(environ: Mapping[str, str], sources: Sequence[ServerSource]) -> Servers | None:
     """The servers on PATH, else those in the cache, else None; asks no network."""
-    path = environ.get("PATH", os.defpath)
+    path = variable(environ, "PATH") or os.defpath
     found: dict[str, str] = {}
     for program in PROGRAMS:
         for name in (program, *_ALSO_CALLED.get(program, ())):

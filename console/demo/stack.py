@@ -30,6 +30,7 @@ from console.demo.platform_api import PlatformApi
 from console.demo.process import Server, free_port, keep, release
 from console.demo.scenarios import API, BAD_IMAGE_TAG, Scenario
 from console.demo.simulator import CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES, NAMESPACE, Simulator
+from queries.text.variables import home, variable
 
 DEFAULT_SEED = 7
 _CALM_ROUNDS = 6
@@ -143,7 +144,7 @@ class DemoStack:
             # A small first file whose current-context wins; the user's own files behind it stay where they are.
             first = {"apiVersion": "v1", "kind": "Config", "current-context": self._context}
             kubeconfig.write_text(json.dumps(first) + "\n")
-            given = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+            given = variable(os.environ, "KUBECONFIG") or str(Path(home(os.environ)) / ".kube" / "config")
             where = f"{kubeconfig}{os.pathsep}{given}"
             view = self._context_view = ContextView(self._context, NAMESPACE)
             view.start()

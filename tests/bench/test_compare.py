@@ -72,7 +72,6 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return compare.resolve("HEAD")
 
 
-@pytest.mark.servers
 def test_a_revision_is_exported_once_and_installed_once(repository: str, tmp_path: Path) -> None:
     """The second comparison with a revision starts at once, and measures the commit's files, not the changed ones."""
     installed: list[Path] = []
@@ -82,7 +81,6 @@ def test_a_revision_is_exported_once_and_installed_once(repository: str, tmp_pat
     assert installed == [tree]
 
 
-@pytest.mark.servers
 @pytest.mark.parametrize("broken", [KeyboardInterrupt(), compare.Unusable("pip failed")])
 def test_an_interrupted_tree_leaves_nothing_and_the_repository_knows_of_none(
     repository: str, tmp_path: Path, broken: BaseException
@@ -98,7 +96,6 @@ def test_an_interrupted_tree_leaves_nothing_and_the_repository_knows_of_none(
     assert len(compare.git("worktree", "list").stdout.splitlines()) == 1
 
 
-@pytest.mark.servers
 def test_a_revision_that_git_does_not_know_is_named(repository: str) -> None:
     """Also where it looks like an option."""
     for name in ("nowhere", "--help"):

@@ -210,9 +210,10 @@ def test_a_terminal_that_closes(opened: Callable[..., AnsweringTerminal]) -> Non
         ({"TERM": "xterm-256color", "COLORTERM": ""}, rb"\b38;5;", rb"\b[34]8;2;"),
         ({"TERM": "xterm", "COLORTERM": ""}, rb"\x1b\[[0-9;]*\b(3|9)[0-7]\b", rb"\b[34]8;[25];"),
         ({"TERM": "xterm-256color", "NO_COLOR": "1"}, rb"\x1b\[0?;?1m", rb"\x1b\[[0-9;]*\b([34]8;|3[0-7]\b|4[0-7]\b|9[0-7]\b)"),
+        ({"TERM": "xterm-256color", "NO_COLOR": "", "COLORTERM": ""}, rb"\b38;5;", rb"\b[34]8;2;"),
         ({"TERM": "xterm-256color", "LC_ALL": "C", "LANG": "C"}, rb"Error ratio", rb"[\x80-\xff]"),
     ],
-    ids=["truecolor", "256", "16", "no colour", "ascii"],
+    ids=["truecolor", "256", "16", "no colour", "no colour is not asked for", "ascii"],
 )
 def test_only_what_the_terminal_knows_is_sent(
     environ: dict[str, str], wanted: bytes, unwanted: bytes, opened: Callable[..., AnsweringTerminal]

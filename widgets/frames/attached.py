@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from queries.text.variables import variable
+
 _ANSWER_SECONDS = 2.0
 
 
@@ -20,7 +22,7 @@ def attached(environ: Mapping[str, str]) -> bool:
 
 async def session_attached(environ: Mapping[str, str]) -> bool:
     """False where others are attached to the same tmux, but nobody to the session of this pane. Asks tmux."""
-    socket, pane = _tmux_socket(environ), environ.get("TMUX_PANE", "")
+    socket, pane = _tmux_socket(environ), variable(environ, "TMUX_PANE")
     if socket is None or not pane:
         return True
     words = ("tmux", "-S", str(socket), "display-message", "-p", "-t", pane, "#{session_attached}")
@@ -40,17 +42,18 @@ async def session_attached(environ: Mapping[str, str]) -> bool:
 
 
 def _tmux_socket(environ: Mapping[str, str]) -> Path | None:
-    path = environ.get("TMUX", "").rsplit(",", 2)[0]
+    path = variable(environ, "TMUX").rsplit(",", 2)[0]
     return Path(path) if path else None
 
 
 def _screen_socket(environ: Mapping[str, str]) -> Path | None:
-    name = environ.get("STY", "")
+    name = variable(environ, "STY")
     if not name or "/" in name:
         return None
     with suppress(KeyError):
         user = pwd.getpwuid(os.getuid()).pw_name
-        folders = (environ.get("SCREENDIR", ""), f"/run/screen/S-{user}", f"/var/run/screen/S-{user}", f"/tmp/screens/S-{user}")  # noqa: S108
+        own = variable(environ, "SCREENDIR")
+        folders = (own, f"/run/screen/S-{user}", f"/var/run/screen/S-{user}", f"/tmp/screens/S-{user}")  # noqa: S108
         return next((Path(folder, name) for folder in folders if folder and Path(folder, name).exists()), None)
     return None
 

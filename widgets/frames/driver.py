@@ -17,6 +17,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 from textual.message import Message
 
+from queries.text.variables import variable
 from widgets.frames.line import Line
 
 _LAST_ANSWERS_SECONDS = 0.3
@@ -114,4 +115,4 @@ class LineDriver(LinuxDriver):
 
 def line_driver() -> type[LinuxDriver] | None:
     """The driver for this place; None where Textual was told to use another one."""
-    return None if os.environ.get("TEXTUAL_DRIVER") else LineDriver
+    return None if variable(os.environ, "TEXTUAL_DRIVER") else LineDriver

@@ -16,6 +16,7 @@ from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Input
 
+from queries.text.variables import unset_if_empty
 from widgets.frames.attached import attached, session_attached
 from widgets.frames.driver import LineDriver, line_driver
 from widgets.frames.pace import Pace
@@ -35,6 +36,7 @@ class StagedApp(App[None]):
     """Takes the place of Textual's display step; everything else is Textual's."""
 
     def __init__(self, **options: Any) -> None:
+        unset_if_empty(os.environ, "NO_COLOR")
         super().__init__(**options)
         colours = None if self.no_color else self.console._color_system or ColorSystem.TRUECOLOR
         self.stage = Stage(colours)

@@ -149,6 +149,45 @@ def test_read_only_by_variable(home: Home, said: str) -> None:
     assert home.load(CAD_CONSOLE_READ_ONLY=said).read_only
 
 
+READ_ONLY = "read_only: {top}\nenvironments: {{a: {{read_only: {own}}}}}\n"
+
+
+@pytest.mark.parametrize("flag", [False, True])
+@pytest.mark.parametrize("said", [None, "", "false", "true"])
+@pytest.mark.parametrize("top", ["false", "true"])
+@pytest.mark.parametrize("own", ["false", "true"])
+def test_read_only_only_adds_up(home: Home, flag: bool, said: str | None, top: str, own: str) -> None:
+    """Flag, variable, file and environment: one true is enough, and no false or empty one lifts it."""
+    home.config(READ_ONLY.format(top=top, own=own))
+    environ = {} if said is None else {"CAD_CONSOLE_READ_ONLY": said}
+    settings = home.load({"read_only": flag}, **environ)
+    assert settings.read_only == (flag or "true" in (said, top, own))
+
+
+def test_read_only_names_everyone_who_says_so(home: Home) -> None:
+    """Doctor shows what would have to change, not only the first of them; a false is no reason."""
+    home.config("read_only: true\nenvironments: {a: {read_only: false}}\n")
+    settings = home.load({"read_only": True}, CAD_CONSOLE_READ_ONLY="false")
+    assert dict(settings.origins)["read_only"] == "flag --read-only, config file, line 1"
+
+
+@pytest.mark.parametrize("said", ["maybe", " ", "0x1", "truee"])
+def test_an_unreadable_read_only_is_an_error(home: Home, said: str) -> None:
+    """Neither reading of it is guessed: the console does not start."""
+    with pytest.raises(ConfigError, match="CAD_CONSOLE_READ_ONLY: expected true or false"):
+        home.load(CAD_CONSOLE_READ_ONLY=said)
+
+
+def test_every_empty_variable_is_unset(home: Home) -> None:
+    """A unit file or manifest that writes `NAME=` changes nothing: the settings are those without it."""
+    home.config(GOOD)
+    names = "PROMETHEUS_URL ALERTMANAGER_URL CAD_ML_API_URL GRAFANA_URL LOKI_URL REDIS_URL KUBECONFIG KUBERNETES_SERVICE_HOST "
+    names += "CAD_CONSOLE_CONFIG CAD_CONSOLE_ENVIRONMENT CAD_CONSOLE_STORE CAD_CONSOLE_READ_ONLY LOGNAME "
+    names += "XDG_CONFIG_HOME XDG_STATE_HOME XDG_CACHE_HOME"
+    assert home.load(**dict.fromkeys(names.split(), "")) == home.load()
+    assert home.load(CAD_CONSOLE_READ_ONLY="").read_only
+
+
 def test_kubernetes_is_found_as_kubectl_finds_it(home: Home) -> None:
     """KUBECONFIG, else ~/.kube/config, else the pod's service account; a flag beats them."""
     assert home.load(KUBECONFIG="/nowhere/config").kubernetes is not None  # the source says what is wrong, later
