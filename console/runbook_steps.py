@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from console.checks.figures import brief, figure, span
@@ -118,7 +119,11 @@ def _history(cluster: Cluster, workload: Workload | None, now: float) -> str:
     rows: list[str] = []
     for item in (workload,) if workload else cluster.workloads:
         revisions = cluster.revisions_of(item)
-        for revision, before in zip(revisions, (*revisions[1:], None), strict=True):
+        if not revisions and workload:
+            return (
+                f"{visible(item.name)} has no revision yet: it has no ReplicaSet (new, paused, or its controller does not run)"
+            )
+        for revision, before in zip_longest(revisions, revisions[1:]):
             mark = " (now)" if revision.number == item.revision else ""
             images = image_change(before.containers, revision.containers) if before else ""
             told = f" image {images}" if images else ""

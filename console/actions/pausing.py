@@ -93,12 +93,15 @@ class Resume:
         known = facts.revisions()
         waiting = differences(known[0][1]["spec"]["template"], facts.template) if known else ()
         changes = any(item.before != item.after for item in waiting)
+        note = "rolls out what was changed while it was paused" if changes else "nothing was changed while it was paused"
+        if not known:
+            note = f"rolls out its first revision, {workload.wanted} pods: it has no ReplicaSet yet"
         return Plan(
             request=request,
             title=f"Resume the rollout of {workload.target}",
             subject=workload.target,
             differences=(Difference("rollout", "paused", "goes on"), *waiting),
-            notes=("rolls out what was changed while it was paused" if changes else "nothing was changed while it was paused",),
+            notes=(note,),
             command=kubectl(facts, "rollout", "resume", workload.target),
             confirm_word=workload.name,
             body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"paused": False}},

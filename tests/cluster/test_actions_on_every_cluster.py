@@ -14,11 +14,15 @@ from console.actions.plan import Outcome, Preview, Request, Step
 from console.actions.runner import run
 from console.actions.writers import Writer
 from console.journal.sqlite import Journal
+from console.runbook_steps import Sight, answer_steps
+from console.runbooks import Runbook, RunbookStep
+from console.suggestions import suggestion
 from queries.endpoint import ClusterEndpoint
 from queries.errors import Rejected
 from queries.kubernetes import Kubernetes
 from queries.model.reading import Reading
 from queries.model.workload import Cluster
+from queries.vectors import Answer
 
 TARGET = "deployment/web"
 
@@ -137,3 +141,28 @@ async def test_following_sees_a_rollout(ns: Namespace, hands: Hands) -> None:
     await until(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_deployment_without_a_replica_set(ns: Namespace, hands: Hands) -> None:
+    """Made paused it has no revision: every runbook step is answered, a rollback is refused, resuming says what it begins."""
+    ns.add("web", paused=True)
+    found = await hands.reads.cluster()
+    (workload,) = found.workloads
+    assert found.revisions_of(workload) == () and workload.revision == 0
+
+    async def ask(query: str) -> Answer:
+        return Answer(())
+
+    lookups = ("rollout-history", "pods", "events", "top-pods")
+    steps = tuple(RunbookStep(item, lookup=item, target=TARGET) for item in lookups)
+    sight = Sight(ask, hands.reads, found, (), 0.0)
+    results = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
+    assert len(results) == len(lookups)
+    assert "web has no revision yet: it has no ReplicaSet" in results[0].text
+
+    assert suggestion("rollback", TARGET, found, namespace=ns.name).sentence == ""
+    refused = await hands.act("rollback")
+    assert refused.outcome is Outcome.REFUSED and "is paused" in refused.text
+    resumed = await hands.act("resume")
+    assert resumed.outcome is Outcome.DONE, resumed.text
+    assert hands.previews[-1].plan.notes == ("rolls out its first revision, 2 pods: it has no ReplicaSet yet",)

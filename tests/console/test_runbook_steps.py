@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from screen_samples import cluster
+
 from console.runbook_steps import Sight, answer_steps
 from console.runbooks import Runbook, RunbookStep
 from console.screens.window import chart_of
@@ -40,3 +44,23 @@ def test_a_chart_has_a_line_for_each_of_the_nine() -> None:
         ("PARSE_FAILED", ((60.0, 4.0),)),
     ]
     assert len(chart_of(history, by="", unit=None, lines=()).tracks) == 3
+
+
+async def test_a_deployment_without_a_replica_set_is_a_sentence() -> None:
+    """A new one, a paused one, or one whose controller does not run has no revision: the step says so, the others go on."""
+    shown = cluster()
+    bare = replace(shown, workloads=(replace(shown.workloads[0], revision=0), shown.workloads[1]), revisions=())
+    steps = tuple(
+        RunbookStep(target or "all", lookup="rollout-history", target=target) for target in ("deployment/cad-ml-api", "")
+    )
+
+    async def asked(query: str) -> Answer:
+        return Answer(())
+
+    class Reads:
+        """Nothing is asked of it: the cluster is known."""
+
+    sight = Sight(asked, Reads(), bare, (), 0.0)  # type: ignore[arg-type]
+    one, every = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
+    assert one.text == "cad-ml-api has no revision yet: it has no ReplicaSet (new, paused, or its controller does not run)"
+    assert every.text == "no revision was ever rolled out"
