@@ -7,12 +7,14 @@ import gc
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.binding import BindingType
@@ -26,12 +28,15 @@ from console.screens import asks, keys
 from console.screens.base import ConsoleScreen
 from console.screens.factory import MODES, preload
 from console.screens.view import View, marks
+from console.screens.worker_errors import ReportsWorkerErrors
 from widgets.frames.staged import StagedApp
 from widgets.guard import NoControls
 from widgets.plain import PlainText, needs_plain
 from widgets.theme import THEME_NAMES, THEMES
 
 _TICK_SECONDS = 1.0
+_REPORT_SECONDS = 60.0
+"""The same failure is a notice again after so long; what fails with every refresh would cover the screen with them."""
 
 if TYPE_CHECKING:
     from console.screens.errands import Errands
@@ -61,7 +66,7 @@ class SnapshotArrived(Message):
         return isinstance(message, SnapshotArrived)
 
 
-class ConsoleApp(StagedApp):
+class ConsoleApp(ReportsWorkerErrors, StagedApp):
     """Wiring and global keys; what a screen shows is the screen's business."""
 
     CSS_PATH = "console.tcss"
@@ -88,6 +93,7 @@ class ConsoleApp(StagedApp):
         self._snapshot: Snapshot | None = None
         self._marked: frozenset[str] = frozenset()
         self._trouble = ""
+        self._reported: dict[str, float] = {}
         self._trail: list[str] = []
         self._errands: Errands | None = None
         self._worn: Theme | None = None
@@ -139,11 +145,15 @@ class ConsoleApp(StagedApp):
             with suppress(ValueError, NotImplementedError, RuntimeError):  # not the main thread: tests, embedding
                 loop.add_signal_handler(number, self._leave_on, number)
                 self._signals.append(number)
+        loop.set_exception_handler(self._task_failed)
+        threading.excepthook = partial(self._thread_failed, loop)
         self.set_interval(_TICK_SECONDS, self._tick)
         self.call_after_refresh(self._begin)
 
     def on_unmount(self) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(None)
+        threading.excepthook = threading.__excepthook__
         for number in self._signals:
             loop.remove_signal_handler(number)
 
@@ -152,17 +162,12 @@ class ConsoleApp(StagedApp):
         self.stylesheet.parse()
         if self.current_mode != self.DEFAULT_MODE or len(self.screen_stack) > 1:
             self.stylesheet.update(self)  # a key came first
-        self.run_worker(self._open(), group="session", exit_on_error=False)
+        self.run_worker(self._open(), "opening the session", "session")
 
     async def _open(self) -> None:
         """The heavy clients are imported here, in a thread, when the first frame is already on the screen."""
         loop = asyncio.get_running_loop()
-        try:
-            session = await loop.run_in_executor(None, self._session_factory, self.settings)
-        except Exception as error:  # the one place where opening may fail: it becomes a sentence, the console stays open
-            self._trouble = f"the session could not be opened: {type(error).__name__}: {error}"
-            self._show()
-            return
+        session = await loop.run_in_executor(None, self._session_factory, self.settings)
         self.session = session
         session.start(self._take)
         self._show()
@@ -177,7 +182,7 @@ class ConsoleApp(StagedApp):
 
     async def action_quit(self) -> None:
         if self._errands and self._errands.running:
-            self.run_worker(self._leave_if_wanted(self._errands), group="leave", exit_on_error=False)
+            self.run_worker(self._leave_if_wanted(self._errands), "asking whether to leave", "leave")
             return
         await self._close_session()
         self.exit()
@@ -205,8 +210,45 @@ class ConsoleApp(StagedApp):
         from console.screens.crash import crash_lines  # noqa: PLC0415  # hardly ever needed
 
         error = self._exception
-        self._exit_renderables.append(crash_lines(error, self.settings.paths.log_file, at=self.clock()))
+        self._exit_renderables.append(crash_lines(error, self.settings.paths.log_file))
         self._close_messages_no_wait()
+
+    # what nobody foresaw
+
+    def report_error(self, what: str, error: BaseException) -> str:
+        """The one place where an exception of a worker, a task or a thread ends: in the log, and as a notice.
+
+        Gives the sentence; the same one is a notice at most once a minute. An exception of a message handler or of a timer
+        ends the console instead (`_fatal_error`): what is on the screen after it, nobody knows.
+        """
+        from console.screens.crash import error_sentence  # noqa: PLC0415  # hardly ever needed
+
+        sentence = error_sentence(what, error, self.settings.paths.log_file)
+        now = time.monotonic()
+        if now - self._reported.get(sentence, -_REPORT_SECONDS) >= _REPORT_SECONDS:
+            self._reported[sentence] = now
+            self.notify(sentence, markup=False, severity="error", timeout=20)
+        return sentence
+
+    def show_worker_error(self, group: str) -> None:
+        """Without a session there will be no answer at all: that is said on every screen."""
+        if group == "session" and self.session is None:
+            self._trouble = self.worker_errors[group]
+            self._show()
+
+    def _task_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            task = context.get("task") or context.get("future")
+            # Of a callback asyncio only has its representation, arguments and all.
+            self.report_error(task.get_name() if isinstance(task, asyncio.Task) else "a callback in the background", error)
+        else:
+            loop.default_exception_handler(context)  # a remark of asyncio's own: the log has it
+
+    def _thread_failed(self, loop: asyncio.AbstractEventLoop, failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit) and not loop.is_closed():
+            name = failed.thread.name if failed.thread else "a thread"
+            loop.call_soon_threadsafe(self.report_error, f"the thread {name}", failed.exc_value)
 
     # doing what screens ask
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from console.board import Board
+from console.log import report_error
 from console.snapshot import Snapshot
 from queries.model.reading import Reading
 from queries.offload import TURN
-
-_log = logging.getLogger(__name__)
 
 _COALESCE_SECONDS = 0.05
 _TICK_SECONDS = 1.0
@@ -93,19 +91,20 @@ class Desk:
     async def _make_one(self) -> None:
         inbox, self._inbox = self._inbox, []
         try:
-            self.shown = await asyncio.get_running_loop().run_in_executor(self._thread, self._digest, inbox)
+            loop = asyncio.get_running_loop()
+            self.shown = await loop.run_in_executor(self._thread, self._digest, inbox, loop)
             if self._show is not None:
                 self._show(self.shown)
-        except Exception:
-            _log.exception("a snapshot could not be put together")
+        except Exception as error:
+            report_error("putting the snapshot together", error)
         finally:
             self._making = None
 
-    def _digest(self, inbox: Iterable[Reading[Any]]) -> Snapshot:
+    def _digest(self, inbox: Iterable[Reading[Any]], loop: asyncio.AbstractEventLoop) -> Snapshot:
         with TURN:
             for reading in inbox:
                 try:
                     self._board.apply(reading)
-                except Exception:
-                    _log.exception("a reading of %s could not be taken in", reading.source)
+                except Exception as error:
+                    loop.call_soon_threadsafe(report_error, f"taking in what {reading.source} answered", error)
             return self._make()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from console.log import report_error
 from queries.errors import SourceError
 from queries.model.fault import Fault, FaultKind
 from queries.model.reading import Reading
@@ -115,8 +116,8 @@ class Poller:
             failures = failures + 1 if reading.fault else 0
             try:
                 self._deliver(reading)
-            except Exception:
-                _log.exception("a reading of %s could not be taken in", self.source)
+            except Exception as error:
+                report_error(f"taking in what {self.source} answered", error)
             delay = next_delay(
                 every=self._every,
                 failures=failures,

@@ -387,7 +387,9 @@ class Session:
         return 4.0 * (endpoint.timeout_seconds if endpoint else 5.0) + 1.0
 
     def _begin(self, coroutine: Any, name: str) -> None:
-        self._tasks.append(asyncio.get_running_loop().create_task(coroutine, name=f"console {name}"))
+        task = asyncio.get_running_loop().create_task(coroutine, name=f"the task of {name}")
+        task.add_done_callback(_report_failure)
+        self._tasks.append(task)
 
     def _take(self, reading: Reading[Any]) -> None:
         if reading.source == ALERTMANAGER and self._marks is not None:
@@ -418,6 +420,12 @@ class Session:
     def _no_history(self, identity: str, window_seconds: float, fault: Fault) -> PanelHistory:
         now = self._clock()
         return PanelHistory(identity, now - window_seconds, now, 0.0, fault=fault)
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    """None of them is meant to end: one that fails says so now, and not when the session closes."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        task.get_loop().call_exception_handler({"message": f"{task.get_name()} ended", "exception": error, "task": task})
 
 
 class _Source(Protocol):

@@ -122,7 +122,9 @@ _by_identity: Kept[tuple[TrackedAlert, ...], dict[Labels, tuple[TrackedAlert, ..
 """With thousands of alerts, grouped once for each list of them."""
 
 
-def judge_alerts(item: Item, reading: Reading[AlertWindow] | None, snapshot: Snapshot, *, now: float) -> Finding:
+def judge_alerts(
+    item: Item, reading: Reading[AlertWindow] | None, snapshot: Snapshot, *, now: float, unanswered: str
+) -> Finding:
     """Critical while a P1 fires that is not silenced or inhibited; warn for any other that fires, for what flapped, and for a
     P1 that is over. What one of the two servers could not tell is not called fine.
     """
@@ -132,7 +134,7 @@ def judge_alerts(item: Item, reading: Reading[AlertWindow] | None, snapshot: Sna
     resolved = [night for night in found if not night.firing]
     flapping = [night for night in found if night.flapping]
     worst = max((night.verdict for night in found if night.verdict), key=lambda each: each.rank, default=Verdict.OK)
-    doubt = _doubt(reading, snapshot, now)
+    doubt = _doubt(reading, snapshot, now, unanswered)
     verdict = worst if worst is not Verdict.OK or not doubt else Verdict.NO_DATA
     counts = [(firing, "firing"), (resolved, "resolved"), (flapping, "flapping")]
     counts += [([night for night in found if night.quiet == word], word) for word in _QUIET]
@@ -165,7 +167,7 @@ def judge_alerts(item: Item, reading: Reading[AlertWindow] | None, snapshot: Sna
 _ALERTS = Place("screen", "alerts", "all alerts")
 
 
-def _doubt(reading: Reading[AlertWindow] | None, snapshot: Snapshot, now: float) -> str:
+def _doubt(reading: Reading[AlertWindow] | None, snapshot: Snapshot, now: float, unanswered: str) -> str:
     """Why it is not known what fired; empty where it is."""
     parts: list[str] = []
     if not snapshot.alerts_known:
@@ -178,7 +180,7 @@ def _doubt(reading: Reading[AlertWindow] | None, snapshot: Snapshot, now: float)
         if snapshot.delivery_doubt:
             parts.append(snapshot.delivery_doubt)
     if reading is None:
-        parts.append("asking what fired before …")
+        parts.append(f"what fired before: {unanswered}")
     elif reading.value is None:
         why = visible(reading.fault.sentence()) if reading.fault else "no answer"
         parts.append(f"what fired and resolved before is not known: {why}")

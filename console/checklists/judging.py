@@ -36,7 +36,6 @@ from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.times import format_time
 
-_ASKING = "asking …"
 _SHOWN = 12
 """Series that an item names; the panel itself has more."""
 _AT_NOW = 90.0
@@ -45,12 +44,16 @@ _AT_NOW = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that an item may be judged by. `answers` is None until they were asked; `incidents` where nobody keeps any."""
+    """Everything that an item may be judged by. `answers` is None until they were asked; `incidents` where nobody keeps any.
+
+    `unanswered` says why there are no answers.
+    """
 
     snapshot: Snapshot
     answers: Answers | None
     now: float
     incidents: Incidents | None = None
+    unanswered: str = "asking …"
 
 
 def findings(checklist: Checklist, facts: Facts) -> tuple[Finding, ...]:
@@ -66,7 +69,7 @@ def _finding(item: Item, facts: Facts) -> Finding:
             return _query(item, wanted, facts)
         case AlertsEvidence():
             reading = facts.answers.alerts.get(item.id) if facts.answers else None
-            return alert_findings.judge_alerts(item, reading, facts.snapshot, now=facts.now)
+            return alert_findings.judge_alerts(item, reading, facts.snapshot, now=facts.now, unanswered=facts.unanswered)
         case BatchEvidence() as wanted:
             return _batch(item, wanted, facts)
         case KpisEvidence() as wanted:
@@ -183,7 +186,7 @@ def _before(spec: PanelSpec, facts: Facts, value: float | None) -> str:
         return "not known: the cluster knows only what is now"
     reading = facts.answers.before if facts.answers else None
     if reading is None:
-        return _ASKING if facts.answers is None else "not asked: the panel was not known"
+        return facts.unanswered if facts.answers is None else "not asked: the panel was not known"
     if reading.value is None:
         return f"not known: {visible(reading.fault.sentence())}" if reading.fault else "not known"
     fault = reading.value.faults.get(spec.id)
@@ -226,7 +229,7 @@ def _query(item: Item, wanted: QueryEvidence, facts: Facts) -> Finding:
     places = (Place("explore", spec.raw, "the query"), *_runbook_place(item))
     limit = limit_words(limits, spec.unit, below=spec.below)
     if reading is None or reading.value is None:
-        reason = visible(reading.fault.sentence()) if reading and reading.fault else _ASKING
+        reason = visible(reading.fault.sentence()) if reading and reading.fault else facts.unanswered
         return Finding(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
     samples = _samples_at(reading.value, facts.answers.asked_at if facts.answers else 0.0)
     answer = PanelAnswer(spec.id, Origin.RAW, spec.raw, samples)
@@ -290,7 +293,9 @@ def _kpis(item: Item, wanted: KpisEvidence, facts: Facts) -> Finding:
     worst = max(verdicts, key=lambda verdict: verdict.rank, default=Verdict.NO_DATA)
     bad = [spec.title for spec, verdict in zip(wanted.specs, verdicts, strict=True) if verdict is not Verdict.OK]
     fault = reading.fault if reading else None
-    reason = visible(fault.sentence()) if fault else _ASKING if reading is None else "every figure is within its objective"
+    reason = facts.unanswered if reading is None else "every figure is within its objective"
+    if fault is not None:
+        reason = visible(fault.sentence())
     if bad and reading is not None and fault is None:
         reason = f"not within its objective or not known: {', '.join(bad)}"
     places = [Place("panel", spec.id, f"panel {spec.title}") for spec in wanted.specs if facts.snapshot.panel(spec.id)]
@@ -306,7 +311,7 @@ def _kpi(spec: PanelSpec, facts: Facts) -> Detail:
     pair = figure_pair(spec, answers)
     before, value = pair or (None, None)
     if value is None:
-        told = spec.absent if answers is not None else _ASKING
+        told = spec.absent if answers is not None else facts.unanswered
         return Detail(f"{spec.title}  not known{f': {told}' if told else ''}", Verdict.NO_DATA)
     since = f"; at midnight {compared(before, value, spec)}"
     return Detail(
@@ -336,7 +341,7 @@ def _batch(item: Item, wanted: BatchEvidence, facts: Facts) -> Finding:
     limit = f"a success within {span(wanted.within_seconds)}"
     places = (Place("screen", "workloads", "workloads"), *_runbook_place(item))
     if reading is None or reading.value is None:
-        reason = visible(reading.fault.sentence()) if reading and reading.fault else _ASKING
+        reason = visible(reading.fault.sentence()) if reading and reading.fault else facts.unanswered
         return Finding(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
     found = [job for job in reading.value if fnmatchcase(job.name, wanted.name)]
     if not found:

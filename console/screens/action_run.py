@@ -46,15 +46,19 @@ class ActionRun:
         return not self.finished and any(step.stage in (Stage.INTENT, Stage.EXECUTE, Stage.VERIFY) for step in self.steps)
 
     async def drive(
-        self, session: Session, confirm: Callable[[Preview], Awaitable[bool]], told: Callable[[ActionRun], None]
+        self,
+        session: Session,
+        confirm: Callable[[Preview], Awaitable[bool]],
+        told: Callable[[ActionRun], None],
+        failed: Callable[[BaseException], str],
     ) -> None:
-        """Runs to the end; every step is kept and told."""
+        """Runs to the end; every step is kept and told. `failed` reports a defect and gives its sentence."""
         try:
             async for step in session.run(self.request, confirm):
                 self.steps.append(step)
                 told(self)
-        except Exception as error:  # a fault of the runner itself must not take the console down with it
-            self.fault = f"{type(error).__name__}: {error}"
+        except Exception as error:  # a defect of the runner itself: whoever watches the run reads how it broke off
+            self.fault = failed(error)
         finally:
             self.finished = True
             told(self)

@@ -87,7 +87,8 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         self._facts.show(tuple(self._fact_lines(tracked, view, self._facts.size.width or width // 2)))
         lines = (("fires at", self._threshold),) if self._threshold is not None else ()
         unit = self._unit(tracked, view)
-        self._chart.show(window.chart_of(self._history, by="", unit=unit, lines=lines, most=3))
+        failed = self.worker_errors.get("history", "")
+        self._chart.show(window.chart_of(self._history, by="", unit=unit, lines=lines, most=3, failed=failed))
         self._step.show(tuple(self._step_lines(tracked, width)))
         self._actions.show(tracked.suggestions)
 
@@ -115,8 +116,8 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
 
     def _look(self) -> None:
         self._asked_at = self.view.now if self.view else 0.0
-        self.run_worker(self._ask_history(), group="history", exclusive=True, exit_on_error=False)
-        self.run_worker(self._ask_steps(), group="steps", exclusive=True, exit_on_error=False)
+        self.run_worker(self._ask_history(), "asking for the trend", "history", exclusive=True)
+        self.run_worker(self._ask_steps(), "looking at the runbook's steps", "steps", exclusive=True)
 
     async def _ask_history(self) -> None:
         if self.view is None or self.view.session is None:
@@ -190,8 +191,11 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
     def _step_lines(self, tracked: TrackedAlert, width: int) -> Iterable[Line]:
         name = tracked.runbook.id if tracked.runbook else "triage"
         yield section(f"Runbook {visible(name)} (b)", width)
+        failed = self.error_lines("steps", width)
+        yield from failed
         if not self._steps:
-            yield ((" looking at its steps …", "dim"),)
+            if not failed:
+                yield ((" looking at its steps …", "dim"),)
             return
         step = next((item for item in self._steps if item.verdict is not None and item.verdict.rank >= 3), self._steps[0])
         yield step_line(step, width)

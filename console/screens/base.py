@@ -16,12 +16,13 @@ from console.screens import keys
 from console.screens.asks import ViewRequested
 from console.screens.masthead import masthead
 from console.screens.view import View
+from console.screens.worker_errors import ReportsWorkerErrors
 from widgets.keybar import KeyBar
 from widgets.line import Line
 from widgets.page import Page
 
 
-class ConsoleScreen(Screen[None]):
+class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
     """`body` makes the widgets, `draw` fills them; both know only what the view holds."""
 
     TITLE_WORDS: ClassVar[str] = ""
@@ -84,6 +85,9 @@ class ConsoleScreen(Screen[None]):
         """Draw again from the view at hand: a person changed what is wanted."""
         if self.view is not None:
             self.show_view(self.view)
+
+    def show_worker_error(self, group: str) -> None:
+        self.redraw()
 
     def on_mount(self) -> None:
         self.post_message(ViewRequested())

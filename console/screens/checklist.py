@@ -16,6 +16,7 @@ from console.checklists.local_time import due_today, hour, local_clock
 from console.checklists.walking import begun, new_id, streaks
 from console.checklists.walks import BEGUN, Walk, Walks
 from console.checks.figures import span
+from console.journal.fault import JournalError
 from console.screens.base import ConsoleScreen, section
 from console.screens.view import View
 from console.screens.walk import WalkScreen
@@ -67,7 +68,6 @@ class ChecklistScreen(ConsoleScreen):
         self._rule = Page(classes="title")
         self._detail = Page(id="event")
         self._known: Checklists | None = None
-        self._reading = False
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -77,7 +77,7 @@ class ChecklistScreen(ConsoleScreen):
         yield self._detail
 
     def draw(self, view: View) -> None:
-        if self._known is None and view.session is not None:
+        if self._known is None and view.session is not None and "checklists" not in self.worker_errors:
             self.action_read()
         known = self._known
         broken: tuple[Broken, ...] = known.broken if known else ()
@@ -86,7 +86,8 @@ class ChecklistScreen(ConsoleScreen):
         if broken:
             said = text(f"  BROKEN {broken[0].why}", "warn")
         self._title.show((((" Checklists ", "title"), said),))
-        self._lists.show(known.lists if known else (), empty="no checklist can be read" if known else NO_ANSWER)
+        failed = self.worker_errors.get("checklists", "")
+        self._lists.show(known.lists if known else (), empty="no checklist can be read" if known else failed or NO_ANSWER)
         self._lists.compare()
         chosen = self._lists.current
         walks = self._walks()
@@ -97,28 +98,24 @@ class ChecklistScreen(ConsoleScreen):
         self._detail.show(tuple(self._detail_lines(view, chosen, walks)))
 
     def action_read(self) -> None:
-        if not self._reading:
-            self._reading = True
-            self.run_worker(self._read(), group="checklists", exit_on_error=False)
+        if not self.has_worker("checklists"):
+            self.run_worker(self._read(), "reading the checklists", "checklists")
 
     async def _read(self) -> None:
-        try:
-            view = self.view
-            if view is None or view.session is None:
-                return
-            settings, runbooks = view.settings, tuple(item.id for item in view.session.runbooks.runbooks)
-            vocabulary = Vocabulary(view.session.specs, runbooks, settings.namespace)
-            loop = asyncio.get_running_loop()
-            self._known = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
-        finally:
-            self._reading = False
+        view = self.view
+        if view is None or view.session is None:
+            return
+        settings, runbooks = view.settings, tuple(item.id for item in view.session.runbooks.runbooks)
+        vocabulary = Vocabulary(view.session.specs, runbooks, settings.namespace)
+        loop = asyncio.get_running_loop()
+        self._known = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
         self.redraw()
 
     @on(Rows.Chosen, "#checklists")
     def _open(self, event: Rows.Chosen) -> None:
         checklist = self._known.get(event.key) if self._known else None
         if checklist is not None:
-            self.run_worker(self._walk(checklist), group="walk", exclusive=True, exit_on_error=False)
+            self.run_worker(self._walk(checklist), "opening the walk", "walk", exclusive=True)
 
     async def _walk(self, checklist: Checklist) -> None:
         """Take up the walk that is open, or begin one; what is shown as begun is in the journal."""
@@ -131,7 +128,7 @@ class ChecklistScreen(ConsoleScreen):
             identity = new_id()
             try:
                 await view.session.record(BEGUN, identity, begun(checklist))
-            except Exception as error:  # whatever the store says, there is no walk without it
+            except JournalError as error:
                 self._say(f"no walk was begun: {error}")
                 return
             self.app.push_screen(WalkScreen(checklist, identity))

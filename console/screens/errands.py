@@ -97,7 +97,7 @@ class Errands:
         if self.app.session is None:
             self.say("the session is not open yet", trouble=True)
             return
-        self.app.run_worker(self._ask_and_run(self.app.session, request), group="action", exit_on_error=False)
+        self.app.run_worker(self._ask_and_run(self.app.session, request), f"the action {request.action}", "action")
 
     async def _ask_and_run(self, session: Session, request: Request) -> None:
 
@@ -120,7 +120,7 @@ class Errands:
             run.declined = not await self._confirm(preview)
             return not run.declined
 
-        await run.drive(session, confirm, self._told)
+        await run.drive(session, confirm, self._told, partial(self.app.report_error, f"the action {request.action}"))
         if run.declined and isinstance(self.app.screen, ActionRunScreen) and self.app.screen.run is run:
             self.app.pop_screen()  # back to where one was: there is nothing to watch
             self.say(f"{run.request.action} {run.request.target}: nothing was sent")
@@ -209,7 +209,7 @@ class Errands:
     # silences and owners
 
     def silence(self, event: asks.SilenceRequested) -> None:
-        self.app.run_worker(self._silence(event), group="silence", exit_on_error=False)
+        self.app.run_worker(self._silence(event), "opening the silence", "silence")
 
     async def _silence(self, event: asks.SilenceRequested) -> None:
 
@@ -227,7 +227,7 @@ class Errands:
             self.run_action(request_of(wish, event))
 
     def own(self, fingerprint: str) -> None:
-        self.app.run_worker(self._own(fingerprint), group="own", exit_on_error=False)
+        self.app.run_worker(self._own(fingerprint), "marking the alert", "own")
 
     async def _own(self, fingerprint: str) -> None:
         session, snapshot = self.app.session, self.app.view.snapshot
@@ -237,7 +237,7 @@ class Errands:
         wanted = tracked.owner != self.app.settings.user
         try:
             await session.own(fingerprint, wanted)
-        except Exception as error:  # whatever the store says, the mark was not written and that is what counts
+        except JournalError as error:
             self.say(f"not marked: {error}", trouble=True)
             return
         self.say(f"{tracked.alert.name} is yours until it resolves" if wanted else f"{tracked.alert.name} is nobody's again")

@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from console.screens.base import ConsoleScreen
 from console.screens.view import View
+from queries.errors import SourceError
 from queries.model.series import braces, without
 from widgets.line import Line, fit, text, wrap
 from widgets.page import Page
@@ -59,6 +60,10 @@ class ExploreScreen(ConsoleScreen):
         if self._field.value:
             self.call_after_refresh(self.action_ask)
 
+    def show_worker_error(self, group: str) -> None:
+        if lines := self.error_lines(group, max(20, self.size.width - 2)):
+            self._answer.show(lines)
+
     def draw(self, view: View) -> None:
         self._title.show((((" Explore ", "title"), (" PromQL, evaluated now", "dim")),))
 
@@ -74,7 +79,7 @@ class ExploreScreen(ConsoleScreen):
     @on(Input.Submitted)
     def action_ask(self) -> None:
         self._answer.show((((" asking …", "dim"),),))
-        self.run_worker(self._ask(self._field.value.strip()), group="explore", exclusive=True, exit_on_error=False)
+        self.run_worker(self._ask(self._field.value.strip()), "evaluating the expression", "explore", exclusive=True)
 
     async def _ask(self, query: str) -> None:
         session = self.view.session if self.view else None
@@ -84,7 +89,7 @@ class ExploreScreen(ConsoleScreen):
         width = max(20, self.size.width - 2)
         try:
             answer = await session.evaluate(query)
-        except Exception as error:  # a wrong expression, a dead server: the sentence is the answer
+        except SourceError as error:  # a wrong expression, a dead server: the sentence is the answer
             self._answer.show(tuple(((f" {words}", "critical"),) for words in wrap(text(str(error))[0], width)))
             return
         lines: list[Line] = [(text(f" {warning}", "warn"),) for warning in answer.warnings]

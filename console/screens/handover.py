@@ -17,6 +17,7 @@ from console.handover import report
 from console.handover.sections import Facts, handover, signed
 from console.handover.shift import Shift, budget_over, shift_of
 from console.handover.signatures import SIGNED
+from console.journal.fault import JournalError
 from console.screens import keys
 from console.screens.asks import CopyRequested
 from console.screens.base import ConsoleScreen
@@ -55,7 +56,7 @@ class HandoverScreen(ConsoleScreen):
         self._page.add_class("grow")
         self._lists: Checklists | None = None
         self._budget: Reading[tuple[Point, ...]] | None = None
-        self._asking = self._asked = False
+        self._asked = False
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -65,17 +66,18 @@ class HandoverScreen(ConsoleScreen):
         facts = self._facts(view)
         if not self._asked and view.session is not None and view.snapshot is not None:
             self.action_ask()
+        failed = self.error_lines("handover", max(20, self._page.size.width - 1))
         if facts is None:
-            self._page.show((((f" {NO_ANSWER}", "dim"),),))
+            self._page.show(failed or (((f" {NO_ANSWER}", "dim"),),))
             return
         self._title.show((((" Shift handover", "title"), text(f"  {view.settings.user}", "dim")),))
         width = max(20, self._page.size.width - 1)
-        self._page.show((*section_lines(handover(facts), width), *self._trend(width)))
+        self._page.show((*failed, *section_lines(handover(facts), width), *self._trend(width)))
 
     def action_ask(self) -> None:
-        if not self._asking:
-            self._asking = self._asked = True
-            self.run_worker(self._ask(), group="handover", exit_on_error=False)
+        if not self.has_worker("handover"):
+            self._asked = True
+            self.run_worker(self._ask(), "reading the checklists and the trend of the error budget", "handover")
 
     def action_copy(self) -> None:
         made = self._made()
@@ -85,7 +87,7 @@ class HandoverScreen(ConsoleScreen):
             self.post_message(CopyRequested(report.as_markdown(whole), "the handover as Markdown"))
 
     def action_sign(self) -> None:
-        self.run_worker(self._sign(), group="sign", exclusive=True, exit_on_error=False)
+        self.run_worker(self._sign(), "signing the handover", "sign", exclusive=True)
 
     async def _sign(self) -> None:
         view = self.view
@@ -104,7 +106,7 @@ class HandoverScreen(ConsoleScreen):
         data = signed(sections, shift, name=said["name"], to=said.get("to", ""), remark=said.get("remark", ""))
         try:
             await view.session.record(SIGNED, new_id(), data)
-        except Exception as error:  # whatever the store says: it was not written, and that is what counts
+        except JournalError as error:
             self.app.notify(f"not signed: {error}", markup=False, severity="warning", timeout=8)
             return
         self.app.notify("the handover is signed; the next shift has begun", markup=False)
@@ -113,20 +115,17 @@ class HandoverScreen(ConsoleScreen):
 
     async def _ask(self) -> None:
         """The budget over this shift, and the files of the checklists, which are read in a thread."""
-        try:
-            view = self.view
-            if view is None or view.session is None or view.snapshot is None:
-                return
-            settings, session, snapshot = view.settings, view.session, view.snapshot
-            runbooks = tuple(item.id for item in session.runbooks.runbooks)
-            vocabulary = Vocabulary(session.specs, runbooks, settings.namespace)
-            loop = asyncio.get_running_loop()
-            self._lists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
-            self.redraw()
-            shift = shift_of(snapshot.ledger.handovers, now=view.now, hours=settings.shift_hours)
-            self._budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=view.now)
-        finally:
-            self._asking = False
+        view = self.view
+        if view is None or view.session is None or view.snapshot is None:
+            return
+        settings, session, snapshot = view.settings, view.session, view.snapshot
+        runbooks = tuple(item.id for item in session.runbooks.runbooks)
+        vocabulary = Vocabulary(session.specs, runbooks, settings.namespace)
+        loop = asyncio.get_running_loop()
+        self._lists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
+        self.redraw()
+        shift = shift_of(snapshot.ledger.handovers, now=view.now, hours=settings.shift_hours)
+        self._budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=view.now)
         self.redraw()
 
     def _made(self) -> tuple[tuple[Section, ...], Shift] | None:

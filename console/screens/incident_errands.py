@@ -52,7 +52,7 @@ class IncidentErrands:
         self.errands = errands
 
     def run(self, what: str, identity: str, told: str = "") -> None:
-        self.app.run_worker(self._run(what, identity, told), group="incident", exit_on_error=False)
+        self.app.run_worker(self._run(what, identity, told), f"the incident's {what}", "incident")
 
     async def _run(self, what: str, identity: str, told: str) -> None:
         session = self.app.session

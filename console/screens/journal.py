@@ -101,6 +101,10 @@ class JournalScreen(FilteredScreen):
         self._table.compare()
         self._detail()
 
+    def show_worker_error(self, group: str) -> None:
+        self._table.show(self._page.entries, empty=self.worker_errors.get(group, NO_ANSWER))
+        self.redraw()
+
     def current_event(self) -> Event | None:
         entry = self._table.current
         return entry.event if entry else None
@@ -138,7 +142,7 @@ class JournalScreen(FilteredScreen):
     def _look(self, *, edge: int = 0) -> None:
         """Only the last wish is answered; nothing is read where it is shown already and nothing was written since."""
         self._edge = edge or self._edge
-        self.run_worker(self._show(), group="journal", exclusive=True, exit_on_error=False)
+        self.run_worker(self._show(), "reading the journal", "journal", exclusive=True)
 
     async def _show(self) -> None:
         journal = self.view.session.journal if self.view and self.view.session else None
@@ -179,7 +183,7 @@ class JournalScreen(FilteredScreen):
 
     def _words(self, view: View) -> Line:
         session = view.session
-        fault = self._fault or (session.journal_fault if session else "")
+        fault = self._fault or self.worker_errors.get("journal", "") or (session.journal_fault if session else "")
         count = f" {len(self._page.entries)}{'+' if self._page.older else ''}"
         if not self._wanted.words and not self._field.value:
             count = f" {len(self._page.entries)} of {self._page.last_sequence}"

@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen
 from console.screens.view import View
+from queries.errors import SourceError
 from widgets.line import Line, text, wrap
 from widgets.page import Page
 
@@ -42,6 +43,10 @@ class LogsScreen(ConsoleScreen):
         if not self._asked and view.session is not None:
             self.action_ask_again()
 
+    def show_worker_error(self, group: str) -> None:
+        if lines := self.error_lines(group, max(20, self.size.width - 2)):
+            self._page.show(lines)
+
     def _wrapped(self, told: list[str]) -> Iterable[Line]:
         """Whole lines: the end of a log line often is what matters. What goes on is indented."""
         width = max(20, self.size.width - 2)
@@ -53,7 +58,7 @@ class LogsScreen(ConsoleScreen):
 
     def action_ask_again(self) -> None:
         self._asked = True
-        self.run_worker(self._ask(), group="logs", exclusive=True, exit_on_error=False)
+        self.run_worker(self._ask(), "asking for the log", "logs", exclusive=True)
 
     async def _ask(self) -> None:
         session = self.view.session if self.view else None
@@ -61,7 +66,7 @@ class LogsScreen(ConsoleScreen):
             return
         try:
             told = await session.pod_logs(self._pod)
-        except Exception as error:  # whatever the cluster says is shown in place of the log
+        except SourceError as error:  # what the cluster says is shown in place of the log
             self._page.show(((text(f" {error}", "critical"),),))
             return
         lines: tuple[Line, ...] = tuple(self._wrapped(told.splitlines()[-LINES:]))

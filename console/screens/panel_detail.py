@@ -81,7 +81,14 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
             (name, value) for name, value in (("warn", threshold.warn), ("critical", threshold.critical)) if value is not None
         )
         self._chart.show(
-            window.chart_of(self._history, by=state.spec.by, unit=state.spec.unit, lines=lines, earlier=self._earlier_name())
+            window.chart_of(
+                self._history,
+                by=state.spec.by,
+                unit=state.spec.unit,
+                lines=lines,
+                earlier=self._earlier_name(),
+                failed=self.worker_errors.get("history", ""),
+            )
         )
         self._series.show(tuple(self._series_lines(state, width)))
         own = tuple(item for item in view.alerts if item.alert.name in state.spec.alerts)
@@ -119,7 +126,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
 
     def _look(self) -> None:
         self._asked_at = self.view.now if self.view else 0.0
-        self.run_worker(self._ask(), group="history", exclusive=True, exit_on_error=False)
+        self.run_worker(self._ask(), "asking for the trend", "history", exclusive=True)
 
     async def _ask(self) -> None:
         if self.view is None or self.view.session is None:

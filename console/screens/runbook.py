@@ -75,7 +75,7 @@ class RunbookScreen(ConsoleScreen, OnAlert):
             return
         if view.now - self._asked_at > REFRESH_SECONDS:
             self._asked_at = view.now
-            self.run_worker(self._ask(runbook), group="steps", exclusive=True, exit_on_error=False)
+            self.run_worker(self._ask(runbook), "looking at the runbook's steps", "steps", exclusive=True)
         self._head.show(tuple(self._lines(runbook, width)))
         if runbook.body != self._shown:
             self._shown = runbook.body
@@ -134,6 +134,7 @@ class RunbookScreen(ConsoleScreen, OnAlert):
                 yield (text(f" the alert also names {tracked.runbook.url} (y copies it)", "dim"),)
         if runbook.broken:
             yield (text(f" BROKEN {runbook.broken}", "warn"),)
+        yield from self.error_lines("steps", width)
         yield from self._phase_lines(runbook, "", "Steps", width)
         yield from self._phase_lines(runbook, "confirm", "Confirm", width)
         yield from self._phase_lines(runbook, "diagnose", "Diagnose", width)
@@ -149,7 +150,9 @@ class RunbookScreen(ConsoleScreen, OnAlert):
         for index, step in steps:
             result = self._steps.get(index)
             if result is None:
-                yield ((f" {index + 1:>2} ", "dim"), ("…       ", "dim"), text(step.title, "strong"))
+                failed = "steps" in self.worker_errors
+                word, tone = ("FAILED  ", "critical") if failed else ("…       ", "dim")
+                yield ((f" {index + 1:>2} ", "dim"), (word, tone), text(step.title, "strong"))
                 continue
             yield step_line(result, width)
             for told in result.text.splitlines()[:12]:

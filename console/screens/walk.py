@@ -18,6 +18,7 @@ from console.checklists.incidents import known_incidents
 from console.checklists.judging import Facts, findings
 from console.checklists.summary import summary
 from console.checklists.walks import AGREE, ITEM, NOTE, OVERRULE, SIGNED, Walk
+from console.journal.fault import JournalError
 from console.screens import keys
 from console.screens.asks import ActionRequested, CopyRequested, OpenRequested
 from console.screens.base import ConsoleScreen
@@ -72,7 +73,7 @@ class WalkScreen(ConsoleScreen):
         self.at = at or checklist.items[0].id
         self.answers: Answers | None = None
         self._writing = False
-        self._asking = self._asked = False
+        self._asked = False
         self._known: tuple[Snapshot, Answers | None, tuple[Finding, ...]] | None = None
         self._title = Page(classes="title")
         self._rail: Rows[str] = Rows(key=lambda key: key or "sign-off", draw=self._rail_line, id="walk-rail")
@@ -112,26 +113,26 @@ class WalkScreen(ConsoleScreen):
 
     def action_agree(self) -> None:
         if self.at == SIGN_OFF:
-            self.run_worker(self._sign(), group="walk", exit_on_error=False)
+            self.run_worker(self._sign(), "signing the walk", "walk")
         elif (finding := self._finding()) is not None:
             if self.answers is None and not isinstance(finding.item.evidence, PanelEvidence | definition.Question):
                 self._say("its evidence is still being asked")
                 return
-            self.run_worker(self._answer(finding, AGREE), group="walk", exit_on_error=False)
+            self.run_worker(self._answer(finding, AGREE), "writing the answer", "walk")
 
     def action_overrule(self) -> None:
         finding = self._finding()
         if finding is None:
             self._say("the sign-off is not overruled; go to the item")
             return
-        self.run_worker(self._overrule(finding), group="walk", exit_on_error=False)
+        self.run_worker(self._overrule(finding), "overruling", "walk")
 
     def action_note(self) -> None:
         finding = self._finding()
         if finding is None:
             self._say("a note belongs to an item; the signature has a remark")
             return
-        self.run_worker(self._note(finding), group="walk", exit_on_error=False)
+        self.run_worker(self._note(finding), "writing the note", "walk")
 
     def action_look(self) -> None:
         finding = self._finding()
@@ -161,9 +162,9 @@ class WalkScreen(ConsoleScreen):
         self.post_message(CopyRequested(report.as_markdown(made), "the walk as Markdown"))
 
     def action_ask(self) -> None:
-        if not self._asking:
-            self._asking = self._asked = True
-            self.run_worker(self._ask(), group="evidence", exit_on_error=False)
+        if not self.has_worker("evidence"):
+            self._asked = True
+            self.run_worker(self._ask(), "asking for the evidence", "evidence")
 
     def action_step(self, by: int) -> None:
         keys_ = [*(item.id for item in self.checklist.items), SIGN_OFF]
@@ -249,7 +250,7 @@ class WalkScreen(ConsoleScreen):
         self._writing = True
         try:
             await session.record(kind, self.walk_id, data)
-        except Exception as error:  # whatever the store says: it was not written, and that is what counts
+        except JournalError as error:
             self._say(f"not written, so not confirmed: {error}", trouble=True)
             return False
         finally:
@@ -257,21 +258,22 @@ class WalkScreen(ConsoleScreen):
         self.redraw()
         return True
 
+    def show_worker_error(self, group: str) -> None:
+        self._known = None
+        self.redraw()
+
     async def _ask(self) -> None:
-        try:
-            view = self.view
-            if view is None or view.session is None or view.snapshot is None:
-                return
-            self.answers = await ask(
-                self.checklist,
-                view.snapshot,
-                view.snapshot.ledger.walks,
-                prometheus=view.session.prometheus,
-                kubernetes=view.session.kubernetes,
-                clock=lambda: self.view.now if self.view else 0.0,
-            )
-        finally:
-            self._asking = False
+        view = self.view
+        if view is None or view.session is None or view.snapshot is None:
+            return
+        self.answers = await ask(
+            self.checklist,
+            view.snapshot,
+            view.snapshot.ledger.walks,
+            prometheus=view.session.prometheus,
+            kubernetes=view.session.kubernetes,
+            clock=lambda: self.view.now if self.view else 0.0,
+        )
         self.redraw()
 
     # what is known
@@ -284,7 +286,9 @@ class WalkScreen(ConsoleScreen):
         snapshot = view.snapshot
         assert snapshot is not None  # noqa: S101  a walk is opened from what is known
         known = view.session is not None and view.session.journal is not None
-        return Facts(snapshot, self.answers, view.now, known_incidents(snapshot.ledger, known=known))
+        incidents = known_incidents(snapshot.ledger, known=known)
+        unanswered = self.worker_errors.get("evidence", "asking …")
+        return Facts(snapshot, self.answers, view.now, incidents, unanswered)
 
     def _sight(self) -> Sight | None:
         view, walk = self.view, self._walk()

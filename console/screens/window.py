@@ -33,10 +33,13 @@ def chart_of(
     lines: tuple[tuple[str, float], ...],
     most: int = 6,
     earlier: str = "",
+    failed: str = "",
 ) -> ChartData:
-    """A history as chart data; a fault or silence becomes its message. `earlier` names the values of an earlier time."""
+    """A history as chart data; a fault or silence becomes its message. `earlier` names the values of an earlier time, `failed`
+    says why there will be no history.
+    """
     if history is None:
-        return ChartData(0.0, 0.0, message="asking …")
+        return ChartData(0.0, 0.0, message=visible(failed) or "asking …")
     if history.fault is not None:
         return ChartData(history.start, history.end, message=visible(history.fault.sentence()))
     if not history.tracks:

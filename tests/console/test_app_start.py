@@ -79,6 +79,7 @@ async def test_the_first_frame_does_not_wait_for_the_session(tmp_path: Path) -> 
     assert threads != [threading.main_thread().name]
 
 
+@pytest.mark.usefixtures("own_log")
 async def test_a_session_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
     """The console stays open and says what went wrong."""
 
@@ -112,6 +113,7 @@ def test_a_signal_gives_the_terminal_back(tmp_path: Path, number: signal.Signals
     assert f"return code {128 + number}".encode() in received
 
 
+@pytest.mark.usefixtures("own_log")
 async def test_a_crash_shows_no_traceback(tmp_path: Path) -> None:
     """A fault of the console's own ends with one line; the log has the frames and no variable."""
     app = ConsoleApp(settings(tmp_path), session_factory=lambda given: StillSession(given, snapshot()), clock=lambda: NOW)

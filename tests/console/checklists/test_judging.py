@@ -205,7 +205,7 @@ def test_the_verdict_on_a_night(records: Any, shown: Any, verdict: Verdict, told
     ("answer", "shown", "why"),
     [
         (reading(DOWN), CALM, "what fired and resolved before is not known: Prometheus is not there"),
-        (None, CALM, "asking what fired before"),
+        (None, CALM, "what fired before: asking"),
         (window(gaps=(Spell(NOW - 30_000, NOW - 20_000),)), CALM, "Prometheus knows nothing of 2h 46m of it"),
         (window(), snapshot(alerts=(), alerts_known=False), "what fires now is not known"),
         (window(), snapshot(alerts=(), delivery_doubt="Watchdog does not reach Alertmanager"), "Watchdog does not reach"),

@@ -1,0 +1,59 @@
+"""Workers of the application and of its screens: no exception in one of them is lost, and no screen goes on waiting for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.worker import Worker
+
+from widgets.line import Line, text, wrap
+
+if TYPE_CHECKING:
+    from textual.dom import DOMNode as Node
+
+    from console.app import ConsoleApp
+else:
+    # Textual reads the default style sheets of the first base that is a node, and of no other: with one here, a screen would
+    # lose Screen's.
+    Node = object
+
+
+class ReportsWorkerErrors(Node):
+    """Every worker runs through `run_worker` here: an exception becomes a traceback in the log, a notice, and an entry of
+    `worker_errors`, which stays until a worker of the same group ends well.
+
+    `name` says what the worker does, in words that go before `failed`.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.worker_errors: dict[str, str] = {}
+        """The sentence that says why the last worker of a group failed, by the group's name."""
+
+    def run_worker(  # type: ignore[override]  # of what Textual allows, what this application uses
+        self, work: Awaitable[Any], name: str = "", group: str = "default", *, exclusive: bool = False
+    ) -> Worker[None]:
+        return super().run_worker(self._finish(work, name, group), name, group, exit_on_error=False, exclusive=exclusive)
+
+    def has_worker(self, group: str) -> bool:
+        """Whether a worker of this group has not ended yet."""
+        return any(item.node is self and item.group == group and not item.is_finished for item in self.workers)
+
+    def show_worker_error(self, group: str) -> None:
+        """A worker of this group failed, which goes in place of what is waited for, or ended well after one that failed."""
+
+    def error_lines(self, group: str, width: int) -> tuple[Line, ...]:
+        """Why the last worker of this group failed; nothing where it did not."""
+        sentence = self.worker_errors.get(group)
+        return tuple((text(f" {words}", "critical"),) for words in wrap(text(sentence)[0], width - 2)) if sentence else ()
+
+    async def _finish(self, work: Awaitable[Any], name: str, group: str) -> None:
+        try:
+            await work
+        except Exception as error:  # the one catch of all workers; each knows for itself which failures it expects
+            self.worker_errors[group] = cast("ConsoleApp", self.app).report_error(name, error)
+            self.show_worker_error(group)
+        else:
+            if self.worker_errors.pop(group, None) is not None:
+                self.show_worker_error(group)

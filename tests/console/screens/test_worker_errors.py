@@ -1,0 +1,300 @@
+"""An exception in any worker is in the log, in a notice, and in place of what the screen waited for."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journalled_session import JournalledSession
+from screen_samples import NOW, StillSession, settings, snapshot
+from textual.pilot import Pilot
+
+import console
+from console.actions.plan import Request
+from console.app import ConsoleApp
+from console.checklists.walking import begun
+from console.checklists.walks import BEGUN
+from console.screens.action_run import ActionRun
+from console.screens.alert_detail import AlertDetailScreen
+from console.screens.checklist import ChecklistScreen
+from console.screens.dashboards import DashboardPanelScreen
+from console.screens.errands import Errands
+from console.screens.explore import ExploreScreen
+from console.screens.handover import HandoverScreen
+from console.screens.incident_errands import IncidentErrands
+from console.screens.journal import JournalScreen
+from console.screens.logs import LogsScreen
+from console.screens.panel_detail import PanelDetailScreen
+from console.screens.runbook import RunbookScreen
+from console.screens.walk import WalkScreen
+from queries.errors import Unreachable
+
+pytestmark = pytest.mark.usefixtures("utc", "own_log")
+
+SECRET = "hunter2-is-no-sentence"
+WAITING = ("asking …", "looking at its steps …", "no answer yet", "…       ")
+
+
+class Place:
+    """One console with a journal, whose worker breaks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = settings(folder)
+        self.session: StillSession = JournalledSession(self.settings, snapshot())
+        self.app = ConsoleApp(self.settings, session_factory=lambda _: self.session, clock=lambda: NOW, ascii_only=False)
+
+    @property
+    def text(self) -> str:
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    @property
+    def notices(self) -> list[str]:
+        return [notice.message for notice in self.app._notifications]
+
+    @property
+    def log(self) -> str:
+        path = Path(self.settings.paths.log_file)
+        return path.read_text() if path.exists() else ""
+
+    async def until(self, pilot: Pilot[None], met: Callable[[], object]) -> None:
+        for _ in range(400):
+            if met():
+                return
+            await pilot.pause(0.02)
+        raise AssertionError(f"{self.notices}\n{self.text}")
+
+
+Journey = Callable[[Place, Pilot[None]], Awaitable[None]]
+
+
+def opened(what: str, subject: str = "", *keys: str) -> Journey:
+    async def go(place: Place, pilot: Pilot[None]) -> None:
+        place.app.errands.open(what, subject)
+        await pilot.pause()
+        await pilot.press(*keys)
+
+    return go
+
+
+def pressed(*keys: str) -> Journey:
+    async def go(place: Place, pilot: Pilot[None]) -> None:
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+
+    return go
+
+
+def walked(*keys: str) -> Journey:
+    async def go(place: Place, pilot: Pilot[None]) -> None:
+        assert isinstance(place.session, JournalledSession)
+        await pilot.press("8")
+        await place.until(pilot, lambda: "Morning" in place.text)
+        assert isinstance(place.app.screen, ChecklistScreen)
+        checklist = place.app.screen._lists.current
+        assert checklist is not None
+        await place.session.record(BEGUN, "w1", begun(checklist))
+        place.app.push_screen(WalkScreen(checklist, "w1"))
+        await place.until(pilot, lambda: isinstance(place.app.screen, WalkScreen) and place.app.screen.answers is not None)
+        await pilot.press(*keys)
+
+    return go
+
+
+async def leave(place: Place, pilot: Pilot[None]) -> None:
+    place.app.errands.running.append(ActionRun(Request("rollback", "deployment/cad-ml-api")))
+    await pilot.press("q")
+
+
+async def acted(place: Place, pilot: Pilot[None]) -> None:
+    place.app.errands.run_action(Request("rollback", "deployment/cad-ml-api"))
+
+
+async def nothing(place: Place, pilot: Pilot[None]) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a worker is started; `waits` where its screen waits for it, so that the error stands there."""
+
+    owner: type
+    method: str
+    journey: Journey
+    waits: bool = False
+
+
+CASES = (
+    Case(ConsoleApp, "_open", nothing),
+    Case(ConsoleApp, "_leave_if_wanted", leave),
+    Case(HandoverScreen, "_ask", opened("handover"), waits=True),
+    Case(HandoverScreen, "_sign", opened("handover", "", "s")),
+    Case(ChecklistScreen, "_read", pressed("8"), waits=True),
+    Case(ChecklistScreen, "_walk", pressed("8", "enter")),
+    Case(WalkScreen, "_ask", walked(), waits=True),
+    Case(WalkScreen, "_sign", walked("end", "enter")),
+    Case(WalkScreen, "_answer", walked("enter")),
+    Case(WalkScreen, "_overrule", walked("o")),
+    Case(WalkScreen, "_note", walked("n")),
+    Case(PanelDetailScreen, "_ask", opened("panel", "error_ratio"), waits=True),
+    Case(AlertDetailScreen, "_ask_history", opened("alert", "fp-HighErrorRate-"), waits=True),
+    Case(AlertDetailScreen, "_ask_steps", opened("alert", "fp-HighErrorRate-"), waits=True),
+    Case(RunbookScreen, "_ask", opened("runbook", "high-error-rate"), waits=True),
+    Case(ExploreScreen, "_ask", opened("explore", "up"), waits=True),
+    Case(JournalScreen, "_show", pressed("6"), waits=True),
+    Case(LogsScreen, "_ask", opened("logs", "cad-ml-api-rs42-0"), waits=True),
+    Case(Errands, "_ask_and_run", acted),
+    Case(Errands, "_silence", pressed("z")),
+    Case(Errands, "_own", pressed("a")),
+    Case(IncidentErrands, "_run", pressed("i")),
+)
+
+
+def workers() -> set[tuple[str, str]]:
+    """Class and method of every worker that the code starts, and every other call that starts one."""
+    found = set()
+    for path in Path(console.__file__).parent.rglob("*.py"):
+        for owner in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)):
+            for call in (node for node in ast.walk(owner) if isinstance(node, ast.Call)):
+                if (
+                    isinstance(call.func, ast.Attribute)
+                    and call.func.attr == "run_worker"
+                    and owner.name != "ReportsWorkerErrors"
+                ):
+                    work = call.args[0]
+                    assert isinstance(work, ast.Call) and isinstance(work.func, ast.Attribute), ast.unparse(call)
+                    assert len(call.args) == 3, f"{path.name}: {ast.unparse(call)} says neither what it does nor its group"
+                    found.add((owner.name, work.func.attr))
+    return found
+
+
+def test_every_worker_is_broken_here() -> None:
+    """The cases are the workers that the code starts, no more and no fewer; none is started past the handler."""
+    assert {(case.owner.__name__, case.method) for case in CASES} == workers()
+    code = "\n".join(path.read_text() for path in Path(console.__file__).parent.rglob("*.py"))
+    assert "@work" not in code and "exit_on_error=True" not in code
+    assert issubclass(DashboardPanelScreen, PanelDetailScreen)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.owner.__name__}.{case.method}")
+async def test_a_worker_that_fails(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has the frames and not the exception's words, a notice says what failed and where the log is, the screen waits no
+    more, and the console goes on."""
+
+    async def broken(*_: object, **__: object) -> None:
+        raise KeyError(SECRET)
+
+    place = Place(tmp_path)
+    if case.owner is not ConsoleApp:
+        # The walk is opened first and its evidence then asked for again.
+        monkeypatch.setattr(case.owner, case.method, broken)
+    if case.method == "_open":
+        monkeypatch.setattr(ConsoleApp, "_open", broken)
+    async with place.app.run_test(size=(80, 24)) as pilot:
+        if case.method != "_open":
+            await place.until(pilot, lambda: "HighErrorRate" in place.text)
+        if case.method == "_leave_if_wanted":
+            monkeypatch.setattr(ConsoleApp, case.method, broken)
+        if case.owner is WalkScreen and case.method == "_ask":
+            await pilot.press("8")
+            await place.until(pilot, lambda: "Morning" in place.text)
+            await pilot.press("enter")
+        else:
+            await case.journey(place, pilot)
+        await place.until(pilot, lambda: any("failed: KeyError in test_worker_errors.py:" in told for told in place.notices))
+        assert any("console.log" in told for told in place.notices)
+        assert SECRET not in str(place.notices) and SECRET not in place.log
+        assert "KeyError" in place.log and "in broken" in place.log
+        if case.waits:
+            place.app.clear_notifications()
+            await pilot.pause(0.1)
+            assert "failed:" in place.text
+            assert not [words for words in WAITING if words in place.text], place.text
+        if case.method == "_open":
+            assert "opening the session failed: KeyError" in place.text.splitlines()[1]
+        assert max(len(line) for line in place.text.splitlines()) <= 80
+        assert place.app.is_running
+
+
+async def test_a_screen_that_failed_asks_again_and_forgets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `u` the answer takes the error's place."""
+    place = Place(tmp_path)
+    failing = True
+
+    async def logs(pod: str) -> str:
+        if failing:
+            raise ValueError(SECRET)
+        return "ready to serve"
+
+    monkeypatch.setattr(place.session, "pod_logs", logs)
+    async with place.app.run_test(size=(80, 24)) as pilot:
+        await place.until(pilot, lambda: "HighErrorRate" in place.text)
+        place.app.errands.open("logs", "cad-ml-api-rs42-0")
+        await place.until(pilot, lambda: "asking for the log failed: ValueError" in place.text)
+        failing = False
+        await pilot.press("u")
+        await place.until(pilot, lambda: "ready to serve" in place.text)
+        assert not place.app.screen.worker_errors  # type: ignore[attr-defined]
+
+
+async def test_a_source_that_does_not_answer_is_no_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SourceError that a worker did not expect is told in its own words, without a word of a defect."""
+    place = Place(tmp_path)
+
+    async def history(*_: object, **__: object) -> Any:
+        raise Unreachable("Prometheus refused the connection", where="http://prometheus:9090")
+
+    monkeypatch.setattr(place.session, "history", history)
+    async with place.app.run_test(size=(80, 24)) as pilot:
+        await place.until(pilot, lambda: "HighErrorRate" in place.text)
+        place.app.errands.open("panel", "error_ratio")
+        await place.until(pilot, lambda: any("Prometheus refused the connection" in told for told in place.notices))
+        assert "defect" not in str(place.notices)
+
+
+async def test_tasks_and_threads_end_in_the_same_place(tmp_path: Path) -> None:
+    """A task that nobody waits for, a callback of the loop, and a thread: each is a notice and in the log."""
+
+    async def task() -> None:
+        raise KeyError(SECRET)
+
+    def callback() -> None:
+        raise IndexError(SECRET)
+
+    def thread() -> None:
+        raise ZeroDivisionError(SECRET)
+
+    place = Place(tmp_path)
+    async with place.app.run_test(size=(80, 24)) as pilot:
+        await place.until(pilot, lambda: "HighErrorRate" in place.text)
+        place.session._begin(task(), "prometheus")
+        asyncio.get_running_loop().call_soon(callback)
+        threading.Thread(target=thread, name="watch-pods").start()
+        for words in (
+            "the task of prometheus failed: KeyError",
+            "a callback in the background failed: IndexError",
+            "the thread watch-pods failed: ZeroDivisionError",
+        ):
+            await place.until(pilot, lambda words=words: any(words in told for told in place.notices))  # type: ignore[misc]
+        assert SECRET not in str(place.notices) + place.log
+        assert all(name in place.log for name in ("KeyError", "IndexError", "ZeroDivisionError"))
+    assert threading.excepthook is threading.__excepthook__
+
+
+async def test_what_fails_with_every_refresh_is_one_notice(tmp_path: Path) -> None:
+    """The same failure many times over does not cover the screen; the log has every one."""
+    place = Place(tmp_path)
+    async with place.app.run_test(size=(80, 24)) as pilot:
+        await place.until(pilot, lambda: "HighErrorRate" in place.text)
+        for _ in range(20):
+            place.app.report_error("reading", KeyError(SECRET))
+        await pilot.pause()
+        assert len(place.notices) == 1
+        assert place.log.count("reading failed") == 20
