@@ -170,7 +170,11 @@ class _Reading:
         if not isinstance(table, dict):
             self._wrong((*at, key), f"expected a mapping for `{key}`")
             return ()
-        return tuple(sorted((name, "" if value is None else str(value)) for name, value in table.items()))
+        for name, value in table.items():
+            if isinstance(value, dict | list):
+                self._wrong((*at, key, name), f"expected text for the label or annotation `{name}`")
+        # Prometheus decodes them into strings: `severity: yes` is "yes" there, `version: 1.10` is "1.10".
+        return tuple(sorted((name, self.document.text((*at, key, name))) for name in table))
 
     def _seconds(self, rule: dict[str, Any], key: str, at: Path) -> float | None:
         if key not in rule:

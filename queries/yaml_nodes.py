@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import yaml
@@ -23,10 +23,11 @@ class NodeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Lined:
-    """A document: plain values (dicts with text keys, lists, scalars) and the line of each, by path."""
+    """A document: plain values (dicts with text keys, lists, scalars), the line of each and each scalar as written, by path."""
 
     value: Any
     lines: dict[Path, int]
+    texts: dict[Path, str]
 
     def line(self, path: Path) -> int:
         """The line of a value, or of the nearest thing around it."""
@@ -34,14 +35,18 @@ class Lined:
             path = path[:-1]
         return self.lines.get(path, 1)
 
+    def text(self, path: Path) -> str:
+        """A scalar as Go's YAML decodes it into a string: as written (`1.10`, `yes`), empty for null or where there is none."""
+        return self.texts.get(path, "")
+
 
 def load_with_lines(text: str) -> Lined:
     """One YAML document; an empty one is None. Aliases, repeated keys and keys that are not text are refused: NodeError."""
     loader = SafeLoader(text)
     try:
         node = loader.get_single_node()
-        lines: dict[Path, int] = {}
-        value = None if node is None else _value(loader, node, (), lines, set())
+        document = Lined(None, {}, {})
+        value = None if node is None else _value(loader, node, (), document, set())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise NodeError(f"not YAML: {error.problem or 'cannot be read'}", line=mark.line + 1 if mark else 0) from None
@@ -51,7 +56,7 @@ def load_with_lines(text: str) -> Lined:
         raise NodeError("nested too deeply") from None
     finally:
         loader.dispose()
-    return Lined(value, lines)
+    return replace(document, value=value)
 
 
 def dotted(path: Path) -> str:
@@ -62,15 +67,15 @@ def dotted(path: Path) -> str:
     return text
 
 
-def _value(loader: Any, node: yaml.Node, path: Path, lines: dict[Path, int], seen: set[int]) -> Any:
+def _value(loader: Any, node: yaml.Node, path: Path, document: Lined, seen: set[int]) -> Any:
     line = node.start_mark.line + 1
     if id(node) in seen:
         # Nothing here needs one, and a few lines of aliases to aliases are gigabytes.
         # The node stands at its anchor; where the alias stands, only its key's line can tell.
-        line = Lined(None, lines).line(path)
+        line = document.line(path)
         raise NodeError("aliases (*name) are not allowed, write the value out", line=line, key=dotted(path))
     seen.add(id(node))
-    lines.setdefault(path, line)
+    document.lines.setdefault(path, line)
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -80,12 +85,15 @@ def _value(loader: Any, node: yaml.Node, path: Path, lines: dict[Path, int], see
                 raise NodeError("expected a key that is text (quote it)", line=at, key=dotted(path))
             if key in found:
                 raise NodeError("this key stands here twice", line=at, key=dotted((*path, key)))
-            lines[(*path, key)] = at
-            found[key] = _value(loader, value_node, (*path, key), lines, seen)
+            document.lines[(*path, key)] = at
+            found[key] = _value(loader, value_node, (*path, key), document, seen)
         return found
     if isinstance(node, yaml.SequenceNode):
-        return [_value(loader, item, (*path, index), lines, seen) for index, item in enumerate(node.value)]
-    return _scalar(loader, node, line, path)
+        return [_value(loader, item, (*path, index), document, seen) for index, item in enumerate(node.value)]
+    value = _scalar(loader, node, line, path)
+    if value is not None:
+        document.texts[path] = node.value
+    return value
 
 
 def _scalar(loader: Any, node: yaml.Node, line: int, path: Path) -> Any:

@@ -55,6 +55,7 @@ def examine(folder: Path, tools: Servers) -> Report:
     with ThreadPoolExecutor(os.cpu_count()) as hands:
         failures = [text for text in hands.map(_run, asked) if text]
     unknown = {dict(rule.labels).get("component", "") for rule in alerts} - set(table["components"])
+    failures += list(_misnamed(tests, {rule.name for rule in alerts}))
     failures += [f"routes.yaml has no component {name or '(none)'}" for name in sorted(unknown)]
     return Report(
         recording=sum(len(file.rules) for file in files) - len(alerts),
@@ -89,6 +90,14 @@ def _asked(amtool: str, routing: str, route: Route) -> list[str]:
 def _cases(path: Path) -> int:
     found = _mapping(path)["tests"]
     return sum(len(test.get(key, ())) for test in found for key in ("alert_rule_test", "promql_expr_test"))
+
+
+def _misnamed(tests: Iterable[Path], alerts: set[str]) -> Iterator[str]:
+    """Cases of an alert that no rule has: promtool passes them where they expect none."""
+    for path in tests:
+        cases = [case for test in _mapping(path)["tests"] for case in test.get("alert_rule_test", ())]
+        for name in sorted({case["alertname"] for case in cases} - alerts):
+            yield f"{path.name} tests the alert {name}, which no rule has"
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -76,6 +76,14 @@ def _changed(name: str, before: str, after: str) -> Callable[[Path], None]:
             _changed(MODELS, "min(model_snapshots_available) == 0", "min(model_snapshots_available) == 1"),
             "test rules",
         ),
+        (
+            _changed(
+                "tests/alerting-models.test.yaml",
+                "{eval_time: 4m, alertname: ModelLoadError,",
+                "{eval_time: 4m, alertname: ModelLoadErrors,",
+            ),
+            "tests the alert ModelLoadErrors, which no rule has",
+        ),
         (_changed(MODELS, "component: vectors", "component: search"), "no component search"),
         (_changed("alertmanager.yaml", "receiver: deadman\n      group", "receiver: nobody\n      group"), "check-config"),
         (_changed("alertmanager.yaml", '"critical|info"', '"info"'), "severity=critical"),
@@ -84,6 +92,7 @@ def _changed(name: str, before: str, after: str) -> Callable[[Path], None]:
     ids=[
         "no PromQL",
         "a rule that a test refutes",
+        "a case of an alert that no rule has",
         "an unknown component",
         "no receiver",
         "a route that is gone",
