@@ -37,6 +37,8 @@ from widgets.theme import THEME_NAMES, THEMES
 _TICK_SECONDS = 1.0
 _REPORT_SECONDS = 60.0
 """The same failure is a notice again after so long; what fails with every refresh would cover the screen with them."""
+_NOTE_SECONDS = 10.0
+"""How long line 2 says how the cluster was chosen, where that may surprise somebody; `doctor` and `:sources` keep saying it."""
 
 if TYPE_CHECKING:
     from console.screens.errands import Errands
@@ -94,6 +96,7 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
         self._marked: frozenset[str] = frozenset()
         self._trouble = ""
         self._reported: dict[str, float] = {}
+        self._note_until = clock() + _NOTE_SECONDS
         self._trail: list[str] = []
         self._errands: Errands | None = None
         self._worn: Theme | None = None
@@ -301,6 +304,7 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
             snapshot=self._snapshot,
             marked=self._marked,
             trouble=self._trouble,
+            note=self.settings.cluster_note if self.clock() < self._note_until else "",
             line=self.line_words,
         )
 

@@ -247,7 +247,8 @@ class Board:
             return ", ".join(item.url for item in settings.alertmanagers)
         if name == KUBERNETES:
             cluster = settings.kubernetes
-            return (cluster.context or cluster.kubeconfig or "in-cluster") if cluster else ""
+            where = cluster.place.sentence() if cluster and cluster.place else ""
+            return where or ((cluster.context or cluster.kubeconfig or "in-cluster") if cluster else "")
         endpoint = settings.prometheus if name == PROMETHEUS else settings.platform
         return endpoint.url if endpoint else ""
 

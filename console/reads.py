@@ -46,6 +46,10 @@ class SourceReads:
         self._ledger = ledger
         self._channels = channels or IncidentSettings()
 
+    @property
+    def kubectl(self) -> tuple[str, ...]:
+        return self._cluster().kubectl
+
     async def deployment(self, name: str) -> dict[str, Any]:
         return await self._cluster().deployment(name)
 

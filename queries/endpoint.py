@@ -43,14 +43,49 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterPlace:
+    """Which cluster requests go to, and as whom, in words that may be shown: nothing in it is a secret.
+
+    `context`, `cluster` and `user` are the kubeconfig's names, empty in a pod; `impersonates` is the identity that the
+    kubeconfig's `as` fields ask for, empty where requests are the user's own.
+    """
+
+    context: str = ""
+    cluster: str = ""
+    server: str = ""
+    user: str = ""
+    impersonates: str = ""
+
+    @property
+    def identity(self) -> str:
+        """`demo as viewer-only (groups readers)`."""
+        return f"{self.user} as {self.impersonates}".strip() if self.impersonates else self.user
+
+    def sentence(self) -> str:
+        """`context prod, server https://10.0.0.1:6443, as viewer-only`: what a person has to know before a write."""
+        parts = (
+            f"context {self.context}" if self.context else "the cluster of this pod" if self.server else "",
+            f"server {self.server}" if self.server else "",
+            f"user {self.identity}" if self.user else f"as {self.impersonates}" if self.impersonates else "",
+        )
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterEndpoint:
-    """How to reach Kubernetes: a kubeconfig and its context, or the pod's own service account."""
+    """How to reach Kubernetes: a kubeconfig and its context, or the pod's own service account.
+
+    `kubeconfig` is one file, or several as in KUBECONFIG. `place` is where these led when the settings were read: from then
+    on a client connects nowhere else; None where nobody looked. `kubectl` are the words that make kubectl go there too.
+    """
 
     namespace: str
     kubeconfig: str = ""
     context: str = ""
     in_cluster: bool = False
     timeout_seconds: float = 5.0
+    place: ClusterPlace | None = None
+    kubectl: tuple[str, ...] = ("kubectl",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,16 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote, urlsplit
 
-from queries import yaml_text
-from queries.endpoint import ClusterEndpoint
+from queries.endpoint import ClusterEndpoint, ClusterPlace
 from queries.errors import Denied, NotConfigured, SourceError, Unreachable
 from queries.kube_exec import ExecCredential, run_plugin
+from queries.kubeconfig import ChosenContext, choose_context, kubeconfig_files
+from queries.kubeconfig_fields import AuthProvider, UserFields, check_fields, impersonation_headers
 from queries.text.variables import variable
 
 if TYPE_CHECKING:
@@ -22,13 +25,9 @@ if TYPE_CHECKING:
 
 _EARLY_SECONDS = 30.0
 """A credential is renewed this long before it expires."""
-_MOST_VALUES = 100_000
-_RELATIVE = {
-    "clusters": ("cluster", ("certificate-authority",)),
-    "users": ("user", ("client-certificate", "client-key", "tokenFile")),
-}
 
-
+_Headers: TypeAlias = tuple[tuple[str, str], ...]
+_Loaded: TypeAlias = tuple[ClusterPlace, _Headers]
 _given: dict[str, ExecCredential] = {}
 """What exec plugins gave in this process: the reading client and the writing one need not log in twice."""
 
@@ -51,16 +50,23 @@ class KubeAccess:
         self._end_plugin: Callable[[], None] = lambda: None
         self._failed: tuple[float, SourceError] | None = None
         self.where = ""
+        self.place = ClusterPlace()
+        """Where these credentials lead, as of the last time they were loaded."""
+        self._headers: _Headers = ()
         self.running = ""
         """The command of the exec plugin that runs now."""
 
     def client(self, *, now: float | None = None) -> ApiClient:
+        return self.login(now=now)[0]
+
+    def login(self, *, now: float | None = None) -> tuple[ApiClient, _Headers]:
+        """The client, and the headers of the impersonation that every request through it has to carry."""
         moment = time.time() if now is None else now
         with self._lock:
             if self._closed:
                 raise Unreachable("this client was closed")
             if self._client is not None and self._fresh(moment):
-                return self._client
+                return self._client, self._headers
             if self._failed and moment - self._failed[0] < 1.0:
                 # Six watches ask at the same time: a plugin that just failed is not run six times.
                 raise self._failed[1]
@@ -70,7 +76,7 @@ class KubeAccess:
                 self._failed = (time.time() if now is None else now, error)
                 raise
             self._failed = None
-            return self._client
+            return self._client, self._headers
 
     def refused(self, client: ApiClient) -> None:
         """The server answered 401: forget these credentials, so that the next request asks for new ones."""
@@ -104,9 +110,9 @@ class KubeAccess:
         configuration.connection_pool_maxsize = 16
         try:
             if self._endpoint.in_cluster:
-                self._load_service_account(configuration)
+                place, headers = self._load_service_account(configuration)
             else:
-                self._load_kubeconfig(configuration, now)
+                place, headers = self._load_kubeconfig(configuration, now)
         except ConfigException as error:
             what = str(error).splitlines()[0][:300]
             raise NotConfigured(f"the kubeconfig cannot be used: {what}", hint="check it with kubectl config view") from None
@@ -116,6 +122,7 @@ class KubeAccess:
         self.where = str(configuration.host)
         client = ApiClient(configuration)
         client.user_agent = "cad-console"
+        self.place, self._headers = place, headers
         return client
 
     def _plugin_runs(self, end: Callable[[], None]) -> None:
@@ -123,150 +130,128 @@ class KubeAccess:
         if self._closed:
             end()
 
-    def _load_service_account(self, configuration: Any) -> None:
+    def _load_service_account(self, configuration: Any) -> _Loaded:
         from kubernetes.config.incluster_config import load_incluster_config  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
 
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         self._seen, self._expires_at = (), None
+        return ClusterPlace(server=str(configuration.host)), ()
 
-    def _load_kubeconfig(self, configuration: Any, now: float) -> None:
+    def _load_kubeconfig(self, configuration: Any, now: float) -> _Loaded:
         from kubernetes.config.kube_config import KubeConfigLoader  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
 
-        files = self._files()
-        merged = _merge(files)
-        name = self._endpoint.context or str(merged.get("current-context") or "")
-        context = _named(merged, "contexts", name, "context", files)
-        cluster = _named(merged, "clusters", str(context.get("cluster") or ""), "cluster", files)
-        user_name = str(context.get("user") or "")
-        user = dict(_named(merged, "users", user_name, "user", files)) if user_name else {}
-        self._expires_at = None
+        files = kubeconfig_files(self._endpoint.kubeconfig or variable(self._environ, "KUBECONFIG") or "~/.kube/config")
+        chosen = choose_context(files, self._endpoint.context)
+        cluster, user = check_fields(chosen)
+        place = chosen.place
+        if self._endpoint.place not in (None, place):
+            # Nobody is shown one cluster and acts on another because a file was changed behind the console.
+            raise NotConfigured(
+                f"the kubeconfig now leads to {place.sentence()}; when this console started it did not",
+                hint="start the console again",
+            )
+        self._expires_at, self._plugin = None, ""
         watched = [str(path) for path in files]
-        user = self._with_credentials(user, cluster, folder=str(files[0].parent), now=now, watched=watched)
+        given = self._credentials(user, chosen, now=now, watched=watched)
         loader: Any = KubeConfigLoader(  # type: ignore[no-untyped-call]
             {
                 "current-context": "chosen",
                 "contexts": [{"name": "chosen", "context": {"cluster": "chosen", "user": "chosen"}}],
-                "clusters": [{"name": "chosen", "cluster": dict(cluster)}],
-                "users": [{"name": "chosen", "user": user}],
+                "clusters": [{"name": "chosen", "cluster": {key: value for key, value in chosen.cluster.items() if value}}],
+                "users": [{"name": "chosen", "user": given.certificates}],
             },
-            config_base_path=str(files[0].parent),
+            config_base_path="/",
         )
         loader.load_and_set(configuration)
-        # The loader's own hook would run the plugin again in its way; renewal is decided in `client`.
+        # The loader's own hook would read a token again in its way; renewal is decided in `client`.
         configuration.refresh_api_key_hook = None
+        if given.authorization:
+            configuration.api_key["BearerToken"] = given.authorization
+        if cluster.proxy_url:
+            # As in client-go the cluster's own proxy is the way, whatever NO_PROXY says.
+            configuration.no_proxy = None
+            name, _, password = urlsplit(cluster.proxy_url).netloc.rpartition("@")[0].partition(":")
+            if name:
+                configuration.proxy_headers = {"Proxy-Authorization": _basic(unquote(name), unquote(password))}
         self._seen = _stamps(watched)
+        return place, impersonation_headers(user)
 
-    def _files(self) -> list[Path]:
-        named = self._endpoint.kubeconfig or variable(self._environ, "KUBECONFIG")
-        texts = [item for item in named.split(os.pathsep) if item] or ["~/.kube/config"]
-        paths = [Path(text).expanduser() for text in texts]
-        found = [path for path in paths if path.is_file()]
-        if not found:
-            raise NotConfigured(
-                f"no kubeconfig at {', '.join(str(path) for path in paths)}", hint="set KUBECONFIG or kubernetes.kubeconfig"
-            )
-        return found
-
-    def _with_credentials(
-        self, user: dict[str, Any], cluster: Mapping[str, Any], *, folder: str, now: float, watched: list[str]
-    ) -> dict[str, Any]:
-        """The user's section with everything that would run a program or ask the network replaced by its result."""
-        provider = user.pop("auth-provider", None)
-        if isinstance(provider, Mapping):
-            token = (provider.get("config") or {}).get("id-token")
-            if provider.get("name") != "oidc" or not token:
-                raise Denied(
-                    f"the kubeconfig's auth-provider {provider.get('name')} is gone from Kubernetes 1.26 on",
-                    hint="use an exec plugin instead",
-                )
-            user["token"] = token
-        if "tokenFile" in user:
-            watched.append(str(user["tokenFile"]))
-        spec = user.pop("exec", None)
-        if isinstance(spec, Mapping):
-            key = json.dumps([self._endpoint.kubeconfig, self._endpoint.context, folder, spec], sort_keys=True, default=str)
-            credential = _given.get(key)
-            if credential is None or (credential.expires_at is not None and now > credential.expires_at - _EARLY_SECONDS):
-                self.running = str(spec.get("command") or "")
-                try:
-                    environ = self._environ
-                    credential = run_plugin(spec, cluster=cluster, folder=folder, environ=environ, started=self._plugin_runs)
-                finally:
-                    self.running = ""
-            _given[key] = credential
-            self._plugin = key
-            self._expires_at = credential.expires_at
-            if credential.token:
-                user["token"] = credential.token
+    def _credentials(self, user: UserFields, chosen: ChosenContext, *, now: float, watched: list[str]) -> _Credentials:
+        """What proves who we are, with everything that would run a program or ask the network replaced by its result."""
+        fields = ("client-certificate", "client-certificate-data", "client-key", "client-key-data")
+        certificates = {name: chosen.user[name] for name in fields if chosen.user.get(name)}
+        token = user.token or ""
+        if user.token_file:
+            watched.append(user.token_file)
+            token = _read_token(user.token_file)
+        if user.auth_provider:
+            token = token or _id_token(user.auth_provider, now)
+        if user.exec and not token and not user.username:
+            # client-go too asks no plugin where the kubeconfig has a token.
+            credential = self._run_plugin(chosen, now)
+            token = credential.token
             if credential.certificate:
-                user["client-certificate-data"] = base64.b64encode(credential.certificate.encode()).decode()
-                user["client-key-data"] = base64.b64encode(credential.key.encode()).decode()
-        return user
+                certificates = {
+                    "client-certificate-data": base64.b64encode(credential.certificate.encode()).decode(),
+                    "client-key-data": base64.b64encode(credential.key.encode()).decode(),
+                }
+        basic = _basic(user.username or "", user.password or "") if user.username or user.password else ""
+        return _Credentials(f"Bearer {token}" if token else basic, certificates)
+
+    def _run_plugin(self, chosen: ChosenContext, now: float) -> ExecCredential:
+        spec = chosen.user["exec"]
+        key = json.dumps([self._endpoint.kubeconfig, chosen.context, spec], sort_keys=True, default=str)
+        credential = _given.get(key)
+        if credential is None or (credential.expires_at is not None and now > credential.expires_at - _EARLY_SECONDS):
+            self.running = str(spec.get("command") or "")
+            try:
+                credential = run_plugin(spec, cluster=chosen.cluster, environ=self._environ, started=self._plugin_runs)
+            finally:
+                self.running = ""
+        _given[key] = credential
+        self._plugin = key
+        self._expires_at = credential.expires_at
+        return credential
 
 
-def _merge(files: list[Path]) -> dict[str, Any]:
-    """As kubectl merges: the first file that names something wins; relative paths are relative to their own file."""
-    merged: dict[str, Any] = {"clusters": [], "contexts": [], "users": []}
-    for path in files:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise NotConfigured(f"the kubeconfig {path} cannot be read", hint=str(getattr(error, "strerror", error))) from None
-        try:
-            content = yaml_text.loads(text, where=str(path))
-        except yaml_text.YamlError as error:
-            raise NotConfigured(f"the kubeconfig is not YAML: {error}") from None
-        if not _bounded(content):
-            told = f"the kubeconfig {path} is too large, or full of aliases to aliases"
-            raise NotConfigured(told, hint="write its values out")
-        if not isinstance(content, dict):
-            raise NotConfigured(f"the kubeconfig {path} is empty or not a mapping")
-        if content.get("current-context"):
-            merged.setdefault("current-context", content["current-context"])
-        for section in ("clusters", "contexts", "users"):
-            entries = content.get(section) or []
-            known = {item["name"] for item in merged[section]}
-            if not isinstance(entries, list):
-                raise NotConfigured(f"the kubeconfig {path} has a {section} section that is not a list")
-            for entry in entries:
-                if isinstance(entry, dict) and isinstance(entry.get("name"), str) and entry["name"] not in known:
-                    merged[section].append(_absolute(entry, section, path.parent))
-    return merged
+@dataclass(frozen=True, slots=True, repr=False)
+class _Credentials:
+    """The Authorization header, and the kubeconfig's fields of the client certificate."""
+
+    authorization: str
+    certificates: Mapping[str, str]
 
 
-def _bounded(content: object) -> bool:
-    """Whether the values are no more than a kubeconfig can have, every alias counted as what it stands for."""
-    waiting, seen = [content], 0
-    while waiting:
-        seen += 1
-        if seen > _MOST_VALUES:
-            return False
-        item = waiting.pop()
-        if isinstance(item, dict):
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-    return True
+def _basic(name: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
 
 
-def _absolute(entry: dict[str, Any], section: str, folder: Path) -> dict[str, Any]:
-    key, fields = _RELATIVE.get(section, ("", ()))
-    body = entry.get(key)
-    if not isinstance(body, dict):
-        return entry
-    resolved = {field: str(folder / str(body[field])) for field in fields if body.get(field)}
-    return {**entry, key: {**body, **resolved}}
+def _read_token(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        hint = str(getattr(error, "strerror", error))
+        raise NotConfigured(f"the kubeconfig's tokenFile {path} cannot be read", hint=hint) from None
 
 
-def _named(merged: Mapping[str, Any], section: str, name: str, key: str, files: list[Path]) -> Mapping[str, Any]:
-    where = ", ".join(str(path) for path in files)
-    if not name:
-        raise NotConfigured(f"the kubeconfig {where} names no {key}", hint="choose one with --context")
-    for entry in merged[section]:
-        if entry["name"] == name and isinstance(entry.get(key), dict):
-            return dict(entry[key])
-    known = ", ".join(sorted(entry["name"] for entry in merged[section])) or "none"
-    raise NotConfigured(f"no {key} {name!r} in the kubeconfig {where}", hint=f"it has {known}")
+def _id_token(provider: AuthProvider, now: float) -> str:
+    token = (provider.config or {}).get("id-token", "")
+    if provider.name != "oidc" or not token:
+        raise Denied(
+            f"the kubeconfig's auth-provider {provider.name} is gone from Kubernetes 1.26 on",
+            hint="use an exec plugin instead",
+        )
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        expired = now > float(claims["exp"])
+    except (ValueError, LookupError, TypeError):
+        expired = False  # the server will say what it thinks of it
+    if expired:
+        raise Denied(
+            "the id-token of the kubeconfig's auth-provider oidc has expired, and this console does not honour refresh-token",
+            hint="run kubectl once, or use an exec plugin instead",
+        )
+    return token
 
 
 def _stamps(paths: Any) -> tuple[tuple[str, int], ...]:

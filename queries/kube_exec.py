@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -13,10 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from queries.errors import Denied, TimedOut
+from queries.errors import Denied, NotConfigured, TimedOut
 
 LIMIT_SECONDS = 8.0
 """Little more than half of what a headless command waits for a source: on a busy machine too the plugin is named there."""
+_EXTENSION = "client.authentication.k8s.io/exec"
+"""The one extension of a cluster that a client reads: what it holds is the exec plugin's own configuration."""
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
 
@@ -37,18 +40,17 @@ def run_plugin(
     spec: Mapping[str, Any],
     *,
     cluster: Mapping[str, Any],
-    folder: str,
     environ: Mapping[str, str],
     limit_seconds: float = LIMIT_SECONDS,
     started: Callable[[Callable[[], None]], None] = lambda _: None,
 ) -> ExecCredential:
     """Runs the plugin once, with stdin closed and without a terminal. Raises Denied or TimedOut, naming the plugin.
 
-    `spec` is the user's `exec` section, `cluster` the cluster's section, `folder` where the kubeconfig lies: a command with
-    a slash in it is relative to that. `started` gets a call that ends the plugin early, from any thread.
+    `spec` is the user's `exec` section with its command resolved, `cluster` the cluster's section. `started` gets a call that
+    ends the plugin early, from any thread.
     Its stderr is shown (last line), its stdout never, since that holds the credential.
     """
-    command = _command(spec, folder)
+    command = _command(spec)
     version = str(spec.get("apiVersion") or _VERSIONS[0])
     name = command[0]
     if version not in _VERSIONS:
@@ -83,12 +85,10 @@ def run_plugin(
     return _credential(output, name, version)
 
 
-def _command(spec: Mapping[str, Any], folder: str) -> list[str]:
+def _command(spec: Mapping[str, Any]) -> list[str]:
     command = str(spec.get("command") or "")
     if not command:
         raise Denied("the kubeconfig's exec section has no command")
-    if "/" in command and not Path(command).is_absolute():
-        command = os.path.join(folder, command)  # noqa: PTH118 - a Path would drop a leading ./
     return [command, *(str(item) for item in spec.get("args") or ())]
 
 
@@ -97,13 +97,25 @@ def _environment(
 ) -> dict[str, str]:
     info: dict[str, Any] = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
     if spec.get("provideClusterInfo"):
-        info["spec"]["cluster"] = {
-            key: cluster[key]
-            for key in ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
-            if key in cluster
-        }
+        info["spec"]["cluster"] = _cluster_info(cluster)
     extra = {str(item["name"]): str(item.get("value", "")) for item in spec.get("env") or () if "name" in item}
     return {**environ, **extra, "KUBERNETES_EXEC_INFO": json.dumps(info)}
+
+
+def _cluster_info(cluster: Mapping[str, Any]) -> dict[str, Any]:
+    """The cluster as client-go tells it to a plugin: with the authority's certificate itself, and the plugin's own settings."""
+    names = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
+    told = {name: cluster[name] for name in (*names, "disable-compression") if cluster.get(name)}
+    if path := cluster.get("certificate-authority"):
+        try:
+            told["certificate-authority-data"] = base64.b64encode(Path(path).read_bytes()).decode()
+        except OSError as error:
+            hint = error.strerror or ""
+            raise NotConfigured(f"the kubeconfig's certificate-authority {path} cannot be read", hint=hint) from None
+    for item in cluster.get("extensions") or ():
+        if item.get("name") == _EXTENSION:
+            told["config"] = item.get("extension")
+    return told
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -60,6 +60,7 @@ class Kubernetes:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._namespace = endpoint.namespace
+        self.kubectl = endpoint.kubectl
         self._timeout = endpoint.timeout_seconds
         self._cap = backoff_cap_seconds
         self._clock = clock

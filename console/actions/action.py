@@ -22,6 +22,10 @@ class Parameter:
 class Reads(Protocol):
     """What an action may look at; every call asks afresh and raises `queries.errors.SourceError`."""
 
+    @property
+    def kubectl(self) -> tuple[str, ...]:
+        """The words that bring kubectl to the same cluster: `kubectl --context prod`."""
+
     async def deployment(self, name: str) -> dict[str, Any]:
         """The Deployment as the API server gives it."""
 

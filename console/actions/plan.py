@@ -101,6 +101,8 @@ class Preview:
     plan: Plan
     checks: tuple[PreflightCheck, ...]
     protected: bool
+    cluster: str = ""
+    """Where a change of a workload would go, and as whom: `context prod, server https://10.0.0.1:6443, user ann`."""
 
     @property
     def blocked(self) -> bool:

@@ -10,10 +10,10 @@ from console.actions.plan import Difference, Outcome, Plan
 _SECRET = re.compile(r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|DSN|URL|CONNECTION", re.IGNORECASE)
 
 
-def intent_data(plan: Plan) -> dict[str, Any]:
+def intent_data(plan: Plan, cluster: str) -> dict[str, Any]:
     """Everything that was agreed to, the environment without values that look like secrets."""
     return {
-        **_what(plan),
+        **_what(plan, cluster),
         "differences": [_difference(item) for item in plan.differences],
         "notes": list(plan.notes),
         "command": plan.command,
@@ -25,13 +25,13 @@ def intent_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def declined_data(plan: Plan) -> dict[str, Any]:
-    return {**_what(plan), "command": plan.command, "cause": plan.request.cause}
+def declined_data(plan: Plan, cluster: str) -> dict[str, Any]:
+    return {**_what(plan, cluster), "command": plan.command, "cause": plan.request.cause}
 
 
-def outcome_data(plan: Plan, outcome: Outcome, text: str, elapsed_seconds: float) -> dict[str, Any]:
+def outcome_data(plan: Plan, cluster: str, outcome: Outcome, text: str, elapsed_seconds: float) -> dict[str, Any]:
     return {
-        **_what(plan),
+        **_what(plan, cluster),
         "outcome": outcome.value,
         "text": text,
         "elapsed_seconds": round(max(0.0, elapsed_seconds), 1),
@@ -41,8 +41,9 @@ def outcome_data(plan: Plan, outcome: Outcome, text: str, elapsed_seconds: float
     }
 
 
-def _what(plan: Plan) -> dict[str, Any]:
-    return {"action": plan.request.action, "title": plan.title, "target": plan.subject}
+def _what(plan: Plan, cluster: str) -> dict[str, Any]:
+    where = {"cluster": cluster} if cluster else {}
+    return {"action": plan.request.action, "title": plan.title, "target": plan.subject, **where}
 
 
 def _difference(item: Difference) -> list[str]:

@@ -132,7 +132,7 @@ class _Course:
             self.stage = Stage.PREFLIGHT
             yield self._step("the facts moved meanwhile: look again" if again else "checking, nothing is sent yet")
             checks = (*await self._checked(action, plan, facts), *await self._own_checks())
-            preview = Preview(plan, checks, self.settings.protected)
+            preview = Preview(plan, checks, self.settings.protected, self._cluster())
             if preview.blocked:
                 yield self._step("it cannot be done as things are", preview=preview)
                 await self.confirm(preview)  # so that it is seen; the answer does not count
@@ -181,12 +181,23 @@ class _Course:
             checks.append(PreflightCheck(CheckLevel.OK, "journal writable", "journal"))
         except JournalError as error:
             checks.append(PreflightCheck(CheckLevel.BLOCK, f"no write without its journal entry: {error}", "journal"))
+        if self._cluster() and not self.settings.cluster_named:
+            origin = dict(self.settings.origins).get("kubernetes", "").partition(" (")[0]
+            text = f"the environment {self.settings.environment} does not name this cluster: it is from {origin}"
+            checks.append(PreflightCheck(CheckLevel.WARN, text, "place"))
         if self.settings.read_only:
             checks.append(PreflightCheck(CheckLevel.BLOCK, "read-only: nothing will be sent", "read-only"))
         return tuple(checks)
 
+    def _cluster(self) -> str:
+        """Where a change of a workload goes, and as whom; empty for what does not go to Kubernetes."""
+        action, endpoint = action_named(self.request.action), self.settings.kubernetes
+        if action is None or action.targets != "deployment" or endpoint is None or endpoint.place is None:
+            return ""
+        return f"{endpoint.place.sentence()}, namespace {endpoint.namespace}"
+
     async def _declined(self, plan: Plan) -> None:
-        event = self._event(DECLINED, declined_data(plan))
+        event = self._event(DECLINED, declined_data(plan, self._cluster()))
         try:
             await asyncio.to_thread(self._journal().append, event)
         except JournalError:
@@ -200,7 +211,7 @@ class _Course:
         before = await cause.look(self.reads) if cause else Sight()
         self.stage = Stage.INTENT
         try:
-            event = await asyncio.to_thread(self._journal().append, self._event(INTENT, intent_data(plan)))
+            event = await asyncio.to_thread(self._journal().append, self._event(INTENT, intent_data(plan, self._cluster())))
         except JournalError as error:
             raise _Ended(f"refused, nothing was sent: no write without its journal entry: {error}") from None
         self.intent = True
@@ -345,7 +356,7 @@ class _Course:
 
     async def _journal_outcome(self, outcome: Outcome, text: str) -> str:
         self.settled = True
-        event = self._event(OUTCOME, outcome_data(self._fixed(), outcome, text, self.clock() - self.began))
+        event = self._event(OUTCOME, outcome_data(self._fixed(), self._cluster(), outcome, text, self.clock() - self.began))
         try:
             await asyncio.to_thread(self._journal().append, event)
         except JournalError as error:
@@ -359,7 +370,7 @@ class _Course:
         self.settled = True
         outcome = Outcome.UNKNOWN if self.sent else Outcome.REFUSED
         text = "unknown: the console left before it was verified" if self.sent else "the console left; nothing was sent"
-        event = self._event(OUTCOME, outcome_data(self._fixed(), outcome, text, self.clock() - self.began))
+        event = self._event(OUTCOME, outcome_data(self._fixed(), self._cluster(), outcome, text, self.clock() - self.began))
         try:
             self._journal().append(event)
         except JournalError:

@@ -31,6 +31,7 @@ class WorkloadFacts:
     autoscalers: tuple[Autoscaler, ...] | None
     budgets: tuple[DisruptionBudget, ...] | None
     unread: tuple[str, ...] = ()
+    kubectl: tuple[str, ...] = ("kubectl",)
 
     @property
     def workload(self) -> Workload:
@@ -99,6 +100,7 @@ async def _around(deployment: dict[str, Any], reads: Reads) -> WorkloadFacts:
         autoscalers=None if isinstance(scalers, str) else tuple(decode.autoscaler_of(item) for item in scalers),
         budgets=None if isinstance(budgets, str) else tuple(decode.budget_of(item) for item in budgets),
         unread=tuple(unread),
+        kubectl=reads.kubectl,
     )
 
 
@@ -118,5 +120,5 @@ def _said(found: object) -> bool:
 
 
 def kubectl(facts: WorkloadFacts, *words: str) -> str:
-    """The equal kubectl command, quoted for a shell."""
-    return shlex.join(["kubectl", "-n", facts.workload.namespace, *words])
+    """The equal kubectl command, with its context, quoted for a shell."""
+    return shlex.join([*facts.kubectl, "-n", facts.workload.namespace, *words])

@@ -12,6 +12,7 @@ from typing import Any
 
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage, Step
 from console.actions.registry import ACTIONS, action_named
+from console.commands.once import say_note
 from console.config.fault import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -85,6 +86,7 @@ def target_of(action: str, target: str) -> str:
 
 
 async def _act(settings: Settings, request: Request, *, dry_run: bool, yes: bool) -> int:
+    say_note(settings)
     session = Session.open(settings)
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
@@ -133,6 +135,8 @@ def show(preview: Preview) -> None:
     plan = preview.plan
     width = max((len(item.name) for item in plan.differences), default=0)
     print()
+    if preview.cluster:
+        print(f"  {visible(preview.cluster)}\n")
     for item in plan.differences:
         before, after = visible(item.before), visible(item.after)
         text = f"{after} (unchanged)" if before == after else f"{before} → {after}"

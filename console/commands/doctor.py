@@ -21,6 +21,7 @@ from console.session import Session
 from console.snapshot import Snapshot
 from queries.contract import Need, load_contract
 from queries.discovery import Discovery, Metadata, Target
+from queries.endpoint import ClusterEndpoint
 from queries.errors import SourceError
 from queries.model.panel import PanelSpec
 from queries.model.source import Health, SourceState
@@ -104,9 +105,8 @@ def _settings(settings: Settings) -> list[tuple[str, ...]]:
         "read_only": "yes" if settings.read_only else "no",
         "prometheus": settings.prometheus.url if settings.prometheus else "",
         "alertmanager": ", ".join(item.url for item in settings.alertmanagers),
-        "kubernetes": (cluster.kubeconfig or "in-cluster") + (f" context {cluster.context}" if cluster.context else "")
-        if cluster
-        else "",
+        "labels": ", ".join(f"{name}={'|'.join(values)}" for name, values in settings.labels),
+        "kubernetes": _cluster(cluster) if cluster else "",
         "platform": settings.platform.url if settings.platform else "",
         "grafana": settings.grafana.url if settings.grafana else "",
         "loki": settings.loki_url,
@@ -122,6 +122,13 @@ def _settings(settings: Settings) -> list[tuple[str, ...]]:
         "keys": ", ".join(name for name, _ in settings.keys),
     }
     return [(key, visible(value) or "not set", visible(origins.get(key, "default"))) for key, value in values.items()]
+
+
+def _cluster(cluster: ClusterEndpoint) -> str:
+    """`~/.kube/config, context prod, server https://10.0.0.1:6443, user ann`."""
+    where = cluster.place.sentence() if cluster.place else ""
+    context = f"context {cluster.context}" if cluster.context else ""
+    return ", ".join(part for part in (cluster.kubeconfig or "in-cluster", where or context) if part)
 
 
 def _paths(settings: Settings) -> list[tuple[str, ...]]:

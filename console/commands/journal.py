@@ -191,7 +191,8 @@ def what(event: Event) -> str:
         return f"{data.get('title', '')}: {data.get('text') or data.get('outcome', '')}"
     if event.kind.startswith("action."):
         cause = f" ({data['cause']})" if data.get("cause") else ""
-        return f"{data.get('title', '')}{cause}"
+        where = f" [{data['cluster']}]" if data.get("cluster") else ""
+        return f"{data.get('title', '')}{cause}{where}"
     if event.kind.startswith("alert."):
         why = f" ({data['why']})" if data.get("why") else ""
         return f"{data.get('name') or event.subject}{why}"

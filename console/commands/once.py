@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from console.config.settings import Settings
 from console.session import Session
 from console.snapshot import Snapshot
+from queries.model.text import visible
 
 T = TypeVar("T")
 
 
+def say_note(settings: Settings) -> None:
+    """What is surprising about how the cluster was chosen, on stderr, once a command."""
+    if settings.cluster_note:
+        print(f"cad-console: {visible(settings.cluster_note)}", file=sys.stderr)
+
+
 def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) -> T:
     """Open a session, do the work in a loop of its own, close the session whatever happens."""
+
+    say_note(settings)
 
     async def whole() -> T:
         session = Session.open(settings)

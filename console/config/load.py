@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import console
+from console.config.cluster import ClusterChoice, choose_cluster
 from console.config.fault import ConfigError
 from console.config.forms import is_dns_name, is_url
 from console.config.incident_settings import Channel, Contact, IncidentSettings
 from console.config.settings import HEARTBEAT_ALERT, AlertTarget, Paths, Settings
 from console.config.store_settings import KUBERNETES, POSTGRESQL, StoreSettings, is_store
-from queries.endpoint import ClusterEndpoint, Endpoint, HttpConfig, RedisEndpoint
+from queries.endpoint import Endpoint, HttpConfig, RedisEndpoint
 from queries.model.panel import Threshold
 from queries.text.variables import home, variable
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NAMESPACE = "cad-ml-platform"
 UNNAMED = "default"
-"""The environment's name where nobody gave one; it is protected, because it may be anything."""
+"""The environment's name where nobody gave one."""
 
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _TRUE = {"1", "true", "yes", "on"}
@@ -62,16 +63,21 @@ class _Loading:
 
     def settings(self) -> Settings:
         name = self._environment()
+        cluster = self._cluster()
+        namespace = self._namespace(cluster)
         settings = Settings(
             environment=name,
-            namespace=self._text("namespace", "namespace", "", DEFAULT_NAMESPACE),
-            protected=self._protected(name),
+            namespace=namespace,
+            protected=self._protected(cluster),
             read_only=self._read_only(),
             user=_user(self.environ),
             paths=self.paths,
             prometheus=self._server("prometheus", "prometheus_url", "PROMETHEUS_URL"),
             alertmanagers=self._alertmanagers(),
-            kubernetes=None,
+            kubernetes=replace(cluster.endpoint, namespace=namespace) if cluster.endpoint else None,
+            cluster_named=cluster.endpoint is None or cluster.named,
+            cluster_note=_note(name, cluster, asked=bool(self.table)),
+            labels=self._labels(),
             platform=self._server("platform", "api_url", "CAD_ML_API_URL"),
             grafana=self._server("grafana", "", "GRAFANA_URL"),
             redis=self._redis(),
@@ -87,9 +93,7 @@ class _Loading:
         )
         settings = replace(self._rhythm(settings), paths=self._with_checklists(settings.paths))
         store = self._store(settings.namespace)
-        return replace(
-            settings, kubernetes=self._kubernetes(settings.namespace), store=store, origins=tuple(sorted(self.origins.items()))
-        )
+        return replace(settings, store=store, origins=tuple(sorted(self.origins.items())))
 
     # The config file
 
@@ -168,21 +172,34 @@ class _Loading:
             return said, f"environment variable {name}"
         return "", ""
 
-    def _text(self, key: str, flag: str, variable: str, default: str) -> str:
-        value, origin = self._said(flag, variable)
-        if key == "namespace" and value and not is_dns_name(value):
+    def _namespace(self, cluster: ClusterChoice) -> str:
+        """The flag's, the environment's, the context's, else the platform's usual one."""
+        value, origin = self._said("namespace", "")
+        if value and not is_dns_name(value):
             raise ConfigError(source=origin, expected="expected a namespace's name")
-        if not value and key in self.table:
-            value, origin = self.table[key], self._line((*self.place, key))
+        if not value and "namespace" in self.table:
+            value, origin = self.table["namespace"], self._line((*self.place, "namespace"))
+        if not value and cluster.namespace and cluster.endpoint:
+            value, origin = cluster.namespace, f"context {cluster.endpoint.context}"
         if origin:
-            self.origins[key] = origin
-        return value or default
+            self.origins["namespace"] = origin
+        return value or DEFAULT_NAMESPACE
 
-    def _protected(self, name: str) -> bool:
+    def _protected(self, cluster: ClusterChoice) -> bool:
+        """Everything is, but an environment that says `protected: false` of a cluster that it names itself."""
         if "protected" in self.table:
             self.origins["protected"] = self._line((*self.place, "protected"))
-            return bool(self.table["protected"])
-        return name in ("production", UNNAMED)
+        if cluster.endpoint is not None and not cluster.named:
+            self.origins["protected"] = f"the cluster is not named by the environment: {cluster.origin}"
+            return True
+        return bool(self.table.get("protected", True))
+
+    def _labels(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What alerts of this environment say in the labels that name a place."""
+        found = self.table.get("labels", {})
+        if found:
+            self.origins["labels"] = self._line((*self.place, "labels"))
+        return tuple((name, (said,) if isinstance(said, str) else tuple(said)) for name, said in found.items())
 
     def _read_only(self) -> bool:
         """Whoever says read-only is heard; a `false` lifts nobody else's `true`, so no way to act opens by accident."""
@@ -402,34 +419,34 @@ class _Loading:
             raise ConfigError(source=self.paths.config_file, line=line, key=key, expected=told)
         return str(found)
 
-    def _kubernetes(self, namespace: str) -> ClusterEndpoint | None:
-        """Kubernetes is configured as soon as anything says where it is: kubectl's own rules, then ours."""
-        table = self.table.get("kubernetes", {})
+    def _cluster(self) -> ClusterChoice:
+        """Which cluster, and who said so."""
         path = (*self.place, "kubernetes")
-        timeout = float(table.get("timeout", 5.0))
-        context = str(self.flags.get("context") or table.get("context", ""))
-        said, origin = self._said("kubeconfig", "KUBECONFIG")
-        if not said and table.get("kubeconfig"):
-            said, origin = self._file(table["kubeconfig"], (*path, "kubeconfig")), self._line((*path, "kubeconfig"))
-        if self.flags.get("kubeconfig") and not Path(said).expanduser().is_file():
-            raise ConfigError(source=origin, expected=f"expected a kubeconfig, found no file at {said}")
-        if not said and not table.get("in_cluster"):
-            standard = Path(home(self.environ)) / ".kube" / "config"
-            if standard.is_file():
-                said, origin = str(standard), "~/.kube/config"
-        if said:
-            self.origins["kubernetes"] = origin
-            return ClusterEndpoint(namespace, str(Path(said).expanduser()), context, timeout_seconds=timeout)
-        if table.get("in_cluster") or (
-            variable(self.environ, "KUBERNETES_SERVICE_HOST") and Path(self.service_account).is_file()
-        ):
-            self.origins["kubernetes"] = "in-cluster service account"
-            return ClusterEndpoint(namespace, in_cluster=True, timeout_seconds=timeout)
-        if context or table:
-            # A context without any kubeconfig: the source says what is missing, once it is asked.
-            self.origins["kubernetes"] = "flag --context" if self.flags.get("context") else self._line(path)
-            return ClusterEndpoint(namespace, context=context, timeout_seconds=timeout)
-        return None
+        choice = choose_cluster(
+            self.table.get("kubernetes", {}),
+            flags=self.flags,
+            environ=self.environ,
+            home=home(self.environ),
+            file=lambda name: os.pathsep.join(
+                self._file(part, (*path, "kubeconfig")) for part in name.split(os.pathsep) if part
+            ),
+            line=self._line(path) if "kubernetes" in self.table else "",
+            service_account=self.service_account,
+        )
+        if choice.endpoint is not None:
+            told = "" if choice.named else " (not named by the environment, so protected)"
+            over = f" (before KUBECONFIG={choice.passed_over})" if choice.passed_over else ""
+            self.origins["kubernetes"] = f"{choice.origin}{told}{over}"
+        return choice
+
+
+def _note(environment: str, cluster: ClusterChoice, *, asked: bool) -> str:
+    """What a person has to be told once about how the cluster was chosen; empty where nothing is surprising."""
+    if cluster.passed_over:
+        return f"KUBECONFIG of the shell is passed over: {environment} has its own cluster"
+    if cluster.endpoint is not None and not cluster.named and asked:
+        return f"{environment} names no cluster: this one is from {cluster.origin}, and protected"
+    return ""
 
 
 def _endpoint(url: str, *, source: str) -> Endpoint:

@@ -166,6 +166,7 @@ ENVIRONMENT = Table(
         "protected": FLAG,
         "read_only": FLAG,
         "namespace": NAMESPACE,
+        "labels": Named(Either(TEXT, Many(TEXT))),
         "prometheus": SERVER,
         "alertmanager": Either(URL, Many(SERVER)),
         "platform": SERVER,

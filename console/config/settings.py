@@ -53,6 +53,12 @@ class Settings:
     prometheus: Endpoint | None = None
     alertmanagers: tuple[Endpoint, ...] = ()
     kubernetes: ClusterEndpoint | None = None
+    cluster_named: bool = True
+    """Whether the environment itself names its cluster; one that a flag or the shell chose is protected."""
+    cluster_note: str = ""
+    """What has to be told once about how the cluster was chosen; empty where nothing is surprising."""
+    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What alerts of this environment say in labels that name a place, beyond its own names."""
     platform: Endpoint | None = None
     grafana: Endpoint | None = None
     redis: RedisEndpoint | None = None

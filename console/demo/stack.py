@@ -137,7 +137,6 @@ class DemoStack:
             raise
 
     def _prepare_in(self, folder: Path) -> Addresses:
-        (folder / "config.yaml").write_text("{}\n")
         kubeconfig = folder / "kubeconfig"
         view: EmbeddedView | ContextView
         if self._context:
@@ -155,6 +154,9 @@ class DemoStack:
             self._cluster.kubeconfig(kubeconfig)
             where = str(kubeconfig)
             view = EmbeddedView(self._cluster)
+        # Nothing is lost in a demo, so nobody has to type a name; its cluster it names itself.
+        own = {"protected": False, "namespace": NAMESPACE, "kubernetes": {"kubeconfig": where}}
+        (folder / "config.yaml").write_text(json.dumps({"environments": {"demo": own}}) + "\n")
         self._simulator = Simulator(self.scenario, view, seed=self._seed, now=self._clock() - DAYS * 86400.0)
         self._api = PlatformApi(self._simulator, clock=self._clock)
         self._api.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from console.config.load import UNNAMED
 from console.config.store_settings import KUBERNETES
 from queries.errors import NotConfigured, SourceError
 from queries.model.fault import Fault
@@ -24,8 +23,8 @@ def store_name(settings: Settings) -> str:
     if store.kind != KUBERNETES:
         return store.where
     cluster = settings.kubernetes
-    # An environment that nobody named may be another cluster every time: what waits for one must not reach another.
-    which = f" by {cluster.kubeconfig} {cluster.context}".rstrip() if cluster and settings.environment == UNNAMED else ""
+    # A cluster that the environment does not name may be another one every time: what waits for one must not reach another.
+    which = f" by {cluster.kubeconfig} {cluster.context}".rstrip() if cluster and not settings.cluster_named else ""
     return f"{KUBERNETES} {settings.environment}/{store.namespace}{which}"
 
 

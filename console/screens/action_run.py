@@ -192,6 +192,7 @@ def preview_lines(preview: Preview, view: View, width: int) -> tuple[Line, ...]:
     title: Line = (text(f" {plan.title}", "strong"),)
     gap = width - sum(len(words) for words, _ in (*title, *place)) - 1
     lines: list[Line] = [(*title, (" " * gap, ""), *place)] if gap > 0 else [title, ((" ", ""), *place)]
+    lines += [((f" {words}", "dim"),) for words in (wrap(text(preview.cluster)[0], width - 2) if preview.cluster else ())]
     rule: Line = (("─" * width, "rule"),)
     lines.append(rule)
     names = max([10, *(len(item.name) for item in plan.differences)]) + 1

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from console.screens.doubt import alerts_age, alerts_doubt
 from console.screens.view import View
 from queries.model.source import Health, SourceState
 from widgets.line import Line, Span, cut, spread, text, width_of
 from widgets.words import NO_ANSWER, age, minute
+
+if TYPE_CHECKING:
+    from console.config.settings import Settings
 
 _WORDS = {
     Health.WAITING: ("○", NO_ANSWER, "dim"),
@@ -16,6 +22,8 @@ _WORDS = {
     Health.DENIED: ("✗", "DENIED", "critical"),
     Health.NOT_CONFIGURED: ("○", "not configured", "dim"),
 }
+_CONTEXT = 20
+"""A longer context's name is cut at its beginning: `arn:aws:eks:…` tells nothing, its end does."""
 _FRESH_SECONDS = 6.0
 _FRESH_ROUNDS = 2.5
 _SHORT = {"prometheus": "prom", "platform": "api"}
@@ -36,14 +44,7 @@ def health_words(state: SourceState) -> tuple[str, str, str]:
 
 def _where(view: View, width: int) -> Line:
     settings = view.settings
-    production = settings.environment == "production" or settings.protected
     role = "READ-ONLY" if settings.read_only else "ACTING"
-    left: Line = (
-        text(f" {settings.environment.upper()} ", "production" if production else "title"),
-        text(f" {settings.namespace}  "),
-        (role, "ok" if settings.read_only else "warn"),
-        text(f" ({settings.user})", "dim"),
-    )
     right: list[Span] = []
     snapshot = view.snapshot
     if snapshot is not None and snapshot.alerts_known:
@@ -62,7 +63,35 @@ def _where(view: View, width: int) -> Line:
     elif snapshot is not None:
         right.append(("alerts not known ", "unknown"))
     right.append((f" {minute(view.now)}Z ", ""))
+    room = width - width_of(tuple(right)) - 1
+    for place, who in _places(settings):
+        left: Line = (
+            text(f" {settings.environment.upper()} ", "production" if settings.protected else "title"),
+            text(f" {place}  "),
+            (role, "ok" if settings.read_only else "warn"),
+            text(f" ({who})" if who else "", "dim"),
+        )
+        if width_of(left) <= room:
+            break
     return spread(left, tuple(right), width)
+
+
+def _places(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Namespace, context and server, and who acts as whom: the fullest words first, the shortest last."""
+    cluster = settings.kubernetes.place if settings.kubernetes else None
+    own = settings.user
+    if cluster is None or not (cluster.context or cluster.server):
+        yield settings.namespace, own
+        return
+    host = cluster.server.partition("://")[2]
+    name = cluster.context or "in-cluster"
+    acting = f"as {cluster.impersonates.partition(' (')[0]}" if cluster.impersonates else ""
+    yield f"{settings.namespace} in {name} at {host}", f"{own} {acting}".rstrip()
+    yield f"{settings.namespace} in {name}", f"{own} {acting}".rstrip()
+    # Where there is no room: who one is oneself is known best.
+    yield f"{settings.namespace} in {name}", acting
+    short = name if len(name) <= _CONTEXT else f"…{name[1 - _CONTEXT :]}"
+    yield f"{settings.namespace} in {short}", acting
 
 
 def _hidden(view: View) -> str:
@@ -79,6 +108,8 @@ def _hidden(view: View) -> str:
 def _sources(view: View, width: int) -> Line:
     if view.trouble:
         return cut((text(f" {view.trouble}", "critical"),), width)
+    if view.note:
+        return cut((text(f" {view.note}", "warn"),), width)
     if view.snapshot is None:
         return ((f" {NO_ANSWER}", "dim"),)
     states = view.snapshot.sources

@@ -26,6 +26,8 @@ class View:
     snapshot: Snapshot | None = None
     marked: frozenset[str] = frozenset()
     trouble: str = ""
+    note: str = ""
+    """What line 2 says once, after the start, about how the cluster was chosen."""
     line: str = ""
     """What is to be said about the line to the terminal; empty where it is an ordinary one."""
 

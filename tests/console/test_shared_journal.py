@@ -126,7 +126,9 @@ def test_commands_of_two_hosts(
     assert ask(monkeypatch, tmp_path, "ann", "doctor") == 2
     assert "shared GONE" in " ".join(capsys.readouterr().out.split())
     ask(monkeypatch, tmp_path, "ann", "journal")
-    assert f"1 event for kubernetes production/{NAMESPACE} waits to be shared" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"1 event for kubernetes production/{NAMESPACE} by " in told
+    assert "waits to be shared" in told
 
 
 def test_read_only_stays_local(cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

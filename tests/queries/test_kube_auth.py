@@ -63,7 +63,7 @@ def credential(token: str = "t1", **status: str) -> str:
 
 def run(folder: Path, body: str, *, limit: float = 5.0, **spec: Any) -> Any:
     command = {"apiVersion": V1, "command": plugin(folder, body), **spec}
-    return run_plugin(command, cluster={"server": SERVER}, folder=str(folder), environ=os.environ, limit_seconds=limit)
+    return run_plugin(command, cluster={"server": SERVER}, environ=os.environ, limit_seconds=limit)
 
 
 def test_the_context_chooses_server_and_user(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_plugins_that_cannot_work_are_refused(tmp_path: Path) -> None:
     """Not installed (with its hint), one that insists on a terminal, an unknown version, a dropped auth-provider."""
     spec = {"apiVersion": V1, "command": "no-such-plugin", "installHint": "apt install it\nor not"}
     with pytest.raises(Denied, match=r"cannot be started.*apt install it$"):
-        run_plugin(spec, cluster={}, folder=".", environ=os.environ)
+        run_plugin(spec, cluster={}, environ=os.environ)
     with pytest.raises(Denied, match="wants a terminal"):
         run(tmp_path, "true\n", interactiveMode="Always")
     with pytest.raises(Denied, match="v1alpha1"):

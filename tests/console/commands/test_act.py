@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,9 +67,12 @@ def test_done_is_0_and_is_in_the_journal(shell: Shell) -> None:
     """A bare name and the action's own flag are enough; the journal shows it as text, JSON and Markdown."""
     code, told, complaint = shell.run("act", "scale", "cad-ml-api", "--replicas", "4", "--yes", "--cause", "alert X")
     assert code == 0, complaint
-    assert "same as  kubectl -n cad-ml-platform scale deployment/cad-ml-api --replicas=4" in told
+    assert re.search(r"same as  kubectl --kubeconfig \S+ --context demo -n cad-ml-platform scale \S+ --replicas=4", told)
+    where = re.search(r"context demo, server http://127\.0\.0\.1:\d+, user demo, namespace cad-ml-platform", told)
+    assert where is not None
+    assert "WARN  the environment default does not name this cluster: it is from environment variable KUBECONFIG" in told
     assert shell.cluster.deployment("cad-ml-api").wanted == 4
-    assert "Scale deployment/cad-ml-api to 4 replicas (alert X)" in shell.run("journal")[1]
+    assert f"Scale deployment/cad-ml-api to 4 replicas (alert X) [{where[0]}]" in shell.run("journal")[1]
     rows = json.loads(shell.run("journal", "--format", "json", "--kind", "action.outcome")[1])
     assert [row["data"]["outcome"] for row in rows] == ["done"]
     assert shell.run("journal", "--format", "markdown", "--limit", "1")[1].startswith("| # |")

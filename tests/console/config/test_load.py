@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from console.config.fault import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
+from queries.endpoint import ClusterPlace
+from queries.kube_auth import KubeAccess
 
 GOOD = """\
 default_environment: staging
@@ -122,10 +126,157 @@ def test_environment_is_chosen_by_flag_then_variable_then_file(home: Home) -> No
     assert home.load({"environment": "staging"}, CAD_CONSOLE_ENVIRONMENT="production").environment == "staging"
 
 
-def test_production_is_protected_by_default_and_others_are_not(home: Home) -> None:
-    """Only production, and what has no name, asks for the name to be typed."""
-    assert home.load({"environment": "production"}).protected
-    assert not home.load({"environment": "demo"}).protected
+@pytest.mark.parametrize("name", ["production", "prod", "prod-eu", "live", "staging", "demo", ""])
+def test_every_environment_is_protected_unless_it_says_otherwise(home: Home, name: str) -> None:
+    """No name is special: what says nothing asks for the target's name to be typed, what says `protected: false` does not."""
+    assert home.load({"environment": name}).protected
+    if name:
+        home.config(f"environments: {{{name}: {{protected: false}}}}\n")
+        assert not home.load({"environment": name}).protected
+
+
+def kubeconfig(path: Path, *contexts: str, namespace: str = "") -> str:
+    """A kubeconfig whose first context is the current one; each context's server is named after file and context."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = {"user": "u", **({"namespace": namespace} if namespace else {})}
+    body = {
+        "current-context": contexts[0],
+        "contexts": [{"name": name, "context": {"cluster": name, **own}} for name in contexts],
+        "clusters": [{"name": name, "cluster": {"server": f"https://{name}.{path.name}:6443"}} for name in contexts],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    path.write_text(json.dumps(body))
+    return str(path)
+
+
+OWN = "{kubeconfig: own}"
+
+
+@pytest.mark.parametrize(
+    ("flags", "table", "shell", "server", "origin", "protected", "note"),
+    [
+        ({}, OWN, True, "https://a.own:6443", "config file, line 2", False, "KUBECONFIG of the shell is passed over"),
+        ({}, OWN, False, "https://a.own:6443", "config file, line 2", False, ""),
+        ({}, "{context: b}", True, "https://b.shell:6443", "config file, line 2, in environment", False, ""),
+        ({}, "{context: b}", False, "https://b.config:6443", "config file, line 2, in ~/.kube/config", False, ""),
+        ({}, "{timeout: 3}", True, "https://a.shell:6443", "environment variable KUBECONFIG", True, "staging names no cluster"),
+        ({}, "{}", False, "https://a.config:6443", "~/.kube/config", True, "staging names no cluster"),
+        ({"kubeconfig": "flag"}, OWN, True, "https://a.flag:6443", "flag --kubeconfig", True, "staging names no cluster"),
+        ({"context": "b"}, OWN, True, "https://b.own:6443", "flag --context, in config file", True, "staging names no"),
+        ({"context": "b"}, "{}", True, "https://b.shell:6443", "flag --context, in environment", True, "staging names no"),
+        ({"kubeconfig": "flag", "context": "b"}, OWN, True, "https://b.flag:6443", "flag --kubeconfig", True, "staging names"),
+        ({"kubeconfig": "flag"}, "{context: b}", True, "https://b.flag:6443", "flag --kubeconfig", True, "staging names no"),
+    ],
+)
+def test_flag_then_environment_then_shell_then_default(
+    home: Home,
+    flags: dict[str, str],
+    table: str,
+    shell: bool,
+    server: str,
+    origin: str,
+    protected: bool,
+    note: str,
+) -> None:
+    """The shell's KUBECONFIG never moves an environment that names its cluster; what it does not name is protected."""
+    folder = home.root / ".config" / "cad-console"
+    for name in ("own", "shell", "flag"):
+        kubeconfig(folder / name, "a", "b")
+    kubeconfig(home.root / ".kube" / "config", "a", "b")
+    home.config(f"environments: {{staging: {{protected: false,\n kubernetes: {table}}}}}\n")
+    given = {name: str(folder / value) if name == "kubeconfig" else value for name, value in flags.items()}
+    settings = home.load(given, KUBECONFIG=str(folder / "shell") if shell else "")
+    assert settings.kubernetes is not None
+    assert settings.kubernetes.place is not None
+    assert settings.kubernetes.place.server == server
+    assert dict(settings.origins)["kubernetes"].startswith(origin)
+    assert settings.protected is protected
+    assert settings.cluster_named is not protected
+    assert settings.cluster_note.startswith(note) if note else settings.cluster_note == ""
+
+
+def test_the_shells_kubeconfig_that_is_the_environments_own_is_not_passed_over(home: Home) -> None:
+    """Nothing is said where both name the same file."""
+    path = kubeconfig(home.root / "own", "a")
+    home.config(f"environments: {{staging: {{kubernetes: {{kubeconfig: {path}}}}}}}\n")
+    assert home.load(KUBECONFIG=path).cluster_note == ""
+
+
+def test_the_pods_own_cluster_comes_before_the_shells(home: Home) -> None:
+    """`in_cluster: true` names a cluster too, and only a flag leads away from it."""
+    (home.root / "token").write_text("t")
+    path = kubeconfig(home.root / "shell", "a")
+    home.config("environments: {staging: {protected: false, kubernetes: {in_cluster: true}}}\n")
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "KUBECONFIG": path}
+    settings = home.load(None, **pod)
+    assert settings.kubernetes is not None
+    assert (settings.kubernetes.in_cluster, settings.protected) == (True, False)
+    assert settings.kubernetes.place == ClusterPlace(server="https://10.0.0.1:443")
+    assert "passed over" in settings.cluster_note
+    flagged = home.load({"context": "a"}, **pod)
+    assert flagged.kubernetes is not None
+    assert (flagged.kubernetes.in_cluster, flagged.protected) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "table", "context", "namespace", "origin"),
+    [
+        ({"namespace": "flagged"}, "namespace: named, ", "own", "flagged", "flag --namespace"),
+        ({}, "namespace: named, ", "own", "named", "config file, line 1"),
+        ({}, "", "own", "own", "context a"),
+        ({}, "", "", "cad-ml-platform", ""),
+    ],
+)
+def test_the_contexts_namespace_counts_where_nobody_says_another(
+    home: Home, flags: dict[str, str], table: str, context: str, namespace: str, origin: str
+) -> None:
+    """Flag, environment, context, default; and clients work in the very namespace that the screens name."""
+    path = kubeconfig(home.root / "k", "a", namespace=context)
+    home.config(f"environments: {{staging: {{{table}kubernetes: {{kubeconfig: {path}}}}}}}\n")
+    settings = home.load(flags)
+    assert settings.namespace == namespace
+    assert settings.kubernetes is not None
+    assert settings.kubernetes.namespace == namespace
+    assert dict(settings.origins).get("namespace", "") == origin
+
+
+def test_a_contexts_namespace_that_cannot_be_one_ends_the_start(home: Home) -> None:
+    """It would become part of paths and of commands."""
+    path = kubeconfig(home.root / "k", "a", namespace="no such/name")
+    with pytest.raises(ConfigError, match=r"contexts\.a\.namespace: expected a namespace's name"):
+        home.load(KUBECONFIG=path)
+
+
+def test_kubectl_is_led_to_the_same_cluster_from_any_shell(home: Home) -> None:
+    """The default file needs no flag, another one needs --kubeconfig, and several go by the variable; always the context."""
+    words = {}
+    for name, path in (("default", home.root / ".kube" / "config"), ("one", home.root / "a b"), ("other", home.root / "c")):
+        kubeconfig(path, "a")
+        settings = home.load(KUBECONFIG=str(path) if name != "default" else "")
+        assert settings.kubernetes is not None
+        words[name] = shlex.join(settings.kubernetes.kubectl)
+    both = home.load(KUBECONFIG=f"{home.root / 'c'}:{home.root / 'a b'}").kubernetes
+    assert both is not None
+    assert words["default"] == "kubectl --context a"
+    assert words["one"] == f"kubectl --kubeconfig '{home.root}/a b' --context a"
+    assert shlex.split(shlex.join(both.kubectl)) == [
+        "env",
+        f"KUBECONFIG={home.root}/c:{home.root}/a b",
+        "kubectl",
+        "--context",
+        "a",
+    ]
+
+
+def test_another_shells_use_context_moves_no_console(home: Home) -> None:
+    """The context of the start stays, whatever the file's current-context becomes."""
+    path = kubeconfig(home.root / "k", "a", "b")
+    settings = home.load(KUBECONFIG=path)
+    kubeconfig(home.root / "k", "b", "a")
+    assert settings.kubernetes is not None
+    access = KubeAccess(settings.kubernetes, environ={})
+    access.client()
+    assert access.place.server == "https://a.k:6443"
 
 
 def test_several_alertmanagers_from_one_variable(home: Home) -> None:

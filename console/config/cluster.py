@@ -1,0 +1,124 @@
+"""Which cluster the console works in: the flags', else the environment's own, else the shell's, else the default file's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from console.config.fault import ConfigError
+from console.config.forms import is_dns_name
+from queries.endpoint import ClusterEndpoint, ClusterPlace
+from queries.errors import NotConfigured
+from queries.kubeconfig import ChosenContext, choose_context, kubeconfig_files
+from queries.text.variables import variable
+
+SERVICE_ACCOUNT = "in-cluster service account"
+_STANDARD = ".kube/config"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterChoice:
+    """`origin` is what chose the cluster; `named` whether that was the environment itself, and nothing else.
+
+    `passed_over` is the KUBECONFIG of the shell where the environment's own cluster came before it. `namespace` is the
+    context's own, empty where it has none.
+    """
+
+    endpoint: ClusterEndpoint | None = None
+    origin: str = ""
+    named: bool = True
+    passed_over: str = ""
+    namespace: str = ""
+
+
+def choose_cluster(
+    table: Mapping[str, Any],
+    *,
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    home: str,
+    file: Callable[[str], str],
+    line: str,
+    service_account: str,
+) -> ClusterChoice:
+    """`table` is the environment's `kubernetes` section and `line` where it stands; `file` resolves a path of it.
+
+    Raises ConfigError where a flag names no file, or the context a namespace that cannot be one.
+    """
+    timeout = float(table.get("timeout", 5.0))
+    shell, standard = variable(environ, "KUBECONFIG"), str(Path(home) / _STANDARD)
+    flag_file, flag_context = str(flags.get("kubeconfig") or ""), str(flags.get("context") or "")
+    own_file, own_context = str(table.get("kubeconfig") or ""), str(table.get("context") or "")
+    own = bool(own_file or own_context or table.get("in_cluster"))
+    flagged = bool(flag_file or flag_context)
+    if flag_file and not Path(flag_file).expanduser().is_file():
+        raise ConfigError(source="flag --kubeconfig", expected=f"expected a kubeconfig, found no file at {flag_file}")
+    # A context belongs to its file: the one that the environment names is not looked for in a file that a flag names.
+    context = flag_context or ("" if flag_file and own_file else own_context)
+    named_file, from_file = (flag_file, "flag --kubeconfig") if flag_file else (file(own_file) if own_file else "", line)
+    if not named_file and not (table.get("in_cluster") and not flagged):
+        if shell:
+            named_file, from_file = shell, "environment variable KUBECONFIG"
+        elif Path(standard).is_file():
+            named_file, from_file = standard, "~/.kube/config"
+    if flag_context and not flag_file:
+        from_file = f"flag --context, in {from_file}" if named_file else "flag --context"
+    elif own_context and not flagged and not own_file:
+        from_file = f"{line}, in {from_file}" if named_file else line
+    if named_file:
+        passed_over = shell if own and not flagged and shell and not _same(shell, named_file) else ""
+        endpoint, namespace = _from_kubeconfig(named_file, context, standard=standard)
+        return ClusterChoice(replace(endpoint, timeout_seconds=timeout), from_file, own and not flagged, passed_over, namespace)
+    inside = variable(environ, "KUBERNETES_SERVICE_HOST") and Path(service_account).is_file()
+    if (table.get("in_cluster") and not flagged) or (inside and not context):
+        host, port = variable(environ, "KUBERNETES_SERVICE_HOST"), variable(environ, "KUBERNETES_SERVICE_PORT")
+        server = f"https://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
+        place = ClusterPlace(server=server) if server else None
+        endpoint = ClusterEndpoint("", in_cluster=True, timeout_seconds=timeout, place=place)
+        return ClusterChoice(endpoint, SERVICE_ACCOUNT, own, shell if own else "")
+    if context or table:
+        # A context without any kubeconfig: the source says what is missing, once it is asked.
+        endpoint = ClusterEndpoint("", context=context, timeout_seconds=timeout)
+        return ClusterChoice(endpoint, "flag --context" if flag_context else line, own and not flagged)
+    return ClusterChoice()
+
+
+def _from_kubeconfig(named: str, context: str, *, standard: str) -> tuple[ClusterEndpoint, str]:
+    """Where it leads, and the context's namespace."""
+    chosen: ChosenContext | None = None
+    try:
+        chosen = choose_context(kubeconfig_files(named), context)
+    except NotConfigured:
+        chosen = None  # the source says what is wrong, once it is asked
+    if chosen and chosen.namespace and not is_dns_name(chosen.namespace):
+        key = f"contexts.{chosen.context}.namespace"
+        raise ConfigError(source=f"kubeconfig {named}", key=key, expected="expected a namespace's name")
+    endpoint = ClusterEndpoint(
+        "",
+        kubeconfig=os.pathsep.join(str(Path(part).expanduser()) for part in named.split(os.pathsep) if part),
+        # Pinned: whoever changes the current context in another shell must not move this console to another cluster.
+        context=chosen.context if chosen else context,
+        place=chosen.place if chosen else ClusterPlace(context=context),
+        kubectl=_kubectl(named, chosen.context if chosen else context, standard),
+    )
+    return endpoint, chosen.namespace if chosen else ""
+
+
+def _kubectl(named: str, context: str, standard: str) -> tuple[str, ...]:
+    """The words that bring kubectl to the same cluster from any shell; --kubeconfig takes one file only."""
+    files = [str(Path(part).expanduser().absolute()) for part in named.split(os.pathsep) if part]
+    which = ("--context", context) if context else ()
+    if files == [standard]:
+        return ("kubectl", *which)
+    if len(files) == 1:
+        return ("kubectl", "--kubeconfig", files[0], *which)
+    return ("env", f"KUBECONFIG={os.pathsep.join(files)}", "kubectl", *which)
+
+
+def _same(one: str, other: str) -> bool:
+    files = ([str(Path(part).expanduser().absolute()) for part in item.split(os.pathsep) if part] for item in (one, other))
+    first, second = files
+    return first == second
