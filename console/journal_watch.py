@@ -55,7 +55,7 @@ class JournalWatch:
         self._board = board
         self._author = settings.user
         self._environment = settings.environment
-        self._ledger = Ledger(journal, environment=settings.environment)
+        self._ledger = Ledger(journal, environment=settings.environment, clock=clock)
         self._clock = clock
         self._present: tuple[float, frozenset[str]] | None = None
         self._woken = asyncio.Event()

@@ -106,6 +106,7 @@ class Session:
     def open(cls, settings: Settings) -> Session:
         """Imports the clients, reads catalogue and runbooks, opens the journal; asks nobody. May be called in a thread."""
         from console.actions.registry import ACTIONS  # noqa: PLC0415  # heavy, and not before the first frame
+        from console.journal.shared_store import READ_ONLY  # noqa: PLC0415
         from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415
         from console.journal.stores import open_store, store_name  # noqa: PLC0415
         from queries.alertmanager import Alertmanager  # noqa: PLC0415
@@ -117,7 +118,7 @@ class Session:
         log_to(settings.paths.log_file)
         journal, journal_fault = None, ""
         try:
-            kept = "it was written by a read-only console" if settings.read_only else ""
+            kept = READ_ONLY if settings.read_only else ""
             journal = Journal.open(settings.paths.journal_file, store=store_name(settings), kept=kept)
         except JournalError as error:
             journal_fault = str(error)

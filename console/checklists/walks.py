@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -179,7 +178,7 @@ def _changed(walk: Walk, event: Event) -> Walk:
         return replace(walk, signatures=(*walk.signatures, signature))
     found = _verdict(data.get("verdict"))
     value = data.get("value")
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
     answer = Answer(
         item=text_in(data, "item"),
         author=event.author,

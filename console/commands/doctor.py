@@ -17,6 +17,7 @@ from console.commands.columns import aligned
 from console.commands.once import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
+from console.journal.ledger import left_out_sentences
 from console.session import Session
 from console.snapshot import Snapshot
 from queries.contract import Need, load_contract
@@ -51,12 +52,12 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
     await _offers(session, settings, snapshot)
     _section("Runbooks", _runbooks(session))
-    _section("Journal", _journal(session))
+    _section("Journal", _journal(session, snapshot))
     asked = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
     well = [item for item in asked if item.health in (Health.UP, Health.DEGRADED)]
     if not well:
         return 2
-    shared = session.sharing is None or session.sharing.word == "ok"
+    shared = (session.sharing is None or session.sharing.word == "ok") and not snapshot.ledger.left_out
     return 0 if len(well) == len(asked) and shared else 1
 
 
@@ -204,8 +205,10 @@ def _targets(targets: tuple[Target, ...]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _journal(session: Session) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("journal", "ok" if session.journal else "NOT USABLE", visible(session.journal_fault))]
+def _journal(session: Session, snapshot: Snapshot) -> list[tuple[str, ...]]:
+    left_out = " · ".join(left_out_sentences(snapshot.ledger.left_out))
+    word = "IN DOUBT" if left_out else "ok" if session.journal else "NOT USABLE"
+    rows: list[tuple[str, ...]] = [("journal", word, visible(left_out or session.journal_fault))]
     if sharing := session.sharing:
         told = " · ".join(visible(item) for item in (sharing.sentence(), *sharing.warnings))
         rows.append(("shared", sharing.word, f"{visible(sharing.store)}: {told}"))

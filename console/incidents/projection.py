@@ -30,6 +30,7 @@ from console.journal.owners import OWNED, RELEASED, Mark
 from console.journal.projection import Projection
 from queries.model.alert import Priority
 from queries.model.silence import MatcherError, parse_matchers
+from queries.text.times import calendar_time
 
 INTENT, DECLINED, OUTCOME = "action.intent", "action.declined", "action.outcome"
 SENDS = "notify"
@@ -41,7 +42,7 @@ _DELIVERY = {"done": Delivery.SENT, "unknown": Delivery.UNKNOWN}
 class IncidentsProjection(Projection[Incidents]):
     """Every step's first tick counts; what people and consoles did meanwhile belongs to the incidents that it is about.
 
-    An event that cannot be understood (of a later version, or written by hand) means nothing, and breaks nothing.
+    What is about an incident that was never declared means nothing: a store that keeps the newest may have lost its beginning.
     """
 
     kinds = (*kinds.KINDS, INTENT, DECLINED, OUTCOME, OWNED, RELEASED)
@@ -55,10 +56,7 @@ class IncidentsProjection(Projection[Incidents]):
     def fold(self, state: Incidents, events: Iterable[Event]) -> Incidents:
         desk = _Desk(state)
         for event in events:
-            try:
-                desk.take(event)
-            except (KeyError, ValueError, TypeError, AttributeError):
-                continue
+            desk.take(event)
         return desk.state()
 
 
@@ -132,11 +130,11 @@ class _Desk:
         elif event.kind == kinds.DECLARED:
             self._declare(event)
         else:
-            draft = self._draft(event.subject.partition("/")[0])
-            _TAKERS[event.kind](self, draft, event, event.data)
+            identity = event.subject.partition("/")[0]
+            if identity in self._kept:
+                _TAKERS[event.kind](self, self._draft(identity), event, event.data)
 
     def _draft(self, identity: str) -> _Draft:
-        """Raises KeyError for an incident that was never declared."""
         if identity not in self._drafts:
             self._drafts[identity] = _Draft(self._kept[identity])
         return self._drafts[identity]
@@ -158,7 +156,7 @@ class _Desk:
             detected_at=_time(detected) if detected else None,
             alerts=linked,
             panels=tuple(str(item) for item in data.get("panels") or ()),
-            stability_seconds=None if stability is None else float(stability),
+            stability_seconds=None if stability is None else _seconds(stability),
             seen=MappingProxyType({str(key): Seen(str(value), event.at) for key, value in (data.get("seen") or {}).items()}),
         )
         self._kept[incident.id] = incident
@@ -225,6 +223,8 @@ class _Desk:
     def _send(self, event: Event, title: str, outcome: str) -> None:
         """An update on its way to a channel; its target is `update/INCIDENT/UPDATE/CHANNEL`."""
         _, identity, name, channel = str(event.data["target"]).split("/", 3)
+        if identity not in self._kept:
+            return
         draft = self._draft(identity)
         if event.kind == DECLINED:
             draft.tell(event, Source.CONSOLE, f"{title}: not confirmed, nothing was sent")
@@ -314,6 +314,8 @@ class _Desk:
         last = draft.seen.get(thing)
         if last is not None and count <= last.count:
             return  # another console saw the same
+        if count > (last.count if last else 0) + _JUMP:
+            raise ValueError(f"{count} changes at once")  # every later one would be taken for seen
         draft.seen[thing] = Seen(str(data["value"]), at, count)
         draft.tell(event, Source(data["source"]), str(data["text"]), at=at, id=event.subject)
 
@@ -333,6 +335,8 @@ class _Desk:
             self._open.append(draft.incident.id)
 
 
+_JUMP = 1000
+"""Changes of one thing of which no more can be missing: a store that keeps the newest forgets a few."""
 RESOLVED_WHY = "resolved"
 """The mark of an alert that ended is taken away by the console, not by a person."""
 
@@ -369,10 +373,18 @@ def _linked(data: Mapping[str, Any]) -> LinkedAlert:
     return LinkedAlert(str(data["fingerprint"]), str(data["name"]), _time(data.get("starts_at") or 0.0), labels)
 
 
+def _seconds(value: Any) -> float:
+    """A length of time. Raises ValueError for what is none."""
+    seconds = float(value)
+    if not 0.0 <= seconds < math.inf:
+        raise ValueError(value)
+    return seconds
+
+
 def _time(value: Any) -> float:
     """Unix seconds. Raises ValueError for what is no moment: it would have no place among the others."""
     at = float(value)
-    if not math.isfinite(at):
+    if calendar_time(at) is None or at < 0.0:
         raise ValueError(value)
     return at
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.config.store_settings import StoreSettings
-from console.journal.event import Event
-from console.journal.shared_store import EVENT_BYTES, Brought, Take, as_text, from_text
+from console.journal.event import AHEAD_SECONDS, Event
+from console.journal.shared_store import EVENT_BYTES, Brought, LeftOut, Take, as_text
 from queries.endpoint import ClusterEndpoint
 from queries.errors import Denied, Rejected, SourceError, Throttled
 from queries.kube_api import KubeApi
@@ -60,11 +60,10 @@ class _Segment:
         number = self.name.removeprefix(_PREFIX)
         return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
 
-    @property
-    def newest_seconds(self) -> float:
-        """The newest event's stamp as Unix seconds."""
-        stamps = [key.partition(".")[0] for key in self.keys]
-        return max((int(stamp) for stamp in stamps if stamp.isascii() and stamp.isdigit()), default=0) / 1e6
+    def newest_seconds(self, latest: float) -> float:
+        """The newest event's stamp as Unix seconds; one beyond `latest` must not keep the segment for ever."""
+        stamps = [int(stamp) / 1e6 for key in self.keys if (stamp := key.partition(".")[0]).isascii() and stamp.isdigit()]
+        return max((stamp for stamp in stamps if stamp <= latest), default=0.0)
 
 
 class ConfigMaps:
@@ -97,7 +96,7 @@ class ConfigMaps:
         """By segment that the server had changed at the last pulse, the version that the watch had brought by then."""
         self._missed: dict[str, _Segment] = {}
         """What was fetched because the watch did not bring it."""
-        self._odd: set[str] = set()
+        self._left_out = LeftOut(clock)
         self._undeletable = ""
 
     @property
@@ -107,9 +106,12 @@ class ConfigMaps:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        odd = f"{len(self._odd)} entries there are no events and are left out" if self._odd else ""
         silent = "the watch is silent, so others' events come a few seconds late" if self._missed else ""
-        return tuple(filter(None, (*self._api.warnings, odd, silent, self._undeletable)))
+        return tuple(filter(None, (*self._api.warnings, silent, self._undeletable)))
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        return self._left_out.sentences
 
     @property
     def trouble(self) -> Fault | None:
@@ -128,13 +130,15 @@ class ConfigMaps:
         for segment in (*segments, *self._missed.values()):
             if not segment.fresh:
                 continue
-            found = {key: from_text(text) for key, text in segment.fresh.items()}
-            self._odd |= {f"{segment.name}/{key}" for key, event in found.items() if event is None}
-            take(tuple(sorted((event for event in found.values() if event), key=lambda event: event.order)), cursor)
+            take(self._left_out.read({f"{segment.name}/{key}": text for key, text in segment.fresh.items()}), cursor)
             self._taken[segment.name] = segment.keys
             segment.fresh = {}
-        for name in self._taken.keys() - self._missed.keys() - {segment.name for segment in segments}:
+        if again := self._left_out.read_again():
+            take(again, cursor)
+        there = {segment.name: segment.keys for segment in (*self._missed.values(), *segments)}
+        for name in self._taken.keys() - there.keys():
             del self._taken[name]
+        self._left_out.forget(lambda place: place.partition("/")[2] in there.get(place.partition("/")[0], ()))
         return True
 
     def pulse(self) -> None:
@@ -237,11 +241,12 @@ class ConfigMaps:
 
     def _tidy(self, segments: Sequence[_Segment]) -> None:
         """Whoever begins a segment takes away those that are too old, or too many."""
-        oldest = self._clock() - self._settings.keep_days * 86_400.0
+        now = self._clock()
+        oldest, latest = now - self._settings.keep_days * 86_400.0, now + AHEAD_SECONDS
         ordered = sorted(segments, key=lambda item: item.number)
         many = len(ordered) + 1 - self._most
         for at, segment in enumerate(ordered[:-1]):
-            if at >= many and segment.newest_seconds >= oldest:
+            if at >= many and segment.newest_seconds(latest) >= oldest:
                 continue
             body = {"preconditions": {"resourceVersion": segment.version}}
             try:

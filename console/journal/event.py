@@ -34,27 +34,82 @@ class Event:
         return self.stamp, self.id
 
 
+AHEAD_SECONDS = 86_400.0
+"""How far ahead of a console's own clock an event may be; nobody's clock is wrong by more and goes unnoticed."""
+AHEAD = "more than a day ahead of this machine's clock"
+"""What every reason says that passes with time."""
+_CALENDAR_ENDS = 253_402_300_800.0
+_LEVELS = 32
+_LARGEST = 1 << 63
+_NAME, _SUBJECT = 200, 1000
+"""Characters that a kind, an author and an environment may have, and a subject."""
+
+
+def validate(event: Event, *, now: float) -> str:
+    """Why no console takes this event, empty where every one does: the one rule for what is written, shared and read again.
+
+    An event with an impossible time could not be drawn, and one with an impossible order stamp would put everything that is
+    written later beyond every clock.
+    """
+    latest = now + AHEAD_SECONDS
+    if not 0.0 <= event.at < _CALENDAR_ENDS:
+        return "its time is impossible"
+    if event.stamp <= 0 or not event.id or len(event.id) > 64:
+        return "it has no order stamp or no id"
+    if event.at > latest:
+        return f"its time is {AHEAD}"
+    if event.stamp > latest * 1e6:
+        return f"its order stamp is {AHEAD}"
+    if len(event.kind) > _NAME or len(event.author) > _NAME or len(event.environment) > _NAME or len(event.subject) > _SUBJECT:
+        return f"its kind, author or environment is longer than {_NAME} characters, or its subject than {_SUBJECT}"
+    return "" if event.kind else "it has no kind"
+
+
 def storable(event: Event) -> Event:
     """The event as it will be read again: what no store and no file can hold is written out, lone surrogates (`\\ud800`)
-    and numbers that are none (`NaN`).
+    and numbers that are none (`NaN`), or that no other program reads back. Raises ValueError for data that is nested too deep.
     """
-    texts = (event.kind, event.subject, event.author, event.environment)
+    kind, subject, author, environment = written_out((event.kind, event.subject, event.author, event.environment))
+    return replace(
+        event, kind=kind, subject=subject, author=author, environment=environment, data=written_out(event.data, _LEVELS)
+    )
+
+
+def read_data(text: str) -> dict[str, Any]:
+    """An event's data of its JSON. Raises ValueError for what is no object, and for one that is nested too deep to be shown."""
+    deep = text.count("{") + text.count("[") > _LEVELS
     try:
-        data = json.dumps(event.data, ensure_ascii=False, allow_nan=False)
-        "".join((*texts, data)).encode()
-    except ValueError:  # a UnicodeEncodeError is one too
-        data = json.dumps(written_out(event.data))
-        texts = written_out(texts)
-    kind, subject, author, environment = texts
-    return replace(event, kind=kind, subject=subject, author=author, environment=environment, data=json.loads(data))
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError("no object")
+        if deep and _deeper(data, _LEVELS):
+            raise ValueError(_DEEP)
+    except RecursionError:
+        raise ValueError(_DEEP) from None
+    return data
 
 
-def written_out(value: Any) -> Any:
-    """Plain JSON without lone surrogates and without numbers that are none."""
+def _deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    return levels <= 0 or any(_deeper(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value))
+
+
+def written_out(value: Any, levels: int = _LEVELS) -> Any:
+    """Plain JSON without lone surrogates and without numbers that are none. Raises ValueError for what is nested deeper."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    if isinstance(value, dict):
-        return {written_out(name): written_out(item) for name, item in value.items()}
-    return [written_out(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, int):
+        return value if -_LARGEST <= value < _LARGEST else hex(value)
+    if isinstance(value, dict | list | tuple):
+        if levels <= 0:
+            raise ValueError(_DEEP)
+        if isinstance(value, dict):
+            return {written_out(str(name)): written_out(item, levels - 1) for name, item in value.items()}
+        return [written_out(item, levels - 1) for item in value]
+    return value
+
+
+_DEEP = f"its data is nested deeper than {_LEVELS} levels"

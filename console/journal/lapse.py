@@ -9,6 +9,8 @@ from typing import Any
 
 from console.journal import process
 
+_LONGEST_SECONDS = 1e10
+"""No machine runs for three hundred years; what is larger was not measured."""
 MARK = "uptime"
 """The key of an event's data under which `mark` stands."""
 
@@ -36,6 +38,6 @@ def lapse(first: tuple[float, Mapping[str, Any]], last: tuple[float, Mapping[str
     (at, old), (until, new) = first, last
     before, after = old.get("seconds"), new.get("seconds")
     same = bool(old.get("boot")) and old.get("boot") == new.get("boot")
-    if same and isinstance(before, int | float) and isinstance(after, int | float) and after >= before:
+    if same and isinstance(before, int | float) and isinstance(after, int | float) and 0 <= before <= after < _LONGEST_SECONDS:
         return Lapse(float(after - before), measured=True)
     return Lapse(max(0.0, until - at), measured=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,34 @@ from console.checklists.walks import Walks, WalksProjection
 from console.handover.signatures import HandoverSigned, HandoversProjection
 from console.incidents.incident import Incidents
 from console.incidents.projection import IncidentsProjection
-from console.journal.event import Event
+from console.journal.event import Event, validate
 from console.journal.owners import Mark, Owners
 from console.journal.projection import Projection
 from console.journal.recent import Recent
+from console.journal.shared_store import left_out_sentence
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal
+
+
+NOT_UNDERSTOOD = "its data is not understood"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutEvent:
+    """An event that no console takes, or whose data nobody understands, and why."""
+
+    kind: str
+    author: str
+    why: str
+
+
+def left_out_sentences(left_out: Mapping[int, LeftOutEvent]) -> tuple[str, ...]:
+    """`2 entries of this journal are left out: its time is impossible (#12 incident.note by eve, …)`, one a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for sequence, item in sorted(left_out.items()):
+        by_reason.setdefault(item.why, []).append(f"#{sequence} {item.kind} by {item.author}")
+    return tuple(left_out_sentence("of this journal", why, names) for why, names in sorted(by_reason.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +52,8 @@ class LedgerState:
     walks: Walks = field(default_factory=Walks)
     incidents: Incidents = field(default_factory=Incidents)
     handovers: tuple[HandoverSigned, ...] = ()
+    left_out: Mapping[int, LeftOutEvent] = field(default_factory=lambda: MappingProxyType({}))
+    """By its sequence, what is in this journal and counts for nothing."""
 
 
 PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
@@ -53,9 +77,16 @@ class Ledger:
     """
 
     def __init__(
-        self, journal: Journal, *, environment: str, projections: tuple[tuple[str, Projection[Any]], ...] = PROJECTIONS
+        self,
+        journal: Journal,
+        *,
+        environment: str,
+        projections: tuple[tuple[str, Projection[Any]], ...] = PROJECTIONS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
+        self._clock = clock
+        self._left_out: dict[int, LeftOutEvent] = {}
         self._environments = ("", environment)
         self._projections = projections
         self._kinds = tuple(dict.fromkeys(kind for _, projection in projections for kind in projection.kinds))
@@ -79,6 +110,8 @@ class Ledger:
         else:
             self._go_on(last)
         changed = self._version is None or any(getattr(self.state, name) is not getattr(before, name) for name in self._names)
+        if len(self._left_out) != len(self.state.left_out):
+            self.state, changed = replace(self.state, left_out=MappingProxyType(dict(self._left_out))), True
         self._version = version
         return changed
 
@@ -89,12 +122,14 @@ class Ledger:
     def _begin(self, last: int) -> None:
         made: dict[str, Any] = {}
         newest = (0, "")
+        self._left_out = {}
         for name, projection in self._projections:
             events = self._journal.events(
                 kinds=projection.kinds, environments=self._environments, until=last, limit=projection.newest
             )
-            ordered = sorted(events, key=_order)
-            made[name] = projection.fold(projection.initial(), ordered)
+            ordered = self._fit(events)
+            made[name], puzzling = projection.fold_understood(projection.initial(), ordered)
+            self._leave_out(puzzling, NOT_UNDERSTOOD)
             newest = max([newest, *(event.order for event in ordered[-1:])])
         self.state = self._base = replace(self.state, sequence=last, **made)
         self._base_order, self._tail = newest, []
@@ -102,7 +137,7 @@ class Ledger:
     def _go_on(self, last: int) -> None:
         after = self.state.sequence
         events = self._journal.events(after=after, until=last, kinds=self._kinds, environments=self._environments)
-        ordered = sorted(events, key=_order)
+        ordered = self._fit(events)
         newest = self._tail[-1].order if self._tail else self._base_order
         if ordered and ordered[0].order < self._base_order:
             self._begin(last)
@@ -120,8 +155,23 @@ class Ledger:
         for name, projection in self._projections:
             told = [event for event in events if event.kind in projection.kinds]
             if told:
-                made[name] = projection.fold(getattr(state, name), told)
+                made[name], puzzling = projection.fold_understood(getattr(state, name), told)
+                self._leave_out(puzzling, NOT_UNDERSTOOD)
         return replace(state, **made)
+
+    def _fit(self, events: Iterable[Event]) -> list[Event]:
+        """In their order, without those that no console takes: an older console may have taken them into this file."""
+        now, fit = self._clock(), []
+        for event in events:
+            if why := validate(event, now=now):
+                self._leave_out((event,), why)
+            else:
+                fit.append(event)
+        return sorted(fit, key=_order)
+
+    def _leave_out(self, events: Iterable[Event], why: str) -> None:
+        for event in events:
+            self._left_out[event.sequence] = LeftOutEvent(event.kind, event.author, why)
 
 
 def _order(event: Event) -> tuple[int, str]:

@@ -6,10 +6,12 @@ position it saw never skips one that was given earlier and committed later.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.config.store_settings import StoreSettings
 from console.journal.event import Event
-from console.journal.shared_store import EVENT_BYTES, Brought, Take, as_text, from_text
+from console.journal.shared_store import AGAIN_SECONDS, EVENT_BYTES, Brought, LeftOut, Take, as_text
 from queries.errors import Denied, NotConfigured, Rejected, SourceError, Throttled, TimedOut, Unreachable
 from queries.kube_watch import Backoff
 from queries.model.fault import Fault
@@ -37,6 +39,8 @@ _MAKE = f"""CREATE TABLE {TABLE} (
     written_at timestamptz NOT NULL DEFAULT now()
 )"""
 _INSERT = f"""INSERT INTO {TABLE} (id, event) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - no input
+_AT = f"SELECT position, event FROM {TABLE} WHERE position = ANY(%s)"  # noqa: S608 - no input
+_MOST_LEFT_OUT = 1000
 _CONNECT_SECONDS = 4
 _PAGE = 500
 
@@ -45,7 +49,13 @@ class PostgreSQL:
     """Two connections: one that reads and writes, and one in a thread of its own that listens."""
 
     def __init__(
-        self, settings: StoreSettings, *, read_only: bool, backoff_cap_seconds: float = 10.0, call_seconds: float = 4.0
+        self,
+        settings: StoreSettings,
+        *,
+        read_only: bool,
+        backoff_cap_seconds: float = 10.0,
+        call_seconds: float = 4.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._call_seconds = call_seconds
@@ -55,7 +65,9 @@ class PostgreSQL:
         self._listening: psycopg.Connection[Any] | None = None
         self._ready = False
         """Whether the table is known to be there."""
-        self._odd = 0
+        self._left_out = LeftOut(clock)
+        self._left_out_at = float("-inf")
+        """When what is left out was last looked at, by the monotonic clock."""
         self._fault: Fault | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -67,7 +79,11 @@ class PostgreSQL:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (f"{self._odd} entries there are no events and are left out",) if self._odd else ()
+        return ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        return self._left_out.sentences
 
     @property
     def trouble(self) -> Fault | None:
@@ -81,17 +97,29 @@ class PostgreSQL:
         with self._using() as connection:
             if not self._there(connection):
                 return True
-            number, _, last = cursor.partition(" ")
-            after = int(number) if number.isascii() and number.isdigit() else 0
+            after, last, left = _parse_cursor(cursor)
             if connection.execute(f"SELECT id FROM {TABLE} WHERE position = %s", (after,)).fetchall() != [(last,)]:  # noqa: S608 - no input
-                after = 0  # another table, or this one from an older backup: from the beginning, ids tell what is known
+                # Another table, or this one from an older backup: from the beginning, ids tell what is known.
+                after, last, left = 0, "", []
+                self._left_out.forget(lambda _: False)
+            if left and time.monotonic() - self._left_out_at > AGAIN_SECONDS:
+                # Somebody may have deleted it, its time may have come, and an earlier process may have left it out.
+                self._left_out_at = time.monotonic()
+                there = connection.execute(_AT, (left,)).fetchall()
+                self._left_out.forget({str(position) for position, _ in there}.__contains__)
+                again = self._left_out.read({str(position): text for position, text in there})
+                if again or len(there) < len(left):
+                    take(again, self._cursor(after, last))
             statement = f"SELECT position, event, id FROM {TABLE} WHERE position > %s ORDER BY position LIMIT %s"  # noqa: S608 - no input
             while rows := connection.execute(statement, (after, _PAGE)).fetchall():
-                found = [from_text(text) for _, text, _ in rows]
-                after = rows[-1][0]
-                take(tuple(event for event in found if event), f"{after} {rows[-1][2]}")
-                self._odd += sum(event is None for event in found)
+                events = self._left_out.read({str(position): text for position, text, _ in rows})
+                after, last = rows[-1][0], rows[-1][2]
+                take(events, self._cursor(after, last))
         return True
+
+    def _cursor(self, after: int, last: str) -> str:
+        """Up to where it was read, and what was left out until there: the next process names it too."""
+        return json.dumps([after, last, [int(place) for place in self._left_out.places[:_MOST_LEFT_OUT]]])
 
     def bring(self, events: Sequence[Event]) -> Brought:
         texts = [(event, as_text(event)) for event in events]
@@ -244,6 +272,15 @@ class PostgreSQL:
             finally:
                 if self._listening is not None:
                     self._listening.close()
+
+
+def _parse_cursor(cursor: str) -> tuple[int, str, list[int]]:
+    """A place in the table, the id there, and the places that were left out; the beginning for what is none of ours."""
+    try:
+        after, last, left = json.loads(cursor)
+        return int(after), str(last), [int(place) for place in left]
+    except (ValueError, TypeError):
+        return 0, "", []
 
 
 def _cut(connection: psycopg.Connection[Any]) -> None:

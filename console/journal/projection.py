@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from console.journal.event import Event
 
 State = TypeVar("State")
+_log = logging.getLogger(__name__)
 
 
 class Projection(ABC, Generic[State]):
@@ -41,7 +43,26 @@ class Projection(ABC, Generic[State]):
         """After one more event; `state` itself where the event means nothing."""
 
     def fold(self, state: State, events: Iterable[Event]) -> State:
-        """After all of these; to be overridden where many at once can be taken in cheaper than one by one."""
+        """After all of these; to be overridden where many at once can be taken in cheaper than one by one.
+
+        Raises anything for an event whose data is not what its kind says.
+        """
         for event in events:
             state = self.apply(state, event)
         return state
+
+    def fold_understood(self, state: State, events: Sequence[Event]) -> tuple[State, tuple[Event, ...]]:
+        """After those of these that can be understood, and the others: of a later version, written by hand, or with ill will.
+
+        An event counts whole or not at all. The others are found by halves: thousands of good ones beside a bad one stay cheap.
+        """
+        try:
+            return self.fold(state, events), ()
+        except Exception:
+            if len(events) == 1:
+                _log.warning("a %s is not understood: #%d", events[0].kind, events[0].sequence, exc_info=True)
+                return state, tuple(events)
+        half = len(events) // 2
+        state, first = self.fold_understood(state, events[:half])
+        state, second = self.fold_understood(state, events[half:])
+        return state, first + second

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
-from console.journal.event import Event, storable
+from console.journal.event import AHEAD, Event, storable, validate
 from queries.decoding import decoder
 from queries.model.fault import Fault
 
 EVENT_BYTES = 256 << 10
 """No event that a person or the console makes is as large; a larger one stays where it was written."""
-_LATEST = 1 << 53
-"""A stamp beyond the year 2255 is no clock's, and would leave no room for those that come after it."""
+READ_ONLY = "it was written by a read-only console"
+"""Why an event is meant to stay where it was written."""
+_NAMED = 3
+AGAIN_SECONDS = 60.0
+"""How often what was left out is looked at again."""
 
 Take = Callable[[tuple[Event, ...], str], None]
 """Called with what is new and with the place up to which the store was read then."""
@@ -40,6 +43,10 @@ class SharedStore(Protocol):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd though it answers."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What it holds that no console takes, counted and named, with the reason; empty where it has none."""
 
     @property
     def trouble(self) -> Fault | None:
@@ -78,16 +85,72 @@ def as_text(event: Event) -> str:
     return json.dumps({name: getattr(event, name) for name in fields}, separators=(",", ":"))
 
 
-def from_text(text: str) -> Event | None:
-    """The event as this machine can keep it; None where it is none: anybody may have written to the store."""
+def from_text(text: str, *, now: float) -> Event:
+    """The event as this machine can keep it. Raises ValueError, with the reason, where no console takes it: anybody may have
+    written to the store.
+    """
+    if len(text) > 2 * EVENT_BYTES:
+        raise ValueError("it is larger than any event")
     try:
         found = decoder(_Entry).decode(text)
-        whole = bool(found.id) and len(found.id) <= 64 and 0 < found.stamp < _LATEST and abs(found.at) < 1e11
-        if not whole or len(text) > 2 * EVENT_BYTES:
-            return None
-        event = Event(
-            found.at, found.kind, found.subject, found.author, found.environment, found.data, 0, found.id, found.stamp
+        event = storable(
+            Event(found.at, found.kind, found.subject, found.author, found.environment, found.data, 0, found.id, found.stamp)
         )
-        return storable(event)
-    except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError):
-        return None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise ValueError("it is no event") from None
+    if why := validate(event, now=now):
+        raise ValueError(why)
+    return event
+
+
+class LeftOut:
+    """What a store holds that no console takes, each with its reason; what is only ahead is tried again as time goes by."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._found: dict[str, tuple[str, str]] = {}
+        """By its place in the store: its text, and why it is left out."""
+        self._tried_at = clock()
+
+    def read(self, texts: Mapping[str, str]) -> tuple[Event, ...]:
+        """The events of these texts, by their place, in their order; what is none is remembered instead."""
+        now, events = self._clock(), []
+        for place, text in texts.items():
+            try:
+                events.append(from_text(text, now=now))
+                self._found.pop(place, None)
+            except ValueError as error:
+                self._found[place] = (text, str(error))
+        return tuple(sorted(events, key=lambda event: event.order))
+
+    def read_again(self) -> tuple[Event, ...]:
+        """Those whose time has come meanwhile, or that were ahead of a clock that was put right; looks once a minute."""
+        now = self._clock()
+        if abs(now - self._tried_at) < AGAIN_SECONDS:
+            return ()
+        self._tried_at = now
+        return self.read({place: text for place, (text, why) in self._found.items() if AHEAD in why})
+
+    def forget(self, there: Callable[[str], bool]) -> None:
+        """Somebody may have deleted what is not there any more."""
+        self._found = {place: item for place, item in self._found.items() if there(place)}
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return tuple(self._found)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """`2 entries of the store are left out: its time is impossible (cad-console-journal-000001/…, …)`, one a reason."""
+        by_reason: dict[str, list[str]] = {}
+        for place, (_, why) in self._found.items():
+            by_reason.setdefault(why, []).append(place)
+        return tuple(left_out_sentence("of the store", why, places) for why, places in sorted(by_reason.items()))
+
+
+def left_out_sentence(where: str, why: str, names: Sequence[str], count: int = 0) -> str:
+    """One sentence that counts what is left out and names the first of it."""
+    count = count or len(names)
+    entries = f"{count} {'entry' if count == 1 else 'entries'} {where} {'is' if count == 1 else 'are'} left out"
+    more = ", …" if count > _NAMED else ""
+    return f"{entries}: {why} ({', '.join(names[:_NAMED])}{more})"

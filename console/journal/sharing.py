@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from console.journal.event import Event
-from console.journal.shared_store import SharedStore
+from console.journal.event import Event, validate
+from console.journal.shared_store import READ_ONLY, SharedStore
 from queries.errors import SourceError, TimedOut
 from queries.model.fault import Fault
 
@@ -42,10 +42,14 @@ class Sharing:
     """When it was first in this fault, Unix seconds."""
     last_good_at: float | None = None
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """What the store holds and no console takes, and what of this journal the store does not take, though it ought to."""
 
     @property
     def word(self) -> str:
-        return "GONE" if self.fault else "no answer yet" if self.last_good_at is None else "ok"
+        if self.fault:
+            return "GONE"
+        return "no answer yet" if self.last_good_at is None else "IN DOUBT" if self.left_out else "ok"
 
     def sentence(self) -> str:
         """One sentence that a person can act on."""
@@ -55,9 +59,16 @@ class Sharing:
             return f"{self.fault.sentence()}{then if self.writes else ''}"
         if self.last_good_at is None:
             return f"{waiting} until it answers" if self.waiting else "it was asked and has not answered yet"
+        if self.left_out and not self.waiting:
+            return "; ".join(self.left_out)
         if not self.writes:
             return "others' events come in; read-only, so nothing of this console goes there"
         return f"{waiting}, and will be there in a moment" if self.waiting else "everything is shared"
+
+
+def _refused(count: int, why: str) -> str:
+    events = f"{count} {'event' if count == 1 else 'events'} of this journal"
+    return f"{events} will never be shared: {why}; `cad-console journal --unshared` names them"
 
 
 class Sharer:
@@ -86,7 +97,7 @@ class Sharer:
         self._heard = True
         self._stopped = False
         self._read = False
-        self._counted: tuple[tuple[int, int], tuple[int, int]] | None = None
+        self._counted: tuple[tuple[int, int], tuple[int, Mapping[str, int]]] | None = None
         self._fault: Fault | None = None
         self._busy_since: float | None = None
         self._pulsed_at = time.monotonic()
@@ -215,6 +226,14 @@ class Sharer:
         if not self._writes or not self._read or time.monotonic() < self._quiet_until or not self._counts()[0]:
             return
         while not self._stopped and (events := self._journal.waiting(limit=_BATCH)):
+            now = self._clock()
+            unfit = {event.id: why for event in events if (why := validate(event, now=now))}
+            for event in events:
+                if event.id in unfit:
+                    self._journal.kept_here(event, unfit[event.id])
+            events = tuple(event for event in events if event.id not in unfit)
+            if not events:
+                continue
             brought = self._store.bring(events)
             if brought.stored:
                 self._journal.delivered(brought.stored)
@@ -244,11 +263,11 @@ class Sharer:
         self._quiet_until = time.monotonic() + max(self._pause, min(fault.retry_after_seconds or 0.0, 60.0))
         self._pause = min(self._pause * 2, 10.0)
 
-    def _counts(self) -> tuple[int, int]:
-        """How many events wait, and how many are kept; counted again only where something was written."""
+    def _counts(self) -> tuple[int, Mapping[str, int]]:
+        """How many events wait, and how many are kept by reason; counted again only where something was written."""
         version = self._journal.version()
         if self._counted is None or self._counted[0] != version:
-            self._counted = version, (self._journal.waiting_count(), self._journal.kept_count())
+            self._counted = version, (self._journal.waiting_count(), self._journal.kept())
         return self._counted[1]
 
     def _tell(self) -> bool:
@@ -262,10 +281,22 @@ class Sharer:
         try:
             waiting, kept = self._counts()
         except JournalError:
-            waiting, kept = before.waiting, before.kept
+            waiting, kept = before.waiting, self._counted[1][1] if self._counted else {}
+        refused = (_refused(count, why) for why, count in kept.items() if why != READ_ONLY)
+        left_out = (*self._store.left_out, *refused)
         good = now if self._read and fault is None else before.last_good_at
-        sharing = Sharing(self._store.where, self._writes, waiting, kept, fault, since, good, self._store.warnings)
+        sharing = Sharing(
+            self._store.where,
+            self._writes,
+            waiting,
+            sum(kept.values()),
+            fault,
+            since,
+            good,
+            self._store.warnings,
+            left_out,
+        )
         with self._lock:
             self._sharing = sharing
             self._lock.notify_all()
-        return (before.word, before.sentence()) != (sharing.word, sharing.sentence())
+        return (before.word, before.sentence(), before.left_out) != (sharing.word, sharing.sentence(), sharing.left_out)

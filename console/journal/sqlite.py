@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
@@ -16,7 +15,7 @@ from typing import Any
 
 from console.journal import process
 from console.journal.chain import Link
-from console.journal.event import Event, storable, written_out
+from console.journal.event import AHEAD_SECONDS, Event, read_data, storable, validate, written_out
 from console.journal.fault import BUSY_SECONDS, JournalError, explained
 from console.journal.file import alone, make
 from console.journal.tables import INSERT, VERSION, prepare, row_of
@@ -112,14 +111,20 @@ class Journal:
         return self._append(event, once=True)
 
     def _append(self, event: Event, *, once: bool = False) -> Event | None:
-        event = storable(event)
+        try:
+            event = storable(event)
+        except ValueError as error:
+            raise JournalError(f"this cannot be journalled: {error}") from None
         known = "SELECT 1 FROM events WHERE kind = ? AND subject = ?"
         with self._writing() as connection:
             if once and connection.execute(known, (event.kind, event.subject)).fetchone():
                 return None
-            sequence, stamp, previous = _newest(connection)
-            stamp = max(int(event.at * 1e6), stamp + 1)
+            # What is stamped beyond every clock is none of ours, and must not draw what comes after it along.
+            sequence, stamp, previous = _newest(connection, event.at + AHEAD_SECONDS)
+            stamp = max(_microseconds(event.at), stamp + 1)
             event = replace(event, sequence=sequence + 1, id=event.id or uuid.uuid4().hex, stamp=stamp)
+            if why := validate(event, now=event.at):
+                raise JournalError(f"this cannot be journalled: {why}")
             connection.execute(INSERT, row_of(event, writer=self._writer, previous=previous))
             if self._store:
                 connection.execute("INSERT INTO waiting VALUES (?, ?, ?)", (event.sequence, self._store, self._kept))
@@ -132,7 +137,7 @@ class Journal:
         """
         taken = 0
         with self._writing() as connection:
-            sequence, _, previous = _newest(connection)
+            sequence, _, previous = _newest(connection, 0.0)
             for event in events:
                 known = connection.execute("SELECT sequence FROM events WHERE id = ?", (event.id,)).fetchone()
                 if known:
@@ -160,15 +165,14 @@ class Journal:
 
     def waiting_count(self) -> int:
         """How many events the shared store does not have yet and can have."""
-        return self._count("= ''")
-
-    def kept_count(self) -> int:
-        """How many will never be there."""
-        return self._count("<> ''")
-
-    def _count(self, trouble: str) -> int:
-        ((count,),) = self.select(f"SELECT count(*) FROM waiting WHERE store = ? AND trouble {trouble}", (self._store,))  # noqa: S608 - no input
+        statement = "SELECT count(*) FROM waiting WHERE store = ? AND trouble = ''"
+        ((count,),) = self.select(statement, (self._store,))
         return int(count)
+
+    def kept(self) -> dict[str, int]:
+        """How many will never be there, by the reason."""
+        statement = "SELECT trouble, count(*) FROM waiting WHERE store = ? AND trouble <> '' GROUP BY trouble"
+        return {str(trouble): int(count) for trouble, count in self.select(statement, (self._store,))}
 
     def known(self, ids: Iterable[str]) -> frozenset[str]:
         """Which of these events are here; a few hundred at a time."""
@@ -353,14 +357,19 @@ def _not_newer(version: int, file: Path) -> None:
         raise JournalError(f"the journal {file} was written by a newer cad-console; update this one")
 
 
-def _newest(connection: sqlite3.Connection) -> tuple[int, int, str]:
-    """The newest event's sequence, the largest stamp, and the newest hash."""
+def _newest(connection: sqlite3.Connection, until: float) -> tuple[int, int, str]:
+    """The newest event's sequence, the largest stamp until a moment (Unix seconds), and the newest hash."""
     sequence, hash_ = connection.execute("SELECT sequence, hash FROM events ORDER BY sequence DESC LIMIT 1").fetchone() or (
         0,
         "",
     )
-    (stamp,) = connection.execute("SELECT max(stamp) FROM events").fetchone()
+    (stamp,) = connection.execute("SELECT max(stamp) FROM events WHERE stamp <= ?", (_microseconds(until),)).fetchone()
     return sequence, stamp or 0, hash_
+
+
+def _microseconds(at: float) -> int:
+    """As a column can hold it; `validate` says no to what is none."""
+    return int(min(max(0.0, at), 1e12) * 1e6)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
@@ -378,9 +387,7 @@ def _open(kind: str) -> bool:
 def _event(row: tuple[Any, ...]) -> Event:
     sequence, at, kind, subject, author, environment, data, identity, stamp = row
     try:
-        told = json.loads(data)
-        if isinstance(told, dict):
-            return Event(float(at), kind, subject, author, environment, told, sequence, identity, stamp)
+        return Event(float(at), kind, subject, author, environment, read_data(data), sequence, identity, stamp)
     except (TypeError, ValueError):
         pass
     # Somebody changed the file by other means. It is shown, and `verify` names it; the rest is still good.

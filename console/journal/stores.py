@@ -51,6 +51,7 @@ class _Nowhere:
     """A store that cannot be there, and why."""
 
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __init__(self, where: str, error: SourceError) -> None:
         self.where = where

@@ -34,6 +34,7 @@ COLUMNS = (
     Column("what", 30, flex=5),
 )
 UNSHARED = "↑"
+LEFT_OUT = "!"
 _TONES = {"done": "ok", "refused": "warn", "failed": "critical", "unknown": "critical"}
 _AGAIN_SECONDS = 1.0
 _Key: TypeAlias = tuple[Wanted, str, tuple[int, int]]
@@ -47,7 +48,8 @@ class JournalScreen(FilteredScreen):
     ABOUT = (
         "Every action with its intent and its outcome, who owned which alert, walks and incidents; append-only. Beyond the "
         "last row the older page follows, before the first the newer one. / filters: words, kind:alert. by:ann is:unshared; "
-        "esc clears it. ↑ marks what is only on this machine yet, though the journal is shared."
+        "esc clears it. ↑ marks what is only on this machine yet, though the journal is shared; "
+        "! marks what counts for nothing, because its time or its data is impossible."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         keys.FILTER,
@@ -194,10 +196,14 @@ class JournalScreen(FilteredScreen):
             spans.append(text(f" · {self._wanted.complaint}", "warn"))
         elif self._field.value:
             spans.append(text(f" · filter: {self._field.value}", "accent"))
+        left_out = len(view.snapshot.ledger.left_out) if view.snapshot else 0
+        if left_out:
+            spans.append((f" · {left_out} left out {LEFT_OUT}", "warn"))
         sharing = session.sharing if session else None
         if sharing is not None:
             waits = f", {sharing.waiting} not shared yet {UNSHARED}" if sharing.waiting else ""
-            spans.append(text(f" · shared: {sharing.word}{waits}", "critical" if sharing.fault else "dim"))
+            tone = "critical" if sharing.fault else "warn" if sharing.left_out else "dim"
+            spans.append(text(f" · shared: {sharing.word}{waits}", tone))
         spans.append(text(f" · {fault}", "critical") if fault else text(f" · {view.settings.paths.journal_file}", "dim"))
         return tuple(spans)
 
@@ -213,6 +219,8 @@ class JournalScreen(FilteredScreen):
         event, width = entry.event, self.size.width
         lines: list[Line] = [section(f"{moment(event.at)}  {event.kind}", width)]
         pairs = [("subject", event.subject), ("author", event.author), ("environment", event.environment)]
+        if why := self._left_out(entry):
+            pairs = [("left out", why), *pairs]
         pairs = [("not shared", entry.unshared), *pairs] if entry.unshared else pairs
         pairs += [(name, str(value)) for name, value in event.data.items()]
         for name, value in pairs[:10]:
@@ -221,12 +229,18 @@ class JournalScreen(FilteredScreen):
                 lines.append(((f" {told} ", "dim"), (words, "")))
         self._event.show(tuple(lines))
 
+    def _left_out(self, entry: Entry) -> str:
+        """Why the event counts for nothing; empty where it counts."""
+        snapshot = self.view.snapshot if self.view else None
+        known = snapshot.ledger.left_out.get(entry.event.sequence) if snapshot else None
+        return known.why if known else ""
+
     def _cells(self, entry: Entry) -> tuple[Span, ...]:
         event = entry.event
         now = self.view.now if self.view else event.at
         outcome = str(event.data.get("outcome", ""))
         return (
-            (UNSHARED if entry.unshared else "", "warn"),
+            (LEFT_OUT if self._left_out(entry) else UNSHARED if entry.unshared else "", "warn"),
             (minute(event.at, now=now), "dim"),
             text(event.kind, "accent"),
             text(outcome, _TONES.get(outcome, "")),

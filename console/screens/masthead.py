@@ -113,11 +113,22 @@ def _sources(view: View, width: int) -> Line:
     if view.snapshot is None:
         return ((f" {NO_ANSWER}", "dim"),)
     states = view.snapshot.sources
+    journal = _journal(view)
     for names, detail in ((_SHORT, 2), (_SHORT, 1), (_SHORTER, 1), (_SHORTER, 0)):
-        line = _joined(states, names, view, detail=detail)
+        line = _joined(states, names, view, detail=detail) + journal
         if width_of(line) <= width:
             return line
     return cut(line, width)
+
+
+def _journal(view: View) -> Line:
+    """What is wrong with the journal of the team, in two words; nothing while all of it counts and is shared."""
+    sharing = view.session.sharing if view.session else None
+    if sharing is not None and sharing.fault:
+        return ((" · ", "dim"), ("✗ ", "critical"), ("journal ", ""), (sharing.word, "critical"))
+    if (sharing is not None and sharing.left_out) or (view.snapshot and view.snapshot.ledger.left_out):
+        return ((" · ", "dim"), ("▲ ", "warn"), ("journal ", ""), ("IN DOUBT", "warn"))
+    return ()
 
 
 def _joined(states: tuple[SourceState, ...], names: dict[str, str], view: View, *, detail: int) -> Line:

@@ -49,6 +49,7 @@ class SourcesScreen(ConsoleScreen):
             yield from self._source(state, view, width)
         if view.session is not None and view.session.sharing is not None:
             yield from self._sharing(view.session.sharing, view, width)
+        yield from self._left_out(view, width)
         yield from self._panels(view, width)
         yield section("Paths", width)
         paths = view.settings.paths
@@ -87,16 +88,30 @@ class SourcesScreen(ConsoleScreen):
     def _sharing(self, sharing: Sharing, view: View, width: int) -> Iterable[Line]:
         """Where the journal is shared, since when not, and what to try."""
         yield section("Shared journal", width)
-        tone = "critical" if sharing.fault else "ok" if sharing.last_good_at is not None else "dim"
+        known = "warn" if sharing.left_out else "ok"
+        tone = "critical" if sharing.fault else known if sharing.last_good_at is not None else "dim"
         since = f" {age(view.now - sharing.since)}" if sharing.since is not None else ""
         yield ((f" {sharing.word}{since}", tone), text(f"  {sharing.store}", "dim"))
         events = f"{sharing.kept} {'event' if sharing.kept == 1 else 'events'}"
         kept = f"{events} will never be shared; `cad-console journal --unshared` says why"
         told = [(sharing.sentence(), tone if sharing.fault else ""), *((item, "warn") for item in sharing.warnings)]
+        told += [(item, "warn") for item in sharing.left_out if item not in sharing.sentence()]
         told += [(kept, "dim")] if sharing.kept else []
         for sentence, colour in told:
             for words in wrap(text(sentence)[0], width - 4):
                 yield ((f"   {words}", colour),)
+
+    def _left_out(self, view: View, width: int) -> Iterable[Line]:
+        """What is in this machine's journal and counts for nothing, and why."""
+        left_out = view.snapshot.ledger.left_out if view.snapshot else None
+        if not left_out:
+            return
+        from console.journal.ledger import left_out_sentences  # noqa: PLC0415  # not before the first frame
+
+        yield section("Journal", width)
+        for sentence in left_out_sentences(left_out):
+            for words in wrap(text(sentence)[0], width - 4):
+                yield ((f"   {words}", "warn"),)
 
     def _panels(self, view: View, width: int) -> Iterable[Line]:
         panels = view.snapshot.panels if view.snapshot else ()

@@ -11,7 +11,7 @@ from types import TracebackType
 from console.config.store_settings import KUBERNETES, StoreSettings
 from console.journal.config_maps import ConfigMaps
 from console.journal.event import Event
-from console.journal.shared_store import SharedStore
+from console.journal.shared_store import READ_ONLY, SharedStore
 from console.journal.sharing import Sharer, Sharing
 from console.journal.sqlite import Journal
 from queries.endpoint import ClusterEndpoint
@@ -44,7 +44,7 @@ class Host:
     ) -> None:
         self.name = name
         self.changed = threading.Event()
-        kept = "read-only" if read_only else ""
+        kept = READ_ONLY if read_only else ""
         self.journal = Journal.open(folder / f"{name}.sqlite3", store=NAME, kept=kept, busy_seconds=busy_seconds)
         self.sharer = Sharer(self.journal, store, writes=not read_only, changed=self.changed.set, pulse_seconds=pulse_seconds)
 

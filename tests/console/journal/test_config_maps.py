@@ -17,8 +17,12 @@ from console.demo.cluster import DemoCluster
 from console.demo.cluster.http1 import Request
 from console.journal.chain import checked
 from console.journal.event import Event
+from console.journal.shared_store import READ_ONLY, as_text
 from console.journal.sqlite import Journal
 from queries.kube_watch import JOURNAL_LABEL
+
+OTHER = as_text(Event(2.0, "note", "other", "bob", "prod", {"text": "y" * 3300}, 0, "other", 2_000_000))
+"""What another console writes meanwhile."""
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def test_who_was_slower_appends_to_what_is_there(cluster: DemoCluster, tmp_path:
 
         def quicker(request: Request) -> None:
             if request.method == "PATCH" and not taken:
-                taken.append(cluster.patch("configmaps", name, {"data": {"2.other": "y" * 3500}}))
+                taken.append(cluster.patch("configmaps", name, {"data": {"2000000.other": OTHER}}))
 
         cluster.on_request(quicker)
         ann.write("second", text="z" * 1000)
@@ -97,7 +101,7 @@ def test_two_begin_the_next_segment(cluster: DemoCluster, tmp_path: Path) -> Non
                 made.append(True)
                 labels = item["metadata"]["labels"]
                 meta = {"name": "cad-console-journal-000002", "labels": labels}
-                cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"2.other": "y"}}])
+                cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"2000000.other": OTHER}}])
 
         cluster.on_request(quicker)
         ann.write("second", text="z" * 3000)
@@ -230,7 +234,7 @@ def test_read_only_sends_nothing(cluster: DemoCluster, tmp_path: Path) -> None:
         time.sleep(0.7)
         assert eve.sharing.sentence() == "others' events come in; read-only, so nothing of this console goes there"
         assert (eve.sharing.waiting, eve.sharing.kept) == (1, 1)
-        assert [trouble for _, _, trouble in eve.journal.unshared()] == ["", "read-only"]
+        assert [trouble for _, _, trouble in eve.journal.unshared()] == ["", READ_ONLY]
     assert {request.method for request in cluster.requests[asked:]} == {"GET"}
     with host(tmp_path, "eve") as later:  # the same journal in a console that may write
         later.write("shared")
@@ -298,8 +302,10 @@ def test_what_is_no_event_is_left_out(cluster: DemoCluster, tmp_path: Path) -> N
     with host(tmp_path, "ann") as ann:
         ann.write("mine")
         until(lambda: len(ann.subjects()) == 2)
-        well(ann)
-        assert ann.sharing.warnings == ("6 entries there are no events and are left out",)
+        until(lambda: not ann.journal.waiting_count() and ann.sharing.word == "IN DOUBT")
+        told = ann.sharing.sentence()
+        assert "3 entries of the store are left out: it is no event (" in told
+        assert f"its time is impossible ({name}/6.f)" in told
         (forged,) = [event for event in ann.journal.events() if event.id == "e"]
         assert forged.data == {"text": "\x1b]0;owned\x07"}
         assert [item["metadata"]["name"] for item in maps(cluster)] == ["cad-console-journal-000001", name]

@@ -166,7 +166,7 @@ def test_a_full_disk_is_said_and_does_no_harm(tmp_path: Path) -> None:
         journal = Journal.open(sys.argv[1])
         try:
             for number in range(100):
-                journal.append(Event(1.0, "note", "x" * 10_000, "p", ""))
+                journal.append(Event(1.0, "note", "x", "p", "", {"text": "x" * 10_000}))
         except JournalError as error:
             print(error)
     """
