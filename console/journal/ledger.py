@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from console.journal.shared_store import left_out_sentence
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal
 
+
+_log = logging.getLogger(__name__)
 
 NOT_UNDERSTOOD = "its data is not understood"
 
@@ -171,6 +174,8 @@ class Ledger:
 
     def _leave_out(self, events: Iterable[Event], why: str) -> None:
         for event in events:
+            if event.sequence not in self._left_out:
+                _log.warning("#%d %s by %s is left out: %s", event.sequence, event.kind, event.author, why)
             self._left_out[event.sequence] = LeftOutEvent(event.kind, event.author, why)
 
 

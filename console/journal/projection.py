@@ -60,7 +60,7 @@ class Projection(ABC, Generic[State]):
             return self.fold(state, events), ()
         except Exception:
             if len(events) == 1:
-                _log.warning("a %s is not understood: #%d", events[0].kind, events[0].sequence, exc_info=True)
+                _log.debug("a %s is not understood: #%d", events[0].kind, events[0].sequence, exc_info=True)
                 return state, tuple(events)
         half = len(events) // 2
         state, first = self.fold_understood(state, events[:half])

@@ -358,12 +358,12 @@ def _not_newer(version: int, file: Path) -> None:
 
 
 def _newest(connection: sqlite3.Connection, until: float) -> tuple[int, int, str]:
-    """The newest event's sequence, the largest stamp until a moment (Unix seconds), and the newest hash."""
+    """The newest event's sequence, the largest stamp before a moment (Unix seconds), and the newest hash."""
     sequence, hash_ = connection.execute("SELECT sequence, hash FROM events ORDER BY sequence DESC LIMIT 1").fetchone() or (
         0,
         "",
     )
-    (stamp,) = connection.execute("SELECT max(stamp) FROM events WHERE stamp <= ?", (_microseconds(until),)).fetchone()
+    (stamp,) = connection.execute("SELECT max(stamp) FROM events WHERE stamp < ?", (_microseconds(until),)).fetchone()
     return sequence, stamp or 0, hash_
 
 

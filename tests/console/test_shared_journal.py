@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from console.journal.sqlite import Journal
 from console.journal.stores import store_name
 from console.session import Session
 from queries.model.alert import Priority
+from widgets.words import moment
 
 
 @pytest.fixture
@@ -129,6 +131,37 @@ def test_commands_of_two_hosts(
     told = capsys.readouterr().err
     assert f"1 event for kubernetes production/{NAMESPACE} by " in told
     assert "waits to be shared" in told
+
+
+@pytest.mark.parametrize("what", ["at", "stamp"])
+async def test_one_bad_event_ends_no_console(
+    what: str, cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a time before the calendar, or a stamp of the year 2255, in the shared journal two consoles go on to share an
+    incident and to draw it, and `doctor` on a third host counts it, names it, and is not ok.
+    """
+    at = time.time()
+    bad = {"id": "b" * 32, "stamp": int(at * 1e6), "at": at, "kind": events.DECLARED, "subject": "bad", "author": "eve"}
+    bad |= {"environment": "production", "data": events.declared("bad", Priority.P1)}
+    bad |= {"at": -7e10} if what == "at" else {"stamp": (1 << 53) - 1}
+    async with console(settings(tmp_path, "ann")) as ann, console(settings(tmp_path, "bob")) as bob:
+        await ann.record("note", "n", {})
+        await within(5.0, lambda: cluster.objects("configmaps") and bob.snapshot().ledger.recent)
+        name = cluster.objects("configmaps")[0]["metadata"]["name"]
+        cluster.patch("configmaps", name, {"data": {f"{bad['stamp']:017d}.{bad['id']}": json.dumps(bad)}})
+        await asyncio.sleep(0.5)
+        await ann.record(events.DECLARED, "good", events.declared("errors", Priority.P1))
+        await within(5.0, lambda: [item.id for item in bob.snapshot().ledger.incidents.open] == ["good"])
+        await bob.record(events.NOTE, "good", events.note("we look"))
+        await within(5.0, lambda: "we look" in ann.snapshot().ledger.incidents.open[0].entries[-1].text)
+        for each in (ann, bob):
+            (incident,) = each.snapshot().ledger.incidents.all
+            assert all(moment(entry.at) for entry in incident.entries)
+            assert each.sharing and each.sharing.word == "IN DOUBT"
+    assert await asyncio.to_thread(ask, monkeypatch, tmp_path, "cyd", "doctor") != 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "shared IN DOUBT" in out
+    assert "1 entry of the store is left out: its " in out
 
 
 def test_read_only_stays_local(cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
