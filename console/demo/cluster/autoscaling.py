@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from console.demo.cluster import happening
+from console.demo.cluster import happening, managed_fields
 from console.demo.cluster.resource import AUTOSCALERS, DEPLOYMENTS, Object
 from console.demo.cluster.store import Store
 
@@ -66,6 +66,7 @@ class Autoscalers:
             why = "Current number of replicas below Spec.MinReplicas"
         changed = copy.deepcopy(target)
         changed["spec"]["replicas"] = wanted
+        managed_fields.record(target, changed, manager="kube-controller-manager", now=self._store.now(), subresource="scale")
         self._store.update(DEPLOYMENTS, changed)
         happening.record(
             self._store, scaler, AUTOSCALERS.api_version, AUTOSCALERS.kind,

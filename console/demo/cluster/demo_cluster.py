@@ -235,10 +235,13 @@ class DemoCluster:
         else:
             self._registry.patch(resource, namespace, meta["name"], item, patch.STRATEGIC)
 
-    def patch(self, plural: str, name: str, change: Any, *, content_type: str = patch.STRATEGIC) -> Object:
+    def patch(
+        self, plural: str, name: str, change: Any, *, content_type: str = patch.STRATEGIC, manager: str = "kubectl"
+    ) -> Object:
         """Patches an object of the namespace, as a client would; raises `failure.Failure`."""
         resource = self._resource(plural)
-        done = self._call(lambda: self._registry.patch(resource, self.namespace, name, change, content_type))
+        write = self._registry.patch
+        done = self._call(lambda: write(resource, self.namespace, name, change, content_type, manager=manager))
         return copy.deepcopy(done)
 
     def delete(self, plural: str, name: str) -> None:

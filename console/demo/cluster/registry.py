@@ -8,11 +8,22 @@ import secrets
 import uuid
 from typing import Any
 
-from console.demo.cluster import defaults, failure, selector, validation
+from console.demo.cluster import defaults, failure, managed_fields, selector, validation
 from console.demo.cluster.patch import patched
-from console.demo.cluster.resource import CONFIG_MAPS, NAMESPACES, PODS, REPLICA_SETS, RESOURCES, Object, Resource
+from console.demo.cluster.resource import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    RESOURCES,
+    Object,
+    Resource,
+)
 from console.demo.cluster.store import Store
 
+KUBECTL = "kubectl"
+"""The field manager of whoever names none."""
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 """The letters of generated names: without vowels, so that they make no words."""
 
@@ -40,7 +51,7 @@ class Registry:
             name = prefix + suffix()
         return name
 
-    def create(self, resource: Resource, namespace: str, item: Object, *, dry: bool = False) -> Object:
+    def create(self, resource: Resource, namespace: str, item: Object, *, dry: bool = False, manager: str = KUBECTL) -> Object:
         item = copy.deepcopy(item)
         self._decode(resource, item)
         meta = item["metadata"]
@@ -64,6 +75,7 @@ class Registry:
             item["status"] = {"phase": "Active"}
         if causes := validation.problems(resource, item, None):
             raise failure.invalid(resource.kind, resource.group, meta.get("name", ""), causes)
+        self._manage(resource, None, item, manager)
         if not dry:
             return self.store.create(resource, item)
         if self.store.get(resource, meta.get("namespace", ""), meta["name"]) is not None:
@@ -86,7 +98,15 @@ class Registry:
             )
 
     def replace(
-        self, resource: Resource, namespace: str, name: str, item: Object, *, dry: bool = False, status: bool = False
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        item: Object,
+        *,
+        dry: bool = False,
+        status: bool = False,
+        manager: str = KUBECTL,
     ) -> Object:
         """`status` writes through the status subresource: then only that part is taken, else everything but it."""
         before = self.existing(resource, namespace, name)
@@ -94,7 +114,7 @@ class Registry:
             raise failure.bad_request(f"{item.get('kind')} cannot be handled as a {resource.kind}: unknown conversion")
         if wrong := validation.wrong_type(item):
             raise failure.bad_request(f"{resource.kind} cannot be handled as a {resource.kind}: {wrong}")
-        return self._store(resource, before, copy.deepcopy(item), dry=dry, status=status)
+        return self._store(resource, before, copy.deepcopy(item), dry=dry, status=status, manager=manager)
 
     def patch(
         self,
@@ -106,14 +126,15 @@ class Registry:
         *,
         dry: bool = False,
         status: bool = False,
+        manager: str = KUBECTL,
     ) -> Object:
         before = self.existing(resource, namespace, name)
         item = patched(before, change, content_type)
         if wrong := validation.wrong_type(item):
             raise failure.bad_patch(json.dumps(change, separators=(",", ":")), wrong)
-        return self._store(resource, before, item, dry=dry, status=status)
+        return self._store(resource, before, item, dry=dry, status=status, manager=manager)
 
-    def _store(self, resource: Resource, before: Object, item: Object, *, dry: bool, status: bool) -> Object:
+    def _store(self, resource: Resource, before: Object, item: Object, *, dry: bool, status: bool, manager: str) -> Object:
         old, meta = before["metadata"], item["metadata"]
         name = old["name"]
         if meta.get("name") != name:
@@ -136,8 +157,8 @@ class Registry:
                     meta[key] = old[key]
             if not meta.get("annotations", True):
                 del meta["annotations"]
-            self._manage(resource, meta)
             defaults.fill(resource, result)
+            self._manage(resource, before, result, manager)
             if resource.status:
                 result["status"] = copy.deepcopy(before.get("status") or {})
             if causes := validation.problems(resource, result, before):
@@ -148,10 +169,12 @@ class Registry:
             result["metadata"]["generation"] = old.get("generation", 0) + 1
         return result
 
-    def _manage(self, resource: Resource, meta: Object) -> None:
-        """Who wrote last; kept for ConfigMaps alone, whose changes are looked up by it."""
-        if resource is CONFIG_MAPS:
-            meta["managedFields"] = [{"manager": "kubectl", "operation": "Update", "time": self.store.now()}]
+    def _manage(self, resource: Resource, before: Object | None, after: Object, manager: str) -> None:
+        """Kept only where it is looked up: of a ConfigMap who wrote last, of a Deployment who set which field."""
+        if resource is CONFIG_MAPS and before is not None:
+            after["metadata"]["managedFields"] = [{"manager": KUBECTL, "operation": "Update", "time": self.store.now()}]
+        elif resource is DEPLOYMENTS:
+            managed_fields.record(before, after, manager=manager, now=self.store.now())
 
     def _check_version(self, resource: Resource, name: str, given: Any, old: dict[str, Any]) -> None:
         if given in (None, ""):
@@ -177,7 +200,9 @@ class Registry:
             },
         }
 
-    def rescale(self, resource: Resource, namespace: str, name: str, wanted: Object, *, dry: bool = False) -> Object:
+    def rescale(
+        self, resource: Resource, namespace: str, name: str, wanted: Object, *, dry: bool = False, manager: str = KUBECTL
+    ) -> Object:
         """Writes a changed Scale; Failure 409 for a stale version and 422 for a negative number."""
         owner = self.existing(resource, namespace, name)
         replicas = (wanted.get("spec") or {}).get("replicas", 0)
@@ -189,6 +214,8 @@ class Registry:
         if not dry:
             changed = copy.deepcopy(owner)
             changed["spec"]["replicas"] = replicas
+            if resource is DEPLOYMENTS:
+                managed_fields.record(owner, changed, manager=manager, now=self.store.now(), subresource="scale")
             self.store.update(resource, changed)
         answer = self.scale(resource, namespace, name)
         answer["spec"] = {"replicas": replicas} if replicas else {}

@@ -146,7 +146,9 @@ class Routes:
     def _object(self, request: Request, at: Place, verb: str) -> Response:
         resource, dry = at.resource, _dry(request)
         if verb == "create" and not at.name:
-            item = self.registry.create(resource, at.namespace, _object_of(_decoded(request)), dry=dry)
+            item = self.registry.create(
+                resource, at.namespace, _object_of(_decoded(request)), dry=dry, manager=_manager(request)
+            )
             return as_json(201, typed(resource, item))
         if not at.name or verb in ("", "create", "deletecollection"):
             raise failure.not_allowed()
@@ -167,11 +169,16 @@ class Routes:
         dry = _dry(request)
         if verb == "patch":
             kind = _patch_type(request)
-            return self.registry.patch(at.resource, at.namespace, at.name, _decoded(request), kind, dry=dry, status=status)
+            change = _decoded(request)
+            return self.registry.patch(
+                at.resource, at.namespace, at.name, change, kind, dry=dry, status=status, manager=_manager(request)
+            )
         if verb != "update":
             raise failure.not_allowed()
         item = _object_of(_decoded(request))
-        return self.registry.replace(at.resource, at.namespace, at.name, item, dry=dry, status=status)
+        return self.registry.replace(
+            at.resource, at.namespace, at.name, item, dry=dry, status=status, manager=_manager(request)
+        )
 
     def _subresource(self, request: Request, at: Place, verb: str) -> Response:
         if at.subresource == "status" and at.resource.status:
@@ -193,7 +200,8 @@ class Routes:
             wanted.setdefault("metadata", {})
         else:
             raise failure.not_allowed()
-        return as_json(200, self.registry.rescale(at.resource, at.namespace, at.name, wanted, dry=dry))
+        scaled = self.registry.rescale(at.resource, at.namespace, at.name, wanted, dry=dry, manager=_manager(request))
+        return as_json(200, scaled)
 
     def _metrics(self, request: Request, at: Place) -> Response:
         if not self.has_metrics:
@@ -209,6 +217,11 @@ class Routes:
             if item["metadata"]["name"] == at.name:
                 return as_json(200, typed(POD_METRICS, item))
         raise failure.not_found(POD_METRICS, at.name)
+
+
+def _manager(request: Request) -> str:
+    """The field manager: the parameter, else the beginning of the client's name, as the real server takes it."""
+    return request.query.get("fieldManager") or request.headers.get("user-agent", "").partition("/")[0] or "unknown"
 
 
 def _patch_type(request: Request) -> str:
