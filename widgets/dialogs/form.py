@@ -51,7 +51,7 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
                 yield Page(
                     ((text(f" {question.name}", "strong"), text(f"  {question.meaning}{optional}", "dim")),), classes="caption"
                 )
-                yield Input(question.value, id=f"field-{at}", select_on_focus=False)
+                yield Input(question.value, id=f"field-{at}")
             yield self._complaint
             with Horizontal(classes="buttons"):
                 yield Page((((" esc cancels · tab: the next field", "dim"),),), classes="keys")

@@ -62,11 +62,11 @@ class SilenceDialog(ModalScreen[SilenceWish | None]):
             yield Page(
                 (((" matchers", "strong"), ('  name="value", name=~"a|b"; all have to match', "dim")),), classes="caption"
             )
-            yield Input(self._wish.matchers, id="matchers", select_on_focus=False)
+            yield Input(self._wish.matchers, id="matchers")
             yield Page((((" duration", "strong"), ("  30m, 2h, 1d from now", "dim")),), classes="caption")
-            yield Input(self._wish.duration, id="duration", select_on_focus=False)
+            yield Input(self._wish.duration, id="duration")
             yield Page((((" comment", "strong"), ("  why; the next person reads it", "dim")),), classes="caption")
-            yield Input(self._wish.comment, id="comment", select_on_focus=False)
+            yield Input(self._wish.comment, id="comment")
             yield self._preview
             with Horizontal(classes="buttons"):
                 yield Page((((" esc cancels · tab: the next field", "dim"),),), classes="keys")
