@@ -76,6 +76,10 @@ class SourceReads:
             raise Rejected("Alertmanager has no silence with this id", status=404, hint="it may have expired long ago")
         return as_api(found)
 
+    async def silences(self) -> tuple[dict[str, Any], ...]:
+        state = await self._manager().state()
+        return tuple(as_api(item) for item in state.silences)
+
     async def alerts(self) -> tuple[Alert, ...]:
         state = await self._manager().state()
         return tuple(state.alerts)

@@ -25,6 +25,7 @@ from queries.model.workload import (
 
 REVISION = "deployment.kubernetes.io/revision"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
+SCALED_OBJECT = "scaledobject.keda.sh/name"
 
 
 _NO_STATUS = k8s.PodStatus()
@@ -124,6 +125,7 @@ def autoscaler(item: k8s.ScalerObject) -> Autoscaler:
         maximum=spec.max_replicas,
         current=status.current_replicas or 0,
         wanted=status.desired_replicas or 0,
+        scaled_object=(item.metadata.labels or {}).get(SCALED_OBJECT, ""),
     )
 
 

@@ -41,6 +41,9 @@ class Reads(Protocol):
 
     async def silence(self, identity: str) -> dict[str, Any]: ...
 
+    async def silences(self) -> tuple[dict[str, Any], ...]:
+        """Every silence that Alertmanager keeps, expired ones too, in the shape of its API."""
+
     async def alerts(self) -> tuple[Any, ...]:
         """`queries.model.alert.Alert`s as Alertmanager has them now."""
 
@@ -72,10 +75,26 @@ class Writes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report of a verification; `done` is None while it goes on, else whether the wish came true."""
+    """One report of a verification; `done` is None while it goes on, else whether the wish came true. `undone_by` names who
+    changed it back, where somebody did.
+    """
 
     text: str
     done: bool | None = None
+    undone_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What a look after a lost answer shows: the plan where the change is there (with `written`), else in words what is.
+
+    `final`: looking longer shows nothing else. `unchanged`: proven that the write neither took effect nor can any more.
+    """
+
+    plan: Plan | None = None
+    text: str = ""
+    final: bool = False
+    unchanged: bool = False
 
 
 class Action(Protocol):
@@ -115,9 +134,10 @@ class Action(Protocol):
     async def execute(self, plan: Plan, writes: Writes) -> str:
         """Sends the one write; gives `Plan.written`. Raises SourceError."""
 
-    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
-        """After a write whose answer was lost: the plan with `written` where the change is there now, else None. Raises Refusal
-        where nobody can be asked.
-        """
+    async def landed(self, plan: Plan, reads: Reads) -> Landing:
+        """One look after a write whose answer was lost. Raises SourceError."""
+
+    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
+        """Whether somebody changed it back since it was done; None while it stands. Raises SourceError."""
 
     def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]: ...

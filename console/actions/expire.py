@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from console.actions import silences
-from console.actions.action import Parameter, Progress, Reads, Writes
+from console.actions.action import Landing, Parameter, Progress, Reads, Writes
 from console.actions.digest import digest
 from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
 from console.actions.silences import Known
@@ -75,9 +75,12 @@ class Expire:
         await writes.expire_silence(_identity(plan.request))
         return ""
 
-    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
+    async def landed(self, plan: Plan, reads: Reads) -> Landing:
         found = silences.known(await reads.silence(_identity(plan.request)))
-        return replace(plan) if found.state == "expired" else None
+        return Landing(replace(plan)) if found.state == "expired" else Landing(text=f"the silence is still {found.state}")
+
+    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
+        return None
 
     async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
         identity = _identity(plan.request)

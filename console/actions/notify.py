@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from console.actions.action import Parameter, Progress, Reads, Writes
+from console.actions.action import Landing, Parameter, Progress, Reads, Writes
 from console.actions.ages import ago, utc
 from console.actions.digest import digest
 from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
@@ -85,8 +85,13 @@ class Notify:
         await writes.post_update(plan.request.parameters["channel"], plan.body)
         return ""
 
-    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
-        raise Refusal("a channel cannot be asked what it has")
+    async def landed(self, plan: Plan, reads: Reads) -> Landing:
+        """A channel cannot be asked what it has."""
+        channel = plan.request.parameters["channel"]
+        return Landing(text=f"nobody can see whether it arrived: look at {channel} before you send it again", final=True)
+
+    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
+        return None
 
     async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
         """That the channel took it is all that there is to see."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from console.actions import workload_checks as checks
 from console.actions.action import Parameter, Progress, Reads, Writes
 from console.actions.digest import digest
 from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
-from console.actions.rollout import patch_deployment, watched_rollout
+from console.actions.reconcilers import PAUSED, reconcilers
+from console.actions.rollout import OnDeployment
 from console.actions.template import differences
-from console.actions.workload_facts import WorkloadFacts, kubectl, name_of, workload_facts
+from console.actions.workload_facts import WorkloadFacts, kubectl
 
 
 async def preflight(plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
@@ -22,22 +24,15 @@ async def preflight(plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writ
     )
 
 
-async def landed(plan: Plan, reads: Reads, *, paused: bool) -> Plan | None:
-    deployment = await reads.deployment(name_of(plan.request))
-    return replace(plan) if bool(deployment["spec"].get("paused")) is paused else None
-
-
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(OnDeployment):
     name: str = "pause"
     title: str = "Pause the rollout"
     key: str = "p"
     targets: str = "deployment"
     heals: bool = False
+    changes: ClassVar[str] = PAUSED
     parameters: tuple[Parameter, ...] = ()
-
-    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
-        return await workload_facts(request, reads)
 
     def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
         workload = facts.workload
@@ -56,35 +51,34 @@ class Pause:
             confirm_word=workload.name,
             body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"paused": True}},
             resource_version=facts.resource_version,
+            generation=workload.generation,
+            reconcilers=reconcilers(facts, PAUSED),
             digest=digest(self.name, workload.uid, workload.paused, facts.template),
         )
 
     async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
         return await preflight(plan, facts, reads, writes)
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
-        await patch_deployment(plan, writes, content_type=checks.MERGE_PATCH)
-        return ""
+    def holds(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
+        return bool(deployment["spec"].get("paused"))
 
-    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
-        return await landed(plan, reads, paused=True)
+    def otherwise(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
+        return f"{plan.subject} was resumed again"
 
     async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
-        there = await landed(plan, reads, paused=True)
-        yield Progress(f"{plan.subject} is {'paused' if there else 'not paused: somebody resumed it'}", done=there is not None)
+        """That it is paused is all that there is to see: a paused rollout is never done."""
+        yield await self.undone(plan, reads) or Progress(f"{plan.subject} is paused", done=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(OnDeployment):
     name: str = "resume"
     title: str = "Resume the rollout"
     key: str = "P"
     targets: str = "deployment"
     heals: bool = True
+    changes: ClassVar[str] = PAUSED
     parameters: tuple[Parameter, ...] = ()
-
-    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
-        return await workload_facts(request, reads)
 
     def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
         workload = facts.workload
@@ -106,24 +100,16 @@ class Resume:
             confirm_word=workload.name,
             body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"paused": False}},
             resource_version=facts.resource_version,
+            generation=workload.generation,
+            reconcilers=reconcilers(facts, PAUSED),
             digest=digest(self.name, workload.uid, workload.paused, facts.template),
         )
 
     async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
         return await preflight(plan, facts, reads, writes)
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
-        await patch_deployment(plan, writes, content_type=checks.MERGE_PATCH)
-        return ""
+    def holds(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
+        return not deployment["spec"].get("paused")
 
-    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
-        return await landed(plan, reads, paused=False)
-
-    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
-        def wished(deployment: dict[str, object]) -> str:
-            spec = deployment["spec"]
-            assert isinstance(spec, dict)  # noqa: S101 - the API's own shape
-            return f"{plan.subject} was paused again" if spec.get("paused") else ""
-
-        async for progress in watched_rollout(plan, reads, wished=wished):
-            yield progress
+    def otherwise(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
+        return f"{plan.subject} was paused again"

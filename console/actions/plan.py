@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from queries.model.fault import Fault
 
@@ -27,22 +28,30 @@ class Outcome(StrEnum):
     """It was sent, and the server refused it or the platform did not follow."""
     UNKNOWN = "unknown"
     """It may have been sent; whether it took effect could not be seen."""
+    UNDONE = "undone"
+    """It took effect, and then somebody or something else took it back: an autoscaler, a GitOps controller, a person."""
 
 
 class CheckLevel(StrEnum):
     OK = "ok"
     WARN = "warn"
+    ASK = "ask"
+    """It may be done, after a second confirmation: the check's word has to be typed."""
     BLOCK = "block"
     """The preview is shown, but whatever is answered, nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightCheck:
-    """One line of the preview: its verdict, what was checked, and how (`access review`, `dry run`)."""
+    """One line of the preview: its verdict, what was checked, and how (`access review`, `dry run`).
+
+    `word` is what has to be typed where the level is ASK: the number of replicas, the revision.
+    """
 
     level: CheckLevel
     text: str
     how: str = ""
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,19 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciler:
+    """One that may take a change back. `kind` chooses how long it is watched for (`refresh.settle` of the config file);
+    `why` is what it is known by, `managers` are the field managers under which it writes.
+    """
+
+    kind: str
+    name: str
+    why: str
+    fields: tuple[str, ...]
+    managers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done, before anything is: complete enough to be read, journalled and executed.
 
@@ -90,6 +112,12 @@ class Plan:
     body: object
     resource_version: str = ""
     digest: str = ""
+    generation: int = 0
+    """Of the Deployment when it was planned; 0 where there is none."""
+    reconcilers: tuple[Reconciler, ...] = ()
+    """Who else sets what this changes, and may take it back."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """What the journal keeps beside it for later decisions, plain JSON without secrets."""
     written: str = ""
     """After execution: how the server names what was written (a new silence's id), empty where it has no new name."""
 
@@ -107,6 +135,16 @@ class Preview:
     @property
     def blocked(self) -> bool:
         return any(check.level is CheckLevel.BLOCK for check in self.checks)
+
+    @property
+    def second_words(self) -> tuple[str, ...]:
+        """What has to be typed beside the usual confirmation, in every environment; empty where no check asks."""
+        return tuple(check.word for check in self.checks if check.level is CheckLevel.ASK)
+
+    @property
+    def phrase(self) -> str:
+        """What a person types to confirm: the target's name in a protected environment, then the second words."""
+        return " ".join((*([self.plan.confirm_word] if self.protected else ()), *self.second_words))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from console.actions import workload_checks as checks
-from console.actions.action import Parameter, Progress, Reads, Writes
+from console.actions.action import Parameter, Reads, Writes
 from console.actions.ages import utc
 from console.actions.digest import digest
 from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
-from console.actions.rollout import patch_deployment, watched_rollout
-from console.actions.workload_facts import WorkloadFacts, kubectl, name_of, workload_facts
+from console.actions.reconcilers import TEMPLATE, reconcilers
+from console.actions.rollout import OnDeployment
+from console.actions.workload_facts import WorkloadFacts, kubectl
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(OnDeployment):
     name: str = "restart"
     title: str = "Restart"
     key: str = "r"
     targets: str = "deployment"
     heals: bool = True
+    changes: ClassVar[str] = TEMPLATE
+    pods_must_be_new: ClassVar[bool] = True
     parameters: tuple[Parameter, ...] = ()
-
-    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
-        return await workload_facts(request, reads)
 
     def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
         workload = facts.workload
@@ -57,6 +57,8 @@ class Restart:
             confirm_word=workload.name,
             body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"template": template}},
             resource_version=facts.resource_version,
+            generation=workload.generation,
+            reconcilers=reconcilers(facts, TEMPLATE),
             digest=digest(self.name, workload.uid, facts.template, workload.wanted),
         )
 
@@ -69,26 +71,14 @@ class Restart:
             *checks.budgets(facts, scaling_down=False),
         )
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
-        await patch_deployment(plan, writes, content_type=checks.MERGE_PATCH)
-        return ""
+    def holds(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
+        return _restarted_at(deployment) == _moment(plan)
 
-    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
-        deployment = await reads.deployment(name_of(plan.request))
-        return replace(plan) if _restarted_at(deployment) == _moment(plan) else None
-
-    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
-        moment = _moment(plan)
-
-        def wished(deployment: dict[str, Any]) -> str:
-            same = _restarted_at(deployment) == moment
-            return "" if same else f"{plan.subject} has another template again: somebody else changed it"
-
-        async for progress in watched_rollout(plan, reads, wished=wished, pods_must_be_new=True):
-            yield progress
+    def otherwise(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
+        return f"{plan.subject} has another pod template again"
 
 
-def _restarted_at(deployment: dict[str, Any]) -> str:
+def _restarted_at(deployment: Mapping[str, Any]) -> str:
     meta = deployment["spec"]["template"].get("metadata") or {}
     return str((meta.get("annotations") or {}).get(RESTARTED_AT, ""))
 

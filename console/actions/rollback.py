@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from console.actions import workload_checks as checks
-from console.actions.action import Parameter, Progress, Reads, Writes
+from console.actions.action import Parameter, Reads, Writes
 from console.actions.ages import ago
 from console.actions.digest import digest
 from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
-from console.actions.rollout import patch_deployment, watched_rollout
+from console.actions.reconcilers import TEMPLATE, reconcilers
+from console.actions.rollout import OnDeployment
 from console.actions.template import differences, without_hash
-from console.actions.workload_facts import WorkloadFacts, kubectl, name_of, workload_facts
+from console.actions.workload_facts import WorkloadFacts, kubectl
 from queries.model.workload import Revision
 
 KEPT_ANNOTATIONS = (
@@ -28,18 +29,17 @@ KEPT_ANNOTATIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(OnDeployment):
     name: str = "rollback"
     title: str = "Roll back"
     key: str = "ctrl+l"
     targets: str = "deployment"
     heals: bool = True
+    changes: ClassVar[str] = TEMPLATE
+    content_type: ClassVar[str] = checks.JSON_PATCH
     parameters: tuple[Parameter, ...] = (
         Parameter("revision", required=False, meaning="the revision to go back to; the one before, where it is not given"),
     )
-
-    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
-        return await workload_facts(request, reads)
 
     def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
         workload = facts.workload
@@ -66,6 +66,8 @@ class Rollback:
             confirm_word=workload.name,
             body=_patch(facts, template, source),
             resource_version=facts.resource_version,
+            generation=workload.generation,
+            reconcilers=reconcilers(facts, TEMPLATE),
             digest=digest(self.name, workload.uid, facts.template, template, goal.number, workload.wanted),
         )
 
@@ -78,23 +80,11 @@ class Rollback:
             *checks.budgets(facts, scaling_down=False),
         )
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
-        await patch_deployment(plan, writes, content_type=checks.JSON_PATCH)
-        return ""
+    def holds(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
+        return without_hash(deployment["spec"]["template"]) == _template_of(plan)
 
-    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
-        deployment = await reads.deployment(name_of(plan.request))
-        return replace(plan) if without_hash(deployment["spec"]["template"]) == _template_of(plan) else None
-
-    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
-        wanted = _template_of(plan)
-
-        def wished(deployment: dict[str, Any]) -> str:
-            same = without_hash(deployment["spec"]["template"]) == wanted
-            return "" if same else f"{plan.subject} has another template again: somebody else changed it"
-
-        async for progress in watched_rollout(plan, reads, wished=wished):
-            yield progress
+    def otherwise(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
+        return f"{plan.subject} has another pod template again"
 
 
 def _from_to(facts: WorkloadFacts, wanted: str) -> tuple[tuple[Revision, dict[str, Any]], tuple[Revision, dict[str, Any]]]:

@@ -1,14 +1,17 @@
-"""Patches a Deployment and watches its rollout until kubectl would say that it is done."""
+"""What the actions on a Deployment share: one patch, whether it holds, and its rollout watched until kubectl calls it done."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from console.actions.action import Progress, Reads, Writes
-from console.actions.plan import Plan
-from console.actions.workload_facts import name_of
+from console.actions.action import Landing, Progress, Reads, Writes
+from console.actions.plan import Plan, Request
+from console.actions.reconcilers import taken_back_by
+from console.actions.workload_checks import MERGE_PATCH
+from console.actions.workload_facts import WorkloadFacts, name_of, workload_facts
 from queries import kube_decode as decode
 from queries.model.rollout import RolloutPhase, rollout_status
 
@@ -17,42 +20,81 @@ FAILED_POLLS = 8
 """A deadline that an older rollout exceeded is still written down for a moment after the new one began."""
 
 
-async def patch_deployment(plan: Plan, writes: Writes, *, content_type: str, subresource: str = "") -> None:
-    """The one write. Raises SourceError."""
-    await writes.patch("deployments", name_of(plan.request), plan.body, subresource=subresource, content_type=content_type)
+class OnDeployment:
+    """The base of every action on a Deployment; a subclass says with `holds` whether its change is there."""
 
+    __slots__ = ()
+    changes: ClassVar[str]
+    """The field of the spec that it changes, by which the server tells who changed it back."""
+    content_type: ClassVar[str] = MERGE_PATCH
+    subresource: ClassVar[str] = ""
+    pods_must_be_new: ClassVar[bool] = False
+    """Done only when no older ReplicaSet has a pod left."""
 
-async def watched_rollout(
-    plan: Plan, reads: Reads, *, wished: Callable[[dict[str, Any]], str], pods_must_be_new: bool = False
-) -> AsyncGenerator[Progress, None]:
-    """Reports until the rollout is done or failed. Raises SourceError.
+    def holds(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
+        """Whether the Deployment has what the plan wanted."""
+        raise NotImplementedError
 
-    `wished` looks at the Deployment and says what is not as wished any more (somebody else's change), empty while it is.
-    With `pods_must_be_new` it is only done when no older ReplicaSet has a pod left.
-    """
-    failed = 0
-    while True:
+    def otherwise(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
+        """What it has instead, where it does not hold."""
+        raise NotImplementedError
+
+    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
+        return await workload_facts(request, reads)
+
+    async def execute(self, plan: Plan, writes: Writes) -> str:
+        name = name_of(plan.request)
+        await writes.patch("deployments", name, plan.body, subresource=self.subresource, content_type=self.content_type)
+        return ""
+
+    async def landed(self, plan: Plan, reads: Reads) -> Landing:
+        """The write carries a resourceVersion: once the Deployment has another one, it can take effect no more."""
         deployment = await reads.deployment(name_of(plan.request))
-        undone = wished(deployment)
-        if undone:
-            yield Progress(undone, done=False)
-            return
-        workload = decode.workload_of(deployment)
-        status = rollout_status(workload)
-        if status.phase is RolloutPhase.FAILED:
-            failed += 1
-            yield Progress(status.sentence, done=False if failed >= FAILED_POLLS else None)
-            if failed >= FAILED_POLLS:
+        meta = deployment["metadata"]
+        if self.holds(plan, deployment):
+            return Landing(replace(plan))
+        if str(meta["resourceVersion"]) == plan.resource_version:
+            return Landing(text=f"{plan.subject} is unchanged")
+        if meta.get("generation") == plan.generation:
+            text = f"{plan.subject} has its old spec and a newer version, for which the server refuses this write"
+            return Landing(text=text, final=True, unchanged=True)
+        text = f"{plan.subject} was changed meanwhile and does not have it: refused as stale, or taken back at once"
+        return Landing(text=text, final=True)
+
+    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
+        return self._undone(plan, await reads.deployment(name_of(plan.request)))
+
+    def _undone(self, plan: Plan, deployment: Mapping[str, Any]) -> Progress | None:
+        if self.holds(plan, deployment):
+            return None
+        by = taken_back_by(deployment, self.changes, plan.reconcilers)
+        return Progress(self.otherwise(plan, deployment), done=False, undone_by=by)
+
+    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
+        """Reports until the rollout is done, failed or undone. Raises SourceError."""
+        failed = 0
+        while True:
+            deployment = await reads.deployment(name_of(plan.request))
+            undone = self._undone(plan, deployment)
+            if undone:
+                yield undone
                 return
-        elif status.phase is RolloutPhase.DONE:
-            left = await _old_pods(reads, deployment) if pods_must_be_new else 0
-            if not left:
-                yield Progress(status.sentence, done=True)
-                return
-            yield Progress(f"{workload.name}: {left} old pods still to end")
-        else:
-            yield Progress(status.sentence)
-        await asyncio.sleep(POLL_SECONDS)
+            workload = decode.workload_of(deployment)
+            status = rollout_status(workload)
+            if status.phase is RolloutPhase.FAILED:
+                failed += 1
+                yield Progress(status.sentence, done=False if failed >= FAILED_POLLS else None)
+                if failed >= FAILED_POLLS:
+                    return
+            elif status.phase is RolloutPhase.DONE:
+                left = await _old_pods(reads, deployment) if self.pods_must_be_new else 0
+                if not left:
+                    yield Progress(status.sentence, done=True)
+                    return
+                yield Progress(f"{workload.name}: {left} old pods still to end")
+            else:
+                yield Progress(status.sentence)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def _old_pods(reads: Reads, deployment: dict[str, Any]) -> int:

@@ -10,7 +10,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from console.actions.action import Action, Reads, Writes
+from console.actions.action import Action, Landing, Reads, Writes
+from console.actions.aftermath import Aftermath
 from console.actions.plan import CheckLevel, Outcome, Plan, PreflightCheck, Preview, Refusal, Request, Stage, Step
 from console.actions.record import declined_data, intent_data, outcome_data
 from console.actions.recovery import Cause, Sight
@@ -101,6 +102,7 @@ class _Course:
         self.plan: Plan | None = None
         self.intent = False
         self.sent = False
+        self.aftermath: Aftermath | None = None
         self.settled = False
 
     async def steps(self) -> AsyncGenerator[Step, None]:
@@ -131,7 +133,7 @@ class _Course:
             again = preview is not None
             self.stage = Stage.PREFLIGHT
             yield self._step("the facts moved meanwhile: look again" if again else "checking, nothing is sent yet")
-            checks = (*await self._checked(action, plan, facts), *await self._own_checks())
+            checks = (*await self._checked(action, plan, facts), *self._watchers(plan), *await self._own_checks())
             preview = Preview(plan, checks, self.settings.protected, self._cluster())
             if preview.blocked:
                 yield self._step("it cannot be done as things are", preview=preview)
@@ -173,6 +175,17 @@ class _Course:
             return await action.preflight(plan, facts, self.reads, self.writes)
         except SourceError as error:
             raise _Ended(f"refused, nothing was sent: {error}", error.fault) from None
+
+    def _watchers(self, plan: Plan) -> tuple[PreflightCheck, ...]:
+        """Who may take it back, and for how long that is watched."""
+        found = []
+        for item in plan.reconcilers:
+            seconds = self.settings.settle_seconds(item.kind)
+            watched = (
+                f"watched for {seconds:g} s after it is done" if seconds else "its next run sets it again, change it there"
+            )
+            found.append(PreflightCheck(CheckLevel.WARN, f"{item.name} sets this too: {watched}", item.why))
+        return tuple(found)
 
     async def _own_checks(self) -> tuple[PreflightCheck, ...]:
         checks = []
@@ -240,12 +253,15 @@ class _Course:
                 yield await self._finished(Outcome.FAILED, f"failed, nothing was changed: {reason(fault)}", fault)
                 return
             yield self._step(f"no answer ({fault.sentence()}); looking whether it took effect")
-            landed = await self._landed(action, plan)
-            if landed is None:
-                text = f"unknown: {fault.sentence()}; it has not taken effect as far as can be seen"
-                yield await self._finished(Outcome.UNKNOWN, text, fault)
+            landing = await self._landed(action, plan)
+            if landing.plan is None:
+                text = f"{fault.sentence()}; {landing.text}"
+                if landing.unchanged:
+                    yield await self._finished(Outcome.FAILED, f"failed, nothing was changed: {text}", fault)
+                else:
+                    yield await self._finished(Outcome.UNKNOWN, f"unknown: {text}", fault)
                 return
-            plan = landed
+            plan = landing.plan
             yield self._step("it took effect")
         else:
             yield self._step("the server took it")
@@ -260,24 +276,25 @@ class _Course:
         self.plan = plan
         return plan
 
-    async def _landed(self, action: Action, plan: Plan) -> Plan | None:
+    async def _landed(self, action: Action, plan: Plan) -> Landing:
+        """Looks again and again, until it is seen or no look can show more."""
         deadline = time.monotonic() + LANDING_SECONDS
         while True:
             try:
-                there = await action.landed(plan, self.reads)
-            except SourceError:
-                there = None
-            except Refusal:
-                return None
-            if there is not None or time.monotonic() > deadline:
-                return there
+                landing = await action.landed(plan, self.reads)
+            except SourceError as error:
+                landing = Landing(text=f"it cannot be looked up: {error}")
+            if landing.plan is not None or landing.final:
+                return landing
+            if time.monotonic() > deadline:
+                return Landing(text=f"{landing.text} {LANDING_SECONDS:g} s later; it may still arrive")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _verified(self, action: Action, plan: Plan, cause: Cause, before: Sight) -> AsyncGenerator[Step, None]:
         self.stage = Stage.VERIFY
         limit = self.settings.verify_timeout_seconds
         deadline = time.monotonic() + limit
-        said, done, fault = "", None, None
+        said, done, fault, undone_by = "", None, None, ""
         while done is None and time.monotonic() < deadline:
             try:
                 async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
@@ -287,7 +304,7 @@ class _Course:
                             if progress.text != said:
                                 said = progress.text
                                 yield self._step(said)
-                            done = progress.done
+                            done, undone_by = progress.done, progress.undone_by
                             if done is not None:
                                 break
             except SourceError as error:
@@ -302,37 +319,35 @@ class _Course:
             outcome = Outcome.UNKNOWN if fault else Outcome.FAILED
             verb = "unknown: it was sent, but it cannot be seen how it went" if fault else f"failed: not done after {limit:g} s"
             yield await self._finished(outcome, f"{verb}; last seen: {said or 'nothing'}", fault)
-            return
-        if not done:
+        elif undone_by:
+            yield await self._finished(Outcome.UNDONE, f"undone by {undone_by}: {said}")
+        elif not done:
             yield await self._finished(Outcome.FAILED, f"failed: {said}")
-            return
-        if not cause:
-            yield await self._finished(Outcome.DONE, f"done in {self._elapsed()}; {said}")
-            return
-        async for step in self._recovered(cause, before, deadline, said):
-            yield step
-
-    async def _recovered(self, cause: Cause, before: Sight, deadline: float, said: str) -> AsyncGenerator[Step, None]:
-        """The action itself is done; now whether the panel and the alert behind it follow."""
-        told = ""
-        while True:
-            sight = await cause.look(self.reads)
-            story = cause.story(before, sight)
-            well = cause.well(sight)
-            if well:
-                yield await self._finished(Outcome.DONE, f"done in {self._elapsed()}; {story}")
-                return
-            if story != told:
-                told = story
-                yield self._step(f"waiting for the platform: {story}")
-            if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(POLL_SECONDS)
-        if well is None:
-            yield await self._finished(Outcome.UNKNOWN, f"{said}; whether the platform recovered is unknown: {story}")
         else:
-            limit = self.settings.verify_timeout_seconds
-            yield await self._finished(Outcome.FAILED, f"{said}, but the platform did not follow in {limit:g} s: {story}")
+            aftermath = Aftermath(action, plan, cause, before, said, settings=self.settings)
+            async for step in self._watched(aftermath, deadline):
+                yield step
+
+    async def _watched(self, aftermath: Aftermath, deadline: float) -> AsyncGenerator[Step, None]:
+        """The action itself is done; now whether it stays so, and whether the panel and the alert behind it follow."""
+        self.aftermath, done_in, told = aftermath, self._elapsed(), ""
+        deadline = max(deadline, time.monotonic() + aftermath.seconds)
+        while not aftermath.over:
+            recovered = aftermath.well
+            await aftermath.look(self.reads)
+            if not recovered:
+                done_in = self._elapsed()
+            if aftermath.over or (aftermath.settled and time.monotonic() > deadline):
+                break
+            if aftermath.text != told:
+                told = aftermath.text
+                yield self._step(told)
+            await asyncio.sleep(POLL_SECONDS)
+        if aftermath.undone is not None:
+            text = f"undone by {aftermath.undone.undone_by} within {self._elapsed()}: {aftermath.undone.text}"
+            yield await self._finished(Outcome.UNDONE, text)
+            return
+        yield await self._finished(*aftermath.verdict(done_in))
 
     # The journal, and leaving early
 
@@ -370,6 +385,8 @@ class _Course:
         self.settled = True
         outcome = Outcome.UNKNOWN if self.sent else Outcome.REFUSED
         text = "unknown: the console left before it was verified" if self.sent else "the console left; nothing was sent"
+        if self.aftermath is not None:
+            text = self.aftermath.left_early
         event = self._event(OUTCOME, outcome_data(self._fixed(), self._cluster(), outcome, text, self.clock() - self.began))
         try:
             self._journal().append(event)

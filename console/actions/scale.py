@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from console.actions import workload_checks as checks
-from console.actions.action import Parameter, Progress, Reads, Writes
+from console.actions.action import Parameter, Reads, Writes
 from console.actions.digest import digest
-from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
-from console.actions.rollout import patch_deployment, watched_rollout
-from console.actions.workload_facts import WorkloadFacts, kubectl, name_of, workload_facts
+from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.reconcilers import REPLICAS, reconcilers
+from console.actions.rollout import OnDeployment
+from console.actions.workload_facts import WorkloadFacts, kubectl
 
 _MOST = 10_000
+_WARN_FACTOR, _ASK_FACTOR = 2.0, 5.0
+"""From which factor on, up or down, the preview warns, and asks for the number again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(OnDeployment):
     name: str = "scale"
     title: str = "Scale"
     key: str = "s"
     targets: str = "deployment"
     heals: bool = True
+    changes: ClassVar[str] = REPLICAS
+    subresource: ClassVar[str] = "scale"
     parameters: tuple[Parameter, ...] = (
         Parameter("replicas", required=True, meaning="how many pods it shall have; 0 stops them all"),
     )
-
-    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
-        return await workload_facts(request, reads)
 
     def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
         workload = facts.workload
@@ -52,12 +54,16 @@ class Scale:
             confirm_word=workload.name,
             body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"replicas": wanted}},
             resource_version=facts.resource_version,
+            generation=workload.generation,
+            # With 0 replicas an HPA is switched off.
+            reconcilers=tuple(item for item in reconcilers(facts, REPLICAS) if wanted or item.kind != "hpa"),
             digest=digest(self.name, workload.uid, workload.wanted, wanted),
         )
 
     async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
         wanted = _wanted(plan)
         return (
+            *drastic(facts.workload.wanted, wanted),
             await checks.access(reads, facts.workload.name, subresource="scale"),
             await checks.dry_run(plan, facts, writes, content_type=checks.MERGE_PATCH, subresource="scale"),
             checks.running(facts),
@@ -65,23 +71,26 @@ class Scale:
             *checks.budgets(facts, scaling_down=wanted < facts.workload.wanted),
         )
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
-        await patch_deployment(plan, writes, content_type=checks.MERGE_PATCH, subresource="scale")
-        return ""
+    def holds(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
+        return bool(deployment["spec"].get("replicas") == _wanted(plan))
 
-    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
-        deployment = await reads.deployment(name_of(plan.request))
-        return replace(plan) if deployment["spec"].get("replicas") == _wanted(plan) else None
+    def otherwise(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
+        return f"{plan.subject} wants {deployment['spec'].get('replicas')} again"
 
-    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
-        wanted = _wanted(plan)
 
-        def wished(deployment: dict[str, Any]) -> str:
-            now = deployment["spec"].get("replicas")
-            return "" if now == wanted else f"{plan.subject} wants {now} again: an HPA or somebody else changed it"
-
-        async for progress in watched_rollout(plan, reads, wished=wished):
-            yield progress
+def drastic(now: int, wanted: int) -> tuple[PreflightCheck, ...]:
+    """Whether the step is so large that it may be a slip of the finger: a digit too many is ten times as many."""
+    if wanted == 0:
+        return (PreflightCheck(CheckLevel.ASK, f"stops all {now} pods: type 0 again", "factor", word="0"),)
+    # From 0 there is no factor: it is compared with one pod.
+    up, base = wanted > now, max(1, now)
+    factor = wanted / base if up else base / wanted
+    if factor < _WARN_FACTOR:
+        return ()
+    step = f"{now} to {wanted} is {f'×{factor:.3g}' if up else f'1/{factor:.3g} of it'}"
+    if factor < _ASK_FACTOR:
+        return (PreflightCheck(CheckLevel.WARN, step, "factor"),)
+    return (PreflightCheck(CheckLevel.ASK, f"{step}: type the number again", "factor", word=str(wanted)),)
 
 
 def _wanted(plan: Plan) -> int:

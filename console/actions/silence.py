@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from console.actions import silences
-from console.actions.action import Parameter, Progress, Reads, Writes
+from console.actions.action import Landing, Parameter, Progress, Reads, Writes
 from console.actions.ages import duration_text, seconds_of, utc
 from console.actions.digest import digest
 from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
@@ -108,18 +108,17 @@ class Silence:
     async def execute(self, plan: Plan, writes: Writes) -> str:
         return await writes.post_silence(_body(plan))
 
-    async def landed(self, plan: Plan, reads: Reads) -> Plan | None:
-        """A new silence has no id that we know: it is looked for among those that suppress a matching alert."""
-        matchers, body = _planned(plan), _body(plan)
-        seen = {body["id"]} if "id" in body else set()
-        for alert in await reads.alerts():
-            if all(one.matches(alert.labels) for one in matchers):
-                seen.update(alert.silenced_by)
-        for identity in sorted(seen):
-            found = silences.known(await reads.silence(identity))
-            same = found.comment == body["comment"] and found.created_by == body["createdBy"]
-            if same and set(found.matchers) == set(matchers) and silences.same_moment(found.ends_at, body["endsAt"]):
-                return replace(plan, written=identity)
+    async def landed(self, plan: Plan, reads: Reads) -> Landing:
+        """A new silence has no id that we know: it is looked for among all silences by everything that was sent of it."""
+        matchers, body = set(_planned(plan)), _body(plan)
+        for found in map(silences.known, await reads.silences()):
+            same = (found.comment, found.created_by) == (body["comment"], body["createdBy"])
+            ends = silences.same_moment(found.ends_at, body["endsAt"])
+            if same and ends and set(found.matchers) == matchers and found.state != "expired":
+                return Landing(replace(plan, written=found.id))
+        return Landing(text="Alertmanager lists no such silence")
+
+    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
         return None
 
     async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:

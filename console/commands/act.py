@@ -20,9 +20,9 @@ from console.session import Session
 from queries.model.fault import FaultKind
 from queries.model.text import visible
 
-_CODES = {Outcome.DONE: 0, Outcome.REFUSED: 1, Outcome.FAILED: 1, Outcome.UNKNOWN: 2}
+_CODES = {Outcome.DONE: 0, Outcome.REFUSED: 1, Outcome.FAILED: 1, Outcome.UNDONE: 1, Outcome.UNKNOWN: 2}
 _NO_SOURCE = (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT, FaultKind.DENIED, FaultKind.MALFORMED, FaultKind.NOT_CONFIGURED)
-_WORDS = {CheckLevel.OK: "ok", CheckLevel.WARN: "WARN", CheckLevel.BLOCK: "BLOCK"}
+_WORDS = {CheckLevel.OK: "ok", CheckLevel.WARN: "WARN", CheckLevel.ASK: "ASKS", CheckLevel.BLOCK: "BLOCK"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -42,13 +42,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="any parameter by its name")
     parser.add_argument("--dry-run", action="store_true", help="stop after the preview; nothing is sent")
     parser.add_argument("--yes", action="store_true", help="do not ask; preflight checks hold all the same")
+    parser.add_argument(
+        "--confirm",
+        metavar="WORD",
+        action="append",
+        default=[],
+        help="with --yes: the word of a check that ASKS, as the preview names it (the number of replicas, the revision)",
+    )
     parser.add_argument("--cause", default="", help="why, for the journal")
     parser.add_argument("--alert", default="", metavar="FINGERPRINT", help="wait until this alert has resolved")
     parser.add_argument("--panel", default="", metavar="ID", help="wait until this panel is well again")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 done, 1 refused or failed, 2 unknown or no source answered."""
+    """0 done, 1 refused, failed or undone, 2 unknown or no source answered."""
     settings = load_settings(arguments)
     request = Request(
         action=arguments.action,
@@ -61,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.yes or arguments.dry_run or sys.stdin.isatty()):
         print("cad-console: there is no terminal to ask on; give --yes or --dry-run", file=sys.stderr)
         return 1
-    return asyncio.run(_act(settings, request, dry_run=arguments.dry_run, yes=arguments.yes))
+    said = tuple(arguments.confirm)
+    return asyncio.run(_act(settings, request, dry_run=arguments.dry_run, yes=arguments.yes, said=said))
 
 
 def parameters_of(arguments: argparse.Namespace) -> dict[str, str]:
@@ -85,7 +93,7 @@ def target_of(action: str, target: str) -> str:
     return f"{kind}/{target}" if kind in ("deployment", "silence") and "/" not in target else target
 
 
-async def _act(settings: Settings, request: Request, *, dry_run: bool, yes: bool) -> int:
+async def _act(settings: Settings, request: Request, *, dry_run: bool, yes: bool, said: tuple[str, ...]) -> int:
     say_note(settings)
     session = Session.open(settings)
     task = asyncio.current_task()
@@ -99,7 +107,7 @@ async def _act(settings: Settings, request: Request, *, dry_run: bool, yes: bool
         show(preview)
         if preview.blocked or dry_run:
             return False
-        return yes or await asked(preview)
+        return confirmed(preview, said) if yes else await asked(preview)
 
     try:
         async with aclosing(session.run(request, confirm)) as steps:  # type: ignore[type-var]
@@ -150,9 +158,18 @@ def show(preview: Preview) -> None:
     print(f"\n  same as  {visible(plan.command)}\n", flush=True)
 
 
+def confirmed(preview: Preview, said: tuple[str, ...]) -> bool:
+    """Whether `--yes` is enough: every check that asks has its word among those of `--confirm`."""
+    missing = [word for word in preview.second_words if word not in said]
+    if missing:
+        flags = " ".join(f"--confirm {visible(word)}" for word in missing)
+        print(f"cad-console: a check above ASKS: --yes is not enough, give {flags} too", file=sys.stderr)
+    return not missing
+
+
 async def asked(preview: Preview) -> bool:
-    """Asks on the terminal; in a protected environment the target's name has to be typed."""
-    word = visible(preview.plan.confirm_word) if preview.protected else "yes"
+    """Asks on the terminal; in a protected environment the target's name has to be typed, and what a check asks for."""
+    word = visible(preview.phrase) or "yes"
     print(f"  type {word} to go on: ", end="", flush=True)
     return (await _line()).strip() == word
 

@@ -380,11 +380,13 @@ async def _update(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _send(session: Session, request: Request, yes: bool) -> int:
-    from console.commands.act import asked, show  # noqa: PLC0415  # the same preview and question as there
+    from console.commands.act import asked, confirmed, show  # noqa: PLC0415  # the same preview and question as there
 
     async def confirm(preview: Preview) -> bool:
         show(preview)
-        return False if preview.blocked else yes or await asked(preview)
+        if preview.blocked:
+            return False
+        return confirmed(preview, ()) if yes else await asked(preview)
 
     end = None
     async with aclosing(session.run(request, confirm)) as steps:  # type: ignore[type-var]

@@ -248,6 +248,7 @@ class _Loading:
             stale_after_seconds=stale,
             backoff_cap_seconds=float(table.get("backoff_cap", settings.backoff_cap_seconds)),
             verify_timeout_seconds=float(table.get("verify_timeout", settings.verify_timeout_seconds)),
+            settle=tuple((kind, float(seconds)) for kind, seconds in table.get("settle", {}).items()),
         )
 
     def _with_checklists(self, paths: Paths) -> Paths:

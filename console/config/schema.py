@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from console.config.forms import is_dns_name, is_redis_url, is_target, is_url, is_webhook
+from console.config.settings import SETTLE
 from console.config.store_settings import is_postgresql_url, is_store
 from queries.catalogue.outline import outline
 from queries.model.dashboard import DASHBOARDS
@@ -97,6 +98,7 @@ TEXT = Scalar("text", _is_text)
 FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
 NUMBER = Scalar("a number", _is_number)
 SECONDS = Scalar("a number of seconds greater than 0", is_seconds)
+SETTLE_SECONDS = Scalar("a number of seconds, 0 for none", lambda value: _is_number(value) and 0 <= value <= 3600)
 URL = Scalar("an http:// or https:// URL", is_url)
 REDIS_URL = Scalar("a redis://, rediss:// or unix:// URL", is_redis_url)
 TARGET = Scalar("deployment/NAME", is_target)
@@ -187,7 +189,16 @@ DOCUMENT = Table(
         "alert_targets": Named(TARGET),
         "heartbeat_alert": TEXT,
         "refresh": Either(
-            SECONDS, Table({"every": SECONDS, "stale_after": SECONDS, "backoff_cap": SECONDS, "verify_timeout": SECONDS})
+            SECONDS,
+            Table(
+                {
+                    "every": SECONDS,
+                    "stale_after": SECONDS,
+                    "backoff_cap": SECONDS,
+                    "verify_timeout": SECONDS,
+                    "settle": Table(dict.fromkeys(SETTLE, SETTLE_SECONDS)),
+                }
+            ),
         ),
         "checklists": TEXT,
         "shift_hours": Scalar("a number of hours greater than 0", lambda value: _is_number(value) and 0 < value <= 168),

@@ -35,6 +35,12 @@ class Paths:
     """A team's own checklists; they come before the shipped ones of the same name."""
 
 
+SETTLE = {"hpa": 45.0, "argocd": 30.0, "flux": 60.0, "helm": 0.0}
+"""Seconds. An HPA is evaluated every 15 s; Argo CD's self-heal comes within seconds, its full comparison every 3 min; Flux
+keeps an interval of its own, which a Deployment does not name; Helm sets nothing again before somebody upgrades.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration after flags, environment variables, config file and defaults were merged.
@@ -69,6 +75,8 @@ class Settings:
     stale_after_seconds: float = 30.0
     backoff_cap_seconds: float = 30.0
     verify_timeout_seconds: float = 180.0
+    settle: tuple[tuple[str, float], ...] = ()
+    """For how many seconds a change is watched once it is done, by who may take it back; what is left out is `SETTLE`."""
     thresholds: tuple[tuple[str, Threshold], ...] = ()
     alert_targets: tuple[AlertTarget, ...] = ()
     heartbeat_alert: str = HEARTBEAT_ALERT
@@ -81,6 +89,9 @@ class Settings:
     """The line to the terminal is slow: fewer frames, nothing that blinks, and the bytes sent in the footer."""
     keys: tuple[tuple[str, str], ...] = ()
     origins: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def settle_seconds(self, kind: str) -> float:
+        return dict(self.settle).get(kind, SETTLE.get(kind, 0.0))
 
     def threshold(self, panel_id: str) -> Threshold:
         return dict(self.thresholds).get(panel_id, Threshold())

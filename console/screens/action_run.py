@@ -21,8 +21,19 @@ from widgets.words import clock
 if TYPE_CHECKING:
     from console.session import Session
 
-_OUTCOMES = {Outcome.DONE: "ok", Outcome.REFUSED: "warn", Outcome.FAILED: "critical", Outcome.UNKNOWN: "critical"}
-_LEVELS = {CheckLevel.OK: ("ok", "ok"), CheckLevel.WARN: ("WARN", "warn"), CheckLevel.BLOCK: ("BLOCK", "critical")}
+_OUTCOMES = {
+    Outcome.DONE: "ok",
+    Outcome.REFUSED: "warn",
+    Outcome.FAILED: "critical",
+    Outcome.UNKNOWN: "critical",
+    Outcome.UNDONE: "critical",
+}
+_LEVELS = {
+    CheckLevel.OK: ("ok", "ok"),
+    CheckLevel.WARN: ("WARN", "warn"),
+    CheckLevel.ASK: ("ASKS", "critical"),
+    CheckLevel.BLOCK: ("BLOCK", "critical"),
+}
 
 
 class ActionRun:

@@ -153,8 +153,7 @@ class Errands:
             return False
         name = preview.plan.request.action
         verb = next((item.title for item in (session.actions if session else ()) if item.name == name), preview.plan.title)
-        word = preview.plan.confirm_word if preview.protected else ""
-        return await self.app.push_screen_wait(ConfirmDialog(lines, verb=verb, confirm_word=word))
+        return await self.app.push_screen_wait(ConfirmDialog(lines, verb=verb, confirm_word=preview.phrase))
 
     def _told(self, run: ActionRun) -> None:
 

@@ -35,7 +35,7 @@ COLUMNS = (
 )
 UNSHARED = "↑"
 LEFT_OUT = "!"
-_TONES = {"done": "ok", "refused": "warn", "failed": "critical", "unknown": "critical"}
+_TONES = {"done": "ok", "refused": "warn", "failed": "critical", "unknown": "critical", "undone": "critical"}
 _AGAIN_SECONDS = 1.0
 _Key: TypeAlias = tuple[Wanted, str, tuple[int, int]]
 """What a page shows: the wish, where it begins, and the journal's version."""

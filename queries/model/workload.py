@@ -103,6 +103,8 @@ class Autoscaler:
     maximum: int
     current: int
     wanted: int
+    scaled_object: str = ""
+    """The KEDA ScaledObject that made it; empty where none did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from action_bench import settings_for
-from cluster_fixture import Namespace
+from cluster_fixture import STRATEGIC, Namespace
 
 from console.actions.plan import Outcome, Preview, Request, Step
 from console.actions.runner import run
@@ -166,3 +167,50 @@ async def test_a_deployment_without_a_replica_set(ns: Namespace, hands: Hands) -
     resumed = await hands.act("resume")
     assert resumed.outcome is Outcome.DONE, resumed.text
     assert hands.previews[-1].plan.notes == ("rolls out its first revision, 2 pods: it has no ReplicaSet yet",)
+
+
+async def test_an_hpa_takes_a_scale_back_and_is_named(ns: Namespace, hands: Hands) -> None:
+    """8 replicas over an HPA's maximum of 4: every pod was there, then the cluster's own autoscaler set 4 again."""
+    ns.add(replicas=2)
+    ns.rolled_out()
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web-scaler"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "minReplicas": 1,
+            "maxReplicas": 4,
+            "metrics": [{"type": "Resource", "resource": cpu}],
+        },
+    }
+    answer = ns.http.post(ns.path("horizontalpodautoscalers", group="autoscaling/v2"), json=scaler)
+    assert answer.status_code == 201, answer.text
+    hands.settings = replace(hands.settings, settle=(("hpa", 20.0),))
+    end = await hands.act("scale", replicas="8")
+    assert end.outcome is Outcome.UNDONE, end.text
+    assert end.text.startswith("undone by HPA web-scaler")
+    assert ns.get(ns.deployments("web"))["spec"]["replicas"] == 4
+
+
+async def test_a_gitops_controller_takes_a_rollback_back_and_is_named(ns: Namespace, hands: Hands) -> None:
+    """A writer that carries Argo CD's label and field manager reapplies its template once the rollback is done."""
+    release = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "registry.example.com/web:2"}]}}}}
+    tracking = {"argocd.argoproj.io/tracking-id": f"shop:apps/Deployment:{ns.name}/web"}
+    ns.add(replicas=2)
+    ns.patch(ns.deployments("web"), {"metadata": {"annotations": tracking}})
+    ns.rolled_out()
+    ns.patch(ns.deployments("web"), release, STRATEGIC, fieldManager="argocd-controller")
+    await asyncio.to_thread(ns.rolled_out, revision=2)
+
+    def reapply() -> None:
+        ns.rolled_out(revision=3)
+        ns.patch(ns.deployments("web"), release, STRATEGIC, fieldManager="argocd-controller")
+
+    hands.settings = replace(hands.settings, settle=(("argocd", 20.0),))
+    writing = asyncio.ensure_future(asyncio.to_thread(reapply))
+    end = await hands.act("rollback")
+    await writing
+    assert end.outcome is Outcome.UNDONE, end.text
+    assert end.text.startswith("undone by Argo CD application shop")

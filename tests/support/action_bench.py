@@ -12,7 +12,7 @@ from typing import Any
 from console.actions.plan import Outcome, Preview, Request, Step
 from console.actions.runner import run
 from console.actions.writers import Writer
-from console.config.settings import Paths, Settings
+from console.config.settings import SETTLE, Paths, Settings
 from console.demo.cluster import DemoCluster, Pace
 from console.incidents.incident import Incident, Update
 from console.journal.sqlite import Journal
@@ -22,6 +22,8 @@ from queries.kubernetes import Kubernetes
 from queries.model.alert import Alert, Priority
 
 QUICK = Pace(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
+NO_SETTLE = tuple((kind, 0.0) for kind in SETTLE)
+"""For tests that are not about who takes a change back."""
 NAMESPACE = "cad-ml-platform"
 API = "cad-ml-api"
 
@@ -111,6 +113,7 @@ class Bench:
 def settings_for(tmp_path: Path, endpoint: ClusterEndpoint | None, **changes: Any) -> Settings:
     paths = Paths("", str(tmp_path), str(tmp_path), str(tmp_path / "state" / "journal.sqlite3"), "", "")
     made = Settings("test", NAMESPACE, False, False, "tester", paths, kubernetes=endpoint, verify_timeout_seconds=10.0)
+    made = replace(made, settle=NO_SETTLE)
     return replace(made, **changes)
 
 

@@ -181,6 +181,24 @@ async def test_a_channel_that_does_not_take_it(name: str, tmp_path: Path) -> Non
         assert part.encode() not in written(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["slack", "webhook", "pagerduty"])
+async def test_a_lost_answer_of_a_channel_is_known_to_nobody(kind: str, tmp_path: Path) -> None:
+    """The channel took the page and the connection broke: nothing is claimed of it, neither here nor in the journal."""
+
+    async def deliver_and_break(head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with desk(tmp_path, deliver_and_break, kind=kind) as made:
+        end = await made.send()
+        assert len(made.server.requests) == 1, "it was delivered"
+        assert end.outcome is Outcome.UNKNOWN
+        assert "has not taken effect" not in end.text
+        assert "nobody can see whether it arrived" in end.text
+        incident = await made.incident()
+        assert "nobody can see whether it arrived" in incident.entries[-1].text
+        assert (await made.state())[0] is Delivery.UNKNOWN
+
+
 async def test_nothing_listens(tmp_path: Path) -> None:
     """What cannot have arrived is refused, and said so."""
     async with desk(tmp_path, reset) as made:

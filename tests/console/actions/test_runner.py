@@ -156,6 +156,38 @@ async def test_a_write_that_got_lost_is_unknown(bench: Bench, monkeypatch: pytes
     assert bench.journal.events()[-1].data["outcome"] == "unknown"
 
 
+async def test_a_lost_write_that_can_no_longer_land_is_known_to_have_changed_nothing(bench: Bench) -> None:
+    """The write is swallowed, then the Deployment gets another version: the server would refuse ours now, and that is proof."""
+    with CuttingProxy(bench.cluster.url) as proxy:
+        settings = _through(bench, proxy)
+        proxy.deliver = False
+
+        def cut(chunk: bytes) -> bool:
+            if not chunk.startswith(b"PATCH") or b"dryRun" in chunk:
+                return False
+            bench.cluster.patch("deployments", API, {"metadata": {"labels": {"touched": "yes"}}})
+            return True
+
+        proxy.cut = cut
+        result, text = outcome(await bench.act("scale", TARGET, settings=settings, replicas="5"))
+    assert result is Outcome.FAILED, text
+    assert "nothing was changed" in text
+    assert bench.cluster.deployment(API).wanted == 3
+
+
+async def test_a_lost_write_that_may_still_land_is_unknown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Deployment is as it was, at the very version that the write names: it may still arrive, and that is said."""
+    monkeypatch.setattr(runner, "LANDING_SECONDS", 0.5)
+    quiet(bench.cluster, past=0)
+    with CuttingProxy(bench.cluster.url) as proxy:
+        settings = _through(bench, proxy)
+        proxy.deliver = False
+        proxy.cut = lambda chunk: chunk.startswith(b"PATCH") and b"dryRun" not in chunk
+        result, text = outcome(await bench.act("scale", TARGET, settings=settings, replicas="5"))
+    assert result is Outcome.UNKNOWN, text
+    assert "may still arrive" in text
+
+
 async def test_a_connection_that_never_came_about_sent_nothing(bench: Bench) -> None:
     """Refused at the moment of the write: nothing was sent, in words, with the intent closed in the journal."""
 

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import start_alertmanager
 
+from console.actions import runner
 from console.actions.ages import duration_text, seconds_of
 from console.actions.plan import CheckLevel, Outcome, Plan, Preview, Refusal, Request, Step
 from console.actions.runner import run
@@ -132,6 +133,62 @@ async def test_a_lost_answer_is_found_on_the_server(tower: Tower) -> None:
     assert outcome(steps)[0] is Outcome.DONE, steps
     assert proxy.cuts == 1
     assert len(tower.silences()) == 1
+
+
+@pytest.mark.servers
+async def test_a_lost_answer_is_found_where_the_silence_hides_nothing_now(tower: Tower) -> None:
+    """The silence is active but no alert names it: it is found in the list of silences, and the outcome has its id."""
+    with CuttingProxy(tower.url) as proxy:
+        proxy.cut = lambda chunk: chunk.startswith(b"POST /api/v2/silences")
+        steps = await tower.act(
+            "silence", 'alertname="NotYetFiring"', settings=tower.settings(proxy.url), duration="1h", comment="ahead of it"
+        )
+    (silence,) = tower.silences()
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    assert silence["id"][:8] in outcome(steps)[1]
+    assert proxy.cuts == 1
+
+
+@pytest.mark.servers
+async def test_a_lost_request_is_unknown_and_claims_nothing(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request never reached Alertmanager: it is not listed, which is said with how long was looked, and no more."""
+    monkeypatch.setattr(runner, "LANDING_SECONDS", 1.0)
+    with CuttingProxy(tower.url) as proxy:
+        proxy.deliver = False
+        proxy.cut = lambda chunk: chunk.startswith(b"POST /api/v2/silences")
+        steps = await tower.act(
+            "silence", 'alertname="HighErrorRate"', settings=tower.settings(proxy.url), duration="1h", comment="once"
+        )
+    result, text = outcome(steps)
+    assert result is Outcome.UNKNOWN
+    assert "Alertmanager lists no such silence 1 s later; it may still arrive" in text
+    assert tower.silences() == []
+
+
+@pytest.mark.servers
+async def test_a_lost_answer_is_not_mistaken_for_an_older_silence(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silence of the same matchers, author and comment that ends at another time is not the one that was sent."""
+    monkeypatch.setattr(runner, "LANDING_SECONDS", 1.0)
+    assert outcome(await tower.act("silence", 'alertname="HighErrorRate"', duration="2h", comment="once"))[0] is Outcome.DONE
+    with CuttingProxy(tower.url) as proxy:
+        proxy.deliver = False
+        proxy.cut = lambda chunk: chunk.startswith(b"POST /api/v2/silences")
+        steps = await tower.act(
+            "silence", 'alertname="HighErrorRate"', settings=tower.settings(proxy.url), duration="1h", comment="once"
+        )
+    assert outcome(steps)[0] is Outcome.UNKNOWN, steps
+
+
+@pytest.mark.servers
+async def test_a_lost_answer_to_an_expiry_is_looked_up(tower: Tower) -> None:
+    """The connection breaks after Alertmanager expired the silence: its state says so."""
+    await tower.act("silence", 'alertname="HighErrorRate"', duration="2h", comment="once")
+    (silence,) = tower.silences()
+    with CuttingProxy(tower.url) as proxy:
+        proxy.cut = lambda chunk: chunk.startswith(b"DELETE")
+        steps = await tower.act("expire", f"silence/{silence['id']}", settings=tower.settings(proxy.url))
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    assert proxy.cuts == 1
 
 
 @pytest.mark.servers

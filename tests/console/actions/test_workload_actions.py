@@ -10,6 +10,7 @@ from action_bench import API, Bench, outcome, second_revision
 
 from console.actions.plan import CheckLevel, Outcome, Refusal, Request, Stage
 from console.actions.rollback import Rollback
+from console.actions.scale import drastic
 from console.actions.workload_checks import dry_run
 from console.actions.workload_facts import workload_facts
 from console.actions.writers import Writer
@@ -192,3 +193,35 @@ async def test_rollback_waits_for_the_controller(bench: Bench) -> None:
     ahead = {**facts.raw["metadata"], "generation": facts.raw["metadata"]["generation"] + 1}
     with pytest.raises(Refusal, match="controller has not seen it"):
         Rollback().plan(request, replace(facts, raw={**facts.raw, "metadata": ahead}), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted", "level", "words"),
+    [
+        (3, 5, None, ""),
+        (3, 6, CheckLevel.WARN, "3 to 6 is ×2"),
+        (3, 14, CheckLevel.WARN, "3 to 14 is ×4.67"),
+        (3, 15, CheckLevel.ASK, "3 to 15 is ×5: type the number again"),
+        (3, 26, CheckLevel.ASK, "3 to 26 is ×8.67: type the number again"),
+        (6, 4, None, ""),
+        (6, 3, CheckLevel.WARN, "6 to 3 is 1/2 of it"),
+        (10, 2, CheckLevel.ASK, "10 to 2 is 1/5 of it: type the number again"),
+        (3, 0, CheckLevel.ASK, "stops all 3 pods: type 0 again"),
+        (0, 1, None, ""),
+        (0, 8, CheckLevel.ASK, "0 to 8 is ×8: type the number again"),
+    ],
+)
+def test_a_large_step_is_said_and_a_larger_one_asked_again(now: int, wanted: int, level: CheckLevel | None, words: str) -> None:
+    """By the factor, up and down alike; 0 is always asked again; the word to type is the number."""
+    found = drastic(now, wanted)
+    assert [(item.level, item.text) for item in found] == ([(level, words)] if level else [])
+    assert [item.word for item in found if item.level is CheckLevel.ASK] == ([str(wanted)] if level is CheckLevel.ASK else [])
+
+
+async def test_a_step_that_asks_is_typed_after_the_name(bench: Bench) -> None:
+    """In a protected environment the name, then the number; elsewhere the number alone; a small step asks for neither."""
+    await bench.act("scale", TARGET, settings=replace(bench.settings, protected=True), replicas="26")
+    await bench.act("scale", TARGET, replicas="5")
+    assert [preview.phrase for preview in bench.previews] == [f"{API} 26", "5"]
+    await bench.act("scale", TARGET, replicas="6")
+    assert bench.previews[-1].phrase == ""

@@ -26,6 +26,9 @@ class Shell:
         self.cluster = cluster
         self.journal = folder / "state" / "cad-console" / "journal.sqlite3"
         cluster.kubeconfig(folder / "kubeconfig")
+        (folder / "config" / "cad-console").mkdir(parents=True)
+        # The platform's API has an HPA: what it does afterwards is another test's business.
+        (folder / "config" / "cad-console" / "config.yaml").write_text("refresh: {settle: {hpa: 2}}\n")
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -96,6 +99,27 @@ def test_refused_is_1_and_no_source_is_2(shell: Shell) -> None:
     assert shell.writes() == []
     shell.cluster.stop()
     assert shell.run("act", "restart", "cad-ml-api", "--yes")[0] == 2
+
+
+def test_yes_is_not_enough_where_a_check_asks(shell: Shell) -> None:
+    """Five times as many, and 0: --yes alone is refused and names the flag; the word of another check does not count."""
+    code, told, complaint = shell.run("act", "scale", "cad-ml-api", "--replicas", "18", "--yes")
+    assert (code, "give --confirm 18 too" in complaint, shell.writes()) == (1, True, []), complaint
+    assert "ASKS  3 to 18 is ×6: type the number again" in told
+    assert shell.run("act", "scale", "cad-ml-api", "--replicas", "0", "--yes", "--confirm", "18")[0] == 1
+    assert shell.writes() == []
+    assert shell.run("act", "scale", "cad-ml-api", "--replicas", "18", "--yes", "--confirm", "18")[0] == 0
+    assert shell.cluster.deployment("cad-ml-api").wanted == 18
+
+
+def test_undone_is_1(tmp_path: Path) -> None:
+    """What an HPA takes back while it is watched is no success, in the exit code too."""
+    made = DemoCluster(pace=QUICK, autoscaler_seconds=1.0)
+    made.seed()
+    with made:
+        shell = Shell(made, tmp_path)
+        code, told, _ = shell.run("act", "scale", "cad-ml-api", "--replicas", "2", "--yes")
+    assert (code, "undone by HPA cad-ml-api" in told) == (1, True), told
 
 
 def test_a_home_that_cannot_hold_a_journal_refuses_the_action(shell: Shell, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import patience
 import pytest
-from action_bench import API, QUICK
+from action_bench import API, NO_SETTLE, QUICK
 from screen_samples import settings
 from textual.pilot import Pilot
 
@@ -52,7 +52,7 @@ def given(tmp_path: Path, cluster: DemoCluster) -> Callable[..., Settings]:
 
     def make(**changes: Any) -> Settings:
         endpoint = ClusterEndpoint("cad-ml-platform", str(kubeconfig), "demo")
-        return replace(settings(tmp_path, **changes), kubernetes=endpoint, verify_timeout_seconds=20.0)
+        return replace(settings(tmp_path, **changes), kubernetes=endpoint, verify_timeout_seconds=20.0, settle=NO_SETTLE)
 
     return make
 
@@ -130,13 +130,45 @@ async def test_scaling_asks_for_the_number(cluster: DemoCluster, given: Callable
         await until(app, pilot, "api:1.9.0")
         await pilot.press("s")
         await until(app, pilot, "how many pods it shall have")
-        await pilot.press("backspace", "5", "enter")
+        await pilot.press("5", "enter")
         await until(app, pilot, "Scale deployment/cad-ml-api", "[ Cancel ]")
         await pilot.press("right")
         assert "[ Scale ]" in await until(app, pilot, "  Cancel  ")
         await pilot.press("enter")
         await until(app, pilot, "done")
         assert cluster.deployment(API).wanted == 5
+
+
+async def test_typing_replaces_what_stands_there(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """The present number is selected: a typed 6 makes six replicas, not thirty-six; the preview says by which factor."""
+    app = ConsoleApp(given(protected=False), ascii_only=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("s")
+        await until(app, pilot, "how many pods it shall have")
+        await pilot.press("6", "enter")
+        assert "3 to 6 is ×2" in await until(app, pilot, "Scale deployment/cad-ml-api to 6 replicas", "[ Cancel ]")
+
+
+async def test_five_times_as_many_asks_for_the_number_again(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """From 3 to 18 the number is typed again, also where nothing is protected; before that the verb cannot be chosen."""
+    app = ConsoleApp(given(protected=False), ascii_only=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("s")
+        await until(app, pilot, "how many pods it shall have")
+        await pilot.press("1", "8", "enter")
+        await until(app, pilot, "type 18 to confirm")
+        await pilot.press("1", "enter")
+        await pilot.pause(0.2)
+        assert "type 18 to confirm" in shown(app)
+        await pilot.press("8", "enter", "enter")
+        await until(app, pilot, "journalled")
+    assert cluster.deployment(API).wanted == 18
 
 
 async def test_an_alert_is_marked_as_ones_own_and_given_back(given: Callable[..., Settings]) -> None:
