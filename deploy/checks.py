@@ -31,14 +31,19 @@ from console.config.load import load_settings  # noqa: E402
 from queries.yaml_text import SafeLoader  # noqa: E402
 
 OVERLAYS = ("production", "staging")
-BUILT = (*(f"overlays/{name}" for name in OVERLAYS), "shared-journal")
+BUILT = (*(f"overlays/{name}" for name in OVERLAYS), "shared-journal", "admission")
 KINDS = {
     ("v1", "Namespace"): "namespaces", ("v1", "ServiceAccount"): "serviceaccounts", ("v1", "ConfigMap"): "configmaps",
     ("v1", "PersistentVolumeClaim"): "persistentvolumeclaims", ("apps/v1", "Deployment"): "deployments",
     ("batch/v1", "CronJob"): "cronjobs", ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicies",
     ("rbac.authorization.k8s.io/v1", "Role"): "roles", ("rbac.authorization.k8s.io/v1", "RoleBinding"): "rolebindings",
     ("monitoring.coreos.com/v1", "PrometheusRule"): "prometheusrules",
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): "validatingadmissionpolicies",
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): "validatingadmissionpolicybindings",
 }  # fmt: skip
+
+
+CLUSTER_WIDE = ("Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 
 def built(folder: Path) -> str:
@@ -77,7 +82,8 @@ def in_step() -> str:
 def base_schemas() -> str:
     """Every manifest has only known fields of the right types, by the models of the Kubernetes client."""
     count = 0
-    for path in sorted((*(DEPLOY / "base").glob("*.yaml"), *(DEPLOY / "shared-journal").glob("*.yaml"))):
+    folders = ("base", "shared-journal", "admission")
+    for path in sorted(path for folder in folders for path in (DEPLOY / folder).glob("*.yaml")):
         for manifest in documents(path.read_text(encoding="utf-8")):
             if manifest.get("kind") == "Kustomization":
                 continue
@@ -101,7 +107,7 @@ def configs() -> str:
 
 
 def overlays() -> str:
-    """Overlays and the shared journal can be built, their manifests are valid, and every name that they refer to is there."""
+    """Everything that kustomize builds: its manifests are valid, and every name that they refer to is there."""
     told = []
     for name in BUILT:
         manifests = documents(built(DEPLOY / name))
@@ -209,7 +215,7 @@ def _discovery(path: str) -> dict[str, Any]:
         {
             "name": plural,
             "kind": kind,
-            "namespaced": kind != "Namespace",
+            "namespaced": kind not in CLUSTER_WIDE,
             "verbs": ["create", "get"],
             "singularName": kind.lower(),
         }

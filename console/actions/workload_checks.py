@@ -24,7 +24,7 @@ async def access(reads: Reads, name: str, *, subresource: str = "") -> Preflight
         return PreflightCheck(WARN, f"it could not be asked whether you may patch {what}: {error}", "access review")
     if allowed:
         return PreflightCheck(OK, f"you may patch {what}", "access review")
-    return PreflightCheck(BLOCK, f"you may not patch {what}{f': {reason}' if reason else ''}", "access review")
+    return PreflightCheck(BLOCK, f"you may not patch {what} {name}{f': {reason}' if reason else ''}", "access review")
 
 
 async def dry_run(

@@ -94,6 +94,22 @@ async def test_the_acting_role_suffices_for_every_action(bench: Bench) -> None:
         assert end is Outcome.DONE, f"{action}: {told}"
 
 
+def test_the_acting_role_names_every_deployment_of_the_platform(cluster: DemoCluster) -> None:
+    """Each that a runbook acts on is among them."""
+    named = {name for rule in ACT[-1]["rules"] for name in rule["resourceNames"]}
+    assert {item["metadata"]["name"] for item in cluster.objects("deployments")} <= named
+
+
+@pytest.mark.parametrize(
+    "bench", [[*READ, {"rules": [{**ACT[-1]["rules"][0], "resourceNames": ["cad-render"]}]}]], indirect=True
+)
+async def test_a_deployment_that_the_role_does_not_name_is_refused(bench: Bench) -> None:
+    """The preview says so by its name, and nothing is sent."""
+    end, _ = outcome(await bench.act("restart", TARGET))
+    assert end is Outcome.REFUSED and bench.writes() == []
+    assert any(check.text.startswith(f"you may not patch deployments {API}") for check in bench.previews[-1].checks)
+
+
 @pytest.mark.parametrize("bench", [READ], indirect=True)
 async def test_the_reading_role_refuses_every_action(bench: Bench) -> None:
     """Each is refused before anything is sent, and a patch that is sent all the same is denied by the cluster."""
@@ -116,10 +132,12 @@ async def test_the_reading_role_refuses_every_action(bench: Bench) -> None:
 async def test_no_rule_is_more_than_the_console_asks_for(cluster: DemoCluster, tmp_path: Path, kept: dict[str, Any]) -> None:
     """Nothing is created, deleted or replaced; no secret, config map, node or shell in a pod is reachable."""
     found = grants([{"rules": [kept]}])
-    assert {verb for _, _, verb in found} <= {"get", "list", "watch", "patch"}
-    reachable = {resource for _, resource, _ in found}
+    assert {verb for _, _, verb, _ in found} <= {"get", "list", "watch", "patch"}
+    reachable = {resource for _, resource, _, _ in found}
     assert not reachable & {"secrets", "configmaps", "nodes", "pods/exec", "serviceaccounts", "roles", "rolebindings"}
-    assert {resource for _, resource, verb in found if verb == "patch"} <= {"deployments", "deployments/scale"}
+    assert {resource for _, resource, verb, _ in found if verb == "patch"} <= {"deployments", "deployments/scale"}
+    named = {name for _, _, verb, name in found if verb == "patch"}
+    assert "" not in named and "cad-console" not in named
 
 
 def test_the_bindings_give_each_account_what_it_is_for() -> None:
@@ -162,5 +180,5 @@ def test_the_roles_of_the_shared_journal_suffice(cluster: DemoCluster, tmp_path:
         until(lambda: odd.sharing.fault)
         assert "deploy/shared-journal" in odd.sharing.sentence()
     for granted in (SHARED_WRITE, SHARED_READ):
-        assert {resource for _, resource, _ in grants(granted)} == {"configmaps"}
-    assert {verb for _, _, verb in grants(SHARED_READ)} == {"list", "watch"}
+        assert {resource for _, resource, _, _ in grants(granted)} == {"configmaps"}
+    assert {verb for _, _, verb, _ in grants(SHARED_READ)} == {"list", "watch"}

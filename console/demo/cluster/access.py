@@ -46,8 +46,8 @@ class Access:
                 return user
         raise failure.unauthorized()
 
-    def allows(self, user: User, verb: str, resource: str, group: str = "") -> bool:
-        if user.granted is not None and (group, resource, verb) not in user.granted:
+    def allows(self, user: User, verb: str, resource: str, group: str = "", name: str = "") -> bool:
+        if user.granted is not None and not {(group, resource, verb, ""), (group, resource, verb, name)} & user.granted:
             return False
         return user.trusted and not any(
             denied_verb in (verb, "*") and denied_resource in (resource, "*") for denied_verb, denied_resource in self.denied
@@ -58,7 +58,7 @@ class Access:
         if resource is REVIEWS and user is not ANONYMOUS:
             return
         plural = f"{resource.plural}/{subresource}" if subresource else resource.plural
-        if not self.allows(user, verb, plural, resource.group):
+        if not self.allows(user, verb, plural, resource.group, name):
             raise failure.forbidden(user.name, verb, resource, subresource=subresource, namespace=namespace, name=name)
 
     def review(self, user: User, body: Any) -> Object:
@@ -72,7 +72,8 @@ class Access:
         plural = str(asked.get("resource", ""))
         if asked.get("subresource"):
             plural += f"/{asked['subresource']}"
-        allowed = self.allows(user, str(asked.get("verb", "")), plural, str(asked.get("group", "")))
+        verb, group, name = (str(asked.get(key, "")) for key in ("verb", "group", "name"))
+        allowed = self.allows(user, verb, plural, group, name)
         status: dict[str, Any] = {"allowed": allowed}
         if not allowed and user.trusted:
             status["reason"] = f"denied by the demo: {asked.get('verb')} {plural}"
