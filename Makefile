@@ -12,7 +12,7 @@ SCENARIO ?= bad-deploy
 
 .PHONY: help
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: python
 python:
@@ -73,6 +73,10 @@ soak: $(STAMP) ## an hour at twenty times the cadence, and 500 starts (SOAK_SECO
 .PHONY: cluster-assets
 cluster-assets: $(STAMP) ## bring a real Kubernetes control plane for the contract suite
 	@$(BIN)/python tests/control_plane/build_assets.py
+
+.PHONY: alertmanager-assets
+alertmanager-assets: $(STAMP) ## bring a new Alertmanager for the tests that hold against new releases too
+	@$(BIN)/python tests/alertmanager/build_assets.py
 
 .PHONY: screenshots
 screenshots: $(STAMP) ## take pictures of the main screens on the embedded stack

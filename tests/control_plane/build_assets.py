@@ -8,65 +8,24 @@ distribution's etcd package where that etcd cannot be built. Prints the line to 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from go_build import Missing, attempt, cache_folder, go, install, module_folder, run, tool
 
 VERSION = "1.36.3"
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager")
 SETUP_ENVTEST = "sigs.k8s.io/controller-runtime/tools/setup-envtest@latest"
 
 
-class Missing(Exception):
-    """A way that is not open here; the message says in one line what it lacks."""
-
-
 def say(text: str) -> None:
     print(f"cluster-assets: {text}", file=sys.stderr, flush=True)
-
-
-def tool(name: str, *, brings: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise Missing(f"{name} is not on PATH ({brings})")
-    return found
-
-
-def run(command: Sequence[str], *, where: Path, seconds: float, environment: dict[str, str] | None = None) -> str:
-    """The command's output; Missing with the last line of its complaint."""
-    try:
-        done = subprocess.run(
-            command,
-            cwd=where,
-            timeout=seconds,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **(environment or {})},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise Missing(f"`{' '.join(command[:3])}` took longer than {seconds:.0f} s") from None
-    if done.returncode:
-        complaint = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise Missing(f"`{' '.join(command[:3])}` failed: {complaint[-1] if complaint else f'exit code {done.returncode}'}")
-    return done.stdout
-
-
-def go(*arguments: str, where: Path, seconds: float = 3600) -> str:
-    command = tool("go", brings="the Go toolchain builds the control plane from the module proxy: https://go.dev/dl")
-    plain = {"GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    return run([command, *arguments], where=where, seconds=seconds, environment=plain)
-
-
-def module_folder(module: str, *, where: Path) -> Path:
-    told = json.loads(go("mod", "download", "-json", module, where=where, seconds=600))
-    return Path(told["Dir"])
 
 
 # --- the ways
@@ -160,27 +119,7 @@ def _build(work: Path, package: str, name: str, flags: str) -> None:
     go("build", "-p", str(os.cpu_count() or 2), "-trimpath", "-ldflags", flags, "-o", name, package, where=work)
 
 
-def install(source: Path, target: Path) -> None:
-    """Copies under another name first, so that no half a binary is ever found."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, part)
-    part.chmod(0o755)
-    part.replace(target)
-
-
 # --- the order
-
-
-def attempt(way: Callable[[Path, Path], None], target: Path, name: str) -> str:
-    """Tries one way in a folder of its own; gives what it lacks, empty when it worked."""
-    with tempfile.TemporaryDirectory(prefix="cluster-assets-") as folder:
-        try:
-            way(target, Path(folder))
-        except Missing as missing:
-            say(f"{name}: {missing}")
-            return str(missing)
-    return ""
 
 
 def missing_from(target: Path) -> list[str]:
@@ -191,24 +130,24 @@ def bring(target: Path, *, envtest: bool) -> list[str]:
     """Brings what is missing; gives the reasons why something still is."""
     reasons: list[str] = []
     if missing_from(target) and envtest:
-        reasons.append(attempt(from_envtest, target, "setup-envtest"))
+        reasons.append(attempt(from_envtest, target, "setup-envtest", say))
     if "etcd" in missing_from(target):
-        reasons.append(attempt(build_etcd, target, "etcd from the module proxy"))
+        reasons.append(attempt(build_etcd, target, "etcd from the module proxy", say))
     if "etcd" in missing_from(target):
-        reasons.append(attempt(unpack_etcd, target, "etcd from the distribution"))
+        reasons.append(attempt(unpack_etcd, target, "etcd from the distribution", say))
     if missing_from(target):
-        reasons.append(attempt(build_kubernetes, target, "Kubernetes from the module proxy"))
+        reasons.append(attempt(build_kubernetes, target, "Kubernetes from the module proxy", say))
     return [reason for reason in reasons if reason]
-
-
-def default_folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "cad-console" / "control-plane" / VERSION
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Bring a Kubernetes control plane for the contract suite into the cache.")
-    parser.add_argument("--into", type=Path, default=default_folder(), help="folder of the binaries (default: %(default)s)")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        default=cache_folder("control-plane", VERSION),
+        help="folder of the binaries (default: %(default)s)",
+    )
     parser.add_argument("--without-envtest", action="store_true", help="do not try setup-envtest, build at once")
     chosen = parser.parse_args(arguments)
     target = chosen.into.resolve()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from console.demo.bring import Servers, bring
 from console.demo.launch import launch_alertmanager, launch_prometheus
@@ -22,6 +26,31 @@ receivers: [{name: nobody}]
 def servers() -> Servers:
     """The programs, brought by the console's own code when this machine has none."""
     return bring(lambda progress: None)
+
+
+@functools.cache
+def new_alertmanager() -> Servers | None:
+    """The release that `make alertmanager-assets` built, None where ALERTMANAGER_ASSETS is unset; the rest as in `servers`."""
+    named = os.environ.get("ALERTMANAGER_ASSETS", "")
+    if not named:
+        return None
+    programs = {name: str(Path(named) / name) for name in ("alertmanager", "amtool")}
+    missing = [name for name, path in programs.items() if not Path(path).is_file()]
+    if missing:
+        raise FileNotFoundError(f"ALERTMANAGER_ASSETS={named} lacks {', '.join(missing)}: run `make alertmanager-assets`")
+    return replace(servers(), templates="", origin=named, **programs)
+
+
+ALERTMANAGERS = ("packaged", "new")
+"""The releases that silences and matchers are held against: parameters of a fixture that calls `alertmanager_of`."""
+
+
+def alertmanager_of(release: str) -> Servers:
+    """The programs of one of ALERTMANAGERS; skips the test where the new one was not built."""
+    found = servers() if release == "packaged" else new_alertmanager()
+    if found is None:
+        pytest.skip("no new Alertmanager: run `make alertmanager-assets` and export what it prints")
+    return found
 
 
 @contextmanager
@@ -45,11 +74,13 @@ def start_prometheus(
 
 
 @contextmanager
-def start_alertmanager(config: str = PLAIN_ALERTMANAGER, *, folder: Path, port: int = 0) -> Iterator[Server]:
+def start_alertmanager(
+    config: str = PLAIN_ALERTMANAGER, *, folder: Path, port: int = 0, programs: Servers | None = None
+) -> Iterator[Server]:
     """Alertmanager with the configuration text `config`; silences lie in `folder/alerts` and survive a second start."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "alertmanager.yml").write_text(config)
-    server = launch_alertmanager(servers(), folder, port=port)
+    server = launch_alertmanager(programs or servers(), folder, port=port)
     try:
         yield server
     finally:
