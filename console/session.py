@@ -29,12 +29,12 @@ from console.runbook_steps import Sight, StepResult, answer_steps
 from console.runbooks import Runbook, RunbookIndex
 from console.snapshot import Snapshot
 from queries.errors import NotConfigured, SourceError
-from queries.model.alert import AlertRule, Suggestion, TrackedAlert
+from queries.model.alert import AlertRule, AlertState, Suggestion, TrackedAlert
 from queries.model.fault import Fault, FaultKind
+from queries.model.matcher import Matcher
 from queries.model.panel import PanelHistory, PanelSpec
 from queries.model.reading import Reading
 from queries.model.series import Labels, Track
-from queries.model.silence import Matcher
 
 if TYPE_CHECKING:
     from console.actions.action import Action
@@ -307,10 +307,18 @@ class Session:
         return self._board.suggestions(tracked.alert, self._board.runbook_of(tracked.alert))
 
     def silence_matches(self, matchers: Iterable[Matcher]) -> tuple[TrackedAlert, ...]:
-        """The alerts that a silence with these matchers would hide now; none where there is no matcher."""
+        """The alerts of Alertmanager that a silence with these matchers would hide now; none where there is no matcher.
+
+        What Alertmanager does not have yet (pending, undelivered) is left out: with which labels it will arrive is not known.
+        """
         wanted = tuple(matchers)
         found = self.snapshot().alerts if wanted else ()
-        return tuple(item for item in found if all(matcher.matches(item.alert.labels) for matcher in wanted))
+        return tuple(
+            item
+            for item in found
+            if item.alert.state in (AlertState.ACTIVE, AlertState.SUPPRESSED)
+            and all(matcher.matches(item.alert.labels) for matcher in wanted)
+        )
 
     async def run(self, request: Request, confirm: Callable[[Preview], Awaitable[bool]]) -> AsyncIterator[Step]:
         """Run an action through its stages; without a journal the runner refuses before anything is sent."""

@@ -10,8 +10,8 @@ from console.config.forms import is_dns_name
 from console.config.settings import AlertTarget
 from console.runbooks import Runbook
 from queries.model.alert import Alert, Suggestion
+from queries.model.matcher import Matcher
 from queries.model.series import Labels, label
-from queries.model.silence import Matcher
 from queries.model.text import visible
 from queries.model.workload import Cluster, Container, Workload
 

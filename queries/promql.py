@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import promql_parser as ast
 
+from queries.model.regex import RegexError, compile_regex
+
 _DEEPEST = 100
 _MOST_OPERATORS = 500
 """The parser recurses without a limit of its own: beyond these it takes minutes, or the process with it."""
@@ -62,12 +64,12 @@ class LabelMatcher:
         return self.operator == "=~" and not self.takes("")
 
     def takes(self, value: str) -> bool:
-        """Whether a label with this value passes; a regular expression that Python cannot read takes everything."""
+        """Whether a label with this value passes in Prometheus 3; a regular expression that RE2 refuses takes everything."""
         if self.operator in ("=", "!="):
             return (value == self.value) == (self.operator == "=")
         try:
-            return (re.fullmatch(self.value, value) is not None) == (self.operator == "=~")
-        except re.error:
+            return compile_regex(self.value, dot_matches_newline=True)(value) == (self.operator == "=~")
+        except RegexError:
             return True
 
 

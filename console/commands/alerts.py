@@ -10,7 +10,7 @@ from console.commands.once import one_snapshot
 from console.commands.status import alert_row
 from console.config.fault import ConfigError
 from console.config.load import load_settings
-from queries.model.silence import MatcherError, parse_matchers
+from queries.model.matcher import MatcherError, parse_matchers
 
 _HEAD = ("priority", "severity", "alert", "component", "since", "state", "owner", "runbook")
 

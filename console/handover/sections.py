@@ -114,7 +114,7 @@ def _silences(facts: Facts) -> Section:
     lines = []
     in_force = [item for item in snapshot.silences if item.state != "expired" and item.starts_at <= now < item.ends_at]
     for silence in sorted(in_force, key=lambda item: item.ends_at):
-        hides = any(silence.matches(tracked.alert.labels) for tracked in snapshot.alerts)
+        hides = any(silence.id in tracked.alert.silenced_by for tracked in snapshot.alerts)
         ends = silence.ends_at - now <= _ENDS_SECONDS
         if hides and not ends:
             continue

@@ -29,7 +29,7 @@ from console.journal.event import Event
 from console.journal.owners import OWNED, RELEASED, Mark
 from console.journal.projection import Projection
 from queries.model.alert import Priority
-from queries.model.silence import MatcherError, parse_matchers
+from queries.model.matcher import MatcherError, parse_matchers
 from queries.text.times import calendar_time
 
 INTENT, DECLINED, OUTCOME = "action.intent", "action.declined", "action.outcome"

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from queries.model.alert import TrackedAlert
-from queries.model.silence import Matcher, MatcherError, parse_matchers
+from queries.model.matcher import Matcher, MatcherError, parse_matchers
 
-_MATCHER = re.compile(r'[^\s"=!~,{}]+\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\]|\\.)*"|[^\s",{}]+)')
+_MATCHER = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"=!~,{}]+)\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\]|\\.)*"|[^\s",{}]+)')
 
 
 @dataclass(frozen=True, slots=True)

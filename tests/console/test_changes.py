@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from console.changes import LIMIT, what_changed
 from console.journal.event import Event
-from queries.model.silence import Matcher, Silence
+from queries.model.matcher import Matcher
+from queries.model.silence import Silence
 from queries.model.workload import Cluster, ClusterEvent, Container, Revision, Workload
 
 NOW = 1_800_000_000.0

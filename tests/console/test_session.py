@@ -20,8 +20,8 @@ from console.snapshot import Snapshot
 from queries.alertmanager import AlertmanagerState
 from queries.errors import NotConfigured
 from queries.model.fault import Fault, FaultKind
+from queries.model.matcher import parse_matchers
 from queries.model.reading import Reading
-from queries.model.silence import parse_matchers
 from queries.model.source import Health
 from queries.model.verdict import Verdict
 

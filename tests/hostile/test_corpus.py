@@ -24,7 +24,7 @@ from console.journal.sqlite import Journal
 from console.log import _Frames
 from console.runbooks import RunbookIndex
 from queries.kube_api import segment
-from queries.model.silence import Matcher, parse_matchers
+from queries.model.matcher import Matcher, parse_matchers
 from queries.model.text import visible
 
 CORPUS = (

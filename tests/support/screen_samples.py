@@ -15,9 +15,10 @@ from console.snapshot import Snapshot
 from queries.catalogue.loader import load_board
 from queries.model.alert import Alert, AlertRule, AlertState, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.fault import Fault, FaultKind
+from queries.model.matcher import Matcher
 from queries.model.panel import Origin, PanelHistory, PanelState
 from queries.model.series import Sample, Track
-from queries.model.silence import Matcher, Silence
+from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from queries.model.workload import Change, Cluster, Container, Pod, Revision, Workload

@@ -36,10 +36,11 @@ from queries.joined import Parts
 from queries.model.alert import AlertState, Priority, TrackedAlert
 from queries.model.batch import BatchJob
 from queries.model.fault import Fault, FaultKind
+from queries.model.matcher import Matcher
 from queries.model.panel import PanelSpec, Threshold, Unit
 from queries.model.reading import Reading
 from queries.model.series import Sample, Track
-from queries.model.silence import Matcher, Silence
+from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 

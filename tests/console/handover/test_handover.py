@@ -23,9 +23,10 @@ from console.snapshot import Snapshot
 from queries.endpoint import Endpoint
 from queries.model.alert import Priority
 from queries.model.fault import Fault, FaultKind
+from queries.model.matcher import Matcher
 from queries.model.panel import Origin
 from queries.model.reading import Reading
-from queries.model.silence import Matcher, Silence
+from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from queries.prometheus import Prometheus
@@ -77,6 +78,9 @@ def test_what_the_next_person_has_to_know() -> None:
     begun = Walk("w", "morning", NOW - 2 * HOUR, "ann", answers=(answer,))
     walks = Walks((("morning", (begun,)),))
     shown = snapshot(silences=(ends, idle, both, stays, later))
+    fires = next(item for item in shown.alerts if item.alert.name == "HighErrorRate")
+    hidden = replace(fires, alert=replace(fires.alert, silenced_by=("s1", "s4")))  # by Alertmanager's own word
+    shown = replace(shown, alerts=tuple(hidden if item is fires else item for item in shown.alerts))
     shown = replace(shown, ledger=replace(shown.ledger, walks=walks))
     found = told(shown, incidents=Incidents((closed, open_one, old)))
     assert found["Incidents"] == [

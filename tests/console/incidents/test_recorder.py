@@ -22,7 +22,8 @@ from console.journal_watch import JournalWatch
 from console.runbooks import RunbookIndex
 from console.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
-from queries.model.silence import Matcher, Silence
+from queries.model.matcher import Matcher
+from queries.model.silence import Silence
 from queries.model.source import Health
 from queries.model.verdict import Verdict
 
