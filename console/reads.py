@@ -11,11 +11,9 @@ from console.checks.panels import judge
 from console.config.incident_settings import IncidentSettings
 from console.incidents.incident import Incident, Update
 from console.journal.ledger import LedgerState
-from queries.errors import NotConfigured, Rejected
+from queries.errors import NotConfigured
 from queries.model.alert import Alert
 from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold
-from queries.model.silence import Silence
-from queries.text.times import format_milliseconds
 
 if TYPE_CHECKING:
     from console.board import Board
@@ -69,12 +67,8 @@ class SourceReads:
         return await self._cluster().may(verb, resource, subresource=subresource, name=name)
 
     async def silence(self, identity: str) -> dict[str, Any]:
-        """In the shape of Alertmanager's own API. Raises Rejected with status 404 where there is none with this id."""
-        state = await self._manager().state()
-        found = next((item for item in state.silences if item.id == identity), None)
-        if found is None:
-            raise Rejected("Alertmanager has no silence with this id", status=404, hint="it may have expired long ago")
-        return as_api(found)
+        """As Alertmanager's own API gives it. Raises Rejected with status 404 where there is none with this id."""
+        return await self._manager().silence(identity)
 
     async def silences(self) -> tuple[dict[str, Any], ...]:
         state = await self._manager().state()
@@ -125,23 +119,3 @@ class SourceReads:
         if self._alertmanager is None:
             raise NotConfigured("Alertmanager is not configured", hint="set ALERTMANAGER_URL or --alertmanager-url")
         return self._alertmanager
-
-
-def as_api(silence: Silence) -> dict[str, Any]:
-    """A silence as `/api/v2/silence/ID` gives it."""
-    return {
-        "id": silence.id,
-        "matchers": [
-            {"name": item.name, "value": item.value, "isRegex": item.is_regex, "isEqual": item.is_equal}
-            for item in silence.matchers
-        ],
-        "startsAt": _utc(silence.starts_at),
-        "endsAt": _utc(silence.ends_at),
-        "createdBy": silence.created_by,
-        "comment": silence.comment,
-        "status": {"state": silence.state},
-    }
-
-
-def _utc(at: float) -> str:
-    return format_milliseconds(at)

@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from queries.endpoint import Endpoint
-from queries.errors import Malformed, NotConfigured, SourceError
+from queries.errors import Malformed, NotConfigured, Rejected, SourceError
 from queries.http import Client
 from queries.model.alert import Alert, AlertState
 from queries.model.fault import Fault
-from queries.model.silence import Matcher, Silence
+from queries.model.matcher import Matcher
+from queries.model.silence import Silence
 from queries.offload import compute
 from queries.remembered import Remembered
 from queries.rfc3339 import unix_seconds
@@ -27,6 +30,9 @@ _RARE_SECONDS = 60.0
 
 _SILENCES_SECONDS = 5.0
 """How long silences are believed; sooner where an alert names one that is not known."""
+
+_UNKNOWN_ID = (404, 422)
+"""What Alertmanager says of an id that it does not have, and of one that is no UUID."""
 
 _ALL_ALERTS = (("active", "true"), ("silenced", "true"), ("inhibited", "true"), ("unprocessed", "true"))
 
@@ -188,6 +194,27 @@ class Alertmanager:
             peer_faults=tuple(error.fault for error in lost),
         )
 
+    async def silence(self, identity: str) -> dict[str, Any]:
+        """One silence as the API gives it, every field of it, by the peer that changed it last.
+
+        Raises Rejected with status 404 where no peer that answers has it, and the first peer's SourceError where none answers.
+        """
+        if not self._peers:
+            raise NotConfigured("no Alertmanager is configured", hint="set ALERTMANAGER_URL")
+        results = await asyncio.gather(*(peer.silence(identity) for peer in self._peers), return_exceptions=True)
+        found: list[dict[str, Any]] = []
+        lost: list[SourceError] = []
+        for result in results:
+            if isinstance(result, SourceError):
+                lost.append(result)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                found.append(result)
+        if not found:
+            raise next((error for error in lost if isinstance(error, Rejected)), lost[0])
+        return max(found, key=_updated_at)
+
     def forget_silences(self) -> None:
         """Ask for them with the next state, however new they are."""
         for peer in self._peers:
@@ -235,6 +262,17 @@ class _Peer:
             self.forget_silences()
             known = await self._silenced()
         return _PeerState(heard, known, seldom)
+
+    async def silence(self, identity: str) -> dict[str, Any]:
+        """Raises SourceError; Rejected with status 404 where this peer has none with this id."""
+        try:
+            return await self._client.get(f"/api/v2/silence/{quote(identity, safe='')}", type=dict[str, Any])
+        except SourceError as error:
+            if error.fault.status not in _UNKNOWN_ID:
+                raise
+            raise Rejected(
+                "Alertmanager has no silence with this id", status=404, where=self.where, hint="it may have expired long ago"
+            ) from None
 
     def forget_silences(self) -> None:
         self._silences_at = float("-inf")
@@ -340,6 +378,13 @@ def _silence(item: _Silence) -> Silence:
         comment=item.comment,
         state=item.status.state,
     )
+
+
+def _updated_at(silence: dict[str, Any]) -> float:
+    try:
+        return unix_seconds(str(silence.get("updatedAt", "")))
+    except ValueError:
+        return 0.0
 
 
 def _merged_alerts(peers: Sequence[_PeerState]) -> tuple[Alert, ...]:

@@ -17,6 +17,12 @@ class Parameter:
     name: str
     required: bool
     meaning: str
+    unless: str = ""
+    """Another parameter that makes it optional."""
+
+    def missing_from(self, given: Mapping[str, str]) -> bool:
+        """Whether it must be given and is not."""
+        return self.required and not given.get(self.name) and not given.get(self.unless)
 
 
 class Reads(Protocol):

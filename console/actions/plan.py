@@ -78,6 +78,8 @@ class Request:
     cause: str = ""
     panel_id: str = ""
     fingerprint: str = ""
+    user: str = ""
+    """Who asks; the runner says it."""
 
 
 @dataclass(frozen=True, slots=True)

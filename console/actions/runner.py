@@ -152,13 +152,12 @@ class _Course:
         if action is None:
             raise _Ended(f"there is no action {self.request.action!r}")
         known = {item.name for item in action.parameters}
-        missing = [item.name for item in action.parameters if item.required and not self.request.parameters.get(item.name)]
+        missing = [item.name for item in action.parameters if item.missing_from(self.request.parameters)]
         unknown = sorted(self.request.parameters.keys() - known)
         if missing or unknown:
             words = [f"needs {name}" for name in missing] + [f"has no parameter {name}" for name in unknown]
             raise _Ended(f"refused, nothing was sent: {action.name} {', '.join(words)}")
-        if "created_by" in known and not self.request.parameters.get("created_by"):
-            self.request = replace(self.request, parameters={**self.request.parameters, "created_by": self.settings.user})
+        self.request = replace(self.request, user=self.settings.user)
         return action
 
     async def _planned(self, action: Action) -> tuple[Plan, Any]:

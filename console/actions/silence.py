@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,10 @@ from console.actions.digest import digest
 from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
 from console.actions.silences import Known
 from queries.model.alert import Alert
-from queries.model.silence import Matcher, MatcherError, parse_matchers
+from queries.model.matcher import Matcher, MatcherError, parse_matchers
+from queries.model.regex import RegexError, check_regex
+from queries.model.series import quote
+from queries.rfc3339 import unix_seconds
 
 _SHOWN = 8
 
@@ -35,10 +38,19 @@ class Silence:
     targets: str = "matchers"
     heals: bool = False
     parameters: tuple[Parameter, ...] = (
-        Parameter("duration", required=True, meaning="how long from now on: 30m, 2h, 1d"),
-        Parameter("comment", required=True, meaning="why, for those who wonder where the alert went"),
-        Parameter("id", required=False, meaning="the silence to change; a new one, where it is not given"),
-        Parameter("created_by", required=False, meaning="who; you, where it is not given"),
+        Parameter(
+            "duration",
+            required=True,
+            meaning="how long from now on: 30m, 2h, 1d; of a scheduled silence, from its start",
+            unless="id",
+        ),
+        Parameter("comment", required=True, meaning="why, for those who wonder where the alert went", unless="id"),
+        Parameter(
+            "id",
+            required=False,
+            meaning="the silence to change, which keeps what is not given; a new one, where there is no id",
+        ),
+        Parameter("created_by", required=False, meaning="whose it is; without it yours, or whose it was where it is changed"),
     )
 
     async def facts(self, request: Request, reads: Reads) -> SilenceFacts:
@@ -47,24 +59,23 @@ class Silence:
         return SilenceFacts(await reads.alerts(), old)
 
     def plan(self, request: Request, facts: SilenceFacts, now: float) -> Plan:
-        given = request.parameters
-        matchers = _matchers(request.target, facts.old)
-        comment, author = given.get("comment", "").strip(), given.get("created_by", "").strip()
-        if not comment:
-            raise Refusal("a silence needs a comment: say why, for those who wonder where the alert went")
-        if not author:
-            raise Refusal("a silence needs to say whose it is")
-        length = seconds_of(given.get("duration", ""))
         old = facts.old
         if old and old.state == "expired":
             raise Refusal("that silence has expired; make a new one")
-        # Alertmanager keeps the id only where start and matchers stay as they are.
-        starts_at = old.starts_at if old and old.state == "active" else utc(now)
+        matchers = _matchers(request.target, old)
+        given = {name: value.strip() for name, value in request.parameters.items()}
+        comment = given.get("comment") or (old.comment if old else "")
+        author = given.get("created_by") or (old.created_by if old else request.user)
+        if not comment.strip():
+            raise Refusal("a silence needs a comment: say why, for those who wonder where the alert went")
+        if not author:
+            raise Refusal("a silence needs to say whose it is")
+        ends_at, lasts = _end(given.get("duration", ""), old, now)
+        same = old is not None and frozenset(matchers) == frozenset(old.matchers)
         body = {
-            **({"id": old.id} if old else {}),
-            "matchers": [silences.as_api(item) for item in matchers],
-            "startsAt": starts_at,
-            "endsAt": utc(now + length),
+            **(old.postable if old else {"startsAt": utc(now)}),
+            "matchers": old.raw["matchers"] if old and same else [silences.as_api(item) for item in matchers],
+            "endsAt": ends_at,
             "createdBy": author,
             "comment": comment,
         }
@@ -72,22 +83,21 @@ class Silence:
         text = silences.text(matchers)
         return Plan(
             request=request,
-            title=f"Change silence {old.id[:8]}"
-            if old
-            else f"Silence {silences.subject(matchers)} for {duration_text(length)}",
+            title=f"Change silence {old.id[:8]}" if old else f"Silence {silences.subject(matchers)} for {lasts}",
             subject=text,
-            differences=(
-                Difference("matchers", silences.text(old.matchers) if old else "-", text),
-                Difference("until", old.ends_at if old else "-", f"{body['endsAt']} ({duration_text(length)} from now)"),
-                Difference("comment", old.comment if old else "-", comment),
-                Difference("by", old.created_by if old else "-", author),
-            ),
-            notes=_notes(hidden, len(facts.alerts)),
-            command=_amtool(matchers, old, length, author, comment),
+            differences=_differences(old, body, text, lasts, same=same),
+            notes=(*_change_notes(old, author, same=same), *_notes(hidden, len(facts.alerts), scheduled=_scheduled(old))),
+            command=_amtool(matchers, old, body, lasts, same=same),
             confirm_word=silences.subject(matchers),
             body=body,
             digest=digest(
-                self.name, text, length, comment, author, old.id if old else "", [item.fingerprint for item in hidden]
+                self.name,
+                text,
+                given.get("duration", ""),
+                comment,
+                author,
+                [old.postable, old.state] if old else "",
+                [item.fingerprint for item in hidden],
             ),
         )
 
@@ -123,13 +133,16 @@ class Silence:
 
     async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
         """Read back from Alertmanager: the silence is active, and every alert that it matches is suppressed by it."""
-        matchers, identity = _planned(plan), plan.written
+        matchers, body, identity = _planned(plan), _body(plan), plan.written
         async for found in silences.watched(identity, reads):
-            if found is None or found.state == "pending":
-                yield Progress(f"silence {identity[:8]} is not there yet")
-                continue
-            if found.state == "expired":
+            if found is not None and found.state == "expired":
                 yield Progress(f"silence {identity[:8]} has expired already", done=False)
+                return
+            if found is None or not _as_sent(found, body):
+                yield Progress(f"silence {identity[:8]} is {'not there yet' if found is None else 'as it was'}")
+                continue
+            if found.state == "pending":
+                yield Progress(f"silence {identity} is scheduled from {found.starts_at} until {found.ends_at}", done=True)
                 return
             alerts = [
                 item for item in await reads.alerts() if item.firing and all(one.matches(item.labels) for one in matchers)
@@ -142,8 +155,21 @@ class Silence:
             yield Progress(f"silence {identity[:8]} is active; {_count(len(loud))} not suppressed yet")
 
 
+def _as_sent(found: Known, body: Mapping[str, Any]) -> bool:
+    """Whether Alertmanager has what was sent, field by field; the times in its own writing."""
+    sent = silences.known(body)
+    return (
+        silences.same_moment(found.ends_at, sent.ends_at)
+        and (found.created_by, found.comment, found.annotations) == (sent.created_by, sent.comment, sent.annotations)
+        and frozenset(found.matchers) == frozenset(sent.matchers)
+    )
+
+
 def _matchers(target: str, old: Known | None) -> tuple[Matcher, ...]:
-    return old.matchers if old and not target.strip() else matchers_of(target)
+    if old and not target.strip():
+        _check(old.matchers)
+        return old.matchers
+    return matchers_of(target)
 
 
 def matchers_of(target: str) -> tuple[Matcher, ...]:
@@ -154,9 +180,27 @@ def matchers_of(target: str) -> tuple[Matcher, ...]:
         raise Refusal(f"the matchers are not understood: {error}") from None
     if not found:
         raise Refusal('a silence without matchers would hide everything; write alertname="HighErrorRate"')
+    _check(found)
     if all(item.matches(()) for item in found):
         raise Refusal("these matchers match everything, also an alert without any label: name at least one value")
     return found
+
+
+def _check(matchers: tuple[Matcher, ...]) -> None:
+    """Raises Refusal for what Alertmanager does not take in a silence, or takes and cannot match by.
+
+    It compiles a silence's expression by itself when it takes it, and between anchors when it matches.
+    """
+    for item in matchers:
+        if not item.name:
+            raise Refusal("the matchers are not understood: a matcher needs the name of a label")
+        try:
+            item.check()
+            if item.is_regex:
+                check_regex(item.value)
+        except (MatcherError, RegexError) as error:
+            words = str(error) if isinstance(error, MatcherError) else f"{item}: not a regular expression: {error}"
+            raise Refusal(f"the matchers are not understood: {words}") from None
 
 
 def _planned(plan: Plan) -> tuple[Matcher, ...]:
@@ -168,10 +212,67 @@ def _body(plan: Plan) -> dict[str, Any]:
     return plan.body
 
 
-def _notes(hidden: tuple[Alert, ...], known: int) -> tuple[str, ...]:
+def _end(duration: str, old: Known | None, now: float) -> tuple[str, str]:
+    """When it ends, and how long that is, in words. Raises Refusal."""
+    if not duration:
+        if old is None:
+            raise Refusal("a silence needs a duration, like 30m, 2h or 1d")
+        return old.ends_at, ""
+    length = seconds_of(duration)
+    if old and _scheduled(old):
+        return utc(_seconds(old.starts_at) + length), f"{duration_text(length)} from its start"
+    return utc(now + length), duration_text(length)
+
+
+def _scheduled(old: Known | None) -> bool:
+    return old is not None and old.state == "pending"
+
+
+def _seconds(moment: str) -> float:
+    try:
+        return unix_seconds(moment)
+    except ValueError:
+        raise Refusal(f"Alertmanager names a start that is no time: {moment[:40]}") from None
+
+
+def _differences(old: Known | None, body: Mapping[str, Any], text: str, lasts: str, *, same: bool) -> tuple[Difference, ...]:
+    until = str(body["endsAt"])
+    if lasts:
+        until += f" ({lasts})" if _scheduled(old) else f" ({lasts} from now)"
+    if old is None:
+        return (
+            Difference("matchers", "-", text),
+            Difference("until", "-", until),
+            Difference("comment", "-", str(body["comment"])),
+            Difference("by", "-", str(body["createdBy"])),
+        )
+    # An active silence with other matchers is a new one to Alertmanager, which begins it at once.
+    starts = old.starts_at if same or _scheduled(old) else "now"
+    notes = ", ".join(f"{name}={value}" for name, value in sorted(old.annotations.items()))
+    return (
+        Difference("matchers", silences.text(old.matchers), silences.text(old.matchers) if same else text),
+        Difference("starts", old.starts_at, starts),
+        Difference("until", old.ends_at, until),
+        Difference("comment", old.comment, str(body["comment"])),
+        Difference("by", old.created_by, str(body["createdBy"])),
+        *((Difference("annotations", notes, notes),) if notes else ()),
+    )
+
+
+def _change_notes(old: Known | None, author: str, *, same: bool) -> tuple[str, ...]:
+    """What changing a silence does beside the differences."""
+    if old is None:
+        return ()
+    whose = f"it stays {author}'s; that you change it is in the journal" if author == old.created_by else ""
+    other = "" if same else "with other matchers Alertmanager ends this silence and makes another one, with another id"
+    return tuple(filter(None, (whose, other)))
+
+
+def _notes(hidden: tuple[Alert, ...], known: int, *, scheduled: bool) -> tuple[str, ...]:
     if not hidden:
         return ("matches no alert that is firing now",)
-    lines = [f"hides {_count(len(hidden))} of {known} now:"]
+    verb = "hides, once it begins," if scheduled else "hides"
+    lines = [f"{verb} {_count(len(hidden))} of {known} now:"]
     for item in hidden[:_SHOWN]:
         where = ", ".join(value for name, value in item.labels if name in ("component", "provider", "instance", "pod"))
         lines.append(f"  {item.name}{f' ({where})' if where else ''} {item.severity}".rstrip())
@@ -180,11 +281,20 @@ def _notes(hidden: tuple[Alert, ...], known: int) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _amtool(matchers: tuple[Matcher, ...], old: Known | None, length: int, author: str, comment: str) -> str:
-    common = [f"--duration={duration_text(length)}", f"--comment={comment}"]
-    if old and old.matchers == matchers:
-        return shlex.join(["amtool", "silence", "update", *common, old.id])
-    return shlex.join(["amtool", "silence", "add", f"--author={author}", *common, *(str(item) for item in matchers)])
+def _amtool(matchers: tuple[Matcher, ...], old: Known | None, body: Mapping[str, Any], lasts: str, *, same: bool) -> str:
+    """amtool counts the duration of an update from the silence's start: so the end is named."""
+    author, comment = f"--author={body['createdBy']}", f"--comment={body['comment']}"
+    words = [str(item) for item in matchers]
+    if old is None:
+        return shlex.join(["amtool", "silence", "add", author, f"--duration={lasts}", comment, *words])
+    times = [f"--end={body['endsAt']}"]
+    if same and body["createdBy"] == old.created_by:
+        return shlex.join(["amtool", "silence", "update", *times, comment, old.id])
+    if _scheduled(old):
+        times.insert(0, f"--start={old.starts_at}")
+    noted = [f"--annotation={name}={quote(str(value))}" for name, value in sorted(old.annotations.items())]
+    made = shlex.join(["amtool", "silence", "add", author, *times, comment, *noted, *words])
+    return f"{made} && {shlex.join(['amtool', 'silence', 'expire', old.id])}"
 
 
 def _count(number: int) -> str:

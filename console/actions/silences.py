@@ -10,14 +10,17 @@ from typing import Any
 
 from console.actions.action import Reads
 from queries.errors import SourceError
-from queries.model.silence import Matcher
+from queries.model.matcher import Matcher
 
 POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One silence as Alertmanager has it; times stay in its own writing, so that they can be sent back unchanged."""
+    """One silence as Alertmanager has it; times stay in its own writing, so that they can be sent back unchanged.
+
+    `raw` is all that Alertmanager said, also what no field here stands for.
+    """
 
     id: str
     state: str
@@ -26,6 +29,20 @@ class Known:
     ends_at: str
     created_by: str
     comment: str
+    raw: Mapping[str, Any]
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Since Alertmanager 0.33; a POST that leaves them out deletes them."""
+        return self.raw.get("annotations") or {}
+
+    @property
+    def postable(self) -> dict[str, Any]:
+        """What a POST that changes nothing would say: everything but what the server alone decides."""
+        return {name: value for name, value in self.raw.items() if name not in _OF_THE_SERVER}
+
+
+_OF_THE_SERVER = ("status", "updatedAt")
 
 
 def known(silence: Mapping[str, Any]) -> Known:
@@ -37,6 +54,7 @@ def known(silence: Mapping[str, Any]) -> Known:
         ends_at=str(silence.get("endsAt", "")),
         created_by=str(silence.get("createdBy", "")),
         comment=str(silence.get("comment", "")),
+        raw=silence,
     )
 
 

@@ -27,7 +27,7 @@ from console.screens.journal import event_sentence
 from console.screens.logs import LogsScreen
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.runbook import RunbookScreen
-from console.screens.silence_wish import request_of, wish_of
+from console.screens.silence_wish import duration_hint, request_of, wish_of
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.form import FormDialog, Question
 from widgets.dialogs.silence import SilenceDialog
@@ -105,7 +105,7 @@ class Errands:
         if action is None:
             self.say(f"there is no action {request.action!r}", trouble=True)
             return
-        missing = [item for item in action.parameters if item.required and not request.parameters.get(item.name)]
+        missing = [item for item in action.parameters if item.missing_from(request.parameters)]
         if missing:
             answers = await self._ask(action, request)
             if answers is None:
@@ -215,15 +215,17 @@ class Errands:
         if self.app.session is None:
             self.say("the session is not open yet", trouble=True)
             return
+        before = wish_of(event, now=self.app.clock())
         wish = await self.app.push_screen_wait(
             SilenceDialog(
-                wish_of(event, now=self.app.clock()),
+                before,
                 matches=self.app.session.silence_matches,
                 editing=event.silence is not None,
+                duration_hint=duration_hint(event),
             )
         )
         if wish is not None:
-            self.run_action(request_of(wish, event))
+            self.run_action(request_of(wish, event, before=before))
 
     def own(self, fingerprint: str) -> None:
         self.app.run_worker(self._own(fingerprint), "marking the alert", "own")

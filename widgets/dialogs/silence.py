@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from queries.model.alert import TrackedAlert
-from queries.model.silence import Matcher, MatcherError, parse_matchers
+from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from widgets.dialogs.choice import Choice
 from widgets.line import Line, text
 from widgets.page import Page
@@ -48,11 +48,13 @@ class SilenceDialog(ModalScreen[SilenceWish | None]):
         *,
         matches: Callable[[tuple[Matcher, ...]], tuple[TrackedAlert, ...]],
         editing: bool = False,
+        duration_hint: str = "30m, 2h, 1d from now",
     ) -> None:
         super().__init__()
         self._wish = wish
         self._matches = matches
         self._editing = editing
+        self._duration_hint = duration_hint
         self._preview = Page(id="matched")
 
     def compose(self) -> ComposeResult:
@@ -63,7 +65,7 @@ class SilenceDialog(ModalScreen[SilenceWish | None]):
                 (((" matchers", "strong"), ('  name="value", name=~"a|b"; all have to match', "dim")),), classes="caption"
             )
             yield Input(self._wish.matchers, id="matchers")
-            yield Page((((" duration", "strong"), ("  30m, 2h, 1d from now", "dim")),), classes="caption")
+            yield Page((((" duration", "strong"), (f"  {self._duration_hint}", "dim")),), classes="caption")
             yield Input(self._wish.duration, id="duration")
             yield Page((((" comment", "strong"), ("  why; the next person reads it", "dim")),), classes="caption")
             yield Input(self._wish.comment, id="comment")

@@ -100,7 +100,7 @@ def wrong_action(
             beside = near(key, has) if has else "; it has none"
             yield ACTION_UNKNOWN, ("parameters", key), f"{name} has no parameter {key!r}{beside}"
     for item in action.parameters:
-        if item.required and not given.get(item.name):
+        if item.missing_from(given):
             yield ACTION_UNKNOWN, (), f"{name} needs the parameter {item.name}: {item.meaning}"
     check = _FORMS[action.targets]
     yield from ((TARGET, ("target",), text) for text in check(target, labels))

@@ -3,88 +3,31 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from action_bench import outcome, settings_for
+from action_bench import outcome
 from cutting_proxy import CuttingProxy
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import start_alertmanager
+from tower import Tower, tower_of
 
 from console.actions import runner
 from console.actions.ages import duration_text, seconds_of
-from console.actions.plan import CheckLevel, Outcome, Plan, Preview, Refusal, Request, Step
-from console.actions.runner import run
+from console.actions.plan import CheckLevel, Outcome, Plan, Refusal, Request
 from console.actions.silence import Silence, SilenceFacts
-from console.actions.writers import Writer
-from console.board import Board
-from console.config.settings import Settings
-from console.journal.sqlite import Journal
-from console.reads import SourceReads
-from console.runbooks import RunbookIndex
-from queries.alertmanager import Alertmanager
 from queries.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
-from queries.model.silence import parse_matchers
-
-HIGH = {"alertname": "HighErrorRate", "severity": "critical", "component": "platform"}
-SLOW = {"alertname": "HighLatency", "severity": "warning", "component": "ocr"}
-
-
-class Tower:
-    """A real Alertmanager with two firing alerts, and a way to run actions on it."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url = url
-        self.folder = folder
-        self.previews: list[Preview] = []
-        self.http = httpx.Client(base_url=url, trust_env=False)
-        now = time.time()
-        ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 3600))
-        fired = [{"labels": labels, "endsAt": ends} for labels in (HIGH, SLOW)]
-        assert self.http.post("/api/v2/alerts", json=fired).status_code == 200
-
-    def settings(self, url: str = "") -> Settings:
-        made = settings_for(self.folder, None, alertmanagers=(Endpoint(url or self.url, timeout_seconds=3.0),))
-        return replace(made, verify_timeout_seconds=15.0)
-
-    async def act(self, action: str, target: str, *, settings: Settings | None = None, **parameters: str) -> list[Step]:
-        told = settings or self.settings()
-
-        async def agree(preview: Preview) -> bool:
-            self.previews.append(preview)
-            return True
-
-        manager, writer = Alertmanager(self.settings().alertmanagers), Writer(told)
-        board = Board(told, (), runbooks=RunbookIndex.load(str(self.folder / "none")))
-        reads = SourceReads(kubernetes=None, alertmanager=manager, prometheus=None, specs=(), board=board)
-        try:
-            with Journal.open(told.paths.journal_file) as journal:
-                asked = Request(action, target, parameters)
-                steps = run(asked, settings=told, reads=reads, writes=writer, journal=journal, confirm=agree)
-                async with aclosing(steps):
-                    return [step async for step in steps]
-        finally:
-            await manager.close()
-            await writer.close()
-
-    def silences(self) -> list[dict[str, Any]]:
-        return list(self.http.get("/api/v2/silences").json())
+from queries.model.matcher import parse_matchers
 
 
 @pytest.fixture
 async def tower(tmp_path: Path) -> AsyncIterator[Tower]:
-    with start_alertmanager(folder=tmp_path / "alertmanager") as server:
-        made = Tower(server.url, tmp_path)
+    with start_alertmanager(folder=tmp_path / "alertmanager") as server, tower_of(server.url, tmp_path) as made:
         yield made
-        made.http.close()
 
 
 @pytest.mark.servers

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from screen_samples import HOSTILE, NOW, snapshot, tracked
 
 from console.screens.asks import SilenceRequested
-from console.screens.silence_wish import request_of, wish_of
-from queries.model.silence import parse_matchers
+from console.screens.silence_wish import duration_hint, request_of, wish_of
+from queries.model.matcher import parse_matchers
 from queries.model.text import visible
 from widgets.dialogs.silence import SilenceWish
 
@@ -28,6 +30,17 @@ def test_editing_keeps_the_id_and_the_time_that_is_left() -> None:
     event = SilenceRequested(silence=silence)
     wish = wish_of(event, now=NOW)
     assert wish == SilenceWish('alertname="CacheHitRateLow"', "2h0m", "cache is being rebuilt")
-    request = request_of(wish, event)
+    request = request_of(wish, event, before=wish)
     assert request.action == "silence"
+    assert "duration" not in request.parameters, "an end that nobody touched stays to the second"
+    longer = replace(wish, duration="4h")
+    assert request_of(longer, event, before=wish).parameters["duration"] == "4h"
     assert request.parameters["id"] == silence.id
+
+
+def test_the_duration_of_a_scheduled_silence_counts_from_its_start() -> None:
+    """What has not begun is not begun by a change: the field shows its length, and says from when on it counts."""
+    silence = replace(snapshot().silences[0], state="pending", starts_at=NOW + 3600, ends_at=NOW + 3 * 3600)
+    event = SilenceRequested(silence=silence)
+    assert wish_of(event, now=NOW).duration == "2h0m"
+    assert duration_hint(event).startswith("from its start")
