@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -24,6 +24,8 @@ from queries.offload import compute
 from queries.remembered import Remembered
 from queries.rfc3339 import unix_seconds
 from queries.siblings import siblings
+
+T = TypeVar("T")
 
 _RARE_SECONDS = 60.0
 """How long version and receivers of a peer are believed; they change with its configuration only."""
@@ -170,18 +172,7 @@ class Alertmanager:
         """
         if fresh:
             self.forget_silences()
-        if not self._peers:
-            raise NotConfigured("no Alertmanager is configured", hint="set ALERTMANAGER_URL")
-        results = await asyncio.gather(*(peer.state() for peer in self._peers), return_exceptions=True)
-        good: list[_PeerState] = []
-        lost: list[SourceError] = []
-        for result in results:
-            if isinstance(result, SourceError):
-                lost.append(result)
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                good.append(result)
+        good, lost = await self._ask(_Peer.state)
         if not good:
             raise lost[0]
         return AlertmanagerState(
@@ -189,7 +180,7 @@ class Alertmanager:
             silences=_merged_silences(good),
             receivers=tuple(sorted({name for peer in good for name in peer.rare.receivers})),
             peers_up=len(good),
-            peers_asked=len(results),
+            peers_asked=len(self._peers),
             version=next((peer.rare.version for peer in good if peer.rare.version), ""),
             peer_faults=tuple(error.fault for error in lost),
         )
@@ -199,21 +190,33 @@ class Alertmanager:
 
         Raises Rejected with status 404 where no peer that answers has it, and the first peer's SourceError where none answers.
         """
+        found, lost = await self._ask(lambda peer: peer.silence(identity))
+        if not found:
+            raise next((error for error in lost if isinstance(error, Rejected)), lost[0])
+        return max(found, key=_updated_at)
+
+    async def raw_silences(self) -> tuple[dict[str, Any], ...]:
+        """Every silence, as `silence` gives one. Raises the first peer's SourceError where none answers."""
+        listed, lost = await self._ask(_Peer.raw_silences)
+        if not listed:
+            raise lost[0]
+        oldest_first = sorted((item for silences in listed for item in silences), key=_updated_at)
+        return tuple({str(item.get("id", "")): item for item in oldest_first}.values())
+
+    async def _ask(self, call: Callable[[_Peer], Awaitable[T]]) -> tuple[list[T], list[SourceError]]:
+        """The answers of the peers that answer, and why the others do not; never both empty."""
         if not self._peers:
             raise NotConfigured("no Alertmanager is configured", hint="set ALERTMANAGER_URL")
-        results = await asyncio.gather(*(peer.silence(identity) for peer in self._peers), return_exceptions=True)
-        found: list[dict[str, Any]] = []
+        good: list[T] = []
         lost: list[SourceError] = []
-        for result in results:
+        for result in await asyncio.gather(*map(call, self._peers), return_exceptions=True):
             if isinstance(result, SourceError):
                 lost.append(result)
             elif isinstance(result, BaseException):
                 raise result
             else:
-                found.append(result)
-        if not found:
-            raise next((error for error in lost if isinstance(error, Rejected)), lost[0])
-        return max(found, key=_updated_at)
+                good.append(result)
+        return good, lost
 
     def forget_silences(self) -> None:
         """Ask for them with the next state, however new they are."""
@@ -273,6 +276,9 @@ class _Peer:
             raise Rejected(
                 "Alertmanager has no silence with this id", status=404, where=self.where, hint="it may have expired long ago"
             ) from None
+
+    async def raw_silences(self) -> list[dict[str, Any]]:
+        return await self._client.get("/api/v2/silences", type=list[dict[str, Any]])
 
     def forget_silences(self) -> None:
         self._silences_at = float("-inf")
