@@ -312,6 +312,8 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
     def _arrived(self, event: SnapshotArrived) -> None:
         self._marked = marks(self._snapshot, event.snapshot)
         self._snapshot = event.snapshot
+        if self._errands is not None:
+            self._errands.name_begun_before(event.snapshot)
         self._show()
 
     @on(asks.ViewRequested)

@@ -14,6 +14,7 @@ from console.checks.workloads import judge_workloads
 from console.config.settings import Settings
 from console.dashboards import Held, judged
 from console.journal.ledger import LedgerState
+from console.journal.unfinished import open_actions
 from console.runbooks import RunbookIndex
 from console.snapshot import Snapshot, active, tally
 from console.suggestions import pod_owners, suggestions_for
@@ -155,6 +156,7 @@ class Board:
             cluster=self._value(KUBERNETES),
             platform=platform.value if platform else None,
             changes=self._changed(now),
+            unfinished=open_actions(self._ledger.unfinished.values()),
             ledger=self._ledger,
             heartbeat_alert=settings.heartbeat_alert,
             delivery_doubt=self._delivery_doubt(now),

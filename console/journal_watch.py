@@ -37,6 +37,10 @@ _SHARED_SECONDS = 4.0
 """How long a command waits for what others wrote to the shared store, and for its own to be there."""
 
 
+_FETCH_SECONDS = 2.0
+"""How long a person's decision waits for what others wrote a moment ago."""
+
+
 class JournalWatch:
     """Writes and reads the journal, and looks again and again for what others wrote."""
 
@@ -73,6 +77,15 @@ class JournalWatch:
     def sharing(self) -> Sharing | None:
         """How the shared journal is; None where there is none."""
         return self._sharer.sharing() if self._sharer else None
+
+    async def fetch(self) -> str:
+        """Take in what the shared store has at this moment; gives why that is not known, empty where it is, or there is none.
+
+        Waits two seconds at most: nobody's key press waits for a store that hangs.
+        """
+        fault = await asyncio.to_thread(self._sharer.fetch, _FETCH_SECONDS) if self._sharer is not None else None
+        await self.read()
+        return self.fault or (f"the shared journal cannot be read now: {fault.sentence()}" if fault else "")
 
     async def share(self) -> None:
         """For a command: take in what others wrote, within a few seconds."""

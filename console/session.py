@@ -360,6 +360,18 @@ class Session:
             await self._marks.read()
         return self._board.ledger
 
+    async def newest_ledger(self) -> tuple[LedgerState, str]:
+        """What the journal adds up to with what the shared store has at this moment; and why that is not known, or nothing."""
+        doubt = await self._marks.fetch() if self._marks is not None else ""
+        return self._board.ledger, doubt
+
+    async def settle_action(self, intent: Event) -> None:
+        """Journal that nobody knows how this action ended, so that it is no longer named. Raises JournalError."""
+        from console.journal.unfinished import OUTCOME, settled  # noqa: PLC0415
+
+        text = f"unknown: nobody saw how it ended; settled by {self.settings.user}"
+        await self.record(OUTCOME, intent.subject, settled(intent, text))
+
     async def own(self, fingerprint: str, on: bool) -> None:
         """Mark an alert as one's own, or take the mark away. Raises JournalError."""
         tracked = self.snapshot().alert(fingerprint)

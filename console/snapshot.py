@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from console.journal.ledger import LedgerState
+from console.journal.unfinished import Unfinished
 from queries.model.alert import AlertRule, AlertState, Priority, TrackedAlert
 from queries.model.dashboard import DashboardState
 from queries.model.kept import Kept
@@ -43,6 +44,8 @@ class Snapshot:
     cluster: Cluster | None = None
     platform: PlatformHealth | None = None
     changes: tuple[Change, ...] = ()
+    unfinished: tuple[Unfinished, ...] = ()
+    """Actions without an outcome, but for those that a console on this machine is at."""
     ledger: LedgerState = field(default_factory=LedgerState)
     heartbeat_alert: str = ""
     """The alert that always fires; `alerts` leave it out."""

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from console.actions.plan import Difference, Outcome, Plan
+from console.journal import process
+from console.journal.unfinished import PROCESS
 
 _SECRET = re.compile(r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|DSN|URL|CONNECTION", re.IGNORECASE)
 
@@ -14,6 +16,7 @@ def intent_data(plan: Plan, cluster: str) -> dict[str, Any]:
     """Everything that was agreed to, the environment without values that look like secrets."""
     return {
         **_what(plan, cluster),
+        PROCESS: process.this().text(),
         "differences": [_difference(item) for item in plan.differences],
         "notes": list(plan.notes),
         "command": plan.command,

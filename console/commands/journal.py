@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from console.checklists.event_words import event_words
+from console.checks.figures import span
 from console.commands.columns import aligned, markdown
+from console.commands.once import with_session
 from console.config.load import load_settings
+from console.config.settings import Settings
 from console.journal.chain import Checked, End, Link, checked, end_line, line, missing, parsed
 from console.journal.event import Event
 from console.journal.pages import Wanted, page
 from console.journal.sqlite import Journal, JournalError
+from console.session import Session
 from queries.model.text import visible
 from queries.text.times import format_time
 
@@ -29,12 +34,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "verb",
         nargs="?",
-        choices=("show", "export", "verify"),
+        choices=("show", "export", "verify", "settle"),
         default="show",
         help="show (the default); export: every event as a JSON line with its hash chain; verify: whether the journal, or an "
-        "export in FILE, is whole",
+        "export in FILE, is whole; settle: put on record that nobody knows how an action ended",
     )
-    parser.add_argument("file", nargs="?", metavar="FILE", help="for verify: an export, - for standard input")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE|RUN",
+        help="for verify: an export, - for standard input; for settle: the run whose outcome nobody knows",
+    )
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="for show")
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="the newest N events (50)")
     parser.add_argument("--before", type=_count, metavar="N", help="only events before #N, for the page before this one")
@@ -54,12 +64,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "exits 0 where the journal could be read (for show also where there is none yet), 1 where it could not; "
-        "verify: 0 whole, 1 broken, 2 cannot be read"
+        "verify: 0 whole, 1 broken, 2 cannot be read; settle: 2 where there is no such run"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    path = load_settings(arguments).paths.journal_file
+    settings = load_settings(arguments)
+    path = settings.paths.journal_file
+    if arguments.verb == "settle":
+        return _settle(settings, arguments.file or "")
     if arguments.file and arguments.verb != "verify":
         print(f"cad-console: {arguments.verb} takes no file", file=sys.stderr)
         return 2
@@ -78,6 +91,26 @@ def run(arguments: argparse.Namespace) -> int:
     except (JournalError, OSError) as error:
         print(f"cad-console: {visible(str(error))}", file=sys.stderr)
         return 2 if arguments.verb == "verify" else 1
+
+
+def _settle(settings: Settings, run: str) -> int:
+    async def settle(session: Session) -> int:
+        ledger, doubt = await session.newest_ledger()
+        if doubt:
+            print(f"cad-console: {visible(doubt)}", file=sys.stderr)
+        if run not in ledger.unfinished:
+            known = ", ".join(visible(item) for item in ledger.unfinished) or "none"
+            print(f"cad-console: no action without an outcome is called {visible(run) or '?'}; known: {known}", file=sys.stderr)
+            return 2
+        await session.settle_action(ledger.unfinished[run])
+        print(f"settled: nobody knows how {visible(run)} ended")
+        return 0
+
+    try:
+        return with_session(settings, settle)
+    except JournalError as error:
+        print(f"cad-console: not settled: {visible(str(error))}", file=sys.stderr)
+        return 1
 
 
 def _show(journal: Journal, arguments: argparse.Namespace) -> int:
@@ -99,9 +132,9 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
     else:
         rows = [_row(event) for event in events]
         print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
-    for event in unfinished[-_UNFINISHED_SHOWN:]:
-        title = visible(str(event.data.get("title") or event.subject))
-        print(f"outcome unknown: {title}, begun {format_time(event.at)} by {visible(event.author)}", file=sys.stderr)
+    for item in unfinished[-_UNFINISHED_SHOWN:]:
+        told = visible(item.sentence(span(time.time() - item.intent.at)))
+        print(f"outcome unknown: {told} (journal settle {visible(item.intent.subject)})", file=sys.stderr)
     if len(unfinished) > _UNFINISHED_SHOWN:
         print(f"and {len(unfinished) - _UNFINISHED_SHOWN} older ones whose outcome is unknown", file=sys.stderr)
     for (store, trouble), count in sorted(Counter((store, trouble) for _, store, trouble in unshared).items()):

@@ -132,6 +132,9 @@ def _changes(facts: Facts) -> Section:
         )
         for change in found[:_SHOWN]
     )
+    # Whoever takes over has to know what may still be under way.
+    begun = (f"{item.sentence(span(now - item.intent.at))}" for item in facts.snapshot.unfinished)
+    lines = (*(Detail(visible(text), Verdict.WARN) for text in begun), *lines)
     title = "Changes of the last 24 h"
     cluster = facts.snapshot.source("kubernetes")
     if facts.snapshot.cluster is None and cluster is not None and cluster.health is not Health.NOT_CONFIGURED:

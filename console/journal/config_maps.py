@@ -94,6 +94,7 @@ class ConfigMaps:
         """By segment, what was handed over."""
         self._behind: dict[str, str] = {}
         """By segment that the server had changed at the last pulse, the version that the watch had brought by then."""
+        self._silent = False
         self._missed: dict[str, _Segment] = {}
         """What was fetched because the watch did not bring it."""
         self._left_out = LeftOut(clock)
@@ -106,7 +107,7 @@ class ConfigMaps:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        silent = "the watch is silent, so others' events come a few seconds late" if self._missed else ""
+        silent = "the watch is silent, so others' events come a few seconds late" if self._silent else ""
         return tuple(filter(None, (*self._api.warnings, silent, self._undeletable)))
 
     @property
@@ -141,7 +142,7 @@ class ConfigMaps:
         self._left_out.forget(lambda place: place.partition("/")[2] in there.get(place.partition("/")[0], ()))
         return True
 
-    def pulse(self) -> None:
+    def pulse(self, *, fresh: bool = False) -> None:
         """A watch may be silent for long: whether the server still answers, and whether what it has was brought.
 
         A connection that a firewall on the way forgot is silent for ever. What the watch did not bring from one pulse to the
@@ -156,9 +157,9 @@ class ConfigMaps:
         there = {item.metadata.name: item.metadata.resource_version for item in page.items or ()}
         behind = {name: brought.get(name, "") for name, version in there.items() if brought.get(name) != version}
         stuck = [name for name, version in behind.items() if self._behind.get(name) == version]
-        self._behind = behind
+        self._silent, self._behind = bool(stuck), behind
         self._missed = {name: segment for name, segment in self._missed.items() if name in behind}
-        for name in stuck:
+        for name in behind if fresh else stuck:
             if (segment := self._fetched(name)) is not None:
                 self._missed[name] = segment
 

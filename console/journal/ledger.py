@@ -18,6 +18,7 @@ from console.journal.owners import Mark, Owners
 from console.journal.projection import Projection
 from console.journal.recent import Recent
 from console.journal.shared_store import left_out_sentence
+from console.journal.unfinished import UnfinishedProjection
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal
@@ -55,6 +56,7 @@ class LedgerState:
     walks: Walks = field(default_factory=Walks)
     incidents: Incidents = field(default_factory=Incidents)
     handovers: tuple[HandoverSigned, ...] = ()
+    unfinished: Mapping[str, Event] = field(default_factory=lambda: MappingProxyType({}))
     left_out: Mapping[int, LeftOutEvent] = field(default_factory=lambda: MappingProxyType({}))
     """By its sequence, what is in this journal and counts for nothing."""
 
@@ -65,6 +67,7 @@ PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
     ("walks", WalksProjection()),
     ("incidents", IncidentsProjection()),
     ("handovers", HandoversProjection()),
+    ("unfinished", UnfinishedProjection()),
 )
 """The name is that of the field."""
 

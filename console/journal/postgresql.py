@@ -136,7 +136,7 @@ class PostgreSQL:
                 connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
         return Brought(tuple(event for event, _ in written), refused)
 
-    def pulse(self) -> None:
+    def pulse(self, *, fresh: bool = False) -> None:
         with self._using() as connection:
             connection.execute("SELECT 1")
 

@@ -61,8 +61,8 @@ class SharedStore(Protocol):
     def bring(self, events: Sequence[Event]) -> Brought:
         """Write these, each id once, also where an earlier attempt ended nobody knows how."""
 
-    def pulse(self) -> None:
-        """Whether it still answers."""
+    def pulse(self, *, fresh: bool = False) -> None:
+        """Whether it still answers; with `fresh`, so that the next `read` gives all that is there at this moment."""
 
     def close(self) -> None:
         """End every wait at once."""

@@ -95,6 +95,9 @@ class Sharer:
         self._thread: threading.Thread | None = None
         self._woken = threading.Event()
         self._heard = True
+        self._asked = self._answered = 0
+        """How often somebody wanted the newest at once, and up to which of these it was taken in."""
+        self._answer: Fault | None = None
         self._stopped = False
         self._read = False
         self._counted: tuple[tuple[int, int], tuple[int, Mapping[str, int]]] | None = None
@@ -123,6 +126,21 @@ class Sharer:
             return sharing
         late = TimedOut(f"no answer for {time.monotonic() - busy:.0f} s", where=sharing.store, hint="is it there, and well?")
         return replace(sharing, fault=late.fault)
+
+    def fetch(self, seconds: float) -> Fault | None:
+        """Take in what the store has at this moment, and bring what waits; gives why that is not done after so long."""
+        self.start()
+        with self._lock:
+            self._asked += 1
+            asked = self._asked
+        self.wake()
+        with self._lock:
+            answered = self._lock.wait_for(lambda: self._stopped or self._answered >= asked, seconds)
+            fault = self._answer
+        if answered and not self._stopped:
+            return fault
+        late = TimedOut(f"no answer within {seconds:g} s", where=self._store.where, hint="is it there, and well?")
+        return self.sharing().fault or late.fault
 
     def settle(self, seconds: float) -> None:
         """Wait until all is read and nothing waits, or until it is known why not, or for so long."""
@@ -178,8 +196,14 @@ class Sharer:
         from console.journal.sqlite import JournalError  # noqa: PLC0415
 
         new = False
+        with self._lock:
+            asked = self._asked
         try:
             self._busy_since = time.monotonic()
+            if asked > self._answered:
+                self._store.pulse(fresh=True)
+                self._heard = True
+                self._well()
             new = self._take_in()
             self._give()
             self._ask()
@@ -193,6 +217,10 @@ class Sharer:
             self._failed(TimedOut(f"sharing failed: {type(error).__name__}", hint="the log says more").fault)
         finally:
             self._busy_since = None
+        fault = self._fault or self._store.trouble
+        if self._read or fault:  # what was never read has not answered
+            with self._lock:
+                self._answered, self._answer = asked, fault
         told = self._tell()
         if (new or told) and not self._stopped:
             self._changed()

@@ -19,11 +19,9 @@ from console.journal.event import AHEAD_SECONDS, Event, read_data, storable, val
 from console.journal.fault import BUSY_SECONDS, JournalError, explained
 from console.journal.file import alone, make
 from console.journal.tables import INSERT, VERSION, prepare, row_of
+from console.journal.unfinished import INTENT, OUTCOME, Unfinished, examine, settled
 
 __all__ = ("BUSY_SECONDS", "INTENT", "OUTCOME", "Journal", "JournalError")
-
-INTENT = "action.intent"
-OUTCOME = "action.outcome"
 
 _COLUMNS = "sequence, at, kind, subject, author, environment, data, id, stamp"
 _OLD_COLUMNS = "sequence, at, kind, subject, author, environment, data, '', 0"
@@ -279,34 +277,24 @@ class Journal:
             values.append(limit)
         return tuple(_event(row) for row in reversed(self.select(statement, values)))
 
-    def unfinished(self) -> tuple[Event, ...]:
-        """Intents without an outcome whose process is gone: actions of which nobody knows how they ended.
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """Intents without an outcome, but for those whose process still runs on this machine.
 
-        An intent of a process on another machine (a shared home, a shared store) counts once it is an hour older than the
-        newest event.
+        Whether one on another host still runs (a pod that was replaced, a colleague's) nobody can see from here: it counts.
         """
         rows = self.select(
-            f"""SELECT {self.columns}, writer, (SELECT max(at) FROM events) FROM events AS intent
+            f"""SELECT {self.columns}, writer FROM events AS intent
                 WHERE kind = ? AND NOT EXISTS (
                     SELECT 1 FROM events WHERE kind = ? AND subject = intent.subject AND sequence > intent.sequence)
                 ORDER BY sequence""",  # noqa: S608 - no input
             [INTENT, OUTCOME],
         )
-        found = []
-        for *columns, writer, newest in rows:
-            event = _event(tuple(columns))
-            alive = process.alive(writer) if writer else None
-            if alive is False or (alive is None and newest - event.at > 3600.0):
-                found.append(event)
-        return tuple(found)
+        found = (examine(_event(tuple(columns)), writer) for *columns, writer in rows)
+        return tuple(item for item in found if item is not None)
 
     def settle(self, intent: Event, *, now: float, author: str) -> Event:
-        """Journals that the outcome of an unfinished intent is unknown, so that it is named once and not at every start."""
-        data: dict[str, Any] = {
-            "outcome": "unknown",
-            "text": "the console ended before the outcome was known",
-            **{key: intent.data[key] for key in ("action", "title", "target") if key in intent.data},
-        }
+        """Journals that the outcome of an intent whose console ended is unknown: it is named once and not at every start."""
+        data = settled(intent, "the console ended before the outcome was known")
         return self.append(Event(now, OUTCOME, intent.subject, author, intent.environment, data))
 
     def close(self) -> None:

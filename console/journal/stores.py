@@ -70,7 +70,7 @@ class _Nowhere:
     def bring(self, events: Sequence[Event]) -> Brought:
         raise self._error
 
-    def pulse(self) -> None:
+    def pulse(self, *, fresh: bool = False) -> None:
         raise self._error
 
     def close(self) -> None:

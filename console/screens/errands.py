@@ -23,7 +23,6 @@ from console.screens.handover import HandoverScreen
 from console.screens.help import HelpScreen
 from console.screens.incident import IncidentScreen
 from console.screens.incident_errands import IncidentErrands
-from console.screens.journal import event_sentence
 from console.screens.logs import LogsScreen
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.runbook import RunbookScreen
@@ -31,10 +30,13 @@ from console.screens.silence_wish import duration_hint, request_of, wish_of
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.form import FormDialog, Question
 from widgets.dialogs.silence import SilenceDialog
+from widgets.words import age
 
 if TYPE_CHECKING:
     from console.app import ConsoleApp
+    from console.journal.unfinished import Unfinished
     from console.session import Session
+    from console.snapshot import Snapshot
 
 
 class Errands:
@@ -43,6 +45,9 @@ class Errands:
     def __init__(self, app: ConsoleApp) -> None:
         self.app = app
         self.running: list[ActionRun] = []
+        self._began_at = app.clock()
+        self._named: set[str] = set()
+        """The runs without an outcome that were named already."""
         self.incidents = IncidentErrands(app, self)
 
     def say(self, words: str, *, trouble: bool = False) -> None:
@@ -190,20 +195,35 @@ class Errands:
             return
         journal, loop = session.journal, asyncio.get_running_loop()
         try:
-            events = await loop.run_in_executor(None, journal.unfinished)
+            found = await loop.run_in_executor(None, journal.unfinished)
         except JournalError as error:
             self.say(str(error), trouble=True)
             return
-        for event in events:
-            self.app.notify(
-                f"outcome unknown: {event_sentence(event)}; look at it before you do it again (6)",
-                title="An earlier action did not finish", severity="warning", timeout=60, markup=False,
-            )  # fmt: skip
-            settle = partial(journal.settle, event, now=self.app.clock(), author=self.app.settings.user)
+        for item in found:
+            self._name(item)
+            if not item.ended:
+                continue  # it may have an outcome yet; until then, or until a person settles it, every screen of it says so
+            settle = partial(journal.settle, item.intent, now=self.app.clock(), author=self.app.settings.user)
             try:
                 await loop.run_in_executor(None, settle)
             except JournalError as error:  # it will be named again at the next start, which is better than never
                 self.say(str(error), trouble=True)
+
+    def name_begun_before(self, snapshot: Snapshot) -> None:
+        """What the shared store brings only now: an action that was begun elsewhere before this console, and has no outcome."""
+        for item in snapshot.unfinished:
+            if item.intent.at < self._began_at:
+                self._name(item)
+
+    def _name(self, item: Unfinished) -> None:
+        if item.intent.subject in self._named:
+            return
+        self._named.add(item.intent.subject)
+        told = item.sentence(age(max(0.0, self.app.clock() - item.intent.at)))
+        self.app.notify(
+            f"outcome unknown: {told}; {item.look(self.app.settings.namespace)} (6)",
+            title="An earlier action has no outcome", severity="warning", timeout=60, markup=False,
+        )  # fmt: skip
 
     # silences and owners
 

@@ -15,15 +15,17 @@ from console.checklists.event_words import event_words
 from console.journal.event import Event
 from console.journal.pages import Entry, PageOf, Wanted, page, parse_wanted
 from console.journal.sqlite import Journal, JournalError
+from console.journal.unfinished import Unfinished
 from console.screens import keys
 from console.screens.base import section
 from console.screens.filtered import FilteredScreen, FilterField
 from console.screens.view import View
+from widgets.dialogs.confirm import ConfirmDialog
 from widgets.line import Line, Span, fit, text, wrap
 from widgets.page import Page
 from widgets.rows import Rows
 from widgets.table import Column, Table
-from widgets.words import NO_ANSWER, minute, moment
+from widgets.words import NO_ANSWER, age, minute, moment
 
 COLUMNS = (
     Column("", 1),
@@ -49,13 +51,14 @@ class JournalScreen(FilteredScreen):
         "Every action with its intent and its outcome, who owned which alert, walks and incidents; append-only. Beyond the "
         "last row the older page follows, before the first the newer one. / filters: words, kind:alert. by:ann is:unshared; "
         "esc clears it. ↑ marks what is only on this machine yet, though the journal is shared; "
-        "! marks what counts for nothing, because its time or its data is impossible."
+        "! marks what counts for nothing, because its time or its data is impossible. e settles an action without an outcome."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         keys.FILTER,
         Binding("o", "older", "older", tooltip="The page of older entries", id="journal.older"),
         Binding("n", "newer", "newer", tooltip="The page of newer entries", id="journal.newer"),
         Binding("u", "read_again", "newest", tooltip="Read the newest page now", id="journal.again"),
+        Binding("e", "settle", "settle", tooltip="Say that nobody knows how this action ended", id="journal.settle"),
         Binding("escape", "leave_filter", "clear", show=False, tooltip="Clear the filter, else back", id="journal.clear"),
     ]
 
@@ -110,6 +113,38 @@ class JournalScreen(FilteredScreen):
     def current_event(self) -> Event | None:
         entry = self._table.current
         return entry.event if entry else None
+
+    # An action without an outcome
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "settle" and self._unfinished() is None:
+            return None
+        return super().check_action(action, parameters)
+
+    def action_settle(self) -> None:
+        if (item := self._unfinished()) is not None:
+            self.run_worker(self._settle(item), "settling the action", "settle")
+
+    def _unfinished(self) -> Unfinished | None:
+        """The action of this row, where nobody knows how it ended."""
+        event, snapshot = self.current_event(), self.view.snapshot if self.view else None
+        found = snapshot.unfinished if snapshot and event else ()
+        return next((item for item in found if event and item.intent.subject == event.subject), None)
+
+    async def _settle(self, item: Unfinished) -> None:
+        view, session = self.view, self.view.session if self.view else None
+        if view is None or session is None:
+            return
+        told = (item.sentence(age(max(0.0, view.now - item.intent.at))), item.look(view.settings.namespace))
+        width = max(16, min(100, self.size.width) - 4)
+        lines = [((f" {words}", "warn"),) for part in told for words in wrap(text(part)[0], width)]
+        lines.append(((" settled, it is on record as unknown and no longer named", ""),))
+        if not await self.app.push_screen_wait(ConfirmDialog(tuple(lines), verb="Settle")):
+            return
+        try:
+            await session.settle_action(item.intent)
+        except JournalError as error:
+            self.app.notify(f"not settled: {error}", severity="warning", markup=False)
 
     # Turning pages
 

@@ -27,7 +27,7 @@ from widgets.page import Page
 from widgets.panel import PanelList, PanelRow
 from widgets.rows import Rows
 from widgets.table import Table
-from widgets.words import NO_ANSWER, minute
+from widgets.words import NO_ANSWER, age, minute
 
 if TYPE_CHECKING:
     from queries.model.alert import TrackedAlert
@@ -147,6 +147,12 @@ class OverviewScreen(ConsoleScreen, OnAlert):
         snapshot = view.snapshot
         if snapshot is None:
             return (*lines, ((f" {NO_ANSWER}", "dim"),))
+        for item in snapshot.unfinished:
+            elapsed = age(max(0.0, view.now - item.intent.at))
+            told = f"{item.sentence(elapsed)}; {item.look(view.settings.namespace)} (6 settles it)"
+            parts = wrap(text(told)[0], width - 3) if self.has_class("-wide") else [text(told)[0]]
+            lines.append(((" ! ", "warn"), (parts[0], "warn")))
+            lines += [(("   ", ""), (part, "warn")) for part in parts[1:]]
         for change in snapshot.changes:
             author = f" ({change.author})" if change.author else ""
             kind = "" if change.kind == "action" or change.text.startswith(change.kind) else f"{change.kind} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -162,6 +163,56 @@ async def test_one_bad_event_ends_no_console(
     out = " ".join(capsys.readouterr().out.split())
     assert "shared IN DOUBT" in out
     assert "1 entry of the store is left out: its " in out
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", "postgresql"])
+async def test_an_action_of_a_lost_pod_is_named_until_somebody_settles_it(
+    kind: str, request: pytest.FixtureRequest, cluster: DemoCluster, tmp_path: Path
+) -> None:
+    """Its intent is in the shared journal, its pod is gone, and so is its own file: both other consoles name it at once, with
+    who and from where, as what may still be running; when one of them settles it, both stop.
+    """
+    store = "kubernetes"
+    if kind == "postgresql":
+        server: Server = request.getfixturevalue("postgresql")
+        store = server.url(server.database())
+    pod, one, other = (settings(tmp_path, who, CAD_CONSOLE_STORE=store) for who in ("cad", "ann", "bob"))
+    facts = {"title": "Roll back deployment/x", "target": "deployment/x", "process": "cad-console-7f9c boot 7 5"}
+    async with console(pod) as lost:
+        await lost.record("action.intent", "run-1", facts)
+        await within(5.0, lambda: lost.sharing and not lost.sharing.waiting and lost.sharing.word == "ok")
+    async with console(one) as ann, console(other) as bob:
+        for each in (ann, bob):
+            await within(5.0, lambda each=each: each.snapshot().unfinished)
+            (found,) = each.snapshot().unfinished
+            told = found.sentence("1s")
+            assert re.fullmatch(r"Roll back .*: begun 1s ago by cad@\S+ on cad-console-7f9c; .* may still be running", told)
+        await ann.settle_action(found.intent)
+        for each in (ann, bob):
+            await within(5.0, lambda each=each: not each.snapshot().unfinished)
+
+
+def test_a_command_settles_an_action(
+    cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`journal` on another host names it, `journal settle` ends it there and everywhere; a run that is not known is said."""
+
+    async def leave() -> None:
+        async with console(settings(tmp_path, "ann")) as ann:
+            await ann.record("action.intent", "run-1", {"title": "Scale it", "process": "pod-a boot 7 5"})
+            await within(5.0, lambda: ann.sharing and not ann.sharing.waiting and ann.sharing.word == "ok")
+
+    asyncio.run(leave())
+    assert ask(monkeypatch, tmp_path, "bob", "journal", "settle", "run-2") == 2
+    assert "no action without an outcome is called run-2; known: run-1" in capsys.readouterr().err
+    assert ask(monkeypatch, tmp_path, "bob", "journal") == 0
+    assert "Scale it: begun " in capsys.readouterr().err
+    assert ask(monkeypatch, tmp_path, "bob", "journal", "settle", "run-1") == 0
+    for who in ("bob", "ann"):
+        assert ask(monkeypatch, tmp_path, who, "incident", "list") == 0  # what brings the newest
+        capsys.readouterr()
+        ask(monkeypatch, tmp_path, who, "journal")
+        assert "outcome unknown" not in capsys.readouterr().err
 
 
 def test_read_only_stays_local(cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

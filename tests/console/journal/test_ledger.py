@@ -85,7 +85,7 @@ def test_an_event_that_nobody_wants_changes_nothing(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j") as journal:
         ledger = Ledger(journal, environment="prod")
         ledger.refresh()
-        journal.append(event("action.intent"))
+        journal.append(event("other"))
         journal.append(event(OWNED, "a", environment="staging"))
         assert not ledger.refresh()
         assert (dict(ledger.state.owners), ledger.state.sequence) == ({}, 2)

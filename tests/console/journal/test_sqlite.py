@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -118,8 +119,8 @@ def test_kill_9_in_the_middle_is_named_once(tmp_path: Path) -> None:
         child.send_signal(signal.SIGKILL)
         child.wait()
         (found,) = journal.unfinished()
-        assert (found.subject, found.data["title"]) == ("run-1", "Roll back deployment/x")
-        journal.settle(found, now=2.0, author="next")
+        assert (found.intent.subject, found.intent.data["title"], found.ended) == ("run-1", "Roll back deployment/x", True)
+        journal.settle(found.intent, now=2.0, author="next")
         assert journal.unfinished() == ()
         assert journal.events()[-1].data["outcome"] == "unknown"
 
@@ -328,7 +329,7 @@ def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
     with Journal.open_to_read(tmp_path / "j") as reader:
         before = reader.events()
         assert [item.subject for item in before] == [f"run-{number}" for number in range(5)]
-        assert [item.subject for item in reader.unfinished()] == []
+        assert [item.intent.subject for item in reader.unfinished()] == [f"run-{number}" for number in range(5)]
         with pytest.raises(JournalError, match="no chain yet"):
             next(reader.links())
     with Journal.open(tmp_path / "j") as journal:
@@ -339,7 +340,7 @@ def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
         assert sorted(item.stamp for item in after) == [item.stamp for item in after]
         assert journal.append(event()).sequence == 6
         assert checked(journal.links(), whole=False).faults == ()
-        assert {item.subject for item in journal.unfinished()} <= {f"run-{number}" for number in range(5)}
+        assert {item.intent.subject for item in journal.unfinished()} <= {f"run-{number}" for number in range(5)}
     with sqlite3.connect(tmp_path / "j") as hand, pytest.raises(sqlite3.IntegrityError, match="append-only"):
         hand.execute("DELETE FROM events")
     hand.close()
@@ -428,13 +429,34 @@ def test_what_waits_waits_in_its_order_and_for_its_store(tmp_path: Path) -> None
         assert (journal.waiting(), len(journal.unshared())) == ((), 3)
 
 
-def test_an_intent_from_elsewhere_is_not_called_unfinished_at_once(tmp_path: Path) -> None:
-    """Whether the process of another machine still runs cannot be seen: its intent counts after an hour."""
+def test_an_intent_from_elsewhere_is_named_at_once_as_what_may_still_run(tmp_path: Path) -> None:
+    """Whether the process of another host still runs cannot be seen: it is named at once, with who and where, and not as
+    ended; until an outcome comes.
+    """
+    there = process.Process("cad-console-7f9c", "boot", 7, "5").text()
     with Journal.open(tmp_path / "j", store="s") as journal:
-        journal.merge([Event(1000.0, INTENT, "far", "bob", "prod", {}, 0, "x", 1)])
+        facts = {"title": "Roll back deployment/x", "target": "deployment/x", "process": there}
+        journal.merge([Event(1000.0, INTENT, "far", "bob@vm", "prod", facts, 0, "x", 1)])
+        (found,) = journal.unfinished()
+        assert (found.host, found.ended) == ("cad-console-7f9c", False)
+        told = "Roll back deployment/x: begun 2m ago by bob@vm on cad-console-7f9c; no outcome, it may still be running"
+        assert found.sentence("2m") == told
+        assert found.look("ns") == "look: kubectl -n ns rollout status deployment/x"
+        journal.merge([Event(1001.0, OUTCOME, "far", "bob@vm", "prod", {}, 0, "y", 2)])
         assert journal.unfinished() == ()
-        journal.append(event(at=1000.0 + 3601.0))
-        assert [item.subject for item in journal.unfinished()] == ["far"]
+
+
+def test_the_next_pod_names_what_the_last_one_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod that is killed after its intent; the journal is on a volume, and the next pod has another host name."""
+    with Journal.open(tmp_path / "j") as journal:
+        journal.append(Event(time.time(), INTENT, "run-1", "cad@pod-a", "prod", {"title": "Scale deployment/x"}))
+        assert journal.unfinished() == ()
+    monkeypatch.setattr(process.socket, "gethostname", lambda: "pod-b")
+    with Journal.open(tmp_path / "j") as journal:
+        (found,) = journal.unfinished()
+        assert not found.ended
+        assert found.sentence("5s").startswith("Scale deployment/x: begun 5s ago by cad@pod-a")
+        assert "may still be running" in found.sentence("5s")
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -199,16 +199,48 @@ async def test_an_unfinished_action_is_named_at_the_next_start_and_only_once(giv
         await patience.until(pilot, lambda: journal.unfinished() == (), "the intent to be settled")
 
 
+async def test_what_may_still_run_elsewhere_is_named_and_stays_until_a_person_settles_it(
+    given: Callable[..., Settings],
+) -> None:
+    """The intent of another host's process: named at the start and on the overview, with how to look, and not settled by the
+    console; on its row of the journal `e` asks, Cancel first, and settles it.
+    """
+    where = given()
+    _leave_an_intent(where, process="cad-console-7f9c boot 7 5", author="bob@vm")
+    app = ConsoleApp(where, ascii_only=False)
+    async with app.run_test(size=(160, 40), notifications=True) as pilot:
+        await until(app, pilot, "outcome unknown", "by bob@vm on cad-console-7f9c", "it may still be running")
+        await until(app, pilot, "kubectl -n", "rollout status", "settles it")
+        session = app.session
+        assert session is not None
+        assert [item.intent.subject for item in session.snapshot().unfinished] == ["run-1"]
+        app.clear_notifications()
+        await pilot.press("6")
+        await until(app, pilot, "action.intent")
+        await pilot.press("e")
+        await until(app, pilot, "Settle", "Cancel")
+        await pilot.press("enter")
+        assert session.snapshot().unfinished
+        await pilot.press("e")
+        await until(app, pilot, "Settle", "Cancel")
+        await pilot.press("tab", "enter")
+        await patience.until(pilot, lambda: not session.snapshot().unfinished, "the intent to be settled")
+        assert "settled by" in await until(app, pilot, "action.outcome")
+
+
 def _one_alert() -> AlertmanagerState:
     alert = Alert("f1", AlertState.ACTIVE, (("alertname", "HighErrorRate"), ("severity", "critical")), starts_at=1.0)
     return AlertmanagerState((alert,), (), (), 1, 1, "0.28")
 
 
-def _leave_an_intent(where: Settings) -> None:
-    """Another process journals an intent and is gone."""
+def _leave_an_intent(where: Settings, *, process: str = "", author: str = "ops") -> None:
+    """Another process journals an intent and is gone; with `process` it was one on that host."""
     code = (
         "import sys; from console.journal.sqlite import Journal; from console.journal.event import Event; "
-        "facts = {'action': 'rollback', 'target': 'deployment/cad-ml-api'}; "
-        "Journal.open(sys.argv[1]).append(Event(1767276000.0, 'action.intent', 'run-1', 'ops', sys.argv[2], facts))"
+        "facts = {'action': 'rollback', 'target': 'deployment/cad-ml-api', 'process': sys.argv[3]}; "
+        "journal = Journal.open(sys.argv[1], store='s'); "
+        "told = Event(1767276000.0, 'action.intent', 'run-1', sys.argv[4], sys.argv[2], facts, 0, 'x', 1767276000000000); "
+        "journal.merge([told]) if sys.argv[3] else journal.append(told)"
     )
-    subprocess.run([sys.executable, "-c", code, where.paths.journal_file, where.environment], check=True, timeout=30)
+    words = [where.paths.journal_file, where.environment, process, author]
+    subprocess.run([sys.executable, "-c", code, *words], check=True, timeout=30)

@@ -146,7 +146,7 @@ async def test_text_of_others_is_inert(tmp_path: Path) -> None:
     """Markup and escape sequences in an entry are shown as characters."""
     scene = Scene(tmp_path)
     assert scene.session.journal is not None
-    scene.session.journal.append(Event(NOW, "note", HOSTILE, HOSTILE, "prod", {HOSTILE: HOSTILE}))
+    scene.session.journal.append(Event(NOW, "note", HOSTILE[:900], HOSTILE[:190], "prod", {HOSTILE: HOSTILE}))
     async with scene.app.run_test(size=(120, 30)) as pilot:
         scene.app.go("journal")
         shown = await scene.until(pilot, "note")
