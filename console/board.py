@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from console.alerts import Joined, join, undelivered, urgency
 from console.changes import what_changed
@@ -15,10 +15,11 @@ from console.config.settings import Settings
 from console.dashboards import Held, judged
 from console.journal.ledger import LedgerState
 from console.journal.unfinished import open_actions
+from console.place import Place, PodOwners, pod_owners
 from console.runbooks import RunbookIndex
 from console.snapshot import Snapshot, active, tally
-from console.suggestions import pod_owners, suggestions_for
-from queries.model.alert import Alert, RunbookMatch, Suggestion, TrackedAlert
+from console.suggestions import suggestions_for
+from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.fault import FaultKind
 from queries.model.panel import PanelSpec, PanelState
 from queries.model.reading import Reading
@@ -34,6 +35,7 @@ PROMETHEUS, RULES, ALERTMANAGER, KUBERNETES, PLATFORM = "prometheus", "rules", "
 SOURCES = (PROMETHEUS, ALERTMANAGER, KUBERNETES, PLATFORM)
 _TITLES = {PROMETHEUS: "Prometheus", ALERTMANAGER: "Alertmanager", KUBERNETES: "Kubernetes", PLATFORM: "the platform's API"}
 _CHANGES_SECONDS = 30.0
+_Fitting: TypeAlias = tuple[tuple[Suggestion, ...], Elsewhere | None]
 
 
 class Board:
@@ -61,8 +63,9 @@ class Board:
         self._alerts: tuple[TrackedAlert, ...] | None = None
         self._changes: tuple[float, tuple[Any, ...]] | None = None
         self._matches: dict[tuple[str, str, str, str], RunbookMatch] = {}
-        self._fits: dict[Any, tuple[Suggestion, ...]] = {}
-        self._pod_owners: dict[str, str] | None = None
+        self._fits: dict[Any, _Fitting] = {}
+        self._pod_owners: PodOwners | None = None
+        self._place = Place.of(settings)
         self.dashboard: Held | None = None
         """The dashboard that is looked at; set in one step, so that nobody waits for the lock."""
         self._configured = {
@@ -178,6 +181,11 @@ class Board:
                 self._matches.clear()
             self._matches[key] = self._runbooks.match(alert)
         return self._matches[key]
+
+    def alert(self, fingerprint: str) -> Alert | None:
+        """The alert as it was last listed; its labels are what its fingerprint is made of and never change."""
+        with self._lock:
+            return next((item for item in self._listed or () if item.fingerprint == fingerprint), None)
 
     # Sources
 
@@ -344,14 +352,15 @@ class Board:
     def _track(self, alert: Alert) -> TrackedAlert:
         match = self.runbook_of(alert)
         mark = self._ledger.owners.get(alert.fingerprint)
-        return TrackedAlert(alert, mark.author if mark else "", match, self._suggestions(alert, match))
+        suggestions, elsewhere = self._fitting(alert, match)
+        return TrackedAlert(alert, mark.author if mark else "", match, suggestions, elsewhere)
 
     def suggestions(self, alert: Alert, match: RunbookMatch) -> tuple[Suggestion, ...]:
         """What fits this alert, from what is known of the cluster."""
         with self._lock:
-            return self._suggestions(alert, match)
+            return self._fitting(alert, match)[0]
 
-    def _suggestions(self, alert: Alert, match: RunbookMatch) -> tuple[Suggestion, ...]:
+    def _fitting(self, alert: Alert, match: RunbookMatch) -> _Fitting:
         key = (alert.labels, match.id)
         found = self._fits.get(key)
         if found is None:
@@ -361,14 +370,15 @@ class Board:
             cluster: Cluster | None = self._value(KUBERNETES)
             if self._pod_owners is None and cluster is not None:
                 self._pod_owners = pod_owners(cluster)
-            found = self._fits[key] = suggestions_for(
+            suggestions = suggestions_for(
                 alert,
                 cluster,
                 owners=self._pod_owners,
-                namespace=self._settings.namespace,
+                place=self._place,
                 runbook=self._runbooks.get(match.id),
                 configured=self._settings.alert_targets,
             )
+            found = self._fits[key] = (suggestions, self._place.elsewhere(alert.labels, self._pod_owners))
         return found
 
     # Changes

@@ -66,6 +66,13 @@ class SourceReads:
     async def may(self, verb: str, resource: str, *, subresource: str = "", name: str = "") -> tuple[bool, str]:
         return await self._cluster().may(verb, resource, subresource=subresource, name=name)
 
+    async def alert(self, fingerprint: str) -> Alert | None:
+        found = self._board.alert(fingerprint)
+        return found or next((item for item in await self.alerts() if item.fingerprint == fingerprint), None)
+
+    async def has_pod(self, name: str) -> bool:
+        return await self._cluster().has_pod(name)
+
     async def silence(self, identity: str) -> dict[str, Any]:
         """As Alertmanager's own API gives it. Raises Rejected with status 404 where there is none with this id."""
         return await self._manager().silence(identity)

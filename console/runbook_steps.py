@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from console.checks.figures import brief, figure, span
 from console.checks.panels import compare
 from console.config.settings import AlertTarget
+from console.place import Place, pod_owners
 from console.runbooks import Runbook, RunbookStep
 from console.suggestions import fill, image_change, target_of
 from queries.code_series import counts_codes, samples_by_code
@@ -53,6 +54,7 @@ class Sight:
     cluster: Cluster | None
     configured: tuple[AlertTarget, ...]
     now: float
+    place: Place
 
 
 async def answer_steps(runbook: Runbook, alert: Alert | None, sight: Sight) -> AsyncIterator[StepResult]:
@@ -95,6 +97,10 @@ async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, s
     if sight.kubernetes is None:
         raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig to see this step")
     cluster = sight.cluster or await sight.kubernetes.cluster()
+    away = sight.place.elsewhere(alert.labels, pod_owners(cluster)) if alert else None
+    if away is not None:
+        # How the workload of the same name fares here would be taken for an answer.
+        return f"not looked up here: {away.reason}\ninstead: {away.command}"
     target = fill(step.target, alert.labels if alert else ()) if step.target else ""
     if not target and alert:
         target = target_of(alert, cluster, configured=sight.configured, runbook=runbook)

@@ -23,6 +23,7 @@ from console.journal.ledger import LedgerState
 from console.journal.owners import OWNED, RELEASED
 from console.journal_watch import JournalWatch
 from console.log import log_to
+from console.place import Place
 from console.reads import SourceReads
 from console.refresh import Ask, Poller, follow, read
 from console.runbook_steps import Sight, StepResult, answer_steps
@@ -290,7 +291,8 @@ class Session:
     async def runbook_steps(self, runbook: Runbook, tracked: TrackedAlert | None) -> AsyncIterator[StepResult]:
         """Every step of the runbook with what is so now."""
         cluster = self.snapshot().cluster
-        sight = Sight(self.evaluate, self.kubernetes, cluster, self.settings.alert_targets, self._clock())
+        place = Place.of(self.settings)
+        sight = Sight(self.evaluate, self.kubernetes, cluster, self.settings.alert_targets, self._clock(), place)
         async for result in answer_steps(runbook, tracked.alert if tracked else None, sight):
             yield result
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shlex
 from functools import lru_cache
 
 from console.config.forms import is_dns_name
 from console.config.settings import AlertTarget
+from console.place import Place, PodOwners, pod_of, pod_owners
 from console.runbooks import Runbook
 from queries.model.alert import Alert, Suggestion
 from queries.model.matcher import Matcher
@@ -28,28 +29,13 @@ def fill(template: str, labels: Labels) -> str:
     return f"{kind}/{filled}" if slash and kind == "deployment" and is_dns_name(filled) else ""
 
 
-def pod_owners(cluster: Cluster) -> dict[str, str]:
-    """The target that each pod belongs to, by the pod's name; one walk over all pods, however many workloads there are."""
-    by_pair: dict[tuple[str, str], list[tuple[frozenset[tuple[str, str]], str]]] = {}
-    for item in cluster.workloads:
-        if item.selector:
-            by_pair.setdefault(item.selector[0], []).append((frozenset(item.selector), item.target))
-    found: dict[str, str] = {}
-    for pod in cluster.pods:
-        for pair in pod.labels:
-            for selector, target in by_pair.get(pair, ()):
-                if selector.issubset(pod.labels):
-                    found.setdefault(pod.name, target)
-    return found
-
-
 def target_of(
     alert: Alert,
     cluster: Cluster | None,
     *,
     configured: tuple[AlertTarget, ...] = (),
     runbook: Runbook | None = None,
-    owners: Mapping[str, str] | None = None,
+    owners: PodOwners | None = None,
 ) -> str:
     """The workload that an alert is about: from the config, its labels, then the runbook; empty where nothing tells.
 
@@ -61,9 +47,9 @@ def target_of(
     named = label(alert.labels, "deployment")
     if named:
         return fill(f"deployment/{named}", ()) if "{" not in named else ""
-    pod = label(alert.labels, "pod")
+    pod = pod_of(alert.labels)
     if pod and cluster:
-        target = (pod_owners(cluster) if owners is None else owners).get(pod, "")
+        target = (pod_owners(cluster) if owners is None else owners).target(pod) or ""
         if target:
             return target
     if label(alert.labels, "provider"):
@@ -81,29 +67,35 @@ def suggestions_for(
     alert: Alert,
     cluster: Cluster | None,
     *,
-    namespace: str,
+    place: Place,
     runbook: Runbook | None,
     configured: tuple[AlertTarget, ...] = (),
-    owners: Mapping[str, str] | None = None,
+    owners: PodOwners | None = None,
 ) -> tuple[Suggestion, ...]:
-    """The runbook's actions first, then what fits the alert's target; a silence is always possible."""
+    """The runbook's actions first, then what fits the alert's target; a silence is always possible.
+
+    Nothing else is for an alert that is of elsewhere, whatever the config or the runbook name: their targets are here.
+    """
+    owners = pod_owners(cluster) if owners is None and cluster is not None else owners
+    if place.elsewhere(alert.labels, owners) is not None:
+        return (silence_of(alert.labels),)
     target = target_of(alert, cluster, configured=configured, runbook=runbook, owners=owners)
     told: list[Suggestion] = []
     for action in runbook.actions if runbook else ():
         aim = fill(action.target, alert.labels) or target
         if action.action not in ("silence", "expire") and aim:
-            told.append(suggestion(action.action, aim, cluster, namespace=namespace, parameters=action.parameters))
+            told.append(suggestion(action.action, aim, cluster, place=place, parameters=action.parameters))
     if target and not told:
-        told += [suggestion(name, target, cluster, namespace=namespace) for name in ("rollback", "restart")]
+        told += [suggestion(name, target, cluster, place=place) for name in ("rollback", "restart")]
     told = [item for item in told if item.sentence]
     return (*told, silence_of(alert.labels))
 
 
-def suggestion(action: str, target: str, cluster: Cluster | None, *, namespace: str, parameters: Labels = ()) -> Suggestion:
+def suggestion(action: str, target: str, cluster: Cluster | None, *, place: Place, parameters: Labels = ()) -> Suggestion:
     """One action in a sentence with the equal command; an empty sentence where the cluster is known and it cannot be done."""
     name = target.partition("/")[2]
     workload = cluster.workload(name) if cluster else None
-    kubectl = f"kubectl -n {namespace}"
+    kubectl = shlex.join([*place.kubectl, "-n", place.namespace])
     if cluster is not None and workload is None:
         return Suggestion(action, target, "", "", parameters)
     match action:

@@ -249,6 +249,18 @@ class Kubernetes:
         selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
         return await self._items(KINDS[2].path(self._namespace), [("labelSelector", selector)] if selector else [])
 
+    async def has_pod(self, name: str) -> bool:
+        """Whether the namespace has this pod, or the ReplicaSet that a pod of this name was made by."""
+        for kind, wanted in ((KINDS[2], name), (KINDS[1], name.rpartition("-")[0])):
+            try:
+                await self.get_raw(f"{kind.path(self._namespace)}/{segment(wanted)}")
+            except SourceError as error:
+                if error.fault.status != 404:
+                    raise
+            else:
+                return bool(wanted)
+        return False
+
     async def may(self, verb: str, resource: str, *, subresource: str = "", name: str = "") -> tuple[bool, str]:
         """SelfSubjectAccessReview in the namespace: allowed, and the server's reason."""
         attributes = {

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from console.actions.plan import Plan, PreflightCheck, Request
 from console.incidents.incident import Incident, Update
+from queries.model.alert import Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,12 @@ class Reads(Protocol):
 
     async def may(self, verb: str, resource: str, *, subresource: str = "", name: str = "") -> tuple[bool, str]:
         """SelfSubjectAccessReview in the namespace: allowed, and the server's reason."""
+
+    async def alert(self, fingerprint: str) -> Alert | None:
+        """One alert; its labels are always those of its fingerprint. None where nobody lists it."""
+
+    async def has_pod(self, name: str) -> bool:
+        """Whether the namespace has this pod, or the ReplicaSet that a pod of this name was made by."""
 
     async def silence(self, identity: str) -> dict[str, Any]: ...
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from console.actions.action import Action, Landing, Reads, Writes
 from console.actions.aftermath import Aftermath
+from console.actions.alert_place import place_checks
 from console.actions.plan import CheckLevel, Outcome, Plan, PreflightCheck, Preview, Refusal, Request, Stage, Step
 from console.actions.record import declined_data, intent_data, outcome_data
 from console.actions.recovery import Cause, Sight
@@ -133,7 +134,8 @@ class _Course:
             again = preview is not None
             self.stage = Stage.PREFLIGHT
             yield self._step("the facts moved meanwhile: look again" if again else "checking, nothing is sent yet")
-            checks = (*await self._checked(action, plan, facts), *self._watchers(plan), *await self._own_checks())
+            asked = (*await self._place_checks(action), *await self._own_checks())
+            checks = (*await self._checked(action, plan, facts), *self._watchers(plan), *asked)
             preview = Preview(plan, checks, self.settings.protected, self._cluster())
             if preview.blocked:
                 yield self._step("it cannot be done as things are", preview=preview)
@@ -185,6 +187,9 @@ class _Course:
             )
             found.append(PreflightCheck(CheckLevel.WARN, f"{item.name} sets this too: {watched}", item.why))
         return tuple(found)
+
+    async def _place_checks(self, action: Action) -> tuple[PreflightCheck, ...]:
+        return await place_checks(self.request, self.settings, self.reads) if action.targets == "deployment" else ()
 
     async def _own_checks(self) -> tuple[PreflightCheck, ...]:
         checks = []

@@ -63,6 +63,7 @@ def alert(tracked: TrackedAlert) -> dict[str, Any]:
         "annotations": dict(item.annotations),
         "runbook": {"id": match.id, "path": match.path, "matched_by": match.matched_by} if match else None,
         "actions": [{"action": each.action, "target": each.target, "command": each.command} for each in tracked.suggestions],
+        "elsewhere": {"reason": away.reason, "command": away.command} if (away := tracked.elsewhere) else None,
     }
 
 

@@ -89,7 +89,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         unit = self._unit(tracked, view)
         failed = self.worker_errors.get("history", "")
         self._chart.show(window.chart_of(self._history, by="", unit=unit, lines=lines, most=3, failed=failed))
-        self._step.show(tuple(self._step_lines(tracked, width)))
+        self._step.show((*elsewhere_lines(tracked, width), *self._step_lines(tracked, width)))
         self._actions.show(tracked.suggestions)
 
     def current_alert(self) -> TrackedAlert | None:
@@ -212,6 +212,16 @@ def step_line(step: StepResult, width: int) -> Line:
         text(step.title, "strong"),
         text(f"  {step.value_text}" if step.value_text else "", tone),
     )
+
+
+def elsewhere_lines(tracked: TrackedAlert, width: int) -> Iterable[Line]:
+    """Why no action is offered, and what to run instead."""
+    away = tracked.elsewhere
+    if away is None:
+        return
+    yield from ((text(f" {words}", "warn"),) for words in wrap(visible(away.sentence()), width - 2))
+    for at, words in enumerate(wrap(visible(away.command), width - 11)):
+        yield ((" instead   " if at == 0 else " " * 11, "dim"), text(words, "accent"))
 
 
 def _headline(tracked: TrackedAlert, view: View, *, gone: bool) -> Line:

@@ -22,7 +22,7 @@ _WORDS = {
     Health.DENIED: ("✗", "DENIED", "critical"),
     Health.NOT_CONFIGURED: ("○", "not configured", "dim"),
 }
-_CONTEXT = 20
+_CONTEXT = (20, 13, 8)
 """A longer context's name is cut at its beginning: `arn:aws:eks:…` tells nothing, its end does."""
 _FRESH_SECONDS = 6.0
 _FRESH_ROUNDS = 2.5
@@ -90,8 +90,8 @@ def _places(settings: Settings) -> Iterator[tuple[str, str]]:
     yield f"{settings.namespace} in {name}", f"{own} {acting}".rstrip()
     # Where there is no room: who one is oneself is known best.
     yield f"{settings.namespace} in {name}", acting
-    short = name if len(name) <= _CONTEXT else f"…{name[1 - _CONTEXT :]}"
-    yield f"{settings.namespace} in {short}", acting
+    for most in _CONTEXT:
+        yield f"{settings.namespace} in {name if len(name) <= most else f'…{name[1 - most :]}'}", acting
 
 
 def _hidden(view: View) -> str:

@@ -68,6 +68,9 @@ class OnAlert(DOMNode):
 
     def action_act(self, name: str) -> None:
         if tracked := self._meant():
+            if tracked.elsewhere is not None:
+                self._say(f"{tracked.elsewhere.sentence()}; instead: {tracked.elsewhere.command}")
+                return
             fitting = [item for item in tracked.suggestions if item.action == name]
             targets = fitting or [item for item in tracked.suggestions if item.target.startswith("deployment/")]
             if not targets:

@@ -13,7 +13,7 @@ from textual.widgets import Markdown
 
 from console.incidents.response import load_response
 from console.screens import keys
-from console.screens.alert_detail import step_line
+from console.screens.alert_detail import elsewhere_lines, step_line
 from console.screens.asks import CopyRequested, OpenRequested
 from console.screens.base import ConsoleScreen, section
 from console.screens.on_alert import OnAlert
@@ -162,7 +162,10 @@ class RunbookScreen(ConsoleScreen, OnAlert):
     def _action_lines(self, runbook: Runbook, width: int) -> Iterable[Line]:
         tracked = self.current_alert()
         offered = tracked.suggestions if tracked else ()
-        if offered:
+        if tracked is not None and tracked.elsewhere is not None:
+            yield section("Mitigate", width)
+            yield from elsewhere_lines(tracked, width)
+        elif offered:
             yield section("Mitigate", width)
             for item in offered:
                 yield (("  ", ""), text(item.sentence, "strong"), text(f"   {item.command}", "dim"))

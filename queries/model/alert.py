@@ -110,13 +110,27 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Why an alert is not, or not known to be, about the place that this console acts in, and a command that looks there."""
+
+    reason: str
+    command: str
+
+    def sentence(self) -> str:
+        return f"this alert is of elsewhere, so no action is offered: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class TrackedAlert:
-    """An alert with what the console adds: its owner, its runbook and the actions that fit."""
+    """An alert with what the console adds: its owner, its runbook and the actions that fit; of one that is of `elsewhere`
+    none but a silence does.
+    """
 
     alert: Alert
     owner: str = ""
     runbook: RunbookMatch | None = None
     suggestions: tuple[Suggestion, ...] = ()
+    elsewhere: Elsewhere | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from screen_samples import cluster
 
+from console.place import Place
 from console.runbook_steps import Sight, answer_steps
 from console.runbooks import Runbook, RunbookStep
 from console.screens.window import chart_of
@@ -27,7 +28,7 @@ async def test_a_step_adds_up_the_spellings_of_a_code() -> None:
         RunbookStep("Which?", query=f"sum by (code) (rate({metric}[5m]))", warn=5.0)
         for metric in ("ocr_errors_total", "http_requests_total")
     )
-    sight = Sight(asked, None, None, (), 0.0)
+    sight = Sight(asked, None, None, (), 0.0, Place("test", "n"))
     ours, other = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert (ours.verdict, ours.value_text) == (Verdict.WARN, "5")
     assert ours.text.splitlines() == ['{code="PROVIDER_TIMEOUT (TIMEOUT, timeout)"} 5', '{code="PARSE_FAILED"} 4']
@@ -60,7 +61,7 @@ async def test_a_deployment_without_a_replica_set_is_a_sentence() -> None:
     class Reads:
         """Nothing is asked of it: the cluster is known."""
 
-    sight = Sight(asked, Reads(), bare, (), 0.0)  # type: ignore[arg-type]
+    sight = Sight(asked, Reads(), bare, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
     one, every = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert one.text == "cad-ml-api has no revision yet: it has no ReplicaSet (new, paused, or its controller does not run)"
     assert every.text == "no revision was ever rolled out"

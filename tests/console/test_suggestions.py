@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from console.config.forms import is_target
 from console.config.settings import AlertTarget
+from console.place import Place
 from console.runbooks import Runbook, RunbookAction
 from console.suggestions import fill, silence_of, suggestion, suggestions_for, target_of
 from queries.model.alert import Alert, AlertState
@@ -35,6 +36,7 @@ CLUSTER = Cluster(
     ),
     (Pod("n", "cad-ml-api-abc-1", "p", "Running", True, 0, 0.0, labels=(("app", "cad-ml-api"),)),),
 )
+HERE = Place("production", "n", "prod-eu", "eu-1", (("region", ("eu", "eu-west")),), ("kubectl", "--context", "prod-eu"))
 RUNBOOK = Runbook("r", "r.md", "R", actions=(RunbookAction("rollback", "deployment/cad-ml-api"),))
 
 
@@ -77,27 +79,27 @@ def test_a_label_never_makes_anything_but_a_name(value: str) -> None:
 
 def test_a_rollback_says_what_it_would_do() -> None:
     """From and to which revision, with the images; nothing is offered where there is nothing to go back to."""
-    told = suggestion("rollback", "deployment/cad-ml-api", CLUSTER, namespace="n")
+    told = suggestion("rollback", "deployment/cad-ml-api", CLUSTER, place=HERE)
     assert told.sentence == "roll back cad-ml-api 2 → 1 (image 2 → 1)"
-    assert told.command == "kubectl -n n rollout undo deployment/cad-ml-api --to-revision=1"
+    assert told.command == "kubectl --context prod-eu -n n rollout undo deployment/cad-ml-api --to-revision=1"
     assert told.parameters == (("revision", "1"),)
-    assert suggestion("rollback", "deployment/ocr-provider-deepseek", CLUSTER, namespace="n").sentence == ""
-    assert suggestion("rollback", "deployment/gone", CLUSTER, namespace="n").sentence == ""
+    assert suggestion("rollback", "deployment/ocr-provider-deepseek", CLUSTER, place=HERE).sentence == ""
+    assert suggestion("rollback", "deployment/gone", CLUSTER, place=HERE).sentence == ""
 
 
 def test_scaling_up_only() -> None:
     """A runbook's five replicas are offered while there are fewer."""
     five = (("replicas", "5"),)
-    told = suggestion("scale", "deployment/cad-ml-api", CLUSTER, namespace="n", parameters=five)
+    told = suggestion("scale", "deployment/cad-ml-api", CLUSTER, place=HERE, parameters=five)
     assert told.sentence == "scale cad-ml-api 3 → 5 replicas"
-    assert suggestion("scale", "deployment/cad-ml-api", CLUSTER, namespace="n", parameters=(("replicas", "2"),)).sentence == ""
+    assert suggestion("scale", "deployment/cad-ml-api", CLUSTER, place=HERE, parameters=(("replicas", "2"),)).sentence == ""
 
 
 def test_a_silence_is_always_possible() -> None:
     """Also an alert of which nothing is known can be silenced, and it comes last."""
-    told = suggestions_for(alert(), None, namespace="n", runbook=None)
+    told = suggestions_for(alert(), None, place=HERE, runbook=None)
     assert [item.action for item in told] == ["silence"]
-    told = suggestions_for(alert(), CLUSTER, namespace="n", runbook=RUNBOOK)
+    told = suggestions_for(alert(), CLUSTER, place=HERE, runbook=RUNBOOK)
     assert [item.action for item in told] == ["rollback", "silence"]
 
 

@@ -44,6 +44,9 @@ class Facts(Kubernetes):
     async def alerts(self) -> tuple[Alert, ...]:
         return self.alerts_now
 
+    async def alert(self, fingerprint: str) -> Alert | None:
+        return next((item for item in self.alerts_now if item.fingerprint == fingerprint), None)
+
     async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
         text = Update(update, 1.0, "tester", "we look at it")
         return Incident(incident, 1, "errors", Priority.P1, 1.0, "tester", updates=(text,)), text

@@ -437,3 +437,58 @@ def _through(bench: Bench, proxy: CuttingProxy) -> Any:
     other = path.with_name("through-proxy")
     other.write_text(path.read_text().replace(bench.cluster.url, proxy.url))
     return replace(bench.settings, kubernetes=replace(bench.settings.kubernetes, kubeconfig=str(other)))
+
+
+def of(namespace: str, fingerprint: str = "fp-1", **labels: str) -> Alert:
+    told = {"alertname": "HighErrorRate", "severity": "critical", "deployment": API, "namespace": namespace, **labels}
+    return Alert(fingerprint, AlertState.ACTIVE, tuple(sorted((key, value) for key, value in told.items() if value)))
+
+
+@pytest.mark.parametrize("request_", [{"fingerprint": "fp-1"}, {"cause": "alert HighErrorRate"}])
+async def test_an_alert_of_elsewhere_changes_nothing_here(bench: Bench, request_: dict[str, str]) -> None:
+    """By fingerprint or by cause: the preview is blocked, says why and what to run instead, and nothing was sent."""
+    second_revision(bench.cluster)
+    bench.facts.alerts_now = (of("payments"),)
+    steps = await bench.act("rollback", TARGET, request=request_)
+    result, text = outcome(steps)
+    assert result is Outcome.REFUSED
+    assert "the alert is of elsewhere: its label namespace says payments" in text
+    assert "kubectl -n payments rollout history deployment/cad-ml-api" in text
+    assert bench.previews[-1].blocked
+    assert bench.writes() == []
+
+
+async def test_an_alert_of_here_among_namesakes_is_acted_on(bench: Bench) -> None:
+    """A cause by name alone may mean any of them: one that is of here suffices; a fingerprint means exactly one."""
+    bench.facts.alerts_now = (of("payments"), of("cad-ml-platform", "fp-2"))
+    assert outcome(await bench.act("restart", TARGET, request={"cause": "alert HighErrorRate"}))[0] is Outcome.DONE
+    refused_ = await bench.act("restart", TARGET, request={"fingerprint": "fp-1"})
+    assert outcome(refused_)[0] is Outcome.REFUSED
+    told = [check.text for check in bench.previews[0].checks]
+    assert "no label of the alert points elsewhere" in told
+
+
+async def test_a_pod_of_elsewhere_is_looked_for(bench: Bench) -> None:
+    """An alert without a namespace is of here where its pod is; one that nobody has here is refused."""
+    pod = bench.cluster.objects("pods")[0]["metadata"]["name"]
+    bench.facts.alerts_now = (of("", "here", pod=pod), of("", "gone", pod="payments-5f-x1"))
+    steps = await bench.act("restart", TARGET, request={"fingerprint": "gone"})
+    assert "its pod payments-5f-x1 is not one of cad-ml-platform" in outcome(steps)[1]
+    assert not bench.writes()
+
+    async def no(_: Preview) -> bool:
+        return False
+
+    await bench.act("restart", TARGET, request={"fingerprint": "here"}, confirm=no)
+    assert not bench.previews[-1].blocked
+
+
+async def test_an_alert_that_nobody_lists_is_a_warning(bench: Bench) -> None:
+    """Where it pointed cannot be said any more: the preview says so and leaves it to the person."""
+
+    async def no(_: Preview) -> bool:
+        return False
+
+    await bench.act("restart", TARGET, request={"fingerprint": "fp-9"}, confirm=no)
+    (told,) = [check for check in bench.previews[-1].checks if check.how == "place of the alert"]
+    assert told.level is CheckLevel.WARN

@@ -19,8 +19,11 @@ from textual.pilot import Pilot
 from console.app import ConsoleApp
 from console.config.settings import Settings
 from console.demo.cluster import DemoCluster
+from console.screens.masthead import masthead
+from console.screens.view import View
 from queries.alertmanager import AlertmanagerState
-from queries.endpoint import ClusterEndpoint
+from queries.endpoint import ClusterEndpoint, ClusterPlace
+from queries.kubeconfig import choose_context, kubeconfig_files
 from queries.model.alert import Alert, AlertState
 from queries.model.reading import Reading
 
@@ -244,3 +247,63 @@ def _leave_an_intent(where: Settings, *, process: str = "", author: str = "ops")
     )
     words = [where.paths.journal_file, where.environment, process, author]
     subprocess.run([sys.executable, "-c", code, *words], check=True, timeout=30)
+
+
+async def test_an_alert_of_elsewhere_offers_no_action(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """Its page says why and what to run instead, its keys act on nothing, at 80x24; a silence is offered all the same."""
+    app = ConsoleApp(given(), ascii_only=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        assert app.session is not None
+        app.session._board.apply(Reading("alertmanager", time.time(), 0.01, _of_place(namespace="payments", deployment=API)))
+        await pilot.press("2")
+        await until(app, pilot, "HighErrorRate")
+        await pilot.press("enter")
+        page = await until(app, pilot, "so no action is offered", "instead   kubectl -n payments rollout history")
+        assert "namespace says payments" in " ".join(page.split())
+        assert "silence HighErrorRate" in page
+        assert "▶ roll back" not in page
+        await pilot.press("ctrl+l")
+        await until(app, pilot, "this alert is of elsewhere")
+        assert not any(type(screen).__name__ == "ActionRunScreen" for screen in app.screen_stack)
+        assert cluster.deployment(API).image.endswith("1.9.0")
+
+
+async def test_masthead_and_preview_name_cluster_and_identity(given: Callable[..., Settings]) -> None:
+    """Context, server and the impersonated identity before anything is confirmed; line 2 says once what may surprise."""
+    told = given()
+    assert told.kubernetes is not None
+    place = choose_context(kubeconfig_files(told.kubernetes.kubeconfig)).place
+    server, note = place.server, "KUBECONFIG of the shell is passed over"
+    told = replace(told, kubernetes=replace(told.kubernetes, place=place), cluster_note=note)
+    app = ConsoleApp(told, ascii_only=False)
+    async with app.run_test(size=(140, 30)) as pilot:
+        first, second, *_ = (await until(app, pilot, "KUBECONFIG of the shell is passed over")).splitlines()
+        assert f"in demo at {server.removeprefix('http://')}" in first
+        assert "passed over" in second
+        await until(app, pilot, "Workloads", "ready")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("ctrl+l")
+        await until(app, pilot, f"context demo, server {server}, user demo, namespace cad-ml-platform")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_a_narrow_masthead_keeps_the_context(given: Callable[..., Settings], width: int) -> None:
+    """At 80 columns the context and who is impersonated stand; a long name loses its beginning; wide there is the server."""
+    told = given()
+    assert told.kubernetes is not None
+    place = ClusterPlace("arn:aws:eks:eu-west-1:1:cluster/prod", "c", "https://10.0.0.1:6443", "u", "viewer (groups a)")
+    told = replace(told, kubernetes=replace(told.kubernetes, place=place))
+    line = "".join(words for words, _ in masthead(View(told, now=0.0), width)[0])
+    assert len(line) <= width
+    if width >= 80:
+        assert "cluster/prod" in line
+        assert "as viewer" in line
+    assert ("10.0.0.1:6443" in line) is (width >= 160)
+
+
+def _of_place(**labels: str) -> AlertmanagerState:
+    told = {"alertname": "HighErrorRate", "severity": "critical", **labels}
+    alert = Alert("f1", AlertState.ACTIVE, tuple(sorted(told.items())), starts_at=1.0)
+    return AlertmanagerState((alert,), (), (), 1, 1, "0.28")
