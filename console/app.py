@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,12 +29,15 @@ from console.screens.base import ConsoleScreen
 from console.screens.factory import MODES, preload
 from console.screens.view import View, marks
 from console.screens.worker_errors import ReportsWorkerErrors
+from queries.model.source import Health, SourceState
 from widgets.frames.staged import StagedApp
 from widgets.guard import NoControls
 from widgets.plain import PlainText, needs_plain
 from widgets.theme import THEME_NAMES, THEMES
 
 _TICK_SECONDS = 1.0
+_HELD_SECONDS = 5.0
+"""A snapshot comes every second, also where no source answers."""
 _REPORT_SECONDS = 60.0
 """The same failure is a notice again after so long; what fails with every refresh would cover the screen with them."""
 _NOTE_SECONDS = 10.0
@@ -297,11 +300,15 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
 
     @property
     def view(self) -> View:
+        now, snapshot = self.clock(), self._snapshot
+        if snapshot is not None and now - snapshot.taken_at > _HELD_SECONDS:
+            # Whatever held them up (the console was stopped, the machine slept): of the time since then nothing is known.
+            snapshot = replace(snapshot, sources=tuple(_held(item, snapshot.taken_at) for item in snapshot.sources))
         return View(
             settings=self.settings,
-            now=self.clock(),
+            now=now,
             session=self.session,
-            snapshot=self._snapshot,
+            snapshot=snapshot,
             marked=self._marked,
             trouble=self._trouble,
             note=self.settings.cluster_note if self.clock() < self._note_until else "",
@@ -366,6 +373,12 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
         if self.session is not None:
             self.session.set_visible(on or bool(self._errands and self._errands.running))
 
+    def line_begins(self) -> None:
+        super().line_begins()
+        if self.session is not None:
+            self.session.check_clock()  # back from the shell: what is on the screen is as old as that took
+            self._show()
+
     def line_struggles(self) -> None:
         self.notify("this line is slow; `:slow on` sends fewer frames", severity="warning", markup=False, timeout=10)
 
@@ -377,6 +390,10 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
         if self.session is not None:
             self.session.refresh_now()
             self.notify("asking every source", markup=False, timeout=2)
+
+
+def _held(state: SourceState, since: float) -> SourceState:
+    return state if state.paused or state.health is Health.NOT_CONFIGURED else replace(state, paused_at=since)
 
 
 def _needs_ascii() -> bool:

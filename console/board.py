@@ -15,6 +15,7 @@ from console.config.settings import Settings
 from console.dashboards import Held, judged
 from console.journal.ledger import LedgerState
 from console.journal.unfinished import open_actions
+from console.pauses import Pause
 from console.place import Place, PodOwners, pod_owners
 from console.runbooks import RunbookIndex
 from console.snapshot import Snapshot, active, tally
@@ -25,6 +26,7 @@ from queries.model.panel import PanelSpec, PanelState
 from queries.model.reading import Reading
 from queries.model.series import label
 from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
 from queries.model.workload import Cluster
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class Board:
         self._place = Place.of(settings)
         self.dashboard: Held | None = None
         """The dashboard that is looked at; set in one step, so that nobody waits for the lock."""
+        self.pauses: tuple[Pause, ...] = ()
+        """When sources were not asked; set in one step."""
         self._configured = {
             PROMETHEUS: settings.prometheus is not None,
             ALERTMANAGER: bool(settings.alertmanagers),
@@ -198,7 +202,7 @@ class Board:
         if not self._configured[name]:
             return SourceState(name, Health.NOT_CONFIGURED)
         if latest is None:
-            return SourceState(name, Health.WAITING)
+            return SourceState(name, Health.WAITING, paused_at=self._paused_at(name, now))
         warnings = [*latest.warnings]
         health, fault, detail = Health.UP, latest.fault, ""
         if fault is not None:
@@ -225,8 +229,10 @@ class Board:
             health = Health.DEGRADED
         if health in (Health.UP, Health.DEGRADED) and name in self._late:
             health, detail = Health.DEGRADED, f"no answer for {max(0.0, now - self._late[name]):.0f} s"
-        if health in (Health.UP, Health.DEGRADED) and now - latest.taken_at > self._patience(name):
-            # Its task hangs in a way that no time limit saw: an old 'up' must not stay on the screen.
+        paused_at = self._paused_at(name, now)
+        silent = paused_at is None and self._silent_seconds(name, now) > self._patience(name)
+        if health in (Health.UP, Health.DEGRADED) and silent:
+            # It was asked, and its task hangs in a way that no time limit saw: an old 'up' must not stay on the screen.
             health, detail = Health.DOWN, "no answer any more"
         return SourceState(
             name,
@@ -237,7 +243,29 @@ class Board:
             fault=fault,
             warnings=tuple(dict.fromkeys(warnings)),
             endpoint=self._endpoint(name),
+            paused_at=paused_at,
         )
+
+    def _paused_at(self, name: str, now: float) -> float | None:
+        """Since when the source was not asked; None once it answered after that, or had the time to."""
+        latest = self._latest.get(name)
+        for pause in self.pauses:
+            if name not in pause.sources:
+                continue
+            if pause.ended_at is None:
+                return pause.began_at
+            if (latest is None or latest.taken_at < pause.ended_at) and now - pause.ended_at <= self._patience(name):
+                return pause.began_at
+        return None
+
+    def _silent_seconds(self, name: str, now: float) -> float:
+        """For how many seconds it has been asked without an answer: what was not asked does not count."""
+        ends = [pause.ended_at for pause in self.pauses if name in pause.sources and pause.ended_at is not None]
+        return now - max([self._latest[name].taken_at, *ends])
+
+    def resume(self) -> None:
+        """Everything is asked anew: what was under way when the process stood still is not late."""
+        self._late.clear()
 
     def _patience(self, name: str) -> float:
         """How old the last answer may be before it is no longer called current."""
@@ -273,6 +301,12 @@ class Board:
     # Panels
 
     def _panel(self, spec: PanelSpec, now: float) -> PanelState:
+        state = self._judged(spec, now)
+        source = KUBERNETES if spec.source == KUBERNETES else PROMETHEUS
+        paused = state.verdict is Verdict.STALE and self._paused_at(source, now) is not None
+        return replace(state, paused=True, reason="nothing was asked since") if paused else state
+
+    def _judged(self, spec: PanelSpec, now: float) -> PanelState:
         source = KUBERNETES if spec.source == KUBERNETES else PROMETHEUS
         good = self._good.get(source)
         taken_at = good.taken_at if good else 0.0

@@ -6,11 +6,12 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from console.checks.panels import judge
 from console.config.settings import Settings
+from console.pauses import Heartbeat
 from console.refresh import Poller
 from queries.errors import NotConfigured, SourceError
 from queries.model.dashboard import Comparison, Dashboard, DashboardAnswer, DashboardChoice, DashboardState
@@ -18,6 +19,7 @@ from queries.model.fault import Fault, FaultKind
 from queries.model.fold import folded
 from queries.model.panel import PanelAnswer, PanelHistory, PanelSpec
 from queries.model.reading import Reading
+from queries.model.verdict import Verdict
 from queries.offload import compute
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Held:
     choice: DashboardChoice
     latest: Reading[DashboardAnswer] | None = None
     good: Reading[DashboardAnswer] | None = None
+    resumed_at: float = 0.0
+    """Since when it is asked for again, Unix seconds: an older answer is old because nothing was asked."""
 
 
 def judged(held: Held | None, settings: Settings, now: float) -> DashboardState | None:
@@ -46,6 +50,8 @@ def judged(held: Held | None, settings: Settings, now: float) -> DashboardState 
     if held.good is None or held.good.value is None:
         return DashboardState(held.choice, fault=fault)
     answer, taken_at = held.good.value, held.good.taken_at
+    latest_at = held.latest.taken_at if held.latest else taken_at
+    resuming = latest_at < held.resumed_at and now - held.resumed_at <= settings.stale_after_seconds
     panels = tuple(
         judge(
             spec,
@@ -58,6 +64,8 @@ def judged(held: Held | None, settings: Settings, now: float) -> DashboardState 
         )
         for spec, told in zip(answer.dashboard.panels, answer.answers, strict=True)
     )
+    if resuming:
+        panels = tuple(replace(item, paused=item.verdict is Verdict.STALE) for item in panels)
     return DashboardState(
         choice=held.choice,
         panels=panels,
@@ -100,6 +108,7 @@ class Dashboards:
         *,
         clock: Callable[[], float] = time.time,
         environ: Mapping[str, str] = os.environ,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self.environments: tuple[str, ...] = ()
         """The other environments of the config file that have a Prometheus, by name."""
@@ -108,6 +117,7 @@ class Dashboards:
         self._show = show
         self._clock = clock
         self._environ = environ
+        self._heartbeat = heartbeat
         self._held: Held | None = None
         self._open: OpenDashboard | None = None
         self._poller: Poller | None = None
@@ -127,7 +137,7 @@ class Dashboards:
         self._lease_out()
         self._lease = loop.call_later(LEASE_SECONDS, self._rest)
         if resting:
-            self._show(self._held)
+            self._resume()
             self._poll(on=True)
 
     def look_again(self) -> None:
@@ -142,7 +152,15 @@ class Dashboards:
     def set_visible(self, visible: bool) -> None:
         """Nothing is asked while nobody can see the terminal."""
         self._unseen = not visible
+        if visible:
+            self._resume()
         self._poll(on=visible and self._lease is not None)
+
+    def start_over(self) -> None:
+        """The process stood still: what is under way is given up and asked again."""
+        self._resume()
+        if self._poller is not None:
+            self._poller.start_over()
 
     async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
         """One panel's series over the window that ends now; a failure is the history's fault."""
@@ -172,6 +190,12 @@ class Dashboards:
         if self._lease is not None:
             self._lease.cancel()
 
+    def _resume(self) -> None:
+        if self._held is not None:
+            self._held = replace(self._held, resumed_at=self._clock())
+            if self._lease is not None:
+                self._show(self._held)
+
     def _rest(self) -> None:
         self._lease = None
         self._poll(on=False)
@@ -194,6 +218,7 @@ class Dashboards:
             timeout=4.0 * (endpoint.timeout_seconds if endpoint else 5.0) + 1.0,
             cap=self._settings.backoff_cap_seconds,
             clock=self._clock,
+            heartbeat=self._heartbeat,
         )
         self._poll(on=True)
         self._task = asyncio.get_running_loop().create_task(self._poller.run(), name="console dashboard")
@@ -215,7 +240,7 @@ class Dashboards:
         if self._held is None:
             return
         good = reading if reading.fault is None else self._held.good
-        self._held = Held(self._held.choice, reading, good)
+        self._held = replace(self._held, latest=reading, good=good)
         if self._lease is not None:
             self._show(self._held)
 

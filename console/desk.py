@@ -15,7 +15,6 @@ from queries.model.reading import Reading
 from queries.offload import TURN
 
 _COALESCE_SECONDS = 0.05
-_TICK_SECONDS = 1.0
 _SILENT_SECONDS = 1.4
 """Ages are brought up to date where nothing came for so long; with a refresh a second that is never."""
 
@@ -64,12 +63,10 @@ class Desk:
         if self._making is not None:
             await asyncio.wait([self._making])
 
-    async def tick(self) -> None:
-        """Values grow old also where nothing comes in. Runs until it is cancelled."""
-        while True:
-            await asyncio.sleep(_TICK_SECONDS)
-            if time.monotonic() - self._began_at >= _SILENT_SECONDS:
-                self.schedule()
+    def tick(self) -> None:
+        """Once a second: values grow old also where nothing comes in."""
+        if time.monotonic() - self._began_at >= _SILENT_SECONDS:
+            self.schedule()
 
     async def close(self) -> None:
         self._show = None

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from console.log import report_error
+from console.pauses import Heartbeat
 from queries.errors import SourceError
 from queries.model.fault import Fault, FaultKind
 from queries.model.reading import Reading
@@ -73,6 +74,7 @@ class Poller:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = lambda: random.uniform(-1.0, 1.0),  # noqa: S311  # no secret depends on it
         late: Callable[[str, float], None] = lambda source, since: None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self.source = source
         self._late = late
@@ -83,6 +85,8 @@ class Poller:
         self._cap = cap
         self._clock = clock
         self._jitter = jitter
+        self._heartbeat = heartbeat or Heartbeat()
+        self._question: asyncio.Timeout | None = None
         self._woken = asyncio.Event()
         self._wanted = asyncio.Event()
         self._wanted.set()
@@ -99,6 +103,12 @@ class Poller:
             self._wanted.set()
             self.wake()
 
+    def start_over(self) -> None:
+        """The process stood still: what is under way is given up, and asked again at once."""
+        if self._question is not None:
+            self._question.reschedule(0.0)
+        self.wake()
+
     async def run(self) -> None:
         failures = 0
         loop = asyncio.get_running_loop()
@@ -107,12 +117,21 @@ class Poller:
             await self._wanted.wait()
             self._woken.clear()
             # Who gives no answer for seconds is named before the time limit is over.
-            began = loop.time()
+            began, asked_at = loop.time(), self._heartbeat.clock()
             waiting = loop.call_later(LATE_SECONDS, self._late, self.source, self._clock())
             try:
-                reading = await read(self.source, self._ask, limit_seconds=self._timeout, clock=self._clock)
+                async with asyncio.timeout(None) as self._question:
+                    reading = await read(self.source, self._ask, limit_seconds=self._timeout, clock=self._clock)
+            except TimeoutError:
+                due = loop.time()
+                continue
             finally:
+                self._question = None
                 waiting.cancel()
+            if reading.fault and self._heartbeat.missed_since(asked_at):
+                # The time limit passed while this process stood still: that says nothing of the source.
+                due = loop.time()
+                continue
             failures = failures + 1 if reading.fault else 0
             try:
                 self._deliver(reading)

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from console.actions.plan import Preview, Request, Step
-from console.board import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, Board
+from console.board import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES, Board
 from console.config.settings import Settings
 from console.dashboards import Dashboards, Held
 from console.desk import Desk
@@ -23,6 +23,7 @@ from console.journal.ledger import LedgerState
 from console.journal.owners import OWNED, RELEASED
 from console.journal_watch import JournalWatch
 from console.log import log_to
+from console.pauses import BEAT_SECONDS, Heartbeat, Pause
 from console.place import Place
 from console.reads import SourceReads
 from console.refresh import Ask, Poller, follow, read
@@ -53,6 +54,8 @@ _log = logging.getLogger(__name__)
 ONCE_SECONDS = 15.0
 """How long a headless command waits for a source: over the limit of a credential plugin and, as configured by default, of
 every request, so that these say what was waited for."""
+
+_AGAIN_SECONDS = 3.0
 
 
 class Session:
@@ -96,11 +99,14 @@ class Session:
             ledger=self.ledger,
             channels=settings.incidents,
         )
-        self.dashboards = Dashboards(settings, prometheus, self._show_dashboard, clock=clock)
+        self._heartbeat = Heartbeat()
+        self.dashboards = Dashboards(settings, prometheus, self._show_dashboard, clock=clock, heartbeat=self._heartbeat)
         self._asks = self._make_asks()
         self._pollers: list[Poller] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._paused = False
+        self._unseen: Pause | None = None
+        self._stood_still: Pause | None = None
         self._marks = JournalWatch(journal, self._board, settings, clock=clock, store=store) if journal else None
 
     @classmethod
@@ -167,6 +173,7 @@ class Session:
                 clock=self._clock,
                 late=self._is_late,
                 jitter=lambda: step,
+                heartbeat=self._heartbeat,
             )
             self._pollers.append(poller)
             self._begin(poller.run(), source)
@@ -174,7 +181,8 @@ class Session:
             cap = self.settings.backoff_cap_seconds
             watching = follow(KUBERNETES, self.kubernetes.follow, self._take, cap=cap, clock=self._clock)
             self._begin(watching, KUBERNETES)
-        self._begin(self._desk.tick(), "tick")
+        self._heartbeat.beat()
+        self._begin(self._tick(), "the clock")
         if self._marks is not None:
             self._begin(self._marks.run(self._desk.schedule), "journal")
 
@@ -205,11 +213,11 @@ class Session:
         return self._desk.shown or self._made()
 
     def _made(self) -> Snapshot:
-        shown = self._board.snapshot(self._clock())
-        if not self._paused:
-            return shown
-        # What is watched stays live; what is asked grows old, and says so.
-        return replace(shown, sources=tuple(replace(item, paused=item.name in self._asks) for item in shown.sources))
+        now = self._clock()
+        if missed := self._heartbeat.missed():
+            # Continued a moment ago: what was due meanwhile comes first, this among it, and the next beat after it.
+            self._board.pauses = (*self._board.pauses, Pause(now - missed, frozenset(SOURCES), now))
+        return self._board.snapshot(now)
 
     def refresh_now(self) -> None:
         """Ask all sources again as soon as they are free; Kubernetes is watched and needs no asking."""
@@ -222,14 +230,36 @@ class Session:
             self._marks.wake()
 
     def set_visible(self, visible: bool) -> None:
-        """Ask nothing while nobody can see the screen, and everything at once when somebody can again."""
+        """Ask nothing while nobody can see the screen, and everything at once when somebody can again.
+
+        What is watched stays live.
+        """
         if visible is not self._paused:
             return
         self._paused = not visible
+        now = self._clock()
+        unseen = Pause(now, frozenset(self._asks)) if self._paused else self._unseen and replace(self._unseen, ended_at=now)
+        self._unseen = unseen
+        self._tell_pauses()
         for poller in self._pollers:
             poller.pause(self._paused)
         self.dashboards.set_visible(visible)
-        self._desk.schedule()
+
+    def check_clock(self) -> None:
+        """Called every second, and when a person brings the console back from the shell: where the process stood still,
+        everything is asked again at once, and until it answers it is called paused."""
+        missed = self._heartbeat.beat()
+        if not missed:
+            return
+        now = self._clock()
+        self._stood_still = Pause(now - missed, frozenset(SOURCES), now)
+        self._board.resume()
+        self._tell_pauses()
+        for poller in self._pollers:
+            poller.start_over()
+        self.dashboards.start_over()
+        if self._marks is not None:
+            self._marks.wake()
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -414,7 +444,23 @@ class Session:
         task.add_done_callback(_report_failure)
         self._tasks.append(task)
 
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            self.check_clock()
+            self._desk.tick()
+
+    def _tell_pauses(self) -> None:
+        self._board.pauses = tuple(item for item in (self._unseen, self._stood_still) if item is not None)
+        self._desk.schedule()
+
     def _take(self, reading: Reading[Any]) -> None:
+        if (
+            reading.fault
+            and reading.source == KUBERNETES
+            and self._heartbeat.missed_since(self._heartbeat.clock() - _AGAIN_SECONDS)
+        ):
+            return  # its time limit may have passed while this process stood still; it is asked again within two seconds
         if reading.source == ALERTMANAGER and self._marks is not None:
             self._marks.heard(reading)
         self._desk.take(reading)

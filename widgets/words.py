@@ -85,9 +85,11 @@ def relation(state: PanelState) -> str:
 
 
 def verdict_words(state: PanelState, *, waiting: bool = False) -> str:
-    """`ok`, `WARN`, `CRIT`, `NO DATA`, `STALE 40s`; an ellipsis before the first answer."""
+    """`ok`, `WARN`, `CRIT`, `NO DATA`, `STALE 40s`, `PAUSED`; an ellipsis before the first answer."""
     if waiting:
         return "…"
+    if state.paused:
+        return "PAUSED"
     if state.verdict is Verdict.STALE and state.age_seconds is not None:
         return f"STALE {age(state.age_seconds).split(' ')[0]}"
     return state.verdict.word

@@ -8,12 +8,15 @@ from widgets.line import text
 from widgets.words import age
 
 TITLES = {"prometheus": "Prometheus", "alertmanager": "Alertmanager", "kubernetes": "Kubernetes", "platform": "the platform"}
+PAUSED = "PAUSED"
 _SHORT = {"prometheus": "prom", "alertmanager": "am", "kubernetes": "k8s", "platform": "api"}
 
 
 def unwell(view: View, name: str) -> str:
-    """`DOWN` or `DENIED` or `not answering yet`; empty while the source answers, or where it is not configured."""
+    """`DOWN`, `DENIED`, `PAUSED` or `not answering yet`; empty while the source answers, or where it is not configured."""
     state = view.snapshot.source(name) if view.snapshot else None
+    if state is not None and state.paused:
+        return PAUSED
     if state is None or state.health in (Health.UP, Health.DEGRADED, Health.NOT_CONFIGURED):
         return ""
     return "not answering yet" if state.health is Health.WAITING else state.health.value.upper()
@@ -74,7 +77,9 @@ def alerts_reservation(view: View) -> str:
     elif manager:
         parts.append(f"Alertmanager {manager}")
     prometheus = unwell(view, "prometheus")
-    if prometheus:
+    if prometheus == PAUSED:
+        parts.append("Prometheus PAUSED")
+    elif prometheus:
         parts.append(f"Prometheus {prometheus}: no rule is evaluated")
     if view.snapshot and view.snapshot.delivery_doubt:
         parts.append(view.snapshot.delivery_doubt)

@@ -36,10 +36,8 @@ def masthead(view: View, width: int) -> tuple[Line, ...]:
 
 
 def health_words(state: SourceState) -> tuple[str, str, str]:
-    """Glyph, word and tone of a source's health."""
-    if state.paused and state.health in (Health.UP, Health.DEGRADED):
-        return ("○", "paused", "unknown")
-    return _WORDS[state.health]
+    """Glyph, word and tone of a source's health. Of one that was not asked nothing is said, neither `ok` nor `DOWN`."""
+    return ("○", "PAUSED", "unknown") if state.paused else _WORDS[state.health]
 
 
 def _where(view: View, width: int) -> Line:
@@ -152,6 +150,9 @@ def _more(state: SourceState, view: View, *, detail: int) -> str:
     """What there is to say beside the word. A source that is well and answered within the last rounds has no age: one that
     counts 0, 1, 0, 1 beside every source would be the only thing that moves on a quiet screen.
     """
+    if state.paused_at is not None:
+        was = f" was {_WORDS[state.health][1]}" if state.health in (Health.DOWN, Health.DENIED) and detail > 1 else ""
+        return f"{age(max(0.0, view.now - state.paused_at))}{was}"
     if state.health in (Health.WAITING, Health.NOT_CONFIGURED):
         return ""
     well = state.health in (Health.UP, Health.DEGRADED)
@@ -167,7 +168,7 @@ def _more(state: SourceState, view: View, *, detail: int) -> str:
             parts.append(state.fault.what)
     if state.last_good_at is not None and state.detail != "live":
         seconds = max(0.0, view.now - state.last_good_at)
-        if well and not state.paused and seconds <= max(_FRESH_SECONDS, _FRESH_ROUNDS * view.settings.refresh_seconds):
+        if well and seconds <= max(_FRESH_SECONDS, _FRESH_ROUNDS * view.settings.refresh_seconds):
             return " ".join(parts)
         elapsed = age(seconds)
         parts.append(elapsed if well else f"last answer {elapsed} ago" if detail else f"{elapsed} ago")

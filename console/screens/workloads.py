@@ -14,7 +14,7 @@ from console.actions.plan import Request
 from console.screens import keys
 from console.screens.asks import ActionRequested, CopyRequested, OpenRequested
 from console.screens.base import ConsoleScreen
-from console.screens.doubt import as_of, unwell
+from console.screens.doubt import PAUSED, as_of, unwell
 from console.screens.view import View
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.source import Health
@@ -81,7 +81,7 @@ class WorkloadsScreen(ConsoleScreen):
         self._owners: dict[str, int] = {}
         self._restarts: dict[str, int] = {}
         self._known: Cluster | None = None
-        self._old = False
+        self._old = ""
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -109,7 +109,7 @@ class WorkloadsScreen(ConsoleScreen):
         self._owners = {item.name: item.number for item in cluster.revisions}
         ready = sum(item.ready for item in cluster.workloads)
         wanted = sum(item.wanted for item in cluster.workloads)
-        self._old = bool(unwell(view, "kubernetes"))
+        self._old = unwell(view, "kubernetes")
         count: Line = ((f" {len(cluster.workloads)} ", "strong"), (f" {ready}/{wanted} pods ready", "dim"))
         self._title.show((((" Workloads ", "title"), *count, (as_of(view, "kubernetes"), "unknown")),))
         self._list.show(cluster.workloads, empty=f"no deployment in {cluster.namespace}")
@@ -178,7 +178,7 @@ class WorkloadsScreen(ConsoleScreen):
             else ("ok", "ok")
         )
         if self._old:
-            word, tone = "STALE", "unknown"
+            word, tone = ("PAUSED" if self._old == PAUSED else "STALE"), "unknown"
         restarts = self._restarts.get(item.name, 0)
         says = status.sentence.partition(": ")[2] if status.phase is not RolloutPhase.DONE else ""
         if item.paused:

@@ -140,6 +140,8 @@ class PanelState:
     reason: str = ""
     note: str = ""
     more: bool = False
+    paused: bool = False
+    """The value is old because nothing was asked, not because nothing was answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,5 +35,10 @@ class SourceState:
     fault: Fault | None = None
     warnings: tuple[str, ...] = ()
     endpoint: str = ""
-    paused: bool = False
-    """Not asked now, because nobody can see the screen: what it said last is not how it is now."""
+    paused_at: float | None = None
+    """Since when it was not asked and has not answered, Unix seconds: nobody could see the screen, or the process stood still.
+    What it said last, also that it was down, is not how it is now."""
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_at is not None

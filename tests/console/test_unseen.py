@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from screen_samples import NOW, settings, snapshot
+from screen_samples import NOW, StillSession, settings, snapshot
 
-from console.board import ALERTMANAGER, KUBERNETES, PROMETHEUS
+from console.app import ConsoleApp
+from console.board import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, Board
+from console.pauses import Heartbeat, Pause
 from console.refresh import Poller
 from console.runbooks import RunbookIndex
 from console.screens.masthead import masthead
@@ -18,6 +20,9 @@ from console.screens.view import View
 from console.session import Session
 from console.snapshot import Snapshot
 from queries.catalogue.loader import load_board
+from queries.endpoint import Endpoint
+from queries.errors import TimedOut
+from queries.model.fault import Fault, FaultKind
 from queries.model.reading import Reading
 from queries.model.source import Health, SourceState
 
@@ -53,8 +58,11 @@ async def test_a_pause_asks_nothing_and_its_end_asks_at_once() -> None:
 
 
 async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
-    """Unseen, the polled sources of every snapshot are flagged as paused, the watched one is not; seen again, none is."""
-    session = Session(settings(tmp_path), specs=load_board("overview"), runbooks=RunbookIndex.load(tmp_path), clock=lambda: NOW)
+    """Unseen, the polled sources of every snapshot are flagged as paused, the watched one is not; seen again, each until it
+    answers."""
+    server = Endpoint("http://server:9090")
+    configured = settings(tmp_path, prometheus=server, alertmanagers=(server,))
+    session = Session(configured, specs=load_board("overview"), runbooks=RunbookIndex.load(tmp_path), clock=lambda: NOW)
     session._asks = dict.fromkeys((PROMETHEUS, ALERTMANAGER), None)  # type: ignore[assignment]
     told: list[Snapshot] = []
     session._desk.open(told.append)
@@ -63,17 +71,120 @@ async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
     assert flagged[PROMETHEUS] and flagged[ALERTMANAGER] and not flagged[KUBERNETES]
     await until(lambda: bool(told))  # and the screen is told
     session.set_visible(True)
+    assert all(item.paused for item in session._made().sources if item.name != PLATFORM and item.name != KUBERNETES)
+    for name in (PROMETHEUS, ALERTMANAGER):
+        session._take(Reading(name, NOW, 0.0, fault=Fault(FaultKind.UNREACHABLE, "refused")))
     await until(lambda: not any(item.paused for item in session.snapshot().sources))
     await session.close()
 
 
 def test_a_paused_source_does_not_look_current(tmp_path: Path) -> None:
-    """The masthead says `paused` and for how long, never `ok`; a source that is down stays down."""
+    """The masthead says `PAUSED` and for how long, never `ok`; of one that was down it is not said that it is."""
     base = snapshot()
-    up = SourceState("prometheus", Health.UP, "", 0.01, NOW - 720, paused=True)
-    down = replace(base.sources[3], paused=True)
+    up = SourceState("prometheus", Health.UP, "", 0.01, NOW - 725, paused_at=NOW - 720)
+    down = replace(base.sources[3], paused_at=NOW - 720)
     shown = replace(base, sources=(up, down))
     line = "".join(words for words, _ in masthead(View(settings(tmp_path), NOW, None, shown), 160)[1])
-    assert "prom paused 12m" in line
-    assert "ok" not in line
-    assert "api DENIED" in line
+    assert "prom PAUSED 12m" in line
+    assert "ok" not in line.replace("not known", "")
+    assert "api PAUSED 12m was DENIED" in line
+
+
+def answers(at: float) -> Reading[Any]:
+    return Reading(PLATFORM, at, 0.01, value=None)
+
+
+def test_down_is_said_only_of_what_was_asked(tmp_path: Path) -> None:
+    """Not asked for an hour it is PAUSED; asked again, PAUSED until it answers; asked for long without an answer, DOWN. Without
+    a pause, silence is DOWN as ever."""
+    board = Board(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
+
+    def state(now: float) -> SourceState:
+        found = board.snapshot(now).source(PLATFORM)
+        assert found is not None
+        return found
+
+    board.apply(answers(NOW))
+    assert (state(NOW + 20).health, state(NOW + 40).health) == (Health.UP, Health.DOWN)
+
+    asked = frozenset({PLATFORM})
+    board.pauses = (Pause(NOW + 5, asked),)
+    assert (state(NOW + 3600).health, state(NOW + 3600).paused_at) == (Health.UP, NOW + 5)
+    board.pauses = (Pause(NOW + 5, asked, NOW + 3600),)
+    assert state(NOW + 3601).paused_at == NOW + 5
+    board.apply(answers(NOW + 3602))
+    assert (state(NOW + 3602).health, state(NOW + 3602).paused_at) == (Health.UP, None)
+
+    silent = Board(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
+    silent.apply(answers(NOW))
+    silent.pauses = (Pause(NOW + 5, asked, NOW + 3600),)
+    found = silent.snapshot(NOW + 3640).source(PLATFORM)
+    assert found is not None and (found.health, found.detail, found.paused) == (Health.DOWN, "no answer any more", False)
+
+
+def test_a_source_that_never_answered_is_paused_too(tmp_path: Path) -> None:
+    """Begun detached: PAUSED, and neither DOWN nor an answer that is waited for."""
+    board = Board(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
+    board.pauses = (Pause(NOW, frozenset({PLATFORM})),)
+    line = "".join(words for words, _ in masthead(View(settings(tmp_path), NOW + 40, None, board.snapshot(NOW + 40)), 160)[1])
+    assert "api PAUSED 40s" in line and "DOWN" not in line
+
+
+def test_the_heartbeat_knows_when_the_process_stood_still() -> None:
+    """A late beat is no pause, a missed one is; what is handled before the next beat knows of it too."""
+    now = 100.0
+    heart = Heartbeat(lambda: now)
+    assert heart.beat() == 0.0
+    now = 102.5
+    assert not heart.missed_since(100.0) and heart.beat() == 0.0
+    now = 140.0
+    assert heart.missed_since(139.0)
+    assert heart.beat() == 36.5
+    assert heart.missed_since(130.0)
+    now = 141.0
+    assert heart.beat() == 0.0 and heart.missed() == 0.0
+    assert not heart.missed_since(140.5)
+
+
+async def test_a_limit_that_passed_while_it_stood_still_is_no_failure() -> None:
+    """The question that was under way is given up and asked again at once; its failure is not delivered."""
+    now, asked = 0.0, 0
+    heart = Heartbeat(lambda: now)
+    heart.beat()
+
+    async def ask() -> tuple[Any, tuple[str, ...]]:
+        nonlocal asked, now
+        asked += 1
+        if asked == 1:
+            now += 60.0
+            raise TimedOut("no answer within 5 s")
+        if asked == 2:
+            await asyncio.sleep(60)
+        return "good", ()
+
+    taken: list[Reading[Any]] = []
+    poller = Poller("x", ask, taken.append, every=60, timeout=90, cap=1, heartbeat=heart)
+    task = asyncio.create_task(poller.run())
+    await until(lambda: asked == 2)
+    assert heart.beat() > 0.0
+    poller.start_over()
+    await until(lambda: bool(taken))
+    assert asked == 3 and [item.fault for item in taken] == [None]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_snapshot_that_does_not_come_is_not_called_current(tmp_path: Path) -> None:
+    """Whatever holds it up, after five seconds no source is called ok any more; nothing is asked of the clock but the time."""
+    now = NOW
+    session = StillSession(settings(tmp_path), snapshot())
+    app = ConsoleApp(session.settings, session_factory=lambda _: session, clock=lambda: now, ascii_only=False)
+    async with app.run_test(size=(120, 30)) as pilot:
+        for _ in range(100):
+            await pilot.pause(0.02)
+            if app.view.snapshot is not None:
+                break
+        assert "prom ok" in "".join(words for words, _ in masthead(app.view, 160)[1])
+        now = NOW + 40
+        line = "".join(words for words, _ in masthead(app.view, 160)[1])
+        assert "prom PAUSED 40s" in line and "ok" not in line

@@ -1,8 +1,7 @@
-"""Whether a terminal is attached to the tmux or screen that this runs in: both tell it by the mode of their socket."""
+"""Whether anybody can see the terminal that this runs in: not where tmux or screen is known to be detached from it."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pwd
 import stat
@@ -11,39 +10,32 @@ from contextlib import suppress
 from pathlib import Path
 
 from queries.text.variables import variable
-
-_ANSWER_SECONDS = 2.0
-
-
-def attached(environ: Mapping[str, str]) -> bool:
-    """False where it is known that nobody is attached; cheap enough for every second."""
-    return all(_executable(path) for path in (_tmux_socket(environ), _screen_socket(environ)) if path is not None)
+from widgets.frames.tmux import ask_tmux, tmux_socket
 
 
-async def session_attached(environ: Mapping[str, str]) -> bool:
-    """False where others are attached to the same tmux, but nobody to the session of this pane. Asks tmux."""
-    socket, pane = _tmux_socket(environ), variable(environ, "TMUX_PANE")
-    if socket is None or not pane:
+def socket_attached(environ: Mapping[str, str]) -> bool:
+    """False where tmux or screen has taken the x off its socket: nobody is attached to any of its sessions.
+
+    Cheap enough for every second. It says nothing of a terminal that only inherited the environment of one.
+    """
+    return all(_executable(path) for path in (tmux_socket(environ), _screen_socket(environ)) if path is not None)
+
+
+async def attached(environ: Mapping[str, str], tty: str) -> bool:
+    """False only where it is known that nobody can see the terminal `tty`. Asks tmux.
+
+    A window may stand in several sessions: one that is attached suffices. Where the pane has another terminal, or screen did
+    not start this one, their names were inherited (a window that was opened from within), and say nothing of it.
+    """
+    screen = _screen_socket(environ)
+    if screen is not None and not _executable(screen) and _started_by(screen):
+        return False
+    pane = variable(environ, "TMUX_PANE")
+    if not pane:
         return True
-    words = ("tmux", "-S", str(socket), "display-message", "-p", "-t", pane, "#{session_attached}")
-    try:
-        asked = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
-    except OSError:
-        return True
-    try:
-        told, _ = await asyncio.wait_for(asked.communicate(), _ANSWER_SECONDS)
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            asked.kill()
-        return True
-    return told.strip() != b"0"
-
-
-def _tmux_socket(environ: Mapping[str, str]) -> Path | None:
-    path = variable(environ, "TMUX").rsplit(",", 2)[0]
-    return Path(path) if path else None
+    answer = await ask_tmux(environ, "list-panes", "-a", "-F", "#{pane_id} #{pane_tty} #{session_attached}")
+    own = [row.split(" ") for row in answer.splitlines() if row.startswith(f"{pane} {tty} ")] if answer else []
+    return not own or any(row[-1] != "0" for row in own)
 
 
 def _screen_socket(environ: Mapping[str, str]) -> Path | None:
@@ -52,10 +44,26 @@ def _screen_socket(environ: Mapping[str, str]) -> Path | None:
         return None
     with suppress(KeyError):
         user = pwd.getpwuid(os.getuid()).pw_name
-        own = variable(environ, "SCREENDIR")
-        folders = (own, f"/run/screen/S-{user}", f"/var/run/screen/S-{user}", f"/tmp/screens/S-{user}")  # noqa: S108
+        folders = (
+            variable(environ, "SCREENDIR"),
+            f"/run/screen/S-{user}",
+            f"/var/run/screen/S-{user}",
+            f"/tmp/screens/S-{user}",  # noqa: S108
+        )
         return next((Path(folder, name) for folder in folders if folder and Path(folder, name).exists()), None)
     return None
+
+
+def _started_by(screen: Path) -> bool:
+    """Whether this terminal's first process is a child of that screen, whose socket is named PID.NAME.
+
+    False where it cannot be told: then somebody may be looking.
+    """
+    try:
+        parent = Path(f"/proc/{os.getsid(0)}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+    except (OSError, IndexError):
+        return False
+    return parent == screen.name.partition(".")[0]
 
 
 def _executable(socket: Path) -> bool:

@@ -50,6 +50,14 @@ class Line:
             self._rest.clear()
 
     @property
+    def terminal_name(self) -> str:
+        """`/dev/pts/3`; empty where it has none."""
+        try:
+            return os.ttyname(self._number)
+        except OSError:
+            return ""
+
+    @property
     def pending(self) -> bool:
         """Whether something still waits to be taken."""
         return bool(self._frame or self._rest)

@@ -17,16 +17,13 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from queries.text.variables import unset_if_empty
-from widgets.frames.attached import attached, session_attached
+from widgets.frames.attached import attached, socket_attached
 from widgets.frames.driver import LineDriver, line_driver
 from widgets.frames.pace import Pace
 from widgets.frames.stage import Stage
 
-_UNFOCUSED_SECONDS = 900.0
-"""A terminal may well be watched while the keyboard is elsewhere; after this long nobody is expected to."""
-
-_SESSION_SECONDS = 15.0
-"""How often tmux itself is asked; whether anybody is attached at all is looked at every second."""
+_ASK_SECONDS = 15.0
+"""How often tmux itself is asked; its socket, which changes when the last terminal leaves, is looked at every second."""
 
 _SETTLE_SECONDS = 0.1
 """While a terminal is being resized: what is drawn for its old size is not sent to the new one."""
@@ -48,9 +45,9 @@ class StagedApp(App[None]):
         self._settled_at = 0.0
         self._cursor: tuple[int, int] | None = None
         self._told = False
-        self._blurred_at: float | None = None
-        self._session_attached = True
-        self._session_asked_at = time.monotonic()
+        self._attached = True
+        self._socket_attached = True
+        self._asked_at = time.monotonic()
 
     def get_driver_class(self) -> type[Driver]:
         return line_driver() or super().get_driver_class()
@@ -145,11 +142,9 @@ class StagedApp(App[None]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent) and not isinstance(event, events.MouseMove):
             self.pace.key(time.monotonic())
-        if isinstance(event, events.AppBlur):
-            self._blurred_at = time.monotonic()
-        elif isinstance(event, (events.AppFocus, events.InputEvent)):
-            self._blurred_at = None
-            self._session_attached = True
+        # Where the keyboard is says nothing of who looks: a screen on the wall never has it. Only that it comes back does.
+        if isinstance(event, (events.AppFocus, events.InputEvent)):
+            self._attached = True
             self.seen(True)
         await super().on_event(event)
 
@@ -161,14 +156,13 @@ class StagedApp(App[None]):
 
     async def _look(self) -> None:
         driver = self._driver
-        if isinstance(driver, LineDriver) and driver.line.hung_up():
+        if not isinstance(driver, LineDriver) or driver.line.hung_up():
             return
-        now = time.monotonic()
-        if now - self._session_asked_at >= _SESSION_SECONDS:
-            self._session_asked_at = now
-            self._session_attached = await session_attached(os.environ)
-        unfocused = self._blurred_at is not None and now - self._blurred_at > _UNFOCUSED_SECONDS
-        self.seen(not unfocused and attached(os.environ) and self._session_attached)
+        now, socket = time.monotonic(), socket_attached(os.environ)
+        if socket is not self._socket_attached or now - self._asked_at >= _ASK_SECONDS:
+            self._socket_attached, self._asked_at = socket, now
+            self._attached = await attached(os.environ, driver.line.terminal_name)
+        self.seen(self._attached)
 
     # What the driver tells
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from widgets.frames.attached import attached, session_attached
+from widgets.frames.attached import attached, socket_attached
 
 
 @pytest.fixture
@@ -22,25 +24,41 @@ def place(tmp_path: Path) -> Path:
 def test_the_mode_tells(place: Path, mode: int, expected: bool) -> None:
     """tmux and screen take the x away from their socket when the last terminal leaves."""
     place.chmod(mode)
-    assert attached({"TMUX": f"{place},1234,0"}) is expected
-    assert attached({"STY": place.name, "SCREENDIR": str(place.parent)}) is expected
+    assert socket_attached({"TMUX": f"{place},1234,0"}) is expected
+    assert socket_attached({"STY": place.name, "SCREENDIR": str(place.parent)}) is expected
 
 
 def test_what_cannot_be_known_is_seen(tmp_path: Path) -> None:
     """No multiplexer, a socket that is gone, a name that leaves the folder: somebody may be looking."""
-    assert attached({})
-    assert attached({"TMUX": f"{tmp_path / 'gone'},1,0"})
-    assert attached({"STY": "../../etc/passwd", "SCREENDIR": str(tmp_path)})
+    assert socket_attached({})
+    assert socket_attached({"TMUX": f"{tmp_path / 'gone'},1,0"})
+    assert socket_attached({"STY": "../../etc/passwd", "SCREENDIR": str(tmp_path)})
 
 
 async def test_a_tmux_that_does_not_answer_hides_nothing(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No program, or one that fails, or says nothing: seen. Only a plain 0 is unseen."""
-    environ = {"TMUX": f"{place},1,0", "TMUX_PANE": "%0"}
-    assert await session_attached({})
+    """No program, or one that fails, or says nothing: seen. Only 0 of every session with this very pane is unseen."""
+    environ = {"TMUX": f"{place},1,0", "TMUX_PANE": "%1"}
+    assert await attached({}, "/dev/pts/3")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert await session_attached(environ)
-    for said, expected in (("exit 1", True), ("echo 1", True), ("echo 0", False)):
+    assert await attached(environ, "/dev/pts/3")
+    for said, expected in (
+        ("exit 1", True),
+        ("echo '%1 /dev/pts/3 1'", True),
+        ("echo '%1 /dev/pts/3 0'", False),
+        ("echo '%1 /dev/pts/3 0'; echo '%1 /dev/pts/3 1'", True),  # the same window in two sessions
+        ("echo '%1 /dev/pts/9 0'", True),  # another terminal, which was opened from within this pane
+        ("echo '%11 /dev/pts/3 0'", True),
+    ):
         program = tmp_path / "tmux"
         program.write_text(f"#!/bin/sh\n{said}\n")
         program.chmod(0o755)
-        assert await session_attached(environ) is expected
+        assert await attached(environ, "/dev/pts/3") is expected, said
+
+
+def test_a_screen_that_did_not_start_this_terminal_hides_nothing(place: Path) -> None:
+    """Its name was inherited by a terminal that was opened from within; where the first process is its child, it counts."""
+    place.chmod(0o600)
+    assert asyncio.run(attached({"STY": place.name, "SCREENDIR": str(place.parent)}, ""))
+    own = Path(f"/proc/{os.getsid(0)}/stat").read_text().rpartition(")")[2].split()[1]
+    mine = place.rename(place.with_name(f"{own}.mine"))
+    assert not asyncio.run(attached({"STY": mine.name, "SCREENDIR": str(place.parent)}, ""))
