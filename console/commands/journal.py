@@ -1,4 +1,4 @@
-"""`cad-console journal`: what was done, by whom, with what outcome; its export, and whether that is whole."""
+"""`cad-console journal`: what was done, by whom, with what outcome; its export, and whether anybody damaged it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from pathlib import Path
 
 from console.checklists.event_words import event_words
 from console.checks.figures import span
 from console.commands.columns import aligned, markdown
+from console.commands.journal_verify import head_argument, verify
 from console.commands.once import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.journal.chain import Checked, End, Link, checked, end_line, line, missing, parsed
+from console.journal.chain import End, Head, end_line, line
 from console.journal.event import Event
 from console.journal.pages import Wanted, page
 from console.journal.sqlite import Journal, JournalError
@@ -26,7 +24,6 @@ from queries.model.text import visible
 from queries.text.times import format_time
 
 _HEAD = ("#", "time", "kind", "environment", "who", "what")
-_FAULTS_SHOWN = 20
 _UNFINISHED_SHOWN = 20
 
 
@@ -37,13 +34,21 @@ def add(parser: argparse.ArgumentParser) -> None:
         choices=("show", "export", "verify", "settle"),
         default="show",
         help="show (the default); export: every event as a JSON line with its hash chain; verify: whether the journal, or an "
-        "export in FILE, is whole; settle: put on record that nobody knows how an action ended",
+        "export in FILE, is as the console wrote it; settle: put on record that nobody knows how an action ended",
     )
     parser.add_argument(
         "file",
         nargs="?",
         metavar="FILE|RUN",
         help="for verify: an export, - for standard input; for settle: the run whose outcome nobody knows",
+    )
+    parser.add_argument(
+        "--head",
+        action="append",
+        type=head_argument,
+        default=[],
+        metavar="N:HASH",
+        help="for verify: a head that was noted earlier, of a handover, an export or a verification, which has to be in it",
     )
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="for show")
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="the newest N events (50)")
@@ -64,7 +69,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "exits 0 where the journal could be read (for show also where there is none yet), 1 where it could not; "
-        "verify: 0 whole, 1 broken, 2 cannot be read; settle: 2 where there is no such run"
+        "verify: 0 no fault found, 1 broken, 2 cannot be read; settle: 2 where there is no such run"
     )
 
 
@@ -78,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     try:
         if arguments.verb == "verify":
-            return _verify(arguments.file, path)
+            return verify(arguments, settings)
         with Journal.open_to_read(path) as journal:
             return _export(journal, arguments.after) if arguments.verb == "export" else _show(journal, arguments)
     except FileNotFoundError:
@@ -141,7 +146,9 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
         waits = f"{'waits' if count == 1 else 'wait'} to be shared; doctor says why"
         told = f"can not be shared: {visible(trouble)}" if trouble else waits
         print(f"{count} {'event' if count == 1 else 'events'} for {visible(store)} {told}", file=sys.stderr)
-    return 0
+    first = events[0].sequence if len(events) == arguments.limit else arguments.after + 1
+    last = arguments.before - 1 if arguments.before else journal.counted()
+    return _complete(journal, first=first, last=last, found=journal.count(first, last))
 
 
 def _show_unshared(journal: Journal, arguments: argparse.Namespace) -> int:
@@ -161,47 +168,29 @@ def _show_unshared(journal: Journal, arguments: argparse.Namespace) -> int:
 
 
 def _export(journal: Journal, after: int) -> int:
-    end = End(0, "")
+    entries = first = last = 0
+    head = ""
     for link in journal.links(after=after):
         print(line(link))
-        end = End(link.event.sequence, link.hash)
-    print(end_line(end))
-    return 0
+        last, head = link.event.sequence, link.hash
+        first, entries = first or last, entries + 1
+    print(end_line(End(last, head, entries, first)), flush=True)
+    if entries:
+        print(f"{entries} entries, head {Head(head, last)}", file=sys.stderr)
+    return _complete(journal, first=after + 1, last=journal.counted(), found=entries)
 
 
-def _verify(file: str | None, path: str) -> int:
-    if file == "-":
-        return _told(checked(_read(sys.stdin)), "standard input")
-    if file:
-        with Path(file).open(encoding="utf-8", errors="backslashreplace") as lines:
-            return _told(checked(_read(lines)), file)
-    with Journal.open_to_read(path) as journal:
-        found = checked(journal.links(), whole=False)
-        cut = tuple(missing(frozenset(), first=found.last + 1, last=journal.counted()))
-    return _told(replace(found, faults=(*found.faults, *cut)), path)
-
-
-def _read(lines: Iterable[str]) -> Iterator[Link | End]:
-    """Raises JournalError for the first line that is no entry: then nothing can be said about the rest."""
-    for number, text in enumerate(lines, 1):
-        try:
-            yield parsed(text)
-        except ValueError as error:
-            raise JournalError(f"line {number} {error}: this is no export of a journal, or a damaged one") from None
-
-
-def _told(found: Checked, name: str) -> int:
-    entries = f"{found.entries} {'entry' if found.entries == 1 else 'entries'}"
-    told = f"{entries}, #{found.first} to #{found.last}, head {found.head}" if found.entries else "no entries"
-    if not found.faults:
-        print(f"whole: {visible(name)}: {told}")
+def _complete(journal: Journal, *, first: int, last: int, found: int) -> int:
+    """Every event has its number, and none is ever taken away: where one is missing, the file is damaged."""
+    if found >= last - first + 1:
         return 0
-    print(f"BROKEN: {visible(name)}: {told}")
-    for fault in found.faults[:_FAULTS_SHOWN]:
-        print(f"  {fault}")
-    if len(found.faults) > _FAULTS_SHOWN:
-        print(f"  and {len(found.faults) - _FAULTS_SHOWN} more")
+    lost = last - first + 1 - found
+    told = f"{lost} of the events #{first} to #{last} are not there" if lost > 1 else f"one of #{first} to #{last} is not there"
+    print(f"cad-console: the journal {visible(str(journal.path))} is damaged: {told}; {_VERIFY}", file=sys.stderr)
     return 1
+
+
+_VERIFY = "`cad-console journal verify` says more"
 
 
 def as_json(event: Event) -> dict[str, object]:

@@ -2,7 +2,10 @@
 
 An entry as `journal export` writes it is one JSON object a line. Its hash is SHA-256 over that object without `hash`, as
 JSON in ASCII with sorted keys and no spaces; `previous` is the hash of the entry before it, empty for the first of all.
-After the entries comes one line that says where they end, so that a cut file shows too.
+An entry without `writer` is one of the release before, whose hash did not cover that column. After the entries comes one
+line that says where they end and how many they are, so that a cut file shows too.
+
+Whoever can write all of a file can also make all of its hashes again. Only a head that was noted elsewhere shows that.
 """
 
 from __future__ import annotations
@@ -15,96 +18,221 @@ from typing import Any
 
 from console.journal.event import Event
 
+HEAD_DIGITS = 32
+"""Of a hash as a person notes it: nobody finds another chain with the same 128 bits."""
+_LEAST_DIGITS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One event with the hash of the entry before it and its own, both as they were written."""
+    """One event with the hash of the entry before it and its own, both as they were written.
+
+    `writer` is the process that wrote it; None where the hash does not cover it. `intact` is False where a column does not
+    hold what the console writes there, so that no hash can fit.
+    """
 
     event: Event
     previous: str
     hash: str
+    writer: str | None = None
+    intact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where an export says that it ends: the newest entry's sequence and hash."""
+    """Where an export says that it ends: the newest entry's sequence and hash, and how many entries there are from which
+    one on; None where the release before wrote it, which did not say so.
+    """
 
     sequence: int
     hash: str
+    entries: int | None = None
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The hash of one entry, as somebody noted it elsewhere; `sequence` is 0 where only the hash was noted."""
+
+    hash: str
+    sequence: int = 0
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.sequence}:{self.hash[:HEAD_DIGITS]}" if self.sequence else self.hash[:HEAD_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found: how many entries, from which sequence to which, the newest hash, and everything that is wrong."""
+    """What was found: how many entries, from which sequence to which, the newest hash, and everything that is wrong.
+
+    `older` counts the entries of the release before, `heads` those noted elsewhere that are in the chain. `uncounted` says
+    that the end of an export does not tell how many entries there ought to be.
+    """
 
     entries: int
     first: int
     last: int
     head: str
     faults: tuple[str, ...]
+    older: int = 0
+    heads: tuple[Head, ...] = ()
+    uncounted: bool = False
 
 
-def hash_of(event: Event, previous: str) -> str:
-    return hashlib.sha256(_text({**_fields(event), "previous": previous}).encode("ascii")).hexdigest()
+def hash_of(event: Event, previous: str, writer: str | None) -> str:
+    return hashlib.sha256(_text(_fields(event, previous, writer)).encode("ascii")).hexdigest()
+
+
+def link_of(event: Event, previous: str, hash_: str, writer: str, *, intact: bool = True) -> Link:
+    """The entry of a file, in the form in which its hash fits: a file holds those of the release before too."""
+    if intact and hash_of(event, previous, writer) != hash_ and hash_of(event, previous, None) == hash_:
+        return Link(event, previous, hash_)
+    return Link(event, previous, hash_, writer, intact)
 
 
 def line(link: Link) -> str:
     """As one line of an export, without its line break."""
-    return _text({**_fields(link.event), "previous": link.previous, "hash": link.hash})
+    return _text({**_fields(link.event, link.previous, link.writer), "hash": link.hash})
 
 
 def end_line(end: End) -> str:
-    return _text({"end": end.sequence, "hash": end.hash})
+    return _text({"end": end.sequence, "hash": end.hash, "entries": end.entries or 0, "first": end.first})
 
 
 def parsed(text: str) -> Link | End:
     """One line of an export. Raises ValueError with what is wrong."""
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_once)
+    except _Twice:
+        raise ValueError("has one key twice") from None
     except (ValueError, RecursionError):
         raise ValueError("is no JSON") from None
     if not isinstance(found, dict):
         raise ValueError("is no JSON object")
     if "end" in found:
-        return End(*_typed(found, (("end", int), ("hash", str))))
+        counted = ("entries", int), ("first", int)
+        sequence, hash_ = _typed(found, (("end", int), ("hash", str)))
+        return End(sequence, hash_, *(_typed(found, counted) if "entries" in found else ()))
     at, kind, subject, author, environment, data, sequence, identity, stamp, previous, hash_ = _typed(found, _KEYS)
     event = Event(float(at), kind, subject, author, environment, data, sequence, identity, stamp)
-    return Link(event, previous, hash_)
+    (writer,) = _typed(found, (("writer", str),)) if "writer" in found else (None,)
+    # A key that the hash does not cover, or a number in another spelling, is not what was written.
+    return Link(event, previous, hash_, writer, found == {**_fields(event, previous, writer), "hash": hash_})
 
 
-def checked(links: Iterable[Link | End], *, whole: bool = True) -> Checked:
-    """Goes through entries in the order in which they stand; with `whole` the last of them has to be an End.
+def parse_head(text: str) -> Head:
+    """`1234:3fa9…`, or the hash alone. Raises ValueError with what is wrong."""
+    number, colon, digits = text.strip().lower().rpartition(":")
+    if colon and not (number.isascii() and number.isdigit()):
+        raise ValueError("expected NUMBER:HASH or HASH")
+    if not _LEAST_DIGITS <= len(digits) <= 64 or set(digits) - set("0123456789abcdef"):
+        raise ValueError(f"a hash has {_LEAST_DIGITS} to 64 hexadecimal digits")
+    return Head(digits, int(number or 0))
+
+
+def checked(links: Iterable[Link | End], *, whole: bool = True, begin: int = 0, heads: Iterable[Head] = ()) -> Checked:
+    """Goes through entries in the order in which they stand; with `whole` the last of them has to be an End, with `begin` the
+    first of them has to be that one.
 
     A fault names the sequence of the entry that is missing, out of order, changed, or not the successor of the one before.
+    Each of `heads` has to be the hash of an entry. Memory does not grow with the number of entries.
     """
-    faults: list[str] = []
-    seen: set[int] = set()
-    head: Link | None = None
-    end: End | None = None
+    check = _Check(heads, begin)
     for item in links:
         if isinstance(item, End):
-            end = item
-            continue
-        end = None
-        seen.add(item.event.sequence)
-        faults += _faults(item, head)
-        if head is None or item.event.sequence > head.event.sequence:
-            head = item
-    first, last, hash_ = (min(seen), head.event.sequence, head.hash) if head else (0, 0, "")
-    if end is not None and end.sequence <= last and (end.sequence, end.hash) != (last, hash_):
-        faults.append(f"the last line is that of an export that ends at #{end.sequence}, not at #{last}")
-    faults += missing(seen, first=first, last=max(last, end.sequence if end else 0))
-    if whole and end is None:
-        faults.append(f"the end is missing: what came after #{last} was cut off")
-    return Checked(len(seen), first, last, hash_, tuple(faults))
+            check.end_at(item)
+        else:
+            check.take(item)
+    return check.result(whole=whole)
+
+
+class _Check:
+    """What has to be remembered from one entry to the next."""
+
+    def __init__(self, heads: Iterable[Head], begin: int) -> None:
+        self._wanted = tuple(heads)
+        self._by_number: dict[int, list[Head]] = {}
+        for head in self._wanted:
+            self._by_number.setdefault(head.sequence, []).append(head)
+        self._expected = begin
+        self._found: dict[Head, bool] = {}
+        self._faults: list[str] = []
+        self._gaps: list[tuple[int, int]] = []
+        self._late: set[int] = set()
+        self._newest: Link | None = None
+        self._end: End | None = None
+        self._first = self._entries = self._older = self._since = self._begin = 0
+        self._uncounted = False
+
+    def take(self, link: Link) -> None:
+        number, newest = link.event.sequence, self._newest
+        self._end = None
+        self._entries += 1
+        self._since += 1
+        self._begin = self._begin if self._since > 1 else number
+        self._older += link.writer is None
+        self._faults += _faults(link, newest)
+        self._see(link)
+        if newest is None:
+            self._first = number
+            if self._expected and number > self._expected:
+                self._gaps.append((self._expected, number - 1))
+        elif number <= newest.event.sequence:
+            # It fills a gap, where it was moved; or it is before all, or there twice.
+            self._late.add(number)
+            self._first = min(self._first, number)
+            return
+        elif number > newest.event.sequence + 1:
+            self._gaps.append((newest.event.sequence + 1, number - 1))
+        self._newest = link
+
+    def end_at(self, end: End) -> None:
+        if end.entries is None:
+            self._uncounted = True
+        elif end.entries != self._since or (self._since and end.first != self._begin):
+            told = f"{end.entries} from #{end.first} on" if end.entries else "none"
+            self._faults.append(f"the export says that it has {told}, and has {self._since} from #{self._begin} on")
+        self._end, self._since = end, 0
+
+    def result(self, *, whole: bool) -> Checked:
+        end, newest = self._end, self._newest
+        last, hash_ = (newest.event.sequence, newest.hash) if newest else (0, "")
+        if end is not None and end.sequence <= last and (end.sequence, end.hash) != (last, hash_):
+            self._faults.append(f"the last line is that of an export that ends at #{end.sequence}, not at #{last}")
+        if end is not None and end.sequence > last:
+            self._gaps.append((last + 1 if newest else end.first or 1, end.sequence))
+        for begin, until in self._gaps:
+            late = {number for number in self._late if begin <= number <= until}
+            self._faults += missing(late, first=begin, last=until)
+        if whole and end is None:
+            self._faults.append(f"the end is missing: what came after #{last} was cut off")
+        self._faults += [_not_there(head, last) for head in self._wanted if not self._found.get(head)]
+        good = tuple(head for head in self._wanted if self._found.get(head))
+        faults = tuple(self._faults)
+        return Checked(self._entries, self._first, last, hash_, faults, self._older, good, self._uncounted)
+
+    def _see(self, link: Link) -> None:
+        for number in {link.event.sequence, 0} & self._by_number.keys():
+            for head in self._by_number[number]:
+                self._found[head] = self._found.get(head, False) or link.hash.startswith(head.hash)
+
+
+def _not_there(head: Head, last: int) -> str:
+    where = f", noted in {head.where}," if head.where else ""
+    if head.sequence > last:
+        return f"the head {head}{where} is not there: what came after #{last} was cut off, or this is another journal"
+    return f"the head {head}{where} is not there: the chain up to it was written again, or this is another journal"
 
 
 def _faults(link: Link, head: Link | None) -> Iterator[str]:
     """What is wrong with one entry, where `head` is the newest of those before it."""
     number = link.event.sequence
-    if hash_of(link.event, link.previous) != link.hash:
+    if not link.intact or hash_of(link.event, link.previous, link.writer) != link.hash:
         yield f"#{number} was changed: its hash does not fit it"
     if head is None:
+        if number == 1 and link.previous:
+            yield "#1 does not begin the chain: one was put before it, or in its place"
         return
     last = head.event.sequence
     if number <= last:
@@ -144,8 +272,8 @@ def _typed(found: dict[str, Any], keys: Iterable[tuple[str, type | tuple[type, .
     return [found[key] for key, _ in keys]
 
 
-def _fields(event: Event) -> dict[str, Any]:
-    return {
+def _fields(event: Event, previous: str, writer: str | None) -> dict[str, Any]:
+    fields = {
         "sequence": event.sequence,
         "id": event.id,
         "stamp": event.stamp,
@@ -155,7 +283,20 @@ def _fields(event: Event) -> dict[str, Any]:
         "author": event.author,
         "environment": event.environment,
         "data": event.data,
+        "previous": previous,
     }
+    return fields if writer is None else {**fields, "writer": writer}
+
+
+class _Twice(ValueError):
+    """Of two values under one key every reader takes another one."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Twice
+    return found
 
 
 def _text(value: dict[str, Any]) -> str:

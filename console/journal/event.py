@@ -9,13 +9,25 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where an event stands in the hash chain of the file that it was written to first: kept in the shared store, it shows
+    whether that file was written again. `journal` is the file's id.
+    """
+
+    journal: str
+    sequence: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """`kind` is dotted (`action.intent`, `action.outcome`, `alert.owned`, `alert.released`, `note`); `subject` is what it is
     about (an action's run id, a fingerprint); `at` is Unix seconds UTC; `data` is plain JSON without secrets.
 
     The journal gives the rest. `sequence` is its place in this machine's file. `id` is the same on every machine. `stamp`
     orders events of several machines: the writer's clock in microseconds, but always more than that of any event that the
-    writer's journal had then; so an answer never comes before what it answers, however clocks are set or jump.
+    writer's journal had then; so an answer never comes before what it answers, however clocks are set or jump. `anchor` is
+    known of what was read from the shared store and of what waits for it.
     """
 
     at: float
@@ -27,6 +39,7 @@ class Event:
     sequence: int = 0
     id: str = ""
     stamp: int = 0
+    anchor: Anchor | None = field(default=None, compare=False)
 
     @property
     def order(self) -> tuple[int, str]:

@@ -28,6 +28,6 @@ _WORDS = (
     ("SQLITE_CANTOPEN", "cannot be opened; check the folder's permissions"),
     ("SQLITE_PERM", "cannot be opened; check its permissions"),
     ("SQLITE_IOERR", "cannot be written: the disk refuses (full, a quota, or broken)"),
-    ("SQLITE_CORRUPT", "is damaged; move it away, a new one will be made"),
+    ("SQLITE_CORRUPT", "is damaged; `cad-console journal verify` says where; move it away, a new one will be made"),
     ("SQLITE_NOTADB", "is no journal; move that file away, a new one will be made"),
 )

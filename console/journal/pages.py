@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from console.journal.event import Event
-from console.journal.sqlite import Journal
+from console.journal.sqlite import Journal, JournalError
 
 PAGE = 200
 WAITS = "it waits to be shared"
@@ -66,14 +67,40 @@ def page(journal: Journal, wanted: Wanted, *, before: Event | None = None, limit
         where.append("(stamp, id) < (?, ?)")
         values += [before.stamp, before.id]
     # From the index over the stamps: it stops as soon as the page is full, however many events there are.
-    source = "waiting JOIN events USING (sequence)" if wanted.unshared else "events LEFT JOIN waiting USING (sequence)"
+    source = "waiting CROSS JOIN events USING (sequence)" if wanted.unshared else "events LEFT JOIN waiting USING (sequence)"
     statement = f"""SELECT {journal.columns}, store, trouble FROM {source}
         {"WHERE " + " AND ".join(where) if where else ""} ORDER BY stamp DESC, id DESC LIMIT ?"""  # noqa: S608 - no input
+    last = journal.last_sequence()
     rows = journal.select(statement, (*values, limit + 1))
     entries = tuple(
         Entry(journal.event(columns), "" if store is None else trouble or WAITS) for *columns, store, trouble in rows[:limit]
     )
-    return PageOf(entries, len(rows) > limit, journal.last_sequence())
+    if not wanted.unshared:
+        _compare(journal, wanted, entries, before=before, older=len(rows) > limit, last=last)
+    return PageOf(entries, len(rows) > limit, last)
+
+
+def _compare(
+    journal: Journal, wanted: Wanted, entries: Sequence[Entry], *, before: Event | None, older: bool, last: int
+) -> None:
+    """Raises JournalError where the index, which gave the page, hides an event that belongs on it.
+
+    Of the events that were written from the first of the page until now, or until the page before, those that sort among
+    its entries are counted by no index.
+    """
+    where, values = _conditions(wanted)
+    numbers = [entry.event.sequence for entry in entries]
+    first = min(numbers) if older else 1
+    where.append("sequence BETWEEN ? AND ?")
+    values += [first, max([*numbers, before.sequence if before else last])]
+    for limit, event in (("(stamp, id) < (?, ?)", before), ("(stamp, id) >= (?, ?)", entries[-1].event if older else None)):
+        if event is not None:
+            where.append(limit)
+            values += [event.stamp, event.id]
+    ((count,),) = journal.select(f"SELECT count(*) FROM events NOT INDEXED WHERE {' AND '.join(where)}", values)  # noqa: S608 - no input
+    if count > len(entries):
+        told = f"an index hides {count - len(entries)} events of this page"
+        raise JournalError(f"the journal {journal.path} is damaged: {told}; `cad-console journal verify` says more")
 
 
 def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:

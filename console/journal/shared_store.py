@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
 
-from console.journal.event import AHEAD, Event, storable, validate
+from console.journal.event import AHEAD, Anchor, Event, storable, validate
 from queries.decoding import decoder
 from queries.model.fault import Fault
 
@@ -77,12 +77,16 @@ class _Entry(msgspec.Struct):
     author: str
     environment: str
     data: dict[str, Any]
+    anchor: Anchor | None = None
 
 
 def as_text(event: Event) -> str:
     """One event as JSON in a line, in ASCII: a database may hold another encoding than ours."""
     fields = ("id", "stamp", "at", "kind", "subject", "author", "environment", "data")
-    return json.dumps({name: getattr(event, name) for name in fields}, separators=(",", ":"))
+    told = {name: getattr(event, name) for name in fields}
+    if event.anchor is not None:
+        told["anchor"] = asdict(event.anchor)
+    return json.dumps(told, separators=(",", ":"))
 
 
 def from_text(text: str, *, now: float) -> Event:
@@ -100,7 +104,7 @@ def from_text(text: str, *, now: float) -> Event:
         raise ValueError("it is no event") from None
     if why := validate(event, now=now):
         raise ValueError(why)
-    return event
+    return replace(event, anchor=found.anchor)
 
 
 class LeftOut:

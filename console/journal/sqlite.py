@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Any
 
 from console.journal import process
-from console.journal.chain import Link
-from console.journal.event import AHEAD_SECONDS, Event, read_data, storable, validate, written_out
+from console.journal.chain import Head, Link, link_of
+from console.journal.event import AHEAD_SECONDS, Anchor, Event, read_data, storable, validate, written_out
 from console.journal.fault import BUSY_SECONDS, JournalError, explained
 from console.journal.file import alone, make
-from console.journal.tables import INSERT, VERSION, prepare, row_of
+from console.journal.tables import CHAINED, INSERT, VERSION, data_text, prepare, row_of
 from console.journal.unfinished import INTENT, OUTCOME, Unfinished, examine, settled
 
 __all__ = ("BUSY_SECONDS", "INTENT", "OUTCOME", "Journal", "JournalError")
@@ -45,7 +45,7 @@ class Journal:
         self._store = store
         self._kept = kept
         self._version = version
-        self.columns = _COLUMNS if version == VERSION else _OLD_COLUMNS
+        self.columns = _COLUMNS if version >= CHAINED else _OLD_COLUMNS
         """Those that `event` takes, of a SELECT over events."""
         self._lock = threading.Lock()
         self._writer = process.this().text()
@@ -98,6 +98,11 @@ class Journal:
     def path(self) -> Path:
         return self._path
 
+    @property
+    def file_version(self) -> int:
+        """VERSION, or that of an older file which is read as it is."""
+        return self._version
+
     def append(self, event: Event) -> Event:
         """Writes the event and waits until the disk has it; gives it back as it stands there, with sequence, id and stamp."""
         written = self._append(event)
@@ -114,7 +119,7 @@ class Journal:
         except ValueError as error:
             raise JournalError(f"this cannot be journalled: {error}") from None
         known = "SELECT 1 FROM events WHERE kind = ? AND subject = ?"
-        with self._writing() as connection:
+        with self.writing() as connection:
             if once and connection.execute(known, (event.kind, event.subject)).fetchone():
                 return None
             # What is stamped beyond every clock is none of ours, and must not draw what comes after it along.
@@ -134,7 +139,7 @@ class Journal:
         One of our own no longer waits then. `cursor` is remembered as the place up to which the store was read.
         """
         taken = 0
-        with self._writing() as connection:
+        with self.writing() as connection:
             sequence, _, previous = _newest(connection, 0.0)
             for event in events:
                 known = connection.execute("SELECT sequence FROM events WHERE id = ?", (event.id,)).fetchone()
@@ -157,9 +162,25 @@ class Journal:
 
     def waiting(self, *, limit: int = 100) -> tuple[Event, ...]:
         """The oldest events that the shared store does not have yet and can have, in their order."""
-        statement = f"""SELECT {_COLUMNS} FROM events WHERE sequence IN (
+        statement = f"""SELECT hash, {_COLUMNS} FROM events WHERE sequence IN (
             SELECT sequence FROM waiting WHERE store = ? AND trouble = '' ORDER BY sequence LIMIT ?) ORDER BY sequence"""  # noqa: S608 - no input
-        return tuple(_event(row) for row in self.select(statement, (self._store, limit)))
+        journal = self.identity()
+        return tuple(
+            replace(_event(tuple(columns)), anchor=Anchor(journal, columns[0], hash_))
+            for hash_, *columns in self.select(statement, (self._store, limit))
+        )
+
+    def identity(self) -> str:
+        """The id of this file, which a copy of it has too; empty where it is of an older version."""
+        rows = self.select("SELECT value FROM about WHERE name = 'journal'", ()) if self._version >= VERSION else []
+        return str(rows[0][0]) if rows else ""
+
+    def head(self) -> Head:
+        """The newest entry's place in the hash chain: whoever notes it can tell later whether the file was written again."""
+        if self._version < CHAINED:
+            return Head("")
+        rows = self.select("SELECT hash, sequence FROM events ORDER BY sequence DESC LIMIT 1", ())
+        return Head(str(rows[0][0]), rows[0][1]) if rows else Head("")
 
     def waiting_count(self) -> int:
         """How many events the shared store does not have yet and can have."""
@@ -180,17 +201,17 @@ class Journal:
 
     def delivered(self, events: Iterable[Event]) -> None:
         """The shared store has these."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.executemany("DELETE FROM waiting WHERE sequence = ?", [(event.sequence,) for event in events])
 
     def kept_here(self, event: Event, trouble: str) -> None:
         """The shared store cannot take this one, and why; it is not offered again."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute("UPDATE waiting SET trouble = ? WHERE sequence = ?", (trouble, event.sequence))
 
     def unshared(self) -> tuple[tuple[int, str, str], ...]:
         """The sequence of every event that is only here and ought to be shared, the store it is for, and why it cannot be."""
-        if self._version < VERSION:
+        if self._version < CHAINED:
             return ()
         return tuple(self.select("SELECT sequence, store, trouble FROM waiting ORDER BY sequence", ()))
 
@@ -214,20 +235,26 @@ class Journal:
             raise JournalError(f"the journal {self._path} cannot be written: the disk is full; free some space")
 
     def links(self, *, after: int = 0) -> Iterator[Link]:
-        """Every event after a sequence with its place in the hash chain, read a thousand at a time."""
-        if self._version < VERSION:
+        """Every event after a sequence with its place in the hash chain, read a thousand at a time, by no index."""
+        if self._version < CHAINED:
             told = "was written by an older cad-console and has no chain yet; open the console once, which makes it"
             raise JournalError(f"the journal {self._path} {told}")
-        statement = f"SELECT previous, hash, {_COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"  # noqa: S608 - no input
+        statement = f"""SELECT previous, hash, writer, {_COLUMNS} FROM events NOT INDEXED
+            WHERE sequence > ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input
         while rows := self.select(statement, (after, _CHUNK)):
-            for previous, hash_, *columns in rows:
-                yield Link(_event(tuple(columns)), previous, hash_)
-            after = rows[-1][2]
+            for previous, hash_, writer, *columns in rows:
+                yield _link(tuple(columns), previous, hash_, writer)
+            after = rows[-1][3]
 
     def counted(self) -> int:
         """The sequence of the newest event that was ever written, also where it is not there any more."""
         rows = self.select("SELECT seq FROM sqlite_sequence WHERE name = 'events'", ())
         return int(rows[0][0]) if rows else 0
+
+    def count(self, first: int, last: int) -> int:
+        """How many events there are from one sequence to another, by no index; all of them, where none was lost."""
+        ((count,),) = self.select("SELECT count(*) FROM events NOT INDEXED WHERE sequence BETWEEN ? AND ?", (first, last))
+        return int(count)
 
     def version(self) -> tuple[int, int]:
         """Another one whenever something was written, by this process or another; costs no read of the disk."""
@@ -260,9 +287,7 @@ class Journal:
         where = ["sequence > ?"]
         values: list[Any] = [after]
         if kinds:
-            # What is new is found by its sequence; the index over the kinds would bring all that is old too.
-            kind = "+kind" if after else "kind"
-            where.append(f"({' OR '.join(f'{kind} >= ? AND {kind} < ?' if _open(item) else f'{kind} = ?' for item in kinds)})")
+            where.append(f"({' OR '.join('kind >= ? AND kind < ?' if _open(item) else 'kind = ?' for item in kinds)})")
             values += [value for item in kinds for value in ((item, item[:-1] + "/") if _open(item) else (item,))]
         if environments:
             where.append(f"environment IN ({', '.join('?' * len(environments))})")
@@ -271,7 +296,9 @@ class Journal:
             if value is not None:
                 where.append(condition)
                 values.append(value)
-        statement = f"SELECT {self.columns} FROM events WHERE {' AND '.join(where)} ORDER BY sequence DESC"  # noqa: S608 - no input
+        # From the newest back and by no index: one that is damaged would hide events without a word, and an index over the
+        # kinds would bring all that is old too.
+        statement = f"SELECT {self.columns} FROM events NOT INDEXED WHERE {' AND '.join(where)} ORDER BY sequence DESC"  # noqa: S608 - no input
         if limit is not None:
             statement += " LIMIT ?"
             values.append(limit)
@@ -282,13 +309,13 @@ class Journal:
 
         Whether one on another host still runs (a pod that was replaced, a colleague's) nobody can see from here: it counts.
         """
-        rows = self.select(
-            f"""SELECT {self.columns}, writer FROM events AS intent
-                WHERE kind = ? AND NOT EXISTS (
-                    SELECT 1 FROM events WHERE kind = ? AND subject = intent.subject AND sequence > intent.sequence)
-                ORDER BY sequence""",  # noqa: S608 - no input
-            [INTENT, OUTCOME],
-        )
+        if self._version >= VERSION:
+            source, values = "events NOT INDEXED WHERE sequence IN (SELECT sequence FROM open_intents)", list[str]()
+        else:
+            source = """events AS intent WHERE kind = ? AND NOT EXISTS (
+                SELECT 1 FROM events WHERE kind = ? AND subject = intent.subject AND sequence > intent.sequence)"""
+            values = [INTENT, OUTCOME]
+        rows = self.select(f"SELECT {self.columns}, writer FROM {source} ORDER BY sequence", values)  # noqa: S608 - no input
         found = (examine(_event(tuple(columns)), writer) for *columns, writer in rows)
         return tuple(item for item in found if item is not None)
 
@@ -308,7 +335,7 @@ class Journal:
         self.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction with the file's lock from its first moment; whatever fails in it leaves nothing behind."""
         with self._lock:
             connection = self._connection
@@ -374,9 +401,22 @@ def _open(kind: str) -> bool:
 
 def _event(row: tuple[Any, ...]) -> Event:
     sequence, at, kind, subject, author, environment, data, identity, stamp = row
+    texts = (kind, subject, author, environment, identity)
     try:
-        return Event(float(at), kind, subject, author, environment, read_data(data), sequence, identity, stamp)
+        told = read_data(data)
+        if isinstance(stamp, int) and all(isinstance(text, str) for text in texts):
+            return Event(float(at), kind, subject, author, environment, told, sequence, identity, stamp)
     except (TypeError, ValueError):
         pass
     # Somebody changed the file by other means. It is shown, and `verify` names it; the rest is still good.
-    return Event(0.0, kind, subject, author, environment, {"damaged": str(data)}, sequence, identity, stamp)
+    kind, subject, author, environment, identity = map(str, texts)
+    number = stamp if isinstance(stamp, int) else 0
+    return Event(0.0, kind, subject, author, environment, {"damaged": str(data)}, sequence, identity, number)
+
+
+def _link(row: tuple[Any, ...], previous: Any, hash_: Any, writer: Any) -> Link:
+    """The entry, and whether every column of it is as the console writes it."""
+    event = _event(row)
+    texts = isinstance(previous, str) and isinstance(hash_, str) and isinstance(writer, str)
+    intact = texts and isinstance(row[1], float) and data_text(event.data) == row[6]
+    return link_of(event, str(previous), str(hash_), str(writer), intact=intact)

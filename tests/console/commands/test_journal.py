@@ -1,4 +1,4 @@
-"""`journal`: what is in it, page by page; its export; and whether it is whole."""
+"""`journal`: what is in it, page by page; its export; and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from journal_damage import OF_FILES, stamp_index_lacks
 
 from console.cli import main
 from console.journal.event import Event
-from console.journal.sqlite import Journal
+from console.journal.pages import Wanted, page
+from console.journal.sqlite import Journal, JournalError
 
+UNANCHORED = (
+    "not compared with anything outside: whoever can write the file can have written all of it again; "
+    "--head compares it with a head that was noted"
+)
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -35,6 +41,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return code, told.out, told.err
 
     return run
+
+
+OF = {damage.name: damage for damage in OF_FILES}
 
 
 def filled(file: Path, count: int = 10, *, store: str = "") -> None:
@@ -93,10 +102,10 @@ def test_an_export_is_whole_and_what_was_cut_from_it_is_named(
 
 
 def test_a_planted_change_in_the_file_is_named(run: Run, file: Path) -> None:
-    """The journal itself is whole, until somebody changes an entry and removes the newest one."""
+    """The journal has no fault, until somebody changes an entry and removes the newest one."""
     filled(file)
     code, told, _ = run("verify")
-    assert (code, told.startswith("whole")) == (0, True)
+    assert (code, told.startswith("no fault found")) == (0, True)
     hand = sqlite3.connect(file)
     for trigger in ("events_are_not_changed", "events_are_not_deleted"):
         hand.execute(f"DROP TRIGGER {trigger}")
@@ -105,7 +114,16 @@ def test_a_planted_change_in_the_file_is_named(run: Run, file: Path) -> None:
     hand.commit()
     hand.close()
     code, told, _ = run("verify")
-    assert (code, told.splitlines()[1:]) == (1, ["  #4 was changed: its hash does not fit it", "  #10 is missing"])
+    assert (code, told.splitlines()[1:]) == (
+        1,
+        [
+            "  #4 was changed: its hash does not fit it",
+            "  #10 is missing",
+            "  the trigger events_are_not_changed is missing",
+            "  the trigger events_are_not_deleted is missing",
+            f"  {UNANCHORED}",
+        ],
+    )
 
 
 def test_what_cannot_be_read_is_2(run: Run, file: Path, tmp_path: Path) -> None:
@@ -123,11 +141,73 @@ def test_what_cannot_be_read_is_2(run: Run, file: Path, tmp_path: Path) -> None:
     assert run("export", "somewhere")[0] == 2
 
 
-def test_an_empty_journal_is_whole(run: Run, file: Path) -> None:
-    """No event was ever written: the journal is whole, and so is its export."""
+def test_an_empty_journal_has_no_fault(run: Run, file: Path) -> None:
+    """No event was ever written: the journal has no fault, and neither has its export."""
     Journal.open(file).close()
     assert run("verify")[0] == 0
-    assert run("export")[1] == '{"end":0,"hash":""}\n'
+    assert run("export")[1] == '{"end":0,"entries":0,"first":0,"hash":""}\n'
+
+
+def test_a_damaged_index_hides_no_event(run: Run, file: Path) -> None:
+    """An index that lacks an event: the list has it all the same, and the screen's page says that it is not all."""
+    filled(file, 40)
+    OF["an index that lacks a row"].do(file, file)
+    stamp_index_lacks(file, 30)
+    assert 30 not in [number for number in range(1, 41) if number % 3 == 2]
+    kind = ("note", "alert.owned", "alert.released")[(30 - 1) % 3]
+    code, out, _ = run("--kind", kind, "--format", "json")
+    assert (code, 30 in numbers(out)) == (0, True)
+    with Journal.open_to_read(file) as journal:
+        for wanted in (Wanted(), Wanted(kinds=(kind,)), Wanted(words=("text",))):
+            for limit in (5, 15, 100):
+                before, hidden = None, 0
+                for _ in range(50):
+                    try:
+                        found = page(journal, wanted, before=before, limit=limit)
+                    except JournalError as error:
+                        assert "an index hides 1 events of this page" in str(error)
+                        hidden += 1
+                        break
+                    if not found.older:
+                        break
+                    before = found.entries[-1].event
+                assert hidden == 1, (wanted, limit)
+
+
+def test_events_that_are_gone_are_told_by_every_verb_that_reads(run: Run, file: Path) -> None:
+    """A list and an export from which events are missing say so, and do not exit with 0; a list that ends before them does."""
+    filled(file, 40)
+    OF["rows deleted in the middle"].do(file, file)
+    code, _, err = run("--limit", "50")
+    assert (code, "3 of the events #1 to #40 are not there" in err) == (1, True), err
+    assert run("--limit", "5")[0] == 0
+    assert run("--kind", "note", "--limit", "10")[0] == 1
+    code, _, err = run("export")
+    assert (code, "3 of the events #1 to #40 are not there" in err) == (1, True), err
+
+
+def test_a_page_of_a_whole_journal_is_never_called_damaged(tmp_path: Path) -> None:
+    """Also where events came late, and while another process writes, on every page and with every filter."""
+    with Journal.open(tmp_path / "j", store="s") as journal:
+        journal._connection.execute("PRAGMA synchronous = OFF")
+        for number in range(60):
+            journal.append(Event(1000.0 + number, ("note", "alert.owned")[number % 2], f"s{number}", "ann"))
+            if number % 10 == 5:
+                late = 1_000_000_000 + number * 500_000
+                journal.merge([Event(1.0, "note", "late", "bob", "", {}, 0, f"l{number}", late)])
+        for wanted in (
+            Wanted(),
+            Wanted(kinds=("note",)),
+            Wanted(authors=("bob",)),
+            Wanted(words=("late",)),
+            Wanted(unshared=True),
+        ):
+            for limit in (1, 7, 200):
+                before, seen = None, 0
+                while (found := page(journal, wanted, before=before, limit=limit)).entries:
+                    seen += len(found.entries)
+                    before = found.entries[-1].event
+                assert seen == len(page(journal, wanted, limit=1000).entries)
 
 
 def test_what_is_not_shared_is_listed(run: Run, file: Path) -> None:

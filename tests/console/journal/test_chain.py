@@ -12,7 +12,7 @@ from console.journal.chain import End, Link, checked, end_line, hash_of, line, p
 from console.journal.event import Event
 
 
-def chain(count: int, *, begin: int = 1) -> list[Link | End]:
+def chain(count: int, *, begin: int = 1, writer: str | None = "host boot 1 1") -> list[Link | End]:
     links: list[Link | End] = []
     previous = ""
     for number in range(begin, begin + count):
@@ -27,7 +27,7 @@ def chain(count: int, *, begin: int = 1) -> list[Link | End]:
             f"id{number}",
             number,
         )
-        links.append(Link(event, previous, hash_of(event, previous)))
+        links.append(Link(event, previous, hash_of(event, previous, writer), writer))
         previous = links[-1].hash
     return [*links, End(begin + count - 1, previous)]
 
@@ -54,7 +54,8 @@ def test_lines_come_back_as_they_were_and_can_be_checked_by_anybody() -> None:
         stated = told.pop("hash")
         whole = json.dumps(told, sort_keys=True, separators=(",", ":"))
         assert stated == hashlib.sha256(whole.encode()).hexdigest()
-    assert parsed(end_line(End(3, "h"))) == End(3, "h")
+    assert parsed(end_line(End(3, "h", 2, 2))) == End(3, "h", 2, 2)
+    assert parsed('{"end":3,"hash":"h"}') == End(3, "h")
 
 
 def changed(link: Link | End) -> Link:
@@ -66,7 +67,7 @@ def rewritten(link: Link | End) -> Link:
     """Changed by somebody who knows how the hash is made."""
     event = changed(link).event
     assert isinstance(link, Link)
-    return Link(event, link.previous, hash_of(event, link.previous))
+    return Link(event, link.previous, hash_of(event, link.previous, link.writer), link.writer)
 
 
 LINKS = chain(9)

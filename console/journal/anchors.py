@@ -1,0 +1,73 @@
+"""The heads of a journal's hash chain that the shared store keeps, which a chain that was written again cannot match."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from console.journal.event import Event
+from console.journal.shared_store import SharedStore
+from console.journal.sqlite import Journal
+from queries.errors import TimedOut
+
+_MOST = 20
+"""Differences that are worth naming one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How many heads of this file the store has, up to which sequence, and where the file differs from them."""
+
+    heads: int = 0
+    last: int = 0
+    faults: tuple[str, ...] = ()
+
+
+def compare(journal: Journal, store: SharedStore, *, seconds: float) -> Compared:
+    """Reads the whole store once. Raises SourceError where it does not answer within so long, and JournalError."""
+    found = _Comparison(journal)
+    woken = threading.Event()
+    ends = time.monotonic() + seconds
+    try:
+        store.listen(woken.set)
+        while not store.read("", found.take):
+            left = ends - time.monotonic()
+            if (fault := store.trouble) is not None and left <= 0:
+                raise TimedOut(fault.what, where=fault.where, hint=fault.hint)
+            if left <= 0:
+                raise TimedOut(f"no answer within {seconds:g} s", where=store.where, hint="is it there, and well?")
+            woken.wait(min(left, 0.2))
+            woken.clear()
+    finally:
+        store.close()
+    return found.result()
+
+
+class _Comparison:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._identity = journal.identity()
+        self._heads = self._last = self._wrong = 0
+        self._faults: list[str] = []
+
+    def take(self, events: tuple[Event, ...], cursor: str) -> None:
+        for event in events:
+            anchor = event.anchor
+            if anchor is None or not self._identity or anchor.journal != self._identity:
+                continue
+            self._heads += 1
+            self._last = max(self._last, anchor.sequence)
+            rows = self._journal.select("SELECT hash FROM events WHERE sequence = ?", (anchor.sequence,))
+            if rows == [(anchor.hash,)]:
+                continue
+            self._wrong += 1
+            if self._wrong <= _MOST:
+                told = (
+                    "is not what this file shared under that number" if rows else "was shared from this file and is not in it"
+                )
+                self._faults.append(f"#{anchor.sequence} {told}: it was written again, or put back from a copy")
+
+    def result(self) -> Compared:
+        more = (f"and {self._wrong - _MOST} more that were shared",) if self._wrong > _MOST else ()
+        return Compared(self._heads, self._last, (*self._faults, *more))
