@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,12 +39,20 @@ class Journal:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, path: Path, *, store: str = "", kept: str = "", version: int = VERSION
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        *,
+        store: str = "",
+        kept: str = "",
+        version: int = VERSION,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
         self._connection = connection
         self._path = path
         self._store = store
         self._kept = kept
+        self._busy_seconds = busy_seconds
         self._version = version
         self.columns = _COLUMNS if version >= CHAINED else _OLD_COLUMNS
         """Those that `event` takes, of a SELECT over events."""
@@ -73,7 +82,7 @@ class Journal:
         except JournalError:
             connection.close()
             raise
-        return cls(connection, file, store=store, kept=kept)
+        return cls(connection, file, store=store, kept=kept, busy_seconds=busy_seconds)
 
     @classmethod
     def open_to_read(cls, path: str | Path) -> Journal:
@@ -223,7 +232,7 @@ class Journal:
         """Raises JournalError where an event could not be written now; writes nothing."""
         with self._lock:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._begin()
                 self._connection.execute("ROLLBACK")
             except sqlite3.Error as error:
                 raise explained(error, self._path) from None
@@ -340,7 +349,7 @@ class Journal:
         with self._lock:
             connection = self._connection
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                self._begin()
                 yield connection
                 connection.execute("COMMIT")
             except BaseException as error:
@@ -348,6 +357,24 @@ class Journal:
                 if isinstance(error, sqlite3.Error):
                     raise explained(error, self._path) from None
                 raise
+
+    def _begin(self) -> None:
+        """Takes the file's lock, trying again every millisecond: SQLite's own waits grow to a tenth of a second, and between two
+        transactions of a busy writer there is less, so that a console could starve beside another.
+        """
+        ends = time.monotonic() + self._busy_seconds
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= ends:
+                        raise
+                time.sleep(0.001)
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(self._busy_seconds * 1000)}")
 
     def select(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """The rows of one SELECT over the tables of tables.py."""

@@ -277,7 +277,7 @@ OF_FILES = (
     Damage("a bit in the list of free pages", _in_the_freelist),
     Damage("a bit in a free page", _in_a_free_page, Shown.NOT_COVERED),
     Damage("half of the file", _cut(0.5)),
-    Damage("the last bytes cut", _cut(0.97)),
+    Damage("the last pages cut", _cut(0.8)),
     Damage("the log beside the file lost", _wal_lost, Shown.HEAD),
     Damage("a bit in the log beside the file", _wal_damaged, Shown.HEAD),
     Damage("an earlier copy in its place", _earlier, Shown.HEAD),
