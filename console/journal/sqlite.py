@@ -359,7 +359,7 @@ class Journal:
                 raise
 
     def _begin(self) -> None:
-        """Takes the file's lock, trying again every millisecond: SQLite's own waits grow to a tenth of a second, and between two
+        """Takes the file's lock, trying again each millisecond: SQLite's own waits grow to a tenth of a second, and between two
         transactions of a busy writer there is less, so that a console could starve beside another.
         """
         ends = time.monotonic() + self._busy_seconds
