@@ -20,11 +20,16 @@ python:
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "the venv module of $(PYTHON) is missing: sudo apt-get install python3-venv" >&2; exit 1; }
 
-$(STAMP): pyproject.toml constraints.txt requirements.lock | python
+# Everything comes by its hash, as a wheel: building a source archive would bring unlocked build requirements. The project itself
+# is installed with what is there by then, and no index. pip is the interpreter's own.
+PIP_LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement
+PIP_OWN := -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable
+
+$(STAMP): pyproject.toml requirements-test.lock | python
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "installing into $(VENV) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@$(BIN)/python $(PIP_LOCKED) requirements-test.lock
+	@$(BIN)/python $(PIP_OWN) .
 	@touch $@
 
 .PHONY: install
@@ -86,19 +91,19 @@ screenshots: $(STAMP) ## take pictures of the main screens on the embedded stack
 SECURITY := build/security
 $(SECURITY)/.installed: deploy/security.lock | python
 	@test -x $(SECURITY)/bin/python || "$(PYTHON)" -m venv $(SECURITY)
-	@$(SECURITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@$(SECURITY)/bin/python $(PIP_LOCKED) $<
 	@touch $@
 
 .PHONY: security
 security: $(SECURITY)/.installed ## locks, vulnerabilities, unsafe code, secrets, bill of materials
 	@$(SECURITY)/bin/python deploy/security.py
 
-PIP_COMPILE = build/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+PIP_COMPILE = $(SECURITY)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-options
 .PHONY: lock
-lock: | python ## make requirements.lock from pyproject.toml and constraints.txt
-	@test -x build/lock/bin/pip-compile || { "$(PYTHON)" -m venv build/lock && build/lock/bin/pip install --quiet pip-tools==7.6.2; }
+lock: $(SECURITY)/.installed ## make the locks from pyproject.toml, constraints.txt and deploy/security.in
 	@$(PIP_COMPILE) --constraint constraints.txt --all-build-deps --output-file requirements.lock pyproject.toml
+	@$(PIP_COMPILE) --constraint constraints.txt --all-build-deps --extra test --output-file requirements-test.lock pyproject.toml
 	@$(PIP_COMPILE) --output-file deploy/security.lock deploy/security.in
 
 .PHONY: manifests

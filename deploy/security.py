@@ -17,6 +17,7 @@ from outcome import Checks, Failed, NotRun, report, run  # noqa: E402
 
 TOOLS = Path(sys.executable).parent
 LOCK, CONSTRAINTS = ROOT / "requirements.lock", ROOT / "constraints.txt"
+TEST_LOCK = ROOT / "requirements-test.lock"
 TOOL_LOCK = ROOT / "deploy" / "security.lock"
 BILL = ROOT / "build" / "sbom.cdx.json"
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)")
@@ -61,12 +62,46 @@ def lock_faults(lock: str, constraints: str, wanted: list[str]) -> list[str]:
 def lock() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    text = LOCK.read_text(encoding="utf-8")
-    faults = lock_faults(text, CONSTRAINTS.read_text(encoding="utf-8"), wanted)
+    constraints, text, test = (path.read_text(encoding="utf-8") for path in (CONSTRAINTS, LOCK, TEST_LOCK))
+    faults = lock_faults(text, constraints, wanted)
+    extra = project["project"]["optional-dependencies"]["test"]
+    faults += [f"{TEST_LOCK.name}: {fault}" for fault in lock_faults(test, constraints, [*wanted, *extra])]
+    faults += [f"{name} differs in {TEST_LOCK.name}" for name, version in pins(text).items() if pins(test).get(name) != version]
     faults += [f"security.lock: {item} has no hash" for item in unhashed(TOOL_LOCK.read_text(encoding="utf-8"))]
     if faults:
         raise Failed(f"{'; '.join(faults[:6])}: run make lock")
-    return f"{len(pins(text))} dependencies, each with its hashes"
+    return f"{len(pins(text))} dependencies, {len(pins(test))} with those of the tests, each with its hashes"
+
+
+def open_installs(text: str) -> list[str]:
+    """The install commands that could bring what nobody locked: neither by hash and as wheels, nor without any index.
+
+    A wheel needs no build; a source archive would bring its build requirements, which no hash of the lock covers.
+    """
+    lines = re.sub(r"\\\n", " ", text).splitlines()
+    names = dict(match.groups() for line in lines if (match := re.match(r"([A-Z_]+) *:?= *(.*)", line)))
+    found = []
+    for line in lines:
+        if line.lstrip().startswith("#") or re.match(r"[A-Z_]+ *:?= ", line):
+            continue
+        whole = re.sub(r"\$[({]([A-Z_]+)[)}]", lambda match: names.get(match[1], match[0]), line)
+        for command in re.split(r"&&|\|\||;", whole):
+            if not re.search(r"\b(pip3?|pipx|uv|poetry|easy_install|npm|npx)( \S+)*? (install|add|sync)\b", command):
+                continue
+            locked = "--require-hashes" in command and "--only-binary :all:" in command
+            own = all(word in command for word in ("--no-index", "--no-deps", "--no-build-isolation"))
+            if not (locked or own):
+                found.append(command.strip())
+    return found
+
+
+def installs() -> str:
+    """What `make`, CI and the image install comes by its hash."""
+    files = [ROOT / "Makefile", ROOT / ".ci" / "run", *sorted((ROOT / "deploy" / "image").iterdir())]
+    faults = [f"{path.relative_to(ROOT)}: {line}" for path in files for line in open_installs(path.read_text(encoding="utf-8"))]
+    if faults:
+        raise Failed("; ".join(faults))
+    return "Makefile, CI and image install by hash, and the project itself without an index"
 
 
 def audited(told: dict[str, Any]) -> str:
@@ -140,6 +175,7 @@ def bill() -> str:
 
 CHECKS: Checks = (
     ("lock", lock),
+    ("installs", installs),
     ("vulnerabilities", vulnerabilities),
     ("code", code),
     ("secrets", secrets),

@@ -28,6 +28,44 @@ def test_a_lock_that_drifted_is_found(lock: str, constraints: str, wanted: list[
     assert "; ".join(security.lock_faults(lock, constraints, wanted)) == words
 
 
+def test_everything_is_installed_by_hash() -> None:
+    """Makefile, CI and image: no command could bring a distribution that is in no lock."""
+    assert "by hash" in security.installs()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "\t@.venv/bin/python -m pip install --constraint constraints.txt --editable '.[test]'",
+        "RUN pip install --require-hashes -r requirements.lock",
+        "RUN pip install --no-deps --no-build-isolation /src",
+        "test -x x || { python -m venv x && x/bin/pip install --quiet pip-tools==7.6.2; }",
+        "FLAGS := -m pip install --upgrade\n\t@python $(FLAGS) pip",
+        "pip install --require-hashes \\\n  -r x.lock",
+        "pipx install .",
+        "npm install",
+    ],
+)
+def test_an_install_without_hashes_is_found(line: str) -> None:
+    """Constraints pin no bytes, a source archive builds with what it likes, and a variable hides nothing."""
+    assert len(security.open_installs(line)) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RUN pip install --require-hashes --only-binary :all: -r requirements.lock",
+        "LOCKED := -m pip install --require-hashes --only-binary :all:\n\t@python $(LOCKED) -r x.lock",
+        "pip install --no-index --no-deps --no-build-isolation /src && pip uninstall --yes pip",
+        "# pipx install .",
+        "apt-get install -y postgresql",
+    ],
+)
+def test_a_locked_install_is_taken(line: str) -> None:
+    """By hash and as wheels, or without any index; the distribution's own packages are its own."""
+    assert security.open_installs(line) == []
+
+
 def test_an_audit_that_could_not_look_up_is_not_passed() -> None:
     """Vulnerable fails, not looked up is NOT RUN, and only looked up and clean is ok."""
     clean = {"name": "a", "version": "1", "vulns": []}
