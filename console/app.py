@@ -318,8 +318,10 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
     @on(SnapshotArrived)
     def _arrived(self, event: SnapshotArrived) -> None:
         self._marked = marks(self._snapshot, event.snapshot)
-        self._snapshot = event.snapshot
+        before, self._snapshot = self._snapshot, event.snapshot
         if self._errands is not None:
+            if before is not None:
+                self._errands.tell_taken_over(before, event.snapshot)
             self._errands.name_begun_before(event.snapshot)
         self._show()
 

@@ -15,7 +15,17 @@ from console.incidents.events import SEEN
 from console.incidents.recorder import Recorder
 from console.journal.event import Event
 from console.journal.ledger import Ledger
-from console.journal.owners import RELEASED, resolved
+from console.journal.owners import (
+    OWNED,
+    RELEASED,
+    Acknowledgement,
+    Mark,
+    Whose,
+    released,
+    resolved,
+    taken,
+    whose,
+)
 from console.journal.sharing import Sharer, Sharing
 from queries.model.reading import Reading
 
@@ -39,6 +49,10 @@ _SHARED_SECONDS = 4.0
 
 _FETCH_SECONDS = 2.0
 """How long a person's decision waits for what others wrote a moment ago."""
+
+
+_MEANWHILE_SECONDS = 0.5
+"""Longer than an event of another console needs to the shared store, as a rule."""
 
 
 class JournalWatch:
@@ -106,6 +120,32 @@ class JournalWatch:
         if self._sharer is not None:
             self._sharer.wake()
         return event
+
+    async def acknowledge(self, fingerprint: str, name: str, *, on: bool, over: Mark | None = None) -> Acknowledgement:
+        """Take an alert, or release it: what screens and commands call. Raises JournalError.
+
+        First it takes in what others wrote. What somebody else has is not touched unless `over` is that very mark: then a
+        person has said so. Afterwards it looks whose it is: two may have taken it at the same moment.
+        """
+        doubt = await self.fetch()
+        mark = self._board.ledger.owners.get(fingerprint)
+        standing = whose(mark, user=self._author)
+        if on and standing is Whose.OURS:
+            return Acknowledgement(mark, standing, written=False, doubt=doubt)
+        if mark is not None and standing.held and (over is None or over.id != mark.id):
+            return Acknowledgement(mark, standing, written=False, doubt=doubt)
+        await self.record(OWNED if on else RELEASED, fingerprint, taken(name, mark) if on else released(name, mark))
+        if not doubt:
+            # The first brings it there, the second takes in what came before it: also what somebody else wrote in the same
+            # moment and what is on its way there. What comes later still is told by a notice, when it comes.
+            doubt = await self.fetch()
+            if self._sharer is not None and not doubt:
+                await asyncio.sleep(_MEANWHILE_SECONDS)
+                doubt = await self.fetch()
+        if not doubt and self._sharer is not None and not self._sharer.sharing().writes:
+            doubt = "this console is read-only, so nobody else sees it"
+        mark = self._board.ledger.owners.get(fingerprint)
+        return Acknowledgement(mark, whose(mark, user=self._author), written=True, doubt=doubt)
 
     def watch(self, snapshot: Snapshot) -> None:
         """Have an open incident's timeline written, in the journal's thread; nobody waits for it."""

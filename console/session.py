@@ -20,7 +20,7 @@ from console.desk import Desk
 from console.expression import comparison
 from console.journal.event import Event
 from console.journal.ledger import LedgerState
-from console.journal.owners import OWNED, RELEASED
+from console.journal.owners import Acknowledgement, Mark
 from console.journal_watch import JournalWatch
 from console.log import log_to
 from console.pauses import BEAT_SECONDS, Heartbeat, Pause
@@ -404,11 +404,16 @@ class Session:
         text = f"unknown: nobody saw how it ended; settled by {self.settings.user}"
         await self.record(OUTCOME, intent.subject, settled(intent, text))
 
-    async def own(self, fingerprint: str, on: bool) -> None:
-        """Mark an alert as one's own, or take the mark away. Raises JournalError."""
+    async def acknowledge(self, fingerprint: str, *, on: bool = True, over: Mark | None = None) -> Acknowledgement:
+        """Take an alert, or release it; `over` is the mark of somebody else that a person said to take over. JournalError."""
+        from console.journal.sqlite import JournalError  # noqa: PLC0415
+
+        if self._marks is None:
+            raise JournalError(self.journal_fault or "there is no journal")
         tracked = self.snapshot().alert(fingerprint)
-        name = {"name": tracked.alert.name} if on and tracked else {}
-        await self.record(OWNED if on else RELEASED, fingerprint, name)
+        found = await self._marks.acknowledge(fingerprint, tracked.alert.name if tracked else "", on=on, over=over)
+        await self._desk.at_once()
+        return found
 
     @cached_property
     def response(self) -> Response:

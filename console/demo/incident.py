@@ -88,7 +88,7 @@ class _Play:
         say(f"{incident.severity} {incident.number} ({incident.id}): {visible(incident.title)}", step="declared")
         say(f"detected {moment(incident.began_at)}, alerts {', '.join(item.name for item in incident.alerts)}")
 
-        await session.own(tracked.alert.fingerprint, True)
+        await session.acknowledge(tracked.alert.fingerprint)
         await self._ticked(Step.ACKNOWLEDGE)
         await session.record(
             events.STEP, self.identity, events.step(Step.ASSESS, done=True, note="all requests, since the rollout")

@@ -26,7 +26,7 @@ from console.incidents.incident import (
     Update,
 )
 from console.journal.event import Event
-from console.journal.owners import OWNED, RELEASED, Mark
+from console.journal.owners import OWNED, RELEASED, Mark, mark_after
 from console.journal.projection import Projection
 from queries.model.alert import Priority
 from queries.model.matcher import MatcherError, parse_matchers
@@ -184,17 +184,22 @@ class _Desk:
     # What happened to alerts and by actions
 
     def _mark(self, event: Event) -> None:
-        self._marked = True
         name = str(event.data.get("name") or "the alert")
-        if event.kind == RELEASED:
+        before = self._marks.get(event.subject)
+        mark = mark_after(before, event)
+        if before is not None and mark is before:
+            return  # somebody else had taken it first
+        self._marked = True
+        if mark is None:
             self._marks.pop(event.subject, None)
             if event.data.get("why") != RESOLVED_WHY:
                 for draft in self._about(event.subject, only_linked=True):
                     draft.tell(event, Source.PERSON, f"gave {_name_of(draft, event.subject)} back: nobody owns it")
             return
-        self._marks[event.subject] = Mark(event.author, event.at)
+        self._marks[event.subject] = mark
+        over = f" over from {before.author}" if before is not None and before.author != mark.author else ""
         for draft in self._about(event.subject, only_linked=True):
-            draft.tell(event, Source.PERSON, f"took {name}")
+            draft.tell(event, Source.PERSON, f"took {name}{over}")
             draft.tick(Step.ACKNOWLEDGE, Tick(event.at, event.author, f"took {name}"))
 
     def _act(self, event: Event) -> None:

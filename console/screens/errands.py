@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from console.actions.action import Action
 from console.actions.plan import Preview, Request
+from console.journal import owners
+from console.journal.owners import Acknowledgement, Whose, held_sentence, whose
 from console.journal.sqlite import JournalError
 from console.screens import asks
 from console.screens.action_run import ActionRun, ActionRunScreen, outcome_sentence, preview_lines
@@ -30,6 +32,7 @@ from console.screens.silence_wish import duration_hint, request_of, wish_of
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.form import FormDialog, Question
 from widgets.dialogs.silence import SilenceDialog
+from widgets.line import text, wrap
 from widgets.words import age
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class Errands:
         self._began_at = app.clock()
         self._named: set[str] = set()
         """The runs without an outcome that were named already."""
+        self._taking: set[str] = set()
+        """The alerts that are just being taken or released here: how that ends is said there."""
         self.incidents = IncidentErrands(app, self)
 
     def say(self, words: str, *, trouble: bool = False) -> None:
@@ -253,15 +258,52 @@ class Errands:
     async def _own(self, fingerprint: str) -> None:
         session, snapshot = self.app.session, self.app.view.snapshot
         tracked = snapshot.alert(fingerprint) if snapshot else None
-        if session is None or tracked is None:
+        if session is None or snapshot is None or tracked is None:
             return
-        wanted = tracked.owner != self.app.settings.user
+        name, user = tracked.alert.name, self.app.settings.user
+        taking = whose(snapshot.ledger.owners.get(fingerprint), user=user) is not Whose.OURS
+        self._taking.add(fingerprint)
         try:
-            await session.own(fingerprint, wanted)
+            found = await session.acknowledge(fingerprint, on=taking)
+            while found.mark is not None and found.whose.held and not found.written:
+                if not await self._take_over(name, found):
+                    return
+                found = await session.acknowledge(fingerprint, on=taking, over=found.mark)
         except JournalError as error:
             self.say(f"not marked: {error}", trouble=True)
             return
-        self.say(f"{tracked.alert.name} is yours until it resolves" if wanted else f"{tracked.alert.name} is nobody's again")
+        finally:
+            self._taking.discard(fingerprint)
+        lost = taking and found.whose.held
+        self.say(owners.outcome_sentence(name, found, taking=taking), trouble=lost or bool(found.doubt))
+
+    async def _take_over(self, name: str, found: Acknowledgement) -> bool:
+        """Whether a person takes it from the one who has it; Cancel is what enter does."""
+        assert found.mark is not None  # noqa: S101  only what is held is asked about
+        told = held_sentence(found.mark, found.whose, age(max(0.0, self.app.clock() - found.mark.at)))
+        lines = [f"{name}: {told}: take it over?"]
+        lines += [f"not known whether that is still so: {found.doubt}"] if found.doubt else []
+        width = max(16, min(100, self.app.size.width) - 4)
+        drawn = tuple(((f" {part}", "warn"),) for line in lines for part in wrap(text(line)[0], width))
+        return await self.app.push_screen_wait(ConfirmDialog(drawn, verb="Take over"))
+
+    def tell_taken_over(self, before: Snapshot, after: Snapshot) -> None:
+        """Somebody took what was ours: who had it is told at once."""
+        if before.ledger.owners is after.ledger.owners:
+            return
+        user = self.app.settings.user
+        for fingerprint, old in before.ledger.owners.items():
+            new = after.ledger.owners.get(fingerprint)
+            if new is None or new.id == old.id or fingerprint in self._taking:
+                continue
+            if whose(old, user=user) is not Whose.OURS or not whose(new, user=user).held:
+                continue
+            tracked = after.alert(fingerprint) or before.alert(fingerprint)
+            name = tracked.alert.name if tracked else fingerprint
+            told = f"{new.author} took over {name}"
+            if new.at <= old.at:
+                told = f"{new.author} had taken {name} before you: it is not yours"
+            self.app.notify(told, title="Taken over", severity="warning", timeout=60, markup=False)
 
     def copy(self, event: asks.CopyRequested) -> None:
         self.app.copy_to_clipboard(event.text)

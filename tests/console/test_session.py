@@ -123,7 +123,7 @@ async def test_an_owner_mark_is_seen_and_ends_with_the_alert(session: Session, p
     """Owning is journalled and shown at once; when Alertmanager has forgotten the alert, the mark is released."""
     watcher = Watcher(session)
     await watcher.until(lambda told: bool(told.alerts))
-    await session.own("abc", True)
+    await session.acknowledge("abc")
     await watcher.until(lambda told: bool(told.alerts) and told.alerts[0].owner.startswith("you@"))
     platform.pages["/api/v2/alerts"] = []
     await watcher.until(lambda told: not told.alerts)
@@ -171,7 +171,7 @@ async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session)
     watch = session._marks
     assert watch is not None
     now = time.time()
-    await session.own("new", True)
+    await session.acknowledge("new")
     empty = AlertmanagerState((), (), (), 1, 1, "")
     lost = Fault(FaultKind.UNREACHABLE, "gone")
     for reading in (
@@ -227,7 +227,7 @@ async def test_without_a_journal_nothing_is_run(session: Session) -> None:
     assert steps[-1].outcome is Outcome.REFUSED
     assert not any(step.stage is Stage.EXECUTE for step in steps)
     with pytest.raises(JournalError, match="locked"):
-        await session.own("abc", True)
+        await session.acknowledge("abc")
 
 
 async def test_what_a_silence_would_hide(session: Session) -> None:

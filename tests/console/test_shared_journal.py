@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import re
 import time
@@ -20,6 +21,7 @@ from console.config.settings import Settings
 from console.demo.cluster import DemoCluster
 from console.incidents import events
 from console.incidents.incident import Step
+from console.journal.owners import Whose, outcome_sentence
 from console.journal.sqlite import Journal
 from console.journal.stores import store_name
 from console.session import Session
@@ -132,6 +134,74 @@ def test_commands_of_two_hosts(
     told = capsys.readouterr().err
     assert f"1 event for kubernetes production/{NAMESPACE} by " in told
     assert "waits to be shared" in told
+
+
+@pytest.fixture(params=["file", "kubernetes", "postgresql"])
+def two(request: pytest.FixtureRequest, cluster: DemoCluster, tmp_path: Path) -> tuple[Settings, Settings]:
+    """Ann and bob on two hosts with one shared store, or two people of one machine on one file."""
+    store = "kubernetes"
+    if request.param == "postgresql":
+        server: Server = request.getfixturevalue("postgresql")
+        store = server.url(server.database())
+    ann, bob = (settings(tmp_path, who, CAD_CONSOLE_STORE=store) for who in ("ann", "bob"))
+    if request.param == "file":
+        one = dataclasses.replace(ann, store=None)
+        return one, dataclasses.replace(one, user=bob.user)
+    return ann, bob
+
+
+async def test_who_comes_second_is_asked_and_who_was_first_is_told(two: tuple[Settings, Settings]) -> None:
+    """Bob's acknowledgement of what ann has writes nothing and names her; said so, it is his, on both consoles; and ann can
+    no longer release it.
+    """
+    async with console(two[0]) as ann, console(two[1]) as bob:
+        first = await ann.acknowledge("fp")
+        assert (first.whose, first.written, first.doubt) == (Whose.OURS, True, "")
+        asked = await bob.acknowledge("fp")
+        assert (asked.whose, asked.written, asked.doubt) == (Whose.ANOTHER, False, "")
+        assert asked.mark and asked.mark.author == two[0].user
+        assert [item.kind for item in bob.journal.events()] == ["alert.owned"]
+        taken = await bob.acknowledge("fp", over=asked.mark)
+        assert (taken.whose, taken.written, taken.doubt) == (Whose.OURS, True, "")
+        await within(5.0, lambda: ann.snapshot().ledger.owners["fp"].author == two[1].user)
+        late = await ann.acknowledge("fp", on=False)
+        assert (late.whose, late.written) == (Whose.ANOTHER, False)
+
+
+async def test_of_two_at_the_same_moment_one_is_told_that_it_is_not_theirs(two: tuple[Settings, Settings]) -> None:
+    """Both acknowledge at once, again and again: both consoles agree whose it is, who has it was told so, and who has not was
+    told so then, or is as soon as the other's comes in (on a busy machine that may take longer than anybody waits).
+    """
+    async with console(two[0]) as ann, console(two[1]) as bob:
+        await within(5.0, lambda: all(not each.sharing or each.sharing.word == "ok" for each in (ann, bob)))
+        for number in range(6):
+            told = await asyncio.gather(ann.acknowledge(f"fp{number}"), bob.acknowledge(f"fp{number}"))
+            has = [item.whose is Whose.OURS for item in told]
+            if not two[0].store:
+                assert sum(has) == 1, told  # on one file nothing is on its way
+
+            def owners(fingerprint: str = f"fp{number}") -> set[str]:
+                return {each.snapshot().ledger.owners[fingerprint].author for each in (ann, bob)}
+
+            await within(5.0, lambda owners=owners: len(owners()) == 1)
+            winner = ann.snapshot().ledger.owners[f"fp{number}"].author
+            assert has[(two[0].user, two[1].user).index(winner)]
+        kinds = {event.author for event in ann.journal.events() if event.kind == "alert.owned"}
+        assert kinds == {two[0].user, two[1].user}
+
+
+async def test_a_store_that_cannot_be_asked_is_said(cluster: DemoCluster, tmp_path: Path) -> None:
+    """With a cluster that answers nothing, an acknowledgement takes two seconds at most, is written here, and says that nobody
+    knows whether somebody else took it.
+    """
+    async with console(settings(tmp_path, "ann")) as ann:
+        await within(5.0, lambda: ann.sharing and ann.sharing.word == "ok")
+        cluster.delay(60.0)
+        began = time.monotonic()
+        found = await ann.acknowledge("fp")
+        assert time.monotonic() - began < 4.0
+        assert (found.whose, found.written) == (Whose.OURS, True)
+        assert "it is not known whether somebody else took it" in outcome_sentence("HighErrorRate", found, taking=True)
 
 
 @pytest.mark.parametrize("what", ["at", "stamp"])

@@ -19,8 +19,10 @@ from textual.pilot import Pilot
 from console.app import ConsoleApp
 from console.config.settings import Settings
 from console.demo.cluster import DemoCluster
+from console.journal.event import Event
 from console.screens.masthead import masthead
 from console.screens.view import View
+from console.session import Session
 from queries.alertmanager import AlertmanagerState
 from queries.endpoint import ClusterEndpoint, ClusterPlace
 from queries.kubeconfig import choose_context, kubeconfig_files
@@ -187,6 +189,45 @@ async def test_an_alert_is_marked_as_ones_own_and_given_back(given: Callable[...
         await until(app, pilot, "HighErrorRate is yours until it resolves", "you@")
         await pilot.press("a")
         assert "not marked" not in await until(app, pilot, "HighErrorRate is nobody's again")
+
+
+async def test_taking_over_asks_and_who_had_it_is_told(given: Callable[..., Settings]) -> None:
+    """What another console took is asked about, with who and when, Cancel first; when that console takes it again, a notice
+    says so here; a mark of the same account on another host is no "yours".
+    """
+    where = given()
+    other = Session.open(replace(where, user="bob@vm"))
+    app = ConsoleApp(where, ascii_only=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        session = app.session
+        assert session is not None and session.journal is not None
+        session._board.apply(Reading("alertmanager", time.time(), 0.01, _one_alert()))
+        assert (await other.acknowledge("f1")).written
+        await pilot.press("2")
+        await until(app, pilot, "HighErrorRate", "bob@")
+        await pilot.press("a")
+        await until(app, pilot, "HighErrorRate: bob@vm took it ", " ago: take it over?", "Take over")
+        await pilot.press("enter")
+        await patience.until(pilot, lambda: len(app.screen_stack) == 1, "the dialog to close")
+        assert session.snapshot().ledger.owners["f1"].author == "bob@vm"
+        await pilot.press("a")
+        await until(app, pilot, "take it over?")
+        await pilot.press("tab", "enter")
+        await until(app, pilot, "HighErrorRate is yours until it resolves", "you@")
+        app.clear_notifications()
+        taken = await other.acknowledge("f1")
+        assert not taken.written
+        assert (await other.acknowledge("f1", over=taken.mark)).written
+        await until(app, pilot, "bob@vm took over HighErrorRate")
+        app.clear_notifications()
+        mark = session.snapshot().ledger.owners["f1"]
+        elsewhere = {"name": "HighErrorRate", "console": "vm2 boot 7 5", "over": mark.id}
+        session.journal.append(Event(time.time(), "alert.owned", "f1", where.user, where.environment, elsewhere))
+        await until(app, pilot, "  you@")
+        await pilot.press("a")
+        await until(app, pilot, "on another console of this account: take it over?")
+    await other.close()
 
 
 async def test_an_unfinished_action_is_named_at_the_next_start_and_only_once(given: Callable[..., Settings]) -> None:
