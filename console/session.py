@@ -408,7 +408,7 @@ class Session:
         """Take an alert, or release it; `over` is the mark of somebody else that a person said to take over. JournalError."""
         from console.journal.sqlite import JournalError  # noqa: PLC0415
 
-        if self._marks is None:
+        if self.journal is None or self._marks is None:
             raise JournalError(self.journal_fault or "there is no journal")
         tracked = self.snapshot().alert(fingerprint)
         found = await self._marks.acknowledge(fingerprint, tracked.alert.name if tracked else "", on=on, over=over)
