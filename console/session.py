@@ -40,6 +40,7 @@ from queries.model.series import Labels, Track
 
 if TYPE_CHECKING:
     from console.actions.action import Action
+    from console.incidents.incident import Role
     from console.incidents.response import Response
     from console.journal.shared_store import SharedStore
     from console.journal.sharing import Sharing
@@ -414,6 +415,25 @@ class Session:
         found = await self._marks.acknowledge(fingerprint, tracked.alert.name if tracked else "", on=on, over=over)
         await self._desk.at_once()
         return found
+
+    async def give_role(self, identity: str, role: Role, person: str, *, over: str = "") -> tuple[str, str]:
+        """Give a role of an incident; `over` is who has it, where a person said to take it from them. JournalError.
+
+        Gives who has it then, and why it is not known what others did. Nothing is written where somebody else has it.
+        """
+        from console.incidents import events  # noqa: PLC0415
+
+        def holder(ledger: LedgerState) -> str:
+            found = ledger.incidents.get(identity)
+            return found.person(role) if found else ""
+
+        ledger, doubt = await self.newest_ledger()
+        before = holder(ledger)
+        if before == person or before not in ("", over, self.settings.user):
+            return before, doubt
+        await self.record(events.ROLE, identity, events.role(role, person, over=before))
+        ledger, later = (self._board.ledger, doubt) if doubt else await self.newest_ledger()
+        return holder(ledger), doubt or later
 
     @cached_property
     def response(self) -> Response:

@@ -17,7 +17,7 @@ from console.commands.columns import aligned
 from console.commands.once import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.journal.ledger import left_out_sentences
+from console.journal.left_out import left_out_sentences
 from console.session import Session
 from console.snapshot import Snapshot
 from queries.contract import Need, load_contract

@@ -72,6 +72,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     role = verb("role", "who has which role")
     role.add_argument("role", choices=[item.value for item in Role], metavar="ROLE", help=", ".join(Role))
     role.add_argument("person", metavar="PERSON", help="'' for nobody")
+    role.add_argument("--take-over", action="store_true", help="also where somebody else has it, who is told")
     level = verb("severity", "another severity, with other clocks")
     level.add_argument("severity", type=_severity, metavar="P1…P4")
     level.add_argument("--why", default="", metavar="TEXT")
@@ -316,8 +317,16 @@ def _early_words(session: Session, incident: Incident, note: str, now: float) ->
 
 async def _role(session: Session, arguments: argparse.Namespace) -> int:
     incident = await _chosen(session, arguments.incident)
-    await session.record(events.ROLE, incident.id, events.role(Role(arguments.role), arguments.person.strip()))
-    print(f"{arguments.role}: {visible(arguments.person) or 'nobody'}")
+    role, person = Role(arguments.role), arguments.person.strip()
+    has, doubt = await session.give_role(incident.id, role, person)
+    if has != person and arguments.take_over:
+        has, doubt = await session.give_role(incident.id, role, person, over=has)
+    if doubt:
+        print(f"cad-console: it is not known whether somebody else changed it: {visible(doubt)}", file=sys.stderr)
+    if has != person:
+        print(f"cad-console: {visible(has)} has it; nothing was changed, --take-over takes it from them", file=sys.stderr)
+        return 1
+    print(f"{role}: {visible(person) or 'nobody'}")
     return 0
 
 

@@ -17,6 +17,7 @@ from console.config.load import load_settings
 from console.config.settings import Settings
 from console.journal.chain import End, Head, end_line, line
 from console.journal.event import Event
+from console.journal.left_out import SETTLED
 from console.journal.pages import Wanted, page
 from console.journal.sqlite import Journal, JournalError
 from console.session import Session
@@ -34,13 +35,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         choices=("show", "export", "verify", "settle"),
         default="show",
         help="show (the default); export: every event as a JSON line with its hash chain; verify: whether the journal, or an "
-        "export in FILE, is as the console wrote it; settle: put on record that nobody knows how an action ended",
+        "export in FILE, is as the console wrote it; settle: put on record that nobody knows how an "
+        "action ended, or that an entry is left out",
     )
     parser.add_argument(
         "file",
         nargs="?",
-        metavar="FILE|RUN",
-        help="for verify: an export, - for standard input; for settle: the run whose outcome nobody knows",
+        metavar="FILE|RUN|#N",
+        help="for verify: an export, - for standard input; for settle: a run without outcome, or #N that is left out",
     )
     parser.add_argument(
         "--head",
@@ -103,6 +105,11 @@ def _settle(settings: Settings, run: str) -> int:
         ledger, doubt = await session.newest_ledger()
         if doubt:
             print(f"cad-console: {visible(doubt)}", file=sys.stderr)
+        if run.startswith("#") and run[1:].isascii() and run[1:].isdigit() and int(run[1:]) in ledger.left_out:
+            item = ledger.left_out[int(run[1:])]
+            await session.record(SETTLED, item.id, {"why": item.why})
+            print(f"settled: {visible(run)} {visible(item.kind)} stays left out and is no longer named")
+            return 0
         if run not in ledger.unfinished:
             known = ", ".join(visible(item) for item in ledger.unfinished) or "none"
             print(f"cad-console: no action without an outcome is called {visible(run) or '?'}; known: {known}", file=sys.stderr)

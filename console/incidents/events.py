@@ -68,9 +68,11 @@ def severity(level: Priority, why: str = "") -> dict[str, Any]:
     return {"severity": level.value, "why": why}
 
 
-def role(name: Role, person: str) -> dict[str, Any]:
-    """`person` empty: nobody has it any more."""
-    return {"role": name.value, "person": person}
+def role(name: Role, person: str, *, over: str | None = None) -> dict[str, Any]:
+    """`person` empty: nobody has it any more. `over` is who had it, as far as its writer knew: where it was somebody else by
+    then, the event comes too late.
+    """
+    return {"role": name.value, "person": person, **({} if over is None else {"over": over})}
 
 
 def step(name: Step, *, done: bool, note: str = "", because: str = "") -> dict[str, Any]:

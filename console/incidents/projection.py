@@ -266,7 +266,11 @@ class _Desk:
 
     def _role(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
         name, person = Role(data["role"]), str(data.get("person") or "")
-        before = draft.roles.pop(name, "")
+        before, over = draft.roles.get(name, ""), data.get("over")
+        if before and isinstance(over, str) and over != before:
+            draft.tell(event, Source.PERSON, f"{name}: stays {before}; {person or 'nobody'} came too late")
+            return
+        draft.roles.pop(name, None)
         if person:
             draft.roles[name] = person
         draft.tell(event, Source.PERSON, f"{name}: {before or 'nobody'} → {person or 'nobody'}")

@@ -14,10 +14,10 @@ from console.handover.signatures import HandoverSigned, HandoversProjection
 from console.incidents.incident import Incidents
 from console.incidents.projection import IncidentsProjection
 from console.journal.event import Event, validate
+from console.journal.left_out import NOT_UNDERSTOOD, LeftOutEvent, SettledProjection
 from console.journal.owners import Mark, Owners
 from console.journal.projection import Projection
 from console.journal.recent import Recent
-from console.journal.shared_store import left_out_sentence
 from console.journal.unfinished import UnfinishedProjection
 
 if TYPE_CHECKING:
@@ -25,25 +25,6 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
-
-NOT_UNDERSTOOD = "its data is not understood"
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOutEvent:
-    """An event that no console takes, or whose data nobody understands, and why."""
-
-    kind: str
-    author: str
-    why: str
-
-
-def left_out_sentences(left_out: Mapping[int, LeftOutEvent]) -> tuple[str, ...]:
-    """`2 entries of this journal are left out: its time is impossible (#12 incident.note by eve, …)`, one a reason."""
-    by_reason: dict[str, list[str]] = {}
-    for sequence, item in sorted(left_out.items()):
-        by_reason.setdefault(item.why, []).append(f"#{sequence} {item.kind} by {item.author}")
-    return tuple(left_out_sentence("of this journal", why, names) for why, names in sorted(by_reason.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +38,9 @@ class LedgerState:
     incidents: Incidents = field(default_factory=Incidents)
     handovers: tuple[HandoverSigned, ...] = ()
     unfinished: Mapping[str, Event] = field(default_factory=lambda: MappingProxyType({}))
+    settled: frozenset[str] = frozenset()
     left_out: Mapping[int, LeftOutEvent] = field(default_factory=lambda: MappingProxyType({}))
-    """By its sequence, what is in this journal and counts for nothing."""
+    """By its sequence, what is in this journal and counts for nothing, but for what a person settled."""
 
 
 PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
@@ -68,6 +50,7 @@ PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
     ("incidents", IncidentsProjection()),
     ("handovers", HandoversProjection()),
     ("unfinished", UnfinishedProjection()),
+    ("settled", SettledProjection()),
 )
 """The name is that of the field."""
 
@@ -116,8 +99,9 @@ class Ledger:
         else:
             self._go_on(last)
         changed = self._version is None or any(getattr(self.state, name) is not getattr(before, name) for name in self._names)
-        if len(self._left_out) != len(self.state.left_out):
-            self.state, changed = replace(self.state, left_out=MappingProxyType(dict(self._left_out))), True
+        left_out = {key: item for key, item in self._left_out.items() if item.id not in self.state.settled}
+        if left_out != self.state.left_out:
+            self.state, changed = replace(self.state, left_out=MappingProxyType(left_out)), True
         self._version = version
         return changed
 
@@ -179,7 +163,7 @@ class Ledger:
         for event in events:
             if event.sequence not in self._left_out:
                 _log.warning("#%d %s by %s is left out: %s", event.sequence, event.kind, event.author, why)
-            self._left_out[event.sequence] = LeftOutEvent(event.kind, event.author, why)
+            self._left_out[event.sequence] = LeftOutEvent(event.id, event.kind, event.author, why)
 
 
 def _order(event: Event) -> tuple[int, str]:

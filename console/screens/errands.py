@@ -289,6 +289,8 @@ class Errands:
 
     def tell_taken_over(self, before: Snapshot, after: Snapshot) -> None:
         """Somebody took what was ours: who had it is told at once."""
+        if before.ledger.incidents is not after.ledger.incidents:
+            self.incidents.tell_taken_over(before, after)
         if before.ledger.owners is after.ledger.owners:
             return
         user = self.app.settings.user

@@ -23,14 +23,17 @@ from console.journal.sqlite import JournalError
 from console.screens.changes import ChangesScreen
 from console.screens.incident import IncidentScreen
 from queries.model.alert import Priority
+from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.form import FormDialog, Question
 from widgets.dialogs.letter import LetterDialog
 from widgets.dialogs.pick import PickDialog
+from widgets.line import text
 
 if TYPE_CHECKING:
     from console.app import ConsoleApp
     from console.screens.errands import Errands
     from console.session import Session
+    from console.snapshot import Snapshot
 
 _CLIPBOARD, _FILE, _NOWHERE = "to the clipboard", "to a file", "nowhere yet"
 
@@ -50,6 +53,8 @@ class IncidentErrands:
     def __init__(self, app: ConsoleApp, errands: Errands) -> None:
         self.app = app
         self.errands = errands
+        self._giving: set[tuple[str, Role]] = set()
+        """Roles that are just being given here."""
 
     def run(self, what: str, identity: str, told: str = "") -> None:
         self.app.run_worker(self._run(what, identity, told), f"the incident's {what}", "incident")
@@ -159,8 +164,38 @@ class IncidentErrands:
         role = Role(picked)
         question = Question("person", "empty: nobody", incident.person(role) or self.app.settings.user, required=False)
         answers = await self.app.push_screen_wait(FormDialog(f"{role} of this incident", (question,), verb="Set"))
-        if answers is not None:
-            await session.record(events.ROLE, incident.id, events.role(role, answers.get("person", "")))
+        if answers is None:
+            return
+        person, over = answers.get("person", ""), ""
+        while True:
+            self._giving.add((incident.id, role))
+            try:
+                has, doubt = await session.give_role(incident.id, role, person, over=over)
+            finally:
+                self._giving.discard((incident.id, role))
+            if has == person:
+                break
+            asked = [f"{has} has the role {role}: {person or 'nobody'} takes it over?"]
+            asked += [f"not known whether that is still so: {doubt}"] if doubt else []
+            lines = tuple(((f" {text(line)[0]}", "warn"),) for line in asked)
+            if not await self.app.push_screen_wait(ConfirmDialog(lines, verb="Take over")):
+                return
+            over = has
+        if doubt:
+            self.errands.say(
+                f"{role}: {person or 'nobody'}; it is not known whether somebody else changed it: {doubt}", trouble=True
+            )
+
+    def tell_taken_over(self, before: Snapshot, after: Snapshot) -> None:
+        """Somebody took a role that this person had: who had it is told at once."""
+        user = self.app.settings.user
+        for incident in before.ledger.incidents.open:
+            now = after.ledger.incidents.get(incident.id)
+            for role, person in incident.roles if now is not None and now is not incident else ():
+                has = now.person(role) if now else ""
+                if person == user and has != user and (incident.id, role) not in self._giving:
+                    told = f"{has or 'nobody'} has the role {role} of incident {incident.number} instead of you"
+                    self.app.notify(told, title="Taken over", severity="warning", timeout=60, markup=False)
 
     async def _severity(self, session: Session, incident: Incident, told: str) -> None:
         options = tuple(_Option(level.value, level.value, session.response.of(level).meaning) for level in Priority)

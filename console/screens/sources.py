@@ -107,7 +107,7 @@ class SourcesScreen(ConsoleScreen):
         left_out = view.snapshot.ledger.left_out if view.snapshot else None
         if not left_out:
             return
-        from console.journal.ledger import left_out_sentences  # noqa: PLC0415  # not before the first frame
+        from console.journal.left_out import left_out_sentences  # noqa: PLC0415  # not before the first frame
 
         yield section("Journal", width)
         for sentence in left_out_sentences(left_out):

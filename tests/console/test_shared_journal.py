@@ -20,7 +20,7 @@ from console.config.load import load_settings
 from console.config.settings import Settings
 from console.demo.cluster import DemoCluster
 from console.incidents import events
-from console.incidents.incident import Step
+from console.incidents.incident import Role, Step
 from console.journal.owners import Whose, outcome_sentence
 from console.journal.sqlite import Journal
 from console.journal.stores import store_name
@@ -188,6 +188,17 @@ async def test_of_two_at_the_same_moment_one_is_told_that_it_is_not_theirs(two: 
             assert has[(two[0].user, two[1].user).index(winner)]
         kinds = {event.author for event in ann.journal.events() if event.kind == "alert.owned"}
         assert kinds == {two[0].user, two[1].user}
+
+
+async def test_a_role_is_taken_only_when_that_is_said(two: tuple[Settings, Settings]) -> None:
+    """The commander stays who it was where another console gives the role away without naming her; named, it is given."""
+    async with console(two[0]) as ann, console(two[1]) as bob:
+        await ann.record(events.DECLARED, "i1", events.declared("errors", Priority.P1, commander=two[0].user))
+        await within(5.0, lambda: bob.snapshot().ledger.incidents.open)
+        assert await bob.give_role("i1", Role.COMMANDER, two[1].user) == (two[0].user, "")
+        assert await bob.give_role("i1", Role.COMMANDER, two[1].user, over=two[0].user) == (two[1].user, "")
+        await within(5.0, lambda: ann.snapshot().ledger.incidents.open[0].person(Role.COMMANDER) == two[1].user)
+        assert await ann.give_role("i1", Role.COMMANDER, "cyd") == (two[1].user, "")
 
 
 async def test_a_store_that_cannot_be_asked_is_said(cluster: DemoCluster, tmp_path: Path) -> None:

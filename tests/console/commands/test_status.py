@@ -199,3 +199,20 @@ def test_a_heartbeat_that_does_not_arrive_degrades_alertmanager_for_a_program_to
         told = json.loads(run(platform, "status", "--format", "json")[1])
         assert json.loads(run(platform, "alerts", "--format", "json")[1]) == []
     assert (told["sources"]["alertmanager"]["state"], told["alerts"]) == ("degraded", [])
+
+
+def test_an_alert_that_somebody_has_is_taken_only_when_that_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`alerts ack` is the screen's own function: it names who has it and since when, exits 1 and writes nothing; with
+    --take-over it is taken; what nobody knows is said.
+    """
+    with told_platform(pages={"/api/v2/alerts": [ALERT], "/health": HEALTH}) as platform:
+        ann, bob = ({**platform.environ(""), "USER": who} for who in ("ann", "bob"))
+        monkeypatch.setattr(platform, "environ", lambda home: {**ann, "HOME": home})
+        assert run(platform, "alerts", "ack", "HighErrorRate") == (0, "HighErrorRate is yours until it resolves\n")
+        monkeypatch.setattr(platform, "environ", lambda home: {**bob, "HOME": home})
+        assert run(platform, "alerts", "ack", "abc") == (1, "")
+        assert run(platform, "alerts", "release", "abc")[0] == 1
+        assert "ann@" in run(platform, "alerts")[1]
+        assert run(platform, "alerts", "ack", "abc", "--take-over") == (0, "HighErrorRate is yours until it resolves\n")
+        assert run(platform, "alerts", "release", "abc") == (0, "HighErrorRate is nobody's again\n")
+        assert run(platform, "alerts", "ack", "Nothing")[0] == 2

@@ -17,7 +17,8 @@ from shared_host import NAME, NAMESPACE, Host, cluster_store, until
 from console.config.store_settings import POSTGRESQL, StoreSettings
 from console.demo.cluster import DemoCluster
 from console.journal.event import AHEAD_SECONDS, Event, validate
-from console.journal.ledger import Ledger, left_out_sentences
+from console.journal.ledger import Ledger
+from console.journal.left_out import left_out_sentences
 from console.journal.postgresql import TABLE, PostgreSQL
 from console.journal.shared_store import SharedStore
 from console.journal.sqlite import Journal, JournalError
@@ -145,6 +146,9 @@ def test_what_is_in_the_file_already_counts_for_nothing_and_is_named(tmp_path: P
         journal.append(Event(now, "alert.released", "good", "ann@host", "prod"))
         ledger.refresh()
         assert (list(ledger.state.owners), len(ledger.state.left_out)) == ([], 3)
+        journal.append(Event(now, "journal.settled", "id1", "bob@host", "prod"))
+        assert ledger.refresh()
+        assert [item.id for item in ledger.state.left_out.values()] == ["id0", "id2"]
 
 
 def test_what_is_ahead_is_taken_when_its_time_has_come(store: Store, tmp_path: Path) -> None:
