@@ -301,9 +301,15 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
     @property
     def view(self) -> View:
         now, snapshot = self.clock(), self._snapshot
-        if snapshot is not None and now - snapshot.taken_at > _HELD_SECONDS:
+        held = now - snapshot.taken_at if snapshot is not None else 0.0
+        if snapshot is not None and held > _HELD_SECONDS:
             # Whatever held them up (the console was stopped, the machine slept): of the time since then nothing is known.
-            snapshot = replace(snapshot, sources=tuple(_held(item, snapshot.taken_at) for item in snapshot.sources))
+            age = snapshot.alerts_age_seconds
+            snapshot = replace(
+                snapshot,
+                sources=tuple(_held(item, snapshot.taken_at) for item in snapshot.sources),
+                alerts_age_seconds=None if age is None else age + held,
+            )
         return View(
             settings=self.settings,
             now=now,

@@ -21,7 +21,7 @@ from console.config.load import load_settings
 from console.incidents import events
 from console.incidents.clocks import clocks, early_resolution
 from console.incidents.declaration import declaration
-from console.incidents.incident import Incident, Incidents, Role, Step
+from console.incidents.incident import Delivery, Incident, Incidents, Role, Step
 from console.incidents.kpis import kpis
 from console.incidents.lines import entry_row, incident_lines, state_words
 from console.incidents.phase import phase
@@ -82,6 +82,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     update.add_argument("--output", default="", metavar="FILE", help="write it there")
     update.add_argument("--send", action="append", default=[], metavar="CHANNEL", help="send it to a configured channel")
     update.add_argument("--yes", action="store_true", help="with --send: do not ask")
+    sent = verb("sent", "an update that you posted by hand is out: the next one is due from then on")
+    sent.add_argument("--update", default="", metavar="ID", help="which one; the last without it")
+    sent.add_argument("--where", default=STATUS_PAGE, metavar="PLACE", help=f"where people read it ({STATUS_PAGE})")
+    sent.add_argument("--ago", type=_duration, metavar="DURATION", help="how long ago it went out (5m); now without it")
     close = verb("close", "it is over")
     close.add_argument("--why", default="", metavar="TEXT")
     verb("reopen", "it is not over after all").add_argument("--why", default="", metavar="TEXT")
@@ -378,14 +382,30 @@ async def _update(session: Session, arguments: argparse.Namespace) -> int:
     print(f"kept as update {data['update']}", file=sys.stderr)
     if arguments.output:
         await asyncio.to_thread(_write, arguments.output, text.strip() + "\n")
-        await session.record(events.DELIVERED, incident.id, events.delivered(data["update"], "written", arguments.output))
+        await session.record(
+            events.DELIVERED, incident.id, events.delivered(data["update"], Delivery.WRITTEN, arguments.output)
+        )
     code = 0
     for channel in arguments.send:
         request = Request("notify", f"update/{incident.id}/{data['update']}", {"channel": channel})
         code = max(code, await _send(session, request, arguments.yes))
-    if not arguments.output and not arguments.send:
-        print("not sent: give --output FILE or --send CHANNEL, or tick communicate when you have posted it", file=sys.stderr)
+    if not arguments.send:
+        where = f"written to {arguments.output}, " if arguments.output else ""
+        print(f"{where}not sent: once you have posted it, `incident sent {incident.number}` marks it", file=sys.stderr)
     return code
+
+
+async def _sent(session: Session, arguments: argparse.Namespace) -> int:
+    incident = await _chosen(session, arguments.incident)
+    found = [item for item in incident.updates if not arguments.update or item.id == arguments.update]
+    if not found:
+        there = ", ".join(item.id for item in incident.updates) or "none"
+        raise _Unusable(f"there is no such update; there are {there}")
+    now = time.time()
+    at = now - arguments.ago if arguments.ago else now
+    await session.record(events.DELIVERED, incident.id, events.delivered(found[-1].id, Delivery.MARKED, arguments.where, at=at))
+    print(f"update {found[-1].id}: marked as sent to {visible(arguments.where)}")
+    return 0
 
 
 async def _send(session: Session, request: Request, yes: bool) -> int:
@@ -446,6 +466,7 @@ _WORK: dict[str, Work] = {
     "role": _role,
     "severity": _level,
     "update": _update,
+    "sent": _sent,
     "close": _close,
     "reopen": _reopen,
     "report": _report,

@@ -19,7 +19,7 @@ from console.demo.scenarios import Remedy, Scenario
 from console.incidents import events
 from console.incidents.clocks import stable_at
 from console.incidents.declaration import declaration
-from console.incidents.incident import Incident, Step
+from console.incidents.incident import Delivery, Incident, Step
 from console.incidents.lines import entry_row, moment
 from console.incidents.phase import phase
 from console.incidents.report import as_json, as_markdown
@@ -126,7 +126,7 @@ class _Play:
         await self._report(report_file)
 
     async def _tell(self) -> None:
-        """An update from the template, kept and brought out as a file."""
+        """An update from the template, kept, written to a file, and marked as sent as who pasted it would."""
         session = self.session
         incident = await self._incident()
         facts = facts_of(incident, session.snapshot(), session.response.of(incident.severity), now=time.time())
@@ -135,7 +135,8 @@ class _Play:
         await session.record(events.UPDATE, self.identity, data)
         file = Path(session.settings.paths.state_dir) / "status-page.txt"
         await asyncio.to_thread(file.write_text, text + "\n", "utf-8")
-        await session.record(events.DELIVERED, self.identity, events.delivered(data["update"], "written", str(file)))
+        await session.record(events.DELIVERED, self.identity, events.delivered(data["update"], Delivery.WRITTEN, str(file)))
+        await session.record(events.DELIVERED, self.identity, events.delivered(data["update"], Delivery.MARKED, STATUS_PAGE))
         await self._ticked(Step.COMMUNICATE)
         for line in text.splitlines():
             self.say(visible(line))

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from console.incidents.incident import LinkedAlert, Role, Source, Step
+from console.incidents.incident import Delivery, LinkedAlert, Role, Source, Step
 from queries.model.alert import Priority
 
 DECLARED = "incident.declared"
@@ -91,9 +91,12 @@ def update(text: str, *, identity: str = "") -> dict[str, Any]:
     return {"update": identity or part_id(), "text": text}
 
 
-def delivered(identity: str, how: str, where: str = "") -> dict[str, Any]:
-    """`how` is copied or written; what is sent is told by the action that sends it."""
-    return {"update": identity, "how": how, "where": where}
+def delivered(identity: str, how: Delivery, where: str = "", *, at: float | None = None) -> dict[str, Any]:
+    """`how` is copied, written or marked as sent; what is sent is told by the action that sends it.
+
+    `at` is when a person says that it went out, Unix seconds; without it, now.
+    """
+    return {"update": identity, "how": how.value, "where": where, **({} if at is None else {"at": at})}
 
 
 def closed(why: str = "") -> dict[str, Any]:

@@ -72,8 +72,11 @@ class Delivery(StrEnum):
 
     SENT = "sent"
     COPIED = "copied"
+    """To be pasted by a person: into a buffer, or as far as is known."""
     WRITTEN = "written"
-    """To a file."""
+    """To a file, to be pasted by a person."""
+    MARKED = "marked as sent"
+    """A person says that it went out."""
     NOT_SENT = "not sent"
     UNKNOWN = "unknown"
     """It may have arrived; the other side did not say."""
@@ -81,13 +84,20 @@ class Delivery(StrEnum):
 
     @property
     def out(self) -> bool:
-        """Whether people outside can have read it."""
-        return self in (Delivery.SENT, Delivery.COPIED, Delivery.WRITTEN)
+        """Whether it is known that people outside can have read it."""
+        return self in (Delivery.SENT, Delivery.MARKED)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person has to bring it out: that it was copied or written tells nobody anything."""
+        return self in (Delivery.COPIED, Delivery.WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One attempt to bring an update to `where` (a channel's name, `clipboard` or a file's); `why` says why it failed."""
+    """One attempt to bring an update to `where` (a channel's name, `clipboard`, a file's, what a person says); `why` says why
+    it failed. `at` is when it went out, as far as is known, Unix seconds.
+    """
 
     at: float
     author: str

@@ -311,12 +311,15 @@ class _Desk:
     def _delivered(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
         update = draft.updates[str(data["update"])]
         state, where = Delivery(data["how"]), str(data.get("where") or "")
-        if not state.out:
+        if not (state.by_hand or state is Delivery.MARKED):
             raise ValueError(f"{state} is told by the action that sends")
-        draft.updates[update.id] = replace(update, sendings=(*update.sendings, Sending(event.at, event.author, where, state)))
-        told = "copied to the clipboard" if state is Delivery.COPIED else f"written to {where}"
-        draft.tell(event, Source.PERSON, f"update {told}")
-        draft.tick(Step.COMMUNICATE, Tick(event.at, event.author, f"update {told}"))
+        # Nobody read it before it was written, and nobody can say that it will go out.
+        at = min(event.at, max(update.at, _time(data.get("at", event.at))))
+        draft.updates[update.id] = replace(update, sendings=(*update.sendings, Sending(at, event.author, where, state)))
+        told = f"{state} to {where}" if where else str(state)
+        draft.tell(event, Source.PERSON, f"update {told}{', to be pasted by hand' if state.by_hand else ''}", at=at)
+        if state.out:
+            draft.tick(Step.COMMUNICATE, Tick(at, event.author, f"update {told}"))
 
     def _seen(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
         thing, count, at = str(data["thing"]), int(data["count"]), _time(data["at"])

@@ -66,7 +66,7 @@ class IncidentRequested(Message):
 
 @dataclass
 class CopyRequested(Message):
-    """Put this text on the clipboard of the terminal (OSC 52)."""
+    """Bring this text to where a person can paste it."""
 
     text: str
     named: str

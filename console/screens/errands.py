@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from console.actions.action import Action
 from console.actions.plan import Preview, Request
+from console.exports import write_export
 from console.journal import owners
 from console.journal.owners import Acknowledgement, Whose, held_sentence, whose
 from console.journal.sqlite import JournalError
@@ -32,6 +33,7 @@ from console.screens.silence_wish import duration_hint, request_of, wish_of
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.form import FormDialog, Question
 from widgets.dialogs.silence import SilenceDialog
+from widgets.frames.clipboard import Reach
 from widgets.line import text, wrap
 from widgets.words import age
 
@@ -55,9 +57,11 @@ class Errands:
         """The alerts that are just being taken or released here: how that ends is said there."""
         self.incidents = IncidentErrands(app, self)
 
-    def say(self, words: str, *, trouble: bool = False) -> None:
+    def say(self, words: str, *, trouble: bool = False, seconds: float = 4) -> None:
         """A notice in plain text."""
-        self.app.notify(words, markup=False, severity="warning" if trouble else "information", timeout=8 if trouble else 4)
+        self.app.notify(
+            words, markup=False, severity="warning" if trouble else "information", timeout=8 if trouble else seconds
+        )
 
     # opening
 
@@ -308,5 +312,25 @@ class Errands:
             self.app.notify(told, title="Taken over", severity="warning", timeout=60, markup=False)
 
     def copy(self, event: asks.CopyRequested) -> None:
-        self.app.copy_to_clipboard(event.text)
-        self.say(f"copied {event.named}")
+        self.app.run_worker(self._copy(event), f"copying {event.named}", "copy", exclusive=True)
+
+    async def _copy(self, event: asks.CopyRequested) -> None:
+        told, file = await self.copy_out(event.text, event.named)
+        self.say(told, seconds=10 if file else 4)
+
+    async def copy_out(self, text: str, named: str) -> tuple[str, str]:
+        """Puts a text where a person can paste it; gives the sentence that says where, and the path of its file, if any.
+
+        Only what tmux confirms is called copied; everything else is in a file too.
+        """
+        reach = await self.app.copy_out(text)
+        if reach is Reach.TMUX:
+            return f"copied {named} into tmux's buffer: prefix ] pastes it", ""
+        try:
+            path = await asyncio.to_thread(write_export, self.app.settings.paths.state_dir, named, text, now=self.app.clock())
+            file, where = str(path), f"it is in {path}"
+        except OSError as error:
+            file, where = "", f"it could not be written to a file either: {error.filename}: {error.strerror}"
+        if reach is Reach.TERMINAL:
+            return f"sent {named} to the terminal's clipboard (OSC 52), which no terminal confirms; {where}", file
+        return f"the multiplexer passes nothing on to a clipboard, so {named} was not copied; {where}", file

@@ -53,6 +53,7 @@ class IncidentScreen(ConsoleScreen):
         Binding("t", "ask('tick')", "tick", tooltip="A step is done, or is not after all", id="incident.tick"),
         Binding("u", "ask('update')", "update", tooltip="Write an update, filled from live data", id="incident.update"),
         Binding("U", "ask('deliver')", "send", show=False, tooltip="Bring the last update out", id="incident.deliver"),
+        Binding("o", "ask('sent')", "sent", show=False, tooltip="Mark the last update as sent: it is out", id="incident.sent"),
         Binding("r", "ask('role')", "roles", tooltip="Who has which role", id="incident.role"),
         Binding("s", "ask('severity')", "severity", tooltip="Another severity", id="incident.severity"),
         Binding("w", "ask('changes')", "what changed", tooltip="The hour before the first alert", id="incident.changes"),

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.actions.plan import Request
+from console.actions.ages import seconds_of
+from console.actions.plan import Refusal, Request
 from console.config.fault import ConfigError
 from console.incidents import events
 from console.incidents.clocks import clocks, early_resolution
 from console.incidents.declaration import declaration
-from console.incidents.incident import Incident, Role, Step, Update
+from console.incidents.incident import Delivery, Incident, Role, Step, Update
 from console.incidents.lines import clock_words, moment
 from console.incidents.phase import phase
 from console.incidents.report import as_markdown
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from console.session import Session
     from console.snapshot import Snapshot
 
-_CLIPBOARD, _FILE, _NOWHERE = "to the clipboard", "to a file", "nowhere yet"
+_CLIPBOARD, _FILE, _NOWHERE = "copied", "to a file", "nowhere yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class IncidentErrands:
                 self.errands.say("this incident is not in the journal", trouble=True)
                 return
             await self._work[what](self, session, incident, told)
-        except (JournalError, TemplateError, ConfigError) as error:
+        except (JournalError, TemplateError, ConfigError, Refusal) as error:
             self.errands.say(str(error), trouble=True)
         except OSError as error:
             self.errands.say(f"{error.filename}: {error.strerror}", trouble=True)
@@ -234,15 +235,18 @@ class IncidentErrands:
             _Option(f"channel {item.name}", f"to {item.name}", f"{item.kind}, with a preview  {went.get(item.name, '')}")
             for item in session.settings.incidents.channels
         ]
-        options += [_Option(_CLIPBOARD, _CLIPBOARD, went.get("clipboard", "")), _Option(_FILE, _FILE)]
+        by_hand = "to paste it by hand; o marks it as sent"
+        options += [_Option(_CLIPBOARD, _CLIPBOARD, f"{by_hand}  {went.get('clipboard', '')}"), _Option(_FILE, _FILE, by_hand)]
         options.append(_Option(_NOWHERE, "nowhere yet", "it is kept; U asks again"))
         picked = await self._pick("The update is kept. It goes", tuple(options))
         if picked in (None, _NOWHERE):
             return
         if picked == _CLIPBOARD:
-            self.app.copy_to_clipboard(update.text)
-            await session.record(events.DELIVERED, incident.id, events.delivered(update.id, "copied", "clipboard"))
-            self.errands.say("copied: paste it where people read it")
+            told, file = await self.errands.copy_out(update.text, "the update")
+            how, where = (Delivery.WRITTEN, file) if file else (Delivery.COPIED, "tmux's buffer")
+            if file or told.startswith("copied"):
+                await session.record(events.DELIVERED, incident.id, events.delivered(update.id, how, where))
+            self.errands.say(f"{told}. Paste it where people read it, then o marks it as sent", seconds=15)
         elif picked == _FILE:
             await self._to_file(session, incident, update)
         elif picked is not None:
@@ -255,7 +259,29 @@ class IncidentErrands:
         if answers is None:
             return
         await asyncio.to_thread(_write, answers["file"], update.text + "\n")
-        await session.record(events.DELIVERED, incident.id, events.delivered(update.id, "written", answers["file"]))
+        await session.record(events.DELIVERED, incident.id, events.delivered(update.id, Delivery.WRITTEN, answers["file"]))
+        self.errands.say(f"written to {answers['file']}; o marks it as sent once it is out")
+
+    async def _sent(self, session: Session, incident: Incident, told: str) -> None:
+        """A person says that the last update is out, and since when: the clock of the next one begins there."""
+        if not incident.updates:
+            self.errands.say("there is no update yet; u writes one")
+            return
+        update = incident.updates[-1]
+        questions = (
+            Question("where", "where people read it", STATUS_PAGE),
+            Question("ago", "how long ago it went out, as 5m; empty: now", required=False),
+        )
+        first = update.text.strip().partition("\n")[0][:40]
+        answers = await self.app.push_screen_wait(FormDialog(f"This update is out: {first}", questions, verb="It is out"))
+        if answers is None:
+            return
+        ago = answers.get("ago", "")
+        at = self.app.clock() - (seconds_of(ago) if ago else 0.0)
+        await session.record(
+            events.DELIVERED, incident.id, events.delivered(update.id, Delivery.MARKED, answers["where"], at=at)
+        )
+        self.errands.say("marked as sent; the next update is due from then on")
 
     async def _changes(self, session: Session, incident: Incident, told: str) -> None:
         self.errands.say("asking what changed")
@@ -295,6 +321,7 @@ class IncidentErrands:
         "severity": _severity,
         "update": _update,
         "deliver": _deliver,
+        "sent": _sent,
         "changes": _changes,
         "report": _report,
         "close": _close,

@@ -121,6 +121,8 @@ def due_line(incident: Incident, response: Response, now: float, width: int) -> 
         last = newest.sendings[-1] if newest.sendings else None
         sending = last is not None and last.state == "sending"
         told = "being sent" if sending else f"the last one is NOT SENT{f': {last.why}' if last and last.why else ''} (U)"
+        if last is not None and last.state.by_hand:
+            told = "paste the last one; o when it is out"
         spans.append(text(f"  {told}", "dim" if sending else "critical"))
     when = escalate_at(incident, own)
     if when is not None:

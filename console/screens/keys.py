@@ -53,7 +53,14 @@ BETWEEN = [
 RUNBOOK = Binding("b", "runbook", "runbook", tooltip="The runbook that belongs to this", id="alert.runbook")
 OWN = Binding("a", "own", "ack", tooltip="Mark the alert as yours; the mark ends when it resolves", id="alert.own")
 SILENCE = Binding("z", "silence", "silence", tooltip="Silence the alert for a while", id="alert.silence")
-COPY = Binding("y", "copy", "copy", show=False, tooltip="Copy what the cursor is on to the clipboard", id="item.copy")
+COPY = Binding(
+    "y",
+    "copy",
+    "copy",
+    show=False,
+    tooltip="Copy what the cursor is on: into tmux's buffer, else to the terminal's clipboard and a file",
+    id="item.copy",
+)
 FILTER = Binding("slash", "filter", "filter", key_display="/", tooltip="Show only what matches", id="rows.filter")
 SORT = Binding("o", "sort", "sort", tooltip="Another order", id="rows.sort")
 GROUP = Binding("v", "group", "group", tooltip="Group by another label", id="rows.group")

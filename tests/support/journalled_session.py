@@ -11,7 +11,7 @@ from screen_samples import NOW, StillSession
 
 from console.config.settings import Settings
 from console.journal.event import Event
-from console.journal.ledger import Ledger
+from console.journal.ledger import Ledger, LedgerState
 from console.journal.sqlite import Journal
 from console.snapshot import Snapshot
 from queries.endpoint import Endpoint
@@ -35,6 +35,10 @@ class JournalledSession(StillSession):
         """Take in what was written, by this console or another."""
         self._ledger.refresh()
         self.deliver(replace(self.shown, ledger=self._ledger.state))
+
+    async def ledger(self) -> LedgerState:
+        self.look()
+        return self._ledger.state
 
     async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
         assert self.journal is not None

@@ -30,12 +30,19 @@ async def attached(environ: Mapping[str, str], tty: str) -> bool:
     screen = _screen_socket(environ)
     if screen is not None and not _executable(screen) and _started_by(screen):
         return False
+    return any(await own_sessions(environ, tty) or (True,))
+
+
+async def own_sessions(environ: Mapping[str, str], tty: str) -> tuple[bool, ...] | None:
+    """Of every tmux session that shows this very pane whether anybody is attached; None where tmux does not say.
+
+    Empty where the terminal is no pane of that tmux.
+    """
     pane = variable(environ, "TMUX_PANE")
-    if not pane:
-        return True
     answer = await ask_tmux(environ, "list-panes", "-a", "-F", "#{pane_id} #{pane_tty} #{session_attached}")
-    own = [row.split(" ") for row in answer.splitlines() if row.startswith(f"{pane} {tty} ")] if answer else []
-    return not own or any(row[-1] != "0" for row in own)
+    if answer is None or not pane:
+        return None
+    return tuple(not row.endswith(" 0") for row in answer.splitlines() if row.startswith(f"{pane} {tty} "))
 
 
 def _screen_socket(environ: Mapping[str, str]) -> Path | None:

@@ -18,6 +18,7 @@ from textual.widgets import Input
 
 from queries.text.variables import unset_if_empty
 from widgets.frames.attached import attached, socket_attached
+from widgets.frames.clipboard import Reach, copy
 from widgets.frames.driver import LineDriver, line_driver
 from widgets.frames.pace import Pace
 from widgets.frames.stage import Stage
@@ -71,6 +72,11 @@ class StagedApp(App[None]):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, Input):
             event.widget.cursor_blink = not self.pace.slow
+
+    async def copy_out(self, text: str) -> Reach:
+        """To where a person can paste it, as far as that can be; gives how far it is known to have come."""
+        tty = self._driver.line.terminal_name if isinstance(self._driver, LineDriver) else ""
+        return await copy(text, os.environ, tty, send=self.copy_to_clipboard)
 
     def seen(self, on: bool) -> None:
         """Called every second, and at once when it changes to the better: whether anybody can see the screen."""

@@ -45,7 +45,17 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
     code, out, err = incident(capsys, "update", "--output", str(update))
     assert code == 0
     assert update.read_text() == out
+    assert f"written to {update}, not sent: once you have posted it, `incident sent 1` marks it" in err
     assert "How many requests are affected is not known." in out
+    steps = json.loads(incident(capsys, "show", "--format", "json")[1])["steps"]
+    assert {item["step"]: item["done_at"] for item in steps}["communicate"] is None
+    assert incident(capsys, "sent", "--update", "other")[0] == 1
+    code, out, err = incident(capsys, "sent", "--where", "the status page", "--ago", "5m")
+    assert code == 0 and "marked as sent to the status page" in out
+    steps = json.loads(incident(capsys, "show", "--format", "json")[1])["steps"]
+    assert {item["step"]: item["done_at"] for item in steps}["communicate"] is not None
+    code, out, err = incident(capsys, "show")
+    assert "written " in out and "marked as sent the status page" in out
     code, out, err = incident(capsys, "update", "--text", "we roll back")
     assert "not sent" in err
     assert incident(capsys, "tick", "resolve")[0] == 0

@@ -163,7 +163,7 @@ def test_quiet_since_the_last_of_its_alerts_ended() -> None:
 
 
 def test_an_update_is_kept_and_tells_where_it_went() -> None:
-    """Not sent, it is there all the same and nothing is ticked; copied or sent, it communicates from then on."""
+    """Not known to be out, whether copied, written or unknown, nothing is ticked; sent, it communicates from then on."""
     journal = Journal()
     journal.declare()
     journal.add(kinds.UPDATE, "i1", kinds.update("we look at it", identity="u1"))
@@ -177,12 +177,30 @@ def test_an_update_is_kept_and_tells_where_it_went() -> None:
     ]
     assert found.communicated_at is None
     assert Step.COMMUNICATE not in found.ticks
-    journal.add("action.outcome", "r2", outcome("notify", "done", target=target))
-    journal.add(kinds.DELIVERED, "i1", kinds.delivered("u1", "copied"))
+    journal.add(kinds.DELIVERED, "i1", kinds.delivered("u1", Delivery.COPIED, "tmux's buffer"))
+    journal.add(kinds.DELIVERED, "i1", kinds.delivered("u1", Delivery.WRITTEN, "update.txt"))
     found = journal.incident()
-    assert found.communicated_at == T + 4
+    assert found.communicated_at is None and Step.COMMUNICATE not in found.ticks
+    assert texts(found)[-1] == "update written to update.txt, to be pasted by hand"
+    journal.add("action.outcome", "r2", outcome("notify", "done", target=target))
+    found = journal.incident()
+    assert found.communicated_at == found.updates[0].sendings[-1].at
     assert found.ticks[Step.COMMUNICATE].because == "update sent to chat"
-    assert len(found.updates[0].sendings) == 3
+    assert len(found.updates[0].sendings) == 4
+
+
+def test_a_person_says_when_an_update_went_out() -> None:
+    """Marked as sent it communicates, from the moment that was named: not before it was written, and not in the future."""
+    for named, expected in ((None, T + 60), (T + 30, T + 30), (T - 500, T + 10), (T + 9000, T + 60), (float("nan"), None)):
+        journal = Journal()
+        journal.declare()
+        journal.add(kinds.UPDATE, "i1", kinds.update("we look at it", identity="u1"), at=T + 10)
+        data = kinds.delivered("u1", Delivery.MARKED, "status-page", at=named)
+        journal.add(kinds.DELIVERED, "i1", data, at=T + 60)
+        found = journal.incident()
+        assert found.communicated_at == expected
+        if expected is not None:
+            assert found.ticks[Step.COMMUNICATE].because == "update marked as sent to status-page"
 
 
 def test_a_correction_is_an_entry_of_its_own() -> None:

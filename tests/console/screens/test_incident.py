@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from action_bench import API, QUICK, second_revision
+from journalled_session import JournalledSession
 from loopback import always, http_answer, loopback
 from screen_samples import NOW, StillSession, settings, snapshot
 from textual.pilot import Pilot
@@ -225,3 +226,46 @@ def test_incident_picture(snap_compare: Any, tmp_path: Path, size: tuple[int, in
 
     app = still(tmp_path)
     assert snap_compare(app, terminal_size=size, run_before=press)
+
+
+async def test_what_was_copied_is_out_when_a_person_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copied, the update is not told and its clock runs on; marked with o, by whom and since when is in the journal, and the
+    next one is due from then on."""
+    for name in ("TMUX", "STY"):
+        monkeypatch.delenv(name, raising=False)
+    session = JournalledSession(settings(tmp_path), snapshot())
+    await session.record(events.DECLARED, "i1", {**declaration(snapshot(), title="Errors everywhere"), "severity": "P1"})
+    await session.record(events.UPDATE, "i1", events.update("We look at it.", identity="u1"))
+    now = NOW
+    app = ConsoleApp(session.settings, session_factory=lambda _: session, clock=lambda: now, ascii_only=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(app, pilot, "HighErrorRate")
+        await pilot.press("9")
+        await until(app, pilot, "next update due in 15:00", "NOT SENT")
+        now = NOW + 600
+        await pilot.press("U")
+        await until(app, pilot, "The update is kept. It goes", "to paste it by hand")
+        await pilot.press("enter")
+        await until(app, pilot, "next update due in 05:00", "paste the last one; o when it is out")
+        (told,) = [item.message for item in app._notifications if "no terminal confirms" in item.message]
+        assert "sent the update to the terminal's clipboard" in told and "exports/the-update-" in told
+        app.clear_notifications()
+        (file,) = (tmp_path / "exports").iterdir()
+        assert file.read_text() == "We look at it.\n"
+        assert the(app).communicated_at is None and Step.COMMUNICATE not in the(app).ticks
+
+        await pilot.press("o")
+        await until(app, pilot, "This update is out: We look at it.", "how long ago")
+        await pilot.press("tab", *"never", "enter")
+        for _ in range(100):
+            if any("is no duration" in item.message for item in app._notifications):
+                break
+            await pilot.pause(0.05)
+        assert any("is no duration" in item.message for item in app._notifications)
+        assert the(app).communicated_at is None
+        await pilot.press("o")
+        await until(app, pilot, "how long ago")
+        await pilot.press("enter")
+        await until(app, pilot, "update marked as sent to status-page")
+        assert the(app).ticks[Step.COMMUNICATE].author == "you@bastion"
+        assert "NOT SENT" not in shown(app) and "paste the last one" not in shown(app)

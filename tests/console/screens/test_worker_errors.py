@@ -20,6 +20,8 @@ from console.actions.plan import Request
 from console.app import ConsoleApp
 from console.checklists.walking import begun
 from console.checklists.walks import BEGUN
+from console.journal.event import Event
+from console.journal.unfinished import Unfinished
 from console.screens.action_run import ActionRun
 from console.screens.alert_detail import AlertDetailScreen
 from console.screens.checklist import ChecklistScreen
@@ -113,6 +115,16 @@ async def leave(place: Place, pilot: Pilot[None]) -> None:
     await pilot.press("q")
 
 
+async def settled(place: Place, pilot: Pilot[None]) -> None:
+    await pilot.press("6")
+    await pilot.pause()
+    screen = place.app.screen
+    assert isinstance(screen, JournalScreen)
+    intent = Event(NOW, "action.intent", "r1", "ann", "production", {})
+    screen._unfinished = lambda: Unfinished(intent, "bastion", True)  # type: ignore[method-assign]
+    screen.action_settle()
+
+
 async def acted(place: Place, pilot: Pilot[None]) -> None:
     place.app.errands.run_action(Request("rollback", "deployment/cad-ml-api"))
 
@@ -149,10 +161,12 @@ CASES = (
     Case(RunbookScreen, "_ask", opened("runbook", "high-error-rate"), waits=True),
     Case(ExploreScreen, "_ask", opened("explore", "up"), waits=True),
     Case(JournalScreen, "_show", pressed("6"), waits=True),
+    Case(JournalScreen, "_settle", settled),
     Case(LogsScreen, "_ask", opened("logs", "cad-ml-api-rs42-0"), waits=True),
     Case(Errands, "_ask_and_run", acted),
     Case(Errands, "_silence", pressed("z")),
     Case(Errands, "_own", pressed("a")),
+    Case(Errands, "_copy", opened("panel", "error_ratio", "y")),
     Case(IncidentErrands, "_run", pressed("i")),
 )
 

@@ -1,0 +1,25 @@
+"""Texts as files for a person to fetch, where no clipboard is known to have taken them."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+_KEPT = 20
+"""The newest; what was to be pasted a week ago is of no use any more."""
+
+
+def write_export(state_dir: str, name: str, text: str, *, now: float) -> Path:
+    """Writes `exports/NAME-TIME.txt` (0600, its folder 0700) and gives its path. Raises OSError."""
+    folder = Path(state_dir).expanduser() / "exports"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "text"
+    path = folder / f"{slug}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}.txt"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as file:
+        file.write(text if text.endswith("\n") else f"{text}\n")
+    for old in sorted(folder.glob("*.txt"), key=lambda item: item.lstat().st_mtime)[:-_KEPT]:
+        old.unlink(missing_ok=True)
+    return path
