@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,9 @@ def _merge(files: tuple[Path, ...]) -> dict[str, Any]:
             known = {item["name"] for item in merged[section]}
             if not isinstance(entries, list):
                 raise NotConfigured(f"the kubeconfig {path} has a {section} section that is not a list")
+            counts = Counter(str(entry.get("name")) for entry in entries if isinstance(entry, dict))
+            for name in (name for name, count in counts.items() if count > 1):
+                raise NotConfigured(f"the kubeconfig {path} has {name!r} twice in {section}", hint="keep one of them")
             for entry in entries:
                 if isinstance(entry, dict) and isinstance(entry.get("name"), str) and entry["name"] not in known:
                     merged[section].append(_absolute(entry, section, path.parent))

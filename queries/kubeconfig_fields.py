@@ -191,7 +191,7 @@ def _split(url: str | None) -> Any:
 
 
 def _both(whose: str, one: str, other: str) -> Denied:
-    return _refused(whose, f"`{one}` and `{other}` exclude each other", "keep one of them; kubectl refuses both too")
+    return _refused(whose, f"`{one}` and `{other}` exclude each other", "keep one of them")
 
 
 def _refused(whose: str, what: str, hint: str) -> Denied:

@@ -85,9 +85,9 @@ class RunbookScreen(ConsoleScreen, OnAlert):
         if self._fingerprint and self.view and self.view.snapshot:
             self._last = self.view.snapshot.alert(self._fingerprint) or self._last
         elif not self._fingerprint and self.view:
-            self._last = next(
-                (item for item in self.view.alerts if item.runbook and item.runbook.id == self._subject), self._last
-            )
+            served = [item for item in self.view.alerts if item.runbook and item.runbook.id == self._subject]
+            # One of this place first: of the others there is nothing to look up here.
+            self._last = next((item for item in served if item.elsewhere is None), next(iter(served), self._last))
         return self._last
 
     def action_scroll(self, by: int) -> None:

@@ -45,6 +45,8 @@ class SourcesScreen(ConsoleScreen):
                 yield ((f" {words}", "critical"),)
         if view.snapshot is None:
             yield ((f" {NO_ANSWER}", "dim"),)
+        if view.settings.cluster_note:
+            yield from ((text(f" {words}", "warn"),) for words in wrap(text(view.settings.cluster_note)[0], width - 2))
         for state in view.snapshot.sources if view.snapshot else ():
             yield from self._source(state, view, width)
         if view.session is not None and view.session.sharing is not None:

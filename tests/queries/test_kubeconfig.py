@@ -189,6 +189,16 @@ def test_who_one_is_as_client_go_has_it(tmp_path: Path, user: dict[str, Any], au
     assert client.configuration.api_key["BearerToken"] == authorization
 
 
+def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """Within one file kubectl refuses it too; which of the two was meant nobody can say."""
+    path = write(tmp_path / "k")
+    document = json.loads(path.read_text())
+    document["users"] *= 2
+    path.write_text(json.dumps(document))
+    with pytest.raises(NotConfigured, match="has 'u' twice in users"):
+        login(path)
+
+
 def test_a_token_file_that_is_gone_is_named(tmp_path: Path) -> None:
     """No anonymous request goes out where the credential cannot be read."""
     with pytest.raises(NotConfigured, match=r"tokenFile .*gone"):
