@@ -30,6 +30,7 @@ from console.screens.factory import MODES, preload
 from console.screens.view import View, marks
 from console.screens.worker_errors import ReportsWorkerErrors
 from queries.model.source import Health, SourceState
+from queries.model.text import visible
 from widgets.frames.staged import StagedApp
 from widgets.guard import NoControls
 from widgets.plain import PlainText, needs_plain
@@ -177,6 +178,8 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
         self.session = session
         session.start(self._take)
         self._show()
+        for sentence in session.file_warnings:
+            self.notify(visible(sentence), markup=False, severity="warning", timeout=15)
         # What a first key press would have to import is imported now, in a thread.
         await loop.run_in_executor(None, preload)
         if not gc.isenabled():

@@ -12,6 +12,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
+from console.config.permissions import refuse_state
 from queries.model.text import visible
 
 _NAME = "cad-console"
@@ -60,7 +61,10 @@ def log_to(path: str) -> str:
     if known is not None:
         return known.problem if isinstance(known, _Nowhere) else ""
     handler: logging.Handler
+    why = refuse_state(Path(path).parent) or refuse_state(Path(path))
     try:
+        if why:
+            raise PermissionError(0, why)
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from console.actions.plan import Preview, Request, Step
 from console.board import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES, Board
+from console.config.permissions import file_warnings
 from console.config.settings import Settings
 from console.dashboards import Dashboards, Held
 from console.desk import Desk
@@ -84,6 +85,8 @@ class Session:
         self.actions = actions
         self.journal = journal
         self.journal_fault = journal_fault
+        self.file_warnings: tuple[str, ...] = ()
+        """What others can change or read of the configuration, a sentence each."""
         self.prometheus = prometheus
         self.alertmanager = alertmanager
         self.kubernetes = kubernetes
@@ -145,6 +148,7 @@ class Session:
             kubernetes=Kubernetes(settings.kubernetes, backoff_cap_seconds=cap) if settings.kubernetes else None,
             platform=Platform(settings.platform) if settings.platform else None,
         )
+        made.file_warnings = file_warnings(settings)
         _ = made.response
         return made
 

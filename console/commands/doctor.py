@@ -16,6 +16,7 @@ from console.checks.figures import span
 from console.commands.columns import aligned
 from console.commands.once import with_session
 from console.config.load import load_settings
+from console.config.permissions import file_warnings, refuse_state
 from console.config.settings import Settings
 from console.journal.left_out import left_out_sentences
 from console.session import Session
@@ -48,6 +49,7 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Program", _program())
     _section("Settings", _settings(settings))
     _section("Paths", _paths(settings))
+    _section("Permissions", _permissions(settings))
     snapshot = await session.once()
     _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
     await _offers(session, settings, snapshot)
@@ -138,6 +140,15 @@ def _paths(settings: Settings) -> list[tuple[str, ...]]:
         path = str(getattr(settings.paths, item.name))
         rows.append((item.name, visible(path), "" if Path(path).exists() else "not there"))
     return rows
+
+
+def _permissions(settings: Settings) -> list[tuple[str, ...]]:
+    """What is refused, and what is used although others can reach it."""
+    paths = settings.paths
+    held = dict.fromkeys(Path(name) for name in (paths.state_dir, paths.journal_file, paths.log_file))
+    rows: list[tuple[str, ...]] = [("REFUSED", visible(why)) for path in held if (why := refuse_state(path))]
+    rows += [("WARN", visible(sentence)) for sentence in file_warnings(settings)]
+    return rows or [("ok", "state folder, configuration and secret files are yours, and closed to others")]
 
 
 def _source(state: SourceState, now: float) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from console.config.permissions import file_warnings
 from console.config.settings import Settings
 from console.session import Session
 from console.snapshot import Snapshot
@@ -16,9 +17,9 @@ T = TypeVar("T")
 
 
 def say_note(settings: Settings) -> None:
-    """What is surprising about how the cluster was chosen, on stderr, once a command."""
-    if settings.cluster_note:
-        print(f"cad-console: {visible(settings.cluster_note)}", file=sys.stderr)
+    """What is surprising about the cluster that was chosen and about files that others can reach: on stderr, once a command."""
+    for note in (*([settings.cluster_note] if settings.cluster_note else ()), *file_warnings(settings)):
+        print(f"cad-console: {visible(note)}", file=sys.stderr)
 
 
 def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) -> T:

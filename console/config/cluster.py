@@ -32,6 +32,8 @@ class ClusterChoice:
     named: bool = True
     passed_over: str = ""
     namespace: str = ""
+    secret_files: tuple[str, ...] = ()
+    """Those that the context's user names for its key and token."""
 
 
 def choose_cluster(
@@ -70,8 +72,9 @@ def choose_cluster(
         from_file = f"{line}, in {from_file}" if named_file else line
     if named_file:
         passed_over = shell if own and not flagged and shell and not _same(shell, named_file) else ""
-        endpoint, namespace = _from_kubeconfig(named_file, context, standard=standard)
-        return ClusterChoice(replace(endpoint, timeout_seconds=timeout), from_file, own and not flagged, passed_over, namespace)
+        endpoint, namespace, secrets = _from_kubeconfig(named_file, context, standard=standard)
+        endpoint = replace(endpoint, timeout_seconds=timeout)
+        return ClusterChoice(endpoint, from_file, own and not flagged, passed_over, namespace, secrets)
     inside = variable(environ, "KUBERNETES_SERVICE_HOST") and Path(service_account).is_file()
     if (table.get("in_cluster") and not flagged) or (inside and not context):
         host, port = variable(environ, "KUBERNETES_SERVICE_HOST"), variable(environ, "KUBERNETES_SERVICE_PORT")
@@ -86,8 +89,8 @@ def choose_cluster(
     return ClusterChoice()
 
 
-def _from_kubeconfig(named: str, context: str, *, standard: str) -> tuple[ClusterEndpoint, str]:
-    """Where it leads, and the context's namespace."""
+def _from_kubeconfig(named: str, context: str, *, standard: str) -> tuple[ClusterEndpoint, str, tuple[str, ...]]:
+    """Where it leads, the context's namespace, and the files of its user's key and token."""
     chosen: ChosenContext | None = None
     try:
         chosen = choose_context(kubeconfig_files(named), context)
@@ -104,7 +107,9 @@ def _from_kubeconfig(named: str, context: str, *, standard: str) -> tuple[Cluste
         place=chosen.place if chosen else ClusterPlace(context=context),
         kubectl=_kubectl(named, chosen.context if chosen else context, standard),
     )
-    return endpoint, chosen.namespace if chosen else ""
+    user = chosen.user if chosen else {}
+    secrets = tuple(str(user[key]) for key in ("client-key", "tokenFile") if user.get(key))
+    return endpoint, chosen.namespace if chosen else "", secrets
 
 
 def _kubectl(named: str, context: str, standard: str) -> tuple[str, ...]:

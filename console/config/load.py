@@ -29,6 +29,8 @@ UNNAMED = "default"
 """The environment's name where nobody gave one."""
 
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+_NO_SECRET = {"ca_file", "cert_file", "kubeconfig"}
+"""Keys whose file may be read by anybody; a kubeconfig is looked into."""
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -55,6 +57,7 @@ class _Loading:
         self.environ = environ
         self.service_account = service_account
         self.origins: dict[str, str] = {}
+        self.secret_files: list[str] = []
         self.paths = _paths(environ, self.flags)
         self.file = self._read_file()
         self.place: tuple[str | int, ...] = ()
@@ -93,7 +96,8 @@ class _Loading:
         )
         settings = replace(self._rhythm(settings), paths=self._with_checklists(settings.paths))
         store = self._store(settings.namespace)
-        return replace(settings, store=store, origins=tuple(sorted(self.origins.items())))
+        secrets = (*self.secret_files, *cluster.secret_files)
+        return replace(settings, store=store, secret_files=secrets, origins=tuple(sorted(self.origins.items())))
 
     # The config file
 
@@ -418,6 +422,8 @@ class _Loading:
             key, line = dotted(path), self.file.line(path)
             told = f"expected a file that can be read, found none at {found}"
             raise ConfigError(source=self.paths.config_file, line=line, key=key, expected=told)
+        if path[-1] not in _NO_SECRET:
+            self.secret_files.append(str(found))
         return str(found)
 
     def _cluster(self) -> ClusterChoice:

@@ -88,6 +88,8 @@ class Settings:
     slow: bool = False
     """The line to the terminal is slow: fewer frames, nothing that blinks, and the bytes sent in the footer."""
     keys: tuple[tuple[str, str], ...] = ()
+    secret_files: tuple[str, ...] = field(default=(), repr=False)
+    """The files that the configuration and the kubeconfig name for a password, token or key."""
     origins: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def settle_seconds(self, kind: str) -> float:

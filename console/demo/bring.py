@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from console.config.permissions import distrust
 from console.demo.failure import SourceFailed
 from console.demo.packages import DistributionPackages
 from console.demo.release import OfficialRelease
@@ -90,7 +91,7 @@ def locate(environ: Mapping[str, str], sources: Sequence[ServerSource]) -> Serve
         return Servers(**found, origin="PATH")
     for source in sources:
         folder = cache_folder(environ) / source.folder_name
-        if folder.is_dir():
+        if folder.is_dir() and not distrust(folder.parent) and not distrust(folder):
             return _in_folder(folder)
     return None
 
@@ -112,6 +113,8 @@ def bring(
         return there
     cache = cache_folder(environ)
     try:
+        if why := distrust(cache):
+            raise NotBrought(f"what lies in the cache is not run: {why}")
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / ".lock").open("a") as lock:
             _take(lock.fileno(), report)

@@ -9,8 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from console.config.permissions import refuse_state
+from console.journal.fault import JournalError
+
 
 def make(file: Path) -> None:
+    """Makes folder and file where they are not there. Raises JournalError where another user could have written in them."""
+    for path in (file.parent, file, *(file.with_name(file.name + part) for part in ("-wal", "-shm"))):
+        if why := refuse_state(path):
+            raise JournalError(f"the journal cannot be used: {why}")
     if not file.parent.is_dir():
         file.parent.parent.mkdir(parents=True, exist_ok=True)
         file.parent.mkdir(mode=0o700, exist_ok=True)

@@ -61,6 +61,8 @@ class SourcesScreen(ConsoleScreen):
         session = view.session
         if session is not None and session.journal_fault:
             yield (text(f" no journal, so no actions: {session.journal_fault}", "critical"),)
+        for sentence in session.file_warnings if session is not None else ():
+            yield from (((f" {words}", "warn"),) for words in wrap(text(sentence)[0], width - 2))
 
     def _source(self, state: SourceState, view: View, width: int) -> Iterable[Line]:
         glyph, word, tone = health_words(state)

@@ -82,3 +82,34 @@ def test_a_shared_journal_that_is_gone_counts(
     out = " ".join(capsys.readouterr().out.split())
     assert "shared GONE postgresql://127.0.0.1:9/journal: no connection to PostgreSQL" in out
     assert "hunter2" not in out
+
+
+def test_it_lists_what_others_can_reach(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under Permissions, with the command that mends it; every command says it on stderr too, once."""
+    for name in ("KUBECONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    with told_platform(vector=vector, pages={}) as platform:
+        token = tmp_path / "token"
+        token.write_text("sesame-77")
+        token.chmod(0o644)
+        config = tmp_path / "config.yaml"
+        config.write_text(
+            f"environments: {{test: {{prometheus: {{url: '{platform.url}', http_config: {{bearer_token_file: token}}}}}}}}\n"
+        )
+        for name, value in platform.environ(str(tmp_path)).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("PROMETHEUS_URL")
+        words = f"{token} holds a secret and can be read by everybody (0644): chmod 600 {token}"
+        main(["doctor", "--config", str(config)])
+        out = capsys.readouterr().out
+        assert f"WARN {words}" in " ".join(out.split())
+        main(["status", "--config", str(config), "--format", "json"])
+        out, err = capsys.readouterr()
+        assert err.count(words) == 1 and words not in out
+        token.chmod(0o600)
+        (tmp_path / ".local" / "state" / "cad-console").chmod(0o777)
+        main(["doctor", "--config", str(config)])
+        out = " ".join(capsys.readouterr().out.split())
+    assert "REFUSED" in out and "journal NOT USABLE the journal cannot be used" in out
