@@ -158,6 +158,8 @@ class Board:
             alerts=tracked,
             alerts_known=basis is not None,
             alerts_age_seconds=max(0.0, now - basis.taken_at) if basis else None,
+            alerts_from=self._lister(),
+            severities=settings.severities,
             rules=rules.rules if rules else (),
             silences=manager.silences if manager else (),
             cluster=self._value(KUBERNETES),
@@ -366,9 +368,19 @@ class Board:
         silent = any(name not in self._latest or self._latest[name].fault for name in (ALERTMANAGER, RULES))
         return self._heartbeat.doubt(now) if self._heartbeat and not silent else ""
 
+    def _lister(self) -> str:
+        """Whose list of alerts it is: Prometheus' own where Alertmanager does not answer now."""
+        manager = self._latest.get(ALERTMANAGER)
+        if manager is not None and manager.fault is None:
+            return ALERTMANAGER
+        return PROMETHEUS if RULES in self._good else ALERTMANAGER if ALERTMANAGER in self._good else ""
+
     def _tracked(self, now: float) -> tuple[TrackedAlert, ...]:
         if self._listed is None:
-            self._listed = tuple(sorted(self._all_alerts(now), key=urgency))
+            found, severities = self._all_alerts(now), self._settings.severities
+            if severities.own:
+                found = tuple(replace(item, grade=severities.grade(item.labels)) for item in found)
+            self._listed = tuple(sorted(found, key=urgency))
         if self._alerts is None:
             self._alerts = tuple(self._track(item) for item in self._listed)
         return self._alerts

@@ -12,10 +12,13 @@ from queries.model.dashboard import DashboardState
 from queries.model.kept import Kept
 from queries.model.panel import PanelState
 from queries.model.platform import PlatformHealth
+from queries.model.severity import BUILT_IN, Severities
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from queries.model.workload import Change, Cluster
+
+PROMETHEUS = "prometheus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ class Snapshot:
     alerts: tuple[TrackedAlert, ...] = ()
     alerts_known: bool = False
     alerts_age_seconds: float | None = None
+    alerts_from: str = ""
+    """Who lists them: `alertmanager`; `prometheus` where that one does not answer; empty where nobody did."""
+    severities: Severities = BUILT_IN
     rules: tuple[AlertRule, ...] = ()
     silences: tuple[Silence, ...] = ()
     cluster: Cluster | None = None
@@ -84,8 +90,25 @@ class Snapshot:
 
     @property
     def critical(self) -> bool:
-        """Whether a panel is critical or a P1 alert is active."""
-        return self.firing(Priority.P1) > 0 or any(item.verdict is Verdict.CRITICAL for item in self.panels)
+        """Whether a panel is critical, or an alert is active that is P1 or of a severity that nobody knows."""
+        return (
+            self.firing(Priority.P1) > 0
+            or any(not item.alert.severity_known for item in self.active)
+            or any(item.verdict is Verdict.CRITICAL for item in self.panels)
+        )
+
+    @property
+    def alerts_caveat(self) -> str:
+        """Why the list is not Alertmanager's, in one sentence; empty where it is, or where there is none."""
+        if self.alerts_from != PROMETHEUS:
+            return ""
+        manager = self.source("alertmanager")
+        if manager is None or manager.health is Health.NOT_CONFIGURED:
+            why = "Alertmanager is not configured"
+        else:
+            told = f": {manager.fault.sentence()}" if manager.fault else ""
+            why = f"Alertmanager {manager.health.value.upper()}{told}"
+        return f"Prometheus lists these alerts, not Alertmanager: whether they are silenced or notified is not known ({why})"
 
 
 def _counted(alerts: tuple[TrackedAlert, ...]) -> Counter[tuple[AlertState, Priority]]:

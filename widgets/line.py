@@ -10,6 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from queries.model.severity import Priority
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 
@@ -27,8 +28,11 @@ VERDICT_TONES = {
 }
 
 
-def severity_tone(severity: str) -> str:
-    return {"critical": "critical", "warning": "warn"}.get(severity, "accent")
+_SEVERITY_TONES = {Priority.P1: "critical", Priority.P2: "warn", Priority.P3: "warn"}
+
+
+def severity_tone(priority: Priority) -> str:
+    return _SEVERITY_TONES.get(priority, "accent")
 
 
 def text(outside: str, tone: str = "") -> Span:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from queries.model.panel import PanelState, Unit
 from queries.model.verdict import Verdict
 from queries.text.times import format_time
+
+if TYPE_CHECKING:
+    from queries.model.alert import Alert
 
 NO_ANSWER = "no answer yet"
 
@@ -95,6 +99,11 @@ def verdict_words(state: PanelState, *, waiting: bool = False) -> str:
     return state.verdict.word
 
 
-def severity_word(severity: str) -> str:
-    """`CRIT`, `WARN`, `info`; anything else as the rule wrote it, `-` where it wrote nothing."""
-    return {"critical": "CRIT", "warning": "WARN", "": "-"}.get(severity, severity)
+_SHORT_SEVERITIES = {"critical": "CRIT", "crit": "CRIT", "warning": "WARN", "warn": "WARN", "": "-"}
+
+
+def severity_word(alert: Alert) -> str:
+    """`CRIT`, `WARN`, `info`; another known word as the rule wrote it, `sev?` where nobody knows what it means."""
+    if not alert.severity_known:
+        return "sev?"
+    return _SHORT_SEVERITIES.get(alert.severity.casefold(), alert.severity)

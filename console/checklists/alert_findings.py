@@ -11,10 +11,11 @@ from console.checklists.finding import Detail, Finding, Place
 from console.checklists.local_time import local_clock, yesterday
 from console.checks.figures import span
 from console.snapshot import Snapshot
-from queries.model.alert import Alert, AlertState, Priority, TrackedAlert
+from queries.model.alert import Priority, TrackedAlert
 from queries.model.kept import Kept
 from queries.model.reading import Reading
 from queries.model.series import Labels, label
+from queries.model.severity import BUILT_IN, Severities
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 
@@ -33,6 +34,7 @@ class Night:
     labels: Labels
     record: AlertRecord | None
     alerts: tuple[TrackedAlert, ...] = ()
+    severities: Severities = BUILT_IN
 
     @property
     def name(self) -> str:
@@ -46,7 +48,7 @@ class Night:
 
     @property
     def priority(self) -> Priority:
-        return Alert("", AlertState.ACTIVE, self.labels).priority
+        return self.severities.grade(self.labels).priority
 
     @property
     def quiet(self) -> str:
@@ -80,7 +82,7 @@ class Night:
     def sentence(self, now: float) -> str:
         """`P3 ProviderTimeout deepseek  firing for 12m 4s, 3 times, 31m in all, owner you`."""
         head = f"{self.priority.value} {self.name}{f' {self.place}' if self.place else ''}"
-        parts: list[str] = []
+        parts: list[str] = [] if self.severities.grade(self.labels).known else ["severity unknown"]
         if self.firing:
             began = [item.alert.starts_at for item in self.alerts if item.alert.starts_at]
             since = f" for {span(now - min(began))}" if began else ""
@@ -97,11 +99,14 @@ class Night:
         return f"{head}  {', '.join(parts)}"
 
 
-def nights(window: AlertWindow | None, alerts: Sequence[TrackedAlert]) -> tuple[Night, ...]:
+def nights(
+    window: AlertWindow | None, alerts: Sequence[TrackedAlert], *, severities: Severities = BUILT_IN
+) -> tuple[Night, ...]:
     """Every alert of the window or of now, what fires first, then by priority and by how long it fired."""
     now = dict(_by_identity(tuple(alerts) if not isinstance(alerts, tuple) else alerts))
-    found = [Night(record.labels, record, now.pop(record.labels, ())) for record in (window.records if window else ())]
-    found += [Night(labels, None, tracked) for labels, tracked in now.items()]
+    records = window.records if window else ()
+    found = [Night(record.labels, record, now.pop(record.labels, ()), severities) for record in records]
+    found += [Night(labels, None, tracked, severities) for labels, tracked in now.items()]
     return tuple(sorted(found, key=_order))
 
 
@@ -129,7 +134,7 @@ def judge_alerts(
     P1 that is over. What one of the two servers could not tell is not called fine.
     """
     window = reading.value if reading else None
-    found = nights(window, snapshot.alerts)
+    found = nights(window, snapshot.alerts, severities=snapshot.severities)
     firing = [night for night in found if night.firing and not night.quiet]
     resolved = [night for night in found if not night.firing]
     flapping = [night for night in found if night.flapping]

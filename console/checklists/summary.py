@@ -78,7 +78,7 @@ def _alerts(window: AlertWindow | None, facts: Facts) -> Section:
         return Section(title, empty="not known: Prometheus did not tell what fired", known=False)
     lines = []
     by_name: dict[str, list[tuple[str, int, float, bool]]] = {}
-    for night in nights(window, facts.snapshot.alerts):
+    for night in nights(window, facts.snapshot.alerts, severities=facts.snapshot.severities):
         times, total = (night.record.times, night.record.total_seconds) if night.record else (1, 0.0)
         by_name.setdefault(night.name, []).append((night.place, times, total, night.firing))
     for name, found in sorted(by_name.items(), key=lambda pair: (-sum(each[2] for each in pair[1]), pair[0])):

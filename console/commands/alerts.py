@@ -9,7 +9,7 @@ import time
 from console.checks.figures import span
 from console.commands import document
 from console.commands.columns import aligned, markdown
-from console.commands.once import one_snapshot, with_session
+from console.commands.once import one_snapshot, say_caveat, with_session
 from console.commands.status import alert_row
 from console.config.fault import ConfigError
 from console.config.load import load_settings
@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 where the alerts are known, 2 where nobody could tell them."""
+    """0 where the alerts are known, 2 where nobody could tell them, 3 where Prometheus lists them and not Alertmanager."""
     settings = load_settings(arguments)
     if arguments.verb != "list":
         return with_session(settings, lambda session: _acknowledge(session, arguments))
@@ -50,16 +50,19 @@ def run(arguments: argparse.Namespace) -> int:
     except MatcherError as error:
         raise ConfigError(source="flag --filter", expected=str(error)) from None
     snapshot = one_snapshot(settings)
+    say_caveat(snapshot)
     found = [item for item in snapshot.alerts if all(matcher.matches(item.alert.labels) for matcher in matchers)]
     if arguments.format == "json":
         print(document.dumps([document.alert(item) for item in found]))
     elif not found:
-        doubt = f"; {snapshot.delivery_doubt}" if snapshot.delivery_doubt else ""
-        print(_nothing(known=snapshot.alerts_known, filtered=bool(matchers)) + doubt)
+        nothing = _nothing(known=snapshot.alerts_known, filtered=bool(matchers))
+        print("; ".join(filter(None, (nothing, visible(snapshot.alerts_caveat), snapshot.delivery_doubt))))
     else:
         rows = [alert_row(item, snapshot.taken_at) for item in found]
         print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
-    return 0 if snapshot.alerts_known else 2
+    if not snapshot.alerts_known:
+        return 2
+    return 3 if snapshot.alerts_caveat else 0
 
 
 async def _acknowledge(session: Session, arguments: argparse.Namespace) -> int:

@@ -34,6 +34,8 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
         "taken_at": utc(snapshot.taken_at),
         "sources": {item.name: _source(item, snapshot.taken_at) for item in snapshot.sources},
         "panels": [_panel(item) for item in snapshot.panels],
+        "alerts_from": snapshot.alerts_from or None,
+        "alerts_caveat": snapshot.alerts_caveat or None,
         "alerts": [alert(item) for item in snapshot.alerts],
         "workloads": [
             {
@@ -56,8 +58,10 @@ def alert(tracked: TrackedAlert) -> dict[str, Any]:
         "fingerprint": item.fingerprint,
         "name": item.name,
         "severity": item.severity,
+        "severity_known": item.severity_known,
         "priority": item.priority.value,
         "state": item.state.value,
+        "listed_by": item.listed_by,
         "starts_at": utc(item.starts_at),
         "labels": dict(item.labels),
         "annotations": dict(item.annotations),

@@ -22,6 +22,12 @@ def say_note(settings: Settings) -> None:
         print(f"cad-console: {visible(note)}", file=sys.stderr)
 
 
+def say_caveat(snapshot: Snapshot) -> None:
+    """On stderr that the list of alerts is not Alertmanager's, where it is not."""
+    if snapshot.alerts_caveat:
+        print(f"cad-console: {visible(snapshot.alerts_caveat)}", file=sys.stderr)
+
+
 def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) -> T:
     """Open a session, do the work in a loop of its own, close the session whatever happens."""
 

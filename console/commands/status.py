@@ -8,7 +8,7 @@ from console.board import PROMETHEUS
 from console.checks.figures import brief, figure, span
 from console.commands import document
 from console.commands.columns import aligned, escaped, markdown
-from console.commands.once import one_snapshot
+from console.commands.once import one_snapshot, say_caveat
 from console.config.load import load_settings
 from console.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
@@ -18,7 +18,7 @@ from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload
 
-HEALTHY, CRITICAL, UNANSWERED = 0, 1, 2
+HEALTHY, CRITICAL, UNANSWERED, NOT_ALERTMANAGERS = 0, 1, 2, 3
 _ALERTS_SHOWN = 50
 
 
@@ -28,6 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     snapshot = one_snapshot(load_settings(arguments))
+    say_caveat(snapshot)
     if arguments.format == "json":
         print(document.dumps(document.document(snapshot)))
     else:
@@ -38,14 +39,19 @@ def run(arguments: argparse.Namespace) -> int:
 def exit_code(snapshot: Snapshot) -> int:
     """2 where nothing can be judged: no source answered, or not one measured panel has a current value.
 
-    Something critical that is known comes first; what is not known is never called healthy.
+    3 where nothing critical is known, and Alertmanager, which is configured, does not say what it has. Something critical
+    that is known comes first; what is not known is never called healthy.
     """
     if not snapshot.answered:
         return UNANSWERED
     if snapshot.critical:
         return CRITICAL
     measured = [item for item in snapshot.panels if item.spec.source == PROMETHEUS]
-    return UNANSWERED if all(item.verdict in (Verdict.NO_DATA, Verdict.STALE) for item in measured) else HEALTHY
+    if all(item.verdict in (Verdict.NO_DATA, Verdict.STALE) for item in measured):
+        return UNANSWERED
+    manager = snapshot.source("alertmanager")
+    configured = manager is not None and manager.health is not Health.NOT_CONFIGURED
+    return NOT_ALERTMANAGERS if configured and (snapshot.alerts_caveat or not snapshot.alerts_known) else HEALTHY
 
 
 def as_text(snapshot: Snapshot) -> str:
@@ -92,8 +98,8 @@ def alerts_title(snapshot: Snapshot) -> str:
         return "Alerts: not known, neither Alertmanager nor Prometheus told"
     total = len(snapshot.alerts)
     more = f", the first {_ALERTS_SHOWN} shown" if total > _ALERTS_SHOWN else ""
-    doubt = f"; {snapshot.delivery_doubt}" if snapshot.delivery_doubt else ""
-    return (f"Alerts: {total}{more}" if total else "Alerts: none") + doubt
+    doubts = (visible(snapshot.alerts_caveat), snapshot.delivery_doubt)
+    return "; ".join(filter(None, (f"Alerts: {total}{more}" if total else "Alerts: none", *doubts)))
 
 
 def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
@@ -101,7 +107,7 @@ def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
     runbook = "" if match is None else "none fits: triage" if match.matched_by == "triage" else match.id
     return (
         item.priority.value,
-        visible(item.severity) or "-",
+        visible(item.severity_text),
         visible(item.name) or "(no name)",
         visible(item.component) or "-",
         span(now - item.starts_at),

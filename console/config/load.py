@@ -19,6 +19,7 @@ from console.config.settings import HEARTBEAT_ALERT, AlertTarget, Paths, Setting
 from console.config.store_settings import KUBERNETES, POSTGRESQL, StoreSettings, is_store
 from queries.endpoint import Endpoint, HttpConfig, RedisEndpoint
 from queries.model.panel import Threshold
+from queries.model.severity import Priority, Severities, normalize
 from queries.text.variables import home, variable
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class _Loading:
             thresholds=self._thresholds(),
             alert_targets=tuple(AlertTarget(alert, target) for alert, target in self._top("alert_targets", {}).items()),
             heartbeat_alert=str(self._top("heartbeat_alert", HEARTBEAT_ALERT)),
+            severities=self._severities(),
             shift_hours=float(self._top("shift_hours", 12.0)),
             incidents=self._incidents(),
             theme=self._theme(),
@@ -254,6 +256,10 @@ class _Loading:
             verify_timeout_seconds=float(table.get("verify_timeout", settings.verify_timeout_seconds)),
             settle=tuple((kind, float(seconds)) for kind, seconds in table.get("settle", {}).items()),
         )
+
+    def _severities(self) -> Severities:
+        said = self._top("severities", {})
+        return Severities(tuple((normalize(str(word)), Priority(level)) for word, level in said.items()))
 
     def _with_checklists(self, paths: Paths) -> Paths:
         """The folder of a team's own checklists: relative to the config file, and beside it where nothing is said."""

@@ -49,6 +49,8 @@ MEANINGS: Mapping[str, str] = {
     "thresholds.*.critical": "from here on it is critical",
     "alert_targets": "which workload an alert is about, where its labels do not say",
     "alert_targets.*": "by the alert's name",
+    "severities": "what the words of the label `severity` mean; the field's usual words are known, in any case",
+    "severities.*": "P1, P2, P3 or P4 for this word, such as `gold: P1`",
     "heartbeat_alert": "the alert that always fires, the dead-man's switch of the rules (default `Watchdog`)",
     "refresh": "how often the sources are asked, in seconds (default 5)",
     "refresh.every": "how often the sources are asked (default 5)",

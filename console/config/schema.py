@@ -12,6 +12,7 @@ from console.config.settings import SETTLE
 from console.config.store_settings import is_postgresql_url, is_store
 from queries.catalogue.outline import outline
 from queries.model.dashboard import DASHBOARDS
+from queries.model.severity import Priority
 from queries.yaml_nodes import Lined, Path, dotted
 
 PANEL_IDS = tuple(dict.fromkeys(name for board in ("overview", *dict(DASHBOARDS)) for name, _ in outline(board)))
@@ -188,6 +189,7 @@ DOCUMENT = Table(
         "thresholds": Named(Table({"warn": NUMBER, "critical": NUMBER}), PANEL_IDS),
         "alert_targets": Named(TARGET),
         "heartbeat_alert": TEXT,
+        "severities": Named(Scalar("P1, P2, P3 or P4", lambda value: value in tuple(Priority))),
         "refresh": Either(
             SECONDS,
             Table(

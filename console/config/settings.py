@@ -8,6 +8,7 @@ from console.config.incident_settings import IncidentSettings
 from console.config.store_settings import StoreSettings
 from queries.endpoint import ClusterEndpoint, Endpoint, RedisEndpoint
 from queries.model.panel import Threshold
+from queries.model.severity import BUILT_IN, Severities
 
 HEARTBEAT_ALERT = "Watchdog"
 """What the alert that always fires is called where nobody says otherwise."""
@@ -84,6 +85,8 @@ class Settings:
     shift_hours: float = 12.0
     """How long a shift is taken to run where no handover was ever signed."""
     incidents: IncidentSettings = field(default_factory=IncidentSettings)
+    severities: Severities = BUILT_IN
+    """What the severities of alerts mean here."""
     theme: str = ""
     slow: bool = False
     """The line to the terminal is slow: fewer frames, nothing that blinks, and the bytes sent in the footer."""

@@ -95,10 +95,15 @@ def _firing(facts: Facts) -> Section:
     title, snapshot = "Alerts still firing", facts.snapshot
     if not snapshot.alerts_known:
         return Section(title, empty="not known: neither Alertmanager nor Prometheus told", known=False)
-    lines = [Detail(night.sentence(facts.now), night.verdict) for night in nights(None, snapshot.alerts)]
+    lines = [
+        Detail(night.sentence(facts.now), night.verdict)
+        for night in nights(None, snapshot.alerts, severities=snapshot.severities)
+    ]
     if len(lines) > _SHOWN:
         lines = [*lines[:_SHOWN], Detail(f"and {len(lines) - _SHOWN} more")]
     doubt = [*_doubt(snapshot, "alertmanager", facts.now)]
+    if snapshot.alerts_caveat:
+        doubt.append(Detail(visible(snapshot.alerts_caveat)))
     if snapshot.delivery_doubt:
         doubt.append(Detail(snapshot.delivery_doubt))
     return Section(title, (*lines, *doubt), empty="none")

@@ -230,8 +230,9 @@ def _headline(tracked: TrackedAlert, view: View, *, gone: bool) -> Line:
     doubt = alerts_reservation(view)
     ended = "  no longer listed; whether it is resolved is not known" if doubt else "  RESOLVED: no longer listed"
     owner = f"  owner {tracked.owner}" if tracked.owner else "  nobody owns it"
+    tone = severity_tone(alert.priority)
     return (
-        text(f" {alert.priority} {severity_word(alert.severity)} ", severity_tone(alert.severity)),
+        text(f" {alert.priority} {severity_word(alert) if alert.severity_known else alert.severity_text} ", tone),
         text(f"{alert.name} ", "strong"),
         text(f"{place_of(tracked)}  "),
         text(since, "dim"),

@@ -75,10 +75,10 @@ def state_words(tracked: TrackedAlert, snapshot: Snapshot | None = None) -> str:
 
 def short_cells(tracked: TrackedAlert, now: float, marked: frozenset[str]) -> tuple[Span, ...]:
     alert = tracked.alert
-    tone = severity_tone(alert.severity)
+    tone = severity_tone(alert.priority)
     return (
         ("•" if alert.fingerprint in marked else "", "changed"),
-        text(f"{alert.priority} {severity_word(alert.severity)}", tone),
+        text(f"{alert.priority} {severity_word(alert)}", tone),
         text(alert.name, "strong"),
         text(place_of(tracked)),
         (age(now - alert.starts_at) if alert.starts_at else "-", ""),
@@ -94,11 +94,11 @@ def cells(
     alert = tracked.alert
     active = alert.state in ("active", "undelivered")
     state = state_words(tracked, snapshot)
-    tone = severity_tone(alert.severity) if active else "dim"
+    tone = severity_tone(alert.priority) if active else "dim"
     summary = label(alert.annotations, "summary") or label(alert.annotations, "description")
     return (
         ("•" if alert.fingerprint in marked else "", "changed"),
-        text(severity_word(alert.severity), tone),
+        text(severity_word(alert), tone),
         (alert.priority.value, tone),
         text(alert.name, "strong" if active else "dim"),
         text(place_of(tracked), "" if active else "dim"),

@@ -75,7 +75,10 @@ def alerts_reservation(view: View) -> str:
     if when:
         parts.append(f"as of{when}" + (f": Alertmanager {manager}" if manager else ""))
     elif manager:
-        parts.append(f"Alertmanager {manager}")
+        whose = ": Prometheus lists these, whether they notify is not known"
+        parts.append(f"Alertmanager {manager}{whose if view.snapshot and view.snapshot.alerts_caveat else ''}")
+    elif view.snapshot and view.snapshot.alerts_caveat:
+        parts.append("Alertmanager is not configured: Prometheus lists these")
     prometheus = unwell(view, "prometheus")
     if prometheus == PAUSED:
         parts.append("Prometheus PAUSED")

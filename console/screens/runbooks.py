@@ -14,6 +14,7 @@ from console.screens.asks import OpenRequested
 from console.screens.base import ConsoleScreen
 from console.screens.doubt import alerts_reservation
 from console.screens.view import View
+from queries.model.severity import BUILT_IN
 from widgets.line import Span, severity_tone, text
 from widgets.page import Page
 from widgets.rows import Rows
@@ -83,6 +84,6 @@ class RunbooksScreen(ConsoleScreen):
             (str(count) if count else "", "critical"),
             text(item.id, "strong"),
             title,
-            text(item.severity, severity_tone(item.severity)),
+            text(item.severity, severity_tone(BUILT_IN.grade((("severity", item.severity),)).priority)),
             text(", ".join(item.alerts), "dim"),
         )

@@ -129,8 +129,8 @@ class SilencesScreen(ConsoleScreen):
         yield section("What it hides now", width)
         own = [item.alert for item in view.alerts if silence.id in item.alert.silenced_by]
         for alert in own[:8]:
-            spoken = f" {alert.priority} {severity_word(alert.severity):<5}"
-            yield (text(spoken, severity_tone(alert.severity)), text(alert.name, "strong"), text(f"  {alert.component}"))
+            spoken = f" {alert.priority} {severity_word(alert):<5}"
+            yield (text(spoken, severity_tone(alert.priority)), text(alert.name, "strong"), text(f"  {alert.component}"))
         if len(own) > 8:
             yield ((f" and {len(own) - 8} more", "dim"),)
         if not own:

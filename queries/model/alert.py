@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from queries.model.series import Labels, label
+from queries.model.severity import BUILT_IN, Grade
+from queries.model.severity import Priority as Priority  # noqa: PLC0414  # an alert's own word
 
 
 class AlertState(StrEnum):
@@ -16,13 +18,6 @@ class AlertState(StrEnum):
     """The expression holds in Prometheus, its `for` has not passed yet."""
     UNDELIVERED = "undelivered"
     """Firing in Prometheus, unknown to any Alertmanager that answers: nobody was notified."""
-
-
-class Priority(StrEnum):
-    P1 = "P1"
-    P2 = "P2"
-    P3 = "P3"
-    P4 = "P4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +41,8 @@ class Alert:
     muted_by: tuple[str, ...] = ()
     generator_url: str = ""
     value: float | None = None
+    grade: Grade | None = None
+    """Where the configuration reads the labels otherwise than the built-in words do."""
 
     @property
     def name(self) -> str:
@@ -71,18 +68,28 @@ class Alert:
 
     @property
     def priority(self) -> Priority:
-        """The `priority` label where it is P1 to P4, else from the severity: critical P1, warning P3, anything else P4."""
-        told = label(self.labels, "priority")
-        named = _BY_NAME.get(told.upper()) if told else None
-        return named or _BY_SEVERITY.get(self.severity, Priority.P4)
+        return (self.grade or BUILT_IN.grade(self.labels)).priority
+
+    @property
+    def severity_known(self) -> bool:
+        """False where no label says how urgent it is in a word that is understood; then it counts as P2."""
+        return (self.grade or BUILT_IN.grade(self.labels)).known
+
+    @property
+    def severity_text(self) -> str:
+        """The severity where there is room: the rule's own word, and that it is unknown where it is."""
+        if self.severity_known:
+            return self.severity or "-"
+        return f"severity unknown: {self.severity or 'none given'}"
+
+    @property
+    def listed_by(self) -> str:
+        """`alertmanager`, or `prometheus` where that one has it alone: its fingerprint says so."""
+        return "prometheus" if ":" in self.fingerprint else "alertmanager"
 
     @property
     def firing(self) -> bool:
         return self.state is not AlertState.PENDING
-
-
-_BY_NAME = {item.value: item for item in Priority}
-_BY_SEVERITY = {"critical": Priority.P1, "warning": Priority.P3}
 
 
 @dataclass(frozen=True, slots=True)

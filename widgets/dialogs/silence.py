@@ -126,7 +126,7 @@ class SilenceDialog(ModalScreen[SilenceWish | None]):
         lines: list[Line] = [((f" would match {len(found)} alert{'' if len(found) == 1 else 's'} now", "strong"),)]
         for tracked in found[:5]:
             alert = tracked.alert
-            lines.append((text(f"  {alert.priority} {severity_word(alert.severity)} {alert.name} {alert.component}"),))
+            lines.append((text(f"  {alert.priority} {severity_word(alert)} {alert.name} {alert.component}"),))
         if len(found) > 5:
             lines.append(((f"  and {len(found) - 5} more", "dim"),))
         return tuple(lines)

@@ -58,7 +58,10 @@ def test_the_published_shape(run: Any) -> None:
         code, out = run(platform, "status", "--format", "json")
     told = json.loads(out)
     assert code == 1  # a critical alert is active
-    assert list(told) == ["schema", "environment", "taken_at", "sources", "panels", "alerts", "workloads"]
+    assert list(told) == [
+        "schema", "environment", "taken_at", "sources", "panels", "alerts_from", "alerts_caveat", "alerts", "workloads",
+    ]  # fmt: skip
+    assert (told["alerts_from"], told["alerts_caveat"]) == ("alertmanager", None)
     assert (told["schema"], told["environment"]) == (1, "test")
     assert list(told["sources"]) == ["prometheus", "alertmanager", "kubernetes", "platform"]
     assert list(told["sources"]["prometheus"]) == ["state", "latency_ms", "age_seconds", "error"]
@@ -85,7 +88,8 @@ def test_the_published_shape(run: Any) -> None:
         assert (panels[panel]["value"], panels[panel]["verdict"]) == (None, "no_data"), panel
     alert = told["alerts"][0]
     assert list(alert) == [
-        "fingerprint", "name", "severity", "priority", "state", "starts_at", "labels", "annotations", "runbook", "actions",
+        "fingerprint", "name", "severity", "severity_known", "priority", "state", "listed_by", "starts_at", "labels",
+        "annotations", "runbook", "actions",
     ]  # fmt: skip
     assert (alert["name"], alert["priority"], alert["state"]) == ("HighErrorRate", "P1", "active")
     assert alert["starts_at"] == "2026-01-01T09:00:00Z"
@@ -143,7 +147,7 @@ def test_one_dead_source_blanks_nothing_else(run: Any) -> None:
     with told_platform(vector=recorded(error_ratio="0.42"), pages=pages) as platform:
         code, out = run(platform, "status", "--format", "json")
     told = json.loads(out)
-    assert code == 0
+    assert code == 3  # nothing critical is known, and the alerts are not Alertmanager's
     assert told["sources"]["alertmanager"]["state"] == "denied"
     assert told["sources"]["alertmanager"]["error"]
     assert told["panels"][0]["verdict"] == "ok"
