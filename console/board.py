@@ -121,6 +121,9 @@ class Board:
         with self._lock:
             if self._ledger.owners != ledger.owners:
                 self._alerts = None
+            if self._ledger.revisions != ledger.revisions:
+                self._fits.clear()
+                self._alerts = None
             if self._ledger.recent != ledger.recent:
                 self._changes = None
             self._ledger = ledger
@@ -423,6 +426,7 @@ class Board:
                 place=self._place,
                 runbook=self._runbooks.get(match.id),
                 configured=self._settings.alert_targets,
+                records=self._ledger.revisions,
             )
             found = self._fits[key] = (suggestions, self._place.elsewhere(alert.labels, self._pod_owners))
         return found

@@ -27,12 +27,14 @@ from console.journal.owners import (
     whose,
 )
 from console.journal.sharing import Sharer, Sharing
+from console.revisions import observe
 from queries.model.reading import Reading
 
 if TYPE_CHECKING:
     from console.journal.shared_store import SharedStore
     from console.journal.sqlite import Journal
     from console.snapshot import Snapshot
+    from queries.model.workload import Cluster
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +82,8 @@ class JournalWatch:
         self._recorder = Recorder()
         self._watched: Future[None] | None = None
         self._watched_at = float("-inf")
+        self._cluster: Cluster | None = None
+        """The one whose rollouts were looked at last."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sharer: Sharer | None = None
         if store is not None:
@@ -148,12 +152,13 @@ class JournalWatch:
         return Acknowledgement(mark, whose(mark, user=self._author), written=True, doubt=doubt)
 
     def watch(self, snapshot: Snapshot) -> None:
-        """Have an open incident's timeline written, in the journal's thread; nobody waits for it."""
+        """Have rollouts and an open incident's timeline written, in the journal's thread; nobody waits for it."""
         now = time.monotonic()
         if self._watched is not None and not self._watched.done():
             return
-        if snapshot.ledger.incidents.open and now - self._watched_at >= _WATCH_SECONDS:
-            self._watched_at = now
+        news = snapshot.cluster is not self._cluster or snapshot.ledger.incidents.open
+        if news and now - self._watched_at >= _WATCH_SECONDS:
+            self._watched_at, self._cluster = now, snapshot.cluster
             self._watched = self._disk.submit(self._observe, snapshot)
 
     def wake(self) -> None:
@@ -212,16 +217,20 @@ class JournalWatch:
 
         try:
             self._take_in()
+            rollouts = observe(snapshot.cluster, self._ledger.state.revisions) if snapshot.cluster else ()
             found = self._recorder.look(snapshot, self._ledger.state.incidents)
-            for item in found:
-                event = Event(self._clock(), SEEN, item.subject, self._author, self._environment, item.data)
-                self._journal.append_once(event)
-            if found:
+            told = [
+                *((item.kind, item.subject, item.data) for item in rollouts),
+                *((SEEN, item.subject, item.data) for item in found),
+            ]
+            for kind, subject, data in told:
+                self._journal.append_once(Event(self._clock(), kind, subject, self._author, self._environment, data))
+            if told:
                 self._take_in()
         except JournalError as error:
             self.fault = str(error)  # it is seen again with the next snapshot
         except Exception:
-            _log.exception("an incident's timeline could not be written")
+            _log.exception("what was observed could not be journalled")
 
     def _write(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
         event = self._journal.append(Event(self._clock(), kind, subject, self._author, self._environment, data))

@@ -11,6 +11,7 @@ from console.checks.panels import judge
 from console.config.incident_settings import IncidentSettings
 from console.incidents.incident import Incident, Update
 from console.journal.ledger import LedgerState
+from console.revisions import NO_RECORDS, Records
 from queries.errors import NotConfigured
 from queries.model.alert import Alert
 from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold
@@ -53,6 +54,9 @@ class SourceReads:
 
     async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         return await self._cluster().replica_sets(deployment)
+
+    async def revision_records(self) -> Records:
+        return (await self._ledger()).revisions if self._ledger else NO_RECORDS
 
     async def autoscalers(self) -> list[dict[str, Any]]:
         return await self._cluster().autoscalers()

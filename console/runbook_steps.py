@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from console.checks.figures import brief, figure, span
 from console.checks.panels import compare
 from console.config.settings import AlertTarget
 from console.place import Place, pod_owners
+from console.revisions import NO_RECORDS, Records, choices
 from console.runbooks import Runbook, RunbookStep
 from console.suggestions import fill, image_change, target_of
 from queries.code_series import counts_codes, samples_by_code
@@ -55,6 +56,8 @@ class Sight:
     configured: tuple[AlertTarget, ...]
     now: float
     place: Place
+    records: Records = field(default_factory=lambda: NO_RECORDS)
+    """What the journal has of each revision."""
 
 
 async def answer_steps(runbook: Runbook, alert: Alert | None, sight: Sight) -> AsyncIterator[StepResult]:
@@ -111,7 +114,7 @@ async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, s
     pods = cluster.pods_of(workload) if workload else cluster.pods
     match step.lookup:
         case "rollout-history":
-            return _history(cluster, workload, sight.now)
+            return _history(cluster, workload, sight)
         case "pods":
             return _pods(pods, sight.now)
         case "events":
@@ -121,7 +124,7 @@ async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, s
     return await _logs(sight.kubernetes, pods)
 
 
-def _history(cluster: Cluster, workload: Workload | None, now: float) -> str:
+def _history(cluster: Cluster, workload: Workload | None, sight: Sight) -> str:
     rows: list[str] = []
     for item in (workload,) if workload else cluster.workloads:
         revisions = cluster.revisions_of(item)
@@ -129,12 +132,16 @@ def _history(cluster: Cluster, workload: Workload | None, now: float) -> str:
             return (
                 f"{visible(item.name)} has no revision yet: it has no ReplicaSet (new, paused, or its controller does not run)"
             )
+        known_as = {choice.revision.number: choice for choice in choices(item, revisions, sight.records)}
         for revision, before in zip_longest(revisions, revisions[1:]):
-            mark = " (now)" if revision.number == item.revision else ""
+            choice = known_as.get(revision.number)
+            mark = f" ({choice.standing})" if choice else " (now)"
             images = image_change(before.containers, revision.containers) if before else ""
             told = f" image {images}" if images else ""
             cause = f" {visible(revision.change_cause)}" if revision.change_cause else ""
-            rows.append(f"{visible(item.name)} rev {revision.number}{mark} {span(now - revision.created_at)} ago{told}{cause}")
+            rows.append(
+                f"{visible(item.name)} rev {revision.number}{mark} {span(sight.now - revision.created_at)} ago{told}{cause}"
+            )
     return _cut(rows) or "no revision was ever rolled out"
 
 

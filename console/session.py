@@ -325,9 +325,9 @@ class Session:
 
     async def runbook_steps(self, runbook: Runbook, tracked: TrackedAlert | None) -> AsyncIterator[StepResult]:
         """Every step of the runbook with what is so now."""
-        cluster = self.snapshot().cluster
-        place = Place.of(self.settings)
-        sight = Sight(self.evaluate, self.kubernetes, cluster, self.settings.alert_targets, self._clock(), place)
+        shown, place, targets = self.snapshot(), Place.of(self.settings), self.settings.alert_targets
+        records = shown.ledger.revisions
+        sight = Sight(self.evaluate, self.kubernetes, shown.cluster, targets, self._clock(), place, records)
         async for result in answer_steps(runbook, tracked.alert if tracked else None, sight):
             yield result
 

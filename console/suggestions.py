@@ -9,6 +9,7 @@ from functools import lru_cache
 from console.config.forms import is_dns_name
 from console.config.settings import AlertTarget
 from console.place import Place, PodOwners, pod_of, pod_owners
+from console.revisions import NO_RECORDS, Records, Standing, choices, default_choice
 from console.runbooks import Runbook
 from queries.model.alert import Alert, Suggestion
 from queries.model.matcher import Matcher
@@ -71,6 +72,7 @@ def suggestions_for(
     runbook: Runbook | None,
     configured: tuple[AlertTarget, ...] = (),
     owners: PodOwners | None = None,
+    records: Records = NO_RECORDS,
 ) -> tuple[Suggestion, ...]:
     """The runbook's actions first, then what fits the alert's target; a silence is always possible.
 
@@ -84,14 +86,24 @@ def suggestions_for(
     for action in runbook.actions if runbook else ():
         aim = fill(action.target, alert.labels) or target
         if action.action not in ("silence", "expire") and aim:
-            told.append(suggestion(action.action, aim, cluster, place=place, parameters=action.parameters))
+            wish = action.parameters
+            told.append(suggestion(action.action, aim, cluster, place=place, parameters=wish, records=records))
     if target and not told:
-        told += [suggestion(name, target, cluster, place=place) for name in ("rollback", "restart")]
+        names = ("rollback", "restart")
+        told += [suggestion(name, target, cluster, place=place, records=records) for name in names]
     told = [item for item in told if item.sentence]
     return (*told, silence_of(alert.labels))
 
 
-def suggestion(action: str, target: str, cluster: Cluster | None, *, place: Place, parameters: Labels = ()) -> Suggestion:
+def suggestion(
+    action: str,
+    target: str,
+    cluster: Cluster | None,
+    *,
+    place: Place,
+    parameters: Labels = (),
+    records: Records = NO_RECORDS,
+) -> Suggestion:
     """One action in a sentence with the equal command; an empty sentence where the cluster is known and it cannot be done."""
     name = target.partition("/")[2]
     workload = cluster.workload(name) if cluster else None
@@ -100,7 +112,7 @@ def suggestion(action: str, target: str, cluster: Cluster | None, *, place: Plac
         return Suggestion(action, target, "", "", parameters)
     match action:
         case "rollback":
-            return _rollback(workload, cluster, target, kubectl, parameters)
+            return _rollback(workload, cluster, target, kubectl, parameters=parameters, records=records)
         case "scale":
             return _scale(workload, target, kubectl, parameters)
         case "restart":
@@ -124,22 +136,26 @@ def silence_of(labels: Labels) -> Suggestion:
     return Suggestion("silence", text, sentence, f"amtool silence add {quoted}")
 
 
-def _rollback(workload: Workload | None, cluster: Cluster | None, target: str, kubectl: str, parameters: Labels) -> Suggestion:
+def _rollback(
+    workload: Workload | None, cluster: Cluster | None, target: str, kubectl: str, *, parameters: Labels, records: Records
+) -> Suggestion:
     name = target.partition("/")[2]
     wanted = label(parameters, "revision")
-    command = f"{kubectl} rollout undo {target}"
     if workload is None or cluster is None:
-        where = f" to revision {wanted}" if wanted else " to the revision before"
-        suffix = f" --to-revision={wanted}" if wanted else ""
-        return Suggestion("rollback", target, f"roll back {name}{where}", command + suffix, parameters)
-    past = [item for item in cluster.revisions_of(workload) if item.number != workload.revision]
-    to = next((item for item in past if not wanted or str(item.number) == wanted), None)
-    if to is None or workload.paused:
+        where = f"to revision {wanted}" if wanted else "to the last revision that was ready"
+        command = f"{kubectl} rollout undo {target} --to-revision={wanted}" if wanted else f"cad-console act rollback {target}"
+        return Suggestion("rollback", target, f"roll back {name} {where}", command, parameters)
+    found = choices(workload, cluster.revisions_of(workload), records)
+    choice = next((item for item in found if str(item.revision.number) == wanted), None) if wanted else default_choice(found)
+    if choice is None or workload.paused:
         return Suggestion("rollback", target, "", "", parameters)
+    to = choice.revision
     images = image_change(workload.containers, to.containers)
     sentence = f"roll back {name} {workload.revision} → {to.number}{f' (image {images})' if images else ''}"
+    if choice.standing is not Standing.READY:
+        sentence += f"; {to.number} {visible(choice.text)}"
     filled = tuple(sorted({**dict(parameters), "revision": str(to.number)}.items()))
-    return Suggestion("rollback", target, sentence, f"{command} --to-revision={to.number}", filled)
+    return Suggestion("rollback", target, sentence, f"{kubectl} rollout undo {target} --to-revision={to.number}", filled)
 
 
 def _scale(workload: Workload | None, target: str, kubectl: str, parameters: Labels) -> Suggestion:

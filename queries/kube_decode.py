@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from queries import kube_objects as k8s
 from queries.decoding import convert
@@ -24,7 +27,10 @@ from queries.model.workload import (
 )
 
 REVISION = "deployment.kubernetes.io/revision"
+HISTORY = "deployment.kubernetes.io/revision-history"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+TEMPLATE_HASH = "pod-template-hash"
 SCALED_OBJECT = "scaledobject.keda.sh/name"
 
 
@@ -75,7 +81,8 @@ def workload(item: k8s.DeploymentObject) -> Workload:
 
 
 def revision(item: k8s.ReplicaSetObject) -> Revision:
-    meta, spec, status = item.metadata, item.spec or k8s.WorkloadSpec(), item.status or k8s.WorkloadStatus()
+    meta, status = item.metadata, item.status or k8s.WorkloadStatus()
+    template = (item.spec.template if item.spec else None) or {}
     notes = meta.annotations or {}
     return Revision(
         number=_number(notes.get(REVISION)),
@@ -85,8 +92,24 @@ def revision(item: k8s.ReplicaSetObject) -> Revision:
         replicas=status.replicas,
         ready=status.ready_replicas,
         change_cause=notes.get(CHANGE_CAUSE, ""),
-        containers=_containers(spec.template),
+        containers=containers_of(template),
+        template=_fingerprint(template),
+        history=tuple(int(part) for part in notes.get(HISTORY, "").split(",") if part.isascii() and part.isdigit()),
     )
+
+
+def _fingerprint(template: dict[str, Any]) -> str:
+    """The same for two templates that differ in nothing but the hash label and the time of a restart."""
+    meta = template.get("metadata") or {}
+    bare = {
+        **template,
+        "metadata": {
+            **meta,
+            "labels": {key: value for key, value in (meta.get("labels") or {}).items() if key != TEMPLATE_HASH},
+            "annotations": {key: value for key, value in (meta.get("annotations") or {}).items() if key != RESTARTED_AT},
+        },
+    }
+    return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()[:16]
 
 
 def pod(item: k8s.PodObject) -> Pod:

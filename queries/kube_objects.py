@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -134,8 +134,15 @@ class DeploymentObject(Struct):
     status: WorkloadStatus | None = None
 
 
-class ReplicaSetObject(DeploymentObject):
-    pass
+class ReplicaSetSpec(Struct):
+    template: dict[str, Any] | None = None
+    """Whole: two revisions are compared by everything in it."""
+
+
+class ReplicaSetObject(Struct):
+    metadata: Meta
+    spec: ReplicaSetSpec | None = None
+    status: WorkloadStatus | None = None
 
 
 class Waiting(Struct):

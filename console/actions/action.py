@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from console.actions.plan import Plan, PreflightCheck, Request
 from console.incidents.incident import Incident, Update
+from console.revisions import Records
 from queries.model.alert import Alert
 
 
@@ -38,6 +39,9 @@ class Reads(Protocol):
 
     async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         """The ReplicaSets that this Deployment controls."""
+
+    async def revision_records(self) -> Records:
+        """What the journal has of every ReplicaSet, from all hosts that share it."""
 
     async def autoscalers(self) -> list[dict[str, Any]]: ...
 

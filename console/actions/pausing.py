@@ -52,6 +52,7 @@ class Pause(OnDeployment):
             body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"paused": True}},
             resource_version=facts.resource_version,
             generation=workload.generation,
+            record=facts.revision_record(),
             reconcilers=reconcilers(facts, PAUSED),
             digest=digest(self.name, workload.uid, workload.paused, facts.template),
         )
@@ -101,6 +102,7 @@ class Resume(OnDeployment):
             body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"paused": False}},
             resource_version=facts.resource_version,
             generation=workload.generation,
+            record=facts.revision_record(),
             reconcilers=reconcilers(facts, PAUSED),
             digest=digest(self.name, workload.uid, workload.paused, facts.template),
         )

@@ -32,7 +32,11 @@ def declined_data(plan: Plan, cluster: str) -> dict[str, Any]:
     return {**_what(plan, cluster), "command": plan.command, "cause": plan.request.cause}
 
 
-def outcome_data(plan: Plan, cluster: str, outcome: Outcome, text: str, elapsed_seconds: float) -> dict[str, Any]:
+def outcome_data(
+    plan: Plan, cluster: str, outcome: Outcome, text: str, elapsed_seconds: float, *, taken: bool, rolled_out: bool
+) -> dict[str, Any]:
+    """`taken`: the server took the write, as far as is known; `rolled_out`: every pod of it was ready."""
+    revisions = {"revisions": {**plan.record, "taken": taken, "rolled_out": rolled_out}} if plan.record else {}
     return {
         **_what(plan, cluster),
         "outcome": outcome.value,
@@ -41,6 +45,7 @@ def outcome_data(plan: Plan, cluster: str, outcome: Outcome, text: str, elapsed_
         "command": plan.command,
         "cause": plan.request.cause,
         "fingerprint": plan.request.fingerprint,
+        **revisions,
     }
 
 

@@ -58,6 +58,7 @@ class Restart(OnDeployment):
             body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"template": template}},
             resource_version=facts.resource_version,
             generation=workload.generation,
+            record=facts.revision_record(),
             reconcilers=reconcilers(facts, TEMPLATE),
             digest=digest(self.name, workload.uid, facts.template, workload.wanted),
         )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from console.actions import workload_checks as checks
 from console.actions.action import Parameter, Reads, Writes
 from console.actions.ages import ago
 from console.actions.digest import digest
-from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
 from console.actions.reconcilers import TEMPLATE, reconcilers
 from console.actions.rollout import OnDeployment
 from console.actions.template import differences, without_hash
-from console.actions.workload_facts import WorkloadFacts, kubectl
+from console.actions.workload_facts import WorkloadFacts, kubectl, workload_facts
+from console.revisions import Choice, Standing, choices, default_choice, describe, is_back
 from queries.model.workload import Revision
 
 KEPT_ANNOTATIONS = (
@@ -38,17 +39,25 @@ class Rollback(OnDeployment):
     changes: ClassVar[str] = TEMPLATE
     content_type: ClassVar[str] = checks.JSON_PATCH
     parameters: tuple[Parameter, ...] = (
-        Parameter("revision", required=False, meaning="the revision to go back to; the one before, where it is not given"),
+        Parameter(
+            "revision", required=False, meaning="the revision to go back to; the last one that was ready, where it is not given"
+        ),
     )
+
+    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
+        return replace(await workload_facts(request, reads), records=await reads.revision_records())
 
     def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
         workload = facts.workload
         if workload.paused:
             raise Refusal(f"{workload.name} is paused: resume its rollout first")
         if workload.generation > workload.observed_generation:
-            # The newest revision is not written down yet: 'the one before' would be one too many back.
+            # The newest revision is not written down yet: what would be taken for the present one is the one before.
             raise Refusal(f"{workload.name} was changed just now and its controller has not seen it; look again in a moment")
-        (current, _), (goal, source) = _from_to(facts, request.parameters.get("revision", ""))
+        wanted = request.parameters.get("revision", "")
+        goal, source = _goal(facts, wanted)
+        known = [item for item, _ in facts.revisions()]
+        current = next((item for item in known if item.number == workload.revision), known[0])
         template = without_hash(source["spec"]["template"])
         if template == without_hash(facts.template):
             raise Refusal(f"nothing to do: {workload.name} already runs the template of revision {goal.number}")
@@ -61,18 +70,20 @@ class Rollback(OnDeployment):
             title=f"Roll back {workload.target}",
             subject=workload.target,
             differences=(Difference("revision", before, after), *changed, replicas),
-            notes=(f"becomes revision {max(item.number for item, _ in facts.revisions()) + 1}",),
+            notes=(f"becomes revision {known[0].number + 1}", *(() if wanted else _passed_over(facts, goal))),
             command=kubectl(facts, "rollout", "undo", workload.target, f"--to-revision={goal.number}"),
             confirm_word=workload.name,
             body=_patch(facts, template, source),
             resource_version=facts.resource_version,
             generation=workload.generation,
             reconcilers=reconcilers(facts, TEMPLATE),
+            record={**describe(workload, current), "goal": goal.name, "back": is_back(current, goal, known)},
             digest=digest(self.name, workload.uid, facts.template, template, goal.number, workload.wanted),
         )
 
     async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
         return (
+            _standing(plan, facts),
             await checks.access(reads, facts.workload.name),
             await checks.dry_run(plan, facts, writes, content_type=checks.JSON_PATCH),
             checks.running(facts),
@@ -87,22 +98,53 @@ class Rollback(OnDeployment):
         return f"{plan.subject} has another pod template again"
 
 
-def _from_to(facts: WorkloadFacts, wanted: str) -> tuple[tuple[Revision, dict[str, Any]], tuple[Revision, dict[str, Any]]]:
-    known = facts.revisions()
+def _choices(facts: WorkloadFacts) -> tuple[Choice, ...]:
+    return choices(facts.workload, [item for item, _ in facts.revisions()], facts.records)
+
+
+def _goal(facts: WorkloadFacts, wanted: str) -> tuple[Revision, dict[str, Any]]:
+    known = {item.number: (item, raw) for item, raw in facts.revisions()}
     name = facts.workload.name
     if not known:
         raise Refusal(f"{name} has no revisions to go back to")
-    numbers = ", ".join(str(item.number) for item, _ in known)
+    numbers = ", ".join(map(str, known))
     if not wanted:
-        if len(known) < 2:
-            raise Refusal(f"{name} has no revision before {known[0][0].number}")
-        return known[0], known[1]
-    if not (wanted.isascii() and wanted.isdigit()):
-        raise Refusal(f"revision {wanted[:20]!r} is no number; there are {numbers}")
-    for pair in known:
-        if pair[0].number == int(wanted):
-            return known[0], pair
-    raise Refusal(f"{name} has no revision {int(wanted)}; there are {numbers}")
+        found = _choices(facts)
+        if not found:
+            raise Refusal(f"{name} has no revision before {facts.workload.revision or numbers}")
+        default = default_choice(found)
+        if default is None:
+            said = "; ".join(f"{item.revision.number} {item.text}" for item in found)
+            raise Refusal(
+                f"{name} has no revision that is known to be better: {said}. Name one (--revision) to choose it anyway"
+            )
+        return known[default.revision.number]
+    if not (wanted.isascii() and wanted.isdigit()) or int(wanted) not in known:
+        raise Refusal(f"{name} has no revision {wanted[:20]}; there are {numbers}")
+    return known[int(wanted)]
+
+
+def _passed_over(facts: WorkloadFacts, goal: Revision) -> tuple[str, ...]:
+    """The newer revisions that were not chosen, and why."""
+    return tuple(
+        f"passes over {item.revision.number}, which {item.text}"
+        for item in _choices(facts)
+        if item.revision.number > goal.number
+    )
+
+
+def _standing(plan: Plan, facts: WorkloadFacts) -> PreflightCheck:
+    """Anything but the last revision that was ready is named as what it is, and asked again."""
+    goal = str(plan.request.parameters.get("revision", "")) or str(_goal(facts, "")[0].number)
+    found = _choices(facts)
+    default, choice = default_choice(found), next(item for item in found if item.revision.number == int(goal))
+    number = choice.revision.number
+    if choice is default and choice.standing is Standing.READY:
+        return PreflightCheck(CheckLevel.OK, f"revision {number} {choice.text}, and nobody rolled back from it", "revisions")
+    text = f"revision {number} {choice.text}"
+    if choice.standing is Standing.READY and default is not None:
+        text += f", but {default.revision.number} is the last that was"
+    return PreflightCheck(CheckLevel.ASK, f"{text}: type its number", "revisions", word=str(number))
 
 
 def _revision(number: int, revision: Revision, now: float) -> str:

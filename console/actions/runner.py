@@ -103,6 +103,7 @@ class _Course:
         self.plan: Plan | None = None
         self.intent = False
         self.sent = False
+        self.taken = False
         self.aftermath: Aftermath | None = None
         self.settled = False
 
@@ -269,6 +270,7 @@ class _Course:
             yield self._step("it took effect")
         else:
             yield self._step("the server took it")
+        self.taken = True
         async for step in self._verified(action, plan, cause, before):
             yield step
 
@@ -375,12 +377,20 @@ class _Course:
 
     async def _journal_outcome(self, outcome: Outcome, text: str) -> str:
         self.settled = True
-        event = self._event(OUTCOME, outcome_data(self._fixed(), self._cluster(), outcome, text, self.clock() - self.began))
+        event = self._outcome_event(outcome, text)
         try:
             await asyncio.to_thread(self._journal().append, event)
         except JournalError as error:
             return f" (this outcome could not be journalled: {error})"
         return ""
+
+    def _outcome_event(self, outcome: Outcome, text: str) -> Event:
+        elapsed, rolled_out = self.clock() - self.began, self.aftermath is not None
+        taken = self.taken
+        return self._event(
+            OUTCOME,
+            outcome_data(self._fixed(), self._cluster(), outcome, text, elapsed, taken=taken, rolled_out=rolled_out),
+        )
 
     def _left(self) -> None:
         """Whoever listened has gone: what is not known is journalled as unknown, without waiting for anything."""
@@ -391,7 +401,7 @@ class _Course:
         text = "unknown: the console left before it was verified" if self.sent else "the console left; nothing was sent"
         if self.aftermath is not None:
             text = self.aftermath.left_early
-        event = self._event(OUTCOME, outcome_data(self._fixed(), self._cluster(), outcome, text, self.clock() - self.began))
+        event = self._outcome_event(outcome, text)
         try:
             self._journal().append(event)
         except JournalError:

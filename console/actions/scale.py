@@ -55,6 +55,7 @@ class Scale(OnDeployment):
             body={"metadata": {"resourceVersion": facts.resource_version}, "spec": {"replicas": wanted}},
             resource_version=facts.resource_version,
             generation=workload.generation,
+            record=_record(facts, wanted),
             # With 0 replicas an HPA is switched off.
             reconcilers=tuple(item for item in reconcilers(facts, REPLICAS) if wanted or item.kind != "hpa"),
             digest=digest(self.name, workload.uid, workload.wanted, wanted),
@@ -76,6 +77,12 @@ class Scale(OnDeployment):
 
     def otherwise(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
         return f"{plan.subject} wants {deployment['spec'].get('replicas')} again"
+
+
+def _record(facts: WorkloadFacts, wanted: int) -> dict[str, Any]:
+    """Once it is rolled out, the present revision was ready with so many pods."""
+    present = facts.revision_record()
+    return {**present, "desired": wanted, "goal": present["replica_set"]} if present else {}
 
 
 def drastic(now: int, wanted: int) -> tuple[PreflightCheck, ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from console.actions.action import Reads
 from console.actions.plan import Refusal, Request
+from console.revisions import NO_RECORDS, Records, describe
 from queries import kube_decode as decode
 from queries.errors import SourceError
 from queries.model.workload import Autoscaler, DisruptionBudget, Revision, Workload
@@ -32,6 +33,8 @@ class WorkloadFacts:
     budgets: tuple[DisruptionBudget, ...] | None
     unread: tuple[str, ...] = ()
     kubectl: tuple[str, ...] = ("kubectl",)
+    records: Records = field(default_factory=lambda: NO_RECORDS)
+    """What the journal has of each revision, where the action asks for it."""
 
     @property
     def workload(self) -> Workload:
@@ -49,6 +52,12 @@ class WorkloadFacts:
         """Each revision with its ReplicaSet, the newest first."""
         found = [(decode.revision_of(item), item) for item in self.replica_sets]
         return tuple(sorted(found, key=lambda pair: pair[0].number, reverse=True))
+
+    def revision_record(self) -> dict[str, Any]:
+        """The present revision, for the journal; empty where the Deployment has none yet."""
+        workload = self.workload
+        present = next((item for item, _ in self.revisions() if item.number == workload.revision), None)
+        return describe(workload, present) if present else {}
 
     def autoscaler(self) -> Autoscaler | None:
         """The one that drives this Deployment."""

@@ -19,6 +19,7 @@ from console.journal.owners import Mark, Owners
 from console.journal.projection import Projection
 from console.journal.recent import Recent
 from console.journal.unfinished import UnfinishedProjection
+from console.revisions import NO_RECORDS, Records, RevisionRecords
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal
@@ -39,6 +40,7 @@ class LedgerState:
     handovers: tuple[HandoverSigned, ...] = ()
     unfinished: Mapping[str, Event] = field(default_factory=lambda: MappingProxyType({}))
     settled: frozenset[str] = frozenset()
+    revisions: Records = field(default_factory=lambda: NO_RECORDS)
     left_out: Mapping[int, LeftOutEvent] = field(default_factory=lambda: MappingProxyType({}))
     """By its sequence, what is in this journal and counts for nothing, but for what a person settled."""
 
@@ -51,6 +53,7 @@ PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
     ("handovers", HandoversProjection()),
     ("unfinished", UnfinishedProjection()),
     ("settled", SettledProjection()),
+    ("revisions", RevisionRecords()),
 )
 """The name is that of the field."""
 

@@ -61,7 +61,10 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One ReplicaSet of a Deployment: a revision one can go back to. `created_at` is Unix seconds."""
+    """One ReplicaSet of a Deployment: a revision one can go back to. `created_at` is Unix seconds.
+
+    `template` is a fingerprint of the pod template, the same after a restart; `history` holds the numbers that it had before.
+    """
 
     number: int
     name: str
@@ -71,6 +74,8 @@ class Revision:
     ready: int = 0
     change_cause: str = ""
     containers: tuple[Container, ...] = ()
+    template: str = ""
+    history: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from action_bench import settings_for
-from cluster_fixture import STRATEGIC, Namespace
+from action_bench import records_of, settings_for
+from cluster_fixture import STRATEGIC, Namespace, until
 
-from console.actions.plan import Outcome, Preview, Request, Step
+from console.actions.plan import CheckLevel, Outcome, Preview, Request, Step
 from console.actions.runner import run
 from console.actions.writers import Writer
+from console.journal.event import Event
 from console.journal.sqlite import Journal
+from console.place import Place
+from console.revisions import Records, observe
 from console.runbook_steps import Sight, answer_steps
 from console.runbooks import Runbook, RunbookStep
 from console.suggestions import suggestion
@@ -28,6 +32,15 @@ from queries.vectors import Answer
 TARGET = "deployment/web"
 
 
+class Looks(Kubernetes):
+    """The cluster's half of what an action may look at, and the journal's."""
+
+    journal: Journal
+
+    async def revision_records(self) -> Records:
+        return records_of(self.journal)
+
+
 class Hands:
     """The console's own clients on one namespace."""
 
@@ -36,9 +49,9 @@ class Hands:
         path = ns.kubeconfig(folder / "kubeconfig")
         endpoint = ClusterEndpoint(ns.name, kubeconfig=str(path), timeout_seconds=10.0)
         self.settings = settings_for(folder, endpoint, namespace=ns.name, verify_timeout_seconds=60.0)
-        self.reads = Kubernetes(endpoint)
+        self.reads = Looks(endpoint)
         self.writer = Writer(self.settings)
-        self.journal = Journal.open(folder / "state" / "journal.sqlite3")
+        self.journal = self.reads.journal = Journal.open(folder / "state" / "journal.sqlite3")
         self.previews: list[Preview] = []
 
     async def act(self, action: str, **parameters: str) -> Step:
@@ -156,12 +169,12 @@ async def test_a_deployment_without_a_replica_set(ns: Namespace, hands: Hands) -
 
     lookups = ("rollout-history", "pods", "events", "top-pods")
     steps = tuple(RunbookStep(item, lookup=item, target=TARGET) for item in lookups)
-    sight = Sight(ask, hands.reads, found, (), 0.0)
+    sight = Sight(ask, hands.reads, found, (), 0.0, Place("test", ns.name))
     results = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert len(results) == len(lookups)
     assert "web has no revision yet: it has no ReplicaSet" in results[0].text
 
-    assert suggestion("rollback", TARGET, found, namespace=ns.name).sentence == ""
+    assert suggestion("rollback", TARGET, found, place=Place("test", ns.name)).sentence == ""
     refused = await hands.act("rollback")
     assert refused.outcome is Outcome.REFUSED and "is paused" in refused.text
     resumed = await hands.act("resume")
@@ -214,3 +227,55 @@ async def test_a_gitops_controller_takes_a_rollback_back_and_is_named(ns: Namesp
     await writing
     assert end.outcome is Outcome.UNDONE, end.text
     assert end.text.startswith("undone by Argo CD application shop")
+
+
+def _release(ns: Namespace, version: str) -> None:
+    change = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": f"registry.example.com/web:{version}"}]}}}}
+    assert ns.patch(ns.deployments("web"), change, STRATEGIC).status_code == 200
+
+
+async def _journal_what_is_seen(hands: Hands) -> None:
+    """As a console that is open does with every new reading of the cluster."""
+    for item in observe(await hands.reads.cluster(), records_of(hands.journal)):
+        hands.journal.append_once(Event(time.time(), item.kind, item.subject, "watcher", "test", item.data))
+
+
+async def test_a_second_rollback_does_not_bring_the_bad_release_back(ns: Namespace, hands: Hands) -> None:
+    """1 became 3, the bad release is 2: refused with what each revision is; named, it asks; by kubectl it is recognised too."""
+    ns.add(replicas=2)
+    ns.rolled_out()
+    await _journal_what_is_seen(hands)
+    _release(ns, "2")
+    await asyncio.to_thread(ns.rolled_out, revision=2)
+    assert (await hands.act("rollback")).outcome is Outcome.DONE
+    assert hands.previews[-1].second_words == ()
+    end = await hands.act("rollback")
+    assert end.outcome is Outcome.REFUSED
+    assert "2 was rolled back from at " in end.text
+    assert (await hands.act("rollback", revision="2")).outcome is Outcome.DONE
+    assert hands.previews[-1].second_words == ("2",)
+    _release(ns, "1")  # back again, without the console
+    await asyncio.to_thread(ns.rolled_out, revision=5)
+    end = await hands.act("rollback")
+    assert end.outcome is Outcome.REFUSED
+    assert "4 was rolled back from: revision 5 brought an older template back" in end.text
+
+
+async def test_a_release_that_never_became_ready_is_passed_over(ns: Namespace, hands: Hands) -> None:
+    """Its deadline passed without one ready pod, which a console saw; two releases later the cluster has no trace of that."""
+    ns.add(replicas=2, progressDeadlineSeconds=2)
+    ns.rolled_out()
+    await _journal_what_is_seen(hands)
+    _release(ns, "broken2")
+    until(lambda: ns.condition("Progressing").get("reason") == "ProgressDeadlineExceeded", "the deadline")
+    await _journal_what_is_seen(hands)
+    _release(ns, "3")
+    await asyncio.to_thread(ns.rolled_out, revision=3)
+    end = await hands.act("rollback")
+    assert end.outcome is Outcome.DONE, end.text
+    plan = hands.previews[-1].plan
+    assert plan.differences[0].after.startswith("1 (")
+    assert any(note.startswith("passes over 2, which never became ready, as seen at ") for note in plan.notes)
+    await hands.act("rollback", revision="2")
+    (check,) = [item for item in hands.previews[-1].checks if item.level is CheckLevel.ASK]
+    assert check.text.startswith("revision 2 never became ready")

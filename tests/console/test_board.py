@@ -14,6 +14,7 @@ from console.board import Board
 from console.config.settings import Paths, Settings
 from console.journal.ledger import LedgerState
 from console.journal.owners import Mark
+from console.revisions import RevisionRecord
 from console.runbooks import Runbook, RunbookIndex
 from queries.alertmanager import AlertmanagerState
 from queries.endpoint import ClusterEndpoint, Endpoint
@@ -221,7 +222,8 @@ def test_owners_and_actions_come_with_the_alert() -> None:
     view.apply(reading("alertmanager", manager(firing)))
     view.snapshot(NOW)
     view.apply(reading("kubernetes", cluster))
-    view.set_ledger(LedgerState(owners={firing.fingerprint: Mark("you", NOW)}))
+    seen = {("u", "a"): RevisionRecord(ready_at=NOW - 9e5)}
+    view.set_ledger(LedgerState(owners={firing.fingerprint: Mark("you", NOW)}, revisions=seen))
     told = view.snapshot(NOW)
     assert told.alerts[0].owner == "you"
     assert told.alerts[0].suggestions[0].sentence == "roll back cad-ml-api 2 → 1 (image 1.9.0 → 1.8.2)"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from console.config.forms import is_target
 from console.config.settings import AlertTarget
 from console.place import Place
+from console.revisions import RevisionRecord
 from console.runbooks import Runbook, RunbookAction
 from console.suggestions import fill, silence_of, suggestion, suggestions_for, target_of
 from queries.model.alert import Alert, AlertState
@@ -79,12 +80,25 @@ def test_a_label_never_makes_anything_but_a_name(value: str) -> None:
 
 def test_a_rollback_says_what_it_would_do() -> None:
     """From and to which revision, with the images; nothing is offered where there is nothing to go back to."""
-    told = suggestion("rollback", "deployment/cad-ml-api", CLUSTER, place=HERE)
+    seen = {("cad-ml-api", "a"): RevisionRecord(ready_at=1.0)}
+    told = suggestion("rollback", "deployment/cad-ml-api", CLUSTER, place=HERE, records=seen)
     assert told.sentence == "roll back cad-ml-api 2 → 1 (image 2 → 1)"
     assert told.command == "kubectl --context prod-eu -n n rollout undo deployment/cad-ml-api --to-revision=1"
     assert told.parameters == (("revision", "1"),)
     assert suggestion("rollback", "deployment/ocr-provider-deepseek", CLUSTER, place=HERE).sentence == ""
     assert suggestion("rollback", "deployment/gone", CLUSTER, place=HERE).sentence == ""
+
+
+def test_a_rollback_names_what_is_not_known_and_offers_nothing_that_is_known_to_be_bad() -> None:
+    """Without a record the one before is offered as what it is; one that failed, or was rolled back from, is not offered."""
+    told = suggestion("rollback", "deployment/cad-ml-api", CLUSTER, place=HERE)
+    assert told.sentence == "roll back cad-ml-api 2 → 1 (image 2 → 1); 1 is not known to have been ready"
+    for record in (RevisionRecord(failed_at=1.0), RevisionRecord(ready_at=1.0, left_at=2.0, left_by="ann", left_number=1)):
+        records = {("cad-ml-api", "a"): record}
+        assert suggestion("rollback", "deployment/cad-ml-api", CLUSTER, place=HERE, records=records).sentence == ""
+    named = (("revision", "1"),)
+    told = suggestion("rollback", "deployment/cad-ml-api", CLUSTER, place=HERE, parameters=named, records=records)
+    assert told.sentence.endswith("; 1 was rolled back from at 1970-01-01 00:00Z by ann")
 
 
 def test_scaling_up_only() -> None:

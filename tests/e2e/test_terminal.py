@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 CTRL_L = "\x0c"
 ENTER = "\r"
 ESCAPE = "\x1b"
-TAB = "\t"
+PAGE_DOWN = "\x1b[6~"
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 SHOWS_CURSOR = b"\x1b[?25h"
 
@@ -40,7 +40,9 @@ def test_a_night_at_the_keyboard(bad_deploy: DemoStack, open_console: Callable[.
     terminal.wait_for("What changed")
 
     terminal.send(CTRL_L)
-    terminal.wait_for("Roll back deployment/cad-ml-api", "rollout undo deployment/cad-ml-api", "you may patch deployments")
+    terminal.wait_for("Roll back deployment/cad-ml-api", "you may patch deployments", "type 1 to confirm")
+    terminal.send(12 * PAGE_DOWN)
+    terminal.wait_for("rollout undo", "--to-revision=1")
     terminal.send(ENTER)  # the focus is on Cancel
     terminal.wait_for("nothing was sent")
     assert bad_deploy.cluster is not None
@@ -50,8 +52,9 @@ def test_a_night_at_the_keyboard(bad_deploy: DemoStack, open_console: Callable[.
     terminal.send(ESCAPE)
     terminal.wait_for("What changed")
     terminal.send(CTRL_L)
-    terminal.wait_for("Roll back deployment/cad-ml-api", "--to-revision=1")
-    terminal.send(TAB)
+    terminal.wait_for("Roll back deployment/cad-ml-api", "type 1 to confirm")
+    terminal.send("1")  # no console was open while revision 1 ran: it asks
+    terminal.send(ENTER)
     terminal.send(ENTER)
     terminal.wait_for("HighErrorRate resolved", seconds=60)
     state = bad_deploy.cluster.deployment("cad-ml-api")

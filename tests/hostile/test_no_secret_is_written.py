@@ -212,7 +212,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("demo", "--nonsense"),
 )
 DRY_RUN = ("act", "rollback", f"deployment/{API}", "--dry-run")
-ROLLBACK = ("act", "rollback", f"deployment/{API}", "--yes", "--cause", "a test")
+ROLLBACK = ("act", "rollback", f"deployment/{API}", "--yes", "--confirm", "1", "--cause", "a test")
 CHANNELS = ("chat", "hook", "filed", "dead", "pager", "filed-pager")
 SENDING = tuple(word for name in CHANNELS for word in ("--send", name))
 INCIDENT = (

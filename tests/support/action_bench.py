@@ -15,7 +15,9 @@ from console.actions.writers import Writer
 from console.config.settings import SETTLE, Paths, Settings
 from console.demo.cluster import DemoCluster, Pace
 from console.incidents.incident import Incident, Update
+from console.journal.event import Event
 from console.journal.sqlite import Journal
+from console.revisions import COMPLETE, Records, RevisionRecords
 from queries.endpoint import ClusterEndpoint
 from queries.errors import Rejected
 from queries.kubernetes import Kubernetes
@@ -28,12 +30,34 @@ NAMESPACE = "cad-ml-platform"
 API = "cad-ml-api"
 
 
+def records_of(journal: Journal | None) -> Records:
+    told = RevisionRecords()
+    return told.fold(told.initial(), journal.events(kinds=told.kinds) if journal else ())
+
+
+def journal_ready(cluster: DemoCluster, settings: Settings, *, revision: int, name: str = API) -> None:
+    """As if a console had seen this revision of the Deployment rolled out."""
+    key = "deployment.kubernetes.io/revision"
+    (deployment,) = [item for item in cluster.objects("deployments") if item["metadata"]["name"] == name]
+    owned = [item for item in cluster.objects("replicasets") if item["metadata"]["labels"].get("app") == name]
+    (found,) = [item for item in owned if item["metadata"]["annotations"][key] == str(revision)]
+    said = {"deployment": deployment["metadata"]["uid"], "replica_set": found["metadata"]["name"], "revision": revision}
+    event = Event(time.time() - 60.0, COMPLETE, found["metadata"]["name"], "watcher", settings.environment,
+                  {"target": f"deployment/{name}", "revisions": {**said, "ready": 3, "desired": 3}})  # fmt: skip
+    with Journal.open(settings.paths.journal_file) as journal:
+        journal.append(event)
+
+
 class Facts(Kubernetes):
     """The cluster's half from the real client; Alertmanager's and Prometheus' half as a test sets it."""
 
     alerts_now: tuple[Alert, ...] = ()
     panel: tuple[float | None, str] = (None, "")
     silences: dict[str, dict[str, Any]]
+    journal: Journal | None = None
+
+    async def revision_records(self) -> Records:
+        return records_of(self.journal)
 
     async def silence(self, identity: str) -> dict[str, Any]:
         found = getattr(self, "silences", {})
@@ -68,6 +92,9 @@ class Bench:
     journal: Journal | None
     previews: list[Preview] = field(default_factory=list)
     journal_fault: str = ""
+
+    def __post_init__(self) -> None:
+        self.facts.journal = self.journal
 
     async def act(
         self,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 
 import pytest
-from action_bench import API, Bench, outcome, second_revision
+from action_bench import API, Bench, outcome, quiet, second_revision
 
 from console.actions.plan import CheckLevel, Outcome, Refusal, Request, Stage
 from console.actions.rollback import Rollback
@@ -225,3 +226,63 @@ async def test_a_step_that_asks_is_typed_after_the_name(bench: Bench) -> None:
     assert [preview.phrase for preview in bench.previews] == [f"{API} 26", "5"]
     await bench.act("scale", TARGET, replicas="6")
     assert bench.previews[-1].phrase == ""
+
+
+async def test_a_rollback_after_a_rollback_does_not_bring_the_bad_release_back(bench: Bench) -> None:
+    """The bad one is 'the one before' then: not proposed; named, it says when and by whom it was left, and asks."""
+    second_revision(bench.cluster)
+    assert outcome(await bench.act("rollback", TARGET))[0] is Outcome.DONE
+    result, text = outcome(await bench.act("rollback", TARGET))
+    assert result is Outcome.REFUSED, text
+    assert "has no revision that is known to be better: 2 was rolled back from at " in text
+    assert "by tester" in text
+    await bench.act("rollback", TARGET, revision="2")
+    (check,) = [check for check in bench.previews[-1].checks if check.how == "revisions"]
+    assert (check.level, check.word) == (CheckLevel.ASK, "2")
+    assert "was rolled back from at" in check.text
+
+
+async def test_a_rollback_with_another_tool_is_recognised(bench: Bench) -> None:
+    """No journal knows of it: the ReplicaSet's own history of numbers does."""
+    before = bench.cluster.deployment(API)
+    second_revision(bench.cluster)
+    container = {"name": API, "image": before.image, "env": [{"name": "OCR_TIMEOUT_MS", "$patch": "delete"}]}
+    cause = {"metadata": {"annotations": {"kubernetes.io/change-cause": "undone by hand"}}}
+    bench.cluster.patch("deployments", API, {**cause, "spec": {"template": {"spec": {"containers": [container]}}}})
+    quiet(bench.cluster, past=2)
+    result, text = outcome(await bench.act("rollback", TARGET))
+    assert result is Outcome.REFUSED, text
+    assert "2 was rolled back from: revision 3 brought an older template back" in text
+
+
+async def test_a_release_that_hangs_goes_back_to_the_one_whose_pods_are_ready(bench: Bench) -> None:
+    """Not one pod of the new revision is ready, all of the old one's are: proved without a journal."""
+    quiet(bench.cluster, past=0)
+    bench.cluster.break_image(":1.9.0")
+    container = {"name": API, "image": "registry.example.com/cad-ml/api:1.9.0"}
+    bench.cluster.patch("deployments", API, {"spec": {"template": {"spec": {"containers": [container]}}}})
+    await asyncio.sleep(0.5)
+    assert outcome(await bench.act("rollback", TARGET))[0] is Outcome.DONE
+    (check,) = [check for check in bench.previews[-1].checks if check.how == "revisions"]
+    assert (check.level, check.text) == (CheckLevel.OK, "revision 1 has ready pods now, and nobody rolled back from it")
+
+
+async def test_a_revision_of_which_nothing_is_known_is_asked_for_again(bench: Bench) -> None:
+    """No console saw revision 1 ready: it is offered as that, and its number is typed; one that is known needs no number."""
+    second_revision(bench.cluster)
+
+    async def decline(_: object) -> bool:
+        return False
+
+    await bench.act("rollback", TARGET, confirm=decline)
+    (check,) = [check for check in bench.previews[-1].checks if check.how == "revisions"]
+    assert (check.level, check.word) == (CheckLevel.ASK, "1")
+    assert check.text == "revision 1 is not known to have been ready: type its number"
+    await bench.act("restart", TARGET)  # its intent says that revision 2 was ready
+    third = {"name": API, "image": "registry.example.com/cad-ml/api:2.0.0"}
+    bench.cluster.patch("deployments", API, {"spec": {"template": {"spec": {"containers": [third]}}}})
+    quiet(bench.cluster, past=3)
+    await bench.act("rollback", TARGET, confirm=decline)
+    (check,) = [check for check in bench.previews[-1].checks if check.how == "revisions"]
+    assert check.level is CheckLevel.OK
+    assert check.text.startswith("revision 3 was ready at ")

@@ -12,7 +12,7 @@ from typing import Any
 
 import patience
 import pytest
-from action_bench import API, NO_SETTLE, QUICK
+from action_bench import API, NO_SETTLE, QUICK, journal_ready
 from screen_samples import settings
 from textual.pilot import Pilot
 
@@ -83,7 +83,9 @@ async def back_on_workloads(app: ConsoleApp, pilot: Pilot[None]) -> None:
 
 async def test_roll_back_with_a_typed_name(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
     """Cancel has the focus; only the typed name arms the verb; then come stages and outcome, journalled."""
-    app = ConsoleApp(given(), ascii_only=False)
+    where = given()
+    journal_ready(cluster, where, revision=1)
+    app = ConsoleApp(where, ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(app, pilot, "Workloads", "ready")
         await pilot.press("3")
@@ -109,6 +111,24 @@ async def test_roll_back_with_a_typed_name(cluster: DemoCluster, given: Callable
         assert cluster.deployment(API).image.endswith("1.8.2")
         await pilot.press("6")
         await until(app, pilot, "action.outcome")
+
+
+async def test_a_revision_that_no_console_saw_ready_is_typed(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """Without protection too: the check asks, and its number, not the enter key, arms the verb."""
+    app = ConsoleApp(given(protected=False), ascii_only=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("ctrl+l")
+        await until(app, pilot, "ASKS", "is not known to have been ready: type its number", "type 1 to confirm")
+        await pilot.press("right", "enter")
+        await pilot.pause(0.3)
+        assert "type 1 to confirm" in shown(app)
+        assert cluster.deployment(API).image.endswith("1.9.0")
+        await pilot.press("1", "enter", "enter")
+        await until(app, pilot, "done")
+        assert cluster.deployment(API).image.endswith("1.8.2")
 
 
 async def test_read_only_shows_what_it_would_do_and_sends_nothing(cluster: DemoCluster, given: Callable[..., Settings]) -> None:

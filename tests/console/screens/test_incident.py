@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from action_bench import API, QUICK, second_revision
+from action_bench import API, QUICK, journal_ready, second_revision
 from journalled_session import JournalledSession
 from loopback import always, http_answer, loopback
 from screen_samples import NOW, StillSession, settings, snapshot
@@ -48,8 +48,10 @@ def given(tmp_path: Path, cluster: DemoCluster) -> Callable[..., Settings]:
     cluster.kubeconfig(kubeconfig)
 
     def make(*channels: Channel, **changes: Any) -> Settings:
+        made = settings(tmp_path, protected=False, **changes)
+        journal_ready(cluster, made, revision=1)
         return replace(
-            settings(tmp_path, protected=False, **changes),
+            made,
             kubernetes=ClusterEndpoint("cad-ml-platform", str(kubeconfig), "demo"),
             verify_timeout_seconds=20.0,
             incidents=IncidentSettings(channels=channels),
