@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import fast_set
 import pytest
+from hypothesis import HealthCheck, settings
 from servers import servers as bring_servers
 
 from console.demo.bring import Servers
@@ -46,6 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """A shell starts what it puts into the background with SIGINT ignored; children inherit that, tests send it to them."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long a busy machine takes to make an example or to run it says nothing about the claim.
+    settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
     if config.getoption("--fast"):
         config.pluginmanager.register(fast_set.Guard())
 
