@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
 _KEPT = 256
-_INVALID_BYTE = rb"\C"
 
 
 class RegexError(ValueError):
@@ -22,7 +22,7 @@ def compile_regex(pattern: str, *, dot_matches_newline: bool = False) -> Callabl
     around the text as they do there, so that a pattern that closes their group means here what it means to the server.
     """
     body = _encode(pattern)
-    _refuse_single_bytes(body)
+    _refuse_what_go_refuses(body)
     search = _compile(b"^(?s:" + body + b")$" if dot_matches_newline else b"^(?:" + body + b")$").search
     # Bytes: the wrapper would count characters of a str for positions that nobody asks for.
     return lambda value: search(value.encode("utf-8", "surrogatepass")) is not None
@@ -31,7 +31,7 @@ def compile_regex(pattern: str, *, dot_matches_newline: bool = False) -> Callabl
 def check_regex(pattern: str) -> None:
     """Whether the pattern compiles by itself, as Alertmanager asks of a silence beside the anchored form. Raises RegexError."""
     body = _encode(pattern)
-    _refuse_single_bytes(body)
+    _refuse_what_go_refuses(body)
     _compile(body)
 
 
@@ -55,14 +55,21 @@ def _encode(pattern: str) -> bytes:
         raise RegexError("invalid UTF-8") from None
 
 
-def _refuse_single_bytes(pattern: bytes) -> None:
-    """Go refuses `\\C`, a single byte, which the RE2 of C++ takes: the only escape that they disagree about."""
-    position = 0
-    while (position := pattern.find(b"\\", position)) >= 0:
-        escape = pattern[position : position + 2]
-        if escape == _INVALID_BYTE:
+_TOKEN = re.compile(
+    rb"\\Q.*?(?:\\E|\Z)"  # a literal
+    rb"|(?P<escape>\\.)"
+    rb"|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]"  # a class
+    rb"|\(\?P?<(?P<name>[^>]*)>",
+    re.DOTALL,
+)
+
+
+def _refuse_what_go_refuses(pattern: bytes) -> None:
+    """The servers are written in Go, whose syntax is RE2's without two things that the RE2 of C++ takes: `\\C`, a single byte,
+    and names of groups in other letters than ASCII's.
+    """
+    for token in _TOKEN.finditer(pattern):
+        if token["escape"] == rb"\C":
             raise RegexError(r"invalid escape sequence: \C")
-        end = pattern.find(rb"\E", position) if escape == rb"\Q" else position
-        if end < 0:
-            return
-        position = end + 2
+        if token["name"] is not None and not token["name"].isascii():
+            raise RegexError(f"invalid named capture group: {token[0].decode('utf-8', 'replace')}")

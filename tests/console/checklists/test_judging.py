@@ -40,6 +40,7 @@ from queries.model.matcher import Matcher
 from queries.model.panel import PanelSpec, Threshold, Unit
 from queries.model.reading import Reading
 from queries.model.series import Sample, Track
+from queries.model.severity import Severities
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
@@ -180,6 +181,15 @@ def test_what_another_alert_inhibits_is_not_called_silenced() -> None:
     assert night.brief == "P1 A inhibited" and "inhibited, firing" in night.sentence(NOW)
     (night,) = nights(None, (replace(hidden, alert=replace(hidden.alert, silenced_by=("s1",))),))
     assert night.brief == "P1 A silenced"
+
+
+def test_a_severity_that_nobody_knows_is_told() -> None:
+    """Its sentence says so, until the configuration says what the word means."""
+    shown = tracked("A", "gold")
+    (night,) = nights(None, (shown,))
+    assert night.brief.startswith("P2 A") and "severity unknown" in night.sentence(NOW)
+    (night,) = nights(None, (shown,), severities=Severities((("gold", Priority.P4),)))
+    assert night.brief.startswith("P4 A") and "unknown" not in night.sentence(NOW)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_the_published_shape(run: Any) -> None:
     alert = told["alerts"][0]
     assert list(alert) == [
         "fingerprint", "name", "severity", "severity_known", "priority", "state", "listed_by", "starts_at", "labels",
-        "annotations", "runbook", "actions",
+        "annotations", "runbook", "actions", "elsewhere",
     ]  # fmt: skip
     assert (alert["name"], alert["priority"], alert["state"]) == ("HighErrorRate", "P1", "active")
     assert alert["starts_at"] == "2026-01-01T09:00:00Z"

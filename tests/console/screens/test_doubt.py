@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from screen_samples import NOW, alerts, panels, snapshot
+from screen_samples import NOW, alerts, panels, snapshot, tracked
 
 from console.journal.sharing import Sharing
 from console.session import Session
@@ -161,3 +161,30 @@ async def test_a_shared_journal_that_is_gone_is_told(stage: Callable[..., Any], 
     assert "1 event will never be shared" in shown
     assert "2 entries are no events" in shown
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("health", "words"),
+    [
+        (Health.DENIED, "Alertmanager DENIED: Prometheus lists these"),
+        (Health.NOT_CONFIGURED, "Alertmanager is not configured: Prometheus lists these"),
+    ],
+)
+async def test_a_list_that_is_not_alertmanagers_is_called_that(stage: Callable[..., Any], health: Health, words: str) -> None:
+    """Where Alertmanager gives no list, the title over Prometheus' own says whose it is."""
+    known = tuple(item for item in sources() if item.name != "alertmanager")
+    scene = stage(snapshot(alerts_from="prometheus", sources=(*known, SourceState("alertmanager", health))))
+    async with scene.app.run_test(size=(120, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        assert words in await scene.press(pilot, "2")
+
+
+async def test_a_severity_that_nobody_knows_is_called_that(stage: Callable[..., Any]) -> None:
+    """In the table as `sev?`, in the detail in words, and counted as P2."""
+    odd = tracked("Odd", "gold")
+    scene = stage(snapshot(alerts=(odd,)))
+    async with scene.app.run_test(size=(120, 24)) as pilot:
+        shown = await scene.until(pilot, "P2 sev?")
+        assert "P2:1" in shown.splitlines()[0]
+        assert "sev?" in await scene.press(pilot, "2")
+        assert "P2 severity unknown: gold" in await scene.press(pilot, "enter")

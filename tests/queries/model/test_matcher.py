@@ -31,6 +31,10 @@ from queries.promql import LabelMatcher
         ("(?i)k", "\u212a", True),
         ("a|b", "ab", False),
         ("a)|(?:.*b", "xb", True),  # the anchors go around the text, as Alertmanager's do
+        (r"\\C", r"\C", True),
+        (r"\Q\C\E", r"\C", True),
+        ("[(?P<é>]", "é", True),
+        ("(?P<a>x)", "x", True),
         ("", "", True),
         ("", "x", False),
     ],
@@ -43,7 +47,7 @@ def test_regular_expressions_are_those_of_re2(pattern: str, value: str, hit: boo
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(?=A).*", "(?<!a)b", "(?>a)", "a++", "a**", r"(a)\1", r"\Z", r"\C", r"\Qa", "(", "a\\", "a{1001}"]
+    "pattern", ["(?=A).*", "(?<!a)b", "(?>a)", "a++", "a**", r"(a)\1", r"\Z", r"\C", "(?P<é>a)", r"\Qa", "(", "a\\", "a{1001}"]
 )
 def test_what_re2_refuses_is_said_with_its_words(pattern: str) -> None:
     """An invalid expression is called that, with RE2's reason; it never becomes `no alert`."""
