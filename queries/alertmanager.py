@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from queries.decoding import decode_json
 from queries.endpoint import Endpoint
 from queries.errors import Malformed, NotConfigured, Rejected, SourceError
 from queries.http import Client
@@ -27,6 +28,7 @@ from queries.siblings import siblings
 
 T = TypeVar("T")
 
+_HINT = "check that the URL is an Alertmanager's"
 _RARE_SECONDS = 60.0
 """How long version and receivers of a peer are believed; they change with its configuration only."""
 
@@ -239,7 +241,7 @@ class _Peer:
         self._rare: _Rare | None = None
         self._silences: tuple[tuple[float, Silence], ...] = ()
         self._silences_at = float("-inf")
-        self._known: Remembered[Alert] = Remembered(_alert)
+        self._known: Remembered[Alert] = Remembered(partial(_alert, where=self._client.where))
         self._listed: tuple[Alert, ...] = ()
         self._silencing: frozenset[str] = frozenset()
         """The silences that the alerts name."""
@@ -318,9 +320,10 @@ class _Peer:
         if body == self._body:
             return self._listed
         try:
-            found = sorted(self._known.read(_ITEMS.decode(body)), key=lambda item: item.fingerprint)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise _malformed(error, self._client.where) from None
+            items: list[msgspec.Raw] = _decoded(_ITEMS, body, self._client.where)
+            found = sorted(self._known.read(items), key=lambda item: item.fingerprint)
+        except ValueError:
+            raise _odd(self._client.where) from None
         if len(found) != len(self._listed) or any(one is not other for one, other in zip(found, self._listed, strict=True)):
             self._listed = tuple(found)
             self._silencing = frozenset(name for alert in found for name in alert.silenced_by)
@@ -338,26 +341,21 @@ _SILENCES = msgspec.json.Decoder(list[_Silence])
 
 def _silences(body: bytes, *, where: str) -> tuple[tuple[float, Silence], ...]:
     try:
-        return tuple([(unix_seconds(item.updatedAt), _silence(item)) for item in _SILENCES.decode(body)])
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _malformed(error, where) from None
+        return tuple([(unix_seconds(item.updatedAt), _silence(item)) for item in _decoded(_SILENCES, body, where)])
+    except ValueError:
+        raise _odd(where) from None
 
 
-def _malformed(error: Exception, where: str) -> Malformed:
-    hint = "check that the URL is an Alertmanager's"
-    if isinstance(error, msgspec.ValidationError):
-        what = f"the answer has another shape than Alertmanager's: {error}"
-    elif isinstance(error, msgspec.DecodeError):
-        cut = "truncated" in str(error)
-        what = "the answer was cut off" if cut else "the answer is not JSON"
-        hint = "the server or a proxy broke it" if cut else hint
-    else:
-        what = "the answer has another shape than Alertmanager's"
-    return Malformed(what, where=where, hint=hint)
+def _decoded(shape: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, where: str) -> T:
+    return decode_json(shape, body, where=where, whose="Alertmanager's", hint=_HINT)
 
 
-def _alert(said: msgspec.Raw) -> Alert:
-    item = _ALERT.decode(said)
+def _odd(where: str) -> Malformed:
+    return Malformed("the answer has another shape than Alertmanager's", where=where, hint=_HINT)
+
+
+def _alert(said: msgspec.Raw, *, where: str) -> Alert:
+    item = _decoded(_ALERT, said, where)
     status = item.status
     return Alert(
         fingerprint=item.fingerprint,

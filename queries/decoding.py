@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from queries.errors import Malformed
+
 T = TypeVar("T")
 
 _lock = threading.Lock()
@@ -26,6 +28,30 @@ def decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
             if found is None:
                 found = _decoders[shape] = msgspec.json.Decoder(shape)
     return found
+
+
+def decode_json(
+    shape: type[T] | msgspec.json.Decoder[T],
+    content: bytes | str | msgspec.Raw,
+    *,
+    where: str = "",
+    whose: str = "this API's",
+    hint: str = "check that the URL is this server's",
+) -> T:
+    """The JSON text as this type. Raises Malformed: it is cut off, nested too deeply, no JSON, or of another shape."""
+    made = shape if isinstance(shape, msgspec.json.Decoder) else decoder(shape)
+    try:
+        return made.decode(content)
+    except RecursionError:
+        raise Malformed("the answer is nested too deeply", where=where, hint=hint) from None
+    except msgspec.ValidationError as error:
+        raise Malformed(f"the answer has another shape than {whose}: {error}", where=where, hint=hint) from None
+    except msgspec.DecodeError as error:
+        if "truncated" in str(error):
+            raise Malformed("the answer was cut off", where=where, hint="the server or a proxy broke it") from None
+        raise Malformed(f"the answer is not JSON: {error}", where=where, hint=hint) from None
+    except (UnicodeDecodeError, ValueError):
+        raise Malformed("the answer is not JSON", where=where, hint=hint) from None
 
 
 def convert(value: object, shape: type[T], *, strict: bool = True) -> T:

@@ -16,12 +16,13 @@ from urllib.parse import quote
 
 import httpx
 
-from queries import failures
+from queries import failures, wire_limit
+from queries.body import Body
 from queries.credentials import Credentials
 from queries.daemon_pool import DaemonPool
 from queries.endpoint import Endpoint
 from queries.errors import Malformed, SourceError, TimedOut, Unreachable
-from queries.http import usable
+from queries.http import accepted_encoding, usable
 from queries.model.series import Labels
 from queries.proxy import proxy_for
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LIMIT_BYTES = 64 << 20
+_HINT = "check that the URL is this server's"
+LIMIT_BYTES = 64 << 20
 """No list of names is larger; a server that never ends must not fill the memory."""
 
 
@@ -65,6 +67,8 @@ class Discovery:
         self._url = url.copy_with(userinfo=b"", query=None, fragment=None) if url else None
         self.where = str(self._url).rstrip("/") if self._url else "the URL of prometheus"
         self._credentials = Credentials(endpoint.http, where=self.where, username=user, password=password)
+        self._encoding = accepted_encoding(self._url.host if self._url else "")
+        self._limit = wire_limit.WireLimit(seconds=0.0)
         self._pool = DaemonPool("discovery", threads=1)
         self._connection: PrometheusConnect | None = None
 
@@ -131,27 +135,31 @@ class Discovery:
 
     def _ask(self, ask: Callable[[PrometheusConnect], T]) -> T:
         import requests  # noqa: PLC0415 - slow to import, and only asked for here
+        import urllib3  # noqa: PLC0415 - as above
 
         host = self._url.host if self._url else ""
         try:
             if self._connection is None:
                 self._connection = self._connect()
-            self._connection.headers = dict(self._credentials.headers())
-            return ask(self._connection)
-        except requests.Timeout:
+            self._connection.headers = dict(self._credentials.headers()) | {"Accept-Encoding": self._encoding}
+            with wire_limit.WireLimit(seconds=self._endpoint.timeout_seconds) as self._limit:
+                return ask(self._connection)
+        except (requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError):
             raise TimedOut("no answer in time", where=self.where) from None
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
-            raise Malformed("the answer was cut off or damaged", where=self.where) from None
+        except RecursionError:
+            raise Malformed("the answer is nested too deeply", where=self.where, hint=_HINT) from None
         except requests.exceptions.JSONDecodeError:
-            raise Malformed("the answer is not JSON", where=self.where, hint="check that the URL is this server's") from None
-        except requests.RequestException as error:
+            raise Malformed("the answer is not JSON", where=self.where, hint=_HINT) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            if wire_limit.endless(error):
+                raise Malformed("the answer does not end", where=self.where, hint=_HINT) from None
+            if isinstance(error, urllib3.exceptions.ProtocolError):
+                raise Malformed("the answer was cut off or damaged", where=self.where) from None
             raise failures.from_causes(error, where=self.where, host=host) or Unreachable(
                 "no connection", where=self.where, hint="check host, port and proxy"
             ) from None
-        except (KeyError, TypeError, AttributeError, ValueError, RecursionError, httpx.InvalidURL):
-            raise Malformed(
-                "the answer has another shape than Prometheus'", where=self.where, hint="check that the URL is this server's"
-            ) from None
+        except (KeyError, TypeError, AttributeError, ValueError, httpx.InvalidURL):
+            raise Malformed("the answer has another shape than Prometheus'", where=self.where, hint=_HINT) from None
 
     def _connect(self) -> PrometheusConnect:
         """The client with a session of our own: same access and proxy as the refresh path, no retries, no environment."""
@@ -173,34 +181,28 @@ class Discovery:
         connection = PrometheusConnect(
             url=self.where, session=session, retry=Retry(total=0), timeout=self._endpoint.timeout_seconds
         )
-        if config.server_name:
-            session.mount(self.where, _named_adapter(config.server_name))
+        for scheme in ("http://", "https://", self.where):  # the client mounts adapters of its own
+            session.mount(scheme, _adapter(config.server_name))
         return connection
 
     def _checked(self, answer: requests.Response, **_options: Any) -> None:
         """Every answer passes here before the client sees it. Raises SourceError for all but JSON with status 200."""
-        body = self._whole(answer)
-        error = self._complaint(answer, body)
-        if error is not None:
+        try:
+            error = self._complaint(answer, self._whole(answer))
+            if error is not None:
+                raise self._credentials.redacted(error)
+        except BaseException:
             answer.close()
-            raise self._credentials.redacted(error)
+            raise
 
     def _whole(self, answer: requests.Response) -> bytes:
         """The body, read here so that neither its size nor its duration is the server's to choose."""
-        until = time.monotonic() + self._endpoint.timeout_seconds
-        chunks: list[bytes] = []
-        size = 0
-        for chunk in answer.iter_content(1 << 16):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > _LIMIT_BYTES:
-                answer.close()
-                raise Malformed(f"the answer is larger than {_LIMIT_BYTES >> 20} MiB", where=self.where)
-            if time.monotonic() > until:
-                answer.close()
-                raise TimedOut(f"no whole answer within {self._endpoint.timeout_seconds:g} s", where=self.where)
-        answer._content = b"".join(chunks)  # what `content` and `json()` give from now on
-        return answer.content
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        body = Body(headers, limit_bytes=LIMIT_BYTES, where=self.where, asked=self._encoding, status=answer.status_code)
+        wire_limit.read(answer.raw, body, self._limit)
+        answer._content = body.whole()  # what `content` and `json()` give from now on
+        answer.encoding = "utf-8"  # else requests guesses it from every byte where it is something else
+        return answer._content
 
     def _complaint(self, answer: requests.Response, body: bytes) -> SourceError | None:
         if answer.is_redirect and self._url is not None:
@@ -225,12 +227,20 @@ def _target(item: dict[str, Any]) -> Target:
     )
 
 
-def _named_adapter(name: str) -> requests.adapters.HTTPAdapter:
-    """An adapter that asks for, and checks, the certificate of `name` instead of the URL's host."""
+def _adapter(name: str) -> requests.adapters.HTTPAdapter:
+    """An adapter whose answers are limited; it asks for, and checks, the certificate of `name` where one is given."""
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
 
-    class Named(HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            super().init_poolmanager(*args, **options, server_hostname=name, assert_hostname=name)
+    more: dict[str, Any] = {"server_hostname": name, "assert_hostname": name} if name else {}
 
-    return Named(max_retries=0)
+    class Limited(HTTPAdapter):
+        def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+            super().init_poolmanager(connections, maxsize, block, **options, **more)
+            wire_limit.limit_pools(self.poolmanager)
+
+        def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+            manager = super().proxy_manager_for(*args, **options)
+            wire_limit.limit_pools(manager)
+            return manager
+
+    return Limited(max_retries=0)

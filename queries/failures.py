@@ -166,8 +166,6 @@ def from_exception(error: httpx.HTTPError, *, where: str, host: str) -> SourceEr
             where=where,
             hint="look for line breaks in http_headers, credentials or their files",
         )
-    if isinstance(error, httpx.DecodingError):
-        return Malformed("the answer's compression is broken", where=where, hint="a proxy on the way may damage it")
     if isinstance(error, httpx.RemoteProtocolError):
         return _protocol(str(error), where)
     return from_causes(error, where=where, host=host) or Unreachable(
@@ -186,6 +184,8 @@ def _protocol(text: str, where: str) -> SourceError:
         )
     if "incomplete" in text or "peer closed" in text:
         return Malformed("the answer was cut off", where=where, hint="the server or a proxy broke the connection")
+    if "does not begin" in text or "too long" in text:
+        return Malformed("the answer does not end", where=where, hint="check that the URL is this server's")
     return Malformed("the server does not speak HTTP here", where=where, hint="check the port")
 
 
@@ -280,7 +280,7 @@ def _json_words(body: bytes) -> tuple[str, str]:
         value = _ERROR.decode(body)
     except msgspec.MsgspecError:
         return _clean(body.decode("utf-8", "replace")), ""
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, RecursionError):
         return "", ""
     if isinstance(value, str):
         return _clean(value), ""

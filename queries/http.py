@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import httpx
@@ -15,8 +15,9 @@ import msgspec
 
 from queries import failures, tls
 from queries import transport as wire
+from queries.body import PIECE_BYTES, Body
 from queries.credentials import Credentials
-from queries.decoding import decoder
+from queries.decoding import decode_json
 from queries.endpoint import Endpoint
 from queries.errors import Malformed, SourceError, TimedOut, Unreachable
 from queries.offload import compute, offload
@@ -24,10 +25,14 @@ from queries.server_clock import ServerClock
 
 T = TypeVar("T")
 
+LIMIT_BYTES = 64 << 20
+"""No answer is larger; each may have a smaller limit of its own."""
 _LARGE = 32 << 10
 """Bytes from which decoding leaves the event loop."""
 _ERROR_BYTES = 64 << 10
 """How much of an answer is read that only explains a failure."""
+_TURN_SECONDS = 0.005
+"""How long one answer's pieces may be taken in before somebody else gets a turn."""
 _HEADERS = ((b"accept", b"application/json"), (b"user-agent", b"cad-console"))
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -106,11 +111,15 @@ class Client:
         """How far the server's clock is ahead of this machine's at least, negative where it is behind."""
         return self._clock.ahead_seconds
 
-    async def get(self, path: str, params: Sequence[tuple[str, str]] = (), *, type: type[T], limit_bytes: int = 64 << 20) -> T:
+    async def get(
+        self, path: str, params: Sequence[tuple[str, str]] = (), *, type: type[T], limit_bytes: int = LIMIT_BYTES
+    ) -> T:
         """GET and decode into `type`. Raises SourceError."""
         return await self.fetch(path, params, decode=partial(self.decode, type), limit_bytes=limit_bytes)
 
-    async def post_form(self, path: str, form: Sequence[tuple[str, str]], *, type: type[T], limit_bytes: int = 64 << 20) -> T:
+    async def post_form(
+        self, path: str, form: Sequence[tuple[str, str]], *, type: type[T], limit_bytes: int = LIMIT_BYTES
+    ) -> T:
         """POST a form to one of READ_POSTS and decode into `type`. Raises SourceError."""
         return await self.fetch(path, form, decode=partial(self.decode, type), limit_bytes=limit_bytes, method="POST")
 
@@ -120,7 +129,7 @@ class Client:
         params: Sequence[tuple[str, str]] = (),
         *,
         decode: Callable[[bytes], T],
-        limit_bytes: int = 64 << 20,
+        limit_bytes: int = LIMIT_BYTES,
         method: str = "GET",
         accept: Sequence[int] = (),
         any_body: bool = False,
@@ -143,7 +152,10 @@ class Client:
             raise PermissionError(f"{method} {path} is not a read: this client only reads")
         content = msgspec.json.encode(json) if json is not None else None
         body = await self._exchange(_Ask(method, path, 8 << 20, content=content))
-        return self.decode(object, body) if body.strip() else None
+        if not body.strip():
+            return None
+        decode = partial(self.decode, object, body)
+        return await compute(decode) if len(body) > _LARGE else decode()
 
     async def deliver(self, url: str, *, json: object) -> None:
         """POST to exactly this URL, which may itself be a secret and is in no error; any answer of success but a web page is
@@ -166,23 +178,7 @@ class Client:
 
     def decode(self, type: type[T], body: bytes) -> T:
         """The JSON body as `type`. Raises Malformed that says whether it is cut off, no JSON or of another shape."""
-        try:
-            return decoder(type).decode(body)
-        except msgspec.ValidationError as error:
-            raise Malformed(
-                f"the answer has another shape than this API's: {error}",
-                where=self.where,
-                hint="check that the URL is this server's",
-            ) from None
-        except msgspec.DecodeError as error:
-            cut = "truncated" in str(error)
-            raise Malformed(
-                "the answer was cut off" if cut else f"the answer is not JSON: {error}",
-                where=self.where,
-                hint="the server or a proxy broke it" if cut else "check that the URL is this server's",
-            ) from None
-        except (UnicodeDecodeError, RecursionError):
-            raise Malformed("the answer is not JSON", where=self.where, hint="check that the URL is this server's") from None
+        return decode_json(type, body, where=self.where)
 
     async def _exchange(self, ask: _Ask) -> bytes:
         progress = _Progress()
@@ -235,8 +231,7 @@ class Client:
 
     def _request(self, method: str, url: httpx.URL, ask: _Ask | None, progress: _Progress) -> httpx.Request:
         """`ask` is None after a redirect, whose target already says everything."""
-        encoding = b"identity" if url.host in _LOOPBACK else b"gzip"
-        headers = [*_HEADERS, (b"accept-encoding", encoding), *self._credentials.headers()]
+        headers = [*_HEADERS, (b"accept-encoding", accepted_encoding(url.host).encode()), *self._credentials.headers()]
         # The deadline over all of it is in _exchange; this one closes the socket of a TLS handshake that hangs.
         extensions: dict[str, Any] = {"trace": progress.trace, "timeout": {"connect": self._timeout * 0.8}}
         if self._config.server_name:
@@ -269,33 +264,32 @@ class Client:
         good = response.is_success or response.status_code in ask.accept
         media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         json = media.endswith("json")
-        limit = ask.limit_bytes if good else _ERROR_BYTES
-        chunks: list[bytes] = []
-        size = 0
-        if good and _announced(response) > limit:
-            raise self._too_large(response, limit)
-        async for chunk in response.aiter_bytes():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                if good:
-                    raise self._too_large(response, limit)
-                break
-        body = b"".join(chunks)
+        content = await self._content(response, ask) if good else await self._explanation(response)
         # Some servers label their JSON wrongly; HTML is never JSON.
-        if good and (json or not body or ("html" not in media and body.lstrip()[:1] in (b"{", b"["))):
-            return body
-        if good and ask.any_body and "html" not in media and body.lstrip()[:1] != b"<":
-            return body
-        raise failures.from_answer(response.status_code, response.headers, body, where=self.where, now=time.time())
+        if good and (json or not content or ("html" not in media and content.lstrip()[:1] in (b"{", b"["))):
+            return content
+        if good and ask.any_body and "html" not in media and content.lstrip()[:1] != b"<":
+            return content
+        raise failures.from_answer(response.status_code, response.headers, content, where=self.where, now=time.time())
 
-    def _too_large(self, response: httpx.Response, limit: int) -> Malformed:
-        return Malformed(
-            f"the answer is larger than {limit >> 20} MiB",
-            where=self.where,
-            hint="check that the URL is this server's, or narrow the query",
-            status=response.status_code,
-        )
+    async def _content(self, response: httpx.Response, ask: _Ask) -> bytes:
+        body = self._empty(response, min(ask.limit_bytes, LIMIT_BYTES))
+        await _read(response, body)
+        content = body.start()
+        return content if body.decoded else await compute(body.whole)
+
+    async def _explanation(self, response: httpx.Response) -> bytes:
+        """The beginning of an answer that only explains a failure; empty where it cannot be read, for its status says more."""
+        try:
+            body = self._empty(response, 2 * PIECE_BYTES)
+            await _read(response, body, _ERROR_BYTES)
+            return body.start()[:_ERROR_BYTES]
+        except Malformed:
+            return b""
+
+    def _empty(self, response: httpx.Response, limit_bytes: int) -> Body:
+        asked = accepted_encoding(response.request.url.host)
+        return Body(response.headers, limit_bytes=limit_bytes, where=self.where, asked=asked, status=response.status_code)
 
     async def _open(self) -> tuple[httpx.AsyncBaseTransport, httpx.URL]:
         """The transport, made at the first request, and again when a TLS file was replaced.
@@ -321,10 +315,21 @@ class Client:
         return self._transport, base
 
 
-def _announced(response: httpx.Response) -> int:
-    """How many bytes the server says will come, 0 where it does not say."""
-    text = response.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+async def _read(response: httpx.Response, body: Body, enough: float = float("inf")) -> None:
+    """Feed the body with what comes, until it has more than `enough` bytes; the loop gets its turn now and then."""
+    pause = time.monotonic() + _TURN_SECONDS
+    async for piece in cast("httpx.AsyncByteStream", response.stream):
+        body.feed(piece)
+        if body.size > enough:
+            return
+        if time.monotonic() > pause:  # a hundred thousand pieces of one byte each come without a wait between them
+            await asyncio.sleep(0)
+            pause = time.monotonic() + _TURN_SECONDS
+
+
+def accepted_encoding(host: str) -> str:
+    """What a request to this host says that it takes: compression pays on a network only."""
+    return "identity" if host in _LOOPBACK else "gzip"
 
 
 def usable(text: str) -> httpx.URL | None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-from queries.decoding import decoder
+from queries import wire_limit
+from queries.body import Body, size_text
+from queries.decoding import decode_json
 from queries.errors import Denied, Malformed, Rejected, SourceError, Throttled, TimedOut, Unreachable
 from queries.kube_auth import KubeAccess
 from queries.server_clock import ServerClock
+from queries.wire_limit import HEAD_BYTES, WireLimit
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -22,11 +25,15 @@ T = TypeVar("T")
 Query = Sequence[tuple[str, str]]
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-LIMIT_BYTES = 256 << 20
+LIMIT_BYTES = 64 << 20
+"""A page of 500 pods is some megabytes."""
 LINE_BYTES = 8 << 20
 """No object in etcd is as large: what is longer is no line of a watch."""
+_REFUSAL_BYTES = 1 << 20
+_LINE_WIRE_BYTES = 2 * LINE_BYTES + HEAD_BYTES
 
 
+_WHOSE = "Kubernetes'"
 _WRONG_URL = "check the kubeconfig's server: is this an API server, and nothing in between?"
 
 
@@ -104,30 +111,18 @@ class KubeApi:
         """The whole answer. Raises SourceError, or PermissionError where read-only forbids the request."""
         if self._read_only and not may_pass(method, path, query):
             raise PermissionError("read-only: nothing will be sent")
-        deadline = time.monotonic() + self._timeout
-        response = self._send(method, path, query, body, headers, read_seconds=self._timeout)
-        chunks: list[bytes] = []
-        size = int(_seconds(response.headers.get("Content-Length")) or 0)
-        try:
-            if size > LIMIT_BYTES:
-                raise self._too_large()
-            size = 0
-            # Not `stream`: it waits for whole pieces, and a server that trickles would hold this thread for ever.
-            while chunk := response.read1(1 << 20):
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > LIMIT_BYTES:
-                    raise self._too_large()
-                if time.monotonic() > deadline:
-                    raise self._late()
-        except SourceError:
-            response.close()
-            raise
-        except Exception as error:
-            response.close()
-            raise self._lost(method, self._explain(error)) from error
+        with WireLimit(seconds=self._timeout) as limit:
+            response = self._send(method, path, query, body, headers, limit=limit, read_seconds=self._timeout)
+            try:
+                found = self._read(response, limit, LIMIT_BYTES)
+            except SourceError:
+                response.close()
+                raise
+            except Exception as error:
+                response.close()
+                raise self._lost(method, self._explain(error)) from error
         response.release_conn()
-        return b"".join(chunks)
+        return found.whole()
 
     def decoded(self, type_: type[T], method: str, path: str, query: Query = (), body: object = None) -> T:
         """The answer decoded into `type_`. Raises Malformed where it has another shape."""
@@ -135,11 +130,8 @@ class KubeApi:
         return self.decode(content, type_)
 
     def decode(self, content: bytes | msgspec.Raw, type_: type[T]) -> T:
-        try:
-            return decoder(type_).decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            told = f"the API server's answer is not what Kubernetes speaks ({error})"
-            raise Malformed(told, where=self.where, hint=_WRONG_URL) from None
+        """As `type_`. Raises Malformed."""
+        return decode_json(type_, content, where=self.where, whose=_WHOSE, hint=_WRONG_URL)
 
     def lines(
         self, path: str, query: Query, *, idle_seconds: float, opened: Callable[[], None] = lambda: None
@@ -149,27 +141,33 @@ class KubeApi:
         `opened` is called when the server has agreed, which may be long before the first line.
         `close` ends it from another thread: the blocked read returns at once.
         """
-        response = self._send("GET", path, query, None, None, read_seconds=idle_seconds)
+        with WireLimit(seconds=idle_seconds) as limit:
+            response = self._send("GET", path, query, None, None, limit=limit, read_seconds=idle_seconds)
         with self._lock:
             if self._closed:
                 response.close()
                 return
             self._open.add(response)
-        pending: list[bytes] = []
-        size = 0
         try:
+            self._body(response, LINE_BYTES, {"content-length"})
             opened()
-            for chunk in response.stream(1 << 16):
-                pending.append(chunk)
-                size += len(chunk)
-                if b"\n" in chunk:
-                    *whole, rest = b"".join(pending).split(b"\n")
-                    pending, size = [rest], len(rest)
-                    yield from (line for line in whole if line.strip())
-                elif size > LINE_BYTES:
-                    raise Malformed(f"a line of more than {LINE_BYTES >> 20} MB in a watch", where=self.where, hint=_WRONG_URL)
-            if rest := b"".join(pending).strip():
-                yield rest
+            limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
+            pending = bytearray()
+            for piece in response.stream(1 << 16, decode_content=False):
+                first, *more = piece.split(b"\n")
+                pending += first
+                if len(pending) > LINE_BYTES:
+                    told = f"a line of more than {size_text(LINE_BYTES)} in a watch"
+                    raise Malformed(told, where=self.where, hint=_WRONG_URL)
+                if not more:
+                    continue
+                *lines, rest = bytes(pending), *more
+                pending = bytearray(rest)
+                limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
+                yield from (line for line in lines if line.strip())
+                limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
+            if pending.strip():
+                yield bytes(pending)
         except SourceError:
             raise
         except GeneratorExit:
@@ -202,6 +200,7 @@ class KubeApi:
         body: object,
         headers: Mapping[str, str] | None,
         *,
+        limit: WireLimit,
         read_seconds: float,
     ) -> BaseHTTPResponse:
         from urllib3 import HTTPHeaderDict  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
@@ -221,6 +220,7 @@ class KubeApi:
             sent.add(name, value)
         request = (verb, url, sent, sent_body)
         timeout = (self._timeout, read_seconds)
+        limit.grant(HEAD_BYTES, seconds=read_seconds)  # counted from here: credentials have a limit of their own
         asked_at = time.time()
         try:
             answer = client.call_api(*request, _request_timeout=timeout)
@@ -239,7 +239,8 @@ class KubeApi:
         if response.status == 401:
             self._access.refused(client)
         try:
-            content = response.read(1 << 20)
+            limit.grant(0, seconds=self._timeout)
+            content = self._read(response, limit, _REFUSAL_BYTES).whole()
         except Exception:
             content = b""  # the status alone has to do
         finally:
@@ -254,8 +255,15 @@ class KubeApi:
             "the connection broke while the write was under way", where=self.where, hint="it is not known whether it was done"
         )
 
-    def _too_large(self) -> Malformed:
-        return Malformed(f"an answer of more than {LIMIT_BYTES >> 20} MB", where=self.where, hint=_WRONG_URL)
+    def _read(self, response: BaseHTTPResponse, limit: WireLimit, limit_bytes: int) -> Body:
+        body = self._body(response, limit_bytes)
+        wire_limit.read(response, body, limit)
+        return body
+
+    def _body(self, response: BaseHTTPResponse, limit_bytes: int, but: Container[str] = ()) -> Body:
+        """The answer's body, still empty. Raises Malformed where it is encoded: the client asks for `identity`."""
+        headers = {found: value for name, value in response.headers.items() if (found := name.lower()) not in but}
+        return Body(headers, limit_bytes=limit_bytes, where=self.where, status=response.status)
 
     def _late(self) -> TimedOut:
         return TimedOut(
@@ -283,8 +291,10 @@ class KubeApi:
         if isinstance(error, exceptions.SSLError) or (isinstance(error, ApiException) and error.status == 0):
             text = str(reason or error).splitlines()[-1][:200]
             return Unreachable("no TLS connection to the API server", where=where, hint=text)
-        if isinstance(error, exceptions.ReadTimeoutError):
+        if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
             return self._late()
+        if wire_limit.endless(error):
+            return Malformed("the answer does not end", where=where, hint=_WRONG_URL)
         if isinstance(error, exceptions.HTTPError | OSError):
             hint = f"it may be restarting, or a proxy on the way ended it ({type(error).__name__})"
             return Unreachable("the connection to the API server broke", where=where, hint=hint)
@@ -293,8 +303,8 @@ class KubeApi:
     def _refusal(self, status: int, content: bytes, headers: Mapping[str, str]) -> SourceError:
         where = self.where
         try:
-            answer = decoder(_Status).decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            answer = self.decode(content, _Status)
+        except Malformed:
             answer = _Status()
         message = answer.message[:500]
         # A cause that only repeats the message is left out.
@@ -342,7 +352,7 @@ def _dropped(error: Exception) -> bool:
     """Whether a kept connection had been closed by the server before the request could be read."""
     from urllib3.exceptions import ProtocolError  # noqa: PLC0415 - as above
 
-    return isinstance(error, ProtocolError)
+    return isinstance(error, ProtocolError) and not wire_limit.endless(error)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -351,7 +361,4 @@ def _seconds(text: str | None) -> float | None:
 
 def as_object(content: bytes) -> dict[str, Any]:
     """One object as the server gives it. Raises Malformed."""
-    try:
-        return decoder(dict[str, Any]).decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"the API server's answer is not an object ({error})") from None
+    return decode_json(dict[str, Any], content, whose=_WHOSE, hint=_WRONG_URL)

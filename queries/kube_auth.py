@@ -19,6 +19,7 @@ from queries.kube_exec import ExecCredential, run_plugin
 from queries.kubeconfig import ChosenContext, choose_context, kubeconfig_files
 from queries.kubeconfig_fields import AuthProvider, UserFields, check_fields, impersonation_headers
 from queries.text.variables import variable
+from queries.wire_limit import limit_pools
 
 if TYPE_CHECKING:
     from kubernetes.client.api_client import ApiClient
@@ -121,6 +122,7 @@ class KubeAccess:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self.where = str(configuration.host)
         client = ApiClient(configuration)
+        limit_pools(client.rest_client.pool_manager)
         client.user_agent = "cad-console"
         self.place, self._headers = place, headers
         return client

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from queries.body import size_text
 from queries.errors import Denied, NotConfigured, TimedOut
 
 LIMIT_SECONDS = 8.0
 """Little more than half of what a headless command waits for a source: on a busy machine too the plugin is named there."""
+LIMIT_BYTES = 1 << 20
+"""A token and a certificate with its key have some kilobytes."""
+_COMPLAINT_BYTES = 16 << 10
 _EXTENSION = "client.authentication.k8s.io/exec"
 """The one extension of a cluster that a client reads: what it holds is the exec plugin's own configuration."""
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
@@ -72,13 +78,16 @@ def run_plugin(
         raise Denied(f"the exec plugin {name} cannot be started ({error.strerror or error})", hint=hint) from None
     started(lambda: _end(process))
     try:
-        output, complaint = process.communicate(timeout=limit_seconds)
-    except subprocess.TimeoutExpired:
+        output, complaint = _communicate(process, limit_seconds)
+    except TimeoutError:
         _kill(process)
         raise TimedOut(
             f"the exec plugin {name} gave no credential within {limit_seconds:.0f} s",
             hint="it may be waiting for a log-in; run it in a shell",
         ) from None
+    if len(output) > LIMIT_BYTES:
+        _kill(process)
+        raise Denied(f"the exec plugin {name} printed more than {size_text(LIMIT_BYTES)}", hint="run it in a shell")
     if process.returncode != 0:
         said = _last_line(complaint)
         raise Denied(f"the exec plugin {name} failed with exit code {process.returncode}", hint=said or "it said nothing")
@@ -125,11 +134,46 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    _end(process)
+def _communicate(process: subprocess.Popen[bytes], limit_seconds: float) -> tuple[bytes, bytes]:
+    """What it printed, up to one byte more than the limit, and the end of what it complained. Raises TimeoutError.
+
+    As `Popen.communicate`, which keeps whatever a plugin prints.
+    """
+    until = time.monotonic() + limit_seconds
+    output, complaint = bytearray(), bytearray()
+    with selectors.DefaultSelector() as ready:
+        for pipe, kept in ((process.stdout, output), (process.stderr, complaint)):
+            if pipe is not None:
+                ready.register(pipe, selectors.EVENT_READ, kept)
+        while ready.get_map() and len(output) <= LIMIT_BYTES:
+            found = ready.select(max(0.0, until - time.monotonic()))
+            if not found:
+                raise TimeoutError
+            for key, _ in found:
+                piece = os.read(key.fd, 1 << 15)
+                key.data.extend(piece)
+                if not piece:
+                    ready.unregister(key.fileobj)
+            del complaint[:-_COMPLAINT_BYTES]
+    del output[LIMIT_BYTES + 1 :]
+    if len(output) <= LIMIT_BYTES:
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        _close(process)
+    return bytes(output), bytes(complaint)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdout, process.stderr):
         if pipe:
             pipe.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    _end(process)
+    _close(process)
     process.wait()
 
 
@@ -137,6 +181,8 @@ def _credential(output: bytes, name: str, version: str) -> ExecCredential:
     garbage = Denied(f"the exec plugin {name} printed something that is not an ExecCredential", hint="run it in a shell")
     try:
         answer = json.loads(output)
+    except RecursionError:
+        raise Denied(f"the exec plugin {name} printed JSON that is nested too deeply", hint="run it in a shell") from None
     except ValueError:
         raise garbage from None
     if not isinstance(answer, dict) or answer.get("kind") != "ExecCredential":

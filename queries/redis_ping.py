@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -27,6 +28,7 @@ async def ping(endpoint: RedisEndpoint) -> float:
             socket_connect_timeout=endpoint.timeout_seconds,
             retry=None,
             protocol=2,
+            parser_class=_lines_only(),
         )
     except (ValueError, TypeError, redis.exceptions.RedisError):
         raise Unreachable("REDIS_URL is not a URL", hint="write redis://host:6379/0, rediss://… or unix:///path") from None
@@ -36,9 +38,31 @@ async def ping(endpoint: RedisEndpoint) -> float:
             await client.ping()
     except (OSError, redis.exceptions.RedisError) as error:
         raise _told(error, redis.exceptions, endpoint) from None
+    except ValueError:  # a line longer than asyncio's limit on one, or a number that is none
+        raise _no_redis(endpoint) from None
     finally:
         await client.aclose()
     return time.monotonic() - begun
+
+
+@lru_cache(maxsize=1)
+def _lines_only() -> Any:
+    """redis-py's parser for what a log-in and a PING are answered with: a line. Bulks and arrays have no limit there."""
+    parsers: Any = import_module("redis._parsers")
+    kinds: Any = import_module("redis.exceptions")
+
+    class LinesOnly(parsers._AsyncRESP2Parser):  # type: ignore[misc]
+        async def _readline(self) -> bytes:
+            line: bytes = await super()._readline()
+            if line[:1] not in (b"+", b"-", b":"):
+                raise kinds.InvalidResponse("not one line")
+            return line
+
+    return LinesOnly
+
+
+def _no_redis(endpoint: RedisEndpoint) -> Malformed:
+    return Malformed("what answers is no Redis", where=endpoint.where, hint="check host and port")
 
 
 def _told(error: Exception, kinds: Any, endpoint: RedisEndpoint) -> SourceError:
@@ -52,7 +76,7 @@ def _told(error: Exception, kinds: Any, endpoint: RedisEndpoint) -> SourceError:
     if isinstance(error, kinds.MaxConnectionsError):
         return Throttled("Redis takes no more connections", where=where, hint="look for a client that leaks them")
     if isinstance(error, kinds.InvalidResponse):
-        return Malformed("what answers is no Redis", where=where, hint="check host and port")
+        return _no_redis(endpoint)
     if isinstance(error, OSError | kinds.ConnectionError):
         return Unreachable("no connection to Redis", where=where, hint="check host, port and TLS (rediss://)")
     return Rejected("Redis refuses the PING", where=where, hint="check its configuration")

@@ -7,6 +7,7 @@ import ssl
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import httpx
 
@@ -25,6 +26,35 @@ import_module("anyio._backends._asyncio")
 
 # As much as asyncio reads at once: an answer of megabytes is not cut into smaller pieces, each of which copies the rest.
 httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 256 << 10
+
+_MOST_INFORMATIONAL = 20
+"""100 Continue, 103 Early Hints: a server sends one or two of them before its answer."""
+ENDLESS_HEAD = "the answer does not begin"
+_event, _awaited_event = httpcore.HTTP11Connection._receive_event, httpcore.AsyncHTTP11Connection._receive_event
+
+
+def _limited_event(self: Any, timeout: float | None = None) -> Any:
+    """The next event of a connection. httpcore passes over informational answers for ever, and meanwhile nobody else runs."""
+    return _counted(self, _event(self, timeout))
+
+
+async def _limited_awaited_event(self: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - httpcore's own signature
+    return _counted(self, await _awaited_event(self, timeout))
+
+
+def _counted(connection: Any, event: Any) -> Any:
+    status = getattr(event, "status_code", 0)
+    if 100 <= status < 200:
+        connection.informational = getattr(connection, "informational", 0) + 1
+        if connection.informational > _MOST_INFORMATIONAL:
+            raise httpcore.RemoteProtocolError(ENDLESS_HEAD)
+    elif status:
+        connection.informational = 0
+    return event
+
+
+httpcore.HTTP11Connection._receive_event = _limited_event
+httpcore.AsyncHTTP11Connection._receive_event = _limited_awaited_event
 
 READ_POSTS = ("/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels")
 """The paths where Prometheus takes a long read as a POST form."""

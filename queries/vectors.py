@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeVar
 
 import msgspec
 
+from queries.decoding import decode_json
 from queries.errors import Malformed, SourceError
 from queries.failures import from_answer
 from queries.model.alert import Alert, AlertRule, AlertState
@@ -135,7 +136,7 @@ _RULES = msgspec.json.Decoder(_Groups)
 def instant(body: bytes, *, where: str) -> Answer:
     """Decode an answer of /api/v1/query. Raises Malformed, or what an error in the body stands for."""
     envelope = _envelope(body, where)
-    data = _shaped(_INSTANT.decode, envelope.data, where)
+    data = _shaped(_INSTANT, envelope.data, where)
     warnings = _warnings(envelope)
     if isinstance(data, _Matrix):
         raise Malformed("the query gives a range, not one value a series", where=where, hint="remove the [range]")
@@ -143,7 +144,7 @@ def instant(body: bytes, *, where: str) -> Answer:
         raise Malformed("the query gives a text, not a number", where=where)
     if isinstance(data, _Scalar):
         return Answer((Sample((), number(data.result[1], where)),), warnings)
-    items = _each(_ITEM.decode, data.result, where)
+    items = _each(_ITEM, data.result, where)
     samples = tuple(Sample(pairs(item.metric), number(item.value[1], where)) for item in items if item.value is not None)
     if len(samples) < len(data.result):
         warnings += (f"{len(data.result) - len(samples)} native histograms are not shown",)
@@ -153,21 +154,21 @@ def instant(body: bytes, *, where: str) -> Answer:
 def matrix(body: bytes, *, where: str) -> RangeAnswer:
     """Decode an answer of /api/v1/query_range. Raises as `instant`; NaN stays a point."""
     envelope = _envelope(body, where)
-    data = _shaped(_RANGE.decode, envelope.data, where)
-    items = _each(_SERIES.decode, data.result, where)
+    data = _shaped(_RANGE, envelope.data, where)
+    items = _each(_SERIES, data.result, where)
     tracks = tuple(Track(pairs(item.metric), _points(item.values, where)) for item in items)
     return RangeAnswer(tracks, _warnings(envelope))
 
 
 def remembered_alerts(where: str) -> Remembered[Alert]:
     """For `rules`, where the same server is asked again and again."""
-    return Remembered(lambda said: _alert(_shaped(_INSTANCE.decode, said, where), where))
+    return Remembered(lambda said: _alert(_shaped(_INSTANCE, said, where), where))
 
 
 def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) -> RulesAnswer:
     """Decode an answer of /api/v1/rules. Raises as `instant`."""
     envelope = _envelope(body, where)
-    data = _shaped(_RULES.decode, envelope.data, where)
+    data = _shaped(_RULES, envelope.data, where)
     alerting: list[AlertRule] = []
     said: list[msgspec.Raw] = []
     recorded: set[str] = set()
@@ -185,7 +186,7 @@ def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) ->
 
 def rule_groups(body: bytes, *, where: str) -> tuple[RuleGroup, ...]:
     """The rules of /api/v1/rules as they are defined, and how their evaluation goes. Raises as `instant`."""
-    data = _shaped(_RULES.decode, _envelope(body, where).data, where)
+    data = _shaped(_RULES, _envelope(body, where).data, where)
     kinds = {"alerting": RuleKind.ALERT, "recording": RuleKind.RECORD}
     return tuple(
         RuleGroup(
@@ -284,7 +285,7 @@ def _alert(item: _Instance, where: str) -> Alert:
 
 
 def _envelope(body: bytes, where: str) -> _Envelope:
-    envelope = _shaped(_ENVELOPE.decode, body, where)
+    envelope = _shaped(_ENVELOPE, body, where)
     if envelope.status != "success":
         # 200 with a JSON error: the server noticed the failure after it had begun to answer.
         raise _error(body, where)
@@ -295,24 +296,16 @@ def _error(body: bytes, where: str) -> SourceError:
     return from_answer(200, {"content-type": "application/json"}, body, where=where, now=0.0)
 
 
-def _shaped(decode: Callable[[bytes | msgspec.Raw], T], data: bytes | msgspec.Raw, where: str) -> T:
-    try:
-        return decode(data)
-    except msgspec.ValidationError as error:
-        raise Malformed(
-            f"the answer has another shape than Prometheus': {error}", where=where, hint="check that the URL is this server's"
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        cut = "truncated" in str(error)
-        raise Malformed(
-            "the answer was cut off" if cut else "the answer is not JSON",
-            where=where,
-            hint="the server or a proxy broke it" if cut else "check that the URL is this server's",
-        ) from None
+def _shaped(shape: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, where: str) -> T:
+    return decode_json(shape, data, where=where, whose="Prometheus'")
 
 
-def _each(decode: Callable[[bytes | msgspec.Raw], T], said: list[msgspec.Raw], where: str) -> Iterator[T]:
-    return (_shaped(decode, item, where) for item in said)
+def _each(shape: msgspec.json.Decoder[T], said: list[msgspec.Raw], where: str) -> Iterator[T]:
+    for item in said:
+        try:
+            yield shape.decode(item)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            yield _shaped(shape, item, where)  # which says what is wrong
 
 
 def _warnings(envelope: _Envelope) -> tuple[str, ...]:

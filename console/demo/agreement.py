@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-import httpx
+from console.demo import http_get
 
 EVALUATION_SECONDS = 4.0
 """Two rounds of the demo's rules: by so much a moment that two of its parts see may differ."""
@@ -44,7 +44,7 @@ class Agreement:
 def compare(document: dict[str, Any], prometheus: str, *, alert: str, step_seconds: float) -> tuple[Agreement, ...]:
     """Every figure of a report's JSON that raw samples can tell. `prometheus` is its URL, `step_seconds` the step of its rules.
 
-    Raises httpx.HTTPError, and Disagrees where Prometheus has no samples to compare with.
+    Raises SourceError, and Disagrees where Prometheus has no samples to compare with.
     """
     start, end = _seconds(document["window"]["start"]), _seconds(document["window"]["end"])
     samples = _Samples(prometheus, start, end)
@@ -86,9 +86,7 @@ class _Samples:
         """The stored samples of each series, in and around the window, as they were scraped: nothing is computed of them."""
         seconds = self.end - self.start + 2 * around
         query = {"query": f"{selector}[{round(seconds * 1000)}ms]", "time": f"{self.end + around:.3f}"}
-        answer = httpx.get(f"{self._url}/api/v1/query", params=query, timeout=10.0)
-        answer.raise_for_status()
-        series = answer.json()["data"]["result"]
+        series = http_get.fetch(f"{self._url}/api/v1/query", query, seconds=10.0)["data"]["result"]
         return [[(float(at), float(value)) for at, value in item["values"]] for item in series]
 
 

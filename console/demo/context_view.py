@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import msgspec
-
 from console.demo.cluster_view import Seen, SeenDeployment, seen
 from queries.endpoint import ClusterEndpoint
 from queries.errors import SourceError
@@ -66,5 +64,5 @@ class ContextView:
         )
 
     def _list(self, path: str) -> list[dict[str, Any]]:
-        answer: dict[str, Any] = msgspec.json.decode(self._api.call("GET", path), type=dict[str, Any])
+        answer: dict[str, Any] = self._api.decoded(dict[str, Any], "GET", path)
         return list(answer.get("items") or ())

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
-
 from console.actions.plan import Request
 from console.config.settings import Settings
 from console.demo import server_config
@@ -26,6 +24,7 @@ from console.incidents.report import as_json, as_markdown
 from console.incidents.review import review
 from console.incidents.templates import STATUS_PAGE, Templates, facts_of
 from console.session import Session
+from queries.errors import SourceError
 from queries.model.text import visible
 
 _WAIT_SECONDS = 90.0
@@ -163,7 +162,7 @@ class _Play:
             found = await asyncio.to_thread(
                 compare, document, url, alert=self.scenario.alert, step_seconds=server_config.SCRAPE_SECONDS
             )
-        except httpx.HTTPError as error:
+        except SourceError as error:
             raise NotSeen(f"Prometheus could not be asked for its own data: {error}") from None
         for item in found:
             say(str(item), step="agreement" if item.holds else "DISAGREES")

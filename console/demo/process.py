@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from queries.wire_limit import WireLimit, limit_connection
+
 _KEEPER = Path(__file__).with_name("keeper.py")
 _READY_SECONDS = 30.0
 _ATTEMPTS = 3
@@ -139,9 +141,11 @@ def _wait_ready(name: str, keeper: subprocess.Popen[bytes], *, port: int, path: 
 
 def _answers(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1.0)
+    limit_connection(connection)
     try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
+        with WireLimit(seconds=1.0):
+            connection.request("GET", path)
+            return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import httpx
 
+from console.demo import http_get
 from console.demo.failure import SourceFailed
+from queries.body import size_text
+from queries.errors import SourceError
 
 VERSIONS = (("prometheus", "3.5.0"), ("alertmanager", "0.28.1"))
 BASE_URL = "https://github.com/prometheus"
@@ -20,6 +23,9 @@ _WANTED = {"prometheus": ("prometheus", "promtool"), "alertmanager": ("alertmana
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _TIMEOUT = httpx.Timeout(20.0, connect=4.0)
 _LARGEST_SUMS = 1 << 20
+_SUMS_SECONDS = 20.0
+LARGEST_ARCHIVE = 1 << 30
+"""Bytes; those of today have about a hundred million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +46,24 @@ class OfficialRelease:
             raise SourceFailed(f"no archive for a {platform.machine()} machine")
         kind = f"{platform.system().lower()}-{machine}"
         (folder / "bin").mkdir()
-        with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client:
-            for project, version in self.versions:
-                archive = f"{project}-{version}.{kind}.tar.gz"
-                base = f"{self.base_url}/{project}/releases/download/v{version}"
-                expected = _published_sum(client, f"{base}/sha256sums.txt", archive)
-                path = folder / archive
-                actual = _download(client, f"{base}/{archive}", path, report)
-                if actual != expected:
-                    raise SourceFailed(f"{archive} has the wrong checksum: published {expected[:12]}…, got {actual[:12]}…")
-                _unpack(path, _WANTED[project], folder / "bin")
-                path.unlink()
+        for project, version in self.versions:
+            archive = f"{project}-{version}.{kind}.tar.gz"
+            base = f"{self.base_url}/{project}/releases/download/v{version}"
+            expected = _published_sum(f"{base}/sha256sums.txt", archive)
+            path = folder / archive
+            actual = _download(f"{base}/{archive}", path, report)
+            if actual != expected:
+                raise SourceFailed(f"{archive} has the wrong checksum: published {expected[:12]}…, got {actual[:12]}…")
+            _unpack(path, _WANTED[project], folder / "bin")
+            path.unlink()
 
 
-def _published_sum(client: httpx.Client, url: str, archive: str) -> str:
+def _published_sum(url: str, archive: str) -> str:
     try:
-        with client.stream("GET", url) as answer:
-            _accept(answer)
-            text = b""
-            for part in answer.iter_bytes():
-                text += part
-                if len(text) > _LARGEST_SUMS:
-                    raise SourceFailed(f"{url} is too large to be a list of checksums")
-    except httpx.HTTPError as error:
-        raise SourceFailed(_reason(url, error)) from error
+        with http_get.answer(url, timeout=_TIMEOUT) as answer:
+            text = http_get.read(answer, limit_bytes=_LARGEST_SUMS, where=url, seconds=_SUMS_SECONDS)
+    except SourceError as error:
+        raise SourceFailed(str(error)) from error
     for line in text.decode("ascii", "replace").splitlines():
         digest, _, name = line.partition(" ")
         if name.strip().lstrip("*") == archive and len(digest) == 64:
@@ -71,35 +71,23 @@ def _published_sum(client: httpx.Client, url: str, archive: str) -> str:
     raise SourceFailed(f"{url} names no checksum for {archive}")
 
 
-def _download(client: httpx.Client, url: str, path: Path, report: Callable[[str, int, int], None]) -> str:
+def _download(url: str, path: Path, report: Callable[[str, int, int], None]) -> str:
     """Writes what `url` gives to `path` and returns its SHA-256."""
     digest = hashlib.sha256()
     try:
-        with client.stream("GET", url) as answer, path.open("wb") as file:
-            _accept(answer)
+        with http_get.answer(url, timeout=_TIMEOUT) as answer, path.open("wb") as file:
             total = int(answer.headers.get("content-length") or 0)
             done = 0
-            for part in answer.iter_raw(1 << 18):
+            for part in http_get.raw(answer):
                 digest.update(part)
                 file.write(part)
                 done += len(part)
+                if done > LARGEST_ARCHIVE:
+                    raise SourceFailed(f"{url} is larger than {size_text(LARGEST_ARCHIVE)}")
                 report(f"loading {path.name}", done, total)
-    except httpx.HTTPError as error:
-        raise SourceFailed(_reason(url, error)) from error
+    except SourceError as error:
+        raise SourceFailed(str(error)) from error
     return digest.hexdigest()
-
-
-def _accept(answer: httpx.Response) -> None:
-    if answer.status_code != 200:
-        raise SourceFailed(f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}")
-
-
-def _reason(url: str, error: httpx.HTTPError) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return f"{url} did not answer in time"
-    if isinstance(error, httpx.RemoteProtocolError):
-        return f"{url} ended too early: {error}"
-    return f"{url} cannot be reached: {error}"
 
 
 def _unpack(archive: Path, wanted: tuple[str, ...], folder: Path) -> None:

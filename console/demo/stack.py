@@ -15,10 +15,8 @@ from pathlib import Path
 from subprocess import Popen
 from urllib.parse import urlsplit
 
-import httpx
-
 from console.config.settings import HEARTBEAT_ALERT
-from console.demo import server_config
+from console.demo import http_get, server_config
 from console.demo.bring import Servers
 from console.demo.cluster import DemoCluster
 from console.demo.cluster_view import EmbeddedView
@@ -30,6 +28,7 @@ from console.demo.platform_api import PlatformApi
 from console.demo.process import Server, free_port, keep, release
 from console.demo.scenarios import API, BAD_IMAGE_TAG, Scenario
 from console.demo.simulator import CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES, NAMESPACE, Simulator
+from queries.errors import SourceError
 from queries.text.variables import home, variable
 
 DEFAULT_SEED = 7
@@ -213,9 +212,8 @@ class DemoStack:
 
     def active_alerts(self) -> frozenset[str]:
         """Names of the alerts that Alertmanager has now, without the heartbeat."""
-        answer = httpx.get(f"{self.addresses.alertmanager}/api/v2/alerts", params={"active": "true"}, timeout=5.0)
-        answer.raise_for_status()
-        return frozenset(item["labels"]["alertname"] for item in answer.json()) - {HEARTBEAT_ALERT}
+        found = http_get.fetch(f"{self.addresses.alertmanager}/api/v2/alerts", {"active": "true"})
+        return frozenset(item["labels"]["alertname"] for item in found) - {HEARTBEAT_ALERT}
 
     def alert_active(self, name: str) -> bool:
         return name in self.active_alerts()
@@ -278,10 +276,10 @@ class DemoStack:
         server.stop()
 
     def _rounds(self) -> int:
-        with suppress(httpx.HTTPError, LookupError, ValueError):
+        with suppress(SourceError, LookupError, ValueError):
             query = f'count_over_time(scrape_duration_seconds{{job="{server_config.JOB}"}}[5m])'
-            answer = httpx.get(f"{self.addresses.prometheus}/api/v1/query", params={"query": query}, timeout=5.0)
-            return int(answer.json()["data"]["result"][0]["value"][1])
+            found = http_get.fetch(f"{self.addresses.prometheus}/api/v1/query", {"query": query})
+            return int(found["data"]["result"][0]["value"][1])
         return 0
 
     def _roll_out(self) -> None:

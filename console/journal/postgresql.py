@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.config.store_settings import StoreSettings
 from console.journal.event import Event
+from console.journal.postgresql_limit import PAGE_BYTES, limited
 from console.journal.shared_store import AGAIN_SECONDS, EVENT_BYTES, Brought, LeftOut, Take, as_text
 from queries.errors import Denied, NotConfigured, Rejected, SourceError, Throttled, TimedOut, Unreachable
 from queries.kube_watch import Backoff
@@ -39,10 +40,21 @@ _MAKE = f"""CREATE TABLE {TABLE} (
     written_at timestamptz NOT NULL DEFAULT now()
 )"""
 _INSERT = f"""INSERT INTO {TABLE} (id, event) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - no input
-_AT = f"SELECT position, event FROM {TABLE} WHERE position = ANY(%s)"  # noqa: S608 - no input
+_READABLE = f"CASE WHEN octet_length(event) <= {2 * EVENT_BYTES} THEN event ELSE '' END AS event"
+"""An event that is too large to be read is empty."""
+_STILL = f"SELECT position FROM {TABLE} WHERE position = ANY(%s)"  # noqa: S608 - no input
+_AT = f"SELECT position, {_READABLE} FROM {TABLE} WHERE position = ANY(%s)"  # noqa: S608 - no input
+_AT_ONCE = PAGE_BYTES // (2 * EVENT_BYTES)
 _MOST_LEFT_OUT = 1000
 _CONNECT_SECONDS = 4
-_PAGE = 500
+_SELECT = f"""SELECT position, event, id FROM (
+    SELECT position, event, id, octet_length(event) AS own, sum(octet_length(event)) OVER (ORDER BY position) AS whole
+    FROM (
+        SELECT position, id, {_READABLE}
+        FROM {TABLE} WHERE position > %s ORDER BY position LIMIT 500
+    ) page
+) counted WHERE whole <= {PAGE_BYTES} OR whole = own ORDER BY position"""  # noqa: S608 - no input
+"""The next events, as many as fit in one page."""
 
 
 class PostgreSQL:
@@ -105,13 +117,15 @@ class PostgreSQL:
             if left and time.monotonic() - self._left_out_at > AGAIN_SECONDS:
                 # Somebody may have deleted it, its time may have come, and an earlier process may have left it out.
                 self._left_out_at = time.monotonic()
-                there = connection.execute(_AT, (left,)).fetchall()
-                self._left_out.forget({str(position) for position, _ in there}.__contains__)
-                again = self._left_out.read({str(position): text for position, text in there})
+                there = [position for (position,) in connection.execute(_STILL, (left,)).fetchall()]
+                self._left_out.forget({str(position) for position in there}.__contains__)
+                again: tuple[Event, ...] = ()
+                for some in (there[start : start + _AT_ONCE] for start in range(0, len(there), _AT_ONCE)):
+                    rows = connection.execute(_AT, (some,)).fetchall()
+                    again += tuple(self._left_out.read({str(position): text for position, text in rows}))
                 if again or len(there) < len(left):
                     take(again, self._cursor(after, last))
-            statement = f"SELECT position, event, id FROM {TABLE} WHERE position > %s ORDER BY position LIMIT %s"  # noqa: S608 - no input
-            while rows := connection.execute(statement, (after, _PAGE)).fetchall():
+            while rows := connection.execute(_SELECT, (after,)).fetchall():
                 events = self._left_out.read({str(position): text for position, text, _ in rows})
                 after, last = rows[-1][0], rows[-1][2]
                 take(events, self._cursor(after, last))
@@ -162,7 +176,7 @@ class PostgreSQL:
             hint = "install cad-console with its extra: cad-console[postgresql]"
             raise NotConfigured("psycopg is not installed", where=self.where, hint=hint) from None
         given: dict[str, Any] = {"password": self._password()} if self._settings.password_file else {}
-        connection: psycopg.Connection[Any] = client.connect(
+        connection: psycopg.Connection[Any] = limited(client.Connection).connect(
             self._settings.url,
             autocommit=True,
             connect_timeout=_CONNECT_SECONDS,

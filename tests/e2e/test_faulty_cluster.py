@@ -81,7 +81,7 @@ def test_what_is_wrong_with_the_cluster_is_named(bench: Bench, good: FaultyServe
             kubeconfig(bench, page.url, token): ("denied", "log-in page"),
             kubeconfig(bench, broken.url, token): ("down", "503"),
             kubeconfig(bench, silent.url, token): ("down", "within 5 s"),
-            kubeconfig(bench, shape.url, token): ("down", "not what Kubernetes speaks"),
+            kubeconfig(bench, shape.url, token): ("down", "another shape than Kubernetes'"),
         }
         commands = [
             ("status", "--format", "json", "--config", str(bench.config(good.url, kubeconfig=path, timeout=5.0)))

@@ -48,7 +48,7 @@ SAYS: dict[str, tuple[Health, str]] = {
     "trickle": (DOWN, "did not answer within 0.8 s/no whole answer for & is the network there"),
     "1 GB body": (
         DOWN,
-        "an answer of more than 256 MB/a line of more than 8 MB/no whole answer & check/network",
+        "the answer is larger than 64 MiB/a line of more than 8 MiB/no whole answer & check/network",
     ),
     "endless body": (DOWN, "an answer of more than 256 MB/did not answer within/a line of more than 8 MB/no whole answer for"),
     "no HTTP": (DOWN, "the connection to the API server broke"),
@@ -63,10 +63,10 @@ SAYS: dict[str, tuple[Health, str]] = {
     "503 starting or stopping": (DOWN, "is not well (503) & it may be starting or stopping"),
     "302 to a login page": (DENIED, "a log-in page or proxy answers & log in there first"),
     "200 with HTML": (DENIED, "a log-in page or proxy answers & log in there first"),
-    "truncated JSON": (DOWN, "not what Kubernetes speaks & check the kubeconfig's server"),
+    "truncated JSON": (DOWN, "the answer was cut off & broke it"),
     "cut off": (DOWN, "the connection to the API server broke & a proxy on the way"),
-    "gzip garbage": (DOWN, "the connection to the API server broke/cannot be understood/not what Kubernetes speaks"),
-    "wrong shape": (DOWN, "not what Kubernetes speaks & check the kubeconfig's server"),
+    "gzip garbage": (DOWN, "is encoded as gzip, and identity was asked for"),
+    "wrong shape": (DOWN, "another shape than Kubernetes' & check the kubeconfig's server"),
     "TLS: expired certificate": (DOWN, "no TLS connection to the API server & expired"),
     "TLS: another host's certificate": (DOWN, "no TLS connection to the API server & doesn't match/not valid for/mismatch"),
 }

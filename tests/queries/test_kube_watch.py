@@ -261,8 +261,8 @@ def test_back_off_doubles_up_to_its_cap() -> None:
     [
         (lambda server, _: server.whole(200, b"<html>log in</html>", "text/html"), Denied, "log-in page"),
         (lambda server, _: server.whole(302, b""), Denied, "log-in page"),
-        (lambda server, _: server.whole(200, b"[1, 2]"), Malformed, "not what Kubernetes speaks"),
-        (lambda server, _: server.whole(200, b'{"metadata": {"resou'), Malformed, "not what Kubernetes speaks"),
+        (lambda server, _: server.whole(200, b"[1, 2]"), Malformed, "another shape than Kubernetes'"),
+        (lambda server, _: server.whole(200, b'{"metadata": {"resou'), Malformed, "the answer was cut off"),
         (refused(403, 'pods is forbidden: User "x"'), Denied, "pods is forbidden"),
         (refused(404, "the server could not find"), Rejected, "could not find"),
         (refused(422, "not so", details={"causes": [{"field": "spec.x", "message": "bad"}]}), Rejected, "spec.x: bad"),
