@@ -211,7 +211,7 @@ class Board:
         warnings = [*latest.warnings]
         health, fault, detail = Health.UP, latest.fault, ""
         if fault is not None:
-            health = Health.DENIED if fault.kind is FaultKind.DENIED else Health.DOWN
+            health = {FaultKind.DENIED: Health.DENIED, FaultKind.STALE: Health.STALE}.get(fault.kind, Health.DOWN)
         elif name == PROMETHEUS:
             answers: PanelsAnswer = self._value(PROMETHEUS)
             broken = [item for item in answers.answers if item.fault is not None]
@@ -275,7 +275,7 @@ class Board:
     def _patience(self, name: str) -> float:
         """How old the last answer may be before it is no longer called current."""
         stale = self._settings.stale_after_seconds
-        # Kubernetes proves every ten seconds that it lives; the platform is asked half as often.
+        # Kubernetes proves every five seconds that it lives; the platform is asked half as often.
         return max(stale, 30.0) if name in (KUBERNETES, PLATFORM) else stale
 
     def _limit(self, name: str) -> float:

@@ -7,6 +7,7 @@ SourceError
 ├── Malformed       an answer of another shape than this API's
 ├── Rejected        the server understood and refuses this request
 ├── Throttled       429, or 503 with Retry-After
+├── Stale           it answers from a cache only, which nothing confirms
 └── NotConfigured   nobody said where this source is
 """
 
@@ -57,6 +58,10 @@ class Rejected(SourceError):
 
 class Throttled(SourceError):
     kind = FaultKind.THROTTLED
+
+
+class Stale(SourceError):
+    kind = FaultKind.STALE
 
 
 class NotConfigured(SourceError):

@@ -251,4 +251,5 @@ class Watcher:
 class Raws(msgspec.Struct):
     """A list whose items stay as the server gives them."""
 
+    metadata: k8s.ListMeta
     items: list[dict[str, Any]] | None = None

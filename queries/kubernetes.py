@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,15 +14,15 @@ from queries import kube_decode as decode
 from queries import kube_objects as k8s
 from queries.daemon_pool import DaemonPool
 from queries.endpoint import ClusterEndpoint
-from queries.errors import SourceError, TimedOut
+from queries.errors import SourceError, Stale, TimedOut, Unreachable
 from queries.kube_api import REVIEWS, KubeApi, Query, as_object, segment
 from queries.kube_auth import KubeAccess
 from queries.kube_watch import CRON_JOBS, JOBS, JOURNAL_LABEL, KINDS, PAGE, Kind, Raws, Watcher, list_kind
 from queries.model.batch import BatchJob
-from queries.model.fault import Fault
+from queries.model.fault import Fault, FaultKind
 from queries.model.reading import Reading
 from queries.model.workload import Cluster, PodUsage, Touched
-from queries.offload import TURN
+from queries.offload import TURN, compute
 
 T = TypeVar("T")
 
@@ -30,8 +31,13 @@ EVENTS_KEPT = 500
 _GAP_SECONDS = 0.1
 _PULSE_SECONDS, _ANXIOUS_SECONDS, _HOPEFUL_SECONDS = 5.0, 2.0, 0.5
 """How soon after a pulse the next one goes out: in quiet times, while a watch fails, and when all of them are back."""
+_PROOF_SECONDS, _SLOW_SECONDS = 7.0, 1.0
+"""How long a pulse may take at most, so that with the pause before it 15 s are enough to say that etcd is gone; and after how
+much of that the API server is asked what it remembers."""
+_METADATA = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"}
 _LATE_SECONDS = 0.5
 """What a request may take beyond its own time limit before it is called late from outside."""
+_LARGE_BYTES = 32 << 10
 _GROUPS = {"deployments": "apps", "replicasets": "apps"}
 
 
@@ -70,6 +76,7 @@ class Kubernetes:
         self._pool = DaemonPool(SOURCE, threads=8)
         self._watchers: tuple[Watcher, ...] = ()
         self._pulsing: asyncio.Future[bytes] | None = None
+        self._asking: asyncio.Future[bytes] | None = None
 
     @property
     def where(self) -> str:
@@ -96,12 +103,22 @@ class Kubernetes:
         """Any request. Raises SourceError, or PermissionError where read-only forbids it: then nothing left."""
         return await self._ask(self._api.call, method, path, query, body, headers)
 
+    async def call_object(
+        self, method: str, path: str, query: Query = (), body: object = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """As `call`, for an answer that is one object."""
+        content = await self.call(method, path, query, body, headers)
+        return await _decode(partial(as_object, content), content)
+
     async def get_raw(self, path: str, query: Query = ()) -> bytes:
         return await self.call("GET", path, query)
 
     async def cluster(self) -> Cluster:
         """Everything, listed once. Kinds that are forbidden or absent stay empty where the console can do without them."""
-        listed = await asyncio.gather(*(self._listed(kind) for kind in KINDS))
+        try:
+            listed = await asyncio.gather(*(self._listed(kind) for kind in KINDS))
+        except (TimedOut, Unreachable) as error:
+            raise (_stale(error.fault) if await self._remembers() else error) from None
         return self._assembled(dict(zip((kind.name for kind in KINDS), listed, strict=True)))
 
     async def _listed(self, kind: Kind) -> tuple[Any, ...]:
@@ -116,8 +133,9 @@ class Kubernetes:
     async def follow(self, on_reading: Callable[[Reading[Cluster]], None]) -> None:
         """Lists, then watches, and calls back in this loop with every new reading; runs until it is cancelled or closed.
 
-        Bursts become one reading per 100 ms. A pulse every 5 s proves that the server still answers, so that a quiet
-        cluster and a dead connection look different. A failing kind gives a reading with its fault and is tried again.
+        Bursts become one reading per 100 ms. A pulse every 5 s, a consistent read, proves that the server still answers and
+        that its store does, so that a quiet cluster, a dead connection and a dead etcd look different: without etcd every
+        watch stays open, and silent. A failing kind gives a reading with its fault and is tried again.
         """
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
@@ -155,8 +173,9 @@ class Kubernetes:
         finally:
             for watcher in self._watchers:
                 watcher.stop()
-            if self._pulsing is not None:
-                self._pulsing.cancel()
+            for waiting in (self._pulsing, self._asking):
+                if waiting is not None:
+                    waiting.cancel()
 
     def _begin(self) -> None:
         """In a thread: who starts one waits until it runs, some milliseconds each. One that is stopped by then ends at once."""
@@ -181,22 +200,47 @@ class Kubernetes:
         return TimedOut(what, where=self.where, hint="is the network there, and the cluster healthy?").fault
 
     async def _pulse(self) -> tuple[float, Fault | None]:
+        """The latency of a consistent read, which the API server's cache cannot answer by itself, and why it failed."""
         began = time.monotonic()
         if self._pulsing is None:
-            asked = self.get_raw(KINDS[0].path(self._namespace), [("limit", "1"), ("resourceVersion", "0")])
-            self._pulsing = asyncio.ensure_future(asked)
+            self._pulsing = asyncio.ensure_future(self._newest([]))
         # One that hangs is waited for again at the next pulse: a new one each time would take all threads.
-        done, _ = await asyncio.wait([self._pulsing], timeout=self._timeout + _LATE_SECONDS)
-        if not done:
-            return time.monotonic() - began, self._late(time.monotonic() - began)
-        pulsing, self._pulsing = self._pulsing, None
+        done, _ = await asyncio.wait([self._pulsing], timeout=_SLOW_SECONDS)
+        remembers = None if done else asyncio.ensure_future(self._remembers())
         try:
-            pulsing.result()
-        except SourceError as error:
-            return time.monotonic() - began, error.fault
-        for watcher in self._watchers:
-            watcher.retry_now()
-        return time.monotonic() - began, None
+            if remembers is not None:
+                limit = min(self._timeout, _PROOF_SECONDS) + _LATE_SECONDS - _SLOW_SECONDS
+                done, _ = await asyncio.wait([self._pulsing], timeout=limit)
+            fault = self._late(time.monotonic() - began) if not done else None
+            if done:
+                pulsing, self._pulsing = self._pulsing, None
+                try:
+                    pulsing.result()
+                except SourceError as error:
+                    fault = error.fault
+            if fault is None:
+                for watcher in self._watchers:
+                    watcher.retry_now()
+            elif fault.kind in (FaultKind.TIMED_OUT, FaultKind.UNREACHABLE) and await (remembers or self._remembers()):
+                fault = _stale(fault).fault
+            return time.monotonic() - began, fault
+        finally:
+            if remembers is not None:
+                remembers.cancel()
+
+    async def _newest(self, query: Query) -> bytes:
+        """One Deployment's metadata; with `resourceVersion=0` in the query, what the API server remembers."""
+        return await self.call("GET", KINDS[0].path(self._namespace), [("limit", "1"), *query], None, _METADATA)
+
+    async def _remembers(self) -> bool:
+        """Whether the API server answers from its cache."""
+        if self._asking is None:
+            self._asking = asyncio.ensure_future(self._newest([("resourceVersion", "0")]))
+        done, _ = await asyncio.wait([self._asking], timeout=_SLOW_SECONDS)
+        if not done:
+            return False
+        asking, self._asking = self._asking, None
+        return asking.exception() is None
 
     def _trouble(self) -> Fault | None:
         """The fault of a watch that the console cannot do without."""
@@ -227,7 +271,7 @@ class Kubernetes:
         )
 
     async def deployment(self, name: str) -> dict[str, Any]:
-        return as_object(await self.get_raw(f"{KINDS[0].path(self._namespace)}/{segment(name)}"))
+        return await self.call_object("GET", f"{KINDS[0].path(self._namespace)}/{segment(name)}")
 
     async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         """The ReplicaSets that this Deployment controls, in the server's order."""
@@ -290,10 +334,9 @@ class Kubernetes:
     async def config_maps(self) -> tuple[Touched, ...]:
         """When each ConfigMap was last written; the server is asked for the metadata alone, so no value comes here."""
         path = f"/api/v1/namespaces/{self._namespace}/configmaps"
-        wanted = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"}
         query = [("limit", str(PAGE)), ("labelSelector", JOURNAL_LABEL.replace("=", "!="))]
-        content = await self.call("GET", path, query, None, wanted)
-        page = self._api.decode(content, k8s.ListOf[k8s.TouchedObject])
+        content = await self.call("GET", path, query, None, _METADATA)
+        page = await _decode(partial(self._api.decode, content, k8s.ListOf[k8s.TouchedObject]), content)
         return tuple(decode.touched(item) for item in page.items or ())
 
     async def _batch(self, kind: Kind) -> tuple[BatchJob, ...]:
@@ -329,8 +372,9 @@ class Kubernetes:
         while True:
             asked = [*query, ("limit", str(PAGE)), *([("continue", token)] if token else [])]
             content = await self.get_raw(path, asked)
-            found += self._api.decode(content, Raws).items or []
-            token = self._api.decode(content, k8s.Page).metadata.next or ""
+            page = await _decode(partial(self._api.decode, content, Raws), content)
+            found += page.items or []
+            token = page.metadata.next or ""
             if not token:
                 return found
 
@@ -342,6 +386,21 @@ class Kubernetes:
                 return await self._pool.run(call, *args)
         except TimeoutError:
             raise TimedOut(f"Kubernetes gave nothing within {limit:g} s", where=self.where) from None
+
+
+async def _decode(decode: Callable[[], T], content: bytes) -> T:
+    """Decode here, or off the loop where a key press would wait for it."""
+    return await compute(decode) if len(content) > _LARGE_BYTES else decode()
+
+
+def _stale(fault: Fault) -> Stale:
+    """What it means that a consistent read failed so while the API server's cache still answers."""
+    return Stale(
+        f"the API server answers from its cache only, so this may be old: a consistent read failed ({fault.what})",
+        where=fault.where,
+        hint="etcd behind it may be down or without a majority; ask whoever runs the control plane",
+        status=fault.status,
+    )
 
 
 def _controlled_by(item: dict[str, Any], uid: str) -> bool:

@@ -11,7 +11,7 @@ from console.config.settings import Settings
 from queries.endpoint import Endpoint
 from queries.errors import Denied, Malformed, NotConfigured, SourceError
 from queries.http import Client
-from queries.kube_api import as_object, segment
+from queries.kube_api import segment
 from queries.kubernetes import Kubernetes
 from queries.scrub import scrubbed, secrets_of
 
@@ -43,7 +43,7 @@ class Writer:
         path = f"/apis/apps/v1/namespaces/{segment(self._kubernetes.namespace)}/{resource}/{segment(name)}"
         query = [("fieldManager", FIELD_MANAGER), *([("dryRun", "All")] if dry_run else [])]
         whole = f"{path}/{subresource}" if subresource else path
-        return as_object(await self._kubernetes.call("PATCH", whole, query, body, {"Content-Type": content_type}))
+        return await self._kubernetes.call_object("PATCH", whole, query, body, {"Content-Type": content_type})
 
     async def post_silence(self, silence: dict[str, Any]) -> str:
         """Creates or replaces a silence on the first peer that answers; gives the id that the server chose."""

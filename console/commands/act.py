@@ -21,7 +21,14 @@ from queries.model.fault import FaultKind
 from queries.model.text import visible
 
 _CODES = {Outcome.DONE: 0, Outcome.REFUSED: 1, Outcome.FAILED: 1, Outcome.UNDONE: 1, Outcome.UNKNOWN: 2}
-_NO_SOURCE = (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT, FaultKind.DENIED, FaultKind.MALFORMED, FaultKind.NOT_CONFIGURED)
+_NO_SOURCE = (
+    FaultKind.UNREACHABLE,
+    FaultKind.TIMED_OUT,
+    FaultKind.STALE,
+    FaultKind.DENIED,
+    FaultKind.MALFORMED,
+    FaultKind.NOT_CONFIGURED,
+)
 _WORDS = {CheckLevel.OK: "ok", CheckLevel.WARN: "WARN", CheckLevel.ASK: "ASKS", CheckLevel.BLOCK: "BLOCK"}
 
 

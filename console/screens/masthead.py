@@ -18,6 +18,7 @@ _WORDS = {
     Health.WAITING: ("○", NO_ANSWER, "dim"),
     Health.UP: ("●", "ok", "ok"),
     Health.DEGRADED: ("▲", "DEGRADED", "warn"),
+    Health.STALE: ("✗", "STALE", "critical"),
     Health.DOWN: ("✗", "DOWN", "critical"),
     Health.DENIED: ("✗", "DENIED", "critical"),
     Health.NOT_CONFIGURED: ("○", "not configured", "dim"),

@@ -84,7 +84,9 @@ class SourcesScreen(ConsoleScreen):
             yield (text(f"   {state.endpoint}", "dim"),)
         told = []
         if state.fault is not None:
-            told.append((state.fault.sentence(), "critical" if state.health in (Health.DOWN, Health.DENIED) else "warn"))
+            told.append(
+                (state.fault.sentence(), "critical" if state.health in (Health.STALE, Health.DOWN, Health.DENIED) else "warn")
+            )
         told += [(warning, "warn") for warning in state.warnings]
         for sentence, colour in told:
             for words in wrap(text(sentence)[0], width - 4):

@@ -20,6 +20,8 @@ class FaultKind(StrEnum):
     """The server understood and refuses this very request: bad PromQL, too many samples, a failed precondition."""
     THROTTLED = "throttled"
     """429, or 503 with Retry-After."""
+    STALE = "from a cache"
+    """It answers, but only with what it remembers: nothing says that this is still so."""
     NOT_CONFIGURED = "not configured"
 
 

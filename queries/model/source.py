@@ -14,6 +14,8 @@ class Health(StrEnum):
     UP = "up"
     DEGRADED = "degraded"
     """It answers, but not whole: a peer is lost, one query was refused, the server warns."""
+    STALE = "stale"
+    """It answers, but cannot confirm that what it says is still so."""
     DOWN = "down"
     DENIED = "denied"
     NOT_CONFIGURED = "not configured"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -95,16 +96,7 @@ class ControlPlane:
         (folder / "users.csv").write_text(USERS)
         key = folder / "accounts.key"
         subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
-        peer = _free_port()
-        self._run(
-            "etcd",
-            f"--data-dir={folder / 'etcd'}",
-            f"--listen-client-urls={self.etcd_url}",
-            f"--advertise-client-urls={self.etcd_url}",
-            f"--listen-peer-urls=http://127.0.0.1:{peer}",
-            "--unsafe-no-fsync",
-        )
-        self._until(self._etcd_answers)
+        self.start_etcd()
         self._forget()
         self._run(
             "kube-apiserver",
@@ -134,6 +126,24 @@ class ControlPlane:
             "disruption-controller,namespace-controller,garbage-collector-controller",
             "--horizontal-pod-autoscaler-sync-period=2s",
         )
+
+    def start_etcd(self) -> None:
+        """Also after it was killed: on the same port, with the same data."""
+        self._run(
+            "etcd",
+            f"--data-dir={self._folder / 'etcd'}",
+            f"--listen-client-urls={self.etcd_url}",
+            f"--advertise-client-urls={self.etcd_url}",
+            f"--listen-peer-urls=http://127.0.0.1:{_free_port()}",
+            "--unsafe-no-fsync",
+        )
+        self._until(self._etcd_answers)
+
+    def send(self, part: str, number: signal.Signals) -> None:
+        """A signal to one of PARTS; after SIGKILL it is gone."""
+        self._processes[part].send_signal(number)
+        if number is signal.SIGKILL:
+            self._processes[part].wait()
 
     def kubeconfig(self, path: Path) -> None:
         """Writes a kubeconfig (JSON is YAML) with the admin's token."""
