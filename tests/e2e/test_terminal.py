@@ -55,6 +55,7 @@ def test_a_night_at_the_keyboard(bad_deploy: DemoStack, open_console: Callable[.
     terminal.wait_for("Roll back deployment/cad-ml-api", "type 1 to confirm")
     terminal.send("1")  # no console was open while revision 1 ran: it asks
     terminal.send(ENTER)
+    terminal.wait_for("[ Roll back ]")
     terminal.send(ENTER)
     terminal.wait_for("HighErrorRate resolved", seconds=60)
     state = bad_deploy.cluster.deployment("cad-ml-api")
