@@ -113,6 +113,8 @@ def _done(events: Iterable[Event]) -> Iterable[Change]:
         if event.kind == "action.outcome":
             title = str(event.data.get("title") or event.data.get("action") or "action")
             outcome = str(event.data.get("outcome", ""))
+            if outcome == "undone":  # by whom is the news
+                outcome = str(event.data.get("text") or outcome)
             yield Change(event.at, "action", event.subject, visible(f"{title}: {outcome}" if outcome else title), event.author)
         elif event.kind == "note":
             yield Change(event.at, "note", event.subject, visible(str(event.data.get("text", ""))), event.author)

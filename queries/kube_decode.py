@@ -99,7 +99,10 @@ def revision(item: k8s.ReplicaSetObject) -> Revision:
 
 
 def _fingerprint(template: dict[str, Any]) -> str:
-    """The same for two templates that differ in nothing but the hash label and the time of a restart."""
+    """The same for two templates that differ in nothing but the hash label and the time of a restart.
+
+    The API server writes equal templates in equal order.
+    """
     meta = template.get("metadata") or {}
     bare = {
         **template,
@@ -109,7 +112,7 @@ def _fingerprint(template: dict[str, Any]) -> str:
             "annotations": {key: value for key, value in (meta.get("annotations") or {}).items() if key != RESTARTED_AT},
         },
     }
-    return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(bare)).hexdigest()[:16]
 
 
 def pod(item: k8s.PodObject) -> Pod:

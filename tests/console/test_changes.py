@@ -73,3 +73,10 @@ def test_a_change_of_the_number_of_pods_is_told_with_both_numbers() -> None:
     )  # fmt: skip
     told = what_changed(Cluster("n", (api,), events=events), (), (), now=NOW)
     assert [(item.kind, item.text) for item in told] == [("scaled", "api 3→5"), ("scaled", "api 2→3")]
+
+
+def test_who_took_a_change_back_stands_among_the_changes() -> None:
+    """Of an action that was undone the sentence says by whom."""
+    data = {"title": "Scale deployment/web to 8 replicas", "outcome": "undone", "text": "undone by HPA web within 9 s: wants 4"}
+    (change,) = what_changed(None, (), (Event(NOW, "action.outcome", "r", "ann", data=data),), now=NOW)
+    assert change.text == "Scale deployment/web to 8 replicas: undone by HPA web within 9 s: wants 4"

@@ -29,6 +29,9 @@ class Shell:
         self.state = home / "state" / "cad-console"
         self.journal = self.state / "journal.sqlite3"
         cluster.kubeconfig(home / "kube")
+        (home / ".config" / "cad-console").mkdir(parents=True)
+        # The API has an HPA: what it does afterwards is another test's business.
+        (home / ".config" / "cad-console" / "config.yaml").write_text("refresh: {settle: {hpa: 0}}\n")
         self.environ = self.bench.environ(
             KUBECONFIG=str(home / "kube"), XDG_STATE_HOME=str(home / "state"), CAD_CONSOLE_ENVIRONMENT="test"
         )
