@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,8 +125,7 @@ class ConfigMaps:
 
     def read(self, cursor: str, take: Take) -> bool:
         """There is no cursor: the segments are listed once and watched, and whoever takes knows what it has."""
-        watcher = self._watcher
-        if watcher is None or not watcher.settled or (watcher.fault and not watcher.items()):
+        if (watcher := self._watcher) is None or not self._listed:
             return False
         segments: tuple[_Segment, ...] = watcher.items()
         for segment in (*segments, *self._missed.values()):
@@ -153,6 +153,8 @@ class ConfigMaps:
         if self._watcher is None:
             return
         self._watcher.retry_now()
+        if not self._listed:
+            return  # the list brings them all at once, and until then every segment would look as if it were behind
         brought = {segment.name: segment.version for segment in self._watcher.items()}
         there = {item.metadata.name: item.metadata.resource_version for item in page.items or ()}
         behind = {name: brought.get(name, "") for name, version in there.items() if brought.get(name) != version}
@@ -160,15 +162,14 @@ class ConfigMaps:
         self._silent, self._behind = bool(stuck), behind
         self._missed = {name: segment for name, segment in self._missed.items() if name in behind}
         for name in behind if fresh else stuck:
-            if (segment := self._fetched(name)) is not None:
+            with _rights_named():
+                segment = self._fetched(name)
+            if segment is not None:
                 self._missed[name] = segment
 
     def bring(self, events: Sequence[Event]) -> Brought:
-        try:
+        with _rights_named():
             return self._bring(events)
-        except Denied as error:
-            told, status = error.fault.what, error.fault.status
-            raise Denied(told, where=error.fault.where, hint=_RIGHTS, status=status) from None
 
     def _bring(self, events: Sequence[Event]) -> Brought:
         watcher = self._watcher
@@ -259,6 +260,12 @@ class ConfigMaps:
 
     # Within
 
+    @property
+    def _listed(self) -> bool:
+        """Whether the first list was answered; one that was refused has its fault and no items."""
+        watcher = self._watcher
+        return watcher is not None and watcher.settled and not (watcher.fault and not watcher.items())
+
     def _fitting(self, left: dict[str, str], sizes: dict[str, int], size: int) -> dict[str, str]:
         """The first of what is left that a segment of this size has room for; one that is larger than any goes alone."""
         batch: dict[str, str] = {}
@@ -278,6 +285,16 @@ class ConfigMaps:
 
 
 _MANAGER: Any = [("fieldManager", "cad-console")]
+
+
+@contextmanager
+def _rights_named() -> Iterator[None]:
+    """What the cluster denies to a console's account is in a Role that somebody has to apply."""
+    try:
+        yield
+    except Denied as error:
+        told, status = error.fault.what, error.fault.status
+        raise Denied(told, where=error.fault.where, hint=_RIGHTS, status=status) from None
 
 
 def _key(event: Event) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import checks
 import pytest
 from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, second_revision, settings_for
+from cutting_proxy import CuttingProxy
 from shared_host import Host, cluster_store, until
 
 from console.actions.plan import Outcome
@@ -181,4 +183,22 @@ def test_the_roles_of_the_shared_journal_suffice(cluster: DemoCluster, tmp_path:
         assert "deploy/shared-journal" in odd.sharing.sentence()
     for granted in (SHARED_WRITE, SHARED_READ):
         assert {resource for _, resource, _, _ in grants(granted)} == {"configmaps"}
-    assert {verb for _, _, verb, _ in grants(SHARED_READ)} == {"list", "watch"}
+    assert {verb for _, _, verb, _ in grants(SHARED_READ)} == {"get", "list", "watch"}
+
+
+def test_the_reading_role_suffices_where_the_watch_is_silent(cluster: DemoCluster, tmp_path: Path) -> None:
+    """A decision takes in what the watch did not bring: for that a segment is asked for by its name."""
+    with CuttingProxy(cluster.url) as proxy, sharing_host(cluster, tmp_path, "ann", SHARED_WRITE) as ann:
+        ann.write("first")
+        token = cluster.admit("eve", SHARED_READ)
+        cluster.kubeconfig(tmp_path / "eve.kubeconfig", token=token)
+        text = (tmp_path / "eve.kubeconfig").read_text()
+        (tmp_path / "eve.kubeconfig").write_text(text.replace(cluster.url, proxy.url))
+        with Host(tmp_path, "eve", cluster_store(tmp_path / "eve.kubeconfig", read_only=True), read_only=True) as eve:
+            until(lambda: eve.subjects() == ["first"])
+            time.sleep(1.0)  # so that no answer is on its way
+            proxy.forget()
+            ann.write("second")
+            until(lambda: not ann.journal.waiting_count())
+            until(lambda: eve.sharer.fetch(5.0) is None)
+            assert eve.subjects() == ["first", "second"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -216,6 +217,34 @@ def test_a_watch_that_a_firewall_forgot(cluster: DemoCluster, tmp_path: Path) ->
                 assert "the watch is silent, so others' events come a few seconds late" in ann.sharing.warnings
                 ann.write("mine")
                 until(lambda: "mine" in bob.subjects(), seconds=20.0)
+
+
+def test_a_decision_before_the_first_list_asks_for_no_segment(cluster: DemoCluster, tmp_path: Path) -> None:
+    """While the first list is under way every segment looks as if the watch had not brought it: none is asked for one by one.
+    The decision waits for the list, and has what is there.
+    """
+    with host(tmp_path, "bob", segment_bytes=1024) as bob:
+        for number in range(20):
+            bob.write(f"b{number}", text="x" * 300)
+        well(bob)
+    assert len(maps(cluster)) > 5
+    with CuttingProxy(cluster.url) as proxy:
+        held, asked = threading.Event(), len(cluster.requests)
+
+        def hold(request: bytes) -> bool:
+            if b"PartialObjectMetadataList" not in request and b"limit=" in request:
+                held.wait(5.0)
+            return False
+
+        proxy.cut = hold
+        text = (tmp_path / "kubeconfig").read_text()
+        (tmp_path / "slow").write_text(text.replace(cluster.url, proxy.url))
+        with Host(tmp_path, "ann", cluster_store(tmp_path / "slow")) as ann:
+            assert ann.sharer.fetch(0.5) is not None
+            assert not [item.path for item in cluster.requests[asked:] if "/configmaps/" in item.path]
+            held.set()
+            assert ann.sharer.fetch(5.0) is None
+            assert len(ann.subjects()) == 20
 
 
 def test_read_only_sends_nothing(cluster: DemoCluster, tmp_path: Path) -> None:
