@@ -224,5 +224,6 @@ def _learned(event: Event, data: dict[str, Any], known: Records) -> Iterable[tup
     if goal and data.get("back") and data.get("taken"):
         record = replace(record, left_at=event.at, left_by=event.author, left_number=int(data["revision"]))
     yield key, record
-    if goal and data.get("rolled_out") and int(data["desired"]):
+    # A scale names how many pods its goal is to have; everything else leaves that number as it is.
+    if goal and data.get("rolled_out") and int(data.get("goal_desired", data["desired"])):
         yield (key[0], str(goal)), replace(known.get((key[0], str(goal)), RevisionRecord()), ready_at=event.at)

@@ -80,9 +80,9 @@ class Scale(OnDeployment):
 
 
 def _record(facts: WorkloadFacts, wanted: int) -> dict[str, Any]:
-    """Once it is rolled out, the present revision was ready with so many pods."""
+    """Once it is rolled out, and only then, the present revision was ready with so many pods."""
     present = facts.revision_record()
-    return {**present, "desired": wanted, "goal": present["replica_set"]} if present else {}
+    return {**present, "goal": present["replica_set"], "goal_desired": wanted} if present else {}
 
 
 def drastic(now: int, wanted: int) -> tuple[PreflightCheck, ...]:

@@ -125,7 +125,7 @@ def event(kind: str, at: float = 100.0, **data: Any) -> Event:
          RevisionRecord(ready_at=100.0)),
         (event("action.outcome", goal="web-a", back=True, taken=False, rolled_out=False), "web-b", RevisionRecord()),
         (event("action.outcome", goal="web-a", back=False, taken=True, rolled_out=True), "web-b", RevisionRecord()),
-        (event("action.outcome", desired=0, goal="web-b", taken=True, rolled_out=True), "web-b", RevisionRecord()),
+        (event("action.outcome", desired=0, goal="web-a", back=True, taken=True, rolled_out=True), "web-a", RevisionRecord()),
     ],
 )  # fmt: skip
 def test_what_the_journal_teaches(found: Event, name: str, record: RevisionRecord) -> None:

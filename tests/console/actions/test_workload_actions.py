@@ -10,11 +10,14 @@ import pytest
 from action_bench import API, Bench, outcome, quiet, second_revision
 
 from console.actions.plan import CheckLevel, Outcome, Refusal, Request, Stage
+from console.actions.record import outcome_data
 from console.actions.rollback import Rollback
-from console.actions.scale import drastic
+from console.actions.scale import Scale, drastic
 from console.actions.workload_checks import dry_run
 from console.actions.workload_facts import workload_facts
 from console.actions.writers import Writer
+from console.journal.event import Event
+from console.revisions import RevisionRecords
 
 TARGET = f"deployment/{API}"
 
@@ -226,6 +229,24 @@ async def test_a_step_that_asks_is_typed_after_the_name(bench: Bench) -> None:
     assert [preview.phrase for preview in bench.previews] == [f"{API} 26", "5"]
     await bench.act("scale", TARGET, replicas="6")
     assert bench.previews[-1].phrase == ""
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted", "rolled_out", "ready"),
+    [("10", "3", False, False), ("10", "3", True, True), ("0", "3", True, True), ("10", "0", True, False)],
+)
+async def test_a_scale_proves_a_revision_only_once_it_is_rolled_out(
+    bench: Bench, now: str, wanted: str, rolled_out: bool, ready: bool
+) -> None:
+    """Three of ten pods are ready and it is to be scaled to three: refused, nobody saw it whole; nor is it by none at all."""
+    request = Request("scale", TARGET, {"replicas": wanted})
+    facts = await workload_facts(request, bench.facts)
+    facts = replace(facts, raw={**facts.raw, "spec": {**facts.raw["spec"], "replicas": int(now)}})
+    plan = Scale().plan(request, facts, 0.0)
+    data = outcome_data(plan, "", Outcome.FAILED, "", 1.0, taken=rolled_out, rolled_out=rolled_out)
+    told = RevisionRecords()
+    (record,) = told.apply(told.initial(), Event(9.0, "action.outcome", "run", "ann", data=data)).values()
+    assert bool(record.ready_at) is ready
 
 
 async def test_a_rollback_after_a_rollback_does_not_bring_the_bad_release_back(bench: Bench) -> None:
