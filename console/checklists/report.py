@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from console.checklists import section
 from console.checklists.definition import Checklist
@@ -19,6 +18,7 @@ from console.commands import document
 from console.commands.columns import aligned, escaped, markdown
 from console.snapshot import Snapshot
 from queries.model.text import visible
+from queries.text.junit import Case, CaseResult, junit
 
 _MEANING = {0: "all ok", 1: "something is critical or warns", 2: "something could not be judged"}
 
@@ -88,26 +88,19 @@ def as_json(report: Report) -> dict[str, Any]:
 
 def as_junit(report: Report) -> str:
     """An item that is not ok is a failure, one that could not be judged an error, a question to a person is skipped."""
-    found = report.findings
-    failures = sum(item.verdict in OPEN for item in found)
-    errors = sum(item.verdict in UNKNOWN for item in found)
-    skipped = sum(item.verdict is None for item in found)
-    name = quoteattr(f"cad-console checklist {report.checklist.name}")
-    head = f'<testsuite name={name} tests="{len(found)}" failures="{failures}" errors="{errors}" skipped="{skipped}">'
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', head]
-    for item in found:
-        lines.append(f"  <testcase classname={quoteattr(report.checklist.name)} name={quoteattr(visible(item.item.title))}>")
-        message = quoteattr(item.reason)
-        if item.verdict in OPEN:
-            lines.append(f"    <failure type={quoteattr(item.word)} message={message}/>")
-        elif item.verdict in UNKNOWN:
-            lines.append(f"    <error type={quoteattr(item.word)} message={message}/>")
-        elif item.verdict is None:
-            lines.append(f"    <skipped message={message}/>")
-        else:
-            lines.append(f"    <system-out>{escape(item.told)}</system-out>")
-        lines.append("  </testcase>")
-    return "\n".join([*lines, "</testsuite>"])
+    cases = [_case(item, report.checklist.name) for item in report.findings]
+    return junit(f"cad-console checklist {report.checklist.name}", cases, errors=True)
+
+
+def _case(item: Finding, checklist: str) -> Case:
+    title = visible(item.item.title)
+    if item.verdict in OPEN:
+        return Case(checklist, title, CaseResult.FAILURE, item.reason, type=item.word)
+    if item.verdict in UNKNOWN:
+        return Case(checklist, title, CaseResult.ERROR, item.reason, type=item.word)
+    if item.verdict is None:
+        return Case(checklist, title, CaseResult.SKIPPED, item.reason)
+    return Case(checklist, title, CaseResult.PASSED, item.told)
 
 
 def _lines(finding: Finding, report: Report) -> list[str]:

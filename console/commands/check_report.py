@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from xml.sax.saxutils import escape, quoteattr
 
 from console.checks.result import MEANING, CheckResult, Result, exit_code
 from console.commands import document
 from console.commands.columns import aligned
+from queries.text.junit import Case, CaseResult, junit
 
 FORMATS = ("text", "json", "junit")
 EPILOG = (
@@ -22,28 +22,15 @@ def report(results: Sequence[CheckResult], *, format: str, name: str, whole: boo
     """What a command prints; text counts the quiet lines, unless the whole list is wanted."""
     if format == "json":
         return _json(results)
-    return junit(results, name=name) if format == "junit" else _text(results, whole=whole)
+    if format == "junit":
+        return junit(name, [_case(item) for item in results])
+    return _text(results, whole=whole)
 
 
-def junit(results: Sequence[CheckResult], *, name: str) -> str:
-    """JUnit's XML, as build servers read it."""
-    failures = sum(item.result is Result.FAILED for item in results)
-    skipped = sum(item.result is Result.SKIPPED for item in results)
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<testsuite name={quoteattr(name)} tests="{len(results)}" failures="{failures}" skipped="{skipped}">',
-    ]
-    for item in results:
-        lines.append(f"  <testcase classname={quoteattr(item.area)} name={quoteattr(item.name)}>")
-        if item.result is Result.FAILED:
-            lines.append(f"    <failure type={quoteattr(f'exit code {item.code}')} message={quoteattr(item.text)}/>")
-        elif item.result is Result.SKIPPED:
-            lines.append(f"    <skipped message={quoteattr(item.text)}/>")
-        else:
-            lines.append(f"    <system-out>{escape(item.text)}</system-out>")
-        lines.append("  </testcase>")
-    lines.append("</testsuite>")
-    return "\n".join(lines)
+def _case(item: CheckResult) -> Case:
+    if item.result is Result.FAILED:
+        return Case(item.area, item.name, CaseResult.FAILURE, item.text, type=f"exit code {item.code}")
+    return Case(item.area, item.name, CaseResult.SKIPPED if item.result is Result.SKIPPED else CaseResult.PASSED, item.text)
 
 
 def _json(results: Sequence[CheckResult]) -> str:
