@@ -25,13 +25,14 @@ class Credentials:
         self._where = where
         self._username = config.username or username
         self._password = config.password or ("" if config.username else password)
+        self._basic = bool(self._username or self._password)
         self._files: dict[str, _Kept] = {}
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The headers to send now. Raises Denied where a secret file cannot be read."""
         config = self._config
         found = [(_bytes(name), _bytes(value.strip())) for name, value in config.http_headers]
-        if self._username:
+        if self._basic:
             password = self._read(config.password_file) if config.password_file else self._password
             pair = base64.b64encode(f"{self._username}:{password}".encode())
             found.append((b"authorization", b"Basic " + pair))
@@ -61,9 +62,7 @@ class Credentials:
         config = self._config
         known = [self._password, config.credentials.strip(), *(value.strip() for _, value in config.http_headers)]
         known += [kept.text for kept in self._files.values()]
-        pairs = [
-            base64.b64encode(f"{self._username}:{secret}".encode()).decode() for secret in known if secret and self._username
-        ]
+        pairs = [base64.b64encode(f"{self._username}:{secret}".encode()).decode() for secret in known if secret and self._basic]
         # Very short values (a tenant header `1`) would tear holes into every sentence and are no secrets.
         return sorted((secret for secret in (*known, *pairs) if len(secret) >= 4), key=len, reverse=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -29,8 +29,23 @@ class HttpConfig:
     follow_redirects: bool = True
     http_headers: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def authorizing(self) -> str:
+        """The field that makes the Authorization header, empty where none does."""
+        if any(name.strip().lower() == "authorization" for name, _ in self.http_headers):
+            return "http_headers.Authorization"
+        if self.username or self.password or self.password_file:
+            return "basic_auth"
+        return "authorization" if self.credentials or self.credentials_file else ""
+
     def __repr__(self) -> str:
         return "HttpConfig(…)"
+
+
+def credentials_of(url: str) -> tuple[str, str]:
+    """User and password of a URL, as they are meant: percent-encoding is taken off. Empty where it has none."""
+    user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
+    return unquote(user), unquote(password)
 
 
 @dataclass(frozen=True, slots=True)

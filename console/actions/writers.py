@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from console.config.incident_settings import Channel
 from console.config.settings import Settings
-from queries.endpoint import Endpoint
+from queries.endpoint import Endpoint, credentials_of
 from queries.errors import Denied, Malformed, NotConfigured, SourceError
 from queries.http import Client
 from queries.kube_api import segment
@@ -66,13 +67,13 @@ class Writer:
             raise NotConfigured(f"there is no channel {channel}", hint="name it under `channels` of the environment")
         url = _secret(found.url, found.url_file, found) or (PAGERDUTY if found.kind == "pagerduty" else "")
         key = _secret(found.routing_key, found.routing_key_file, found)
-        parts, place = urlsplit(url), f"channel {channel}"
-        host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        client = Client(Endpoint(host, found.http, found.timeout_seconds), name=place, writes=True)
+        place = f"channel {channel}"
+        bare, endpoint = _endpoint(url, found, place)
+        client = Client(endpoint, name=place, writes=True)
         try:
-            await client.deliver(url, json={**payload, **({"routing_key": key} if key else {})})
+            await client.deliver(bare, json={**payload, **({"routing_key": key} if key else {})})
         except SourceError as error:
-            hidden = secrets_of(url if url != PAGERDUTY else "", key)
+            hidden = secrets_of(url if url != PAGERDUTY else "", key, endpoint.http.password)
             raise scrubbed(error, hidden, where=place, hint="the update is kept; it is sent again only when you ask") from None
         finally:
             await client.close()
@@ -96,6 +97,21 @@ class Writer:
                 continue
             return peer
         raise failure
+
+
+def _endpoint(url: str, channel: Channel, place: str) -> tuple[str, Endpoint]:
+    """The URL without user and password, and the endpoint that sends them. Raises NotConfigured without a word of them."""
+    try:
+        (username, password), parts = credentials_of(url), urlsplit(url)
+    except ValueError:
+        raise NotConfigured("its URL cannot be used", where=place, hint="write https://host/path") from None
+    http, host = channel.http, parts.netloc.rpartition("@")[2]
+    if username or password:
+        if http.authorizing:
+            told = f"user and password stand in its URL, and http_config.{http.authorizing} is there too"
+            raise NotConfigured(told, where=place, hint="keep one of them")
+        http = replace(http, username=username, password=password)
+    return urlunsplit(parts._replace(netloc=host)), Endpoint(f"{parts.scheme}://{host}", http, channel.timeout_seconds)
 
 
 def _secret(value: str, file: str, channel: Channel) -> str:

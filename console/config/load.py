@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import console
 from console.config.cluster import ClusterChoice, choose_cluster
@@ -17,7 +17,7 @@ from console.config.forms import is_dns_name, is_url
 from console.config.incident_settings import Channel, Contact, IncidentSettings
 from console.config.settings import HEARTBEAT_ALERT, AlertTarget, Paths, Settings
 from console.config.store_settings import KUBERNETES, POSTGRESQL, StoreSettings, is_store
-from queries.endpoint import Endpoint, HttpConfig, RedisEndpoint
+from queries.endpoint import Endpoint, HttpConfig, RedisEndpoint, credentials_of
 from queries.model.panel import Threshold
 from queries.model.severity import Priority, Severities, normalize
 from queries.text.variables import home, variable
@@ -29,6 +29,7 @@ DEFAULT_NAMESPACE = "cad-ml-platform"
 UNNAMED = "default"
 """The environment's name where nobody gave one."""
 
+_AUTHORIZING = ("basic_auth", "authorization", "bearer_token", "bearer_token_file")
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _NO_SECRET = {"ca_file", "cert_file", "kubeconfig"}
 """Keys whose file may be read by anybody; a kubeconfig is looked into."""
@@ -293,6 +294,9 @@ class _Loading:
             raise ConfigError(
                 source=self.paths.config_file, line=self.file.line(path), key=".".join(map(str, path)), expected=told
             )
+        http = self._http(item.get("http_config", {}), (*path, "http_config"))
+        if item.get("url") and credentials_of(item["url"]) != ("", ""):
+            self._only_one(http, path)
         return Channel(
             name=name,
             kind=item["kind"],
@@ -300,7 +304,7 @@ class _Loading:
             url_file=self._file(item.get("url_file", ""), (*path, "url_file")),
             routing_key=item.get("routing_key", ""),
             routing_key_file=self._file(item.get("routing_key_file", ""), (*path, "routing_key_file")),
-            http=self._http(item.get("http_config", {}), (*path, "http_config")),
+            http=http,
             timeout_seconds=float(item.get("timeout", 10.0)),
         )
 
@@ -384,7 +388,8 @@ class _Loading:
             return _endpoint(item, source=self.paths.config_file)
         endpoint = _endpoint(item["url"], source=self.paths.config_file)
         http = self._http(item.get("http_config", {}), (*path, "http_config"))
-        if endpoint.http.username and not http.username:
+        if endpoint.http.authorizing:
+            self._only_one(http, path)
             http = replace(http, username=endpoint.http.username, password=endpoint.http.password)
         return replace(endpoint, http=http, timeout_seconds=float(item.get("timeout", endpoint.timeout_seconds)))
 
@@ -398,6 +403,13 @@ class _Loading:
             for index, file in enumerate(values.get("files", ())):
                 at = (*path, "http_headers", name, "files", index)
                 headers.append((name, Path(self._file(file, at)).read_text(encoding="utf-8").strip()))
+        said = [name for name in _AUTHORIZING if name in table]
+        said += ["http_headers.Authorization" for name, _ in headers if name.strip().lower() == "authorization"]
+        if len(said) > 1:
+            from queries.yaml_nodes import dotted  # noqa: PLC0415
+
+            told = f"expected at most one of {' and '.join(said)}: each makes the Authorization header"
+            raise ConfigError(source=self.paths.config_file, line=self.file.line(path), key=dotted(path), expected=told)
         return HttpConfig(
             username=basic.get("username", ""),
             password=basic.get("password", ""),
@@ -416,6 +428,14 @@ class _Loading:
             follow_redirects=table.get("follow_redirects", True),
             http_headers=tuple(headers),
         )
+
+    def _only_one(self, http: HttpConfig, path: tuple[str | int, ...]) -> None:
+        """There is one Authorization header. Raises ConfigError where the URL and a field both make it."""
+        if http.authorizing:
+            from queries.yaml_nodes import dotted  # noqa: PLC0415
+
+            told = f"user and password stand in the URL, and http_config.{http.authorizing} is there too: keep one of them"
+            raise ConfigError(source=self.paths.config_file, line=self.file.line(path), key=dotted(path), expected=told)
 
     def _file(self, name: str, path: tuple[str | int, ...]) -> str:
         """A file that the config names: relative to the config file, as Prometheus has it; it must be readable."""
@@ -467,11 +487,10 @@ def _endpoint(url: str, *, source: str) -> Endpoint:
     if not is_url(url):
         raise ConfigError(source=source, expected="expected an http:// or https:// URL with a host")
     parts = urlsplit(url)
-    userinfo, _, host = parts.netloc.rpartition("@")
-    name, _, password = userinfo.partition(":")
+    username, password = credentials_of(url)
+    host = parts.netloc.rpartition("@")[2]
     return Endpoint(
-        urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", "")),
-        HttpConfig(username=unquote(name), password=unquote(password)),
+        urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", "")), HttpConfig(username=username, password=password)
     )
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import wire_faults
-from fault_proxy import Exchange, Fault, ProxyHouse
+from fault_proxy import Act, Exchange, Fault, ProxyHouse
 from loopback import CERTIFICATES
 from sitting import CAP_SECONDS, SLACK_SECONDS, SOURCES, TIMEOUT_SECONDS, Sitting, play_all, sentence, settings_for
 
@@ -282,6 +282,37 @@ async def test_a_watch_that_only_opens_proves_nothing(
         seen = {watched.state("kubernetes", item.snapshot).health for item in watched.seen if item.at >= began}
         assert any(item.target.find("watch=true") > 0 for item in proxy.asked if item.at >= began)
         assert seen == {DOWN}
+        await asyncio.to_thread(proxy.use, None)
+        await watched.until_up("kubernetes", seconds=ANXIOUS_SECONDS + 2.0)
+
+
+def _is_consistent(exchange: Exchange) -> bool:
+    return not exchange.watches and "resourceVersion=0" not in exchange.target
+
+
+@pytest.mark.parametrize("act", [wire_faults.silence, wire_faults.answers("504 Gateway Timeout")], ids=["hangs", "504"])
+async def test_a_server_that_answers_from_its_cache_only_is_stale(
+    act: Act, stack: DemoStack, cluster: DemoCluster, house: ProxyHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an API server does without etcd: its watches stay open, its cache answers, a consistent read does not. It is called
+    STALE with the reason, not live and not DOWN; and live again at once when the read is answered.
+    """
+    monkeypatch.setattr(kubernetes, "_PULSE_SECONDS", 0.5)
+    proxy = house.proxy(cluster.url)
+    config = kubeconfig(tmp_path / "kubeconfig", proxy.url, {"token": cluster.token})
+    async with sitting(stack, config, tmp_path) as watched:
+        await watched.until_up()
+        began = time.monotonic()
+        consistent = Fault(
+            "etcd", act, only=lambda exchange: not exchange.watches and "resourceVersion=0" not in exchange.target
+        )
+        await asyncio.to_thread(proxy.use, consistent)
+        await watched.until(
+            lambda told: watched.state("kubernetes", told).health is Health.STALE, "kubernetes to be stale", seconds=10.0
+        )
+        assert "answers from its cache only" in sentence(watched.state("kubernetes"))
+        seen = {watched.state("kubernetes", item.snapshot).health for item in watched.seen if item.at >= began}
+        assert DOWN not in seen
         await asyncio.to_thread(proxy.use, None)
         await watched.until_up("kubernetes", seconds=ANXIOUS_SECONDS + 2.0)
 

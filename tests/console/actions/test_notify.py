@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -13,6 +14,7 @@ from action_bench import settings_for
 from loopback import Behaviour, Loopback, always, http_answer, loopback
 
 from console.actions.plan import Outcome, Preview, Request, Step
+from console.actions.writers import Writer
 from console.config.incident_settings import Channel, IncidentSettings
 from console.incidents import events
 from console.incidents.incident import Delivery, Incident
@@ -20,6 +22,8 @@ from console.incidents.incident import Step as IncidentStep
 from console.journal.sqlite import Journal
 from console.runbooks import RunbookIndex
 from console.session import Session
+from queries.endpoint import HttpConfig
+from queries.errors import NotConfigured, SourceError
 from queries.model.alert import Priority
 
 SECRET = "T0p/B1llion/s3cretHook77"
@@ -240,3 +244,79 @@ async def test_what_cannot_be_sent(target: str, channel: str, told: str, tmp_pat
         texts = [step.text async for step in made.session.run(Request("notify", target, {"channel": channel}), agree)]
         assert told in texts[-1]
         assert made.server.connections == 0
+
+
+USERS = {
+    "reader:s%40cret%3Aword": "reader:s@cret:word",
+    "reader": "reader:",
+    ":onlyAToken9": ":onlyAToken9",
+    "t%C3%A9am:p%C3%A4ss99": "téam:päss99",
+}
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+@pytest.mark.parametrize("userinfo", USERS)
+async def test_user_and_password_of_the_url_are_sent(userinfo: str, in_file: bool, tmp_path: Path) -> None:
+    """As Basic, with the percent-encoding taken off; the URL itself goes without them, and no error shows them."""
+    async with loopback(always(http_answer("200 OK", b"ok", "text/plain"))) as server:
+        url = f"http://{userinfo}@127.0.0.1:{server.port}/hook?x=1"
+        file = tmp_path / "url"
+        file.write_text(f"{url}\n")
+        channel = Channel("chat", "webhook", **({"url_file": str(file)} if in_file else {"url": url}))
+        await _post(channel, tmp_path)
+        head = server.requests[0].decode()
+        assert head.startswith("POST /hook?x=1 HTTP/1.1")
+        sent = [line.partition(" ")[2] for line in head.split("\r\n") if line.lower().startswith("authorization:")]
+        assert sent == [f"Basic {base64.b64encode(USERS[userinfo].encode()).decode()}"]
+        assert "@" not in head
+
+
+async def test_user_and_password_of_the_url_are_in_no_error(tmp_path: Path) -> None:
+    """A server that echoes what it was sent does not make them known."""
+
+    async def echo(head: bytes, writer: asyncio.StreamWriter) -> None:
+        sent = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"authorization:"))
+        told = sent + b" " + base64.b64decode(sent.rpartition(b" ")[2])
+        writer.write(http_answer("400 Bad Request", told, "text/plain"))
+
+    async with loopback(echo) as server:
+        url = f"http://operator:sw%40rdfish77@127.0.0.1:{server.port}/hook"
+        with pytest.raises(SourceError) as caught:
+            await _post(Channel("chat", "webhook", url=url), tmp_path)
+    told = str(caught.value)
+    assert "400" in told
+    for secret in ("sw@rdfish77", "sw%40rdfish77", base64.b64encode(b"operator:sw@rdfish77").decode()):
+        assert secret not in told
+
+
+async def test_two_authorizations_are_refused(tmp_path: Path) -> None:
+    """User and password in the URL and an Authorization header beside them: refused by name, and nothing leaves."""
+    async with loopback(always(http_answer("200 OK", b"ok", "text/plain"))) as server:
+        url = f"http://reader:sw0rdfish@127.0.0.1:{server.port}/hook"
+        for http, name in (
+            (HttpConfig(credentials="t0ken99"), "authorization"),
+            (HttpConfig(username="x", password="y"), "basic_auth"),
+            (HttpConfig(http_headers=(("authorization", "x"),)), "http_headers.Authorization"),
+        ):
+            with pytest.raises(NotConfigured, match=f"http_config.{name} is there too") as caught:
+                await _post(Channel("chat", "webhook", url=url, http=http), tmp_path)
+            assert "sw0rdfish" not in str(caught.value)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://u:p@", "https://u:s3cretword@[x"])
+async def test_a_url_file_that_holds_no_url(url: str, tmp_path: Path) -> None:
+    """It is said, without a word of it."""
+    file = tmp_path / "url"
+    file.write_text(url)
+    with pytest.raises(SourceError, match="URL") as caught:
+        await _post(Channel("chat", "webhook", url_file=str(file)), tmp_path)
+    assert "s3cretword" not in str(caught.value)
+
+
+async def _post(channel: Channel, folder: Path) -> None:
+    writer = Writer(settings_for(folder, None, incidents=IncidentSettings(channels=(channel,)), read_only=False))
+    try:
+        await writer.post_update("chat", {"text": "x"})
+    finally:
+        await writer.close()

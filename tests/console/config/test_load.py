@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from console.config.fault import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
+from queries.credentials import Credentials
 from queries.endpoint import ClusterPlace
 from queries.kube_auth import KubeAccess
 
@@ -292,6 +293,41 @@ def test_user_information_leaves_the_url(home: Home) -> None:
     assert settings.prometheus.url == "http://prom:9090/x"
     assert settings.prometheus.http.password == "s@cret"
     assert "cret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("server", "name"),
+    [
+        ("{url: 'http://u:sw0rdfish@p', http_config: {authorization: {credentials: t}}}", "http_config.authorization is there"),
+        ("{url: 'http://u:sw0rdfish@p', http_config: {bearer_token: t}}", "http_config.authorization is there"),
+        ("{url: 'http://:sw0rdfish@p', http_config: {basic_auth: {username: x}}}", "http_config.basic_auth is there"),
+        (
+            "{url: 'http://u:sw0rdfish@p', http_config: {http_headers: {authorization: {values: [x]}}}}",
+            "http_config.http_headers.Authorization is there",
+        ),
+        (
+            "{url: 'http://p', http_config: {basic_auth: {username: x}, authorization: {credentials: sw0rdfish}}}",
+            "at most one of basic_auth and authorization",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["prometheus: {}", "alertmanager: [{}]", "channels: {{chat: {}}}"])
+def test_two_authorizations_are_refused(home: Home, where: str, server: str, name: str) -> None:
+    """As Prometheus refuses them: of two that make the Authorization header both are named, and no value is repeated."""
+    item = server.replace("{url", "{kind: webhook, url") if "channels" in where else server
+    home.config(f"environments:\n  a:\n    {where.format(item)}\n")
+    with pytest.raises(ConfigError) as caught:
+        home.load()
+    assert name in str(caught.value)
+    assert "config.yaml:3: " in str(caught.value) and "sw0rdfish" not in str(caught.value)
+
+
+def test_a_password_without_a_user_stays(home: Home) -> None:
+    """Some servers take a token as the password of nobody."""
+    home.config("environments:\n  a:\n    prometheus: {url: 'http://:t0ken@p:9090', http_config: {proxy_url: 'http://x:1'}}\n")
+    settings = home.load()
+    assert settings.prometheus is not None and settings.prometheus.http.password == "t0ken"
+    assert Credentials(settings.prometheus.http, where="").headers() == [(b"authorization", b"Basic OnQwa2Vu")]
 
 
 @pytest.mark.parametrize("said", ["1", "true", "YES", "on"])
