@@ -32,11 +32,13 @@ from queries.text.variables import variable
 from queries.yaml_text import SafeLoader
 
 _TARGETS_SHOWN = 20
+_REFUSED = "REFUSED"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "exits 0 where every configured source and the shared journal answer, 1 where one does not, 2 where no source does"
+        "exits 0 where every configured source and the shared journal answer, 1 where one does not, where the journal cannot "
+        "be used or a path is REFUSED, 2 where no source answers"
     )
 
 
@@ -49,7 +51,8 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Program", _program())
     _section("Settings", _settings(settings))
     _section("Paths", _paths(settings))
-    _section("Permissions", _permissions(settings))
+    permissions = _permissions(settings)
+    _section("Permissions", permissions)
     snapshot = await session.once()
     _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
     await _offers(session, settings, snapshot)
@@ -60,7 +63,9 @@ async def _examine(session: Session, settings: Settings) -> int:
     if not well:
         return 2
     shared = (session.sharing is None or session.sharing.word == "ok") and not snapshot.ledger.left_out
-    return 0 if len(well) == len(asked) and shared else 1
+    # Without them no action is taken: a console that can only look is not well.
+    usable = session.journal is not None and not any(row[0] == _REFUSED for row in permissions)
+    return 0 if len(well) == len(asked) and shared and usable else 1
 
 
 async def _offers(session: Session, settings: Settings, snapshot: Snapshot) -> None:
@@ -146,7 +151,7 @@ def _permissions(settings: Settings) -> list[tuple[str, ...]]:
     """What is refused, and what is used although others can reach it."""
     paths = settings.paths
     held = dict.fromkeys(Path(name) for name in (paths.state_dir, paths.journal_file, paths.log_file))
-    rows: list[tuple[str, ...]] = [("REFUSED", visible(why)) for path in held if (why := refuse_state(path))]
+    rows: list[tuple[str, ...]] = [(_REFUSED, visible(why)) for path in held if (why := refuse_state(path))]
     rows += [("WARN", visible(sentence)) for sentence in file_warnings(settings)]
     return rows or [("ok", "state folder, configuration and secret files are yours, and closed to others")]
 

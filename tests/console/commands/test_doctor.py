@@ -90,7 +90,8 @@ def test_it_lists_what_others_can_reach(
     """Under Permissions, with the command that mends it; every command says it on stderr too, once."""
     for name in ("KUBECONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
-    with told_platform(vector=vector, pages={}) as platform:
+    pages = {"/api/v1/label/__name__/values": NAMES, "/api/v1/rules": RULES, "/health": {"status": "healthy"}}
+    with told_platform(vector=vector, pages=pages) as platform:
         token = tmp_path / "token"
         token.write_text("sesame-77")
         token.chmod(0o644)
@@ -102,7 +103,7 @@ def test_it_lists_what_others_can_reach(
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("PROMETHEUS_URL")
         words = f"{token} holds a secret and can be read by everybody (0644): chmod 600 {token}"
-        main(["doctor", "--config", str(config)])
+        assert main(["doctor", "--config", str(config)]) == 0  # a warning is no refusal
         out = capsys.readouterr().out
         assert f"WARN {words}" in " ".join(out.split())
         main(["status", "--config", str(config), "--format", "json"])
@@ -110,6 +111,25 @@ def test_it_lists_what_others_can_reach(
         assert err.count(words) == 1 and words not in out
         token.chmod(0o600)
         (tmp_path / ".local" / "state" / "cad-console").chmod(0o777)
-        main(["doctor", "--config", str(config)])
+        assert main(["doctor", "--config", str(config)]) == 1  # every source answers, and no action would be taken
         out = " ".join(capsys.readouterr().out.split())
     assert "REFUSED" in out and "journal NOT USABLE the journal cannot be used" in out
+
+
+def test_a_journal_that_cannot_be_used_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With every source well the exit code is 1 where the journal cannot be read: no action would be taken."""
+    for name in ("KUBECONFIG", "CAD_CONSOLE_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with told_platform(vector=vector, pages={"/api/v1/label/__name__/values": NAMES, "/api/v1/rules": RULES}) as platform:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("PROMETHEUS_URL", platform.url)
+        for name in ("ALERTMANAGER_URL", "CAD_ML_API_URL"):
+            monkeypatch.delenv(name, raising=False)
+        assert main(["doctor"]) == 0
+        state = tmp_path / ".local" / "state" / "cad-console"
+        (state / "journal.sqlite3").write_bytes(b"this is no database" * 1000)
+        capsys.readouterr()
+        assert main(["doctor"]) == 1
+        assert "journal NOT USABLE" in " ".join(capsys.readouterr().out.split())
