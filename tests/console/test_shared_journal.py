@@ -66,7 +66,7 @@ async def within(seconds: float, what: Callable[[], object]) -> None:
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("kind", ["kubernetes", pytest.param("postgresql", marks=pytest.mark.servers)])
+@pytest.mark.parametrize("kind", ["kubernetes", "postgresql"])
 async def test_two_consoles_see_each_other_within_two_seconds(
     kind: str, request: pytest.FixtureRequest, cluster: DemoCluster, tmp_path: Path
 ) -> None:

@@ -32,7 +32,9 @@ def starts_processes(*, fixtures: Collection[str], folders: Collection[str], mar
 def mark(items: list[pytest.Item]) -> None:
     """Give the marker `servers` to every test that starts processes, so that no list of them is kept by hand."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        # A parameter that is called as one of the fixtures is what the test asks `getfixturevalue` for.
+        fixtures = (*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str)))
         markers = [marker.name for marker in item.iter_markers()]
         if "servers" not in markers and starts_processes(fixtures=fixtures, folders=item.path.parts, markers=markers):
             item.add_marker(pytest.mark.servers)
