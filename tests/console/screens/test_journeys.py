@@ -283,7 +283,7 @@ async def test_an_action_on_an_alert_watches_the_panel_that_it_belongs_to(stage:
         assert asked[0].cause == "alert HighErrorRate"
 
 
-async def test_a_file_that_others_can_read_is_told(stage: Callable[..., Stage]) -> None:
+async def test_a_file_that_others_can_read_is_told(stage: Callable[..., Any]) -> None:
     """Once as a notice when the session is there, and on the sources screen for as long as it is so; what it says is text."""
     scene = stage()
     scene.session.file_warnings = ("[b]/tmp/token[/b] can be read by everybody (0644): chmod 600 \x1b[2J",)
