@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from queries.kubernetes import Kubernetes
     from queries.prometheus import Prometheus
 
+_EVALUATED = ("prometheus:", "pending:")
+"""How the fingerprint begins of an alert that Prometheus evaluates and Alertmanager does not list."""
+
 
 class SourceReads:
     """`console.actions.action.Reads` over Kubernetes, Alertmanager and Prometheus; each call asks afresh."""
@@ -72,7 +75,11 @@ class SourceReads:
 
     async def alert(self, fingerprint: str) -> Alert | None:
         found = self._board.alert(fingerprint)
-        return found or next((item for item in await self.alerts() if item.fingerprint == fingerprint), None)
+        if found is not None:
+            return found
+        # Those that only Prometheus lists say so in their fingerprint.
+        listed = await self._evaluated() if fingerprint.startswith(_EVALUATED) else await self.alerts()
+        return next((item for item in listed if item.fingerprint == fingerprint), None)
 
     async def has_pod(self, name: str) -> bool:
         return await self._cluster().has_pod(name)
@@ -120,6 +127,12 @@ class SourceReads:
         asked = PanelAnswer(spec.id, Origin.NONE, query, answer.samples)
         state = judge(spec, Threshold(), asked, taken_at=0.0, now=0.0, stale_after=1.0)
         return state.value, figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
+
+    async def _evaluated(self) -> tuple[Alert, ...]:
+        """What fires or is pending by Prometheus' own rules."""
+        if self._prometheus is None:
+            raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+        return (await self._prometheus.rules()).alerts
 
     def _cluster(self) -> Kubernetes:
         if self._kubernetes is None:

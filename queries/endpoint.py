@@ -91,7 +91,8 @@ class ClusterEndpoint:
     """How to reach Kubernetes: a kubeconfig and its context, or the pod's own service account.
 
     `kubeconfig` is one file, or several as in KUBECONFIG. `place` is where these led when the settings were read: from then
-    on a client connects nowhere else; None where nobody looked. `kubectl` are the words that make kubectl go there too.
+    on a client connects nowhere else; None where they led nowhere yet, or nobody looked, and then it is the place of a
+    client's first connection. `kubectl` are the words that make kubectl go there too.
     """
 
     namespace: str
@@ -101,6 +102,10 @@ class ClusterEndpoint:
     timeout_seconds: float = 5.0
     place: ClusterPlace | None = None
     kubectl: tuple[str, ...] = ("kubectl",)
+
+    def sentence(self) -> str:
+        """Place and namespace, as previews show them and the journal keeps them; empty where the place is not known."""
+        return f"{self.place.sentence()}, namespace {self.namespace}" if self.place else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class KubeAccess:
 
     def __init__(self, endpoint: ClusterEndpoint, *, environ: Mapping[str, str] | None = None) -> None:
         self._endpoint = endpoint
+        self._pinned = endpoint.place
         self._environ = os.environ if environ is None else environ
         self._lock = threading.Lock()
         self._client: ApiClient | None = None
@@ -146,10 +147,10 @@ class KubeAccess:
         chosen = choose_context(files, self._endpoint.context)
         cluster, user = check_fields(chosen)
         place = chosen.place
-        if self._endpoint.place not in (None, place):
+        if self._pinned not in (None, place):
             # Nobody is shown one cluster and acts on another because a file was changed behind the console.
             raise NotConfigured(
-                f"the kubeconfig now leads to {place.sentence()}; when this console started it did not",
+                f"the kubeconfig now leads to {place.sentence()}; when this console began to use it, it did not",
                 hint="start the console again",
             )
         self._expires_at, self._plugin = None, ""
@@ -176,6 +177,7 @@ class KubeAccess:
             if name:
                 configuration.proxy_headers = {"Proxy-Authorization": _basic(unquote(name), unquote(password))}
         self._seen = _stamps(watched)
+        self._pinned = place
         return place, impersonation_headers(user)
 
     def _credentials(self, user: UserFields, chosen: ChosenContext, *, now: float, watched: list[str]) -> _Credentials:

@@ -14,19 +14,31 @@ _NO_POD = PodOwners({}, {})
 
 
 async def place_checks(request: Request, settings: Settings, reads: Reads) -> tuple[PreflightCheck, ...]:
-    """One line where the request follows from an alert: a healthy namesake must not be changed for another one's trouble."""
+    """One line where the request follows from an alert: a healthy namesake must not be changed for another one's trouble.
+
+    Where nobody can say where the alert points, the target's name has to be typed for that alone.
+    """
+    word = request.target.partition("/")[2]
     try:
         alerts = await _causes(request, reads)
         away = [await _elsewhere(item, Place.of(settings), reads) for item in alerts]
     except SourceError as error:
-        return (PreflightCheck(CheckLevel.WARN, f"whether the alert is about this place is not known: {error}", _HOW),)
+        text = f"whether the alert is about this place is not known: {error}; type {word} if it is"
+        return (PreflightCheck(CheckLevel.ASK, text, _HOW, word),)
     if not away:
-        told = "the alert is not listed any more: nobody can say whether it was about this place"
-        return (PreflightCheck(CheckLevel.WARN, told, _HOW),) if request.fingerprint else ()
-    first = away[0]
-    if first is None or not all(away):
+        if not request.fingerprint:
+            return ()
+        text = f"no server lists the alert {request.fingerprint}, so nobody can say where it is: type {word} if it is here"
+        return (PreflightCheck(CheckLevel.ASK, text, _HOW, word),)
+    found = [item for item in away if item is not None]
+    if not found:
         return (PreflightCheck(CheckLevel.OK, "no label of the alert points elsewhere", _HOW),)
-    return (PreflightCheck(CheckLevel.BLOCK, f"the alert is of elsewhere: {first.reason}; instead: {first.command}", _HOW),)
+    if len(found) == len(away):
+        text = f"the alert is of elsewhere: {found[0].reason}; instead: {found[0].command}"
+        return (PreflightCheck(CheckLevel.BLOCK, text, _HOW),)
+    named = f"{len(found)} of {len(away)} alerts called {alerts[0].name} {'is' if len(found) == 1 else 'are'} of elsewhere"
+    text = f"{named}: {found[0].reason}; say with --alert which one it is for"
+    return (PreflightCheck(CheckLevel.WARN, text, _HOW),)
 
 
 async def _causes(request: Request, reads: Reads) -> tuple[Alert, ...]:

@@ -199,7 +199,12 @@ class _Course:
             checks.append(PreflightCheck(CheckLevel.OK, "journal writable", "journal"))
         except JournalError as error:
             checks.append(PreflightCheck(CheckLevel.BLOCK, f"no write without its journal entry: {error}", "journal"))
-        if self._cluster() and not self.settings.cluster_named:
+        if self._is_placeless():
+            text = (
+                "which cluster this is was not known when the console began: its kubeconfig could not be read; start it again"
+            )
+            checks.append(PreflightCheck(CheckLevel.BLOCK, text, "place"))
+        elif self._cluster() and not self.settings.cluster_named:
             origin = dict(self.settings.origins).get("kubernetes", "").partition(" (")[0]
             text = f"the environment {self.settings.environment} does not name this cluster: it is from {origin}"
             checks.append(PreflightCheck(CheckLevel.WARN, text, "place"))
@@ -210,9 +215,14 @@ class _Course:
     def _cluster(self) -> str:
         """Where a change of a workload goes, and as whom; empty for what does not go to Kubernetes."""
         action, endpoint = action_named(self.request.action), self.settings.kubernetes
-        if action is None or action.targets != "deployment" or endpoint is None or endpoint.place is None:
+        if action is None or action.targets != "deployment" or endpoint is None:
             return ""
-        return f"{endpoint.place.sentence()}, namespace {endpoint.namespace}"
+        return endpoint.sentence()
+
+    def _is_placeless(self) -> bool:
+        """Whether it would change a workload of a cluster that neither preview nor journal could name."""
+        action, endpoint = action_named(self.request.action), self.settings.kubernetes
+        return action is not None and action.targets == "deployment" and endpoint is not None and endpoint.place is None
 
     async def _declined(self, plan: Plan) -> None:
         event = self._event(DECLINED, declined_data(plan, self._cluster()))

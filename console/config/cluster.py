@@ -21,7 +21,8 @@ _STANDARD = ".kube/config"
 
 @dataclass(frozen=True, slots=True)
 class ClusterChoice:
-    """`origin` is what chose the cluster; `named` whether that was the environment itself, and nothing else.
+    """`origin` is what chose the cluster; `named` whether that was the environment itself, by a file or as the pod's own, and
+    nothing else: a context alone names one only in the default file.
 
     `passed_over` is the KUBECONFIG of the shell where the environment's own cluster came before it. `namespace` is the
     context's own, empty where it has none.
@@ -54,8 +55,10 @@ def choose_cluster(
     shell, standard = variable(environ, "KUBECONFIG"), str(Path(home) / _STANDARD)
     flag_file, flag_context = str(flags.get("kubeconfig") or ""), str(flags.get("context") or "")
     own_file, own_context = str(table.get("kubeconfig") or ""), str(table.get("context") or "")
-    own = bool(own_file or own_context or table.get("in_cluster"))
     flagged = bool(flag_file or flag_context)
+    # A context is a name within a file: where the shell chooses the file, the shell chooses the cluster.
+    shell_chooses = bool(shell) and not own_file and not _same(shell, standard)
+    own = bool(own_file or table.get("in_cluster") or (own_context and not shell_chooses))
     if flag_file and not Path(flag_file).expanduser().is_file():
         raise ConfigError(source="flag --kubeconfig", expected=f"expected a kubeconfig, found no file at {flag_file}")
     # A context belongs to its file: the one that the environment names is not looked for in a file that a flag names.
@@ -69,10 +72,10 @@ def choose_cluster(
     if flag_context and not flag_file:
         from_file = f"flag --context, in {from_file}" if named_file else "flag --context"
     elif own_context and not flagged and not own_file:
-        from_file = f"{line}, in {from_file}" if named_file else line
+        from_file = f"the context of {line}, in {from_file}" if named_file else line
     if named_file:
         passed_over = shell if own and not flagged and shell and not _same(shell, named_file) else ""
-        endpoint, namespace, secrets = _from_kubeconfig(named_file, context, standard=standard)
+        endpoint, namespace, secrets = _from_kubeconfig(named_file, context, plain="" if shell else standard)
         endpoint = replace(endpoint, timeout_seconds=timeout)
         return ClusterChoice(endpoint, from_file, own and not flagged, passed_over, namespace, secrets)
     inside = variable(environ, "KUBERNETES_SERVICE_HOST") and Path(service_account).is_file()
@@ -80,7 +83,9 @@ def choose_cluster(
         host, port = variable(environ, "KUBERNETES_SERVICE_HOST"), variable(environ, "KUBERNETES_SERVICE_PORT")
         server = f"https://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
         place = ClusterPlace(server=server) if server else None
-        endpoint = ClusterEndpoint("", in_cluster=True, timeout_seconds=timeout, place=place)
+        # kubectl takes the pod's service account only where it finds no kubeconfig.
+        kubectl = ("env", f"KUBECONFIG={os.devnull}", "kubectl") if shell or Path(standard).is_file() else ("kubectl",)
+        endpoint = ClusterEndpoint("", in_cluster=True, timeout_seconds=timeout, place=place, kubectl=kubectl)
         return ClusterChoice(endpoint, SERVICE_ACCOUNT, own, shell if own else "")
     if context or table:
         # A context without any kubeconfig: the source says what is missing, once it is asked.
@@ -89,8 +94,10 @@ def choose_cluster(
     return ClusterChoice()
 
 
-def _from_kubeconfig(named: str, context: str, *, standard: str) -> tuple[ClusterEndpoint, str, tuple[str, ...]]:
-    """Where it leads, the context's namespace, and the files of its user's key and token."""
+def _from_kubeconfig(named: str, context: str, *, plain: str) -> tuple[ClusterEndpoint, str, tuple[str, ...]]:
+    """Where it leads, the context's namespace, and the files of its user's key and token. `plain` is the file that kubectl
+    reads in this shell by itself, empty where the shell names one.
+    """
     chosen: ChosenContext | None = None
     try:
         chosen = choose_context(kubeconfig_files(named), context)
@@ -104,19 +111,21 @@ def _from_kubeconfig(named: str, context: str, *, standard: str) -> tuple[Cluste
         kubeconfig=os.pathsep.join(str(Path(part).expanduser()) for part in named.split(os.pathsep) if part),
         # Pinned: whoever changes the current context in another shell must not move this console to another cluster.
         context=chosen.context if chosen else context,
-        place=chosen.place if chosen else ClusterPlace(context=context),
-        kubectl=_kubectl(named, chosen.context if chosen else context, standard),
+        place=chosen.place if chosen else None,
+        kubectl=_kubectl(named, chosen.context if chosen else context, plain),
     )
     user = chosen.user if chosen else {}
     secrets = tuple(str(user[key]) for key in ("client-key", "tokenFile") if user.get(key))
     return endpoint, chosen.namespace if chosen else "", secrets
 
 
-def _kubectl(named: str, context: str, standard: str) -> tuple[str, ...]:
-    """The words that bring kubectl to the same cluster from any shell; --kubeconfig takes one file only."""
+def _kubectl(named: str, context: str, plain: str) -> tuple[str, ...]:
+    """The words that bring kubectl to the same cluster, in this shell as well as in one without KUBECONFIG; --kubeconfig takes
+    one file only.
+    """
     files = [str(Path(part).expanduser().absolute()) for part in named.split(os.pathsep) if part]
     which = ("--context", context) if context else ()
-    if files == [standard]:
+    if files == [plain]:
         return ("kubectl", *which)
     if len(files) == 1:
         return ("kubectl", "--kubeconfig", files[0], *which)

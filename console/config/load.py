@@ -69,7 +69,8 @@ class _Loading:
     def settings(self) -> Settings:
         name = self._environment()
         cluster = self._cluster()
-        namespace = self._namespace(cluster)
+        own_namespace = self._namespace()
+        namespace = own_namespace or self._context_namespace(cluster) or DEFAULT_NAMESPACE
         settings = Settings(
             environment=name,
             namespace=namespace,
@@ -98,7 +99,8 @@ class _Loading:
             keys=tuple(self._top("keys", {}).items()),
         )
         settings = replace(self._rhythm(settings), paths=self._with_checklists(settings.paths))
-        store = self._store(settings.namespace)
+        # Never the context's: whoever has another kubeconfig would share into another store without a word.
+        store = self._store(own_namespace or DEFAULT_NAMESPACE)
         secrets = (*self.secret_files, *cluster.secret_files)
         return replace(settings, store=store, secret_files=secrets, origins=tuple(sorted(self.origins.items())))
 
@@ -179,18 +181,23 @@ class _Loading:
             return said, f"environment variable {name}"
         return "", ""
 
-    def _namespace(self, cluster: ClusterChoice) -> str:
-        """The flag's, the environment's, the context's, else the platform's usual one."""
+    def _namespace(self) -> str:
+        """The flag's, else the environment's; empty where neither says one."""
         value, origin = self._said("namespace", "")
         if value and not is_dns_name(value):
             raise ConfigError(source=origin, expected="expected a namespace's name")
         if not value and "namespace" in self.table:
             value, origin = self.table["namespace"], self._line((*self.place, "namespace"))
-        if not value and cluster.namespace and cluster.endpoint:
-            value, origin = cluster.namespace, f"context {cluster.endpoint.context}"
         if origin:
             self.origins["namespace"] = origin
-        return value or DEFAULT_NAMESPACE
+        return value
+
+    def _context_namespace(self, cluster: ClusterChoice) -> str:
+        """The namespace of the kubeconfig's context; empty where it has none."""
+        if cluster.endpoint is None or not cluster.namespace:
+            return ""
+        self.origins["namespace"] = f"context {cluster.endpoint.context}"
+        return cluster.namespace
 
     def _protected(self, cluster: ClusterChoice) -> bool:
         """Everything is, but an environment that says `protected: false` of a cluster that it names itself."""

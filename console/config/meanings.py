@@ -29,7 +29,9 @@ MEANINGS: Mapping[str, str] = {
     "environments.*.loki": "where logs are kept beyond the pods' own",
     "environments.*.store": "where consoles on several hosts share their journal; without it each host has its own",
     "environments.*.store.kubernetes": "in ConfigMaps of this environment's cluster",
-    "environments.*.store.kubernetes.namespace": "the namespace they stand in (default: the platform's)",
+    "environments.*.store.kubernetes.namespace": (
+        "the namespace they stand in (default: --namespace, the environment's, else `cad-ml-platform`; never the context's)"
+    ),
     "environments.*.store.kubernetes.keep_days": "how long the cluster keeps an event (default 30); the hosts keep all",
     "environments.*.store.postgresql": "in a PostgreSQL database; needs the extra `cad-console[postgresql]`",
     "environments.*.store.postgresql.url": "its address; rather without password",

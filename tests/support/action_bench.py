@@ -20,6 +20,7 @@ from console.journal.sqlite import Journal
 from console.revisions import COMPLETE, Records, RevisionRecords
 from queries.endpoint import ClusterEndpoint
 from queries.errors import Rejected
+from queries.kubeconfig import choose_context, kubeconfig_files
 from queries.kubernetes import Kubernetes
 from queries.model.alert import Alert, Priority
 
@@ -140,9 +141,15 @@ class Bench:
         ]
 
 
+def placed(endpoint: ClusterEndpoint) -> ClusterEndpoint:
+    """With the place that its kubeconfig leads to, as the settings find it at the start."""
+    return replace(endpoint, place=choose_context(kubeconfig_files(endpoint.kubeconfig), endpoint.context).place)
+
+
 def settings_for(tmp_path: Path, endpoint: ClusterEndpoint | None, **changes: Any) -> Settings:
     paths = Paths("", str(tmp_path), str(tmp_path), str(tmp_path / "state" / "journal.sqlite3"), "", "")
-    made = Settings("test", NAMESPACE, False, False, "tester", paths, kubernetes=endpoint, verify_timeout_seconds=10.0)
+    where = placed(endpoint) if endpoint else None
+    made = Settings("test", NAMESPACE, False, False, "tester", paths, kubernetes=where, verify_timeout_seconds=10.0)
     made = replace(made, settle=NO_SETTLE)
     return replace(made, **changes)
 

@@ -8,17 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from action_bench import API, Bench, Facts, outcome, quiet, second_revision
+from action_bench import API, Bench, Facts, outcome, placed, quiet, second_revision
 from cutting_proxy import CuttingProxy
 
 from console.actions import runner
+from console.actions.alert_place import place_checks
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage
 from console.actions.registry import ACTIONS
 from console.actions.writers import Writer
+from console.board import Board
+from console.commands.act import confirmed
 from console.journal.sqlite import Journal
-from queries.errors import Unreachable
+from console.reads import SourceReads
+from console.runbooks import RunbookIndex
+from queries.endpoint import Endpoint
+from queries.errors import NotConfigured, Unreachable
 from queries.model.alert import Alert, AlertState
+from queries.prometheus import Prometheus
 
 TARGET = f"deployment/{API}"
 GONE = "fp-of-an-alert"
@@ -436,7 +444,7 @@ def _through(bench: Bench, proxy: CuttingProxy) -> Any:
     path = Path(bench.settings.kubernetes.kubeconfig)
     other = path.with_name("through-proxy")
     other.write_text(path.read_text().replace(bench.cluster.url, proxy.url))
-    return replace(bench.settings, kubernetes=replace(bench.settings.kubernetes, kubeconfig=str(other)))
+    return replace(bench.settings, kubernetes=placed(replace(bench.settings.kubernetes, kubeconfig=str(other))))
 
 
 def of(namespace: str, fingerprint: str = "fp-1", **labels: str) -> Alert:
@@ -458,14 +466,16 @@ async def test_an_alert_of_elsewhere_changes_nothing_here(bench: Bench, request_
     assert bench.writes() == []
 
 
-async def test_an_alert_of_here_among_namesakes_is_acted_on(bench: Bench) -> None:
-    """A cause by name alone may mean any of them: one that is of here suffices; a fingerprint means exactly one."""
-    bench.facts.alerts_now = (of("payments"), of("cad-ml-platform", "fp-2"))
+async def test_an_alert_of_here_among_namesakes_is_no_ok(bench: Bench) -> None:
+    """A cause by name alone may mean any of them: one that is of elsewhere is said; a fingerprint means exactly one."""
+    bench.facts.alerts_now = (of("cad-ml-platform", "fp-2"), of("payments"))
     assert outcome(await bench.act("restart", TARGET, request={"cause": "alert HighErrorRate"}))[0] is Outcome.DONE
+    (told,) = [check for check in bench.previews[0].checks if check.how == "place of the alert"]
+    assert told.level is CheckLevel.WARN
+    assert told.text.startswith("1 of 2 alerts called HighErrorRate is of elsewhere: its label namespace says payments")
+    assert told.text.endswith("say with --alert which one it is for")
     refused_ = await bench.act("restart", TARGET, request={"fingerprint": "fp-1"})
     assert outcome(refused_)[0] is Outcome.REFUSED
-    told = [check.text for check in bench.previews[0].checks]
-    assert "no label of the alert points elsewhere" in told
 
 
 async def test_a_pod_of_elsewhere_is_looked_for(bench: Bench) -> None:
@@ -483,12 +493,63 @@ async def test_a_pod_of_elsewhere_is_looked_for(bench: Bench) -> None:
     assert not bench.previews[-1].blocked
 
 
-async def test_an_alert_that_nobody_lists_is_a_warning(bench: Bench) -> None:
-    """Where it pointed cannot be said any more: the preview says so and leaves it to the person."""
+async def test_an_alert_whose_place_nobody_knows_asks_for_the_name(bench: Bench) -> None:
+    """Gone, mistyped, or its server down: in an environment that is not protected too the name has to be typed, so that `--yes`
+    alone sends nothing.
+    """
+
+    class Down(Facts):
+        async def alert(self, fingerprint: str) -> Alert | None:
+            raise Unreachable("Alertmanager is gone")
 
     async def no(_: Preview) -> bool:
         return False
 
-    await bench.act("restart", TARGET, request={"fingerprint": "fp-9"}, confirm=no)
-    (told,) = [check for check in bench.previews[-1].checks if check.how == "place of the alert"]
-    assert told.level is CheckLevel.WARN
+    for kind in (Facts, Down):
+        bench.facts.__class__ = kind
+        await bench.act("restart", TARGET, request={"fingerprint": "fp-9"}, confirm=no)
+        (told,) = [check for check in bench.previews[-1].checks if check.how == "place of the alert"]
+        assert (told.level, told.word) == (CheckLevel.ASK, API)
+        assert bench.previews[-1].second_words == (API,)
+        assert not confirmed(bench.previews[-1], ())
+        assert confirmed(bench.previews[-1], (API,))
+    assert "Alertmanager is gone" in told.text
+
+
+async def test_a_headless_lookup_finds_what_only_prometheus_lists(bench: Bench) -> None:
+    """Without a screen's list the fingerprint says which server has it: the rules of Prometheus, asked once."""
+    labels = {"alertname": "HighErrorRate", "namespace": "payments"}
+    firing = {"state": "firing", "labels": labels, "annotations": {}, "activeAt": "2026-01-01T00:00:00Z", "value": "1"}
+    rule = {"type": "alerting", "name": "HighErrorRate", "query": "x", "duration": 0, "labels": {}, "annotations": {},
+            "health": "ok", "state": "firing", "alerts": [firing], "evaluationTime": 0.1,
+            "lastEvaluation": "2026-01-01T00:00:00Z"}  # fmt: skip
+    groups = [{"name": "g", "file": "f", "interval": 5, "rules": [rule]}]
+    body = {"status": "success", "data": {"groups": groups}}
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json=body)
+
+    prometheus = Prometheus(Endpoint("http://prometheus"), transport=httpx.MockTransport(answer))
+    (listed,) = (await prometheus.rules()).alerts
+    asked.clear()
+    board = Board(bench.settings, (), runbooks=RunbookIndex.load(bench.settings.paths.runbooks_dir or "none"))
+    reads = SourceReads(kubernetes=None, alertmanager=None, prometheus=prometheus, specs=(), board=board)
+    assert await reads.alert(listed.fingerprint) == listed
+    assert asked == ["/api/v1/rules"]
+    with pytest.raises(NotConfigured, match="Alertmanager"):
+        await reads.alert("0123456789abcdef")
+    (check,) = await place_checks(Request("restart", TARGET, fingerprint=listed.fingerprint), bench.settings, reads)
+    assert check.level is CheckLevel.BLOCK
+    await prometheus.close()
+
+
+async def test_no_workload_is_changed_in_a_cluster_that_nobody_can_name(bench: Bench) -> None:
+    """The kubeconfig could not be read at the start and can be now: preview and journal would name no cluster, so it blocks."""
+    assert bench.settings.kubernetes is not None
+    told = replace(bench.settings, kubernetes=replace(bench.settings.kubernetes, place=None))
+    result, text = outcome(await bench.act("restart", TARGET, settings=told))
+    assert result is Outcome.REFUSED
+    assert "which cluster this is was not known when the console began" in text
+    assert bench.writes() == []

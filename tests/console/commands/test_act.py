@@ -67,8 +67,13 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 
 def test_done_is_0_and_is_in_the_journal(shell: Shell) -> None:
-    """A bare name and the action's own flag are enough; the journal shows it as text, JSON and Markdown."""
-    code, told, complaint = shell.run("act", "scale", "cad-ml-api", "--replicas", "4", "--yes", "--cause", "alert X")
+    """A bare name and the action's own flag are enough, and the name for an alert that nobody can look up; the journal shows it
+    as text, JSON and Markdown.
+    """
+    words = ("act", "scale", "cad-ml-api", "--replicas", "4", "--yes", "--cause", "alert X")
+    code, _, complaint = shell.run(*words)
+    assert (code, "give --confirm cad-ml-api too" in complaint, shell.writes()) == (1, True, [])
+    code, told, complaint = shell.run(*words, "--confirm", "cad-ml-api")
     assert code == 0, complaint
     assert re.search(r"same as  kubectl --kubeconfig \S+ --context demo -n cad-ml-platform scale \S+ --replicas=4", told)
     where = re.search(r"context demo, server http://127\.0\.0\.1:\d+, user demo, namespace cad-ml-platform", told)

@@ -16,6 +16,7 @@ from console.config.load import load_settings
 from console.config.settings import Settings
 from queries.credentials import Credentials
 from queries.endpoint import ClusterPlace
+from queries.errors import NotConfigured
 from queries.kube_auth import KubeAccess
 
 GOOD = """\
@@ -158,8 +159,16 @@ OWN = "{kubeconfig: own}"
     [
         ({}, OWN, True, "https://a.own:6443", "config file, line 2", False, "KUBECONFIG of the shell is passed over"),
         ({}, OWN, False, "https://a.own:6443", "config file, line 2", False, ""),
-        ({}, "{context: b}", True, "https://b.shell:6443", "config file, line 2, in environment", False, ""),
-        ({}, "{context: b}", False, "https://b.config:6443", "config file, line 2, in ~/.kube/config", False, ""),
+        (
+            {},
+            "{context: b}",
+            True,
+            "https://b.shell:6443",
+            "the context of config file, line 2, in env",
+            True,
+            "staging names no",
+        ),
+        ({}, "{context: b}", False, "https://b.config:6443", "the context of config file, line 2, in ~/.kube/", False, ""),
         ({}, "{timeout: 3}", True, "https://a.shell:6443", "environment variable KUBECONFIG", True, "staging names no cluster"),
         ({}, "{}", False, "https://a.config:6443", "~/.kube/config", True, "staging names no cluster"),
         ({"kubeconfig": "flag"}, OWN, True, "https://a.flag:6443", "flag --kubeconfig", True, "staging names no cluster"),
@@ -241,6 +250,38 @@ def test_the_contexts_namespace_counts_where_nobody_says_another(
     assert dict(settings.origins).get("namespace", "") == origin
 
 
+@pytest.mark.parametrize(
+    ("flags", "table", "store", "namespace"),
+    [
+        ({}, "", "kubernetes", "cad-ml-platform"),
+        ({}, "namespace: named, ", "kubernetes", "named"),
+        ({"namespace": "flagged"}, "namespace: named, ", "kubernetes", "flagged"),
+        ({}, "", "{kubernetes: {namespace: journal}}", "journal"),
+    ],
+)
+def test_the_contexts_namespace_moves_no_shared_journal(
+    home: Home, flags: dict[str, str], table: str, store: str, namespace: str
+) -> None:
+    """Two people whose contexts have other namespaces share into one store: its own namespace, flag, environment, default."""
+    found = set()
+    for person in ("ann", "bob"):
+        path = kubeconfig(home.root / person, "a", namespace=f"of-{person}")
+        home.config(f"environments: {{staging: {{{table}store: {store}, kubernetes: {{kubeconfig: {path}}}}}}}\n")
+        settings = home.load(flags)
+        assert settings.store is not None
+        found.add(settings.store.namespace)
+        assert settings.namespace == (flags.get("namespace") or ("named" if table else f"of-{person}"))
+    assert found == {namespace}
+
+
+def test_a_context_of_the_default_file_is_the_environments_own_where_the_shell_names_that_file(home: Home) -> None:
+    """What decides is the file that the context is in, not how the shell came to it."""
+    path = kubeconfig(home.root / ".kube" / "config", "a", "b")
+    home.config("environments: {staging: {protected: false, kubernetes: {context: b}}}\n")
+    settings = home.load(KUBECONFIG=path)
+    assert (settings.cluster_named, settings.protected, settings.cluster_note) == (True, False, "")
+
+
 def test_a_contexts_namespace_that_cannot_be_one_ends_the_start(home: Home) -> None:
     """It would become part of paths and of commands."""
     path = kubeconfig(home.root / "k", "a", namespace="no such/name")
@@ -267,6 +308,47 @@ def test_kubectl_is_led_to_the_same_cluster_from_any_shell(home: Home) -> None:
         "--context",
         "a",
     ]
+
+
+def test_kubectl_is_led_there_where_the_shells_kubeconfig_is_passed_over(home: Home) -> None:
+    """kubectl in that shell reads KUBECONFIG, so the default file, and the pod's own cluster, have to be said to it too."""
+    standard = kubeconfig(home.root / ".kube" / "config", "a")
+    shell = kubeconfig(home.root / "prod.yaml", "a")
+    home.config("environments: {staging: {kubernetes: {kubeconfig: ~/.kube/config}}}\n".replace("~", str(home.root)))
+    settings = home.load(KUBECONFIG=shell)
+    assert settings.kubernetes is not None
+    assert settings.cluster_note.startswith("KUBECONFIG of the shell is passed over")
+    assert settings.kubernetes.kubectl == ("kubectl", "--kubeconfig", standard, "--context", "a")
+    alone = home.load().kubernetes
+    assert alone is not None
+    assert alone.kubectl == ("kubectl", "--context", "a")
+    home.config("environments: {staging: {kubernetes: {in_cluster: true}}}\n")
+    pod = home.load(KUBECONFIG=shell).kubernetes
+    assert pod is not None
+    assert pod.kubectl == ("env", "KUBECONFIG=/dev/null", "kubectl")
+
+
+def test_the_cluster_of_a_kubeconfig_that_cannot_be_read_is_not_known(home: Home) -> None:
+    """Missing or half-written at the start: no place is claimed, and once it can be read the clients stay where they began."""
+    path = home.root / "k"
+    for text in (None, "{apiVersion: v1, contexts: ["):
+        if text:
+            path.write_text(text)
+        settings = home.load({"context": "a"}, KUBECONFIG=str(path))
+        assert settings.kubernetes is not None
+        assert settings.kubernetes.place is None
+        access = KubeAccess(settings.kubernetes, environ={})
+        with pytest.raises(NotConfigured):
+            access.client(now=0.0)
+        kubeconfig(path, "a")
+        access.client(now=10.0)
+        assert access.place.server == "https://a.k:6443"
+        moved = json.loads(path.read_text())
+        moved["clusters"][0]["cluster"]["server"] = "https://elsewhere:6443"
+        path.write_text(json.dumps(moved))
+        with pytest.raises(NotConfigured, match="now leads to context a, server https://elsewhere:6443"):
+            access.client(now=20.0)
+        path.unlink()
 
 
 def test_another_shells_use_context_moves_no_console(home: Home) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import patience
 import pytest
-from action_bench import API, NO_SETTLE, QUICK, journal_ready
+from action_bench import API, NO_SETTLE, QUICK, journal_ready, placed
 from screen_samples import settings
 from textual.pilot import Pilot
 
@@ -57,7 +57,9 @@ def given(tmp_path: Path, cluster: DemoCluster) -> Callable[..., Settings]:
 
     def make(**changes: Any) -> Settings:
         endpoint = ClusterEndpoint("cad-ml-platform", str(kubeconfig), "demo")
-        return replace(settings(tmp_path, **changes), kubernetes=endpoint, verify_timeout_seconds=20.0, settle=NO_SETTLE)
+        return replace(
+            settings(tmp_path, **changes), kubernetes=placed(endpoint), verify_timeout_seconds=20.0, settle=NO_SETTLE
+        )
 
     return make
 
@@ -281,6 +283,7 @@ async def test_what_may_still_run_elsewhere_is_named_and_stays_until_a_person_se
         app.clear_notifications()
         await pilot.press("6")
         await until(app, pilot, "action.intent")
+        await pilot.press("end")  # the oldest row, below what the console saw meanwhile
         await pilot.press("e")
         await until(app, pilot, "Settle", "Cancel")
         await pilot.press("enter")

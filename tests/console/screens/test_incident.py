@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from action_bench import API, QUICK, journal_ready, second_revision
+from action_bench import API, QUICK, journal_ready, placed, second_revision
 from journalled_session import JournalledSession
 from loopback import always, http_answer, loopback
 from screen_samples import NOW, StillSession, settings, snapshot
@@ -52,7 +52,7 @@ def given(tmp_path: Path, cluster: DemoCluster) -> Callable[..., Settings]:
         journal_ready(cluster, made, revision=1)
         return replace(
             made,
-            kubernetes=ClusterEndpoint("cad-ml-platform", str(kubeconfig), "demo"),
+            kubernetes=placed(ClusterEndpoint("cad-ml-platform", str(kubeconfig), "demo")),
             verify_timeout_seconds=20.0,
             incidents=IncidentSettings(channels=channels),
         )
