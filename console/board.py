@@ -372,11 +372,8 @@ class Board:
         return self._heartbeat.doubt(now) if self._heartbeat and not silent else ""
 
     def _lister(self) -> str:
-        """Whose list of alerts it is: Prometheus' own where Alertmanager does not answer now."""
-        manager = self._latest.get(ALERTMANAGER)
-        if manager is not None and manager.fault is None:
-            return ALERTMANAGER
-        return PROMETHEUS if RULES in self._good else ALERTMANAGER if ALERTMANAGER in self._good else ""
+        """Whose list of alerts it is: Prometheus' own only where Alertmanager never answered; its last list stays its own."""
+        return ALERTMANAGER if ALERTMANAGER in self._good else PROMETHEUS if RULES in self._good else ""
 
     def _tracked(self, now: float) -> tuple[TrackedAlert, ...]:
         if self._listed is None:

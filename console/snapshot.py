@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from console.checks.figures import span
 from console.journal.ledger import LedgerState
 from console.journal.unfinished import Unfinished
 from queries.model.alert import AlertRule, AlertState, Priority, TrackedAlert
@@ -18,7 +19,7 @@ from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from queries.model.workload import Change, Cluster
 
-PROMETHEUS = "prometheus"
+PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Snapshot:
     alerts_known: bool = False
     alerts_age_seconds: float | None = None
     alerts_from: str = ""
-    """Who lists them: `alertmanager`; `prometheus` where that one does not answer; empty where nobody did."""
+    """Who lists them: `alertmanager`; `prometheus` where that one never answered; empty where nobody did."""
     severities: Severities = BUILT_IN
     rules: tuple[AlertRule, ...] = ()
     silences: tuple[Silence, ...] = ()
@@ -99,16 +100,32 @@ class Snapshot:
 
     @property
     def alerts_caveat(self) -> str:
-        """Why the list is not Alertmanager's, in one sentence; empty where it is, or where there is none."""
-        if self.alerts_from != PROMETHEUS:
-            return ""
-        manager = self.source("alertmanager")
+        """Why the list is not Alertmanager's of now, in one sentence; empty where it is, or where there is none."""
+        manager = self.source(ALERTMANAGER)
         if manager is None or manager.health is Health.NOT_CONFIGURED:
             why = "Alertmanager is not configured"
         else:
             told = f": {manager.fault.sentence()}" if manager.fault else ""
             why = f"Alertmanager {manager.health.value.upper()}{told}"
-        return f"Prometheus lists these alerts, not Alertmanager: whether they are silenced or notified is not known ({why})"
+        if self.alerts_from == PROMETHEUS:
+            return (
+                f"Prometheus lists these alerts, not Alertmanager: whether they are silenced or notified is not known ({why})"
+            )
+        if self.alerts_from != ALERTMANAGER or manager is None or manager.health not in (Health.DOWN, Health.DENIED):
+            return ""
+        age = span(self.alerts_age_seconds or 0.0)
+        whose = f"these alerts are Alertmanager's list of {age} ago{self._added}"
+        return f"{whose}: whether they still fire, are silenced or notified is not known ({why})"
+
+    @property
+    def _added(self) -> str:
+        """What Prometheus adds to the last list of an Alertmanager that does not answer any more."""
+        prometheus = self.source(PROMETHEUS)
+        if prometheus is None or prometheus.health in (Health.NOT_CONFIGURED, Health.WAITING):
+            return ""
+        if prometheus.health in (Health.DOWN, Health.DENIED):
+            return f", and Prometheus, {prometheus.health.value.upper()}, adds nothing newer"
+        return " and what only Prometheus has"
 
 
 def _counted(alerts: tuple[TrackedAlert, ...]) -> Counter[tuple[AlertState, Priority]]:

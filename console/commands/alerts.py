@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 where the alerts are known, 2 where nobody could tell them, 3 where Prometheus lists them and not Alertmanager."""
+    """0 where the alerts are known, 2 where nobody could tell them, 3 where it is not Alertmanager's list of now."""
     settings = load_settings(arguments)
     if arguments.verb != "list":
         return with_session(settings, lambda session: _acknowledge(session, arguments))

@@ -101,9 +101,9 @@ def _firing(facts: Facts) -> Section:
     ]
     if len(lines) > _SHOWN:
         lines = [*lines[:_SHOWN], Detail(f"and {len(lines) - _SHOWN} more")]
-    doubt = [*_doubt(snapshot, "alertmanager", facts.now)]
+    doubt = []
     if snapshot.alerts_caveat:
-        doubt.append(Detail(visible(snapshot.alerts_caveat)))
+        doubt.append(Detail(visible(snapshot.alerts_caveat), Verdict.STALE if snapshot.alerts_from == "alertmanager" else None))
     if snapshot.delivery_doubt:
         doubt.append(Detail(snapshot.delivery_doubt))
     return Section(title, (*lines, *doubt), empty="none")

@@ -72,14 +72,17 @@ def alerts_reservation(view: View) -> str:
     parts = []
     when = alerts_age(view)
     manager = unwell(view, "alertmanager")
-    if when:
-        parts.append(f"as of{when}" + (f": Alertmanager {manager}" if manager else ""))
+    prometheus = unwell(view, "prometheus")
+    if when and view.snapshot and view.snapshot.alerts_from == "prometheus":
+        parts.append(f"Prometheus' list as of{when}" + (f", Alertmanager {manager}" if manager else ""))
+    elif when:
+        added = ", and what only Prometheus has" if view.snapshot and view.snapshot.alerts_from and not prometheus else ""
+        parts.append(f"as of{when}" + (f": Alertmanager {manager}{added}" if manager else ""))
     elif manager:
         whose = ": Prometheus lists these, whether they notify is not known"
         parts.append(f"Alertmanager {manager}{whose if view.snapshot and view.snapshot.alerts_caveat else ''}")
     elif view.snapshot and view.snapshot.alerts_caveat:
         parts.append("Alertmanager is not configured: Prometheus lists these")
-    prometheus = unwell(view, "prometheus")
     if prometheus == PAUSED:
         parts.append("Prometheus PAUSED")
     elif prometheus:

@@ -191,6 +191,34 @@ def test_without_alertmanager_prometheus_still_tells_what_fires() -> None:
     assert told.alerts_age_seconds == 5.0
 
 
+def test_an_alertmanager_that_answered_before_keeps_its_list_with_its_age() -> None:
+    """Gone later, the list is still its own as of then, with what only Prometheus has; with Prometheus gone too nothing is
+    added; Prometheus' own list it is only where Alertmanager never answered.
+    """
+    view = board()
+    view.apply(reading("alertmanager", manager(alert("Old"))))
+    view.apply(reading("rules", rules(alert(of="prometheus"))))
+    assert (view.snapshot(NOW).alerts_from, view.snapshot(NOW).alerts_caveat) == ("alertmanager", "")
+    view.apply(reading("prometheus", panels(0.3), at=NOW + 30))
+    view.apply(reading("alertmanager", at=NOW + 5, fault=DOWN))
+    told = view.snapshot(NOW + 40)
+    assert (told.alerts_from, len(told.alerts)) == ("alertmanager", 2)
+    assert told.alerts_caveat.startswith("these alerts are Alertmanager's list of 40s ago and what only Prometheus has: ")
+    assert "(Alertmanager DOWN: connection refused" in told.alerts_caveat
+    for name in ("prometheus", "rules"):
+        view.apply(reading(name, at=NOW + 41, fault=DOWN))
+    told = view.snapshot(NOW + 65)
+    assert told.alerts_from == "alertmanager"
+    assert told.alerts_caveat.startswith(
+        "these alerts are Alertmanager's list of 1m 5s ago, and Prometheus, DOWN, adds nothing newer: "
+    )
+    never = board()
+    never.apply(reading("rules", rules(alert(of="prometheus"))))
+    never.apply(reading("alertmanager", at=NOW, fault=DOWN))
+    assert never.snapshot(NOW).alerts_from == "prometheus"
+    assert never.snapshot(NOW).alerts_caveat.startswith("Prometheus lists these alerts, not Alertmanager")
+
+
 def test_pending_alerts_are_listed_and_do_not_count_as_firing() -> None:
     """What is pending in Prometheus is in the table, in its own state."""
     view = board()

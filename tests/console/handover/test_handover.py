@@ -130,7 +130,9 @@ def test_what_is_not_known_is_not_none() -> None:
     assert told(snapshot(alerts=(), delivery_doubt="Watchdog does not reach"))["Alerts"] == ["Watchdog does not reach"]
     fault = Fault(FaultKind.UNREACHABLE, "Alertmanager is not there")
     lost = SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 120, fault=fault)
-    assert told(snapshot(alerts=alerts()[:1], sources=(lost,)))["Alerts"][-1].startswith("as alertmanager told 2m 0s ago")
+    last = {"alerts_from": "alertmanager", "alerts_age_seconds": 120.0, "sources": (lost,)}
+    (doubt,) = told(snapshot(alerts=alerts()[:1], **last))["Alerts"][1:]
+    assert doubt.startswith("these alerts are Alertmanager's list of 2m 0s ago: whether they still fire")
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,28 @@ async def test_a_list_that_is_not_alertmanagers_is_called_that(stage: Callable[.
         assert words in await scene.press(pilot, "2")
 
 
+@pytest.mark.parametrize(
+    ("lister", "prometheus", "words"),
+    [
+        ("alertmanager", Health.UP, "as of 40s ago: Alertmanager DOWN, and what only Prometheus has"),
+        ("alertmanager", Health.DOWN, "as of 40s ago: Alertmanager DOWN; Prometheus DOWN: no rule is evaluated"),
+        ("prometheus", Health.DOWN, "Prometheus' list as of 40s ago, Alertmanager DOWN; Prometheus DOWN"),
+    ],
+)
+async def test_a_list_of_an_earlier_moment_is_its_listers(
+    stage: Callable[..., Any], lister: str, prometheus: Health, words: str
+) -> None:
+    """An Alertmanager that answered before is named with the age of its list; Prometheus' own list is called that."""
+    changed = {"alertmanager": Health.DOWN, **({} if prometheus is Health.UP else {"prometheus": prometheus})}
+    found = sources(**changed)
+    if lister == "prometheus":
+        found = tuple(replace(item, last_good_at=None) if item.name == "alertmanager" else item for item in found)
+    scene = stage(snapshot(alerts_from=lister, alerts_age_seconds=40.0, sources=found))
+    async with scene.app.run_test(size=(140, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        assert words in await scene.press(pilot, "2")
+
+
 async def test_a_severity_that_nobody_knows_is_called_that(stage: Callable[..., Any]) -> None:
     """In the table as `sev?`, in the detail in words, and counted as P2."""
     odd = tracked("Odd", "gold")
