@@ -85,6 +85,13 @@ class ClusterPlace:
         )
         return ", ".join(part for part in parts if part)
 
+    def is_in(self, sentence: str) -> bool:
+        """Whether another's `sentence` is of this context and server, whoever made it: on another host the same context may be
+        another cluster, and the same server (a tunnel) too.
+        """
+        cluster = ClusterPlace(self.context, self.cluster, self.server).sentence()
+        return sentence == cluster or sentence.startswith(f"{cluster}, ")
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterEndpoint:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.journal import process
 from console.journal.event import Event
 from console.journal.projection import Projection
+
+if TYPE_CHECKING:
+    from console.config.settings import Settings
 
 INTENT = "action.intent"
 OUTCOME = "action.outcome"
@@ -33,12 +37,22 @@ class Unfinished:
         then = "its console ended before the outcome was known" if self.ended else "no outcome, it may still be running"
         return f"{what or intent.subject}: begun {elapsed} ago by {intent.author}{where}; {then}"
 
-    def look(self, namespace: str) -> str:
-        """What tells how it stands."""
-        target = str(self.intent.data.get("target") or "")
-        if target.startswith("deployment/"):
-            return f"look: kubectl -n {namespace} rollout status {target}"
-        return "look at what it changes before anybody does it again"
+    def look(self, settings: Settings) -> str:
+        """What tells how it stands: a command only where it leads to the very place of the action, else that place in words."""
+        intent, here = self.intent, settings.kubernetes
+        target, place = str(intent.data.get("target") or ""), str(intent.data.get("cluster") or "")
+        if not target.startswith("deployment/"):
+            return "look at what it changes before anybody does it again"
+        where, _, namespace = place.rpartition(", namespace ")
+        if place and not (here and here.place and here.place.is_in(where)):
+            return f"look at {target} in {place}: not this console's cluster"
+        # What an older release journalled names no cluster, only its environment.
+        if not place and intent.environment != settings.environment:
+            return f"look at {target} in the environment {intent.environment}: not this console's"
+        if here is None or here.place is None:
+            return f"look at {target} in the environment {intent.environment}: which cluster this console has is not known"
+        command = (*here.kubectl, "-n", namespace or settings.namespace, "rollout", "status", target)
+        return f"look: {shlex.join(command)}"
 
 
 class UnfinishedProjection(Projection[Mapping[str, Event]]):

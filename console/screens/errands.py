@@ -230,7 +230,7 @@ class Errands:
         self._named.add(item.intent.subject)
         told = item.sentence(age(max(0.0, self.app.clock() - item.intent.at)))
         self.app.notify(
-            f"outcome unknown: {told}; {item.look(self.app.settings.namespace)} (6)",
+            f"outcome unknown: {told}; {item.look(self.app.settings)} (6)",
             title="An earlier action has no outcome", severity="warning", timeout=60, markup=False,
         )  # fmt: skip
 

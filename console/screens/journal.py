@@ -135,7 +135,7 @@ class JournalScreen(FilteredScreen):
         view, session = self.view, self.view.session if self.view else None
         if view is None or session is None:
             return
-        told = (item.sentence(age(max(0.0, view.now - item.intent.at))), item.look(view.settings.namespace))
+        told = (item.sentence(age(max(0.0, view.now - item.intent.at))), item.look(view.settings))
         width = max(16, min(100, self.size.width) - 4)
         lines = [((f" {words}", "warn"),) for part in told for words in wrap(text(part)[0], width)]
         lines.append(((" settled, it is on record as unknown and no longer named", ""),))

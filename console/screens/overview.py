@@ -149,7 +149,7 @@ class OverviewScreen(ConsoleScreen, OnAlert):
             return (*lines, ((f" {NO_ANSWER}", "dim"),))
         for item in snapshot.unfinished:
             elapsed = age(max(0.0, view.now - item.intent.at))
-            told = f"{item.sentence(elapsed)}; {item.look(view.settings.namespace)} (6 settles it)"
+            told = f"{item.sentence(elapsed)}; {item.look(view.settings)} (6 settles it)"
             parts = wrap(text(told)[0], width - 3) if self.has_class("-wide") else [text(told)[0]]
             lines.append(((" ! ", "warn"), (parts[0], "warn")))
             lines += [(("   ", ""), (part, "warn")) for part in parts[1:]]

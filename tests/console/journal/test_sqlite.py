@@ -12,14 +12,18 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from action_bench import settings_for
 
 from console.journal import process
 from console.journal.chain import checked
 from console.journal.event import Event
 from console.journal.sqlite import INTENT, OUTCOME, Journal, JournalError
+from console.journal.unfinished import Unfinished
+from queries.endpoint import ClusterEndpoint, ClusterPlace
 
 ROOT = Path(__file__).parents[3]
 
@@ -441,9 +445,51 @@ def test_an_intent_from_elsewhere_is_named_at_once_as_what_may_still_run(tmp_pat
         assert (found.host, found.ended) == ("cad-console-7f9c", False)
         told = "Roll back deployment/x: begun 2m ago by bob@vm on cad-console-7f9c; no outcome, it may still be running"
         assert found.sentence("2m") == told
-        assert found.look("ns") == "look: kubectl -n ns rollout status deployment/x"
         journal.merge([Event(1001.0, OUTCOME, "far", "bob@vm", "prod", {}, 0, "y", 2)])
         assert journal.unfinished() == ()
+
+
+OWN = ClusterEndpoint(
+    "cad-ml-platform",
+    kubeconfig="/k",
+    context="stage",
+    place=ClusterPlace("stage", "s", "https://stage:6443", "ann"),
+    kubectl=("kubectl", "--kubeconfig", "/k", "--context", "stage"),
+)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "environment", "said"),
+    [
+        (
+            "context stage, server https://stage:6443, user bob, namespace payments",
+            "test",
+            "look: kubectl --kubeconfig /k --context stage -n payments rollout status deployment/x",
+        ),
+        (
+            "context prod, server https://prod:6443, user bob, namespace payments",
+            "test",
+            "look at deployment/x in context prod, server https://prod:6443, user bob, namespace payments: "
+            "not this console's cluster",
+        ),
+        (
+            "context stage, server https://stage:64430, namespace payments",
+            "test",
+            "look at deployment/x in context stage, server https://stage:64430, namespace payments: not this console's cluster",
+        ),
+        ("", "test", "look: kubectl --kubeconfig /k --context stage -n cad-ml-platform rollout status deployment/x"),
+        ("", "prod", "look at deployment/x in the environment prod: not this console's"),
+    ],
+)
+def test_what_to_look_at_is_where_the_action_was(tmp_path: Path, cluster: str, environment: str, said: str) -> None:
+    """The command leads kubectl to the journalled place; one that is not this console's is named in words, without a command
+    that would look at a namesake.
+    """
+    facts = {"target": "deployment/x", **({"cluster": cluster} if cluster else {})}
+    unfinished = Unfinished(Event(1.0, INTENT, "r", "bob@vm", environment, facts), "vm", False)
+    assert unfinished.look(settings_for(tmp_path, None, kubernetes=OWN)) == said
+    nowhere = unfinished.look(settings_for(tmp_path, None, kubernetes=replace(OWN, place=None)))
+    assert "kubectl" not in nowhere
 
 
 def test_the_next_pod_names_what_the_last_one_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
