@@ -33,6 +33,8 @@ class Outcome(StrEnum):
 
 
 class CheckLevel(StrEnum):
+    """The mildest first."""
+
     OK = "ok"
     WARN = "warn"
     ASK = "ask"

@@ -213,7 +213,11 @@ def preview_lines(preview: Preview, view: View, width: int) -> tuple[Line, ...]:
     for note in plan.notes:
         lines += [((" " * (names + 1), ""), (words, "")) for words in wrap(text(note)[0], width - names - 2)]
     lines.append(rule)
-    for check in preview.checks:
+    for at, words in enumerate(wrap(text(plan.command)[0], width - 11)):
+        lines.append(((" same as   " if at == 0 else " " * 11, "dim"), (words, "accent")))
+    lines.append(rule)
+    # The worst first: on 24 lines the rest may have to be scrolled to.
+    for check in sorted(preview.checks, key=lambda item: -tuple(CheckLevel).index(item.level)):
         word, tone = _LEVELS[check.level]
         how: Span = (f"  ({check.how})" if check.how else "", "dim")
         parts = wrap(text(check.text)[0], width - 8)
@@ -221,9 +225,6 @@ def preview_lines(preview: Preview, view: View, width: int) -> tuple[Line, ...]:
             last = at == len(parts) - 1
             fits = last and len(part) + len(how[0]) + 7 <= width
             lines.append(((f" {word if at == 0 else '':<5} ", tone), (part, ""), how if fits else ("", "")))
-    lines.append(rule)
-    for at, words in enumerate(wrap(text(plan.command)[0], width - 11)):
-        lines.append(((" same as   " if at == 0 else " " * 11, "dim"), (words, "accent")))
     return tuple(lines)
 
 

@@ -40,7 +40,7 @@ def test_a_night_at_the_keyboard(bad_deploy: DemoStack, open_console: Callable[.
     terminal.wait_for("What changed")
 
     terminal.send(CTRL_L)
-    terminal.wait_for("Roll back deployment/cad-ml-api", "you may patch deployments", "type 1 to confirm")
+    terminal.wait_for("Roll back deployment/cad-ml-api", "same as", "type 1 to confirm")
     terminal.send(12 * PAGE_DOWN)
     terminal.wait_for("rollout undo", "--to-revision=1")
     terminal.send(ENTER)  # the focus is on Cancel
