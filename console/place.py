@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from console.config.load import UNNAMED
 from queries.model.alert import Elsewhere
+from queries.model.kept import Kept
 from queries.model.series import Labels
 from queries.model.text import visible
 from queries.model.workload import Cluster
@@ -72,6 +73,10 @@ def pod_owners(cluster: Cluster) -> PodOwners:
                     found[pod.name] = target
     owners = {item.uid: item.target for item in cluster.workloads}
     return PodOwners(found, {item.name: owners.get(item.owner_uid, "") for item in cluster.revisions})
+
+
+owners_of: Kept[Cluster, PodOwners] = Kept(pod_owners)
+"""The same, for one cluster only once: with 10,000 pods the walk takes longer than a key may wait."""
 
 
 def pod_of(labels: Labels) -> str:

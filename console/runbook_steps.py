@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from console.checks.figures import brief, figure, span
 from console.checks.panels import compare
 from console.config.settings import AlertTarget
-from console.place import Place, pod_owners
+from console.place import Place, owners_of, pod_of
 from console.revisions import NO_RECORDS, Records, choices
 from console.runbooks import Runbook, RunbookStep
 from console.suggestions import fill, image_change, target_of
@@ -23,6 +23,7 @@ from queries.model.series import braces, without
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Cluster, Pod, Workload
+from queries.offload import aside
 
 if TYPE_CHECKING:
     from queries.kubernetes import Kubernetes
@@ -100,13 +101,16 @@ async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, s
     if sight.kubernetes is None:
         raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig to see this step")
     cluster = sight.cluster or await sight.kubernetes.cluster()
-    away = sight.place.elsewhere(alert.labels, pod_owners(cluster)) if alert else None
+    owners = None
+    if alert and pod_of(alert.labels):
+        owners = await aside(lambda: owners_of(cluster), len(cluster.pods))
+    away = sight.place.elsewhere(alert.labels, owners) if alert else None
     if away is not None:
         # How the workload of the same name fares here would be taken for an answer.
         return f"not looked up here: {away.reason}\ninstead: {away.command}"
     target = fill(step.target, alert.labels if alert else ()) if step.target else ""
     if not target and alert:
-        target = target_of(alert, cluster, configured=sight.configured, runbook=runbook)
+        target = target_of(alert, cluster, configured=sight.configured, runbook=runbook, owners=owners)
     name = target.partition("/")[2]
     workload = cluster.workload(name) if name else None
     if name and workload is None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
+import pytest
 from screen_samples import cluster
 
+from console import place
 from console.place import Place
 from console.runbook_steps import Sight, answer_steps
 from console.runbooks import Runbook, RunbookStep
 from console.screens.window import chart_of
+from queries.model.alert import Alert, AlertState
+from queries.model.kept import Kept
 from queries.model.panel import PanelHistory
 from queries.model.series import Sample, Track
 from queries.model.verdict import Verdict
@@ -65,3 +70,34 @@ async def test_a_deployment_without_a_replica_set_is_a_sentence() -> None:
     one, every = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert one.text == "cad-ml-api has no revision yet: it has no ReplicaSet (new, paused, or its controller does not run)"
     assert every.text == "no revision was ever rolled out"
+
+
+@pytest.mark.parametrize(
+    ("labels", "walks"),
+    [({"pod": "cad-ml-api-x"}, 1), ({"namespace": "n", "pod": "cad-ml-api-x"}, 1), ({"deployment": "cad-ml-api"}, 0)],
+)
+async def test_the_pods_are_walked_once_and_not_on_the_loop(
+    monkeypatch: pytest.MonkeyPatch, labels: dict[str, str], walks: int
+) -> None:
+    """Thousands of pods are gone through for an alert that names one, once for all steps, in another thread than the loop's."""
+    shown = replace(cluster(), pods=tuple(replace(cluster().pods[0], name=f"p{number}") for number in range(1000)))
+    alert = Alert("a", AlertState.ACTIVE, tuple(sorted({"alertname": "A", **labels}.items())))
+    found: list[threading.Thread] = []
+
+    real = place.pod_owners
+    walk = Kept(lambda given: found.append(threading.current_thread()) or real(given))
+    monkeypatch.setattr("console.runbook_steps.owners_of", walk)
+    monkeypatch.setattr("console.suggestions.pod_owners", walk)
+    steps = tuple(RunbookStep(name, lookup=name) for name in ("pods", "events", "rollout-history"))
+
+    async def asked(query: str) -> Answer:
+        return Answer(())
+
+    class Reads:
+        """Nothing is asked of it: the cluster is known."""
+
+    sight = Sight(asked, Reads(), shown, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
+    results = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), alert, sight)]
+    assert len(results) == 3
+    assert len(found) == walks
+    assert threading.main_thread() not in found
