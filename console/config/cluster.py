@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.config.fault import ConfigError
 from console.config.forms import is_dns_name
 from queries.endpoint import ClusterEndpoint, ClusterPlace
-from queries.errors import NotConfigured
-from queries.kubeconfig import ChosenContext, choose_context, kubeconfig_files
 from queries.text.variables import variable
+
+if TYPE_CHECKING:
+    from queries.kubeconfig import ChosenContext
 
 SERVICE_ACCOUNT = "in-cluster service account"
 _STANDARD = ".kube/config"
@@ -98,6 +99,10 @@ def _from_kubeconfig(named: str, context: str, *, plain: str) -> tuple[ClusterEn
     """Where it leads, the context's namespace, and the files of its user's key and token. `plain` is the file that kubectl
     reads in this shell by itself, empty where the shell names one.
     """
+    # Imported here: a console without a kubeconfig starts without them.
+    from queries.errors import NotConfigured  # noqa: PLC0415
+    from queries.kubeconfig import choose_context, kubeconfig_files  # noqa: PLC0415
+
     chosen: ChosenContext | None = None
     try:
         chosen = choose_context(kubeconfig_files(named), context)
