@@ -62,6 +62,8 @@ class Board:
         self._joined: tuple[Any, Any, Joined] | None = None
         self._heartbeat: Heartbeat | None = None
         self._listed: tuple[Alert, ...] | None = None
+        self._last_listed: tuple[Alert, ...] = ()
+        """Set in one step, so that nobody waits for the lock."""
         self._alerts: tuple[TrackedAlert, ...] | None = None
         self._changes: tuple[float, tuple[Any, ...]] | None = None
         self._matches: dict[tuple[str, str, str, str], RunbookMatch] = {}
@@ -193,8 +195,7 @@ class Board:
 
     def alert(self, fingerprint: str) -> Alert | None:
         """The alert as it was last listed; its labels are what its fingerprint is made of and never change."""
-        with self._lock:
-            return next((item for item in self._listed or () if item.fingerprint == fingerprint), None)
+        return next((item for item in self._last_listed if item.fingerprint == fingerprint), None)
 
     # Sources
 
@@ -380,7 +381,7 @@ class Board:
             found, severities = self._all_alerts(now), self._settings.severities
             if severities.own:
                 found = tuple(replace(item, grade=severities.grade(item.labels)) for item in found)
-            self._listed = tuple(sorted(found, key=urgency))
+            self._listed = self._last_listed = tuple(sorted(found, key=urgency))
         if self._alerts is None:
             self._alerts = tuple(self._track(item) for item in self._listed)
         return self._alerts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -292,6 +293,34 @@ def test_what_is_said_again_is_not_put_together_again(monkeypatch: pytest.Monkey
     before = len(joins)
     assert told(1.0)[0] is first[0] and len(joins) == before
     assert told(2.0)[0] is not first[0] and len(joins) > before
+
+
+def test_an_alert_is_found_while_a_snapshot_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for one, as the loop that draws does, waits for no thread that is at a snapshot, and gets it as last listed."""
+    view = board()
+    view.apply(reading("alertmanager", manager(alert())))
+    (known,) = view.snapshot(NOW).alerts
+    begun, going, done = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(*given: Any) -> Any:
+        begun.set()
+        going.wait(10.0)
+        return join(*given)
+
+    monkeypatch.setattr("console.board.join", slow)
+    view.apply(reading("alertmanager", manager(alert(), alert("Other"))))
+    digest = threading.Thread(target=view.snapshot, args=(NOW + 1,))
+    digest.start()
+    assert begun.wait(5.0)
+    found: list[Alert | None] = []
+    asking = threading.Thread(target=lambda: (found.append(view.alert(known.alert.fingerprint)), done.set()))
+    asking.start()
+    in_time = done.wait(1.0)
+    going.set()
+    digest.join()
+    asking.join()
+    assert in_time
+    assert found == [known.alert]
 
 
 def test_five_thousand_pods_cost_little() -> None:
