@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import time
 from pathlib import Path
+
+from console.config.permissions import refuse_state
+from queries.text.times import format_time
 
 _KEPT = 20
 """The newest; what was to be pasted a week ago is of no use any more."""
@@ -14,9 +17,11 @@ _KEPT = 20
 def write_export(state_dir: str, name: str, text: str, *, now: float) -> Path:
     """Writes `exports/NAME-TIME.txt` (0600, its folder 0700) and gives its path. Raises OSError."""
     folder = Path(state_dir).expanduser() / "exports"
+    if why := refuse_state(folder.parent) or refuse_state(folder):
+        raise PermissionError(errno.EPERM, why)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "text"
-    path = folder / f"{slug}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}.txt"
+    path = folder / f"{slug}-{format_time(now, '%Y%m%dT%H%M%SZ', unknown='undated')}.txt"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as file:
         file.write(text if text.endswith("\n") else f"{text}\n")

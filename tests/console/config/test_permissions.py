@@ -12,6 +12,7 @@ from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state, warn_file
 from console.config.settings import Settings
 from console.demo.bring import NotBrought, bring
+from console.exports import write_export
 from console.journal.fault import JournalError
 from console.journal.sqlite import Journal
 
@@ -225,6 +226,13 @@ def fresh_log(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], str]:
 
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     return lambda path: log_to(str(path))
+
+
+def test_nothing_is_exported_into_a_foreign_folder(someone_elses: Path) -> None:
+    """An incident's update must not be left where another user reads or exchanges it."""
+    with pytest.raises(PermissionError, match="belongs to"):
+        write_export(str(someone_elses), "update", "text", now=0.0)
+    assert list(someone_elses.iterdir()) == []
 
 
 def test_servers_in_a_foreign_cache_are_not_run(someone_elses: Path, tmp_path: Path) -> None:
