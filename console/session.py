@@ -119,7 +119,7 @@ class Session:
         from console.actions.registry import ACTIONS  # noqa: PLC0415  # heavy, and not before the first frame
         from console.journal.shared_store import READ_ONLY  # noqa: PLC0415
         from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415
-        from console.journal.stores import open_store, store_name  # noqa: PLC0415
+        from console.journal.stores import former_names, open_store, store_name  # noqa: PLC0415
         from queries.alertmanager import Alertmanager  # noqa: PLC0415
         from queries.catalogue.loader import load_board  # noqa: PLC0415
         from queries.kubernetes import Kubernetes  # noqa: PLC0415
@@ -130,7 +130,9 @@ class Session:
         journal, journal_fault = None, ""
         try:
             kept = READ_ONLY if settings.read_only else ""
-            journal = Journal.open(settings.paths.journal_file, store=store_name(settings), kept=kept)
+            journal = Journal.open(
+                settings.paths.journal_file, store=store_name(settings), former=former_names(settings), kept=kept
+            )
         except JournalError as error:
             journal_fault = str(error)
         cap = settings.backoff_cap_seconds

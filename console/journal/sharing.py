@@ -37,6 +37,8 @@ class Sharing:
     writes: bool = True
     waiting: int = 0
     kept: int = 0
+    elsewhere: int = 0
+    """How many wait for another store: another environment's, or one in another cluster."""
     fault: Fault | None = None
     since: float | None = None
     """When it was first in this fault, Unix seconds."""
@@ -63,7 +65,12 @@ class Sharing:
             return "; ".join(self.left_out)
         if not self.writes:
             return "others' events come in; read-only, so nothing of this console goes there"
-        return f"{waiting}, and will be there in a moment" if self.waiting else "everything is shared"
+        if self.waiting:
+            return f"{waiting}, and will be there in a moment"
+        if not self.elsewhere:
+            return "everything is shared"
+        others = f"{self.elsewhere} {'event waits' if self.elsewhere == 1 else 'events wait'} for another store"
+        return f"everything for this store is shared; {others} (`cad-console journal --unshared`)"
 
 
 def _refused(count: int, why: str) -> str:
@@ -100,7 +107,7 @@ class Sharer:
         self._answer: Fault | None = None
         self._stopped = False
         self._read = False
-        self._counted: tuple[tuple[int, int], tuple[int, Mapping[str, int]]] | None = None
+        self._counted: tuple[tuple[int, int], tuple[int, Mapping[str, int], int]] | None = None
         self._fault: Fault | None = None
         self._busy_since: float | None = None
         self._pulsed_at = time.monotonic()
@@ -291,11 +298,14 @@ class Sharer:
         self._quiet_until = time.monotonic() + max(self._pause, min(fault.retry_after_seconds or 0.0, 60.0))
         self._pause = min(self._pause * 2, 10.0)
 
-    def _counts(self) -> tuple[int, Mapping[str, int]]:
-        """How many events wait, and how many are kept by reason; counted again only where something was written."""
+    def _counts(self) -> tuple[int, Mapping[str, int], int]:
+        """How many events wait, how many are kept by reason, and how many wait for another store; counted again only where
+        something was written.
+        """
         version = self._journal.version()
         if self._counted is None or self._counted[0] != version:
-            self._counted = version, (self._journal.waiting_count(), self._journal.kept())
+            journal = self._journal
+            self._counted = version, (journal.waiting_count(), journal.kept(), journal.waiting_elsewhere())
         return self._counted[1]
 
     def _tell(self) -> bool:
@@ -307,9 +317,9 @@ class Sharer:
         now = self._clock()
         since = None if fault is None else before.since if before.fault else now
         try:
-            waiting, kept = self._counts()
+            waiting, kept, elsewhere = self._counts()
         except JournalError:
-            waiting, kept = before.waiting, self._counted[1][1] if self._counted else {}
+            waiting, kept, elsewhere = before.waiting, self._counted[1][1] if self._counted else {}, before.elsewhere
         refused = (_refused(count, why) for why, count in kept.items() if why != READ_ONLY)
         left_out = (*self._store.left_out, *refused)
         good = now if self._read and fault is None else before.last_good_at
@@ -318,6 +328,7 @@ class Sharer:
             self._writes,
             waiting,
             sum(kept.values()),
+            elsewhere,
             fault,
             since,
             good,

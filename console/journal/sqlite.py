@@ -60,10 +60,19 @@ class Journal:
         self._writer = process.this().text()
 
     @classmethod
-    def open(cls, path: str | Path, *, store: str = "", kept: str = "", busy_seconds: float = BUSY_SECONDS) -> Journal:
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        store: str = "",
+        former: Sequence[str] = (),
+        kept: str = "",
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> Journal:
         """Opens or makes the file (0600, in a folder of 0700 where that has to be made too).
 
-        With the name of a shared `store`, what is appended waits to be brought there; or never is, for the reason `kept`.
+        With the name of a shared `store`, what is appended waits to be brought there; or never is, for the reason `kept`. What
+        waits for it under a `former` name waits under this one from now on.
         """
         file = Path(path).expanduser()
         try:
@@ -82,7 +91,13 @@ class Journal:
         except JournalError:
             connection.close()
             raise
-        return cls(connection, file, store=store, kept=kept, busy_seconds=busy_seconds)
+        journal = cls(connection, file, store=store, kept=kept, busy_seconds=busy_seconds)
+        try:
+            journal._rename_store(former)
+        except JournalError:
+            journal.close()
+            raise
+        return journal
 
     @classmethod
     def open_to_read(cls, path: str | Path) -> Journal:
@@ -169,6 +184,13 @@ class Journal:
         rows = self.select("SELECT value FROM cursors WHERE store = ?", (self._store,))
         return str(rows[0][0]) if rows else ""
 
+    def _rename_store(self, former: Sequence[str]) -> None:
+        """The cursor is not taken along: from the store's beginning nothing is missed, and what is known is taken once."""
+        marks = ", ".join("?" * len(former))
+        if former and self.select(f"SELECT 1 FROM waiting WHERE store IN ({marks}) LIMIT 1", former):  # noqa: S608 - no input
+            with self.writing() as connection:
+                connection.execute(f"UPDATE waiting SET store = ? WHERE store IN ({marks})", (self._store, *former))  # noqa: S608
+
     def waiting(self, *, limit: int = 100) -> tuple[Event, ...]:
         """The oldest events that the shared store does not have yet and can have, in their order."""
         statement = f"""SELECT hash, {_COLUMNS} FROM events WHERE sequence IN (
@@ -195,6 +217,11 @@ class Journal:
         """How many events the shared store does not have yet and can have."""
         statement = "SELECT count(*) FROM waiting WHERE store = ? AND trouble = ''"
         ((count,),) = self.select(statement, (self._store,))
+        return int(count)
+
+    def waiting_elsewhere(self) -> int:
+        """How many events wait for another store than this journal's."""
+        ((count,),) = self.select("SELECT count(*) FROM waiting WHERE store <> ? AND trouble = ''", (self._store,))
         return int(count)
 
     def kept(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from console.config.store_settings import KUBERNETES
 from queries.errors import NotConfigured, SourceError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from console.journal.event import Event
     from console.journal.shared_store import Brought, SharedStore, Take
 
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
 
 def store_name(settings: Settings) -> str:
     """Under which name the local journal remembers what waits for the store; empty where there is none."""
@@ -22,10 +25,31 @@ def store_name(settings: Settings) -> str:
         return ""
     if store.kind != KUBERNETES:
         return store.where
-    cluster = settings.kubernetes
-    # A cluster that the environment does not name may be another one every time: what waits for one must not reach another.
-    which = f" by {cluster.kubeconfig} {cluster.context}".rstrip() if cluster and not settings.cluster_named else ""
-    return f"{KUBERNETES} {settings.environment}/{store.namespace}{which}"
+    place = settings.kubernetes.place if settings.kubernetes else None
+    if place is None or not place.server:
+        return _unplaced(settings)
+    # By what it is, however this start came to it: what waits for one cluster must not reach another. A server of this host is
+    # a tunnel, which may be another one tomorrow; there the cluster's name tells more.
+    local = urlsplit(place.server).hostname in _LOCAL
+    return f"{_unplaced(settings)} at {f'{place.cluster} by ' if local and place.cluster else ''}{place.server}"
+
+
+def former_names(settings: Settings) -> tuple[str, ...]:
+    """Under which names an older console, or this one without a readable kubeconfig, left what waits for this very store."""
+    store, cluster = settings.store, settings.kubernetes
+    if store is None or store.kind != KUBERNETES or cluster is None:
+        return ()
+    name = _unplaced(settings)
+    found = [f"{name} by {cluster.kubeconfig} {cluster.context}".rstrip()]
+    # Without a flag this is the cluster that such a console had too; with one it may be any.
+    if settings.cluster_named or not dict(settings.origins).get("kubernetes", "").startswith("flag "):
+        found.append(name)
+    return tuple(item for item in found if item != store_name(settings))
+
+
+def _unplaced(settings: Settings) -> str:
+    """The store's name where nobody knows which cluster it is in; in an older console, everywhere."""
+    return f"{KUBERNETES} {settings.environment}/{settings.store.namespace if settings.store else ''}"
 
 
 def open_store(settings: Settings) -> SharedStore | None:

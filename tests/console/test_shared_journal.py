@@ -7,11 +7,13 @@ import contextlib
 import dataclasses
 import json
 import re
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from journal_files import write_old
 from postgresql_fixture import Server
 from shared_host import NAMESPACE
 
@@ -21,9 +23,10 @@ from console.config.settings import Settings
 from console.demo.cluster import DemoCluster
 from console.incidents import events
 from console.incidents.incident import Role, Step
+from console.journal.event import Event
 from console.journal.owners import Whose, outcome_sentence
 from console.journal.sqlite import Journal
-from console.journal.stores import store_name
+from console.journal.stores import former_names, store_name
 from console.session import Session
 from queries.model.alert import Priority
 from widgets.words import moment
@@ -132,7 +135,7 @@ def test_commands_of_two_hosts(
     assert "shared GONE" in " ".join(capsys.readouterr().out.split())
     ask(monkeypatch, tmp_path, "ann", "journal")
     told = capsys.readouterr().err
-    assert f"1 event for kubernetes production/{NAMESPACE} by " in told
+    assert f"1 event for kubernetes production/{NAMESPACE} at demo by http://127.0.0.1:" in told
     assert "waits to be shared" in told
 
 
@@ -323,12 +326,78 @@ def test_a_command_that_only_writes(cluster: DemoCluster, tmp_path: Path) -> Non
     assert sum(len(item.get("data") or {}) for item in cluster.objects("configmaps")) == 1
 
 
+def _kubeconfig(path: Path, **servers: str) -> str:
+    """One context for each server; the first is the current one."""
+    path.write_text(
+        json.dumps(
+            {
+                "current-context": next(iter(servers)),
+                "contexts": [{"name": name, "context": {"cluster": f"c-{name}", "user": "u"}} for name in servers],
+                "clusters": [{"name": f"c-{name}", "cluster": {"server": url}} for name, url in servers.items()],
+                "users": [{"name": "u", "user": {}}],
+            }
+        )
+    )
+    return str(path)
+
+
 def test_what_waits_for_one_cluster_reaches_no_other(tmp_path: Path) -> None:
-    """The name under which events wait tells environments apart, and clusters where nobody named an environment."""
-    named = {store_name(settings(tmp_path, "ann", CAD_CONSOLE_ENVIRONMENT=name)) for name in ("staging", "production")}
-    assert len(named) == 2
-    unnamed = [environ(tmp_path, "ann") | {"CAD_CONSOLE_ENVIRONMENT": ""} for _ in range(2)]
-    unnamed[1]["KUBECONFIG"] = str(tmp_path / "other")
-    assert len({store_name(load_settings({"context": context}, told)) for told in unnamed for context in ("a", "b")}) == 4
+    """The name under which events wait is the store's own: environment, namespace and server, however a start came to it. A
+    server of this host is a tunnel, and there the cluster's name counts too.
+    """
+    one = _kubeconfig(tmp_path / "one", a="https://a:6443", b="https://b:6443", tunnel="https://127.0.0.1:6443")
+    two = _kubeconfig(tmp_path / "two", same="https://a:6443", other="https://127.0.0.1:6443")
+    told = environ(tmp_path, "ann") | {"CAD_CONSOLE_ENVIRONMENT": "", "KUBECONFIG": one}
+    plain = store_name(load_settings({}, told))
+    assert store_name(load_settings({"context": "a"}, told)) == plain
+    assert store_name(load_settings({"kubeconfig": two}, told)) == plain
+    (tmp_path / "c.yaml").write_text(f"environments: {{default: {{kubernetes: {{kubeconfig: {one}}}}}}}\n")
+    assert store_name(load_settings({"config": str(tmp_path / "c.yaml")}, told)) == plain
+    others = (
+        load_settings({"context": "b"}, told),
+        load_settings({"context": "tunnel"}, told),
+        load_settings({"kubeconfig": two, "context": "other"}, told),
+        load_settings({"environment": "staging"}, told),
+        load_settings({"namespace": "n"}, told),
+    )
+    assert len({plain, *map(store_name, others)}) == 6
     database = settings(tmp_path, "ann", CAD_CONSOLE_STORE="postgresql://ann:hunter2@db/journal?password=hunter3")
     assert store_name(database) == "postgresql://db/journal"
+
+
+def test_what_an_older_console_left_waiting_is_shared(
+    cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A journal of the release before, whose store had no server in its name: its events reach the store after the upgrade,
+    and so do those that were left by the way to the cluster; what waits for another cluster stays, and doctor says so.
+    """
+    told = settings(tmp_path, "ann")
+    assert told.kubernetes is not None
+    path = Path(told.paths.journal_file)
+    path.parent.mkdir(parents=True)
+    old = [Event(time.time() - 60.0, "note", f"old-{number}", "ann@vm", "production", {"text": "t"}) for number in range(3)]
+    write_old(path, old)
+    names = (
+        f"kubernetes production/{NAMESPACE}",
+        f"kubernetes production/{NAMESPACE} by {told.kubernetes.kubeconfig} {told.kubernetes.context}",
+        f"kubernetes production/{NAMESPACE} by /elsewhere x",
+    )
+    with sqlite3.connect(path) as connection:
+        connection.executemany("INSERT INTO waiting (sequence, store) VALUES (?, ?)", enumerate(names, 1))
+    connection.close()
+    ask(monkeypatch, tmp_path, "ann", "doctor")
+    out = " ".join(capsys.readouterr().out.split())
+    assert sum(len(item.get("data") or {}) for item in cluster.objects("configmaps")) == 2
+    assert "everything for this store is shared; 1 event waits for another store" in out
+    with Journal.open_to_read(path) as journal:
+        assert [store for _, store, _ in journal.unshared()] == [names[2]]
+
+
+def test_a_flag_takes_nothing_along_to_another_cluster(tmp_path: Path) -> None:
+    """What an older console left for the environment's own cluster is not claimed by a start with --context."""
+    one = _kubeconfig(tmp_path / "one", a="https://a:6443", b="https://b:6443")
+    told = environ(tmp_path, "ann") | {"KUBECONFIG": one}
+    old = f"kubernetes production/{NAMESPACE}"
+    assert old in former_names(load_settings({}, told))
+    assert old not in former_names(load_settings({"context": "b"}, told))
+    assert former_names(load_settings({}, told | {"CAD_CONSOLE_STORE": "postgresql://db/journal"})) == ()
