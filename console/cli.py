@@ -30,7 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from console.config.fault import ConfigError  # noqa: PLC0415  # not needed to print the help
 
     try:
-        return int(module.run(arguments))
+        code = int(module.run(arguments))
+        # Whatever a command found, it is not well where it could not read all of the journal.
+        once = sys.modules.get("console.commands.once")
+        return code or (once.exit_code() if once else 0)
     except ConfigError as error:
         print(f"cad-console: {error}", file=sys.stderr)  # noqa: T201
         return 2

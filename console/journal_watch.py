@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.board import Board
@@ -31,6 +32,7 @@ from console.revisions import observe
 from queries.model.reading import Reading
 
 if TYPE_CHECKING:
+    from console.incidents.incident import Incident
     from console.journal.shared_store import SharedStore
     from console.journal.sqlite import Journal
     from console.snapshot import Snapshot
@@ -40,6 +42,9 @@ _log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 0.5
 """Other consoles of this user write too; whether one did costs one number."""
+_SLICE_SECONDS, _BETWEEN_SECONDS = 0.05, 0.02
+"""A long journal is read in slices, so that who writes waits for one of them, and keys for none."""
+_PROGRESS_SECONDS = 2.0
 
 _WATCH_SECONDS = 0.9
 """How often at most a snapshot is compared with an open incident's timeline."""
@@ -71,6 +76,8 @@ class JournalWatch:
     ) -> None:
         self.fault = ""
         """Why it could not be read the last time, empty where it could."""
+        self.report: Callable[[str], None] = _log.info
+        """Told now and then how far a command's reading is."""
         self._journal = journal
         self._board = board
         self._author = settings.user
@@ -102,8 +109,9 @@ class JournalWatch:
         Waits two seconds at most: nobody's key press waits for a store that hangs.
         """
         fault = await asyncio.to_thread(self._sharer.fetch, _FETCH_SECONDS) if self._sharer is not None else None
-        await self.read()
-        return self.fault or (f"the shared journal cannot be read now: {fault.sentence()}" if fault else "")
+        await self.read_whole()
+        shared = f"the shared journal cannot be read now: {fault.sentence()}" if fault else ""
+        return self.fault or self._board.ledger.trouble or shared
 
     async def share(self) -> None:
         """For a command: take in what others wrote, within a few seconds."""
@@ -175,7 +183,7 @@ class JournalWatch:
             if await self.read():
                 changed()
             try:
-                async with asyncio.timeout(_EVERY_SECONDS):
+                async with asyncio.timeout(_EVERY_SECONDS if self._board.ledger.known else _BETWEEN_SECONDS):
                     await self._woken.wait()
             except TimeoutError:
                 pass
@@ -191,6 +199,26 @@ class JournalWatch:
         except JournalError as error:
             self.fault = str(error)
         return new or self.fault != before
+
+    async def read_whole(self, *, seconds: float = float("inf")) -> None:
+        """For a command: until all is read, or for so long. In a running console a slice of it: there `run` goes on."""
+        began = told = time.monotonic()
+        while await self.read() or not self._board.ledger.known:
+            now = time.monotonic()
+            if self._loop is not None or self.fault or now - began >= seconds:
+                return
+            if now - told >= _PROGRESS_SECONDS:
+                told = now
+                self.report(self._board.ledger.trouble)
+
+    async def incident(self, words: str) -> Incident | None:
+        """By number, id or the beginning of an id, with its whole timeline, however old it is. Raises JournalError."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, self._ledger.find_incident, words)
+
+    async def older_incidents(self, *, before: int, limit: int) -> tuple[Incident, ...]:
+        """Outlines of those that the ledger's state does not hold, the newest first. Raises JournalError."""
+        read = partial(self._ledger.older_incidents, before=before, limit=limit)
+        return await asyncio.get_running_loop().run_in_executor(self._disk, read)
 
     async def close(self) -> None:
         """Waits a moment for what is being read, so that the journal is not closed under it."""
@@ -246,7 +274,7 @@ class JournalWatch:
 
     def _take_in(self) -> bool:
         """Tell the board, which may be busy in its own thread, what is new; gives whether something is."""
-        new = self._ledger.refresh()
+        new = self._ledger.refresh(seconds=_SLICE_SECONDS)
         if new:
             self._board.set_ledger(self._ledger.state)
         return new

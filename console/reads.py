@@ -38,6 +38,7 @@ class SourceReads:
         specs: tuple[PanelSpec, ...],
         board: Board,
         ledger: Callable[[], Awaitable[LedgerState]] | None = None,
+        incident: Callable[[str], Awaitable[Incident | None]] | None = None,
         channels: IncidentSettings | None = None,
     ) -> None:
         self._kubernetes = kubernetes
@@ -46,6 +47,7 @@ class SourceReads:
         self._specs = {spec.id: spec for spec in specs}
         self._board = board
         self._ledger = ledger
+        self._incident = incident
         self._channels = channels or IncidentSettings()
 
     @property
@@ -59,7 +61,12 @@ class SourceReads:
         return await self._cluster().replica_sets(deployment)
 
     async def revision_records(self) -> Records:
-        return (await self._ledger()).revisions if self._ledger else NO_RECORDS
+        if self._ledger is None:
+            return NO_RECORDS
+        ledger = await self._ledger()
+        if not ledger.known:
+            raise Refusal(f"{ledger.trouble}; try again then")
+        return ledger.revisions
 
     async def autoscalers(self) -> list[dict[str, Any]]:
         return await self._cluster().autoscalers()
@@ -97,9 +104,9 @@ class SourceReads:
         return tuple(state.alerts)
 
     async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
-        if self._ledger is None:
+        if self._incident is None:
             raise Refusal("there is no journal, so no update")
-        found = (await self._ledger()).incidents.get(incident)
+        found = await self._incident(incident)
         if found is None:
             raise Refusal(f"the journal has no incident {incident[:40]!r}; `cad-console incident list` names them")
         text = next((item for item in found.updates if item.id == update), None)

@@ -9,11 +9,13 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from console.journal.event import Event
-from console.journal.projection import Projection
+from console.journal.projection import Projection, newest
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.workload import Cluster, Revision, Workload
 from queries.text.times import format_time
 
+MOST = 2000
+"""ReplicaSets of which the journal's records are at hand; a cluster keeps ten of each Deployment."""
 COMPLETE, FAILED = "rollout.complete", "rollout.failed"
 OUTCOME = "action.outcome"
 
@@ -209,8 +211,9 @@ class RevisionRecords(Projection[Records]):
             if data is None:
                 continue
             for key, record in _learned(event, data, made):
+                made.pop(key, None)  # the newest stand last
                 made[key] = record
-        return state if made == state else MappingProxyType(made)
+        return state if made == state else MappingProxyType(newest(made, MOST))
 
 
 def _learned(event: Event, data: dict[str, Any], known: Records) -> Iterable[tuple[tuple[str, str], RevisionRecord]]:

@@ -41,7 +41,7 @@ from queries.model.series import Labels, Track
 
 if TYPE_CHECKING:
     from console.actions.action import Action
-    from console.incidents.incident import Role
+    from console.incidents.incident import Incident, Role
     from console.incidents.response import Response
     from console.journal.shared_store import SharedStore
     from console.journal.sharing import Sharing
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_JOURNAL_SECONDS = 10.0
+"""How long a command that asks every source waits for a journal that has to be read again; the next one goes on from there."""
 ONCE_SECONDS = 15.0
 """How long a headless command waits for a source: over the limit of a credential plugin and, as configured by default, of
 every request, so that these say what was waited for."""
@@ -101,6 +103,7 @@ class Session:
             specs=specs,
             board=self._board,
             ledger=self.ledger,
+            incident=self.incident,
             channels=settings.incidents,
         )
         self._heartbeat = Heartbeat()
@@ -207,7 +210,7 @@ class Session:
             self._board.apply(reading)
         if self._marks is not None and sharing is not None:
             await sharing
-            await self._marks.read()
+            await self._marks.read_whole(seconds=_JOURNAL_SECONDS)
         return self.snapshot()
 
     @property
@@ -394,10 +397,38 @@ class Session:
         return event
 
     async def ledger(self) -> LedgerState:
-        """What the journal adds up to at this moment; a journal that cannot be read is as it was last."""
+        """What the journal adds up to at this moment; a journal that cannot be read is as it was last.
+
+        A command waits until all of it was read, a console does not: `ledger.known` says which.
+        """
         if self._marks is not None:
-            await self._marks.read()
+            await self._marks.read_whole()
         return self._board.ledger
+
+    def report_to(self, report: Callable[[str], None]) -> None:
+        """Where a command says what it waits for."""
+        if self._marks is not None:
+            self._marks.report = report
+
+    @property
+    def journal_trouble(self) -> str:
+        """Why not everything is known that the journal tells; empty where it is."""
+        return self.journal_fault if self._marks is None else self._marks.fault or self._board.ledger.trouble
+
+    @property
+    def journal_known(self) -> bool:
+        """Whether what `snapshot().ledger` holds is what the journal adds up to."""
+        fault = self._marks.fault if self._marks is not None else ""
+        return self.journal is not None and not fault and self._board.ledger.known
+
+    async def incident(self, words: str) -> Incident | None:
+        """By number, id or the beginning of an id, with its whole timeline, however old it is. Raises JournalError."""
+        await self.ledger()
+        return await self._marks.incident(words) if self._marks is not None else None
+
+    async def older_incidents(self, *, before: int, limit: int) -> tuple[Incident, ...]:
+        """Outlines of incidents that `snapshot().ledger` does not hold, the newest first. Raises JournalError."""
+        return await self._marks.older_incidents(before=before, limit=limit) if self._marks is not None else ()
 
     async def newest_ledger(self) -> tuple[LedgerState, str]:
         """What the journal adds up to with what the shared store has at this moment; and why that is not known, or nothing."""

@@ -141,8 +141,6 @@ class WalksProjection(Projection[Walks]):
     """Folds the journal's walk events; one that belongs to no known walk is left out."""
 
     kinds = (BEGUN, ITEM, NOTE, SIGNED)
-    newest = 20_000
-    """Four months of hourly walks with everything in them."""
 
     def initial(self) -> Walks:
         return Walks()

@@ -86,7 +86,7 @@ async def look(session: Session, checklist: Checklist) -> Report:
         kubernetes=session.kubernetes,
         clock=time.time,
     )
-    facts = Facts(snapshot, answers, snapshot.taken_at, known_incidents(snapshot.ledger, known=session.journal is not None))
+    facts = Facts(snapshot, answers, snapshot.taken_at, known_incidents(snapshot.ledger, known=session.journal_known))
     found = findings(checklist, facts)
     sections = summary(checklist, found, facts) if checklist.summary else ()
     return Report(checklist, found, snapshot, sections)

@@ -223,8 +223,10 @@ def _targets(targets: tuple[Target, ...]) -> list[tuple[str, ...]]:
 
 def _journal(session: Session, snapshot: Snapshot) -> list[tuple[str, ...]]:
     left_out = " · ".join(left_out_sentences(snapshot.ledger.left_out))
-    word = "IN DOUBT" if left_out else "ok" if session.journal else "NOT USABLE"
-    rows: list[tuple[str, ...]] = [("journal", word, visible(left_out or session.journal_fault))]
+    trouble = session.journal_trouble
+    word = "IN DOUBT" if left_out or trouble else "ok"
+    told = " · ".join(filter(None, (trouble, left_out)))
+    rows: list[tuple[str, ...]] = [("journal", word if session.journal else "NOT USABLE", visible(told))]
     if sharing := session.sharing:
         told = " · ".join(visible(item) for item in (sharing.sentence(), *sharing.warnings))
         rows.append(("shared", sharing.word, f"{visible(sharing.store)}: {told}"))

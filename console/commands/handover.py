@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from console.checklists.incidents import known_incidents
 from console.checklists.walking import new_id
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             await session.record(SIGNED, new_id(), data)
         except JournalError as error:
             return made, str(error)
-        return made, ""
+        return replace(made, head=(await session.ledger()).head), ""
 
     made, fault = with_session(settings, work)
     code = write(_FORMS[arguments.format](made), arguments.output)
@@ -69,6 +70,6 @@ async def look(session: Session, settings: Settings) -> Report:
     now = time.time()
     shift = shift_of(snapshot.ledger.handovers, now=now, hours=settings.shift_hours)
     budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=now)
-    incidents = known_incidents(snapshot.ledger, known=session.journal is not None)
+    incidents = known_incidents(snapshot.ledger, known=session.journal_known)
     facts = Facts(snapshot, shift, load_checklists(settings), incidents, budget, now)
-    return Report(handover(facts), snapshot, shift)
+    return Report(handover(facts), snapshot, shift, snapshot.ledger.head)

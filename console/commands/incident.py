@@ -36,6 +36,8 @@ from queries.model.text import visible
 
 Work = Callable[[Session, argparse.Namespace], Awaitable[int]]
 
+_PAGE = 500
+_NAMED = 20
 _NUMBER = "its number or id; the only open one where it is left out"
 
 
@@ -138,12 +140,15 @@ async def _incidents(session: Session) -> Incidents:
 
 async def _chosen(session: Session, words: str) -> Incident:
     found = await _incidents(session)
-    incident = found.named(words)
+    current = found.current()
+    wanted = words or (current.id if current else "")
+    incident = await session.incident(wanted) if wanted else None
     if incident is not None:
         return incident
-    numbers = ", ".join(str(item.number) for item in (found.open if not words else found.all)) or "none"
+    numbers = ", ".join(str(item.number) for item in (found.open if not words else found.all[-_NAMED:])) or "none"
     if words:
-        raise _Unusable(f"there is no incident {visible(words)!r}; there are {numbers}")
+        more = f" and {found.count - _NAMED} older ones" if found.count > _NAMED else ""
+        raise _Unusable(f"there is no incident {visible(words)!r}; there are {numbers}{more}")
     raise _Unusable(f"which incident? open are {numbers}" if found.open else "there is no incident yet")
 
 
@@ -181,8 +186,9 @@ def _alert(shown: Snapshot, words: str) -> TrackedAlert:
 
 
 async def _list(session: Session, arguments: argparse.Namespace) -> int:
-    found = (await _incidents(session)).all
+    held = await _incidents(session)
     now = time.time()
+    found = [*reversed(await _older(session, held)), *held.all]
     if arguments.format == "json":
         print(dumps([_brief(session, item, now) for item in found]))
         return 0
@@ -204,10 +210,20 @@ async def _list(session: Session, arguments: argparse.Namespace) -> int:
     elif rows:
         print(aligned([[word.upper() for word in head], *rows]))
         print("\nthe last 30 days")
-        print(aligned(kpi_rows(kpis(found, now=now)), indent="  "))
+        print(aligned(kpi_rows(kpis(held.all, now=now)), indent="  "))
     else:
         print("there is no incident yet")
     return 0
+
+
+async def _older(session: Session, held: Incidents) -> list[Incident]:
+    """Those that are only in the journal, the newest first."""
+    found: list[Incident] = []
+    before = held.count + 1
+    while len(found) < held.older and (page := await session.older_incidents(before=before, limit=_PAGE)):
+        found += page
+        before = page[-1].number
+    return found
 
 
 async def _show(session: Session, arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from console.config.load import load_settings
 from console.config.settings import Settings
 from console.journal.chain import End, Head, end_line, line
 from console.journal.event import Event
+from console.journal.fault import VERIFY
 from console.journal.left_out import SETTLED
 from console.journal.pages import Wanted, page
 from console.journal.sqlite import Journal, JournalError
@@ -193,11 +194,8 @@ def _complete(journal: Journal, *, first: int, last: int, found: int) -> int:
         return 0
     lost = last - first + 1 - found
     told = f"{lost} of the events #{first} to #{last} are not there" if lost > 1 else f"one of #{first} to #{last} is not there"
-    print(f"cad-console: the journal {visible(str(journal.path))} is damaged: {told}; {_VERIFY}", file=sys.stderr)
+    print(f"cad-console: the journal {visible(str(journal.path))} is damaged: {told}; {VERIFY}", file=sys.stderr)
     return 1
-
-
-_VERIFY = "`cad-console journal verify` says more"
 
 
 def as_json(event: Event) -> dict[str, object]:

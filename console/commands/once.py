@@ -14,6 +14,19 @@ from console.snapshot import Snapshot
 from queries.model.text import visible
 
 T = TypeVar("T")
+_broken: list[str] = []
+"""What was not known of the journal while the command answered."""
+
+
+def exit_code() -> int:
+    """1 where a command answered from a journal that does not tell everything, which it said on stderr, once; else 0."""
+    code = 1 if _broken else 0
+    _broken.clear()
+    return code
+
+
+def _report(text: str) -> None:
+    print(f"cad-console: {visible(text)}", file=sys.stderr)
 
 
 def say_note(settings: Settings) -> None:
@@ -35,8 +48,13 @@ def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) ->
 
     async def whole() -> T:
         session = Session.open(settings)
+        session.report_to(_report)
         try:
-            return await work(session)
+            found = await work(session)
+            if session.journal is not None and (trouble := session.journal_trouble):
+                _report(trouble)
+                _broken.append(trouble)
+            return found
         finally:
             await session.close()
 

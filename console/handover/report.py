@@ -20,6 +20,8 @@ class Report:
     sections: tuple[Section, ...]
     snapshot: Snapshot
     shift: Shift
+    head: str = ""
+    """The journal's newest entry, for `journal verify --head`; empty where there is no journal."""
 
     @property
     def headline(self) -> str:
@@ -29,11 +31,15 @@ class Report:
 
 
 def as_text(report: Report) -> str:
-    return f"{report.headline}\n\n{section.as_text(report.sections)}"
+    return f"{report.headline}\n\n{section.as_text(report.sections)}{_head(report)}"
 
 
 def as_markdown(report: Report) -> str:
-    return f"## {escaped(report.headline)}\n\n{section.as_markdown(report.sections)}"
+    return f"## {escaped(report.headline)}\n\n{section.as_markdown(report.sections)}{_head(report)}"
+
+
+def _head(report: Report) -> str:
+    return f"\n\nJournal head {report.head}" if report.head else ""
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -45,5 +51,6 @@ def as_json(report: Report) -> dict[str, Any]:
         "by": report.snapshot.user,
         "since": document.utc(report.shift.since),
         "signed_by": report.shift.signed.name if report.shift.signed else None,
+        "journal_head": report.head or None,
         "sections": section.as_json(report.sections),
     }

@@ -27,7 +27,6 @@ class HandoversProjection(Projection[tuple[HandoverSigned, ...]]):
     """The newest signatures in their order."""
 
     kinds = (SIGNED,)
-    newest = _KEPT
 
     def initial(self) -> tuple[HandoverSigned, ...]:
         return ()

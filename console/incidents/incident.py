@@ -147,6 +147,9 @@ class Incident:
     was declared without one. `entries` are in the order in which things happened, `updates` oldest first. `number` counts
     the incidents of this journal from 1. `stability_seconds` overrides the configured window where it was declared with one.
     `seen` holds, by thing (`alert:FINGERPRINT`, `panel:ID`, …), what was last known of it.
+
+    `earlier` is how many entries stand before `entries`, in the journal alone: a long timeline is not kept whole. `outline`
+    says that this is only what lists need of an incident that is over: without timeline, texts of updates and labels.
     """
 
     id: str
@@ -167,6 +170,8 @@ class Incident:
     closed_by: str = ""
     stability_seconds: float | None = None
     seen: Mapping[str, Seen] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    earlier: int = 0
+    outline: bool = False
 
     @property
     def open(self) -> bool:
@@ -229,10 +234,19 @@ RESOLVED = "resolved"
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """All incidents of one environment in the order of their declaration. `marks` are whose alerts are, by fingerprint."""
+    """The incidents of one environment in the order of their declaration: every open one, and of the others the newest.
+
+    `count` is how many were declared in all, `marks` are whose alerts are, by fingerprint.
+    """
 
     all: tuple[Incident, ...] = ()
     marks: Mapping[str, Mark] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    count: int = 0
+
+    @property
+    def older(self) -> int:
+        """How many are only in the journal."""
+        return max(0, self.count - len(self.all))
 
     @property
     def open(self) -> tuple[Incident, ...]:
@@ -241,11 +255,6 @@ class Incidents:
     def get(self, identity: str) -> Incident | None:
         return next((item for item in self.all if item.id == identity), None)
 
-    def named(self, words: str) -> Incident | None:
-        """By number, by id or the beginning of one that no other has; `words` empty: the only open one, else the newest."""
-        if not words:
-            return self.open[-1] if len(self.open) == 1 else self.all[-1] if self.all and not self.open else None
-        if words.isascii() and words.isdigit():
-            return next((item for item in self.all if item.number == int(words)), None)
-        found = [item for item in self.all if item.id.startswith(words)]
-        return found[0] if len(found) == 1 else self.get(words)
+    def current(self) -> Incident | None:
+        """The one that is meant where none is named: the only open one, else the newest."""
+        return self.open[-1] if len(self.open) == 1 else self.all[-1] if self.all and not self.open else None

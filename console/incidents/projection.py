@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -26,8 +26,8 @@ from console.incidents.incident import (
     Update,
 )
 from console.journal.event import Event
-from console.journal.owners import OWNED, RELEASED, Mark, mark_after
-from console.journal.projection import Projection
+from console.journal.owners import MOST, OWNED, RELEASED, Mark, mark_after
+from console.journal.projection import Projection, Recalled, Settled, newest
 from queries.model.alert import Priority
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.text.times import calendar_time
@@ -35,6 +35,12 @@ from queries.text.times import calendar_time
 INTENT, DECLINED, OUTCOME = "action.intent", "action.declined", "action.outcome"
 SENDS = "notify"
 """The action that brings an update to a channel."""
+KEPT = 400
+"""Closed incidents whose outlines are at hand: thirteen a day for the 30 days that the figures are of."""
+ENTRIES = 500
+"""The newest of a timeline that stay at hand while its incident is open; others follow them in pieces of as many."""
+INCIDENT, OUTLINE, TIMELINE = "incident", "incident.outline", "incident.timeline"
+"""The kinds under which an incident settles: whole but for the timeline's earlier part, its outline, and that part."""
 _MITIGATES = ("rollback", "scale", "restart", "pause")
 _DELIVERY = {"done": Delivery.SENT, "unknown": Delivery.UNKNOWN}
 
@@ -53,11 +59,75 @@ class IncidentsProjection(Projection[Incidents]):
     def apply(self, state: Incidents, event: Event) -> Incidents:
         return self.fold(state, (event,))
 
+    def settle(self, state: Incidents) -> tuple[Incidents, tuple[Settled, ...]]:
+        """Of those that are closed the outlines stay, the newest; of those that are open the newer part of the timeline."""
+        kept, settled = [], []
+        closed = sum(not item.open for item in state.all)
+        for item in state.all:
+            incident, parts = _settle_timeline(item) if item.open else _settle_closed(item)
+            settled += parts
+            if not item.open:
+                closed -= 1
+                if closed >= KEPT:
+                    continue
+            kept.append(incident)
+        return (replace(state, all=tuple(kept)) if settled or len(kept) < len(state.all) else state), tuple(settled)
+
+    def recall(self, state: Incidents, events: Sequence[Event], recalled: Recalled) -> Incidents:
+        held = {item.id: item for item in state.all}
+        wanted = dict.fromkeys(filter(None, map(_about, events)))
+        found = {}
+        for identity in wanted:
+            if identity in held and not held[identity].outline:
+                continue
+            if (identity in held or state.older > 0) and (incident := recalled(identity)) is not None:
+                found[identity] = incident
+        if not found:
+            return state
+        return replace(state, all=tuple(sorted({**held, **found}.values(), key=lambda item: item.number)))
+
     def fold(self, state: Incidents, events: Iterable[Event]) -> Incidents:
         desk = _Desk(state)
         for event in events:
             desk.take(event)
         return desk.state()
+
+
+def _about(event: Event) -> str:
+    """The incident that an event of its own names; empty where none does."""
+    if event.kind in kinds.KINDS:
+        return event.subject.partition("/")[0]
+    if event.kind in (INTENT, DECLINED, OUTCOME) and event.data.get("action") == SENDS:
+        parts = str(event.data.get("target")).split("/")
+        return parts[1] if len(parts) > 1 else ""
+    return ""
+
+
+def _settle_timeline(incident: Incident) -> tuple[Incident, list[Settled]]:
+    settled = []
+    while len(incident.entries) > 2 * ENTRIES:
+        part = incident.entries[:ENTRIES]
+        settled.append(Settled(TIMELINE, incident.id, incident.earlier, part))
+        incident = replace(incident, entries=incident.entries[ENTRIES:], earlier=incident.earlier + ENTRIES)
+    return incident, settled
+
+
+def _settle_closed(incident: Incident) -> tuple[Incident, list[Settled]]:
+    if incident.outline:
+        return incident, []
+    whole, settled = _settle_timeline(incident)
+    outline = replace(
+        whole,
+        outline=True,
+        entries=(),
+        earlier=whole.earlier + len(whole.entries),
+        updates=tuple(replace(update, text="") for update in whole.updates),
+        alerts=tuple(replace(alert, labels=()) for alert in whole.alerts),
+        seen=MappingProxyType({key: value for key, value in whole.seen.items() if key.startswith("alert:")}),
+    )
+    settled.append(Settled(INCIDENT, whole.id, whole.number, whole))
+    settled.append(Settled(OUTLINE, whole.id, whole.number, outline))
+    return outline, settled
 
 
 class _Draft:
@@ -107,6 +177,7 @@ class _Desk:
     def __init__(self, state: Incidents) -> None:
         self._before = state
         self._order = [item.id for item in state.all]
+        self._count = max(state.count, len(state.all))
         self._kept = {item.id: item for item in state.all}
         self._drafts: dict[str, _Draft] = {}
         self._open = [item.id for item in state.open]
@@ -119,7 +190,8 @@ class _Desk:
         found = {identity: draft.frozen() for identity, draft in self._drafts.items()}
         return Incidents(
             tuple(found.get(identity) or self._kept[identity] for identity in self._order),
-            MappingProxyType(self._marks) if self._marked else self._before.marks,
+            MappingProxyType(newest(self._marks, MOST)) if self._marked else self._before.marks,
+            self._count,
         )
 
     def take(self, event: Event) -> None:
@@ -147,7 +219,7 @@ class _Desk:
         detected, stability = data.get("detected_at"), data.get("stability_seconds")
         incident = Incident(
             id=event.subject,
-            number=len(self._order) + 1,
+            number=self._count + 1,
             title=str(data["title"]),
             severity=Priority(data["severity"]),
             declared_at=event.at,
@@ -161,6 +233,7 @@ class _Desk:
         )
         self._kept[incident.id] = incident
         self._order.append(incident.id)
+        self._count += 1
         self._open.append(incident.id)
         draft = self._draft(incident.id)
         for item in linked:
@@ -196,6 +269,7 @@ class _Desk:
                 for draft in self._about(event.subject, only_linked=True):
                     draft.tell(event, Source.PERSON, f"gave {_name_of(draft, event.subject)} back: nobody owns it")
             return
+        self._marks.pop(event.subject, None)  # the newest stand last
         self._marks[event.subject] = mark
         over = f" over from {before.author}" if before is not None and before.author != mark.author else ""
         for draft in self._about(event.subject, only_linked=True):

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 BUSY_SECONDS = 2.0
+VERIFY = "`cad-console journal verify` says more"
 
 
 class JournalError(Exception):

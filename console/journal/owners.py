@@ -10,10 +10,12 @@ from typing import Any
 
 from console.journal import process
 from console.journal.event import Event
-from console.journal.projection import Projection
+from console.journal.projection import Projection, newest
 
 OWNED = "alert.owned"
 RELEASED = "alert.released"
+MOST = 2000
+"""Marks that are kept: of alerts of which nobody sees the end, the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class Owners(Projection[Mapping[str, Mark]]):
         for event in events:
             mark = mark_after(marks.pop(event.subject, None), event)
             if mark is not None:
-                marks[event.subject] = mark
-        return MappingProxyType(marks)
+                marks[event.subject] = mark  # the newest stand last
+        return MappingProxyType(newest(marks, MOST))
 
 
 def mark_after(mark: Mark | None, event: Event) -> Mark | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.journal.event import Event
-from console.journal.sqlite import Journal, JournalError
+from console.journal.fault import VERIFY, JournalError
+from console.journal.sqlite import Journal
 
 PAGE = 200
 WAITS = "it waits to be shared"
@@ -100,7 +101,7 @@ def _compare(
     ((count,),) = journal.select(f"SELECT count(*) FROM events NOT INDEXED WHERE {' AND '.join(where)}", values)  # noqa: S608 - no input
     if count > len(entries):
         told = f"an index hides {count - len(entries)} events of this page"
-        raise JournalError(f"the journal {journal.path} is damaged: {told}; `cad-console journal verify` says more")
+        raise JournalError(f"the journal {journal.path} is damaged: {told}; {VERIFY}")
 
 
 def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar, Generic, TypeVar
 
 from console.journal.event import Event
 
 State = TypeVar("State")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A part of something that is over, as it is kept beside the snapshots and no longer in the state."""
+
+    kind: str
+    id: str
+    part: int
+    value: Any
+
+
+Recalled = Callable[[str], Any]
+"""Gives, by its id, what has settled and is needed again; None where there is no such thing."""
+
+
+def newest(found: dict[Key, Value], most: int) -> dict[Key, Value]:
+    """The `most` that were put there last: no state grows for ever."""
+    return dict(islice(found.items(), len(found) - most, None)) if len(found) > most else found
 
 
 class Projection(ABC, Generic[State]):
@@ -31,8 +54,6 @@ class Projection(ABC, Generic[State]):
 
     kinds: ClassVar[tuple[str, ...]]
     """Which events it is given; no others are read for it."""
-    newest: ClassVar[int | None] = None
-    """How many of the newest events are enough to begin with; None where only all of them tell."""
 
     @abstractmethod
     def initial(self) -> State:
@@ -49,6 +70,16 @@ class Projection(ABC, Generic[State]):
         """
         for event in events:
             state = self.apply(state, event)
+        return state
+
+    # What keeps the state small, where it holds things that are over. The ledger calls these between two folds.
+
+    def settle(self, state: State) -> tuple[State, tuple[Settled, ...]]:
+        """The state without what is over and no screen shows at once, and that; both mean the same as before together."""
+        return state, ()
+
+    def recall(self, state: State, events: Sequence[Event], recalled: Recalled) -> State:
+        """The state with what these events are about, where that has settled."""
         return state
 
     def fold_understood(self, state: State, events: Sequence[Event]) -> tuple[State, tuple[Event, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from console.journal.event import Event
 from console.journal.projection import Projection
 
@@ -12,10 +14,12 @@ class Recent(Projection[tuple[Event, ...]]):
     """The newest outcomes of actions and notes, in their order."""
 
     kinds = ("action.outcome", "note")
-    newest = LIMIT
 
     def initial(self) -> tuple[Event, ...]:
         return ()
 
     def apply(self, state: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
-        return (*state, event)[-LIMIT:]
+        return self.fold(state, (event,))
+
+    def fold(self, state: tuple[Event, ...], events: Iterable[Event]) -> tuple[Event, ...]:
+        return (*state, *events)[-LIMIT:]

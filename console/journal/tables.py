@@ -54,29 +54,30 @@ _OF_3 = (
        BEGIN INSERT INTO open_intents VALUES (NEW.sequence, NEW.subject); END""",
     """CREATE TRIGGER an_outcome_ends_it AFTER INSERT ON events WHEN NEW.kind = 'action.outcome'
        BEGIN DELETE FROM open_intents WHERE subject = NEW.subject; END""",
-    # What the events up to a stamp add up to, of one environment: derived, and thrown away as soon as it could be wrong.
-    # `covered` events of the file have no later stamp; `hash` is that of `sequence`, the file's newest then.
+    # What the events up to a stamp add up to: derived, and thrown away as soon as it could be wrong (snapshots.py).
+    # `covered` events of the file have no later stamp; `hash` is that of `sequence`, the file's newest then; `tables` is
+    # SQLite's count of changes to the schema.
     """CREATE TABLE snapshots (
         stamp INTEGER NOT NULL,
-        environment TEXT NOT NULL,
+        scope TEXT NOT NULL,
         covered INTEGER NOT NULL,
         sequence INTEGER NOT NULL,
         hash TEXT NOT NULL,
-        reducers TEXT NOT NULL,
+        tables INTEGER NOT NULL,
         digest TEXT NOT NULL,
         body BLOB NOT NULL,
-        PRIMARY KEY (stamp, environment)
+        PRIMARY KEY (stamp, scope)
     ) WITHOUT ROWID""",
     # What a snapshot does not hold any more because it is over: whole incidents, and the earlier part of long timelines.
     # A row belongs to the snapshot of its stamp; the newest row up to a stamp is how things were then.
     """CREATE TABLE settled (
-        environment TEXT NOT NULL,
+        scope TEXT NOT NULL,
         kind TEXT NOT NULL,
         id TEXT NOT NULL,
         part INTEGER NOT NULL,
         stamp INTEGER NOT NULL,
         body BLOB NOT NULL,
-        PRIMARY KEY (environment, kind, id, part, stamp)
+        PRIMARY KEY (scope, kind, id, part, stamp)
     ) WITHOUT ROWID""",
     # An event that comes late, from a console that was cut off, belongs before what a snapshot holds already.
     """CREATE TRIGGER a_late_event_ends_snapshots AFTER INSERT ON events

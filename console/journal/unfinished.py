@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from console.journal import process
 from console.journal.event import Event
-from console.journal.projection import Projection
+from console.journal.projection import Projection, newest
 
 if TYPE_CHECKING:
     from console.config.settings import Settings
 
 INTENT = "action.intent"
 OUTCOME = "action.outcome"
+MOST = 500
+"""That are named: `cad-console journal` lists them all."""
 PROCESS = "process"
 """The key of an intent's data under which its process stands, so that other hosts know where it ran."""
 
@@ -73,7 +75,7 @@ class UnfinishedProjection(Projection[Mapping[str, Event]]):
                 found[event.subject] = event
             else:
                 found.pop(event.subject, None)
-        return state if found == state else MappingProxyType(found)
+        return state if found == state else MappingProxyType(newest(found, MOST))
 
 
 def examine(intent: Event, writer: str = "") -> Unfinished | None:

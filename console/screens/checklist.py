@@ -81,7 +81,7 @@ class ChecklistScreen(ConsoleScreen):
             self.action_read()
         known = self._known
         broken: tuple[Broken, ...] = known.broken if known else ()
-        fault = view.session.journal_fault if view.session else ""
+        fault = view.session.journal_trouble if view.session else ""
         said: Span = text(f"  no journal, so no walk: {fault}", "critical") if fault else ("", "")
         if broken:
             said = text(f"  BROKEN {broken[0].why}", "warn")

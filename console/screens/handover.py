@@ -109,7 +109,8 @@ class HandoverScreen(ConsoleScreen):
         except JournalError as error:
             self.app.notify(f"not signed: {error}", markup=False, severity="warning", timeout=8)
             return
-        self.app.notify("the handover is signed; the next shift has begun", markup=False)
+        head = view.session.snapshot().ledger.head
+        self.app.notify(f"the handover is signed; the next shift has begun; journal head {head}", markup=False, timeout=20)
         self.action_ask()
         self.redraw()
 
@@ -137,7 +138,7 @@ class HandoverScreen(ConsoleScreen):
         snapshot = view.snapshot
         if snapshot is None or self._lists is None:
             return None
-        known = view.session is not None and view.session.journal is not None
+        known = view.session is not None and view.session.journal_known
         shift = shift_of(snapshot.ledger.handovers, now=view.now, hours=view.settings.shift_hours)
         incidents = known_incidents(snapshot.ledger, known=known)
         return Facts(snapshot, shift, self._lists, incidents, self._budget, view.now)

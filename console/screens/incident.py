@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.binding import Binding, BindingType
@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from console.incidents.incident import Entry, Incident
+from console.journal.fault import JournalError
 from console.screens.asks import IncidentRequested
 from console.screens.base import ConsoleScreen, section
 from console.screens.incident_words import due_line, entry_line, head_lines, side_lines, step_lines
@@ -21,6 +22,9 @@ from widgets.keybar import DANGEROUS
 from widgets.line import text, wrap
 from widgets.page import Page
 from widgets.rows import Rows
+
+if TYPE_CHECKING:
+    from console.session import Session
 
 
 def _newest_first(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
@@ -64,6 +68,9 @@ class IncidentScreen(ConsoleScreen):
     def __init__(self, identity: str) -> None:
         super().__init__()
         self.identity = identity
+        self._read: Incident | None = None
+        self._read_for: Incident | None = None
+        self._asked_at = float("-inf")
         self._head = Page(id="incident-head")
         self._steps = Page(id="incident-steps")
         self._rules = [Page(classes="rule") for _ in range(2)]
@@ -98,8 +105,9 @@ class IncidentScreen(ConsoleScreen):
 
     @property
     def incident(self) -> Incident | None:
-        snapshot = self.view.snapshot if self.view else None
-        return snapshot.ledger.incidents.get(self.identity) if snapshot else None
+        """As it is now; one that is over is kept in the journal, and was read from there."""
+        held = self._held(self.view) if self.view else None
+        return held if held is not None and not held.outline else self._read or held
 
     @property
     def _left_width(self) -> int:
@@ -107,24 +115,46 @@ class IncidentScreen(ConsoleScreen):
         return self.width * 3 // 5 if self.has_class("-narrow") else self.width // 2
 
     def draw(self, view: View) -> None:
+        self._read_whole(view)
         incident, session = self.incident, view.session
         width = self.width
         if incident is None or session is None:
-            self._head.show((((" this incident is not in the journal (yet)", "warn"),),))
+            told = self.worker_errors.get("whole", "") or "this incident is not in the journal (yet)"
+            self._head.show(((text(f" {told}", "warn"),),))
             return
         response = session.response
         left = self._left_width
         self._head.show(tuple(head_lines(incident, view.now, width)))
         self._rules[0].show((section("Steps", width),))
         self._steps.show(tuple(step_lines(incident, response, view.now, width)))
-        self._rules[1].show((section(f"Timeline, {len(incident.entries)} entries", left),))
+        earlier = f", {incident.earlier} earlier: incident show" if incident.earlier else ""
+        self._rules[1].show((section(f"Timeline, {len(incident.entries)} entries{earlier}", left),))
         newest = self._timeline.items and self._timeline.current is self._timeline.items[0]
         self._timeline.show(_reversed(incident.entries))
-        if newest:
+        if newest and incident.entries:
             self._timeline.place(incident.entries[-1].id)  # who reads the newest entry goes on to do so
         self._side.show(tuple(side_lines(incident, view, response, width - left - 1)))
         self._due.show((due_line(incident, response, view.now, width),))
         self._draw_entry()
+
+    def _held(self, view: View) -> Incident | None:
+        return view.snapshot.ledger.incidents.get(self.identity) if view.snapshot else None
+
+    def _read_whole(self, view: View) -> None:
+        """Reads one that is over, or that the state does not hold: once, and again where its outline is another one."""
+        held = self._held(view)
+        if view.session is None or (held is not None and not held.outline):
+            return
+        if (held is None and self._read is None and view.now - self._asked_at >= 1.0) or held is not self._read_for:
+            self._asked_at, self._read_for = view.now, held
+            self.run_worker(self._fetch(view.session), "reading the incident", "whole", exclusive=True)
+
+    async def _fetch(self, session: Session) -> None:
+        try:
+            self._read = await session.incident(self.identity)
+        except JournalError as error:
+            self.app.notify(f"the incident cannot be read: {error}", markup=False, severity="warning", timeout=8)
+        self.redraw()
 
     def action_note(self) -> None:
         self._note.focus()

@@ -69,7 +69,7 @@ class IncidentErrands:
             if what == "declare":
                 await self._declare(session, told)
                 return
-            incident = (await session.ledger()).incidents.get(identity)
+            incident = await session.incident(identity)
             if incident is None:
                 self.errands.say("this incident is not in the journal", trouble=True)
                 return

@@ -13,6 +13,7 @@ from console.incidents.incident import Incident, Role
 from console.incidents.kpis import kpis
 from console.incidents.lines import state_words
 from console.incidents.report import kpi_rows
+from console.journal.fault import JournalError
 from console.screens.asks import IncidentRequested, OpenRequested
 from console.screens.base import ConsoleScreen
 from console.screens.incident_words import SEVERITY_TONES
@@ -23,6 +24,7 @@ from widgets.rows import Rows
 from widgets.table import Column, Table
 from widgets.words import NO_ANSWER, minute
 
+PAGE = 200
 COLUMNS = (
     Column("#", 4),
     Column("sev", 4),
@@ -39,7 +41,7 @@ class IncidentsScreen(ConsoleScreen):
     TITLE_WORDS = "Incidents"
     ABOUT = (
         "Every incident of this environment, open ones first. d declares one from the alerts of priority P1 that fire now; "
-        "on an alert, i declares one from that alert."
+        "on an alert, i declares one from that alert. Beyond the last row older ones are read from the journal."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "declare", "declare", tooltip="Begin an incident", id="incident.declare"),
@@ -53,6 +55,8 @@ class IncidentsScreen(ConsoleScreen):
         )
         self._table.add_class("grow")
         self._opened: set[str] = set()
+        self._older: list[Incident] = []
+        """What was read beyond the last row: the state holds only the newest."""
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -62,12 +66,14 @@ class IncidentsScreen(ConsoleScreen):
         if view.snapshot is None or view.session is None:
             self._title.show((((f" {NO_ANSWER}", "dim"),),))
             return
-        fault = view.session.journal_fault
+        fault = view.session.journal_trouble
         found = view.snapshot.ledger.incidents
         told = " · ".join(f"{name} {value}" for name, value in kpi_rows(kpis(found.all, now=view.now)))
         self._title.show((((" Incidents ", "title"), text(f" 30 days: {told}", "dim"), text(f"  {fault}", "critical")),))
-        ordered = sorted(found.all, key=lambda item: (not item.open, -item.began_at))
-        self._table.show(tuple(ordered), empty="no incident yet; d declares one")
+        known = {item.id: item for item in (*self._older, *found.all)}
+        ordered = sorted(known.values(), key=lambda item: (not item.open, -item.began_at))
+        empty = "no incident yet; d declares one" if view.session.journal_known else "not known yet"
+        self._table.show(tuple(ordered), empty=empty)
         self._table.compare()
         if len(found.open) == 1 and found.open[0].id not in self._opened and self.is_current:
             self._opened.add(found.open[0].id)
@@ -75,6 +81,22 @@ class IncidentsScreen(ConsoleScreen):
 
     def action_declare(self) -> None:
         self.post_message(IncidentRequested("declare", ""))
+
+    @on(Rows.Left)
+    def _beyond(self, event: Rows.Left) -> None:
+        if event.direction > 0:
+            self.run_worker(self._read_older(), "reading older incidents", "older", exclusive=True)
+
+    async def _read_older(self) -> None:
+        session, snapshot = (self.view.session, self.view.snapshot) if self.view else (None, None)
+        if session is None or snapshot is None or snapshot.ledger.incidents.older <= len(self._older):
+            return
+        before = self._older[-1].number if self._older else snapshot.ledger.incidents.count + 1
+        try:
+            self._older += await session.older_incidents(before=before, limit=PAGE)
+        except JournalError as error:
+            self.app.notify(f"older incidents cannot be read: {error}", markup=False, severity="warning", timeout=8)
+        self.redraw()
 
     @on(Rows.Chosen)
     def _open(self, event: Rows.Chosen) -> None:

@@ -220,7 +220,7 @@ class JournalScreen(FilteredScreen):
 
     def _words(self, view: View) -> Line:
         session = view.session
-        fault = self._fault or self.worker_errors.get("journal", "") or (session.journal_fault if session else "")
+        fault = self._fault or self.worker_errors.get("journal", "") or (session.journal_trouble if session else "")
         count = f" {len(self._page.entries)}{'+' if self._page.older else ''}"
         if not self._wanted.words and not self._field.value:
             count = f" {len(self._page.entries)} of {self._page.last_sequence}"

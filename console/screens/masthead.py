@@ -125,6 +125,11 @@ def _journal(view: View) -> Line:
     sharing = view.session.sharing if view.session else None
     if sharing is not None and sharing.fault:
         return ((" · ", "dim"), ("✗ ", "critical"), ("journal ", ""), (sharing.word, "critical"))
+    if view.snapshot and not view.snapshot.ledger.known:
+        share = 100 * view.snapshot.ledger.read // (view.snapshot.ledger.read + view.snapshot.ledger.behind)
+        return ((" · ", "dim"), ("… ", "warn"), ("journal ", ""), (f"READING {share} %", "warn"))
+    if view.snapshot and view.snapshot.ledger.lost:
+        return ((" · ", "dim"), ("✗ ", "critical"), ("journal ", ""), ("DAMAGED", "critical"))
     if (sharing is not None and sharing.left_out) or (view.snapshot and view.snapshot.ledger.left_out):
         return ((" · ", "dim"), ("▲ ", "warn"), ("journal ", ""), ("IN DOUBT", "warn"))
     return ()

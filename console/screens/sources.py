@@ -111,12 +111,13 @@ class SourcesScreen(ConsoleScreen):
     def _left_out(self, view: View, width: int) -> Iterable[Line]:
         """What is in this machine's journal and counts for nothing, and why."""
         left_out = view.snapshot.ledger.left_out if view.snapshot else None
-        if not left_out:
+        trouble = view.session.journal_trouble if view.session and view.session.journal else ""
+        if not left_out and not trouble:
             return
         from console.journal.left_out import left_out_sentences  # noqa: PLC0415  # not before the first frame
 
         yield section("Journal", width)
-        for sentence in left_out_sentences(left_out):
+        for sentence in (*filter(None, (trouble,)), *left_out_sentences(left_out or {})):
             for words in wrap(text(sentence)[0], width - 4):
                 yield ((f"   {words}", "warn"),)
 

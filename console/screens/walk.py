@@ -240,7 +240,8 @@ class WalkScreen(ConsoleScreen):
             return
         data = walking.signed(self.checklist, sight.walk, sight.findings, name=said["name"], remark=said.get("remark", ""))
         if await self._write(SIGNED, data):
-            self._say(f"{self.checklist.title} is signed")
+            head = view.session.snapshot().ledger.head if view.session else ""
+            self._say(f"{self.checklist.title} is signed; journal head {head}")
 
     async def _write(self, kind: str, data: dict[str, Any]) -> bool:
         """True when the disk has it; a second key press while it is being written is not taken for another answer."""
@@ -285,7 +286,7 @@ class WalkScreen(ConsoleScreen):
     def _facts(self, view: View) -> Facts:
         snapshot = view.snapshot
         assert snapshot is not None  # noqa: S101  a walk is opened from what is known
-        known = view.session is not None and view.session.journal is not None
+        known = view.session is not None and view.session.journal_known
         incidents = known_incidents(snapshot.ledger, known=known)
         unanswered = self.worker_errors.get("evidence", "asking …")
         return Facts(snapshot, self.answers, view.now, incidents, unanswered)

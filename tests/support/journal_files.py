@@ -53,15 +53,15 @@ VERSION_2 = (
 INSERT_2 = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def events(count: int, *, seed: int = 1, days: float | None = None) -> Iterator[Event]:
+def events(count: int, *, seed: int = 1, days: float | None = None, incidents: int = 2) -> Iterator[Event]:
     """So many events in their order, a thousand a day (or spread over `days`): alerts taken and given back, actions with
     intent and outcome, walks with every item answered and signed, incidents with their timeline, notes and handovers.
 
-    The last incident is left open; every hundredth one was forgotten open as well.
+    Of 360 stories so many are `incidents`; every hundredth of these was forgotten open.
     """
     step = (days * DAY_SECONDS if days else count * DAY_SECONDS / 1000.0) / count
     chance = random.Random(seed)
-    for number, (kind, subject, data) in enumerate(islice(_stories(chance), count)):
+    for number, (kind, subject, data) in enumerate(islice(_stories(chance, incidents), count)):
         yield Event(BEGAN + number * step, kind, subject, chance.choice(PEOPLE), ENVIRONMENT, data)
 
 
@@ -100,11 +100,11 @@ def rows_2(told: Iterable[Event], *, begin: int = 1, previous: str = "", stamp: 
 _Told = tuple[str, str, dict[str, Any]]
 
 
-def _stories(chance: random.Random) -> Iterator[_Told]:
+def _stories(chance: random.Random, incidents: int) -> Iterator[_Told]:
     """For ever, several stories at once: each tells its next event when it is its turn."""
     running: list[Iterator[_Told]] = []
     makers = (_walk, _alert, _action, _note, _incident, _handover)
-    weights = (24, 150, 120, 60, 2, 3)
+    weights = (24, 150, 120, 60, incidents, 3)
     for made in range(1 << 62):
         while len(running) < 6:
             (maker,) = chance.choices(makers, weights)

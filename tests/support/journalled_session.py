@@ -10,6 +10,7 @@ import httpx
 from screen_samples import NOW, StillSession
 
 from console.config.settings import Settings
+from console.incidents.incident import Incident
 from console.journal.event import Event
 from console.journal.ledger import Ledger, LedgerState
 from console.journal.sqlite import Journal
@@ -39,6 +40,12 @@ class JournalledSession(StillSession):
     async def ledger(self) -> LedgerState:
         self.look()
         return self._ledger.state
+
+    async def incident(self, words: str) -> Incident | None:
+        return self._ledger.find_incident(words)
+
+    async def older_incidents(self, *, before: int, limit: int) -> tuple[Incident, ...]:
+        return self._ledger.older_incidents(before=before, limit=limit)
 
     async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
         assert self.journal is not None

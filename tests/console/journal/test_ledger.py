@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from console.journal.event import Event
 from console.journal.ledger import PROJECTIONS, Ledger, LedgerState
 from console.journal.owners import OWNED, RELEASED, Mark
 from console.journal.projection import Projection
-from console.journal.recent import LIMIT, Recent
+from console.journal.recent import LIMIT
 from console.journal.sqlite import Journal
 
 ROOT = Path(__file__).parents[3]
@@ -43,7 +43,8 @@ class Counted(Projection[tuple[str, ...]]):
 def test_every_projection_has_its_field() -> None:
     """The names in the tuple are the fields of the state, each once, and each field begins as its projection does."""
     names = [name for name, _ in PROJECTIONS]
-    assert ["sequence", *names, "left_out"] == list(LedgerState.__dataclass_fields__)
+    own = ("left_out", "head", "read", "behind", "lost")
+    assert ["sequence", *names, *own] == list(LedgerState.__dataclass_fields__)
     state = LedgerState()
     for name, projection in PROJECTIONS:
         assert getattr(state, name) == projection.initial(), name
@@ -106,19 +107,20 @@ def test_another_process_is_seen_and_a_quiet_file_is_not_read(tmp_path: Path, mo
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "j")], cwd=ROOT, check=True, timeout=30)
         assert ledger.refresh()
         assert dict(ledger.state.owners) == {"a": Mark("bob", 2.0)}
-        asked: list[dict[str, Any]] = []
-        real = journal.events
+        asked: list[tuple[str, Sequence[Any]]] = []
+        real = journal.select
 
-        def counted(**wanted: Any) -> tuple[Event, ...]:
-            asked.append(wanted)
-            return real(**wanted)
+        def counted(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+            asked.append((statement, values))
+            return real(statement, values)
 
-        monkeypatch.setattr(journal, "events", counted)
+        monkeypatch.setattr(journal, "select", counted)
         assert not any(ledger.refresh() for _ in range(100))
         assert asked == []
         journal.append(event("note"))
         assert ledger.refresh()
-        assert [wanted["after"] for wanted in asked] == [1]
+        (read,) = [values for statement, values in asked if " data" in statement]
+        assert read[0] == 1
 
 
 def test_the_newest_are_enough_where_a_projection_says_so(tmp_path: Path) -> None:
@@ -149,7 +151,6 @@ def test_many_at_once_are_folded_as_one_by_one() -> None:
     for _, projection in PROJECTIONS:
         own = [item for item in events if item.kind in projection.kinds]
         assert projection.fold(projection.initial(), own) == one_by_one(projection, own)
-    assert Recent.newest == LIMIT
 
 
 OTHERS = tuple(

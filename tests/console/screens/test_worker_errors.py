@@ -29,13 +29,16 @@ from console.screens.dashboards import DashboardPanelScreen
 from console.screens.errands import Errands
 from console.screens.explore import ExploreScreen
 from console.screens.handover import HandoverScreen
+from console.screens.incident import IncidentScreen
 from console.screens.incident_errands import IncidentErrands
+from console.screens.incidents import IncidentsScreen
 from console.screens.journal import JournalScreen
 from console.screens.logs import LogsScreen
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.runbook import RunbookScreen
 from console.screens.walk import WalkScreen
 from queries.errors import Unreachable
+from widgets.rows import Rows
 
 pytestmark = pytest.mark.usefixtures("utc", "own_log")
 
@@ -129,6 +132,14 @@ async def acted(place: Place, pilot: Pilot[None]) -> None:
     place.app.errands.run_action(Request("rollback", "deployment/cad-ml-api"))
 
 
+async def older(place: Place, pilot: Pilot[None]) -> None:
+    place.app.go("incident")
+    await place.until(pilot, lambda: isinstance(place.app.screen, IncidentsScreen))
+    screen = place.app.screen
+    assert isinstance(screen, IncidentsScreen)
+    screen._beyond(Rows.Left(screen._table, 1))
+
+
 async def nothing(place: Place, pilot: Pilot[None]) -> None:
     return
 
@@ -168,6 +179,8 @@ CASES = (
     Case(Errands, "_own", pressed("a")),
     Case(Errands, "_copy", opened("panel", "error_ratio", "y")),
     Case(IncidentErrands, "_run", pressed("i")),
+    Case(IncidentsScreen, "_read_older", older),
+    Case(IncidentScreen, "_fetch", opened("incident", "i0gone"), waits=True),
 )
 
 

@@ -1,0 +1,226 @@
+"""Snapshots of what a journal's events add up to, kept in its file, so that no start has to read all of them.
+
+A snapshot says up to which stamp it holds the events of its environment, how many rows of the file have no later one, and
+the file's newest sequence and hash when it was made. It is taken only where that entry is still there with that hash, where
+the schema is as it was (nobody edits a row by hand without that), where the same code made it, and where its digest fits.
+A late event, which belongs before it, deletes it in the very transaction that brings it (a trigger): older ones remain, at
+growing distances. Everything here is derived; it may be deleted at any time and is made again from the events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sqlite3
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import msgspec
+
+from console import __version__
+from console.journal.ordered import FIRST
+from console.journal.projection import Settled
+from console.journal.sqlite import Journal
+
+_FORGOTTEN = 7 * 86_400 * 1_000_000
+"""Microseconds after which what another release left is thrown away."""
+_GROWTH = 4
+"""By how much the distance from the newest grows from one snapshot to the one before: a late event costs little more than what
+came after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`body` as it was given; `stamp` names the snapshot."""
+
+    stamp: int
+    covered: int
+    body: bytes
+
+
+class Snapshots:
+    """Those of one environment that this very code made; belongs to one thread, that of the journal.
+
+    A console of another release beside this one has its own.
+    """
+
+    def __init__(self, journal: Journal, environment: str, reducers: str) -> None:
+        self._journal = journal
+        self._scope = f"{environment} {reducers}"
+
+    def newest(self) -> Stored | None:
+        """The newest that can be taken; what cannot, and came after it, is thrown away. Raises JournalError."""
+        wrong = False
+        statement = (
+            "SELECT stamp, covered, sequence, hash, tables, digest, body FROM snapshots WHERE scope = ? ORDER BY stamp DESC"
+        )
+        tables = self._tables()
+        for *told, digest, body in self._journal.select(statement, (self._scope,)):
+            stamp, covered, sequence, hash_, seen = told
+            head = self._journal.select("SELECT hash FROM events WHERE sequence = ?", (sequence,))
+            if seen == tables and head == [(hash_,)] and digest == _digest((self._scope, *told), body):
+                if wrong:
+                    self.discard(after=stamp)
+                return Stored(stamp, covered, zlib.decompress(body))
+            wrong = True
+        self.discard()
+        return None
+
+    def store(self, stored: Stored, settled: Iterable[Settled], *, after: int | None, read: int) -> bool:
+        """Writes it, and what has settled with it, in one transaction, unless another console stored one after `after` or a
+        row was written after the sequence `read` that belongs into it. Raises JournalError.
+        """
+        scope, body, tables = self._scope, zlib.compress(stored.body, 1), self._tables()
+        parts = [(scope, item.kind, item.id, item.part, stored.stamp, zlib.compress(encode(item.value), 1)) for item in settled]
+        with self._journal.writing() as connection:
+            (newest,) = connection.execute("SELECT max(stamp) FROM snapshots WHERE scope = ?", (scope,)).fetchone()
+            late = "SELECT 1 FROM events NOT INDEXED WHERE sequence > ? AND stamp <= ? LIMIT 1"
+            if newest != after or connection.execute(late, (read, stored.stamp)).fetchone():
+                return False
+            head = "SELECT sequence, hash FROM events WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1"
+            told = (stored.stamp, stored.covered, *connection.execute(head, (read,)).fetchone(), tables)
+            # What settled with one that is not there any more was told again meanwhile, perhaps in other parts.
+            later = FIRST if after is None else after
+            connection.execute("DELETE FROM settled WHERE scope = ? AND stamp > ?", (scope, later))
+            connection.executemany(
+                "INSERT OR REPLACE INTO settled (scope, kind, id, part, stamp, body) VALUES (?, ?, ?, ?, ?, ?)", parts
+            )
+            connection.execute(
+                """INSERT INTO snapshots (scope, stamp, covered, sequence, hash, tables, digest, body)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+                (scope, *told, _digest((scope, *told), body), body),
+            )
+            _tidy(connection, scope, stored.stamp)
+        return True
+
+    def discard(self, *, after: int = FIRST) -> None:
+        """Those after a stamp: what they say cannot be so. Raises JournalError."""
+        there = "SELECT 1 FROM snapshots WHERE scope = ? UNION ALL SELECT 1 FROM settled WHERE scope = ? LIMIT 1"
+        if not self._journal.select(there, (self._scope, self._scope)):
+            return
+        with self._journal.writing() as connection:
+            for table in ("snapshots", "settled"):
+                connection.execute(f"DELETE FROM {table} WHERE scope = ? AND stamp > ?", (self._scope, after))  # noqa: S608 - two names
+
+    # What has settled
+
+    def settled(self, kind: str, id: str, *, until: int) -> Iterator[tuple[int, bytes]]:
+        """The parts of one thing as it was with the snapshot of the stamp `until`, in their order."""
+        statement = """SELECT part, body, max(stamp) FROM settled
+            WHERE scope = ? AND kind = ? AND id = ? AND stamp <= ? GROUP BY part ORDER BY part"""
+        for part, body, _ in self._journal.select(statement, (self._scope, kind, id, until)):
+            yield part, zlib.decompress(body)
+
+    def listed(self, kind: str, *, until: int, before: int, limit: int) -> tuple[bytes, ...]:
+        """The newest `limit` things of a kind whose part is less than `before`, the newest first."""
+        statement = """SELECT body, max(stamp) FROM settled
+            WHERE scope = ? AND kind = ? AND stamp <= ? AND part < ? GROUP BY id ORDER BY part DESC LIMIT ?"""
+        rows = self._journal.select(statement, (self._scope, kind, until, before, limit))
+        return tuple(zlib.decompress(body) for body, _ in rows)
+
+    def ids(self, kind: str, start: str, *, until: int, part: int | None = None) -> tuple[str, ...]:
+        """Of the things of a kind whose id begins so, or that are this part."""
+        column, value = ("substr(id, 1, ?) = ?", (len(start), start)) if part is None else ("part = ?", (part,))
+        statement = f"SELECT DISTINCT id FROM settled WHERE scope = ? AND kind = ? AND stamp <= ? AND {column} LIMIT 2"  # noqa: S608 - no input
+        return tuple(id for (id,) in self._journal.select(statement, (self._scope, kind, until, *value)))
+
+    def _tables(self) -> int:
+        """SQLite's count of changes to the schema: nobody changes a row by hand without taking a trigger away."""
+        ((count,),) = self._journal.select("PRAGMA schema_version", ())
+        return int(count)
+
+
+def _tidy(connection: sqlite3.Connection, scope: str, stamp: int) -> None:
+    """Takes away those that stand too near to a newer one, and what another release left that nobody runs any more."""
+    newest = "SELECT stamp, covered FROM snapshots WHERE scope = ? ORDER BY stamp DESC"
+    rows = connection.execute(newest, (scope,)).fetchall()
+    delete = "DELETE FROM snapshots WHERE scope = ? AND stamp = ?"
+    connection.executemany(delete, [(scope, near) for near in _too_near(rows)])
+    environment = scope.rpartition(" ")[0]
+    others = "SELECT scope FROM snapshots WHERE scope <> ? GROUP BY scope HAVING max(stamp) < ?"
+    for (other,) in connection.execute(others, (scope, stamp - _FORGOTTEN)).fetchall():
+        if other.rpartition(" ")[0] == environment:
+            for table in ("snapshots", "settled"):
+                connection.execute(f"DELETE FROM {table} WHERE scope = ?", (other,))  # noqa: S608 - of two names
+
+
+def _too_near(rows: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """The stamps of those that add little: of all that are 4 to 16 events from the newest the oldest stays, of all that are
+    16 to 64, and so on.
+    """
+    newest = rows[0][1]
+    seen = set()
+    for stamp, covered in reversed(rows[1:]):
+        step = int(math.log(max(newest - covered, 1), _GROWTH))
+        if step in seen:
+            yield stamp
+        seen.add(step)
+
+
+def _digest(told: tuple[Any, ...], body: bytes) -> str:
+    return hashlib.sha256(repr(told).encode() + body).hexdigest()
+
+
+@cache
+def reducers_of(classes: tuple[type, ...]) -> str:
+    """Another text whenever the code is another one that makes or reads these: its version, and its very source."""
+    digest = hashlib.sha256(__version__.encode())
+    modules = sorted({name for each in classes for name in _modules(each)})
+    for name in modules:
+        file = getattr(sys.modules[name], "__file__", None)
+        digest.update(name.encode())
+        if file:
+            digest.update(Path(file).read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def _modules(each: type) -> Iterator[str]:
+    """Its own module, those of its bases, and every one of the console's that these import names from."""
+    for base in each.__mro__:
+        module = sys.modules.get(base.__module__)
+        if module is not None and _own(base.__module__):
+            yield base.__module__
+            yield from _imported(module)
+
+
+def _imported(module: ModuleType) -> Iterator[str]:
+    for value in vars(module).values():
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        if isinstance(name, str) and _own(name) and name in sys.modules:
+            yield name
+
+
+def _own(name: str) -> bool:
+    return name.partition(".")[0] in ("console", "queries")
+
+
+def encode(value: Any) -> bytes:
+    return _ENCODER.encode(value)
+
+
+def decode(body: bytes, kind: Any) -> Any:
+    """Raises ValueError for what is none of this kind."""
+    try:
+        return _decoder(kind).decode(body)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(kind)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping | MappingProxyType):
+        return dict(value)
+    raise TypeError(type(value))
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_plain)
