@@ -1,6 +1,7 @@
 """A connection to PostgreSQL that takes no more off the wire at once than a page of the journal can have.
 
-libpq keeps whatever a server sends until the message is whole; where it stands is asked of the socket before each read.
+libpq keeps whatever a server sends until the message is whole; what has come is asked of the socket before each read. It reads
+on while there is something, so a server that is faster than this machine can get further, until the call's time is over.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from queries import kube_exec
 from queries.endpoint import ClusterEndpoint
 from queries.errors import Denied, NotConfigured, SourceError, TimedOut
 from queries.kube_auth import KubeAccess
@@ -217,10 +218,17 @@ def test_a_plugin_that_prompts_gets_no_terminal(tmp_path: Path) -> None:
         (f"echo '{credential(expirationTimestamp='soon')}'\n", "is no time"),
         ("echo 'you are not logged in' >&2; exit 7\n", "exit code 7.*you are not logged in"),
         ("exit 7\n", "exit code 7.*it said nothing"),
+        ("head -c 60000 /dev/zero\n", "printed more than 50 KiB"),
+        ("yes\n", "printed more than 50 KiB"),
+        ("yes >&2 & sleep 0.3; kill $!; exit 7\n", "exit code 7.*y"),
+        ("head -c 40000 /dev/zero | tr '\\0' '['\n", "nested too deeply"),
     ],
 )
-def test_each_misbehaving_plugin_has_its_sentence(tmp_path: Path, body: str, words: str) -> None:
-    """Garbage, an empty answer, a wrong version, no credential, a failure: Denied, with the plugin's last line of stderr."""
+def test_each_misbehaving_plugin_has_its_sentence(
+    tmp_path: Path, body: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Garbage, an empty answer, a wrong version, no credential, no end, a failure: Denied, with the last line of stderr."""
+    monkeypatch.setattr(kube_exec, "LIMIT_BYTES", 50 << 10)
     with pytest.raises(Denied, match=words):
         run(tmp_path, body)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 
 import pytest
+import redis_fixture
 from redis_fixture import redis_server
 
 from queries.endpoint import RedisEndpoint
@@ -65,3 +67,28 @@ async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(NotConfigured, match=r"cad-console\[redis\]"):
         await ping(RedisEndpoint("redis://127.0.0.1:1"))
+
+
+ENDLESS = {
+    "a long line": b"+" + b"x" * 200_000,
+    "a bulk that was announced": b"$2000000000\r\n" + b"x" * 300_000,
+    "an array of arrays": b"*1\r\n" * 20_000,
+    "an array that was announced": b"*2000000000\r\n" + b":1\r\n" * 20_000,
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_what_is_more_than_a_line_is_no_pong(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PING is answered by one line: bulks, arrays and lines without an end are refused at once, in little memory."""
+    monkeypatch.setitem(redis_fixture.ANSWERS, kind, ENDLESS[kind])
+    with redis_server(kind) as port:
+        endpoint = RedisEndpoint(f"redis://127.0.0.1:{port}/0", timeout_seconds=2.0)
+        with pytest.raises(SourceError):
+            await ping(RedisEndpoint("redis://127.0.0.1:1"))  # imports
+        tracemalloc.start()
+        try:
+            with pytest.raises(Malformed, match="what answers is no Redis"):
+                await ping(endpoint)
+            assert tracemalloc.get_traced_memory()[1] < 2 << 20
+        finally:
+            tracemalloc.stop()

@@ -139,3 +139,22 @@ def test_a_folder_goes_with_its_keeper(tmp_path: Path) -> None:
     neighbour.mkdir()
     release(keep(str(folder), folder=tmp_path))
     assert not folder.exists() and neighbour.exists()
+
+
+ENDLESS_HEAD = """
+import socketserver, sys
+class Never(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(1000)
+        while True:
+            self.request.sendall(b"HTTP/1.1 100 Continue\\r\\n\\r\\n" * 500)
+socketserver.ThreadingTCPServer(("127.0.0.1", int(sys.argv[1])), Never).serve_forever()
+"""
+
+
+def test_a_server_whose_answer_never_begins_is_not_ready(tmp_path: Path) -> None:
+    """Informational answers for ever are no answer: whoever waits for the server is told in time."""
+    began = time.monotonic()
+    with pytest.raises(StartFailed, match="was not ready after 2 s"):
+        start_server("web", lambda port: [sys.executable, "-c", ENDLESS_HEAD, str(port)], folder=tmp_path, ready_seconds=2.0)
+    assert time.monotonic() - began < 12

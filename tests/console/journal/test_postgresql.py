@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
+import socket
+import threading
 import time
 from pathlib import Path
 
@@ -14,8 +17,10 @@ from postgresql_fixture import PASSWORD, Server
 from shared_host import Host, until
 
 from console.config.store_settings import POSTGRESQL, StoreSettings
+from console.journal import postgresql_limit
 from console.journal.chain import checked
 from console.journal.postgresql import TABLE, PostgreSQL
+from queries.errors import Malformed
 
 
 def host(
@@ -221,3 +226,64 @@ def test_without_the_rights(postgresql: Server, tmp_path: Path) -> None:
         well(bob)
     postgresql.ask(f"REVOKE ALL ON {TABLE} FROM guest", name)
     postgresql.ask("DROP ROLE guest")
+
+
+def test_a_page_holds_what_fits_and_what_is_too_large_is_left_out(
+    postgresql: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events larger than one page together come in several, in their order; one that is too large to be read is not fetched."""
+    name = postgresql.database()
+    with host(tmp_path, "ann", postgresql.url(name)) as ann:
+        for number in range(40):
+            ann.write(f"a{number}", text="x" * 250_000)
+        well(ann)
+    huge = "INSERT INTO " + TABLE + " (id, event) VALUES ('huge', repeat('x', 40000000))"
+    postgresql.ask(huge, name)
+    with host(tmp_path, "bob", postgresql.url(name)) as bob:
+        until(lambda: len(bob.subjects()) == 40)
+        assert bob.subjects() == [f"a{number}" for number in range(40)]
+
+
+class EndlessRow:
+    """A server that lets everybody in and answers every question with a row that does not end, at 30 MB a second."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.sent = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while connection.recv(8192)[4:8] == b"\x04\xd2\x16\x2f":  # SSL?
+                connection.sendall(b"N")
+            connection.sendall(b"R\x00\x00\x00\x08\x00\x00\x00\x00" + b"Z\x00\x00\x00\x05I")
+            connection.recv(8192)
+            connection.sendall(b"D" + (60 << 20).to_bytes(4, "big"))
+            while True:
+                self.sent += connection.send(b"x" * 65536)
+                time.sleep(0.002)  # as a network does: libpq reads on as long as there is something
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def test_a_row_that_does_not_end_is_ended_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libpq keeps a message until it is whole, however long it says that it is; the connection ends it in time."""
+    monkeypatch.setattr(postgresql_limit, "LIMIT_BYTES", 4 << 20)
+    server = EndlessRow()
+    store = PostgreSQL(StoreSettings(POSTGRESQL, url=f"postgresql://x@127.0.0.1:{server.port}/x"), read_only=False)
+    try:
+        began = time.monotonic()
+        with pytest.raises(Malformed, match="larger than 4 MiB"):
+            store.pulse()
+        assert time.monotonic() - began < 3.0
+        assert server.sent < 16 << 20  # what the sockets hold is among it
+    finally:
+        store.close()
+        server.close()
