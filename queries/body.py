@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from queries.errors import Malformed
 
 PIECE_BYTES = 256 << 10
-"""How much is inflated at once: about a millisecond, and no more than that is ever held beyond the limit."""
+"""How much is inflated at once on the event loop: about a millisecond."""
+_PIECES_BYTES = 4 << 20
+"""The same in a thread: what is left of a piece of the answer is copied each time."""
 _SMALL = 4 << 10
 _GZIP = ("gzip", "x-gzip")
 
@@ -66,7 +68,7 @@ class Body:
         if self._inflater is None:
             return self.whole()
         while self._raw and self._found_bytes < PIECE_BYTES:
-            self._decode_piece()
+            self._decode_piece(PIECE_BYTES)
         return b"".join(self._found) if self._raw else self.whole()
 
     @property
@@ -77,7 +79,7 @@ class Body:
     def whole(self) -> bytes:
         """The content. What it takes is bounded by the limit, but may be too long for the event loop. Raises Malformed."""
         while self._raw:
-            self._decode_piece()
+            self._decode_piece(min(_PIECES_BYTES, self.limit_bytes + 1 - self._found_bytes))
         if self._inflater is not None and self.size and not self._inflater.eof:
             raise Malformed(
                 "the answer was cut off", where=self._where, hint="its compressed data is not whole", status=self._status
@@ -86,7 +88,7 @@ class Body:
         self._found = [content]
         return content
 
-    def _decode_piece(self) -> None:
+    def _decode_piece(self, at_most: int) -> None:
         raw = self._raw.popleft()
         if self._inflater is None:
             self._keep(bytes(raw))
@@ -96,12 +98,12 @@ class Body:
                 raise self._broken()
             return
         try:
-            piece = self._inflater.decompress(raw, PIECE_BYTES)
+            piece = self._inflater.decompress(raw, at_most)
         except zlib.error:
             raise self._broken() from None
         self._keep(piece)
         rest = self._inflater.unconsumed_tail or self._inflater.unused_data
-        if rest or len(piece) == PIECE_BYTES:  # a full piece: more may be waiting in the inflater without any input
+        if rest or len(piece) == at_most:  # a full piece: more may be waiting in the inflater without any input
             self._raw.appendleft(rest)
 
     def _keep(self, piece: bytes) -> None:

@@ -134,7 +134,7 @@ def _limited_pool(pool: type[Any]) -> type[Any]:
 
 @lru_cache(maxsize=1)
 def _answer_class() -> type[Any]:
-    from http.client import HTTPResponse  # noqa: PLC0415 - urllib3 brings it, and that is imported late
+    from http.client import CONTINUE, HTTPResponse  # noqa: PLC0415 - urllib3 brings it, and that is imported late
 
     class LimitedAnswer(HTTPResponse):
         def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
@@ -142,5 +142,10 @@ def _answer_class() -> type[Any]:
             limit: WireLimit | None = getattr(_current, "limit", None)
             if limit is not None:
                 self.fp = io.BufferedReader(_Wire(self.fp.detach(), sock, limit))
+
+        def _read_status(self) -> tuple[str, int, str]:
+            # http.client passes over 100 alone and takes 103 Early Hints for the answer.
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            return version, CONTINUE if 101 < status < 200 else status, reason
 
     return LimitedAnswer

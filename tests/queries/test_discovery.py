@@ -31,6 +31,15 @@ async def test_names_with_credentials_and_a_quoted_label(serve) -> None:
     found.close()
 
 
+async def test_early_hints_are_not_the_answer(serve) -> None:
+    """A front may send informational answers first; http.client alone would take a 103 for the answer."""
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    server = await serve(hints + NAMES)
+    found = discovery(server.url)
+    assert await found.metric_names() == ("a", "b")
+    found.close()
+
+
 async def test_own_authority(serve) -> None:
     """The CA file and the server's name count here as well."""
     server = await serve(NAMES, tls="elsewhere.pem")
