@@ -26,6 +26,7 @@ _ENTROPY = ("Base64HighEntropyString", "HexHighEntropyString", "KeywordDetector"
 KNOWN_SECRETS = {
     ("tests/queries/certificates/server.key", "Private Key"): "made for the tests of TLS, signed by nobody",
     ("tests/console/commands/test_doctor.py", "Basic Auth Credentials"): "made up, to prove that it is not shown",
+    ("tests/console/actions/test_notify.py", "Basic Auth Credentials"): "made up, to be sent and not shown",
     ("tests/console/config/test_permissions.py", "Basic Auth Credentials"): "made up, to be warned about",
     ("tests/console/config/test_load.py", "Basic Auth Credentials"): "made up, to prove that it is not shown",
 }
