@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(module.run(arguments))
         # Whatever a command found, it is not well where it could not read all of the journal.
         once = sys.modules.get("console.commands.once")
-        return code or (once.exit_code() if once else 0)
+        broken = once.exit_code() if once else 0
+        return code or broken
     except ConfigError as error:
         print(f"cad-console: {error}", file=sys.stderr)  # noqa: T201
         return 2

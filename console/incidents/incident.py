@@ -149,7 +149,7 @@ class Incident:
     `seen` holds, by thing (`alert:FINGERPRINT`, `panel:ID`, …), what was last known of it.
 
     `earlier` is how many entries stand before `entries`, in the journal alone: a long timeline is not kept whole. `outline`
-    says that this is only what lists need of an incident that is over: without timeline, texts of updates and labels.
+    says that this is only what lists need of an incident that is over: without timeline, updates and labels.
     """
 
     id: str

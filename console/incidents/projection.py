@@ -37,8 +37,10 @@ SENDS = "notify"
 """The action that brings an update to a channel."""
 KEPT = 400
 """Closed incidents whose outlines are at hand: thirteen a day for the 30 days that the figures are of."""
-ENTRIES = 500
-"""The newest of a timeline that stay at hand while its incident is open; others follow them in pieces of as many."""
+ENTRIES, FEW = 1000, 50
+"""The newest of the timelines that stay at hand while their incidents are open: so many of all together, and of each a few, up
+to twice as many. What people forgot to close takes part in everything that happens.
+"""
 INCIDENT, OUTLINE, TIMELINE = "incident", "incident.outline", "incident.timeline"
 """The kinds under which an incident settles: whole but for the timeline's earlier part, its outline, and that part."""
 _MITIGATES = ("rollback", "scale", "restart", "pause")
@@ -63,8 +65,9 @@ class IncidentsProjection(Projection[Incidents]):
         """Of those that are closed the outlines stay, the newest; of those that are open the newer part of the timeline."""
         kept, settled = [], []
         closed = sum(not item.open for item in state.all)
+        share = max(FEW, ENTRIES // max(1, len(state.all) - closed))
         for item in state.all:
-            incident, parts = _settle_timeline(item) if item.open else _settle_closed(item)
+            incident, parts = _settle_timeline(item, share) if item.open else _settle_closed(item)
             settled += parts
             if not item.open:
                 closed -= 1
@@ -103,25 +106,24 @@ def _about(event: Event) -> str:
     return ""
 
 
-def _settle_timeline(incident: Incident) -> tuple[Incident, list[Settled]]:
-    settled = []
-    while len(incident.entries) > 2 * ENTRIES:
-        part = incident.entries[:ENTRIES]
-        settled.append(Settled(TIMELINE, incident.id, incident.earlier, part))
-        incident = replace(incident, entries=incident.entries[ENTRIES:], earlier=incident.earlier + ENTRIES)
-    return incident, settled
+def _settle_timeline(incident: Incident, kept: int) -> tuple[Incident, list[Settled]]:
+    over = len(incident.entries) - kept
+    if over <= kept:
+        return incident, []
+    settled = [Settled(TIMELINE, incident.id, incident.earlier, incident.entries[:over])]
+    return replace(incident, entries=incident.entries[over:], earlier=incident.earlier + over), settled
 
 
 def _settle_closed(incident: Incident) -> tuple[Incident, list[Settled]]:
     if incident.outline:
         return incident, []
-    whole, settled = _settle_timeline(incident)
+    whole, settled = _settle_timeline(incident, ENTRIES)
     outline = replace(
         whole,
         outline=True,
         entries=(),
         earlier=whole.earlier + len(whole.entries),
-        updates=tuple(replace(update, text="") for update in whole.updates),
+        updates=(),
         alerts=tuple(replace(alert, labels=()) for alert in whole.alerts),
         seen=MappingProxyType({key: value for key, value in whole.seen.items() if key.startswith("alert:")}),
     )

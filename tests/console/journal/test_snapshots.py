@@ -38,6 +38,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_module, "as_written", partial(as_written, limit=40))
     monkeypatch.setattr(projection, "KEPT", 2)
     monkeypatch.setattr(projection, "ENTRIES", 10)
+    monkeypatch.setattr(projection, "FEW", 3)
 
 
 def opened(journal: Journal, **more: Any) -> Ledger:
