@@ -277,9 +277,12 @@ class Journal:
             raise JournalError(f"the journal {self._path} {told}")
         statement = f"""SELECT previous, hash, writer, {_COLUMNS} FROM events NOT INDEXED
             WHERE sequence > ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input
+        older = False
         while rows := self.select(statement, (after, _CHUNK)):
             for previous, hash_, writer, *columns in rows:
-                yield _link(tuple(columns), previous, hash_, writer)
+                link = _link(tuple(columns), previous, hash_, writer, older=older)
+                older = link.writer is None
+                yield link
             after = rows[-1][3]
 
     def counted(self) -> int:
@@ -468,9 +471,9 @@ def _event(row: tuple[Any, ...]) -> Event:
     return Event(0.0, kind, subject, author, environment, {"damaged": str(data)}, sequence, identity, number)
 
 
-def _link(row: tuple[Any, ...], previous: Any, hash_: Any, writer: Any) -> Link:
+def _link(row: tuple[Any, ...], previous: Any, hash_: Any, writer: Any, *, older: bool) -> Link:
     """The entry, and whether every column of it is as the console writes it."""
     event = _event(row)
     texts = isinstance(previous, str) and isinstance(hash_, str) and isinstance(writer, str)
     intact = texts and isinstance(row[1], float) and data_text(event.data) == row[6]
-    return link_of(event, str(previous), str(hash_), str(writer), intact=intact)
+    return link_of(event, str(previous), str(hash_), str(writer), intact=intact, older=older)
