@@ -80,7 +80,7 @@ cluster-assets: $(STAMP) ## bring a real Kubernetes control plane for the contra
 	@$(BIN)/python tests/control_plane/build_assets.py
 
 .PHONY: alertmanager-assets
-alertmanager-assets: $(STAMP) ## bring a new Alertmanager for the tests that hold against new releases too
+alertmanager-assets: $(STAMP) ## fetch a newer Alertmanager for the tests that must also pass against new releases
 	@$(BIN)/python tests/alertmanager/build_assets.py
 
 .PHONY: screenshots

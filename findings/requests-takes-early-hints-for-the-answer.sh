@@ -1,10 +1,10 @@
 #!/bin/bash
-# requests 2.34.2 with urllib3 2.8.0 (over Python's http.client), an answer that a 103 Early Hints goes before.
-# Guess: an informational answer is passed over, as RFC 9110 (15.2) wants it of every client: status 200 and its JSON, as httpx
-# 0.28.1 gives.
-# Seen: http.client passes over 100 alone. 103 is given as the answer, with an empty body, and nothing is raised:
-# `raise_for_status` takes it for good, and the real answer is left on the connection. It matters here: the console asks
-# Prometheus through requests off the refresh path, and a front that sends early hints makes "no answer" out of a good one.
+# requests 2.34.2 with urllib3 2.8.0 (over Python's http.client), a response that 103 Early Hints precedes.
+# Guess: requests skips an informational response, as RFC 9110 (15.2) requires of every client, and returns status 200 with its
+# JSON, as httpx 0.28.1 does.
+# Seen: http.client skips only 100. requests returns 103 as the response, with an empty body, and raises nothing:
+# `raise_for_status` accepts it, and the real response stays unread on the connection. It matters here: the console queries
+# Prometheus through requests off the refresh path, and a proxy that sends early hints turns a good response into an empty one.
 #   requests 2.34.2
 #   urllib3  2.8.0
 #   requests: 103 b''

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # tmux 3.3a-3 (Debian 12), `display-message -p -t PANE '#{session_attached}'`.
-# Guess: asked for a pane by its id, it says whether somebody is attached to what shows that pane.
-# Seen: a window may stand in several sessions (`new-session -t`); tmux answers for the one that was used last, attached or not:
+# Guess: for a pane given by its id, tmux says whether somebody is attached to a session that shows that pane.
+# Seen: several sessions may share a window (`new-session -t`); tmux answers for the one that was used last, attached or not:
 #   guess: an attached session      display-message: console 0      list-panes -a: console 0, wall 1
-# while `wall` is attached and shows the pane. It matters here: the console rests while nobody is attached, and rested on the
-# wall. `list-panes -a` has a row for every session that shows a pane.
+# while `wall` is attached and shows the pane. It matters here: the console pauses while nobody is attached, and it paused on
+# the wall. `list-panes -a` has a row for every session that shows a pane.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
