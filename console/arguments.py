@@ -44,7 +44,7 @@ _FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--prometheus-url", {"metavar": "URL", "help": "also PROMETHEUS_URL"}),
     ("--alertmanager-url", {"metavar": "URL", "action": "append", "help": "once for each peer; also ALERTMANAGER_URL"}),
     ("--api-url", {"metavar": "URL", "help": "the platform's API; also CAD_ML_API_URL"}),
-    ("--kubeconfig", {"metavar": "FILE", "help": "comes before the environment's own cluster, that before KUBECONFIG"}),
+    ("--kubeconfig", {"metavar": "FILE", "help": "overrides the environment's own cluster, which overrides KUBECONFIG"}),
     ("--context", {"metavar": "NAME", "help": "context of the kubeconfig"}),
     ("--namespace", {"metavar": "NAME", "help": "the platform's namespace"}),
     ("--read-only", {"action": "store_true", "help": "nothing that changes anything leaves this machine"}),

@@ -93,7 +93,7 @@ class Desk:
             if self._show is not None:
                 self._show(self.shown)
         except Exception as error:
-            report_error("putting the snapshot together", error)
+            report_error("building the snapshot", error)
         finally:
             self._making = None
 
@@ -103,5 +103,5 @@ class Desk:
                 try:
                     self._board.apply(reading)
                 except Exception as error:
-                    loop.call_soon_threadsafe(report_error, f"taking in what {reading.source} answered", error)
+                    loop.call_soon_threadsafe(report_error, f"reading the response of {reading.source}", error)
             return self._make()

@@ -136,7 +136,7 @@ class Poller:
             try:
                 self._deliver(reading)
             except Exception as error:
-                report_error(f"taking in what {self.source} answered", error)
+                report_error(f"reading the response of {self.source}", error)
             delay = next_delay(
                 every=self._every,
                 failures=failures,

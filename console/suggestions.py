@@ -76,7 +76,7 @@ def suggestions_for(
 ) -> tuple[Suggestion, ...]:
     """The runbook's actions first, then what fits the alert's target; a silence is always possible.
 
-    Nothing else is for an alert that is of elsewhere, whatever the config or the runbook name: their targets are here.
+    Nothing else is for an alert about another place, whatever the config or the runbook name: their targets are here.
     """
     owners = pod_owners(cluster) if owners is None and cluster is not None else owners
     if place.elsewhere(alert.labels, owners) is not None:

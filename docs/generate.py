@@ -93,13 +93,13 @@ The fields of Prometheus' own `http_config`, for every server that takes one. Fi
 
 ## Environment variables
 
-An empty variable counts as one that is not set, whichever it is.
+Every empty variable counts as unset.
 
 | variable | instead of |
 | --- | --- |
 | `PROMETHEUS_URL`, `ALERTMANAGER_URL` (several with commas), `CAD_ML_API_URL`, `GRAFANA_URL`, `LOKI_URL` | the server's URL |
 | `REDIS_URL` | the platform's Redis, which the self-check sends a PING; needs the extra `cad-console[redis]` |
-| `KUBECONFIG` | nothing: it counts where the environment names no cluster in `kubernetes`, and then it is protected |
+| `KUBECONFIG` | nothing: it counts only where `kubernetes` names no cluster; its cluster is protected |
 | `CAD_CONSOLE_CONFIG` | the place of the config file |
 | `CAD_CONSOLE_ENVIRONMENT` | `default_environment` |
 | `CAD_CONSOLE_STORE` | `store`; `kubernetes` or a `postgresql://` URL |

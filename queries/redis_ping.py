@@ -62,7 +62,7 @@ def _lines_only() -> Any:
 
 
 def _no_redis(endpoint: RedisEndpoint) -> Malformed:
-    return Malformed("what answers is no Redis", where=endpoint.where, hint="check host and port")
+    return Malformed("the server that answered is not Redis", where=endpoint.where, hint="check host and port")
 
 
 def _told(error: Exception, kinds: Any, endpoint: RedisEndpoint) -> SourceError:

@@ -34,9 +34,11 @@ async def place_checks(request: Request, settings: Settings, reads: Reads) -> tu
     if not found:
         return (PreflightCheck(CheckLevel.OK, "no label of the alert points elsewhere", _HOW),)
     if len(found) == len(away):
-        text = f"the alert is of elsewhere: {found[0].reason}; instead: {found[0].command}"
+        text = f"the alert is about another place: {found[0].reason}; instead: {found[0].command}"
         return (PreflightCheck(CheckLevel.BLOCK, text, _HOW),)
-    named = f"{len(found)} of {len(away)} alerts called {alerts[0].name} {'is' if len(found) == 1 else 'are'} of elsewhere"
+    named = (
+        f"{len(found)} of {len(away)} alerts called {alerts[0].name} {'is' if len(found) == 1 else 'are'} about another place"
+    )
     text = f"{named}: {found[0].reason}; say with --alert which one it is for"
     return (PreflightCheck(CheckLevel.WARN, text, _HOW),)
 

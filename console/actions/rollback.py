@@ -39,9 +39,7 @@ class Rollback(OnDeployment):
     changes: ClassVar[str] = TEMPLATE
     content_type: ClassVar[str] = checks.JSON_PATCH
     parameters: tuple[Parameter, ...] = (
-        Parameter(
-            "revision", required=False, meaning="the revision to go back to; the last one that was ready, where it is not given"
-        ),
+        Parameter("revision", required=False, meaning="the revision to go back to (default: the last one that was ready)"),
     )
 
     async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:

@@ -41,16 +41,16 @@ class Silence:
         Parameter(
             "duration",
             required=True,
-            meaning="how long from now on: 30m, 2h, 1d; of a scheduled silence, from its start",
+            meaning="how long from now, as 30m, 2h, 1d; for a scheduled silence, from its start",
             unless="id",
         ),
         Parameter("comment", required=True, meaning="why, for those who wonder where the alert went", unless="id"),
         Parameter(
             "id",
             required=False,
-            meaning="the silence to change, which keeps what is not given; a new one, where there is no id",
+            meaning="the silence to change; it keeps what you do not give (default: a new silence)",
         ),
-        Parameter("created_by", required=False, meaning="whose it is; without it yours, or whose it was where it is changed"),
+        Parameter("created_by", required=False, meaning="its author (default: you; a changed silence keeps its author)"),
     )
 
     async def facts(self, request: Request, reads: Reads) -> SilenceFacts:

@@ -32,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("alert", nargs="?", default="", metavar="NAME|FINGERPRINT", help="for ack and release")
     parser.add_argument(
-        "--take-over", action="store_true", help="for ack and release: also where somebody else has it, who is told"
+        "--take-over", action="store_true", help="for ack and release: even if somebody else has it; their console tells them"
     )
     parser.add_argument("--format", choices=("table", "json", "markdown"), default="table")
     parser.add_argument(

@@ -51,7 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=head_argument,
         default=[],
         metavar="N:HASH",
-        help="for verify: a head that was noted earlier, of a handover, an export or a verification, which has to be in it",
+        help="for verify: a head from a handover, an export or a verification, which the journal must contain",
     )
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="for show")
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="the newest N events (50)")

@@ -36,7 +36,7 @@ def compare(journal: Journal, store: SharedStore, *, seconds: float) -> Compared
             if (fault := store.trouble) is not None and left <= 0:
                 raise TimedOut(fault.what, where=fault.where, hint=fault.hint)
             if left <= 0:
-                raise TimedOut(f"no answer within {seconds:g} s", where=store.where, hint="is it there, and well?")
+                raise TimedOut(f"no answer within {seconds:g} s", where=store.where, hint="check that the store is up")
             woken.wait(min(left, 0.2))
             woken.clear()
     finally:

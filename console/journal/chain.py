@@ -109,7 +109,7 @@ def parsed(text: str) -> Link | End:
     try:
         found = json.loads(text, object_pairs_hook=_once)
     except _Twice:
-        raise ValueError("has one key twice") from None
+        raise ValueError("has a duplicate key") from None
     except (ValueError, RecursionError):
         raise ValueError("is no JSON") from None
     if not isinstance(found, dict):

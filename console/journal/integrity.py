@@ -76,7 +76,7 @@ def _schema(journal: Journal) -> Iterator[str]:
     if "about" in wanted and "about" in there and not journal.identity():
         yield "the id of the file is missing"
     for name in sorted(there.keys() - wanted.keys()):
-        yield f"the {there[name][0]} {name} is none of the console's"
+        yield f"the {there[name][0]} {name} is not one of the console's"
 
 
 def _sqlite(journal: Journal) -> Iterator[str]:

@@ -131,7 +131,9 @@ class Sharer:
             sharing = self._sharing
         if busy is None or time.monotonic() - busy < _LATE_SECONDS or sharing.fault:
             return sharing
-        late = TimedOut(f"no answer for {time.monotonic() - busy:.0f} s", where=sharing.store, hint="is it there, and well?")
+        late = TimedOut(
+            f"no answer for {time.monotonic() - busy:.0f} s", where=sharing.store, hint="check that the store is up"
+        )
         return replace(sharing, fault=late.fault)
 
     def fetch(self, seconds: float) -> Fault | None:
@@ -146,7 +148,7 @@ class Sharer:
             fault = self._answer
         if answered and not self._stopped:
             return fault
-        late = TimedOut(f"no answer within {seconds:g} s", where=self._store.where, hint="is it there, and well?")
+        late = TimedOut(f"no answer within {seconds:g} s", where=self._store.where, hint="check that the store is up")
         return self.sharing().fault or late.fault
 
     def settle(self, seconds: float) -> None:

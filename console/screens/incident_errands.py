@@ -176,7 +176,7 @@ class IncidentErrands:
                 self._giving.discard((incident.id, role))
             if has == person:
                 break
-            asked = [f"{has} has the role {role}: {person or 'nobody'} takes it over?"]
+            asked = [f"{has} has the role {role}: give it to {person or 'nobody'}?"]
             asked += [f"not known whether that is still so: {doubt}"] if doubt else []
             lines = tuple(((f" {text(line)[0]}", "warn"),) for line in asked)
             if not await self.app.push_screen_wait(ConfirmDialog(lines, verb="Take over")):

@@ -51,7 +51,7 @@ class JournalScreen(FilteredScreen):
         "Every action with its intent and its outcome, who owned which alert, walks and incidents; append-only. Beyond the "
         "last row the older page follows, before the first the newer one. / filters: words, kind:alert. by:ann is:unshared; "
         "esc clears it. ↑ marks what is only on this machine yet, though the journal is shared; "
-        "! marks what counts for nothing, because its time or its data is impossible. e settles an action without an outcome."
+        "! marks what the console ignores, because its time or its data is impossible. e settles an action without an outcome."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         keys.FILTER,

@@ -30,7 +30,7 @@ def duration_hint(event: SilenceRequested) -> str:
     """From when on the duration counts, and what happens to the end where nobody touches it."""
     if event.silence is None:
         return "30m, 2h, 1d from now"
-    return f"{'from its start' if _scheduled(event) else 'from now'}; untouched, the end stays as it is"
+    return f"{'from its start' if _scheduled(event) else 'from now'}; left unchanged, the end stays as it is"
 
 
 def _scheduled(event: SilenceRequested) -> bool:

@@ -124,7 +124,7 @@ class Elsewhere:
     command: str
 
     def sentence(self) -> str:
-        return f"this alert is of elsewhere, so no action is offered: {self.reason}"
+        return f"this alert is about another place, so only a silence is offered: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ async def test_an_alert_of_another_namespace_changes_nothing_here(ns: Namespace,
     for name in ("elsewhere", "other-environment", "other-pod"):
         end = await console.act(Request("restart", TARGET, fingerprint=name))
         assert end.outcome is Outcome.REFUSED, name
-        assert "the alert is of elsewhere" in end.text
+        assert "the alert is about another place" in end.text
     assert ns.get(ns.deployments("web"))["metadata"]["generation"] == before
     for name in ("here", "pod-here", "pod-gone"):
 

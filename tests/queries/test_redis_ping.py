@@ -87,7 +87,7 @@ async def test_what_is_more_than_a_line_is_no_pong(kind: str, monkeypatch: pytes
             await ping(RedisEndpoint("redis://127.0.0.1:1"))  # imports
         tracemalloc.start()
         try:
-            with pytest.raises(Malformed, match="what answers is no Redis"):
+            with pytest.raises(Malformed, match="the server that answered is not Redis"):
                 await ping(endpoint)
             assert tracemalloc.get_traced_memory()[1] < 2 << 20
         finally:

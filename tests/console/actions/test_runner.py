@@ -460,19 +460,19 @@ async def test_an_alert_of_elsewhere_changes_nothing_here(bench: Bench, request_
     steps = await bench.act("rollback", TARGET, request=request_)
     result, text = outcome(steps)
     assert result is Outcome.REFUSED
-    assert "the alert is of elsewhere: its label namespace says payments" in text
+    assert "the alert is about another place: its label namespace says payments" in text
     assert "kubectl -n payments rollout history deployment/cad-ml-api" in text
     assert bench.previews[-1].blocked
     assert bench.writes() == []
 
 
 async def test_an_alert_of_here_among_namesakes_is_no_ok(bench: Bench) -> None:
-    """A cause by name alone may mean any of them: one that is of elsewhere is said; a fingerprint means exactly one."""
+    """A cause by name alone may mean any of them: one about another place is named; a fingerprint means exactly one."""
     bench.facts.alerts_now = (of("cad-ml-platform", "fp-2"), of("payments"))
     assert outcome(await bench.act("restart", TARGET, request={"cause": "alert HighErrorRate"}))[0] is Outcome.DONE
     (told,) = [check for check in bench.previews[0].checks if check.how == "place of the alert"]
     assert told.level is CheckLevel.WARN
-    assert told.text.startswith("1 of 2 alerts called HighErrorRate is of elsewhere: its label namespace says payments")
+    assert told.text.startswith("1 of 2 alerts called HighErrorRate is about another place: its label namespace says payments")
     assert told.text.endswith("say with --alert which one it is for")
     refused_ = await bench.act("restart", TARGET, request={"fingerprint": "fp-1"})
     assert outcome(refused_)[0] is Outcome.REFUSED

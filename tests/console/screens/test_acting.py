@@ -323,12 +323,12 @@ async def test_an_alert_of_elsewhere_offers_no_action(cluster: DemoCluster, give
         await pilot.press("2")
         await until(app, pilot, "HighErrorRate")
         await pilot.press("enter")
-        page = await until(app, pilot, "so no action is offered", "instead   kubectl -n payments rollout history")
+        page = await until(app, pilot, "so only a silence is offered", "instead   kubectl -n payments rollout history")
         assert "namespace says payments" in " ".join(page.split())
         assert "silence HighErrorRate" in page
         assert "▶ roll back" not in page
         await pilot.press("ctrl+l")
-        await until(app, pilot, "this alert is of elsewhere")
+        await until(app, pilot, "this alert is about another place")
         assert not any(type(screen).__name__ == "ActionRunScreen" for screen in app.screen_stack)
         assert cluster.deployment(API).image.endswith("1.9.0")
 
