@@ -27,11 +27,13 @@ class Result:
 
 
 def run(command: list[str], *, text: str = "", environ: Mapping[str, str] | None = None, codes: Iterable[int] = (0,)) -> str:
-    """The output of a program. Raises NotRun where it is missing, Failed where its exit code is none of `codes`."""
+    """The output of a program. Raises NotRun where it is missing, Failed where its exit code is none of `codes`,
+    or not 0 and it printed nothing: then it broke, whatever the code means when it reports.
+    """
     if shutil.which(command[0]) is None:
         raise NotRun(f"{command[0]} is not installed")
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=300, check=False, env=environ)
-    if done.returncode not in codes:
+    if done.returncode not in codes or (done.returncode and not done.stdout.strip()):
         raise Failed(f"{' '.join(command[:4])} …: {(done.stderr or done.stdout).strip()[-600:]}")
     return done.stdout
 

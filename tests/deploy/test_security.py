@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import outcome
 import pytest
 import security
@@ -87,3 +89,21 @@ def test_a_broken_check_has_not_passed() -> None:
     (result,) = outcome.results((("x", broken),))
     assert result.word == "FAILED" and outcome.report((("x", broken),)) == 1
     assert outcome.report((("y", lambda: "fine"),)) == 0
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        ("raise SSLError(e, request=request)", "NotRun"),
+        ("TypeError: unexpected keyword", "Failed"),
+    ],
+)
+def test_an_audit_that_breaks_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str, expected: str) -> None:
+    """Where pip-audit dies with a traceback it is not taken for a report: without a network it was not run, else it failed."""
+    program = tmp_path / "pip-audit"
+    program.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(security, "TOOLS", tmp_path)
+    with pytest.raises(Exception, match=r"network|unexpected keyword") as raised:
+        security.vulnerabilities()
+    assert type(raised.value).__name__ == expected
