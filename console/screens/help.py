@@ -84,7 +84,7 @@ _WORDS = (
     ("no answer yet", "the source never answered"),
     ("NO DATA", "it answered, and there is no such series; the row says why"),
     ("STALE 40s", "the last value, that old"),
-    ("PAUSED 40s", "not queried for so long: nobody attached, or console or machine suspended"),
+    ("PAUSED 40s", "not queried for so long: detached, stopped or suspended"),
     ("DENIED", "the source is there, but not for us"),
     ("0", "zero, and nothing else"),
     ("•", "changed with the last refresh"),
