@@ -70,7 +70,7 @@ class LedgerState:
         if self.behind:
             told = f"{self.read:,} of {self.read + self.behind:,} events"
             return f"the journal is being read again: {told}; owners, checklists and incidents are not known until then"
-        return f"the journal is damaged: {self.lost} events are missing; {VERIFY}" if self.lost else ""
+        return f"the journal is damaged: {abs(self.lost)} events are missing; {VERIFY}" if self.lost else ""
 
 
 PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
