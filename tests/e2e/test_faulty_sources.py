@@ -55,7 +55,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "login page": (DENIED, "a web page came instead of JSON"),
     "truncated": (DOWN, "cut off|another shape"),
     "cut off": (DOWN, "the answer was cut off"),
-    "bad gzip": (DOWN, "compression is broken"),
+    "bad gzip": (DOWN, "encoded as gzip"),
     "no json": (DOWN, "check that the URL is"),
     "bad utf-8": (DOWN, "check that the URL is"),
     "wrong shape": (DOWN, "check that the URL is"),

@@ -68,7 +68,7 @@ SAYS: dict[str, tuple[Health, str]] = {
     "200 with HTML": (DENIED, "a web page came instead of JSON & login page"),
     "truncated JSON": (DOWN, "the answer was cut off & broke it"),
     "cut off": (DOWN, "the answer was cut off & broke the connection"),
-    "gzip garbage": (DOWN, "compression is broken & a proxy"),
+    "gzip garbage": (DOWN, "encoded as gzip & a proxy"),
     "wrong shape": (DOWN, "another shape/names no status & check that the URL"),
     "TLS: expired certificate": (DOWN, "certificate has expired & renew it"),
     "TLS: another host's certificate": (DOWN, "certificate is for another host & server_name"),
