@@ -50,7 +50,7 @@ SAYS: dict[str, tuple[Health, str]] = {
         DOWN,
         "the answer is larger than 64 MiB/a line of more than 8 MiB/no whole answer & check/network",
     ),
-    "endless body": (DOWN, "an answer of more than 256 MB/did not answer within/a line of more than 8 MB/no whole answer for"),
+    "endless body": (DOWN, "an answer of more than 64 MiB/did not answer within/a line of more than 8 MiB/no whole answer for"),
     "no HTTP": (DOWN, "the connection to the API server broke"),
     "401": (DENIED, "does not accept these credentials (401) & log in again"),
     "403": (DENIED, "forbids this (403) & ask for read access"),
