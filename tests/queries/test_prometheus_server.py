@@ -363,7 +363,7 @@ async def test_one_heavy_panel_on_a_real_server(filled: Filled) -> None:
     """A query that takes too long costs its own panel; the board is not taken for unreachable."""
     heavy = PanelSpec("heavy", "Heavy", SPECS["cpu"].unit, raw="sum_over_time((time() * vector(1))[300d:1s])")
     transport = Counting()
-    source = Prometheus(Endpoint(filled.url, timeout_seconds=0.8), transport=transport)
+    source = Prometheus(Endpoint(filled.url, timeout_seconds=3.0), transport=transport)
     answers = {item.id: item for item in (await source.panels((heavy, *SPECS.values()))).answers}
     fault = answers["heavy"].fault
     assert fault is not None and fault.kind is FaultKind.TIMED_OUT

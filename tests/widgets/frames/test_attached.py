@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,7 +60,25 @@ async def test_a_tmux_that_does_not_answer_hides_nothing(place: Path, tmp_path: 
 def test_a_screen_that_did_not_start_this_terminal_hides_nothing(place: Path) -> None:
     """Its name was inherited by a terminal that was opened from within; where the first process is its child, it counts."""
     place.chmod(0o600)
-    assert asyncio.run(attached({"STY": place.name, "SCREENDIR": str(place.parent)}, ""))
-    own = Path(f"/proc/{os.getsid(0)}/stat").read_text().rpartition(")")[2].split()[1]
-    mine = place.rename(place.with_name(f"{own}.mine"))
-    assert not asyncio.run(attached({"STY": mine.name, "SCREENDIR": str(place.parent)}, ""))
+    environ = {"STY": place.name, "SCREENDIR": str(place.parent)}
+    assert asyncio.run(attached(environ, ""))
+    # A session of its own, whose first process is our child, as a terminal's shell is screen's.
+    mine = place.rename(place.with_name(f"{os.getpid()}.mine"))
+    assert not asked_in_a_session_of_its_own(mine)
+    theirs = mine.rename(place.with_name(f"{os.getppid()}.theirs"))
+    assert asked_in_a_session_of_its_own(theirs)
+
+
+def asked_in_a_session_of_its_own(screen: Path) -> bool:
+    asked = (
+        "import asyncio, sys; from widgets.frames.attached import attached;"
+        "print(asyncio.run(attached({'STY': sys.argv[1], 'SCREENDIR': sys.argv[2]}, '')))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", asked, screen.name, str(screen.parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    return answer.stdout.strip() == "True"
