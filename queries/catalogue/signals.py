@@ -26,7 +26,7 @@ class SignalError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a server must have for a definition to hold: a series of `metric`, with one of the values of each label, of a type."""
+    """What a server must have for a definition to hold: series of `metric`, with one of the values of each label, of a type."""
 
     metric: str
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
