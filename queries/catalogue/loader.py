@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import resources
 
 import msgspec
 
+from queries.catalogue.signals import UNDECIDED, Choice, Signal, SignalError, UnstatedState, expand
 from queries.decoding import convert
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import Fold, PanelSpec, Threshold, Unit
@@ -73,9 +75,23 @@ def load_dashboards() -> tuple[Dashboard, ...]:
     )
 
 
-def parse_board(text: str, *, where: str, namespace: str = DEFAULT_NAMESPACE) -> tuple[PanelSpec, ...]:
+def parse_board(
+    text: str, *, where: str, namespace: str = DEFAULT_NAMESPACE, signals: Mapping[str, Signal] | None = None
+) -> tuple[PanelSpec, ...]:
     """The panels of a board's text, for all providers. Raises CatalogueError, and YamlError for what is no YAML."""
-    return tuple(narrowed(filled(spec, namespace=namespace), "") for spec in _specs(_parse(text, where=where), where=where))
+    specs = _specs(_parse(text, where=where), where=where, signals=signals)
+    return tuple(narrowed(filled(spec, namespace=namespace), "") for spec in specs)
+
+
+def expand_spec(spec: PanelSpec, choice: Choice, *, signals: Mapping[str, Signal] | None = None) -> PanelSpec:
+    """The panel with the raw expression that the choice makes of it; where it makes none, `absent` says why."""
+    if not spec.written:
+        return spec
+    try:
+        raw = expand(spec.written, choice, signals=signals, where=f"the panel {spec.id}")
+    except UnstatedState as error:
+        return replace(spec, raw="", absent=str(error))
+    return replace(spec, raw=_narrow(raw, spec.provider))
 
 
 def filled(spec: PanelSpec, *, namespace: str) -> PanelSpec:
@@ -85,7 +101,7 @@ def filled(spec: PanelSpec, *, namespace: str) -> PanelSpec:
         return text.replace("$namespace", namespace)
 
     recorded = told(spec.recorded) if spec.recorded is not None else None
-    return replace(spec, recorded=recorded, raw=told(spec.raw), absent=told(spec.absent))
+    return replace(spec, recorded=recorded, raw=told(spec.raw), written=told(spec.written), absent=told(spec.absent))
 
 
 def narrowed(spec: PanelSpec, provider: str) -> PanelSpec:
@@ -94,17 +110,19 @@ def narrowed(spec: PanelSpec, provider: str) -> PanelSpec:
     A recorded series that does not know providers cannot answer for one of them: then the raw expression does.
     """
 
-    def told(text: str) -> str:
-        return text.replace(PROVIDER, f"provider={quote(provider)}") if provider else _UNNARROWED.sub("", text)
-
     if provider:
         spec = following(spec)
-    recorded = told(spec.recorded) if spec.recorded is not None else None
+    recorded = _narrow(spec.recorded, provider) if spec.recorded is not None else None
+    raw = _narrow(spec.raw, provider)
     if not provider:
-        return replace(spec, recorded=recorded, raw=told(spec.raw))
+        return replace(spec, recorded=recorded, raw=raw)
     if not follows(spec):
         return replace(spec, scope="all providers")
-    return replace(spec, recorded=recorded, raw=told(spec.raw), absent=f"{spec.absent} (provider {provider})")
+    return replace(spec, recorded=recorded, raw=raw, provider=provider, absent=f"{spec.absent} (provider {provider})")
+
+
+def _narrow(text: str, provider: str) -> str:
+    return text.replace(PROVIDER, f"provider={quote(provider)}") if provider else _UNNARROWED.sub("", text)
 
 
 def following(spec: PanelSpec) -> PanelSpec:
@@ -141,9 +159,12 @@ def _parse(text: str, *, where: str) -> _Board:
     return board
 
 
-def _specs(board: _Board, *, where: str) -> tuple[PanelSpec, ...]:
-    """The panels as they are written; `BOARD/ID` stands for that board's own panel."""
-    return tuple(_shared(entry, where=where) if isinstance(entry, str) else _spec(entry) for entry in board.panels)
+def _specs(board: _Board, *, where: str, signals: Mapping[str, Signal] | None = None) -> tuple[PanelSpec, ...]:
+    """The panels for any namespace and provider; `BOARD/ID` stands for that board's own panel."""
+    return tuple(
+        _shared(entry, where=where) if isinstance(entry, str) else _spec(entry, where=where, signals=signals)
+        for entry in board.panels
+    )
 
 
 def _shared(name: str, *, where: str) -> PanelSpec:
@@ -152,11 +173,17 @@ def _shared(name: str, *, where: str) -> PanelSpec:
         raise CatalogueError(f"{where}: {name}: there is no board {board!r}, expected BOARD/PANEL")
     for entry in _read(board).panels:
         if not isinstance(entry, str) and entry.id == identity:
-            return _spec(entry)
+            return _spec(entry, where=f"{board}.yaml")
     raise CatalogueError(f"{where}: {name}: {board}.yaml has no panel {identity!r} of its own")
 
 
-def _spec(entry: _Entry) -> PanelSpec:
+def _spec(entry: _Entry, *, where: str, signals: Mapping[str, Signal] | None = None) -> PanelSpec:
+    """The panel as it is asked where nothing is decided: every definition of every signal."""
+    written = entry.raw.strip()
+    try:
+        raw = expand(written, UNDECIDED, signals=signals, where=f"{where}: the panel {entry.id}")
+    except SignalError as error:
+        raise CatalogueError(str(error)) from None
     return PanelSpec(
         id=entry.id,
         title=entry.title,
@@ -165,7 +192,8 @@ def _spec(entry: _Entry) -> PanelSpec:
         source=entry.source,
         recorded=entry.recorded.strip() if entry.recorded else None,
         recorded_names=entry.recorded_names,
-        raw=entry.raw.strip(),
+        raw=raw,
+        written=written if raw != written else "",
         raw_every_seconds=entry.raw_every_seconds,
         by=entry.by,
         below=entry.below,

@@ -16,12 +16,18 @@ from queries.model.panel import Unit
 from queries.yaml_text import loads
 
 REFERENCE = re.compile(r"\$\{([a-z][a-z0-9_]*)(?:\[([^\]]+)\])?\}")
-"""How a text names a signal: ${signal}, or ${signal[5m]} with a window."""
-_ENCODING_WORDS = ("closed", "half_open", "open")
+"""How a text names a signal: ${signal}, ${signal[5m]} over a window, or ${signal[5m offset 1h]} over an earlier one."""
+STATES = ("closed", "half_open", "open")
+"""The states of a circuit, as definitions name their numbers."""
+_STATE = re.compile(rf"\$({'|'.join(STATES)})\b")
 
 
 class SignalError(ValueError):
     """A signal that does not fit, or one that does not exist; the message names the place and what there is."""
+
+
+class UnstatedState(SignalError):
+    """A metric's help text states a coding, and the state that an expression needs is not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Definition:
     """How one build spells a signal: PromQL with $window and $provider. `needs` is None where any server will do.
 
     `only` is what follows `and` where the definitions stand joined by `or`: the label sets that this one may speak for.
+    `rest` is what follows `or` where this one stands alone: it answers for the label sets that this one has nothing for.
     """
 
     id: str
@@ -53,6 +60,7 @@ class Definition:
     expression: str
     needs: Evidence | None = None
     only: str = ""
+    rest: str = ""
     encoding: Encoding | None = None
 
 
@@ -107,6 +115,7 @@ class _Definition(msgspec.Struct, forbid_unknown_fields=True):
     expr: str
     needs: _Needs | None = None
     only: str = ""
+    rest: str = ""
     encoding: dict[str, str | float] = {}
 
 
@@ -120,9 +129,9 @@ class _Witness(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Signal(msgspec.Struct, forbid_unknown_fields=True):
-    about: str
-    unit: Unit
     definitions: tuple[_Definition, ...]
+    about: str = ""
+    unit: Unit | None = None
     by: tuple[str, ...] = ()
     witnesses: tuple[_Witness, ...] = ()
 
@@ -132,19 +141,26 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @cache
-def load_signals() -> Mapping[str, Signal]:
-    """The signals of the catalogue, by id. Raises SignalError."""
+def load_signals(own: tuple[tuple[str, str], ...] = ()) -> Mapping[str, Signal]:
+    """The signals of the catalogue, by id. `own` is the text of each of a team's files, with the file's name before it: their
+    definitions of a signal that there is stand before the catalogue's. Raises SignalError, and YamlError for what is no YAML.
+    """
     text = resources.files(__package__).joinpath("signals.yaml").read_text(encoding="utf-8")
-    return parse_signals(text, where="signals.yaml")
+    known = parse_signals(text, where="signals.yaml")
+    for where, text in own:
+        known = parse_signals(text, where=where, known=known)
+    return known
 
 
-def parse_signals(text: str, *, where: str) -> Mapping[str, Signal]:
-    """The signals of a file's text. Raises SignalError, and YamlError for what is no YAML."""
+def parse_signals(text: str, *, where: str, known: Mapping[str, Signal] | None = None) -> Mapping[str, Signal]:
+    """The signals of a file's text, those of `known` with them. Raises as `load_signals`."""
     try:
         file = convert(loads(text, where=where), _File)
     except msgspec.ValidationError as error:
         raise SignalError(f"{where}: {error}") from None
-    found = {name: _signal(name, entry, where=where) for name, entry in file.signals.items()}
+    found = dict(known or {})
+    for name, entry in file.signals.items():
+        found[name] = _signal(name, entry, found.get(name), where=where)
     return MappingProxyType(found)
 
 
@@ -154,44 +170,67 @@ def referenced(text: str) -> tuple[str, ...]:
 
 
 def expand(text: str, choice: Choice = UNDECIDED, *, signals: Mapping[str, Signal] | None = None, where: str = "") -> str:
-    """The text with every signal's expression in its place. Raises SignalError for a signal that does not exist."""
-    return _expand(text, choice, load_signals() if signals is None else signals, where, ())
+    """The text with every signal's expression in its place.
+
+    Raises SignalError for a signal that does not exist, UnstatedState for a metric whose coding lacks a state.
+    """
+    return _Expansion(choice, load_signals() if signals is None else signals, f"{where}: " if where else "").of(text)
 
 
-def _expand(text: str, choice: Choice, signals: Mapping[str, Signal], where: str, within: tuple[str, ...]) -> str:
-    def put(match: re.Match[str]) -> str:
-        name, window = match[1], match[2]
-        signal = signals.get(name)
-        place = f"{where}: " if where else ""
-        if signal is None:
-            raise SignalError(f"{place}there is no signal {name!r}; there are {', '.join(sorted(signals))}")
-        if name in within:
-            raise SignalError(f"{place}the signal {name} is made of itself: {' of '.join((*within, name))}")
-        decided = choice.definitions.get(name)
-        texts = [_one(item, choice) for item in ((decided,) if decided else signal.definitions)]
-        if decided is None and len(texts) > 1:
-            texts = [
-                f"({text}) and {item.only}" if item.only else text for text, item in zip(texts, signal.definitions, strict=True)
-            ]
-        whole = "\nor ".join(f"({item})" if len(texts) > 1 else item for item in texts)
-        if "$window" in whole and window is None:
-            raise SignalError(f"{place}the signal {name} wants a window: ${{{name}[5m]}}")
-        if window is not None:
-            whole = whole.replace("$window", window)
-        return f"({_expand(whole, choice, signals, where, (*within, name))})"
+@dataclass(frozen=True, slots=True)
+class _Expansion:
+    choice: Choice
+    signals: Mapping[str, Signal]
+    place: str
 
-    return REFERENCE.sub(put, text)
+    def of(self, text: str, window: str | None = None, within: tuple[str, ...] = ()) -> str:
+        """`window` is that of the signal whose expression the text is, `within` the signals that it stands in."""
+
+        def put(match: re.Match[str]) -> str:
+            name, inner = match[1], window if match[2] == "$window" else match[2]
+            signal = self.signals.get(name)
+            if signal is None:
+                raise SignalError(f"{self.place}there is no signal {name!r}; there are {', '.join(sorted(self.signals))}")
+            if name in within:
+                raise SignalError(f"{self.place}the signal {name} is made of itself: {' of '.join((*within, name))}")
+            whole = self.of(_alternatives(signal, self.choice), inner, (*within, name))
+            if "$window" in whole:
+                if inner is None:
+                    raise SignalError(f"{self.place}the signal {name} wants a window: ${{{name}[5m]}}")
+                span, offset, moved = inner.partition(" offset ")
+                whole = whole.replace("[$window]", f"[{span}]{offset}{moved}")
+            return f"({whole})"
+
+        return REFERENCE.sub(put, text)
 
 
-def _one(definition: Definition, choice: Choice) -> str:
-    coding = definition.encoding
-    if coding is None:
-        return definition.expression
+def _alternatives(signal: Signal, choice: Choice) -> str:
+    """The one definition that was decided, with its rest; else all of them, each for the label sets that no earlier one has."""
+    decided = choice.definitions.get(signal.id)
+    if decided is not None:
+        texts = [decided.expression, decided.rest] if decided.rest else [decided.expression]
+    elif len(signal.definitions) == 1:
+        texts = [signal.definitions[0].expression]
+    else:
+        texts = [f"({item.expression}) and {item.only}" if item.only else item.expression for item in signal.definitions]
+    codings = [item.encoding for item in ((decided,) if decided else signal.definitions) if item.encoding]
+    whole = texts[0] if len(texts) == 1 else "\nor ".join(f"({text})" for text in texts)
+    for coding in codings:
+        whole = _numbered(whole, coding, choice)
+    return whole
+
+
+def _numbered(text: str, coding: Encoding, choice: Choice) -> str:
+    """The text with the number of each state in the place of its word."""
     states = choice.encodings.get(coding.metric) or dict(coding.states)
-    text = definition.expression
-    for word in _ENCODING_WORDS:
-        text = re.sub(rf"\${word}\b", f"{states[word]:g}", text) if word in states else text
-    return text
+
+    def number(match: re.Match[str]) -> str:
+        if match[1] not in states:
+            told = ", ".join(f"{value:g} is {word}" for word, value in states.items())
+            raise UnstatedState(f"the help text of {coding.metric} does not say which number means {match[1]}: {told}")
+        return f"{states[match[1]]:g}"
+
+    return _STATE.sub(number, text)
 
 
 def witnessed(text: str, *, signals: Mapping[str, Signal] | None = None) -> tuple[tuple[Signal, str], ...]:
@@ -216,24 +255,31 @@ def witnessed(text: str, *, signals: Mapping[str, Signal] | None = None) -> tupl
 
 def needed(signals: Iterable[Signal]) -> tuple[Evidence, ...]:
     """What has to be looked for on a server to decide these signals, each once."""
-    found = (item.needs for signal in signals for item in (*signal.definitions, *signal.witnesses))
-    return tuple(dict.fromkeys(item for item in found if item is not None))
+    found: dict[Evidence, None] = {}
+    for signal in signals:
+        found.update((item.needs, None) for item in signal.definitions if item.needs)
+        found.update((item.needs, None) for item in signal.witnesses)
+    return tuple(found)
 
 
-def _signal(name: str, entry: _Signal, *, where: str) -> Signal:
+def _signal(name: str, entry: _Signal, known: Signal | None, *, where: str) -> Signal:
+    """The signal of an entry, its definitions before those of `known`; what the entry leaves out is as there."""
     if not entry.definitions:
         raise SignalError(f"{where}: the signal {name} has no definition")
-    return Signal(
-        name,
-        entry.about,
-        entry.unit,
-        entry.by,
-        tuple(_definition(item, where=f"{where}: {name}") for item in entry.definitions),
-        tuple(
-            Witness(item.id, item.says, item.expr.strip(), _evidence(item.needs), item.ratio, item.events)
-            for item in entry.witnesses
-        ),
+    about, unit = entry.about or (known.about if known else ""), entry.unit or (known.unit if known else None)
+    if not about or unit is None:
+        raise SignalError(f"{where}: the signal {name} is new and lacks {'`about`' if not about else '`unit`'}")
+    if known is not None and (unit, entry.by or known.by) != (known.unit, known.by):
+        told = f"{known.unit} by {', '.join(known.by) or 'nothing'}"
+        raise SignalError(f"{where}: the signal {name} is measured in {told}, and so are all its definitions")
+    definitions = tuple(_definition(item, where=f"{where}: {name}") for item in entry.definitions)
+    witnesses = tuple(
+        Witness(item.id, item.says, item.expr.strip(), _evidence(item.needs), item.ratio, item.events)
+        for item in entry.witnesses
     )
+    if known is not None:
+        definitions, witnesses = definitions + known.definitions, witnesses + known.witnesses
+    return Signal(name, about, unit, entry.by or (known.by if known else ()), definitions, witnesses)
 
 
 def _definition(entry: _Definition, *, where: str) -> Definition:
@@ -241,11 +287,11 @@ def _definition(entry: _Definition, *, where: str) -> Definition:
     metric = states.pop("metric", "")
     encoding = None
     if entry.encoding:
-        if not isinstance(metric, str) or not metric or not states.keys() <= set(_ENCODING_WORDS):
-            raise SignalError(f"{where}: an encoding names its metric and the numbers of {', '.join(_ENCODING_WORDS)}")
+        if not isinstance(metric, str) or not metric or not states.keys() <= set(STATES):
+            raise SignalError(f"{where}: an encoding names its metric and the numbers of {', '.join(STATES)}")
         encoding = Encoding(metric, tuple((word, float(value)) for word, value in states.items()))
     needs = _evidence(entry.needs) if entry.needs else None
-    return Definition(entry.id, entry.says, entry.expr.strip(), needs, entry.only.strip(), encoding)
+    return Definition(entry.id, entry.says, entry.expr.strip(), needs, entry.only.strip(), entry.rest.strip(), encoding)
 
 
 def _evidence(entry: _Needs) -> Evidence:

@@ -77,6 +77,8 @@ class PanelSpec:
 
     `recorded` and `raw` are PromQL; `recorded` reads recorded series (None where there are none) and is preferred
     where the series of `recorded_names` exist; both answer in `unit`. A panel whose `source` is `kubernetes` has neither.
+    `written` is what `raw` was made of, with ${signal[5m]} where a signal stands, and `provider` the one that it is narrowed
+    to: when the signals are decided otherwise, `raw` is made again. An empty `raw` with `written` is one that cannot be asked.
     `by` is the label that names one series (`provider`), empty for a single series.
     `below` is True where small values are bad (health, budget). `absent` says why there may be no series.
     `raw_every_seconds` is how rarely a raw expression that reads long ranges is evaluated; between, its last answer counts.
@@ -92,6 +94,8 @@ class PanelSpec:
     recorded: str | None = None
     recorded_names: tuple[str, ...] = ()
     raw: str = ""
+    written: str = ""
+    provider: str = ""
     by: str = ""
     below: bool = False
     decimals: int = 2

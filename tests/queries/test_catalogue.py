@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from queries.catalogue.loader import CatalogueError, load_board, load_dashboard, load_dashboards, parse_board
+from queries.catalogue.loader import CatalogueError, expand_spec, load_board, load_dashboard, load_dashboards, parse_board
 from queries.catalogue.outline import outline
+from queries.catalogue.signals import UNDECIDED, Choice, load_signals
 from queries.model.dashboard import DASHBOARDS
 from queries.model.panel import Fold, PanelSpec, Threshold
 from queries.yaml_text import YamlError, loads
@@ -89,6 +91,11 @@ def test_defaults() -> None:
         (PANEL.replace("raw: up", "row: up"), "row"),
         (PANEL.replace(", raw: up", ""), "no raw expression"),
         (PANEL + PANEL.partition("\n")[2], "twice"),
+        (
+            PANEL.replace("raw: up", 'raw: "${ocr_request[5m]}"'),
+            r"x\.yaml: the panel a: there is no signal 'ocr_request'; there are",
+        ),
+        (PANEL.replace("raw: up", 'raw: "${ocr_requests}"'), r"wants a window: \$\{ocr_requests\[5m\]\}"),
     ],
 )
 def test_broken_boards(text: str, words: str) -> None:
@@ -140,7 +147,7 @@ def test_without_a_provider_no_matcher_is_left() -> None:
         told = spec.raw + (spec.recorded or "")
         assert "$provider" not in told and "{}" not in told and "{," not in told and ", }" not in told, spec.id
     raw = next(spec.raw for spec in load_board("overview") if spec.id == "request_rate")
-    assert "rate(ocr_requests_total[5m])" in raw
+    assert 'rate(ocr_requests_total{status=~"start|cache_hit"}[5m])' in raw
 
 
 def test_a_provider_narrows_or_the_panel_says_that_it_does_not() -> None:
@@ -148,11 +155,35 @@ def test_a_provider_narrows_or_the_panel_says_that_it_does_not() -> None:
     odd = 'a"b'
     panels = {spec.id: spec for spec in load_dashboard("platform_overview", provider=odd).panels}
     error_ratio, health, cpu = panels["error_ratio"], panels["provider_health"], panels["cpu"]
-    assert error_ratio.recorded is None and error_ratio.raw.count('provider="a\\"b"') == 4
+    assert error_ratio.recorded is None and error_ratio.raw.count('provider="a\\"b"') == error_ratio.raw.count("_total") + 2
     assert health.recorded == 'provider_health_score{provider="a\\"b"}'
     assert "provider a" in error_ratio.absent
     assert (cpu.scope, error_ratio.scope, health.scope) == ("all providers", "", "")
     assert "provider=" not in cpu.raw
+
+
+def test_a_panel_is_asked_again_as_the_choice_has_it() -> None:
+    """A decided signal shortens the expression, for the provider that the panel is narrowed to."""
+    starts = load_signals()["ocr_requests"].definitions[0]
+    spec = next(item for item in load_dashboard("ocr_performance", provider="p").panels if item.id == "ocr_requests")
+    chosen = expand_spec(spec, Choice({"ocr_requests": starts}))
+    assert chosen.raw == '(sum by (provider) (rate(ocr_requests_total{status=~"start|cache_hit", provider="p"}[5m]))) > 0'
+    assert spec.raw.count("provider=") > chosen.raw.count("provider=") and expand_spec(chosen, UNDECIDED) == spec
+
+
+def test_a_panel_whose_metric_does_not_say_a_state_is_not_asked() -> None:
+    """The help text states a coding without half-open: what needs half-open says why it has no data, the rest is asked."""
+    coding = Choice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0}})
+    panels = {spec.id: expand_spec(spec, coding) for spec in (*load_board("overview"), *load_board("ocr_performance"))}
+    assert panels["ocr_circuits"].raw == "" and "does not say which number means half_open" in panels["ocr_circuits"].absent
+    assert "ocr_circuit_state == bool 1," in panels["circuit_breakers"].raw
+
+
+def test_no_panel_spells_what_a_signal_spells() -> None:
+    """Statuses, `pending` and the number of an open circuit stand with the signals only."""
+    for spec in (*load_board("overview"), *own_panels()):
+        told = spec.written or spec.raw
+        assert not re.search(r"status\s*[=!]|_requests_total|_jobs_total|_circuit_state|circuit_breaker_state", told), spec.id
 
 
 def test_as_written_the_variables_are_still_there() -> None:

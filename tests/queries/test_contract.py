@@ -23,7 +23,7 @@ RUNBOOKS = Path(__file__).parents[2] / "runbooks"
 BOARDS = sorted(
     item.name.removesuffix(".yaml")
     for item in (resources.files("queries") / "catalogue").iterdir()
-    if item.name.endswith(".yaml")
+    if item.name.endswith(".yaml") and item.name != "signals.yaml"
 )
 
 

@@ -1,0 +1,165 @@
+"""Signals: what is measured, apart from how one build spells it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from queries.catalogue.signals import (
+    UNDECIDED,
+    Choice,
+    SignalError,
+    UnstatedState,
+    expand,
+    load_signals,
+    needed,
+    parse_signals,
+    referenced,
+    witnessed,
+)
+from queries.promql import parse
+
+SIGNALS = load_signals()
+WINDOWED = {name for name, signal in SIGNALS.items() if "$window" in "".join(item.expression for item in signal.definitions)}
+
+
+def reference(name: str) -> str:
+    return f"${{{name}[5m]}}" if name in WINDOWED else f"${{{name}}}"
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_every_signal_is_promql_in_every_form(name: str) -> None:
+    """Undecided, and with each of its definitions chosen: PromQL without a placeholder left, of the labels that `by` names."""
+    signal = SIGNALS[name]
+    texts = [expand(reference(name))]
+    texts += [expand(reference(name), Choice({name: item})) for item in signal.definitions]
+    for text in texts:
+        bare = text.replace(', provider=~"$provider"', "").replace('provider=~"$provider"', "")
+        assert "$" not in bare.replace('"$1"', "").replace("dedupcad_vision/$1", ""), text
+        assert parse(bare).root is not None
+    for witness in signal.witnesses:
+        assert parse(witness.expression.replace("$window", "5m")).root is not None and "$window" in witness.expression
+
+
+def test_undecided_every_definition_stands_in_its_order() -> None:
+    """Each label set takes the first definition that it has; `only` keeps one to those that it may speak for."""
+    text = expand("${ocr_failures[5m]}")
+    places = [
+        text.index(part) for part in ("error|failed", "clamp_min", 'on (provider) ocr_requests_total{status="start"', "0 * sum")
+    ]
+    assert places == sorted(places) and text.count("\nor ") == 3
+
+
+def test_a_decided_signal_is_one_definition_with_its_rest() -> None:
+    """What the definition has nothing for is answered by its rest, and no other definition is asked."""
+    failures = SIGNALS["ocr_failures"]
+    status, starts = failures.definitions[:2]
+    assert expand("${ocr_failures[5m]}", Choice({failures.id: starts})).count("ocr_requests_total") == 2
+    text = expand("${ocr_failures[5m]}", Choice({failures.id: status}))
+    assert text.count("\nor ") == 1 and "clamp_min" in text and "and on" not in text
+
+
+def test_a_window_reaches_inside_and_may_lie_earlier() -> None:
+    """Signals that are made of signals take the window along, with its offset."""
+    assert set(re.findall(r"\[[^\]]*\](?: offset \w+)?", expand("${platform_failures[6h]}"))) == {"[6h]"}
+    assert set(re.findall(r"\[[^\]]*\](?: offset \w+)?", expand("${requests[5m offset 1d]}"))) == {"[5m] offset 1d"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("${ocr_request[5m]}", r"x\.yaml: there is no signal 'ocr_request'; there are analysis_errors, "),
+        ("${ocr_requests}", r"wants a window: \$\{ocr_requests\[5m\]\}"),
+        ("1 + ${platform_requests}", "wants a window"),
+    ],
+)
+def test_a_wrong_reference_says_where_and_what_there_is(text: str, words: str) -> None:
+    """The place, the name, and what exists instead."""
+    with pytest.raises(SignalError, match=words):
+        expand(text, where="x.yaml")
+
+
+def test_grafanas_own_variables_are_left_alone() -> None:
+    """${datasource} is none of ours where no signal is looked for, and a text without a reference is not touched."""
+    assert expand("rate(x[5m])") == "rate(x[5m])"
+    assert referenced("${ocr_requests[5m]} + ${ocr_requests[1h]} + ${queue_depth}") == ("ocr_requests", "queue_depth")
+
+
+def test_the_codings_of_the_three_metrics() -> None:
+    """Each metric has its own number for open, and what its help text states goes before the catalogue's."""
+    text = expand("${circuits}")
+    assert "ocr_circuit_state == bool 2" in text and "circuit_breaker_state == bool 2" in text
+    assert "dedupcad_vision_circuit_state == bool 1" in text and "resilience_circuit_state == bool 1" in text
+    stated = Choice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0, "half_open": 2.0}})
+    assert "ocr_circuit_state == bool 1" in expand("${circuits}", stated)
+
+
+def test_a_coding_without_the_needed_state_is_an_error() -> None:
+    """Nothing is guessed where the help text leaves a state out."""
+    stated = Choice(encodings={"ocr_circuit_state": {"closed": 0.0, "half_open": 1.0}})
+    with pytest.raises(
+        UnstatedState, match="ocr_circuit_state does not say which number means open: 0 is closed, 1 is half_open"
+    ):
+        expand("${circuits}", stated)
+
+
+OWN = """
+signals:
+  ocr_requests:
+    definitions:
+      - id: gateway
+        says: requests at the gateway
+        needs: {metric: gateway_ocr_total}
+        expr: sum by (provider) (rate(gateway_ocr_total[$window]))
+  orders:
+    about: orders of the shop
+    unit: per_second
+    definitions: [{id: counter, says: orders_total, expr: 'sum(rate(orders_total[$window])) / ${ocr_user_requests[$window]}'}]
+"""
+
+
+def test_a_teams_definitions_stand_in_front() -> None:
+    """A known signal gains definitions, a new one is a signal like ours; the catalogue itself is not changed."""
+    signals = load_signals((("own.yaml", OWN),))
+    assert [item.id for item in signals["ocr_requests"].definitions] == ["gateway", "starts", "outcomes", "timed"]
+    assert "gateway_ocr_total" in expand("${orders[5m]}", UNDECIDED, signals=signals)
+    assert "orders" not in load_signals() and load_signals() == SIGNALS
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (OWN.replace("    about: orders of the shop\n", ""), "own.yaml: the signal orders is new and lacks `about`"),
+        (
+            OWN.replace("  ocr_requests:\n", "  ocr_requests:\n    unit: seconds\n"),
+            "ocr_requests is measured in per_second by provider",
+        ),
+        (OWN.replace("unit: per_second", "unit: parsec"), "parsec"),
+        (OWN.replace("says: orders_total, ", ""), "says"),
+    ],
+)
+def test_a_teams_definition_that_does_not_fit(text: str, words: str) -> None:
+    """The file and what is wrong with it."""
+    with pytest.raises(SignalError, match=words):
+        load_signals((("own.yaml", text),))
+
+
+def test_made_of_itself() -> None:
+    """A circle is named, not followed."""
+    text = "signals: {a: {about: x, unit: count, definitions: [{id: i, says: s, expr: '${a}'}]}}"
+    with pytest.raises(SignalError, match="made of itself: a of a"):
+        expand("${a}", signals=parse_signals(text, where="x"))
+
+
+def test_witnesses_are_found_through_other_signals() -> None:
+    """The error ratio's figures have witnesses, over the window that the panel asks."""
+    found = {(signal.id, window) for signal, window in witnessed("100 * ${platform_failures[5m]} / ${platform_requests[5m]}")}
+    assert found == {("ocr_failures", "5m"), ("vision_failures", "5m"), ("vision_requests", "5m")}
+
+
+def test_what_has_to_be_looked_for() -> None:
+    """Each piece of evidence once."""
+    looked = needed(SIGNALS.values())
+    assert len(set(looked)) == len(looked)
+    assert {item.metric for item in looked} >= {"ocr_requests_total", "vision_errors_total", "dedup2d_jobs_queued"}
