@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -52,7 +54,8 @@ _FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--theme", {"metavar": "NAME", "help": "colours of the console"}),
     ("--refresh", {"metavar": "SECONDS", "type": float, "help": "how often the sources are asked"}),
 )
-_ALONE = {"--read-only", "--slow", "--version", "--help", "-h"}
+_OPERAND = re.compile(r"-|-\d+|-\d*\.\d+|.*\s.*", re.DOTALL)
+_WITH_VALUE = frozenset(name for name, options in _FLAGS if options.get("action") != "store_true")
 
 
 def flags() -> tuple[tuple[str, dict[str, Any]], ...]:
@@ -61,10 +64,64 @@ def flags() -> tuple[tuple[str, dict[str, Any]], ...]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line instead of repeating the whole usage."""
+    """Takes options, verbs and operands in any order, and says what is wrong in one line instead of the whole usage."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **more})
+        self._verbs: Any = None
+
+    def add_subparsers(self, **more: Any) -> Any:
+        self._verbs = super().add_subparsers(**more)
+        return self._verbs
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (try --help)\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self._verb_first(words) if self._verbs else self._operands_last(words), namespace)
+
+    def values_of(self, option: str) -> int | str | None:
+        """How many words belong to an option, of this parser or of a verb in it; None where it is not known."""
+        known = self._option_string_actions.get(option)
+        if known is not None:
+            return 1 if known.nargs is None else known.nargs
+        inner = self._verbs.choices.values() if self._verbs else ()
+        return next((found for verb in inner if (found := verb.values_of(option)) is not None), None)
+
+    def _verb_first(self, words: list[str]) -> list[str]:
+        """The verb decides which options there are, so argparse has to meet it before them."""
+        for at, part in self._parts(words):
+            if part[0] == "--":
+                break
+            if not self._is_option(part[0]):
+                return [part[0], *words[:at], *words[at + 1 :]]
+        return words
+
+    def _operands_last(self, words: list[str]) -> list[str]:
+        """argparse gives all operands away at the first one that it meets; those behind an option are then one too many."""
+        options: list[str] = []
+        operands: list[str] = []
+        for at, part in self._parts(words):
+            if part[0] == "--" or self.values_of(part[0]) == argparse.REMAINDER:
+                return [*options, *operands, *words[at:]]
+            (options if self._is_option(part[0]) else operands).extend(part)
+        return [*options, *operands]
+
+    def _is_option(self, word: str) -> bool:
+        """As argparse has it: what holds a blank, is a number or only a dash is an operand."""
+        if self.values_of(word.partition("=")[0]) is not None:
+            return True
+        return word.startswith("-") and not _OPERAND.fullmatch(word)
+
+    def _parts(self, words: list[str]) -> Iterator[tuple[int, list[str]]]:
+        """Every operand, and every option with its values, with its place."""
+        at = 0
+        while at < len(words):
+            values = self.values_of(words[at])
+            size = 1 + (values if isinstance(values, int) else 0)
+            yield at, words[at : at + size]
+            at += size
 
 
 def build_parser(chosen: str) -> argparse.ArgumentParser:
@@ -72,7 +129,6 @@ def build_parser(chosen: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cad-console",
         description="The terminal console of the CAD ML Platform: alert, runbook, safe action and proof in one place.",
-        allow_abbrev=False,
     )
     add_flags(parser)
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
@@ -80,29 +136,32 @@ def build_parser(chosen: str) -> argparse.ArgumentParser:
         if command.name != chosen:
             verbs.add_parser(command.name, help=command.meaning, add_help=False)
             continue
-        verb = verbs.add_parser(command.name, help=command.meaning, description=command.meaning, allow_abbrev=False)
+        verb = verbs.add_parser(command.name, help=command.meaning, description=command.meaning)
         add_flags(verb)
         importlib.import_module(command.module).add(verb)
     return parser
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that every verb takes, and every verb within one."""
     """The flags that every command takes, for a command's own verbs too."""
-    # SUPPRESS, so that a flag before the verb is not overwritten by the verb's own default.
     group = parser.add_argument_group("everywhere")
     group.add_argument("--version", action="version", version=f"cad-console {__version__}")
     for name, options in _FLAGS:
+        # SUPPRESS: what nobody gave does not hide what the environment or the config file says.
         group.add_argument(name, default=argparse.SUPPRESS, **options)
 
 
 def verb_of(words: Sequence[str]) -> str:
-    """The first word that is neither a flag nor a global flag's value; `console` where there is none."""
+    """The command that is meant: the first operand that is one; `console` where there is none.
+
+    Which options take a value is known only of the flags that every command has. Of another's value it is only known
+    that it is hardly ever called like a command.
+    """
+    names = {command.name for command in COMMANDS}
     rest = iter(words)
     for word in rest:
-        if word.startswith("-"):
-            if "=" not in word and word not in _ALONE:
-                next(rest, None)
-            continue
-        return word
+        if word in _WITH_VALUE:
+            next(rest, None)
+        elif word in names:
+            return word
     return "console"

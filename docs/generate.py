@@ -232,7 +232,8 @@ def _shown(key: str) -> str:
 
 def commands() -> str:
     """Every verb with its arguments and exit codes, as the parser has them."""
-    parts = [f"# Command reference\n\n{_MADE}"]
+    order = "Options, files and other operands stand in any order, before a verb too; after `--` nothing is an option.\n"
+    parts = [f"# Command reference\n\n{_MADE}\n{order}"]
     for command in COMMANDS:
         parser = build_parser(command.name)
         verb = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))

@@ -28,6 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     export = verbs.add_parser("export", help="write the key dashboards as Grafana's JSON, one file each")
     export.add_argument("--output", metavar="DIR", required=True, help="the folder; it is made where it is missing")
     export.add_argument("--raw", action="store_true", help="for a Prometheus without the recording rules")
+    add_flags(export)
     lint = verbs.add_parser(
         "lint",
         help="do the queries of existing dashboards refer to metrics and labels that exist, and return data",

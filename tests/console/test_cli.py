@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from console.arguments import COMMANDS, build_parser
+from console.arguments import COMMANDS, build_parser, verb_of
 from console.cli import main
 
 HEAVY = ("textual", "httpx", "kubernetes", "yaml", "msgspec", "promql_parser", "prometheus_api_client", "requests", "rich")
@@ -71,6 +75,80 @@ def test_global_flags_stand_before_or_after_the_verb(words: list[str]) -> None:
     """Where a global flag stands makes no difference."""
     arguments = build_parser("status").parse_args(words)
     assert (arguments.command, arguments.namespace, arguments.read_only, arguments.format) == ("status", "n", True, "json")
+
+
+def verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
+    """Every verb that has no verbs within, as it is written, with its own parser."""
+    nested = next((action for action in parser._actions if isinstance(action, argparse._SubParsersAction)), None)
+    if nested is None:
+        yield (), parser
+        return
+    for name, inner in nested.choices.items():
+        for words, found in verbs(inner):
+            yield (name, *words), found
+
+
+def every_verb() -> list[tuple[tuple[str, ...], argparse.ArgumentParser]]:
+    """Derived from the parser: a verb that comes tomorrow is in here."""
+    return [
+        item for command in COMMANDS for item in verbs(build_parser(command.name)) if item[0][0] == command.name
+    ]  # fmt: skip
+
+
+VERBS = every_verb()
+
+
+def sample(action: argparse.Action) -> list[str]:
+    """Words that an argument takes."""
+    if action.nargs in (0, argparse.REMAINDER):
+        return []
+    if action.choices is not None:
+        return [str(next(iter(action.choices)))]
+    for text in ("some words", "P2", "5", "5m", f"1:{64 * 'a'}"):
+        try:
+            if action.type is not None:
+                action.type(text)  # type: ignore[operator]
+        except (ValueError, argparse.ArgumentTypeError):
+            continue
+        return [text, "- another"] if action.nargs in ("*", "+") else [text]
+    raise AssertionError(f"no sample for {action}")
+
+
+def told(words: list[str], parser: argparse.ArgumentParser | None = None) -> dict[str, Any]:
+    return vars((parser or build_parser(verb_of(words))).parse_args(words))
+
+
+@pytest.mark.parametrize(("verb", "inner"), VERBS, ids=["-".join(words) for words, _ in VERBS])
+def test_options_and_operands_stand_in_any_order(verb: tuple[str, ...], inner: argparse.ArgumentParser) -> None:
+    """Wherever among the verb's own words and its operands an option stands, before the verb too, it means the same."""
+    operands = [word for action in inner._actions if not action.option_strings for word in sample(action)]
+    options = [item for item in inner._actions if item.option_strings and item.dest not in ("help", "version", "run")]
+    assert len(options) >= 12, "the flags that every verb has"
+    groups = [[item.option_strings[-1], *sample(item)] for item in options]
+    needed = [word for item, group in zip(options, groups, strict=True) if item.required for word in group]
+    groups += [[f"{name}={values[0]}"] for name, *values in groups if values]
+    words = [*verb, *operands]
+    parser = build_parser(verb[0])
+    for group in groups:
+        expected = told([*verb, *group, *needed, *operands], parser)
+        for at in range(len(words) + 1):
+            written = [*words[:at], *group, *words[at:], *needed]
+            assert (verb_of(written), told(written, parser)) == (verb[0], expected), written
+    # All of them at once, dealt out between the words.
+    plain = [group for group in groups if "=" not in group[0]]
+    places = len(words) + 1
+    dealt = [[*itertools.chain(*plain[at::places]), *words[at : at + 1]] for at in range(places)]
+    assert told(list(itertools.chain(*dealt)), parser) == told([*words, *itertools.chain(*plain)], parser)
+
+
+def test_what_a_dash_begins_may_be_an_operand() -> None:
+    """After `--` everything is one, and a command after --run keeps its options."""
+    words = ["--live", "rules", "--", "lint", "--odd.yaml", "-"]
+    assert (told(words)["files"], told(words)["live"]) == (["--odd.yaml", "-"], True)
+    words = ["demo", "--run", "cad-console", "status", "--scenario", "calm", "--keep"]
+    found = told(words)
+    assert (found["run"], found["keep"]) == (words[2:], False)
+    assert told(["incident", "note", "3", "- it is back", "--corrects", "x"])["text"] == "- it is back"
 
 
 def test_alertmanagers_are_repeated() -> None:
