@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -74,6 +75,8 @@ class Board:
         """The dashboard that is looked at; set in one step, so that nobody waits for the lock."""
         self.pauses: tuple[Pause, ...] = ()
         """When sources were not asked; set in one step."""
+        self.starting: Mapping[str, str] = {}
+        """Sources that somebody is just starting, and what to say of each until it first answers; empty once all should."""
         self._configured = {
             PROMETHEUS: settings.prometheus is not None,
             ALERTMANAGER: bool(settings.alertmanagers),
@@ -91,6 +94,8 @@ class Board:
     def _apply(self, reading: Reading[Any]) -> None:
         source = reading.source
         before = self._good.get(source)
+        if reading.fault is not None and before is None and source in self.starting:
+            return
         same = before is not None and reading.fault is None and before.value == reading.value
         if before is not None and same:
             # The same object again: what was derived from it is known by it.
@@ -208,7 +213,8 @@ class Board:
         if not self._configured[name]:
             return SourceState(name, Health.NOT_CONFIGURED)
         if latest is None:
-            return SourceState(name, Health.WAITING, paused_at=self._paused_at(name, now))
+            told = self.starting.get(name, "")
+            return SourceState(name, Health.WAITING, detail=told, paused_at=self._paused_at(name, now))
         warnings = [*latest.warnings]
         health, fault, detail = Health.UP, latest.fault, ""
         if fault is not None:

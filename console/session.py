@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property, partial
@@ -195,6 +195,13 @@ class Session:
         self._begin(self._tick(), "the clock")
         if self._marks is not None:
             self._begin(self._marks.run(self._desk.schedule), "journal")
+
+    def expect_start(self, starting: Mapping[str, str]) -> None:
+        """Somebody is just starting these sources: until one first answers the screen says the text, not that it is down.
+
+        Whoever starts them empties the mapping when all are up, or when it gave up.
+        """
+        self._board.starting = starting
 
     async def once(self, *, timeout_seconds: float = ONCE_SECONDS) -> Snapshot:
         """Ask every source once, at the same time, each for at most `timeout_seconds`."""

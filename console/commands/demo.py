@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from console.board import ALERTMANAGER, PROMETHEUS, RULES
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.demo.scenarios import SCENARIOS, scenario
@@ -24,6 +25,8 @@ from console.demo.scenarios import SCENARIOS, scenario
 _REFRESH_SECONDS = 1.0
 _PASSED_ON = ("theme", "read_only", "refresh")
 """Flags that also mean something for the demo; where the sources are, the demo knows itself."""
+_STARTING = {PROMETHEUS: "starting Prometheus …", RULES: "starting …", ALERTMANAGER: "starting …"}
+"""What the console says of a server until it is up: on line 2, which has 80 columns for all of them."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -58,13 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.run and arguments.check:
         print("cad-console demo: --run and --check exclude each other", file=sys.stderr)
         return 2
+    if arguments.run is None and not arguments.check and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        print("cad-console demo: this is not a terminal; the scenario is played headless, as with --check", file=sys.stderr)
+        arguments.check = True
     if arguments.incident and not arguments.check:
         print("cad-console demo: --incident is played by --check; in the console, press 9", file=sys.stderr)
         return 2
-    headless = arguments.check or arguments.run is not None
-    if not headless and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("cad-console demo: this is not a terminal; use --run COMMAND or --check", file=sys.stderr)
-        return 1
     with _ended_by_signals():
         return _on_stack(arguments)
 
@@ -103,20 +105,30 @@ def _on_stack(arguments: argparse.Namespace) -> int:
 
 
 def _open_console(stack: Any, arguments: argparse.Namespace) -> int:
-    """The console opens at once and finds the servers when they are up."""
+    """The console opens at once, says that the servers are starting, and asks them as soon as they are up."""
     from console.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
+    from console.session import Session  # noqa: PLC0415
 
     failures: list[str] = []
+    starting = dict(_STARTING)
+
+    def open_session(settings: Settings) -> Session:
+        session = Session.open(settings)
+        session.expect_start(starting)
+        return session
 
     def start() -> None:
         try:
             stack.start()
         except Exception as error:  # the console shows the sources as down; why is told when it has left the screen
             failures.append(str(error))
+        starting.clear()
+        with suppress(RuntimeError):  # the person has left already
+            if app.is_running and app.session is not None:
+                app.call_from_thread(app.session.refresh_now)
 
-    starting = threading.Thread(target=start, name="demo start", daemon=True)
-    starting.start()
-    app = ConsoleApp(_settings(stack, arguments))
+    app = ConsoleApp(_settings(stack, arguments), session_factory=open_session)
+    threading.Thread(target=start, name="demo start", daemon=True).start()
     app.run()
     for failure in failures:
         print(f"cad-console demo: {failure}", file=sys.stderr)

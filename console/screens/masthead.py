@@ -38,7 +38,10 @@ def masthead(view: View, width: int) -> tuple[Line, ...]:
 
 def health_words(state: SourceState) -> tuple[str, str, str]:
     """Glyph, word and tone of a source's health. Of one that was not asked nothing is said, neither `ok` nor `DOWN`."""
-    return ("○", "PAUSED", "unknown") if state.paused else _WORDS[state.health]
+    if state.paused:
+        return ("○", "PAUSED", "unknown")
+    glyph, word, tone = _WORDS[state.health]
+    return (glyph, text(state.detail)[0], tone) if state.health is Health.WAITING and state.detail else (glyph, word, tone)
 
 
 def _where(view: View, width: int) -> Line:

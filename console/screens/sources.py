@@ -67,7 +67,7 @@ class SourcesScreen(ConsoleScreen):
     def _source(self, state: SourceState, view: View, width: int) -> Iterable[Line]:
         glyph, word, tone = health_words(state)
         parts = [f"not asked for {age(view.now - state.paused_at)}"] if state.paused_at is not None else []
-        parts += [state.detail] if state.detail else []
+        parts += [state.detail] if state.detail and state.detail != word else []
         if state.latency_seconds is not None:
             parts.append(f"{state.latency_seconds * 1000:.0f} ms")
         if state.last_good_at is not None:

@@ -26,7 +26,8 @@ class SourceState:
     """One source as line 2 of every screen shows it.
 
     `last_good_at` is Unix seconds of the last good answer, None where there was none.
-    `detail` says more while it is well (`2/2`, `live`); `fault` says what is wrong when it is not.
+    `detail` says more while it is well (`2/2`, `live`), and what it waits for before its first answer; `fault` says what is
+    wrong when it is not well.
     """
 
     name: str

@@ -85,6 +85,29 @@ def test_nothing_asked_yet_is_waiting_and_not_healthy() -> None:
     assert told.panels[0].reason == "no answer yet"
 
 
+def test_a_source_that_is_being_started_is_not_down() -> None:
+    """Until it first answers its failures are those of the start; afterwards, or when the start is over, they are its own."""
+    view = board()
+    starting = {"prometheus": "starting Prometheus …"}
+    view.starting = starting
+    view.apply(reading("prometheus", fault=DOWN))
+    view.apply(reading("alertmanager", fault=DOWN))
+    told = view.snapshot(NOW)
+    assert [(item.health, item.detail) for item in told.sources[:2]] == [
+        (Health.WAITING, "starting Prometheus …"),
+        (Health.DOWN, ""),
+    ]
+    assert told.panels[0].reason == "no answer yet"
+    view.apply(reading("prometheus", panels(0.3)))
+    view.apply(reading("prometheus", at=NOW + 1, fault=DOWN))
+    assert view.snapshot(NOW + 1).sources[0].health is Health.DOWN
+    other = board()
+    other.starting = starting
+    starting.clear()
+    other.apply(reading("prometheus", fault=DOWN))
+    assert other.snapshot(NOW).sources[0].health is Health.DOWN
+
+
 def test_a_source_that_fails_keeps_its_last_value_which_grows_stale() -> None:
     """The value stays with its age; after two missed rounds it is called stale; recovery needs one answer."""
     view = board()

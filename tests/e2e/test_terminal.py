@@ -140,6 +140,16 @@ def test_any_size_will_do(bad_deploy: DemoStack, open_console: Callable[..., Ter
     assert terminal.exit_code is None
 
 
+def test_the_demo_says_that_its_servers_are_starting() -> None:
+    """What the demo is just starting is not DOWN: the first seconds say so in words, until Prometheus answers."""
+    with Terminal([PROGRAM, "demo", "--scenario", "calm"], env={**os.environ, "LANG": "C.UTF-8"}) as terminal:
+        terminal.wait_for("prom starting Prometheus …", seconds=30)
+        terminal.wait_for("prom ok", "alertmanager ok", seconds=60)
+        assert b"DOWN" not in terminal.received and b"refused" not in terminal.received
+        terminal.send("q")
+        assert terminal.wait_exit() == 0
+
+
 def test_nothing_is_left_behind_after_kill_9(tmp_path: Path, open_console: Callable[..., Terminal]) -> None:
     """`cad-console demo` killed with -9: no server and no folder of it is there two seconds later."""
     env = {**os.environ, "TMPDIR": str(tmp_path), "LANG": "C.UTF-8"}
