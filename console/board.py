@@ -23,7 +23,7 @@ from console.snapshot import Snapshot, active, tally
 from console.suggestions import suggestions_for
 from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.fault import FaultKind
-from queries.model.panel import PanelSpec, PanelState
+from queries.model.panel import Contradiction, PanelAnswer, PanelSpec, PanelState
 from queries.model.reading import Reading
 from queries.model.series import label
 from queries.model.source import Health, SourceState
@@ -184,9 +184,17 @@ class Board:
 
     def query_of(self, spec: PanelSpec) -> str:
         """The expression that the panel's present value came from."""
-        answers = self._value(PROMETHEUS)
-        found = next((item.query for item in answers.answers if item.id == spec.id), "") if answers else ""
-        return found or spec.recorded or spec.raw
+        found = self._answer(spec, self._value(PROMETHEUS))
+        return (found.query if found else "") or spec.recorded or spec.raw
+
+    def contradictions(self, spec: PanelSpec) -> tuple[Contradiction, ...]:
+        """What the last answer had that contradicts the panel's value."""
+        found = self._answer(spec, self._value(PROMETHEUS))
+        return found.contradictions if found else ()
+
+    @staticmethod
+    def _answer(spec: PanelSpec, answers: PanelsAnswer | None) -> PanelAnswer | None:
+        return next((item for item in answers.answers if item.id == spec.id), None) if answers else None
 
     def runbook_of(self, alert: Alert) -> RunbookMatch:
         """The runbook that serves this alert."""
@@ -335,8 +343,7 @@ class Board:
                 unanswered=unanswered,
                 restarted_at=self._restarted_at,
             )
-        answers: PanelsAnswer | None = good.value if good else None
-        answer = next((item for item in answers.answers if item.id == spec.id), None) if answers else None
+        answer = self._answer(spec, good.value if good else None)
         return judge(spec, threshold, answer, taken_at=taken_at, now=now, stale_after=stale_after, unanswered=unanswered)
 
     def _watch_restarts(self, before: Cluster | None, now: Cluster, at: float) -> None:

@@ -15,6 +15,7 @@ from console.revisions import NO_RECORDS, Records
 from queries.errors import NotConfigured
 from queries.model.alert import Alert
 from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold
+from queries.model.verdict import Verdict
 
 if TYPE_CHECKING:
     from console.board import Board
@@ -119,7 +120,10 @@ class SourceReads:
         return found.kind if found else ""
 
     async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
-        """The value now and the same as text; the text says why where there is no value. Raises SourceError."""
+        """The value now and the same as text; the text says why where there is no value. Raises SourceError.
+
+        A value that cannot be believed is none: nothing that it says makes anything well.
+        """
         spec = self._specs.get(panel_id)
         if spec is None:
             return None, f"there is no panel {panel_id}"
@@ -131,9 +135,12 @@ class SourceReads:
             raise NotConfigured("Prometheus is not configured")
         query = self._board.query_of(spec)
         answer = await self._prometheus.query(query)
-        asked = PanelAnswer(spec.id, Origin.NONE, query, answer.samples)
+        asked = PanelAnswer(spec.id, Origin.NONE, query, answer.samples, contradictions=self._board.contradictions(spec))
         state = judge(spec, Threshold(), asked, taken_at=0.0, now=0.0, stale_after=1.0)
-        return state.value, figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
+        text = figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
+        if state.verdict is Verdict.IN_DOUBT:
+            return None, f"{text} {state.verdict.word} ({state.reason})"
+        return state.value, text
 
     async def _evaluated(self) -> tuple[Alert, ...]:
         """What fires or is pending by Prometheus' own rules."""

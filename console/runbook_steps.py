@@ -88,7 +88,7 @@ async def _asked(index: int, step: RunbookStep, sight: Sight) -> StepResult:
         why = "no series" if not answer.samples else "not a number: nothing was counted (no traffic)"
         return StepResult(index, step.title, _joined(step.text, why), Verdict.NO_DATA, "-", step.query)
     judged = step.warn is not None or step.critical is not None
-    verdict = compare(value, threshold, below=step.below) if judged else None
+    verdict = compare(value, threshold, below=step.below, allowed=unit.allowed) if judged else None
     ordered = sorted(answer.samples, key=lambda item: item.value, reverse=not step.below)
     rows = [f"{visible(braces(without(item.labels, '__name__')))} {figure(item.value, unit)}" for item in ordered[:_ROWS]]
     if len(ordered) > _ROWS:

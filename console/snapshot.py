@@ -99,6 +99,11 @@ class Snapshot:
         )
 
     @property
+    def in_doubt(self) -> tuple[PanelState, ...]:
+        """The panels whose value cannot be believed."""
+        return tuple(item for item in self.panels if item.verdict is Verdict.IN_DOUBT)
+
+    @property
     def alerts_caveat(self) -> str:
         """Why the list is not Alertmanager's of now, in one sentence; empty where it is, or where there is none."""
         manager = self.source(ALERTMANAGER)

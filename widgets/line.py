@@ -24,6 +24,7 @@ VERDICT_TONES = {
     Verdict.WARN: "warn",
     Verdict.CRITICAL: "critical",
     Verdict.NO_DATA: "unknown",
+    Verdict.IN_DOUBT: "doubt",
     Verdict.STALE: "unknown",
 }
 

@@ -11,9 +11,8 @@ from queries.model.verdict import Verdict
 from widgets.line import VERDICT_TONES, Line, fit, text
 from widgets.rows import Rows
 from widgets.sparkline import sparkline
-from widgets.words import NO_ANSWER, quantity, relation, verdict_words
+from widgets.words import NO_ANSWER, VERDICT_WIDTH, quantity, relation, verdict_words
 
-VERDICT_WIDTH = 9
 VALUE_WIDTH = 10
 THRESHOLD_WIDTH = 6
 
@@ -36,7 +35,7 @@ def panel_line(row: PanelRow, width: int) -> Line:
     head: Line = (
         ("•" if row.changed else " ", "changed"),
         (fit(_word(row), VERDICT_WIDTH) + " ", "unknown" if row.waiting else tone),
-        (fit(text(state.spec.title)[0], titles) + " ", "strong" if state.verdict.rank >= Verdict.WARN.rank else ""),
+        (fit(text(state.spec.title)[0], titles) + " ", "strong" if state.verdict.rank >= Verdict.IN_DOUBT.rank else ""),
     )
     if row.waiting:
         why = "" if state.reason in ("", NO_ANSWER) else f": {state.reason}"
@@ -57,14 +56,21 @@ def panel_line(row: PanelRow, width: int) -> Line:
     trend = sparkline(state.trend, trend_width, lines=lines, below=state.spec.below)
     used = 1 + VERDICT_WIDTH + 1 + titles + 1 + VALUE_WIDTH + 1 + trend_width + 1 + THRESHOLD_WIDTH + 1
     # Why a value is old stands in the line of the sources, once for all panels of that source.
-    remark = state.note or ("" if state.verdict in (Verdict.OK, Verdict.STALE) else state.reason)
+    remark = remark_of(state)
     return (
         *head,
-        (value + " ", dim or ("strong" if tone in ("warn", "critical") else "")),
+        (value + " ", dim or ("strong" if tone in ("warn", "critical", "doubt") else "")),
         (fit(trend, trend_width) + " ", dim or tone),
         (fit(standing, THRESHOLD_WIDTH) + " ", "dim"),
         text(whole_parts(remark, width - used), "dim"),
     )
+
+
+def remark_of(state: PanelState) -> str:
+    """What stands at the end of a row. Of a value in doubt it is why, and never only who has the worst of it."""
+    if state.verdict is Verdict.IN_DOUBT or not state.note:
+        return "" if state.verdict in (Verdict.OK, Verdict.STALE) else state.reason
+    return state.note
 
 
 def _word(row: PanelRow) -> str:

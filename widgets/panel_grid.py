@@ -16,9 +16,9 @@ from queries.model.verdict import Verdict
 from widgets.chart import ChartData, ChartTrack, chart_lines
 from widgets.drawn import Drawn
 from widgets.line import VERDICT_TONES, Line, Span, cut, fit, text, width_of, wrap
-from widgets.panel import VERDICT_WIDTH, PanelRow, whole_parts
+from widgets.panel import PanelRow, remark_of, whole_parts
 from widgets.sparkline import sparkline
-from widgets.words import NO_ANSWER, quantity, relation, verdict_words
+from widgets.words import NO_ANSWER, VERDICT_WIDTH, quantity, relation, verdict_words
 
 LEAST_HEIGHT = 3
 MOST_HEIGHT = 14
@@ -63,7 +63,7 @@ def _head(tile: PanelTile, width: int, *, pointed: bool, tall: bool) -> Line:
     word = "DENIED" if denied else verdict_words(state, waiting=row.waiting)
     if _unlimited(state):
         word, tone = "no limit", "dim"
-    loud = state.verdict.rank >= Verdict.WARN.rank and not row.waiting
+    loud = state.verdict.rank >= Verdict.IN_DOUBT.rank and not row.waiting
     right: Line = _figures(state) if tall and state.value is not None else ()
     titles = max(4, width - 2 - VERDICT_WIDTH - 1 - width_of(right) - 1)
     line: Line = (
@@ -86,7 +86,10 @@ def _figures(state: PanelState) -> tuple[Span, ...]:
     dim = "dim" if state.verdict is Verdict.STALE else ""
     value = quantity(state.value, state.spec.unit, state.spec.decimals)
     standing = relation(state)
-    return ((value, dim or ("strong" if tone in ("warn", "critical") else "")), (f" {standing}" if standing else "", "dim"))
+    return (
+        (value, dim or ("strong" if tone in ("warn", "critical", "doubt") else "")),
+        (f" {standing}" if standing else "", "dim"),
+    )
 
 
 def _unknown(tile: PanelTile, width: int) -> list[Line]:
@@ -100,7 +103,7 @@ def _unknown(tile: PanelTile, width: int) -> list[Line]:
 
 def _known(tile: PanelTile, width: int, height: int) -> list[Line]:
     state = tile.state
-    note = state.note or ("" if state.verdict in (Verdict.OK, Verdict.STALE) else state.reason)
+    note = remark_of(state)
     before = (tile.compared if height >= _CHART_HEIGHT else "", state.spec.scope)
     note = " · ".join(part for part in (*before, note) if part)
     remark: Line = (("   ", ""), text(whole_parts(note, width - 3), "dim"))

@@ -34,6 +34,7 @@ _TONES = {
     "warn": _Tone("warning", attributes="bold"),
     "critical": _Tone("error", attributes="bold"),
     "unknown": _Tone("secondary", attributes="italic"),
+    "doubt": _Tone("secondary", attributes="bold"),
     "accent": _Tone("accent"),
     "production": _Tone("error", background="background", attributes="bold reverse"),
     "rule": _Tone("text-disabled"),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from queries.model.alert import Alert
 
 NO_ANSWER = "no answer yet"
+VERDICT_WIDTH = max(len(verdict.word) for verdict in Verdict) + 1
+"""A column of verdicts: the longest word and a space; `STALE 40s` fills it."""
 
 
 def age(seconds: float) -> str:
@@ -89,7 +91,7 @@ def relation(state: PanelState) -> str:
 
 
 def verdict_words(state: PanelState, *, waiting: bool = False) -> str:
-    """`ok`, `WARN`, `CRIT`, `NO DATA`, `STALE 40s`, `PAUSED`; an ellipsis before the first answer."""
+    """`ok`, `WARN`, `CRIT`, `NO DATA`, `IN DOUBT`, `STALE 40s`, `PAUSED`; an ellipsis before the first answer."""
     if waiting:
         return "…"
     if state.paused:

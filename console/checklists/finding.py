@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from console.checklists.definition import Item
 from queries.model.alert import Suggestion
 from queries.model.series import Point
-from queries.model.verdict import Verdict
+from queries.model.verdict import UNKNOWN, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,11 @@ class Finding:
 
     @property
     def word(self) -> str:
-        """`ok`, `WARN`, `CRIT`, `NO DATA`, `STALE`, or `ASK` for a question."""
+        """`ok`, `WARN`, `CRIT`, `NO DATA`, `IN DOUBT`, `STALE`, or `ASK` for a question."""
         return self.verdict.word if self.verdict is not None else "ASK"
 
 
 OPEN = (Verdict.WARN, Verdict.CRITICAL)
-UNKNOWN = (Verdict.NO_DATA, Verdict.STALE)
 
 
 def exit_code(findings: tuple[Finding, ...]) -> int:

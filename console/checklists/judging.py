@@ -121,11 +121,11 @@ def _panel(item: Item, wanted: PanelEvidence, facts: Facts) -> Finding:
     if spec.source == "kubernetes":
         verdict, reason = state.verdict, state.reason
         told = f"{visible(state.note)}" if state.value is not None else "not known"
-    elif state.value is None or state.verdict is Verdict.STALE:
+    elif state.value is None or not state.verdict.known:
         verdict, reason = state.verdict, state.reason
         told = figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known"
     else:
-        verdict = compare(state.value, limits, below=spec.below)
+        verdict = compare(state.value, limits, below=spec.below, allowed=spec.allowed)
         reason = _crossed(state.value, verdict, limits, spec.unit, below=spec.below)
         named = _worst(state, limits) if verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
         reason = f"{named}: {reason}" if named else reason
@@ -156,7 +156,8 @@ def _worst(state: PanelState, limits: Threshold) -> str:
     spec = state.spec
     if not spec.by:
         return ""
-    bad = [item for item in state.samples if compare(item.value, limits, below=spec.below) in (Verdict.WARN, Verdict.CRITICAL)]
+    verdicts = [compare(item.value, limits, below=spec.below, allowed=spec.allowed) for item in state.samples]
+    bad = [item for item, verdict in zip(state.samples, verdicts, strict=True) if verdict in (Verdict.WARN, Verdict.CRITICAL)]
     names = [visible(item.label(spec.by)) for item in _ordered(bad, below=spec.below)]
     told = ", ".join(dict.fromkeys(name for name in names if name))
     return f"{told} and perhaps more" if state.more and len(bad) >= MOST_SERIES else told
@@ -174,7 +175,7 @@ def _series(samples: Sequence[Sample], spec: PanelSpec, limits: Threshold, *, mo
     for sample in _ordered(samples, below=spec.below)[:_SHOWN]:
         name = visible(sample.label(spec.by) or braces(without(sample.labels, "__name__")) or spec.title)
         told = figure(sample.value, spec.unit, spec.decimals)
-        found.append(Detail(f"{name}  {told}", compare(sample.value, limits, below=spec.below)))
+        found.append(Detail(f"{name}  {told}", compare(sample.value, limits, below=spec.below, allowed=spec.allowed)))
     if len(samples) > _SHOWN:
         found.append(Detail(f"and {len(samples) - _SHOWN} {'or more' if more else 'more'}"))
     return tuple(found)
@@ -314,9 +315,12 @@ def _kpi(spec: PanelSpec, facts: Facts) -> Detail:
         told = spec.absent if answers is not None else facts.unanswered
         return Detail(f"{spec.title}  not known{f': {told}' if told else ''}", Verdict.NO_DATA)
     since = f"; at midnight {compared(before, value, spec)}"
+    verdict = compare(value, limits, below=spec.below, allowed=spec.allowed)
+    doubt = ""
+    if state is not None and state.verdict is Verdict.IN_DOUBT:
+        verdict, doubt = state.verdict, f": {state.reason}"
     return Detail(
-        f"{spec.title}  {figure(value, spec.unit, spec.decimals)}{f'  ({limit})' if limit else ''}{since}",
-        compare(value, limits, below=spec.below),
+        f"{spec.title}  {figure(value, spec.unit, spec.decimals)}{f'  ({limit})' if limit else ''}{since}{doubt}", verdict
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from console.checklists import section
 from console.checklists.definition import Checklist
-from console.checklists.finding import OPEN, UNKNOWN, Finding, exit_code
+from console.checklists.finding import OPEN, Finding, exit_code
 from console.checklists.local_time import local_clock
 from console.checklists.section import Section
 from console.checklists.walking import answer_words, left_open
@@ -18,6 +18,7 @@ from console.commands import document
 from console.commands.columns import aligned, escaped, markdown
 from console.snapshot import Snapshot
 from queries.model.text import visible
+from queries.model.verdict import UNKNOWN
 from queries.text.junit import Case, CaseResult, junit
 
 _MEANING = {0: "all ok", 1: "something is critical or warns", 2: "something could not be judged"}

@@ -68,7 +68,11 @@ def _budget(finding: Finding | None, facts: Facts) -> Section:
     spent = before - now
     # The window moves on: what left it can be more than what was spent.
     told = f"{spent:.2f} points" if spent > 0 else f"none, {-spent:.2f} points came back as old errors left the window"
-    return Section(title, (Detail(f"{told}: {before:.2f} % were left at midnight, {now:.2f} % are left now"),))
+    words = f"{told}: {before:.2f} % were left at midnight, {now:.2f} % are left now"
+    state = facts.snapshot.panel("error_budget")
+    if state is not None and state.verdict is Verdict.IN_DOUBT:
+        return Section(title, (Detail(f"{words} ({visible(state.reason)})", state.verdict),), known=False)
+    return Section(title, (Detail(words),))
 
 
 def _alerts(window: AlertWindow | None, facts: Facts) -> Section:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from console.checks.figures import brief, brief_figure
 from queries.code_series import CODE, samples_by_code
 from queries.model.fold import folded
-from queries.model.panel import Fold, PanelAnswer, PanelSpec, PanelState, Threshold
+from queries.model.panel import Contradiction, Fold, PanelAnswer, PanelSpec, PanelState, Range, Threshold
 from queries.model.series import Point, Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -27,14 +27,18 @@ def effective(spec: PanelSpec, told: Threshold) -> Threshold:
     )
 
 
-def compare(value: float, threshold: Threshold, *, below: bool) -> Verdict:
-    """A line is crossed by reaching it where large is bad, and by falling under it where small is bad."""
+def compare(value: float, threshold: Threshold, *, below: bool, allowed: Range) -> Verdict:
+    """A line is crossed by reaching it where large is bad, and by falling under it where small is bad. A value that is not
+    possible is in doubt, on whichever side of the lines it lies.
+    """
 
     def crossed(line: float | None) -> bool:
         return line is not None and (value < line if below else value >= line)
 
     if not math.isfinite(value):
         return Verdict.NO_DATA
+    if not allowed.holds(value):
+        return Verdict.IN_DOUBT
     if crossed(threshold.critical):
         return Verdict.CRITICAL
     return Verdict.WARN if crossed(threshold.warn) else Verdict.OK
@@ -85,11 +89,14 @@ def judge(
     if value is None or not math.isfinite(value):
         return unknown("the sum of the series is too large to be a number")
     age = max(0.0, now - taken_at)
-    verdict = compare(value, limits, below=spec.below)
+    verdict = compare(value, limits, below=spec.below, allowed=spec.allowed)
     boundless = next((sample for sample in answer.samples if math.isinf(sample.value)), None)
     if boundless is not None and verdict is Verdict.OK:
         return unknown(f"{_name(boundless, spec)} is infinite: errors without requests, or a broken expression")
     reason = _reason(value, verdict, limits, spec)
+    doubt = _doubt(value, verdict, known, answer, spec)
+    if doubt:
+        verdict, reason = Verdict.IN_DOUBT, doubt
     if math.isnan(now) or math.isnan(taken_at) or age > stale_after:
         verdict = Verdict.STALE
         reason = unanswered if unanswered != "no answer yet" else "the last answer is too old"
@@ -106,7 +113,38 @@ def judge(
         reason=reason,
         note=_note(spec, answer, verdict, limits),
         more=answer.more,
+        contradictions=answer.contradictions,
     )
+
+
+def _doubt(value: float, verdict: Verdict, known: Sequence[Sample], answer: PanelAnswer, spec: PanelSpec) -> str:
+    """Why the value cannot be believed, in one sentence; empty where it can.
+
+    A series that is impossible beside a worse one that is not leaves the verdict of the worse one.
+    """
+    if answer.contradictions:
+        return "; ".join(map(contradiction_sentence, answer.contradictions))
+    if verdict is Verdict.IN_DOUBT:
+        return f"{brief_figure(value, spec.unit)} is not possible: {_range(spec)}"
+    if verdict.rank < Verdict.IN_DOUBT.rank:
+        odd = next((item for item in known if not spec.allowed.holds(item.value)), None)
+        if odd is not None:
+            return f"{_name(odd, spec)}: {brief_figure(odd.value, spec.unit)} is not possible: {_range(spec)}"
+    return ""
+
+
+def contradiction_sentence(found: Contradiction) -> str:
+    """`OCR failures of paddle in 5m: 12 by status="error", 240 by the error counter`."""
+    first, second = (f"{brief_figure(item.value, found.unit)} by {visible(item.says)}" for item in (found.first, found.second))
+    return f"{visible(found.subject)}: {first}, {second}"
+
+
+def _range(spec: PanelSpec) -> str:
+    """What a value of the panel can be."""
+    low, high = (brief_figure(end, spec.unit) if math.isfinite(end) else "" for end in (spec.allowed.low, spec.allowed.high))
+    if low and high:
+        return f"it lies between {low} and {high}"
+    return f"it is at most {high}" if high else f"it is at least {low}"
 
 
 def since(trend: Sequence[Point], line: float | None, *, below: bool) -> float | None:

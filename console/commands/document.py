@@ -88,12 +88,24 @@ def _panel(state: PanelState) -> dict[str, Any]:
         "value": number(state.value),
         "unit": state.spec.unit.value,
         "verdict": state.verdict.value,
+        "reason": state.reason or None,
         "warn": number(state.threshold.warn),
         "critical": number(state.threshold.critical),
         "from": state.origin.value,
         "query": state.query,
         "series": [{"labels": dict(item.labels), "value": number(item.value)} for item in state.samples],
         "more_series": state.more,
+        "contradictions": [
+            {
+                "comparison": item.comparison.value,
+                "subject": item.subject,
+                "unit": item.unit.value,
+                "figures": [
+                    {"says": one.says, "value": number(one.value), "query": one.query} for one in (item.first, item.second)
+                ],
+            }
+            for item in state.contradictions
+        ],
     }
 
 

@@ -18,7 +18,7 @@ from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload
 
-HEALTHY, CRITICAL, UNANSWERED, NOT_ALERTMANAGERS = 0, 1, 2, 3
+HEALTHY, CRITICAL, UNANSWERED, NOT_KNOWN = 0, 1, 2, 3
 _ALERTS_SHOWN = 50
 
 
@@ -39,19 +39,21 @@ def run(arguments: argparse.Namespace) -> int:
 def exit_code(snapshot: Snapshot) -> int:
     """2 where nothing can be judged: no source answered, or not one measured panel has a current value.
 
-    3 where nothing critical is known, and Alertmanager, which is configured, does not say what it has. Something critical
-    that is known comes first; what is not known is never called healthy.
+    3 where nothing critical is known, and a panel is in doubt, or Alertmanager, which is configured, does not say what it
+    has. Something critical that is known comes first; what is not known is never called healthy.
     """
     if not snapshot.answered:
         return UNANSWERED
     if snapshot.critical:
         return CRITICAL
     measured = [item for item in snapshot.panels if item.spec.source == PROMETHEUS]
-    if all(item.verdict in (Verdict.NO_DATA, Verdict.STALE) for item in measured):
+    if not any(item.verdict.known for item in measured):
         return UNANSWERED
+    if snapshot.in_doubt:
+        return NOT_KNOWN
     manager = snapshot.source("alertmanager")
     configured = manager is not None and manager.health is not Health.NOT_CONFIGURED
-    return NOT_ALERTMANAGERS if configured and (snapshot.alerts_caveat or not snapshot.alerts_known) else HEALTHY
+    return NOT_KNOWN if configured and (snapshot.alerts_caveat or not snapshot.alerts_known) else HEALTHY
 
 
 def as_text(snapshot: Snapshot) -> str:
@@ -129,7 +131,7 @@ def _panel(state: PanelState) -> tuple[str, ...]:
     word = state.verdict.word
     if state.verdict is Verdict.STALE and state.age_seconds is not None:
         word += f" {span(state.age_seconds)}"
-    told = state.reason if state.verdict in (Verdict.NO_DATA, Verdict.STALE) or not state.note else state.note
+    told = state.note if state.verdict.known and state.note else state.reason
     value = figure(state.value, state.spec.unit, state.spec.decimals)
     return (word, state.spec.title, value, limits(state), told, state.origin.value)
 

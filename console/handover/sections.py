@@ -16,7 +16,7 @@ from console.checklists.section import Section
 from console.checklists.summary import silence_words
 from console.checklists.walks import Walks
 from console.checks.figures import span
-from console.handover.shift import Shift
+from console.handover.shift import BUDGET, Shift
 from console.incidents.incident import Incidents
 from console.journal.lapse import MARK, mark
 from console.snapshot import Snapshot
@@ -207,6 +207,9 @@ def _budget(facts: Facts) -> Section:
         lasts = f"; at this rate it is used up in {span(seconds)}" if 0 < seconds < _MONTH else ""
     told = f"{spent:.2f} points spent{rate}" if spent > 0 else f"nothing spent, {-spent:.2f} points came back"
     words = f"{first:.2f} % were left {local_clock(begun, now=facts.now)}, {last:.2f} % {when}: {told}{lasts}"
+    state = facts.snapshot.panel(BUDGET)
+    if state is not None and state.verdict is Verdict.IN_DOUBT:
+        return Section(title, (Detail(f"{words} ({visible(state.reason)})", state.verdict),), known=False)
     return Section(title, (Detail(words),))
 
 

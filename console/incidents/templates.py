@@ -105,7 +105,7 @@ def facts_of(incident: Incident, snapshot: Snapshot | None, response: SeverityRe
 def impact_sentence(snapshot: Snapshot | None) -> str:
     """From the error ratio as it is now; never that all is well where nobody knows."""
     panel = snapshot.panel("error_ratio") if snapshot else None
-    if panel is None or panel.value is None or panel.verdict in (Verdict.NO_DATA, Verdict.STALE):
+    if panel is None or panel.value is None or not panel.verdict.known:
         return "How many requests are affected is not known."
     told = figure(panel.value, panel.spec.unit, 1)
     if panel.verdict is Verdict.OK:

@@ -21,11 +21,12 @@ from console.screens.view import View
 from queries.model.alert import AlertState, Suggestion, TrackedAlert
 from queries.model.panel import PanelHistory, Unit
 from queries.model.text import visible
+from queries.model.verdict import Verdict
 from widgets.chart import Chart
 from widgets.line import VERDICT_TONES, Line, severity_tone, text, wrap
 from widgets.page import Page
 from widgets.rows import Rows
-from widgets.words import age, limit, minute, severity_word, short
+from widgets.words import VERDICT_WIDTH, age, limit, minute, severity_word, short
 
 if TYPE_CHECKING:
     from console.runbook_steps import StepResult
@@ -134,7 +135,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         found: list[StepResult] = []
         async for result in session.runbook_steps(runbook, tracked):
             found.append(result)
-            if result.verdict is not None and result.verdict.rank >= 3:
+            if result.verdict is not None and result.verdict.rank >= Verdict.WARN.rank:
                 break  # the first step that decides something; the rest is on the runbook's own screen
         self._steps = found
         self.redraw()
@@ -197,7 +198,10 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
             if not failed:
                 yield ((" looking at its steps …", "dim"),)
             return
-        step = next((item for item in self._steps if item.verdict is not None and item.verdict.rank >= 3), self._steps[0])
+        step = next(
+            (item for item in self._steps if item.verdict is not None and item.verdict.rank >= Verdict.WARN.rank),
+            self._steps[0],
+        )
         yield step_line(step, width)
         told = [words for line in step.text.splitlines()[:2] for words in wrap(visible(line), width - 8)]
         yield from (((f"      {words}", "dim"),) for words in told[:3])
@@ -208,7 +212,7 @@ def step_line(step: StepResult, width: int) -> Line:
     word, tone = (step.verdict.word, VERDICT_TONES[step.verdict]) if step.verdict is not None else ("look", "dim")
     return (
         (f" {step.index + 1:>2} ", "dim"),
-        (f"{word:<8}", tone),
+        (f"{word:<{VERDICT_WIDTH}}", tone),
         text(step.title, "strong"),
         text(f"  {step.value_text}" if step.value_text else "", tone),
     )

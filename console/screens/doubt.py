@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from console.screens.view import View
 from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
 from widgets.line import text
 from widgets.words import age
 
@@ -65,6 +66,18 @@ def alerts_doubt(view: View) -> str:
     if view.snapshot and view.snapshot.delivery_doubt:
         told += f", {text(view.snapshot.heartbeat_alert)[0]} missing"
     return told
+
+
+def panels_doubt(view: View) -> str:
+    """`, 1 IN DOUBT`: how many panels have a value that cannot be believed, else how many have none, of sources that answer;
+    empty where all of them are known. What a source that does not answer keeps from us is said of that source.
+    """
+    panels = view.snapshot.panels if view.snapshot else ()
+    for verdict in (Verdict.IN_DOUBT, Verdict.NO_DATA):
+        found = [item for item in panels if item.verdict is verdict and not unwell(view, item.spec.source)]
+        if found:
+            return f", {len(found)} {verdict.word}"
+    return ""
 
 
 def alerts_reservation(view: View) -> str:

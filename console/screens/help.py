@@ -83,6 +83,7 @@ class HelpScreen(ConsoleScreen):
 _WORDS = (
     ("no answer yet", "the source never answered"),
     ("NO DATA", "it answered, and there is no such series; the row says why"),
+    ("IN DOUBT", "two counts contradict each other, or no such value is possible; the row says which"),
     ("STALE 40s", "the last value, that old"),
     ("PAUSED 40s", "not queried for so long: detached, stopped or suspended"),
     ("DENIED", "the source is there, but not for us"),

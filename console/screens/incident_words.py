@@ -13,8 +13,8 @@ from console.screens.doubt import alerts_reservation
 from console.screens.view import View
 from queries.model.alert import AlertState, Priority
 from widgets.line import VERDICT_TONES, Line, cut, fit, spread, text
+from widgets.words import VERDICT_WIDTH, minute, quantity, verdict_words
 from widgets.words import clock as clock_text
-from widgets.words import minute, quantity, verdict_words
 
 if TYPE_CHECKING:
     from console.incidents.response import Response
@@ -144,7 +144,9 @@ def side_lines(incident: Incident, view: View, response: Response, width: int) -
             continue
         tone = VERDICT_TONES[state.verdict]
         told = quantity(state.value, state.spec.unit, state.spec.decimals) or state.reason
-        yield cut((text(f" {verdict_words(state):<8}", tone), text(f"{state.spec.title} "), text(told, tone)), width)
+        yield cut(
+            (text(f" {verdict_words(state):<{VERDICT_WIDTH}}", tone), text(f"{state.spec.title} "), text(told, tone)), width
+        )
     if not incident.panels:
         yield ((" none belongs to it", "dim"),)
     doubt = alerts_reservation(view)

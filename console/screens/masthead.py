@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from console.screens.doubt import alerts_age, alerts_doubt
+from console.screens.doubt import alerts_age, alerts_doubt, panels_doubt
 from console.screens.view import View
 from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
 from widgets.line import Line, Span, cut, spread, text, width_of
 from widgets.words import NO_ANSWER, age, minute
 
@@ -58,9 +59,11 @@ def _where(view: View, width: int) -> Line:
                 tone = {Priority.P1: "critical", Priority.P2: "warn", Priority.P3: "warn"}.get(priority, "")
                 right.append((f"{priority}:{count} ", tone))
         if right:
+            if snapshot.in_doubt:
+                right.insert(0, (f"{len(snapshot.in_doubt)} {Verdict.IN_DOUBT.word} ", "doubt"))
             right.append((f"{alerts_age(view).strip()} ".lstrip(), "unknown"))
         else:
-            doubt, hidden = alerts_doubt(view), _hidden(view)
+            hidden, doubt = _hidden(view), f"{panels_doubt(view)}{alerts_doubt(view)}"
             right.append((f"none {'active' if hidden else 'firing'}{hidden}{doubt} ", "unknown" if doubt or hidden else "ok"))
     elif snapshot is not None:
         right.append(("alerts not known ", "unknown"))
@@ -84,6 +87,7 @@ def _places(settings: Settings) -> Iterator[tuple[str, str]]:
     own = settings.user
     if cluster is None or not (cluster.context or cluster.server):
         yield settings.namespace, own
+        yield settings.namespace, ""
         return
     host = cluster.server.partition("://")[2]
     name = cluster.context or "in-cluster"

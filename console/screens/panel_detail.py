@@ -19,7 +19,6 @@ from console.screens.view import View
 from queries.model.alert import TrackedAlert
 from queries.model.panel import Fold, Origin, PanelHistory, PanelState
 from queries.model.series import braces, without
-from queries.model.verdict import Verdict
 from widgets.chart import Chart
 from widgets.line import Line, Span, fit, text, wrap
 from widgets.page import Page
@@ -155,7 +154,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
 
     def _head_lines(self, state: PanelState, view: View, width: int) -> Iterable[Line]:
         yield panel_line(_row(state, view), width)
-        if state.value is None or state.verdict is Verdict.STALE:
+        if state.value is None or not state.verdict.known:
             for words in wrap(text(state.reason or "no series")[0], width - 2):
                 yield ((f" {words}", "unknown"),)
         yield ((f" {_limits(state)}", "dim"),)

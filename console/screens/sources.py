@@ -15,9 +15,9 @@ from console.screens.view import View
 from queries.model.panel import Origin
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from widgets.line import Line, fit, text, wrap
+from widgets.line import VERDICT_TONES, Line, fit, text, wrap
 from widgets.page import Page
-from widgets.words import NO_ANSWER, age
+from widgets.words import NO_ANSWER, VERDICT_WIDTH, age
 
 
 class SourcesScreen(ConsoleScreen):
@@ -133,6 +133,9 @@ class SourcesScreen(ConsoleScreen):
             for words in wrap(text(f"{len(raw)} fall back to the raw expression: {', '.join(raw)}")[0], width - 2):
                 yield ((f" {words}", ""),)
         for item in panels:
-            if item.verdict is Verdict.NO_DATA:
-                for at, words in enumerate(wrap(text(f"{item.spec.title}: {item.reason}")[0], width - 10)):
-                    yield ((" NO DATA  " if at == 0 else " " * 10, "unknown"), (words, ""))
+            if item.verdict in (Verdict.NO_DATA, Verdict.IN_DOUBT):
+                for at, words in enumerate(wrap(text(f"{item.spec.title}: {item.reason}")[0], width - VERDICT_WIDTH - 1)):
+                    yield (
+                        (f" {item.verdict.word if at == 0 else '':<{VERDICT_WIDTH}}", VERDICT_TONES[item.verdict]),
+                        (words, ""),
+                    )

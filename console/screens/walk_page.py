@@ -17,6 +17,7 @@ from queries.model.text import visible
 from queries.model.verdict import Verdict
 from widgets.line import VERDICT_TONES, Line, Span, cut, fit, text, width_of, wrap
 from widgets.sparkline import sparkline
+from widgets.words import VERDICT_WIDTH
 
 LABEL = 10
 SIGN_OFF = ""
@@ -46,13 +47,13 @@ def rail_line(sight: Sight, key: str, width: int) -> Line:
     if key == SIGN_OFF:
         left = len(left_open(sight.checklist, sight.walk, sight.findings))
         words = "signed" if sight.walk.signed else f"{left} open" if left else "all ok"
-        return (("  ", ""), (fit("sign", 8), "accent"), (fit(words, max(1, width - 10)), "strong"))
+        return (("  ", ""), (fit("sign", VERDICT_WIDTH), "accent"), (fit(words, max(1, width - 2 - VERDICT_WIDTH)), "strong"))
     finding = next(item for item in sight.findings if item.item.id == key)
     answer = sight.walk.answer_to(key)
     return (
         _mark(answer, disputed=sight.walk.disputed(key)),
-        (fit(finding.word, 8), tone_of(finding.verdict)),
-        (fit(visible(finding.item.title), max(1, width - 10)), "" if answer else "strong"),
+        (fit(finding.word, VERDICT_WIDTH), tone_of(finding.verdict)),
+        (fit(visible(finding.item.title), max(1, width - 2 - VERDICT_WIDTH)), "" if answer else "strong"),
     )
 
 
@@ -81,8 +82,8 @@ def item_lines(sight: Sight, finding: Finding, number: int, width: int) -> tuple
     if finding.details:
         found.append(section("Evidence", width))
         for detail in finding.details:
-            word: Span = (fit(detail.verdict.word, 8), tone_of(detail.verdict)) if detail.verdict else ("", "")
-            room = width - 1 - (8 if detail.verdict else 0)
+            word: Span = (fit(detail.verdict.word, VERDICT_WIDTH), tone_of(detail.verdict)) if detail.verdict else ("", "")
+            room = width - 1 - (VERDICT_WIDTH if detail.verdict else 0)
             for at, words in enumerate(wrap(detail.text, max(10, room))):
                 lead = word if at == 0 else (" " * len(word[0]), "")
                 found.append(((" ", ""), lead, (words, "" if detail.verdict else "dim")))
@@ -179,7 +180,7 @@ def section_lines(sections: Iterable[Section], width: int) -> Iterable[Line]:
     """A summary's or a handover's sections, each line with its verdict in a word."""
     for each in sections:
         yield section(each.title, width)
-        room = 8 if any(line.verdict for line in each.lines) else 0
+        room = VERDICT_WIDTH if any(line.verdict for line in each.lines) else 0
         for line in each.lines:
             word: Span = (fit(line.verdict.word, room), tone_of(line.verdict)) if line.verdict else (" " * room, "")
             for at, words in enumerate(wrap(line.text, max(10, width - 2 - room))):

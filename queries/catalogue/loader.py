@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ import msgspec
 from queries.catalogue.signals import UNDECIDED, Choice, Signal, SignalError, UnstatedState, expand
 from queries.decoding import convert
 from queries.model.dashboard import DASHBOARDS, Dashboard
-from queries.model.panel import Fold, PanelSpec, Threshold, Unit
+from queries.model.panel import Fold, PanelSpec, Range, Threshold, Unit
 from queries.model.series import quote
 from queries.yaml_text import loads
 
@@ -46,6 +47,8 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     absent: str = ""
     alerts: tuple[str, ...] = ()
     runbook: str = ""
+    range: tuple[float | None, float | None] | None = None
+    """The least and the largest possible value, null for none, where that is other than what the unit allows."""
 
 
 class _Board(msgspec.Struct, forbid_unknown_fields=True):
@@ -155,8 +158,15 @@ def _parse(text: str, *, where: str) -> _Board:
             raise CatalogueError(f"{where}: the panel {name} is there twice")
         if not isinstance(entry, str) and entry.source == "prometheus" and not entry.raw:
             raise CatalogueError(f"{where}: the panel {name} has no raw expression")
+        if not isinstance(entry, str) and entry.range and not _range(entry.range).low < _range(entry.range).high:
+            raise CatalogueError(f"{where}: the range of the panel {name} ends before it begins")
         seen.add(name)
     return board
+
+
+def _range(ends: tuple[float | None, float | None]) -> Range:
+    low, high = ends
+    return Range(-math.inf if low is None else low, math.inf if high is None else high)
 
 
 def _specs(board: _Board, *, where: str, signals: Mapping[str, Signal] | None = None) -> tuple[PanelSpec, ...]:
@@ -202,4 +212,5 @@ def _spec(entry: _Entry, *, where: str, signals: Mapping[str, Signal] | None = N
         alerts=entry.alerts,
         runbook=entry.runbook,
         threshold=Threshold(entry.warn, entry.critical),
+        range=_range(entry.range) if entry.range else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -31,6 +32,27 @@ class Unit(StrEnum):
     def suffix(self) -> str:
         """What stands behind the number, without a space; nothing for a count."""
         return _SUFFIXES[self]
+
+    @property
+    def allowed(self) -> Range:
+        """What a value of this unit can be where nothing else is said: a share is 0 to 100, and nothing is below zero."""
+        return Range(0.0, 100.0) if self is Unit.PERCENT else Range(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The values that are possible, both ends included."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def holds(self, value: float) -> bool:
+        """Whether the value is possible, but for what is lost in floating point."""
+        return self.low - _slack(self.low) <= value <= self.high + _slack(self.high)
+
+
+def _slack(end: float) -> float:
+    return 1e-6 * max(1.0, abs(end)) if math.isfinite(end) else 0.0
 
 
 _SUFFIXES = {
@@ -84,6 +106,7 @@ class PanelSpec:
     `raw_every_seconds` is how rarely a raw expression that reads long ranges is evaluated; between, its last answer counts.
     `alerts` and `runbook` are what belongs to the panel. `threshold` is the default that the config may override.
     `scope` is what the panel covers where that is more than what was asked for (`all providers`); else empty.
+    `range` is what its value can be where that is other than what the unit allows.
     """
 
     id: str
@@ -105,6 +128,43 @@ class PanelSpec:
     threshold: Threshold = Threshold()
     raw_every_seconds: float = 0.0
     scope: str = ""
+    range: Range | None = None
+
+    @property
+    def allowed(self) -> Range:
+        """What its value can be; anything else is in doubt."""
+        return self.unit.allowed if self.range is None else self.range
+
+
+class Comparison(StrEnum):
+    """Which two figures of the same thing contradict each other."""
+
+    WITNESS = "witness"
+    """It was counted in two ways."""
+    RECORDED = "recorded"
+    """A recorded series, and the expression that it should have been recorded from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of two figures: what it was taken from, in words and in PromQL."""
+
+    says: str
+    value: float
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two figures of the same thing that differ by more than their tolerance. `subject` says of what and of whom, with the
+    window where there is one; both figures are in `unit`.
+    """
+
+    comparison: Comparison
+    subject: str
+    unit: Unit
+    first: Figure
+    second: Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +180,8 @@ class PanelAnswer:
     """The folded value over the trend window, oldest first."""
     more: bool = False
     """There may be further samples: only the worst were asked for."""
+    contradictions: tuple[Contradiction, ...] = ()
+    """What else was counted, and says something else: the value cannot be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +189,9 @@ class PanelState:
     """One panel as it is drawn and as `status` prints it.
 
     `value` is in the spec's unit and None exactly where the verdict is no_data; with the verdict `stale` it is the last
-    good value. `age_seconds` is the age of that value, None where there was none. `reason` says in one sentence why the
-    verdict is what it is; `note` is the short remark at the end of the row (`deepseek 81 · paddle 99`). `more` says that
-    there may be series beside `samples`, none of them worse than all of these.
+    good value, with `in_doubt` one that cannot be believed. `age_seconds` is the age of that value, None where there was none.
+    `reason` says in one sentence why the verdict is what it is; `note` is the short remark at the end of the row
+    (`deepseek 81 · paddle 99`). `more` says that there may be series beside `samples`, none of them worse than all of these.
     """
 
     spec: PanelSpec
@@ -144,6 +206,7 @@ class PanelState:
     reason: str = ""
     note: str = ""
     more: bool = False
+    contradictions: tuple[Contradiction, ...] = ()
     paused: bool = False
     """The value is old because nothing was asked, not because nothing was answered."""
 

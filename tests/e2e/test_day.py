@@ -176,7 +176,7 @@ def test_killed_in_the_middle_of_a_walk(slow_provider: DemoStack, open_console: 
     second.send("8")
     second.wait_for("open, 1 of 6")
     second.send(ENTER)
-    second.wait_for("2 of 6  Error ratio", "● WARN    Overnight alerts")
+    second.wait_for("2 of 6  Error ratio", "● WARN     Overnight alerts")
 
 
 def test_a_handover_headless(slow_provider: DemoStack, run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from console.checks.panels import compare, judge, since
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import Fold, Origin, PanelAnswer, PanelSpec, PanelState, Threshold, Unit
+from queries.model.panel import (
+    Comparison,
+    Contradiction,
+    Figure,
+    Fold,
+    Origin,
+    PanelAnswer,
+    PanelSpec,
+    PanelState,
+    Range,
+    Threshold,
+    Unit,
+)
 from queries.model.series import Sample
 from queries.model.verdict import Verdict
 
@@ -53,6 +66,7 @@ def test_ok_means_known_current_and_within(
     assert (told.value is None) == (told.verdict is Verdict.NO_DATA)
     assert told.reason
     if told.verdict is Verdict.OK:
+        assert all(item.value >= -1e-6 for item in found if not math.isnan(item.value))
         assert age <= 30.0
         assert told.value is not None
         assert math.isfinite(told.value)
@@ -66,7 +80,7 @@ def test_ok_means_known_current_and_within(
 @given(values, lines, lines, st.booleans())
 def test_what_is_not_finite_is_never_ok(value: float, warn: float | None, critical: float | None, below: bool) -> None:
     """NaN and infinity give no_data, whatever the thresholds."""
-    verdict = compare(value, Threshold(warn, critical), below=below)
+    verdict = compare(value, Threshold(warn, critical), below=below, allowed=Range())
     assert (verdict is Verdict.NO_DATA) == (not math.isfinite(value))
 
 
@@ -156,3 +170,48 @@ def test_spellings_of_one_code_count_as_one() -> None:
     assert "NETWORK_ERROR (PROVIDER_DOWN, provider" in state.note
     other = judge(replace(spec, by="provider"), Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
     assert (other.verdict, other.value) == (Verdict.OK, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "spec", "why"),
+    [
+        (170.0, SPEC, "170 % is not possible: it lies between 0 % and 100 %"),
+        (-3.0, SPEC, "-3 % is not possible: it lies between 0 % and 100 %"),
+        (3486.0, replace(SPEC, range=Range(high=100.0), below=True), "3486 % is not possible: it is at most 100 %"),
+        (-0.5, replace(SPEC, unit=Unit.TIMES), "-0.5 × is not possible: it is at least 0 ×"),
+        (-1.0, replace(SPEC, unit=Unit.SECONDS), "-1 s is not possible: it is at least 0 s"),
+    ],
+)
+@pytest.mark.parametrize("origin", [Origin.RECORDED, Origin.RAW])
+def test_a_value_that_its_unit_does_not_allow_is_in_doubt(value: float, spec: PanelSpec, why: str, origin: Origin) -> None:
+    """Recorded or raw, on the good side of the thresholds or beyond them; the sentence says what would be possible."""
+    told = judge(spec, NONE, PanelAnswer(spec.id, origin, "up", (Sample((), value),)), taken_at=0.0, now=0.0, stale_after=30.0)
+    assert (told.verdict, told.value, told.reason) == (Verdict.IN_DOUBT, value, why)
+
+
+def test_what_the_catalogue_allows_beyond_the_unit_is_judged_as_usual() -> None:
+    """An overspent budget is negative, and a cache holds more than was recommended; floating point is no doubt."""
+    budget = replace(SPEC, range=Range(high=100.0), below=True, threshold=Threshold(25.0, 10.0))
+    assert state(-400.0, spec=budget).verdict is Verdict.CRITICAL
+    assert state(130.0, spec=replace(SPEC, range=Range(0.0), threshold=Threshold(100.0))).verdict is Verdict.WARN
+    assert state(100.00000001, spec=replace(HEALTH, fold=Fold.MAX)).verdict is Verdict.OK
+    assert state(-1e-9).verdict is Verdict.OK
+
+
+def test_one_impossible_series_is_in_doubt_unless_another_is_known_to_be_bad() -> None:
+    """A share of 130 % beside fine ones is named; beside a provider that is known to be down, that one is the verdict."""
+    told = state(99.0, 130.0, spec=HEALTH)
+    assert (told.verdict, told.reason) == (Verdict.IN_DOUBT, "p1: 130 % is not possible: it lies between 0 % and 100 %")
+    assert state(12.0, 130.0, spec=HEALTH).verdict is Verdict.CRITICAL
+
+
+@pytest.mark.parametrize("value", [0.2, 1.0, 60.0])
+def test_two_counts_that_contradict_each_other_are_in_doubt(value: float) -> None:
+    """Whatever the value: neither ok, nor a warning, nor critical can be believed. An old answer is still called old."""
+    figures = (Figure('status="error"', 12.0, "a"), Figure("the error counter", 240.0, "b"))
+    found = Contradiction(Comparison.WITNESS, "OCR failures of paddle in 5m", Unit.COUNT, *figures)
+    answer = PanelAnswer("error_ratio", Origin.RAW, "up", (Sample((), value),), contradictions=(found,))
+    told = judge(SPEC, NONE, answer, taken_at=0.0, now=0.0, stale_after=30.0)
+    assert (told.verdict, told.value, told.contradictions) == (Verdict.IN_DOUBT, value, (found,))
+    assert told.reason == 'OCR failures of paddle in 5m: 12 by status="error", 240 by the error counter'
+    assert judge(SPEC, NONE, answer, taken_at=0.0, now=99.0, stale_after=30.0).verdict is Verdict.STALE

@@ -77,12 +77,14 @@ def test_the_published_shape(run: Any) -> None:
         "value": 0.42,
         "unit": "percent",
         "verdict": "ok",
+        "reason": "under 1 %",
         "warn": 1.0,
         "critical": 5.0,
         "from": "recording rule",
         "query": "platform_error_ratio",
         "series": [{"labels": {}, "value": 0.42}],
         "more_series": False,
+        "contradictions": [],
     }
     for panel in ("request_rate", "error_budget", "queue_depth", "workloads"):
         assert (panels[panel]["value"], panels[panel]["verdict"]) == (None, "no_data"), panel

@@ -14,6 +14,7 @@ from console.session import Session
 from console.snapshot import Snapshot
 from queries.model.alert import AlertState
 from queries.model.fault import Fault, FaultKind
+from queries.model.panel import PanelState
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 
@@ -29,7 +30,11 @@ def sources(**changed: Health) -> tuple[SourceState, ...]:
 def quiet(**changed: Health) -> Snapshot:
     """Nothing fires, as far as is known."""
     age = 40.0 if "alertmanager" in changed else 1.0
-    return snapshot(alerts=(), alerts_age_seconds=age, sources=sources(**changed))
+    return snapshot(alerts=(), alerts_age_seconds=age, sources=sources(**changed), panels=fine())
+
+
+def fine() -> tuple[PanelState, ...]:
+    return tuple(replace(item, verdict=Verdict.OK, value=1.0) for item in panels())
 
 
 @pytest.mark.parametrize(
@@ -58,6 +63,30 @@ async def test_none_firing_is_said_with_what_is_not_known(
         assert empty in shown
         tone = next(tone for words, tone in scene.app.screen.masthead.lines[0] if words.startswith("none firing"))
         assert (tone == "ok") is (empty == "nothing fires")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "header"),
+    [
+        ((Verdict.IN_DOUBT,), "none firing, 1 IN DOUBT  14:03"),
+        ((Verdict.IN_DOUBT, Verdict.NO_DATA, Verdict.IN_DOUBT), "none firing, 2 IN DOUBT  14:03"),
+        ((Verdict.NO_DATA,), "none firing, 1 NO DATA  14:03"),
+    ],
+)
+async def test_line_1_is_green_only_when_nothing_is_unknown(
+    stage: Callable[..., Any], verdicts: tuple[Verdict, ...], header: str
+) -> None:
+    """It counts the panels that cannot be believed, else those without a value; the former beside alerts that fire as well."""
+    changed = tuple(replace(item, verdict=verdict) for item, verdict in zip(fine(), verdicts, strict=False))
+    shown = replace(quiet(), panels=(*changed, *fine()[len(changed) :]))
+    scene = stage(shown)
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        assert header in (await scene.until(pilot, "none firing")).splitlines()[0]
+        assert "none firing" not in " ".join(words for words, tone in scene.app.screen.masthead.lines[0] if tone == "ok")
+        scene.session.deliver(replace(shown, alerts=alerts()))
+        first = (await scene.until(pilot, "P1:1 P3:2")).splitlines()[0]
+        counted = header.removeprefix("none firing, ").removesuffix("  14:03")
+        assert (f"{counted} P1:1" in first) is (Verdict.IN_DOUBT in verdicts) and "ACTING" in first
 
 
 async def test_alerts_that_do_not_arrive_are_told_in_the_header_and_above_the_list(stage: Callable[..., Any]) -> None:

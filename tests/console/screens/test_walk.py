@@ -86,7 +86,7 @@ async def test_a_whole_morning(tmp_path: Path) -> None:
         shown = await walker.begin(pilot)
         for words in (
             "1 of 6", "Overnight alerts", "CRIT  3 firing · 1 resolved · 1 silenced", "P1 HighErrorRate fires",
-            "yesterday 0 firing", "○ CRIT    Overnight alerts", "○ STALE   CPU", "sign    6 open",
+            "yesterday 0 firing", "○ CRIT     Overnight alerts", "○ STALE    CPU", "sign     6 open",
         ):  # fmt: skip
             assert words in shown, words
         assert max(len(line) for line in shown.splitlines()) <= 80
@@ -94,7 +94,7 @@ async def test_a_whole_morning(tmp_path: Path) -> None:
 
         await walker.press(pilot, "enter")
         shown = await walker.until(pilot, "2 of 6")
-        assert "● CRIT    Overnight alerts" in shown and "yesterday 0.40 % (now +7.44)" in shown
+        assert "● CRIT     Overnight alerts" in shown and "yesterday 0.40 % (now +7.44)" in shown
         assert [event.kind for event in walker.events] == [BEGUN, ITEM]
 
         await walker.press(pilot, "n", *"seen", "enter")
@@ -103,7 +103,7 @@ async def test_a_whole_morning(tmp_path: Path) -> None:
         await walker.until(pilot, "the data says CRIT, you say ok")
         await walker.press(pilot, *"a", "space", *"test", "enter")
         shown = await walker.until(pilot, "3 of 6")
-        assert "▲ CRIT    Error ratio" in shown and "deepseek: 81.2 % is under 90 %" in shown
+        assert "▲ CRIT     Error ratio" in shown and "deepseek: 81.2 % is under 90 %" in shown
 
         await walker.press(pilot, "g")
         await walker.until(pilot, "Go and look")
@@ -153,7 +153,7 @@ async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path, monkeypatch:
         await second.until(pilot, "open, 2 of 6, you@bastion")
         await second.press(pilot, "enter")
         shown = await second.until(pilot, "3 of 6")
-        assert "● CRIT    Error ratio" in shown and second.at == "providers"
+        assert "● CRIT     Error ratio" in shown and second.at == "providers"
         drawn: list[str] = []
         screen = second.app.screen
         assert isinstance(screen, WalkScreen)
@@ -194,7 +194,7 @@ async def test_what_is_not_written_is_not_confirmed(tmp_path: Path) -> None:
         walker.session.journal.close()
         await walker.press(pilot, "enter")
         await walker.until(pilot, "not written, so not confirmed")
-        assert walker.at == "overnight-alerts" and "○ CRIT    Overnight alerts" in walker.text
+        assert walker.at == "overnight-alerts" and "○ CRIT     Overnight alerts" in walker.text
 
 
 async def test_evidence_that_is_still_being_asked_is_not_agreed_to(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ async def test_the_handover_is_read_and_signed(tmp_path: Path) -> None:
         await walker.session.record(BEGUN, "w", {"checklist": "morning"})
         await walker.press(pilot, "colon", *"handover", "enter")
         shown = await walker.until(pilot, "Left open in today's checklists")
-        for words in ("since 02:03 UTC (12h 0m)", "CRIT    P1 HighErrorRate  firing for 2m 12s, nobody owns it", "owner you"):
+        for words in ("since 02:03 UTC (12h 0m)", "CRIT     P1 HighErrorRate  firing for 2m 12s, nobody owns it", "owner you"):
             assert words in shown, words
         await walker.press(pilot, "end")
         await walker.until(pilot, "Morning: begun 14:03 UTC by you@bastion, not answered: Overnight")
