@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from console.incidents.clocks import Clock, Pace, clocks, escalate_at, update_due_at
 from console.incidents.incident import Entry, Incident, Role, Step
 from console.incidents.phase import phase
@@ -12,7 +14,7 @@ from console.screens.base import section
 from console.screens.doubt import alerts_reservation
 from console.screens.view import View
 from queries.model.alert import AlertState, Priority
-from widgets.line import VERDICT_TONES, Line, cut, fit, spread, text
+from widgets.line import VERDICT_TONES, Line, cut, fit, spread, text, width_of
 from widgets.words import VERDICT_WIDTH, minute, quantity, verdict_words
 from widgets.words import clock as clock_text
 
@@ -144,9 +146,11 @@ def side_lines(incident: Incident, view: View, response: Response, width: int) -
             continue
         tone = VERDICT_TONES[state.verdict]
         told = quantity(state.value, state.spec.unit, state.spec.decimals) or state.reason
-        yield cut(
-            (text(f" {verdict_words(state):<{VERDICT_WIDTH}}", tone), text(f"{state.spec.title} "), text(told, tone)), width
-        )
+        word = text(f" {verdict_words(state):<{VERDICT_WIDTH}}", tone)
+        # Where there is no room for both it is the title that gives way: a figure that is cut is another figure.
+        room = width - width_of((word,)) - cell_len(told) - 1
+        title = state.spec.title if cell_len(state.spec.title) <= room else fit(state.spec.title, max(4, room))
+        yield cut((word, text(f"{title} "), text(told, tone)), width)
     if not incident.panels:
         yield ((" none belongs to it", "dim"),)
     doubt = alerts_reservation(view)
