@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from console.checks.contract import EXPORTER, PROMETHEUS, MetricSeen
+from queries.code_counts import Counts, RangeQuery, date_codes, seen_query
 from queries.contract import PLATFORM, Contract, ContractMetric
 from queries.discovery import Discovery
 from queries.errors import SourceError
@@ -15,29 +16,31 @@ from queries.joined import Joined, Part
 from queries.model.fault import Fault
 from queries.model.series import Sample, label, quote
 from queries.prometheus import Prometheus
-from queries.taxonomy import CodeSource, Taxonomy
+from queries.taxonomy import Taxonomy
 
-_NAMES, _LACKING, _WHOLE, _EDGES, _CODES = "names", "lacking", "whole", "edges", "codes"
+_NAMES, _LACKING, _WHOLE, _EDGES, _CODES, _SUMLESS = "names", "lacking", "whole", "edges", "codes", "sumless"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFacts:
     """What Prometheus has of the contract: names with series, names by the label that some of their series lack, names of
-    which some series carry all labels, bucket edges by name, announced types (None where they cannot be told), and the
-    error codes that were counted."""
+    which some series carry all labels, bucket edges by name, names of buckets that begin below zero, announced types (None
+    where they cannot be told), and the error codes that were counted."""
 
     names: frozenset[str]
     lacking: Mapping[str, frozenset[str]]
     whole: frozenset[str]
     edges: Mapping[str, frozenset[float]]
+    sumless: frozenset[str]
     types: Mapping[str, str] | None
-    codes: Mapping[CodeSource, tuple[Sample, ...]]
+    codes: Counts | Fault
 
 
 async def stored_facts(
-    contract: Contract, taxonomy: Taxonomy, prometheus: Prometheus, discovery: Discovery
+    contract: Contract, taxonomy: Taxonomy, prometheus: Prometheus, discovery: Discovery, *, window_seconds: float
 ) -> StoredFacts | Fault:
-    """One joined query, and one for the metadata; the fault where it cannot be answered whole."""
+    """One joined query, one for the metadata, and one where a code has to be dated; the fault where the first cannot be
+    answered whole. Codes are those that were counted within the window that ends now."""
 
     async def ask(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
         answer = await prometheus.query(text)
@@ -45,15 +48,21 @@ async def stored_facts(
 
     joined: Joined[Sample] = Joined(ask, clock=time.monotonic)
     try:
-        answer = await joined.ask(tuple(_parts(contract, taxonomy)))
+        answer = await joined.ask(tuple(_parts(contract, taxonomy, window_seconds)))
     except SourceError as error:
         return error.fault
+    # A server may take no range as long as the window: then the codes alone are not known.
+    not_counted = [fault for key, fault in answer.faults.items() if key.startswith(f"{_CODES} ")]
     for fault in answer.faults.values():
-        return fault
+        if fault not in not_counted:
+            return fault
     try:
         types: dict[str, str] | None = {item.name: item.type for item in await discovery.metadata()}
     except SourceError:
         types = None  # not every server that speaks this API has it
+    now = time.time() + prometheus.ahead_seconds
+    asking = RangeQuery(prometheus.query_range, start=now - window_seconds, end=now)
+    seen = {source: answer.found[f"{_CODES} {source.metric}"] for source in taxonomy.counted}
     edges: dict[str, set[float]] = {}
     for item in answer.found[_EDGES]:
         edges.setdefault(label(item.labels, "__name__"), set()).add(_edge(label(item.labels, "le")))
@@ -66,8 +75,9 @@ async def stored_facts(
         },
         whole=frozenset(name for key, items in answer.found.items() if key.startswith(f"{_WHOLE} ") for name in _names(items)),
         edges={name: frozenset(found) for name, found in edges.items()},
+        sumless=_names(answer.found[_SUMLESS]),
         types=types,
-        codes={source: tuple(answer.found[f"{_CODES} {source.metric}"]) for source in taxonomy.counted},
+        codes=not_counted[0] if not_counted else await date_codes(taxonomy, seen, asking),
     )
 
 
@@ -82,8 +92,9 @@ def in_prometheus(promised: ContractMetric, facts: StoredFacts) -> MetricSeen:
         # A kubelet also has series of whole cgroups, which carry fewer labels: it is enough that some carry all.
         lacking = [(name, own) for name in promised.series if name in stored - facts.whole for own in promised.labels]
     told = None if facts.types is None else next(filter(None, map(facts.types.get, promised.families)), "")
-    edges = facts.edges.get(f"{promised.name}_bucket", frozenset())
-    return MetricSeen(PROMETHEUS, told, stored, tuple(lacking), _missing_edges(promised, edges, stored))
+    buckets = f"{promised.name}_bucket"
+    missing = _missing_edges(promised, facts.edges.get(buckets, frozenset()), stored)
+    return MetricSeen(PROMETHEUS, told, stored, tuple(lacking), missing, buckets in facts.sumless)
 
 
 def in_exposition(promised: ContractMetric, exposed: Exposition) -> MetricSeen:
@@ -98,15 +109,11 @@ def in_exposition(promised: ContractMetric, exposed: Exposition) -> MetricSeen:
     )
     told = next(filter(None, map(exposed.types.get, promised.families)), "")
     edges = frozenset(_edge(sample.label("le")) for sample in exposed.series.get(f"{promised.name}_bucket", ()))
-    return MetricSeen(EXPORTER, told, stored, tuple(lacking), _missing_edges(promised, edges, stored))
+    missing = _missing_edges(promised, edges, stored)
+    return MetricSeen(EXPORTER, told, stored, tuple(lacking), missing, any(edge < 0 for edge in edges))
 
 
-def exposed_codes(taxonomy: Taxonomy, exposed: Exposition) -> dict[CodeSource, tuple[Sample, ...]]:
-    """The error codes in the exporter's own words."""
-    return {source: exposed.series.get(source.metric, ()) for source in taxonomy.counted}
-
-
-def _parts(contract: Contract, taxonomy: Taxonomy) -> Iterator[Part]:
+def _parts(contract: Contract, taxonomy: Taxonomy, window_seconds: float) -> Iterator[Part]:
     every = [name for promised in contract.metrics for name in promised.series]
     yield Part(_NAMES, f"group by (__name__) ({{{_named(every)}}})")
     by_label: dict[str, list[str]] = {}
@@ -123,8 +130,10 @@ def _parts(contract: Contract, taxonomy: Taxonomy) -> Iterator[Part]:
         yield Part(f"{_LACKING} {own}", f'group by (__name__) ({{{_named(names)}, {own}=""}})')
     bucketed = [f"{promised.name}_bucket" for promised in contract.metrics if promised.buckets]
     yield Part(_EDGES, f"group by (__name__, le) ({{{_named(bucketed)}}})")
+    histograms = [f"{promised.name}_bucket" for promised in contract.metrics if promised.type == "histogram"]
+    yield Part(_SUMLESS, f'group by (__name__) ({{{_named(histograms)}, le=~"-.+"}})')
     for source in taxonomy.counted:
-        yield Part(f"{_CODES} {source.metric}", f"sum by ({source.by}, code) ({source.metric})")
+        yield Part(f"{_CODES} {source.metric}", seen_query(source, window_seconds))
 
 
 def _named(names: Iterable[str]) -> str:

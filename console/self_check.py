@@ -11,8 +11,9 @@ from typing import TypeVar
 from console.checks import codes, contract, heartbeat, platform, rule_evaluation, servers
 from console.checks.result import API, METRICS, CheckResult, Result, in_order
 from console.config.settings import Settings
-from console.contract_look import StoredFacts, exposed_codes, in_exposition, in_prometheus, stored_facts
+from console.contract_look import StoredFacts, in_exposition, in_prometheus, stored_facts
 from queries.alertmanager import Alertmanager
+from queries.code_counts import Counts, exposed_codes
 from queries.contract import PLATFORM, ContractMetric, load_contract
 from queries.discovery import Discovery
 from queries.endpoint import Endpoint
@@ -28,7 +29,7 @@ from queries.platform import Platform
 from queries.prometheus import Prometheus
 from queries.redis_ping import ping
 from queries.rule_files import built_in
-from queries.taxonomy import load_taxonomy
+from queries.taxonomy import load_taxonomy, use_team_codes
 
 T = TypeVar("T")
 _METRICS_PATH = "/metrics"
@@ -55,6 +56,7 @@ class MetricsLook:
 
 async def examine(settings: Settings, *, strict: bool, metrics_url: str = "") -> tuple[CheckResult, ...]:
     """Every area in its order. Everything is looked at, also after a failure; what cannot be looked at is skipped."""
+    use_team_codes(settings.error_codes)
     looked, of_redis, of_prometheus, of_peers, of_heartbeat = await asyncio.gather(
         _api(settings, metrics_url),
         _redis(settings, strict=strict),
@@ -70,7 +72,7 @@ async def examine(settings: Settings, *, strict: bool, metrics_url: str = "") ->
             platform.api(looked.health_fault),
             *platform.health(looked.health, looked.health_fault),
             of_redis,
-            *contract_results(looked, metrics, strict=strict),
+            *contract_results(looked, metrics, strict=strict, window_seconds=settings.error_codes_window_seconds),
             *around,
             *peers,
             of_heartbeat,
@@ -81,16 +83,18 @@ async def examine(settings: Settings, *, strict: bool, metrics_url: str = "") ->
 
 async def examine_contract(settings: Settings, *, strict: bool, metrics_url: str = "") -> tuple[CheckResult, ...]:
     """Only the metrics, the contract and the mapping; where no API is configured, Prometheus alone is judged."""
+    use_team_codes(settings.error_codes)
     looked, (metrics, _, _) = await asyncio.gather(
         _api(settings, metrics_url), _prometheus(settings, strict=strict, rest=False)
     )
     reachable = platform.api(looked.health_fault)
     if settings.platform is None and settings.prometheus is not None:
         reachable = CheckResult("api", "reachable", Result.SKIPPED, "the platform's API is not configured", API)
-    return in_order((reachable, *contract_results(looked, metrics, strict=strict)))
+    window = settings.error_codes_window_seconds
+    return in_order((reachable, *contract_results(looked, metrics, strict=strict, window_seconds=window)))
 
 
-def contract_results(looked: ApiLook, metrics: MetricsLook, *, strict: bool) -> tuple[CheckResult, ...]:
+def contract_results(looked: ApiLook, metrics: MetricsLook, *, strict: bool, window_seconds: float) -> tuple[CheckResult, ...]:
     """The metrics areas, the contract and the mapping, from both places as far as they answered."""
     held, taxonomy = load_contract(), load_taxonomy()
     exposed, facts = looked.exposed, metrics.facts
@@ -106,11 +110,15 @@ def contract_results(looked: ApiLook, metrics: MetricsLook, *, strict: bool) -> 
             CheckResult("contract", "metrics", Result.SKIPPED, "there is no place to look at them", METRICS),
             CheckResult("mapping", "codes", Result.SKIPPED, "there is no place to look at them", METRICS),
         )
-    counted = facts.codes if facts is not None else exposed_codes(taxonomy, exposed) if exposed is not None else {}
+    counted: Counts | Fault = {}
+    if facts is not None:
+        counted = facts.codes
+    elif exposed is not None:
+        counted = exposed_codes(taxonomy, exposed, start=time.time() - window_seconds)
     return (
         *basic,
         *(contract.metric(item, _seen(item, exposed, facts), strict=strict) for item in held.metrics),
-        *codes.mapping(taxonomy, counted),
+        *codes.mapping(taxonomy, counted, window_seconds=window_seconds),
     )
 
 
@@ -198,7 +206,13 @@ async def _prometheus(
         return MetricsLook(fault=missing.fault), _skipped("Prometheus is not configured") if rest else (), []
     prometheus, discovery = Prometheus(settings.prometheus), Discovery(settings.prometheus)
     try:
-        found = await stored_facts(load_contract(), load_taxonomy(), prometheus, discovery)
+        found = await stored_facts(
+            load_contract(),
+            load_taxonomy(),
+            prometheus,
+            discovery,
+            window_seconds=settings.error_codes_window_seconds,
+        )
         if isinstance(found, Fault):
             return MetricsLook(fault=found), _skipped("Prometheus does not answer") if rest else (), []
         around = await _around(settings, prometheus, discovery, strict=strict) if rest else ()

@@ -38,6 +38,7 @@ from queries.model.matcher import Matcher
 from queries.model.panel import PanelHistory, PanelSpec
 from queries.model.reading import Reading
 from queries.model.series import Labels, Track
+from queries.taxonomy import use_team_codes
 
 if TYPE_CHECKING:
     from console.actions.action import Action
@@ -130,6 +131,7 @@ class Session:
         from queries.prometheus import Prometheus  # noqa: PLC0415
 
         log_to(settings.paths.log_file)
+        use_team_codes(settings.error_codes)
         journal, journal_fault = None, ""
         try:
             kept = READ_ONLY if settings.read_only else ""

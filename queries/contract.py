@@ -44,6 +44,21 @@ class ContractMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     """The only values of a label, where these are known."""
     buckets: tuple[float, ...] = ()
     """Upper edges of a histogram's buckets that are relied on."""
+    absent: str = ""
+    """Why it may be missing, where there is more to say than that not every build has it."""
+
+    @property
+    def after_first_use(self) -> bool:
+        """Whether it may have no series yet: a client exports what has no labels from the start, as 0, and what has labels
+        from the first time that somebody names their values."""
+        return bool(self.labels or self.also)
+
+    @property
+    def absence(self) -> str:
+        """Why its absence is no fault of the platform."""
+        if self.absent or self.exporter == PLATFORM:
+            return self.absent or "not every build has it"
+        return f"only where {self.exporter} is scraped"
 
     @property
     def series(self) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ class MetricSeen:
 
     `type_told` is the type that is announced there, empty where the metric is not announced, None where types cannot be
     told. `stored` are the names of its series that are there, `lacking` the labels that some of them are without, with the
-    series' name; `edges_missing` the buckets that are relied on and not there.
+    series' name; `edges_missing` the buckets that are relied on and not there. `sumless` says that its buckets begin below
+    zero: then a client exports no sum, which could go down and would look like a restart.
     """
 
     where: str
@@ -26,6 +27,7 @@ class MetricSeen:
     stored: frozenset[str] = frozenset()
     lacking: tuple[tuple[str, str], ...] = ()
     edges_missing: tuple[float, ...] = ()
+    sumless: bool = False
 
 
 def metric(promised: ContractMetric, seen: Sequence[MetricSeen], *, strict: bool) -> CheckResult:
@@ -48,8 +50,10 @@ def metric(promised: ContractMetric, seen: Sequence[MetricSeen], *, strict: bool
         told = "nothing was counted yet" if promised.type != "gauge" else "it has no value yet"
         return result(Result.PASSED, f"announced as a {promised.type}; {told}", quiet=True)
     if optional:
-        return result(Result.NOTED, "not here; not every build or cluster has it", quiet=True)
+        return result(Result.NOTED, f"not here; {promised.absence}", quiet=True)
     if not seen or all(place.type_told is None for place in seen):
+        if promised.after_first_use:
+            return result(Result.NOTED, "no series; it has none before its first use, and no place tells what is announced")
         told = "no series; whether it is exported cannot be told, because no place tells what is announced"
     else:
         told = "no series, and no scrape announces it: nobody exports it"
@@ -60,7 +64,8 @@ def _broken(promised: ContractMetric, place: MetricSeen) -> str:
     """What is wrong with what is there; empty where nothing is."""
     if place.type_told and place.type_told not in (promised.type, "unknown", "untyped"):
         return f"is exported as a {place.type_told}, the contract says {promised.type}"
-    missing = [name for name in promised.series if name not in place.stored]
+    owed = [name for name in promised.series if not (place.sumless and name.endswith("_sum"))]
+    missing = [name for name in owed if name not in place.stored]
     if place.stored and missing:
         return f"is no whole {promised.type}: {', '.join(missing)} is missing"
     if place.lacking:

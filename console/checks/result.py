@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 PASSED, FAILED_GENERALLY, API, HEALTH, METRICS, CONTRACT, MAPPING = range(7)
 MEANING = {
@@ -47,6 +48,8 @@ class CheckResult:
     text: str
     code: int
     quiet: bool = False
+    items: tuple[Mapping[str, Any], ...] = ()
+    """What the text lists, for machines."""
 
 
 def in_order(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:

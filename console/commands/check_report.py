@@ -36,6 +36,7 @@ def _case(item: CheckResult) -> Case:
 def _json(results: Sequence[CheckResult]) -> str:
     told = [
         {"area": item.area, "name": item.name, "result": item.result.value, "text": item.text, "code": item.code}
+        | ({"items": list(item.items)} if item.items else {})
         for item in results
     ]
     return document.dumps({"schema": 1, "exit_code": exit_code(results), "checks": told})

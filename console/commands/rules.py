@@ -29,7 +29,7 @@ from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
 from queries.prometheus import Prometheus
 from queries.rule_files import PlacedRule, RuleFile, built_in, read_rules
-from queries.taxonomy import load_taxonomy
+from queries.taxonomy import load_taxonomy, use_team_codes
 from queries.vocabulary import Vocabulary
 
 _MOST_BYTES = 16 << 20
@@ -56,6 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
+    use_team_codes(settings.error_codes)
     named: tuple[RuleFile, ...] = tuple(_read(name) for name in arguments.files)
     files = named or (() if arguments.live else built_in())
     placed = [rule for file in files for rule in file.rules]

@@ -15,7 +15,7 @@ from console.config.cluster import ClusterChoice, choose_cluster
 from console.config.fault import ConfigError
 from console.config.forms import is_dns_name, is_url
 from console.config.incident_settings import Channel, Contact, IncidentSettings
-from console.config.settings import HEARTBEAT_ALERT, AlertTarget, Paths, Settings
+from console.config.settings import ERROR_CODES_WINDOW_SECONDS, HEARTBEAT_ALERT, AlertTarget, Paths, Settings
 from console.config.store_settings import KUBERNETES, POSTGRESQL, StoreSettings, is_store
 from queries.endpoint import Endpoint, HttpConfig, RedisEndpoint, credentials_of
 from queries.model.panel import Threshold
@@ -92,6 +92,8 @@ class _Loading:
             alert_targets=tuple(AlertTarget(alert, target) for alert, target in self._top("alert_targets", {}).items()),
             heartbeat_alert=str(self._top("heartbeat_alert", HEARTBEAT_ALERT)),
             severities=self._severities(),
+            error_codes=self._error_codes(),
+            error_codes_window_seconds=self._error_codes_window(),
             shift_hours=float(self._top("shift_hours", 12.0)),
             incidents=self._incidents(),
             theme=self._theme(),
@@ -268,6 +270,27 @@ class _Loading:
     def _severities(self) -> Severities:
         said = self._top("severities", {})
         return Severities(tuple((normalize(str(word)), Priority(level)) for word, level in said.items()))
+
+    def _error_codes(self) -> tuple[tuple[str, str], ...]:
+        """A team's own codes, each one of the nine; one that stands the wrong way round would hide a gap."""
+        said = self._top("error_codes", {})
+        if not said:
+            return ()
+        from queries.taxonomy import load_taxonomy, team_code_problem  # noqa: PLC0415  # only where a file has one
+
+        for word, code in said.items():
+            if problem := team_code_problem(load_taxonomy(), word, code):
+                line = self.file.line(("error_codes", word))
+                raise ConfigError(source=self.paths.config_file, line=line, key=f"error_codes.{word}", expected=problem)
+        return tuple(said.items())
+
+    def _error_codes_window(self) -> float:
+        said = self._top("error_codes_window", "")
+        if not said:
+            return ERROR_CODES_WINDOW_SECONDS
+        from console.actions.ages import seconds_of  # noqa: PLC0415  # as the schema reads it
+
+        return seconds_of(said)
 
     def _with_checklists(self, paths: Paths) -> Paths:
         """The folder of a team's own checklists: relative to the config file, and beside it where nothing is said."""

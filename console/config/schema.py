@@ -189,6 +189,8 @@ DOCUMENT = Table(
         "thresholds": Named(Table({"warn": NUMBER, "critical": NUMBER}), PANEL_IDS),
         "alert_targets": Named(TARGET),
         "heartbeat_alert": TEXT,
+        "error_codes": Named(TEXT),
+        "error_codes_window": _DURATION,
         "severities": Named(Scalar("P1, P2, P3 or P4", lambda value: value in tuple(Priority))),
         "refresh": Either(
             SECONDS,

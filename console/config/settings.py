@@ -10,6 +10,7 @@ from queries.endpoint import ClusterEndpoint, Endpoint, RedisEndpoint
 from queries.model.panel import Threshold
 from queries.model.severity import BUILT_IN, Severities
 
+ERROR_CODES_WINDOW_SECONDS = 86_400.0
 HEARTBEAT_ALERT = "Watchdog"
 """What the alert that always fires is called where nobody says otherwise."""
 
@@ -82,6 +83,10 @@ class Settings:
     alert_targets: tuple[AlertTarget, ...] = ()
     heartbeat_alert: str = HEARTBEAT_ALERT
     """The alert that always fires: never trouble, and told of only where it does not arrive."""
+    error_codes: tuple[tuple[str, str], ...] = ()
+    """A team's own error codes, and which of the nine each is."""
+    error_codes_window_seconds: float = ERROR_CODES_WINDOW_SECONDS
+    """Over how long a mapping gap is judged."""
     shift_hours: float = 12.0
     """How long a shift is taken to run where no handover was ever signed."""
     incidents: IncidentSettings = field(default_factory=IncidentSettings)

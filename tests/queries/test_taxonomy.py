@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queries.model.series import Sample
-from queries.taxonomy import load_taxonomy
+from queries.taxonomy import load_taxonomy, team_code_problem, use_team_codes
 
 NINE = {
     "RESOURCE_EXHAUSTED", "PROVIDER_TIMEOUT", "NETWORK_ERROR", "PARSE_FAILED", "AUTH_FAILED", "MODEL_LOAD_ERROR",
@@ -47,7 +47,20 @@ def test_there_are_nine() -> None:
         ("paddle.NotFoundError", "paddle", "MODEL_LOAD_ERROR"),
         ("NotFoundError", "tesseract", ""),
         ("WEIRD", "", ""),
-        ("418", "", ""),
+        # Every code that live builds are known to write, in their own spelling.
+        ("timeout", "", "PROVIDER_TIMEOUT"),
+        ("unsupported_format", "", "INPUT_ERROR"),
+        ("json_decode", "", "PARSE_FAILED"),
+        ("file_too_large", "", "INPUT_ERROR"),
+        ("unsupported_raw_dwg", "", "INPUT_ERROR"),
+        ("empty_parser_stub", "", "PARSE_FAILED"),
+        ("500", "", "INTERNAL_ERROR"),
+        # A status that nobody lists is one of its class; a number that is no error is none.
+        ("418", "", "INPUT_ERROR"),
+        ("599", "", "INTERNAL_ERROR"),
+        ("302", "", ""),
+        ("9999", "", ""),
+        ("404", "deepseek_hf", "MODEL_LOAD_ERROR"),
         ("", "", ""),
     ],
 )
@@ -79,3 +92,32 @@ def test_samples_fold_into_the_nine() -> None:
         ("INPUT_ERROR", 2.5, (("INPUT_ERROR", 2.5),)),
         ("", 0.5, (("ODD", 0.5),)),
     ]
+
+
+def test_a_teams_own_codes_come_first() -> None:
+    """What a team says of a code counts before the provider's own meaning, everywhere in the process, in any spelling."""
+    use_team_codes([("license-expired", "AUTH_FAILED"), ("418", "QUOTA_EXCEEDED")])
+    try:
+        told = load_taxonomy()
+        assert [told.mapped(said) for said in ("LICENSE_EXPIRED", "HTTP_418", "OTHER")] == ["AUTH_FAILED", "QUOTA_EXCEEDED", ""]
+        assert "LICENSE_EXPIRED" in told.words
+    finally:
+        use_team_codes([])
+    assert load_taxonomy().mapped("LICENSE_EXPIRED") == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "problem"),
+    [
+        ("OUR_CODE", "INPUT_ERROR", ""),
+        ("INPUT_ERROR", "OUR_CODE", "write it the other way round, OUR_CODE: INPUT_ERROR"),
+        ("timeout", "PROVIDER_TIMEOUT", ""),
+        ("INPUT_ERROR", "NETWORK_ERROR", "this is one of the nine already"),
+        ("OUR_CODE", "INPUT_EROR", "did you mean INPUT_ERROR?"),
+        ("OUR_CODE", "x", "expected one of RESOURCE_EXHAUSTED, "),
+    ],
+)
+def test_a_reversed_or_unknown_code_is_refused(word: str, code: str, problem: str) -> None:
+    """A mapping the wrong way round or to a code that does not exist would hide a gap: it says what to write instead."""
+    told = team_code_problem(load_taxonomy(), word, code)
+    assert problem in told and bool(problem) == bool(told)

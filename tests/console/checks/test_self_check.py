@@ -8,17 +8,19 @@ from console.checks import codes, contract, platform, rule_evaluation, servers
 from console.checks.contract import EXPORTER, PROMETHEUS, MetricSeen
 from console.checks.result import CheckResult, Result, exit_code, in_order
 from queries.alertmanager import PeerStatus
+from queries.code_counts import CodeCount
 from queries.contract import ContractMetric, Need
 from queries.discovery import Target
 from queries.model.fault import Fault, FaultKind
 from queries.model.rule import Rule, RuleGroup, RuleKind
-from queries.model.series import Sample
 from queries.taxonomy import load_taxonomy
 
 NOW = 1_800_000_000.0
 DOWN = Fault(FaultKind.UNREACHABLE, "no connection")
 COUNTER = ContractMetric("ocr_errors_total", "counter", ("provider",), "errors", "handover", need=Need.PROMISED)
 HISTOGRAM = ContractMetric("x_seconds", "histogram", ("provider",), "seconds", "handover", buckets=(2.0,))
+PLAIN = ContractMetric("x_total", "counter", (), "errors", "handover")
+SUMLESS = ("x_seconds_bucket", "x_seconds_count")
 OPTIONAL = ContractMetric("kube_x", "gauge", ("pod",), "pods", "2.0", exporter="kube-state-metrics", need=Need.OPTIONAL)
 
 
@@ -36,8 +38,10 @@ def seen(where: str = PROMETHEUS, told: str | None = "", *stored: str, **more: o
         # Nobody announces it: that is broken.
         (COUNTER, [seen()], False, Result.NOTED, "nobody exports it"),
         (COUNTER, [seen()], True, Result.FAILED, "nobody exports it"),
-        (COUNTER, [seen(PROMETHEUS, None)], True, Result.FAILED, "cannot be told"),
-        (COUNTER, [], False, Result.NOTED, "cannot be told"),
+        # No place tells what is announced: one with labels may wait for its first use.
+        (COUNTER, [seen(PROMETHEUS, None)], True, Result.NOTED, "before its first use"),
+        (PLAIN, [seen(PROMETHEUS, None)], True, Result.FAILED, "cannot be told"),
+        (PLAIN, [], False, Result.NOTED, "cannot be told"),
         # Broken in one of the two places.
         (COUNTER, [seen(PROMETHEUS, "gauge")], False, Result.FAILED, "is exported as a gauge"),
         (
@@ -55,11 +59,14 @@ def seen(where: str = PROMETHEUS, told: str | None = "", *stored: str, **more: o
             Result.FAILED,
             "has no bucket at 2 seconds",
         ),
+        # Buckets from below zero have no sum.
+        (HISTOGRAM, [seen(EXPORTER, "histogram", *SUMLESS, sumless=True)], False, Result.PASSED, "histogram with provider"),
+        (HISTOGRAM, [seen(EXPORTER, "histogram", *SUMLESS)], False, Result.FAILED, "x_seconds_sum is missing"),
         # Exported, and not scraped.
         (COUNTER, [seen(EXPORTER, "counter", "ocr_errors_total"), seen()], False, Result.NOTED, "is not scraped"),
         (COUNTER, [seen(EXPORTER, "counter", "ocr_errors_total"), seen()], True, Result.FAILED, "is not scraped"),
         # What not every cluster has is never a failure.
-        (OPTIONAL, [seen()], True, Result.NOTED, "not every build"),
+        (OPTIONAL, [seen()], True, Result.NOTED, "only where kube-state-metrics is scraped"),
         (OPTIONAL, [seen(PROMETHEUS, "counter", "kube_x")], True, Result.NOTED, "is exported as a counter"),
     ],
 )
@@ -78,21 +85,31 @@ def test_a_metric_that_is_not_scraped_is_the_metrics_code() -> None:
 
 
 def test_gaps_are_listed_by_who_said_them_and_how_often() -> None:
-    """Each provider has its line, the most frequent first; a provider's own meaning is no gap."""
+    """Each provider has its line, the most frequent first; a provider's own meaning is no gap, nor is what was counted before
+    the window; what has no date is noted and never called mapped."""
     ocr, vision, _ = load_taxonomy().counted
 
-    def said(code: str, who: str, count: float) -> Sample:
-        return Sample((("code", code), ("provider", who)), count)
+    def said(code: str, who: str, count: float | None, since: float | None = NOW) -> CodeCount:
+        return CodeCount(who, code, count, since)
 
     found = codes.mapping(
         load_taxonomy(),
-        {ocr: [said("ODD", "a", 2), said("WEIRD", "a", 7), said("OSError", "paddle", 1), said("INPUT_ERROR", "b", 1)],
-         vision: [said("", "c", 1)]},
+        {ocr: (said("ODD", "a", 2), said("WEIRD", "a", 7), said("OSError", "paddle", 1), said("INPUT_ERROR", "b", 1)),
+         vision: (said("", "c", 1), said("OLD", "c", 0, None), said("UNDATED", "d", None, None))},
+        window_seconds=3600.0,
     )  # fmt: skip
-    assert [(item.name, item.text, item.code) for item in found] == [
-        ("a", "maps to none of the nine: WEIRD (7 ×), ODD (2 ×)", 6),
-        ("c", "maps to none of the nine: (empty) (1 ×)", 6),
+    since, hint = "since 2027-01-15T08:00:00Z", "; `error_codes` in config.yaml can map it"
+    assert [(item.name, item.text, item.code, item.result) for item in found] == [
+        ("a", f"maps to none of the nine: WEIRD (7 × {since}), ODD (2 × {since}){hint}", 6, Result.FAILED),
+        ("c", f"maps to none of the nine: (empty) (1 × {since}){hint}", 6, Result.FAILED),
+        ("d", "maps to none of the nine, and when it was counted is not known: UNDATED", 6, Result.NOTED),
     ]
+
+
+def test_what_cannot_be_counted_is_no_clean_mapping() -> None:
+    """A server that takes no range as long as the window leaves the mapping unknown, which fails; it is not called mapped."""
+    (told,) = codes.mapping(load_taxonomy(), DOWN, window_seconds=5400.0)
+    assert (told.result, told.text) == (Result.FAILED, "it is not known what was counted within 1h 30m: no connection")
 
 
 def group(*rules: Rule, age: float | None = 5.0, interval: float = 30.0, took: float = 0.01) -> RuleGroup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -682,3 +683,30 @@ def test_a_store_that_cannot_be_understood(home: Home, said: str, words: str) ->
     assert "hunter2" not in str(caught.value)
     with pytest.raises(ConfigError, match="CAD_CONSOLE_STORE: expected kubernetes or a postgresql:// URL"):
         home.load(CAD_CONSOLE_STORE="mysql://hunter2", CAD_CONSOLE_CONFIG=str(home.config("{}")))
+
+
+def test_a_teams_error_codes(tmp_path: Path) -> None:
+    """Own codes and the window are read; without them nothing is mapped, over a day."""
+    path = tmp_path / "config.yaml"
+    path.write_text('error_codes: {LICENSE_EXPIRED: AUTH_FAILED, "418": INPUT_ERROR}\nerror_codes_window: 36h\n')
+    told = load_settings({"config": str(path)}, {})
+    assert told.error_codes == (("LICENSE_EXPIRED", "AUTH_FAILED"), ("418", "INPUT_ERROR"))
+    assert told.error_codes_window_seconds == 129_600.0
+    assert (load_settings({}, {}).error_codes, load_settings({}, {}).error_codes_window_seconds) == ((), 86_400.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("error_codes:\n  OURS: AUTH_FAILED\n  INPUT_ERROR: LICENSE_EXPIRED\n", 3, "write it the other way round"),
+        ("error_codes:\n  OURS: AUTH_FAILURE\n", 2, "did you mean AUTH_FAILED?"),
+        ("error_codes: {OURS: [AUTH_FAILED]}\n", 1, "expected text"),
+        ("error_codes_window: 1 day\n", 1, "expected a duration like"),
+    ],
+)
+def test_a_reversed_error_code_is_refused_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    """A mapping that would hide a gap ends the start with file and line."""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"config\.yaml:{line}: .*{re.escape(words)}"):
+        load_settings({"config": str(path)}, {})
