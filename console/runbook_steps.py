@@ -59,13 +59,18 @@ class Sight:
     place: Place
     records: Records = field(default_factory=lambda: NO_RECORDS)
     """What the journal has of each revision."""
+    expand: Callable[[str], str] | None = None
+    """The PromQL that this server is asked for a text with ${signal[5m]}; None where nobody is asked."""
 
 
 async def answer_steps(runbook: Runbook, alert: Alert | None, sight: Sight) -> AsyncIterator[StepResult]:
     """Every step in its order; one that fails says so and the next is tried."""
-    for index, step in enumerate(runbook.steps):
+    for index, page_step in enumerate(runbook.steps):
+        step = page_step
         try:
             if step.query:
+                if step.written and sight.expand:
+                    step = replace(step, query=sight.expand(step.written))
                 yield await _asked(index, step, sight)
             elif step.lookup:
                 text = await _looked_up(step, runbook, alert, sight)

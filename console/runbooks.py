@@ -27,11 +27,13 @@ class RunbookStep:
     """One step: a query with its unit and thresholds, a look-up in the cluster, or only words.
 
     `below` is True where small values are bad. `target` is `deployment/NAME`, where `{label}` stands for an alert's label.
+    `query` is PromQL; `written` is what it was made of where the page writes ${signal[5m]}, else empty.
     """
 
     title: str
     text: str = ""
     query: str = ""
+    written: str = ""
     unit: str = "count"
     warn: float | None = None
     critical: float | None = None
@@ -273,10 +275,16 @@ def _read(path: Path, document: Lined, body: str) -> Runbook:
 def _step(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookStep:
     keys = ("phase", "title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target")
     table = front.known(item, path, keys)
+    written = front.text(table, "query", path)
+    try:
+        query = _expand(written)
+    except ValueError as error:
+        raise front.fail((*path, "query"), str(error)) from None
     step = RunbookStep(
         title=front.text(table, "title", path),
         text=front.text(table, "text", path),
-        query=front.text(table, "query", path),
+        query=query,
+        written=written if query != written else "",
         unit=front.text(table, "unit", path, UNITS) or "count",
         warn=front.number(table, "warn", path),
         critical=front.number(table, "critical", path),
@@ -290,6 +298,15 @@ def _step(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookStep:
     if step.query and step.lookup:
         raise front.fail(path, "expected a query or a lookup, not both")
     return step
+
+
+def _expand(written: str) -> str:
+    """The PromQL of a step for a server of which nothing is known. Raises ValueError."""
+    if "${" not in written:
+        return written
+    from queries.catalogue.loader import expand_query  # noqa: PLC0415  # not before the first frame
+
+    return expand_query(written)
 
 
 def _action(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookAction:

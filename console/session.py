@@ -35,7 +35,7 @@ from queries.errors import NotConfigured, SourceError
 from queries.model.alert import AlertRule, AlertState, Suggestion, TrackedAlert
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
-from queries.model.panel import PanelHistory, PanelSpec
+from queries.model.panel import PanelHistory, PanelSpec, Unit
 from queries.model.reading import Reading
 from queries.model.series import Labels, Track
 from queries.taxonomy import use_team_codes
@@ -302,7 +302,7 @@ class Session:
         """One PromQL query, now. Raises SourceError."""
         if self.prometheus is None:
             raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
-        return await self.prometheus.query(query)
+        return await self.prometheus.query(self.prometheus.expand(query))
 
     async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
         """The panel's series over the window that ends now; a failure is the history's fault."""
@@ -325,7 +325,7 @@ class Session:
             return self._no_history(fingerprint, window_seconds, Fault(FaultKind.REJECTED, told)), None
         parts = comparison(rule.expression)
         asked = parts.left if parts else rule.expression
-        spec = replace(self.specs[0], id=fingerprint, source=PROMETHEUS, recorded=None, recorded_names=(), raw=asked, by="")
+        spec = PanelSpec(id=fingerprint, title="", unit=Unit.COUNT, raw=asked)
         history = await self._history(spec, window_seconds, points)
         own = tuple(track for track in history.tracks if _belongs(track, tracked.alert.labels))
         return replace(history, tracks=own or history.tracks), parts.threshold if parts else None
@@ -341,7 +341,8 @@ class Session:
         """Every step of the runbook with what is so now."""
         shown, place, targets = self.snapshot(), Place.of(self.settings), self.settings.alert_targets
         records = shown.ledger.revisions
-        sight = Sight(self.evaluate, self.kubernetes, shown.cluster, targets, self._clock(), place, records)
+        expand = self.prometheus.expand if self.prometheus else None
+        sight = Sight(self.evaluate, self.kubernetes, shown.cluster, targets, self._clock(), place, records, expand)
         async for result in answer_steps(runbook, tracked.alert if tracked else None, sight):
             yield result
 

@@ -20,7 +20,7 @@ _PROVIDERS = PanelSpec(
     id="/providers",
     title="providers",
     unit=Unit.COUNT,
-    raw='group by (provider) ({__name__=~"ocr_requests_total|vision_requests_total"})',
+    raw='group by (provider) ({__name__=~"ocr_requests_total|vision_requests_total"})',  # a name, whatever its statuses mean
     raw_every_seconds=60.0,
 )
 """Asked along with the panels: which providers there are to choose from."""
@@ -68,7 +68,7 @@ class OpenDashboard:
         answer = self._now_asked.get(panel_id)
         spec = next(item for item in self.dashboard.panels if item.id == panel_id)
         query = answer.query if answer else spec.recorded or spec.raw
-        asked = replace(spec, recorded=None, recorded_names=(), raw=query)
+        asked = replace(spec, recorded=None, recorded_names=(), raw=query, written="")
         history = await self._prometheus.history(asked, start=start, end=end, step_seconds=step_seconds)
         back = self._choice.back_seconds
         if not back or history.fault is not None:

@@ -10,6 +10,8 @@ from typing import TypeVar
 import httpx
 
 from queries import vectors
+from queries.catalogue.loader import expand_query
+from queries.catalogue.signals import SignalError
 from queries.endpoint import Endpoint
 from queries.errors import Rejected, SourceError
 from queries.http import Client
@@ -79,6 +81,13 @@ class Prometheus:
     def recorded_rules(self) -> frozenset[str]:
         """Names of recording rules that the server is known to evaluate."""
         return self._panels.rules
+
+    def expand(self, text: str) -> str:
+        """The PromQL of a text with ${signal[5m]}, as this server's series are counted. Raises Rejected."""
+        try:
+            return expand_query(text)
+        except SignalError as error:
+            raise Rejected(str(error), where=self.where) from None
 
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory:
         """A panel's tracks by series, from its recorded series where it has them; a failure is data."""

@@ -39,6 +39,8 @@ _LEAST_SECONDS = 60.0
 
 
 class MetricsSource(Protocol):
+    def expand(self, text: str) -> str: ...
+
     async def query(self, text: str, *, at: float | None = None) -> Answer: ...
 
     async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeAnswer: ...
@@ -128,7 +130,7 @@ class _Asking:
     def expression(self, spec: PanelSpec) -> str:
         """What the panel reads now: its recorded series or its raw expression."""
         state = self.snapshot.panel(spec.id)
-        return (state.query if state else "") or spec.recorded or spec.raw
+        return (state.query if state else "") or spec.recorded or self.metrics.expand(spec.written or spec.raw)
 
     async def before(self, checklist: Checklist) -> Reading[Parts[Sample]] | None:
         named = dict.fromkeys(item.evidence.panel for item in checklist.items if isinstance(item.evidence, PanelEvidence))
@@ -174,7 +176,8 @@ class _Asking:
 
     async def tracks(self, spec: PanelSpec) -> tuple[Track, ...]:
         start = yesterday(self.now)
-        answer = await self.metrics.query_range(spec.raw, start=start, end=self.now, step_seconds=(self.now - start) / _HOURS)
+        query = self.metrics.expand(spec.written or spec.raw)
+        answer = await self.metrics.query_range(query, start=start, end=self.now, step_seconds=(self.now - start) / _HOURS)
         return answer.tracks
 
     async def figures(self, specs: Sequence[PanelSpec]) -> Parts[Track]:

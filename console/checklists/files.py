@@ -14,6 +14,8 @@ from console.checklists import definition
 from console.checklists.definition import Checklist, Evidence, Item
 from console.config.fault import ConfigError
 from console.config.schema import NUMBER, TEXT, Either, Kind, Many, Named, Scalar, SchemaError, Table, check_document, instead
+from queries.catalogue.loader import expand_query
+from queries.catalogue.signals import SignalError
 from queries.model.panel import Fold, PanelSpec, Threshold, Unit
 from queries.yaml_nodes import Lined, NodeError, dotted, load_with_lines
 from queries.yaml_nodes import Path as Place
@@ -153,7 +155,7 @@ def shipped_text(name: str) -> str:
 def parse(text: str, *, name: str, path: str, vocabulary: Vocabulary) -> Checklist:
     """One file's checklist. Raises ConfigError with file, line, key and what exists instead."""
     document = _checked(text, path, _DOCUMENT)
-    queries = {**_shipped_queries(vocabulary.namespace), **_queries(document, vocabulary.namespace)}
+    queries = {**_shipped_queries(vocabulary.namespace), **_queries(document, vocabulary.namespace, path)}
     panels = {spec.id: spec for spec in vocabulary.panels}
     reading = _Reading(document, path, panels, queries, vocabulary.runbooks, vocabulary.lists)
     items = tuple(reading.item(index) for index in range(len(document.value["items"])))
@@ -277,25 +279,35 @@ def _text(path: Path) -> str:
         raise ConfigError(source=str(path), expected=f"cannot be read: {error.strerror}") from None
 
 
-def _queries(document: Lined, namespace: str) -> dict[str, PanelSpec]:
+def _queries(document: Lined, namespace: str, path: str) -> dict[str, PanelSpec]:
     found: Mapping[str, Mapping[str, Any]] = document.value.get("queries", {})
-    return {name: _spec(name, told, namespace) for name, told in found.items()}
+    specs: dict[str, PanelSpec] = {}
+    for name, told in found.items():
+        try:
+            specs[name] = _spec(name, told, namespace)
+        except SignalError as error:
+            place = (_QUERIES, name, "expr")
+            raise ConfigError(source=path, line=document.line(place), key=dotted(place), expected=str(error)) from None
+    return specs
 
 
 @cache
 def _shipped_queries(namespace: str) -> Mapping[str, PanelSpec]:
     path = SHIPPED / f"{_QUERIES}.yaml"
-    return _queries(_checked(_text(path), str(path), _QUERIES_DOCUMENT), namespace)
+    return _queries(_checked(_text(path), str(path), _QUERIES_DOCUMENT), namespace, str(path))
 
 
 def _spec(name: str, told: Mapping[str, Any], namespace: str) -> PanelSpec:
     below = told.get("below", False)
+    written = told["expr"].replace("$namespace", namespace).strip()
+    raw = expand_query(written)
     return PanelSpec(
         id=name,
         title=told["title"],
         unit=Unit(told["unit"]),
         fold=Fold.MIN if below else Fold.MAX,
-        raw=told["expr"].replace("$namespace", namespace).strip(),
+        raw=raw,
+        written=written if raw != written else "",
         by=told.get("by", ""),
         below=below,
         decimals=told.get("decimals", 2),

@@ -14,13 +14,15 @@ from queries.vectors import Answer
 AVAILABILITY = 0.999
 """The objective over 30 days; what is beyond is the error budget."""
 SLO_PERCENT = 100.0 * (1.0 - AVAILABILITY)
-LATENCY_SECONDS = "2"
 LATENCY_SHARE = 0.99
 _MOST_POINTS = 600
 _LOOK_BACK_SECONDS = 3600.0
+_MONTH_SECONDS = 30 * 86_400.0
 
 
 class Asks(Protocol):
+    def expand(self, text: str) -> str: ...
+
     async def query(self, text: str, *, at: float | None = None) -> Answer: ...
 
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory: ...
@@ -49,26 +51,23 @@ class Impact:
         return dict(self.why).get(name, "")
 
 
-def failed_query(window: str) -> str:
-    """How many requests ended with an error over the window; a counter that was never incremented counts as 0."""
-    return " + ".join(
-        f'(sum(increase({name}_requests_total{{status="error"}}{window})) or vector(0))' for name in ("ocr", "vision")
-    )
+def failed_text(seconds: float) -> str:
+    """How many requests of users failed over the window, as a text with signals."""
+    return f"${{platform_failures[{_window(seconds)}]}} * {seconds:g}"
 
 
-def requests_query(window: str) -> str:
-    return " + ".join(f"(sum(increase({name}_requests_total{window})) or vector(0))" for name in ("ocr", "vision"))
+def requests_text(seconds: float) -> str:
+    return f"(${{platform_requests[{_window(seconds)}]}} or vector(0)) * {seconds:g}"
 
 
-def _slow_query(window: str) -> str:
+def _slow_text(seconds: float) -> str:
     """Percent of requests that took longer than the objective; nothing where none was timed."""
+    window = _window(seconds)
+    return f"100 * (1 - ${{within_2s[{window}]}} / ${{timed[{window}]}})"
 
-    def both(part: str) -> str:
-        names = ("ocr", "vision")
-        return " + ".join(f"(sum(increase({name}_processing_duration_seconds_{part}{window})) or vector(0))" for name in names)
 
-    quick = both(f'bucket{{le=~"{LATENCY_SECONDS}([.]0)?"}}')
-    return f"100 * (1 - ({quick}) / (({both('count')}) > 0))"
+def _window(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
 
 
 async def measure(prometheus: Asks | None, ratio: PanelSpec | None, *, detected_at: float, end: float) -> Impact:
@@ -93,7 +92,7 @@ class _Desk:
     async def measured(self, ratio: PanelSpec | None) -> Impact:
         bad_since, outside, unseen = await self._ratio(ratio)
         start = min(bad_since, self.detected_at) if bad_since is not None else self.detected_at
-        window = f"[{max(1000, round((self.end - start) * 1000))}ms]"
+        window = max(1.0, round(self.end - start, 3))
         nobody = "nobody exported ocr_requests_total or vision_requests_total at the end of it"
         present = await self._one("requests", 'count({__name__=~"(ocr|vision)_requests_total"})', empty=nobody)
         requests = failed = slow = budget = None
@@ -101,10 +100,10 @@ class _Desk:
             told = self.why["requests"]
             self.why.update(failed=told, slow_percent=told, budget_percent=told)
         else:
-            requests = await self._one("requests", requests_query(window))
-            failed = await self._one("failed", failed_query(window))
-            slow = await self._one("slow_percent", _slow_query(window), empty="no request was timed")
-            month = await self._one("budget_percent", requests_query("[30d]"))
+            requests = await self._one("requests", requests_text(window))
+            failed = await self._one("failed", failed_text(window))
+            slow = await self._one("slow_percent", _slow_text(window), empty="no request was timed")
+            month = await self._one("budget_percent", requests_text(_MONTH_SECONDS))
             if month and failed is not None:
                 budget = 100.0 * failed / (month * (1.0 - AVAILABILITY))
             elif "budget_percent" not in self.why:
@@ -113,9 +112,9 @@ class _Desk:
             start, self.end, requests, failed, slow, budget, outside, unseen, bad_since, tuple(sorted(self.why.items()))
         )
 
-    async def _one(self, name: str, query: str, *, empty: str = "the query gave no series") -> float | None:
+    async def _one(self, name: str, text: str, *, empty: str = "the query gave no series") -> float | None:
         try:
-            answer = await self.prometheus.query(query, at=self.end)
+            answer = await self.prometheus.query(self.prometheus.expand(text), at=self.end)
         except SourceError as error:
             self.why[name] = str(error)
             return None

@@ -175,7 +175,11 @@ def _impact_rows(impact: Impact) -> list[tuple[str, str, str]]:
     return [
         ("window", window, begun),
         ("requests", _count(impact.requests), impact.reason("requests") or "Prometheus, OCR and Vision"),
-        ("requests failed", _count(impact.failed), impact.reason("failed") or 'Prometheus, status="error"'),
+        (
+            "requests failed",
+            _count(impact.failed),
+            impact.reason("failed") or "Prometheus, refusals by an open circuit too",
+        ),
         (
             "slower than 2 s",
             UNKNOWN if impact.slow_percent is None else f"{brief(impact.slow_percent)} %",

@@ -33,7 +33,7 @@ class ExploreScreen(ConsoleScreen):
     """One instant query at a time."""
 
     TITLE_WORDS = "Explore"
-    ABOUT = "Type a PromQL expression and press enter; the answer is what it gives now."
+    ABOUT = "Type a PromQL expression and press enter; the answer is what it gives now. ${requests[5m]} stands for a signal."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "to_answer", "into the answer", tooltip="Into the answer, to scroll it", id="explore.answer"),
         Binding("escape", "leave", "back", tooltip="Off the answer, else back to where you were", id="explore.back"),
@@ -42,7 +42,7 @@ class ExploreScreen(ConsoleScreen):
     def __init__(self, query: str = "") -> None:
         super().__init__()
         self._field = QueryField(
-            query, placeholder="PromQL, for example sum by (provider) (rate(ocr_requests_total[5m]))", id="promql"
+            query, placeholder="PromQL, also with signals: sum by (provider) (${requests[5m]})", id="promql"
         )
         self._field.add_class("field")
         self._title = Page(classes="title")

@@ -89,12 +89,17 @@ def parse_board(
 def expand_spec(spec: PanelSpec, choice: Choice, *, signals: Mapping[str, Signal] | None = None) -> PanelSpec:
     """The panel with the raw expression that the choice makes of it; where it makes none, `absent` says why."""
     if not spec.written:
-        return spec
+        return spec  # no signal is in it
     try:
         raw = expand(spec.written, choice, signals=signals, where=f"the panel {spec.id}")
     except UnstatedState as error:
         return replace(spec, raw="", absent=str(error))
     return replace(spec, raw=_narrow(raw, spec.provider))
+
+
+def expand_query(text: str, choice: Choice = UNDECIDED, *, signals: Mapping[str, Signal] | None = None, where: str = "") -> str:
+    """The PromQL of a text with ${signal[5m]}, for all providers. Raises as `expand`."""
+    return _narrow(expand(text, choice, signals=signals, where=where), "")
 
 
 def filled(spec: PanelSpec, *, namespace: str) -> PanelSpec:

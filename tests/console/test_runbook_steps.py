@@ -13,6 +13,8 @@ from console.place import Place
 from console.runbook_steps import Sight, answer_steps
 from console.runbooks import Runbook, RunbookStep
 from console.screens.window import chart_of
+from queries.catalogue.loader import expand_query
+from queries.errors import Rejected
 from queries.model.alert import Alert, AlertState
 from queries.model.kept import Kept
 from queries.model.panel import PanelHistory
@@ -38,6 +40,29 @@ async def test_a_step_adds_up_the_spellings_of_a_code() -> None:
     assert (ours.verdict, ours.value_text) == (Verdict.WARN, "5")
     assert ours.text.splitlines() == ['{code="PROVIDER_TIMEOUT (TIMEOUT, timeout)"} 5', '{code="PARSE_FAILED"} 4']
     assert (other.verdict, len(other.text.splitlines())) == (Verdict.OK, 3)
+
+
+async def test_a_step_with_a_signal_is_asked_and_shown_as_promql() -> None:
+    """What the server is asked is what the step shows and copies; what no server can be asked is the step's text."""
+    asked: list[str] = []
+
+    async def ask(query: str) -> Answer:
+        asked.append(query)
+        return Answer((Sample((), 1.0),))
+
+    def expand(text: str) -> str:
+        if "circuits" in text:
+            raise Rejected("the help text does not say which number means open", where="http://prom")
+        return expand_query(text)
+
+    steps = (
+        RunbookStep("Rate", query="old", written="${ocr_requests[5m]}"),
+        RunbookStep("Open?", query="x", written="${circuits}"),
+    )
+    sight = Sight(ask, None, None, (), 0.0, Place("test", "n"), expand=expand)
+    rate, circuits = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
+    assert asked == [rate.query] and rate.query.startswith("(") and "$" not in rate.query
+    assert circuits.verdict is Verdict.NO_DATA and "which number means open" in circuits.text
 
 
 def test_a_chart_has_a_line_for_each_of_the_nine() -> None:

@@ -126,6 +126,7 @@ def test_nothing_leads_out_of_the_folder(noted: str) -> None:
         ("---\ntitle: x\nsteps:\n  - title: a\n    lookup: nonsense\n---\n", 5, "expected one of rollout-history"),
         ("---\ntitle: x\nactions: rollback\n---\n", 3, "actions: expected a list"),
         ("---\ntitle: x\nsteps:\n  - title: a\n    phase: mitigate\n---\n", 5, "expected one of confirm, diagnose, verify"),
+        ("---\ntitle: x\nsteps:\n  - title: a\n    query: ${request[5m]}\n---\n", 5, "there is no signal 'request'; there are"),
         ("---\ntitle: x\nguide: yes please\n---\n", 3, "guide: expected true or false"),
         ("---\ntitle: x\nescalate:\n  - to: boss\n    when: now\n---\n", 4, "expected one of platform, devops, security"),
         ("---\ntitle: x\nescalate:\n  - when: now\n---\n", 4, "escalate.0: expected `to`: one of platform, devops"),

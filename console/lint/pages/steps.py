@@ -16,6 +16,8 @@ from console.lint.linter import BAD_PROMQL
 from console.lint.pages.page import Page, near
 from console.lint.scene import ParsedRule, Scene
 from console.runbooks import RunbookAction
+from queries.catalogue.loader import expand_query
+from queries.catalogue.signals import SignalError
 from queries.label_flow import carried
 from queries.model.rule import Rule, RuleKind
 from queries.rule_files import PlacedRule
@@ -46,6 +48,10 @@ def placed_steps(page: Page) -> tuple[PlacedRule, ...]:
     for index, row in enumerate(page.rows("steps")):
         query = row.get("query")
         if isinstance(query, str) and query:
+            try:
+                query = expand_query(query)
+            except SignalError:
+                continue  # the page is broken, and said to be so
             rule = Rule(RuleKind.ALERT, str(row.get("title")), query)
             found.append(
                 PlacedRule(rule, "", page.runbook.path, 1, (("expr", page.line("steps", index, "query")),), page.lines)

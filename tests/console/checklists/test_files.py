@@ -55,6 +55,11 @@ def test_what_is_shipped_is_the_three_checklists_of_the_platform() -> None:
         ("", 1, "expected a mapping, found nothing"),
         ("title: [", 2, "not YAML"),
         (HEAD + "  - &a {id: a, panel: cpu}\n  - *a\n", 2, "aliases"),
+        (
+            HEAD + "  - {id: a, query: q}\nqueries:\n  q:\n    title: Q\n    unit: count\n    expr: ${request[5m]}\n",
+            8,
+            "queries.q.expr: there is no signal 'request'; there are",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(text: str, line: int, told: str) -> None:
