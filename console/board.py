@@ -23,7 +23,7 @@ from console.snapshot import Snapshot, active, tally
 from console.suggestions import suggestions_for
 from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.fault import FaultKind
-from queries.model.panel import Contradiction, PanelAnswer, PanelSpec, PanelState
+from queries.model.panel import Contradiction, PanelAnswer, PanelSpec, PanelState, Threshold
 from queries.model.reading import Reading
 from queries.model.series import label
 from queries.model.source import Health, SourceState
@@ -327,6 +327,8 @@ class Board:
         return replace(state, paused=True, reason="nothing was asked since") if paused else state
 
     def _judged(self, spec: PanelSpec, now: float) -> PanelState:
+        if spec.broken:
+            return judge(spec, Threshold(), None, taken_at=0.0, now=now, stale_after=0.0)
         source = KUBERNETES if spec.source == KUBERNETES else PROMETHEUS
         good = self._good.get(source)
         taken_at = good.taken_at if good else 0.0

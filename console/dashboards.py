@@ -264,7 +264,7 @@ class Dashboards:
 
     def _read(self, choice: DashboardChoice) -> Dashboard:
         """In a thread: the board's file, and at first the config file's other environments."""
-        from queries.catalogue.loader import load_dashboard  # noqa: PLC0415
+        from console.own_panels import open_board  # noqa: PLC0415
 
         if self._elsewhere is None:
             from console.config.elsewhere import prometheus_elsewhere  # noqa: PLC0415
@@ -272,7 +272,7 @@ class Dashboards:
             self._elsewhere = prometheus_elsewhere(self._settings, self._environ)
             self.environments = tuple(self._elsewhere)
         there = self._elsewhere.get(choice.environment, self._settings)
-        return load_dashboard(choice.name, namespace=there.namespace, provider=choice.provider)
+        return open_board(self._settings, choice.name, namespace=there.namespace, provider=choice.provider)
 
     def _client(self, environment: str) -> Prometheus:
         """The console's own client, or one for another environment of the config file."""

@@ -127,6 +127,8 @@ class SourceReads:
         spec = self._specs.get(panel_id)
         if spec is None:
             return None, f"there is no panel {panel_id}"
+        if spec.broken:
+            return None, spec.broken
         if spec.source == "kubernetes":
             cluster = await self._cluster().cluster()
             ready, wanted = (sum(getattr(item, name) for item in cluster.workloads) for name in ("ready", "wanted"))

@@ -12,7 +12,7 @@ from console.checks.panels import compare
 from console.config.settings import AlertTarget
 from console.place import Place, owners_of, pod_of
 from console.revisions import NO_RECORDS, Records, choices
-from console.runbooks import Runbook, RunbookStep
+from console.runbook_page import Runbook, RunbookStep
 from console.suggestions import fill, image_change, target_of
 from queries.code_series import counts_codes, samples_by_code
 from queries.errors import NotConfigured, SourceError

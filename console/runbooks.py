@@ -1,140 +1,193 @@
-"""The runbooks: what is in the folder, and which of them serves an alert."""
+"""The runbooks: a team's own and those that ship with the console, and which of them serves an alert."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
+from console.config.settings import Settings
+from console.runbook_page import Runbook, read_page
 from queries.model.alert import Alert, RunbookMatch
 from queries.model.series import Labels, label
-from queries.yaml_nodes import Lined, NodeError, load_with_lines
+from queries.text.suggestions import nearest
 
 TRIAGE = "triage"
-LOOKUPS = ("rollout-history", "top-pods", "events", "pods", "logs")
-UNITS = ("percent", "seconds", "count", "per_second")
-PHASES = ("confirm", "diagnose", "verify")
-"""What a step is for, in the order in which they are walked; actions come before the last of them."""
-LAST_PHASE = PHASES[-1]
-TEAMS = ("platform", "devops", "security")
-_LIMIT_BYTES = 256 << 10
+ANNOTATIONS = ("runbook_url", "runbook")
+"""Where a rule names its page; the first one that leads to a page of ours counts."""
+VAGUE = ("component", "triage")
+"""How a page was found that says nothing of the alert itself."""
+MOST_PAGES = 2_000
+_SUFFIXES = (".md", ".markdown")
+_NO_PAGES = frozenset({"readme", "index", "_index"})
+_NAME_OF_ALERT = re.compile(r"\{\{-?\s*\$labels\.alertname\s*-?\}\}")
 
 
-@dataclass(frozen=True, slots=True)
-class RunbookStep:
-    """One step: a query with its unit and thresholds, a look-up in the cluster, or only words.
-
-    `below` is True where small values are bad. `target` is `deployment/NAME`, where `{label}` stands for an alert's label.
-    `query` is PromQL; `written` is what it was made of where the page writes ${signal[5m]}, else empty.
-    """
-
-    title: str
-    text: str = ""
-    query: str = ""
-    written: str = ""
-    unit: str = "count"
-    warn: float | None = None
-    critical: float | None = None
-    below: bool = False
-    lookup: str = ""
-    target: str = ""
-    phase: str = ""
-    """One of `PHASES`; empty on a plain page."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunbookAction:
-    """One action that the runbook offers."""
-
-    action: str
-    target: str = ""
-    parameters: Labels = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Escalation:
-    """Whom one calls, and when."""
-
-    to: str
-    when: str
-
-
-@dataclass(frozen=True, slots=True)
-class Runbook:
-    """One Markdown file. `broken` says why its front matter cannot be used and where (`file:line: …`); None where it can.
-
-    `steps` are in the order of their phases, those without one first. A `guide` leads through a whole kind of trouble.
-    """
-
-    id: str
-    path: str
-    title: str
-    alerts: tuple[str, ...] = ()
-    severity: str = ""
-    component: str = ""
-    steps: tuple[RunbookStep, ...] = ()
-    actions: tuple[RunbookAction, ...] = ()
-    body: str = ""
-    broken: str | None = None
-    guide: bool = False
-    escalate: tuple[Escalation, ...] = ()
+class NamedRule(Protocol):
+    """An alerting rule, of a file or of a server."""
 
     @property
-    def headline(self) -> str:
-        """The title, and whether it is a guide's."""
-        return f"GUIDE {self.title}" if self.guide else self.title
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def annotations(self) -> Labels: ...
 
-    def steps_of(self, phase: str) -> tuple[tuple[int, RunbookStep], ...]:
-        """The steps of one phase, each with its place among all."""
-        return tuple((index, step) for index, step in enumerate(self.steps) if step.phase == phase)
+
+@dataclass(frozen=True, slots=True)
+class RunbookFound:
+    """What a person's words led to: a page, and the alert that they name, where they name one. Without a page `error` says
+    so, and what is spelled like it.
+    """
+
+    runbook: Runbook | None = None
+    alert: str = ""
+    error: str = ""
+    matched_by: str = ""
+    """How the page was found for the alert, as in `RunbookMatch`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunbookIndex:
-    """Every runbook of a folder, sorted by id; broken ones are listed too."""
+    """Every runbook, sorted by id; broken ones are listed too. A team's own page hides the shipped one of its name."""
 
     runbooks: tuple[Runbook, ...] = ()
     fault: str = ""
-    """Why the folder could not be read, empty where it could."""
+    """Which folder could not be read and why, empty where all could."""
+    _by_id: Mapping[str, Runbook] = field(init=False, repr=False, compare=False)
+    _by_alert: tuple[Mapping[str, Runbook], Mapping[str, Runbook]] = field(init=False, repr=False, compare=False)
+    """By the alerts that a page lists: of a team's own pages, and of the shipped ones."""
+
+    def __post_init__(self) -> None:
+        by_alert: tuple[dict[str, Runbook], dict[str, Runbook]] = ({}, {})
+        by_id: dict[str, Runbook] = {}
+        # What a page says itself comes before what a plain page took over from the one that it hides.
+        for item in sorted(self.runbooks, key=lambda item: (not item.own, item.plain)):
+            by_id.setdefault(spelled(item.id), item)
+            for alert in item.alerts:
+                by_alert[0 if item.own else 1].setdefault(spelled(alert), item)
+        by_id.pop("", None)
+        object.__setattr__(self, "_by_id", by_id)
+        object.__setattr__(self, "_by_alert", by_alert)
 
     @classmethod
-    def load(cls, directory: str | Path) -> RunbookIndex:
-        """Reads every `*.md` of the folder; never raises."""
-        try:
-            files = sorted(path for path in Path(directory).glob("*.md") if path.name.lower() != "readme.md")
-        except OSError as error:
-            return cls(fault=f"{directory}: {error.strerror}")
-        if not files:
-            return cls(fault=f"{directory}: no runbooks there")
-        return cls(tuple(_load(path) for path in files))
+    def configured(cls, settings: Settings) -> RunbookIndex:
+        """A team's folders first, then the one that ships with the console."""
+        return cls.load(settings.paths.runbooks_dir, own=settings.own.runbooks)
+
+    @classmethod
+    def load(cls, directory: str | Path, *, own: Sequence[str | Path] = ()) -> RunbookIndex:
+        """Reads every page of the folders; never raises. `own` are a team's folders with all that is below them."""
+        found: dict[str, Runbook] = {}
+        faults: list[str] = []
+        for folder, is_own in (*((item, True) for item in own), (directory, False)):
+            root = Path(folder)
+            try:
+                files = sorted(_pages(root, nested=is_own))
+            except OSError as error:
+                faults.append(f"{folder}: {error.strerror}")
+                continue
+            if not files:
+                faults.append(f"{folder}: no runbooks there")
+            if len(files) > MOST_PAGES:
+                faults.append(f"{folder}: {len(files)} pages, only the first {MOST_PAGES} are read")
+            for path in files[:MOST_PAGES]:
+                page = read_page(path, root=root, own=is_own)
+                key = spelled(page.id) or page.path
+                found[key] = _over(found[key], page) if key in found else page
+        return cls(tuple(sorted(found.values(), key=lambda item: item.id)), "; ".join(faults))
 
     def get(self, name: str) -> Runbook | None:
         """The runbook with this id in any spelling (`HighErrorRate.md`, `high_error_rate`). Only what was indexed is ever
-        given, so no name can lead out of the folder."""
-        wanted = spelled(name)
-        return next((item for item in self.runbooks if wanted and spelled(item.id) == wanted), None)
+        given, so no name can lead out of the folders."""
+        return self._by_id.get(spelled(name))
 
     def for_alert_name(self, name: str) -> Runbook | None:
-        """The runbook whose front matter names this alert."""
+        """The runbook that lists this alert, or a team's own page that is called like it."""
         wanted = spelled(name)
-        return next((item for item in self.runbooks if wanted in {spelled(alert) for alert in item.alerts} and wanted), None)
+        own, shipped = self._by_alert
+        return own.get(wanted) or self._own(wanted) or shipped.get(wanted)
+
+    def at(self, address: str) -> Runbook | None:
+        """The runbook that a path or a URL leads to: by its last part, else by its fragment."""
+        return next((found for name in names_in(address) if (found := self.get(name)) is not None), None)
 
     def match(self, alert: Alert) -> RunbookMatch:
-        """Front matter first, then the alert's annotation, then its component, else the general triage page."""
-        noted = label(alert.annotations, "runbook_url") or label(alert.annotations, "runbook")
-        url = noted if _scheme(noted) in ("http", "https") else ""
-        found, how = self.for_alert_name(alert.name), "alertname"
-        if found is None and noted:
-            found, how = self.get(last_part(noted)), "annotation"
-        if found is None and alert.component:
-            wanted = spelled(alert.component)
-            found = next((item for item in self.runbooks if item.component and spelled(item.component) == wanted), None)
-            how = "component"
-        if found is None:
-            found, how = self.get(TRIAGE), "triage"
-        return RunbookMatch(found.id if found else TRIAGE, found.path if found else "", how, url)
+        """A team's own pages before the shipped ones, and of each: what the page lists, what the alert's annotation names,
+        what a page of one's own is called; then the component, else the general triage page."""
+        return self._match(alert.name, alert.annotations, alert.component)
+
+    def match_rule(self, rule: NamedRule) -> RunbookMatch:
+        """The match of the alerts that a rule raises."""
+        noted = tuple((key, _NAME_OF_ALERT.sub(rule.name, value)) for key, value in rule.annotations if key in ANNOTATIONS)
+        return self._match(rule.name, noted, label(rule.labels, "component") or label(rule.labels, "team"))
+
+    def find(self, words: str, rules: Iterable[NamedRule] = (), alerts: Iterable[Alert] = ()) -> RunbookFound:
+        """The page that a path, a URL, a page's name or an alert's in any spelling means; for an alert the one that its
+        screen opens. `alerts` are those that are known now, `rules` what may raise others.
+        """
+        exact = next((item for item in self.runbooks if words in (item.id, item.path)), None)
+        if exact is None and _is_file(words):
+            exact = next((item for item in self.runbooks if Path(item.path).resolve() == Path(words).resolve()), None)
+        if exact is not None:
+            return RunbookFound(exact)
+        wanted = spelled(words)
+        raised = tuple(rules)
+        matches = [(item.name, self.match(item)) for item in alerts if wanted and spelled(item.name) == wanted]
+        matches += [(item.name, self.match_rule(item)) for item in raised if wanted and spelled(item.name) == wanted]
+        for name, match in sorted(matches, key=lambda item: item[1].matched_by in VAGUE):
+            page = self.get(match.id)
+            return RunbookFound(
+                page, name, "" if page else f"no runbook fits {name}, and there is no triage page", match.matched_by
+            )
+        page = self.for_alert_name(words) or self.get(words) or self.at(words)
+        if page is not None:
+            return RunbookFound(page)
+        names = [*(item.id for item in self.runbooks), *(item.name for item in raised)]
+        names += [name for item in self.runbooks for name in item.alerts]
+        near = nearest(next(names_in(words), words), dict.fromkeys(names), spelling=spelled)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`cad-console runbook --list` lists what there is"
+        return RunbookFound(error=f"there is no runbook and no alert {words}; {hint}")
+
+    def served(self, rules: Iterable[NamedRule]) -> Mapping[str, tuple[str, ...]]:
+        """By page id: the alerts of these rules that a page serves, beside those that it lists."""
+        found: dict[str, dict[str, None]] = {item.id: dict.fromkeys(item.alerts) for item in self.runbooks}
+        for rule in rules:
+            match = self.match_rule(rule)
+            if match.matched_by not in VAGUE:
+                found.setdefault(match.id, {})[rule.name] = None
+        return {page: tuple(names) for page, names in found.items()}
+
+    def _own(self, wanted: str) -> Runbook | None:
+        found = self._by_id.get(wanted)
+        return found if found is not None and found.own else None
+
+    def _match(self, name: str, annotations: Labels, component: str) -> RunbookMatch:
+        addresses = [address for key in ANNOTATIONS if (address := label(annotations, key))]
+        url = next((address for address in addresses if _scheme(address) in ("http", "https")), "")
+        for found, how in self._candidates(name, addresses, component):
+            if found is not None:
+                return RunbookMatch(found.id, found.path, how, url)
+        return RunbookMatch(TRIAGE, "", "triage", url)
+
+    def _candidates(self, name: str, addresses: Sequence[str], component: str) -> Iterator[tuple[Runbook | None, str]]:
+        wanted = spelled(name)
+        own, shipped = self._by_alert
+        linked = next((page for address in addresses if (page := self.at(address)) is not None), None)
+        yield own.get(wanted), "alertname"
+        if linked is not None and linked.own:
+            yield linked, "annotation"
+        yield self._own(wanted), "file name"
+        yield shipped.get(wanted), "alertname"
+        yield linked, "annotation"
+        if component:
+            of = spelled(component)
+            pages = sorted(self.runbooks, key=lambda item: not item.own)
+            yield next((item for item in pages if item.component and spelled(item.component) == of), None), "component"
+        yield self.get(TRIAGE), "triage"
 
 
 def spelled(name: str) -> str:
@@ -144,9 +197,38 @@ def spelled(name: str) -> str:
 
 
 def last_part(address: str) -> str:
-    """The last part of a path or URL, without query; its fragment where the path ends in nothing else that names a page."""
-    path = re.split(r"[?#]", address, maxsplit=1)[0].rstrip("/")
+    """The last part of a path or URL, without query and fragment."""
+    path = re.split(r"[?#]", address, maxsplit=1)[0].rstrip("/\\")
     return re.split(r"[/\\]", path)[-1]
+
+
+def names_in(address: str) -> Iterator[str]:
+    """What in a path or URL can name a page: the last part, then the fragment (`runbooks.md#high-error-rate`)."""
+    for name in (last_part(address), address.partition("#")[2]):
+        if name:
+            yield unquote(name)
+
+
+def _over(first: Runbook, hidden: Runbook) -> Runbook:
+    """The page that was found first; a plain one says nothing of alerts, and serves those of the page that it hides."""
+    if not first.plain or first.alerts:
+        return first
+    return replace(first, alerts=hidden.alerts, severity=hidden.severity, component=hidden.component)
+
+
+def _pages(folder: Path, *, nested: bool) -> Iterator[Path]:
+    """The Markdown files of a folder; hidden folders, such as Git's, are left out. Raises OSError."""
+    for path in folder.rglob("*") if nested else folder.glob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in _SUFFIXES and path.stem.lower() not in _NO_PAGES and not hidden:
+            yield path
+
+
+def _is_file(words: str) -> bool:
+    try:
+        return Path(words).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _scheme(address: str) -> str:
@@ -155,177 +237,3 @@ def _scheme(address: str) -> str:
         return urlsplit(address).scheme
     except ValueError:
         return ""
-
-
-def _load(path: Path) -> Runbook:
-    name = path.stem
-    try:
-        if not path.is_file():
-            return Runbook(name, str(path), name, broken=f"{path}: is no file")
-        if not path.resolve().is_relative_to(path.parent.resolve()):
-            # A folder of runbooks comes from elsewhere; a link in it must not show the files of this machine.
-            return Runbook(name, str(path), name, broken=f"{path}: is a link that leads out of the folder")
-        if path.stat().st_size > _LIMIT_BYTES:
-            return Runbook(name, str(path), name, broken=f"{path}:1: larger than 256 KiB")
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        return Runbook(name, str(path), name, broken=f"{path}:1: expected text in UTF-8")
-    except OSError as error:
-        return Runbook(name, str(path), name, broken=f"{path}: {error.strerror}")
-    front, body = split_page(text)
-    if front is None:
-        told = "expected front matter: a first line ---, then YAML, then a line ---"
-        return Runbook(name, str(path), name, body=body, broken=f"{path}:1: {told}")
-    try:
-        return _read(path, load_with_lines(front), body)
-    except NodeError as error:
-        # The front matter begins on the file's second line.
-        place = f"{path}:{max(error.line, 1) + 1}"
-        key = f"{error.key}: " if error.key else ""
-        return Runbook(name, str(path), name, body=body, broken=f"{place}: {key}{error}")
-
-
-def split_page(text: str) -> tuple[str | None, str]:
-    """Front matter, None where there is none, and body; the front matter begins on the second line."""
-    lines = text.removeprefix("\ufeff").splitlines()
-    if not lines or lines[0].rstrip() != "---":
-        return None, text
-    for number, line in enumerate(lines[1:], start=1):
-        if line.rstrip() == "---":
-            return "\n".join(lines[1:number]), "\n".join(lines[number + 1 :]).strip()
-    return None, text
-
-
-class _Front:
-    """Reads typed values out of the front matter and knows their lines."""
-
-    def __init__(self, document: Lined) -> None:
-        self.document = document
-
-    def fail(self, path: tuple[str | int, ...], expected: str) -> NodeError:
-        key = ".".join(str(part) for part in path)
-        return NodeError(expected, line=self.document.line(path), key=key)
-
-    def known(self, table: Any, path: tuple[str | int, ...], keys: tuple[str, ...]) -> dict[str, Any]:
-        if not isinstance(table, dict):
-            raise self.fail(path, "expected a mapping")
-        for key in table:
-            if key not in keys:
-                raise self.fail((*path, key), f"unknown key, expected one of {', '.join(keys)}")
-        return table
-
-    def text(self, table: dict[str, Any], key: str, path: tuple[str | int, ...], one_of: tuple[str, ...] = ()) -> str:
-        value = table.get(key, "")
-        if not isinstance(value, str):
-            raise self.fail((*path, key), "expected text")
-        if value and one_of and value not in one_of:
-            raise self.fail((*path, key), f"expected one of {', '.join(one_of)}")
-        return value
-
-    def flag(self, table: dict[str, Any], key: str, path: tuple[str | int, ...]) -> bool:
-        value = table.get(key, False)
-        if not isinstance(value, bool):
-            raise self.fail((*path, key), "expected true or false")
-        return value
-
-    def number(self, table: dict[str, Any], key: str, path: tuple[str | int, ...]) -> float | None:
-        value = table.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
-            raise self.fail((*path, key), "expected a number")
-        return float(value)
-
-    def rows(self, table: dict[str, Any], key: str) -> list[Any]:
-        value = table.get(key, [])
-        if not isinstance(value, list):
-            raise self.fail((key,), "expected a list")
-        return value
-
-
-FRONT_KEYS = ("title", "alerts", "guide", "severity", "component", "steps", "actions", "escalate")
-
-
-def _read(path: Path, document: Lined, body: str) -> Runbook:
-    front = _Front(document)
-    table = front.known(document.value, (), FRONT_KEYS)
-    title = front.text(table, "title", ())
-    if not title:
-        raise front.fail((), "expected a title")
-    alerts = front.rows(table, "alerts")
-    for index, item in enumerate(alerts):
-        if not isinstance(item, str):
-            raise front.fail(("alerts", index), "expected the name of an alert")
-    steps = [_step(front, item, ("steps", index)) for index, item in enumerate(front.rows(table, "steps"))]
-    return Runbook(
-        id=path.stem,
-        path=str(path),
-        title=title,
-        alerts=tuple(alerts),
-        severity=front.text(table, "severity", (), ("critical", "warning", "info")),
-        component=front.text(table, "component", ()),
-        steps=tuple(sorted(steps, key=lambda step: ("", *PHASES).index(step.phase))),
-        actions=tuple(_action(front, item, ("actions", index)) for index, item in enumerate(front.rows(table, "actions"))),
-        body=body,
-        guide=front.flag(table, "guide", ()),
-        escalate=tuple(_escalation(front, item, ("escalate", at)) for at, item in enumerate(front.rows(table, "escalate"))),
-    )
-
-
-def _step(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookStep:
-    keys = ("phase", "title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target")
-    table = front.known(item, path, keys)
-    written = front.text(table, "query", path)
-    try:
-        query = _expand(written)
-    except ValueError as error:
-        raise front.fail((*path, "query"), str(error)) from None
-    step = RunbookStep(
-        title=front.text(table, "title", path),
-        text=front.text(table, "text", path),
-        query=query,
-        written=written if query != written else "",
-        unit=front.text(table, "unit", path, UNITS) or "count",
-        warn=front.number(table, "warn", path),
-        critical=front.number(table, "critical", path),
-        below=front.flag(table, "below", path),
-        lookup=front.text(table, "lookup", path, LOOKUPS),
-        target=front.text(table, "target", path),
-        phase=front.text(table, "phase", path, PHASES),
-    )
-    if not step.title:
-        raise front.fail(path, "expected a title")
-    if step.query and step.lookup:
-        raise front.fail(path, "expected a query or a lookup, not both")
-    return step
-
-
-def _expand(written: str) -> str:
-    """The PromQL of a step for a server of which nothing is known. Raises ValueError."""
-    if "${" not in written:
-        return written
-    from queries.catalogue.loader import expand_query  # noqa: PLC0415  # not before the first frame
-
-    return expand_query(written)
-
-
-def _action(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookAction:
-    table = front.known(item, path, ("action", "target", "parameters"))
-    name = front.text(table, "action", path)
-    if not name:
-        raise front.fail(path, "expected the name of an action")
-    given = table.get("parameters", {})
-    if not isinstance(given, dict):
-        raise front.fail((*path, "parameters"), "expected a mapping")
-    parameters = tuple(sorted((key, str(value)) for key, value in given.items()))
-    return RunbookAction(name, front.text(table, "target", path), parameters)
-
-
-def _escalation(front: _Front, item: Any, path: tuple[str | int, ...]) -> Escalation:
-    table = front.known(item, path, ("to", "when"))
-    found = Escalation(front.text(table, "to", path, TEAMS), front.text(table, "when", path))
-    if not found.to:
-        raise front.fail(path, f"expected `to`: one of {', '.join(TEAMS)}")
-    if not found.when:
-        raise front.fail(path, "expected `when`: a short sentence with a time")
-    return found

@@ -28,11 +28,13 @@ from console.pauses import BEAT_SECONDS, Heartbeat, Pause
 from console.place import Place
 from console.reads import SourceReads
 from console.refresh import Ask, Poller, follow, read
+from console.runbook_page import Runbook
 from console.runbook_steps import Sight, StepResult, answer_steps
-from console.runbooks import Runbook, RunbookIndex
+from console.runbooks import RunbookFound, RunbookIndex
 from console.snapshot import Snapshot
 from queries.errors import NotConfigured, SourceError
 from queries.model.alert import AlertRule, AlertState, Suggestion, TrackedAlert
+from queries.model.dashboard import DASHBOARDS
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.panel import PanelHistory, PanelSpec, Unit
@@ -89,7 +91,9 @@ class Session:
         self.journal = journal
         self.journal_fault = journal_fault
         self.file_warnings: tuple[str, ...] = ()
-        """What others can change or read of the configuration, a sentence each."""
+        """What others can change or read of the configuration, and what is wrong with a team's own files: a sentence each."""
+        self.boards = DASHBOARDS
+        """Name and title of every dashboard, a team's own behind ours."""
         self.prometheus = prometheus
         self.alertmanager = alertmanager
         self.kubernetes = kubernetes
@@ -124,8 +128,8 @@ class Session:
         from console.journal.shared_store import READ_ONLY  # noqa: PLC0415
         from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415
         from console.journal.stores import former_names, open_store, store_name  # noqa: PLC0415
+        from console.own_panels import board_titles, overview_panels, panel_problems  # noqa: PLC0415
         from queries.alertmanager import Alertmanager  # noqa: PLC0415
-        from queries.catalogue.loader import load_board  # noqa: PLC0415
         from queries.kubernetes import Kubernetes  # noqa: PLC0415
         from queries.platform import Platform  # noqa: PLC0415
         from queries.prometheus import Prometheus  # noqa: PLC0415
@@ -141,10 +145,11 @@ class Session:
         except JournalError as error:
             journal_fault = str(error)
         cap = settings.backoff_cap_seconds
+        runbooks = RunbookIndex.configured(settings)
         made = cls(
             settings,
-            specs=load_board("overview", namespace=settings.namespace),
-            runbooks=RunbookIndex.load(settings.paths.runbooks_dir),
+            specs=overview_panels(settings),
+            runbooks=runbooks,
             actions=ACTIONS,
             journal=journal,
             journal_fault=journal_fault,
@@ -155,7 +160,8 @@ class Session:
             kubernetes=Kubernetes(settings.kubernetes, backoff_cap_seconds=cap) if settings.kubernetes else None,
             platform=Platform(settings.platform) if settings.platform else None,
         )
-        made.file_warnings = file_warnings(settings)
+        made.boards = board_titles(settings)
+        made.file_warnings = (*file_warnings(settings), *panel_problems(settings, runbooks))
         _ = made.response
         return made
 
@@ -307,9 +313,15 @@ class Session:
     async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
         """The panel's series over the window that ends now; a failure is the history's fault."""
         spec = next((item for item in self.specs if item.id == panel_id), None)
-        if spec is None or spec.source == KUBERNETES:
+        if spec is None or spec.broken or spec.source == KUBERNETES:
             told = (
-                f"there is no history of {spec.title.lower()}: the cluster knows only what is now" if spec else "no such panel"
+                spec.broken
+                if spec and spec.broken
+                else (
+                    f"there is no history of {spec.title.lower()}: the cluster knows only what is now"
+                    if spec
+                    else "no such panel"
+                )
             )
             return self._no_history(panel_id, window_seconds, Fault(FaultKind.REJECTED, told))
         return await self._history(spec, window_seconds, points)
@@ -336,6 +348,11 @@ class Session:
         labels = dict(tracked.alert.labels)
         fitting = [rule for rule in named if all(labels.get(key) == value for key, value in rule.labels if "{{" not in value)]
         return next(iter(fitting or named), None)
+
+    def find_runbook(self, words: str) -> RunbookFound:
+        """The page that a path, a URL, a page's name or an alert's means; for an alert the one that its screen opens."""
+        shown = self.snapshot()
+        return self.runbooks.find(words, shown.rules, (item.alert for item in shown.alerts))
 
     async def runbook_steps(self, runbook: Runbook, tracked: TrackedAlert | None) -> AsyncIterator[StepResult]:
         """Every step of the runbook with what is so now."""

@@ -10,7 +10,7 @@ from console.config.forms import is_dns_name
 from console.config.settings import AlertTarget
 from console.place import Place, PodOwners, pod_of, pod_owners
 from console.revisions import NO_RECORDS, Records, Standing, choices, default_choice
-from console.runbooks import Runbook
+from console.runbook_page import Runbook
 from queries.model.alert import Alert, Suggestion
 from queries.model.matcher import Matcher
 from queries.model.series import Labels, label

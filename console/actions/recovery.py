@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from console.actions.action import Reads
 from console.actions.plan import Request
 from console.config.settings import Settings
-from queries.catalogue.loader import load_board
+from console.own_panels import overview_panels
 from queries.errors import SourceError
 from queries.model.alert import Alert, AlertState
 from queries.model.panel import PanelSpec
@@ -32,8 +32,7 @@ class Cause:
         self._panel = request.panel_id
         self._fingerprint = request.fingerprint
         self._settings = settings
-        board = load_board("overview", namespace=settings.namespace)
-        self._spec = next((item for item in board if item.id == request.panel_id), None)
+        self._spec = next((item for item in overview_panels(settings) if item.id == request.panel_id), None)
 
     def __bool__(self) -> bool:
         return bool(self._panel or self._fingerprint)

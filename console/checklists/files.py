@@ -13,10 +13,14 @@ from typing import Any
 from console.checklists import definition
 from console.checklists.definition import Checklist, Evidence, Item
 from console.config.fault import ConfigError
-from console.config.schema import NUMBER, TEXT, Either, Kind, Many, Named, Scalar, SchemaError, Table, check_document, instead
+from console.config.schema import NUMBER, TEXT, Either, Kind, Many, Named, Scalar, SchemaError, Table, check_document
+from console.config.settings import Settings
+from console.own_panels import board_panels
+from console.runbooks import RunbookIndex
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import SignalError
 from queries.model.panel import Fold, PanelSpec, Threshold, Unit
+from queries.text.suggestions import instead
 from queries.yaml_nodes import Lined, NodeError, dotted, load_with_lines
 from queries.yaml_nodes import Path as Place
 
@@ -92,13 +96,20 @@ _QUERIES_DOCUMENT = Table({"queries": Named(_QUERY)}, ("queries",))
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What a checklist may name, and the namespace that stands for `$namespace` in its queries. Empty `runbooks` and `lists`
-    mean that nobody knows which there are.
+    mean that nobody knows which there are. `boards` are the panels of boards that only a checklist or a look asks for.
     """
 
     panels: tuple[PanelSpec, ...]
     runbooks: tuple[str, ...] = ()
     namespace: str = ""
     lists: tuple[str, ...] = ()
+    boards: tuple[PanelSpec, ...] = ()
+
+    @classmethod
+    def configured(cls, settings: Settings, specs: tuple[PanelSpec, ...], runbooks: RunbookIndex) -> Vocabulary:
+        """`specs` are the overview's panels."""
+        names = tuple(item.id for item in runbooks.runbooks)
+        return cls(specs, names, settings.namespace, boards=board_panels(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +168,8 @@ def parse(text: str, *, name: str, path: str, vocabulary: Vocabulary) -> Checkli
     document = _checked(text, path, _DOCUMENT)
     queries = {**_shipped_queries(vocabulary.namespace), **_queries(document, vocabulary.namespace, path)}
     panels = {spec.id: spec for spec in vocabulary.panels}
-    reading = _Reading(document, path, panels, queries, vocabulary.runbooks, vocabulary.lists)
+    boards = {spec.id: spec for spec in vocabulary.boards}
+    reading = _Reading(document, path, panels, boards, queries, vocabulary.runbooks, vocabulary.lists)
     items = tuple(reading.item(index) for index in range(len(document.value["items"])))
     if not items:
         raise reading.wrong("expected at least one item", ("items",))
@@ -171,6 +183,7 @@ class _Reading:
     document: Lined
     path: str
     panels: Mapping[str, PanelSpec]
+    boards: Mapping[str, PanelSpec]
     queries: Mapping[str, PanelSpec]
     runbooks: tuple[str, ...]
     lists: tuple[str, ...]
@@ -203,10 +216,16 @@ class _Reading:
         own = Threshold(told.get("warn"), told.get("critical"))
         match kind:
             case "panel":
-                self._panel(value, place)
+                spec = self._panel(value, place)
+                self._check_order(spec, own, place)
+                if value not in self.panels:
+                    # Nobody asks for it unless somebody looks at its board: the checklist asks itself.
+                    return definition.QueryEvidence(spec, own)
                 return definition.PanelEvidence(value, own)
             case "query":
-                return definition.QueryEvidence(self._query(value, place), own)
+                spec = self._query(value, place)
+                self._check_order(spec, own, place)
+                return definition.QueryEvidence(spec, own)
             case "alerts":
                 since = () if value["since"] == definition.MIDNIGHT else tuple(value["since"])
                 for at, name in enumerate(since):
@@ -229,9 +248,15 @@ class _Reading:
         return definition.Question(value)
 
     def _panel(self, name: str, place: Place) -> PanelSpec:
-        if name not in self.panels:
-            raise self.wrong(f"no such panel, {instead(name, self.panels)}", place)
-        return self.panels[name]
+        found = self.panels.get(name) or self.boards.get(name)
+        if found is None:
+            raise self.wrong(f"no such panel, {instead(name, (*self.panels, *self.boards))}", place)
+        return found
+
+    def _check_order(self, spec: PanelSpec, own: Threshold, place: Place) -> None:
+        if wrong := spec.threshold.override(own).order_error(below=spec.below):
+            part = next((key for key, line in (("critical", own.critical), ("warn", own.warn)) if line is not None), None)
+            raise self.wrong(wrong, (*place[:-1], part) if part else place)
 
     def _query(self, name: str, place: Place) -> PanelSpec:
         if name not in self.queries:
@@ -239,9 +264,9 @@ class _Reading:
         return self.queries[name]
 
     def _figure(self, name: str, place: Place) -> PanelSpec:
-        found = self.queries.get(name) or self.panels.get(name)
+        found = self.queries.get(name) or self.panels.get(name) or self.boards.get(name)
         if found is None or found.source == "kubernetes":
-            measured = [spec.id for spec in self.panels.values() if spec.source != "kubernetes"]
+            measured = [spec.id for spec in (*self.panels.values(), *self.boards.values()) if spec.source != "kubernetes"]
             raise self.wrong(f"no such query or measured panel, {instead(name, (*self.queries, *measured))}", place)
         return found
 
@@ -288,6 +313,10 @@ def _queries(document: Lined, namespace: str, path: str) -> dict[str, PanelSpec]
         except SignalError as error:
             place = (_QUERIES, name, "expr")
             raise ConfigError(source=path, line=document.line(place), key=dotted(place), expected=str(error)) from None
+    for name, spec in specs.items():
+        if wrong := spec.threshold.order_error(below=spec.below):
+            at: Place = ("queries", name, "critical")
+            raise ConfigError(source=path, line=document.line(at), key=dotted(at), expected=wrong)
     return specs
 
 

@@ -97,10 +97,6 @@ def limit_words(limits: Threshold, unit: Unit, *, below: bool) -> str:
     return ", ".join(parts)
 
 
-def _merged(own: Threshold, general: Threshold) -> Threshold:
-    return Threshold(general.warn if own.warn is None else own.warn, general.critical if own.critical is None else own.critical)
-
-
 def _crossed(value: float, verdict: Verdict, limits: Threshold, unit: Unit, *, below: bool) -> str:
     line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
     told = brief_figure(value, unit)
@@ -117,7 +113,7 @@ def _panel(item: Item, wanted: PanelEvidence, facts: Facts) -> Finding:
     if state is None:
         return Finding(item, Verdict.NO_DATA, "no answer yet", "no answer yet")
     spec = state.spec
-    limits = _merged(wanted.threshold, state.threshold)
+    limits = state.threshold.override(wanted.threshold)
     if spec.source == "kubernetes":
         verdict, reason = state.verdict, state.reason
         told = f"{visible(state.note)}" if state.value is not None else "not known"
@@ -225,7 +221,7 @@ def _places(item: Item, state: PanelState, snapshot: Snapshot) -> tuple[Place, .
 
 def _query(item: Item, wanted: QueryEvidence, facts: Facts) -> Finding:
     spec = wanted.spec
-    limits = _merged(wanted.threshold, spec.threshold)
+    limits = spec.threshold.override(wanted.threshold)
     reading = facts.answers.tracks.get(item.id) if facts.answers else None
     places = (Place("explore", spec.raw, "the query"), *_runbook_place(item))
     limit = limit_words(limits, spec.unit, below=spec.below)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from console.checks.figures import brief, brief_figure
 from queries.code_series import CODE, samples_by_code
+from queries.model.fault import FaultKind
 from queries.model.fold import folded
 from queries.model.panel import Contradiction, Fold, PanelAnswer, PanelSpec, PanelState, Range, Threshold
 from queries.model.series import Point, Sample
@@ -21,10 +22,7 @@ NOTE_PARTS = 3
 
 def effective(spec: PanelSpec, told: Threshold) -> Threshold:
     """The panel's threshold, each line from the config where it says one."""
-    return Threshold(
-        warn=spec.threshold.warn if told.warn is None else told.warn,
-        critical=spec.threshold.critical if told.critical is None else told.critical,
-    )
+    return spec.threshold.override(told)
 
 
 def compare(value: float, threshold: Threshold, *, below: bool, allowed: Range) -> Verdict:
@@ -59,6 +57,8 @@ def judge(
     `unanswered` is the sentence where there is no answer at all; `taken_at` and `now` are Unix seconds.
     """
     limits = effective(spec, threshold)
+    if spec.broken:
+        return PanelState(spec, Verdict.NO_DATA, limits, reason=spec.broken)
     if answer is None:
         return PanelState(spec, Verdict.NO_DATA, limits, query=spec.recorded or spec.raw, reason=unanswered)
 
@@ -79,7 +79,9 @@ def judge(
         )
 
     if answer.fault is not None:
-        return unknown(answer.fault.sentence())
+        # Of a team's own panel it helps to know where its expression stands.
+        place = f"{spec.place}: " if spec.place and answer.fault.kind is FaultKind.REJECTED else ""
+        return unknown(f"{place}{answer.fault.sentence()}")
     known = [sample for sample in answer.samples if math.isfinite(sample.value)]
     if not answer.samples:
         return unknown(spec.absent or "the query gave no series")

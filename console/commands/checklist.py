@@ -20,13 +20,14 @@ from console.commands import document
 from console.commands.columns import aligned
 from console.commands.once import with_session
 from console.config.load import load_settings
-from console.config.schema import instead
 from console.config.settings import Settings
+from console.own_panels import overview_panels
 from console.runbooks import RunbookIndex
 from console.session import Session
 from queries.catalogue.loader import load_board
 from queries.errors import Rejected, SourceError
 from queries.model.text import visible
+from queries.text.suggestions import instead
 
 _FORMS: Mapping[str, Callable[[Report], str]] = {
     "text": report.as_text,
@@ -70,9 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load_checklists(settings: Settings) -> Checklists:
     """The shipped ones and the team's own, with what they may name. Reads files."""
-    specs = load_board("overview", namespace=settings.namespace)
-    runbooks = tuple(item.id for item in RunbookIndex.load(settings.paths.runbooks_dir).runbooks)
-    return Checklists.load(settings.paths.checklists_dir, Vocabulary(specs, runbooks, settings.namespace))
+    vocabulary = Vocabulary.configured(settings, overview_panels(settings), RunbookIndex.configured(settings))
+    return Checklists.load(settings.paths.checklists_dir, vocabulary)
 
 
 async def look(session: Session, checklist: Checklist) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from console.config.permissions import file_warnings
@@ -31,8 +31,12 @@ def _report(text: str) -> None:
 
 def say_note(settings: Settings) -> None:
     """What is surprising about the cluster that was chosen and about files that others can reach: on stderr, once a command."""
-    for note in (*([settings.cluster_note] if settings.cluster_note else ()), *file_warnings(settings)):
-        print(f"cad-console: {visible(note)}", file=sys.stderr)
+    _say(settings, file_warnings(settings))
+
+
+def _say(settings: Settings, warnings: Iterable[str]) -> None:
+    for note in (*([settings.cluster_note] if settings.cluster_note else ()), *warnings):
+        _report(note)
 
 
 def say_caveat(snapshot: Snapshot) -> None:
@@ -44,10 +48,9 @@ def say_caveat(snapshot: Snapshot) -> None:
 def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) -> T:
     """Open a session, do the work in a loop of its own, close the session whatever happens."""
 
-    say_note(settings)
-
     async def whole() -> T:
         session = Session.open(settings)
+        _say(settings, session.file_warnings)
         session.report_to(_report)
         try:
             found = await work(session)

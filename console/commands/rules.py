@@ -19,8 +19,8 @@ from console.lint.report import as_json, as_text
 from console.lint.sarif import sarif
 from console.lint.scene import Scene, parsed, scene
 from console.lint.tools import Tools, merged
+from console.own_panels import overview_panels
 from console.runbooks import RunbookIndex
-from queries.catalogue.loader import load_board
 from queries.contract import load_contract
 from queries.discovery import Discovery
 from queries.errors import NotConfigured, SourceError
@@ -112,9 +112,9 @@ def _placed(groups: Iterable[RuleGroup], *, where: str) -> Iterable[PlacedRule]:
 
 
 def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | None) -> Scene:
-    board = load_board("overview", namespace=settings.namespace)
+    board = overview_panels(settings)
     panels = [replace(spec, threshold=effective(spec, settings.threshold(spec.id))) for spec in board]
-    runbooks = RunbookIndex.load(settings.paths.runbooks_dir)
+    runbooks = RunbookIndex.configured(settings)
     if server is not None:
         return scene(placed, others=server.rules, vocabulary=server.vocabulary, runbooks=runbooks, panels=panels)
     vocabulary = Vocabulary.of_contract(load_contract(), load_taxonomy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from console.commands.columns import aligned
 from console.commands.once import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
+from console.expected_rules import expected_alerts, expected_rules
 from console.incidents.response import load_response
+from console.runbook_page import LAST_PHASE, Runbook
 from console.runbook_steps import StepResult
-from console.runbooks import LAST_PHASE, TRIAGE, Runbook, RunbookIndex
+from console.runbooks import TRIAGE, RunbookIndex
 from console.session import Session
 from console.suggestions import fill
 from queries.model.alert import TrackedAlert
@@ -21,7 +24,9 @@ from queries.model.text import visible
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", default="", help="a runbook's name or an alert's, in any spelling")
+    parser.add_argument(
+        "name", nargs="?", default="", help="a runbook's name or an alert's in any spelling, its path or its URL"
+    )
     parser.add_argument("--list", action="store_true", help="list all runbooks")
     parser.add_argument(
         "--lint",
@@ -30,23 +35,36 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of what --lint says")
 
+    parser.epilog = "exits 1 where nothing has that name, and says what is spelled like it"
+
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
-    index = RunbookIndex.load(settings.paths.runbooks_dir)
     if arguments.lint:
-        shipped = Path(settings.paths.runbooks_dir).resolve() == Path(console.__file__).resolve().parents[1] / "runbooks"
-        return _lint(index, shipped=shipped, form=arguments.format)
+        return _lint(settings, form=arguments.format)
     if arguments.list or not arguments.name:
-        return _list(index)
-    runbook = index.get(arguments.name) or index.for_alert_name(arguments.name)
-    if runbook is None:
-        runbook = index.get(TRIAGE)
-        print(f"no runbook fits {visible(arguments.name)}; this is the general triage page\n")
-        if runbook is None:
-            print(index.fault or "there is no triage page either")
-            return 1
-    return with_session(settings, lambda session: _print(runbook, session, settings, arguments.name))
+        return _list(RunbookIndex.configured(settings))
+    return with_session(settings, lambda session: _show(session, settings, arguments.name))
+
+
+async def _show(session: Session, settings: Settings, name: str) -> int:
+    """The page that the screens find: by what fires and by the rules that are loaded, else by those that should be."""
+    answering = any((settings.prometheus, settings.kubernetes, settings.alertmanagers))
+    snapshot = await session.once() if answering else None
+    found = session.find_runbook(name)
+    if found.runbook is None:
+        found = session.runbooks.find(name, (rule.rule for rule in expected_alerts(settings)))
+    if found.runbook is None:
+        print(f"cad-console runbook: {visible(found.error)}", file=sys.stderr)
+        return 1
+    if found.matched_by == TRIAGE:
+        print(f"no runbook fits {visible(found.alert)}; this is the general triage page\n")
+    alerts = snapshot.alerts if snapshot else ()
+    served = [item for item in alerts if item.runbook and item.runbook.id == found.runbook.id]
+    # The alert that was named, else any that the page serves.
+    served.sort(key=lambda item: item.alert.name != found.alert)
+    await _print(found.runbook, session, settings, tracked=next(iter(served), None), answering=answering)
+    return 0
 
 
 def _list(index: RunbookIndex) -> int:
@@ -66,15 +84,16 @@ def _list(index: RunbookIndex) -> int:
     return 0
 
 
-def _lint(index: RunbookIndex, *, shipped: bool, form: str) -> int:
+def _lint(settings: Settings, *, form: str) -> int:
     # Heavy, and only here.
     from console.commands import document  # noqa: PLC0415
     from console.lint.finding import exit_code  # noqa: PLC0415
     from console.lint.pages.linter import TRAPS, lint  # noqa: PLC0415
     from console.lint.report import as_json, as_text  # noqa: PLC0415
-    from queries.rule_files import built_in  # noqa: PLC0415
 
-    found = lint(index, [rule for file in built_in() for rule in file.rules], shipped=shipped)
+    index = RunbookIndex.configured(settings)
+    shipped = Path(settings.paths.runbooks_dir).resolve() == Path(console.__file__).resolve().parents[1] / "runbooks"
+    found = lint(index, [rule for file in expected_rules(settings) for rule in file.rules], shipped=shipped)
     code = exit_code(found.findings)
     unchecked = 0 if found.kubectl else found.kubectl_lines
     if form == "json":
@@ -90,17 +109,14 @@ def _lint(index: RunbookIndex, *, shipped: bool, form: str) -> int:
     return code
 
 
-async def _print(runbook: Runbook, session: Session, settings: Settings, name: str) -> int:
+async def _print(
+    runbook: Runbook, session: Session, settings: Settings, *, tracked: TrackedAlert | None, answering: bool
+) -> None:
     print(f"{visible(runbook.headline)}\n{visible(runbook.path)}")
     if runbook.broken:
         print(f"broken: {visible(runbook.broken)}")
-    answering = any((settings.prometheus, settings.kubernetes, settings.alertmanagers))
-    tracked: TrackedAlert | None = None
-    if answering:
-        snapshot = await session.once()
-        tracked = next((item for item in snapshot.alerts if item.runbook and item.runbook.id == runbook.id), None)
-        if tracked is not None:
-            print(f"for {visible(tracked.alert.name)}, {tracked.alert.state.value}")
+    if tracked is not None:
+        print(f"for {visible(tracked.alert.name)}, {tracked.alert.state.value}")
     answers = session.runbook_steps(runbook, tracked) if answering else _unanswered(runbook)
     phase, acted = None, False
     async for result in answers:
@@ -122,7 +138,6 @@ async def _print(runbook: Runbook, session: Session, settings: Settings, name: s
         print()
         for line in runbook.body.splitlines():
             print(visible(line))
-    return 0
 
 
 async def _unanswered(runbook: Runbook) -> AsyncIterator[StepResult]:

@@ -15,6 +15,7 @@ from console.config.cluster import ClusterChoice, choose_cluster
 from console.config.fault import ConfigError
 from console.config.forms import is_dns_name, is_url
 from console.config.incident_settings import Channel, Contact, IncidentSettings
+from console.config.own_files import KEYS, NoSuchPlace, OwnFiles, find_own_files
 from console.config.settings import ERROR_CODES_WINDOW_SECONDS, HEARTBEAT_ALERT, AlertTarget, Paths, Settings
 from console.config.store_settings import KUBERNETES, POSTGRESQL, StoreSettings, is_store
 from queries.endpoint import Endpoint, HttpConfig, RedisEndpoint, credentials_of
@@ -88,7 +89,7 @@ class _Loading:
             grafana=self._server("grafana", "", "GRAFANA_URL"),
             redis=self._redis(),
             loki_url=self._address("loki", "LOKI_URL"),
-            thresholds=self._thresholds(),
+            own=self._own_files(),
             alert_targets=tuple(AlertTarget(alert, target) for alert, target in self._top("alert_targets", {}).items()),
             heartbeat_alert=str(self._top("heartbeat_alert", HEARTBEAT_ALERT)),
             severities=self._severities(),
@@ -101,6 +102,7 @@ class _Loading:
             keys=tuple(self._top("keys", {}).items()),
         )
         settings = replace(self._rhythm(settings), paths=self._with_checklists(settings.paths))
+        settings = replace(settings, thresholds=self._thresholds(settings))
         # Never the context's: whoever has another kubeconfig would share into another store without a word.
         store = self._store(own_namespace or DEFAULT_NAMESPACE)
         secrets = (*self.secret_files, *cluster.secret_files)
@@ -302,9 +304,29 @@ class _Loading:
             raise ConfigError(source=self.paths.config_file, line=line, key="checklists", expected=told)
         return replace(paths, checklists_dir=str(folder))
 
-    def _thresholds(self) -> tuple[tuple[str, Threshold], ...]:
-        found = self._top("thresholds", {})
-        return tuple((panel, Threshold(item.get("warn"), item.get("critical"))) for panel, item in found.items())
+    def _own_files(self) -> OwnFiles:
+        told = {key: self._top(key, None) for key in KEYS}
+        try:
+            return find_own_files(told, Path(self.paths.config_file).parent)
+        except NoSuchPlace as error:
+            raise self._wrong(error.path, str(error)) from None
+
+    def _thresholds(self, settings: Settings) -> tuple[tuple[str, Threshold], ...]:
+        told = self._top("thresholds", {})
+        found = tuple((panel, Threshold(item.get("warn"), item.get("critical"))) for panel, item in told.items())
+        if found:
+            from console.config.thresholds import WrongThreshold, check_thresholds  # noqa: PLC0415  # reads the catalogue
+
+            try:
+                check_thresholds(found, settings.own.panels)
+            except WrongThreshold as error:
+                raise self._wrong(("thresholds", *error.path), str(error)) from None
+        return found
+
+    def _wrong(self, path: tuple[str | int, ...], expected: str) -> ConfigError:
+        from queries.yaml_nodes import dotted  # noqa: PLC0415
+
+        return ConfigError(source=self.paths.config_file, line=self.file.line(path), key=dotted(path), expected=expected)
 
     def _incidents(self) -> IncidentSettings:
         own = self._top("incidents", {})

@@ -68,6 +68,11 @@ MEANINGS: Mapping[str, str] = {
     "error_codes.*": "one of the nine, such as INPUT_ERROR",
     "error_codes_window": "over how long `check` counts codes that map to none of the nine (default 24h)",
     "checklists": "a folder with a team's own checklists",
+    "runbooks": "folders with a team's own runbooks, searched before the console's with all that is below them; plain Markdown "
+    "is one",
+    "panels": "files, folders or patterns: a team's own panels in the catalogue's format; a file with a title is a board, one "
+    "without adds its panels to the overview",
+    "rules": "files, folders or patterns: the rule files that should be loaded; `check` says what is missing, different, extra",
     "shift_hours": "the length of a shift, for the handover (default 12)",
     "incidents": "what differs from the house rules for incidents",
     "incidents.severities": "clocks and escalation by severity",

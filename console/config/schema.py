@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -181,12 +181,13 @@ ENVIRONMENT = Table(
         "channels": Named(CHANNEL),
     }
 )
+_PLACES = Either(TEXT, Many(TEXT))
 DOCUMENT = Table(
     {
         "default_environment": TEXT,
         "read_only": FLAG,
         "environments": Named(ENVIRONMENT),
-        "thresholds": Named(Table({"warn": NUMBER, "critical": NUMBER}), PANEL_IDS),
+        "thresholds": Named(Table({"warn": NUMBER, "critical": NUMBER})),
         "alert_targets": Named(TARGET),
         "heartbeat_alert": TEXT,
         "error_codes": Named(TEXT),
@@ -205,6 +206,9 @@ DOCUMENT = Table(
             ),
         ),
         "checklists": TEXT,
+        "runbooks": _PLACES,
+        "panels": _PLACES,
+        "rules": _PLACES,
         "shift_hours": Scalar("a number of hours greater than 0", lambda value: _is_number(value) and 0 < value <= 168),
         "incidents": INCIDENTS,
         "theme": TEXT,
@@ -274,11 +278,3 @@ def check_document(document: Lined, kind: Kind = DOCUMENT) -> None:
     """Raises SchemaError for the first thing that does not belong; an empty document is fine."""
     if document.value is not None:
         _Walk(document).check(document.value, kind, ())
-
-
-def instead(word: str, known: Iterable[str]) -> str:
-    """What stands there instead of an unknown word: the near one, and all that there are."""
-    names = tuple(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    listed = f"expected one of {', '.join(names)}" if names else "there is none"
-    return f"did you mean {near[0]!r}? ({listed})" if near else listed

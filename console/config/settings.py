@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from console.config.incident_settings import IncidentSettings
+from console.config.own_files import OwnFiles
 from console.config.store_settings import StoreSettings
 from queries.endpoint import ClusterEndpoint, Endpoint, RedisEndpoint
 from queries.model.panel import Threshold
@@ -90,6 +91,8 @@ class Settings:
     shift_hours: float = 12.0
     """How long a shift is taken to run where no handover was ever signed."""
     incidents: IncidentSettings = field(default_factory=IncidentSettings)
+    own: OwnFiles = field(default_factory=OwnFiles)
+    """A team's own runbooks, panels and rules."""
     severities: Severities = BUILT_IN
     """What the severities of alerts mean here."""
     theme: str = ""

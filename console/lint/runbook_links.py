@@ -62,7 +62,7 @@ def _dead(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     if item.rule.kind is not RuleKind.ALERT or not filled or "{{" in filled or _PLACEHOLDER.search(filled):
         return
     name = last_part(filled)
-    if scene.runbooks.get(name) is not None:
+    if scene.runbooks.at(filled) is not None:
         return
     line = item.placed.line_of(f"annotations.{key}")
     fits = scene.runbooks.for_alert_name(item.rule.name)

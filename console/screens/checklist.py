@@ -105,8 +105,8 @@ class ChecklistScreen(ConsoleScreen):
         view = self.view
         if view is None or view.session is None:
             return
-        settings, runbooks = view.settings, tuple(item.id for item in view.session.runbooks.runbooks)
-        vocabulary = Vocabulary(view.session.specs, runbooks, settings.namespace)
+        settings = view.settings
+        vocabulary = Vocabulary.configured(settings, view.session.specs, view.session.runbooks)
         loop = asyncio.get_running_loop()
         self._known = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
         self.redraw()

@@ -40,7 +40,8 @@ def commands(app: ConsoleApp) -> tuple[Command, ...]:
         Command("slow off", "every frame at once"),
         Command("quit", "leave the console"),
     ]
-    found += [Command(f"dashboard {name}", f"{title}: the key dashboard") for name, title in DASHBOARDS]
+    boards = app.session.boards if app.session else DASHBOARDS
+    found += [Command(f"dashboard {name}", f"{title}: the dashboard") for name, title in boards]
     found += [Command(f"theme {name}", f"colours: {name}") for name in THEME_NAMES if name]
     session, snapshot = app.session, app.view.snapshot
     if session is not None:
@@ -92,10 +93,10 @@ def perform(app: ConsoleApp, typed: str) -> None:
             app.theme = THEME_NAMES[rest]
         case "slow" if rest in ("on", "off", ""):
             app.slow_down(not app.pace.slow if not rest else rest == "on")
-        case "dashboard" if rest in dict(DASHBOARDS):
+        case "dashboard" if rest in dict(app.session.boards if app.session else DASHBOARDS):
             app.call_later(_open_dashboard, app, rest)
         case "panel" | "runbook" | "explore" | "handover":
-            app.errands.open(verb, rest)
+            _open(app, verb, rest)
         case "silence":
             app.errands.silence(asks.SilenceRequested(matchers=rest))
         case "alert":
@@ -110,6 +111,21 @@ async def _open_dashboard(app: ConsoleApp, name: str) -> None:
     app.go("dashboards")
     if isinstance(app.screen, DashboardsScreen):
         app.screen.choose(replace(app.screen.choice, name=name))
+
+
+def _open(app: ConsoleApp, what: str, words: str) -> None:
+    if what != "runbook":
+        app.errands.open(what, words)
+        return
+    if app.session is None or not words:
+        app.go("runbooks")
+        return
+    found = app.session.find_runbook(words)
+    if found.runbook is None:
+        app.errands.say(found.error, trouble=True)
+        return
+    tracked = next((item for item in app.view.alerts if item.alert.name == found.alert), None)
+    app.errands.open("runbook", found.runbook.id, about=tracked.alert.fingerprint if tracked else "")
 
 
 def _open_alert(app: ConsoleApp, name: str) -> None:

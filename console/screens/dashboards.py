@@ -37,9 +37,9 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
 
     TITLE_WORDS = "Dashboards"
     ABOUT = (
-        "The five key dashboards. n and N go from one to the next, p and P from provider to provider, e to another environment "
-        "of the config file, c compares with the same time yesterday or last week, [ and ] change how far the trends reach. "
-        "A panel that cannot be narrowed to a provider says so. It is asked only while it is on the screen."
+        "The five key dashboards and a team's own. n and N go from one to the next, p and P from provider to provider, e to "
+        "another environment of the config file, c compares with the same time yesterday or last week, [ and ] change how far "
+        "the trends reach. A panel that cannot be narrowed to a provider says so. It is asked only while it is on the screen."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "board(1)", "next", key_display="n", tooltip="The next dashboard; N the one before", id="dashboard.next"),
@@ -68,6 +68,10 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
     def choice(self) -> DashboardChoice:
         return self._choice
 
+    @property
+    def _boards(self) -> tuple[tuple[str, str], ...]:
+        return self.view.session.boards if self.view and self.view.session else DASHBOARDS
+
     def choose(self, choice: DashboardChoice) -> None:
         """Look at something else."""
         self._choice = choice
@@ -92,7 +96,7 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
         return tile.state.spec.runbook if tile else ""
 
     def action_board(self, by: int) -> None:
-        names = [name for name, _ in DASHBOARDS]
+        names = [name for name, _ in self._boards]
         self.choose(replace(self._choice, name=names[(names.index(self._choice.name) + by) % len(names)]))
 
     def action_provider(self, by: int) -> None:
@@ -137,7 +141,7 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
         return self.view.snapshot.dashboard if self.view and self.view.snapshot else None
 
     def _head_lines(self, state: DashboardState, view: View, width: int) -> tuple[Line, ...]:
-        return (_names(self._choice.name, width), self._terms(state, view, width), *_troubles(state, view, width))
+        return (_names(self._choice.name, self._boards, width), self._terms(state, view, width), *_troubles(state, view, width))
 
     def _terms(self, state: DashboardState, view: View, width: int) -> Line:
         """What is looked at, in words, and how old it is."""
@@ -192,15 +196,18 @@ class DashboardPanelScreen(PanelDetailScreen):
         return next((name for name, seconds in BACK if seconds == back), "")
 
 
-def _names(chosen: str, width: int) -> Line:
-    """All dashboards, the one in view in full; the others shorter where there is no room."""
+def _names(chosen: str, boards: tuple[tuple[str, str], ...], width: int) -> Line:
+    """All dashboards, the one in view in full; the others shorter where there is no room, and the first ones left out."""
     for shorten in (False, True):
         spans: list[Span] = []
-        for name, title in DASHBOARDS:
-            words = title.split(" ")[0] if shorten and name != chosen else title
+        for name, title in boards:
+            words = text(title.split(" ")[0] if shorten and name != chosen else title)[0]
             spans += [(" ", ""), (f" {words} ", "cursor+title" if name == chosen else "dim")]
         if width_of(tuple(spans)) <= width:
             break
+    # The one in view has to be among them, however many there are.
+    while width_of(tuple(spans)) > width and spans[1][1] == "dim":
+        del spans[:2]
     return cut(tuple(spans), width)
 
 

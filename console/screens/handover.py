@@ -120,8 +120,7 @@ class HandoverScreen(ConsoleScreen):
         if view is None or view.session is None or view.snapshot is None:
             return
         settings, session, snapshot = view.settings, view.session, view.snapshot
-        runbooks = tuple(item.id for item in session.runbooks.runbooks)
-        vocabulary = Vocabulary(session.specs, runbooks, settings.namespace)
+        vocabulary = Vocabulary.configured(settings, session.specs, session.runbooks)
         loop = asyncio.get_running_loop()
         self._lists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
         self.redraw()

@@ -24,8 +24,8 @@ from widgets.line import Line, text, wrap
 from widgets.page import Page
 
 if TYPE_CHECKING:
+    from console.runbook_page import Runbook
     from console.runbook_steps import StepResult
-    from console.runbooks import Runbook
 
 REFRESH_SECONDS = 10.0
 

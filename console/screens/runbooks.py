@@ -22,7 +22,7 @@ from widgets.table import Column, Table
 from widgets.words import NO_ANSWER
 
 if TYPE_CHECKING:
-    from console.runbooks import Runbook
+    from console.runbook_page import Runbook
 
 COLUMNS = (
     Column("fires", 5, right=True),

@@ -165,6 +165,11 @@ def _parse(text: str, *, where: str) -> _Board:
             raise CatalogueError(f"{where}: the panel {name} has no raw expression")
         if not isinstance(entry, str) and entry.range and not _range(entry.range).low < _range(entry.range).high:
             raise CatalogueError(f"{where}: the range of the panel {name} ends before it begins")
+        if not isinstance(entry, str) and (wrong := Threshold(entry.warn, entry.critical).order_error(below=entry.below)):
+            from queries.yaml_nodes import load_with_lines  # noqa: PLC0415  # only where something is wrong
+
+            line = load_with_lines(text).line(("panels", board.panels.index(entry), "critical"))
+            raise CatalogueError(f"{where}:{line}: the panel {name}: {wrong}")
         seen.add(name)
     return board
 
@@ -219,3 +224,19 @@ def _spec(entry: _Entry, *, where: str, signals: Mapping[str, Signal] | None = N
         threshold=Threshold(entry.warn, entry.critical),
         range=_range(entry.range) if entry.range else None,
     )
+
+
+ENTRY_KEYS = _Entry.__struct_fields__
+"""What an entry of a board may say."""
+
+
+def read_panel(entry: object, *, where: str) -> PanelSpec:
+    """One entry of a board by itself, as it is written. Raises msgspec.ValidationError, whose message names the key, and
+    CatalogueError.
+    """
+    return _spec(convert(entry, _Entry), where=where)
+
+
+def read_shared(name: str, *, where: str) -> PanelSpec:
+    """A panel of a board of the catalogue, by `BOARD/ID`. Raises CatalogueError."""
+    return _shared(name, where=where)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from queries.model.fault import Fault
 from queries.model.panel import PanelAnswer, PanelSpec, PanelState
 
-DASHBOARDS = (
+DASHBOARDS: tuple[tuple[str, str], ...] = (
     ("platform_overview", "Platform Overview"),
     ("ocr_performance", "OCR Performance"),
     ("error_analysis", "Error Analysis"),

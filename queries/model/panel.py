@@ -92,6 +92,18 @@ class Threshold:
     warn: float | None = None
     critical: float | None = None
 
+    def override(self, own: Threshold) -> Threshold:
+        """With every line that another one sets in its place."""
+        return Threshold(self.warn if own.warn is None else own.warn, self.critical if own.critical is None else own.critical)
+
+    def order_error(self, *, below: bool) -> str:
+        """What is wrong where `critical` is reached before `warn`; empty where the order is right. `below`: small is bad."""
+        warn, critical = self.warn, self.critical
+        if warn is None or critical is None or (warn >= critical if below else warn <= critical):
+            return ""
+        bad, expected = ("small", "at or under") if below else ("large", "at or over")
+        return f"reversed thresholds: {bad} values are bad, so expected critical {expected} warn {warn:g}, found {critical:g}"
+
 
 @dataclass(frozen=True, slots=True)
 class PanelSpec:
@@ -107,6 +119,8 @@ class PanelSpec:
     `alerts` and `runbook` are what belongs to the panel. `threshold` is the default that the config may override.
     `scope` is what the panel covers where that is more than what was asked for (`all providers`); else empty.
     `range` is what its value can be where that is other than what the unit allows.
+    `place` is the file and line of a team's own panel, empty for ours. `broken` says what is wrong with its definition:
+    nobody is asked for such a panel.
     """
 
     id: str
@@ -129,6 +143,8 @@ class PanelSpec:
     raw_every_seconds: float = 0.0
     scope: str = ""
     range: Range | None = None
+    place: str = ""
+    broken: str = ""
 
     @property
     def allowed(self) -> Range:

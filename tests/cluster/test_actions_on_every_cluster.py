@@ -19,8 +19,8 @@ from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.place import Place
 from console.revisions import Records, observe
+from console.runbook_page import Runbook, RunbookStep
 from console.runbook_steps import Sight, answer_steps
-from console.runbooks import Runbook, RunbookStep
 from console.suggestions import suggestion
 from queries.endpoint import ClusterEndpoint
 from queries.errors import Rejected

@@ -16,7 +16,8 @@ from console.config.settings import Paths, Settings
 from console.journal.ledger import LedgerState
 from console.journal.owners import Mark
 from console.revisions import RevisionRecord
-from console.runbooks import Runbook, RunbookIndex
+from console.runbook_page import Runbook
+from console.runbooks import RunbookIndex
 from queries.alertmanager import AlertmanagerState
 from queries.endpoint import ClusterEndpoint, Endpoint
 from queries.model.alert import Alert, AlertRule, AlertState, Priority

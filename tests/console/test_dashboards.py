@@ -75,7 +75,7 @@ def test_every_panel_of_a_dashboard_may_have_a_threshold(tmp_path: Path) -> None
     """The config takes the ids of all dashboards' panels, and no other."""
     file = tmp_path / "config.yaml"
     ids = sorted({spec.id for board in load_dashboards() for spec in board.panels})
-    file.write_text("thresholds:\n" + "".join(f"  {name}: {{warn: 1}}\n" for name in ids))
+    file.write_text("thresholds:\n" + "".join(f"  {name}: {{warn: 1, critical: 1}}\n" for name in ids))
     assert len(load_settings({"config": str(file)}, {}).thresholds) == len(ids)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from console.config.settings import AlertTarget
 from console.place import Place, pod_owners
-from console.runbooks import Runbook, RunbookAction
+from console.runbook_page import Runbook, RunbookAction
 from console.suggestions import suggestions_for
 from queries.model.alert import Alert, AlertState
 from queries.model.workload import Cluster, Container, Pod, Revision, Workload

@@ -10,8 +10,8 @@ from screen_samples import cluster
 
 from console import place
 from console.place import Place
+from console.runbook_page import Runbook, RunbookStep
 from console.runbook_steps import Sight, answer_steps
-from console.runbooks import Runbook, RunbookStep
 from console.screens.window import chart_of
 from queries.catalogue.loader import expand_query
 from queries.errors import Rejected

@@ -149,7 +149,7 @@ def test_broken_front_matter_is_named_and_the_rest_goes_on(
     assert words in broken.broken
     assert good.broken is None
     assert index.match(alert()).matched_by == "triage"
-    monkeypatch.setattr("console.commands.runbook.RunbookIndex.load", lambda _: index)
+    monkeypatch.setattr("console.commands.runbook.RunbookIndex.configured", lambda _: index)
     assert main(["runbook", "--lint"]) == 1
     assert f"bad.md:{line}:" in capsys.readouterr().out
 
@@ -181,7 +181,7 @@ def test_a_runbook_is_walked_by_phase_and_says_whom_to_call(
     slow = index.get("slow")
     assert slow is not None and slow.broken is None and slow.guide
     assert [step.phase for step in slow.steps] == ["", "confirm", "diagnose", "verify"]
-    monkeypatch.setattr("console.commands.runbook.RunbookIndex.load", lambda _: index)
+    monkeypatch.setattr("console.commands.runbook.RunbookIndex.configured", lambda _: index)
     assert main(["runbook", "slow"]) == 0
     out = capsys.readouterr().out
     words = (
@@ -207,3 +207,158 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     index = RunbookIndex.load(tmp_path / "gone")
     assert "no runbooks there" in index.fault
     assert index.match(alert()).path == ""
+
+
+def own_index(folder: Path, **pages: str) -> RunbookIndex:
+    """A team's folder before ours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
+        (folder / f"{name}.md").write_text(text)
+    return RunbookIndex.load(FOLDER, own=[folder])
+
+
+def rule(name: str, *, component: str = "", **annotations: str) -> Rule:
+    labels = (("component", component),) if component else ()
+    return Rule(RuleKind.ALERT, name, "up == 0", labels, tuple(sorted(annotations.items())))
+
+
+def test_plain_markdown_is_a_runbook(tmp_path: Path) -> None:
+    """Title from the first heading, in both forms and not from a fence; without one from the file's name; nothing is broken."""
+    index = own_index(
+        tmp_path,
+        a="Some words\n\n## The queue is long ##\n\n# Later\n",
+        b="The shop is down\n================\nCall.\n",
+        c="```\n# a comment\n```\njust text\n",
+        d="---\ntitle: Kube Pod\nweight: 20\n---\n\n# KubePod\n",
+        e="---\nweight: 20\n---\n# From the heading\n",
+        f="---\n---\n# Empty front matter\n",
+    )
+    pages = {item.id: item for item in index.runbooks if item.own}
+    assert {name: page.title for name, page in pages.items()} == {
+        "a": "The queue is long", "b": "The shop is down", "c": "c", "d": "Kube Pod", "e": "From the heading",
+        "f": "Empty front matter",
+    }  # fmt: skip
+    assert all(page.plain and page.broken is None for page in pages.values())
+
+
+@pytest.mark.parametrize("key", ["alerts: [X]", "alert: [X]", "severity: critical", "steps: []\ntags: [a]"])
+def test_front_matter_that_is_meant_for_the_console_is_not_taken_for_anothers(tmp_path: Path, key: str) -> None:
+    """A key of ours, or one that is nearly one, is read strictly, and a fault keeps its line."""
+    index = own_index(tmp_path, page=f"---\ntitle: T\n{key}\n---\n# H\n")
+    page = index.get("page")
+    assert page is not None and not page.plain
+    assert (page.broken is None) == (key in ("alerts: [X]", "severity: critical")), page.broken
+
+
+@pytest.mark.parametrize("name", ["shop_orders_stopped", "ShopOrdersStopped", "shop-orders-stopped", "SHOP ORDERS STOPPED"])
+def test_a_plain_page_serves_the_alert_of_its_name(tmp_path: Path, name: str) -> None:
+    """In any spelling of the file; the alert, its rule and a person's words lead to the same page."""
+    index = own_index(tmp_path, **{name: "# Orders\n"})
+    match = index.match(alert("ShopOrdersStopped"))
+    assert (match.id, match.matched_by) == (name, "file name")
+    assert index.match_rule(rule("ShopOrdersStopped")) == match
+    found = index.find("shopordersstopped", [rule("ShopOrdersStopped")])
+    assert found.runbook is not None and (found.runbook.id, found.alert) == (name, "ShopOrdersStopped")
+
+
+@pytest.mark.parametrize("key", ["runbook", "runbook_url"])
+def test_a_plain_page_serves_the_rules_that_name_it(tmp_path: Path, key: str) -> None:
+    """By path, URL or fragment, with the alert's name as a template too; also where a page of ours lists the alert."""
+    index = own_index(tmp_path, queue="# Queue\n", HighErrorRate2="# Two\n")
+    for address in ("docs/queue.md", "https://wiki.example.com/x/Queue/?a=b", "https://wiki.example.com/all.md#queue"):
+        assert index.match_rule(rule("HighErrorRate", **{key: address})).id == "queue"
+        assert index.match(alert("HighErrorRate", **{key: address})).matched_by == "annotation"
+    template = "https://wiki.example.com/{{ $labels.alertname }}.md"
+    assert index.match_rule(rule("HighErrorRate2", component="cache", **{key: template})).id == "HighErrorRate2"
+
+
+def test_a_teams_page_comes_before_ours(tmp_path: Path) -> None:
+    """A page of the same name hides ours and serves its alerts; a page that lists an alert takes it from ours; the first of
+    several folders counts, and what is below them is found, but for hidden folders and indexes."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    (second / "deep" / "er").mkdir(parents=True)
+    (second / ".git").mkdir()
+    (second / "deep" / "er" / "below.markdown").write_text("# Below\n")
+    (second / ".git" / "hidden.md").write_text("# Hidden\n")
+    for name in ("README", "_index", "index"):
+        (second / f"{name}.md").write_text("# Index\n")
+    own_index(second, queue="# Second\n")
+    own_index(first, queue="# First\n", high_error_rate="# Ours\n", mine="---\ntitle: M\nalerts: [HighLatency]\n---\n")
+    index = RunbookIndex.load(FOLDER, own=[first, second])
+    ours = INDEX.get("high-error-rate")
+    page = index.get("high-error-rate")
+    assert ours is not None and page is not None
+    assert (page.title, page.alerts, page.severity) == ("Ours", ours.alerts, ours.severity)
+    assert {index.match(alert(name)).id for name in ours.alerts} == {"high_error_rate"}
+    assert index.match(alert("HighLatency")).id == "mine" and index.get("high-latency") is not None
+    assert (index.get("queue") or page).title == "First"
+    assert {item.id for item in index.runbooks if item.own} == {"below", "high_error_rate", "mine", "queue"}
+    assert index.fault == ""
+    assert "none: no runbooks there" in RunbookIndex.load(FOLDER, own=[tmp_path / "none"]).fault
+
+
+def test_a_broken_page_of_a_team_serves_by_its_name(tmp_path: Path) -> None:
+    """It is BROKEN and said so; its alert opens it all the same, and not a page that says something else."""
+    index = own_index(tmp_path, HighErrorRate="---\ntitle: T\nalerts: 7\n---\n# Text\n")
+    match = index.match(alert("HighErrorRate"))
+    page = index.get(match.id)
+    assert page is not None and page.own and "HighErrorRate.md:3: alerts: expected a list" in (page.broken or "")
+    assert page.body.strip() == "# Text"
+
+
+def test_every_way_to_name_a_page_finds_what_the_screen_finds() -> None:
+    """Path, URL, fragment, any spelling, and every alert that a rule raises, through one service."""
+    rules = [
+        rule("Sibling", runbook_url="https://wiki.example.com/runbooks/high-error-rate.md"),
+        rule("Cold", component="cache"),
+    ]
+    for words in (
+        "high-error-rate", "HIGH_ERROR_RATE", "runbooks/high-error-rate.md", str(FOLDER / "high-error-rate.md"),
+        "https://wiki.example.com/x/high-error-rate/", "https://wiki.example.com/all#high-error-rate", "HighErrorRate",
+        "Sibling", "sibling",
+    ):  # fmt: skip
+        found = INDEX.find(words, rules)
+        assert found.runbook is not None and found.runbook.id == "high-error-rate", words
+    for item in rules:
+        match = INDEX.match(alert(item.name, component=label(item.labels, "component"), **dict(item.annotations)))
+        found = INDEX.find(item.name, rules)
+        assert found.runbook is not None and (found.runbook.id, found.matched_by) == (match.id, match.matched_by)
+    firing = alert("Sibling", runbook_url="https://wiki.example.com/runbooks/high-latency.md")
+    known = INDEX.find("Sibling", rules, [firing])
+    assert known.runbook is not None and known.runbook.id == "high-latency"
+    assert INDEX.find("nobody-knows-this", rules).error.endswith("`cad-console runbook --list` lists what there is")
+    assert "did you mean Sibling?" in INDEX.find("Siblin", rules).error
+
+
+@given(st.text(max_size=60))
+def test_no_words_lead_out_of_the_folder(words: str) -> None:
+    """Whatever a person types, the page is one of the folder's, or there is none."""
+    for text in (words, f"../../{words}", f"/etc/{words}", f"{FOLDER}/../{words}"):
+        found = INDEX.find(text)
+        assert (found.runbook is None) == bool(found.error)
+        assert found.runbook is None or Path(found.runbook.path).parent == FOLDER
+
+
+def test_the_verb_exits_1_for_an_unknown_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says so on stderr and what is spelled like it, and prints no page that nobody asked for."""
+    config = tmp_path / "config.yaml"
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "shop_orders_stopped.md").write_text("# Orders stopped\n\nCall the shop.\n")
+    config.write_text("runbooks: pages\n")
+    assert main(["--config", str(config), "runbook", "high-eror-rate"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and "there is no runbook and no alert high-eror-rate; did you mean high-error-rate" in told.err
+    for words in ("ShopOrdersStopped", "docs/shop-orders-stopped.md", "https://wiki.example.com/shop_orders_stopped#x"):
+        assert main(["--config", str(config), "runbook", words]) == 0
+        assert "Orders stopped" in capsys.readouterr().out
+    assert main(["--config", str(config), "runbook", "--list"]) == 0
+    assert "shop_orders_stopped" in capsys.readouterr().out
+
+
+def test_a_runbooks_reversed_thresholds_are_refused(tmp_path: Path) -> None:
+    """With the line, in the direction that the step says."""
+    step = "---\ntitle: T\nsteps:\n  - title: S\n    query: up\n    warn: {}\n    critical: {}\n{}---\n"
+    index = own_index(tmp_path, a=step.format(5, 1, ""), b=step.format(5, 1, "    below: true\n"))
+    a, b = index.get("a"), index.get("b")
+    assert a is not None and "a.md:7: steps.0.critical: reversed thresholds: large values are bad" in (a.broken or "")
+    assert b is not None and b.broken is None

@@ -12,7 +12,7 @@ from console.config.forms import is_target
 from console.config.settings import AlertTarget
 from console.place import Place
 from console.revisions import RevisionRecord
-from console.runbooks import Runbook, RunbookAction
+from console.runbook_page import Runbook, RunbookAction
 from console.suggestions import fill, silence_of, suggestion, suggestions_for, target_of
 from queries.model.alert import Alert, AlertState
 from queries.model.workload import Cluster, Container, Pod, Revision, Workload

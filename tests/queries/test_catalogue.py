@@ -95,6 +95,10 @@ def test_defaults() -> None:
             PANEL.replace("raw: up", 'raw: "${ocr_request[5m]}"'),
             r"x\.yaml: the panel a: there is no signal 'ocr_request'; there are",
         ),
+        (
+            PANEL.replace("raw: up", "raw: up, warn: 5, critical: 1"),
+            r"x\.yaml:2: the panel a: reversed thresholds: large values are bad, so expected critical at or",
+        ),
         (PANEL.replace("raw: up", 'raw: "${ocr_requests}"'), r"wants a window: \$\{ocr_requests\[5m\]\}"),
     ],
 )

@@ -8,7 +8,7 @@ from console.lint.finding import Finding, Level, Trap
 from console.lint.pages.page import Page, near
 from console.lint.runbook_links import RUNBOOK_DEAD, RUNBOOK_MISSING
 from console.lint.scene import ParsedRule, Scene
-from console.runbooks import last_part
+from console.runbooks import VAGUE
 from queries.model.series import label
 
 NO_PAGE = Trap(
@@ -46,31 +46,36 @@ def alerts_without_page(alerts: Mapping[str, ParsedRule], scene: Scene) -> Itera
         for trap in (RUNBOOK_MISSING, RUNBOOK_DEAD):
             for hit in trap.find(item, scene) if trap.find else ():
                 yield Finding(trap, hit.level or trap.level, item.placed.file, hit.line, name, hit.text)
-        page = scene.runbooks.for_alert_name(name)
-        linked = scene.runbooks.get(last_part(label(item.rule.annotations, "runbook_url")))
-        if page is None:
+        match = scene.runbooks.match_rule(item.rule)
+        page = scene.runbooks.get(match.id) if match.matched_by not in VAGUE else None
+        linked = scene.runbooks.at(label(item.rule.annotations, "runbook_url"))
+        # A team's own page needs no list: its name or the link makes it the alert's. Ours name every alert that they serve.
+        if page is None or (match.matched_by == "annotation" and not page.own):
             yield Finding(NO_PAGE, Level.ERROR, item.placed.file, item.placed.line_of("alert"), name, "no runbook lists it")
         elif linked is not None and linked.id != page.id:
             line = item.placed.line_of("annotations.runbook_url")
-            text = f"its link leads to {linked.id}, and {page.id} lists it"
+            text = f"its link leads to {linked.id}, and {page.id} {'is called like' if page.plain else 'lists'} it"
             yield Finding(NO_PAGE, Level.ERROR, item.placed.file, line, name, text)
 
 
 def alerts_of_pages(pages: Iterable[Page], alerts: Mapping[str, ParsedRule]) -> Iterator[Finding]:
-    seen: dict[str, Page] = {}
-    for page in pages:
+    # A team's own page may serve what one of ours does: it comes first.
+    seen: dict[tuple[str, bool], Page] = {}
+    for page in (item for item in pages if not item.runbook.plain):
         for index, name in enumerate(page.runbook.alerts):
-            line = page.line("alerts", index)
-            if name in seen:
-                yield page.found(SERVED_TWICE, line, f"{name} is served by {seen[name].runbook.id} already")
+            line, key = page.line("alerts", index), (name, page.runbook.own)
+            if key in seen:
+                yield page.found(SERVED_TWICE, line, f"{name} is served by {seen[key].runbook.id} already")
             elif name not in alerts and not any(other in alerts for other in page.runbook.alerts):
                 # Beside a name that is known, another one is that of an older rule set; were it meant otherwise, the alert
                 # that is meant would have no page.
                 yield page.found(NO_SUCH_ALERT, line, f"no rule raises {name}{near(name, list(alerts))}")
-            seen.setdefault(name, page)
+            seen.setdefault(key, page)
         own = [alerts[name] for name in page.runbook.alerts if name in alerts]
-        for key, value in (("severity", page.runbook.severity), ("component", page.runbook.component)):
+        for part, value in (("severity", page.runbook.severity), ("component", page.runbook.component)):
             # A template in a label is filled by the server; what it becomes is not known here.
-            told = {label(item.rule.labels, key) for item in own}
+            told = {label(item.rule.labels, part) for item in own}
             if own and value and value not in told and not any("{{" in text for text in told):
-                yield page.found(RULE_DIFFERS, page.line(key), f"{key} is {value}, and its rules say {', '.join(sorted(told))}")
+                yield page.found(
+                    RULE_DIFFERS, page.line(part), f"{part} is {value}, and its rules say {', '.join(sorted(told))}"
+                )

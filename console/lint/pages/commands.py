@@ -116,5 +116,5 @@ def _own(words: tuple[str, ...], index: RunbookIndex) -> Iterator[str]:
             return
         target = target_of(arguments.action, arguments.target)
         yield from (f"`{line}`: {text}" for _, _, text in wrong_action(arguments.action, target, given))
-    elif verb == "runbook" and arguments.name and not (index.get(arguments.name) or index.for_alert_name(arguments.name)):
+    elif verb == "runbook" and arguments.name and index.find(arguments.name).runbook is None:
         yield f"`{line}`: there is no runbook {arguments.name}{near(arguments.name, [item.id for item in index.runbooks])}"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from console.lint.finding import Finding, Level, Trap
 from console.lint.pages.page import Page
-from console.runbooks import PHASES, TRIAGE
+from console.runbook_page import PHASES
+from console.runbooks import TRIAGE
 
 SECTIONS = ("What it means", "Impact", "First", "Mitigate", "Verify", "Prevent")
 GUIDES = ("high-error-rate", "provider-timeout", "high-memory-usage")

@@ -19,7 +19,8 @@ from console.lint.pages.page import Page
 from console.lint.pages.steps import ACTION_UNKNOWN, TARGET, placed_steps, queries, targets
 from console.lint.runbook_links import RUNBOOK_DEAD, RUNBOOK_MISSING
 from console.lint.scene import parsed, scene
-from console.runbooks import Runbook, RunbookIndex
+from console.runbook_page import Runbook
+from console.runbooks import RunbookIndex
 from queries.contract import load_contract
 from queries.model.rule import RuleKind
 from queries.rule_files import PlacedRule
@@ -66,7 +67,7 @@ def lint(index: RunbookIndex, rules: Sequence[PlacedRule], *, shipped: bool) -> 
     found += [*queries(looked_at), *alerts_without_page(alerts, looked_at), *alerts_of_pages(pages, alerts)]
     for page in pages:
         found += [*targets(page, alerts, looked_at), *links(page, index)]
-        if shipped or not is_plain(page):
+        if (shipped and not page.runbook.own) or not is_plain(page):
             found += house(page)
     with Kubectl.open() as kubectl:
         more, lines = commands(pages, index, kubectl)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.lint.finding import Finding, Level, Trap
-from console.runbooks import Runbook, split_page
+from console.runbook_page import Runbook, split_page
 from queries.yaml_nodes import Lined, load_with_lines
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")
@@ -46,7 +46,8 @@ class Page:
         text = Path(runbook.path).read_text(encoding="utf-8")
         front, _ = split_page(text)
         lines = text.removeprefix("\ufeff").splitlines()
-        return cls(runbook, tuple(lines), load_with_lines(front or ""), (front or "").count("\n") + 4)
+        begins = 1 if front is None else front.count("\n") + 4
+        return cls(runbook, tuple(lines), load_with_lines("" if runbook.plain else front or ""), begins)
 
     def line(self, *path: str | int) -> int:
         """The line of a part of the front matter; it begins on the file's second line."""

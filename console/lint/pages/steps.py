@@ -15,7 +15,7 @@ from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING
 from console.lint.linter import BAD_PROMQL
 from console.lint.pages.page import Page, near
 from console.lint.scene import ParsedRule, Scene
-from console.runbooks import RunbookAction
+from console.runbook_page import RunbookAction
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import SignalError
 from queries.label_flow import carried

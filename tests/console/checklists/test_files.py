@@ -12,6 +12,7 @@ from console.config.fault import ConfigError
 from queries.catalogue.loader import load_board
 
 VOCABULARY = Vocabulary(load_board("overview"), ("triage", "high-error-rate"), "cad-ml-platform")
+QUERY = "queries:\n  q: {{title: Q, expr: up, unit: count, {}}}\n"
 HEAD = "title: Mine\nitems:\n"
 
 
@@ -46,6 +47,8 @@ def test_what_is_shipped_is_the_three_checklists_of_the_platform() -> None:
         (HEAD + "  - id: a\n    question: Well?\n    warn: 3\n", 5, "only an item with panel or query has thresholds"),
         (HEAD + "  - id: a\n    panel: cpu\n    runbook: high-error\n", 5, "no such runbook, did you mean 'high-error-rate'?"),
         (HEAD + "  - id: a\n    panel: cpu\n    warn: high\n", 5, "expected a number, found text"),
+        (HEAD + "  - id: a\n    panel: cpu\n    warn: 95\n", 5, "reversed thresholds: large values are bad"),
+        (HEAD + "  - id: a\n    query: q\n" + QUERY.format("warn: 1, critical: 0"), 6, "queries.q.critical: reversed"),
         (HEAD + "  - id: a\n    alerts: {since: noon}\n", 4, "expected midnight or a list of them"),
         (HEAD + "  - id: a\n    alerts: {since: midnight, otherwise: 0h}\n", 4, "expected a duration like 90m, 26h or 7d"),
         (HEAD + "  - id: a\n    cronjob: {name: backup}\n", 4, "expected the key 'within' here"),

@@ -499,6 +499,22 @@ def test_kubernetes_is_found_as_kubectl_finds_it(home: Home) -> None:
         ("thresholds:\n  error_ratoi: {warn: 1}\n", 2, "did you mean 'error_ratio'?"),
         ("thresholds:\n  error_ratio: {warn: high}\n", 2, "thresholds.error_ratio.warn: expected a number, found text"),
         ("thresholds:\n  error_ratio: {warn: .nan}\n", 2, "thresholds.error_ratio.warn: expected a number"),
+        (
+            "thresholds:\n  error_ratio: {warn: 5, critical: 1}\n",
+            2,
+            "thresholds.error_ratio.critical: reversed thresholds: large values are bad, so expected critical at",
+        ),
+        (
+            "thresholds:\n  provider_health:\n    warn: 60\n",
+            3,
+            "small values are bad, so expected critical at or under warn 60, found 70 (the other one is the panel's own)",
+        ),
+        ("thresholds:\n  ocr_p95:\n    critical: 1\n", 3, "thresholds.ocr_p95.critical: reversed thresholds"),
+        ("runbooks: gone\n", 1, "runbooks: expected a folder, found none at"),
+        ("runbooks:\n  - .\n  - gone\n", 3, "runbooks[1]: expected a folder, found none at"),
+        ("panels: gone.yaml\n", 1, "panels: expected a file, a folder or a pattern, found nothing at"),
+        ("panels: ['gone/*.yaml']\n", 1, "panels[0]: expected files, found none that match"),
+        ("rules: {a: b}\n", 1, "rules: expected text or a list of them, found a mapping"),
         ("alert_targets:\n  X: pod/x\n", 2, "expected deployment/NAME"),
         ("refresh: 0\n", 1, "expected a number of seconds greater than 0"),
         ("refresh: true\n", 1, "found true or false"),
@@ -710,3 +726,38 @@ def test_a_reversed_error_code_is_refused_with_its_line(tmp_path: Path, text: st
     path.write_text(text)
     with pytest.raises(ConfigError, match=rf"config\.yaml:{line}: .*{re.escape(words)}"):
         load_settings({"config": str(path)}, {})
+
+
+def test_a_teams_own_files_are_found_beside_the_config_file(tmp_path: Path) -> None:
+    """A folder stands for its files, a pattern for what it matches, also above the config file's folder; each file once."""
+    for name in ("pages", "boards/more", "rules"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+    for name in ("boards/a.yaml", "boards/b.yml", "boards/more/c.yaml", "boards/note.txt", "rules/x.rules", "rules/y.yaml"):
+        (tmp_path / "own" / name).write_text("")
+    (tmp_path / "etc").mkdir()
+    file = tmp_path / "etc" / "config.yaml"
+    file.write_text(
+        "runbooks: ../own/pages\npanels: [../own/boards, '../own/boards/**/*.yaml']\nrules: [" + f"{tmp_path}/own/rules]\n"
+    )
+    own = load_settings({"config": str(file)}, {}).own
+    assert [Path(name).resolve() for name in own.runbooks] == [tmp_path / "own" / "pages"]
+    names = [str(Path(name).resolve().relative_to(tmp_path / "own")) for name in own.panels]
+    assert names == ["boards/a.yaml", "boards/b.yml", "boards/more/c.yaml"]
+    assert [Path(name).name for name in own.rules] == ["x.rules", "y.yaml"]
+
+
+def test_thresholds_may_be_of_a_teams_own_panels(tmp_path: Path) -> None:
+    """The panel's own direction counts; while a file of panels cannot be read, any name may be one of its panels."""
+    (tmp_path / "shop.yaml").write_text("panels:\n  - {id: orders, title: O, unit: count, raw: x, below: true, warn: 5}\n")
+    file = tmp_path / "config.yaml"
+    file.write_text("panels: shop.yaml\nthresholds:\n  orders: {critical: 2}\n")
+    assert load_settings({"config": str(file)}, {}).threshold("orders").critical == 2
+    file.write_text("panels: shop.yaml\nthresholds:\n  orders: {critical: 9}\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml:3: thresholds\.orders\.critical: reversed thresholds: small values"):
+        load_settings({"config": str(file)}, {})
+    file.write_text("panels: shop.yaml\nthresholds:\n  odrers: {critical: 9}\n")
+    with pytest.raises(ConfigError, match="did you mean 'orders'"):
+        load_settings({"config": str(file)}, {})
+    (tmp_path / "lost.yaml").write_text("panels: [")
+    file.write_text("panels: [shop.yaml, lost.yaml]\nthresholds:\n  sales: {critical: 9}\n")
+    assert load_settings({"config": str(file)}, {}).threshold("sales").critical == 9

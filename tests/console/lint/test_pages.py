@@ -249,8 +249,8 @@ def test_without_kubectl_it_is_said_what_was_not_checked(
     monkeypatch.setenv("PATH", "/nonexistent")
     (folder / "other.md").write_text(PAGE.replace("alerts: [HighErrorRate]", "guide: true"))
     index = RunbookIndex.load(folder)
-    monkeypatch.setattr("console.commands.runbook.RunbookIndex.load", lambda _: index)
-    monkeypatch.setattr("queries.rule_files.built_in", lambda: (read_rules(RULES, path="rules.yaml"),))
+    monkeypatch.setattr("console.commands.runbook.RunbookIndex.configured", lambda _: index)
+    monkeypatch.setattr("console.expected_rules.built_in", lambda: (read_rules(RULES, path="rules.yaml"),))
     assert main(["runbook", "--lint"]) == 0
     assert "kubectl is not on PATH: whether the 4 kubectl lines are valid was not checked" in capsys.readouterr().out
     assert main(["runbook", "--lint", "--format", "json"]) == 0
