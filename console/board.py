@@ -23,7 +23,7 @@ from console.snapshot import Snapshot, active, tally
 from console.suggestions import suggestions_for
 from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.fault import FaultKind
-from queries.model.panel import Contradiction, PanelAnswer, PanelSpec, PanelState, Threshold
+from queries.model.panel import PanelAnswer, PanelSpec, PanelState, Threshold
 from queries.model.reading import Reading
 from queries.model.series import label
 from queries.model.source import Health, SourceState
@@ -186,11 +186,6 @@ class Board:
         """The expression that the panel's present value came from."""
         found = self._answer(spec, self._value(PROMETHEUS))
         return (found.query if found else "") or spec.recorded or spec.raw
-
-    def contradictions(self, spec: PanelSpec) -> tuple[Contradiction, ...]:
-        """What the last answer had that contradicts the panel's value."""
-        found = self._answer(spec, self._value(PROMETHEUS))
-        return found.contradictions if found else ()
 
     @staticmethod
     def _answer(spec: PanelSpec, answers: PanelsAnswer | None) -> PanelAnswer | None:
