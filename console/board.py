@@ -191,6 +191,14 @@ class Board:
     def _answer(spec: PanelSpec, answers: PanelsAnswer | None) -> PanelAnswer | None:
         return next((item for item in answers.answers if item.id == spec.id), None) if answers else None
 
+    def records(self) -> dict[str, tuple[str, ...]]:
+        """The expressions that the loaded rules record, by name; empty where they are not known."""
+        rules: RulesAnswer | None = self._value(RULES)
+        found: dict[str, tuple[str, ...]] = {}
+        for name, expression in rules.records if rules else ():
+            found[name] = (*found.get(name, ()), expression)
+        return found
+
     def runbook_of(self, alert: Alert) -> RunbookMatch:
         """The runbook that serves this alert."""
         noted = label(alert.annotations, "runbook_url") or label(alert.annotations, "runbook")

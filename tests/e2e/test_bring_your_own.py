@@ -68,6 +68,7 @@ RECORDS = [
     {"record": "platform_error_ratio", "expr": "vector(0.42)"},
 ]
 STOPPED = {"alert": "ShopOrdersStopped", "expr": "sum(shop_orders_waiting) > 5", "labels": {"severity": "warning"}}
+CACHE = {"alert": "CacheHitRateLow", "expr": "vector(1) unless on () (analysis_cache_hits_total / analysis_cache_miss_total)"}
 LONG = {"alert": "QueueTooLong", "expr": "vector(0) > 1", "annotations": {"runbook": "docs/queue.md"}}
 
 
@@ -88,7 +89,7 @@ class Scene:
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     config = json.dumps({"global": {"evaluation_interval": "1s"}, "rule_files": ["rules.yml"]})
     folder = tmp_path_factory.mktemp("prometheus")
-    with start_prometheus(config, {"rules.yml": rules(*RECORDS, STOPPED, LONG)}, folder=folder) as server:
+    with start_prometheus(config, {"rules.yml": rules(*RECORDS, STOPPED, CACHE, LONG)}, folder=folder) as server:
         deadline = time.monotonic() + 30
         while not httpx.get(f"{server.url}/api/v1/alerts", trust_env=False).json()["data"]["alerts"]:
             assert time.monotonic() < deadline
@@ -104,7 +105,7 @@ def scene(tmp_path: Path, prometheus: Server) -> Scene:
         "panels/shop.yaml": BOARD,
         "panels/front.yaml": FRONT,
         "checklists/shop.yaml": CHECKLIST,
-        "rules/shop.yaml": rules(*RECORDS, {**STOPPED, "for": "5m"}, LONG, {**LONG, "alert": "NeverLoaded"}),
+        "rules/shop.yaml": rules(*RECORDS, {**STOPPED, "for": "5m"}, CACHE, LONG, {**LONG, "alert": "NeverLoaded"}),
     }.items():
         (team / name).parent.mkdir(parents=True, exist_ok=True)
         (team / name).write_text(text)
@@ -119,7 +120,7 @@ def test_the_commands_take_a_teams_own(scene: Scene, tmp_path: Path) -> None:
     """Panels are judged beside ours and broken ones named by file and line; a page is found by its file's name, by the rule
     that names it and by any address; a checklist asks for a panel that stands on a board alone."""
     config = ("--config", str(scene.config))
-    status, by_name, by_rule, ours, unknown, checklist, listed = scene.bench.run_all(
+    status, by_name, by_rule, ours, unknown, checklist, listed, other = scene.bench.run_all(
         (*config, "status", "--format", "json"),
         (*config, "runbook", "ShopOrdersStopped"),
         (*config, "runbook", "queue-too-long"),
@@ -127,6 +128,7 @@ def test_the_commands_take_a_teams_own(scene: Scene, tmp_path: Path) -> None:
         (*config, "runbook", "ShopOrderStopped"),
         (*config, "checklist", "shop"),
         (*config, "doctor"),
+        (*config, "runbook", "CacheHitRateLow"),
     )
     panels = {item["id"]: item for item in status.told["panels"]}
     assert (panels["orders_waiting"]["verdict"], panels["orders_waiting"]["value"]) == ("critical", 7)
@@ -140,6 +142,7 @@ def test_the_commands_take_a_teams_own(scene: Scene, tmp_path: Path) -> None:
     assert (unknown.code, unknown.out) == (1, "") and "did you mean" in unknown.err and "shop_orders_stopped" in unknown.err
     assert checklist.code == 1 and "at or over 6" in checklist.out and "under 4" in checklist.out, checklist.out
     assert broken in listed.out
+    assert "IN DOUBT: this page asks about the feature cache; the alert is about the analysis cache" in other.out
 
 
 def test_check_says_which_rules_are_missing_different_and_extra(scene: Scene, tmp_path: Path) -> None:
@@ -170,6 +173,11 @@ def test_the_screens_take_a_teams_own(scene: Scene) -> None:
         terminal.wait_for("Shop", "Baskets", "Refused", "shop.yaml:")
         type_command(terminal, "alert ShopOrdersStopped")
         terminal.wait_for("shop_orders_stopped (by file name)")
+        type_command(terminal, "alert CacheHitRateLow")
+        terminal.wait_for("this page asks about the feature cache;", "about the analysis cache")
+        terminal.send("b")
+        terminal.wait_for("this page asks about the feature cache; the alert is about the analysis cache")
+        type_command(terminal, "alert ShopOrdersStopped")
         terminal.send("b")
         terminal.wait_for("Orders stopped", "Call the shop before anything else.")
         type_command(terminal, "runbook docs/queue.md")
