@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,10 @@ _TOKEN = re.compile(
     r"""|(?P<other>.)""",
     re.DOTALL,
 )
+COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
 _BINARY_WORDS = frozenset({"and", "or", "unless", "atan2"})
 _PLAIN = re.compile(r"[A-Za-z0-9_:.\- /]+")
+_RAW = re.compile(r"`[^`]*`")
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
 _NO_CALL = _BINARY_WORDS | {"by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end"}
 """Words whose parentheses hold labels, or the next operand."""
@@ -104,6 +107,8 @@ class Expression:
     selectors: tuple[Selector, ...]
     functions: tuple[str, ...]
     """Names of functions and aggregations, sorted, each once."""
+    parts: tuple[ast.Expr, ...]
+    """Every node of the tree, as `nodes` gives them."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -126,36 +131,29 @@ def parse(text: str) -> Expression:
     """Raises PromqlError."""
     _refuse_monsters(text)
     try:
-        root = ast.parse(text)
+        root = ast.parse(_without_raw_strings(text))
     except ValueError as error:
         raise PromqlError(str(error), text=text, offset=_failing(text)) from None
     functions: set[str] = set()
-    for node in nodes(root):
+    picked: list[Selector] = []
+    parts = tuple(nodes(root))
+    for node in parts:
         if isinstance(node, ast.Call):
             functions.add(node.func.name)
         elif isinstance(node, ast.AggregateExpr):
             functions.add(str(node.op))
-    return Expression(text, root, selectors(root), tuple(sorted(functions)))
-
-
-def same_expression(one: str, other: str) -> bool:
-    """Whether two texts are one expression but for how they are written: spaces, quotes, the order of clauses, comments.
-
-    A server tells its rules as it prints them itself. What the parser does not know is compared word by word.
-    """
-    if one == other:
-        return True
-    try:
-        return bool(parse(one).root.prettify() == parse(other).root.prettify())
-    except PromqlError:
-        return [token[0] for token in _tokens(one)] == [token[0] for token in _tokens(other)]
+        elif isinstance(node, ast.MatrixSelector | ast.VectorSelector):
+            picked.append(selector(node))
+    return Expression(text, root, tuple(picked), tuple(sorted(functions)), parts)
 
 
 def nodes(root: ast.Expr) -> Iterator[ast.Expr]:
     """Every part of an expression, the outer before the inner; a range selector stands for the selector inside it."""
-    yield root
-    for child in children(root):
-        yield from nodes(child)
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(reversed(children(node)))
 
 
 def children(node: ast.Expr) -> tuple[ast.Expr, ...]:
@@ -180,10 +178,24 @@ def selector(node: ast.VectorSelector | ast.MatrixSelector) -> Selector:
     """A node of the parser's tree as a plain value."""
     inner = node.vector_selector if isinstance(node, ast.MatrixSelector) else node
     listed = [*inner.matchers.matchers, *itertools.chain.from_iterable(inner.matchers.or_matchers)]
-    matchers = tuple(LabelMatcher(item.name, _operator(item.op), item.value) for item in listed)
-    named = next((item.value for item in matchers if (item.name, item.operator) == ("__name__", "=")), "")
+    matchers = tuple([LabelMatcher(item.name, _OPERATORS[str(item.op)], item.value) for item in listed])
+    named = inner.name or next((item.value for item in matchers if item.name == "__name__" and item.operator == "="), "")
     seconds = node.range.total_seconds() if isinstance(node, ast.MatrixSelector) else None
-    return Selector(inner.name or named, matchers, seconds)
+    return Selector(named, matchers, seconds)
+
+
+def alternatives_of_or(expression: Expression) -> tuple[Selector, ...]:
+    """Selections that may be empty because another one stands in for them: `a or b` reads a, where there is none b.
+
+    A constant stands in for nothing: `a or vector(0)` is 0 for ever where a does not exist.
+    """
+    found: list[Selector] = []
+    for node in expression.parts if "or" in expression.text.lower() else ():
+        if isinstance(node, ast.BinaryExpr) and str(node.op) == "or":
+            sides = [selectors(side) for side in (node.lhs, node.rhs)]
+            if all(sides):
+                found += [picked for side in sides for picked in side]
+    return tuple(found)
 
 
 def bare(node: ast.Expr) -> ast.Expr:
@@ -206,9 +218,27 @@ def number(node: ast.Expr) -> float | None:
         if left is not None and right is not None:
             try:
                 return fold(left, right)
-            except (ZeroDivisionError, OverflowError):
+            except (ZeroDivisionError, OverflowError, TypeError):
                 return None
     return None
+
+
+def is_scalar(node: ast.Expr) -> bool:
+    """Whether an expression is a number or text without labels: `5 * 60`, `time() - 3600`, `scalar(x)`."""
+    node = bare(node)
+    if isinstance(node, ast.NumberLiteral | ast.StringLiteral):
+        return True
+    if isinstance(node, ast.UnaryExpr):
+        return is_scalar(node.expr)
+    if isinstance(node, ast.BinaryExpr):
+        return is_scalar(node.lhs) and is_scalar(node.rhs)
+    return isinstance(node, ast.Call) and node.func.return_type == ast.ValueType.Scalar
+
+
+def vector_argument(node: ast.Call) -> ast.Expr | None:
+    """The argument whose series a function works on; None where it has none (`time()`, `vector(1)`)."""
+    given = zip(node.args, node.func.arg_types, strict=False)
+    return next((item for item, kind in given if kind in (ast.ValueType.Vector, ast.ValueType.Matrix)), None)
 
 
 def alternatives(pattern: str, *, most: int = 200) -> tuple[str, ...]:
@@ -254,6 +284,8 @@ def _tokens(text: str) -> Iterator[re.Match[str]]:
 
 
 def _refuse_monsters(text: str) -> None:
+    if len(text) <= _MOST_OPERATORS and sum(map(text.count, _CLOSING)) <= _DEEPEST:
+        return  # too short for either
     depth = operators = 0
     for token in _tokens(text):
         depth += (token.lastgroup == "open") - (token.lastgroup == "close")
@@ -332,22 +364,28 @@ def _arguments(tokens: Sequence[re.Match[str]]) -> Iterator[Sequence[re.Match[st
         yield tokens[begun:]
 
 
+def _without_raw_strings(text: str) -> str:
+    """With every raw string (`5.`) in double quotes: the parser reads escapes in it, where Prometheus reads none."""
+    if "`" not in text:
+        return text
+    parts = (item[0] for item in _TOKEN.finditer(text))
+    return "".join(json.dumps(part[1:-1], ensure_ascii=False) if _RAW.fullmatch(part) else part for part in parts)
+
+
 def _parses(text: str) -> bool:
     try:
-        ast.parse(text)
+        ast.parse(_without_raw_strings(text))
     except ValueError:
         return False
     return True
 
 
-def _operator(op: ast.MatchOp) -> str:
-    spelled = ((ast.MatchOp.Equal, "="), (ast.MatchOp.NotEqual, "!="), (ast.MatchOp.Re, "=~"), (ast.MatchOp.NotRe, "!~"))
-    return next(text for kind, text in spelled if kind == op)
-
+_OPERATORS = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~"}
 
 _FOLDS: dict[str, Callable[[float, float], float]] = {
     "+": lambda left, right: left + right,
     "-": lambda left, right: left - right,
     "*": lambda left, right: left * right,
     "/": lambda left, right: left / right,
+    "^": lambda left, right: float(left**right),
 }

@@ -10,6 +10,10 @@ import yaml
 from queries.yaml_text import SafeLoader, line_of
 
 Path: TypeAlias = tuple[str | int, ...]
+_MERGE = "tag:yaml.org,2002:merge"
+_TEXT = "tag:yaml.org,2002:str"
+_MOST_NODES = 100_000
+"""How many values aliases may make beyond the length of the text."""
 
 
 class NodeError(ValueError):
@@ -42,11 +46,23 @@ class Lined:
 
 def load_with_lines(text: str) -> Lined:
     """One YAML document; an empty one is None. Aliases, repeated keys and keys that are not text are refused: NodeError."""
+    documents = _load(text, aliases=False, several=False)
+    return documents[0] if documents else Lined(None, {}, {})
+
+
+def load_documents(text: str) -> tuple[Lined, ...]:
+    """Every document of the text, with aliases and merge keys written out as Go's YAML does it. Raises NodeError."""
+    return _load(text, aliases=True, several=True)
+
+
+def _load(text: str, *, aliases: bool, several: bool) -> tuple[Lined, ...]:
     loader = SafeLoader(text)
+    found: list[Lined] = []
     try:
-        node = loader.get_single_node()
-        document = Lined(None, {}, {})
-        value = None if node is None else _value(loader, node, (), document, set())
+        while (node := _next_node(loader, several=several, first=not found)) is not None:
+            document = Lined(None, {}, {})
+            walk = _Walk(loader, document, aliases=aliases, most=_MOST_NODES + len(text))
+            found.append(replace(document, value=walk.value(node, ())))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise NodeError(f"not YAML: {error.problem or 'cannot be read'}", line=mark.line + 1 if mark else 0) from None
@@ -56,7 +72,14 @@ def load_with_lines(text: str) -> Lined:
         raise NodeError("nested too deeply") from None
     finally:
         loader.dispose()
-    return replace(document, value=value)
+    return tuple(found)
+
+
+def _next_node(loader: Any, *, several: bool, first: bool) -> Any:
+    """The root of the next document, None where there is none."""
+    if not several:
+        return loader.get_single_node() if first else None
+    return loader.get_node() if loader.check_node() else None
 
 
 def dotted(path: Path) -> str:
@@ -67,36 +90,89 @@ def dotted(path: Path) -> str:
     return text
 
 
-def _value(loader: Any, node: yaml.Node, path: Path, document: Lined, seen: set[int]) -> Any:
-    line = node.start_mark.line + 1
-    if id(node) in seen:
-        # Nothing here needs one, and a few lines of aliases to aliases are gigabytes.
-        # The node stands at its anchor; where the alias stands, only its key's line can tell.
-        line = document.line(path)
-        raise NodeError("aliases (*name) are not allowed, write the value out", line=line, key=dotted(path))
-    seen.add(id(node))
-    document.lines.setdefault(path, line)
-    if isinstance(node, yaml.MappingNode):
+class _Walk:
+    """Makes values of the nodes of one document. Without `aliases` a node that stands in two places is refused."""
+
+    def __init__(self, loader: Any, document: Lined, *, aliases: bool, most: int) -> None:
+        self._loader = loader
+        self._document = document
+        self._aliases = aliases
+        self._left = most
+        self._seen: set[int] = set()
+        self._open: set[int] = set()
+
+    def value(self, node: yaml.Node, path: Path, at: int = 0) -> Any:
+        """`at` is the line of the alias that the node is reached through; it stands itself at its anchor."""
+        line = at or node.start_mark.line + 1
+        if not isinstance(node, yaml.ScalarNode) or not self._aliases:
+            if id(node) in self._seen:
+                line = at = at or self._document.line(path)
+                self._enter_alias(node, path, line)
+            self._seen.add(id(node))
+        self._left -= 1
+        if self._left < 0:
+            raise NodeError("aliases make a document of this that is too large", line=line, key=dotted(path))
+        self._document.lines.setdefault(path, line)
+        if isinstance(node, yaml.ScalarNode):
+            value = _scalar(self._loader, node, line, path)
+            if value is not None:
+                self._document.texts[path] = node.value
+            return value
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path, at)
+            return [self.value(item, (*path, index), at) for index, item in enumerate(node.value)]
+        finally:
+            self._open.discard(id(node))
+
+    def _enter_alias(self, node: yaml.Node, path: Path, line: int) -> None:
+        if not self._aliases:
+            # Nothing here needs one, and a few lines of aliases to aliases are gigabytes.
+            # The node stands at its anchor; where the alias stands, only its key's line can tell.
+            raise NodeError("aliases (*name) are not allowed, write the value out", line=line, key=dotted(path))
+        if id(node) in self._open:
+            raise NodeError("this alias stands inside of what it names", line=line, key=dotted(path))
+
+    def _mapping(self, node: yaml.MappingNode, path: Path, at: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        merged: list[tuple[yaml.Node, int]] = []
         for key_node, value_node in node.value:
-            at = key_node.start_mark.line + 1
-            key = _scalar(loader, key_node, at, path) if isinstance(key_node, yaml.ScalarNode) else None
+            line = at or key_node.start_mark.line + 1
+            if self._aliases and key_node.tag == _MERGE:
+                merged += [(item, line) for item in _merged(value_node)]
+                continue
+            key = _scalar(self._loader, key_node, line, path) if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
-                raise NodeError("expected a key that is text (quote it)", line=at, key=dotted(path))
+                raise NodeError("expected a key that is text (quote it)", line=line, key=dotted(path))
             if key in found:
-                raise NodeError("this key stands here twice", line=at, key=dotted((*path, key)))
-            document.lines[(*path, key)] = at
-            found[key] = _value(loader, value_node, (*path, key), document, seen)
+                raise NodeError("this key stands here twice", line=line, key=dotted((*path, key)))
+            self._document.lines[(*path, key)] = line
+            found[key] = self.value(value_node, (*path, key), at)
+        for item, line in merged:
+            if not isinstance(item, yaml.MappingNode) or id(item) in self._open:
+                raise NodeError("expected a mapping to merge", line=line, key=dotted(path))
+            for key, value in self._mapping_of(item, path, line, found).items():
+                found.setdefault(key, value)
         return found
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(loader, item, (*path, index), document, seen) for index, item in enumerate(node.value)]
-    value = _scalar(loader, node, line, path)
-    if value is not None:
-        document.texts[path] = node.value
-    return value
+
+    def _mapping_of(self, node: yaml.MappingNode, path: Path, line: int, there: dict[str, Any]) -> dict[str, Any]:
+        """The keys of a merged mapping that are not `there` already: what is written out comes before what is merged."""
+        kept = [(key, value) for key, value in node.value if key.tag == _MERGE or key.value not in there]
+        self._open.add(id(node))
+        try:
+            return self._mapping(yaml.MappingNode(node.tag, kept, node.start_mark, node.end_mark), path, line)
+        finally:
+            self._open.discard(id(node))
+
+
+def _merged(node: yaml.Node) -> list[yaml.Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
 
 
 def _scalar(loader: Any, node: yaml.Node, line: int, path: Path) -> Any:
+    if node.tag == _TEXT:
+        return node.value
     try:
         return loader.construct_object(node, True)
     except (ValueError, TypeError, OverflowError, LookupError, AttributeError):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from console.checks.panels import effective
-from console.commands import document
 from console.config.fault import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -18,16 +16,14 @@ from console.lint.linter import TRAPS, lint
 from console.lint.report import as_json, as_text
 from console.lint.sarif import sarif
 from console.lint.scene import Scene, parsed, scene
-from console.lint.tools import Tools, merged
+from console.lint.tools import Tools, ask, merged
 from console.own_panels import overview_panels
 from console.runbooks import RunbookIndex
 from queries.contract import load_contract
-from queries.discovery import Discovery
 from queries.errors import NotConfigured, SourceError
-from queries.live_vocabulary import live_vocabulary
+from queries.exported import load_exported
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
-from queries.prometheus import Prometheus
 from queries.rule_files import PlacedRule, RuleFile, built_in, read_rules
 from queries.taxonomy import load_taxonomy, use_team_codes
 from queries.vocabulary import Vocabulary
@@ -61,17 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
     files = named or (() if arguments.live else built_in())
     placed = [rule for file in files for rule in file.rules]
     try:
-        server = asyncio.run(_asked(settings, placed)) if arguments.live else None
+        server = _live(settings, placed) if arguments.live else None
     except SourceError as error:
         raise ConfigError(source="rules lint --live", expected=visible(error.fault.sentence())) from None
     tools = Tools.found()
-    looked_at = _scene(settings, server.rules if server and not files else placed, server)
-    findings = merged(files, lint(files, looked_at), tools)
+    with ask(files, tools) as told:
+        looked_at = _scene(settings, server.rules if server and not files else placed, server)
+        findings = merged(files, lint(files, looked_at), told())
     code = exit_code(findings)
     if arguments.format == "sarif":
-        print(document.dumps(sarif(findings, TRAPS, here=Path.cwd())))
+        _print_json(sarif(findings, TRAPS, here=Path.cwd()))
     elif arguments.format == "json":
-        print(document.dumps(_json(findings, files, looked_at, tools, code)))
+        _print_json(_json(findings, files, looked_at, tools, code))
     else:
         _print(findings, files, looked_at, tools)
     return code
@@ -89,7 +86,24 @@ def _read(name: str) -> RuleFile:
         raise ConfigError(source=name, expected=f"cannot be read: {error.strerror}") from None
 
 
+def _print_json(value: object) -> None:
+    from console.commands import document  # noqa: PLC0415 - it knows every source, which a text report does not need
+
+    print(document.dumps(value))
+
+
+def _live(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
+    import asyncio  # noqa: PLC0415 - like HTTP, only for who asks a server
+
+    return asyncio.run(_asked(settings, placed))
+
+
 async def _asked(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
+    # Only who asks a server waits for HTTP to be imported.
+    from queries.discovery import Discovery  # noqa: PLC0415
+    from queries.live_vocabulary import live_vocabulary  # noqa: PLC0415
+    from queries.prometheus import Prometheus  # noqa: PLC0415
+
     if settings.prometheus is None:
         raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
     prometheus, discovery = Prometheus(settings.prometheus), Discovery(settings.prometheus)
@@ -97,12 +111,17 @@ async def _asked(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
         live = tuple(_placed(await prometheus.rule_groups(), where=prometheus.where))
         expressions = [item.expression for item in parsed(placed or live) if item.expression is not None]
         wanted = [picked for expression in expressions for picked in expression.selectors]
-        known = Vocabulary.of_contract(load_contract(), load_taxonomy())
+        known = _known()
         recorded = {item.rule.name for item in live if item.rule.kind is RuleKind.RECORD}
         return _Server(live, await live_vocabulary(discovery, wanted, known=known, recorded=recorded))
     finally:
         discovery.close()
         await prometheus.close()
+
+
+def _known() -> Vocabulary:
+    """What is known without a server: the contract, and what the platform's metric objects export."""
+    return Vocabulary.of_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
 
 
 def _placed(groups: Iterable[RuleGroup], *, where: str) -> Iterable[PlacedRule]:
@@ -117,7 +136,7 @@ def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | N
     runbooks = RunbookIndex.configured(settings)
     if server is not None:
         return scene(placed, others=server.rules, vocabulary=server.vocabulary, runbooks=runbooks, panels=panels)
-    vocabulary = Vocabulary.of_contract(load_contract(), load_taxonomy())
+    vocabulary = _known()
     others = [rule for file in built_in() for rule in file.rules]
     return scene(placed, others=others, vocabulary=vocabulary, runbooks=runbooks, panels=panels)
 
@@ -146,8 +165,9 @@ def _json(
 
 
 def _tools(files: Sequence[RuleFile], tools: Tools) -> tuple[tuple[str, str, bool], ...]:
-    """Each program, its path, and whether there is anything for it to look at."""
+    """Each program, its path, and whether the report misses it where it is not there."""
     return (
-        ("promtool", tools.promtool, any(not file.routing and not file.manifest for file in files)),
-        ("amtool", tools.amtool, any(file.routing for file in files)),
+        ("promtool", tools.promtool, any(not file.routing for file in files)),
+        ("amtool", tools.amtool, any(file.native_routing for file in files)),
+        ("pint", tools.pint, False),
     )

@@ -1,42 +1,64 @@
-"""The same name defined twice."""
+"""The same name defined twice, and the same expression under two names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 from console.lint.finding import Hit, Level, Trap
 from console.lint.scene import ParsedRule, Scene
 from queries.model.rule import RuleKind
+from queries.model.series import label
 
 
 def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     rule = item.rule
-    for other in scene.rules:
-        if other is item:
-            return
-        if (other.rule.kind, other.rule.name) != (rule.kind, rule.name):
-            continue
-        same_labels = other.rule.labels == rule.labels
-        apart = (other.placed.file, other.placed.group) != (item.placed.file, item.placed.group)
-        where = _place(other)
-        line = item.placed.line_of(rule.kind.value)
+    line = item.placed.line_of(rule.kind.value)
+    for other in scene.before(item, _labelled):
         if rule.kind is RuleKind.RECORD:
-            if same_labels:
-                yield Hit(line, f"is recorded at {where} already, with the same labels")
-                return
-        elif same_labels:
-            differs = "the same expression" if _same(item, other) else "another expression"
-            yield Hit(line, f"is defined at {where} already, with the same labels and {differs}")
+            yield Hit(line, f"is recorded at {_place(other)} already, with the same labels")
             return
-        elif apart and not _same(item, other):
-            yield Hit(line, f"is defined at {where} too, with other labels and another expression", Level.WARNING)
+        differs = "the same expression" if _same(item, other) else "another expression"
+        yield Hit(line, f"is defined at {_place(other)} already, with the same labels and {differs}")
+        return
+    if rule.kind is RuleKind.RECORD:
+        return
+    for other in scene.before(item, _named):
+        apart = (other.placed.file, other.placed.group) != (item.placed.file, item.placed.group)
+        if apart and not _same(item, other):
+            told = f"is defined at {_place(other)} too, with other labels and another expression"
+            yield Hit(line, told, Level.WARNING)
             return
+
+
+def _repeats(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    if item.rule.kind is not RuleKind.ALERT or item.expression is None or not item.expression.selectors:
+        return
+    for other in scene.before(item, _expression):
+        if other.rule.kind is RuleKind.ALERT and other.rule.name != item.rule.name and not _is_a_step_up(item, other):
+            yield Hit(item.placed.line_of("alert"), f"has the expression of {other.rule.name} at {_place(other)}")
+            return
+
+
+def _is_a_step_up(one: ParsedRule, other: ParsedRule) -> bool:
+    """Whether the same trouble is told again with another severity after another time: that is meant."""
+    severities = {label(item.rule.labels, "severity") for item in (one, other)}
+    return len(severities) == 2 and one.rule.for_seconds != other.rule.for_seconds
+
+
+def _named(item: ParsedRule) -> Hashable:
+    return item.rule.kind, item.rule.name
+
+
+def _labelled(item: ParsedRule) -> Hashable:
+    return item.rule.kind, item.rule.name, item.rule.labels
+
+
+def _expression(item: ParsedRule) -> Hashable:
+    return item.normal_form
 
 
 def _same(one: ParsedRule, other: ParsedRule) -> bool:
-    if one.expression is None or other.expression is None:
-        return one.rule.expression == other.rule.expression
-    return one.expression.root.prettify() == other.expression.root.prettify()
+    return one.normal_form == other.normal_form
 
 
 def _place(item: ParsedRule) -> str:
@@ -51,4 +73,12 @@ DUPLICATE_NAME = Trap(
     "series that is recorded twice flips between two values.",
     "Keep one, or give the second a name or a severity of its own beside the first.",
     _find,
+)
+SAME_EXPRESSION = Trap(
+    "same-expression",
+    Level.WARNING,
+    "Two alerts of different names have one expression",
+    "One fault pages twice, under two names with two runbooks, and a silence of one leaves the other.",
+    "Keep one alert; where a second severity is meant, keep the name and let threshold or `for` differ.",
+    _repeats,
 )

@@ -8,23 +8,25 @@ import promql_parser as ast
 
 from console.lint.finding import Hit, Level, Trap
 from console.lint.scene import ParsedRule, Scene
-from queries.promql import bare, nodes, number, selectors
+from queries.contract import PLATFORM
+from queries.promql import COMPARISONS, Selector, bare, number, selectors
 
-_COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
+_WRITTEN_ON_USE = frozenset({"code", "status", "status_code", "response_code", "result", "reason", "error", "method"})
+"""Labels whose series appear with their first event."""
 
 
 def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     if item.expression is None:
         return
     seen: set[tuple[int, str]] = set()
-    for node in nodes(item.expression.root):
+    for node in item.expression.parts:
         if not (isinstance(node, ast.BinaryExpr) and str(node.op) == "+"):
             continue
         bare_terms = [term for term in _terms(node) if number(term) is None]
         for term in bare_terms:
-            others = [other for other in bare_terms if other is not term]
-            if not others or all(_sources(term) <= _sources(other) for other in others) or not _can_be_empty(term):
-                continue  # where the others read what it reads, they are empty with it, or fall back on it
+            others = [other for other in bare_terms if other is not term and selectors(other)]
+            if not others or not _can_be_empty(term) or all(_go_together(term, other, scene) for other in others):
+                continue
             metrics = ", ".join(dict.fromkeys(name for picked in selectors(term) for name in picked.metrics)) or "a series"
             line = item.placed.line_of("expr", next((name for picked in selectors(term) for name in picked.metrics), ""))
             if (line, metrics) not in seen:
@@ -49,6 +51,45 @@ def _sources(node: ast.Expr) -> frozenset[tuple[str, frozenset[tuple[str, str, s
     )
 
 
+def _go_together(term: ast.Expr, other: ast.Expr, scene: Scene) -> bool:
+    """Whether the other term is empty with this one, or falls back on it: it reads the same, or what the same exporter has."""
+    if _sources(term) <= _sources(other):
+        return True
+    read, beside = selectors(term), selectors(other)
+    return all(is_always_there(one, scene) or any(_come_together(one, two, scene) for two in beside) for one in read)
+
+
+def is_always_there(picked: Selector, scene: Scene) -> bool:
+    """Whether the platform exports a metric from its start: one without labels of its own does not wait for its first use."""
+    word = scene.vocabulary.get(picked.metric)
+    family = picked.metric.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum")
+    known = word is not None and (picked.metric in scene.vocabulary.families or family in scene.vocabulary.families)
+    if word is None or not known or word.recorded or word.labels is None or _is_foreign(picked.metric, scene):
+        return False
+    own = word.labels - scene.vocabulary.target_labels - {"le"}
+    return not own and all(item.name in scene.vocabulary.target_labels or item.name == "le" for item in picked.labels)
+
+
+def _come_together(one: Selector, two: Selector, scene: Scene) -> bool:
+    apart = {(item.name, item.operator, item.value) for item in one.labels} ^ {
+        (item.name, item.operator, item.value) for item in two.labels
+    }
+    labels = {name for name, _, _ in apart} - {"le"}
+    if one.metric and one.metric == two.metric and not labels:
+        return True
+    if not (_is_foreign(one.metric, scene) and _is_foreign(two.metric, scene)):
+        return False
+    return one.metric.partition("_")[0] == two.metric.partition("_")[0] and labels.isdisjoint(_WRITTEN_ON_USE)
+
+
+def _is_foreign(name: str, scene: Scene) -> bool:
+    """Whether another exporter than the platform has a metric: what one writes beside the other comes and goes with it."""
+    word, promised = scene.vocabulary.get(name), scene.contract.get(name)
+    if promised is not None:
+        return promised.exporter != PLATFORM
+    return bool(name) and (word is None or not (word.recorded or name in scene.known_exports))
+
+
 def _can_be_empty(node: ast.Expr) -> bool:
     """Whether nothing stands in for a series that is not there."""
     node = bare(node)
@@ -59,7 +100,7 @@ def _can_be_empty(node: ast.Expr) -> bool:
     if isinstance(node, ast.BinaryExpr):
         if str(node.op) == "or":
             return False
-        if str(node.op) in _COMPARISONS:
+        if str(node.op) in COMPARISONS:
             return True
         return any(_can_be_empty(side) for side in (node.lhs, node.rhs))
     if isinstance(node, ast.AggregateExpr | ast.UnaryExpr | ast.SubqueryExpr):

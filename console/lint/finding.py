@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class Level(StrEnum):
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
+    """What the lint could not find out: nothing to correct, and no reason to fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,6 @@ CLEAN, ERRORS, UNUSABLE, WARNINGS = 0, 1, 2, 3
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """promtool's habit: 0 clean, 1 errors, 3 warnings only."""
-    levels = {item.level for item in findings}
+    """promtool's habit: 0 clean or notes only, 1 errors, 3 warnings only."""
+    levels = {item.level for item in findings} - {Level.NOTE}
     return ERRORS if Level.ERROR in levels else WARNINGS if levels else CLEAN

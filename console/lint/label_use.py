@@ -6,16 +6,17 @@ from collections.abc import Iterator
 
 from console.lint.finding import Hit, Level, Trap
 from console.lint.scene import ParsedRule, Scene
-from queries.label_flow import misses
-from queries.promql import Selector
+from queries.promql import LabelMatcher, Selector, alternatives_of_or
 
 _MOST_TOLD = 6
+_ENUMERATED = frozenset({"code", "status", "result"})
 
 
 def _not_carried(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     if item.expression is None:
         return
-    for miss in misses(item.expression.root, scene.vocabulary):
+    found = scene.flow(item)
+    for miss in found.misses if found is not None else ():
         what = miss.what or "what stands inside"
         how = {"a matcher": "is matched", "on": "is joined on"}.get(miss.how, f"is asked for by `{miss.how}`")
         beside = miss.what.partition("|")[0] if miss.how == "a matcher" else miss.how.rpartition(" ")[2]
@@ -27,23 +28,37 @@ def _not_carried(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
 def _matches_nothing(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     if item.expression is None:
         return
+    spared: frozenset[Selector] | None = None
     for picked in item.expression.selectors:
         yield from _names(item, picked, scene)
-        for matcher in picked.labels:
-            if not matcher.positive:
-                continue
-            words = [word for word in scene.vocabulary.chosen(picked) if word is not None]
+        words = [word for word in scene.vocabulary.chosen(picked) if word is not None]
+        for matcher in picked.labels if words else ():
+            if not matcher.positive or matcher.name == "le":
+                continue  # buckets have a trap of their own
             closed = all(matcher.name in word.values for word in words)
             values = {value for word in words for known in (word.values, word.seen) for value in known.get(matcher.name, ())}
             if not values or any(matcher.takes(value) for value in values):
                 continue
-            if not closed and matcher.operator == "=":
+            if not closed and not _was_never_written(matcher):
                 continue  # a value that was not seen yet may come
+            spared = frozenset(alternatives_of_or(item.expression)) if spared is None else spared
+            if picked in spared and not closed:
+                continue  # another build's spelling, and the other side of the `or` stands in
             listed = sorted(values)
             told = ", ".join(listed[:_MOST_TOLD]) + (", …" if len(listed) > _MOST_TOLD else "")
             text = f'{matcher.name}{matcher.operator}"{matcher.value}" matches none of the known values ({told})'
             line = item.placed.line_of("expr", matcher.name, matcher.value)
             yield Hit(line, text, None if closed else Level.WARNING)
+
+
+def _was_never_written(matcher: LabelMatcher) -> bool:
+    """Whether a value that no series has is a mistake, and not only one that has not come yet.
+
+    A regular expression is meant to take several; the words of a status are written in the code, other than HTTP's numbers.
+    """
+    if any(character.isdigit() for character in matcher.value):
+        return matcher.operator == "=~" and matcher.name not in _ENUMERATED
+    return matcher.operator == "=~" or matcher.name in _ENUMERATED
 
 
 def _names(item: ParsedRule, picked: Selector, scene: Scene) -> Iterator[Hit]:

@@ -13,8 +13,8 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     rule = item.rule
     if rule.kind is not RuleKind.ALERT or rule.for_seconds is not None or item.expression is None:
         return
-    if not item.expression.selectors:
-        return  # a dead-man's switch always fires
+    if not item.expression.selectors or not item.placed.line:
+        return  # a dead-man's switch always fires; and a server says 0 s for `for: 0s` and for none at all
     yield Hit(item.placed.line_of("alert"), "has no `for`")
 
 

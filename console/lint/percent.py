@@ -63,6 +63,13 @@ def is_percent(node: ast.Expr, scene: Scene, *, depth: int = 0) -> bool:
 
 
 def _is_percent_series(name: str, scene: Scene, *, depth: int) -> bool:
+    if name not in scene.percent:
+        scene.percent[name] = False  # where rules read each other in a circle
+        scene.percent[name] = _records_percent(name, scene, depth=depth)
+    return scene.percent[name]
+
+
+def _records_percent(name: str, scene: Scene, *, depth: int) -> bool:
     rules = [item.expression for item in scene.recorded(name) if item.expression is not None]
     if rules:
         return any(is_percent(item.root, scene, depth=depth) for item in rules)

@@ -14,11 +14,13 @@ def as_text(findings: Sequence[Finding], traps: Sequence[Trap], *, looked_at: st
         place = f"{visible(item.file)}:{item.line}" if item.line else visible(item.file)
         subject = f"{visible(item.rule)}: " if item.rule else ""
         yield f"{place}: {item.level.value.upper()} {item.trap.id}: {subject}{visible(item.text)}"
+    found = {item.trap.id for item in findings}
     for trap in traps:
-        if any(item.trap is trap for item in findings):
+        if trap.id in found:
             yield f"\n{trap.id}: {trap.title}\n  why   {trap.why}\n  mend  {trap.mend}"
-    errors = sum(item.level is Level.ERROR for item in findings)
-    yield f"{chr(10) if findings else ''}{looked_at}: {errors} errors, {len(findings) - errors} warnings"
+    errors, warnings, notes = (sum(item.level is level for item in findings) for level in Level)
+    more = f", {notes} notes" if notes else ""
+    yield f"{chr(10) if findings else ''}{looked_at}: {errors} errors, {warnings} warnings{more}"
 
 
 def as_json(findings: Sequence[Finding]) -> list[dict[str, object]]:

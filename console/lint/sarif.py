@@ -11,7 +11,7 @@ from console import __version__
 from console.lint.finding import Finding, Level, Trap
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_LEVELS = {Level.ERROR: "error", Level.WARNING: "warning"}
+_LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
 def sarif(findings: Sequence[Finding], traps: Sequence[Trap], *, here: Path) -> dict[str, Any]:

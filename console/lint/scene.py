@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from console.runbooks import RunbookIndex
 from queries.contract import Contract, load_contract
-from queries.label_flow import with_recorded
+from queries.exported import PARTS, load_exported
+from queries.label_flow import Flow, flow, follow_records
 from queries.model.panel import PanelSpec
 from queries.model.rule import Rule, RuleKind
 from queries.promql import Expression, PromqlError, parse
 from queries.rule_files import PlacedRule
-from queries.vocabulary import Vocabulary
+from queries.vocabulary import Spelling, Vocabulary
 
 _ALLOWED = re.compile(r"#\s*lint:\s*allow\s+([a-z-]+(?:\s*,\s*[a-z-]+)*)\s*:\s*\S")
+
+
+_MOST_ALIKE = 50
+"""How many rules with the same key are compared with each other: one that repeats the first is found by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,15 @@ class ParsedRule:
         return self.placed.rule
 
     @property
+    def normal_form(self) -> str:
+        """The expression as text, whatever its spaces and line breaks."""
+        return self.rule.expression if self.expression is None else self.expression.root.prettify()
+
+    @property
     def allowed(self) -> frozenset[str]:
         """The traps that a comment in the rule steps into on purpose: `# lint: allow missing-for: the reason`."""
+        if not any("lint:" in text for text in self.placed.source):
+            return frozenset()
         last = max((line for _, line in self.placed.lines), default=self.placed.line) - self.placed.line + 1
         inside = [text for number, text in enumerate(self.placed.source) if number < last or text.strip()[:1] not in ("#", "")]
         found = (match[1] for text in inside for match in _ALLOWED.finditer(text))
@@ -54,14 +67,39 @@ class Scene:
     contract: Contract
     exported: frozenset[str]
     """Names that a scrape brings."""
+    strict: bool
+    """Whether what is not known is wrong: on the console's own pages, where only a server could tell otherwise."""
+    known_exports: frozenset[str]
+    """Names that the platform is known to export, whatever the server has."""
+    spelling: Spelling
+    _records: Mapping[str, tuple[ParsedRule, ...]]
+    percent: dict[str, bool] = field(default_factory=dict)
+    """Whether a series is a percentage of 0 to 100, as far as somebody asked."""
+    _flows: dict[int, Flow] = field(default_factory=dict)
+    _alike: dict[object, dict[Hashable, dict[int, ParsedRule]]] = field(default_factory=dict)
 
     def recorded(self, name: str) -> tuple[ParsedRule, ...]:
         """The recording rules that write a series: those under lint, or where none of them does, any other."""
-        for rules in (self.rules, self.known_rules):
-            found = tuple(item for item in rules if item.rule.kind is RuleKind.RECORD and item.rule.name == name)
-            if found:
-                return found
-        return ()
+        return self._records.get(name, ())
+
+    def flow(self, item: ParsedRule) -> Flow | None:
+        """What is known of the labels of a rule's expression; None where that is no PromQL."""
+        if item.expression is None:
+            return None
+        found = self._flows.get(id(item.expression))
+        if found is None:
+            found = self._flows[id(item.expression)] = flow(item.expression, self.vocabulary)
+        return found
+
+    def before(self, item: ParsedRule, key: Callable[[ParsedRule], Hashable]) -> Sequence[ParsedRule]:
+        """The first of the rules under lint that stand before this one and have the same key."""
+        index = self._alike.get(key)
+        if index is None:
+            index = self._alike[key] = {}
+            for other in self.rules:
+                index.setdefault(key(other), {})[id(other)] = other
+        alike = list(itertools.islice(index[key(item)].values(), _MOST_ALIKE))
+        return list(itertools.takewhile(lambda other: other is not item, alike))
 
 
 def parsed(rules: Iterable[PlacedRule]) -> tuple[ParsedRule, ...]:
@@ -82,16 +120,31 @@ def scene(
     vocabulary: Vocabulary,
     runbooks: RunbookIndex,
     panels: Sequence[PanelSpec],
+    strict: bool = False,
 ) -> Scene:
     """`vocabulary` is of what is exported; the series that `rules` and `others` record are added to it."""
     under_lint, more = parsed(rules), parsed(others)
-    records = [item.rule for item in (*more, *under_lint)]
+    every = [(item.rule, item.expression) for item in (*more, *under_lint) if item.expression is not None]
+    vocabulary_of_all, flows = follow_records(vocabulary, [one for one in every if one[0].kind is RuleKind.RECORD])
     return Scene(
         rules=under_lint,
         known_rules=(*under_lint, *more),
-        vocabulary=with_recorded(vocabulary, records),
+        vocabulary=vocabulary_of_all,
         runbooks=runbooks,
         panels=tuple(panels),
         contract=load_contract(),
         exported=frozenset(name for name, word in vocabulary.words.items() if not word.recorded),
+        known_exports=frozenset(name + part for name, item in load_exported().items() for part in PARTS.get(item.type, ("",))),
+        strict=strict,
+        spelling=Spelling(vocabulary_of_all.words),
+        _records={**_by_name(more), **_by_name(under_lint)},
+        _flows=flows,
     )
+
+
+def _by_name(rules: Iterable[ParsedRule]) -> dict[str, tuple[ParsedRule, ...]]:
+    found: dict[str, list[ParsedRule]] = {}
+    for item in rules:
+        if item.rule.kind is RuleKind.RECORD:
+            found.setdefault(item.rule.name, []).append(item)
+    return {name: tuple(items) for name, items in found.items()}

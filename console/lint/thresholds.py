@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import promql_parser as ast
@@ -11,7 +12,7 @@ from console.lint.percent import is_percent
 from console.lint.scene import ParsedRule, Scene
 from queries.model.panel import PanelSpec, Unit
 from queries.model.rule import RuleKind
-from queries.promql import PromqlError, bare, nodes, number, parse, selectors
+from queries.promql import PromqlError, bare, number, parse, selectors
 
 _UPWARD = frozenset({">", ">="})
 _DOWNWARD = frozenset({"<", "<="})
@@ -21,7 +22,7 @@ _PERCENT = 100.0
 def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None:
         return
-    for node in nodes(item.expression.root):
+    for node in item.expression.parts:
         if not isinstance(node, ast.BinaryExpr) or str(node.op) not in _UPWARD | _DOWNWARD:
             continue
         limit = number(node.rhs)
@@ -29,11 +30,14 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         if panel is None or limit is None or (str(node.op) in _DOWNWARD) != panel.below:
             continue
         known = [value for value in (panel.threshold.warn, panel.threshold.critical) if value is not None]
-        scale = _PERCENT if panel.unit is Unit.PERCENT and not is_percent(node.lhs, scene) else 1.0
+        # A limit below 1 is one of a share, whoever records the series: as a percentage it would be almost nothing.
+        is_share = panel.unit is Unit.PERCENT and (abs(limit) < 1 or not is_percent(node.lhs, scene))
+        scale = _PERCENT if is_share else 1.0
         if known and not any(abs(limit * scale - value) <= 1e-9 * max(1.0, abs(value)) for value in known):
             told = " or ".join(f"{value:g}" for value in known)
             line = item.placed.line_of("expr", f"{limit:g}")
-            yield Hit(line, f"fires at {limit:g}, and the console judges {panel.title} by {told}")
+            mine = f"{limit:g} ({limit * scale:g} %)" if is_share else f"{limit:g}"
+            yield Hit(line, f"fires at {mine}, and the console judges {panel.title} by {told}")
 
 
 def _panel(item: ParsedRule, left: ast.Expr, scene: Scene) -> PanelSpec | None:
@@ -61,6 +65,7 @@ def _plain(node: ast.Expr) -> bool:
     return isinstance(node, ast.BinaryExpr) and str(node.op) == "or" and _plain(node.lhs) and _plain(node.rhs)
 
 
+@functools.cache
 def _metrics(text: str) -> frozenset[str]:
     try:
         return frozenset(parse(text).metrics)

@@ -1,21 +1,53 @@
-"""What promtool and amtool say of the same files, where they are present."""
+"""What promtool, amtool and pint say of the same files, where they are present."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
 
-from console.lint.finding import Finding, Trap
-from console.lint.linter import BAD_PROMQL, NO_RULE_FILE, SAID_BY_AMTOOL, SAID_BY_PROMTOOL
+from console.lint.finding import Finding, Level, Trap
+from console.lint.linter import (
+    BAD_PROMQL,
+    NAME_IN_QUOTES,
+    NO_RULE_FILE,
+    SAID_BY_AMTOOL,
+    SAID_BY_PINT,
+    SAID_BY_PROMTOOL,
+    UNKNOWN_FIELD,
+)
+from queries.plain_rules import PlainRules
 from queries.rule_files import RuleFile
 
 _LIMIT_SECONDS = 60
 _PLACE = re.compile(r"^\s*(?:(\d+):\d+: )?(?:\d+:\d+: )?(.*)$", re.DOTALL)
 _LINE = re.compile(r"\bline (\d+)\b")
 _NAMED = re.compile(r'^group "[^"]*", rule \d+, "([^"]*)": ')
+_CHECKING = re.compile(r"^Checking (.*)$", re.MULTILINE)
+_QUOTED = re.compile(r"[A-Za-z0-9_:.-]+")
+_PINT_LEVELS = {"Fatal": Level.ERROR, "Bug": Level.ERROR, "Warning": Level.WARNING}
+"""pint's "Information" is advice on style, and is left out."""
+_SAME_AS = {
+    "promql/syntax": ("bad-promql", "promtool"),
+    "yaml/parse": ("no-rule-file", "unknown-field", "name-in-quotes", "promtool"),
+    "alerts/comparison": ("no-condition", "bool-condition"),
+    "alerts/template": ("template-label", "promtool"),
+    "promql/impossible": ("join-never-matches", "label-not-carried"),
+    "promql/vector_matching": ("join-never-matches", "label-not-carried"),
+    "promql/rate": ("rate-of-gauge", "rate-of-sum", "range-too-short"),
+    "promql/counter": ("counter-without-rate",),
+    "promql/series": ("metric-not-exported", "matcher-matches-nothing"),
+    "rule/duplicate": ("duplicate-name", "same-expression"),
+    "alerts/for": ("missing-for", "no-rule-file"),
+}
+"""pint's checks, and the console's own traps that say the same of a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,48 +56,192 @@ class Tools:
 
     promtool: str = ""
     amtool: str = ""
+    pint: str = ""
 
     @classmethod
     def found(cls) -> Tools:
-        return cls(shutil.which("promtool") or "", shutil.which("amtool") or "")
+        return cls(*(shutil.which(name) or "" for name in ("promtool", "amtool", "pint")))
 
 
-def merged(files: Iterable[RuleFile], found: Iterable[Finding], tools: Tools) -> tuple[Finding, ...]:
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A rule file as a program gets it: itself, or a manifest's rules written out as a plain file."""
+
+    file: RuleFile
+    path: str
+    plain: PlainRules | None = None
+
+    def line(self, number: int) -> int:
+        return number if self.plain is None else self.plain.line(number)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A program at work. What it says goes to a file, so that it never waits for a reader."""
+
+    name: str
+    trap: Trap
+    copies: tuple[_Copy, ...]
+    read: Callable[[_Run, str], Iterable[Finding]]
+    output: IO[str]
+    process: subprocess.Popen[str] | None = None
+    trouble: str = ""
+    report: Path = field(default_factory=Path)
+
+    def findings(self) -> list[Finding]:
+        if self.process is not None:
+            try:
+                self.process.wait(_LIMIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.trouble = "gave no answer in time"
+        if self.trouble:
+            file = self.copies[0].file
+            return [Finding(self.trap, self.trap.level, file.path, 0, "", f"{self.name} {self.trouble}", self.name)]
+        self.output.seek(0)
+        return list(self.read(self, self.output.read()))
+
+
+@contextmanager
+def ask(files: Sequence[RuleFile], tools: Tools) -> Iterator[Callable[[], list[Finding]]]:
+    """Starts the programs and gives what collects their findings, so that they work while the console does."""
+    with tempfile.TemporaryDirectory(prefix="cad-console-lint-") as folder:
+        runs = list(_runs(files, tools, Path(folder)))
+        try:
+            yield lambda: [finding for run in runs for finding in run.findings()]
+        finally:
+            for run in runs:
+                if run.process is not None and run.process.poll() is None:
+                    run.process.kill()
+                    run.process.wait()
+                run.output.close()
+
+
+def merged(files: Iterable[RuleFile], found: Iterable[Finding], told: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings with those of the tools; what both say of one place is kept once, in the console's words."""
     own = list(found)
-    more: list[Finding] = []
-    for file in files:
-        if file.routing and tools.amtool:
-            more += _asked([tools.amtool, "check-config", file.path], file, SAID_BY_AMTOOL, "amtool")
-        elif not file.routing and not file.manifest and tools.promtool:
-            more += _asked([tools.promtool, "check", "rules", file.path], file, SAID_BY_PROMTOOL, "promtool")
-    told = [item for item in own if item.trap in (BAD_PROMQL, NO_RULE_FILE)]
-    lines, rules = {(item.file, item.line) for item in told}, {(item.file, item.rule) for item in told if item.rule}
-    broken = {(item.file, 0) for item in told if item.trap is NO_RULE_FILE}
-    fresh = [item for item in more if (item.file, item.line) not in lines | broken and (item.file, item.rule) not in rules]
+    by_path = {file.path: file for file in files}
+    of_form = [item for item in own if item.trap in (BAD_PROMQL, NO_RULE_FILE, UNKNOWN_FIELD, NAME_IN_QUOTES)]
+    fresh = [item for item in told if item.trap is not SAID_BY_PINT and not _is_said(item, of_form)]
+    by_rule: dict[tuple[str, str], set[str]] = {}
+    for item in (*own, *fresh):
+        by_rule.setdefault((item.file, item.rule), set()).add(item.trap.id)
+    for item in told:
+        if item.trap is SAID_BY_PINT and item.file in by_path:
+            same = _SAME_AS.get(item.text.partition(":")[0], ())
+            here = by_rule.get((item.file, item.rule), set()) | (
+                by_rule.get((item.file, ""), set()) if not item.rule else set()
+            )
+            if here.isdisjoint(same):
+                fresh.append(item)
     return tuple(sorted([*own, *fresh], key=lambda item: (item.file, item.line, item.trap.id, item.text)))
 
 
-def _asked(command: list[str], file: RuleFile, trap: Trap, name: str) -> list[Finding]:
+def _is_said(item: Finding, own: Iterable[Finding]) -> bool:
+    """Whether the console says the same: at this line, of this rule's expression, or of the name in the text."""
+    words = set(_QUOTED.findall(item.text))
+    for one in own:
+        if one.file != item.file:
+            continue
+        if one.trap is NAME_IN_QUOTES:
+            if one.text.split()[0] in words:
+                return True
+        elif (
+            (one.line == item.line and one.line)
+            or (one.trap is BAD_PROMQL and one.rule == item.rule)
+            or (one.trap is NO_RULE_FILE and not item.line)
+        ):
+            return True
+    return False
+
+
+def _runs(files: Sequence[RuleFile], tools: Tools, folder: Path) -> Iterator[_Run]:
+    copies = tuple(_copies(files, folder)) if tools.promtool or tools.pint else ()
+    paths = [copy.path for copy in copies]
+    if tools.promtool and copies:
+        yield _start("promtool", SAID_BY_PROMTOOL, copies, _read_promtool, [tools.promtool, "check", "rules", *paths])
+    if tools.pint and copies:
+        report = folder / "pint.json"
+        command = [tools.pint, "--no-color", "--offline", "lint", "--json", str(report), *paths]
+        run = _start("pint", SAID_BY_PINT, copies, _read_pint, command)
+        run.report = report
+        yield run
+    for file in files if tools.amtool else ():
+        if file.native_routing:
+            command = [tools.amtool, "check-config", file.path]
+            yield _start("amtool", SAID_BY_AMTOOL, (_Copy(file, file.path),), _read_amtool, command)
+
+
+def _copies(files: Iterable[RuleFile], folder: Path) -> Iterator[_Copy]:
+    for number, file in enumerate(files):
+        if file.plain is None and not file.routings:
+            yield _Copy(file, file.path)
+        for index, plain in enumerate(file.plain or ()):
+            path = folder / f"{number}-{index}.yaml"
+            path.write_text(plain.text, encoding="utf-8")
+            yield _Copy(file, str(path), plain)
+
+
+def _start(
+    name: str, trap: Trap, copies: tuple[_Copy, ...], read: Callable[[_Run, str], Iterable[Finding]], command: list[str]
+) -> _Run:
+    output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - `ask` closes it
+    run = _Run(name, trap, copies, read, output)
     try:
-        answer = subprocess.run(  # noqa: S603 - the tools on PATH, and files that were named
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LIMIT_SECONDS,
-            check=False,
+        run.process = subprocess.Popen(  # noqa: S603 - the tools on PATH, and files that were named
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        told = "gave no answer in time" if isinstance(error, subprocess.TimeoutExpired) else f"cannot be run: {error.strerror}"
-        return [Finding(trap, trap.level, file.path, 0, "", f"{name} {told}", name)]
-    if answer.returncode == 0:
-        return []
-    complaints = list(complaints_of(f"{answer.stderr}\n{answer.stdout}", file.path))
-    if not complaints:
-        complaints = [(0, f"{name} ends with exit code {answer.returncode} and says nothing")]
-    return [_finding(trap, file, line, text, name) for line, text in complaints]
+    except OSError as error:
+        run.trouble = f"cannot be run: {error.strerror}"
+    return run
+
+
+def _read_promtool(run: _Run, output: str) -> Iterator[Finding]:
+    if run.process is None or run.process.returncode == 0:
+        return
+    parts = _CHECKING.split(output)
+    sections = {name.strip(): text for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    silent = True
+    for copy in run.copies:
+        for line, text in complaints_of(sections.get(copy.path, ""), copy.path):
+            silent = False
+            yield _finding(run.trap, copy.file, copy.line(line), text, run.name)
+    if silent:
+        yield from _unexplained(run)
+
+
+def _read_amtool(run: _Run, output: str) -> Iterator[Finding]:
+    if run.process is None or run.process.returncode == 0:
+        return
+    found = list(complaints_of(output, run.copies[0].path))
+    for line, text in found:
+        yield _finding(run.trap, run.copies[0].file, line, text, run.name)
+    if not found:
+        yield from _unexplained(run)
+
+
+def _read_pint(run: _Run, output: str) -> Iterator[Finding]:
+    copies = {copy.path: copy for copy in run.copies}
+    try:
+        reports: Any = json.loads(run.report.read_bytes())
+    except (OSError, ValueError):
+        yield from _unexplained(run)
+        return
+    for item in reports:
+        level = _PINT_LEVELS.get(item.get("severity"))
+        copy = copies.get(item.get("path"))
+        if level is not None and copy is not None:
+            lines = item.get("lines") or [0]
+            line = copy.line(lines[0])
+            rule = next((one.rule.name for one in reversed(copy.file.rules) if one.line <= line), "")
+            yield Finding(
+                run.trap, level, copy.file.path, line, rule, f"{item.get('reporter')}: {item.get('problem')}", run.name
+            )
+
+
+def _unexplained(run: _Run) -> Iterator[Finding]:
+    code = run.process.returncode if run.process is not None else 0
+    told = f"{run.name} ends with exit code {code} and says nothing"
+    yield Finding(run.trap, run.trap.level, run.copies[0].file.path, 0, "", told, run.name)
 
 
 def _finding(trap: Trap, file: RuleFile, line: int, text: str, name: str) -> Finding:

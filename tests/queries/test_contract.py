@@ -12,7 +12,7 @@ from console.demo.exposition import FAMILIES
 from console.runbooks import RunbookIndex
 from queries.catalogue.loader import load_board
 from queries.contract import Contract, Need, load_contract
-from queries.label_flow import carried, misses, with_recorded
+from queries.label_flow import flow, with_recorded
 from queries.model.rule import Rule, RuleKind
 from queries.promql import parse
 from queries.rule_files import built_in
@@ -52,7 +52,7 @@ def test_everything_that_is_relied_on_is_in_the_contract(vocabulary: Vocabulary)
 
 def test_no_label_is_asked_for_in_vain(vocabulary: Vocabulary) -> None:
     """Every matcher, grouping, `on` and label_replace of ours is about a label that the series have."""
-    found = {(where, miss) for where, text in expressions() for miss in misses(parse(text).root, vocabulary)}
+    found = {(where, miss) for where, text in expressions() for miss in flow(parse(text), vocabulary).misses}
     assert not found
 
 
@@ -112,8 +112,8 @@ FLOWS = [
 def test_the_flow_of_labels(text: str, labels: str | None) -> None:
     """The labels that a result can have are those that Prometheus leaves; what is not known stays so."""
     known = words(a="x y", b="x z", h_bucket="x le")
-    found = carried(parse(text).root, known)
-    assert found == (None if labels is None else frozenset(labels.split()))
+    found = flow(parse(text), known).labels
+    assert (None if found.open else found.names) == (None if labels is None else frozenset(labels.split()))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_flow_of_labels(text: str, labels: str | None) -> None:
 )
 def test_a_label_that_nothing_carries_is_found(text: str, label: str, how: str) -> None:
     """Where a label is asked for in vain, it is named with the way in which it is asked for."""
-    assert [(miss.label, miss.how) for miss in misses(parse(text).root, words(a="x y", b="x z"))] == [(label, how)]
+    assert [(miss.label, miss.how) for miss in flow(parse(text), words(a="x y", b="x z")).misses] == [(label, how)]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_label_that_nothing_carries_is_found(text: str, label: str, how: str) 
 )
 def test_what_may_be_meant_is_no_miss(text: str) -> None:
     """Matchers that take an absent label, labels of the target and unknown metrics are not complained about."""
-    assert misses(parse(text).root, words(a="x y")) == ()
+    assert flow(parse(text), words(a="x y")).misses == ()
 
 
 def test_recorded_series_carry_what_their_rule_leaves() -> None:
@@ -158,7 +158,7 @@ def test_recorded_series_carry_what_their_rule_leaves() -> None:
     known = with_recorded(words(a="x y"), rules)
     assert known.words["first"].labels == known.words["second"].labels == frozenset({"x", "window"})
     assert "broken" not in known.words
-    assert [miss.label for miss in misses(parse("sum by (job) (second)").root, known)] == ["job"]
+    assert [miss.label for miss in flow(parse("sum by (job) (second)"), known).misses] == ["job"]
 
 
 def test_parts_of_a_histogram_are_found() -> None:

@@ -18,7 +18,7 @@ from console.lint.scene import ParsedRule, Scene
 from console.runbook_page import RunbookAction
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import SignalError
-from queries.label_flow import carried
+from queries.label_flow import flow
 from queries.model.rule import Rule, RuleKind
 from queries.rule_files import PlacedRule
 
@@ -149,8 +149,8 @@ def _labels_of(page: Page, alerts: Mapping[str, ParsedRule], scene: Scene) -> fr
     rules: Sequence[ParsedRule | None] = [alerts.get(name) for name in page.runbook.alerts]
     whole: frozenset[str] = frozenset()
     for rule in rules:
-        left = carried(rule.expression.root, scene.vocabulary) if rule and rule.expression else None
-        if rule is None or left is None:
+        left = flow(rule.expression, scene.vocabulary).labels if rule and rule.expression else None
+        if rule is None or left is None or left.open:
             return None
-        whole |= left | {name for name, _ in rule.rule.labels}
+        whole |= left.names | {name for name, _ in rule.rule.labels}
     return whole if rules else None

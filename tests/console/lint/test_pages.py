@@ -25,7 +25,7 @@ RULES = """groups:
         for: 2m
         labels: {severity: critical, component: platform}
         annotations:
-          runbook_url: https://github.com/cad-ml/console/blob/main/runbooks/slow.md
+          runbook_url: https://runbooks.cad-ml-platform.internal/runbooks/slow.md
 """
 PAGE = """---
 title: Everything is slow

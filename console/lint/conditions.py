@@ -1,0 +1,143 @@
+"""Alerts that always fire, and alerts that never can."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import promql_parser as ast
+
+from console.lint.finding import Hit, Level, Trap
+from console.lint.scene import ParsedRule, Scene
+from queries.model.rule import RuleKind
+from queries.promql import COMPARISONS, bare, children, is_scalar, nodes, number, selector, vector_argument
+
+_ONLY_WHILE_TRUE = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
+"""Series that exist only while something is wrong."""
+_TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def _unconditional(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    if item.rule.kind is not RuleKind.ALERT or item.expression is None or not item.expression.selectors:
+        return  # without a series it is a dead-man's switch, which always fires
+    root = bare(item.expression.root)
+    if is_conditional(root) or any(_is_bool(node) for node in nodes(root)):
+        return
+    line = item.placed.line_of("expr")
+    if isinstance(root, ast.VectorSelector):
+        yield Hit(line, "has no condition: it fires as long as the series exists, whatever its value", Level.WARNING)
+    elif isinstance(root, ast.BinaryExpr) and str(root.op) == "or" and is_conditional(root.lhs) != is_conditional(root.rhs):
+        yield Hit(line, "one side of its `or` has no condition, so that it always fires")
+    else:
+        yield Hit(line, "has no condition: it fires as long as there is any result")
+
+
+def _bool(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    if item.rule.kind is not RuleKind.ALERT or item.expression is None or is_conditional(item.expression.root):
+        return
+    for node in item.expression.parts:
+        if isinstance(node, ast.BinaryExpr) and _is_bool(node):
+            line = item.placed.line_of("expr", "bool")
+            yield Hit(line, f"compares with `{node.op} bool`, which gives 0 instead of nothing, so that it always fires")
+            return
+
+
+def _never(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    if item.expression is None:
+        return
+    for node in item.expression.parts:
+        if isinstance(node, ast.BinaryExpr) and str(node.op) in ("and", *COMPARISONS):
+            told = _contradiction(node)
+            if told:
+                yield Hit(item.placed.line_of("expr"), told)
+                return
+
+
+def is_conditional(node: ast.Expr) -> bool:
+    """Whether something can be missing from the result: a comparison, `and`, `unless` or absent() decides about it."""
+    node = bare(node)
+    if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
+        return not _ONLY_WHILE_TRUE.isdisjoint(selector(node).metrics)
+    if isinstance(node, ast.BinaryExpr):
+        op = str(node.op)
+        sides = [is_conditional(side) for side in (node.lhs, node.rhs)]
+        if op == "or":
+            return all(sides)
+        if op in ("and", "unless") or (op in COMPARISONS and not _is_bool(node)):
+            return True
+        return any(sides)
+    if isinstance(node, ast.Call):
+        if node.func.name.startswith("absent"):
+            return True
+        worked_on = vector_argument(node)
+        return node.func.return_type != ast.ValueType.Scalar and worked_on is not None and is_conditional(worked_on)
+    if isinstance(node, ast.AggregateExpr):
+        return is_conditional(node.expr)
+    return any(is_conditional(inner) for inner in children(node))
+
+
+def _is_bool(node: ast.Expr) -> bool:
+    return isinstance(node, ast.BinaryExpr) and node.modifier is not None and bool(node.modifier.return_bool)
+
+
+def _contradiction(node: ast.BinaryExpr) -> str:
+    """Two conditions on one value that no value meets; empty where there is none."""
+    ranges: dict[str, tuple[float, float, str]] = {}
+    for subject, op, limit in _conditions(node):
+        low, high, told = ranges.get(subject, (-math.inf, math.inf, ""))
+        if op in (">", ">=", "=="):
+            low = max(low, math.nextafter(limit, math.inf) if op == ">" else limit)
+        if op in ("<", "<=", "=="):
+            high = min(high, math.nextafter(limit, -math.inf) if op == "<" else limit)
+        mine = f"{op} {limit:g}"
+        if low > high:
+            return f"no value is both {told} and {mine}"
+        ranges[subject] = (low, high, mine)
+    return ""
+
+
+def _conditions(node: ast.Expr) -> Iterator[tuple[str, str, float]]:
+    """What must hold of one value: its text, the comparison and the limit."""
+    node = bare(node)
+    if not isinstance(node, ast.BinaryExpr) or _is_bool(node):
+        return
+    op = str(node.op)
+    if op == "and" and (node.modifier is None or node.modifier.matching is None):
+        yield from _conditions(node.lhs)
+        yield from _conditions(node.rhs)
+    elif op in COMPARISONS and is_scalar(node.lhs) != is_scalar(node.rhs):
+        subject, limit = (node.rhs, node.lhs) if is_scalar(node.lhs) else (node.lhs, node.rhs)
+        value = number(limit)
+        if value is None:
+            return
+        inner = bare(subject)
+        yield from _conditions(inner)
+        while isinstance(inner, ast.BinaryExpr) and str(inner.op) in COMPARISONS and not _is_bool(inner):
+            inner = bare(inner.rhs if is_scalar(inner.lhs) else inner.lhs)
+        yield inner.prettify(), _TURNED[op] if is_scalar(node.lhs) else op, value
+
+
+NO_CONDITION = Trap(
+    "no-condition",
+    Level.ERROR,
+    "An alert has no condition",
+    "Whatever its expression returns fires, also a value of 0: it pages on a quiet day, and never resolves.",
+    "Compare the value with a limit, `… > 5`; where the mere existence is the trouble, write `count(…) > 0`.",
+    _unconditional,
+)
+BOOL_CONDITION = Trap(
+    "bool-condition",
+    Level.ERROR,
+    "An alert compares with `bool`",
+    "With `bool` a comparison keeps every series and makes it 0 or 1; an alert fires for both.",
+    "Remove `bool`.",
+    _bool,
+)
+NEVER_TRUE = Trap(
+    "never-true",
+    Level.ERROR,
+    "Two conditions exclude each other",
+    "An expression that no value meets is empty for ever: the rule looks healthy, and its alert never fires.",
+    "Write `or` where one of both is meant, or correct a limit.",
+    _never,
+)

@@ -1,0 +1,102 @@
+"""Addresses that were never filled in, and variables that nobody replaced."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import promql_parser as ast
+
+from console.lint.finding import Hit, Level, Trap
+from console.lint.runbook_links import LINK_KEYS
+from console.lint.scene import ParsedRule, Scene
+from queries.routing import Text
+
+_HOST = re.compile(
+    r"(?:https?://(?:[^/@\s]*@)?|@|^)([A-Za-z0-9.-]+\.[A-Za-z]{2,}|localhost|127\.0\.0\.1)(?=[:/?#\s\"'<>)\]]|$)"
+)
+_MADE_UP = re.compile(
+    r"(?:.*\.)?example\.(?:com|org|net)|.*\.(?:example|invalid)|localhost|127\.0\.0\.1"
+    r"|(?:.*\.)?(?:your|my)[-_.]?(?:company|domain|org|wiki|grafana|host)\b.*|(?:.*\.)?(?:changeme|placeholder|domain\.tld)\b.*",
+    re.IGNORECASE,
+)
+_UNFILLED = re.compile(
+    r"\byour[-_/](?:[a-z]+[-_/])*(?:key|token|webhook|url|id|secret)\b|\bchange[-_]?me\b|<your[^>]*>", re.IGNORECASE
+)
+_VARIABLE = re.compile(r"\$\{[A-Za-z_]\w*\}")
+_MENTIONED = 60
+
+
+def _hosts(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    for kind, pairs in (("annotations", item.rule.annotations), ("labels", item.rule.labels)):
+        for key, text in pairs:
+            host = placeholder_host(text) if key not in LINK_KEYS else ""
+            if host:
+                yield Hit(item.placed.line_of(f"{kind}.{key}", host), f"`{key}` leads to {host}, which was never filled in")
+
+
+def placeholder_host(text: str) -> str:
+    """The first made-up host in a text's addresses; empty where there is none."""
+    if "." not in text and "localhost" not in text:
+        return ""
+    return next((match[1] for match in _HOST.finditer(text) if _MADE_UP.fullmatch(match[1])), "")
+
+
+def _variables(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    rule = item.rule
+    if "${" in rule.expression:
+        meant = frozenset(_replacements(item))
+        for match in _VARIABLE.finditer(rule.expression):
+            if not any(match[0] in text for text in meant):
+                yield Hit(item.placed.line_of("expr", match[0]), f"{match[0]} stands in the expression as it is")
+                break
+    for kind, pairs in (("annotations", rule.annotations), ("labels", rule.labels)):
+        for key, text in pairs:
+            found = _VARIABLE.search(text)
+            if found:
+                yield Hit(item.placed.line_of(f"{kind}.{key}", found[0]), f"`{key}` shows {found[0]} as it is")
+
+
+def _replacements(item: ParsedRule) -> Iterator[str]:
+    """What label_replace writes: there ${name} is a group of its regular expression."""
+    for node in item.expression.parts if item.expression is not None else ():
+        if isinstance(node, ast.Call) and node.func.name == "label_replace":
+            yield from (part.val for part in node.args[2:3] if isinstance(part, ast.StringLiteral))
+
+
+def hosts_of_routing(texts: Iterable[Text]) -> Iterator[Hit]:
+    """Addresses and keys in Alertmanager's configuration that were never filled in."""
+    for text in texts:
+        host = placeholder_host(text.text)
+        unfilled = _UNFILLED.search(text.text)
+        if host:
+            yield Hit(text.line, f"`{text.key}` leads to {host}, which was never filled in")
+        elif unfilled:
+            yield Hit(text.line, f"`{text.key}` says {unfilled[0]}, which was never filled in")
+
+
+def variables_of_routing(texts: Iterable[Text]) -> Iterator[Hit]:
+    """Variables in Alertmanager's configuration, which replaces none."""
+    for text in texts:
+        found = _VARIABLE.search(text.text)
+        if found:
+            yield Hit(text.line, f"`{text.key}` holds {found[0]} as it is")
+
+
+PLACEHOLDER_HOST = Trap(
+    "placeholder-host",
+    Level.WARNING,
+    "An address is a placeholder",
+    "It leads nowhere, or to the reader's own machine, in the minute in which somebody needs it.",
+    "Put the real address there, or remove the line.",
+    _hosts,
+)
+UNEXPANDED_VARIABLE = Trap(
+    "unexpanded-variable",
+    Level.ERROR,
+    "A variable was not replaced",
+    "Neither Prometheus nor Alertmanager replaces variables of the environment in these files: the text stands there with its "
+    "dollar sign, and in an expression it matches nothing.",
+    "Replace it before the file is installed (envsubst, Helm), or write the value.",
+    _variables,
+)
