@@ -23,7 +23,7 @@ from console.snapshot import Snapshot, active, tally
 from console.suggestions import suggestions_for
 from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.fault import FaultKind
-from queries.model.panel import Contradiction, PanelAnswer, PanelSpec, PanelState, Threshold
+from queries.model.panel import PanelAnswer, PanelSpec, PanelState, Threshold
 from queries.model.reading import Reading
 from queries.model.series import label
 from queries.model.source import Health, SourceState
@@ -187,14 +187,17 @@ class Board:
         found = self._answer(spec, self._value(PROMETHEUS))
         return (found.query if found else "") or spec.recorded or spec.raw
 
-    def contradictions(self, spec: PanelSpec) -> tuple[Contradiction, ...]:
-        """What the last answer had that contradicts the panel's value."""
-        found = self._answer(spec, self._value(PROMETHEUS))
-        return found.contradictions if found else ()
-
     @staticmethod
     def _answer(spec: PanelSpec, answers: PanelsAnswer | None) -> PanelAnswer | None:
         return next((item for item in answers.answers if item.id == spec.id), None) if answers else None
+
+    def records(self) -> dict[str, tuple[str, ...]]:
+        """The expressions that the loaded rules record, by name; empty where they are not known."""
+        rules: RulesAnswer | None = self._value(RULES)
+        found: dict[str, tuple[str, ...]] = {}
+        for name, expression in rules.records if rules else ():
+            found[name] = (*found.get(name, ()), expression)
+        return found
 
     def runbook_of(self, alert: Alert) -> RunbookMatch:
         """The runbook that serves this alert."""

@@ -14,7 +14,7 @@ from console.journal.ledger import LedgerState
 from console.revisions import NO_RECORDS, Records
 from queries.errors import NotConfigured
 from queries.model.alert import Alert
-from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold
+from queries.model.panel import PanelSpec, Threshold
 from queries.model.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -135,10 +135,8 @@ class SourceReads:
             return float(ready), f"{ready}/{wanted} ready"
         if self._prometheus is None:
             raise NotConfigured("Prometheus is not configured")
-        query = self._board.query_of(spec)
-        answer = await self._prometheus.query(query)
-        asked = PanelAnswer(spec.id, Origin.NONE, query, answer.samples, contradictions=self._board.contradictions(spec))
-        state = judge(spec, Threshold(), asked, taken_at=0.0, now=0.0, stale_after=1.0)
+        answer = await self._prometheus.panel(spec, self._board.query_of(spec))
+        state = judge(spec, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=1.0)
         text = figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
         if state.verdict is Verdict.IN_DOUBT:
             return None, f"{text} {state.verdict.word} ({state.reason})"

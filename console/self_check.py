@@ -238,13 +238,24 @@ async def _around(settings: Settings, prometheus: Prometheus, discovery: Discove
         told = visible(rules_fault.sentence()) if rules_fault else "no answer"
         return (*of_targets, CheckResult("rules", "loaded", Result.FAILED, told, METRICS))
     now = time.time() + prometheus.ahead_seconds
-    wanted = {placed.rule.name for file in built_in() for placed in file.rules}
+    wanted = set() if settings.own.rules else {placed.rule.name for file in built_in() for placed in file.rules}
+    own = await asyncio.to_thread(_own_rules, settings, groups, strict=strict) if settings.own.rules else ()
     stamps, stamps_fault = await _stamps(prometheus, groups)
     return (
         *of_targets,
         *rule_evaluation.rules(groups, wanted, now=now, strict=strict),
+        *own,
         *rule_evaluation.recording(groups, stamps, stamps_fault, now=now),
     )
+
+
+def _own_rules(settings: Settings, groups: Sequence[RuleGroup], *, strict: bool) -> tuple[CheckResult, ...]:
+    """What is loaded against the files of the config's `rules`."""
+    from console.checks.expected import expected  # noqa: PLC0415  # the parser of PromQL, only where there are such files
+    from console.expected_rules import expected_rules  # noqa: PLC0415
+    from queries.promql import same_expression  # noqa: PLC0415
+
+    return expected(expected_rules(settings), groups, same_expression, strict=strict)
 
 
 async def _jobs(prometheus: Prometheus) -> frozenset[str]:

@@ -354,6 +354,15 @@ class Session:
         shown = self.snapshot()
         return self.runbooks.find(words, shown.rules, (item.alert for item in shown.alerts))
 
+    def subject_error(self, runbook: Runbook, tracked: TrackedAlert | None) -> str:
+        """Why the page may be about something else than the alert; empty where it is about it, or that is not known."""
+        rule = self.rule_of(tracked) if tracked else None
+        if rule is None:
+            return ""
+        from console.runbook_subject import subject_error  # noqa: PLC0415  # the parser of PromQL
+
+        return subject_error(runbook, rule.expression, self._board.records())
+
     async def runbook_steps(self, runbook: Runbook, tracked: TrackedAlert | None) -> AsyncIterator[StepResult]:
         """Every step of the runbook with what is so now."""
         shown, place, targets = self.snapshot(), Place.of(self.settings), self.settings.alert_targets

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from queries.code_series import CODE
 from queries.errors import SourceError
@@ -17,6 +18,10 @@ from queries.model.panel import MOST_SERIES, Fold, Origin, PanelAnswer, PanelSpe
 from queries.model.series import Sample, Track, without
 from queries.offload import aside
 from queries.trends import WINDOW_SECONDS, Trends
+from queries.witnesses import Witnesses
+
+if TYPE_CHECKING:
+    from queries.catalogue.signals import Choice
 
 _SEED_WAIT_SECONDS = 0.4
 """How long the first answer waits for its trend lines; a slower server's come with a later refresh."""
@@ -65,8 +70,11 @@ class Panels:
         self._unrecorded: set[str] = set()
         self._rare: dict[str, _Rare] = {}
         self._trends = Trends(window_seconds)
+        self._witnesses = Witnesses(clock=clock)
         self._seeding: asyncio.Task[None] | None = None
         self._seed_after = float("-inf")
+        self.choice: Choice | None = None
+        """Which definition of each signal the server's evidence decided; None before it did."""
         self.rules: frozenset[str] = frozenset()
         """Names of recording rules that the server is known to evaluate: their silence is an answer."""
 
@@ -80,12 +88,14 @@ class Panels:
         asked = [spec for spec in specs if spec.source == "prometheus"]
         raw = [spec for spec in asked if not self.reads_recorded(spec) and self._due(spec, now)]
         parts = [_recorded(spec) for spec in asked if spec.recorded is not None] + [_raw(spec) for spec in raw]
-        answer = await self._instant.ask(parts)
+        answer = await self._instant.ask([*parts, *self._witnesses.due(asked, self.choice)])
+        suspects = self._witnesses.take(answer)
         size = sum(map(len, answer.found.values()))
         self._unrecorded = await aside(partial(self._without_records, asked, answer), size)
         late = [spec for spec in asked if spec.id in self._unrecorded and spec not in raw and self._due(spec, now)]
-        if late:
-            second = await self._instant.ask([_raw(spec) for spec in late])
+        if late or suspects:
+            second = await self._instant.ask([*map(_raw, late), *suspects])
+            self._witnesses.take(second)
             answer.found.update(second.found)
             answer.faults.update(second.faults)
             answer.warnings.extend(second.warnings)
@@ -93,8 +103,19 @@ class Panels:
             self._keep_rare(spec, answer, now)
         results = await aside(lambda: [self._answer(spec, answer) for spec in asked], size)
         await self._remember(dict(zip((spec.id for spec in asked), asked, strict=True)), results, now)
-        warnings = [*answer.warnings, *_refused_rules(asked, answer)]
+        warnings = [*answer.warnings, *_refused_rules(asked, answer), *self._witnesses.refused(answer)]
         return PanelsAnswer(tuple(_with_trend(item, self._trends) for item in results), tuple(dict.fromkeys(warnings)))
+
+    async def look(self, spec: PanelSpec, query: str) -> PanelAnswer:
+        """One panel's value by this expression, and what contradicts it, both of now. Raises SourceError."""
+        witnesses = Witnesses(clock=self._clock)
+        part = Part(spec.id, query)
+        answer = await self._instant.ask([part, *witnesses.due([spec], self.choice)])
+        suspects = witnesses.take(answer)
+        if suspects:
+            witnesses.take(await self._instant.ask(suspects))
+        samples, fault = tuple(answer.found[part.key]), answer.faults.get(part.key)
+        return PanelAnswer(spec.id, Origin.NONE, query, samples, fault, contradictions=witnesses.of(spec.id))
 
     async def close(self) -> None:
         if self._seeding is not None:
@@ -132,13 +153,21 @@ class Panels:
         if self.reads_recorded(spec):
             found = answer.found[_recorded(spec).key]
             samples = tuple(Sample(without(item.labels, "__name__"), item.value) for item in found)
-            return PanelAnswer(spec.id, Origin.RECORDED, spec.recorded or "", samples, more=_may_be_more(spec, found))
+            return PanelAnswer(
+                spec.id,
+                Origin.RECORDED,
+                spec.recorded or "",
+                samples,
+                more=_may_be_more(spec, found),
+                contradictions=self._witnesses.of(spec.id),
+            )
         key = _raw(spec).key
         if key in answer.found:
             samples, fault = tuple(answer.found[key]), answer.faults.get(key)
         else:
             samples, fault = self._rare[spec.id].samples, self._rare[spec.id].fault
-        return PanelAnswer(spec.id, Origin.RAW, spec.raw, samples, fault, more=_may_be_more(spec, samples))
+        more, doubt = _may_be_more(spec, samples), self._witnesses.of(spec.id)
+        return PanelAnswer(spec.id, Origin.RAW, spec.raw, samples, fault, more=more, contradictions=doubt)
 
     async def _remember(self, specs: dict[str, PanelSpec], results: Sequence[PanelAnswer], now: float) -> None:
         """Extend the trends, and see to it that their window is asked for when it is missing."""

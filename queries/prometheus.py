@@ -15,7 +15,7 @@ from queries.catalogue.signals import SignalError
 from queries.endpoint import Endpoint
 from queries.errors import Rejected, SourceError
 from queries.http import Client
-from queries.model.panel import PanelHistory, PanelSpec
+from queries.model.panel import PanelAnswer, PanelHistory, PanelSpec
 from queries.model.rule import RuleGroup
 from queries.model.series import Sample, Track, without
 from queries.panels import Panels, PanelsAnswer
@@ -72,6 +72,10 @@ class Prometheus:
     async def panels(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
         """One refresh of these panels: one request, two where a recorded series is missing, and at first one for the trends."""
         return await self._panels.refresh(specs)
+
+    async def panel(self, spec: PanelSpec, query: str) -> PanelAnswer:
+        """What one panel says now by this expression, with what contradicts it."""
+        return await self._panels.look(spec, query)
 
     def board(self, window_seconds: float) -> Panels:
         """Panels of their own, beside those of `panels`, with trends over this window; whoever has them closes them."""

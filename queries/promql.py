@@ -147,6 +147,19 @@ def parse(text: str) -> Expression:
     return Expression(text, root, tuple(picked), tuple(sorted(functions)), parts)
 
 
+def same_expression(one: str, other: str) -> bool:
+    """Whether two texts are one expression but for how they are written: spaces, quotes, the order of clauses, comments.
+
+    A server tells its rules as it prints them itself. What the parser does not know is compared word by word.
+    """
+    if one == other:
+        return True
+    try:
+        return bool(parse(one).root.prettify() == parse(other).root.prettify())
+    except PromqlError:
+        return [token[0] for token in _tokens(one)] == [token[0] for token in _tokens(other)]
+
+
 def nodes(root: ast.Expr) -> Iterator[ast.Expr]:
     """Every part of an expression, the outer before the inner; a range selector stands for the selector inside it."""
     waiting = [root]

@@ -49,6 +49,8 @@ class RulesAnswer:
     alerts: tuple[Alert, ...]
     recorded: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    records: tuple[tuple[str, str], ...] = ()
+    """The recording rules: under which name, and which expression; a name that several record stands there several times."""
 
 
 class _Item(msgspec.Struct):
@@ -171,17 +173,18 @@ def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) ->
     data = _shaped(_RULES, envelope.data, where)
     alerting: list[AlertRule] = []
     said: list[msgspec.Raw] = []
-    recorded: set[str] = set()
+    records: dict[tuple[str, str], None] = {}
     for group in data.groups:
         for rule in group.rules:
             if rule.type == "alerting":
                 alerting.append(_alert_rule(rule, group))
                 said.extend(rule.alerts)
             elif rule.type == "recording":
-                recorded.add(rule.name)
+                records[rule.name, rule.query] = None
     # A server tells the instances of a rule in another order each time, though nothing else differs.
     alerts = sorted((known or remembered_alerts(where)).read(said), key=lambda item: item.fingerprint)
-    return RulesAnswer(tuple(alerting), tuple(alerts), tuple(sorted(recorded)), _warnings(envelope))
+    recorded = tuple(sorted({name for name, _ in records}))
+    return RulesAnswer(tuple(alerting), tuple(alerts), recorded, _warnings(envelope), tuple(sorted(records)))
 
 
 def rule_groups(body: bytes, *, where: str) -> tuple[RuleGroup, ...]:

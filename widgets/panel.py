@@ -67,10 +67,8 @@ def panel_line(row: PanelRow, width: int) -> Line:
 
 
 def remark_of(state: PanelState) -> str:
-    """What stands at the end of a row. Of a value in doubt it is why, and never only who has the worst of it."""
-    if state.verdict is Verdict.IN_DOUBT or not state.note:
-        return "" if state.verdict in (Verdict.OK, Verdict.STALE) else state.reason
-    return state.note
+    """What stands at the end of a row."""
+    return state.note or ("" if state.verdict in (Verdict.OK, Verdict.STALE) else state.reason)
 
 
 def _word(row: PanelRow) -> str:

@@ -113,7 +113,7 @@ def judge(
         samples=answer.samples,
         trend=answer.trend,
         reason=reason,
-        note=_note(spec, answer, verdict, limits),
+        note="" if verdict is Verdict.IN_DOUBT and not answer.contradictions else _note(spec, answer, verdict, limits),
         more=answer.more,
         contradictions=answer.contradictions,
     )
@@ -136,9 +136,14 @@ def _doubt(value: float, verdict: Verdict, known: Sequence[Sample], answer: Pane
 
 
 def contradiction_sentence(found: Contradiction) -> str:
-    """`OCR failures of paddle in 5m: 12 by status="error", 240 by the error counter`."""
-    first, second = (f"{brief_figure(item.value, found.unit)} by {visible(item.says)}" for item in (found.first, found.second))
-    return f"{visible(found.subject)}: {first}, {second}"
+    """`12 or 240: OCR failures in 5m, paddle, by requests with status="error" or by the error counter`."""
+    whom = f", {visible(found.whom)}" if found.whom else ""
+    says = f"by {visible(found.first.says)} or by {visible(found.second.says)}"
+    return f"{_both(found)}: {visible(found.subject)}{whom}, {says}"
+
+
+def _both(found: Contradiction) -> str:
+    return f"{brief_figure(found.first.value, found.unit)} or {brief_figure(found.second.value, found.unit)}"
 
 
 def _range(spec: PanelSpec) -> str:
@@ -172,6 +177,11 @@ def _reason(value: float, verdict: Verdict, limits: Threshold, spec: PanelSpec) 
 
 
 def _note(spec: PanelSpec, answer: PanelAnswer, verdict: Verdict, limits: Threshold) -> str:
+    if answer.contradictions and verdict is Verdict.IN_DOUBT:
+        found = answer.contradictions[0]
+        more = len(answer.contradictions) - 1
+        words = (_both(found), visible(found.whom), visible(found.subject), f"{more} more" if more else "")
+        return " · ".join(filter(None, words))
     samples = answer.samples
     parts: list[str] = []
     if verdict in (Verdict.WARN, Verdict.CRITICAL):

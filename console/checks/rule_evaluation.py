@@ -27,21 +27,21 @@ def rules(groups: Sequence[RuleGroup], wanted: Collection[str], *, now: float, s
     late = [group for group in groups if not _in_time(group, now)]
     slow = [group for group in groups if 0 < group.interval_seconds < group.evaluation_seconds]
     return (
-        _one(
+        listed_result(
             "loaded",
             f"{len(names)} rules",
             Result.FAILED if strict else Result.NOTED,
             f"{len(missing)} of {len(set(wanted))} rules of the console are not loaded",
             missing,
         ),
-        _one(
+        listed_result(
             "without error",
             "every rule evaluates",
             Result.FAILED,
             f"{len(ill)} rules fail",
             [f"{rule.name} ({rule.last_error or 'no reason told'})" for rule in ill],
         ),
-        _one(
+        listed_result(
             "in time",
             "every group was evaluated when it was due",
             Result.FAILED,
@@ -69,10 +69,11 @@ def recording(
     without = len(intervals) - len(ages)
     told = f"{len(ages)} recorded series, the oldest sample {span(max(0.0, *ages.values()))} old"
     told += f"; {without} have no series now, as rules over what did not happen have none" if without else ""
-    return (_one("fresh", told, Result.FAILED, f"{len(old)} recorded series are stale", old, area="recording"),)
+    return (listed_result("fresh", told, Result.FAILED, f"{len(old)} recorded series are stale", old, area="recording"),)
 
 
-def _one(name: str, well: str, kind: Result, ill: str, listed: Sequence[str], *, area: str = "rules") -> CheckResult:
+def listed_result(name: str, well: str, kind: Result, ill: str, listed: Sequence[str], *, area: str = "rules") -> CheckResult:
+    """Passed where nothing is listed; else what is wrong with the first few of them."""
     if not listed:
         return CheckResult(area, name, Result.PASSED, well, METRICS)
     more = f" and {len(listed) - _MOST_TOLD} more" if len(listed) > _MOST_TOLD else ""

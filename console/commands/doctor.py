@@ -19,6 +19,7 @@ from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state
 from console.config.settings import Settings
 from console.journal.left_out import left_out_sentences
+from console.own_panels import own_boards, panel_problems
 from console.session import Session
 from console.snapshot import Snapshot
 from queries.contract import Need, load_contract
@@ -57,6 +58,8 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
     await _offers(session, settings, snapshot)
     _section("Runbooks", _runbooks(session))
+    if settings.own.panels:
+        _section("Panels of your own", _own_panels(session, settings))
     _section("Journal", _journal(session, snapshot))
     asked = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
     well = [item for item in asked if item.health in (Health.UP, Health.DEGRADED)]
@@ -121,6 +124,9 @@ def _settings(settings: Settings) -> list[tuple[str, ...]]:
         "redis": settings.redis.where if settings.redis else "",
         "store": settings.store.where if settings.store else "",
         "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
+        "runbooks": ", ".join(settings.own.runbooks),
+        "panels": ", ".join(settings.own.panels),
+        "rules": ", ".join(settings.own.rules),
         "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "as built in",
         "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
         "channels": ", ".join(f"{item.name} ({item.kind})" for item in settings.incidents.channels),
@@ -167,7 +173,7 @@ def _source(state: SourceState, now: float) -> tuple[str, ...]:
 def _wanted(specs: tuple[PanelSpec, ...], names: frozenset[str]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for spec in specs:
-        if spec.source == KUBERNETES:
+        if spec.source == KUBERNETES or spec.broken:
             continue
         for name in spec.recorded_names:
             told = "found" if name in names else "MISSED, the raw expression is read instead"
@@ -231,6 +237,16 @@ def _journal(session: Session, snapshot: Snapshot) -> list[tuple[str, ...]]:
         told = " · ".join(visible(item) for item in (sharing.sentence(), *sharing.warnings))
         rows.append(("shared", sharing.word, f"{visible(sharing.store)}: {told}"))
     return rows
+
+
+def _own_panels(session: Session, settings: Settings) -> list[tuple[str, ...]]:
+    """Every file with what it defines, and what is wrong."""
+    own = own_boards(settings)
+    rows: list[tuple[str, ...]] = [
+        (visible(file.path), f"board {file.name}" if file.title else "overview", f"{len(file.panels)} panels")
+        for file in own.files
+    ]
+    return [*rows, *(("BROKEN", visible(problem)) for problem in panel_problems(settings, session.runbooks))]
 
 
 def _runbooks(session: Session) -> list[tuple[str, ...]]:

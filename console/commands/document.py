@@ -99,6 +99,7 @@ def _panel(state: PanelState) -> dict[str, Any]:
             {
                 "comparison": item.comparison.value,
                 "subject": item.subject,
+                "whom": item.whom or None,
                 "unit": item.unit.value,
                 "figures": [
                     {"says": one.says, "value": number(one.value), "query": one.query} for one in (item.first, item.second)

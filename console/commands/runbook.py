@@ -21,6 +21,7 @@ from console.session import Session
 from console.suggestions import fill
 from queries.model.alert import TrackedAlert
 from queries.model.text import visible
+from queries.model.verdict import Verdict
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +118,8 @@ async def _print(
         print(f"broken: {visible(runbook.broken)}")
     if tracked is not None:
         print(f"for {visible(tracked.alert.name)}, {tracked.alert.state.value}")
+        if doubt := session.subject_error(runbook, tracked):
+            print(f"{Verdict.IN_DOUBT.word}: {visible(doubt)}")
     answers = session.runbook_steps(runbook, tracked) if answering else _unanswered(runbook)
     phase, acted = None, False
     async for result in answers:

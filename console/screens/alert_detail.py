@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -52,6 +53,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         self._history: PanelHistory | None = None
         self._threshold: float | None = None
         self._steps: list[StepResult] = []
+        self._doubt = ""
         self._asked_at = 0.0
         self._head = Page(classes="title")
         self._facts = Page(id="facts", focusable=True)
@@ -132,6 +134,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         runbook = session.runbooks.get(tracked.runbook.id) if session and tracked and tracked.runbook else None
         if session is None or runbook is None:
             return
+        self._doubt = await asyncio.to_thread(session.subject_error, runbook, tracked)
         found: list[StepResult] = []
         async for result in session.runbook_steps(runbook, tracked):
             found.append(result)
@@ -160,6 +163,8 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
                 "none fits; general triage" if runbook.matched_by == "triage" else f"{runbook.id} (by {runbook.matched_by})"
             )
             yield from _fact("runbook", none_fits, width, "")
+            if self._doubt:
+                yield from _fact("", self._doubt, width, "warn")
             if runbook.url:
                 yield from _fact("its URL", runbook.url, width, "dim")
         for name, value in alert.labels:

@@ -157,6 +157,12 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         if state.value is None or not state.verdict.known:
             for words in wrap(text(state.reason or "no series")[0], width - 2):
                 yield ((f" {words}", "unknown"),)
+        for found in state.contradictions:
+            for one in (found.first, found.second):
+                head: Line = ((f" {quantity(one.value, found.unit, 0):>9} ", "doubt"), text(one.says, "strong"))
+                yield head
+                for words in wrap(text(_flat(one.query))[0], width - 12):
+                    yield ((" " * 11, ""), (words, "accent"))
         yield ((f" {_limits(state)}", "dim"),)
         origin = state.origin.value if state.origin is not Origin.NONE else "asked"
         query = text(_flat(state.query) or "nothing is asked of Prometheus")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -59,6 +60,7 @@ class RunbookScreen(ConsoleScreen, OnAlert):
         self._steps: dict[int, StepResult] = {}
         self._asked_at = 0.0
         self._shown = ""
+        self._doubt = ""
         self._head = Page(id="runbook-head")
         self._text = Markdown(id="runbook-text", open_links=False)
         self._scroll = VerticalScroll(self._head, self._text, classes="grow")
@@ -114,7 +116,9 @@ class RunbookScreen(ConsoleScreen, OnAlert):
         session = self.view.session if self.view else None
         if session is None:
             return
-        async for result in session.runbook_steps(runbook, self.current_alert()):
+        tracked = self.current_alert()
+        self._doubt = await asyncio.to_thread(session.subject_error, runbook, tracked)
+        async for result in session.runbook_steps(runbook, tracked):
             self._steps[result.index] = result
             self.redraw()
 
@@ -132,6 +136,7 @@ class RunbookScreen(ConsoleScreen, OnAlert):
                 yield ((" no runbook fits this alert; this is the general triage page", "warn"),)
             if tracked.runbook.url:
                 yield (text(f" the alert also names {tracked.runbook.url} (y copies it)", "dim"),)
+        yield from ((text(f" {words}", "warn"),) for words in wrap(visible(self._doubt), width - 2))
         if runbook.broken:
             yield (text(f" BROKEN {runbook.broken}", "warn"),)
         yield from self.error_lines("steps", width)

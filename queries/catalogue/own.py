@@ -168,15 +168,17 @@ class _Reading:
         except _Wrong as error:
             line = document.line((*at, *error.part))
             told = self._problem(f"{path}:{line}", f"{dotted((*at, *error.part))}: {error}")
+            # In a row of the screen there is no room for the folder, which the notice and the doctor name.
+            told = told.removeprefix(f"{Path(path).parent}/")
             title = entry.get("title") if isinstance(entry, dict) else None
             name = entry.get("id") if isinstance(entry, dict) else None
             usable = isinstance(name, str) and _ID.fullmatch(name) and name not in self._seen
             identity = name if isinstance(name, str) and usable else f"{Path(path).stem}_{index}"
             self._seen[identity] = f"the panel of {path}:{line}"
             shown = title if isinstance(title, str) and title else identity
-            return PanelSpec(identity, shown, Unit.COUNT, source=FILE, place=f"{path}:{line}", broken=told)
-        place = f"{path}:{document.line(at)}"
-        self._seen[spec.id] = f"the panel of {place}"
+            return PanelSpec(identity, shown, Unit.COUNT, source=FILE, place=f"{Path(path).name}:{line}", broken=told)
+        place = f"{Path(path).name}:{document.line(at)}"
+        self._seen[spec.id] = f"the panel of {path}:{document.line(at)}"
         return replace(spec, place=place)
 
 

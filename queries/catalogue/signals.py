@@ -16,7 +16,13 @@ from queries.model.panel import Unit
 from queries.yaml_text import loads
 
 REFERENCE = re.compile(r"\$\{([a-z][a-z0-9_]*)(?:\[([^\]]+)\])?\}")
-"""How a text names a signal: ${signal}, ${signal[5m]} over a window, or ${signal[5m offset 1h]} over an earlier one."""
+"""How a text names a signal: ${signal}, ${signal[5m]} over a window, or ${signal[5m offset 1h]} over an earlier one.
+
+${signal[5m settled]} leaves out what may be under way still: what begins is counted a minute earlier than what ends.
+"""
+SETTLED = "settled"
+UNDER_WAY = "1m"
+"""How long a request may be under way."""
 STATES = ("closed", "half_open", "open")
 """The states of a circuit, as definitions name their numbers."""
 _STATE = re.compile(rf"\$({'|'.join(STATES)})\b")
@@ -49,7 +55,7 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """How one build spells a signal: PromQL with $window and $provider. `needs` is None where any server will do.
+    """How one build spells a signal: PromQL with $window, $begun and $provider. `needs` is None where any server will do.
 
     `only` is what follows `and` where the definitions stand joined by `or`: the label sets that this one may speak for.
     `rest` is what follows `or` where this one stands alone: it answers for the label sets that this one has nothing for.
@@ -194,11 +200,15 @@ class _Expansion:
             if name in within:
                 raise SignalError(f"{self.place}the signal {name} is made of itself: {' of '.join((*within, name))}")
             whole = self.of(_alternatives(signal, self.choice), inner, (*within, name))
-            if "$window" in whole:
+            if "$window" in whole or "$begun" in whole:
                 if inner is None:
                     raise SignalError(f"{self.place}the signal {name} wants a window: ${{{name}[5m]}}")
-                span, offset, moved = inner.partition(" offset ")
-                whole = whole.replace("[$window]", f"[{span}]{offset}{moved}")
+                span, _, moved = inner.partition(" ")
+                begun = f"offset {UNDER_WAY}" if moved == SETTLED else moved
+                moved = "" if moved == SETTLED else moved
+                whole = whole.replace("[$window]", f"[{span}] {moved}".rstrip()).replace(
+                    "[$begun]", f"[{span}] {begun}".rstrip()
+                )
             return f"({whole})"
 
         return REFERENCE.sub(put, text)

@@ -172,8 +172,8 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Two figures of the same thing that differ by more than their tolerance. `subject` says of what and of whom, with the
-    window where there is one; both figures are in `unit`.
+    """Two figures of the same thing that differ by more than their tolerance. `subject` says of what, with the window where
+    there is one, and `whom` of which provider or other label; both figures are in `unit`.
     """
 
     comparison: Comparison
@@ -181,6 +181,7 @@ class Contradiction:
     unit: Unit
     first: Figure
     second: Figure
+    whom: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,13 @@ from widgets.tones import TONES
 from widgets.words import VERDICT_WIDTH
 
 ROOT = Path(__file__).resolve().parents[2]
-WHY = 'OCR failures of paddle in 5m: 12 by status="error", 240 by the error counter'
+WHY = '12 or 240: OCR failures in 5m, paddle, by status="error" or by the error counter'
 NAMES = frozenset(Verdict.__members__)
 
 
 def doubtful(verdict: Verdict = Verdict.IN_DOUBT) -> PanelState:
     ratio = next(item for item in panels() if item.spec.id == "error_ratio")
-    return replace(ratio, verdict=verdict, value=0.4, reason=WHY, note="paddle 1 · deepseek 0")
+    return replace(ratio, verdict=verdict, value=0.4, reason=WHY, note="12 or 240 · paddle · OCR failures in 5m")
 
 
 def quiet(*changed: PanelState) -> Snapshot:
@@ -89,12 +89,12 @@ def test_a_verdict_has_a_word_a_rank_and_a_tone_of_its_own() -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_a_row_in_doubt_says_its_word_its_value_and_why(width: int) -> None:
-    """The word stands apart from the title at every width, and the remark is the reason, not who has the worst value."""
+    """The word stands apart from the title at every width, and both figures fit."""
     shown = "".join(words for words, _ in panel_line(PanelRow(doubtful()), width))
     assert shown.startswith(" IN DOUBT  Error ratio")
-    assert "0.40 %" in shown and "OCR failures of" in shown and "paddle 1 ·" not in shown
+    assert "0.40 %" in shown and "12 or 240 · paddle" in shown
     tile = "\n".join("".join(words for words, _ in line) for line in tile_lines(PanelTile(PanelRow(doubtful())), 60, 4))
-    assert "IN DOUBT  Error ratio" in tile and "OCR failures of paddle" in tile
+    assert "IN DOUBT  Error ratio" in tile and "12 or 240 · paddle" in tile
 
 
 def test_status_never_exits_0_for_what_is_in_doubt() -> None:

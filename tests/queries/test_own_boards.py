@@ -41,7 +41,7 @@ def test_a_file_with_a_title_is_a_board(tmp_path: Path) -> None:
     assert board is not None and board.about == "What the shop sells."
     assert [spec.id for spec in board.panels] == ["orders_per_minute", "error_ratio"]
     first = board.panels[0]
-    assert 'namespace="shop"' in first.raw and first.place == f"{tmp_path}/orders.yaml:4"
+    assert 'namespace="shop"' in first.raw and first.place == "orders.yaml:4"
     assert "${" not in board.panels[1].raw
     assert own.overview(namespace="shop") == ()
     assert [spec.id for spec in own.panels] == ["orders_per_minute"]
@@ -91,7 +91,7 @@ def test_a_wrong_panel_is_named_and_the_others_live(tmp_path: Path, text: str, l
     assert words in problem
     shown = own.overview(namespace="n")
     assert shown[-1].id == "queue" and not shown[-1].broken
-    assert all(spec.broken == problem and spec.source == "file" for spec in shown[:-1])
+    assert all(f"{tmp_path}/{spec.broken}" == problem and spec.source == "file" for spec in shown[:-1])
     assert not own.unreadable
 
 

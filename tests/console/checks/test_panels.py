@@ -209,9 +209,10 @@ def test_one_impossible_series_is_in_doubt_unless_another_is_known_to_be_bad() -
 def test_two_counts_that_contradict_each_other_are_in_doubt(value: float) -> None:
     """Whatever the value: neither ok, nor a warning, nor critical can be believed. An old answer is still called old."""
     figures = (Figure('status="error"', 12.0, "a"), Figure("the error counter", 240.0, "b"))
-    found = Contradiction(Comparison.WITNESS, "OCR failures of paddle in 5m", Unit.COUNT, *figures)
+    found = Contradiction(Comparison.WITNESS, "OCR failures in 5m", Unit.COUNT, *figures, whom="paddle")
     answer = PanelAnswer("error_ratio", Origin.RAW, "up", (Sample((), value),), contradictions=(found,))
     told = judge(SPEC, NONE, answer, taken_at=0.0, now=0.0, stale_after=30.0)
     assert (told.verdict, told.value, told.contradictions) == (Verdict.IN_DOUBT, value, (found,))
-    assert told.reason == 'OCR failures of paddle in 5m: 12 by status="error", 240 by the error counter'
+    assert told.reason == '12 or 240: OCR failures in 5m, paddle, by status="error" or by the error counter'
+    assert told.note == "12 or 240 · paddle · OCR failures in 5m"
     assert judge(SPEC, NONE, answer, taken_at=0.0, now=99.0, stale_after=30.0).verdict is Verdict.STALE

@@ -1,0 +1,65 @@
+"""Whether a Prometheus has loaded the rules that it should have: which are missing, different or extra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from console.checks.result import CheckResult, Result
+from console.checks.rule_evaluation import listed_result
+from queries.model.rule import Rule, RuleGroup, RuleKind
+from queries.rule_files import PlacedRule, RuleFile
+
+Equal = Callable[[str, str], bool]
+"""Whether two expressions mean the same: of the file, and of the server."""
+
+
+def expected(files: Sequence[RuleFile], groups: Sequence[RuleGroup], equal: Equal, *, strict: bool) -> tuple[CheckResult, ...]:
+    """`files` are those of the config's `rules`. What is extra fails only under `strict`: others may load rules too."""
+    wanted = [item for file in files for item in file.rules]
+    loaded = [rule for group in groups for rule in group.rules]
+    missing: list[str] = []
+    different: list[str] = []
+    extra: list[str] = []
+    by_name: dict[tuple[RuleKind, str], tuple[list[PlacedRule], list[Rule]]] = {}
+    for item in wanted:
+        by_name.setdefault((item.rule.kind, item.rule.name), ([], []))[0].append(item)
+    for rule in loaded:
+        by_name.setdefault((rule.kind, rule.name), ([], []))[1].append(rule)
+    for ours, theirs in by_name.values():
+        _drop_equal(ours, theirs, equal)
+        paired = list(zip(ours, theirs, strict=False))
+        different += [f"{_place(item)} ({', '.join(_differences(item.rule, rule, equal))})" for item, rule in paired]
+        missing += [_place(item) for item in ours[len(paired) :]]
+        extra += [rule.name for rule in theirs[len(paired) :]]
+    troubles = [f"{file.path}:{trouble.line} {trouble.text}" for file in files for trouble in file.troubles]
+    kind_of_extra = Result.FAILED if strict else Result.NOTED
+    told = f"{len(wanted)} rules in {len(files)} files should be loaded"
+    return (
+        listed_result("expected", told, Result.FAILED, f"{len(troubles)} faults in the rule files", troubles),
+        listed_result("missing", "every one is loaded", Result.FAILED, f"{len(missing)} are not loaded", missing),
+        listed_result("different", "each as its file has it", Result.FAILED, f"{len(different)} differ", different),
+        listed_result("extra", "no other is loaded", kind_of_extra, f"{len(extra)} loaded rules are in no file", extra),
+    )
+
+
+def _drop_equal(ours: list[PlacedRule], theirs: list[Rule], equal: Equal) -> None:
+    for item in tuple(ours):
+        same = next((rule for rule in theirs if not any(_differences(item.rule, rule, equal))), None)
+        if same is not None:
+            ours.remove(item)
+            theirs.remove(same)
+
+
+def _differences(ours: Rule, theirs: Rule, equal: Equal) -> Iterator[str]:
+    if not equal(ours.expression, theirs.expression):
+        yield "expression"
+    if ours.kind is RuleKind.ALERT and (ours.for_seconds or 0.0) != (theirs.for_seconds or 0.0):
+        yield "for"
+    if ours.labels != theirs.labels:
+        yield "labels"
+    if ours.annotations != theirs.annotations:
+        yield "annotations"
+
+
+def _place(item: PlacedRule) -> str:
+    return f"{item.rule.name} {item.file}:{item.line}"
