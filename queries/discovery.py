@@ -85,11 +85,12 @@ class Discovery:
 
         return await self._run(ask)
 
-    async def label_names(self, match: str) -> tuple[str, ...]:
-        """The labels that the series of a selector have, sorted."""
+    async def label_names(self, match: str = "") -> tuple[str, ...]:
+        """The labels that the series of a selector have, or any series, sorted."""
 
         def ask(connection: PrometheusConnect) -> tuple[str, ...]:
-            return tuple(sorted(str(item) for item in connection.get_label_names(params={"match[]": match}) or ()))
+            params = {"match[]": match} if match else None
+            return tuple(sorted(str(item) for item in connection.get_label_names(params=params) or ()))
 
         return await self._run(ask)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import promql_parser as ast
 
 from queries.model.regex import RegexError, compile_regex
+from queries.model.series import quote
 
 _DEEPEST = 100
 _MOST_OPERATORS = 500
@@ -93,6 +94,13 @@ class Selector:
         return next((found for found in spelled if found), ())
 
     @property
+    def text(self) -> str:
+        """As PromQL writes it, without a range."""
+        matchers = ",".join(f"{item.name}{item.operator}{quote(item.value)}" for item in self.matchers)
+        named = any(item.name == "__name__" for item in self.matchers)
+        return f"{'' if named else self.metric}{{{matchers}}}"
+
+    @property
     def labels(self) -> tuple[LabelMatcher, ...]:
         """The matchers of labels other than the name."""
         return tuple(item for item in self.matchers if item.name != "__name__")
@@ -117,7 +125,7 @@ class Expression:
 
     def offset_of(self, word: str) -> int | None:
         """Where a name or a label's value first stands, in characters from 0; None where it is not written out."""
-        for token in _tokens(self.text):
+        for token in lex(self.text):
             if token[0] == word or (token.lastgroup == "text" and word in token[0]):
                 return token.start()
         return None
@@ -157,7 +165,7 @@ def same_expression(one: str, other: str) -> bool:
     try:
         return bool(parse(one).root.prettify() == parse(other).root.prettify())
     except PromqlError:
-        return [token[0] for token in _tokens(one)] == [token[0] for token in _tokens(other)]
+        return [token[0] for token in lex(one)] == [token[0] for token in lex(other)]
 
 
 def nodes(root: ast.Expr) -> Iterator[ast.Expr]:
@@ -292,7 +300,8 @@ def _choices(pattern: str, most: int) -> tuple[list[str], str]:
     return done + current, pattern
 
 
-def _tokens(text: str) -> Iterator[re.Match[str]]:
+def lex(text: str) -> Iterator[re.Match[str]]:
+    """Every word, text, number, bracket and operator in order; the name of the match's group says which it is."""
     return (item for item in _TOKEN.finditer(text) if item.lastgroup != "space")
 
 
@@ -300,7 +309,7 @@ def _refuse_monsters(text: str) -> None:
     if len(text) <= _MOST_OPERATORS and sum(map(text.count, _CLOSING)) <= _DEEPEST:
         return  # too short for either
     depth = operators = 0
-    for token in _tokens(text):
+    for token in lex(text):
         depth += (token.lastgroup == "open") - (token.lastgroup == "close")
         operators += token.lastgroup == "operator" or token[0].lower() in _BINARY_WORDS
         if depth > _DEEPEST:
@@ -315,7 +324,7 @@ def _failing(text: str) -> int:
     A bracket without its partner, else the innermost call or argument that cannot be parsed alone, else the whole.
     """
     waiting: list[re.Match[str]] = []
-    tokens = list(_tokens(text))
+    tokens = list(lex(text))
     for token in tokens:
         if token.lastgroup == "open":
             waiting.append(token)

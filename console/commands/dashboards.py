@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import json
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +85,9 @@ def _lint(settings: Settings, arguments: argparse.Namespace) -> int:
         return _UNJUDGED
     count = sum(len(board.queries) for _, board in asked)
     if arguments.format == "json":
-        print(dumps({"dashboards": len(asked), "queries": count, "findings": [_json(item) for item in findings]}))
+        unchecked = [{"dashboard": name, "queries": number, "why": why} for name, number, why in _unchecked(asked)]
+        found = [_json(item) for item in findings]
+        print(dumps({"dashboards": len(asked), "queries": count, "findings": found, "not_checked": unchecked}))
     else:
         _print(asked, findings, count)
     errors = sum(item.severity == "error" for item in findings)
@@ -132,7 +136,8 @@ async def _judged(
     try:
         names = frozenset(await discovery.metric_names())
         families = frozenset(item.name for item in await discovery.metadata())
-        found = await lint(asked, prometheus, Exported(names, families))
+        labels = frozenset(await discovery.label_names())
+        found = await lint(asked, prometheus, Exported(names, families, labels))
     finally:
         discovery.close()
         await prometheus.close()
@@ -150,12 +155,20 @@ def _json(finding: Finding) -> dict[str, str]:
     }
 
 
+def _unchecked(asked: list[tuple[str, GrafanaQueries]]) -> Iterator[tuple[str, int, str]]:
+    """Of each dashboard how many queries nobody looked at, and why."""
+    for name, board in asked:
+        for kind, number in board.others:
+            yield name, number, f"for {kind}"
+        for unset, number in Counter(query.unset for query in board.queries if query.unset).items():
+            yield name, number, f"no value is known for {', '.join(f'${one}' for one in unset)}"
+
+
 def _print(asked: list[tuple[str, GrafanaQueries]], findings: tuple[Finding, ...], count: int) -> None:
     for item in findings:
         print(visible(f"{item.dashboard}: {item.place}: {item.severity} {item.rule}: {item.problem}; {item.mend}"))
-    for name, board in asked:
-        for kind, number in board.others:
-            print(visible(f"{name}: {number} queries of {kind} were not checked"))
+    for name, number, why in _unchecked(asked):
+        print(visible(f"{name}: {number} {'query was' if number == 1 else 'queries were'} not checked: {why}"))
     errors = sum(item.severity == "error" for item in findings)
     told = f"{errors} errors, {len(findings) - errors} warnings" if findings else "nothing wrong"
     print(f"{len(asked)} dashboards, {count} queries: {told}")

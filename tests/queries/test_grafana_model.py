@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from queries.grafana_model import NoDashboard, filled, read_dashboard
+from queries.grafana_model import NoDashboard, read_dashboard
+from queries.grafana_variables import Variable, fill
 
 TARGET = {"refId": "A", "expr": "up"}
 
@@ -70,31 +71,58 @@ def test_what_is_no_dashboard(document: Any) -> None:
         ("rate(a[$__rate_interval])", "rate(a[5m])"),
         ("rate(a[${__range}])", "rate(a[1h])"),
         ('label_replace(a, "b", "$1", "c", "(.+)")', 'label_replace(a, "b", "$1", "c", "(.+)")'),
+        ('label_replace(a, "b", "${1}xx", "c", "(.+)")', 'label_replace(a, "b", "${1}xx", "c", "(.+)")'),
+        ('label_replace(a, "b", "${n}", "c", "(?P<n>.+)")', 'label_replace(a, "b", "${n}", "c", "(?P<n>.+)")'),
+        ("a{p=~${p:doublequote}}", 'a{p=~"x"}'),
+        ("a{p='$p'}", 'a{p="x"}'),
+        ("a{p=`\\$p`}", 'a{p="\\\\x"}'),
+        ('a{q="$q"}', 'a{q=~".+"}'),
+        ('a{q="$q.x:$p"}', 'a{q=~".+\\\\.x:x"}'),
+        ('a{q!~"$q"}', 'a{q=~".*"}'),
+        ("a{e='$e'}", 'a{e=~""}'),
+        ('a{m="$m"}', 'a{m=~"(a\\\\|b|c)"}'),
+        ('a{m=~"$m"}', 'a{m=~"(a|b|c)"}'),
+        ("topk($p, a)", "topk(x, a)"),
+        ("a @ ${__to:date:seconds}", "a @ end()"),
     ],
 )
 def test_variables_are_filled_in(text: str, told: str) -> None:
-    """Every notation of Grafana; what a regular expression calls $1 stays."""
-    assert filled(text, {"p": "x"}) == (told, ())
+    """Every notation of Grafana; what a regular expression calls $1 stays; what the server alone knows may be anything."""
+    known = [Variable("p", ("x",), "x"), Variable("q"), Variable("e"), Variable("m", ("a|b", "c"))]
+    found = fill(text, {item.name: item for item in known}, empty={"e"})
+    assert (found.text, found.unknown, found.unset) == (told, (), ())
 
 
 def test_a_variable_that_nobody_defines() -> None:
-    """It stays in the text and is named, once."""
-    assert filled("a{p='$q'} + b{p='$q'}", {}) == ("a{p='$q'} + b{p='$q'}", ("q",))
+    """It is named, once; what a backslash makes a dollar sign of its own is none."""
+    assert fill(r'a{p!~"\\$SYS.*"}', {}).unknown == ()
+    assert fill("a{p='$q'} + b{p='$q'}", {}).unknown == ("q",)
+
+
+def test_a_variable_without_a_value_where_no_pattern_can_stand() -> None:
+    """A name, a number or a range that only the server knows is named, once."""
+    assert fill('$q{a="$q"} / $q', {"q": Variable("q")}).unset == ("q",)
 
 
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
-        ({"type": "query", "current": {"value": ["$__all"]}}, ".*"),
+        ({"type": "query", "current": {"value": ["$__all"]}}, ".+"),
         ({"type": "query", "current": {"value": "$__all"}, "allValue": "x.*"}, "x.*"),
         ({"type": "custom", "current": {"value": ["a", "b"]}}, "(a|b)"),
         ({"type": "custom", "current": {"value": "a"}}, "a"),
         ({"type": "constant", "query": "c"}, "c"),
-        ({"type": "query"}, ".*"),
+        ({"type": "query"}, ".+"),
+        ({"type": "query", "current": {"value": "saved"}}, ".+"),
+        ({"type": "custom", "query": "One : a, b\\,c", "current": {}}, "(a|b,c)"),
+        ({"type": "custom", "query": '[{"text": "One", "value": "a"}]', "current": {}}, "a"),
+        ({"type": "custom", "query": "a.b", "multi": True, "includeAll": True, "allValue": "a.*"}, "(a\\\\.b|a.*)"),
+        ({"type": "textbox", "query": "x"}, ".*"),
+        ({"type": "adhoc"}, ".*"),
     ],
 )
 def test_what_a_variable_stands_for(variable: dict[str, Any], told: str) -> None:
-    """The value it was saved with; all is its own pattern, several are alternatives."""
+    """Whatever can be chosen: all values that the dashboard spells out, else what the server has, or the pattern of All."""
     document = {
         "templating": {"list": [{"name": "v", **variable}]},
         "panels": [{"targets": [{"refId": "A", "expr": 'a{b=~"$v"}'}]}],
