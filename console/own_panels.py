@@ -9,6 +9,7 @@ from console.config.settings import Settings
 from console.runbooks import RunbookIndex
 from queries.catalogue.loader import load_board, load_dashboard
 from queries.catalogue.own import OwnBoards, read_own_boards
+from queries.catalogue.own_signals import OwnSignals, read_own_signals
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec
 from queries.text.suggestions import instead
@@ -16,7 +17,12 @@ from queries.text.suggestions import instead
 
 def own_boards(settings: Settings) -> OwnBoards:
     """What the config file's `panels` brought."""
-    return read_own_boards(settings.own.panels)
+    return read_own_boards(settings.own.panels, settings.own.signals)
+
+
+def own_signals(settings: Settings) -> OwnSignals:
+    """The catalogue's signals with what the config file's `signals` brought."""
+    return read_own_signals(settings.own.signals)
 
 
 def overview_panels(settings: Settings) -> tuple[PanelSpec, ...]:
@@ -53,11 +59,12 @@ def board_panels(settings: Settings) -> tuple[PanelSpec, ...]:
 
 
 def panel_problems(settings: Settings, runbooks: RunbookIndex) -> tuple[str, ...]:
-    """A sentence with file and line for everything that is wrong with a team's panels; the others live."""
+    """A sentence with file and line for everything that is wrong with a team's signals and panels; the others live."""
+    found = list(own_signals(settings).problems) if settings.own.signals else []
     if not settings.own.panels:
-        return ()
+        return tuple(found)
     own = own_boards(settings)
-    found = list(own.problems)
+    found += own.problems
     names = [item.id for item in runbooks.runbooks]
     for spec in own.panels:
         if spec.runbook and names and runbooks.get(spec.runbook) is None:

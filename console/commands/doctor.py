@@ -19,7 +19,7 @@ from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state
 from console.config.settings import Settings
 from console.journal.left_out import left_out_sentences
-from console.own_panels import own_boards, panel_problems
+from console.own_panels import own_boards, own_signals, panel_problems
 from console.session import Session
 from console.snapshot import Snapshot
 from queries.contract import Need, load_contract
@@ -58,8 +58,8 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
     await _offers(session, settings, snapshot)
     _section("Runbooks", _runbooks(session))
-    if settings.own.panels:
-        _section("Panels of your own", _own_panels(session, settings))
+    if settings.own.panels or settings.own.signals:
+        _section("Panels and signals of your own", _own_panels(session, settings))
     _section("Journal", _journal(session, snapshot))
     asked = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
     well = [item for item in asked if item.health in (Health.UP, Health.DEGRADED)]
@@ -126,6 +126,7 @@ def _settings(settings: Settings) -> list[tuple[str, ...]]:
         "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
         "runbooks": ", ".join(settings.own.runbooks),
         "panels": ", ".join(settings.own.panels),
+        "signals": ", ".join(settings.own.signals),
         "rules": ", ".join(settings.own.rules),
         "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "as built in",
         "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
@@ -241,11 +242,12 @@ def _journal(session: Session, snapshot: Snapshot) -> list[tuple[str, ...]]:
 
 def _own_panels(session: Session, settings: Settings) -> list[tuple[str, ...]]:
     """Every file with what it defines, and what is wrong."""
-    own = own_boards(settings)
+    own, signals = own_boards(settings), own_signals(settings)
     rows: list[tuple[str, ...]] = [
         (visible(file.path), f"board {file.name}" if file.title else "overview", f"{len(file.panels)} panels")
         for file in own.files
     ]
+    rows += [("signals", ", ".join(signals.names))] if signals.names else []
     return [*rows, *(("BROKEN", visible(problem)) for problem in panel_problems(settings, session.runbooks))]
 
 

@@ -318,7 +318,7 @@ class _Loading:
             from console.config.thresholds import WrongThreshold, check_thresholds  # noqa: PLC0415  # reads the catalogue
 
             try:
-                check_thresholds(found, settings.own.panels)
+                check_thresholds(found, settings.own)
             except WrongThreshold as error:
                 raise self._wrong(("thresholds", *error.path), str(error)) from None
         return found

@@ -72,6 +72,8 @@ MEANINGS: Mapping[str, str] = {
     "is one",
     "panels": "files, folders or patterns: a team's own panels in the catalogue's format; a file with a title is a board, one "
     "without adds its panels to the overview",
+    "signals": "files, folders or patterns: what a team measures, in the form of `queries/catalogue/signals.yaml`; definitions "
+    "of a signal that there is stand before the catalogue's",
     "rules": "files, folders or patterns: the rule files that should be loaded; `check` says what is missing, different, extra",
     "shift_hours": "the length of a shift, for the handover (default 12)",
     "incidents": "what differs from the house rules for incidents",

@@ -1,4 +1,4 @@
-"""A team's own runbooks, panels and rules: where the config file says that they are."""
+"""A team's own runbooks, panels, signals and rules: where the config file says that they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-KEYS = ("runbooks", "panels", "rules")
+KEYS = ("runbooks", "panels", "signals", "rules")
 YAML = (".yaml", ".yml")
 RULES = (*YAML, ".rules")
 
@@ -26,6 +26,7 @@ class OwnFiles:
 
     runbooks: tuple[str, ...] = ()
     panels: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
 
 
@@ -46,6 +47,7 @@ def find_own_files(told: Mapping[str, str | Sequence[str] | None], base: Path) -
     return OwnFiles(
         runbooks=every("runbooks", lambda place: (find_folder(base, place),)),
         panels=every("panels", lambda place: find_files(base, place)),
+        signals=every("signals", lambda place: find_files(base, place)),
         rules=every("rules", lambda place: find_files(base, place, suffixes=RULES)),
     )
 

@@ -208,6 +208,7 @@ DOCUMENT = Table(
         "checklists": TEXT,
         "runbooks": _PLACES,
         "panels": _PLACES,
+        "signals": _PLACES,
         "rules": _PLACES,
         "shift_hours": Scalar("a number of hours greater than 0", lambda value: _is_number(value) and 0 < value <= 168),
         "incidents": INCIDENTS,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
+from console.config.own_files import OwnFiles
 from queries.catalogue.loader import load_board
 from queries.catalogue.own import read_own_boards
 from queries.model.dashboard import DASHBOARDS
@@ -19,10 +20,10 @@ class WrongThreshold(ValueError):
         self.path = path
 
 
-def check_thresholds(told: Iterable[tuple[str, Threshold]], files: Sequence[str]) -> None:
-    """`files` are a team's own panels. A threshold that the config leaves out is the panel's. Raises WrongThreshold."""
+def check_thresholds(told: Iterable[tuple[str, Threshold]], files: OwnFiles) -> None:
+    """`files` are a team's own. A threshold that the config leaves out is the panel's. Raises WrongThreshold."""
     known: dict[str, PanelSpec] = {}
-    unreadable = bool(files) and read_own_boards(tuple(files)).unreadable
+    unreadable = bool(files.panels) and read_own_boards(files.panels, files.signals).unreadable
     boards = _boards(files)
     for panel, threshold in told:
         while panel not in known and (more := next(boards, None)) is not None:
@@ -42,11 +43,11 @@ def check_thresholds(told: Iterable[tuple[str, Threshold]], files: Sequence[str]
             raise WrongThreshold(f"{wrong}{ours}", panel, part)
 
 
-def _boards(files: Sequence[str]) -> Iterator[dict[str, PanelSpec]]:
+def _boards(files: OwnFiles) -> Iterator[dict[str, PanelSpec]]:
     """One board after another, so that only what is needed is read."""
     yield {spec.id: spec for spec in load_board("overview")}
-    if files:
-        own = read_own_boards(tuple(files))
+    if files.panels:
+        own = read_own_boards(files.panels, files.signals)
         yield {spec.id: spec for spec in own.panels}
     for name, _ in DASHBOARDS:
         yield {spec.id: spec for spec in load_board(name)}

@@ -230,11 +230,11 @@ ENTRY_KEYS = _Entry.__struct_fields__
 """What an entry of a board may say."""
 
 
-def read_panel(entry: object, *, where: str) -> PanelSpec:
+def read_panel(entry: object, *, where: str, signals: Mapping[str, Signal] | None = None) -> PanelSpec:
     """One entry of a board by itself, as it is written. Raises msgspec.ValidationError, whose message names the key, and
     CatalogueError.
     """
-    return _spec(convert(entry, _Entry), where=where)
+    return _spec(convert(entry, _Entry), where=where, signals=signals)
 
 
 def read_shared(name: str, *, where: str) -> PanelSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from queries.catalogue.faults import Wrong, explain, read_document
 from queries.catalogue.loader import (
     DEFAULT_NAMESPACE,
     ENTRY_KEYS,
@@ -22,21 +23,18 @@ from queries.catalogue.loader import (
     read_panel,
     read_shared,
 )
-from queries.catalogue.signals import load_signals, referenced
+from queries.catalogue.own_signals import read_own_signals
+from queries.catalogue.signals import Signal, referenced
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec, Unit
 from queries.text.suggestions import instead
-from queries.yaml_nodes import Lined, NodeError, dotted, load_with_lines
+from queries.yaml_nodes import Lined, NodeError, dotted
 
 FILE = "file"
 """The source of a panel whose definition is wrong: nobody is asked for it."""
-_LIMIT_BYTES = 1 << 20
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 _BOARDS = ("overview", *dict(DASHBOARDS))
 _BOARD_KEYS = ("title", "about", "panels")
-_PLACE = re.compile(r" - at `\$\.?([^`]*)`")
-_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
-_MISSING = re.compile(r"missing required field `([^`]*)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +81,9 @@ class OwnBoards:
 
 
 @lru_cache(maxsize=8)
-def read_own_boards(files: tuple[str, ...]) -> OwnBoards:
-    """Reads the files in their order, once for a process. Never raises."""
-    reading = _Reading()
+def read_own_boards(files: tuple[str, ...], signals: tuple[str, ...] = ()) -> OwnBoards:
+    """Reads the files in their order, once for a process; `signals` are a team's files of signals. Never raises."""
+    reading = _Reading(read_own_signals(signals).signals)
     for path in files:
         reading.file(path)
     return OwnBoards(tuple(reading.done()), tuple(reading.problems), reading.unreadable)
@@ -93,6 +91,7 @@ def read_own_boards(files: tuple[str, ...]) -> OwnBoards:
 
 @dataclass(slots=True)
 class _Reading:
+    signals: Mapping[str, Signal]
     problems: list[str] = field(default_factory=list)
     unreadable: bool = False
     _boards: list[OwnBoard] = field(default_factory=list)
@@ -103,7 +102,7 @@ class _Reading:
 
     def file(self, path: str) -> None:
         try:
-            document = _document(Path(path))
+            document = read_document(Path(path), "panels", list, "a list of panels")
         except NodeError as error:
             place = f"{path}:{error.line}" if error.line else path
             self._problem(place, f"{error.key}: {error}" if error.key else str(error))
@@ -162,10 +161,10 @@ class _Reading:
         entry = document.value["panels"][index]
         at = ("panels", index)
         try:
-            spec = _spec(entry)
+            spec = _spec(entry, self.signals)
             if spec.id in self._seen:
-                raise _Wrong(("id",), f"{spec.id} is {self._seen[spec.id]} already")
-        except _Wrong as error:
+                raise Wrong(("id",), f"{spec.id} is {self._seen[spec.id]} already")
+        except Wrong as error:
             line = document.line((*at, *error.part))
             told = self._problem(f"{path}:{line}", f"{dotted((*at, *error.part))}: {error}")
             # In a row of the screen there is no room for the folder, which the notice and the doctor name.
@@ -182,31 +181,22 @@ class _Reading:
         return replace(spec, place=place)
 
 
-class _Wrong(ValueError):
-    """`part` is the key of the panel that is wrong; the message quotes what exists instead."""
-
-    def __init__(self, part: tuple[str | int, ...], message: str) -> None:
-        super().__init__(message)
-        self.part = part
-
-
-def _spec(entry: Any) -> PanelSpec:
-    """Raises _Wrong."""
+def _spec(entry: Any, signals: Mapping[str, Signal]) -> PanelSpec:
+    """Raises Wrong."""
     if not isinstance(entry, dict):
-        raise _Wrong((), "expected a panel, or BOARD/PANEL for one of another board")
-    signals = load_signals()
+        raise Wrong((), "expected a panel, or BOARD/PANEL for one of another board")
     for key in ("raw", "recorded"):
         for name in referenced(str(entry.get(key, ""))):
             if name not in signals:
-                raise _Wrong((key,), f"no such signal {name!r}, {instead(name, sorted(signals))}")
+                raise Wrong((key,), f"no such signal {name!r}, {instead(name, sorted(signals))}")
     try:
-        spec = read_panel(entry, where="")
+        spec = read_panel(entry, where="", signals=signals)
     except msgspec.ValidationError as error:
-        raise _explain(str(error), entry) from None
+        raise explain(str(error), entry, {"": ENTRY_KEYS}) from None
     except CatalogueError as error:
-        raise _Wrong(("raw",), str(error).partition(f"the panel {entry.get('id')}: ")[2]) from None
+        raise Wrong(("raw",), str(error).partition(f"the panel {entry.get('id')}: ")[2]) from None
     for part, told in _faults(spec):
-        raise _Wrong(part, told)
+        raise Wrong(part, told)
     return spec
 
 
@@ -227,38 +217,6 @@ def _faults(spec: PanelSpec) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("critical",), wrong
     if spec.range is not None and not spec.range.low < spec.range.high:
         yield ("range",), "expected a range that ends after it begins"
-
-
-def _explain(message: str, entry: dict[str, Any]) -> _Wrong:
-    """msgspec's message in the words of a config file: which key, and what exists instead."""
-    place = _PLACE.search(message)
-    part: tuple[str | int, ...] = tuple(re.findall(r"[^.\[\]]+", place[1])) if place else ()
-    told = _PLACE.sub("", message)
-    if unknown := _UNKNOWN.search(told):
-        return _Wrong((unknown[1],), f"unknown key, {instead(unknown[1], ENTRY_KEYS)}")
-    if missing := _MISSING.search(told):
-        return _Wrong((), f"expected the key {missing[1]!r} here")
-    for key, known in (("unit", Unit), ("fold", ("max", "min", "sum"))):
-        if part == (key,):
-            return _Wrong((key,), f"no such {key} {str(entry.get(key))!r}, {instead(str(entry.get(key)), known)}")
-    return _Wrong(part[:1], told[:1].lower() + told[1:])
-
-
-def _document(path: Path) -> Lined:
-    """A file with a list of panels. Raises NodeError."""
-    try:
-        if path.stat().st_size > _LIMIT_BYTES:
-            raise NodeError("larger than 1 MiB, expected a board of panels")
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise NodeError("expected text in UTF-8") from None
-    except OSError as error:
-        raise NodeError(f"cannot be read: {error.strerror}") from None
-    document = load_with_lines(text)
-    if not isinstance(document.value, dict) or not isinstance(document.value.get("panels"), list):
-        line = document.line(("panels",)) if document.value else 1
-        raise NodeError("expected `panels`, a list of panels", line=line)
-    return document
 
 
 def _ready(spec: PanelSpec, namespace: str, provider: str) -> PanelSpec:

@@ -306,3 +306,19 @@ def _definition(entry: _Definition, *, where: str) -> Definition:
 
 def _evidence(entry: _Needs) -> Evidence:
     return Evidence(entry.metric, tuple(sorted(entry.labels.items())), entry.type)
+
+
+TABLE_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "": _Signal.__struct_fields__,
+        "definitions": _Definition.__struct_fields__,
+        "witnesses": _Witness.__struct_fields__,
+        "needs": _Needs.__struct_fields__,
+    }
+)
+"""What each table of a signal may say, by the key that holds it."""
+
+
+def read_signal(name: str, entry: object, known: Mapping[str, Signal], *, where: str) -> Signal:
+    """One signal by itself, its definitions before those of `known`. Raises msgspec.ValidationError and SignalError."""
+    return _signal(name, convert(entry, _Signal), known.get(name), where=where)
