@@ -28,6 +28,7 @@ from manifest_schema import faults  # noqa: E402
 from outcome import Checks, Failed, NotRun, report, run  # noqa: E402
 
 from console.config.load import load_settings  # noqa: E402
+from queries.rule_templates import rule_names  # noqa: E402
 from queries.yaml_text import SafeLoader  # noqa: E402
 
 OVERLAYS = ("production", "staging")
@@ -251,11 +252,11 @@ def prometheus_config() -> str:
     """promtool takes the compose file's Prometheus configuration with the rules, all of them, where it mounts them."""
     text = (DEPLOY / "compose" / "prometheus.yml").read_text(encoding="utf-8")
     listed = documents(text)[0]["rule_files"]
-    if listed != [f"rules/{name}" for name in generate.RULES]:
-        raise Failed(f"prometheus.yml names {listed}, the rules are in {', '.join(generate.RULES)}")
+    if listed != [f"rules/{name}" for name in rule_names()]:
+        raise Failed(f"prometheus.yml names {listed}, the rules are in {', '.join(rule_names())}")
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(DEPLOY / "compose" / "prometheus.yml", folder)
-        shutil.copytree(ROOT / "queries" / "rules", Path(folder) / "rules")
+        shutil.copytree(DEPLOY / "rules", Path(folder) / "rules")
         run([program("promtool"), "check", "config", str(Path(folder) / "prometheus.yml")])
     return "prometheus.yml"
 

@@ -6,40 +6,28 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from console.commands.dashboards import written  # noqa: E402
 from console.demo import server_config  # noqa: E402
 from queries.catalogue.grafana import exported  # noqa: E402
-from queries.yaml_text import loads  # noqa: E402
+from queries.rule_templates import rule_manifest, rule_names, rule_text  # noqa: E402
 
-RULES = server_config.rule_names()
 _HEAD = "# Made by deploy/generate.py from queries/rules; do not change it here.\n"
 
 
-def prometheus_rules(folder: Path = ROOT / "queries" / "rules") -> str:
+def prometheus_rules() -> str:
     """The platform's rules, one PrometheusRule of the Prometheus operator a file: groups of two files may share a name."""
-    made = []
-    for name in RULES:
-        document = loads((folder / name).read_text(encoding="utf-8"), where=name)
-        manifest = {
-            "apiVersion": "monitoring.coreos.com/v1",
-            "kind": "PrometheusRule",
-            "metadata": {"name": f"cad-ml-platform-{name.removesuffix('.yaml')}", "labels": {"role": "alert-rules"}},
-            "spec": document,
-        }
-        made.append(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=140))
-    return _HEAD + "---\n".join(made)
+    return _HEAD + "---\n".join(map(rule_manifest, rule_names()))
 
 
 def files() -> dict[Path, str]:
     """Every generated file with what it should hold."""
     deploy = ROOT / "deploy"
     made = {deploy / "base" / "rules.yaml": prometheus_rules()}
-    quiet = server_config.quiet_routing(server_config.rule_text("alertmanager.yaml"), where="alertmanager.yaml")
+    made |= {deploy / "rules" / name: _HEAD + rule_text(name) for name in rule_names()}
+    quiet = server_config.quiet_routing(rule_text("alertmanager.yaml"), where="alertmanager.yaml")
     made[deploy / "compose" / "alertmanager.yml"] = _HEAD + quiet
     dashboards = deploy / "compose" / "grafana" / "dashboards"
     for name, dashboard in exported().items():

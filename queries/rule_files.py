@@ -136,15 +136,11 @@ def read_rules(text: str, *, path: str) -> RuleFile:
 
 
 def built_in() -> tuple[RuleFile, ...]:
-    """The rule files of the platform that come with the console."""
+    """The rule files of the platform that come with the console, as a server takes them."""
+    from queries.rule_templates import rule_names, rule_text  # noqa: PLC0415  # brings the catalogue and the parser
+
     folder = resources.files("queries") / "rules"
-    found = []
-    for file in sorted(folder.iterdir(), key=lambda item: item.name):
-        if file.name.endswith((".yaml", ".yml")):
-            read = read_rules(file.read_text(encoding="utf-8"), path=str(file))
-            if not read.routing:
-                found.append(read)
-    return tuple(found)
+    return tuple(read_rules(rule_text(name), path=str(folder / name)) for name in sorted(rule_names()))
 
 
 def seconds(duration: str) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
 from typing import Any
 
 import yaml
@@ -19,18 +18,6 @@ _SLOW_EVALUATION_SECONDS = 10
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 _PART = r"\d+(?:ms|[smhdwy])"
 _RANGE = re.compile(rf"(?<=\[)(?:{_PART})+(?=\])|(?<=\boffset )(?:{_PART})+")
-
-
-def rule_names() -> tuple[str, ...]:
-    """The names of the rule files: recorded series first, for the alerts read them."""
-    found = (item.name for item in (resources.files("queries") / "rules").iterdir())
-    wanted = (name for name in found if name.startswith(("recording", "alerting")) and name.endswith(".yaml"))
-    return tuple(sorted(wanted, key=lambda name: (not name.startswith("recording"), name)))
-
-
-def rule_text(name: str) -> str:
-    """One of `rule_names()` or `alertmanager.yaml`, as it is used in production."""
-    return (resources.files("queries") / "rules" / name).read_text(encoding="utf-8")
 
 
 def seconds(duration: str) -> float:

@@ -29,6 +29,7 @@ from console.demo.process import Server, free_port, keep, release
 from console.demo.scenarios import API, BAD_IMAGE_TAG, Scenario
 from console.demo.simulator import CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES, NAMESPACE, Simulator
 from queries.errors import SourceError
+from queries.rule_templates import rule_names, rule_text
 from queries.text.variables import home, variable
 
 DEFAULT_SEED = 7
@@ -249,15 +250,15 @@ class DemoStack:
 
     def _start_alertmanager(self, folder: Path) -> None:
         folder.mkdir()
-        routing = server_config.quiet_routing(server_config.rule_text("alertmanager.yaml"), where="alertmanager.yaml")
+        routing = server_config.quiet_routing(rule_text("alertmanager.yaml"), where="alertmanager.yaml")
         (folder / "alertmanager.yml").write_text(routing)
         self._hold(launch_alertmanager(self.servers, folder, port=_port(self.addresses.alertmanager)))
         self._report(f"Alertmanager at {self.addresses.alertmanager}")
 
     def _start_prometheus(self, folder: Path) -> None:
-        names = server_config.rule_names()
+        names = rule_names()
         for name in names:
-            (folder / name).write_text(server_config.fast_rules(server_config.rule_text(name), where=name))
+            (folder / name).write_text(server_config.fast_rules(rule_text(name), where=name))
         config = server_config.prometheus_config(
             platform=urlsplit(self.addresses.platform).netloc,
             alertmanager=urlsplit(self.addresses.alertmanager).netloc,

@@ -80,8 +80,8 @@ def _of_series(picked: Selector, scene: Scene, depth: int) -> int | None:
         if bad or good:
             return 1 if bad == item.operator.startswith("=") else -1
     rules = [item.expression for name in picked.metrics for item in scene.recorded(name) if item.expression is not None]
-    if rules:
-        return direction(rules[0].root, scene, depth=depth + 1)
+    if rules and (found := direction(rules[0].root, scene, depth=depth + 1)) is not None:
+        return found
     names = " ".join(picked.metrics)
     return 1 if _BAD.search(names) else -1 if _GOOD.search(names) else 0
 

@@ -14,6 +14,7 @@ import pytest
 from manifest_schema import faults
 
 from console.demo.bring import Servers
+from queries.rule_templates import rule_names, rule_text
 
 
 @pytest.mark.servers
@@ -95,9 +96,10 @@ def test_generated_files_are_in_step() -> None:
     """The rules' manifests hold exactly the rules that the platform loads: `python deploy/generate.py` after a change."""
     assert checks.in_step()
     rules = checks.documents((checks.DEPLOY / "base" / "rules.yaml").read_text())
-    for name, item in zip(generate.RULES, rules, strict=True):
-        source = checks.documents((checks.ROOT / "queries" / "rules" / name).read_text())[0]
+    for name, item in zip(rule_names(), rules, strict=True):
+        source = checks.documents((checks.DEPLOY / "rules" / name).read_text())[0]
         assert item["spec"] == source
+        assert item["spec"] == checks.documents(rule_text(name))[0]
 
 
 def test_a_changed_rule_is_out_of_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

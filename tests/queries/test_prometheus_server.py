@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import httpx
@@ -27,7 +26,7 @@ from queries.model.fault import FaultKind
 from queries.model.panel import Fold, Origin, PanelSpec, Threshold, Unit
 from queries.model.verdict import Verdict
 from queries.prometheus import Prometheus
-from queries.yaml_text import loads
+from queries.rule_templates import our_recordings
 
 pytestmark = pytest.mark.servers
 
@@ -285,9 +284,7 @@ RULES = {
 
 def spelled_out(expression: str) -> str:
     """The expression with every recorded name replaced by what its rule computes."""
-    text = resources.files("queries").joinpath("rules", "recording.yaml").read_text()
-    groups = loads(text, where="recording.yaml")["groups"]  # type: ignore[index]
-    rules = {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
+    rules = our_recordings()
     names = re.compile(r"(?<![\w:])(" + "|".join(map(re.escape, sorted(rules, key=len, reverse=True))) + r")(?![\w:])")
     while names.search(expression):
         expression = names.sub(lambda match: f"(\n{rules[match[1]]}\n)", expression)

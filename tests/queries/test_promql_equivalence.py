@@ -91,7 +91,7 @@ def test_another_meaning_differs_and_has_a_word(one: str, other: str, kind: Diff
 
 @pytest.mark.servers
 def test_prometheus_says_so_too(servers: Servers, tmp_path: Path) -> None:
-    """Over series of its own, promtool computes the same from the pairs that are the same, and something else from the others."""
+    """promtool computes the same from the pairs that are the same, and something else from the others."""
     series = [
         {"series": f'{name}{{p="{p}",s="{s}"}}', "values": f"{start}+{step}x66 {start + 66 * step}+{5 * step}x20"}
         for name, scale in (("req", 1), ("other", 3))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from console.demo.bring import NotBrought, Servers, bring
 from queries.rule_files import RuleFile, read_rules
+from queries.rule_templates import render
 from queries.yaml_text import loads
 
 FOLDER = Path(__file__).resolve().parents[2] / "queries" / "rules"
@@ -37,8 +40,17 @@ class Route:
     receivers: tuple[str, ...]
 
 
-def examine(folder: Path, tools: Servers) -> Report:
-    """Everything in a folder of rules, their tests and the routing."""
+def examine(source: Path, tools: Servers) -> Report:
+    """Everything in a folder of rules, their tests and the routing; the rules as a server takes them."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        for path in folder.glob("*.yaml"):
+            path.write_text(render(path.read_text(encoding="utf-8"), where=path.name), encoding="utf-8")
+        return _examine(folder, tools)
+
+
+def _examine(folder: Path, tools: Servers) -> Report:
     paths = sorted(path for path in folder.glob("*.yaml") if path.name != "alertmanager.yaml")
     files = [read_rules(path.read_text(encoding="utf-8"), path=str(path)) for path in paths]
     alerts = [item.rule for file in files for item in file.rules if item.rule.kind.value == "alert"]

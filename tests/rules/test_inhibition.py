@@ -13,6 +13,7 @@ from servers import start_alertmanager
 
 from console.demo import server_config
 from queries.rule_files import built_in
+from queries.rule_templates import rule_text
 
 pytestmark = pytest.mark.servers
 
@@ -37,7 +38,7 @@ PADDLE, DEEPSEEK = {"provider": "paddle"}, {"provider": "deepseek"}
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    routing = server_config.quiet_routing(server_config.rule_text("alertmanager.yaml"), where="alertmanager.yaml")
+    routing = server_config.quiet_routing(rule_text("alertmanager.yaml"), where="alertmanager.yaml")
     with start_alertmanager(routing, folder=tmp_path_factory.mktemp("inhibition")) as server:
         yield server.url
 

@@ -24,10 +24,11 @@ from console.demo.process import Server
 from console.demo.scenarios import scenario
 from console.demo.simulator import Simulator
 from console.demo.stack import DemoStack
+from queries.rule_templates import rule_names, rule_text
 
 pytestmark = pytest.mark.servers
 
-NAMES = server_config.rule_names()
+NAMES = rule_names()
 Change = Callable[[str], str]
 
 
@@ -91,7 +92,7 @@ def bench(calm_stack: DemoStack, tmp_path_factory: pytest.TempPathFactory) -> It
         alertmanager=urlsplit(calm_stack.addresses.alertmanager).netloc,
         rule_files=NAMES,
     )
-    rules = {name: server_config.fast_rules(server_config.rule_text(name), where=name) for name in NAMES}
+    rules = {name: server_config.fast_rules(rule_text(name), where=name) for name in NAMES}
     folder = tmp_path_factory.mktemp("breaches")
     with start_prometheus(config.replace("2s", "1s"), rules, folder=folder) as prometheus:
         environment = {

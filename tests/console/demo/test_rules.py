@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from console.demo import server_config
 from console.demo.bring import Servers
 from queries.model.dashboard import DASHBOARDS
+from queries.rule_templates import rule_names, rule_text
 from queries.yaml_text import loads
 
 RULES = Path(__file__).parents[3] / "queries" / "rules"
-NAMES = server_config.rule_names()
+NAMES = rule_names()
 RECORDING = tuple(name for name in NAMES if name.startswith("recording"))
 
 
@@ -41,19 +42,19 @@ def test_every_rule_file_is_one_of_those_that_are_loaded() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_fast_rules_are_still_rules(servers: Servers, name: str, tmp_path: Path) -> None:
     """What the demo loads is what promtool takes, with the same number of rules."""
-    text = server_config.fast_rules(server_config.rule_text(name), where=name)
+    text = server_config.fast_rules(rule_text(name), where=name)
     (tmp_path / name).write_text(text)
     answer = subprocess.run(
         [servers.promtool, "check", "rules", str(tmp_path / name)], capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert f"{len(rules(server_config.rule_text(name)))} rules found" in answer.stdout
+    assert f"{len(rules(rule_text(name)))} rules found" in answer.stdout
 
 
 @pytest.mark.servers
 def test_routing_is_taken_in_both_forms(servers: Servers, tmp_path: Path) -> None:
     """amtool accepts the production routing and the demo's, and the demo's sends nothing anywhere."""
-    text = server_config.rule_text("alertmanager.yaml")
+    text = rule_text("alertmanager.yaml")
     quiet = server_config.quiet_routing(text, where="alertmanager.yaml")
     for name, content in (("real.yml", text), ("quiet.yml", quiet)):
         (tmp_path / name).write_text(content)
@@ -71,7 +72,7 @@ def test_routing_is_taken_in_both_forms(servers: Servers, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", NAMES)
 def test_only_windows_intervals_and_for_change(name: str) -> None:
     """The demo's rules differ from the production ones in nothing but time: names, labels and annotations stay."""
-    text = server_config.rule_text(name)
+    text = rule_text(name)
     for before, after in zip(rules(text), rules(server_config.fast_rules(text, where=name)), strict=True):
         timeless = {"expr", "for"}
         assert {k: v for k, v in before.items() if k not in timeless} == {k: v for k, v in after.items() if k not in timeless}
@@ -82,7 +83,7 @@ def test_only_windows_intervals_and_for_change(name: str) -> None:
 
 def test_every_series_is_recorded_once() -> None:
     """Every recorded name of the platform that its metrics can give is there, once; both objectives over eight windows."""
-    names = [rule["record"] for name in RECORDING for rule in rules(server_config.rule_text(name))]
+    names = [rule["record"] for name in RECORDING for rule in rules(rule_text(name))]
     assert len(names) == len(set(names)) >= 35
     windows = ("5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d")
     assert {f"cad:slo_{kind}:ratio_rate{window}" for kind in ("errors", "slow") for window in windows} <= set(names)
@@ -102,7 +103,7 @@ def test_every_alert_says_what_to_read_and_do() -> None:
     runbooks = {path.name for path in (RULES.parents[1] / "runbooks").glob("*.md")}
     titles = {title for _, title in DASHBOARDS}
     seen: set[str] = set()
-    alerts = [rule for name in NAMES for rule in rules(server_config.rule_text(name)) if "alert" in rule]
+    alerts = [rule for name in NAMES for rule in rules(rule_text(name)) if "alert" in rule]
     for rule in alerts:
         assert rule["alert"] not in seen, "the same name twice"
         seen.add(rule["alert"])
