@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from queries.alertmanager import Alertmanager
     from queries.kubernetes import Kubernetes
     from queries.platform import Platform
-    from queries.prometheus import Answer, Prometheus
+    from queries.prometheus import Answer, Prometheus, RulesAnswer
 
 _log = logging.getLogger(__name__)
 
@@ -216,6 +216,15 @@ class Session:
         asks = dict(self._asks)
         if self.kubernetes is not None:
             asks[KUBERNETES] = _plain(self.kubernetes.cluster, self.kubernetes)
+        if self.prometheus is not None:
+            # One look has no second one to correct it: what the numbers mean is asked first.
+            codings, panels = asyncio.ensure_future(self.prometheus.read_codings()), asks[PROMETHEUS]
+
+            async def decoded() -> tuple[Any, tuple[str, ...]]:
+                await codings
+                return await panels()
+
+            asks[PROMETHEUS] = decoded
         sharing = asyncio.ensure_future(self._marks.share()) if self._marks is not None else None
         readings = await asyncio.gather(
             *(read(source, ask, limit_seconds=timeout_seconds, clock=self._clock) for source, ask in asks.items())
@@ -523,7 +532,12 @@ class Session:
             prometheus = self.prometheus
             asked = tuple(spec for spec in self.specs if spec.source == PROMETHEUS)
             asks[PROMETHEUS] = _plain(lambda: prometheus.panels(asked), prometheus)
-            asks[RULES] = _plain(prometheus.rules)
+
+            async def rules() -> RulesAnswer:
+                await prometheus.read_codings()  # hourly, and here off the path of the first values
+                return await prometheus.rules()
+
+            asks[RULES] = _plain(rules)
         if self.alertmanager is not None:
             asks[ALERTMANAGER] = _plain(partial(self.alertmanager.state, fresh=False), self.alertmanager)
         if self.platform is not None:

@@ -7,21 +7,20 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
+from queries.catalogue.evidence import Decisions
+from queries.catalogue.loader import expand_spec
+from queries.catalogue.signals import UNDECIDED, Choice
 from queries.code_series import CODE
 from queries.errors import SourceError
 from queries.joined import Joined, Part, Parts
-from queries.model.fault import Fault
+from queries.model.fault import Fault, FaultKind
 from queries.model.fold import folded
 from queries.model.panel import MOST_SERIES, Fold, Origin, PanelAnswer, PanelSpec
 from queries.model.series import Sample, Track, without
 from queries.offload import aside
 from queries.trends import WINDOW_SECONDS, Trends
 from queries.witnesses import Witnesses
-
-if TYPE_CHECKING:
-    from queries.catalogue.signals import Choice
 
 _SEED_WAIT_SECONDS = 0.4
 """How long the first answer waits for its trend lines; a slower server's come with a later refresh."""
@@ -63,18 +62,20 @@ class Panels:
         *,
         clock: Callable[[], float],
         window_seconds: float = WINDOW_SECONDS,
+        decisions: Decisions | None = None,
     ) -> None:
         self._instant: Joined[Sample] = Joined(instant, clock=clock)
         self._ranges = ranges
         self._clock = clock
+        self.decisions = decisions or Decisions()
+        """Which definition of each signal the server's evidence has decided; shared by all panels of one server."""
+        self._expanded: tuple[Choice, dict[PanelSpec, PanelSpec]] = (UNDECIDED, {})
         self._unrecorded: set[str] = set()
         self._rare: dict[str, _Rare] = {}
         self._trends = Trends(window_seconds)
         self._witnesses = Witnesses(clock=clock)
         self._seeding: asyncio.Task[None] | None = None
         self._seed_after = float("-inf")
-        self.choice: Choice | None = None
-        """Which definition of each signal the server's evidence decided; None before it did."""
         self.rules: frozenset[str] = frozenset()
         """Names of recording rules that the server is known to evaluate: their silence is an answer."""
 
@@ -85,11 +86,15 @@ class Panels:
     async def refresh(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
         """Ask everything. Raises SourceError where the server as a whole does not answer."""
         now = self._clock()
-        asked = [spec for spec in specs if spec.source == "prometheus"]
+        asked = [self.expanded(spec) for spec in specs if spec.source == "prometheus"]
         raw = [spec for spec in asked if not self.reads_recorded(spec) and self._due(spec, now)]
         parts = [_recorded(spec) for spec in asked if spec.recorded is not None] + [_raw(spec) for spec in raw]
-        answer = await self._instant.ask([*parts, *self._witnesses.due(asked, self.choice)])
+        evidence = self.decisions.part(now)
+        parts.extend([evidence] if evidence else ())
+        answer = await self._instant.ask([*parts, *self._witnesses.due(asked, self.decisions.choice)])
         suspects = self._witnesses.take(answer)
+        if evidence and evidence.key not in answer.faults:
+            self.decisions.take(answer.found[evidence.key], now)
         size = sum(map(len, answer.found.values()))
         self._unrecorded = await aside(partial(self._without_records, asked, answer), size)
         late = [spec for spec in asked if spec.id in self._unrecorded and spec not in raw and self._due(spec, now)]
@@ -104,13 +109,14 @@ class Panels:
         results = await aside(lambda: [self._answer(spec, answer) for spec in asked], size)
         await self._remember(dict(zip((spec.id for spec in asked), asked, strict=True)), results, now)
         warnings = [*answer.warnings, *_refused_rules(asked, answer), *self._witnesses.refused(answer)]
-        return PanelsAnswer(tuple(_with_trend(item, self._trends) for item in results), tuple(dict.fromkeys(warnings)))
+        answers = (self._with_more(spec, item) for spec, item in zip(asked, results, strict=True))
+        return PanelsAnswer(tuple(answers), tuple(dict.fromkeys(warnings)))
 
     async def look(self, spec: PanelSpec, query: str) -> PanelAnswer:
         """One panel's value by this expression, and what contradicts it, both of now. Raises SourceError."""
         witnesses = Witnesses(clock=self._clock)
         part = Part(spec.id, query)
-        answer = await self._instant.ask([part, *witnesses.due([spec], self.choice)])
+        answer = await self._instant.ask([part, *witnesses.due([spec], self.decisions.choice)])
         suspects = witnesses.take(answer)
         if suspects:
             witnesses.take(await self._instant.ask(suspects))
@@ -138,7 +144,19 @@ class Panels:
         names = {sample.label("__name__") for sample in samples} - {""}
         return not names or names | self.rules >= set(spec.recorded_names)
 
+    def expanded(self, spec: PanelSpec) -> PanelSpec:
+        """The panel as it is asked now that the signals are decided as they are."""
+        choice = self.decisions.choice
+        if self._expanded[0] is not choice:
+            self._expanded = (choice, {})
+        made = self._expanded[1]
+        if spec not in made:
+            made[spec] = expand_spec(spec, choice)
+        return made[spec]
+
     def _due(self, spec: PanelSpec, now: float) -> bool:
+        if not spec.raw:
+            return False
         kept = self._rare.get(spec.id)
         if kept is None or kept.query != spec.raw:
             return True
@@ -161,6 +179,8 @@ class Panels:
                 more=_may_be_more(spec, found),
                 contradictions=self._witnesses.of(spec.id),
             )
+        if not spec.raw:
+            return PanelAnswer(spec.id, Origin.NONE, "", fault=Fault(FaultKind.REJECTED, spec.absent))
         key = _raw(spec).key
         if key in answer.found:
             samples, fault = tuple(answer.found[key]), answer.faults.get(key)
@@ -168,6 +188,11 @@ class Panels:
             samples, fault = self._rare[spec.id].samples, self._rare[spec.id].fault
         more, doubt = _may_be_more(spec, samples), self._witnesses.of(spec.id)
         return PanelAnswer(spec.id, Origin.RAW, spec.raw, samples, fault, more=more, contradictions=doubt)
+
+    def _with_more(self, spec: PanelSpec, answer: PanelAnswer) -> PanelAnswer:
+        """With the trend, and how what is read raw is counted."""
+        basis = self.decisions.basis(spec.written) if spec.written and answer.origin is not Origin.RECORDED else ()
+        return replace(answer, trend=self._trends.points(answer.id), basis=basis)
 
     async def _remember(self, specs: dict[str, PanelSpec], results: Sequence[PanelAnswer], now: float) -> None:
         """Extend the trends, and see to it that their window is asked for when it is missing."""
@@ -248,7 +273,3 @@ def _refused_rules(specs: Sequence[PanelSpec], answer: Parts[Sample]) -> list[st
     """A refused recorded expression has its raw one to stand in; that it was refused is still worth a word."""
     faults = ((spec, answer.faults.get(_recorded(spec).key)) for spec in specs)
     return [f"{spec.title}: {fault.sentence()}" for spec, fault in faults if fault]
-
-
-def _with_trend(answer: PanelAnswer, trends: Trends) -> PanelAnswer:
-    return replace(answer, trend=trends.points(answer.id))

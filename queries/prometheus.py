@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TypeVar
 import httpx
 
 from queries import vectors
+from queries.catalogue.evidence import Decisions
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import SignalError
 from queries.endpoint import Endpoint
@@ -42,7 +44,9 @@ class Prometheus:
         known = vectors.remembered_alerts(self._client.where)
         self._read_rules = partial(vectors.rules, where=self._client.where, known=known)
         self._clock = clock
-        self._panels = Panels(self._samples, self._tracks, clock=clock)
+        self.decisions = Decisions()
+        """How this server's series are counted; the evidence for it is part of the panels' refresh."""
+        self._panels = Panels(self._samples, self._tracks, clock=clock, decisions=self.decisions)
 
     @property
     def where(self) -> str:
@@ -79,7 +83,7 @@ class Prometheus:
 
     def board(self, window_seconds: float) -> Panels:
         """Panels of their own, beside those of `panels`, with trends over this window; whoever has them closes them."""
-        return Panels(self._samples, self._tracks, clock=self._clock, window_seconds=window_seconds)
+        return Panels(self._samples, self._tracks, clock=self._clock, window_seconds=window_seconds, decisions=self.decisions)
 
     @property
     def recorded_rules(self) -> frozenset[str]:
@@ -89,13 +93,14 @@ class Prometheus:
     def expand(self, text: str) -> str:
         """The PromQL of a text with ${signal[5m]}, as this server's series are counted. Raises Rejected."""
         try:
-            return expand_query(text)
+            return expand_query(text, self.decisions.choice)
         except SignalError as error:
             raise Rejected(str(error), where=self.where) from None
 
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory:
         """A panel's tracks by series, from its recorded series where it has them; a failure is data."""
         tracks: tuple[Track, ...] = ()
+        spec = self._panels.expanded(spec)
         try:
             if spec.recorded is not None and self._panels.reads_recorded(spec):
                 answer = await self.query_range(spec.recorded, start=start, end=end, step_seconds=step_seconds)
@@ -105,6 +110,22 @@ class Prometheus:
         except SourceError as error:
             return PanelHistory(spec.id, start, end, step_seconds, fault=error.fault)
         return PanelHistory(spec.id, start, end, step_seconds, tracks)
+
+    async def read_codings(self) -> None:
+        """Which number means which state in each metric of circuits, from its help text; asked at once and then hourly."""
+        metrics = self.decisions.metrics_to_ask_about(self._clock())
+        told = await asyncio.gather(*map(self._read_help, metrics), return_exceptions=True)
+        failed = [item for item in told if isinstance(item, BaseException)]
+        for item in failed:
+            if not isinstance(item, SourceError):
+                raise item
+        if failed:  # not every server that speaks this API has metadata
+            self.decisions.ask_again(self._clock())
+
+    async def _read_help(self, metric: str) -> None:
+        decode = partial(vectors.metadata, where=self.where)
+        found = (await self._client.fetch("/api/v1/metadata", [("metric", metric)], decode=decode)).get(metric, ())
+        self.decisions.take_help(metric, [item.type for item in found], [item.help for item in found if item.help])
 
     async def rules(self) -> RulesAnswer:
         """The rules and their pending and firing instances; these lack the server's external labels."""

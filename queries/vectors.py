@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeVar
@@ -124,6 +124,13 @@ class _Envelope(msgspec.Struct):
     infos: list[str] = []
 
 
+class Described(msgspec.Struct):
+    """What one target says of a metric family."""
+
+    type: str = ""
+    help: str = ""
+
+
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _INSTANT: msgspec.json.Decoder[_Vector | _Scalar | _String | _Matrix] = msgspec.json.Decoder(
     _Vector | _Scalar | _String | _Matrix
@@ -133,6 +140,7 @@ _ITEM = msgspec.json.Decoder(_Item)
 _SERIES = msgspec.json.Decoder(_Series)
 _INSTANCE = msgspec.json.Decoder(_Instance)
 _RULES = msgspec.json.Decoder(_Groups)
+_METADATA = msgspec.json.Decoder(dict[str, list[Described]])
 
 
 def instant(body: bytes, *, where: str) -> Answer:
@@ -185,6 +193,11 @@ def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) ->
     alerts = sorted((known or remembered_alerts(where)).read(said), key=lambda item: item.fingerprint)
     recorded = tuple(sorted({name for name, _ in records}))
     return RulesAnswer(tuple(alerting), tuple(alerts), recorded, _warnings(envelope), tuple(sorted(records)))
+
+
+def metadata(body: bytes, *, where: str) -> Mapping[str, list[Described]]:
+    """Decode an answer of /api/v1/metadata. Raises as `instant`."""
+    return _shaped(_METADATA, _envelope(body, where).data, where)
 
 
 def rule_groups(body: bytes, *, where: str) -> tuple[RuleGroup, ...]:

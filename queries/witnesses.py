@@ -129,7 +129,8 @@ def pairs_of(specs: Sequence[PanelSpec], choice: Choice | None) -> dict[str, tup
     """What each panel is held against, by the panel's id. Panels of the same signal, provider and window share a pair."""
     from queries.catalogue.signals import witnessed  # noqa: PLC0415  # not before a panel that is made of signals is asked
 
-    named = {spec.id: (spec, witnessed(spec.written)) for spec in specs if spec.written}
+    signals = choice.signals if choice else None
+    named = {spec.id: (spec, witnessed(spec.written, signals=signals)) for spec in specs if spec.written}
     short: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for spec, found in named.values():
         for signal, window in found:

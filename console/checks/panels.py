@@ -76,6 +76,7 @@ def judge(
             trend=answer.trend,
             reason=reason,
             more=answer.more,
+            basis=answer.basis,
         )
 
     if answer.fault is not None:
@@ -116,6 +117,7 @@ def judge(
         note="" if verdict is Verdict.IN_DOUBT and not answer.contradictions else _note(spec, answer, verdict, limits),
         more=answer.more,
         contradictions=answer.contradictions,
+        basis=answer.basis,
     )
 
 

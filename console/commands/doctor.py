@@ -80,6 +80,8 @@ async def _offers(session: Session, settings: Settings, snapshot: Snapshot) -> N
         names = frozenset(await discovery.metric_names())
         _section("Recording rules and metrics of the panels", _wanted(session.specs, names))
         _section("Alerting rules", _rules(snapshot, session))
+        if session.prometheus is not None:
+            _section("Signals", [tuple(sentence.split(": ", 1)) for sentence in session.prometheus.decisions.sentences])
         # What follows is not offered by every server that speaks this API.
         version, targets = await asyncio.gather(discovery.version(), discovery.targets(), return_exceptions=True)
         metadata = (await asyncio.gather(discovery.metadata(), return_exceptions=True))[0]

@@ -93,6 +93,7 @@ def _panel(state: PanelState) -> dict[str, Any]:
         "critical": number(state.threshold.critical),
         "from": state.origin.value,
         "query": state.query,
+        "basis": list(state.basis),
         "series": [{"labels": dict(item.labels), "value": number(item.value)} for item in state.samples],
         "more_series": state.more,
         "contradictions": [

@@ -39,7 +39,8 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
     TITLE_WORDS = "Panel"
     ABOUT = (
         "One panel: the value of every series (of a crowd, of the worst), the trend over a window with its thresholds, where "
-        "the value comes from, and the alerts that belong to it. [ and ] change the window; x takes the query to Explore."
+        "the value comes from and how this server's series are counted, and the alerts that belong to it. [ and ] change the "
+        "window; x takes the query, written out, to Explore."
     )
     BINDINGS: ClassVar[list[BindingType]] = [*window.KEYS, keys.QUERY, *keys.ALERT_KEYS, keys.ROLLBACK]
 
@@ -165,9 +166,12 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
                     yield ((" " * 11, ""), (words, "accent"))
         yield ((f" {_limits(state)}", "dim"),)
         origin = state.origin.value if state.origin is not Origin.NONE else "asked"
-        query = text(_flat(state.query) or "nothing is asked of Prometheus")[0]
+        asked = (state.origin is Origin.RAW and state.spec.written) or state.query
+        query = text(_flat(asked) or "nothing is asked of Prometheus")[0]
         for at, words in enumerate(wrap(query, width - len(origin) - 3)):
             yield ((f" {origin if at == 0 else ' ' * len(origin)} ", "dim"), (words, "accent"))
+        for words in wrap(text(" · ".join(state.basis))[0], width - 2) if state.basis else ():
+            yield ((f" {words}", "dim"),)
         names = "  ".join(
             f"{'[' if at == self._window else ' '}{name}{']' if at == self._window else ' '}"
             for at, (name, _) in enumerate(window.WINDOWS)

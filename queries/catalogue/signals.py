@@ -100,10 +100,12 @@ class Choice:
     """What evidence decided: the definition of each signal by its id, and the numbers of each metric's states.
 
     A signal without a decision stands as all its definitions joined by `or`; a metric without a coding as the catalogue has it.
+    `signals` are those of the catalogue and the team's own together; None for the catalogue's alone.
     """
 
     definitions: Mapping[str, Definition] = field(default_factory=lambda: MappingProxyType({}))
     encodings: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}))
+    signals: Mapping[str, Signal] | None = None
 
 
 UNDECIDED = Choice()
@@ -175,12 +177,27 @@ def referenced(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match[1] for match in REFERENCE.finditer(text)))
 
 
+def referenced_through(text: str, *, signals: Mapping[str, Signal]) -> tuple[Signal, ...]:
+    """The signals that a text is made of, also through other signals, each once."""
+    found: dict[str, Signal] = {}
+
+    def walk(text: str) -> None:
+        for name in referenced(text):
+            if name in signals and name not in found:
+                found[name] = signals[name]
+                for item in signals[name].definitions:
+                    walk(item.expression)
+
+    walk(text)
+    return tuple(found.values())
+
+
 def expand(text: str, choice: Choice = UNDECIDED, *, signals: Mapping[str, Signal] | None = None, where: str = "") -> str:
     """The text with every signal's expression in its place.
 
     Raises SignalError for a signal that does not exist, UnstatedState for a metric whose coding lacks a state.
     """
-    return _Expansion(choice, load_signals() if signals is None else signals, f"{where}: " if where else "").of(text)
+    return _Expansion(choice, signals or choice.signals or load_signals(), f"{where}: " if where else "").of(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +249,17 @@ def _alternatives(signal: Signal, choice: Choice) -> str:
 
 def _numbered(text: str, coding: Encoding, choice: Choice) -> str:
     """The text with the number of each state in the place of its word."""
-    states = choice.encodings.get(coding.metric) or dict(coding.states)
+    states = choice.encodings.get(coding.metric, dict(coding.states))
 
     def number(match: re.Match[str]) -> str:
-        if match[1] not in states:
-            told = ", ".join(f"{value:g} is {word}" for word, value in states.items())
-            raise UnstatedState(f"the help text of {coding.metric} does not say which number means {match[1]}: {told}")
-        return f"{states[match[1]]:g}"
+        state = match[1]
+        if state in states:
+            return f"{states[state]:g}"
+        if state == "half_open" and states.keys() == {"closed", "open"}:
+            return "NaN"  # equal to nothing: such a circuit is never half-open
+        told = ", ".join(f"{value:g} is {word}" for word, value in states.items()) or "its targets contradict each other"
+        words = f"the help text of {coding.metric} does not say which number means {state}: {told}"
+        raise UnstatedState(words.replace("half_open", "half-open"))
 
     return _STATE.sub(number, text)
 

@@ -199,6 +199,8 @@ class PanelAnswer:
     """There may be further samples: only the worst were asked for."""
     contradictions: tuple[Contradiction, ...] = ()
     """What else was counted, and says something else: the value cannot be believed."""
+    basis: tuple[str, ...] = ()
+    """How the signals of a raw expression are counted on this server, and why so, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,7 @@ class PanelState:
     note: str = ""
     more: bool = False
     contradictions: tuple[Contradiction, ...] = ()
+    basis: tuple[str, ...] = ()
     paused: bool = False
     """The value is old because nothing was asked, not because nothing was answered."""
 

@@ -177,9 +177,9 @@ def test_a_panel_is_asked_again_as_the_choice_has_it() -> None:
 
 def test_a_panel_whose_metric_does_not_say_a_state_is_not_asked() -> None:
     """The help text states a coding without half-open: what needs half-open says why it has no data, the rest is asked."""
-    coding = Choice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0}})
+    coding = Choice(encodings={"ocr_circuit_state": {"open": 1.0}})
     panels = {spec.id: expand_spec(spec, coding) for spec in (*load_board("overview"), *load_board("ocr_performance"))}
-    assert panels["ocr_circuits"].raw == "" and "does not say which number means half_open" in panels["ocr_circuits"].absent
+    assert panels["ocr_circuits"].raw == "" and "does not say which number means half-open" in panels["ocr_circuits"].absent
     assert "ocr_circuit_state == bool 1," in panels["circuit_breakers"].raw
 
 

@@ -174,7 +174,7 @@ async def test_a_server_that_refuses_everything(
     fake: FakePrometheus, status: int, error_type: str, kind: type[SourceError]
 ) -> None:
     """When each part alone fails as well, it is the server: that is said once, for the source, and forgotten at once."""
-    fake.refuses = {"raw_": (status, error_type)}
+    fake.refuses = {"": (status, error_type)}
     fake.series = {"raw_a": [({}, "1")], "raw_b": [({}, "1")]}
     source = fake.source()
     with pytest.raises(kind):

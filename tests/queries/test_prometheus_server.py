@@ -16,12 +16,13 @@ import pytest
 from servers import servers, start_prometheus
 
 from console.checks.panels import judge
-from queries.catalogue.loader import load_board
+from queries.catalogue.evidence import Decisions
+from queries.catalogue.loader import expand_spec, load_board
 from queries.dashboard import OpenDashboard
 from queries.discovery import Discovery
 from queries.endpoint import Endpoint
 from queries.errors import Malformed, Rejected, Unreachable
-from queries.model.dashboard import Dashboard, DashboardChoice
+from queries.model.dashboard import DASHBOARDS, Dashboard, DashboardChoice
 from queries.model.fault import FaultKind
 from queries.model.panel import Fold, Origin, PanelSpec, Threshold, Unit
 from queries.model.verdict import Verdict
@@ -260,6 +261,29 @@ async def test_raw_expression(filled: Filled, window: str, panel: str, expected:
     await source.close()
     found = {" ".join(value for _, value in sample.labels): sample.value for sample in answer.samples}
     assert found == pytest.approx(expected, rel=0.02)
+
+
+def panels_of_now() -> tuple[PanelSpec, ...]:
+    """Every panel that is built from signals and looks back five minutes at most."""
+    found = {spec.id: spec for name in ("overview", *dict(DASHBOARDS)) for spec in load_board(name) if spec.written}
+    return tuple(spec for spec in found.values() if not any(f"[{long}]" in spec.written for long in ("1h", "6h", "3d", "30d")))
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+async def test_what_is_decided_means_what_stands_joined(filled: Filled, window: str) -> None:
+    """In every state of the platform a panel with its signals decided has the values of all definitions joined by `or`."""
+    source, decisions, at = Prometheus(Endpoint(filled.url)), Decisions(), filled.moments[window]
+    part = decisions.part(0.0)
+    assert part is not None
+    decisions.take((await source.query(part.query, at=at)).samples, 0.0)
+    differ = []
+    for spec in panels_of_now():
+        asked = [spec.raw, expand_spec(spec, decisions.choice).raw]
+        static, chosen = [{item.labels: item.value for item in (await source.query(text, at=at)).samples} for text in asked]
+        if static != pytest.approx(chosen, rel=1e-9, nan_ok=True):
+            differ.append((spec.id, static, chosen))
+    await source.close()
+    assert not differ
 
 
 @pytest.mark.parametrize(("window", "expected"), [("busy", 50.0), ("no errors yet", 42.0), ("quiet", None)])

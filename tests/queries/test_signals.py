@@ -99,7 +99,7 @@ def test_a_coding_without_the_needed_state_is_an_error() -> None:
     """Nothing is guessed where the help text leaves a state out."""
     stated = Choice(encodings={"ocr_circuit_state": {"closed": 0.0, "half_open": 1.0}})
     with pytest.raises(
-        UnstatedState, match="ocr_circuit_state does not say which number means open: 0 is closed, 1 is half_open"
+        UnstatedState, match="ocr_circuit_state does not say which number means open: 0 is closed, 1 is half-open"
     ):
         expand("${circuits}", stated)
 
@@ -163,3 +163,9 @@ def test_what_has_to_be_looked_for() -> None:
     looked = needed(SIGNALS.values())
     assert len(set(looked)) == len(looked)
     assert {item.metric for item in looked} >= {"ocr_requests_total", "vision_errors_total", "dedup2d_jobs_queued"}
+
+
+def test_a_circuit_that_knows_no_half_open_is_never_half_open() -> None:
+    """A coding of closed and open is whole: the state that it lacks equals no number."""
+    text = expand("${ocr_circuit_share}", Choice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0}}))
+    assert "== bool 1)" in text and "== bool NaN)" in text

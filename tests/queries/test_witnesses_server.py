@@ -158,7 +158,9 @@ async def test_exactly_what_contradicts_itself_is_in_doubt(platform: Any, choice
     """
     transport = Weighing()
     source = Prometheus(Endpoint(platform(BOTH)), transport=transport)
-    source._panels.choice = choice
+    if choice:
+        source.decisions.choice = choice
+    source.decisions._due = time.time() + 200.0  # the series decide nothing else meanwhile
     answer = await source.panels(tuple(SPECS.values()))
     by_id = {item.id: item for item in answer.answers}
     rounded = {(what, whom, round(a, -1), round(b, -1)) for what, whom, a, b in told(by_id["error_ratio"].contradictions)}

@@ -84,6 +84,7 @@ def test_the_published_shape(run: Any) -> None:
         "query": "platform_error_ratio",
         "series": [{"labels": {}, "value": 0.42}],
         "more_series": False,
+        "basis": [],
         "contradictions": [],
     }
     for panel in ("request_rate", "error_budget", "queue_depth", "workloads"):
