@@ -11,7 +11,7 @@ from pathlib import Path
 
 FAMILIES = (
     "start", "wire", "work", "keys", "stalls", "pods", "requests_sent", "faults_told", "stalled_line", "growth",
-    "server_cost", "peers", "journal",
+    "server_cost", "peers", "journal", "lint",
 )  # fmt: skip
 """Each is a module with `measure(stage) -> list[Figure]`."""
 OTHER_PROGRAMS = ("peers",)
