@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from queries.model.panel import Threshold
+from queries.model.panel import Range, Threshold
 from queries.model.series import Labels
 from queries.yaml_nodes import Lined, NodeError, load_with_lines
 
@@ -47,6 +47,8 @@ class RunbookStep:
     target: str = ""
     phase: str = ""
     """One of `PHASES`; empty on a plain page."""
+    range: Range | None = None
+    """What the value can be where that is other than what the unit allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,12 @@ class _Front:
             raise self.fail((*path, key), "expected a number")
         return float(value)
 
+    def range(self, table: dict[str, Any], key: str, path: tuple[str | int, ...]) -> Range | None:
+        try:
+            return Range.read(table[key]) if key in table else None
+        except ValueError as error:
+            raise self.fail((*path, key), str(error)) from None
+
     def rows(self, table: dict[str, Any], key: str) -> list[Any]:
         value = table.get(key, [])
         if not isinstance(value, list):
@@ -246,7 +254,7 @@ def _read(path: Path, document: Lined, body: str) -> Runbook:
 
 
 def _step(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookStep:
-    keys = ("phase", "title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target")
+    keys = ("phase", "title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target", "range")
     table = front.known(item, path, keys)
     written = front.text(table, "query", path)
     try:
@@ -265,6 +273,7 @@ def _step(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookStep:
         lookup=front.text(table, "lookup", path, LOOKUPS),
         target=front.text(table, "target", path),
         phase=front.text(table, "phase", path, PHASES),
+        range=front.range(table, "range", path),
     )
     if not step.title:
         raise front.fail(path, "expected a title")

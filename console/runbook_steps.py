@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from console.checks.figures import brief, figure, span
-from console.checks.panels import compare
+from console.checks.panels import judge
 from console.config.settings import AlertTarget
 from console.place import Place, owners_of, pod_of
 from console.revisions import NO_RECORDS, Records, choices
@@ -18,7 +20,7 @@ from queries.code_series import counts_codes, samples_by_code
 from queries.errors import NotConfigured, SourceError
 from queries.model.alert import Alert
 from queries.model.fold import folded
-from queries.model.panel import Fold, Threshold, Unit
+from queries.model.panel import Contradiction, Fold, Origin, PanelAnswer, PanelSpec, Threshold, Unit
 from queries.model.series import braces, without
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -61,6 +63,11 @@ class Sight:
     """What the journal has of each revision."""
     expand: Callable[[str], str] | None = None
     """The PromQL that this server is asked for a text with ${signal[5m]}; None where nobody is asked."""
+    contradictions: Callable[[str], Awaitable[tuple[Contradiction, ...]]] | None = None
+    """What contradicts the signals of such a text now; None where nobody is asked."""
+
+    async def doubts(self, written: str) -> tuple[Contradiction, ...]:
+        return await self.contradictions(written) if written and self.contradictions else ()
 
 
 async def answer_steps(runbook: Runbook, alert: Alert | None, sight: Sight) -> AsyncIterator[StepResult]:
@@ -83,23 +90,30 @@ async def answer_steps(runbook: Runbook, alert: Alert | None, sight: Sight) -> A
 
 
 async def _asked(index: int, step: RunbookStep, sight: Sight) -> StepResult:
-    answer = await sight.query(step.query)
+    answer, contradictions = await asyncio.gather(sight.query(step.query), sight.doubts(step.written))
     if counts_codes(step.query):
         answer = replace(answer, samples=samples_by_code(answer.samples))
     unit = Unit(step.unit)
-    value = folded(Fold.MIN if step.below else Fold.MAX, [item.value for item in answer.samples])
     threshold = Threshold(step.warn, step.critical)
+    fold = Fold.MIN if step.below else Fold.MAX
+    value = folded(fold, [item.value for item in answer.samples])
     if value is None:
         why = "no series" if not answer.samples else "not a number: nothing was counted (no traffic)"
         return StepResult(index, step.title, _joined(step.text, why), Verdict.NO_DATA, "-", step.query)
     judged = step.warn is not None or step.critical is not None
-    verdict = compare(value, threshold, below=step.below, allowed=unit.allowed) if judged else None
+    spec = PanelSpec(
+        step.title, step.title, unit, fold, raw=step.query, below=step.below, threshold=threshold, range=step.range
+    )
+    asked = PanelAnswer(spec.id, Origin.RAW, step.query, answer.samples, contradictions=contradictions)
+    state = judge(spec, Threshold(), asked, taken_at=0.0, now=0.0, stale_after=math.inf)
+    verdict = state.verdict if judged or state.verdict is Verdict.IN_DOUBT else None
     ordered = sorted(answer.samples, key=lambda item: item.value, reverse=not step.below)
     rows = [f"{visible(braces(without(item.labels, '__name__')))} {figure(item.value, unit)}" for item in ordered[:_ROWS]]
     if len(ordered) > _ROWS:
         rows.append(f"and {len(ordered) - _ROWS} more")
     told = "\n".join(rows) if len(ordered) > 1 or (ordered and without(ordered[0].labels, "__name__")) else ""
-    return StepResult(index, step.title, _joined(step.text, told), verdict, figure(value, unit), step.query)
+    doubt = state.reason if verdict is Verdict.IN_DOUBT else ""
+    return StepResult(index, step.title, _joined(step.text, doubt, told), verdict, figure(value, unit), step.query)
 
 
 async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, sight: Sight) -> str:

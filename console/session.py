@@ -376,8 +376,17 @@ class Session:
         """Every step of the runbook with what is so now."""
         shown, place, targets = self.snapshot(), Place.of(self.settings), self.settings.alert_targets
         records = shown.ledger.revisions
-        expand = self.prometheus.expand if self.prometheus else None
-        sight = Sight(self.evaluate, self.kubernetes, shown.cluster, targets, self._clock(), place, records, expand)
+        sight = Sight(
+            self.evaluate,
+            self.kubernetes,
+            shown.cluster,
+            targets,
+            self._clock(),
+            place,
+            records,
+            expand=self.prometheus.expand if self.prometheus else None,
+            contradictions=self.prometheus.contradictions if self.prometheus else None,
+        )
         async for result in answer_steps(runbook, tracked.alert if tracked else None, sight):
             yield result
 

@@ -20,7 +20,7 @@ from queries.model.panel import MOST_SERIES, Fold, Origin, PanelAnswer, PanelSpe
 from queries.model.series import Sample, Track, without
 from queries.offload import aside
 from queries.trends import WINDOW_SECONDS, Trends
-from queries.witnesses import Witnesses
+from queries.witnesses import Pair, Witnesses, pairs_of
 
 _SEED_WAIT_SECONDS = 0.4
 """How long the first answer waits for its trend lines; a slower server's come with a later refresh."""
@@ -112,16 +112,9 @@ class Panels:
         answers = (self._with_more(spec, item) for spec, item in zip(asked, results, strict=True))
         return PanelsAnswer(tuple(answers), tuple(dict.fromkeys(warnings)))
 
-    async def look(self, spec: PanelSpec, query: str) -> PanelAnswer:
-        """One panel's value by this expression, and what contradicts it, both of now. Raises SourceError."""
-        witnesses = Witnesses(clock=self._clock)
-        part = Part(spec.id, query)
-        answer = await self._instant.ask([part, *witnesses.due([spec], self.decisions.choice)])
-        suspects = witnesses.take(answer)
-        if suspects:
-            witnesses.take(await self._instant.ask(suspects))
-        samples, fault = tuple(answer.found[part.key]), answer.faults.get(part.key)
-        return PanelAnswer(spec.id, Origin.NONE, query, samples, fault, contradictions=witnesses.of(spec.id))
+    def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]:
+        """The second counts that the panel is held against."""
+        return pairs_of((spec,), self.decisions.choice).get(spec.id, ())
 
     async def close(self) -> None:
         if self._seeding is not None:

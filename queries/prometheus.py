@@ -17,11 +17,13 @@ from queries.catalogue.signals import SignalError
 from queries.endpoint import Endpoint
 from queries.errors import Rejected, SourceError
 from queries.http import Client
-from queries.model.panel import PanelAnswer, PanelHistory, PanelSpec
+from queries.joined import Joined, Part
+from queries.model.panel import Contradiction, Origin, PanelAnswer, PanelHistory, PanelSpec, Unit
 from queries.model.rule import RuleGroup
 from queries.model.series import Sample, Track, without
 from queries.panels import Panels, PanelsAnswer
 from queries.vectors import Answer, RangeAnswer, RulesAnswer
+from queries.witnesses import Pair
 
 __all__ = ["Answer", "PanelsAnswer", "Prometheus", "RangeAnswer", "RulesAnswer"]
 
@@ -77,9 +79,27 @@ class Prometheus:
         """One refresh of these panels: one request, two where a recorded series is missing, and at first one for the trends."""
         return await self._panels.refresh(specs)
 
-    async def panel(self, spec: PanelSpec, query: str) -> PanelAnswer:
-        """What one panel says now by this expression, with what contradicts it."""
-        return await self._panels.look(spec, query)
+    async def panel(self, spec: PanelSpec, query: str, *, at: float | None = None) -> PanelAnswer:
+        """What one panel says by this expression, now or at Unix seconds `at`, with what contradicts it: one request."""
+        pairs = self._panels.pairs(spec)
+        joined: Joined[Sample] = Joined(partial(self._samples, at=at), clock=self._clock)
+        answer = await joined.ask([Part(spec.id, query), *(pair.figures for pair in pairs)])
+        doubt = tuple(found for pair in pairs for found in pair.contradictions(answer.found[pair.key]))
+        samples, fault = tuple(answer.found[spec.id]), answer.faults.get(spec.id)
+        return PanelAnswer(spec.id, Origin.NONE, query, samples, fault, contradictions=doubt)
+
+    def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]:
+        """The second counts that a panel is held against, for whoever asks for the panel himself."""
+        return self._panels.pairs(spec)
+
+    async def contradictions(self, text: str, *, at: float | None = None) -> tuple[Contradiction, ...]:
+        """What contradicts the signals of a text with ${signal[5m]}, now or at Unix seconds `at`: one request, or none."""
+        pairs = self._panels.pairs(PanelSpec("", "", Unit.COUNT, raw=text, written=text))
+        if not pairs:
+            return ()
+        joined: Joined[Sample] = Joined(partial(self._samples, at=at), clock=self._clock)
+        answer = await joined.ask([pair.figures for pair in pairs])
+        return tuple(found for pair in pairs for found in pair.contradictions(answer.found[pair.key]))
 
     def board(self, window_seconds: float) -> Panels:
         """Panels of their own, beside those of `panels`, with trends over this window; whoever has them closes them."""
@@ -141,8 +161,8 @@ class Prometheus:
         await self._panels.close()
         await self._client.close()
 
-    async def _samples(self, text: str) -> tuple[Sequence[Sample], Sequence[str]]:
-        answer = await self.query(text)
+    async def _samples(self, text: str, *, at: float | None = None) -> tuple[Sequence[Sample], Sequence[str]]:
+        answer = await self.query(text, at=at)
         return answer.samples, answer.warnings
 
     async def _tracks(self, text: str, start: float, end: float, step: float) -> tuple[Sequence[Track], Sequence[str]]:

@@ -175,7 +175,7 @@ def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window
     bounds = (settled, expression(reference(f"{window} offset {UNDER_WAY}"))) if settled != first else ()
     return Pair(
         key=key,
-        subject=signal.about.partition(";")[0] + (f" in {window}" if window else ""),
+        subject=signal.about.partition(";")[0] + (f" in {_readable(window)}" if window else ""),
         by=signal.by,
         unit=signal.unit,
         first=first,
@@ -187,6 +187,10 @@ def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window
         events=witness.events,
         seconds=_seconds(window),
     )
+
+
+def _readable(window: str) -> str:
+    return f"{_seconds(window):.0f}s" if window.endswith("ms") else window
 
 
 def _seconds(window: str) -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Protocol, TypeVar
 
 from console.checklists import alert_window as windows
@@ -25,23 +26,29 @@ from console.snapshot import Snapshot
 from queries.errors import NotConfigured, Rejected, SourceError
 from queries.joined import Joined, Part, Parts
 from queries.model.batch import BatchJob
-from queries.model.panel import PanelSpec
+from queries.model.panel import Contradiction, PanelSpec
 from queries.model.reading import Reading
 from queries.model.series import Sample, Track
 from queries.offload import compute
 from queries.vectors import Answer, RangeAnswer
+from queries.witnesses import Pair
 
 T = TypeVar("T")
 
 _HOURS = 24
 """Points of a query's trend: one an hour since the same time yesterday, and now."""
 _LEAST_SECONDS = 60.0
+_VALUE = "value"
+_AT_NOW = 90.0
+"""How far the last point of a range may lie before now and still be now's."""
 
 
 class MetricsSource(Protocol):
     def expand(self, text: str) -> str: ...
 
     async def query(self, text: str, *, at: float | None = None) -> Answer: ...
+
+    def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]: ...
 
     async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeAnswer: ...
 
@@ -63,6 +70,8 @@ class Answers:
     before: Reading[Parts[Sample]] | None = None
     alerts: Mapping[str, Reading[AlertWindow]] = field(default_factory=dict)
     tracks: Mapping[str, Reading[tuple[Track, ...]]] = field(default_factory=dict)
+    doubts: Mapping[str, tuple[Contradiction, ...]] = field(default_factory=dict)
+    """What contradicts the signals of an item's own query, by the item, and of a KPI, by its panel."""
     figures: Mapping[str, Reading[Parts[Track]]] = field(default_factory=dict)
     batch: Mapping[str, Reading[tuple[BatchJob, ...]]] = field(default_factory=dict)
 
@@ -89,7 +98,7 @@ async def ask(
             case AlertsEvidence() as wanted:
                 jobs.append(_into(alerts, item.id, asking.read("prometheus", asking.window(wanted))))
             case QueryEvidence() as wanted:
-                jobs.append(_into(tracks, item.id, asking.read("prometheus", asking.tracks(wanted.spec))))
+                jobs.append(_into(tracks, item.id, asking.read("prometheus", asking.tracks(item.id, wanted.spec))))
             case KpisEvidence() as wanted:
                 jobs.append(_into(figures, item.id, asking.read("prometheus", asking.figures(wanted.specs))))
             case BatchEvidence() as wanted:
@@ -97,7 +106,14 @@ async def ask(
             case _:
                 pass
     before, _ = await asyncio.gather(asking.before(checklist), asyncio.gather(*jobs))
-    return Answers(now, before, alerts, tracks, figures, batch)
+    return Answers(now, before, alerts, tracks, asking.doubts, figures, batch)
+
+
+def samples_at(tracks: Sequence[Track], at: float) -> tuple[Sample, ...]:
+    """The last point of each series, where it is of that moment: one that ended earlier has no value now."""
+    return tuple(
+        Sample(track.labels, track.points[-1][1]) for track in tracks if track.points and at - track.points[-1][0] < _AT_NOW
+    )
 
 
 async def _into(found: dict[str, Reading[T]], key: str, reading: Awaitable[Reading[T]]) -> None:
@@ -112,6 +128,7 @@ class _Asking:
     kubernetes: ClusterSource | None
     clock: Callable[[], float]
     now: float
+    doubts: dict[str, tuple[Contradiction, ...]] = field(default_factory=dict)
 
     async def read(self, source: str, asked: Awaitable[T]) -> Reading[T]:
         began = time.monotonic()
@@ -174,16 +191,33 @@ class _Asking:
         )
         return await compute(fold)
 
-    async def tracks(self, spec: PanelSpec) -> tuple[Track, ...]:
+    async def tracks(self, item: str, spec: PanelSpec) -> tuple[Track, ...]:
         start = yesterday(self.now)
-        query = self.metrics.expand(spec.written or spec.raw)
-        answer = await self.metrics.query_range(query, start=start, end=self.now, step_seconds=(self.now - start) / _HOURS)
-        return answer.tracks
+        query, pairs = self.metrics.expand(spec.written or spec.raw), self.metrics.pairs(spec)
+        parts = [Part(_VALUE, query), *(pair.figures for pair in pairs)]
+        found = await self._ranges(parts, start=start, step=(self.now - start) / _HOURS)
+        fault = found.faults.get(_VALUE)
+        if fault is not None:
+            raise Rejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
+        self._compare(item, pairs, found)
+        return tuple(found.found[_VALUE])
 
     async def figures(self, specs: Sequence[PanelSpec]) -> Parts[Track]:
         """Two points of each: at midnight and now. Some of them read a month, and a trend would read it over and over."""
         start = min(midnight(self.now), self.now - _LEAST_SECONDS)
-        return await self._ranges([Part(spec.id, self.expression(spec)) for spec in specs], start=start, step=self.now - start)
+        pairs = {spec.id: self.metrics.pairs(spec) for spec in specs}
+        parts = [Part(spec.id, self.expression(spec)) for spec in specs]
+        parts += [pair.figures for pair in dict.fromkeys(chain(*pairs.values()))]
+        found = await self._ranges(parts, start=start, step=self.now - start)
+        for name, each in pairs.items():
+            self._compare(name, each, found)
+        return found
+
+    def _compare(self, name: str, pairs: Iterable[Pair], found: Parts[Track]) -> None:
+        """Keep what the second counts of now contradict."""
+        self.doubts[name] = tuple(
+            one for pair in pairs for one in pair.contradictions(samples_at(found.found.get(pair.key, ()), self.now))
+        )
 
     async def _ranges(self, parts: Sequence[Part], *, start: float, step: float) -> Parts[Track]:
         metrics = self.metrics

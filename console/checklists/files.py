@@ -19,7 +19,7 @@ from console.own_panels import board_panels
 from console.runbooks import RunbookIndex
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import SignalError
-from queries.model.panel import Fold, PanelSpec, Threshold, Unit
+from queries.model.panel import Fold, PanelSpec, Range, Threshold, Unit
 from queries.text.suggestions import instead
 from queries.yaml_nodes import Lined, NodeError, dotted, load_with_lines
 from queries.yaml_nodes import Path as Place
@@ -39,6 +39,13 @@ def _is_duration(value: Any) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"(?:\d{1,6}[smhdw])+", value)) and _seconds(value) > 0
 
 
+def _is_range(value: Any) -> bool:
+    try:
+        return bool(Range.read(value))
+    except ValueError:
+        return False
+
+
 def _is_moment(value: Any) -> bool:
     try:
         return _moment(value) > 0
@@ -53,11 +60,12 @@ _DUE_TIME = Scalar('hourly, or a local time in quotes like "09:00"', lambda valu
 _UNIT = Scalar(f"one of {', '.join(Unit)}", lambda value: value in tuple(Unit))
 _FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
 _COUNT = Scalar("a number of decimals from 0 to 6", lambda value: type(value) is int and 0 <= value <= 6)
+_RANGE = Scalar("a range like [0, 100], null for an end that it has not", _is_range)
 _BATCH = Table({"name": TEXT, "within": _DURATION}, ("name", "within"))
 _QUERY = Table(
     {
         "title": TEXT, "expr": TEXT, "unit": _UNIT, "decimals": _COUNT, "by": TEXT, "below": _FLAG, "warn": NUMBER,
-        "critical": NUMBER, "absent": TEXT,
+        "critical": NUMBER, "absent": TEXT, "range": _RANGE,
     },
     ("title", "expr", "unit"),
 )  # fmt: skip
@@ -342,6 +350,7 @@ def _spec(name: str, told: Mapping[str, Any], namespace: str) -> PanelSpec:
         decimals=told.get("decimals", 2),
         absent=told.get("absent", ""),
         threshold=Threshold(told.get("warn"), told.get("critical")),
+        range=Range.read(told["range"]) if "range" in told else None,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from console.checklists import alert_findings
-from console.checklists.ask import Answers
+from console.checklists.ask import Answers, samples_at
 from console.checklists.definition import (
     AlertsEvidence,
     BatchEvidence,
@@ -25,7 +25,7 @@ from console.checklists.finding import Detail, Finding, Place
 from console.checklists.incidents import incident_verdict, incident_words
 from console.checklists.local_time import local_clock, midnight
 from console.checks.figures import brief_figure, figure, span
-from console.checks.panels import compare, judge
+from console.checks.panels import compare, contradiction_sentence, judge
 from console.incidents.incident import Incidents
 from console.snapshot import Snapshot
 from queries.model.batch import BatchJob
@@ -38,8 +38,6 @@ from queries.text.times import format_time
 
 _SHOWN = 12
 """Series that an item names; the panel itself has more."""
-_AT_NOW = 90.0
-"""How far the last point of a range may lie before now and still be now's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +226,9 @@ def _query(item: Item, wanted: QueryEvidence, facts: Facts) -> Finding:
     if reading is None or reading.value is None:
         reason = visible(reading.fault.sentence()) if reading and reading.fault else facts.unanswered
         return Finding(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
-    samples = _samples_at(reading.value, facts.answers.asked_at if facts.answers else 0.0)
-    answer = PanelAnswer(spec.id, Origin.RAW, spec.raw, samples)
+    samples = samples_at(reading.value, facts.answers.asked_at if facts.answers else 0.0)
+    contradictions = facts.answers.doubts.get(item.id, ()) if facts.answers else ()
+    answer = PanelAnswer(spec.id, Origin.RAW, spec.raw, samples, contradictions=contradictions)
     state = judge(spec, limits, answer, taken_at=facts.now, now=facts.now, stale_after=math.inf)
     named = _worst(state, limits) if state.verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
     return Finding(
@@ -246,13 +245,6 @@ def _query(item: Item, wanted: QueryEvidence, facts: Facts) -> Finding:
         lines=_lines(limits),
         below=spec.below,
         places=places,
-    )
-
-
-def _samples_at(tracks: Sequence[Track], at: float) -> tuple[Sample, ...]:
-    """The last point of each series, where it is of that moment: one that ended earlier has no value now."""
-    return tuple(
-        Sample(track.labels, track.points[-1][1]) for track in tracks if track.points and at - track.points[-1][0] < _AT_NOW
     )
 
 
@@ -313,8 +305,11 @@ def _kpi(spec: PanelSpec, facts: Facts) -> Detail:
     since = f"; at midnight {compared(before, value, spec)}"
     verdict = compare(value, limits, below=spec.below, allowed=spec.allowed)
     doubt = ""
+    reasons = [contradiction_sentence(found) for found in (answers.doubts.get(spec.id, ()) if answers else ())]
     if state is not None and state.verdict is Verdict.IN_DOUBT:
-        verdict, doubt = state.verdict, f": {state.reason}"
+        reasons = [state.reason]
+    if reasons:
+        verdict, doubt = Verdict.IN_DOUBT, f": {'; '.join(reasons)}"
     return Detail(
         f"{spec.title}  {figure(value, spec.unit, spec.decimals)}{f'  ({limit})' if limit else ''}{since}{doubt}", verdict
     )
@@ -326,7 +321,7 @@ def figure_pair(spec: PanelSpec, answers: Answers | None) -> tuple[float | None,
         if reading.value is None or spec.id not in reading.value.found:
             continue
         tracks = reading.value.found[spec.id]
-        now = [item.value for item in _samples_at(tracks, answers.asked_at if answers else 0.0) if math.isfinite(item.value)]
+        now = [item.value for item in samples_at(tracks, answers.asked_at if answers else 0.0) if math.isfinite(item.value)]
         points = [track.points[0] for track in tracks if len(track.points) > 1]
         first = [value for _, value in points if math.isfinite(value)]
         return folded(spec.fold, first), folded(spec.fold, now)

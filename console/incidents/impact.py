@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from console.checks.panels import contradiction_sentence
 from queries.errors import SourceError
-from queries.model.panel import PanelHistory, PanelSpec
+from queries.model.panel import Contradiction, PanelHistory, PanelSpec
+from queries.model.verdict import Verdict
 from queries.vectors import Answer
 
 AVAILABILITY = 0.999
@@ -24,6 +27,8 @@ class Asks(Protocol):
     def expand(self, text: str) -> str: ...
 
     async def query(self, text: str, *, at: float | None = None) -> Answer: ...
+
+    async def contradictions(self, text: str, *, at: float | None = None) -> tuple[Contradiction, ...]: ...
 
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory: ...
 
@@ -114,9 +119,15 @@ class _Desk:
 
     async def _one(self, name: str, text: str, *, empty: str = "the query gave no series") -> float | None:
         try:
-            answer = await self.prometheus.query(self.prometheus.expand(text), at=self.end)
+            answer, doubt = await asyncio.gather(
+                self.prometheus.query(self.prometheus.expand(text), at=self.end),
+                self.prometheus.contradictions(text, at=self.end),
+            )
         except SourceError as error:
             self.why[name] = str(error)
+            return None
+        if doubt:
+            self.why[name] = f"{Verdict.IN_DOUBT.word}: {'; '.join(map(contradiction_sentence, doubt))}"
             return None
         value = answer.samples[0].value if answer.samples else math.nan
         if not math.isfinite(value):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -163,8 +162,11 @@ def _parse(text: str, *, where: str) -> _Board:
             raise CatalogueError(f"{where}: the panel {name} is there twice")
         if not isinstance(entry, str) and entry.source == "prometheus" and not entry.raw:
             raise CatalogueError(f"{where}: the panel {name} has no raw expression")
-        if not isinstance(entry, str) and entry.range and not _range(entry.range).low < _range(entry.range).high:
-            raise CatalogueError(f"{where}: the range of the panel {name} ends before it begins")
+        if not isinstance(entry, str) and entry.range:
+            try:
+                Range.read(entry.range)
+            except ValueError as error:
+                raise CatalogueError(f"{where}: the panel {name}: {error}") from None
         if not isinstance(entry, str) and (wrong := Threshold(entry.warn, entry.critical).order_error(below=entry.below)):
             from queries.yaml_nodes import load_with_lines  # noqa: PLC0415  # only where something is wrong
 
@@ -172,11 +174,6 @@ def _parse(text: str, *, where: str) -> _Board:
             raise CatalogueError(f"{where}:{line}: the panel {name}: {wrong}")
         seen.add(name)
     return board
-
-
-def _range(ends: tuple[float | None, float | None]) -> Range:
-    low, high = ends
-    return Range(-math.inf if low is None else low, math.inf if high is None else high)
 
 
 def _specs(board: _Board, *, where: str, signals: Mapping[str, Signal] | None = None) -> tuple[PanelSpec, ...]:
@@ -222,7 +219,7 @@ def _spec(entry: _Entry, *, where: str, signals: Mapping[str, Signal] | None = N
         alerts=entry.alerts,
         runbook=entry.runbook,
         threshold=Threshold(entry.warn, entry.critical),
-        range=_range(entry.range) if entry.range else None,
+        range=Range.read(entry.range) if entry.range else None,
     )
 
 

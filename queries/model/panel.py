@@ -46,6 +46,18 @@ class Range:
     low: float = -math.inf
     high: float = math.inf
 
+    @classmethod
+    def read(cls, value: object) -> Range:
+        """Of `[0, null]`: the least and the largest, null where there is none. Raises ValueError."""
+        ends = value if isinstance(value, list | tuple) and len(value) == 2 else ("", "")
+        if not all(end is None or (isinstance(end, int | float) and not isinstance(end, bool)) for end in ends):
+            raise ValueError("expected a range like [0, 100], null for an end that it has not")
+        low, high = ends
+        found = cls(-math.inf if low is None else float(low), math.inf if high is None else float(high))
+        if not found.low < found.high:
+            raise ValueError(f"expected a range whose least is under its largest, found [{found.low:g}, {found.high:g}]")
+        return found
+
     def holds(self, value: float) -> bool:
         """Whether the value is possible, but for what is lost in floating point."""
         return self.low - _slack(self.low) <= value <= self.high + _slack(self.high)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from screen_samples import NOW, panels, snapshot
 
-from console.checklists.definition import Checklist, Item, PanelEvidence
+from console.checklists.ask import Answers
+from console.checklists.definition import Checklist, Item, KpisEvidence, PanelEvidence, QueryEvidence
 from console.checklists.finding import exit_code as checklist_code
 from console.checklists.judging import Facts, findings
 from console.checklists.walking import stands
@@ -20,7 +21,21 @@ from console.commands.status import as_text, exit_code
 from console.incidents.sights import sights
 from console.incidents.templates import impact_sentence
 from console.snapshot import Snapshot
-from queries.model.panel import PanelState, Threshold
+from queries.catalogue.loader import CatalogueError, parse_board
+from queries.joined import Parts
+from queries.model.panel import (
+    Comparison,
+    Contradiction,
+    Figure,
+    Fold,
+    PanelSpec,
+    PanelState,
+    Range,
+    Threshold,
+    Unit,
+)
+from queries.model.reading import Reading
+from queries.model.series import Track
 from queries.model.verdict import UNKNOWN, Verdict
 from widgets.line import VERDICT_TONES
 from widgets.panel import PanelRow, panel_line
@@ -128,3 +143,33 @@ def test_nobody_outside_is_told_a_figure_in_doubt() -> None:
     now = replace(quiet(doubtful()), sources=snapshot().sources)
     sight = next(item for item in sights(now) if item.thing == "panel:error_ratio")
     assert sight.value == "in_doubt" and "→ IN DOUBT 0.40 %" in sight.say("ok")
+
+
+def test_a_query_of_a_checklist_is_held_against_its_second_count() -> None:
+    """An item that asks for itself is in doubt where its signals contradict themselves, and a KPI with it."""
+    spec = PanelSpec("availability", "Availability", Unit.PERCENT, Fold.MIN, raw="x", below=True, threshold=Threshold(99.9))
+    found = Contradiction(Comparison.WITNESS, "OCR failures in 5m", Unit.COUNT, Figure("a", 12, "a"), Figure("b", 240, "b"))
+    tracks = (Track((), ((NOW - 86_400.0, 99.99), (NOW, 99.99))),)
+    items = (
+        Item("own", "Own", "?", QueryEvidence(spec, Threshold())),
+        Item("kpis", "KPIs", "?", KpisEvidence(("availability",), (spec,))),
+    )
+    answers = Answers(
+        NOW,
+        tracks={"own": Reading("prometheus", NOW, 0.0, value=tracks)},
+        figures={"kpis": Reading("prometheus", NOW, 0.0, value=Parts({"availability": list(tracks)}))},
+        doubts={"own": (found,), "availability": (found,)},
+    )
+    own, kpis = findings(Checklist("x", "X", items), Facts(quiet(), answers, NOW))
+    assert own.verdict is kpis.verdict is Verdict.IN_DOUBT
+    assert own.reason == "12 or 240: OCR failures in 5m, by a or by b" and "12 or 240" in kpis.details[0].text
+
+
+def test_a_range_is_a_least_and_a_largest() -> None:
+    """An end may be missing; what ends before it begins, or is no pair of numbers, is refused with what is expected."""
+    assert (Range.read([None, 100]), Range.read((0, None))) == (Range(high=100.0), Range(0.0))
+    for wrong in ([100, 0], [0, 0], [0], "0..100", [0, "x"], [True, 2], None):
+        with pytest.raises(ValueError, match="expected a range"):
+            Range.read(wrong)
+    with pytest.raises(CatalogueError, match=r"own.yaml: the panel a: expected a range whose least is under"):
+        parse_board("panels: [{id: a, title: A, unit: percent, raw: x, range: [100, 0]}]", where="own.yaml")

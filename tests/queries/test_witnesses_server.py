@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,18 @@ from screen_samples import settings
 from servers import servers, start_prometheus
 from textual.pilot import Pilot
 
+from console.actions.plan import Request
+from console.actions.recovery import Cause
 from console.app import ConsoleApp
+from console.board import Board
 from console.checks.panels import judge
 from console.cli import main
+from console.incidents.impact import measure
+from console.place import Place
+from console.reads import SourceReads
+from console.runbook_page import Runbook, RunbookStep
+from console.runbook_steps import Sight, answer_steps
+from console.runbooks import RunbookIndex
 from queries.catalogue.loader import load_board
 from queries.catalogue.signals import Choice, load_signals
 from queries.endpoint import Endpoint
@@ -285,10 +296,34 @@ async def test_the_screen_says_it_at_80x24_without_colour(
 
 
 async def test_an_action_does_not_take_it_for_well(platform: Any) -> None:
-    """What the runner is told of such a panel is no value, and the sentence says why."""
+    """The runner waits for a value that it can believe: such a panel has none, and the text says why."""
     source = Prometheus(Endpoint(platform(ONE)))
-    spec = SPECS["error_ratio"]
-    answer = await source.panel(spec, spec.raw)
-    state = judge(spec, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=1.0)
-    assert (state.verdict, round(state.value or 0.0, 1)) == (Verdict.IN_DOUBT, 0.5)
+    specs = (replace(SPECS["error_ratio"], recorded=None, recorded_names=()),)
+    board = Board(settings(Path()), specs, runbooks=RunbookIndex(()))
+    reads = SourceReads(kubernetes=None, alertmanager=None, prometheus=source, specs=specs, board=board)
+    cause = Cause(Request("rollback", "deployment/x", panel_id="error_ratio"), settings(Path()))
+    sight = await cause.look(reads)
+    assert (sight.value, cause.well(sight)) == (None, None)
+    assert sight.text.startswith("0.50 % IN DOUBT (15 or 600: Vision requests that failed")
+    await source.close()
+
+
+async def test_a_runbook_and_an_incident_do_not_take_it_for_known(platform: Any) -> None:
+    """The step that asks for the ratio is IN DOUBT with both figures; what the incident cost is unknown, and why is said."""
+    source = Prometheus(Endpoint(platform(ONE)))
+    step = RunbookStep(
+        "Ratio", query="x", written="100 * ${platform_failures[5m]} / ${platform_requests[5m]}", unit="percent", warn=1
+    )
+    sight = Sight(
+        source.query, None, None, (), 0.0, Place("test", "n"), expand=source.expand, contradictions=source.contradictions
+    )
+    (result,) = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=(step,)), None, sight)]
+    assert (result.verdict, result.value_text) == (Verdict.IN_DOUBT, "0.50 %") and "15 or 600" in result.text
+    now = time.time()
+    impact = await measure(source, SPECS["error_ratio"], detected_at=now - 600, end=now)
+    assert impact.failed is None
+    assert re.match(
+        r"IN DOUBT: \d\d or \d{4}: Vision requests that failed at the provider in \d+s, clip", impact.reason("failed")
+    )
+    assert impact.budget_percent is None and impact.requests == pytest.approx(10 * (impact.end - impact.start), rel=0.02)
     await source.close()
