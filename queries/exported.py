@@ -25,6 +25,11 @@ class ExportedMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: dict[str, tuple[str, ...]] = {}
     buckets: tuple[str, ...] = ()
 
+    @property
+    def begins_below_zero(self) -> bool:
+        """Whether prometheus_client leaves its `_sum` out: of negative values a sum would be no counter."""
+        return bool(self.buckets) and self.buckets[0].startswith("-")
+
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: dict[str, ExportedMetric]

@@ -309,7 +309,8 @@ class _Walk:
         """Notes the first label that keeps every series of one side from having a partner on the other."""
         for number, (one, other) in enumerate(((left, right), (right, left))):
             lost = [label for label in one.certain - named if not other.can_have(label)]
-            if lost and not on:  # what `on` asks for in vain is a miss already
+            asked = {miss.label for miss in self.missed}
+            if lost and not on and asked.isdisjoint(lost):  # what is asked for in vain is a miss already
                 side, here, there = ("left", node.lhs, node.rhs) if not number else ("right", node.rhs, node.lhs)
                 self.mismatched.append(Mismatch(str(node.op), min(lost), side, _metrics(here), _metrics(there)))
                 return

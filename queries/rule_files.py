@@ -30,6 +30,10 @@ _BLOCK = re.compile(r"[|>][-+0-9]*\s*(#.*)?$")
 _RULE_KEYS = (".yml", ".yaml", ".rules")
 
 
+_NEEDED = frozenset({"groups", "name", "rules", "alert", "record", "expr"})
+"""Without these there is no rule to check."""
+
+
 class Fault(StrEnum):
     """What kind of mistake in a file's form it is."""
 
@@ -103,8 +107,8 @@ def _in_name(character: str) -> bool:
 class RuleFile:
     """What a file holds: rules, and the configurations of Alertmanager in it.
 
-    `plain` are the rules of each manifest as plain files, for programs that read no manifests; None where the file is one
-    itself. `native_routing` says that it is Alertmanager's own file.
+    `plain` are the rules as plain files, for programs that read no manifests, without what is told in `troubles`; None where
+    the file itself is plain, and sound. `native_routing` says that it is Alertmanager's own file.
     """
 
     path: str
@@ -164,7 +168,9 @@ class _Reading:
         self._plain: list[PlainRules] = []
         self._other = 0
         """The line of the first document that is about something else, 0 where there is none."""
-        self._is_plain = self._is_native_routing = self._has_groups = False
+        self._is_plain = self._is_native_routing = self._has_groups = self._needs_copy = False
+        self._faults: set[Path] = set()
+        """Where something stands without which the rest can be checked."""
 
     def result(self) -> RuleFile:
         if self._other and not (self._has_groups or self._routings or self._troubles):
@@ -175,7 +181,7 @@ class _Reading:
             tuple(self._rules),
             tuple(self._troubles),
             tuple(self._routings),
-            None if self._is_plain or not self._has_groups else tuple(self._plain),
+            tuple(self._plain) if self._needs_copy else None,
             self._is_native_routing,
         )
 
@@ -184,6 +190,7 @@ class _Reading:
         if isinstance(document.value, dict) and "groups" in document.value and not first and self._is_plain:
             told = "Prometheus reads only the first document of a rule file, and what stands from here on is never loaded"
             self._troubles.append(Trouble(document.line(()), told))
+            self._needs_copy = True
         self._value(document.value, (), part)
 
     def _value(self, value: Any, at: Path, part: _Part) -> None:
@@ -241,13 +248,14 @@ class _Reading:
         if not isinstance(groups, list):
             self._wrong(part, at, "expected `groups`, a list of rule groups")
             return
-        if manifest:
-            self._plain.append(write_plain(groups, at, part.document, shift=part.shift))
         names: set[str] = set()
         found: list[_Found] = []
         for index, group in enumerate(groups):
             found += self._group(group, (*at, index), part, names)
         self._rules += self._placed(found, part)
+        faults, self._faults = self._faults, set()
+        self._plain.append(write_plain(groups, at, part.document, shift=part.shift, without=faults))
+        self._needs_copy = self._needs_copy or manifest or bool(faults)
 
     def _group(self, group: Any, at: Path, part: _Part, names: set[str]) -> Iterator[_Found]:
         rules = group.get("rules") if isinstance(group, dict) else None
@@ -352,6 +360,8 @@ class _Reading:
 
     def _wrong(self, part: _Part, at: Path, text: str, fault: Fault = Fault.FORM, rule: str = "") -> None:
         self._troubles.append(Trouble(part.line(at), text, fault, rule))
+        if at and at[-1] not in _NEEDED:
+            self._faults.add(at)
 
 
 @dataclass(frozen=True, slots=True)

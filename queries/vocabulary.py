@@ -66,6 +66,9 @@ class Vocabulary:
         for family, metric in exported.items():
             for part in PARTS.get(metric.type, ("",)):
                 name = family + part
+                if part == "_sum" and metric.begins_below_zero:
+                    words.pop(name, None)
+                    continue
                 more = {"le": metric.buckets} if part == "_bucket" and metric.buckets else {}
                 each = frozenset(metric.labels) | (frozenset({"le"}) if part == "_bucket" else frozenset())
                 word = words.get(name) or Word(name, each, type="counter" if part else metric.type, certain=each)

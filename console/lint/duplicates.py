@@ -14,10 +14,13 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     rule = item.rule
     line = item.placed.line_of(rule.kind.value)
     for other in scene.before(item, _labelled):
+        same = _same(item, other)
+        if not same and not _may_overlap(item, other, scene):
+            continue
         if rule.kind is RuleKind.RECORD:
             yield Hit(line, f"is recorded at {_place(other)} already, with the same labels")
             return
-        differs = "the same expression" if _same(item, other) else "another expression"
+        differs = "the same expression" if same else "another expression over the same metrics"
         yield Hit(line, f"is defined at {_place(other)} already, with the same labels and {differs}")
         return
     if rule.kind is RuleKind.RECORD:
@@ -25,9 +28,27 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     for other in scene.before(item, _named):
         apart = (other.placed.file, other.placed.group) != (item.placed.file, item.placed.group)
         if apart and not _same(item, other):
-            told = f"is defined at {_place(other)} too, with other labels and another expression"
+            labels = "the same labels" if other.rule.labels == rule.labels else "other labels"
+            told = f"is defined at {_place(other)} too, with {labels} and another expression"
             yield Hit(line, told, Level.WARNING)
             return
+
+
+def _may_overlap(one: ParsedRule, other: ParsedRule, scene: Scene) -> bool:
+    """Whether two rules can give the same series: not where a label that both keep is matched in two ways, nor where two
+    alerts read different metrics."""
+    if one.expression is None or other.expression is None:
+        return True
+    if one.rule.kind is RuleKind.ALERT and set(one.expression.metrics) != set(other.expression.metrics):
+        return False
+    flows = (scene.flow(one), scene.flow(other))
+    mine, theirs = (
+        {(item.name, item.operator, item.value) for picked in rule.expression.selectors for item in picked.labels}
+        for rule in (one, other)
+        if rule.expression is not None
+    )
+    apart = {name for name, _, _ in mine - theirs} & {name for name, _, _ in theirs - mine}
+    return not any(all(found is not None and found.labels.can_have(name) for found in flows) for name in apart)
 
 
 def _repeats(item: ParsedRule, scene: Scene) -> Iterator[Hit]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 import promql_parser as ast
 
+from console.lint.conditions import is_conditional
 from console.lint.finding import Hit, Level, Trap
 from console.lint.scene import ParsedRule, Scene
 from queries.contract import PLATFORM
-from queries.promql import COMPARISONS, Selector, bare, number, selectors
+from queries.promql import Selector, bare, number, selectors
 
+_DEEPEST = 3
+_FIRST_WORD = re.compile(r"[a-z]+|[A-Z]+")
+"""`node` of node_exporter's names, `if` of ifHCInOctets."""
 _WRITTEN_ON_USE = frozenset({"code", "status", "status_code", "response_code", "result", "reason", "error", "method"})
 """Labels whose series appear with their first event."""
 
@@ -23,6 +28,8 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         if not (isinstance(node, ast.BinaryExpr) and str(node.op) == "+"):
             continue
         bare_terms = [term for term in _terms(node) if number(term) is None]
+        if any(is_conditional(term) for term in bare_terms):
+            continue  # the sum is a join, which gives nothing where a condition is not met
         for term in bare_terms:
             others = [other for other in bare_terms if other is not term and selectors(other)]
             if not others or not _can_be_empty(term) or all(_go_together(term, other, scene) for other in others):
@@ -31,7 +38,9 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
             line = item.placed.line_of("expr", next((name for picked in selectors(term) for name in picked.metrics), ""))
             if (line, metrics) not in seen:
                 seen.add((line, metrics))
-                yield Hit(line, f"the whole sum is empty while {metrics} has no series")
+                foreign = all(_exporters(picked.metric, scene) for picked in selectors(term))
+                level = Level.WARNING if foreign else None  # only its exporter knows whether it always has them
+                yield Hit(line, f"the whole sum is empty while {metrics} has no series", level)
 
 
 def _terms(node: ast.Expr) -> Iterator[ast.Expr]:
@@ -64,30 +73,37 @@ def is_always_there(picked: Selector, scene: Scene) -> bool:
     word = scene.vocabulary.get(picked.metric)
     family = picked.metric.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum")
     known = word is not None and (picked.metric in scene.vocabulary.families or family in scene.vocabulary.families)
-    if word is None or not known or word.recorded or word.labels is None or _is_foreign(picked.metric, scene):
+    if word is None or not known or word.recorded or word.labels is None or _exporters(picked.metric, scene):
         return False
     own = word.labels - scene.vocabulary.target_labels - {"le"}
     return not own and all(item.name in scene.vocabulary.target_labels or item.name == "le" for item in picked.labels)
 
 
 def _come_together(one: Selector, two: Selector, scene: Scene) -> bool:
-    apart = {(item.name, item.operator, item.value) for item in one.labels} ^ {
-        (item.name, item.operator, item.value) for item in two.labels
-    }
-    labels = {name for name, _, _ in apart} - {"le"}
-    if one.metric and one.metric == two.metric and not labels:
+    beside = {(item.name, item.operator, item.value) for item in two.labels}
+    apart = {item.name for item in one.labels if (item.name, item.operator, item.value) not in beside} - {"le"}
+    if one.metric and one.metric == two.metric and not apart and len(one.labels) == len(two.labels):
         return True
-    if not (_is_foreign(one.metric, scene) and _is_foreign(two.metric, scene)):
-        return False
-    return one.metric.partition("_")[0] == two.metric.partition("_")[0] and labels.isdisjoint(_WRITTEN_ON_USE)
+    exporters = _exporters(one.metric, scene)
+    return len(exporters) == 1 and exporters == _exporters(two.metric, scene) and apart.isdisjoint(_WRITTEN_ON_USE)
 
 
-def _is_foreign(name: str, scene: Scene) -> bool:
-    """Whether another exporter than the platform has a metric: what one writes beside the other comes and goes with it."""
-    word, promised = scene.vocabulary.get(name), scene.contract.get(name)
-    if promised is not None:
-        return promised.exporter != PLATFORM
-    return bool(name) and (word is None or not (word.recorded or name in scene.known_exports))
+def _exporters(name: str, scene: Scene, depth: int = _DEEPEST) -> frozenset[str]:
+    """Who else than the platform has a metric, by the first word of its name; empty where the platform itself has it.
+
+    What an exporter writes beside the other comes and goes with it; the platform counts in its own time.
+    """
+    rules = scene.recorded(name) if depth else ()
+    if rules:
+        read = {metric for rule in rules if rule.expression is not None for metric in rule.expression.metrics}
+        found = [_exporters(metric, scene, depth - 1) for metric in read]
+        return frozenset().union(*found) if all(found) else frozenset()
+    promised = scene.contract.get(name)
+    known = promised is not None or name in scene.known_exports
+    if not name or (known and (promised is None or promised.exporter == PLATFORM)):
+        return frozenset()
+    first = _FIRST_WORD.match(name)
+    return frozenset({first[0] if first else name})
 
 
 def _can_be_empty(node: ast.Expr) -> bool:
@@ -100,8 +116,6 @@ def _can_be_empty(node: ast.Expr) -> bool:
     if isinstance(node, ast.BinaryExpr):
         if str(node.op) == "or":
             return False
-        if str(node.op) in COMPARISONS:
-            return True
         return any(_can_be_empty(side) for side in (node.lhs, node.rhs))
     if isinstance(node, ast.AggregateExpr | ast.UnaryExpr | ast.SubqueryExpr):
         return _can_be_empty(node.expr)

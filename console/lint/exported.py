@@ -8,6 +8,7 @@ from console.lint.finding import Finding, Hit, Level, Trap
 from console.lint.histograms import is_plain_histogram
 from console.lint.scene import ParsedRule, Scene
 from queries.contract import Need
+from queries.exported import load_exported
 from queries.model.rule import RuleKind
 from queries.promql import alternatives_of_or
 
@@ -16,6 +17,10 @@ _MOST_TOLD = 8
 
 def _unknown(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     for name in _unknown_names(item, scene):
+        if _is_sum_of_negatives(name):
+            told = f"nobody exports {name}: its buckets begin below zero, and prometheus_client then leaves the sum out"
+            yield Hit(item.placed.line_of("expr", name), told)
+            continue
         if not scene.vocabulary.complete:
             near = scene.spelling.near(name)
             if scene.strict or scene.spelling.is_slip(name):
@@ -31,6 +36,11 @@ def _unknown(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
             yield Hit(line, f"nobody exports or records {name}{_hint(near)}")
 
 
+def _is_sum_of_negatives(name: str) -> bool:
+    family = load_exported().get(name.removesuffix("_sum")) if name.endswith("_sum") else None
+    return family is not None and family.begins_below_zero
+
+
 def _hint(near: str) -> str:
     return f"; did you mean {near}?" if near else ""
 
@@ -43,7 +53,7 @@ def unknown_metrics(scene: Scene) -> Iterator[Finding]:
     for item in scene.rules:
         for name in _unknown_names(item, scene):
             names = by_file.setdefault(item.placed.file, {})
-            if name not in names and not scene.spelling.is_slip(name):
+            if name not in names and not _is_sum_of_negatives(name) and not scene.spelling.is_slip(name):
                 names[name] = item.placed.line_of("expr", name)
     for file, names in by_file.items():
         if not names:

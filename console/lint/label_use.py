@@ -63,9 +63,8 @@ def _was_never_written(matcher: LabelMatcher) -> bool:
 
 def _names(item: ParsedRule, picked: Selector, scene: Scene) -> Iterator[Hit]:
     named = [one for one in picked.matchers if one.name == "__name__" and one.operator == "=~"]
-    if not picked.metric and named and not any(scene.vocabulary.chosen(picked)):
-        level = None if scene.vocabulary.complete else Level.WARNING
-        yield Hit(item.placed.line_of("expr", "__name__"), f'__name__=~"{named[0].value}" matches no known metric', level)
+    if scene.vocabulary.complete and not picked.metric and named and not any(scene.vocabulary.chosen(picked)):
+        yield Hit(item.placed.line_of("expr", "__name__"), f'__name__=~"{named[0].value}" matches no known metric')
 
 
 LABEL_NOT_CARRIED = Trap(

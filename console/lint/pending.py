@@ -8,6 +8,8 @@ from console.lint.finding import Hit, Level, Trap
 from console.lint.scene import ParsedRule, Scene
 from queries.model.rule import RuleKind
 
+_LONG_SECONDS = 300
+
 
 def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     rule = item.rule
@@ -15,6 +17,8 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         return
     if not item.expression.selectors or not item.placed.line:
         return  # a dead-man's switch always fires; and a server says 0 s for `for: 0s` and for none at all
+    if all((picked.range_seconds or 0) >= _LONG_SECONDS for picked in item.expression.selectors):
+        return  # it looks back far enough for one failed scrape not to count
     yield Hit(item.placed.line_of("alert"), "has no `for`")
 
 

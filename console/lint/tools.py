@@ -65,7 +65,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """A rule file as a program gets it: itself, or a manifest's rules written out as a plain file."""
+    """A rule file as a program gets it: itself, or its rules written out as a plain file."""
 
     file: RuleFile
     path: str
