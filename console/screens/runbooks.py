@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,6 +24,8 @@ from widgets.words import NO_ANSWER
 
 if TYPE_CHECKING:
     from console.runbook_page import Runbook
+    from console.runbooks import RunbookIndex
+    from queries.model.alert import AlertRule
 
 COLUMNS = (
     Column("fires", 5, right=True),
@@ -38,7 +41,7 @@ class RunbooksScreen(ConsoleScreen):
 
     TITLE_WORDS = "Runbooks"
     ABOUT = (
-        "Every runbook of the folder and how many alerts fire that it serves. GUIDE marks those that lead "
+        "Every runbook, a team's own among ours, and how many alerts fire that it serves. GUIDE marks those that lead "
         "through a whole kind of trouble. Enter opens one with its live values."
     )
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -51,6 +54,8 @@ class RunbooksScreen(ConsoleScreen):
         )
         self._table.add_class("grow")
         self._firing: dict[str, int] = {}
+        self._rules: tuple[AlertRule, ...] | None = None
+        self._served: Mapping[str, tuple[str, ...]] = {}
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -63,6 +68,9 @@ class RunbooksScreen(ConsoleScreen):
                 firing[item.runbook.id] = firing.get(item.runbook.id, 0) + 1
         self._firing = firing
         index = view.session.runbooks if view.session else None
+        if index is not None and view.snapshot is not None and view.snapshot.rules is not self._rules:
+            self._rules = view.snapshot.rules
+            self.run_worker(self._serve(index), "matching the rules with the runbooks", "served", exclusive=True)
         found = index.runbooks if index else ()
         broken = sum(1 for item in found if item.broken)
         note: Span = (f"  {broken} broken: cad-console runbook --lint says where", "warn") if broken else ("", "")
@@ -70,6 +78,11 @@ class RunbooksScreen(ConsoleScreen):
         doubt: Span = (f"  fires: {unsure}" if unsure else "", "unknown")
         self._title.show((((" Runbooks ", "title"), (f" {len(found)}", "strong"), note, doubt),))
         self._table.show(found, empty=(index.fault or "no runbooks there") if index else NO_ANSWER)
+
+    async def _serve(self, index: RunbookIndex) -> None:
+        """Which alerts of the loaded rules each page serves: in a thread, and only where the rules changed."""
+        self._served = await asyncio.to_thread(index.served, self._rules or ())
+        self.redraw()
 
     @on(Rows.Chosen)
     def _open(self, event: Rows.Chosen) -> None:
@@ -85,5 +98,5 @@ class RunbooksScreen(ConsoleScreen):
             text(item.id, "strong"),
             title,
             text(item.severity, severity_tone(BUILT_IN.grade((("severity", item.severity),)).priority)),
-            text(", ".join(item.alerts), "dim"),
+            text(", ".join(self._served.get(item.id, item.alerts)), "dim"),
         )

@@ -169,6 +169,8 @@ def test_the_screens_take_a_teams_own(scene: Scene) -> None:
     behind the alert."""
     with scene.bench.terminal(scene.config, columns=120, rows=40) as terminal:
         terminal.wait_for("Orders waiting", "CRIT", "ShopOrdersStopped", "shop_orders_stopped")
+        terminal.send("5")
+        terminal.wait_for("queue", "The queue is long", "QueueTooLong")
         type_command(terminal, "dashboard shop")
         terminal.wait_for("Shop", "Baskets", "Refused", "shop.yaml:")
         type_command(terminal, "alert ShopOrdersStopped")

@@ -96,7 +96,8 @@ def _asked(given: Sequence[_Given], kubectl: Kubectl) -> Iterator[Finding]:
 def _own(words: tuple[str, ...], index: RunbookIndex) -> Iterator[str]:
     """What is wrong with the words behind `cad-console`; they are parsed and never run."""
     line = " ".join(("cad-console", *words))
-    verb = verb_of(words)
+    # A page that begins with a word means it as the command.
+    verb = words[0] if words and not words[0].startswith("-") else verb_of(words)
     if verb not in (names := [item.name for item in COMMANDS]):
         yield f"`{line}`: there is no command {verb!r}{near(verb, names)}"
         return

@@ -36,6 +36,7 @@ from console.screens.journal import JournalScreen
 from console.screens.logs import LogsScreen
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.runbook import RunbookScreen
+from console.screens.runbooks import RunbooksScreen
 from console.screens.walk import WalkScreen
 from queries.errors import Unreachable
 from widgets.rows import Rows
@@ -170,6 +171,7 @@ CASES = (
     Case(AlertDetailScreen, "_ask_history", opened("alert", "fp-HighErrorRate-"), waits=True),
     Case(AlertDetailScreen, "_ask_steps", opened("alert", "fp-HighErrorRate-"), waits=True),
     Case(RunbookScreen, "_ask", opened("runbook", "high-error-rate"), waits=True),
+    Case(RunbooksScreen, "_serve", pressed("5")),
     Case(ExploreScreen, "_ask", opened("explore", "up"), waits=True),
     Case(JournalScreen, "_show", pressed("6"), waits=True),
     Case(JournalScreen, "_settle", settled),
