@@ -281,12 +281,13 @@ class Dashboards:
                 raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
             return self._own
         if environment not in self._clients:
+            from console.own_panels import known_signals  # noqa: PLC0415
             from queries.prometheus import Prometheus  # noqa: PLC0415
 
             there = (self._elsewhere or {}).get(environment)
             if there is None or there.prometheus is None:
                 raise NotConfigured(f"the config file has no Prometheus for {environment}")
-            self._clients[environment] = Prometheus(there.prometheus)
+            self._clients[environment] = Prometheus(there.prometheus, signals=known_signals(self._settings))
         return self._clients[environment]
 
 

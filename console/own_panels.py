@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from console.checks.panels import effective
@@ -10,6 +11,7 @@ from console.runbooks import RunbookIndex
 from queries.catalogue.loader import load_board, load_dashboard
 from queries.catalogue.own import OwnBoards, read_own_boards
 from queries.catalogue.own_signals import OwnSignals, read_own_signals
+from queries.catalogue.signals import Signal
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec
 from queries.text.suggestions import instead
@@ -23,6 +25,11 @@ def own_boards(settings: Settings) -> OwnBoards:
 def own_signals(settings: Settings) -> OwnSignals:
     """The catalogue's signals with what the config file's `signals` brought."""
     return read_own_signals(settings.own.signals)
+
+
+def known_signals(settings: Settings) -> Mapping[str, Signal] | None:
+    """The catalogue's signals with a team's; None where the team has none of its own."""
+    return own_signals(settings).signals if settings.own.signals else None
 
 
 def overview_panels(settings: Settings) -> tuple[PanelSpec, ...]:

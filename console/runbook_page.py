@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from queries.model.panel import Range, Threshold
 from queries.model.series import Labels
 from queries.yaml_nodes import Lined, NodeError, load_with_lines
+
+if TYPE_CHECKING:
+    from queries.catalogue.signals import Signal
 
 LOOKUPS = ("rollout-history", "top-pods", "events", "pods", "logs")
 UNITS = ("percent", "seconds", "count", "per_second")
@@ -102,9 +106,10 @@ class Runbook:
         return tuple((index, step) for index, step in enumerate(self.steps) if step.phase == phase)
 
 
-def read_page(path: Path, *, root: Path, own: bool = False) -> Runbook:
-    """The page of one file; never raises. `own` is a team's: without front matter, or with one of another program, it is a
-    plain page, which has a title and a text.
+def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str, Signal] | None = None) -> Runbook:
+    """The page of one file; never raises. `signals` are what its queries may ask by, None for the catalogue's.
+
+    `own` is a team's: without front matter, or with one of another program, it is a plain page, which has a title and a text.
     """
     name = path.stem
     try:
@@ -133,7 +138,7 @@ def read_page(path: Path, *, root: Path, own: bool = False) -> Runbook:
             named = document.value.get("title") if isinstance(document.value, dict) else ""
             title = named if isinstance(named, str) and named else title
             return Runbook(name, str(path), title, body=body, own=own, plain=True)
-        return replace(_read(path, document, body), own=own)
+        return replace(_read(path, document, body, signals), own=own)
     except NodeError as error:
         # The front matter begins on the file's second line.
         place = f"{path}:{max(error.line, 1) + 1}"
@@ -227,7 +232,7 @@ class _Front:
         return value
 
 
-def _read(path: Path, document: Lined, body: str) -> Runbook:
+def _read(path: Path, document: Lined, body: str, signals: Mapping[str, Signal] | None) -> Runbook:
     front = _Front(document)
     table = front.known(document.value, (), FRONT_KEYS)
     title = front.text(table, "title", ())
@@ -237,7 +242,7 @@ def _read(path: Path, document: Lined, body: str) -> Runbook:
     for index, item in enumerate(alerts):
         if not isinstance(item, str):
             raise front.fail(("alerts", index), "expected the name of an alert")
-    steps = [_step(front, item, ("steps", index)) for index, item in enumerate(front.rows(table, "steps"))]
+    steps = [_step(front, item, ("steps", index), signals) for index, item in enumerate(front.rows(table, "steps"))]
     return Runbook(
         id=path.stem,
         path=str(path),
@@ -253,12 +258,12 @@ def _read(path: Path, document: Lined, body: str) -> Runbook:
     )
 
 
-def _step(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookStep:
+def _step(front: _Front, item: Any, path: tuple[str | int, ...], signals: Mapping[str, Signal] | None) -> RunbookStep:
     keys = ("phase", "title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target", "range")
     table = front.known(item, path, keys)
     written = front.text(table, "query", path)
     try:
-        query = _expand(written)
+        query = _expand(written, signals)
     except ValueError as error:
         raise front.fail((*path, "query"), str(error)) from None
     step = RunbookStep(
@@ -284,13 +289,13 @@ def _step(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookStep:
     return step
 
 
-def _expand(written: str) -> str:
+def _expand(written: str, signals: Mapping[str, Signal] | None) -> str:
     """The PromQL of a step for a server of which nothing is known. Raises ValueError."""
     if "${" not in written:
         return written
     from queries.catalogue.loader import expand_query  # noqa: PLC0415  # not before the first frame
 
-    return expand_query(written)
+    return expand_query(written, signals=signals)
 
 
 def _action(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookAction:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from console.config.settings import Settings
@@ -14,6 +14,9 @@ from console.runbook_page import Runbook, read_page
 from queries.model.alert import Alert, RunbookMatch
 from queries.model.series import Labels, label
 from queries.text.suggestions import nearest
+
+if TYPE_CHECKING:
+    from queries.catalogue.signals import Signal
 
 TRIAGE = "triage"
 ANNOTATIONS = ("runbook_url", "runbook")
@@ -76,10 +79,17 @@ class RunbookIndex:
     @classmethod
     def configured(cls, settings: Settings) -> RunbookIndex:
         """A team's folders first, then the one that ships with the console."""
-        return cls.load(settings.paths.runbooks_dir, own=settings.own.runbooks)
+        signals = None
+        if settings.own.signals:
+            from queries.catalogue.own_signals import read_own_signals  # noqa: PLC0415
+
+            signals = read_own_signals(settings.own.signals).signals
+        return cls.load(settings.paths.runbooks_dir, own=settings.own.runbooks, signals=signals)
 
     @classmethod
-    def load(cls, directory: str | Path, *, own: Sequence[str | Path] = ()) -> RunbookIndex:
+    def load(
+        cls, directory: str | Path, *, own: Sequence[str | Path] = (), signals: Mapping[str, Signal] | None = None
+    ) -> RunbookIndex:
         """Reads every page of the folders; never raises. `own` are a team's folders with all that is below them."""
         found: dict[str, Runbook] = {}
         faults: list[str] = []
@@ -95,7 +105,7 @@ class RunbookIndex:
             if len(files) > MOST_PAGES:
                 faults.append(f"{folder}: {len(files)} pages, only the first {MOST_PAGES} are read")
             for path in files[:MOST_PAGES]:
-                page = read_page(path, root=root, own=is_own)
+                page = read_page(path, root=root, own=is_own, signals=signals)
                 key = spelled(page.id) or page.path
                 found[key] = _over(found[key], page) if key in found else page
         return cls(tuple(sorted(found.values(), key=lambda item: item.id)), "; ".join(faults))

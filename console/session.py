@@ -128,7 +128,7 @@ class Session:
         from console.journal.shared_store import READ_ONLY  # noqa: PLC0415
         from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415
         from console.journal.stores import former_names, open_store, store_name  # noqa: PLC0415
-        from console.own_panels import board_titles, overview_panels, panel_problems  # noqa: PLC0415
+        from console.own_panels import board_titles, known_signals, overview_panels, panel_problems  # noqa: PLC0415
         from queries.alertmanager import Alertmanager  # noqa: PLC0415
         from queries.kubernetes import Kubernetes  # noqa: PLC0415
         from queries.platform import Platform  # noqa: PLC0415
@@ -154,7 +154,7 @@ class Session:
             journal=journal,
             journal_fault=journal_fault,
             store=open_store(settings),
-            prometheus=Prometheus(settings.prometheus) if settings.prometheus else None,
+            prometheus=Prometheus(settings.prometheus, signals=known_signals(settings)) if settings.prometheus else None,
             alertmanager=Alertmanager(settings.alertmanagers) if settings.alertmanagers else None,
             # The reading side never writes; an action's one write goes through the writers.
             kubernetes=Kubernetes(settings.kubernetes, backoff_cap_seconds=cap) if settings.kubernetes else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ import httpx
 from queries import vectors
 from queries.catalogue.evidence import Decisions
 from queries.catalogue.loader import expand_query
-from queries.catalogue.signals import SignalError
+from queries.catalogue.signals import Signal, SignalError
 from queries.endpoint import Endpoint
 from queries.errors import Rejected, SourceError
 from queries.http import Client
@@ -37,8 +37,14 @@ class Prometheus:
     """Instant and range queries, whole boards of panels, and the rules. Every method raises SourceError."""
 
     def __init__(
-        self, endpoint: Endpoint, *, transport: httpx.AsyncBaseTransport | None = None, clock: Callable[[], float] = time.time
+        self,
+        endpoint: Endpoint,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
+        signals: Mapping[str, Signal] | None = None,
     ) -> None:
+        """`signals` are a team's with the catalogue's, None for the catalogue's alone."""
         self._client = Client(endpoint, name="prometheus", transport=transport)
         self._forms = True
         # The server gives up before we do: then it says so, and one heavy query is told apart from a dead server.
@@ -46,7 +52,7 @@ class Prometheus:
         known = vectors.remembered_alerts(self._client.where)
         self._read_rules = partial(vectors.rules, where=self._client.where, known=known)
         self._clock = clock
-        self.decisions = Decisions()
+        self.decisions = Decisions(signals)
         """How this server's series are counted; the evidence for it is part of the panels' refresh."""
         self._panels = Panels(self._samples, self._tracks, clock=clock, decisions=self.decisions)
 

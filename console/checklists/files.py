@@ -15,10 +15,10 @@ from console.checklists.definition import Checklist, Evidence, Item
 from console.config.fault import ConfigError
 from console.config.schema import NUMBER, TEXT, Either, Kind, Many, Named, Scalar, SchemaError, Table, check_document
 from console.config.settings import Settings
-from console.own_panels import board_panels
+from console.own_panels import board_panels, known_signals
 from console.runbooks import RunbookIndex
 from queries.catalogue.loader import expand_query
-from queries.catalogue.signals import SignalError
+from queries.catalogue.signals import Signal, SignalError
 from queries.model.panel import Fold, PanelSpec, Range, Threshold, Unit
 from queries.text.suggestions import instead
 from queries.yaml_nodes import Lined, NodeError, dotted, load_with_lines
@@ -112,12 +112,14 @@ class Vocabulary:
     namespace: str = ""
     lists: tuple[str, ...] = ()
     boards: tuple[PanelSpec, ...] = ()
+    signals: Mapping[str, Signal] | None = None
+    """What a query may ask by; None for the catalogue's."""
 
     @classmethod
     def configured(cls, settings: Settings, specs: tuple[PanelSpec, ...], runbooks: RunbookIndex) -> Vocabulary:
         """`specs` are the overview's panels."""
         names = tuple(item.id for item in runbooks.runbooks)
-        return cls(specs, names, settings.namespace, boards=board_panels(settings))
+        return cls(specs, names, settings.namespace, boards=board_panels(settings), signals=known_signals(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def shipped_text(name: str) -> str:
 def parse(text: str, *, name: str, path: str, vocabulary: Vocabulary) -> Checklist:
     """One file's checklist. Raises ConfigError with file, line, key and what exists instead."""
     document = _checked(text, path, _DOCUMENT)
-    queries = {**_shipped_queries(vocabulary.namespace), **_queries(document, vocabulary.namespace, path)}
+    queries = {**_shipped_queries(vocabulary.namespace), **_queries(document, vocabulary.namespace, path, vocabulary.signals)}
     panels = {spec.id: spec for spec in vocabulary.panels}
     boards = {spec.id: spec for spec in vocabulary.boards}
     reading = _Reading(document, path, panels, boards, queries, vocabulary.runbooks, vocabulary.lists)
@@ -312,12 +314,12 @@ def _text(path: Path) -> str:
         raise ConfigError(source=str(path), expected=f"cannot be read: {error.strerror}") from None
 
 
-def _queries(document: Lined, namespace: str, path: str) -> dict[str, PanelSpec]:
+def _queries(document: Lined, namespace: str, path: str, signals: Mapping[str, Signal] | None = None) -> dict[str, PanelSpec]:
     found: Mapping[str, Mapping[str, Any]] = document.value.get("queries", {})
     specs: dict[str, PanelSpec] = {}
     for name, told in found.items():
         try:
-            specs[name] = _spec(name, told, namespace)
+            specs[name] = _spec(name, told, namespace, signals)
         except SignalError as error:
             place = (_QUERIES, name, "expr")
             raise ConfigError(source=path, line=document.line(place), key=dotted(place), expected=str(error)) from None
@@ -334,10 +336,10 @@ def _shipped_queries(namespace: str) -> Mapping[str, PanelSpec]:
     return _queries(_checked(_text(path), str(path), _QUERIES_DOCUMENT), namespace, str(path))
 
 
-def _spec(name: str, told: Mapping[str, Any], namespace: str) -> PanelSpec:
+def _spec(name: str, told: Mapping[str, Any], namespace: str, signals: Mapping[str, Signal] | None) -> PanelSpec:
     below = told.get("below", False)
     written = told["expr"].replace("$namespace", namespace).strip()
-    raw = expand_query(written)
+    raw = expand_query(written, signals=signals)
     return PanelSpec(
         id=name,
         title=told["title"],

@@ -62,6 +62,24 @@ items:
     panel: baskets
     warn: 4
 """
+SIGNALS = """signals:
+  queue_depth:
+    definitions:
+      - id: shop
+        says: what waits in the shop
+        expr: max(shop_orders_waiting)
+        needs: {metric: shop_orders_waiting}
+  shop_sold:
+    about: baskets that were sold
+    unit: count
+    definitions:
+      - {id: baskets, says: baskets, expr: sum(shop_baskets)}
+  wrong:
+    about: what nobody knows
+    unit: count
+    definitions:
+      - {id: a, says: b, expr: "${shop_sould}"}
+"""
 RECORDS = [
     {"record": "shop_orders_waiting", "expr": "vector(7)"},
     {"record": "shop_baskets", "expr": "vector(3)"},
@@ -201,3 +219,33 @@ def test_our_rules_are_loaded_as_their_files_have_them(tmp_path: Path) -> None:
     assert {name: found[name] for name in ("expected", "missing", "different", "extra")} == dict.fromkeys(
         ("expected", "missing", "different", "extra"), "passed"
     ), ran.out
+
+
+def test_a_teams_signals_are_decided_by_what_the_server_has(scene: Scene, tmp_path: Path) -> None:
+    """A definition before the catalogue's holds where its series are there; the panel, the detail and the doctor say which, and
+    a team's panel, page and checklist ask by a signal that only the team has."""
+    team = tmp_path / "team"
+    (team / "signals.yaml").write_text(SIGNALS)
+    (team / "panels" / "front.yaml").write_text(
+        FRONT + "  - {id: sold, title: Sold, unit: count, raw: '${shop_sold}', warn: 1, critical: 9}\n"
+    )
+    (team / "pages" / "sold.md").write_text("---\ntitle: Sold\nsteps:\n  - {title: How much?, query: '${shop_sold}'}\n---\n")
+    (team / "checklists" / "shop.yaml").write_text(
+        "title: S\nitems:\n  - {id: sold, query: sold}\nqueries:\n  sold: {title: Q, expr: '${shop_sold}', unit: count}\n"
+    )
+    told = {**json.loads(scene.config.read_text()), "signals": "team/signals.yaml"}
+    scene.config.write_text(json.dumps(told))
+    config = ("--config", str(scene.config))
+    status, doctor, page, checklist = scene.bench.run_all(
+        (*config, "status", "--format", "json"),
+        (*config, "doctor"),
+        (*config, "runbook", "sold"),
+        (*config, "checklist", "shop"),
+    )
+    panels = {item["id"]: item for item in status.told["panels"]}
+    assert panels["queue_depth"]["value"] == 7 and "max(shop_orders_waiting)" in panels["queue_depth"]["query"]
+    assert (panels["sold"]["value"], panels["sold"]["verdict"]) == (3, "warn")
+    assert "what waits in the shop" in doctor.out
+    assert f"{team}/signals.yaml:17: signals.wrong.definitions[0].expr: no such signal 'shop_sould', did you mean" in doctor.out
+    assert "3" in page.out and "broken" not in page.out
+    assert checklist.code == 0, checklist.out
