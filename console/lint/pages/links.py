@@ -46,6 +46,8 @@ def _dead(page: Page, address: str, index: RunbookIndex) -> str:
     """Why a link leads nowhere; empty where it leads somewhere."""
     if not address:
         return "the link has no address"
+    if address.startswith(("{{", "{%")):
+        return ""  # a site generator fills it in, and it alone knows where it leads
     if "://" in address or address.startswith("mailto:"):
         return _address(address)
     path, _, anchor = address.partition("#")

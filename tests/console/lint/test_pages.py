@@ -306,3 +306,13 @@ def test_every_trap_is_planted() -> None:
     elsewhere = {"runbook-dead", "runbook-missing", "alert-served-twice"}
     assert {item[0] for item in FAULTS} | elsewhere == {trap.id for trap in TRAPS}
     assert all(trap.title and trap.why and trap.mend and trap.level in Level for trap in TRAPS)
+
+
+def test_a_teams_plain_pages_are_held_to_no_house_format(folder: Path, tmp_path: Path) -> None:
+    """Nothing is missing in them, and a link that a site generator fills in is not dead; a dead one still is."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "HighErrorRate.md").write_text('# Errors\n\nSee [node]({{< ref "node.md" >}}) or [gone](gone.md).\n')
+    found = lint(RunbookIndex.load(folder, own=[own]), read_rules(RULES, path="rules.yaml").rules, shipped=True).findings
+    assert [(item.trap.id, item.line) for item in found if item.file.startswith(str(own))] == [("runbook-link", 3)]
+    assert "there is no runbook gone.md" in next(item.text for item in found if item.file.startswith(str(own)))
