@@ -86,15 +86,20 @@ class Panels:
     async def refresh(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
         """Ask everything. Raises SourceError where the server as a whole does not answer."""
         now = self._clock()
-        asked = [self.expanded(spec) for spec in specs if spec.source == "prometheus"]
+        wanted = [spec for spec in specs if spec.source == "prometheus"]
+        asked = [self.expanded(spec) for spec in wanted]
         raw = [spec for spec in asked if not self.reads_recorded(spec) and self._due(spec, now)]
-        parts = [_recorded(spec) for spec in asked if spec.recorded is not None] + [_raw(spec) for spec in raw]
         evidence = self.decisions.part(now)
+        if evidence and self.decisions.nothing_decided:
+            # A month of every definition would be read: the decision comes with this answer, and what is rare can wait for it.
+            raw = [spec for spec in raw if not (spec.written and spec.raw_every_seconds)]
+        parts = [_recorded(spec) for spec in asked if spec.recorded is not None] + [_raw(spec) for spec in raw]
         parts.extend([evidence] if evidence else ())
         answer = await self._instant.ask([*parts, *self._witnesses.due(asked, self.decisions.choice)])
         suspects = self._witnesses.take(answer)
         if evidence and evidence.key not in answer.faults:
             self.decisions.take(answer.found[evidence.key], now)
+            asked = [spec if spec in raw else self.expanded(its) for spec, its in zip(asked, wanted, strict=True)]
         size = sum(map(len, answer.found.values()))
         self._unrecorded = await aside(partial(self._without_records, asked, answer), size)
         late = [spec for spec in asked if spec.id in self._unrecorded and spec not in raw and self._due(spec, now)]

@@ -136,6 +136,11 @@ class Decisions:
         return load_signals() if self._signals is None else self._signals
 
     @property
+    def nothing_decided(self) -> bool:
+        """Whether no series have been seen so far."""
+        return self._present is None
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """Every decision and every coding, in words."""
         return (*(item.sentence() for item in self._decided.values()), *(self._coding(name) for name in self.coded))

@@ -11,12 +11,15 @@ import pytest
 from fake_prometheus import NOW, FakePrometheus
 from stopwatch import turns
 
+from queries.catalogue.evidence import Decisions
+from queries.catalogue.loader import expand_spec, load_board
 from queries.endpoint import Endpoint
 from queries.errors import Rejected, SourceError, TimedOut, Unreachable
 from queries.joined import MARK, Part, joined
 from queries.model.fault import FaultKind
 from queries.model.fold import folded
 from queries.model.panel import Fold, Origin, PanelSpec, Unit
+from queries.model.series import Sample
 from queries.prometheus import Prometheus
 
 
@@ -324,3 +327,24 @@ async def test_forty_thousand_series_leave_the_loop_free() -> None:
 
     beside, on_the_loop = await turns(ask)
     assert beside >= 2 * on_the_loop
+
+
+async def test_a_month_is_read_once_as_decided(fake: FakePrometheus) -> None:
+    """The evidence is in the first request, and what reads a month waits for it: it is asked in one form only."""
+    month = next(item for item in load_board("slo_tracking") if item.id == "requests_30d")
+    decisions = Decisions()
+    part = decisions.part(0.0)
+    assert part is not None
+    labels = {"__name__": "ocr_requests_total", "status": "start"}
+    fake.series = {part.query: [(labels, "1")], "raw_a": [({}, "1")]}
+    decisions.take([Sample(tuple(labels.items()), 1.0)], 0.0)
+    fake.series[expand_spec(month, decisions.choice).raw] = [({}, "7")]
+    source = fake.source()
+    answers = {item.id: item for item in (await source.panels([spec("a"), month])).answers}
+    assert [item.value for item in answers["requests_30d"].samples] == [7.0] and answers["a"].samples
+    assert answers["requests_30d"].basis[0] == "ocr requests: starts and cached answers; 2 of 3 definitions apply"
+    asked = [text for _, kind, text in fake.asked if kind == "query" and "30d" in text]
+    assert len(asked) == 1 and month.raw not in asked[0]
+    await source.panels([spec("a"), month])
+    assert len([text for _, kind, text in fake.asked if kind == "query" and "30d" in text]) == 1
+    await source.close()

@@ -25,7 +25,8 @@ RULES = {
 
 
 def vector(query: str) -> list[Series]:
-    return [({"__q__": "error_ratio/recorded"}, "0.4")] if "error_ratio/recorded" in query else []
+    seen = [({"__q__": "/evidence", "__name__": "ocr_requests_total", "status": "start"}, "1")] if "/evidence" in query else []
+    return seen + ([({"__q__": "error_ratio/recorded"}, "0.4")] if "error_ratio/recorded" in query else [])
 
 
 def test_it_tells_what_is_reached_missed_and_from_where(
@@ -60,6 +61,10 @@ def test_it_tells_what_is_reached_missed_and_from_where(
     assert "provider_health rule provider_health_score MISSED, the raw expression is read instead" in lines
     assert "ocr_processing_duration_seconds found" in lines
     assert "vision_errors_total MISSED" in lines
+    assert (
+        "ocr failures starts without success, because no series has status=error|failed|failure; 2 of 4 definitions apply"
+        in lines
+    )
     assert any(line.startswith("FAILING HighErrorRate no\\e[2J") for line in lines)
     assert any(line.startswith("journal_file") and str(tmp_path) in line for line in lines)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from screen_samples import HOSTILE, NOW, alerts, panels, snapshot, tracked
 
+from queries.model.panel import Origin
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 
@@ -63,6 +64,31 @@ async def test_panel_detail_has_series_chart_and_window(stage: Callable[..., Any
         assert "provider_health_score" in shown
         await scene.press(pilot, "right_square_bracket", "right_square_bracket")
         assert "[24 h]" in scene.text
+
+
+async def test_panel_detail_says_how_its_series_are_counted(stage: Callable[..., Any]) -> None:
+    """What is read raw shows its signals, which definition of each holds, and still its chart at 80x24; x takes the PromQL."""
+    told = (
+        "ocr failures: starts without success, because no series has status=error|failed|failure; 3 of 4 definitions apply",
+        'vision failures: requests with status="error"; 4 of 4 definitions apply',
+        "ocr attempts: starts; 3 of 3 definitions apply",
+        "vision attempts: starts; 3 of 3 definitions apply",
+        "ocr_circuit_state: 0 is closed, 1 is half-open, 2 is open, by its help text",
+    )
+    counted = tuple(
+        replace(item, basis=told, origin=Origin.RAW, query="clamp_min(x, 0)") if item.spec.id == "provider_health" else item
+        for item in panels()
+    )
+    scene = stage(snapshot(panels=counted))
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "down", "down", "down", "enter")
+        shown = " ".join((await scene.until(pilot, "warn 90%")).split())
+        assert "raw expression ${provider_health[5m]}" in shown
+        assert " · ".join(told) in shown.replace("│", "")
+        assert '{provider="deepseek"}' in shown
+        await scene.press(pilot, "x")
+        assert "clamp_min(x, 0)" in await scene.until(pilot, "Explore")
 
 
 async def test_a_panel_of_a_crowd_says_that_it_shows_the_worst(stage: Callable[..., Any]) -> None:
