@@ -52,7 +52,7 @@ class RunbookStep:
     phase: str = ""
     """One of `PHASES`; empty on a plain page."""
     range: Range | None = None
-    """What the value can be where that is other than what the unit allows."""
+    """What the value can be where that is other than what the unit allows; a count can be any number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from queries.code_series import counts_codes, samples_by_code
 from queries.errors import NotConfigured, SourceError
 from queries.model.alert import Alert
 from queries.model.fold import folded
-from queries.model.panel import Contradiction, Fold, Origin, PanelAnswer, PanelSpec, Threshold, Unit
+from queries.model.panel import Contradiction, Fold, Origin, PanelAnswer, PanelSpec, Range, Threshold, Unit
 from queries.model.series import braces, without
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -101,9 +101,9 @@ async def _asked(index: int, step: RunbookStep, sight: Sight) -> StepResult:
         why = "no series" if not answer.samples else "not a number: nothing was counted (no traffic)"
         return StepResult(index, step.title, _joined(step.text, why), Verdict.NO_DATA, "-", step.query)
     judged = step.warn is not None or step.critical is not None
-    spec = PanelSpec(
-        step.title, step.title, unit, fold, raw=step.query, below=step.below, threshold=threshold, range=step.range
-    )
+    # A step that says no unit asks for a number, a difference or a slope as well as a count.
+    allowed = step.range or (Range() if unit is Unit.COUNT else unit.allowed)
+    spec = PanelSpec(step.title, step.title, unit, fold, raw=step.query, below=step.below, threshold=threshold, range=allowed)
     asked = PanelAnswer(spec.id, Origin.RAW, step.query, answer.samples, contradictions=contradictions)
     state = judge(spec, Threshold(), asked, taken_at=0.0, now=0.0, stale_after=math.inf)
     verdict = state.verdict if judged or state.verdict is Verdict.IN_DOUBT else None

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from screen_samples import cluster
 
 from console import place
 from console.place import Place
-from console.runbook_page import Runbook, RunbookStep
+from console.runbook_page import Runbook, RunbookStep, read_page
 from console.runbook_steps import Sight, answer_steps
 from console.screens.window import chart_of
 from queries.catalogue.loader import expand_query
 from queries.errors import Rejected
 from queries.model.alert import Alert, AlertState
 from queries.model.kept import Kept
-from queries.model.panel import PanelHistory
+from queries.model.panel import PanelHistory, Range
 from queries.model.series import Sample, Track
 from queries.model.verdict import Verdict
 from queries.vectors import Answer
@@ -126,3 +127,38 @@ async def test_the_pods_are_walked_once_and_not_on_the_loop(
     assert len(results) == 3
     assert len(found) == walks
     assert threading.main_thread() not in found
+
+
+@pytest.mark.parametrize(
+    ("unit", "allowed", "value", "verdict"),
+    [
+        ("percent", None, 170.0, Verdict.IN_DOUBT),
+        ("percent", Range(0.0), 170.0, Verdict.WARN),
+        ("percent", Range(high=100.0), -400.0, Verdict.OK),
+        ("seconds", None, -1.0, Verdict.IN_DOUBT),
+        ("count", None, -12.0, Verdict.OK),
+    ],
+)
+async def test_a_step_believes_what_its_unit_or_its_range_allows(
+    unit: str, allowed: Range | None, value: float, verdict: Verdict
+) -> None:
+    """A share over 100 % is in doubt where the page does not say that there may be more; a number without a unit may fall."""
+
+    async def ask(query: str) -> Answer:
+        return Answer((Sample((), value),))
+
+    step = RunbookStep("It", query="x", unit=unit, warn=100.0, range=allowed)
+    sight = Sight(ask, None, None, (), 0.0, Place("test", "n"))
+    (result,) = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=(step,)), None, sight)]
+    assert result.verdict is verdict
+    assert ("is not possible" in result.text) is (verdict is Verdict.IN_DOUBT)
+
+
+def test_a_page_says_what_its_steps_can_be(tmp_path: Path) -> None:
+    """`range: [null, 100]` in a step; anything else is refused with the line."""
+    page = "---\ntitle: T\nsteps:\n  - title: Left\n    query: up\n    unit: percent\n    range: {}\n---\nBody\n"
+    file = tmp_path / "t.md"
+    file.write_text(page.format("[null, 100]"))
+    assert read_page(file, root=tmp_path).steps[0].range == Range(high=100.0)
+    file.write_text(page.format("[100, 0]"))
+    assert "least is under its largest" in read_page(file, root=tmp_path).broken
