@@ -11,6 +11,7 @@ from console.alerts import Joined, join, undelivered, urgency
 from console.changes import what_changed
 from console.checks.heartbeat import Heartbeat, apart, heartbeat
 from console.checks.panels import judge
+from console.checks.platform_lines import judge_platform
 from console.checks.workloads import judge_workloads
 from console.config.settings import Settings
 from console.dashboards import Held, judged
@@ -237,10 +238,8 @@ class Board:
             warnings += answers.warnings
             warnings += [f"panel {item.id}: {item.fault.sentence()}" for item in broken if item.fault]
             fault = broken[0].fault if broken else rules.fault if rules else None
-            if broken:
-                detail = f"{len(broken)} of {len(answers.answers)} queries refused"
-            elif fault:
-                detail = "no rules"
+            refused = f"{len(broken)} of {len(answers.answers)} queries refused" if broken else ""
+            detail = refused or ("no rules" if fault else "")
         elif name == ALERTMANAGER:
             state: AlertmanagerState = self._value(ALERTMANAGER)
             detail = f"{state.peers_up}/{state.peers_asked}"
@@ -248,13 +247,17 @@ class Board:
             warnings += filter(None, (self._delivery_doubt(now),))
         elif name == KUBERNETES:
             detail = "live"
+        elif name == PLATFORM:
+            judged = judge_platform(self._value(PLATFORM))
+            health, detail = judged.health, judged.detail
+            warnings += judged.warnings
         if health is Health.UP and (fault is not None or warnings):
             health = Health.DEGRADED
         if health in (Health.UP, Health.DEGRADED) and name in self._late:
             health, detail = Health.DEGRADED, f"no answer for {max(0.0, now - self._late[name]):.0f} s"
         paused_at = self._paused_at(name, now)
         silent = paused_at is None and self._silent_seconds(name, now) > self._patience(name)
-        if health in (Health.UP, Health.DEGRADED) and silent:
+        if health.answers and silent:
             # It was asked, and its task hangs in a way that no time limit saw: an old 'up' must not stay on the screen.
             health, detail = Health.DOWN, "no answer any more"
         return SourceState(

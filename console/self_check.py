@@ -70,7 +70,7 @@ async def examine(settings: Settings, *, strict: bool, metrics_url: str = "") ->
     return in_order(
         (
             platform.api(looked.health_fault),
-            *platform.health(looked.health, looked.health_fault),
+            *platform.health(looked.health, looked.health_fault, strict=strict),
             of_redis,
             *contract_results(looked, metrics, strict=strict, window_seconds=settings.error_codes_window_seconds),
             *around,
@@ -139,7 +139,7 @@ async def _api(settings: Settings, metrics_url: str) -> ApiLook:
         return ApiLook(None, missing, exposed, exposed_fault)
     api = Platform(settings.platform)
     try:
-        health, fault = await _tried(api.health())
+        health, fault = await _tried(api.health(whole=True))
         lost = platform.unconnected(fault)
         if metrics_url:
             exposed, exposed_fault = await _exporter(metrics_url)

@@ -225,6 +225,8 @@ class Session:
                 return await panels()
 
             asks[PROMETHEUS] = decoded
+        if self.platform is not None:
+            asks[PLATFORM] = _plain(partial(self.platform.health, whole=True), self.platform)
         sharing = asyncio.ensure_future(self._marks.share()) if self._marks is not None else None
         readings = await asyncio.gather(
             *(read(source, ask, limit_seconds=timeout_seconds, clock=self._clock) for source, ask in asks.items())
@@ -257,6 +259,8 @@ class Session:
         """Ask all sources again as soon as they are free; Kubernetes is watched and needs no asking."""
         if self.alertmanager is not None:
             self.alertmanager.forget_silences()
+        if self.platform is not None:
+            self.platform.forget_absent()
         for poller in self._pollers:
             poller.wake()
         self.dashboards.ask_now()

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from console.checks.figures import span
+from console.checks.platform_lines import PlatformVerdict, judge_platform
 from console.journal.ledger import LedgerState
 from console.journal.unfinished import Unfinished
 from queries.model.alert import AlertRule, AlertState, Priority, TrackedAlert
@@ -61,6 +62,11 @@ class Snapshot:
     dashboard: DashboardState | None = None
     """The dashboard that is looked at; None while none is."""
 
+    @property
+    def platform_verdict(self) -> PlatformVerdict | None:
+        """What the platform says of itself, judged; None where it never answered."""
+        return judge_platform(self.platform) if self.platform is not None else None
+
     def panel(self, panel_id: str) -> PanelState | None:
         return next((item for item in self.panels if item.spec.id == panel_id), None)
 
@@ -87,13 +93,15 @@ class Snapshot:
     @property
     def answered(self) -> bool:
         """Whether any source gives good answers now."""
-        return any(item.health in (Health.UP, Health.DEGRADED) for item in self.sources)
+        return any(item.health.answers for item in self.sources)
 
     @property
     def critical(self) -> bool:
-        """Whether a panel is critical, or an alert is active that is P1 or of a severity that nobody knows."""
+        """Whether a panel is critical, an alert is active that is P1 or of a severity that nobody knows, or the platform says
+        that it does not serve."""
         return (
             self.firing(Priority.P1) > 0
+            or (self.platform_verdict is not None and self.platform_verdict.verdict is Verdict.CRITICAL)
             or any(not item.alert.severity_known for item in self.active)
             or any(item.verdict is Verdict.CRITICAL for item in self.panels)
         )

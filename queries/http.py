@@ -139,8 +139,12 @@ class Client:
         `accept` names statuses beyond 2xx whose JSON body is an answer too; with `any_body` the answer may be any
         text but a web page. The decoder raises SourceError itself.
         """
-        body = await self._exchange(_Ask(method, path, limit_bytes, params=params, accept=accept, any_body=any_body))
+        _, body = await self._exchange(_Ask(method, path, limit_bytes, params=params, accept=accept, any_body=any_body))
         return await compute(partial(decode, body)) if len(body) > _LARGE else decode(body)
+
+    async def answer(self, path: str, *, limit_bytes: int = LIMIT_BYTES, accept: Sequence[int] = ()) -> tuple[int, bytes]:
+        """GET and give the status with the JSON body, for a server whose status says more than its body. Raises SourceError."""
+        return await self._exchange(_Ask("GET", path, limit_bytes, accept=accept))
 
     async def send(self, method: str, path: str, *, json: object = None) -> object:
         """Send one write and give its decoded answer, None for an empty one; only for a client made with `writes`.
@@ -151,7 +155,7 @@ class Client:
         if not self._writes:
             raise PermissionError(f"{method} {path} is not a read: this client only reads")
         content = msgspec.json.encode(json) if json is not None else None
-        body = await self._exchange(_Ask(method, path, 8 << 20, content=content))
+        _, body = await self._exchange(_Ask(method, path, 8 << 20, content=content))
         if not body.strip():
             return None
         decode = partial(self.decode, object, body)
@@ -180,7 +184,7 @@ class Client:
         """The JSON body as `type`. Raises Malformed that says whether it is cut off, no JSON or of another shape."""
         return decode_json(type, body, where=self.where)
 
-    async def _exchange(self, ask: _Ask) -> bytes:
+    async def _exchange(self, ask: _Ask) -> tuple[int, bytes]:
         progress = _Progress()
         try:
             async with asyncio.timeout(self._timeout):
@@ -192,7 +196,7 @@ class Client:
         except SourceError as error:
             raise self._credentials.redacted(error) from None
 
-    async def _attempts(self, ask: _Ask, progress: _Progress) -> bytes:
+    async def _attempts(self, ask: _Ask, progress: _Progress) -> tuple[int, bytes]:
         transport, base = await self._open()
         method, reads = ask.method, ask.method in ("GET", "HEAD") or not self._writes
         url = ask.whole or _place(base, ask.path)
@@ -212,7 +216,7 @@ class Client:
                 try:
                     target = self._redirect(response, base, method, reads, hop)
                     if target is None:
-                        return await self._body(response, ask)
+                        return response.status_code, await self._body(response, ask)
                 finally:
                     await response.aclose()
             except httpx.HTTPError as error:

@@ -1,9 +1,10 @@
-"""The platform's own API: what it says of itself at `/health`, of its circuit breakers, and at `/metrics`."""
+"""The platform's own API: /health and /ready at every poll, the pages that only some builds have in turn, and /metrics."""
 
 from __future__ import annotations
 
 import asyncio
-import math
+import time
+from collections.abc import Callable
 from functools import partial
 
 import httpx
@@ -12,23 +13,50 @@ from queries.endpoint import Endpoint
 from queries.errors import Malformed, SourceError
 from queries.exposition import Exposition, exposition
 from queries.http import Client
-from queries.model.platform import PlatformHealth
+from queries.model.fault import Fault, FaultKind
+from queries.model.platform import PlatformHealth, Readiness
+from queries.platform_pages import (
+    breakers_of,
+    build_of,
+    health_of,
+    providers_of,
+    readiness_of,
+    vectors_of,
+)
 from queries.siblings import siblings
 
+READY, BREAKERS, EXTENDED, PROVIDERS = "/ready", "/health/circuit-breakers", "/health/extended", "/api/v1/providers/health"
+_RARE = {BREAKERS: 0.0, EXTENDED: 60.0, PROVIDERS: 60.0}
+"""Pages that are read in turn, at most one a poll, and for how many seconds each is good enough."""
+_ABSENT_SECONDS = 3600.0
+"""For how long a page that this build does not have is not asked for."""
+_MOST_BUILDS = 16
 _UNWELL = (500, 503)
 """Statuses with which a platform that is not well still describes itself in JSON."""
-_CIRCUIT_STATES = {0: "closed", 1: "half-open", 2: "open"}
-_WRAPPERS = ("circuit_breakers", "circuits", "breakers", "data")
+_LARGEST_PAGE = 4 << 20
 _LARGEST_EXPOSITION = 32 << 20
-_MOST = 500
-"""How many services or circuits are kept: an answer may hold anything."""
 
 
 class Platform:
     """Reads the API tolerantly: unknown and missing fields are no failure, another kind of document is."""
 
-    def __init__(self, endpoint: Endpoint, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = Client(endpoint, name="platform", transport=transport)
+        self._clock = clock
+        self._build = ""
+        self._absent: dict[str, dict[str, float]] = {}
+        """By build, until when a page that answered 404 is not asked for: behind one address two builds may take turns."""
+        self._pages: dict[str, object] = {}
+        """What each page of `_RARE` said last."""
+        self._read_at: dict[str, float] = {}
+        self._unread: dict[str, str] = {}
+        self._tells_breakers = False
 
     @property
     def where(self) -> str:
@@ -44,22 +72,41 @@ class Platform:
         """What is odd about the server though it answers."""
         return self._client.warnings
 
-    async def health(self) -> PlatformHealth:
-        """Raises SourceError where `/health` does not answer; breakers are added where their page exists."""
+    async def health(self, *, whole: bool = False) -> PlatformHealth:
+        """Raises SourceError where `/health` does not answer; what another page does not say is in `unread`.
+
+        It asks for `/health`, `/ready` and at most one other page; with `whole` for every page at once.
+        """
+        due = self._due(whole=whole)
         health = asyncio.create_task(
-            self._client.fetch("/health", decode=self._body, limit_bytes=4 << 20, accept=_UNWELL),
+            self._client.fetch("/health", decode=self._body, limit_bytes=_LARGEST_PAGE, accept=_UNWELL),
         )
-        breakers = asyncio.create_task(self._circuits())
-        async with siblings(health, breakers):
-            body, circuits = await asyncio.gather(health, breakers)
-        runtime = body.get("runtime")
-        rates = runtime.get("error_rate_ema") if isinstance(runtime, dict) else None
-        return PlatformHealth(
-            status=_word(body["status"]),
-            services=_words(body.get("services")),
-            error_rates=_rates(rates),
-            circuits=circuits,
-        )
+        ready = asyncio.create_task(self._ready()) if not self._is_absent(READY) else None
+        others = [asyncio.create_task(self._page(path)) for path in due]
+        tasks = [health, *([ready] if ready else []), *others]
+        async with siblings(*tasks):
+            try:
+                body = await health
+            except SourceError as error:
+                if error.fault.kind in (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT):
+                    self.forget_absent()  # what comes back may be another build
+                raise
+            await asyncio.gather(*tasks)
+        before, self._build = self._build, build_of(body)
+        if len(self._absent) > _MOST_BUILDS:
+            self._absent.clear()
+        found = health_of(body)
+        self._tells_breakers = bool(found.breakers)
+        readiness = self._keep_ready(ready.result()) if ready else None
+        for path, answer in zip(due, (task.result() for task in others), strict=True):
+            self._keep(path, answer)
+        # It was asked for because of the build before, which may be back at the next poll.
+        self._absent.setdefault(before, {}).update(self._absent.get(self._build, {}) if ready or others else {})
+        return self._with_pages(found, readiness)
+
+    def forget_absent(self) -> None:
+        """Ask again also for the pages that were not there."""
+        self._absent.clear()
 
     async def metrics(self) -> Exposition:
         """What the exporter says at `/metrics`. Raises SourceError."""
@@ -75,70 +122,73 @@ class Platform:
             raise Malformed("/health names no status", where=self.where, hint="check that the URL is the platform's API")
         return found
 
-    async def _circuits(self) -> tuple[tuple[str, str], ...]:
-        try:
-            found = await self._client.get("/health/circuit-breakers", type=object, limit_bytes=4 << 20)
-        except SourceError:
-            # Not every build has this page, and some want a key for it; /health tells whether the platform answers.
-            return ()
-        return circuit_states(found)
+    # Pages that not every build has
 
+    def _is_absent(self, path: str) -> bool:
+        return self._absent.get(self._build, {}).get(path, float("-inf")) > self._clock()
 
-def circuit_states(found: object) -> tuple[tuple[str, str], ...]:
-    """Key and state word of every breaker, from a map or a list, with numbers (0, 1, 2) or words as states."""
-    if isinstance(found, dict):
-        for name in _WRAPPERS:
-            inner = found.get(name)
-            if isinstance(inner, (dict, list)):
-                return circuit_states(inner)
-        entries = [(str(key), _state(value)) for key, value in found.items()]
-    elif isinstance(found, list):
-        named = [item for item in found if isinstance(item, dict)]
-        entries = [
-            (str(next((item[key] for key in ("key", "name", "circuit", "endpoint") if key in item), "")), _state(item))
-            for item in named
+    def _due(self, *, whole: bool) -> tuple[str, ...]:
+        """The pages to ask for now: of those that are due, the one that was read longest ago."""
+        now = self._clock()
+        wanted = [
+            path
+            for path, seconds in _RARE.items()
+            if not self._is_absent(path)
+            and not (path == BREAKERS and self._tells_breakers)
+            and now - self._read_at.get(path, float("-inf")) >= seconds
         ]
-    else:
-        return ()
-    return tuple(sorted({key: state for key, state in entries if key and state}.items())[:_MOST])
+        wanted.sort(key=lambda path: self._read_at.get(path, float("-inf")))
+        return tuple(wanted if whole else wanted[:1])
 
+    async def _page(self, path: str) -> object | Fault:
+        try:
+            return await self._client.get(path, type=object, limit_bytes=_LARGEST_PAGE)
+        except SourceError as error:
+            return error.fault
 
-def _state(value: object) -> str:
-    """The state word, empty where the value is none (a count or a timestamp beside the breakers)."""
-    if isinstance(value, dict):
-        value = value.get("state", value.get("status"))
-    if isinstance(value, bool) or value is None:
-        return ""
-    if isinstance(value, (int, float)):
-        return _CIRCUIT_STATES.get(int(value), "") if value in (0, 1, 2) else ""
-    if not isinstance(value, str):
-        return ""
-    word = value.strip().lower().replace("_", "-").replace(" ", "-")
-    word = {"halfopen": "half-open"}.get(word, word)
-    return word if word in _CIRCUIT_STATES.values() else ""
+    async def _ready(self) -> Readiness | Fault:
+        try:
+            status, body = await self._client.answer(READY, limit_bytes=_LARGEST_PAGE, accept=(503,))
+            return readiness_of(self._client.decode(dict[str, object], body) if body.strip() else {}, status=status)
+        except SourceError as error:
+            if error.fault.status == 503:
+                return Readiness(ready=False, reason=error.fault.what)
+            return error.fault
 
+    def _keep_ready(self, answer: Readiness | Fault) -> Readiness | None:
+        if isinstance(answer, Readiness):
+            self._unread.pop(READY, None)
+            return answer
+        self._keep_fault(READY, answer)
+        return None
 
-def _words(value: object) -> tuple[tuple[str, str], ...]:
-    """Services and their words; a service may describe itself in an object with a status of its own."""
-    if not isinstance(value, dict):
-        return ()
-    return tuple(sorted((str(key), _word(item)) for key, item in value.items()))[:_MOST]
+    def _keep(self, path: str, answer: object | Fault) -> None:
+        self._read_at[path] = self._clock()
+        self._pages.pop(path, None)
+        if isinstance(answer, Fault):
+            self._keep_fault(path, answer)
+        else:
+            self._unread.pop(path, None)
+            self._pages[path] = answer
 
+    def _keep_fault(self, path: str, fault: Fault) -> None:
+        absent = fault.status in (404, 410)
+        self._unread[path] = "" if absent else fault.sentence()
+        if absent:
+            self._absent.setdefault(self._build, {})[path] = self._clock() + _ABSENT_SECONDS
 
-def _word(value: object) -> str:
-    if isinstance(value, dict):
-        value = value.get("status", value.get("state", "?"))
-    if isinstance(value, bool):
-        return "up" if value else "down"
-    return value if isinstance(value, str) else str(value)
-
-
-def _rates(value: object) -> tuple[tuple[str, float], ...]:
-    if not isinstance(value, dict):
-        return ()
-    found = [
-        (str(key), float(item))
-        for key, item in value.items()
-        if isinstance(item, (int, float)) and not isinstance(item, bool) and math.isfinite(item)
-    ]
-    return tuple(sorted(found))[:_MOST]
+    def _with_pages(self, found: PlatformHealth, readiness: Readiness | None) -> PlatformHealth:
+        return PlatformHealth(
+            status=found.status,
+            services=found.services,
+            error_rates=found.error_rates,
+            breakers=found.breakers or breakers_of(self._pages.get(BREAKERS)),
+            resilience=found.resilience,
+            degraded_reasons=found.degraded_reasons,
+            models=found.models,
+            readiness=readiness,
+            providers=providers_of(self._pages.get(PROVIDERS)),
+            vectors=vectors_of(self._pages.get(EXTENDED)),
+            # A page whose content /health has is not missed.
+            unread=tuple(sorted(item for item in self._unread.items() if not (item[0] == BREAKERS and found.breakers))),
+        )

@@ -81,6 +81,11 @@ class MaintenanceEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class PlatformEvidence:
+    """What the platform says of itself: whether it is ready, and what of it is not whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """Only a person can answer it."""
 
@@ -95,6 +100,7 @@ Evidence: TypeAlias = (
     | KpisEvidence
     | IncidentsEvidence
     | MaintenanceEvidence
+    | PlatformEvidence
     | Question
 )
 

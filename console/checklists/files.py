@@ -88,6 +88,7 @@ _EVIDENCE: dict[str, Kind] = {
         {"within": _DURATION, "planned": Many(Table({"title": TEXT, "from": _MOMENT, "to": _MOMENT}, ("title", "from", "to")))},
         ("within",),
     ),
+    "platform": Scalar("ready", lambda value: value == "ready"),
     "question": TEXT,
 }
 KINDS = tuple(_EVIDENCE)
@@ -255,6 +256,8 @@ class _Reading:
                 return definition.IncidentsEvidence(today=value == "today")
             case "maintenance":
                 return definition.MaintenanceEvidence(_seconds(value["within"]), self._planned(value, place))
+            case "platform":
+                return definition.PlatformEvidence()
         return definition.Question(value)
 
     def _panel(self, name: str, place: Place) -> PanelSpec:

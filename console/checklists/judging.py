@@ -18,12 +18,14 @@ from console.checklists.definition import (
     KpisEvidence,
     MaintenanceEvidence,
     PanelEvidence,
+    PlatformEvidence,
     QueryEvidence,
     Question,
 )
 from console.checklists.finding import Detail, Finding, Place
 from console.checklists.incidents import incident_verdict, incident_words
 from console.checklists.local_time import local_clock, midnight
+from console.checklists.platform_item import judge_platform_item
 from console.checks.figures import brief_figure, figure, span
 from console.checks.panels import compare, contradiction_sentence, judge
 from console.incidents.incident import Incidents
@@ -76,6 +78,8 @@ def _finding(item: Item, facts: Facts) -> Finding:
             return _incidents(item, wanted, facts)
         case MaintenanceEvidence() as wanted:
             return _maintenance(item, wanted, facts)
+        case PlatformEvidence():
+            return judge_platform_item(item, facts.snapshot)
         case Question() as wanted:
             return Finding(item, None, "for you to say", wanted.text)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
+from console.checks.platform_lines import READY, RESILIENCE, PlatformLine, Section, judge_platform
 from console.checks.result import API, HEALTH, METRICS, CheckResult, Result
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth
 from queries.model.text import visible
+from queries.model.verdict import Verdict
 
 _UNCONNECTED = (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT, FaultKind.NOT_CONFIGURED)
-_WELL = {"healthy", "ok", "up", "ready", "pass"}
-_SERVICE_FINE = {"up", "disabled", "healthy", "ok", "ready"}
+_SUMMED = (Section.BREAKERS, Section.MODELS, Section.PROVIDERS)
+"""Sections of which what is fine makes one line together."""
 
 
 def unconnected(fault: Fault | None) -> bool:
@@ -26,20 +29,49 @@ def api(fault: Fault | None) -> CheckResult:
     return CheckResult("api", "reachable", Result.PASSED, "the platform's API answers", API)
 
 
-def health(found: PlatformHealth | None, fault: Fault | None) -> tuple[CheckResult, ...]:
-    """What `/health` says of the platform and of each service."""
+def health(found: PlatformHealth | None, fault: Fault | None, *, strict: bool) -> tuple[CheckResult, ...]:
+    """What the platform says of itself. What it does not serve without fails; what it serves without is noted, and fails in
+    strict mode. That `/health` says healthy passes nothing: some builds always say so."""
     if found is None:
         if fault is not None and not unconnected(fault):
             return (CheckResult("health", "status", Result.FAILED, visible(fault.sentence()), HEALTH),)
         return (CheckResult("health", "status", Result.SKIPPED, "the API cannot be reached", HEALTH),)
-    well = found.status.lower() in _WELL
-    results = [
-        CheckResult("health", "status", Result.PASSED if well else Result.FAILED, f"status is {visible(found.status)}", HEALTH)
-    ]
-    for name, state in found.services:
-        fine = Result.PASSED if state.lower() in _SERVICE_FINE else Result.FAILED
-        results.append(CheckResult("health", f"service {visible(name)}", fine, f"is {visible(state)}", HEALTH))
+    judged = judge_platform(found)
+    results = []
+    if judged.verdict is Verdict.NO_DATA and not judged.trouble:
+        results.append(CheckResult("health", "status", Result.NOTED, judged.reason, HEALTH))
+    fine: Counter[Section] = Counter()
+    for line in judged.lines:
+        if line.section in _SUMMED and line.verdict is Verdict.OK and line.name != RESILIENCE:
+            fine[line.section] += 1
+        elif (result := _result(line, strict=strict)) is not None:
+            told = f"is {line.text}" if line.section is Section.SERVICES else line.text
+            results.append(CheckResult("health", _name(line), result, told, HEALTH))
+    for section, count in fine.items():
+        results.append(CheckResult("health", section.lower(), Result.PASSED, f"{count} fine", HEALTH))
     return tuple(results)
+
+
+def _result(line: PlatformLine, *, strict: bool) -> Result | None:
+    """None for a line that only tells."""
+    if line.verdict is None:
+        return Result.SKIPPED if line.name.startswith("/") else None
+    if line.verdict is Verdict.OK:
+        return Result.PASSED
+    if line.verdict is Verdict.NO_DATA and line.section is not Section.READINESS:
+        return Result.SKIPPED
+    if line.verdict in (Verdict.CRITICAL, Verdict.NO_DATA):
+        return Result.FAILED
+    return Result.FAILED if strict or line.section is Section.SERVICES else Result.NOTED
+
+
+def _name(line: PlatformLine) -> str:
+    if line.section is Section.READINESS:
+        return {READY: "ready", "/health": "status", "degraded": "degraded"}.get(line.name, f"ready {line.name}")
+    if line.name.startswith("/") or line.name == RESILIENCE:
+        return line.name
+    singular = {Section.SERVICES: "service ", Section.BREAKERS: "breaker ", Section.MODELS: "model "}
+    return f"{singular.get(line.section, '')}{line.name}"
 
 
 def redis(seconds: float | None, fault: Fault | None, *, strict: bool) -> CheckResult:

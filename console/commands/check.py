@@ -12,7 +12,7 @@ from console.self_check import examine
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--strict", action="store_true", help="what is missing fails, unless it is announced or optional")
+    parser.add_argument("--strict", action="store_true", help="what is missing, announced or optional apart, or degraded fails")
     parser.add_argument("--metrics-url", metavar="URL", default="", help="the exporter, where it is not /metrics of the API")
     parser.add_argument("--format", choices=FORMATS, default="text")
     parser.epilog = EPILOG

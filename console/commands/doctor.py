@@ -15,6 +15,7 @@ from console.board import KUBERNETES
 from console.checks.figures import span
 from console.commands.columns import aligned
 from console.commands.once import with_session
+from console.commands.platform_report import platform_rows
 from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state
 from console.config.settings import Settings
@@ -38,8 +39,8 @@ _REFUSED = "REFUSED"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "exits 0 where every configured source and the shared journal answer, 1 where one does not, where the journal cannot "
-        "be used or a path is REFUSED, 2 where no source answers"
+        "exits 0 where every configured source and the shared journal answer, 1 where one does not, where the platform says "
+        "that it is not ready, where the journal cannot be used or a path is REFUSED, 2 where no source answers"
     )
 
 
@@ -56,6 +57,8 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Permissions", permissions)
     snapshot = await session.once()
     _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
+    if snapshot.platform_verdict is not None:
+        _section("Platform", platform_rows(snapshot.platform_verdict))
     await _offers(session, settings, snapshot)
     _section("Runbooks", _runbooks(session))
     if settings.own.panels or settings.own.signals:
@@ -63,7 +66,7 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Journal", _journal(session, snapshot))
     asked = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
     well = [item for item in asked if item.health in (Health.UP, Health.DEGRADED)]
-    if not well:
+    if not any(item.health.answers for item in asked):
         return 2
     shared = (session.sharing is None or session.sharing.word == "ok") and not snapshot.ledger.left_out
     # Without them no action is taken: a console that can only look is not well.

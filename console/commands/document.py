@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+from console.commands.platform_report import platform_document
 from console.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
 from queries.model.panel import PanelState
@@ -48,6 +49,7 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
             }
             for item in (cluster.workloads if cluster else ())
         ],
+        "platform": platform_document(snapshot.platform, snapshot.platform_verdict),
     }
 
 

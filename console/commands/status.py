@@ -9,6 +9,7 @@ from console.checks.figures import brief, figure, span
 from console.commands import document
 from console.commands.columns import aligned, escaped, markdown
 from console.commands.once import one_snapshot, say_caveat
+from console.commands.platform_report import platform_rows
 from console.config.load import load_settings
 from console.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
@@ -65,6 +66,8 @@ def as_text(snapshot: Snapshot) -> str:
         f"{alerts_title(snapshot)}\n"
         + aligned([alert_row(item, snapshot.taken_at) for item in snapshot.alerts[:_ALERTS_SHOWN]], indent="  "),
     ]
+    if snapshot.platform_verdict is not None:
+        blocks.insert(2, "Platform\n" + aligned(platform_rows(snapshot.platform_verdict), indent="  "))
     if snapshot.cluster is not None:
         blocks.append("Workloads\n" + aligned([_workload(item) for item in snapshot.cluster.workloads], indent="  "))
     return "\n\n".join(block.rstrip() for block in blocks)
@@ -79,6 +82,8 @@ def as_markdown(snapshot: Snapshot) -> str:
         markdown(("verdict", "panel", "value", "limits", "", "from"), [_panel(item) for item in snapshot.panels]),
         f"### {escaped(alerts_title(snapshot))}",
     ]
+    if snapshot.platform_verdict is not None:
+        blocks.insert(2, markdown(("verdict", "platform", "", ""), platform_rows(snapshot.platform_verdict)))
     if snapshot.alerts:
         head = ("priority", "severity", "alert", "component", "since", "state", "owner", "runbook")
         blocks.append(markdown(head, [alert_row(item, now) for item in snapshot.alerts[:_ALERTS_SHOWN]]))

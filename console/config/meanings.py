@@ -18,7 +18,7 @@ MEANINGS: Mapping[str, str] = {
     "about another place, and no action but a silence is offered for it",
     "environments.*.prometheus": "asked for panels, dashboards, rules and runbook steps",
     "environments.*.alertmanager": "every peer; the first that answers takes a silence",
-    "environments.*.platform": "the platform's API: /health, its breakers and /metrics",
+    "environments.*.platform": "the platform's API: /health, /ready and what stands beside them, and /metrics",
     "environments.*.kubernetes": "which cluster; it comes before the shell's KUBECONFIG, and after --kubeconfig and --context",
     "environments.*.kubernetes.kubeconfig": "the kubeconfig file, or several as in KUBECONFIG",
     "environments.*.kubernetes.context": "the context in it, or in the shell's kubeconfig",

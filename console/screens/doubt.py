@@ -80,6 +80,12 @@ def panels_doubt(view: View) -> str:
     return ""
 
 
+def platform_doubt(view: View) -> str:
+    """`, api NOT READY`: what serves nothing may well raise no alert."""
+    state = view.snapshot.source("platform") if view.snapshot else None
+    return f", {_SHORT['platform']} NOT READY" if state is not None and state.health is Health.NOT_READY else ""
+
+
 def alerts_reservation(view: View) -> str:
     """The same as a sentence for a list: `as Alertmanager said 40s ago; Prometheus DOWN: nothing new can fire`."""
     parts = []

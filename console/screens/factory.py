@@ -18,6 +18,7 @@ _CLASSES = {
     "checklist": ("checklist", "ChecklistScreen"),
     "incident": ("incidents", "IncidentsScreen"),
     "dashboards": ("dashboards", "DashboardsScreen"),
+    "platform": ("platform", "PlatformScreen"),
 }
 
 

@@ -17,17 +17,18 @@ SCREENS = (
     ("checklist", "Checklists", "what is due, the walk through it, and past walks"),
     ("incident", "Incidents", "what is being worked on, its clocks and its timeline"),
     ("dashboards", "Dashboards", "the five key dashboards, by provider and window"),
+    ("platform", "Platform", "what the platform says of itself: ready, services, breakers, models"),
 )
-"""The screens that a digit opens: name, title and what they show."""
-_DIGITS = {"checklist": "8", "incident": "9", "dashboards": "0"}
-"""Whose digit is not their place in the list."""
+"""The screens that a key opens: name, title and what they show."""
+_KEYS = {"checklist": "8", "incident": "9", "dashboards": "0", "platform": "f2"}
+"""Whose key is not the digit of their place in the list."""
 
 
 def screen_keys() -> list[Binding]:
     first = SCREENS[0][2]
     keys = [Binding("1", "go('overview')", "screens", key_display="0-9", tooltip=first, id="screen.overview")]
     for at, (name, title, shows) in enumerate(SCREENS[1:], start=2):
-        keys.append(Binding(_DIGITS.get(name, str(at)), f"go('{name}')", title, show=False, tooltip=shows, id=f"screen.{name}"))
+        keys.append(Binding(_KEYS.get(name, str(at)), f"go('{name}')", title, show=False, tooltip=shows, id=f"screen.{name}"))
     return keys
 
 

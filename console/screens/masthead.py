@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from console.screens.doubt import alerts_age, alerts_doubt, panels_doubt
+from console.screens.doubt import alerts_age, alerts_doubt, panels_doubt, platform_doubt
 from console.screens.view import View
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
@@ -19,6 +19,7 @@ _WORDS = {
     Health.WAITING: ("○", NO_ANSWER, "dim"),
     Health.UP: ("●", "ok", "ok"),
     Health.DEGRADED: ("▲", "DEGRADED", "warn"),
+    Health.NOT_READY: ("✗", "NOT READY", "critical"),
     Health.STALE: ("✗", "STALE", "critical"),
     Health.DOWN: ("✗", "DOWN", "critical"),
     Health.DENIED: ("✗", "DENIED", "critical"),
@@ -63,7 +64,7 @@ def _where(view: View, width: int) -> Line:
                 right.insert(0, (f"{len(snapshot.in_doubt)} {Verdict.IN_DOUBT.word} ", "doubt"))
             right.append((f"{alerts_age(view).strip()} ".lstrip(), "unknown"))
         else:
-            hidden, doubt = _hidden(view), f"{panels_doubt(view)}{alerts_doubt(view)}"
+            hidden, doubt = _hidden(view), f"{panels_doubt(view)}{alerts_doubt(view)}{platform_doubt(view)}"
             right.append((f"none {'active' if hidden else 'firing'}{hidden}{doubt} ", "unknown" if doubt or hidden else "ok"))
     elif snapshot is not None:
         right.append(("alerts not known ", "unknown"))
@@ -168,7 +169,7 @@ def _more(state: SourceState, view: View, *, detail: int) -> str:
         return f"{age(max(0.0, view.now - state.paused_at))}{was}"
     if state.health in (Health.WAITING, Health.NOT_CONFIGURED):
         return ""
-    well = state.health in (Health.UP, Health.DEGRADED)
+    well = state.health.answers
     parts: list[str] = []
     if state.detail and (detail or well):
         parts.append(state.detail)

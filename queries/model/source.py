@@ -14,11 +14,18 @@ class Health(StrEnum):
     UP = "up"
     DEGRADED = "degraded"
     """It answers, but not whole: a peer is lost, one query was refused, the server warns."""
+    NOT_READY = "not ready"
+    """It answers, and says that it does not serve."""
     STALE = "stale"
     """It answers, but cannot confirm that what it says is still so."""
     DOWN = "down"
     DENIED = "denied"
     NOT_CONFIGURED = "not configured"
+
+    @property
+    def answers(self) -> bool:
+        """Whether it gives good answers now, whatever it says in them."""
+        return self in (Health.UP, Health.DEGRADED, Health.NOT_READY)
 
 
 @dataclass(frozen=True, slots=True)

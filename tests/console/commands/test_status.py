@@ -60,6 +60,7 @@ def test_the_published_shape(run: Any) -> None:
     assert code == 1  # a critical alert is active
     assert list(told) == [
         "schema", "environment", "taken_at", "sources", "panels", "alerts_from", "alerts_caveat", "alerts", "workloads",
+        "platform",
     ]  # fmt: skip
     assert (told["alerts_from"], told["alerts_caveat"]) == ("alertmanager", None)
     assert (told["schema"], told["environment"]) == (1, "test")

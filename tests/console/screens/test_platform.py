@@ -1,0 +1,114 @@
+"""The Platform screen: what the platform says of itself, judged, at any width and while it does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from screen_samples import NOW, panels, snapshot
+from served_platform import EXTENDED, HEALTH, NOT_READY, PROVIDERS, READY
+
+from console.checks.platform_lines import judge_platform
+from console.snapshot import Snapshot
+from queries.model.fault import Fault, FaultKind
+from queries.model.platform import PlatformHealth, Readiness, ReadinessCheck
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
+from queries.platform_pages import health_of, providers_of, readiness_of, vectors_of
+
+HOSTILE = "\x1b[2J[red]x[/]"
+
+
+def said(**changed: Any) -> PlatformHealth:
+    """Everything that a build can say, as its pages have it."""
+    whole = replace(
+        health_of(HEALTH),
+        readiness=readiness_of(READY, status=200),
+        vectors=vectors_of(EXTENDED),
+        providers=providers_of(PROVIDERS),
+    )
+    return replace(whole, **changed)
+
+
+def showing(found: PlatformHealth | None, **changed: Any) -> Snapshot:
+    health = judge_platform(found).health if found else Health.NOT_CONFIGURED
+    detail = judge_platform(found).detail if found else ""
+    state = SourceState("platform", health, detail=detail, last_good_at=NOW - 1.0 if found else None)
+    others = [item for item in snapshot().sources if item.name != "platform"]
+    fine = tuple(replace(item, verdict=Verdict.OK, value=1.0) for item in panels())
+    return snapshot(sources=(*others, replace(state, **changed)), platform=found, alerts=(), panels=fine)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (132, 40)])
+async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], size: tuple[int, int]) -> None:
+    """Readiness, services, breakers, models, providers, rates, vector versions and faiss, each in words."""
+    scene = stage(showing(said()))
+    async with scene.app.run_test(size=size) as pilot:
+        await scene.until(pilot, "api")
+        shown = await scene.press(pilot, "f2")
+        if "faiss" not in shown:
+            shown += await scene.press(pilot, "end")
+    for words in (
+        "WARN     ocr/deepseek_hf: not ready: model file is missing",
+        "ok       /ready                   ready",
+        "ok       models_loaded            ready",
+        "-        redis                    disabled",
+        "ok       vision                   closed, 1 failures of 5",
+        "ok       ocr_paddle               loaded",
+        "WARN     ocr/deepseek_hf          not ready: model file is missing",
+        "v3 300 · v4 1200 · 1500 in all",
+        "enabled yes",
+        "1.00 % fail",
+    ):
+        assert words in shown, words
+
+
+async def test_not_ready_comes_first(stage: Callable[..., Any]) -> None:
+    """Line 2 says NOT READY and what is missing, line 1 is not green, and the screen begins with the reason."""
+    scene = stage(showing(said(readiness=readiness_of(NOT_READY, status=503))))
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "api NOT READY models_loaded")
+        tones = dict(scene.app.screen.masthead.lines[0])
+        assert tones["none firing, api NOT READY "] == "unknown"
+        shown = await scene.press(pilot, "f2")
+    assert "CRIT     /ready: 503 not ready; models_loaded: not_ready: ocr_paddle:missing" in shown
+
+
+async def test_what_is_not_known_is_said(stage: Callable[..., Any]) -> None:
+    """Without an API, with one that answers no more, and with a build that says only a constant word, nothing is ok."""
+    scene = stage(showing(None))
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "not configured")
+        assert "set CAD_ML_API_URL" in await scene.press(pilot, "f2")
+    fault = Fault(FaultKind.UNREACHABLE, "no connection", where="http://api")
+    scene = stage(showing(said(), health=Health.DOWN, fault=fault, last_good_at=NOW - 40.0))
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "DOWN")
+        shown = await scene.press(pilot, "f2")
+        assert "as of 40s ago: the platform DOWN" in shown and "no connection at http://api" in shown
+    scene = stage(showing(PlatformHealth("healthy", unread=(("/ready", ""), ("/health/extended", "401 no")))))
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "DEGRADED")
+        shown = await scene.press(pilot, "f2")
+        assert "NO DATA  /health says healthy, which some builds always say" in shown
+        assert "NO DATA  /health/extended         401 no" in shown
+        assert not [line for line in shown.splitlines() if line.startswith(" ok ")]
+
+
+async def test_text_from_outside_stays_text(stage: Callable[..., Any]) -> None:
+    """Control characters and markup in any word of the platform's steer nothing."""
+    found = PlatformHealth(
+        HOSTILE,
+        services=((HOSTILE, HOSTILE),),
+        degraded_reasons=(HOSTILE,),
+        models=((HOSTILE, HOSTILE),),
+        readiness=Readiness(ready=False, checks=(ReadinessCheck(HOSTILE, HOSTILE, HOSTILE),), reason=HOSTILE),
+        unread=((HOSTILE, HOSTILE),),
+    )
+    scene = stage(showing(found))
+    async with scene.app.run_test(size=(100, 40)) as pilot:
+        await scene.until(pilot, "NOT READY")
+        shown = await scene.press(pilot, "f2")
+    assert "\x1b" not in shown and "[red]" in shown
