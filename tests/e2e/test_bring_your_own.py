@@ -14,8 +14,8 @@ from real_program import Bench
 from servers import start_prometheus
 from terminal import Terminal
 
-import queries
 from console.demo.process import Server
+from queries.rule_templates import rule_names, rule_text
 
 pytestmark = pytest.mark.servers
 
@@ -198,6 +198,7 @@ def test_the_screens_take_a_teams_own(scene: Scene) -> None:
         terminal.send("b")
         terminal.wait_for("this page asks about the feature cache; the alert is about the analysis cache")
         type_command(terminal, "alert ShopOrdersStopped")
+        terminal.wait_for("shop_orders_stopped (by file name)")
         terminal.send("b")
         terminal.wait_for("Orders stopped", "Call the shop before anything else.")
         type_command(terminal, "runbook docs/queue.md")
@@ -208,8 +209,11 @@ def test_the_screens_take_a_teams_own(scene: Scene) -> None:
 
 def test_our_rules_are_loaded_as_their_files_have_them(tmp_path: Path) -> None:
     """A real Prometheus prints expressions in its own way; held against the files that it loaded, nothing differs."""
-    folder = Path(queries.__file__).parent / "rules"
-    files = {path.name: path.read_text() for path in folder.glob("*.yaml") if path.name != "alertmanager.yaml"}
+    files = {name: rule_text(name) for name in rule_names()}
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
     config = json.dumps({"rule_files": list(files)})
     with start_prometheus(config, files, folder=tmp_path / "prometheus") as server:
         path = Bench(tmp_path).config(server.url, others="")
