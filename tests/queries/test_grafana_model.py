@@ -161,3 +161,35 @@ def test_variables_and_annotations_ask_too() -> None:
     assert [(item.expression, item.label) for item in found] == [
         ('up{job="x"}', "instance"), ("", "job"), ("changes(up[1m])", ""),
     ]  # fmt: skip
+
+
+def test_the_second_version_has_variables_and_sources_too() -> None:
+    """Its variables are read as those of the first, a query by its group, a variable's old text by its name."""
+
+    def panel(group: str, text: str) -> dict[str, Any]:
+        query = {"spec": {"refId": "A", "query": {"kind": "DataQuery", "group": group, "spec": {"expr": text}}}}
+        return {"kind": "Panel", "spec": {"title": "P", "data": {"spec": {"queries": [query]}}}}
+
+    old = {"kind": "DataQuery", "group": "prometheus", "spec": {"__legacyStringValue": "label_values(up, job)"}}
+    variables = [
+        {"kind": "QueryVariable", "spec": {"name": "job", "query": old, "hide": "hideVariable"}},
+        {"kind": "CustomVariable", "spec": {"name": "code", "query": "a,b"}},
+        {"kind": "TextVariable", "spec": {"name": "text", "query": ""}},
+    ]
+    elements = {
+        "1": panel("prometheus", 'up{job="$job",code=~"$code",text=~"$text"}'),
+        "2": panel("loki", '{app="x"} |= "y"'),
+    }
+    found = read_dashboard({"spec": {"elements": elements, "variables": variables}})
+    assert [(item.place, item.expression, item.label) for item in found.queries] == [
+        ('"P" A', 'up{job=~".+",code=~"(a|b)",text=~".*"}', ""),
+        ("variable job", "up", "job"),
+    ]
+    assert found.others == (("loki", 1),) and found.variables["job"].hidden
+
+
+def test_panels_of_the_library_come_with_a_shared_export() -> None:
+    """What a panel of the library asks stands in the export's elements."""
+    element = {"name": "L", "kind": 1, "model": {"title": "L", "targets": [TARGET]}}
+    document = {"panels": [{"libraryPanel": {"uid": "x"}}], "__elements": {"x": element}}
+    assert [item.place for item in read_dashboard(document).queries] == ['"L" A']
