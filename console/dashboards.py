@@ -90,7 +90,9 @@ def _comparison(spec: PanelSpec, told: PanelAnswer) -> Comparison:
     if told.fault is not None:
         return Comparison(None, told.fault.sentence())
     value = folded(spec.fold, (sample.value for sample in told.samples))
-    return Comparison(value, "" if value is not None else "there was no series then")
+    if value is None:
+        return Comparison(None, "there was no series then")
+    return Comparison(value, doubtful=not spec.allowed.holds(value))
 
 
 class Dashboards:

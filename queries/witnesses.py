@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from queries.joined import Part, Parts
-from queries.model.panel import Comparison, Contradiction, Figure, PanelSpec, Unit
+from queries.model.panel import Contradiction, ContradictionKind, Figure, PanelSpec, Unit
 from queries.model.series import Sample, without
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Pair:
             )
 
         return Contradiction(
-            Comparison.WITNESS,
+            ContradictionKind.WITNESS,
             self.subject,
             Unit.COUNT if rate else self.unit,
             figure(self.first_says, figures["first"], self.first),

@@ -100,7 +100,7 @@ def _panel(state: PanelState) -> dict[str, Any]:
         "more_series": state.more,
         "contradictions": [
             {
-                "comparison": item.comparison.value,
+                "kind": item.kind.value,
                 "subject": item.subject,
                 "whom": item.whom or None,
                 "unit": item.unit.value,

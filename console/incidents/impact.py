@@ -161,7 +161,12 @@ class _Desk:
         history = await self.prometheus.history(spec, start=start, end=end, step_seconds=step)
         if history.fault is not None:
             self.why["outside_seconds"] = history.fault.sentence()
-        return history.tracks[0].points if history.tracks else ()
+        # A ratio that is not possible says nothing of the requests: nobody saw them.
+        points = history.tracks[0].points if history.tracks else ()
+        found = tuple((at, value) for at, value in points if not math.isfinite(value) or spec.allowed.holds(value))
+        if points and not found:
+            self.why["outside_seconds"] = f"{Verdict.IN_DOUBT.word}: the error ratio had no value that is possible"
+        return found
 
 
 def _bad_since(points: Iterable[tuple[float, float]], detected_at: float, step: float) -> float | None:

@@ -18,6 +18,7 @@ from console.screens.panel_detail import PanelDetailScreen
 from console.screens.view import View
 from queries.model.dashboard import DASHBOARDS, Comparison, DashboardChoice, DashboardState
 from queries.model.panel import PanelHistory, PanelState
+from queries.model.verdict import Verdict
 from widgets.line import Line, Span, cut, spread, text, width_of, wrap
 from widgets.page import Page
 from widgets.panel import PanelRow
@@ -235,4 +236,5 @@ def _compared(panel: PanelState, then: Comparison, back: str) -> str:
     """`yesterday 0.41 %`; what was not known then is not 0."""
     if then.value is None:
         return f"{back} no data"
-    return f"{back} {quantity(then.value, panel.spec.unit, panel.spec.decimals)}"
+    doubt = f" {Verdict.IN_DOUBT.word}" if then.doubtful else ""
+    return f"{back} {quantity(then.value, panel.spec.unit, panel.spec.decimals)}{doubt}"

@@ -64,6 +64,8 @@ class Comparison:
 
     value: float | None
     reason: str = ""
+    doubtful: bool = False
+    """No such value is possible."""
 
 
 @dataclass(frozen=True, slots=True)

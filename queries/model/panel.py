@@ -164,7 +164,7 @@ class PanelSpec:
         return self.unit.allowed if self.range is None else self.range
 
 
-class Comparison(StrEnum):
+class ContradictionKind(StrEnum):
     """Which two figures of the same thing contradict each other."""
 
     WITNESS = "witness"
@@ -188,7 +188,7 @@ class Contradiction:
     there is one, and `whom` of which provider or other label; both figures are in `unit`.
     """
 
-    comparison: Comparison
+    kind: ContradictionKind
     subject: str
     unit: Unit
     first: Figure

@@ -49,6 +49,9 @@ def test_verdicts_and_what_they_are_compared_with(tmp_path: Path) -> None:
     assert [item.verdict for item in state.panels] == [Verdict.CRITICAL, Verdict.OK, Verdict.NO_DATA]
     assert [item.value for item in state.compared] == [0.5, None, 0.0]
     assert state.compared[1].reason == "there was no series then"
+    odd = reading((170.0, None, 0.0))
+    state = judged(Held(CHOICE, odd, odd), settings(tmp_path), NOW)
+    assert state is not None and [item.doubtful for item in state.compared] == [True, False, False]
 
 
 def test_an_old_answer_is_stale_and_says_why(tmp_path: Path) -> None:

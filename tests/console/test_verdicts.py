@@ -24,8 +24,8 @@ from console.snapshot import Snapshot
 from queries.catalogue.loader import CatalogueError, parse_board
 from queries.joined import Parts
 from queries.model.panel import (
-    Comparison,
     Contradiction,
+    ContradictionKind,
     Figure,
     Fold,
     PanelSpec,
@@ -148,7 +148,9 @@ def test_nobody_outside_is_told_a_figure_in_doubt() -> None:
 def test_a_query_of_a_checklist_is_held_against_its_second_count() -> None:
     """An item that asks for itself is in doubt where its signals contradict themselves, and a KPI with it."""
     spec = PanelSpec("availability", "Availability", Unit.PERCENT, Fold.MIN, raw="x", below=True, threshold=Threshold(99.9))
-    found = Contradiction(Comparison.WITNESS, "OCR failures in 5m", Unit.COUNT, Figure("a", 12, "a"), Figure("b", 240, "b"))
+    found = Contradiction(
+        ContradictionKind.WITNESS, "OCR failures in 5m", Unit.COUNT, Figure("a", 12, "a"), Figure("b", 240, "b")
+    )
     tracks = (Track((), ((NOW - 86_400.0, 99.99), (NOW, 99.99))),)
     items = (
         Item("own", "Own", "?", QueryEvidence(spec, Threshold())),

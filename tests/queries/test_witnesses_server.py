@@ -32,7 +32,7 @@ from console.runbooks import RunbookIndex
 from queries.catalogue.loader import load_board
 from queries.catalogue.signals import Choice, load_signals
 from queries.endpoint import Endpoint
-from queries.model.panel import Comparison, Contradiction, Threshold
+from queries.model.panel import Contradiction, ContradictionKind, PanelSpec, Threshold, Unit
 from queries.model.verdict import Verdict
 from queries.prometheus import Prometheus
 from queries.witnesses import MOST
@@ -177,7 +177,7 @@ async def test_exactly_what_contradicts_itself_is_in_doubt(platform: Any, choice
     rounded = {(what, whom, round(a, -1), round(b, -1)) for what, whom, a, b in told(by_id["error_ratio"].contradictions)}
     assert {row for row in rounded if "failed" in row[0]} == EXPECTED
     assert {row[1] for row in rounded} == {"silent", "loud", "one-or-twenty"}
-    assert all(item.comparison is Comparison.WITNESS for item in by_id["error_ratio"].contradictions)
+    assert all(item.kind is ContradictionKind.WITNESS for item in by_id["error_ratio"].contradictions)
     for made_of_failures in ("provider_health", "error_budget"):
         assert by_id[made_of_failures].contradictions, made_of_failures
     for independent in ("queue_depth", "circuit_breakers", "cpu", "p95_latency"):
@@ -325,5 +325,9 @@ async def test_a_runbook_and_an_incident_do_not_take_it_for_known(platform: Any)
     assert re.match(
         r"IN DOUBT: \d\d or \d{4}: Vision requests that failed at the provider in \d+s, clip", impact.reason("failed")
     )
+    ratio = PanelSpec("r", "R", Unit.PERCENT, raw="vector(170)")
+    impossible = await measure(source, ratio, detected_at=now - 600, end=now)
+    assert (impossible.outside_seconds, impossible.bad_since) == (None, None)
+    assert impossible.reason("outside_seconds").startswith("IN DOUBT")
     assert impact.budget_percent is None and impact.requests == pytest.approx(10 * (impact.end - impact.start), rel=0.02)
     await source.close()

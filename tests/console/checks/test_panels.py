@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from console.checks.panels import compare, judge, since
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import (
-    Comparison,
     Contradiction,
+    ContradictionKind,
     Figure,
     Fold,
     Origin,
@@ -209,7 +209,7 @@ def test_one_impossible_series_is_in_doubt_unless_another_is_known_to_be_bad() -
 def test_two_counts_that_contradict_each_other_are_in_doubt(value: float) -> None:
     """Whatever the value: neither ok, nor a warning, nor critical can be believed. An old answer is still called old."""
     figures = (Figure('status="error"', 12.0, "a"), Figure("the error counter", 240.0, "b"))
-    found = Contradiction(Comparison.WITNESS, "OCR failures in 5m", Unit.COUNT, *figures, whom="paddle")
+    found = Contradiction(ContradictionKind.WITNESS, "OCR failures in 5m", Unit.COUNT, *figures, whom="paddle")
     answer = PanelAnswer("error_ratio", Origin.RAW, "up", (Sample((), value),), contradictions=(found,))
     told = judge(SPEC, NONE, answer, taken_at=0.0, now=0.0, stale_after=30.0)
     assert (told.verdict, told.value, told.contradictions) == (Verdict.IN_DOUBT, value, (found,))
