@@ -30,6 +30,8 @@ _RARE = {BREAKERS: 0.0, EXTENDED: 60.0, PROVIDERS: 60.0}
 """Pages that are read in turn, at most one a poll, and for how many seconds each is good enough."""
 _ABSENT_SECONDS = 3600.0
 """For how long a page that this build does not have is not asked for."""
+_PAGE_SECONDS = 2.0
+"""How long a page that only some builds have may take: the providers' page checks them all, and readiness must not wait."""
 _MOST_BUILDS = 16
 _UNWELL = (500, 503)
 """Statuses with which a platform that is not well still describes itself in JSON."""
@@ -142,9 +144,12 @@ class Platform:
 
     async def _page(self, path: str) -> object | Fault:
         try:
-            return await self._client.get(path, type=object, limit_bytes=_LARGEST_PAGE)
+            async with asyncio.timeout(_PAGE_SECONDS):
+                return await self._client.get(path, type=object, limit_bytes=_LARGEST_PAGE)
         except SourceError as error:
             return error.fault
+        except TimeoutError:
+            return Fault(FaultKind.TIMED_OUT, f"{path} gave no answer within {_PAGE_SECONDS:g} s", where=self.where)
 
     async def _ready(self) -> Readiness | Fault:
         try:

@@ -14,6 +14,7 @@ from servers import servers as bring_servers
 from console.demo.bring import Servers
 from console.demo.scenarios import scenario
 from console.demo.stack import DemoStack
+from queries.taxonomy import use_team_codes
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,13 @@ def calm_stack(servers: Servers) -> Iterator[DemoStack]:
     """Prometheus with the platform's rules and a week of history, Alertmanager, cluster and API; all is calm."""
     with DemoStack(scenario("calm"), servers) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_team_codes() -> Iterator[None]:
+    """One process serves one configuration; here each test is one of its own."""
+    yield
+    use_team_codes(())
 
 
 @pytest.fixture

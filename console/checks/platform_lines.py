@@ -170,12 +170,10 @@ def _breakers(found: PlatformHealth) -> Iterator[PlatformLine]:
         worst = Verdict.WARN if verdict is Verdict.CRITICAL else verdict
         yield PlatformLine(Section.BREAKERS, RESILIENCE, worst, visible(found.resilience))
     for breaker in found.breakers:
-        failures = "" if breaker.failures is None else f", {breaker.failures} failures"
         limit = "" if breaker.threshold is None else f" of {breaker.threshold}"
+        failures = "" if breaker.failures is None else f", failures {breaker.failures}{limit}"
         verdict = Verdict.OK if breaker.state == "closed" else Verdict.WARN
-        yield PlatformLine(
-            Section.BREAKERS, visible(breaker.name), verdict, f"{breaker.state}{failures}{limit if failures else ''}"
-        )
+        yield PlatformLine(Section.BREAKERS, visible(breaker.name), verdict, f"{breaker.state}{failures}")
 
 
 def _vectors(found: PlatformHealth) -> Iterator[PlatformLine]:

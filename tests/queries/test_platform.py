@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import served_platform as served
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queries import platform
 from queries.endpoint import Endpoint, HttpConfig
 from queries.errors import Denied, Malformed, SourceError, Unreachable
 from queries.model.platform import Breaker, PlatformHealth, ProviderHealth, Readiness, ReadinessCheck, VectorStore
@@ -192,6 +194,23 @@ async def test_a_page_that_is_not_there_is_left_alone() -> None:
         await api.poll()
     api.pages["/health"] = (200, HEALTHY)
     assert await asks_again()
+
+
+async def test_a_slow_page_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that takes its time is given up early and called unread; readiness is there all the same."""
+    monkeypatch.setattr(platform, "_PAGE_SECONDS", 0.05)
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/ready":
+            return httpx.Response(503, json=served.NOT_READY)
+        if request.url.path != "/health":
+            await asyncio.sleep(30.0)
+        return httpx.Response(200, json=HEALTHY)
+
+    async with asyncio.timeout(5.0):
+        found = await Platform(Endpoint("http://api"), transport=httpx.MockTransport(answer)).health(whole=True)
+    assert found.readiness is not None and not found.readiness.ready
+    assert "gave no answer within 0.05 s" in dict(found.unread)["/api/v1/providers/health"]
 
 
 async def test_metrics_follow_a_redirect_within_the_origin_only() -> None:

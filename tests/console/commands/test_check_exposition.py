@@ -96,7 +96,8 @@ def test_only_what_no_build_exports_is_called_missing(ask: Ask) -> None:
     missing = [line for line in texts(out, "noted") if line.startswith("contract ")]
     exporters = ("cadvisor", "kube-state-metrics", "kubelet", "node-exporter", "redis-exporter", "prometheus", "alertmanager")
     assert [line for line in missing if not line.endswith(tuple(f"only where {name} is scraped" for name in exporters))] == [
-        "contract circuit_breaker_state: not here; no build that is known exports it, though rules and dashboards name it"
+        "contract circuit_breaker_state: not here; no build that is known exports it, though rules and dashboards name it",
+        "contract ALERTS: not here; only while an alert is pending or firing",
     ]
 
 

@@ -68,7 +68,7 @@ def serve(pages: dict[str, Any]) -> Any:
         (FINE, False, 0, "passed", "circuit breakers: 1 fine"),
         (NOT_READY, False, 3, "failed", "ready: 503 not ready"),
         (NOT_READY, False, 3, "failed", "ready models_loaded: not_ready: ocr_paddle:missing"),
-        (DEGRADED, False, 0, "noted", "breaker vision: open, 5 failures of 5"),
+        (DEGRADED, False, 0, "noted", "breaker vision: open, failures 5 of 5"),
         (DEGRADED, False, 0, "noted", "degraded: v16_models_missing"),
         (DEGRADED, True, 3, "failed", "degraded: v16_models_missing"),
         (FINE | {"/ready": (401, {})}, False, 3, "failed", "ready: 401 "),
@@ -141,7 +141,7 @@ def test_status_and_doctor_in_words(run: Run) -> None:
     [
         (FINE, "ok", "the platform says that it is ready, 3 services are fine, resilience is healthy"),
         (NOT_READY, "critical", "/ready: 503 not ready; models_loaded: not_ready: ocr_paddle:missing"),
-        (DEGRADED, "warn", "degraded: v16_models_missing; resilience: degraded; vision: open, 5 failures of 5"),
+        (DEGRADED, "warn", "degraded: v16_models_missing; resilience: degraded; vision: open, failures 5 of 5"),
         (WORD_ONLY, "no_data", "/health says healthy, which some builds always say: nothing else is known"),
         ({}, "no_data", "404 nothing is at this path"),
     ],

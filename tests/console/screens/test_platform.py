@@ -55,7 +55,7 @@ async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], s
         "ok       /ready                   ready",
         "ok       models_loaded            ready",
         "-        redis                    disabled",
-        "ok       vision                   closed, 1 failures of 5",
+        "ok       vision                   closed, failures 1 of 5",
         "ok       ocr_paddle               loaded",
         "WARN     ocr/deepseek_hf          not ready: model file is missing",
         "v3 300 · v4 1200 · 1500 in all",
