@@ -14,11 +14,8 @@ from queries.model.rule import Rule, RuleKind
 from queries.model.series import Labels
 from queries.plain_rules import PlainRules, write_plain
 from queries.routing import Routing, read_routing
+from queries.text.durations import duration_seconds
 from queries.yaml_nodes import Lined, NodeError, Path, load_documents
-
-_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
-
 
 _GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "labels", "rules", "partial_response_strategy")
 _RULE_FIELDS = ("alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations")
@@ -145,15 +142,6 @@ def built_in() -> tuple[RuleFile, ...]:
 
     folder = resources.files("queries") / "rules"
     return tuple(read_rules(rule_text(name), path=str(folder / name)) for name in sorted(rule_names()))
-
-
-def seconds(duration: str) -> float:
-    """Prometheus' own durations: `90s`, `5m`, `1h30m`, `0`. Raises ValueError."""
-    if duration == "0":
-        return 0.0
-    if not re.fullmatch(rf"(?:{_DURATION.pattern})+", duration):
-        raise ValueError(f"not a duration: {duration!r}")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(duration))
 
 
 class _Reading:
@@ -353,7 +341,7 @@ class _Reading:
         if table.get(key) is None:
             return None
         try:
-            return seconds(part.document.text((*at, key)))
+            return duration_seconds(part.document.text((*at, key)))
         except ValueError:
             self._wrong(part, (*at, key), f"expected a duration for `{key}`, such as 5m")
             return 0.0

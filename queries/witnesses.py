@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from queries.catalogue.loader import expand_spec
+from queries.catalogue.signals import SETTLED, UNDECIDED, UNDER_WAY, Choice, Signal, Witness, witnessed
 from queries.joined import Part, Parts
 from queries.model.panel import Contradiction, ContradictionKind, Figure, PanelSpec, Unit
 from queries.model.series import Sample, without
-
-if TYPE_CHECKING:
-    from queries.catalogue.signals import Choice, Signal, Witness
+from queries.text.durations import duration_seconds
 
 FIGURE = "__figure__"
 """The label that tells the figures of one label set apart: `first`, `second`, and what `first` may be without what is under
@@ -127,8 +126,6 @@ def _figure(query: str, name: str) -> str:
 
 def pairs_of(specs: Sequence[PanelSpec], choice: Choice | None) -> dict[str, tuple[Pair, ...]]:
     """What each panel is held against, by the panel's id. Panels of the same signal, provider and window share a pair."""
-    from queries.catalogue.signals import witnessed  # noqa: PLC0415  # not before a panel that is made of signals is asked
-
     signals = choice.signals if choice else None
     named = {spec.id: (spec, witnessed(spec.written, signals=signals)) for spec in specs if spec.written}
     short: dict[tuple[str, str], list[tuple[float, str]]] = {}
@@ -158,9 +155,6 @@ def pairs_of(specs: Sequence[PanelSpec], choice: Choice | None) -> dict[str, tup
 
 
 def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window: str, choice: Choice | None) -> Pair:
-    from queries.catalogue.loader import expand_spec  # noqa: PLC0415
-    from queries.catalogue.signals import SETTLED, UNDECIDED, UNDER_WAY  # noqa: PLC0415
-
     known = choice or UNDECIDED
     decided = known.definitions.get(signal.id)
 
@@ -195,10 +189,8 @@ def _readable(window: str) -> str:
 
 def _seconds(window: str) -> float:
     """The length of a window; infinite for one that cannot be read or lies in the past: it is held against another."""
-    from queries.rule_files import seconds  # noqa: PLC0415
-
     try:
-        return seconds(window) if window else 0.0
+        return duration_seconds(window) if window else 0.0
     except ValueError:
         return math.inf
 
