@@ -289,7 +289,8 @@ class Dashboards:
             there = (self._elsewhere or {}).get(environment)
             if there is None or there.prometheus is None:
                 raise NotConfigured(f"the config file has no Prometheus for {environment}")
-            self._clients[environment] = Prometheus(there.prometheus, signals=known_signals(self._settings))
+            self._clients[environment] = made = Prometheus(there.prometheus, signals=known_signals(self._settings))
+            made.windows = dict(there.rule_windows)
         return self._clients[environment]
 
 

@@ -49,6 +49,7 @@ class OpenDashboard:
 
     async def refresh(self) -> DashboardAnswer:
         """Ask every panel. Raises SourceError where the server as a whole does not answer now."""
+        await self._prometheus.see_rules()
         self._panels.rules = self._prometheus.recorded_rules
         told = await self._panels.refresh((*self.dashboard.panels, _PROVIDERS))
         *answers, providers = told.answers

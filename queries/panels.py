@@ -19,6 +19,7 @@ from queries.model.fold import folded
 from queries.model.panel import MOST_SERIES, Fold, Origin, PanelAnswer, PanelSpec
 from queries.model.series import Sample, Track, without
 from queries.offload import aside
+from queries.recorded_panels import ByValue, Plan, RecordedPanels
 from queries.trends import WINDOW_SECONDS, Trends
 from queries.witnesses import Pair, Witnesses, pairs_of
 
@@ -63,12 +64,16 @@ class Panels:
         clock: Callable[[], float],
         window_seconds: float = WINDOW_SECONDS,
         decisions: Decisions | None = None,
+        recorded: RecordedPanels | None = None,
     ) -> None:
         self._instant: Joined[Sample] = Joined(instant, clock=clock)
         self._ranges = ranges
         self._clock = clock
         self.decisions = decisions or Decisions()
         """Which definition of each signal the server's evidence has decided; shared by all panels of one server."""
+        self.recorded = recorded or RecordedPanels()
+        """What the loaded rules say of the recorded series; shared by all panels of one server."""
+        self._by_value = ByValue()
         self._expanded: tuple[Choice, dict[PanelSpec, PanelSpec]] = (UNDECIDED, {})
         self._unrecorded: set[str] = set()
         self._rare: dict[str, _Rare] = {}
@@ -87,22 +92,36 @@ class Panels:
         """Ask everything. Raises SourceError where the server as a whole does not answer."""
         now = self._clock()
         wanted = [spec for spec in specs if spec.source == "prometheus"]
-        asked = [self.expanded(spec) for spec in wanted]
-        raw = [spec for spec in asked if not self.reads_recorded(spec) and self._due(spec, now)]
+        plans = [self.recorded.plan(self.expanded(spec)) for spec in wanted]
+        raw = [
+            plan.spec
+            for plan in plans
+            if self._to_verify(plan, now) or (not self.reads_recorded(plan.spec) and self._due(plan.spec, now))
+        ]
         evidence = self.decisions.part(now)
         if evidence and self.decisions.nothing_decided:
             # A month of every definition would be read: the decision comes with this answer, and what is rare can wait for it.
             raw = [spec for spec in raw if not (spec.written and spec.raw_every_seconds)]
+        asked = [plan.spec for plan in plans]
         parts = [_recorded(spec) for spec in asked if spec.recorded is not None] + [_raw(spec) for spec in raw]
         parts.extend([evidence] if evidence else ())
         answer = await self._instant.ask([*parts, *self._witnesses.due(asked, self.decisions.choice)])
         suspects = self._witnesses.take(answer)
         if evidence and evidence.key not in answer.faults:
             self.decisions.take(answer.found[evidence.key], now)
-            asked = [spec if spec in raw else self.expanded(its) for spec, its in zip(asked, wanted, strict=True)]
+            plans = [
+                plan if plan.spec in raw else self.recorded.plan(self.expanded(its))
+                for plan, its in zip(plans, wanted, strict=True)
+            ]
+            asked = [plan.spec for plan in plans]
         size = sum(map(len, answer.found.values()))
         self._unrecorded = await aside(partial(self._without_records, asked, answer), size)
-        late = [spec for spec in asked if spec.id in self._unrecorded and spec not in raw and self._due(spec, now)]
+        late = [
+            plan.spec
+            for plan in plans
+            if plan.spec not in raw
+            and (self._to_verify(plan, now) or (plan.spec.id in self._unrecorded and self._due(plan.spec, now)))
+        ]
         if late or suspects:
             second = await self._instant.ask([*map(_raw, late), *suspects])
             self._witnesses.take(second)
@@ -112,6 +131,7 @@ class Panels:
         for spec in (*raw, *late):
             self._keep_rare(spec, answer, now)
         results = await aside(lambda: [self._answer(spec, answer) for spec in asked], size)
+        results = [self._verify(plan, item, answer, now) for plan, item in zip(plans, results, strict=True)]
         await self._remember(dict(zip((spec.id for spec in asked), asked, strict=True)), results, now)
         warnings = [*answer.warnings, *_refused_rules(asked, answer), *self._witnesses.refused(answer)]
         answers = (self._with_more(spec, item) for spec, item in zip(asked, results, strict=True))
@@ -141,6 +161,31 @@ class Panels:
             return False
         names = {sample.label("__name__") for sample in samples} - {""}
         return not names or names | self.rules >= set(spec.recorded_names)
+
+    def _to_verify(self, plan: Plan, now: float) -> bool:
+        """Whether the raw expression is asked beside recorded series that nobody could verify by their rules."""
+        spec = plan.spec
+        return not plan.verified and bool(spec.raw) and self.reads_recorded(spec) and self._by_value.due(spec, now)
+
+    def _verify(self, plan: Plan, result: PanelAnswer, answer: Parts[Sample], now: float) -> PanelAnswer:
+        """With what there is to say of the recorded series, and what their raw expression says against them."""
+        spec = plan.spec
+        if result.origin is not Origin.RECORDED:
+            self._by_value.forget(spec)
+            return replace(result, caveat=plan.caveat if plan.verified else None)
+        if plan.verified:
+            return result
+        key = _raw(spec).key
+        asked = answer.found.get(key) if key not in answer.faults else None
+        self._by_value.take(spec, result.samples, asked, now)
+        doubt = self._by_value.contradictions(spec, now)
+        return replace(result, caveat=plan.caveat, contradictions=(*result.contradictions, *doubt))
+
+    def expression(self, spec: PanelSpec) -> str:
+        """What a panel is read from that is not asked here: its recorded series only where the loaded rules are known to mean
+        the same."""
+        plan = self.recorded.plan(self.expanded(spec))
+        return plan.spec.recorded if plan.spec.recorded is not None and plan.verified else plan.spec.raw
 
     def expanded(self, spec: PanelSpec) -> PanelSpec:
         """The panel as it is asked now that the signals are decided as they are."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
@@ -19,16 +20,24 @@ from queries.errors import Rejected, SourceError
 from queries.http import Client
 from queries.joined import Joined, Part
 from queries.model.panel import Contradiction, Origin, PanelAnswer, PanelHistory, PanelSpec, Unit
+from queries.model.recorded import NOTHING_SEEN, RecordedBook
 from queries.model.rule import RuleGroup
 from queries.model.series import Sample, Track, without
+from queries.offload import compute
 from queries.panels import Panels, PanelsAnswer
+from queries.recorded_panels import RecordedPanels
 from queries.vectors import Answer, RangeAnswer, RulesAnswer
 from queries.witnesses import Pair
 
 __all__ = ["Answer", "PanelsAnswer", "Prometheus", "RangeAnswer", "RulesAnswer"]
 
+if TYPE_CHECKING:
+    from queries.recorded_series import LoadedRules
+
 T = TypeVar("T")
 
+_RULES_WAIT_SECONDS = 5.0
+_RULES_EVERY_SECONDS = 60.0
 _LONG_QUERY = 1500
 """Characters from which a query travels in a form: some proxies take no URL beyond 2 KiB."""
 
@@ -54,7 +63,16 @@ class Prometheus:
         self._clock = clock
         self.decisions = Decisions(signals)
         """How this server's series are counted; the evidence for it is part of the panels' refresh."""
-        self._panels = Panels(self._samples, self._tracks, clock=clock, decisions=self.decisions)
+        self.recorded = RecordedPanels()
+        """What the loaded rules say of the series that our rules would record."""
+        self.windows: Mapping[str, str] = {}
+        """Windows over which this server's rules record what ours record over others."""
+        self.rules_come = False
+        """Whether somebody asks for the rules along with the panels: the first ones wait a moment for what they say."""
+        self._rules_answered = asyncio.Event()
+        self._rules_due = float("-inf")
+        self._loaded: LoadedRules | None = None
+        self._panels = Panels(self._samples, self._tracks, clock=clock, decisions=self.decisions, recorded=self.recorded)
 
     @property
     def where(self) -> str:
@@ -83,6 +101,9 @@ class Prometheus:
 
     async def panels(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
         """One refresh of these panels: one request, two where a recorded series is missing, and at first one for the trends."""
+        if self.rules_come and not self._rules_answered.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._rules_answered.wait(), _RULES_WAIT_SECONDS)
         return await self._panels.refresh(specs)
 
     async def panel(self, spec: PanelSpec, query: str, *, at: float | None = None) -> PanelAnswer:
@@ -109,7 +130,14 @@ class Prometheus:
 
     def board(self, window_seconds: float) -> Panels:
         """Panels of their own, beside those of `panels`, with trends over this window; whoever has them closes them."""
-        return Panels(self._samples, self._tracks, clock=self._clock, window_seconds=window_seconds, decisions=self.decisions)
+        return Panels(
+            self._samples,
+            self._tracks,
+            clock=self._clock,
+            window_seconds=window_seconds,
+            decisions=self.decisions,
+            recorded=self.recorded,
+        )
 
     @property
     def recorded_rules(self) -> frozenset[str]:
@@ -126,7 +154,7 @@ class Prometheus:
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory:
         """A panel's tracks by series, from its recorded series where it has them; a failure is data."""
         tracks: tuple[Track, ...] = ()
-        spec = self._panels.expanded(spec)
+        spec = self.recorded.plan(self._panels.expanded(spec)).spec
         try:
             if spec.recorded is not None and self._panels.reads_recorded(spec):
                 answer = await self.query_range(spec.recorded, start=start, end=end, step_seconds=step_seconds)
@@ -155,9 +183,34 @@ class Prometheus:
 
     async def rules(self) -> RulesAnswer:
         """The rules and their pending and firing instances; these lack the server's external labels."""
-        answer = await self._client.fetch("/api/v1/rules", decode=self._read_rules)
-        self._panels.rules = frozenset(answer.recorded)
+        try:
+            answer = await self._client.fetch("/api/v1/rules", decode=self._read_rules)
+            self._panels.rules = frozenset(answer.recorded)
+            self.recorded.take(await compute(partial(self._judge, answer.recording)))
+        except SourceError as error:
+            self.recorded.take(NOTHING_SEEN, f"the rules cannot be seen: {error.fault.sentence()}")
+            raise
+        finally:
+            self._rules_answered.set()
         return answer
+
+    async def see_rules(self) -> None:
+        """Ask for the rules where nobody does, once a minute; where they cannot be seen, `recorded` says so."""
+        now = self._clock()
+        if self.rules_come or now < self._rules_due:
+            return
+        self._rules_due = now + _RULES_EVERY_SECONDS
+        with suppress(SourceError):
+            await self.rules()
+
+    def _judge(self, groups: Sequence[RuleGroup]) -> RecordedBook:
+        """Not in the loop: it reads our rules, and compares where something changed."""
+        from queries.recorded_series import LoadedRules  # noqa: PLC0415  # brings the parser
+        from queries.rule_templates import our_recordings  # noqa: PLC0415
+
+        if self._loaded is None:
+            self._loaded = LoadedRules(partial(our_recordings, windows=self.windows))
+        return self._loaded.judge(groups, self.decisions.choice, now=self._clock() + self.ahead_seconds)
 
     async def rule_groups(self) -> tuple[RuleGroup, ...]:
         """The rules as they are defined, and how their evaluation goes; their instances are left out."""

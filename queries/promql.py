@@ -135,13 +135,18 @@ class Expression:
         return self.text.count("\n", 0, self.offset_of(word) or 0)
 
 
-def parse(text: str) -> Expression:
-    """Raises PromqlError."""
+def parse_tree(text: str) -> ast.Expr:
+    """The parser's own tree alone. Raises PromqlError."""
     _refuse_monsters(text)
     try:
-        root = ast.parse(_without_raw_strings(text))
+        return ast.parse(text)
     except ValueError as error:
         raise PromqlError(str(error), text=text, offset=_failing(text)) from None
+
+
+def parse(text: str) -> Expression:
+    """Raises PromqlError."""
+    root = parse_tree(text)
     functions: set[str] = set()
     picked: list[Selector] = []
     parts = tuple(nodes(root))

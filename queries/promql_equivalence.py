@@ -49,6 +49,10 @@ class Forms:
         """The form of an expression in which `rules` names the set that defines its recorded names. Raises Incomparable."""
         return self._normalizer(rules, Blind()).normalize(expression)
 
+    def recorded(self, name: str, rules: str) -> Form:
+        """The form of what a recorded name stands for in a set of rules. Raises Incomparable."""
+        return self._normalizer(rules, Blind()).recorded(name)
+
     def equal(self, one: Form, other: Form) -> bool:
         return one.number == other.number and rounded(one.factor) == rounded(other.factor)
 

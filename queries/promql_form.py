@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import promql_parser as ast
 
-from queries.promql import Expression, LabelMatcher, PromqlError, alternatives, bare, parse, selector
+from queries.promql import LabelMatcher, PromqlError, alternatives, bare, parse_tree, selector
 
 _DEEPEST = 150
 """A tree, with the recorded names in it written out, goes no deeper: Python recurses here."""
 _DIGITS = 9
 """`100 - 99.9` is not quite `0.1`: factors are compared to so many digits."""
+_WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _REGEX_SIGNS = frozenset("\\.+*?()[]{}|^$")
 
 Key: TypeAlias = tuple[Any, ...]
@@ -70,21 +72,23 @@ class Normalizer:
     def normalize(self, expression: str) -> Form:
         """Raises Incomparable."""
         if expression not in self._known:
-            parsed = self._parse(expression)
-            self._define(parsed.metrics)
-            self._known[expression] = self.form(parsed.root)
+            self._define(self._names(expression))
+            self._known[expression] = self.form(_parse(expression))
         return self._known[expression]
 
-    def _parse(self, expression: str) -> Expression:
-        try:
-            return parse(expression)
-        except PromqlError as error:
-            raise Incomparable(f"the console's parser does not read it: {error}") from None
+    def recorded(self, name: str) -> Form:
+        """What a recorded name stands for. Raises Incomparable."""
+        self._define((name,))
+        return self._recorded(name)
+
+    def _names(self, expression: str) -> list[str]:
+        """The recorded names that stand in an expression, and perhaps one that is a label's."""
+        return [word for word in _WORD.findall(expression) if word in self._rules]
 
     def _define(self, names: Iterable[str]) -> None:
         """Put what these names stand for into the normal form, what they read first: a long chain of rules is not deep."""
         waiting = [name for name in names if name in self._rules]
-        begun: dict[str, Expression] = {}
+        begun: dict[str, ast.Expr] = {}
         while waiting:
             name = waiting[-1]
             if name in self._named:
@@ -92,12 +96,12 @@ class Normalizer:
                 continue
             try:
                 if name not in begun:
-                    begun[name] = self._parse(self._rules[name])
-                    waiting += [item for item in begun[name].metrics if item in self._rules and item not in begun]
+                    begun[name] = _parse(self._rules[name])
+                    waiting += [item for item in self._names(self._rules[name]) if item not in begun]
                     continue
                 self._within.append(name)
                 try:
-                    self._named[name] = self.form(begun[name].root)
+                    self._named[name] = self.form(begun[name])
                 finally:
                     self._within.pop()
             except Incomparable as error:
@@ -312,6 +316,13 @@ class Normalizer:
             operator = _TURNED[operator]
         number = self._operation(operator, matching, Form(1.0, left.number), Form(right.factor / factor, right.number))
         return Form(1.0 if matching.returns_bool else factor, number)
+
+
+def _parse(expression: str) -> ast.Expr:
+    try:
+        return parse_tree(expression)
+    except PromqlError as error:
+        raise Incomparable(f"the console's parser does not read it: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

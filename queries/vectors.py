@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -51,6 +51,8 @@ class RulesAnswer:
     warnings: tuple[str, ...] = ()
     records: tuple[tuple[str, str], ...] = ()
     """The recording rules: under which name, and which expression; a name that several record stands there several times."""
+    recording: tuple[RuleGroup, ...] = field(default=(), compare=False)
+    """The recording rules by group, and how their evaluation goes: it went on, which is no change."""
 
 
 class _Item(msgspec.Struct):
@@ -192,7 +194,9 @@ def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) ->
     # A server tells the instances of a rule in another order each time, though nothing else differs.
     alerts = sorted((known or remembered_alerts(where)).read(said), key=lambda item: item.fingerprint)
     recorded = tuple(sorted({name for name, _ in records}))
-    return RulesAnswer(tuple(alerting), tuple(alerts), recorded, _warnings(envelope), tuple(sorted(records)))
+    recording = tuple(_rule_group(group, where, {"recording": RuleKind.RECORD}) for group in data.groups)
+    recording = tuple(group for group in recording if group.rules)
+    return RulesAnswer(tuple(alerting), tuple(alerts), recorded, _warnings(envelope), tuple(sorted(records)), recording)
 
 
 def metadata(body: bytes, *, where: str) -> Mapping[str, list[Described]]:
@@ -204,16 +208,17 @@ def rule_groups(body: bytes, *, where: str) -> tuple[RuleGroup, ...]:
     """The rules of /api/v1/rules as they are defined, and how their evaluation goes. Raises as `instant`."""
     data = _shaped(_RULES, _envelope(body, where).data, where)
     kinds = {"alerting": RuleKind.ALERT, "recording": RuleKind.RECORD}
-    return tuple(
-        RuleGroup(
-            name=group.name,
-            file=group.file,
-            rules=tuple(_rule(item, kinds[item.type]) for item in group.rules if item.type in kinds),
-            interval_seconds=group.interval,
-            evaluated_at=_moment(group.lastEvaluation, where),
-            evaluation_seconds=group.evaluationTime,
-        )
-        for group in data.groups
+    return tuple(_rule_group(group, where, kinds) for group in data.groups)
+
+
+def _rule_group(group: _Group, where: str, kinds: Mapping[str, RuleKind]) -> RuleGroup:
+    return RuleGroup(
+        name=group.name,
+        file=group.file,
+        rules=tuple(_rule(item, kinds[item.type]) for item in group.rules if item.type in kinds),
+        interval_seconds=group.interval,
+        evaluated_at=_moment(group.lastEvaluation, where),
+        evaluation_seconds=group.evaluationTime,
     )
 
 

@@ -77,6 +77,7 @@ def judge(
             reason=reason,
             more=answer.more,
             basis=answer.basis,
+            caveat=answer.caveat,
         )
 
     if answer.fault is not None:
@@ -118,6 +119,7 @@ def judge(
         more=answer.more,
         contradictions=answer.contradictions,
         basis=answer.basis,
+        caveat=answer.caveat,
     )
 
 
@@ -200,6 +202,8 @@ def _note(spec: PanelSpec, answer: PanelAnswer, verdict: Verdict, limits: Thresh
         parts = [*told[:1], *parts, *told[1:]]
         if len(worst) > NOTE_PARTS:
             parts.append(f"+{len(worst) - NOTE_PARTS}{' or more' if answer.more else ''}")
+    if answer.caveat is not None:
+        parts.append(answer.caveat.word)
     return " · ".join(parts)
 
 

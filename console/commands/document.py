@@ -96,6 +96,7 @@ def _panel(state: PanelState) -> dict[str, Any]:
         "from": state.origin.value,
         "query": state.query,
         "basis": list(state.basis),
+        "caveat": state.caveat.says if state.caveat else "",
         "series": [{"labels": dict(item.labels), "value": number(item.value)} for item in state.samples],
         "more_series": state.more,
         "contradictions": [

@@ -85,6 +85,7 @@ class _Loading:
             cluster_named=cluster.endpoint is None or cluster.named,
             cluster_note=_note(name, cluster, asked=bool(self.table)),
             labels=self._labels(),
+            rule_windows=tuple(self.table.get("rule_windows", {}).items()),
             platform=self._server("platform", "api_url", "CAD_ML_API_URL"),
             grafana=self._server("grafana", "", "GRAFANA_URL"),
             redis=self._redis(),

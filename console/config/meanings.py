@@ -13,6 +13,9 @@ MEANINGS: Mapping[str, str] = {
     "this environment's `kubernetes` names the cluster",
     "environments.*.read_only": "nothing that changes anything leaves this machine; a `false` lifts no other `true`",
     "environments.*.namespace": "the platform's namespace in the cluster (default: the context's own, else `cad-ml-platform`)",
+    "environments.*.rule_windows": "windows over which the rules of this environment's Prometheus record what ours record over "
+    "others; a series over any other window is read raw",
+    "environments.*.rule_windows.*": "by our window, such as `5m`: theirs, such as `10m`",
     "environments.*.labels": "the values of this environment's alerts in labels that name a place, such as `cluster`",
     "environments.*.labels.*": "by the label's name: its value here, or a list of them; an alert with any other value is "
     "about another place, and no action but a silence is offered for it",

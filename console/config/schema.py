@@ -171,6 +171,7 @@ ENVIRONMENT = Table(
         "namespace": NAMESPACE,
         "labels": Named(Either(TEXT, Many(TEXT))),
         "prometheus": SERVER,
+        "rule_windows": Named(_DURATION),
         "alertmanager": Either(URL, Many(SERVER)),
         "platform": SERVER,
         "kubernetes": Table({"kubeconfig": TEXT, "context": TEXT, "in_cluster": FLAG, "timeout": SECONDS}),

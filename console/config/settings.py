@@ -68,6 +68,8 @@ class Settings:
     """What has to be told once about how the cluster was chosen; empty where nothing is surprising."""
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What alerts of this environment say in labels that name a place, beyond its own names."""
+    rule_windows: tuple[tuple[str, str], ...] = ()
+    """Windows over which this Prometheus records what our rules record over others."""
     platform: Endpoint | None = None
     grafana: Endpoint | None = None
     redis: RedisEndpoint | None = None

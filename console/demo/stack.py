@@ -155,7 +155,8 @@ class DemoStack:
             where = str(kubeconfig)
             view = EmbeddedView(self._cluster)
         # Nothing is lost in a demo, so nobody has to type a name; its cluster it names itself.
-        own = {"protected": False, "namespace": NAMESPACE, "kubernetes": {"kubeconfig": where}}
+        own: dict[str, object] = {"protected": False, "namespace": NAMESPACE, "kubernetes": {"kubeconfig": where}}
+        own["rule_windows"] = server_config.fast_windows()
         (folder / "config.yaml").write_text(json.dumps({"environments": {"demo": own}}) + "\n")
         self._simulator = Simulator(self.scenario, view, seed=self._seed, now=self._clock() - DAYS * 86400.0)
         self._api = PlatformApi(self._simulator, clock=self._clock)

@@ -170,6 +170,8 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         query = text(_flat(asked) or "nothing is asked of Prometheus")[0]
         for at, words in enumerate(wrap(query, width - len(origin) - 3)):
             yield ((f" {origin if at == 0 else ' ' * len(origin)} ", "dim"), (words, "accent"))
+        for words in wrap(text(state.caveat.says)[0], width - 2) if state.caveat else ():
+            yield ((f" {words}", "unknown"),)
         for words in wrap(text(" · ".join(state.basis))[0], width - 2) if state.basis else ():
             yield ((f" {words}", "dim"),)
         names = "  ".join(

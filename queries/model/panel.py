@@ -197,6 +197,14 @@ class Contradiction:
 
 
 @dataclass(frozen=True, slots=True)
+class Caveat:
+    """What there is to say of where a value comes from: in a word or three, and in a sentence."""
+
+    word: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class PanelAnswer:
     """What the source said to one panel: samples (possibly none) or the fault of this one query."""
 
@@ -213,6 +221,8 @@ class PanelAnswer:
     """What else was counted, and says something else: the value cannot be believed."""
     basis: tuple[str, ...] = ()
     """How the signals of a raw expression are counted on this server, and why so, a sentence each."""
+    caveat: Caveat | None = None
+    """Why the recorded series is not read, or that nobody could verify it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +249,7 @@ class PanelState:
     more: bool = False
     contradictions: tuple[Contradiction, ...] = ()
     basis: tuple[str, ...] = ()
+    caveat: Caveat | None = None
     paused: bool = False
     """The value is old because nothing was asked, not because nothing was answered."""
 

@@ -59,13 +59,13 @@ async def test_recorded_series_are_preferred(fake: FakePrometheus) -> None:
 
 
 async def test_a_missing_recording_falls_back_and_a_new_one_is_noticed(fake: FakePrometheus) -> None:
-    """Absent: raw, in a second request once and in the same one afterwards. A rule that appears or vanishes counts at once."""
+    """Absent: raw, in the same request. A rule that appears or vanishes counts at once."""
     specs = [recorded("a"), spec("b")]
     fake.series = {"raw_a": [({}, "9")], "raw_b": [({}, "2")]}
     source = fake.source()
     (first, _) = (await source.panels(specs)).answers
     assert (first.origin, first.query, first.samples[0].value) == (Origin.RAW, "raw_a", 9.0)
-    assert fake.take() == [("query", "joined"), ("query", "alone"), ("query_range", "joined")]
+    assert fake.take() == [("query", "joined"), ("query_range", "joined")]
     assert (await source.panels(specs)).answers[0].origin is Origin.RAW
     assert fake.take() == [("query", "joined")]
     fake.series["rec_a"] = [({"__name__": "rec_a"}, "1")]

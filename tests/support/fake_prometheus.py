@@ -38,6 +38,8 @@ class FakePrometheus:
         return taken
 
     def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/rules"):
+            return httpx.Response(200, json={"status": "success", "data": {"groups": []}})
         raw = request.content.decode() if request.method == "POST" else request.url.query.decode()
         asked = parse_qs(raw)
         query = asked["query"][0]

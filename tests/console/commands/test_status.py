@@ -86,6 +86,7 @@ def test_the_published_shape(run: Any) -> None:
         "series": [{"labels": {}, "value": 0.42}],
         "more_series": False,
         "basis": [],
+        "caveat": "no loaded rule records platform_error_ratio",
         "contradictions": [],
     }
     for panel in ("request_rate", "error_budget", "queue_depth", "workloads"):

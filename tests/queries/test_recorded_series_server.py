@@ -1,0 +1,255 @@
+"""Recorded series on a real Prometheus: read where the loaded rule means what ours means, raw or IN DOUBT where it does not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from servers import servers, start_prometheus
+
+from console.checks.panels import judge
+from queries.catalogue.loader import load_board, load_dashboards
+from queries.endpoint import Endpoint
+from queries.errors import SourceError
+from queries.model.fold import folded
+from queries.model.panel import ContradictionKind, Origin, PanelAnswer, PanelSpec, Threshold
+from queries.model.recorded import Worth
+from queries.model.verdict import Verdict
+from queries.prometheus import Prometheus
+from queries.rule_templates import rule_names, rule_text
+
+pytestmark = pytest.mark.servers
+
+STEP, LENGTH = 15, 1800
+BOARDS = [load_board(item.name) for item in load_dashboards()]
+SPECS = {spec.id: spec for board in (load_board("overview"), *BOARDS) for spec in board if spec.recorded}
+RATES = {
+    'ocr_requests_total{provider="paddle",status="start"}': 4.1,
+    'ocr_requests_total{provider="paddle",status="success"}': 4.1,
+    'ocr_requests_total{provider="paddle",status="cache_hit"}': 0.9,
+    'ocr_requests_total{provider="deepseek_hf",status="start"}': 1.4,
+    'ocr_requests_total{provider="deepseek_hf",status="success"}': 0.3,
+    'ocr_errors_total{provider="deepseek_hf",code="PROVIDER_TIMEOUT",stage="infer"}': 1.1,
+    'ocr_processing_duration_seconds_bucket{provider="paddle",le="1.0"}': 3.9,
+    'ocr_processing_duration_seconds_bucket{provider="paddle",le="2.0"}': 4.0,
+    'ocr_processing_duration_seconds_bucket{provider="paddle",le="+Inf"}': 4.1,
+    'ocr_processing_duration_seconds_count{provider="paddle"}': 4.1,
+    'vision_requests_total{provider="deepseek_stub",status="start"}': 2.0,
+    'vision_requests_total{provider="deepseek_stub",status="success"}': 1.95,
+    'vision_requests_total{provider="deepseek_stub",status="error"}': 0.05,
+    'analysis_requests_total{status="success"}': 3.5,
+    'analysis_requests_total{status="error"}': 0.5,
+    "feature_cache_hits_total": 3.4,
+    "feature_cache_miss_total": 0.6,
+    'dedup2d_jobs_total{status="pending"}': 1.0,
+    'dedup2d_jobs_total{status="completed"}': 0.9,
+    'dedup2d_jobs_total{status="failed"}': 0.1,
+}
+FOREIGN = {
+    "platform_error_ratio": """100 * (sum(rate(vision_requests_total{status="error"}[5m])) or vector(0))
+        / (sum(rate(ocr_requests_total[5m])) + sum(rate(vision_requests_total[5m])))""",
+    "platform_requests_per_second": "sum(rate(ocr_requests_total[5m])) + sum(rate(vision_requests_total[5m]))",
+    "provider_success_rate": """sum by (provider) (rate(ocr_requests_total{status="success"}[5m]))
+        / sum by (provider) (rate(ocr_requests_total[5m])) * 100""",
+    "provider_health_score": "provider_success_rate * 0.7 + 30",
+    "error_budget_remaining": """100 * (sum(rate(vision_requests_total{status="error"}[30d]))
+        / sum(rate(vision_requests_total[30d]))) / 0.1""",
+    "cad:analysis_success_rate:5m": """sum(rate(analysis_requests_total{status="success"}[5m]))
+        / sum(rate(analysis_requests_total[5m]))""",
+    "cad:feature_cache_hit_rate:1h": """sum(rate(feature_cache_hits_total[1h]))
+        / (sum(rate(feature_cache_hits_total[1h])) + sum(rate(feature_cache_miss_total[1h])))""",
+    "dedup2d_job_error_rate": """100 * sum(rate(dedup2d_jobs_total{status="failed"}[5m]))
+        / sum(rate(dedup2d_jobs_total[5m]))""",
+    "ocr_p95_latency_seconds": """histogram_quantile(0.95,
+        sum(rate(ocr_processing_duration_seconds_bucket[5m])) by (le, provider)) >= 0""",
+}
+SAME_IN_FOREIGN = {"ocr_p95_latency_seconds"}
+
+
+def history() -> str:
+    now = time.time() // STEP * STEP
+    blocks = []
+    for selector in sorted(RATES):
+        lines = [f"{selector} {(LENGTH + at) * RATES[selector]} {now + at:.0f}" for at in range(-LENGTH, 1, STEP)]
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks) + "\n# EOF\n"
+
+
+def ours(prefix: str = "") -> dict[str, str]:
+    """Our recording rules, evaluated every second."""
+    names = [name for name in rule_names() if name.startswith("recording")]
+    texts = {name: rule_text(name, prefix=prefix) for name in names}
+    return {prefix + name: re.sub(r"interval: \w+", "interval: 1s", text) for name, text in texts.items()}
+
+
+def foreign() -> dict[str, str]:
+    rules = [{"record": name, "expr": expression} for name, expression in FOREIGN.items()]
+    return {"foreign.yaml": json.dumps({"groups": [{"name": "theirs", "interval": "1s", "rules": rules}]})}
+
+
+Loaded = Callable[[str], str]
+SETS: Mapping[str, Callable[[], dict[str, str]]] = {
+    "ours": ours,
+    "foreign": foreign,
+    "beside": lambda: {**foreign(), **ours("team_")},
+    "both": lambda: {**foreign(), **ours()},
+}
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    """The address of a Prometheus that has the same half hour of traffic and one of SETS of rules."""
+    running: dict[str, str] = {}
+    with ExitStack() as stack:
+
+        def address(name: str) -> str:
+            if name not in running:
+                folder = tmp_path_factory.mktemp(name)
+                (folder / "history.txt").write_text(history())
+                made = ["tsdb", "create-blocks-from", "openmetrics", "-q", str(folder / "history.txt"), str(folder / "data")]
+                subprocess.run([servers().promtool, *made], check=True, capture_output=True)
+                rules = SETS[name]()
+                server = stack.enter_context(start_prometheus(json.dumps({"rule_files": list(rules)}), rules, folder=folder))
+                running[name] = server.url
+                _wait_for_rules(server.url)
+            return running[name]
+
+        yield address
+
+
+def _wait_for_rules(url: str) -> None:
+    """Until what reads what others record was evaluated after them."""
+    ends = time.monotonic() + 30
+    while time.monotonic() < ends:
+        groups = httpx.get(f"{url}/api/v1/rules").json()["data"]["groups"]
+        if groups and all(rule["health"] == "ok" for group in groups for rule in group["rules"]):
+            break
+        time.sleep(0.2)
+    time.sleep(2.5)
+
+
+class Counting(httpx.AsyncHTTPTransport):
+    """Counts the requests, and refuses to show the rules where it is told to."""
+
+    def __init__(self, *, rules: bool = True) -> None:
+        super().__init__()
+        self.paths: list[str] = []
+        self._rules = rules
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.paths.append(request.url.path.rpartition("/")[2])
+        if request.url.path.endswith("/rules") and not self._rules:
+            return httpx.Response(403, text="forbidden", request=request)
+        return await super().handle_async_request(request)
+
+
+async def asked(url: str, *, rules: bool = True) -> tuple[dict[str, PanelAnswer], Prometheus, Counting]:
+    """What every panel answers at its second refresh, once the rules were asked."""
+    transport = Counting(rules=rules)
+    source = Prometheus(Endpoint(url), transport=transport)
+    if rules:
+        await source.rules()
+    else:
+        with pytest.raises(SourceError):
+            await source.rules()
+    await source.panels(tuple(SPECS.values()))
+    transport.paths.clear()
+    answers = {item.id: item for item in (await source.panels(tuple(SPECS.values()))).answers}
+    return answers, source, transport
+
+
+async def truth(source: Prometheus, spec: PanelSpec) -> float | None:
+    """The panel's value by its raw expression, asked by itself."""
+    answer = await source.query(source._panels.expanded(spec).raw)
+    return folded(spec.fold, [sample.value for sample in answer.samples])
+
+
+def word(answer: PanelAnswer) -> str:
+    return answer.caveat.word if answer.caveat else ""
+
+
+def verdict(answer: PanelAnswer) -> Verdict:
+    return judge(SPECS[answer.id], Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0).verdict
+
+
+@pytest.mark.parametrize("name", ["ours", "beside"])
+async def test_our_rules_are_read_under_whatever_name_they_have(loaded: Loaded, name: str) -> None:
+    """Every panel whose series exists reads it, in one request, says nothing of it, and has the value of the raw expression."""
+    answers, source, transport = await asked(loaded(name))
+    assert transport.paths == ["query"]
+    read = {panel for panel, item in answers.items() if item.origin is Origin.RECORDED}
+    assert read >= {"error_ratio", "request_rate", "provider_health", "error_budget", "analysis_success", "feature_cache_hits"}
+    for panel in read:
+        assert word(answers[panel]) == "" and answers[panel].contradictions == ()
+        value = folded(SPECS[panel].fold, [sample.value for sample in answers[panel].samples])
+        assert value == pytest.approx(await truth(source, SPECS[panel]), rel=0.02), panel
+    if name == "beside":
+        assert answers["error_ratio"].query == "team_platform_error_ratio"
+    await source.close()
+
+
+async def test_another_meaning_under_our_name_is_not_read(loaded: Loaded) -> None:
+    """Where the loaded expression means something else the panel reads raw, says so in a word, and has the true value."""
+    answers, source, transport = await asked(loaded("foreign"))
+    assert transport.paths == ["query"]
+    for panel, answer in answers.items():
+        names = set(SPECS[panel].recorded_names)
+        if names <= SAME_IN_FOREIGN:
+            assert (answer.origin, word(answer)) == (Origin.RECORDED, ""), panel
+        elif names & (FOREIGN.keys() - SAME_IN_FOREIGN):
+            assert (answer.origin, word(answer)) == (Origin.RAW, "raw: the rule differs"), panel
+            value = folded(SPECS[panel].fold, [sample.value for sample in answer.samples])
+            assert value == pytest.approx(await truth(source, SPECS[panel]), rel=0.02), panel
+    assert verdict(answers["error_ratio"]) is Verdict.CRITICAL
+    book = source.recorded.book
+    assert set(book["cad:analysis_success_rate:5m"].differs) >= {"unit"}
+    assert set(book["cad:feature_cache_hit_rate:1h"].differs) >= {"unit"}
+    assert {book[name].worth for name in FOREIGN.keys() - SAME_IN_FOREIGN} == {Worth.DIFFERENT}
+    await source.close()
+
+
+async def test_two_rule_sets_under_one_name_are_read_raw(loaded: Loaded) -> None:
+    """A name that two groups record is not believed, and the panel says why."""
+    answers, source, _ = await asked(loaded("both"))
+    for panel in ("error_ratio", "request_rate", "error_budget"):
+        assert (answers[panel].origin, word(answers[panel])) == (Origin.RAW, "raw: recorded twice"), panel
+    await source.close()
+
+
+async def test_rules_that_cannot_be_seen_are_judged_by_value(loaded: Loaded) -> None:
+    """Without a right to see the rules a recorded series is `not verified`; where it contradicts the raw expression it is
+    IN DOUBT from the first refresh on, in the same request, and the raw expression is not asked again before five minutes."""
+    answers, source, transport = await asked(loaded("foreign"), rules=False)
+    assert transport.paths == ["query"]
+    wrong = {"error_ratio", "request_rate", "analysis_success", "feature_cache_hits", "error_ratio_by_provider", "dedup_errors"}
+    for panel in wrong:
+        assert word(answers[panel]) == "not verified", panel
+        assert {item.kind for item in answers[panel].contradictions} == {ContradictionKind.RECORDED}, panel
+        assert verdict(answers[panel]) is Verdict.IN_DOUBT, panel
+    assert {item.whom for item in answers["error_ratio_by_provider"].contradictions} == {"paddle"}
+    assert answers["ocr_p95"].contradictions == () and word(answers["ocr_p95"]) == "not verified"
+    await source.close()
+
+    answers, source, _ = await asked(loaded("ours"), rules=False)
+    read = [item for item in answers.values() if item.origin is Origin.RECORDED]
+    assert len(read) >= 6
+    assert {word(item) for item in read} == {"not verified"}
+    assert [item.id for item in read if item.contradictions] == []
+    await source.close()
+
+
+def test_every_name_takes_the_prefix(tmp_path: Path) -> None:
+    """promtool takes our rules with a prefix, and no name of ours is left without it."""
+    for name, text in ours("team_").items():
+        (tmp_path / name).write_text(text)
+        subprocess.run([servers().promtool, "check", "rules", str(tmp_path / name)], check=True, capture_output=True)
+        assert set(re.findall(r"- record: (\S+)", text)) == {
+            item for item in re.findall(r"- record: (\S+)", text) if item.startswith("team_")
+        }
