@@ -46,6 +46,8 @@ class Target:
     health: str
     last_error: str = ""
     labels: Labels = ()
+    interval: str = ""
+    """How often it is scraped, as Prometheus writes it; empty where the server is too old to say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,7 @@ def _target(item: dict[str, Any]) -> Target:
         health=str(item.get("health", "unknown")),
         last_error=str(item.get("lastError", "")),
         labels=labels,
+        interval=str(item.get("scrapeInterval", "")),
     )
 
 

@@ -115,13 +115,10 @@ class Expression:
     selectors: tuple[Selector, ...]
     functions: tuple[str, ...]
     """Names of functions and aggregations, sorted, each once."""
+    metrics: tuple[str, ...]
+    """Every metric name that is spelled out, in order, each once."""
     parts: tuple[ast.Expr, ...]
     """Every node of the tree, as `nodes` gives them."""
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Every metric name that is spelled out, in order, each once."""
-        return tuple(dict.fromkeys(name for item in self.selectors for name in item.metrics))
 
     def offset_of(self, word: str) -> int | None:
         """Where a name or a label's value first stands, in characters from 0; None where it is not written out."""
@@ -157,7 +154,8 @@ def parse(text: str) -> Expression:
             functions.add(str(node.op))
         elif isinstance(node, ast.MatrixSelector | ast.VectorSelector):
             picked.append(selector(node))
-    return Expression(text, root, tuple(picked), tuple(sorted(functions)), parts)
+    metrics = tuple(dict.fromkeys(name for item in picked for name in item.metrics))
+    return Expression(text, root, tuple(picked), tuple(sorted(functions)), metrics, parts)
 
 
 def same_expression(one: str, other: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -153,7 +154,7 @@ class _Reading:
         self._troubles: list[Trouble] = []
         self._rules: list[PlacedRule] = []
         self._routings: list[Routing] = []
-        self._plain: list[PlainRules] = []
+        self._copies: list[Callable[[], PlainRules]] = []
         self._other = 0
         """The line of the first document that is about something else, 0 where there is none."""
         self._is_plain = self._is_native_routing = self._has_groups = self._needs_copy = False
@@ -169,7 +170,7 @@ class _Reading:
             tuple(self._rules),
             tuple(self._troubles),
             tuple(self._routings),
-            tuple(self._plain) if self._needs_copy else None,
+            tuple(copy() for copy in self._copies) if self._needs_copy else None,
             self._is_native_routing,
         )
 
@@ -242,7 +243,7 @@ class _Reading:
             found += self._group(group, (*at, index), part, names)
         self._rules += self._placed(found, part)
         faults, self._faults = self._faults, set()
-        self._plain.append(write_plain(groups, at, part.document, shift=part.shift, without=faults))
+        self._copies.append(partial(write_plain, groups, at, part.document, shift=part.shift, without=faults))
         self._needs_copy = self._needs_copy or manifest or bool(faults)
 
     def _group(self, group: Any, at: Path, part: _Part, names: set[str]) -> Iterator[_Found]:

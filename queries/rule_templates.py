@@ -38,7 +38,7 @@ def rule_text(name: str, *, prefix: str = "") -> str:
     if name == ROUTING:
         return text
     text = render(text, where=name)
-    return rename(text, {old: prefix + old for old in _recorded_names()}) if prefix else text
+    return rename(text, {old: prefix + old for old in recorded_names()}) if prefix else text
 
 
 def rule_manifest(name: str, *, prefix: str = "") -> str:
@@ -91,7 +91,8 @@ def rename(text: str, names: Mapping[str, str]) -> str:
     return _RECORD.sub(lambda match: match["before"] + names.get(match["name"], match["name"]) + match["after"], text)
 
 
-def _recorded_names() -> tuple[str, ...]:
+def recorded_names() -> tuple[str, ...]:
+    """The names that our rules record, without a look at their expressions."""
     texts = ((resources.files("queries") / "rules" / name).read_text(encoding="utf-8") for name in rule_names())
     return tuple(match["name"] for text in texts for match in _RECORD.finditer(text))
 

@@ -100,6 +100,7 @@ class Spelling:
     def __init__(self, names: Iterable[str]) -> None:
         self._by_word: dict[str, list[str]] = {}
         self._found: dict[str, str] = {}
+        self._slips: dict[str, bool] = {}
         for name in names:
             for word in _parts(name):
                 self._by_word.setdefault(word, []).append(name)
@@ -121,11 +122,9 @@ class Spelling:
 
     def is_slip(self, name: str) -> bool:
         """Whether the near name differs in one word alone, and there by a letter or two: `hit` and `hits`."""
-        one, other = _parts(name), _parts(self.near(name))
-        if len(one) != len(other):
-            return False
-        apart = [(left, right) for left, right in zip(one, other, strict=True) if left != right]
-        return len(apart) == 1 and _is_letter_apart(*apart[0])
+        if name not in self._slips:
+            self._slips[name] = _is_word_apart(_parts(name), _parts(self.near(name)))
+        return self._slips[name]
 
 
 _MOST_OF_A_WORD = 400
@@ -136,6 +135,13 @@ _SHORTEST_DOUBLE_SLIP = 6
 
 def _parts(name: str) -> list[str]:
     return name.replace(":", "_").split("_")
+
+
+def _is_word_apart(one: list[str], other: list[str]) -> bool:
+    if len(one) != len(other):
+        return False
+    apart = [(left, right) for left, right in zip(one, other, strict=True) if left != right]
+    return len(apart) == 1 and _is_letter_apart(*apart[0])
 
 
 def _is_letter_apart(one: str, other: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from console.checks.panels import effective
 from console.config.fault import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -15,17 +15,19 @@ from console.lint.finding import Finding, exit_code
 from console.lint.linter import TRAPS, lint
 from console.lint.report import as_json, as_text
 from console.lint.sarif import sarif
-from console.lint.scene import Scene, parsed, scene
+from console.lint.scene import SCRAPE_SECONDS, Scene, parsed, scene
 from console.lint.tools import Tools, ask, merged
-from console.own_panels import overview_panels
 from console.runbooks import RunbookIndex
 from queries.contract import load_contract
 from queries.errors import NotConfigured, SourceError
 from queries.exported import load_exported
+from queries.model.panel import PanelSpec
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
 from queries.rule_files import PlacedRule, RuleFile, built_in, read_rules
+from queries.rule_templates import recorded_names
 from queries.taxonomy import load_taxonomy, use_team_codes
+from queries.text.durations import duration_seconds
 from queries.vocabulary import Vocabulary
 
 _MOST_BYTES = 16 << 20
@@ -37,6 +39,7 @@ class _Server:
 
     rules: tuple[PlacedRule, ...]
     vocabulary: Vocabulary
+    scrape_seconds: float
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +116,8 @@ async def _asked(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
         wanted = [picked for expression in expressions for picked in expression.selectors]
         known = _known()
         recorded = {item.rule.name for item in live if item.rule.kind is RuleKind.RECORD}
-        return _Server(live, await live_vocabulary(discovery, wanted, known=known, recorded=recorded))
+        vocabulary = await live_vocabulary(discovery, wanted, known=known, recorded=recorded)
+        return _Server(live, vocabulary, _shortest(item.interval for item in await discovery.targets()))
     finally:
         discovery.close()
         await prometheus.close()
@@ -124,6 +128,15 @@ def _known() -> Vocabulary:
     return Vocabulary.of_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
 
 
+def _shortest(intervals: Iterable[str]) -> float:
+    """The shortest of some durations; the platform's own where none is known."""
+    known = []
+    for item in intervals:
+        with suppress(ValueError):  # an older server says none
+            known.append(duration_seconds(item))
+    return min(known, default=SCRAPE_SECONDS)
+
+
 def _placed(groups: Iterable[RuleGroup], *, where: str) -> Iterable[PlacedRule]:
     for group in groups:
         for rule in group.rules:
@@ -131,14 +144,36 @@ def _placed(groups: Iterable[RuleGroup], *, where: str) -> Iterable[PlacedRule]:
 
 
 def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | None) -> Scene:
-    board = overview_panels(settings)
-    panels = [replace(spec, threshold=effective(spec, settings.threshold(spec.id))) for spec in board]
-    runbooks = RunbookIndex.configured(settings)
     if server is not None:
-        return scene(placed, others=server.rules, vocabulary=server.vocabulary, runbooks=runbooks, panels=panels)
-    vocabulary = _known()
-    others = [rule for file in built_in() for rule in file.rules]
-    return scene(placed, others=others, vocabulary=vocabulary, runbooks=runbooks, panels=panels)
+        return scene(
+            placed,
+            others=lambda _: server.rules,
+            vocabulary=server.vocabulary,
+            runbooks=lambda: RunbookIndex.configured(settings),
+            panels=lambda: _panels(settings),
+            sources=_own_rules() if placed is server.rules else (),
+            scrape_seconds=server.scrape_seconds,
+        )
+    ours = frozenset(recorded_names())
+    return scene(
+        placed,
+        others=lambda read: () if ours.isdisjoint(read) else _own_rules(),
+        vocabulary=_known(),
+        runbooks=lambda: RunbookIndex.configured(settings),
+        panels=lambda: _panels(settings),
+        names=ours,
+    )
+
+
+def _own_rules() -> list[PlacedRule]:
+    return [rule for file in built_in() for rule in file.rules]
+
+
+def _panels(settings: Settings) -> list[PanelSpec]:
+    from console.checks.panels import effective  # noqa: PLC0415 - it brings all that judges a panel
+    from console.own_panels import overview_panels  # noqa: PLC0415
+
+    return [replace(spec, threshold=effective(spec, settings.threshold(spec.id))) for spec in overview_panels(settings)]
 
 
 def _print(findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: Scene, tools: Tools) -> None:

@@ -20,6 +20,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 6048
 _PART = r"\d+(?:ms|[smhdwy])"
 _RANGE = re.compile(rf"(?<=\[)(?:{_PART})+(?=\])|(?<=\boffset )(?:{_PART})+")
 
+_SAID = re.compile(r"(?<=\blast )(\d+) (minutes?|hours?|days?)\b")
+
 
 def seconds(duration: str) -> float:
     """Prometheus' own durations: `90s`, `5m`, `1h30m`. Raises ValueError."""
@@ -44,13 +46,15 @@ def fast_windows() -> dict[str, str]:
 
 
 def fast_rules(text: str, *, where: str) -> str:
-    """The same groups and rules with short windows, intervals and `for`; nothing else changes. Raises YamlError."""
+    """The same groups and rules with short windows, also in their texts, intervals and `for`. Raises YamlError."""
     document = _mapping(loads(text, where=where), where)
     for group in document["groups"]:
         interval = seconds(group.get("interval", "30s"))
         group["interval"] = f"{SCRAPE_SECONDS if interval <= 60 else _SLOW_EVALUATION_SECONDS}s"
         for rule in group["rules"]:
             rule["expr"] = _RANGE.sub(lambda match: fast_window(match[0]), rule["expr"])
+            for key, said in rule.get("annotations", {}).items():
+                rule["annotations"][key] = _SAID.sub(lambda match: fast_window(match[1] + match[2][0]), str(said))
             if "for" in rule:
                 rule["for"] = f"{min(seconds(rule['for']), FOR_SECONDS):g}s"
     return _dump(document)

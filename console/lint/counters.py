@@ -20,11 +20,12 @@ _KEEPS_VALUE = frozenset(
     }
 )
 _ADDS_UP = frozenset({"sum", "avg", "min", "max", "quantile", "topk", "bottomk"})
-_SHORTEST_SECONDS = 30.0
-"""Two scrapes of 15 s: a rate needs two samples."""
 
 
 def _of_gauge(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    words = [scene.vocabulary.get(name) for name in item.expression.metrics] if item.expression is not None else []
+    if not any(word is not None and word.type == "gauge" for word in words):
+        return
     for node in _calls(item, _OF_COUNTERS):
         inner = vector_argument(node)
         if not isinstance(inner, ast.MatrixSelector):
@@ -37,6 +38,11 @@ def _of_gauge(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
 
 
 def _of_sum(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    if item.expression is None or not (
+        any(scene.recorded(name) for name in item.expression.metrics)
+        or any(isinstance(part, ast.SubqueryExpr) for part in item.expression.parts)
+    ):
+        return
     for node in _calls(item, _OF_COUNTERS):
         inner = vector_argument(node)
         if isinstance(inner, ast.SubqueryExpr):
@@ -71,12 +77,18 @@ def _without_rate(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
 
 
 def _short_range(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    picked = item.expression.selectors if item.expression is not None else ()
+    if not any(one.range_seconds is not None and one.range_seconds < 2 * scene.scrape_seconds for one in picked):
+        return
     for node in _calls(item, _OF_COUNTERS | {"delta"}):
         inner = vector_argument(node)
         seconds = selector(inner).range_seconds if isinstance(inner, ast.MatrixSelector) else None
-        if seconds is not None and seconds < _SHORTEST_SECONDS:
+        if seconds is not None and seconds < 2 * scene.scrape_seconds:
             line = item.placed.line_of("expr", f"{seconds:g}s")
-            yield Hit(line, f"{node.func.name}() over {seconds:g}s, which holds fewer than two scrapes of 15s")
+            every = f"{scene.scrape_seconds:g}s"
+            yield Hit(
+                line, f"{node.func.name}() over {seconds:g}s, where a scrape each {every} may leave fewer than two samples"
+            )
 
 
 def raw_series(node: ast.Expr) -> Iterator[str]:

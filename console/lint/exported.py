@@ -31,7 +31,7 @@ def _unknown(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         line = item.placed.line_of("expr", name)
         promised = scene.contract.get(name)
         if promised is not None and promised.need is Need.OPTIONAL:
-            yield Hit(line, f"nobody exports {name} here; not every build or cluster has it", Level.WARNING)
+            yield Hit(line, f"nobody exports {name} here; not every build or cluster has it", Level.NOTE)
         else:
             yield Hit(line, f"nobody exports or records {name}{_hint(near)}")
 

@@ -152,5 +152,5 @@ def _in_rules(scene: Scene) -> Iterator[Finding]:
             yield Finding(BAD_PROMQL, BAD_PROMQL.level, file, line, name, str(item.trouble))
         for trap in _OF_A_RULE:
             if trap.find is not None and trap.id not in allowed:
-                for hit in trap.find(item, scene):
+                for hit in dict.fromkeys(trap.find(item, scene)):
                     yield Finding(trap, hit.level or trap.level, file, hit.line, name, hit.text)

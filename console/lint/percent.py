@@ -24,7 +24,8 @@ _DEEPEST_CHAIN = 10
 
 
 def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
-    if item.expression is None:
+    shown = [(key, text) for key, text in item.rule.annotations if _AS_RATIO.search(text)]
+    if item.expression is None or not shown:
         return
     root = item.expression.root
     limit = _limit(root)
@@ -34,10 +35,9 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         told = f"the rule compares with {limit:g}, so the value is no share of 0 to 1"
     else:
         return
-    for key, text in item.rule.annotations:
-        if _AS_RATIO.search(text):
-            line = item.placed.line_of(f"annotations.{key}", "humanizePercentage")
-            yield Hit(line, f"{told}, and `{key}` shows it with humanizePercentage, which multiplies by 100")
+    for key, _ in shown:
+        line = item.placed.line_of(f"annotations.{key}", "humanizePercentage")
+        yield Hit(line, f"{told}, and `{key}` shows it with humanizePercentage, which multiplies by 100")
 
 
 def is_percent(node: ast.Expr, scene: Scene, *, depth: int = 0) -> bool:

@@ -26,7 +26,9 @@ _NAME_OF_ALERT = re.compile(r"\{\{-?\s*\$labels\.alertname\s*-?\}\}")
 
 
 def _link(item: ParsedRule) -> tuple[str, str]:
-    """The key and the address of the link; both empty where there is none."""
+    """The key and the address of the link; both empty where there is none, as of a recording rule."""
+    if item.rule.kind is not RuleKind.ALERT:
+        return "", ""
     for key in (_KEY, *_OTHER_KEYS):
         if found := label(item.rule.annotations, key).strip():
             return key, found

@@ -62,7 +62,7 @@ def lint(index: RunbookIndex, rules: Sequence[PlacedRule], *, shipped: bool) -> 
     pages = [Page.of(item) for item in index.runbooks if not item.broken]
     steps = [item for page in pages for item in placed_steps(page)]
     vocabulary = Vocabulary.of_contract(load_contract(), load_taxonomy())
-    looked_at = scene(steps, others=rules, vocabulary=vocabulary, runbooks=index, panels=(), strict=True)
+    looked_at = scene(steps, others=lambda _: rules, vocabulary=vocabulary, runbooks=lambda: index, panels=tuple, strict=True)
     alerts = {item.rule.name: item for item in parsed(rules) if item.rule.kind is RuleKind.ALERT}
     found += [*queries(looked_at), *alerts_without_page(alerts, looked_at), *alerts_of_pages(pages, alerts)]
     for page in pages:
