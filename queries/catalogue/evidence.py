@@ -38,7 +38,7 @@ _WORD_FIRST = re.compile(rf"(?<![\w-])({_WORD})\b{_SAYS}({_NUMBER})", re.IGNOREC
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a server shows of the metrics that were looked for: by metric the labels of its series that were looked for, and its
-    type where it is known. `before` is what it has shown in the hours before: metric, label, value."""
+    type where it is known. `before` is what it has shown in the hours before: metric, label, value (empty for the metric)."""
 
     series: Mapping[str, frozenset[tuple[str, str]]]
     before: frozenset[tuple[str, str, str]] = frozenset()
@@ -82,7 +82,9 @@ def decide(signals: Iterable[Signal], seen: Seen, before: Mapping[str, Decision]
 
 def _missing(definition: Definition, seen: Seen) -> str:
     """What the definition lacks, in words; empty where it holds."""
-    needs = definition.needs
+    needs, unless = definition.needs, definition.unless
+    if unless and (unless in seen.series or (unless, "", "") in seen.before):
+        return f"there is {unless}"
     if needs is None:
         return ""
     if needs.metric not in seen.series:
@@ -128,6 +130,8 @@ class Decisions:
         self._types: dict[str, str] = {}
         self._codings: dict[str, Mapping[str, float]] = {}
         self._helped: dict[str, str] = {}
+        self._told: dict[str, tuple[str, ...]] = {}
+        """Every refresh tells it of every panel: kept until something new is learned."""
         self._due = self._help_due = float("-inf")
 
     @property
@@ -154,6 +158,11 @@ class Decisions:
 
     def basis(self, text: str) -> tuple[str, ...]:
         """How the signals of a text are counted on this server, in words."""
+        if text not in self._told:
+            self._told[text] = self._basis(text)
+        return self._told[text]
+
+    def _basis(self, text: str) -> tuple[str, ...]:
         found = referenced_through(text, signals=self.signals)
         codings = (item.encoding.metric for signal in found for item in signal.definitions if item.encoding)
         shown = self.coded if self._present is not None else ()
@@ -177,6 +186,7 @@ class Decisions:
 
     def take(self, samples: Sequence[Sample], now: float) -> None:
         """Decide from what was answered."""
+        self._told.clear()
         labels = {name for item in self._wanted() for name, _ in item.labels}
         series: dict[str, set[tuple[str, str]]] = {}
         for sample in samples:
@@ -184,7 +194,7 @@ class Decisions:
             found.update((name, value) for name, value in sample.labels if name in labels)
         before = frozenset(key for key, at in self._shown.items() if 0 <= now - at < REMEMBERED_SECONDS)
         self._shown = {key: self._shown[key] for key in before}
-        self._shown.update(((metric, *pair), now) for metric, pairs in series.items() for pair in pairs)
+        self._shown.update(((metric, *pair), now) for metric, pairs in series.items() for pair in (("", ""), *pairs))
         self._present = {metric: frozenset(pairs) for metric, pairs in series.items()} if series else self._present
         if series:
             self._decide(before)
@@ -212,6 +222,7 @@ class Decisions:
 
     def take_help(self, metric: str, types: Sequence[str], helps: Sequence[str]) -> None:
         """What a server says of a metric, by every target that says something else. No help text is no coding."""
+        self._told.clear()
         if len(set(types)) == 1:
             self._types[metric] = types[0]
         found = [coding for coding in map(read_coding, helps) if coding is not None]

@@ -59,6 +59,7 @@ class Definition:
 
     `only` is what follows `and` where the definitions stand joined by `or`: the label sets that this one may speak for.
     `rest` is what follows `or` where this one stands alone: it answers for the label sets that this one has nothing for.
+    `unless` is a metric whose series make the definition wrong.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Definition:
     needs: Evidence | None = None
     only: str = ""
     rest: str = ""
+    unless: str = ""
     encoding: Encoding | None = None
 
 
@@ -124,6 +126,7 @@ class _Definition(msgspec.Struct, forbid_unknown_fields=True):
     needs: _Needs | None = None
     only: str = ""
     rest: str = ""
+    unless: str = ""
     encoding: dict[str, str | float] = {}
 
 
@@ -289,6 +292,7 @@ def needed(signals: Iterable[Signal]) -> tuple[Evidence, ...]:
     found: dict[Evidence, None] = {}
     for signal in signals:
         found.update((item.needs, None) for item in signal.definitions if item.needs)
+        found.update((Evidence(item.unless), None) for item in signal.definitions if item.unless)
         found.update((item.needs, None) for item in signal.witnesses)
     return tuple(found)
 
@@ -322,7 +326,8 @@ def _definition(entry: _Definition, *, where: str) -> Definition:
             raise SignalError(f"{where}: an encoding names its metric and the numbers of {', '.join(STATES)}")
         encoding = Encoding(metric, tuple((word, float(value)) for word, value in states.items()))
     needs = _evidence(entry.needs) if entry.needs else None
-    return Definition(entry.id, entry.says, entry.expr.strip(), needs, entry.only.strip(), entry.rest.strip(), encoding)
+    only, rest = entry.only.strip(), entry.rest.strip()
+    return Definition(entry.id, entry.says, entry.expr.strip(), needs, only, rest, entry.unless, encoding)
 
 
 def _evidence(entry: _Needs) -> Evidence:

@@ -202,3 +202,15 @@ def test_the_basis_of_a_text_is_that_of_its_signals() -> None:
         "ocr failures", "vision failures", "ocr attempts", "vision attempts", "ocr_circuit_state",
     ]  # fmt: skip
     assert load_signals()["provider_health"].definitions[0].id not in " ".join(told)
+
+
+def test_a_fallback_leaves_no_start_without_success() -> None:
+    """Where another provider answers, its success is not the first one's: the error counter holds, also after a restart."""
+    decisions = Decisions()
+    decisions.take([*AS_EXPORTED, *series("ocr_fallback_triggered_total")], 0.0)
+    assert sentence(decisions, "ocr failures") == (
+        "ocr failures: the error counter, without what never was a request, because no series has status=error|failed|failure "
+        "and there is ocr_fallback_triggered_total; 2 of 4 definitions apply"
+    )
+    decisions.take(AS_EXPORTED, HOUR)
+    assert chosen(decisions)["ocr_failures"] == "errors"
