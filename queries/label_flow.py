@@ -6,7 +6,8 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 import promql_parser as ast
 
@@ -34,8 +35,7 @@ _ABSENT = frozenset({"absent", "absent_over_time"})
 Fixed: TypeAlias = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class LabelSet:
+class LabelSet(NamedTuple):
     """The labels that series can carry, `__name__` left out: `names` and no others, or where `open` is set any but `names`.
 
     `certain` are on every one of them, as far as whoever wrote the expression means it; `fixed` have this one value.
@@ -44,7 +44,7 @@ class LabelSet:
     names: frozenset[str] = frozenset()
     open: bool = False
     certain: frozenset[str] = frozenset()
-    fixed: Fixed = field(default_factory=dict)
+    fixed: Fixed = MappingProxyType({})
 
     def can_have(self, name: str) -> bool:
         return (name in self.names) != self.open
@@ -72,7 +72,7 @@ class LabelSet:
         gone = frozenset(name for name, value in found.items() if not value)
         set_here = {name: value for name, value in found.items() if value}
         left = self.without(gone).plus(frozenset(set_here))
-        return replace(left, certain=left.certain | set_here.keys(), fixed={**left.fixed, **set_here})
+        return LabelSet(left.names, left.open, left.certain | set_here.keys(), {**left.fixed, **set_here})
 
     def either(self, other: LabelSet) -> LabelSet:
         """What is on the series of one of two."""
@@ -276,7 +276,7 @@ class _Walk:
                 self._want(texts[2:], inner, "label_join", worked_on)
             return inner.plus(frozenset({texts[0]}))
         if name == "info":
-            return replace(inner, names=frozenset(), open=True)
+            return LabelSet(frozenset(), True, inner.certain, inner.fixed)
         return inner.without(frozenset({"le"})) if name.startswith("histogram_quantile") else inner
 
     def _joined(self, node: ast.BinaryExpr) -> LabelSet:

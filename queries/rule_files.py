@@ -24,6 +24,7 @@ _FILE_FIELDS = ("groups", "namespace")
 """Cortex and Mimir write the namespace beside the groups."""
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_RECORDED = re.compile(r"^\s*- record: ([a-zA-Z_:][a-zA-Z0-9_:]*)", re.MULTILINE)
 _BLOCK = re.compile(r"[|>][-+0-9]*\s*(#.*)?$")
 _RULE_KEYS = (".yml", ".yaml", ".rules")
 
@@ -143,6 +144,12 @@ def built_in() -> tuple[RuleFile, ...]:
 
     folder = resources.files("queries") / "rules"
     return tuple(read_rules(rule_text(name), path=str(folder / name)) for name in sorted(rule_names()))
+
+
+def built_in_names() -> frozenset[str]:
+    """The names that these files record, without a look at their expressions."""
+    texts = (item.read_text(encoding="utf-8") for item in (resources.files("queries") / "rules").iterdir() if item.is_file())
+    return frozenset(match[1] for text in texts for match in _RECORDED.finditer(text))
 
 
 class _Reading:

@@ -14,6 +14,7 @@ import promql_parser as ast
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import UNDECIDED, Choice
 from queries.promql import parse
+from queries.rule_files import built_in_names
 from queries.yaml_text import loads
 
 ROUTING = "alertmanager.yaml"
@@ -38,7 +39,7 @@ def rule_text(name: str, *, prefix: str = "") -> str:
     if name == ROUTING:
         return text
     text = render(text, where=name)
-    return rename(text, {old: prefix + old for old in recorded_names()}) if prefix else text
+    return rename(text, {old: prefix + old for old in built_in_names()}) if prefix else text
 
 
 def rule_manifest(name: str, *, prefix: str = "") -> str:
@@ -89,12 +90,6 @@ def rename(text: str, names: Mapping[str, str]) -> str:
     word = re.compile(rf"(?<![\w:])({'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})(?![\w:])")
     text = _with_expressions(text, lambda block, _: word.sub(lambda match: names[match[1]], block))
     return _RECORD.sub(lambda match: match["before"] + names.get(match["name"], match["name"]) + match["after"], text)
-
-
-def recorded_names() -> tuple[str, ...]:
-    """The names that our rules record, without a look at their expressions."""
-    texts = ((resources.files("queries") / "rules" / name).read_text(encoding="utf-8") for name in rule_names())
-    return tuple(match["name"] for text in texts for match in _RECORD.finditer(text))
 
 
 def _with_expressions(text: str, change: Callable[[str, str], str]) -> str:

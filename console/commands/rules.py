@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from console.config.fault import ConfigError
 from console.config.load import load_settings
@@ -17,18 +19,19 @@ from console.lint.report import as_json, as_text
 from console.lint.sarif import sarif
 from console.lint.scene import SCRAPE_SECONDS, Scene, parsed, scene
 from console.lint.tools import Tools, ask, merged
-from console.runbooks import RunbookIndex
 from queries.contract import load_contract
 from queries.errors import NotConfigured, SourceError
 from queries.exported import load_exported
-from queries.model.panel import PanelSpec
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
-from queries.rule_files import PlacedRule, RuleFile, built_in, read_rules
-from queries.rule_templates import recorded_names
+from queries.rule_files import PlacedRule, RuleFile, built_in, built_in_names, read_rules
 from queries.taxonomy import load_taxonomy, use_team_codes
 from queries.text.durations import duration_seconds
 from queries.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from console.runbooks import RunbookIndex
+    from queries.model.panel import PanelSpec
 
 _MOST_BYTES = 16 << 20
 
@@ -54,6 +57,23 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    with _without_gc():
+        return _run(arguments)
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Trees and findings all live until the end, and have no circles: to look through them again and again finds nothing."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     use_team_codes(settings.error_codes)
     named: tuple[RuleFile, ...] = tuple(_read(name) for name in arguments.files)
@@ -149,17 +169,17 @@ def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | N
             placed,
             others=lambda _: server.rules,
             vocabulary=server.vocabulary,
-            runbooks=lambda: RunbookIndex.configured(settings),
+            runbooks=lambda: _runbooks(settings),
             panels=lambda: _panels(settings),
             sources=_own_rules() if placed is server.rules else (),
             scrape_seconds=server.scrape_seconds,
         )
-    ours = frozenset(recorded_names())
+    ours = frozenset(built_in_names())
     return scene(
         placed,
         others=lambda read: () if ours.isdisjoint(read) else _own_rules(),
         vocabulary=_known(),
-        runbooks=lambda: RunbookIndex.configured(settings),
+        runbooks=lambda: _runbooks(settings),
         panels=lambda: _panels(settings),
         names=ours,
     )
@@ -167,6 +187,12 @@ def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | N
 
 def _own_rules() -> list[PlacedRule]:
     return [rule for file in built_in() for rule in file.rules]
+
+
+def _runbooks(settings: Settings) -> RunbookIndex:
+    from console.runbooks import RunbookIndex  # noqa: PLC0415 - only an alert asks for them
+
+    return RunbookIndex.configured(settings)
 
 
 def _panels(settings: Settings) -> list[PanelSpec]:

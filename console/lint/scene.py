@@ -7,16 +7,19 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from console.runbooks import RunbookIndex
 from queries.contract import Contract, load_contract
 from queries.exported import PARTS, load_exported
 from queries.label_flow import Flow, flow, follow_records
-from queries.model.panel import PanelSpec
 from queries.model.rule import Rule, RuleKind
 from queries.promql import Expression, PromqlError, parse
 from queries.rule_files import PlacedRule
 from queries.vocabulary import Spelling, Vocabulary
+
+if TYPE_CHECKING:
+    from console.runbooks import RunbookIndex
+    from queries.model.panel import PanelSpec
 
 _ALLOWED = re.compile(r"#\s*lint:\s*allow\s+([a-z-]+(?:\s*,\s*[a-z-]+)*)\s*:\s*\S")
 
@@ -78,10 +81,10 @@ class Scene:
     """Names that the platform is known to export, whatever the server has."""
     spelling: Spelling
     _records: Mapping[str, tuple[ParsedRule, ...]]
+    _runbooks: Callable[[], RunbookIndex]
+    _panels: Callable[[], tuple[PanelSpec, ...]]
     percent: dict[str, bool] = field(default_factory=dict)
     """Whether a series is a percentage of 0 to 100, as far as somebody asked."""
-    _runbooks: Callable[[], RunbookIndex] = RunbookIndex
-    _panels: Callable[[], tuple[PanelSpec, ...]] = tuple
     _flows: dict[int, Flow] = field(default_factory=dict)
     _alike: dict[object, dict[Hashable, dict[int, ParsedRule]]] = field(default_factory=dict)
 
