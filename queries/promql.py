@@ -136,7 +136,7 @@ def parse_tree(text: str) -> ast.Expr:
     """The parser's own tree alone. Raises PromqlError."""
     _refuse_monsters(text)
     try:
-        return ast.parse(text)
+        return ast.parse(_without_raw_strings(text))
     except ValueError as error:
         raise PromqlError(str(error), text=text, offset=_failing(text)) from None
 

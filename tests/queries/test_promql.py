@@ -67,6 +67,12 @@ def test_alternatives_are_spelled_out_only_where_they_can_be(pattern: str, texts
     assert alternatives(pattern) == texts
 
 
+def test_a_raw_string_is_taken_as_it_stands() -> None:
+    """Between backticks a backslash is itself, as Prometheus reads it: `5\\d\\d` is the pattern 5\\d\\d, quotes included."""
+    found = parse('a{code=~`5\\d\\d`, path="`\\\\d`", text=`"x"`}').selectors[0]
+    assert [item.value for item in found.labels] == ["5\\d\\d", "`\\d`", '"x"']
+
+
 @pytest.mark.parametrize(
     ("text", "place", "problem"),
     [
