@@ -27,7 +27,7 @@ COMMANDS = (
     Command("status", "console.commands.status", "print one snapshot: 0 healthy, 1 something critical, 2 no source answered"),
     Command("check", "console.commands.check", "the self-check: API, health, metrics, rules, contract, mapping, servers"),
     Command("contract", "console.commands.contract", "the metrics and error codes that are relied on, against what is there"),
-    Command("rules", "console.commands.rules", "lint rule files, or the rules of a server, for the traps of live rule sets"),
+    Command("rules", "console.commands.rules", "lint rule files, or the rules of a server, for traps; export our own rules"),
     Command("doctor", "console.commands.doctor", "what can be reached, which rules and metrics are missing, every path used"),
     Command("alerts", "console.commands.alerts", "list the alerts"),
     Command("runbook", "console.commands.runbook", "print a runbook by its name or by an alert's"),

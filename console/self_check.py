@@ -244,9 +244,21 @@ async def _around(settings: Settings, prometheus: Prometheus, discovery: Discove
     return (
         *of_targets,
         *rule_evaluation.rules(groups, wanted, now=now, strict=strict),
+        *await _meanings(settings, prometheus, groups, strict=strict),
         *own,
         *rule_evaluation.recording(groups, stamps, stamps_fault, now=now),
     )
+
+
+async def _meanings(
+    settings: Settings, prometheus: Prometheus, groups: Sequence[RuleGroup], *, strict: bool
+) -> tuple[CheckResult, ...]:
+    """What the loaded rules record against what ours do."""
+    from queries.rule_templates import our_recordings  # noqa: PLC0415
+
+    prometheus.windows = dict(settings.rule_windows)
+    book = await prometheus.judge_rules(groups)
+    return rule_evaluation.meanings(groups, book, our_recordings(), strict=strict)
 
 
 def _own_rules(settings: Settings, groups: Sequence[RuleGroup], *, strict: bool) -> tuple[CheckResult, ...]:

@@ -186,7 +186,7 @@ class Prometheus:
         try:
             answer = await self._client.fetch("/api/v1/rules", decode=self._read_rules)
             self._panels.rules = frozenset(answer.recorded)
-            self.recorded.take(await compute(partial(self._judge, answer.recording)))
+            self.recorded.take(await self.judge_rules(answer.recording))
         except SourceError as error:
             self.recorded.take(NOTHING_SEEN, f"the rules cannot be seen: {error.fault.sentence()}")
             raise
@@ -202,6 +202,10 @@ class Prometheus:
         self._rules_due = now + _RULES_EVERY_SECONDS
         with suppress(SourceError):
             await self.rules()
+
+    async def judge_rules(self, groups: Sequence[RuleGroup]) -> RecordedBook:
+        """What each of our recorded names is worth, by the rules of this server."""
+        return await compute(partial(self._judge, groups))
 
     def _judge(self, groups: Sequence[RuleGroup]) -> RecordedBook:
         """Not in the loop: it reads our rules, and compares where something changed."""

@@ -208,8 +208,9 @@ def _unit(one: Form, other: Form) -> Difference:
 
 def _between(kind: Differs, name: str, theirs: tuple[str, ...], ours: tuple[str, ...]) -> Difference:
     one, other = ([item for item in left if item not in right] for left, right in ((theirs, ours), (ours, theirs)))
-    told = ", ".join(one) or ("fewer" if other else "another order")
-    return Difference(kind, f"{name} {told} instead of {', '.join(other) or 'none of them'}")
+    if one and other:
+        return Difference(kind, f"{name} {', '.join(one)} instead of {', '.join(other)}")
+    return Difference(kind, f"{name} {', '.join(one)} besides" if one else f"{name} without {', '.join(other)}")
 
 
 def _duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from queries.catalogue.signals import Choice
@@ -66,7 +67,8 @@ def recorded_twice(groups: Iterable[RuleGroup]) -> tuple[tuple[str, tuple[str, .
     for group in groups:
         for rule in group.rules:
             if rule.kind is RuleKind.RECORD:
-                found[rule.name, rule.labels].append(f"{group.file}: {group.name}" if group.file else group.name)
+                file = PurePosixPath(group.file).name
+                found[rule.name, rule.labels].append(f"{file}: {group.name}" if file else group.name)
     return tuple((name, tuple(places)) for (name, _), places in found.items() if len(places) > 1)
 
 
@@ -84,7 +86,7 @@ def _compare(loaded: Sequence[_Loaded], ours: Mapping[str, str]) -> dict[str, Re
     missing = [name for name in ours if name not in found or found[name].worth is not Worth.SAME]
     if missing and len(loaded) <= _MOST_FOR_OTHER_NAMES:
         for name, other in _under_other_names(forms, missing, single):
-            found[name] = RecordedSeries(name, Worth.SAME, other, "", ours[name], single[other])
+            found[name] = RecordedSeries(name, Worth.SAME, other, "", ours[name], (single[other],))
     return found
 
 
@@ -92,19 +94,19 @@ def _one(forms: Forms, name: str, ours: str, rules: Sequence[Rule]) -> RecordedS
     loaded = rules[0].expression
     if len(rules) > 1:
         told = f"{len(rules)} rules record {name}: its value may flip at every evaluation"
-        return RecordedSeries(name, Worth.TWICE, name, told, ours, "\n".join(rule.expression for rule in rules))
+        return RecordedSeries(name, Worth.TWICE, name, told, ours, tuple(rule.expression for rule in rules))
     labels = [label for label, _ in rules[0].labels if re.search(rf"\b{re.escape(label)}\b", ours)]
     if labels:
         told = f"the rule that is loaded sets {', '.join(labels)}"
-        return RecordedSeries(name, Worth.DIFFERENT, name, f"{name}: {told}", ours, loaded, ("labels",))
+        return RecordedSeries(name, Worth.DIFFERENT, name, f"{name}: {told}", ours, (loaded,), ("labels",))
     try:
         apart = forms.differences((loaded, _LOADED), (ours, _OURS))
     except Incomparable as error:
-        return RecordedSeries(name, Worth.UNVERIFIED, name, f"{name}: {error}", ours, loaded)
+        return RecordedSeries(name, Worth.UNVERIFIED, name, f"{name}: {error}", ours, (loaded,))
     if not apart:
-        return RecordedSeries(name, Worth.SAME, name, "", ours, loaded)
+        return RecordedSeries(name, Worth.SAME, name, "", ours, (loaded,))
     told = f"{name} is loaded with another meaning: {'; '.join(item.text for item in apart)}"
-    return RecordedSeries(name, Worth.DIFFERENT, name, told, ours, loaded, tuple(dict.fromkeys(item.kind for item in apart)))
+    return RecordedSeries(name, Worth.DIFFERENT, name, told, ours, (loaded,), tuple(dict.fromkeys(item.kind for item in apart)))
 
 
 def _under_other_names(forms: Forms, missing: Iterable[str], single: Mapping[str, str]) -> Iterator[tuple[str, str]]:

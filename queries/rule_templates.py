@@ -53,17 +53,20 @@ def rule_manifest(name: str, *, prefix: str = "") -> str:
     return head + textwrap.indent(rule_text(name, prefix=prefix), "  ")
 
 
-def our_recordings(choice: Choice = UNDECIDED, *, windows: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, str]:
-    """What our recording rules record, by name, in the order of the files, with the codings of the choice. `windows` are
-    windows to take instead of others."""
-    choice = Choice(encodings=choice.encodings)
+def our_expressions() -> Mapping[str, str]:
+    """What our recording rules record, by name, in the order of the files, with ${signal[5m]} as they are written."""
     found: dict[str, str] = {}
     for name in rule_names():
         if name.startswith("recording"):
             document = loads((resources.files("queries") / "rules" / name).read_text(encoding="utf-8"), where=name)
-            for group in document["groups"]:  # type: ignore[index]
-                for rule in group["rules"]:
-                    found[rule["record"]] = expand_query(rule["expr"], choice, where=name)
+            found |= {rule["record"]: rule["expr"] for group in document["groups"] for rule in group["rules"]}  # type: ignore[index]
+    return found
+
+
+def our_recordings(choice: Choice = UNDECIDED, *, windows: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, str]:
+    """The same in PromQL, with the codings of the choice. `windows` are windows to take instead of others."""
+    coded = Choice(encodings=choice.encodings)
+    found = {name: expand_query(text, coded, where=name) for name, text in our_expressions().items()}
     return {name: _WINDOW.sub(lambda match: windows.get(match[0], match[0]), text) for name, text in found.items()}
 
 

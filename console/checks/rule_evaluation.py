@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from console.checks.figures import span
 from console.checks.result import METRICS, CheckResult, Result
 from queries.model.fault import Fault
+from queries.model.recorded import RecordedBook, Worth
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
+from queries.recorded_series import SLACK_SECONDS, in_time, recorded_twice
 
 _MOST_TOLD = 5
-_LATE_INTERVALS = 2.0
 _FRESH_INTERVALS = 3.0
-_SLACK_SECONDS = 30.0
 
 
 def rules(groups: Sequence[RuleGroup], wanted: Collection[str], *, now: float, strict: bool) -> tuple[CheckResult, ...]:
@@ -24,7 +24,7 @@ def rules(groups: Sequence[RuleGroup], wanted: Collection[str], *, now: float, s
         return (CheckResult("rules", "loaded", kind, "no rule is loaded: nothing will ever fire", METRICS),)
     missing = sorted(set(wanted) - names)
     ill = [rule for group in groups for rule in group.rules if rule.health == "err" or rule.last_error]
-    late = [group for group in groups if not _in_time(group, now)]
+    late = [group for group in groups if not in_time(group, now)]
     slow = [group for group in groups if 0 < group.interval_seconds < group.evaluation_seconds]
     return (
         listed_result(
@@ -47,6 +47,35 @@ def rules(groups: Sequence[RuleGroup], wanted: Collection[str], *, now: float, s
             Result.FAILED,
             f"{len(late) + len(slow)} groups are late or slower than their interval",
             [*(f"{group.name} ({_age(group, now)})" for group in late), *(_slow(group) for group in slow if group not in late)],
+        ),
+    )
+
+
+def meanings(
+    groups: Sequence[RuleGroup], book: RecordedBook, ours: Collection[str], *, strict: bool
+) -> tuple[CheckResult, ...]:
+    """Whether every recorded name is recorded once, and means what the console means by it. `ours` are the names of our rules;
+    `book` is what each that is loaded is worth."""
+    twice = [(name, places) for name, places in recorded_twice(groups)]
+    own = any(name in ours for name, _ in twice)
+    other = [item for item in book.values() if item.worth is Worth.DIFFERENT]
+    renamed = sum(item.read != item.name for item in book.values())
+    same = sum(item.worth not in (Worth.DIFFERENT, Worth.TWICE, Worth.UNVERIFIED) for item in book.values())
+    return (
+        listed_result(
+            "recorded once",
+            "no name is recorded by two rules",
+            Result.FAILED if own or strict else Result.NOTED,
+            f"{len(twice)} names are recorded twice, and flip at every evaluation",
+            [f"{name} ({' and '.join(places)})" for name, places in twice],
+        ),
+        listed_result(
+            "recorded meaning",
+            f"{same} recorded series mean what the console means"
+            + (f", {renamed} of them under other names" if renamed else ""),
+            Result.FAILED if strict else Result.NOTED,
+            f"{len(other)} recorded series mean something else than the console, whose panels read raw instead",
+            [f"{item.name} ({', '.join(item.differs)})" for item in other],
         ),
     )
 
@@ -80,16 +109,8 @@ def listed_result(name: str, well: str, kind: Result, ill: str, listed: Sequence
     return CheckResult(area, name, kind, f"{ill}: {visible(', '.join(listed[:_MOST_TOLD]))}{more}", METRICS)
 
 
-def _in_time(group: RuleGroup, now: float) -> bool:
-    if not group.rules:
-        return True
-    return (
-        group.evaluated_at is not None and now - group.evaluated_at <= _LATE_INTERVALS * group.interval_seconds + _SLACK_SECONDS
-    )
-
-
 def _fresh_for(interval_seconds: float) -> float:
-    return _FRESH_INTERVALS * interval_seconds + _SLACK_SECONDS
+    return _FRESH_INTERVALS * interval_seconds + SLACK_SECONDS
 
 
 def _age(group: RuleGroup, now: float) -> str:

@@ -28,8 +28,10 @@ from queries.discovery import Discovery, Metadata, Target
 from queries.endpoint import ClusterEndpoint
 from queries.errors import SourceError
 from queries.model.panel import PanelSpec
+from queries.model.recorded import Worth
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
+from queries.recorded_panels import RecordedPanels
 from queries.text.variables import variable
 from queries.yaml_text import SafeLoader
 
@@ -82,6 +84,8 @@ async def _offers(session: Session, settings: Settings, snapshot: Snapshot) -> N
     try:
         names = frozenset(await discovery.metric_names())
         _section("Recording rules and metrics of the panels", _wanted(session.specs, names))
+        if session.prometheus is not None:
+            _section("Recorded series", await asyncio.to_thread(_recorded, session.prometheus.recorded))
         _section("Alerting rules", _rules(snapshot, session))
         if session.prometheus is not None:
             _section("Signals", [tuple(sentence.split(": ", 1)) for sentence in session.prometheus.decisions.sentences])
@@ -187,6 +191,31 @@ def _wanted(specs: tuple[PanelSpec, ...], names: frozenset[str]) -> list[tuple[s
         if not spec.recorded_names:
             rows.append((spec.id, "raw", "no recording rule is read", ""))
     return rows
+
+
+def _recorded(loaded: RecordedPanels) -> list[tuple[str, ...]]:
+    """What each recorded name is worth by the rule that is loaded, both expressions where they differ."""
+    from queries.rule_templates import our_expressions  # noqa: PLC0415  # YAML
+
+    ours = our_expressions()
+    rows: list[tuple[str, ...]] = []
+    if not loaded.book:
+        return [("", Worth.UNVERIFIED.value, visible(loaded.fault or "no recording rule of the console is loaded"))]
+    for name in ours:
+        item = loaded.book.get(name)
+        if item is None:
+            rows.append((name, "not loaded"))
+            continue
+        word = item.worth.value if item.worth is Worth.SAME else item.worth.value.upper()
+        rows.append((name, word, visible(item.says) or (f"recorded as {visible(item.read)}" if item.read != name else "")))
+        if item.worth in (Worth.DIFFERENT, Worth.TWICE, Worth.UNVERIFIED):
+            rows.append(("", "ours", _flat(ours[name])))
+            rows += [("", "loaded", _flat(text)) for text in item.loaded]
+    return rows
+
+
+def _flat(expression: str) -> str:
+    return visible(" ".join(expression.split()))
 
 
 def _rules(snapshot: Snapshot, session: Session) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""`cad-console rules lint`: the traps of live rule sets, in files or in what a server has loaded."""
+"""`cad-console rules`: the traps of live rule sets, in files or in what a server has loaded, and our own rules to install."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from console.arguments import add_flags
+from console.commands.rules_export import add_export, run_export
 from console.config.fault import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -46,7 +48,16 @@ class _Server:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("verb", choices=("lint",), help="look for traps")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    export = verbs.add_parser("export", help="write our own rules, one file each, as Prometheus or the operator takes them")
+    add_flags(export)
+    add_export(export)
+    lint_parser = verbs.add_parser("lint", help="look for traps")
+    add_flags(lint_parser)
+    _add_lint(lint_parser)
+
+
+def _add_lint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="rule files, PrometheusRule manifests, Alertmanager's file")
     parser.add_argument("--live", action="store_true", help="with what Prometheus has: its rules where no FILE is named")
     parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
@@ -57,8 +68,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.verb == "export":
+        return run_export(arguments)
     with _without_gc():
-        return _run(arguments)
+        return _run_lint(arguments)
 
 
 @contextmanager
@@ -73,7 +86,7 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_lint(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     use_team_codes(settings.error_codes)
     named: tuple[RuleFile, ...] = tuple(_read(name) for name in arguments.files)

@@ -22,14 +22,14 @@ class Worth(StrEnum):
 @dataclass(frozen=True, slots=True)
 class RecordedSeries:
     """One of our recorded names on one server. `read` is the name under which the server records the same; `says` is why the
-    worth is what it is, a sentence, nothing where it is read as it is; both expressions are as each side writes them."""
+    worth is what it is, a sentence, nothing where it is read as it is; the expressions are as each side writes them."""
 
     name: str
     worth: Worth
     read: str
     says: str = ""
     ours: str = ""
-    loaded: str = ""
+    loaded: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
 
 

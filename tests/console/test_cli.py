@@ -143,7 +143,7 @@ def test_options_and_operands_stand_in_any_order(verb: tuple[str, ...], inner: a
 
 def test_what_a_dash_begins_may_be_an_operand() -> None:
     """After `--` everything is one, and a command after --run keeps its options."""
-    words = ["--live", "rules", "--", "lint", "--odd.yaml", "-"]
+    words = ["--live", "rules", "lint", "--", "--odd.yaml", "-"]
     assert (told(words)["files"], told(words)["live"]) == (["--odd.yaml", "-"], True)
     words = ["demo", "--run", "cad-console", "status", "--scenario", "calm", "--keep"]
     found = told(words)

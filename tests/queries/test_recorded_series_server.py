@@ -15,6 +15,7 @@ import pytest
 from servers import servers, start_prometheus
 
 from console.checks.panels import judge
+from console.cli import main
 from queries.catalogue.loader import load_board, load_dashboards
 from queries.endpoint import Endpoint
 from queries.errors import SourceError
@@ -245,11 +246,51 @@ async def test_rules_that_cannot_be_seen_are_judged_by_value(loaded: Loaded) -> 
     await source.close()
 
 
-def test_every_name_takes_the_prefix(tmp_path: Path) -> None:
-    """promtool takes our rules with a prefix, and no name of ours is left without it."""
-    for name, text in ours("team_").items():
-        (tmp_path / name).write_text(text)
-        subprocess.run([servers().promtool, "check", "rules", str(tmp_path / name)], check=True, capture_output=True)
-        assert set(re.findall(r"- record: (\S+)", text)) == {
-            item for item in re.findall(r"- record: (\S+)", text) if item.startswith("team_")
-        }
+@pytest.fixture
+def run(
+    loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """What a command prints about the Prometheus with one of SETS."""
+
+    def call(name: str, *words: str) -> str:
+        for variable in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+            monkeypatch.setenv(variable, str(tmp_path))
+        monkeypatch.setenv("PROMETHEUS_URL", loaded(name))
+        main(list(words))
+        return capsys.readouterr().out
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("name", "results", "words"),
+    [
+        ("ours", {"recorded once": "passed", "recorded meaning": "passed"}, "53 recorded series mean"),
+        ("foreign", {"recorded once": "passed", "recorded meaning": "noted"}, "platform_error_ratio ("),
+        ("beside", {"recorded once": "passed", "recorded meaning": "passed"}, "of them under other names"),
+        ("both", {"recorded once": "failed", "recorded meaning": "noted"}, "platform_error_ratio (foreign.yaml: theirs"),
+    ],
+)
+def test_check_says_what_the_recorded_names_mean(
+    run: Callable[..., str], name: str, results: dict[str, str], words: str
+) -> None:
+    """Two rules of one of our names fail; another meaning is noted, with what differs; other names are counted."""
+    checks = {item["name"]: item for item in json.loads(run(name, "check", "--format", "json"))["checks"]}
+    assert {key: checks[key]["result"] for key in results} == results
+    assert words in checks["recorded once"]["text"] + checks["recorded meaning"]["text"]
+
+
+def test_doctor_shows_both_expressions_and_what_differs(run: Callable[..., str]) -> None:
+    """The loaded expression stands under ours, with the word for what differs; what is read says nothing."""
+    lines = run("foreign", "doctor").splitlines()
+    at = next(at for at, line in enumerate(lines) if line.strip().startswith("cad:analysis_success_rate:5m"))
+    assert "DIFFERENT" in lines[at] and "another meaning: it divides by something else" in lines[at]
+    assert "ours" in lines[at + 1] and "${analysis_successes[5m]}" in lines[at + 1]
+    assert "loaded" in lines[at + 2] and 'analysis_requests_total{status="success"}' in lines[at + 2]
+    assert any(line.split() == ["ocr_p95_latency_seconds", "same"] for line in lines)
+
+
+def test_status_says_in_a_word_why_a_panel_reads_raw(run: Callable[..., str]) -> None:
+    """The row of a panel has the word, and where the value comes from."""
+    row = next(line for line in run("foreign", "status").splitlines() if "Error ratio" in line)
+    assert "raw: the rule differs" in row and "raw expression" in row

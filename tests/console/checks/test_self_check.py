@@ -8,11 +8,13 @@ from console.checks import codes, contract, platform, rule_evaluation, servers
 from console.checks.contract import EXPORTER, PROMETHEUS, MetricSeen
 from console.checks.result import CheckResult, Result, exit_code, in_order
 from queries.alertmanager import PeerStatus
+from queries.catalogue.signals import UNDECIDED
 from queries.code_counts import CodeCount
 from queries.contract import ContractMetric, Need
 from queries.discovery import Target
 from queries.model.fault import Fault, FaultKind
 from queries.model.rule import Rule, RuleGroup, RuleKind
+from queries.recorded_series import LoadedRules
 from queries.taxonomy import load_taxonomy
 
 NOW = 1_800_000_000.0
@@ -238,3 +240,22 @@ def test_the_first_failure_in_order_decides() -> None:
     assert exit_code(results[:2]) == 6
     assert exit_code(results[:1]) == 1
     assert exit_code([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("groups", "strict", "results"),
+    [
+        ([group(RECORD)], True, [Result.PASSED, Result.PASSED]),
+        ([group(Rule(RuleKind.RECORD, "r", "down", health="ok"))], False, [Result.PASSED, Result.NOTED]),
+        ([group(Rule(RuleKind.RECORD, "r", "down", health="ok"))], True, [Result.PASSED, Result.FAILED]),
+        ([group(RECORD), group(RECORD)], False, [Result.FAILED, Result.PASSED]),
+        ([group(RECORD, *[Rule(RuleKind.RECORD, "theirs", "up", health="ok")] * 2)], False, [Result.NOTED, Result.PASSED]),
+    ],
+)
+def test_a_recorded_name_is_recorded_once_and_means_what_it_says(
+    groups: list[RuleGroup], strict: bool, results: list[Result]
+) -> None:
+    """Two rules of one of our names fail the check; another meaning is noted, and fails in strict mode."""
+    ours = {"r": "up"}
+    book = LoadedRules(lambda choice: ours).judge(groups, UNDECIDED, now=NOW)
+    assert [item.result for item in rule_evaluation.meanings(groups, book, ours, strict=strict)] == results
