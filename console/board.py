@@ -186,7 +186,7 @@ class Board:
     def query_of(self, spec: PanelSpec) -> str:
         """The expression that the panel's present value came from."""
         found = self._answer(spec, self._value(PROMETHEUS))
-        return (found.query if found else "") or spec.recorded or spec.raw
+        return (found.query if found else "") or spec.raw
 
     @staticmethod
     def _answer(spec: PanelSpec, answers: PanelsAnswer | None) -> PanelAnswer | None:

@@ -68,7 +68,7 @@ class OpenDashboard:
         """The series of one panel over a window, with the folded value of the earlier time; a failure is data."""
         answer = self._now_asked.get(panel_id)
         spec = next(item for item in self.dashboard.panels if item.id == panel_id)
-        query = answer.query if answer else spec.recorded or spec.raw
+        query = answer.query if answer else self._prometheus.expression(spec)
         asked = replace(spec, recorded=None, recorded_names=(), raw=query, written="")
         history = await self._prometheus.history(asked, start=start, end=end, step_seconds=step_seconds)
         back = self._choice.back_seconds

@@ -182,8 +182,7 @@ class Panels:
         return replace(result, caveat=plan.caveat, contradictions=(*result.contradictions, *doubt))
 
     def expression(self, spec: PanelSpec) -> str:
-        """What a panel is read from that is not asked here: its recorded series only where the loaded rules are known to mean
-        the same."""
+        """As `Prometheus.expression`."""
         plan = self.recorded.plan(self.expanded(spec))
         return plan.spec.recorded if plan.spec.recorded is not None and plan.verified else plan.spec.raw
 

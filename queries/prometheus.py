@@ -144,6 +144,11 @@ class Prometheus:
         """Names of recording rules that the server is known to evaluate."""
         return self._panels.rules
 
+    def expression(self, spec: PanelSpec) -> str:
+        """What a panel is read from where it is not refreshed: its recorded series only where the loaded rules mean
+        the same for all that is known, else its raw expression."""
+        return self._panels.expression(spec)
+
     def expand(self, text: str) -> str:
         """The PromQL of a text with ${signal[5m]}, as this server's series are counted. Raises Rejected."""
         try:

@@ -46,6 +46,8 @@ _AT_NOW = 90.0
 class MetricsSource(Protocol):
     def expand(self, text: str) -> str: ...
 
+    def expression(self, spec: PanelSpec) -> str: ...
+
     async def query(self, text: str, *, at: float | None = None) -> Answer: ...
 
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]: ...
@@ -145,9 +147,10 @@ class _Asking:
         return self.prometheus
 
     def expression(self, spec: PanelSpec) -> str:
-        """What the panel reads now: its recorded series or its raw expression."""
+        """What the panel reads now: its recorded series where it means the same, or its raw expression."""
         state = self.snapshot.panel(spec.id)
-        return (state.query if state else "") or spec.recorded or self.metrics.expand(spec.written or spec.raw)
+        shown = state.query if state else ""
+        return shown or self.metrics.expression(spec) or self.metrics.expand(spec.written or spec.raw)
 
     async def before(self, checklist: Checklist) -> Reading[Parts[Sample]] | None:
         named = dict.fromkeys(item.evidence.panel for item in checklist.items if isinstance(item.evidence, PanelEvidence))

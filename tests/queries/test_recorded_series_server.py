@@ -294,3 +294,14 @@ def test_status_says_in_a_word_why_a_panel_reads_raw(run: Callable[..., str]) ->
     """The row of a panel has the word, and where the value comes from."""
     row = next(line for line in run("foreign", "status").splitlines() if "Error ratio" in line)
     assert "raw: the rule differs" in row and "raw expression" in row
+
+
+async def test_who_asks_beside_the_panels_reads_nothing_that_is_not_known(loaded: Loaded) -> None:
+    """A figure of a checklist, which no refresh asks, reads the recorded series only where the loaded rule means the same."""
+    availability = SPECS["availability"]
+    for name, expected in (("ours", "slo_availability"), ("beside", "team_slo_availability")):
+        source = Prometheus(Endpoint(loaded(name)))
+        assert source.expression(availability) == availability.raw
+        await source.rules()
+        assert source.expression(availability) == expected
+        await source.close()
