@@ -195,6 +195,8 @@ def _spec(entry: Any, signals: Mapping[str, Signal]) -> PanelSpec:
         raise explain(str(error), entry, {"": ENTRY_KEYS}) from None
     except CatalogueError as error:
         raise Wrong(("raw",), str(error).partition(f"the panel {entry.get('id')}: ")[2]) from None
+    except ValueError as error:
+        raise Wrong(("range",), str(error)) from None
     for part, told in _faults(spec):
         raise Wrong(part, told)
     return spec
@@ -215,8 +217,6 @@ def _faults(spec: PanelSpec) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("decimals",), "expected a number of decimals from 0 to 6"
     if wrong := spec.threshold.order_error(below=spec.below):
         yield ("critical",), wrong
-    if spec.range is not None and not spec.range.low < spec.range.high:
-        yield ("range",), "expected a range that ends after it begins"
 
 
 def _ready(spec: PanelSpec, namespace: str, provider: str) -> PanelSpec:

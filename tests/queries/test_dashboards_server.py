@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from console.demo.server_config import fast_windows
 from console.demo.stack import DemoStack
 from queries.catalogue.loader import load_dashboard
 from queries.dashboard import OpenDashboard
@@ -36,6 +37,7 @@ class Counting(Prometheus):
 async def asked(stack: DemoStack, choice: DashboardChoice, *, recorded: bool = True) -> tuple[DashboardAnswer, int]:
     """The second refresh, and how many requests it took."""
     source = Counting(Endpoint(stack.addresses.prometheus))
+    source.windows = fast_windows()
     if recorded:
         await source.rules()
     board = load_dashboard(choice.name, provider=choice.provider)

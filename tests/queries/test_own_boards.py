@@ -74,7 +74,7 @@ def panel(**told: str) -> str:
         (panel(warn="5", critical="1"), 8, "large values are bad, so expected critical at or over warn 5, found 1"),
         (panel(below="true", warn="1", critical="5"), 9, "small values are bad, so expected critical at or under warn 1"),
         (panel(warn=".inf"), 7, "expected a finite number"),
-        (panel(range="[5, 1]"), 7, "expected a range that ends after it begins"),
+        (panel(range="[5, 1]"), 7, "expected a range whose least is under its largest, found [5, 1]"),
         (panel(decimals="9"), 7, "from 0 to 6"),
         (panel(source="kubernetes"), 7, "expected prometheus"),
         (panel(id="X-1"), 3, "expected small letters, digits and underscores"),
