@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import takewhile
 
@@ -20,16 +20,19 @@ _METRIC = re.compile(
 _ENDINGS = ("total", "bucket", "count", "sum", "created", "seconds", "bytes", "ratio", "rate")
 
 
-def subject_error(runbook: Runbook, expression: str, records: Mapping[str, Sequence[str]]) -> str:
+def subject_error(
+    runbook: Runbook, expression: str, records: Mapping[str, Sequence[str]], *, recorded: Collection[str] = ()
+) -> str:
     """`this page asks about the feature cache; the alert is about the analysis cache`, or empty.
 
     `expression` is the alert's, `records` the loaded expressions by the name that they are recorded under. A page is about
     another subject where no metric of its queries begins like one of the alert's, recorded names spelled out. Of what cannot
-    be read, or where one side names no metric, nothing is said.
+    be read, or where one side names no metric, nothing is said; nor of an alert over a series that a rule records which cannot
+    be seen: one with a colon in its name, or one of `recorded`.
     """
     asked = [metrics for query in _queries(runbook) if (metrics := _metrics(query))]
     about = _metrics(expression)
-    if not asked or not about:
+    if not asked or not about or any(name not in records and (":" in name or name in recorded) for name in about):
         return ""
     page = tuple(dict.fromkeys(name for metrics in asked for name in metrics))
     # What a text mentions in passing says less than a query does: there the first word alone decides.

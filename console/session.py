@@ -374,7 +374,8 @@ class Session:
             return ""
         from console.runbook_subject import subject_error  # noqa: PLC0415  # the parser of PromQL
 
-        return subject_error(runbook, rule.expression, self._board.records())
+        recorded = {name for spec in self.specs for name in spec.recorded_names}
+        return subject_error(runbook, rule.expression, self._board.records(), recorded=recorded)
 
     async def runbook_steps(self, runbook: Runbook, tracked: TrackedAlert | None) -> AsyncIterator[StepResult]:
         """Every step of the runbook with what is so now."""

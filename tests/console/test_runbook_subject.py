@@ -82,6 +82,13 @@ def test_a_plain_page_is_judged_by_the_metrics_that_it_shows(body: str, marked: 
     assert bool(subject_error(page(body=body), ANALYSIS, {})) == marked
 
 
+def test_an_alert_over_a_series_whose_rule_cannot_be_seen_is_not_judged() -> None:
+    """A ruler elsewhere records it: from what is not known, and its name alone says nothing."""
+    for name in ("level:other:rate5m", "platform_error_ratio"):
+        assert subject_error(page("ocr_requests_total"), f"{name} > 5", {}, recorded={"platform_error_ratio"}) == ""
+    assert subject_error(page("ocr_requests_total"), "platform_error_ratio > 5", {}) != ""
+
+
 def test_records_that_turn_in_a_circle_end() -> None:
     """Two rules that record each other are spelled out to the end all the same."""
     circle = {"a:b:c": ["d:e:f"], "d:e:f": ["a:b:c"]}

@@ -23,6 +23,7 @@ from queries.catalogue.loader import load_board
 from queries.endpoint import Endpoint
 from queries.errors import TimedOut
 from queries.model.fault import Fault, FaultKind
+from queries.model.platform import PlatformHealth, Readiness
 from queries.model.reading import Reading
 from queries.model.source import Health, SourceState
 
@@ -91,7 +92,7 @@ def test_a_paused_source_does_not_look_current(tmp_path: Path) -> None:
 
 
 def answers(at: float) -> Reading[Any]:
-    return Reading(PLATFORM, at, 0.01, value=None)
+    return Reading(PLATFORM, at, 0.01, value=PlatformHealth("healthy", readiness=Readiness(True)))
 
 
 def test_down_is_said_only_of_what_was_asked(tmp_path: Path) -> None:

@@ -85,24 +85,28 @@ async def test_a_whole_morning(tmp_path: Path) -> None:
     async with walker.app.run_test(size=(80, 24)) as pilot:
         shown = await walker.begin(pilot)
         for words in (
-            "1 of 6", "Overnight alerts", "CRIT  3 firing · 1 resolved · 1 silenced", "P1 HighErrorRate fires",
-            "yesterday 0 firing", "○ CRIT     Overnight alerts", "○ STALE    CPU", "sign     6 open",
+            "1 of 7", "Overnight alerts", "CRIT  3 firing · 1 resolved · 1 silenced", "P1 HighErrorRate fires",
+            "yesterday 0 firing", "○ CRIT     Overnight alerts", "○ STALE    CPU", "sign     7 open",
         ):  # fmt: skip
             assert words in shown, words
         assert max(len(line) for line in shown.splitlines()) <= 80
         assert [event.kind for event in walker.events] == [BEGUN]
 
         await walker.press(pilot, "enter")
-        shown = await walker.until(pilot, "2 of 6")
-        assert "● CRIT     Overnight alerts" in shown and "yesterday 0.40 % (now +7.44)" in shown
+        shown = await walker.until(pilot, "2 of 7")
+        assert "● CRIT     Overnight alerts" in shown and "NO DATA  not known" in shown
         assert [event.kind for event in walker.events] == [BEGUN, ITEM]
+
+        await walker.press(pilot, "enter")
+        shown = await walker.until(pilot, "3 of 7")
+        assert "● NO DATA  Platform" in shown and "yesterday 0.40 % (now +7.44)" in shown
 
         await walker.press(pilot, "n", *"seen", "enter")
         await walker.until(pilot, "you@bastion: seen")
         await walker.press(pilot, "o")
         await walker.until(pilot, "the data says CRIT, you say ok")
         await walker.press(pilot, *"a", "space", *"test", "enter")
-        shown = await walker.until(pilot, "3 of 6")
+        shown = await walker.until(pilot, "4 of 7")
         assert "▲ CRIT     Error ratio" in shown and "deepseek: 81.2 % is under 90 %" in shown
 
         await walker.press(pilot, "g")
@@ -110,31 +114,33 @@ async def test_a_whole_morning(tmp_path: Path) -> None:
         await walker.press(pilot, "down", "enter")
         await walker.until(pilot, "P3 WARN ProviderTimeout ocr/deepseek")
         await walker.press(pilot, "escape")
-        await walker.until(pilot, "3 of 6")
+        await walker.until(pilot, "4 of 7")
         assert walker.at == "providers"
 
         await walker.press(pilot, "enter", "enter", "enter", "enter")
         shown = await walker.until(pilot, "Sign-off")
         for words in (
             "Overnight alerts: CRIT 3 firing",
+            "Platform: NO DATA not known",
             "Providers: WARN 81.2 %",
             "CPU: STALE 41 %",
             "overruled CRIT to ok: a test",
         ):
             assert words in " ".join(shown.replace("│", " ").split()), words
         await walker.press(pilot, "enter")
-        await walker.until(pilot, "Sign Morning: 3 open")
+        await walker.until(pilot, "Sign Morning: 4 open")
         await walker.press(pilot, *["backspace"] * 11, *"Ann", "tab", *"ok", "enter")
         await walker.until(pilot, "signed 14:03 UTC by Ann (you@bastion)")
-        assert [event.kind for event in walker.events] == [BEGUN, ITEM, NOTE, ITEM, ITEM, ITEM, ITEM, ITEM, SIGNED]
+        assert [event.kind for event in walker.events] == [BEGUN, ITEM, ITEM, NOTE, ITEM, ITEM, ITEM, ITEM, ITEM, SIGNED]
         assert walker.events[-1].data["open"] == [
             "Overnight alerts: CRIT 3 firing · 1 resolved · 1 silenced",
+            "Platform: NO DATA not known",
             "Providers: WARN 81.2 %",
             "CPU: STALE 41 %",
         ]
         await walker.press(pilot, "escape")
         shown = await walker.until(pilot, "Past walks of Morning")
-        assert "14:03 UTC Ann, 3 open" in shown
+        assert "14:03 UTC Ann, 4 open" in shown
 
 
 async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,16 +149,16 @@ async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path, monkeypatch:
     async with first.app.run_test(size=(80, 24)) as pilot:
         await first.begin(pilot)
         await first.press(pilot, "enter")
-        await first.until(pilot, "2 of 6")
-        await first.press(pilot, "enter")
-        await first.until(pilot, "3 of 6")
+        for number in (2, 3, 4):
+            await first.until(pilot, f"{number} of 7")
+            await first.press(pilot, *["enter"] * (number < 4))
     second = Walker(tmp_path)
     async with second.app.run_test(size=(80, 24)) as pilot:
         await second.until(pilot, "HighErrorRate")
         await second.press(pilot, "8")
-        await second.until(pilot, "open, 2 of 6, you@bastion")
+        await second.until(pilot, "open, 3 of 7, you@bastion")
         await second.press(pilot, "enter")
-        shown = await second.until(pilot, "3 of 6")
+        shown = await second.until(pilot, "4 of 7")
         assert "● CRIT     Error ratio" in shown and second.at == "providers"
         drawn: list[str] = []
         screen = second.app.screen
@@ -161,7 +167,7 @@ async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(screen, "draw", lambda view: (drawn.append(screen.at), draw(view)))
         await pilot.pause(0.3)
         assert set(drawn) <= {"providers"} and len(drawn) < 5, "the page stands still"
-        assert [event.kind for event in second.events] == [BEGUN, ITEM, ITEM]
+        assert [event.kind for event in second.events] == [BEGUN, ITEM, ITEM, ITEM]
 
 
 async def test_two_people_in_one_walk(tmp_path: Path) -> None:
@@ -173,12 +179,12 @@ async def test_two_people_in_one_walk(tmp_path: Path) -> None:
         walk = ann.events[0].subject
         data = {"item": "error-ratio", "answer": "overrule", "verdict": "critical", "stands": "ok", "reason": HOSTILE}
         await bob.session.record(ITEM, walk, data)
-        await ann.press(pilot, "down")
+        await ann.press(pilot, "down", "down")
         ann.session.look()
         shown = await ann.until(pilot, "bob overruled CRIT to ok")
         assert "\x1b" not in shown and "[bold]x[/bold]" in shown.replace("│", "").replace("\n", "")
         await ann.press(pilot, "enter")
-        await ann.until(pilot, "3 of 6")
+        await ann.until(pilot, "4 of 7")
         await ann.press(pilot, "up")
         await ann.until(pilot, "Said: the answers differ")
         await ann.press(pilot, "end")
@@ -215,7 +221,7 @@ async def test_evidence_that_is_still_being_asked_is_not_agreed_to(tmp_path: Pat
         await walker.press(pilot, "u")
         await walker.until(pilot, "is not known:")
         await walker.press(pilot, "enter")
-        await walker.until(pilot, "2 of 6")
+        await walker.until(pilot, "2 of 7")
         assert walker.events[-1].data["stands"] == "no_data"
 
 
@@ -242,8 +248,8 @@ async def test_a_streak_and_the_last_walk_are_shown(tmp_path: Path) -> None:
         shown = await walker.until(pilot, "beside the one before")
         assert "WARN 82.0 %   before WARN 83.0 %" in shown
         await walker.press(pilot, "left", "enter")
-        await walker.until(pilot, "1 of 6")
-        await walker.press(pilot, "down", "down")
+        await walker.until(pilot, "1 of 7")
+        await walker.press(pilot, "down", "down", "down")
         shown = await walker.until(pilot, "WARN in 4 walks in a row")
         assert "last walk agreed to WARN, 81.0 %" in shown
 
