@@ -309,8 +309,7 @@ class _Walk:
         """Notes the first label that keeps every series of one side from having a partner on the other."""
         for number, (one, other) in enumerate(((left, right), (right, left))):
             lost = [label for label in one.certain - named if not other.can_have(label)]
-            asked = {miss.label for miss in self.missed}
-            if lost and not on and asked.isdisjoint(lost):  # what is asked for in vain is a miss already
+            if lost and not on and {miss.label for miss in self.missed}.isdisjoint(lost):  # a label asked for in vain is a miss
                 side, here, there = ("left", node.lhs, node.rhs) if not number else ("right", node.rhs, node.lhs)
                 self.mismatched.append(Mismatch(str(node.op), min(lost), side, _metrics(here), _metrics(there)))
                 return

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import promql_parser as ast
 
@@ -132,6 +133,9 @@ class Expression:
         return self.text.count("\n", 0, self.offset_of(word) or 0)
 
 
+_SELECTORS = (ast.MatrixSelector, ast.VectorSelector)
+
+
 def parse_tree(text: str) -> ast.Expr:
     """The parser's own tree alone. Raises PromqlError."""
     _refuse_monsters(text)
@@ -148,12 +152,12 @@ def parse(text: str) -> Expression:
     picked: list[Selector] = []
     parts = tuple(nodes(root))
     for node in parts:
-        if isinstance(node, ast.Call):
+        if isinstance(node, _SELECTORS):
+            picked.append(selector(node))
+        elif isinstance(node, ast.Call):
             functions.add(node.func.name)
         elif isinstance(node, ast.AggregateExpr):
             functions.add(str(node.op))
-        elif isinstance(node, ast.MatrixSelector | ast.VectorSelector):
-            picked.append(selector(node))
     metrics = tuple(dict.fromkeys(name for item in picked for name in item.metrics))
     return Expression(text, root, tuple(picked), tuple(sorted(functions)), metrics, parts)
 
@@ -182,15 +186,17 @@ def nodes(root: ast.Expr) -> Iterator[ast.Expr]:
 
 def children(node: ast.Expr) -> tuple[ast.Expr, ...]:
     """The direct parts of a node, in the order in which they are written."""
-    if isinstance(node, ast.BinaryExpr):
-        return (node.lhs, node.rhs)
-    if isinstance(node, ast.AggregateExpr):
-        return (node.expr,) if node.param is None else (node.param, node.expr)
-    if isinstance(node, ast.Call):
-        return tuple(node.args)
-    if isinstance(node, ast.ParenExpr | ast.UnaryExpr | ast.SubqueryExpr):
-        return (node.expr,)
-    return ()
+    take = _CHILDREN.get(type(node))
+    return () if take is None else take(node)
+
+
+_CHILDREN: dict[type, Callable[[Any], tuple[ast.Expr, ...]]] = {
+    ast.BinaryExpr: lambda node: (node.lhs, node.rhs),
+    ast.AggregateExpr: lambda node: (node.expr,) if node.param is None else (node.param, node.expr),
+    ast.Call: lambda node: tuple(node.args),
+    **dict.fromkeys((ast.ParenExpr, ast.UnaryExpr, ast.SubqueryExpr), lambda node: (node.expr,)),
+}
+"""By the type itself: every node of every rule is asked, and a chain of isinstance costs more than all the rest."""
 
 
 def selectors(root: ast.Expr) -> tuple[Selector, ...]:

@@ -58,7 +58,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_lint(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="*", metavar="FILE", help="rule files, PrometheusRule manifests, Alertmanager's file")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="rule files, manifests, Alertmanager's file")
     parser.add_argument("--live", action="store_true", help="with what Prometheus has: its rules where no FILE is named")
     parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
     parser.epilog = (

@@ -75,7 +75,7 @@ def _labelled(item: ParsedRule) -> Hashable:
 
 
 def _expression(item: ParsedRule) -> Hashable:
-    return item.normal_form
+    return item.normal_form if item.rule.kind is RuleKind.ALERT else None
 
 
 def _same(one: ParsedRule, other: ParsedRule) -> bool:
