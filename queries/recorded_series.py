@@ -67,17 +67,21 @@ def recorded_twice(groups: Iterable[RuleGroup]) -> tuple[tuple[str, tuple[str, .
     for group in groups:
         for rule in group.rules:
             if rule.kind is RuleKind.RECORD:
-                file = PurePosixPath(group.file).name
-                found[rule.name, rule.labels].append(f"{file}: {group.name}" if file else group.name)
+                found[rule.name, rule.labels].append(_place(group))
     return tuple((name, tuple(places)) for (name, _), places in found.items() if len(places) > 1)
 
 
+def _place(group: RuleGroup) -> str:
+    file = PurePosixPath(group.file).name
+    return f"{file}: {group.name}" if file else group.name
+
+
 def _compare(loaded: Sequence[_Loaded], ours: Mapping[str, str]) -> dict[str, RecordedSeries]:
-    by_name: dict[str, list[Rule]] = defaultdict(list)
+    by_name: dict[str, list[_Loaded]] = defaultdict(list)
     for item in loaded:
-        by_name[item.rule.name].append(item.rule)
+        by_name[item.rule.name].append(item)
     # What two rules record is neither's: an expression that reads it keeps the name.
-    single = {name: rules[0].expression for name, rules in by_name.items() if len(rules) == 1 and not rules[0].labels}
+    single = {name: items[0].rule.expression for name, items in by_name.items() if len(items) == 1 and not items[0].rule.labels}
     forms = Forms(ours=ours, loaded=single)
     found: dict[str, RecordedSeries] = {}
     for name in ours:
@@ -90,10 +94,12 @@ def _compare(loaded: Sequence[_Loaded], ours: Mapping[str, str]) -> dict[str, Re
     return found
 
 
-def _one(forms: Forms, name: str, ours: str, rules: Sequence[Rule]) -> RecordedSeries:
+def _one(forms: Forms, name: str, ours: str, items: Sequence[_Loaded]) -> RecordedSeries:
+    rules = [item.rule for item in items]
     loaded = rules[0].expression
     if len(rules) > 1:
-        told = f"{len(rules)} rules record {name}: its value may flip at every evaluation"
+        places = " and ".join(dict.fromkeys(_place(item.group) for item in items))
+        told = f"{len(rules)} rules record {name} ({places}): its value may flip at every evaluation"
         return RecordedSeries(name, Worth.TWICE, name, told, ours, tuple(rule.expression for rule in rules))
     labels = [label for label, _ in rules[0].labels if re.search(rf"\b{re.escape(label)}\b", ours)]
     if labels:
