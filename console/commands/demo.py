@@ -177,7 +177,15 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
             )
         )
     else:
-        passed = asyncio.run(play(stack.scenario, settings, say, stack_up=start()))
+        from console.demo.expected import EXPECTED, Watch  # noqa: PLC0415
+
+        look = EXPECTED.get(stack.scenario.name)
+
+        async def expect(session: Any) -> None:
+            if look is not None:
+                await look(Watch(session, stack.simulator, stack.addresses.environment(), say))
+
+        passed = asyncio.run(play(stack.scenario, settings, say, expect=expect if look else None, stack_up=start()))
     return 0 if passed else 1
 
 

@@ -38,17 +38,29 @@ class NotSeen(Exception):
     """Something that had to happen did not; the message says what."""
 
 
-async def play(scenario: Scenario, settings: Settings, say: Say, *, stack_up: Awaitable[None] | None = None) -> bool:
-    """True where alert, runbook, action, verification and journal entry all happened, or where nothing had to and did."""
+async def play(
+    scenario: Scenario,
+    settings: Settings,
+    say: Say,
+    *,
+    expect: Callable[[Session], Awaitable[None]] | None = None,
+    stack_up: Awaitable[None] | None = None,
+) -> bool:
+    """True where alert, runbook, action, verification and journal entry all happened, or where nothing had to and did.
+
+    `expect` looks at what the console shows meanwhile and raises NotSeen.
+    """
     session = await asyncio.to_thread(Session.open, settings)
     try:
         if stack_up is not None:
             await stack_up
         session.start(lambda snapshot: None)
-        if scenario.remedy is None:
-            await _watch_quiet(scenario, session, say)
-        else:
+        if expect is not None:
+            await expect(session)
+        if scenario.remedy is not None:
             await _play_incident(scenario, scenario.remedy, session, say)
+        elif expect is None:
+            await _watch_quiet(scenario, session, say)
     except NotSeen as reason:
         say(str(reason), step="FAILED")
         return False

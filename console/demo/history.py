@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console.demo import traffic
+from console.demo.exposition import bounds
+from console.demo.scenarios import RuleSet
 from console.demo.simulator import WORKLOADS, Simulator
 
 DAYS = 7.0
 _HOUR = 3600.0
-TROUBLE_SECONDS = 22.0
-_TIERS = ((DAYS * 24 * _HOUR, 300.0), (24 * _HOUR, 120.0), (2 * _HOUR, 60.0), (TROUBLE_SECONDS, 2.0))
+_TIERS = ((DAYS * 24 * _HOUR, 300.0), (24 * _HOUR, 120.0), (2 * _HOUR, 60.0))
 """How far back, and how densely from there on, seconds. Not wider than 300: Prometheus looks back five minutes.
 
-The last tier is as dense as the live scrapes, so that the first evaluation sees full windows; the trouble begins in it.
+The last tier, which `moments` adds, is as dense as the live scrapes, so that the first evaluation sees full windows; the
+trouble begins in it.
 """
 
 _WEEK = (
@@ -40,10 +42,11 @@ class HistoryFailed(Exception):
 
 def write_history(simulator: Simulator, path: Path, *, now: float, target_labels: str) -> None:
     """Drive the simulator through the past up to `now` and write what a Prometheus would have kept, as OpenMetrics."""
+    trouble, rules = simulator.scenario.trouble_seconds, simulator.scenario.rules
     with path.open("w") as file:
         lines: list[str] = []
-        for at, names in moments(now):
-            live = at > now - TROUBLE_SECONDS - 1.0
+        for at, names in moments(now, trouble):
+            live = at > now - trouble - 1.0
             if live:
                 simulator.live(at)
             else:
@@ -54,7 +57,7 @@ def write_history(simulator: Simulator, path: Path, *, now: float, target_labels
                 if names and "_bucket{" in series and 'le="2.0"' not in series:
                     continue  # far back only the objective's bucket is ever asked for
                 lines.append(f"{_with(series, target_labels)} {value} {at:.3f}")
-            for name, labels, number in () if live else recorded(simulator, at):
+            for name, labels, number in () if live or RuleSet.OURS not in rules else recorded(simulator, at):
                 braces = f"{{{labels}}}" if labels else ""
                 lines.append(f"{name}{braces} {number:.9g} {at:.3f}")
             if len(lines) > 20000:
@@ -63,10 +66,11 @@ def write_history(simulator: Simulator, path: Path, *, now: float, target_labels
         file.write("\n".join([*lines, "# EOF"]) + "\n")
 
 
-def moments(now: float) -> Iterator[tuple[float, tuple[str, ...]]]:
+def moments(now: float, trouble_seconds: float) -> Iterator[tuple[float, tuple[str, ...]]]:
     """The moments up to just before `now`, denser towards it, with the families kept there (empty for all)."""
-    ends = [start for start, _ in _TIERS[1:]] + [0.5]
-    for (start, step), end, names in zip(_TIERS, ends, (_WEEK, _DAY, (), ()), strict=True):
+    tiers = (*_TIERS, (trouble_seconds, 2.0))
+    ends = [start for start, _ in tiers[1:]] + [0.5]
+    for (start, step), end, names in zip(tiers, ends, (_WEEK, _DAY, (), ()), strict=True):
         at = now - start
         while at < now - end:
             yield at, names
@@ -90,7 +94,8 @@ def recorded(simulator: Simulator, at: float) -> Iterator[tuple[str, str, float]
         yield "provider_success_rate", labels, 100.0 - error_percent
         yield "provider_health_score", labels, 0.7 * (100.0 - error_percent) + 30.0
         slower = 1.0 + 0.05 * traffic.noise(seed, f"p95 {provider.name}", at)
-        p95 = traffic.p95_from_edges(traffic.shares_below(provider)) * slower
+        edges = bounds(f"{provider.service}_processing_duration_seconds")
+        p95 = traffic.p95(edges, traffic.shares_below(provider, edges)) * slower
         yield f"{provider.service}_p95_latency_seconds", labels, p95
         if provider.service == "ocr":
             yield "provider_timeout_rate", labels, 0.0

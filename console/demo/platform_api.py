@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from console.demo import traffic
-from console.demo.simulator import Simulator
+from console.demo.simulator import VISION_OPEN, Simulator
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _JSON = "application/json"
-_CIRCUITS = {0.0: "closed", 1.0: "half_open", 2.0: "open"}
+_OCR_CIRCUITS = {0.0: "closed", 1.0: "half_open", 2.0: "open"}
+_VISION_CIRCUITS = {0.0: "closed", VISION_OPEN: "open", 2.0: "half_open"}
+_THRESHOLD = 5
+_CHECKED = ("models", "ocr_providers", "vision_providers")
+_VECTORS: dict[str, object] = {
+    "vector_store": {"backend": "faiss", "total": 12034, "versions": {"v3": 2011, "v4": 10023}},
+    "faiss": {"available": True, "degraded": False},
+}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Who hangs up is left alone, without a word: a console owns this terminal."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # what socketserver gives
 
 
 class PlatformApi:
@@ -53,14 +71,15 @@ class PlatformApi:
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
+                if status == HTTPStatus.TEMPORARY_REDIRECT:
+                    self.send_header("Location", f"http://{self.headers.get('Host', '')}/metrics/")
                 self.end_headers()
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing: a console owns this terminal."""
 
-        server = ThreadingHTTPServer(self._address, Handler)
-        server.daemon_threads = True
+        server = _Server(self._address, Handler)
         self._server = server
         self._thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="demo platform", daemon=True)
         self._thread.start()
@@ -74,52 +93,60 @@ class PlatformApi:
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body for one path."""
+        self._simulator.live(self._clock())
         if path == "/metrics":
-            return 200, _TEXT, self._simulator.exposition(self._clock()).encode()
-        tell = {
-            "/health": self._health,
-            "/health/extended": self._health,
-            "/ready": lambda: {"status": "ready"},
-            "/health/circuit-breakers": self._circuits,
-            "/api/v1/providers/health": self._providers,
-        }.get(path)
-        if tell is None:
-            return 404, _JSON, b'{"detail": "Not Found"}'
-        return 200, _JSON, json.dumps(tell()).encode()
+            return HTTPStatus.TEMPORARY_REDIRECT, _TEXT, b""
+        if path == "/metrics/":
+            return HTTPStatus.OK, _TEXT, self._simulator.exposition(self._clock()).encode()
+        missing = self._simulator.fare.not_ready
+        if path == "/ready":
+            return (
+                HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK,
+                _JSON,
+                json.dumps(self._ready(missing)).encode(),
+            )
+        if path in ("/health", "/health/extended"):
+            extended = _VECTORS if path.endswith("extended") else {}
+            return HTTPStatus.OK, _JSON, json.dumps({**self._health(missing), **extended}).encode()
+        return HTTPStatus.NOT_FOUND, _JSON, b'{"detail": "Not Found"}'
 
-    def _health(self) -> object:
+    def _health(self, missing: tuple[str, ...]) -> dict[str, object]:
+        """`status` is a constant of the platform, whatever goes wrong; what matters stands deeper."""
         shares = {service: round(self._simulator.service_error_share(service), 5) for service in ("ocr", "vision")}
+        circuits = self._circuits()
+        opened = any(item["state"] == "open" for item in circuits.values())
+        reasons = [f"{name}_missing" for name in missing]
         return {
-            "status": "degraded" if max(shares.values()) > 0.01 else "healthy",
+            "status": "healthy",
             "timestamp": self._stamp(),
             "services": {"api": "up", "ml": "up", "redis": "up"},
             "runtime": {"python_version": "3.11.9", "metrics_enabled": True, "error_rate_ema": shares},
-            "config": {"environment": "demo"},
+            "config": {"environment": "demo", "ml": {"readiness": {"degraded_reasons": reasons}}},
+            "resilience": {"status": "degraded" if opened else "healthy", "circuit_breakers": circuits},
         }
 
-    def _circuits(self) -> object:
-        circuits = self._simulator.fare.circuits
-        named = {f"ocr:cb:{item.name}": circuits.get(item.name, 0.0) for item in traffic.PROVIDERS if item.service == "ocr"}
+    def _circuits(self) -> dict[str, dict[str, object]]:
+        fare = self._simulator.fare
+        states = {
+            f"ocr:cb:{item.name}": _OCR_CIRCUITS[fare.circuits.get(item.name, 0.0)]
+            for item in traffic.PROVIDERS
+            if item.service == "ocr"
+        }
+        states["dedupcad_vision:search"] = _VISION_CIRCUITS[fare.vision_circuit]
         return {
-            "status": "ok",
-            "timestamp": self._stamp(),
-            "circuit_breakers": {key: {"state": _CIRCUITS[value]} for key, value in named.items()},
+            name: {
+                "state": state,
+                "failure_count": 0 if state == "closed" else _THRESHOLD,
+                "success_count": 0,
+                "threshold": _THRESHOLD,
+            }
+            for name, state in states.items()
         }
 
-    def _providers(self) -> object:
-        late = self._simulator.fare.timeout_shares
-        return {
-            "status": "ok",
-            "results": [
-                {
-                    "id": f"{item.service}/{item.name}",
-                    "provider": item.name,
-                    "ready": late.get(item.name, 0.0) < 0.05,
-                    "error": "PROVIDER_TIMEOUT" if late.get(item.name, 0.0) >= 0.05 else None,
-                }
-                for item in traffic.PROVIDERS
-            ],
-        }
+    def _ready(self, missing: tuple[str, ...]) -> dict[str, object]:
+        checks = {name: {"status": "ready", "detail": "loaded"} for name in _CHECKED}
+        checks |= {name: {"status": "missing", "detail": "the file of the model is not there"} for name in missing}
+        return {"status": "not_ready" if missing else "ready", "ready": not missing, "checks": checks}
 
     def _stamp(self) -> str:
         return datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
@@ -15,6 +16,9 @@ GOOD_IMAGE_TAG = "1.8.2"
 BAD_IMAGE_TAG = "1.9.0"
 ENOUGH_API_REPLICAS = 5
 ENOUGH_WORKERS = 4
+SILENT_SHARE = 0.83
+RAW_SECONDS = 330.0
+"""The five minutes of the raw expressions, and a little more."""
 
 
 class DeploymentView(Protocol):
@@ -43,6 +47,14 @@ class ClusterView(Protocol):
         ...
 
 
+class RuleSet(StrEnum):
+    """The rules that a scenario's Prometheus loads."""
+
+    OURS = "ours"
+    FOREIGN = "foreign"
+    """Somebody else's, under the same names: foreign_rules.yaml."""
+
+
 _NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
@@ -50,16 +62,21 @@ _NOTHING: Mapping[str, float] = MappingProxyType({})
 class Conditions:
     """What the platform suffers at this moment. Shares are 0..1; the simulator eases from one state to the next.
 
-    `error_share` is added to every service, `timeout_shares` to single OCR providers; `circuits` hold 0, 1 or 2 by provider;
-    `memory_shares` are of the limit, by deployment; `backlog` is the queue depth that things drift to, in jobs.
+    `error_share` is added to every service, `timeout_shares` and `failing_shares` (requests that get a wrong answer) to single
+    OCR providers; `circuits` hold 0, 1 or 2 by provider, as ocr_circuit_state codes them, `vision_circuit` as that of
+    DedupCAD Vision does; `memory_shares` are of the limit, by deployment; `backlog` is the queue depth that things drift to,
+    in jobs; `not_ready` are the checks of /ready that fail.
     """
 
     traffic: bool = True
     error_share: float = 0.0
     timeout_shares: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    failing_shares: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     circuits: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    vision_circuit: float = 0.0
     memory_shares: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     backlog: float = 12.0
+    not_ready: tuple[str, ...] = ()
 
 
 CALM = Conditions()
@@ -84,7 +101,11 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One story. `alert` is the name of the alert it raises, empty where it raises none."""
+    """One story. `alert` is the name of the alert it raises, empty where it raises none.
+
+    `trouble_seconds` is how long the trouble has been there when the servers start: longer than 22 where the console reads
+    raw expressions, whose windows are not shortened for the demo.
+    """
 
     name: str
     says: str
@@ -92,6 +113,8 @@ class Scenario:
     conditions: Callable[[ClusterView, Start], Conditions]
     remedy: Remedy | None = None
     rolls_out_bad_image: bool = False
+    rules: tuple[RuleSet, ...] = (RuleSet.OURS,)
+    trouble_seconds: float = 22.0
 
 
 def _calm(cluster: ClusterView, start: Start) -> Conditions:
@@ -107,6 +130,17 @@ def _provider_timeout(cluster: ClusterView, start: Start) -> Conditions:
     if provider is not None and provider.restarted_at and provider.restarted_at != start.restarted_at:
         return CALM
     return Conditions(timeout_shares={SLOW_PROVIDER: 0.18}, circuits={SLOW_PROVIDER: 1.0})
+
+
+def _silent_failure(cluster: ClusterView, start: Start) -> Conditions:
+    provider = cluster.deployment(SLOW_DEPLOYMENT)
+    if provider is not None and provider.restarted_at and provider.restarted_at != start.restarted_at:
+        return CALM
+    return Conditions(failing_shares={SLOW_PROVIDER: SILENT_SHARE}, vision_circuit=1.0)
+
+
+def _not_ready(cluster: ClusterView, start: Start) -> Conditions:
+    return Conditions(not_ready=("models",))
 
 
 def _bad_deploy(cluster: ClusterView, start: Start) -> Conditions:
@@ -159,6 +193,31 @@ SCENARIOS: tuple[Scenario, ...] = (
         _queue_backlog,
         Remedy("scale", f"deployment/{WORKER}", {"replicas": str(ENOUGH_WORKERS)}, "queue_depth"),
     ),
+    Scenario(
+        "silent-failure",
+        f"{100 * SILENT_SHARE:.0f} % of the requests to the OCR provider {SLOW_PROVIDER} fail, which no status says, "
+        "until it is restarted",
+        "ProviderDown",
+        _silent_failure,
+        Remedy("restart", f"deployment/{SLOW_DEPLOYMENT}", {}, "provider_health"),
+        trouble_seconds=RAW_SECONDS,
+    ),
+    Scenario(
+        "foreign-rules",
+        "the same failure, and the rules that Prometheus has are somebody else's: our names, other meanings",
+        "",
+        _silent_failure,
+        rules=(RuleSet.FOREIGN,),
+        trouble_seconds=RAW_SECONDS,
+    ),
+    Scenario(
+        "two-rule-sets",
+        "somebody else's rules were loaded beside ours: two groups record one name",
+        "",
+        _calm,
+        rules=(RuleSet.OURS, RuleSet.FOREIGN),
+    ),
+    Scenario("not-ready", "/ready answers 503: a model is missing, while /health says healthy", "", _not_ready),
     Scenario("quiet", "no traffic at all: every ratio is empty", "", _quiet),
 )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from importlib import resources
 from typing import Any
 
 import yaml
 
+from console.demo.scenarios import RuleSet
 from queries.rule_templates import rule_names, rule_text
 from queries.yaml_text import loads
 
@@ -16,11 +19,20 @@ TARGET_LABELS = f'instance="{INSTANCE}",job="{JOB}"'
 SCRAPE_SECONDS = 2
 FOR_SECONDS = 6
 _SLOW_EVALUATION_SECONDS = 10
+_FOREIGN = "foreign_rules.yaml"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 _PART = r"\d+(?:ms|[smhdwy])"
 _RANGE = re.compile(rf"(?<=\[)(?:{_PART})+(?=\])|(?<=\boffset )(?:{_PART})+")
 
 _SAID = re.compile(r"(?<=\blast )(\d+) (minutes?|hours?|days?)\b")
+
+
+def rule_files(sets: Collection[RuleSet]) -> dict[str, str]:
+    """The text of every rule file of these sets, as it is used in production, by the name that Prometheus knows it by."""
+    found = {name: rule_text(name) for name in rule_names()} if RuleSet.OURS in sets else {}
+    if RuleSet.FOREIGN in sets:
+        found[_FOREIGN] = (resources.files("console.demo") / _FOREIGN).read_text(encoding="utf-8")
+    return found
 
 
 def seconds(duration: str) -> float:

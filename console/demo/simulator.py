@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from console.demo import traffic
-from console.demo.exposition import Metrics
+from console.demo.exposition import Metrics, bounds
 from console.demo.scenarios import (
     API,
     BAD_IMAGE_TAG,
@@ -22,6 +22,8 @@ from console.demo.scenarios import (
 )
 
 NAMESPACE = "cad-ml-platform"
+OCR_OPEN, VISION_OPEN = 2.0, 1.0
+"""ocr_circuit_state has 1 for half-open and 2 for open, dedupcad_vision_circuit_state 1 for open and 2 for half-open."""
 _STEP_SECONDS = 1.0
 _EASE_SECONDS = 1.2
 _MOST_STEPS = 120.0
@@ -39,16 +41,26 @@ CPU_LIMIT_CORES = 1.0
 MEMORY_LIMIT_BYTES = float(1 << 30)
 DISK_BYTES = float(100 << 30)
 
-_CONFIDENCE_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-_CONFIDENCE_SHARES = (0.004, 0.012, 0.035, 0.11, 0.38, 0.74, 1.0)
-_DRIFT_EDGES = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
-_DRIFT_SHARES = (0.55, 0.85, 0.97, 0.99, 1.0, 1.0)
-_ENTROPY_EDGES = (1.0, 2.0, 3.0, 4.0, 5.0)
-_ENTROPY_SHARES = (0.02, 0.15, 0.45, 0.85, 0.98)
-_DELTA_EDGES = (0.0, 1.0, 8.0, 64.0)
-_DELTA_SHARES = (0.9, 0.95, 0.99, 1.0)
-_SURFACE_EDGES = (10.0, 50.0, 100.0, 500.0, 1000.0)
-_SURFACE_SHARES = (0.1, 0.45, 0.7, 0.96, 0.99)
+_SHARES = {
+    "ocr_confidence_distribution": (0.0, 0.0005, 0.004, 0.035, 0.21, 0.38, 0.74, 1.0),
+    "ocr_completeness_ratio": (0.0, 0.01, 0.05, 0.45, 0.8, 1.0),
+    "classification_prediction_drift_score": (0.0, 0.55, 0.85, 0.97, 0.99, 0.995, 1.0, 1.0, 1.0),
+    "material_distribution_drift_score": (0.0, 0.55, 0.85, 0.97, 0.99, 0.995, 1.0, 1.0, 1.0),
+    "material_drift_ratio": (0.85, 0.97, 0.99, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+    "v4_surface_count": (0.0, 0.01, 0.05, 0.1, 0.2, 0.45, 0.7, 0.85, 0.96, 0.99),
+    "v4_shape_entropy": (0.0, 0.01, 0.02, 0.05, 0.15, 0.3, 0.5, 0.85, 1.0),
+    "vector_migrate_dimension_delta": (0.0, 0.0, 0.0, 0.0, 0.01, 0.9, 0.95, 0.97, 0.98, 0.99, 1.0, 1.0, 1.0),
+}
+"""Of what does not depend on the scenario: which part of the observations is at most each bound of the family."""
+_STAGES = {
+    item: tuple((stage, replace(item, median_seconds=item.median_seconds * part)) for stage, part in traffic.STAGES)
+    for item in traffic.PROVIDERS
+}
+_ANALYSIS = (
+    ("analysis_stage_duration_seconds", 'stage="parse"', traffic.Provider("analysis", "parse", 0.0, 0.08, 0.5)),
+    ("feature_extraction_latency_seconds", 'version="v4"', traffic.Provider("analysis", "v4", 0.0, 0.04, 0.5)),
+    ("feature_extraction_latency_seconds", 'version="v3"', traffic.Provider("analysis", "v3", 0.0, 0.006, 0.5)),
+)
 
 
 @dataclass(slots=True)
@@ -57,17 +69,24 @@ class Fare:
 
     error_share: float = 0.0
     timeout_shares: dict[str, float] = field(default_factory=dict)
+    failing_shares: dict[str, float] = field(default_factory=dict)
     circuits: dict[str, float] = field(default_factory=dict)
+    vision_circuit: float = 0.0
     memory_shares: dict[str, float] = field(default_factory=dict)
     backlog: float = CALM.backlog
+    not_ready: tuple[str, ...] = ()
 
     def drift(self, to: Conditions, seconds: float) -> None:
         part = 1.0 - math.exp(-seconds / _EASE_SECONDS)
         self.error_share += (to.error_share - self.error_share) * part
-        for held, wanted in ((self.timeout_shares, to.timeout_shares), (self.memory_shares, to.memory_shares)):
+        for held, wanted in (
+            (self.timeout_shares, to.timeout_shares),
+            (self.failing_shares, to.failing_shares),
+            (self.memory_shares, to.memory_shares),
+        ):
             for key in {*held, *wanted}:
                 held[key] = held.get(key, 0.0) + (wanted.get(key, 0.0) - held.get(key, 0.0)) * part
-        self.circuits = dict(to.circuits)
+        self.circuits, self.vision_circuit, self.not_ready = dict(to.circuits), to.vision_circuit, to.not_ready
         self.backlog += (to.backlog - self.backlog) * (1.0 - math.exp(-seconds / (2.0 * _EASE_SECONDS)))
 
 
@@ -81,13 +100,16 @@ class Simulator:
     def __init__(self, scenario: Scenario, cluster: ClusterView, *, seed: int, now: float) -> None:
         self.scenario = scenario
         self.fare = Fare()
-        self.metrics = Metrics()
+        self.metrics = Metrics(at=now)
         self._cluster = cluster
         self._seed = seed
         self._at = now
         self._start: Start | None = None
         self._traffic = self._wanted().traffic
+        self._asked = self._failed = 0.0
         self._lock = threading.Lock()
+        # A model went one version back before the time that Prometheus knows of.
+        self.metrics.add("model_rollback_total", 'level="1"', 1.0)
 
     def begin(self) -> None:
         """From now on the scenario's trouble is there."""
@@ -132,11 +154,24 @@ class Simulator:
 
     def mean_error_share(self) -> float:
         """0..1 of all OCR and Vision requests that were ever counted."""
-        failed = asked = 0.0
-        for name in ("ocr_requests_total", "vision_requests_total"):
-            failed += self.metrics.total(name, containing='status="error"')
-            asked += self.metrics.total(name)
-        return failed / asked if asked else 0.0
+        return self._failed / self._asked if self._asked else 0.0
+
+    def error_percent(self) -> float:
+        """Of all OCR and Vision requests now, 0..100."""
+        rates = [(traffic.per_second(self._seed, item, self._at), self._failing(item)) for item in traffic.PROVIDERS]
+        return 100.0 * sum(rate * sum(shares) for rate, shares in rates) / sum(rate for rate, _ in rates)
+
+    def requests_per_second(self) -> float:
+        """OCR and Vision, now."""
+        return sum(traffic.per_second(self._seed, item, self._at) for item in traffic.PROVIDERS)
+
+    def provider_failing_share(self, name: str) -> float:
+        """0..1, of what reaches an OCR provider now: the cache answers a part of what it could have answered."""
+        failing = sum(sum(self._failing(item)) for item in traffic.PROVIDERS if item.name == name)
+        return failing / (1.0 - traffic.CACHE_HIT_SHARE * (1.0 - failing))
+
+    def open_circuits(self) -> int:
+        return sum(state == OCR_OPEN for state in self.fare.circuits.values()) + (self.fare.vision_circuit == VISION_OPEN)
 
     def _wanted(self) -> Conditions:
         start = self._start
@@ -147,6 +182,7 @@ class Simulator:
 
     def _step(self, seconds: float, wanted: Conditions | None) -> None:
         self._at += seconds
+        self.metrics.at = self._at
         if wanted is not None:
             self.fare.drift(wanted, seconds)
             self._traffic = wanted.traffic
@@ -166,66 +202,82 @@ class Simulator:
             return traffic.CALM_ERROR_SHARE * (1.0 + 0.35 * traffic.noise(self._seed, "errors", self._at))
         return traffic.history_error_share(self._seed, self._at)
 
-    def _serve(self, provider: traffic.Provider, seconds: float) -> None:
-        add = self.metrics.add
-        service, label = provider.service, f'provider="{provider.name}"'
-        count = traffic.per_second(self._seed, provider, self._at) * seconds
-        timeout_share = self.fare.timeout_shares.get(provider.name, 0.0) if service == "ocr" else 0.0
-        failed = min(1.0, self.base_errors() + self.fare.error_share) * count
-        for code, stage, share in traffic.CODES[service]:
-            stage_label = f',stage="{stage}"' if stage else ""
-            add(f"{service}_errors_total", f'{label},code="{code}"{stage_label}', failed * share)
-        timeouts = timeout_share * count
-        if timeouts > 1e-6:
-            add("ocr_errors_total", f'{label},code="PROVIDER_TIMEOUT",stage="infer"', timeouts)
-        cached = traffic.CACHE_HIT_SHARE * (count - failed - timeouts) if service == "ocr" else 0.0
-        add(f"{service}_requests_total", f'{label},status="error"', failed + timeouts)
-        add(f"{service}_requests_total", f'{label},status="cache_hit"', cached)
-        add(f"{service}_requests_total", f'{label},status="success"', count - failed - timeouts - cached)
-        shares, mean = traffic.shares_below(provider, timeout_share), traffic.mean_seconds(provider, timeout_share)
-        name = f"{service}_processing_duration_seconds"
-        self.metrics.observe(name, label, count=count, edges=traffic.EDGES, shares=shares, mean=mean)
-        if service == "ocr":
-            self._stages(provider, count, timeout_share)
+    def _failing(self, provider: traffic.Provider) -> tuple[float, float, float]:
+        """Shares of a provider's requests that fail: as everywhere, for want of an answer, and with a wrong one."""
+        own = provider.service == "ocr"
+        usual = min(1.0, self.base_errors() + self.fare.error_share)
+        late = self.fare.timeout_shares.get(provider.name, 0.0) if own else 0.0
+        return usual, late, (1.0 - usual - late) * self.fare.failing_shares.get(provider.name, 0.0) if own else 0.0
 
-    def _stages(self, provider: traffic.Provider, count: float, timeout_share: float) -> None:
-        label = f'provider="{provider.name}"'
-        for stage, part in traffic.STAGES:
-            late = timeout_share if stage == "infer" else 0.0
-            median = provider.median_seconds * part
-            shares = tuple(traffic.below(e, median=median, spread=provider.spread, timeout_share=late) for e in traffic.EDGES)
-            mean = traffic.mean_seconds(provider) * part * (1.0 - late) + late * traffic.TIMEOUT_SECONDS
-            labels = f'{label},stage="{stage}"'
-            self.metrics.observe(
-                "ocr_stage_duration_seconds", labels, count=count, edges=traffic.EDGES, shares=shares, mean=mean
-            )
-        self.metrics.observe(
-            "ocr_confidence_distribution",
-            label,
-            count=count,
-            edges=_CONFIDENCE_EDGES,
-            shares=_CONFIDENCE_SHARES,
-            mean=0.89,
-        )
+    def _serve(self, provider: traffic.Provider, seconds: float) -> None:
+        count = traffic.per_second(self._seed, provider, self._at) * seconds
+        usual, late, wrong = (share * count for share in self._failing(provider))
+        self._asked += count
+        self._failed += usual + late + wrong
+        (self._read if provider.service == "ocr" else self._see)(provider, count, usual, late, wrong)
+
+    def _read(self, provider: traffic.Provider, count: float, usual: float, late: float, wrong: float) -> None:
+        """OCR: `start` is counted at the beginning, then `success`, or nothing; a cached answer is `cache_hit` alone."""
+        add, label = self.metrics.add, f'provider="{provider.name}"'
+        answered = count - usual - late - wrong
+        cached = traffic.CACHE_HIT_SHARE * answered
+        done = answered - cached
+        add("ocr_requests_total", f'{label},status="start"', count - cached)
+        add("ocr_requests_total", f'{label},status="success"', done)
+        add("ocr_requests_total", f'{label},status="cache_hit"', cached)
+        codes = [(code, stage, usual * share) for code, stage, share in traffic.CODES["ocr"]]
+        for code, stage, number in (*codes, ("PROVIDER_TIMEOUT", "infer", late), ("PARSE_FAILED", "parse", wrong)):
+            if number > 1e-6 * count:
+                add("ocr_errors_total", f'code="{code}",{label},stage="{stage}"', number)
+        slow = self.fare.timeout_shares.get(provider.name, 0.0)  # where some come too late, others come just in time
+        self._time("ocr_processing_duration_seconds", provider, label, done, slow)
+        for stage, own in _STAGES[provider]:
+            self._time("ocr_stage_duration_seconds", own, f'{label},stage="{stage}"', done, slow if stage == "infer" else 0.0)
+        self._quality("ocr_confidence_distribution", label, done, mean=0.89)
+        self._quality("ocr_completeness_ratio", label, done, mean=0.74)
+
+    def _see(self, provider: traffic.Provider, count: float, usual: float, late: float, wrong: float) -> None:
+        """Vision: `start`, then `success` or `error`."""
+        add, label = self.metrics.add, f'provider="{provider.name}"'
+        failed = usual + late + wrong
+        add("vision_requests_total", f'{label},status="start"', count)
+        add("vision_requests_total", f'{label},status="success"', count - failed)
+        add("vision_requests_total", f'{label},status="error"', failed)
+        for code, _, share in traffic.CODES["vision"]:
+            add("vision_errors_total", f'code="{code}",{label}', failed * share)
+        self._time("vision_processing_duration_seconds", provider, label, count, 0.0)
+
+    def _time(self, name: str, provider: traffic.Provider, labels: str, count: float, slow: float) -> None:
+        shares, mean = traffic.shares_below(provider, bounds(name), slow), traffic.mean_seconds(provider, slow)
+        self.metrics.observe(name, labels, count=count, shares=shares, mean=mean)
+
+    def _quality(self, name: str, labels: str, count: float, *, mean: float) -> None:
+        self.metrics.observe(name, labels, count=count, shares=_SHARES[name], mean=mean)
 
     def _analyse(self, seconds: float) -> None:
         add = self.metrics.add
         count = traffic.analysis_per_second(self._seed, self._at) * seconds
         failed = min(1.0, self.base_errors() + self.fare.error_share) * count
         for code, stage, share in traffic.CODES["analysis"]:
-            add("analysis_errors_total", f'stage="{stage}",code="{code}"', failed * share)
+            add("analysis_errors_total", f'code="{code}",stage="{stage}"', failed * share)
+        add("analysis_error_code_total", 'code="INTERNAL_ERROR"', failed)
         add("analysis_requests_total", 'status="error"', failed)
         add("analysis_requests_total", 'status="success"', count - failed)
-        add("analysis_rejections_total", 'reason="unsupported_format"', 0.002 * count)
-        for stage, median in (("parse", 0.08), ("features", 0.25), ("classify", 0.06)):
-            shares = tuple(traffic.below(edge, median=median, spread=0.5) for edge in traffic.EDGES)
-            name, labels = "analysis_stage_duration_seconds", f'stage="{stage}"'
-            self.metrics.observe(name, labels, count=count, edges=traffic.EDGES, shares=shares, mean=median * 1.13)
-        for name in ("classification_prediction_drift_score", "material_distribution_drift_score"):
-            self.metrics.observe(name, "", count=count, edges=_DRIFT_EDGES, shares=_DRIFT_SHARES, mean=0.06)
-        self.metrics.observe("v4_surface_count", "", count=count, edges=_SURFACE_EDGES, shares=_SURFACE_SHARES, mean=96.0)
-        self.metrics.observe("v4_shape_entropy", "", count=count, edges=_ENTROPY_EDGES, shares=_ENTROPY_SHARES, mean=3.1)
+        add("analysis_rejections_total", 'reason="file_too_large"', 0.002 * count)
+        for name, labels, work in _ANALYSIS:
+            self._time(name, work, labels, count, 0.0)
+        for name, mean in (
+            ("classification_prediction_drift_score", 0.06),
+            ("material_distribution_drift_score", 0.06),
+            ("material_drift_ratio", 0.08),
+            ("v4_surface_count", 96.0),
+            ("v4_shape_entropy", 0.5),
+        ):
+            self._quality(name, "", count, mean=mean)
+        add("classification_prediction_distribution_total", 'label="plate",version="v16"', count)
         hit = 0.86 + 0.03 * traffic.noise(self._seed, "cache", self._at)
+        add("analysis_cache_hits_total", "", count * 0.22)
+        add("analysis_cache_miss_total", "", count * 0.78)
         add("feature_cache_hits_total", "", count * hit)
         add("feature_cache_miss_total", "", count * (1.0 - hit))
         add("feature_cache_evictions_total", "", count * 0.02)
@@ -235,25 +287,23 @@ class Simulator:
     def _small_counters(self, seconds: float) -> None:
         scale = traffic.shape(self._at) * seconds
         add = self.metrics.add
-        add("ocr_input_rejected_total", 'reason="too_large"', 0.03 * scale)
-        add("ocr_input_rejected_total", 'reason="unsupported_type"', 0.05 * scale)
-        add("vision_input_rejected_total", 'reason="base64_invalid"', 0.02 * scale)
-        add("vision_input_rejected_total", 'reason="too_large"', 0.02 * scale)
-        add("dedup2d_jobs_total", 'status="success"', 3.0 * scale)
-        add("dedup2d_jobs_total", 'status="error"', 0.01 * scale)
+        # What never was a request: it is refused before it is counted as one.
+        add("ocr_input_rejected_total", 'reason="file_too_large"', 0.08 * scale)
+        add("ocr_errors_total", 'code="INPUT_ERROR",provider="auto",stage="preprocess"', 0.08 * scale)
+        add("ocr_errors_total", 'code="rate_limit",provider="paddle",stage="preprocess"', 0.02 * scale)
+        add("ocr_rate_limited_total", "", 0.02 * scale)
+        add("vision_input_rejected_total", 'reason="base64_padding_error"', 0.04 * scale)
+        add("dedup2d_jobs_total", 'status="pending"', 3.01 * scale)
+        add("dedup2d_jobs_total", 'status="completed"', 3.0 * scale)
+        add("dedup2d_jobs_total", 'status="failed"', 0.01 * scale)
+        open_now = self.fare.vision_circuit == VISION_OPEN
+        add("dedupcad_vision_requests_total", f'endpoint="search",status="{"circuit_open" if open_now else "success"}"', scale)
         add("feature_cache_tuning_requests_total", 'status="ok"', 0.002 * scale)
         add("classification_rate_limited_total", "", 0.01 * scale)
         add("model_opcode_scans_total", "", 0.05 * scale)
         add("vector_migrate_total", 'status="migrated"', 0.2 * scale)
         add("vector_migrate_total", 'status="downgraded"', 0.002 * scale)
-        self.metrics.observe(
-            "vector_migrate_dimension_delta",
-            "",
-            count=0.2 * scale,
-            edges=_DELTA_EDGES,
-            shares=_DELTA_SHARES,
-            mean=1.2,
-        )
+        self._quality("vector_migrate_dimension_delta", "", 0.2 * scale, mean=1.2)
         add("compare_requests_total", 'status="success"', 2.0 * scale)
         add("compare_requests_total", 'status="not_found"', 0.02 * scale)
 
@@ -263,7 +313,9 @@ class Simulator:
             if provider.service == "ocr":
                 put("ocr_model_loaded", f'provider="{provider.name}"', 1.0)
                 put("ocr_circuit_state", f'key="ocr:cb:{provider.name}"', self.fare.circuits.get(provider.name, 0.0))
-        put("dedupcad_vision_circuit_state", 'endpoint="search"', 0.0)
+        put("dedupcad_vision_circuit_state", 'endpoint="search"', self.fare.vision_circuit)
+        put("dedupcad_vision_circuit_state", 'endpoint="health"', 0.0)
+        put("resilience_circuit_state", 'endpoint="analyze",service="vision"', 0.0)
         put("ocr_error_rate_ema", "", self.service_error_share("ocr"))
         put("vision_error_rate_ema", "", self.service_error_share("vision"))
         depth = self.queue_depth(now)
@@ -278,6 +330,11 @@ class Simulator:
         put("model_snapshots_available", "", 3.0)
         put("faiss_index_age_seconds", "", now % 21600.0)
         put("faiss_degraded_duration_seconds", "", 0.0)
+        put("analysis_result_store_files", "", 12034.0)
+        put("baseline_material_age_seconds", "", 3600.0)
+        put("baseline_prediction_age_seconds", "", 3600.0)
+        put("ocr_confidence_fallback_threshold", "", 0.84)
+        put("ocr_confidence_ema", "", 0.89)
         put("redis_up", "", 1.0)
         volume = f'namespace="{NAMESPACE}",persistentvolumeclaim="models"'
         put("kubelet_volume_stats_capacity_bytes", volume, DISK_BYTES)
@@ -297,12 +354,9 @@ class Simulator:
         """0..1, what the platform's own smoothed error rate says."""
         if not self._traffic:
             return 0.0
-        share = self.base_errors() + self.fare.error_share
-        if service == "ocr":
-            own = [item for item in traffic.PROVIDERS if item.service == "ocr"]
-            late = sum(item.per_second * self.fare.timeout_shares.get(item.name, 0.0) for item in own)
-            share += late / sum(item.per_second for item in own)
-        return share
+        own = [item for item in traffic.PROVIDERS if item.service == service]
+        failed = sum(item.per_second * sum(self._failing(item)) for item in own)
+        return failed / sum(item.per_second for item in own)
 
     def cpu_share(self, deployment: str, at: float) -> float:
         """0..1 of the limit."""

@@ -29,7 +29,7 @@ from console.demo.process import Server, free_port, keep, release
 from console.demo.scenarios import API, BAD_IMAGE_TAG, Scenario
 from console.demo.simulator import CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES, NAMESPACE, Simulator
 from queries.errors import SourceError
-from queries.rule_templates import rule_names, rule_text
+from queries.rule_templates import rule_text
 from queries.text.variables import home, variable
 
 DEFAULT_SEED = 7
@@ -257,13 +257,13 @@ class DemoStack:
         self._report(f"Alertmanager at {self.addresses.alertmanager}")
 
     def _start_prometheus(self, folder: Path) -> None:
-        names = rule_names()
-        for name in names:
-            (folder / name).write_text(server_config.fast_rules(rule_text(name), where=name))
+        rules = server_config.rule_files(self.scenario.rules)
+        for name, text in rules.items():
+            (folder / name).write_text(server_config.fast_rules(text, where=name))
         config = server_config.prometheus_config(
             platform=urlsplit(self.addresses.platform).netloc,
             alertmanager=urlsplit(self.addresses.alertmanager).netloc,
-            rule_files=names,
+            rule_files=tuple(rules),
         )
         (folder / "prometheus.yml").write_text(config)
         self._hold(launch_prometheus(self.servers, folder, port=_port(self.addresses.prometheus)))

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 DAY = 86400.0
-EDGES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Upper edges of the latency buckets, seconds; +Inf follows."""
 OBJECTIVE_PERCENT = 99.9
 CALM_ERROR_SHARE = 0.0004
 TIMEOUT_SECONDS = 8.0
@@ -37,20 +35,15 @@ PROVIDERS: tuple[Provider, ...] = (
 )
 ANALYSIS_PER_SECOND = 24.0
 
-STAGES: tuple[tuple[str, float], ...] = (("load", 0.12), ("preprocess", 0.18), ("infer", 0.6), ("parse", 0.1))
+STAGES: tuple[tuple[str, float], ...] = (("preprocess", 0.1), ("infer", 0.7), ("parse", 0.1), ("align", 0.05))
 """Share of the OCR latency that each stage takes."""
 
 CODES: Mapping[str, tuple[tuple[str, str, float], ...]] = {
-    "ocr": (
-        ("INTERNAL_ERROR", "infer", 0.45),
-        ("PARSE_FAILED", "parse", 0.30),
-        ("NETWORK_ERROR", "load", 0.15),
-        ("INPUT_ERROR", "preprocess", 0.10),
-    ),
-    "vision": (("INTERNAL_ERROR", "", 0.5), ("NETWORK_ERROR", "", 0.3), ("QUOTA_EXCEEDED", "", 0.2)),
-    "analysis": (("INTERNAL_ERROR", "features", 0.6), ("PARSE_FAILED", "parse", 0.4)),
+    "ocr": (("INTERNAL_ERROR", "infer", 0.5), ("PARSE_FAILED", "parse", 0.35), ("NETWORK_ERROR", "infer", 0.15)),
+    "vision": (("EXTERNAL_SERVICE_ERROR", "", 0.5), ("INTERNAL_ERROR", "", 0.3), ("QUOTA_EXCEEDED", "", 0.2)),
+    "analysis": (("timeout", "parse", 1.0), ("500", "general", 1.0)),
 }
-"""Code, stage and share of the errors of a service."""
+"""Code, stage and share of the errors of a service; a failed analysis stands there twice."""
 
 
 def shape(at: float) -> float:
@@ -97,22 +90,24 @@ def below(edge: float, *, median: float, spread: float, timeout_share: float = 0
     return (1.0 - timeout_share) * usual + (timeout_share if edge >= TIMEOUT_SECONDS else 0.0)
 
 
+@functools.lru_cache(maxsize=512)
 def mean_seconds(provider: Provider, timeout_share: float = 0.0) -> float:
     usual = provider.median_seconds * math.exp(provider.spread**2 / 2.0)
     return (1.0 - timeout_share) * usual + timeout_share * TIMEOUT_SECONDS
 
 
-def p95_from_edges(shares: tuple[float, ...]) -> float:
-    """What histogram_quantile(0.95, …) makes of these shares below EDGES."""
+def p95(edges: tuple[float, ...], shares: tuple[float, ...]) -> float:
+    """What histogram_quantile(0.95, …) makes of these shares below these edges."""
     low_edge, low_share = 0.0, 0.0
-    for edge, share in zip(EDGES, shares, strict=True):
+    for edge, share in zip(edges, shares, strict=True):
         if share >= 0.95:
             return low_edge + (edge - low_edge) * (0.95 - low_share) / (share - low_share)
         low_edge, low_share = edge, share
-    return EDGES[-1]
+    return edges[-1]
 
 
-def shares_below(provider: Provider, timeout_share: float = 0.0) -> tuple[float, ...]:
+@functools.lru_cache(maxsize=512)
+def shares_below(provider: Provider, edges: tuple[float, ...], timeout_share: float = 0.0) -> tuple[float, ...]:
     return tuple(
-        below(edge, median=provider.median_seconds, spread=provider.spread, timeout_share=timeout_share) for edge in EDGES
+        below(edge, median=provider.median_seconds, spread=provider.spread, timeout_share=timeout_share) for edge in edges
     )

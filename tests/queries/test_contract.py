@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from console.demo.exposition import FAMILIES
+from console.demo.families import FAMILIES
 from console.runbooks import RunbookIndex
 from queries.catalogue.loader import load_board
 from queries.contract import Contract, Need, load_contract
@@ -72,7 +72,7 @@ def test_the_promise_is_the_platforms() -> None:
 
 def test_the_simulator_exports_what_the_contract_expects() -> None:
     """Each expected metric of the platform is a family of the embedded stack, of the same type."""
-    families = {name: kind for name, kind, _ in FAMILIES}
+    families = {family.name: family.kind for family in FAMILIES}
     expected = {item.name: item.type for item in load_contract().metrics if item.need is not Need.OPTIONAL}
     assert expected.items() <= families.items()
 

@@ -33,7 +33,7 @@ def test_it_serves_metrics_until_it_is_told_to_end() -> None:
 
 
 def total(address: str) -> float:
-    text = httpx.get(f"http://{address}/metrics", timeout=5.0).text
+    text = httpx.get(f"http://{address}/metrics", timeout=5.0, follow_redirects=True).text
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith("ocr_requests_total{"))
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -26,6 +26,8 @@ from queries.errors import SourceError
 pytestmark = pytest.mark.servers
 ROOT = Path(__file__).parents[3]
 INCIDENTS = ("bad-deploy", "provider-timeout", "memory-pressure", "queue-backlog")
+SHOWN = ("silent-failure", "foreign-rules", "two-rule-sets", "not-ready")
+"""Scenarios that say what a console has to show meanwhile."""
 
 
 def demo(*words: str, timeout: float = 150.0) -> subprocess.CompletedProcess[str]:
@@ -49,6 +51,16 @@ def query(stack: DemoStack, text: str, *, at: float | None = None) -> dict[str, 
 @pytest.fixture(scope="module")
 def played(servers: Servers) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """All four stories at the same time: each mostly waits for its alert to fire and to end."""
+    yield from _played(INCIDENTS)
+
+
+@pytest.fixture(scope="module")
+def shown(servers: Servers) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Likewise those in which it matters what is shown."""
+    yield from _played(SHOWN)
+
+
+def _played(names: Sequence[str]) -> Iterator[dict[str, subprocess.Popen[str]]]:
     running = {
         name: subprocess.Popen(
             [sys.executable, "-m", "console", "demo", "--scenario", name, "--check"],
@@ -58,7 +70,7 @@ def played(servers: Servers) -> Iterator[dict[str, subprocess.Popen[str]]]:
             stderr=subprocess.PIPE,
             text=True,
         )
-        for name in INCIDENTS
+        for name in names
     }
     yield running
     for process in running.values():
@@ -85,6 +97,14 @@ def test_without_a_terminal_the_scenario_is_played() -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "not a terminal" in answer.stderr.splitlines()[0]
     assert [line[10:25].strip() for line in answer.stdout.splitlines()][-1] == "passed"
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_console_shows_what_the_platform_knows(shown: dict[str, subprocess.Popen[str]], name: str) -> None:
+    """A failure that no status tells, rules of other meanings, two groups for one name, a platform that is not ready: the
+    console says each of them, and no figure is another than the platform's own."""
+    out, err = shown[name].communicate(timeout=240.0)
+    assert shown[name].returncode == 0, out + err
 
 
 def test_calm_stays_calm_and_the_past_goes_on_smoothly(servers: Servers) -> None:

@@ -1,0 +1,164 @@
+"""What a console has to show while a scenario goes on, held against the simulated platform itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from console.checks.figures import figure
+from console.demo.check import NotSeen, Say, until
+from console.demo.scenarios import SLOW_PROVIDER
+from console.demo.simulator import Simulator
+from console.session import Session
+from console.snapshot import Snapshot
+from queries.model.panel import Origin, PanelState
+from queries.model.text import visible
+from queries.model.verdict import Verdict
+
+SHARE = 0.15
+"""By so much of the truth a figure may differ: traffic and windows move."""
+WATCH_SECONDS = 15.0
+_POLL_SECONDS = 0.2
+_VERB_SECONDS = 60.0
+_GROUPS = re.compile(r"\bforeign-\w+.*\bcad-\w+|\bcad-\w+.*\bforeign-\w+")
+"""A group of somebody else's and one of ours, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What an expectation is held against: the console, the platform behind it, and the environment for a command."""
+
+    session: Session
+    simulator: Simulator
+    environ: Mapping[str, str]
+    say: Say
+
+
+def true_figures(simulator: Simulator) -> dict[str, float]:
+    """What panels of the overview should show now, by their id, from the platform's own state."""
+    budget = 100.0 * (1.0 - simulator.mean_error_share() / 0.001)
+    return {
+        "error_ratio": simulator.error_percent(),
+        "request_rate": simulator.requests_per_second(),
+        "provider_health": 70.0 * (1.0 - simulator.provider_failing_share(SLOW_PROVIDER)) + 30.0,
+        "circuit_breakers": float(simulator.open_circuits()),
+        "error_budget": budget,
+    }
+
+
+def wrong(now: Snapshot, simulator: Simulator) -> list[str]:
+    """The panels that show something else than what is true and do not say that they are in doubt."""
+    found = []
+    for identity, truth in true_figures(simulator).items():
+        state = now.panel(identity)
+        if state is None or state.verdict is Verdict.IN_DOUBT:
+            continue
+        # A whole budget of 100 and none at all are near each other for who asks for a share of it.
+        slack = max(SHARE * abs(truth), 5.0 if identity == "error_budget" else 0.0)
+        if state.value is None or abs(state.value - truth) > slack:
+            found.append(f"{_told(state)}, true is {truth:.2f}")
+    return found
+
+
+def _told(state: PanelState) -> str:
+    value = "nothing" if state.value is None else figure(state.value, state.spec.unit, state.spec.decimals)
+    return visible(f"{state.spec.title}: {state.verdict.word} {value} ({state.origin.value})")
+
+
+async def silent_failure(watch: Watch) -> None:
+    """A failure that no status tells is in the ratio, in the provider's health and in the open circuit's count."""
+    await _true_figures(watch)
+    now = watch.session.snapshot()
+    for identity in ("error_ratio", "provider_health"):
+        state = now.panel(identity)
+        if state is None or state.verdict is not Verdict.CRITICAL:
+            raise NotSeen(f"{_told(state) if state else identity} is not called critical")
+
+
+async def foreign_rules(watch: Watch) -> None:
+    """No figure of a name that means something else: raw and true, or in doubt, at every moment; the bad ones are never ok."""
+    await _true_figures(watch)
+    ends = time.monotonic() + WATCH_SECONDS
+    while time.monotonic() < ends:
+        now = watch.session.snapshot()
+        if found := wrong(now, watch.simulator):
+            raise NotSeen("; ".join(found))
+        recorded = [state for state in now.panels if state.origin is Origin.RECORDED and state.verdict is not Verdict.IN_DOUBT]
+        if recorded:
+            raise NotSeen(f"read from somebody else's rules: {', '.join(_told(state) for state in recorded)}")
+        await asyncio.sleep(_POLL_SECONDS)
+    watch.say(f"no panel read a foreign rule for {WATCH_SECONDS:.0f} s", step="rules")
+
+
+async def two_rule_sets(watch: Watch) -> None:
+    """Both groups that record one name are named, by `check` and by `doctor`, and `check` does not pass."""
+    for verb in ("check", "doctor"):
+        code, text = await _command(watch, verb)
+        named = [line for line in text.splitlines() if _GROUPS.search(line)]
+        if not named:
+            raise NotSeen(f"`cad-console {verb}` does not name two groups that record one name")
+        watch.say(f"{verb}: {visible(named[0].strip())}", step="two groups")
+        if verb == "check" and code == 0:
+            raise NotSeen("`cad-console check` passes with two groups that record one name")
+
+
+async def not_ready(watch: Watch) -> None:
+    """`status` and `check` say that the platform is not ready and which check of /ready fails; neither calls it healthy."""
+    for verb in ("status", "check"):
+        code, text = await _command(watch, verb)
+        bad = "NOT READY" if verb == "status" else "FAILED"
+        lines = [line for line in text.splitlines() if bad in line and "models" in line]
+        if not lines:
+            raise NotSeen(f"`cad-console {verb}` does not say that the platform is not ready because of its models")
+        watch.say(f"{verb}: {visible(lines[0].strip())}", step="not ready")
+        if verb == "check" and code == 0:
+            raise NotSeen("`cad-console check` passes while /ready answers 503")
+
+
+async def _true_figures(watch: Watch) -> None:
+    def look(now: Snapshot) -> list[str] | None:
+        there = all(now.panel(identity) is not None for identity in true_figures(watch.simulator))
+        return [] if there and not wrong(now, watch.simulator) else None
+
+    try:
+        await until(watch.session, look, "the figures are not what is true")
+    except NotSeen as reason:
+        raise NotSeen(f"{reason}: {'; '.join(wrong(watch.session.snapshot(), watch.simulator))}") from None
+    now = watch.session.snapshot()
+    for identity, truth in true_figures(watch.simulator).items():
+        state = now.panel(identity)
+        if state is not None:
+            watch.say(f"{_told(state)}, true is {truth:.2f}", step="figure")
+
+
+async def _command(watch: Watch, verb: str) -> tuple[int, str]:
+    """Exit code and output of a command of the console on the demo's servers, as a person would see them."""
+
+    def run() -> tuple[int, str]:
+        done = subprocess.run(  # noqa: S603 - this program and one of its verbs
+            [sys.executable, "-m", "console", verb],
+            env={**os.environ, **watch.environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_VERB_SECONDS,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return await asyncio.to_thread(run)
+
+
+EXPECTED: Mapping[str, Callable[[Watch], Awaitable[None]]] = {
+    "silent-failure": silent_failure,
+    "foreign-rules": foreign_rules,
+    "two-rule-sets": two_rule_sets,
+    "not-ready": not_ready,
+}
+"""By the scenario's name."""
