@@ -118,6 +118,10 @@ validate: $(STAMP) ## check deploy/ without a cluster
 docs: $(STAMP) ## write the references in docs/ from the program
 	@$(BIN)/python docs/generate.py
 
+.PHONY: truth
+truth: $(STAMP) ## hold every panel's figure against counted events on real servers, into docs/truth.md
+	@TRUTH_PAGE=write $(BIN)/python -m pytest -q tests/queries/test_truth.py
+
 .PHONY: clean
 clean: ## remove what these commands made
 	@rm -rf $(VENV) build dist
