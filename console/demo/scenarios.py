@@ -129,7 +129,7 @@ def _provider_timeout(cluster: ClusterView, start: Start) -> Conditions:
     provider = cluster.deployment(SLOW_DEPLOYMENT)
     if provider is not None and provider.restarted_at and provider.restarted_at != start.restarted_at:
         return CALM
-    return Conditions(timeout_shares={SLOW_PROVIDER: 0.18}, circuits={SLOW_PROVIDER: 1.0})
+    return Conditions(timeout_shares={SLOW_PROVIDER: 0.15}, circuits={SLOW_PROVIDER: 1.0})
 
 
 def _silent_failure(cluster: ClusterView, start: Start) -> Conditions:

@@ -144,10 +144,10 @@ async def test_a_morning_and_a_handover_at_the_keyboard(slow_provider: DemoStack
         await pilot.press("8")
         await until(app, pilot, "Morning", "End of day")
         await pilot.press("enter")
-        await until(app, pilot, "1 of 6", "yesterday 0 firing")
-        for number in range(2, 7):
+        await until(app, pilot, "1 of 7", "yesterday 0 firing")
+        for number in range(2, 8):
             await pilot.press("enter")
-            await until(app, pilot, f"{number} of 6  ")
+            await until(app, pilot, f"{number} of 7  ")
         await pilot.press("enter")
         await until(app, pilot, "Sign-off", "Providers: WARN")
         await pilot.press("enter")
@@ -163,7 +163,7 @@ async def test_a_morning_and_a_handover_at_the_keyboard(slow_provider: DemoStack
         await until(app, pilot, "the last handover, signed by", "to Bob")
         assert app.session is not None and app.session.journal is not None
         events = [event for event in app.session.journal.events() if event.kind != COMPLETE]
-    assert [event.kind for event in events] == ["walk.begun", *["walk.item"] * 6, "walk.signed", "handover.signed"]
+    assert [event.kind for event in events] == ["walk.begun", *["walk.item"] * 7, "walk.signed", "handover.signed"]
     answers = {event.data["item"]: event.data for event in events if event.kind == "walk.item"}
     assert answers["providers"]["why"].startswith("deepseek: ") and answers["providers"]["verdict"] == "warn"
     assert any("ProviderTimeout" in line for line in events[-1].data["handed_over"]["Alerts still firing"])
@@ -176,17 +176,17 @@ def test_killed_in_the_middle_of_a_walk(slow_provider: DemoStack, open_console: 
     first.send("8")
     first.wait_for("Morning", "End of day")
     first.send(ENTER)
-    first.wait_for("1 of 6", "yesterday 0 firing")
+    first.wait_for("1 of 7", "yesterday 0 firing")
     first.send(ENTER)
-    first.wait_for("2 of 6  Error ratio")
+    first.wait_for("2 of 7  Platform")
     first.kill(signal.SIGKILL)
     assert first.wait_exit() == -signal.SIGKILL
     second = open_console(slow_provider)
     second.wait_for("ProviderTimeout")
     second.send("8")
-    second.wait_for("open, 1 of 6")
+    second.wait_for("open, 1 of 7")
     second.send(ENTER)
-    second.wait_for("2 of 6  Error ratio", "● WARN     Overnight alerts")
+    second.wait_for("2 of 7  Platform", "● WARN     Overnight alerts")
 
 
 def test_a_handover_headless(slow_provider: DemoStack, run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
