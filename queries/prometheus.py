@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_RULES_WAIT_SECONDS = 5.0
+_RULES_WAIT_SECONDS = 1.0
+"""How long the first values wait for the loaded rules; without them a recorded series counts as not verified."""
 _RULES_EVERY_SECONDS = 60.0
 _LONG_QUERY = 1500
 """Characters from which a query travels in a form: some proxies take no URL beyond 2 KiB."""

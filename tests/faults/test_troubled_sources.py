@@ -270,6 +270,7 @@ async def test_one_of_three_peers_gone(
     )
     async with Sitting(settings) as watched:
         await watched.until(lambda told: watched.state("alertmanager", told).detail == "3/3", "three peers", seconds=5.0)
+        await watched.until_up("prometheus")
         began = time.monotonic()
         await use(fault, proxy)
         await watched.until(lambda told: watched.state("alertmanager", told).detail == "2/3", "two peers", seconds=5.0)

@@ -13,6 +13,7 @@ from queries.catalogue.outline import outline
 from queries.catalogue.signals import UNDECIDED, Choice, load_signals
 from queries.model.dashboard import DASHBOARDS
 from queries.model.panel import Fold, PanelSpec, Threshold
+from queries.promql import LabelMatcher, parse
 from queries.yaml_text import YamlError, loads
 
 IDS = [
@@ -159,7 +160,11 @@ def test_a_provider_narrows_or_the_panel_says_that_it_does_not() -> None:
     odd = 'a"b'
     panels = {spec.id: spec for spec in load_dashboard("platform_overview", provider=odd).panels}
     error_ratio, health, cpu = panels["error_ratio"], panels["provider_health"], panels["cpu"]
-    assert error_ratio.recorded is None and error_ratio.raw.count('provider="a\\"b"') == error_ratio.raw.count("_total") + 2
+    assert error_ratio.recorded is None
+    exact = LabelMatcher("provider", "=", odd)
+    narrowed = {item.metric: exact in item.matchers for item in parse(error_ratio.raw).selectors}
+    assert narrowed.pop("ocr_fallback_triggered_total") is False, "whether there is a fallback at all concerns every provider"
+    assert len(narrowed) >= 6 and all(narrowed.values()), narrowed
     assert health.recorded == 'provider_health_score{provider="a\\"b"}'
     assert "provider a" in error_ratio.absent
     assert (cpu.scope, error_ratio.scope, health.scope) == ("all providers", "", "")
