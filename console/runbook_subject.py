@@ -61,7 +61,7 @@ def _metrics(query: str) -> tuple[str, ...]:
         return ()
 
 
-def _spelled_out(names: Iterable[str], records: Mapping[str, Sequence[str]]) -> dict[str, None]:
+def _expand(names: Iterable[str], records: Mapping[str, Sequence[str]]) -> dict[str, None]:
     """The names with all that they are recorded from."""
     found: dict[str, None] = {}
     left = list(names)
@@ -73,12 +73,12 @@ def _spelled_out(names: Iterable[str], records: Mapping[str, Sequence[str]]) -> 
 
 def _families(names: Iterable[str], records: Mapping[str, Sequence[str]], words: int) -> set[str]:
     """What the names begin with, in so many words: `feature_cache` of all metrics of that cache."""
-    return {"_".join(_bare(name).split("_")[:words]) for name in _spelled_out(names, records)}
+    return {"_".join(_bare(name).split("_")[:words]) for name in _expand(names, records)}
 
 
 def _subject(names: Sequence[str], records: Mapping[str, Sequence[str]]) -> str:
     """What several metrics are about in words, by what their names begin with: `the feature cache`; else their names."""
-    spelled = [name for name in _spelled_out(names, records) if name not in records] or list(names)
+    spelled = [name for name in _expand(names, records) if name not in records] or list(names)
     words = [[word for word in _bare(name).split("_") if word] for name in spelled]
     common = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, zip(*words, strict=False))]
     while common and common[-1] in _ENDINGS:

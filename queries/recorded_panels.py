@@ -75,10 +75,10 @@ class RecordedPanels:
         if self._planned_by is not self.book:
             self._plans, self._planned_by = {}, self.book
         if spec not in self._plans:
-            self._plans[spec] = self._made(spec)
+            self._plans[spec] = self._plan_anew(spec)
         return self._plans[spec]
 
-    def _made(self, spec: PanelSpec) -> Plan:
+    def _plan_anew(self, spec: PanelSpec) -> Plan:
         if spec.recorded is None:
             return Plan(spec)
         known = [self.book.get(name) for name in spec.recorded_names]

@@ -62,11 +62,11 @@ def wrong(now: Snapshot, simulator: Simulator) -> list[str]:
         # A whole budget of 100 and none at all are near each other for who asks for a share of it.
         slack = max(SHARE * abs(truth), 5.0 if identity == "error_budget" else 0.0)
         if state.value is None or abs(state.value - truth) > slack:
-            found.append(f"{_told(state)}, true is {truth:.2f}")
+            found.append(f"{_sentence(state)}, true is {truth:.2f}")
     return found
 
 
-def _told(state: PanelState) -> str:
+def _sentence(state: PanelState) -> str:
     value = "nothing" if state.value is None else figure(state.value, state.spec.unit, state.spec.decimals)
     return visible(f"{state.spec.title}: {state.verdict.word} {value} ({state.origin.value})")
 
@@ -78,7 +78,7 @@ async def silent_failure(watch: Watch) -> None:
     for identity in ("error_ratio", "provider_health"):
         state = now.panel(identity)
         if state is None or state.verdict is not Verdict.CRITICAL:
-            raise NotSeen(f"{_told(state) if state else identity} is not called critical")
+            raise NotSeen(f"{_sentence(state) if state else identity} is not called critical")
 
 
 async def foreign_rules(watch: Watch) -> None:
@@ -91,7 +91,7 @@ async def foreign_rules(watch: Watch) -> None:
             raise NotSeen("; ".join(found))
         recorded = [state for state in now.panels if state.origin is Origin.RECORDED and state.verdict is not Verdict.IN_DOUBT]
         if recorded:
-            raise NotSeen(f"read from somebody else's rules: {', '.join(_told(state) for state in recorded)}")
+            raise NotSeen(f"read from somebody else's rules: {', '.join(_sentence(state) for state in recorded)}")
         await asyncio.sleep(_POLL_SECONDS)
     watch.say(f"no panel read a foreign rule for {WATCH_SECONDS:.0f} s", step="rules")
 
@@ -134,7 +134,7 @@ async def _true_figures(watch: Watch) -> None:
     for identity, truth in true_figures(watch.simulator).items():
         state = now.panel(identity)
         if state is not None:
-            watch.say(f"{_told(state)}, true is {truth:.2f}", step="figure")
+            watch.say(f"{_sentence(state)}, true is {truth:.2f}", step="figure")
 
 
 async def _command(watch: Watch, verb: str) -> tuple[int, str]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.journal.event import Event
 from console.journal.fault import VERIFY, JournalError
-from console.journal.sqlite import Journal
+
+if TYPE_CHECKING:
+    from console.journal.sqlite import Journal
 
 PAGE = 1000
 FIRST = -(1 << 63)

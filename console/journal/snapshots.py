@@ -19,14 +19,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from console import __version__
 from console.journal.ordered import FIRST
 from console.journal.projection import Settled
-from console.journal.sqlite import Journal
+
+if TYPE_CHECKING:
+    from console.journal.sqlite import Journal
 
 _FORGOTTEN = 7 * 86_400 * 1_000_000
 """Microseconds after which what another release left is thrown away."""
