@@ -71,8 +71,12 @@ class Desk:
     async def close(self) -> None:
         self._show = None
         if self._making is not None:
-            # Its thread tells this loop when it is done: the loop must still be there.
-            await asyncio.wait([self._making], timeout=1.0)
+            # The thread of one that was cancelled does not mind that this loop is gone when it is done.
+            making = self._making
+            _, slow = await asyncio.wait([making], timeout=1.0)
+            if slow:
+                making.cancel()
+                await asyncio.wait([making])
         self._thread.shutdown(wait=False, cancel_futures=True)
         if self._scheduled is not None:
             self._scheduled.cancel()

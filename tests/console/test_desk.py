@@ -1,0 +1,34 @@
+"""The desk: what came in becomes snapshots, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any, cast
+
+from console.board import Board
+from console.desk import Desk
+from console.snapshot import Snapshot
+
+
+async def test_closing_leaves_no_task_behind_a_slow_snapshot() -> None:
+    """A machine under load makes a snapshot for longer than anybody waits for at the end: its task ends all the same."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Snapshot:
+        begun.set()
+        go_on.wait(10.0)
+        return cast(Snapshot, None)
+
+    desk = Desk(cast(Board, None), slow)
+    before = asyncio.all_tasks()
+    shown: list[Any] = []
+    desk.open(shown.append)
+    desk.schedule()
+    await asyncio.to_thread(begun.wait, 10.0)
+    try:
+        await desk.close()
+        assert asyncio.all_tasks() == before
+    finally:
+        go_on.set()
+    assert shown == []
