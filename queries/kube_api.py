@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -285,7 +285,7 @@ class KubeApi:
         if isinstance(error, exceptions.NameResolutionError):
             return Unreachable("the API server's name is not known", where=where, hint="check the kubeconfig's server and DNS")
         if isinstance(error, exceptions.NewConnectionError):
-            return Unreachable("the API server refuses connections", where=where, hint="is this context's cluster still there?")
+            return self._unconnected(error)
         if isinstance(error, exceptions.ConnectTimeoutError):
             return Unreachable(f"no connection within {self._timeout:g} s", where=where, hint="is the network or VPN up?")
         if isinstance(error, exceptions.SSLError) or (isinstance(error, ApiException) and error.status == 0):
@@ -296,9 +296,25 @@ class KubeApi:
         if wire_limit.endless(error):
             return Malformed("the answer does not end", where=where, hint=_WRONG_URL)
         if isinstance(error, exceptions.HTTPError | OSError):
-            hint = f"it may be restarting, or a proxy on the way ended it ({type(error).__name__})"
-            return Unreachable("the connection to the API server broke", where=where, hint=hint)
+            return self._broken(error)
         return Malformed(f"the API server cannot be understood ({type(error).__name__})", where=where, hint=_WRONG_URL)
+
+    def _broken(self, error: BaseException) -> SourceError:
+        hint = f"it may be restarting, or a proxy on the way ended it ({type(error).__name__})"
+        return Unreachable("the connection to the API server broke", where=self.where, hint=hint)
+
+    def _unconnected(self, error: Exception) -> SourceError:
+        """urllib3 has one error for every way in which a connection does not come about; what lies behind it tells."""
+        from queries.failures import from_causes  # noqa: PLC0415 - brings httpx
+
+        cause = error.__cause__
+        if isinstance(cause, ConnectionRefusedError):
+            hint = "is this context's cluster still there?"
+            return Unreachable("the API server refuses connections", where=self.where, hint=hint)
+        if isinstance(cause, ConnectionError):
+            return self._broken(cause)
+        told = from_causes(error, where=self.where, host=urlsplit(self.where).hostname or "")
+        return told or Unreachable("no connection to the API server", where=self.where, hint="is the network or VPN up?")
 
     def _refusal(self, status: int, content: bytes, headers: Mapping[str, str]) -> SourceError:
         where = self.where

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 import subprocess
 import sys
 import threading
@@ -206,6 +208,30 @@ async def test_a_dead_server_is_a_fault_and_comes_back_by_itself(kube: Open, clu
     cluster.start(port)
     await ear.hear(lambda item: item.value and ear.readings.index(item) >= heard)
     await ear.stop()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ECONNREFUSED, "the API server refuses connections"),
+        (errno.ECONNRESET, "the connection to the API server broke"),
+        (errno.EHOSTUNREACH, "there is no route to the host"),
+        (errno.ENETUNREACH, "the network is unreachable"),
+        (errno.EMFILE, "this process has too many files open"),
+    ],
+    ids=lambda value: errno.errorcode[value] if isinstance(value, int) else "",
+)
+async def test_a_connection_that_does_not_come_about_says_why(
+    kube: Open, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
+    """urllib3 has one error for all of them: a firewall or a server that resets is not called one that refuses."""
+
+    def fail(*_: object, **__: object) -> socket.socket:
+        raise OSError(code, "as the kernel says it")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", fail)
+    with pytest.raises(Unreachable, match=words):
+        await kube().cluster()
 
 
 async def test_optional_kinds_may_be_forbidden(kube: Open, cluster: DemoCluster) -> None:
