@@ -205,7 +205,8 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
         session, self.session = self.session, None
         if session is not None:
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(session.close(), 2.0)
+                async with asyncio.timeout(2.0):
+                    await session.close()
 
     async def _shutdown(self) -> None:
         await self._close_session()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RULES_WAIT_SECONDS = 1.0
-"""How long the first values wait for the loaded rules; without them a recorded series counts as not verified."""
+"""How long the first values wait for the loaded rules; later ones read raw until they are there or cannot be had."""
 _RULES_EVERY_SECONDS = 60.0
 _LONG_QUERY = 1500
 """Characters from which a query travels in a form: some proxies take no URL beyond 2 KiB."""
@@ -68,8 +68,7 @@ class Prometheus:
         """What the loaded rules say of the series that our rules would record."""
         self.windows: Mapping[str, str] = {}
         """Windows over which this server's rules record what ours record over others."""
-        self.rules_come = False
-        """Whether somebody asks for the rules along with the panels: the first ones wait a moment for what they say."""
+        self._rules_come = False
         self._rules_answered = asyncio.Event()
         self._rules_due = float("-inf")
         self._loaded: LoadedRules | None = None
@@ -102,9 +101,10 @@ class Prometheus:
 
     async def panels(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
         """One refresh of these panels: one request, two where a recorded series is missing, and at first one for the trends."""
-        if self.rules_come and not self._rules_answered.is_set():
+        if self._rules_come and not self._rules_answered.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._rules_answered.wait(), _RULES_WAIT_SECONDS)
+                async with asyncio.timeout(_RULES_WAIT_SECONDS):
+                    await self._rules_answered.wait()
         return await self._panels.refresh(specs)
 
     async def panel(self, spec: PanelSpec, query: str, *, at: float | None = None) -> PanelAnswer:
@@ -200,10 +200,14 @@ class Prometheus:
             self._rules_answered.set()
         return answer
 
+    def expect_rules(self) -> None:
+        """Somebody asks for the rules along with the panels: the first ones wait a moment for what they say."""
+        self._rules_come = self.recorded.awaited = True
+
     async def see_rules(self) -> None:
         """Ask for the rules where nobody does, once a minute; where they cannot be seen, `recorded` says so."""
         now = self._clock()
-        if self.rules_come or now < self._rules_due:
+        if self._rules_come or now < self._rules_due:
             return
         self._rules_due = now + _RULES_EVERY_SECONDS
         with suppress(SourceError):

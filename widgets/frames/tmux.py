@@ -32,7 +32,8 @@ async def ask_tmux(environ: Mapping[str, str], *words: str, given: bytes | None 
     except OSError:
         return None
     try:
-        told, _ = await asyncio.wait_for(asked.communicate(given), _ANSWER_SECONDS)
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            told, _ = await asked.communicate(given)
     except TimeoutError:
         with suppress(ProcessLookupError):
             asked.kill()
