@@ -232,8 +232,9 @@ class Panels:
         return PanelAnswer(spec.id, Origin.RAW, spec.raw, samples, fault, more=more, contradictions=doubt)
 
     def _with_more(self, spec: PanelSpec, answer: PanelAnswer) -> PanelAnswer:
-        """With the trend, and how what is read raw is counted."""
-        basis = self.decisions.basis(spec.written) if spec.written and answer.origin is not Origin.RECORDED else ()
+        """With the trend, and how it is counted: raw, or by a rule that is known to mean the same."""
+        counted = spec.written and (answer.origin is not Origin.RECORDED or answer.caveat is None)
+        basis = self.decisions.basis(spec.written) if counted else ()
         return replace(answer, trend=self._trends.points(answer.id), basis=basis)
 
     async def _remember(self, specs: dict[str, PanelSpec], results: Sequence[PanelAnswer], now: float) -> None:

@@ -107,7 +107,7 @@ class Forms:
         if rounded(one.factor) != rounded(other.factor):
             yield Difference(Differs.UNIT, f"factor {one.factor:.6g} instead of {other.factor:.6g}")
         if left.metrics != right.metrics:
-            yield _between(Differs.METRICS, "metrics", left.metrics, right.metrics)
+            yield _between(Differs.METRICS, "metric", left.metrics, right.metrics)
         if left.windows != right.windows:
             yield _between(Differs.WINDOW, "window", left.windows, right.windows)
         if left.metrics == right.metrics and left.filters != right.filters:
@@ -210,7 +210,7 @@ def _between(kind: Differs, name: str, theirs: tuple[str, ...], ours: tuple[str,
     one, other = ([item for item in left if item not in right] for left, right in ((theirs, ours), (ours, theirs)))
     if one and other:
         return Difference(kind, f"{name} {', '.join(one)} instead of {', '.join(other)}")
-    return Difference(kind, f"{name} {', '.join(one)} besides" if one else f"{name} without {', '.join(other)}")
+    return Difference(kind, f"{name} {', '.join(one)} is added" if one else f"{name} {', '.join(other)} is missing")
 
 
 def _duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from queries.joined import MARK, Part, joined
 from queries.model.fault import FaultKind
 from queries.model.fold import folded
 from queries.model.panel import Fold, Origin, PanelSpec, Unit
+from queries.model.recorded import RecordedSeries, Worth
 from queries.model.series import Sample
 from queries.prometheus import Prometheus
 
@@ -347,4 +349,23 @@ async def test_a_month_is_read_once_as_decided(fake: FakePrometheus) -> None:
     assert len(asked) == 1 and month.raw not in asked[0]
     await source.panels([spec("a"), month])
     assert len([text for _, kind, text in fake.asked if kind == "query" and "30d" in text]) == 1
+    await source.close()
+
+
+@pytest.mark.parametrize(
+    ("worth", "basis"),
+    [(Worth.SAME, "ocr requests: starts and cached answers; 2 of 3 definitions apply"), (Worth.UNVERIFIED, "")],
+)
+async def test_a_rule_that_means_the_same_says_how_it_counts(fake: FakePrometheus, worth: Worth, basis: str) -> None:
+    """As what is read raw does; a rule that nobody could compare may count otherwise, and says nothing of it."""
+    month = next(item for item in load_board("slo_tracking") if item.id == "requests_30d")
+    panel = replace(month, recorded="requests:30d", recorded_names=("requests:30d",))
+    fake.series = {"requests:30d": [({"__name__": "requests:30d"}, "7")]}
+    source = fake.source()
+    source.recorded.take({"requests:30d": RecordedSeries("requests:30d", worth, "requests:30d", says="it is so")})
+    await source.panels([panel])
+    source.decisions.take([Sample((("__name__", "ocr_requests_total"), ("status", "start")), 1.0)], NOW)
+    answer = (await source.panels([panel])).answers[0]
+    assert answer.origin is Origin.RECORDED
+    assert (answer.basis[0] if answer.basis else "") == basis
     await source.close()
