@@ -47,6 +47,9 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+_LONGEST = ("soak", "faults", "rules", "demo")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only the tests that start no server and no pseudo-terminal")
 
@@ -63,10 +66,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long run first: with two files at a time it would otherwise begin when all others are done."""
+    """What takes minutes first: with two files at a time one of them would otherwise begin when all others are done."""
     fast_set.mark(items)
     if config.getoption("--fast"):
         left_out = [item for item in items if item.get_closest_marker("servers")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("servers")]
-    items.sort(key=lambda item: "soak" not in item.path.parts)
+    items.sort(key=lambda item: next((at for at, name in enumerate(_LONGEST) if name in item.path.parts), len(_LONGEST)))

@@ -36,7 +36,8 @@ from queries.model.source import Health
 
 pytestmark = pytest.mark.servers
 
-AT_ONCE = 14
+AT_ONCE = 6
+"""More of them hold each other up in one interpreter, and what was held up is played again, alone: 14 took twice as long."""
 FAULT_SECONDS = 2.4
 MARKED_SECONDS = 5.0
 RECOVERED_SECONDS = CAP_SECONDS * 1.1 + 2 * TIMEOUT_SECONDS + 0.8

@@ -190,7 +190,7 @@ def played(
     return play_all(
         [name for name in SAYS if name in wanted],
         lambda name: play(name, stack, cluster, house, Path(tempfile.mkdtemp(dir=folder))),
-        at_once=13,
+        at_once=6,
         as_expected=as_expected,
     )
 
