@@ -1,4 +1,4 @@
-"""A platform's metrics whose every value the benchmark decides: the recorded series, exported as plain gauges."""
+"""A platform's metrics whose every value the benchmark decides: the recorded series, as gauges under their names."""
 
 from __future__ import annotations
 
