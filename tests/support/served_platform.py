@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from page_server import Reply, Request, serve
 
 RECORDING = Path(__file__).parents[1] / "queries" / "recordings" / "platform-metrics.txt"
 """What the platform's own metric objects export, cut down to what the console reads; the numbers are made up."""
@@ -71,45 +70,22 @@ class ServedPlatform:
     asked: list[str] = field(default_factory=list)
     url: str = ""
 
-    def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
+    def answer(self, request: Request) -> Reply:
+        path = request.path
         self.asked.append(path)
         if path == "/metrics":
-            return 307, {"Location": f"{self.url}/metrics/"}, b""
+            return Reply(status=307, headers={"Location": f"{self.url}/metrics/"})
         if path == "/metrics/":
-            return 200, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}, self.metrics.encode()
+            return Reply(self.metrics.encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
         status, page = self.pages.get(path, (404, {"detail": "Not Found"}))
         if isinstance(page, str):
-            return status, {"Content-Type": "text/plain"}, page.encode()
-        return status, {"Content-Type": "application/json"}, json.dumps(page).encode()
+            return Reply(page.encode(), status, {"Content-Type": "text/plain"})
+        return Reply(json.dumps(page).encode(), status)
 
 
 @contextmanager
 def serve_platform(**given: Any) -> Iterator[ServedPlatform]:
-    """The server runs in a thread of its own, on a free port."""
+    """The server runs until the block ends, on a free port."""
     platform = ServedPlatform(**given)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            status, headers, body = platform.answer(urlsplit(self.path).path)
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    platform.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serve(platform.answer) as platform.url:
         yield platform
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import yaml
+from page_server import Reply, Request, serve
 from platform_events import LIVE, Exporter, history
 from servers import servers, start_prometheus
 
@@ -80,32 +80,14 @@ def _pods(present: float) -> Iterator[str]:
     exporter, lock = Exporter(), threading.Lock()
     exporter.advance(time.time() - present)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(request: Request) -> Reply:
+        with lock:
+            exporter.advance(time.time() - present)
+            body = exporter.pod(request.path.removeprefix("/")).text().encode()
+        return Reply(body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
-        def do_GET(self) -> None:
-            with lock:
-                exporter.advance(time.time() - present)
-                body = exporter.pod(self.path.removeprefix("/")).text().encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join(5)
-        server.server_close()
+    with serve(answer) as url:
+        yield url.removeprefix("http://")
 
 
 def _until_evaluated(url: str, *, some: bool) -> None:

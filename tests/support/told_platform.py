@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
+
+from page_server import Reply, Request, serve
 
 Series = tuple[Mapping[str, str], str]
 
@@ -60,40 +60,13 @@ class ToldPlatform:
 
 @contextmanager
 def told_platform(**told: Any) -> Iterator[ToldPlatform]:
-    """The server runs in a thread of its own, on a free port."""
+    """The server runs until the block ends, on a free port."""
     platform = ToldPlatform(**told)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(request: Request) -> Reply:
+        platform.methods.add(request.method)
+        status, media, text = platform.answer(request.path, parse_qs(request.form).get("query", [""])[0])
+        return Reply(text.encode(), status, {"Content-Type": media})
 
-        def do_GET(self) -> None:
-            self.reply(urlsplit(self.path).query)
-
-        def do_POST(self) -> None:
-            self.reply(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
-
-        def reply(self, form: str) -> None:
-            platform.methods.add(self.command)
-            query = parse_qs(form).get("query", [""])[0]
-            status, media, text = platform.answer(urlsplit(self.path).path, query)
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", media)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    platform.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serve(answer) as platform.url:
         yield platform
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
