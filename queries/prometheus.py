@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RULES_WAIT_SECONDS = 1.0
-"""How long the first values wait for the loaded rules; later ones read raw until they are there or cannot be had."""
+"""How long the first values wait for the loaded rules; without them a recorded series counts as not verified."""
 _RULES_EVERY_SECONDS = 60.0
 _LONG_QUERY = 1500
 """Characters from which a query travels in a form: some proxies take no URL beyond 2 KiB."""
@@ -202,7 +202,7 @@ class Prometheus:
 
     def expect_rules(self) -> None:
         """Somebody asks for the rules along with the panels: the first ones wait a moment for what they say."""
-        self._rules_come = self.recorded.awaited = True
+        self._rules_come = True
 
     async def see_rules(self) -> None:
         """Ask for the rules where nobody does, once a minute; where they cannot be seen, `recorded` says so."""

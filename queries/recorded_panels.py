@@ -21,7 +21,6 @@ _CATCH_UP_RARE_SECONDS = 600.0
 _RATIO = 0.1
 _MOST = 5
 _LEAST = {Unit.PERCENT: 0.2, Unit.SECONDS: 0.05, Unit.COUNT: 0.05, Unit.PER_SECOND: 0.1, Unit.PER_MINUTE: 1.0, Unit.TIMES: 0.1}
-_NOT_YET = "the server has not said yet which rules it has"
 _WORDS = {
     Worth.DIFFERENT: "raw: the rule differs",
     Worth.TWICE: "raw: recorded twice",
@@ -63,16 +62,14 @@ class RecordedPanels:
 
     def __init__(self) -> None:
         self.book: RecordedBook = NOTHING_SEEN
-        self.fault = _NOT_YET
+        self.fault = "the server has not said yet which rules it has"
         """Why the rules cannot be seen; empty where they can."""
-        self.awaited = False
-        """Whether the rules come in a moment: a recorded series is not read before, whatever it says."""
         self._plans: dict[PanelSpec, Plan] = {}
         self._planned_by: RecordedBook | None = None
 
     def take(self, book: RecordedBook, fault: str = "") -> None:
         """What the loaded rules say now, or why they cannot be seen."""
-        self.book, self.fault, self.awaited, self._planned_by = book, fault, False, None
+        self.book, self.fault, self._planned_by = book, fault, None
 
     def plan(self, spec: PanelSpec) -> Plan:
         if self._planned_by is not self.book:
@@ -84,8 +81,6 @@ class RecordedPanels:
     def _plan_anew(self, spec: PanelSpec) -> Plan:
         if spec.recorded is None:
             return Plan(spec)
-        if self.awaited:
-            return Plan(replace(spec, recorded=None, recorded_names=()), caveat=Caveat("raw: rules not seen yet", self.fault))
         known = [self.book.get(name) for name in spec.recorded_names]
         bad = next((item for item in known if item and item.worth not in (Worth.SAME, Worth.UNVERIFIED)), None)
         if bad is not None:

@@ -82,7 +82,8 @@ async def silent_failure(watch: Watch) -> None:
 
 
 async def foreign_rules(watch: Watch) -> None:
-    """No figure of a name that means something else: raw and true, or in doubt, at every moment; the bad ones are never ok."""
+    """No figure of a name that means something else: raw and true, or in doubt, from when the rules were compared on."""
+    await until(watch.session, _compared, "the loaded rules were not compared with the console's")
     await _true_figures(watch)
     ends = time.monotonic() + WATCH_SECONDS
     while time.monotonic() < ends:
@@ -94,6 +95,11 @@ async def foreign_rules(watch: Watch) -> None:
             raise NotSeen(f"read from somebody else's rules: {', '.join(_sentence(state) for state in recorded)}")
         await asyncio.sleep(_POLL_SECONDS)
     watch.say(f"no panel read a foreign rule for {WATCH_SECONDS:.0f} s", step="rules")
+
+
+def _compared(now: Snapshot) -> bool | None:
+    """Whether no panel says that its recorded series is not verified; on a busy machine the rules come after the values."""
+    return True if now.panels and all(state.caveat is None or state.origin is Origin.RAW for state in now.panels) else None
 
 
 async def two_rule_sets(watch: Watch) -> None:

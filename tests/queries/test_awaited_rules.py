@@ -11,7 +11,6 @@ import pytest
 
 from queries.catalogue.loader import load_dashboard
 from queries.endpoint import Endpoint
-from queries.model.panel import Origin
 from queries.prometheus import Prometheus
 
 SPECS = load_dashboard("platform_overview").panels
@@ -43,22 +42,6 @@ async def slow() -> AsyncIterator[tuple[Prometheus, Slow]]:
     source.expect_rules()
     yield source, transport
     await source.close()
-
-
-async def test_no_recorded_series_is_read_before_the_rules_are_known(slow: tuple[Prometheus, Slow]) -> None:
-    """A rules page that takes longer than the first values may wait: they are read raw and say so; later it is as usual."""
-    source, transport = slow
-    rules = asyncio.ensure_future(source.rules())
-    answers = (await source.panels(SPECS)).answers
-    recorded = {spec.id for spec in SPECS if spec.recorded}
-    assert len(recorded) >= 4
-    assert {item.origin for item in answers if item.id in recorded} == {Origin.RAW}
-    assert {item.caveat.word for item in answers if item.id in recorded and item.caveat} == {"raw: rules not seen yet"}
-    assert not any("platform_error_ratio" in query for query in transport.queries)
-    transport.rules.set()
-    await rules
-    await source.panels(SPECS)
-    assert any("platform_error_ratio" in query for query in transport.queries)
 
 
 @pytest.mark.parametrize("turns", range(5))
