@@ -98,8 +98,9 @@ async def foreign_rules(watch: Watch) -> None:
 
 
 def _compared(now: Snapshot) -> bool | None:
-    """Whether no panel says that its recorded series is not verified; on a busy machine the rules come after the values."""
-    return True if now.panels and all(state.caveat is None or state.origin is Origin.RAW for state in now.panels) else None
+    """Whether there are values, and none of a recorded series that is not verified: on a busy machine the rules come later."""
+    measured = [state for state in now.panels if state.origin is not Origin.NONE]
+    return True if measured and not any(state.caveat and state.origin is Origin.RECORDED for state in measured) else None
 
 
 async def two_rule_sets(watch: Watch) -> None:
