@@ -300,6 +300,7 @@ def test_no_command_and_no_screen_writes_a_secret(planted: Planted, platform: To
     assert (planted.home / ".local/state/cad-console/journal.sqlite3").exists()
 
 
+@pytest.mark.servers
 def test_no_secret_comes_back_from_servers_that_echo_it(planted: Planted, platform: ToldPlatform, cluster: DemoCluster) -> None:
     """Servers that repeat our headers in their errors, a token that is refused, a plugin that prints its token as garbage."""
     with ProxyHouse() as house:
