@@ -71,7 +71,7 @@ class Desk:
     async def close(self) -> None:
         self._show = None
         if self._making is not None:
-            # The thread of one that was cancelled does not mind that this loop is gone when it is done.
+            # A cancelled task lets its thread finish after this loop is closed.
             making = self._making
             _, slow = await asyncio.wait([making], timeout=1.0)
             if slow:

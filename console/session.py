@@ -545,7 +545,7 @@ class Session:
         if self.prometheus is not None:
             prometheus = self.prometheus
             asked = tuple(spec for spec in self.specs if spec.source == PROMETHEUS)
-            prometheus.expect_rules()
+            prometheus.rules_come = True
             prometheus.windows = dict(self.settings.rule_windows)
             asks[PROMETHEUS] = _plain(lambda: prometheus.panels(asked), prometheus)
 

@@ -285,7 +285,7 @@ class KubeApi:
         if isinstance(error, exceptions.NameResolutionError):
             return Unreachable("the API server's name is not known", where=where, hint="check the kubeconfig's server and DNS")
         if isinstance(error, exceptions.NewConnectionError):
-            return self._unconnected(error)
+            return self._explain_connect(error)
         if isinstance(error, exceptions.ConnectTimeoutError):
             return Unreachable(f"no connection within {self._timeout:g} s", where=where, hint="is the network or VPN up?")
         if isinstance(error, exceptions.SSLError) or (isinstance(error, ApiException) and error.status == 0):
@@ -303,8 +303,8 @@ class KubeApi:
         hint = f"it may be restarting, or a proxy on the way ended it ({type(error).__name__})"
         return Unreachable("the connection to the API server broke", where=self.where, hint=hint)
 
-    def _unconnected(self, error: Exception) -> SourceError:
-        """urllib3 has one error for every way in which a connection does not come about; what lies behind it tells."""
+    def _explain_connect(self, error: Exception) -> SourceError:
+        """urllib3 raises one error for every connection that fails; the operating system's error behind it says why."""
         from queries.failures import from_causes  # noqa: PLC0415 - brings httpx
 
         cause = error.__cause__
@@ -313,8 +313,8 @@ class KubeApi:
             return Unreachable("the API server refuses connections", where=self.where, hint=hint)
         if isinstance(cause, ConnectionError):
             return self._broken(cause)
-        told = from_causes(error, where=self.where, host=urlsplit(self.where).hostname or "")
-        return told or Unreachable("no connection to the API server", where=self.where, hint="is the network or VPN up?")
+        explained = from_causes(error, where=self.where, host=urlsplit(self.where).hostname or "")
+        return explained or Unreachable("no connection to the API server", where=self.where, hint="is the network or VPN up?")
 
     def _refusal(self, status: int, content: bytes, headers: Mapping[str, str]) -> SourceError:
         where = self.where

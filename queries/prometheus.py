@@ -68,7 +68,8 @@ class Prometheus:
         """What the loaded rules say of the series that our rules would record."""
         self.windows: Mapping[str, str] = {}
         """Windows over which this server's rules record what ours record over others."""
-        self._rules_come = False
+        self.rules_come = False
+        """Whether somebody asks for the rules along with the panels: the first ones wait a moment for what they say."""
         self._rules_answered = asyncio.Event()
         self._rules_due = float("-inf")
         self._loaded: LoadedRules | None = None
@@ -101,7 +102,7 @@ class Prometheus:
 
     async def panels(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
         """One refresh of these panels: one request, two where a recorded series is missing, and at first one for the trends."""
-        if self._rules_come and not self._rules_answered.is_set():
+        if self.rules_come and not self._rules_answered.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RULES_WAIT_SECONDS):
                     await self._rules_answered.wait()
@@ -179,13 +180,16 @@ class Prometheus:
         for item in failed:
             if not isinstance(item, SourceError):
                 raise item
-        if failed:  # not every server that speaks this API has metadata
+        # Not every server that speaks this API has metadata, and Prometheus has none before its first scrape.
+        if failed or (told and not any(told)):
             self.decisions.ask_again(self._clock())
 
-    async def _read_help(self, metric: str) -> None:
+    async def _read_help(self, metric: str) -> bool:
+        """Whether the server has any help text of the metric."""
         decode = partial(vectors.metadata, where=self.where)
         found = (await self._client.fetch("/api/v1/metadata", [("metric", metric)], decode=decode)).get(metric, ())
         self.decisions.take_help(metric, [item.type for item in found], [item.help for item in found if item.help])
+        return any(item.help for item in found)
 
     async def rules(self) -> RulesAnswer:
         """The rules and their pending and firing instances; these lack the server's external labels."""
@@ -200,14 +204,10 @@ class Prometheus:
             self._rules_answered.set()
         return answer
 
-    def expect_rules(self) -> None:
-        """Somebody asks for the rules along with the panels: the first ones wait a moment for what they say."""
-        self._rules_come = True
-
     async def see_rules(self) -> None:
         """Ask for the rules where nobody does, once a minute; where they cannot be seen, `recorded` says so."""
         now = self._clock()
-        if self._rules_come or now < self._rules_due:
+        if self.rules_come or now < self._rules_due:
             return
         self._rules_due = now + _RULES_EVERY_SECONDS
         with suppress(SourceError):

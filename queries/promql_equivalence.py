@@ -210,7 +210,8 @@ def _between(kind: Differs, name: str, theirs: tuple[str, ...], ours: tuple[str,
     one, other = ([item for item in left if item not in right] for left, right in ((theirs, ours), (ours, theirs)))
     if one and other:
         return Difference(kind, f"{name} {', '.join(one)} instead of {', '.join(other)}")
-    return Difference(kind, f"{name} {', '.join(one)} is added" if one else f"{name} {', '.join(other)} is missing")
+    verb, found = ("adds", one) if one else ("lacks", other)
+    return Difference(kind, f"it {verb} the {name}{'s' if len(found) > 1 else ''} {', '.join(found)}")
 
 
 def _duration(seconds: float) -> str:

@@ -55,8 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A shell starts what it puts into the background with SIGINT ignored, nohup with SIGHUP; children inherit that, and
-    tests send both to them."""
+    """A shell starts background jobs with SIGINT ignored, nohup ignores SIGHUP; children inherit both, and tests send both."""
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
@@ -68,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes first: with two files at a time one of them would otherwise begin when all others are done."""
+    """The longest files first: the last one to start would otherwise run alone at the end."""
     fast_set.mark(items)
     if config.getoption("--fast"):
         left_out = [item for item in items if item.get_closest_marker("servers")]

@@ -82,8 +82,8 @@ async def silent_failure(watch: Watch) -> None:
 
 
 async def foreign_rules(watch: Watch) -> None:
-    """No figure of a name that means something else: raw and true, or in doubt, from when the rules were compared on."""
-    await until(watch.session, _compared, "the loaded rules were not compared with the console's")
+    """No figure of a name that means something else: raw and true, or in doubt, once the console has compared the rules."""
+    await until(watch.session, _compared, "the console did not compare the loaded rules with its own")
     await _true_figures(watch)
     ends = time.monotonic() + WATCH_SECONDS
     while time.monotonic() < ends:
@@ -98,7 +98,7 @@ async def foreign_rules(watch: Watch) -> None:
 
 
 def _compared(now: Snapshot) -> bool | None:
-    """Whether there are values, and none of a recorded series that is not verified: on a busy machine the rules come later."""
+    """Whether there are values, and the console verified every recorded one: on a busy machine the rules come later."""
     measured = [state for state in now.panels if state.origin is not Origin.NONE]
     return True if measured and not any(state.caveat and state.origin is Origin.RECORDED for state in measured) else None
 

@@ -23,6 +23,8 @@ from queries.model.series import Sample, quote
 EVIDENCE = "/evidence"
 """The key of the evidence among the parts of a refresh; no panel has such an id."""
 EVERY_SECONDS = 300.0
+UNDECIDED_SECONDS = 10.0
+"""While the server shows no series of any signal, as before its first scrape, the console asks this often."""
 HELP_EVERY_SECONDS = 3600.0
 REMEMBERED_SECONDS = 24 * 3600.0
 """How long a value that a server has shown still counts where a definition has a `rest`: a counter with labels is there only
@@ -177,7 +179,7 @@ class Decisions:
         """What a refresh asks besides its panels where it is time; `now` is in seconds of any clock."""
         if now < self._due and not self._due - now > EVERY_SECONDS:
             return None
-        self._due = now + EVERY_SECONDS
+        self._due = now + (UNDECIDED_SECONDS if self.nothing_decided else EVERY_SECONDS)
         wanted = self._wanted()
         names = sorted({item.metric for item in wanted} | {*self.coded})
         labels = sorted({name for item in wanted for name, _ in item.labels})
@@ -197,6 +199,7 @@ class Decisions:
         self._shown.update(((metric, *pair), now) for metric, pairs in series.items() for pair in (("", ""), *pairs))
         self._present = {metric: frozenset(pairs) for metric, pairs in series.items()} if series else self._present
         if series:
+            self._due = now + EVERY_SECONDS
             self._decide(before)
 
     def _wanted(self) -> tuple[Evidence, ...]:
@@ -217,7 +220,7 @@ class Decisions:
         return tuple(dict.fromkeys((*self.coded, *typed)))
 
     def ask_again(self, now: float) -> None:
-        """The help texts did not come: they are asked for again in a few minutes."""
+        """No help text came: ask for them again in a few minutes, not in an hour."""
         self._help_due = now + EVERY_SECONDS
 
     def take_help(self, metric: str, types: Sequence[str], helps: Sequence[str]) -> None:

@@ -25,8 +25,8 @@ from console.demo.process import Server
 
 COLUMNS, ROWS = 120, 40
 RECORDING = ("recording.yaml", "recording-slo.yaml")
-"""Our own recording rules: loaded as on a platform that installed them. They record nothing here, for there is nothing to
-record from; the series under their names are the exporter's, so that the benchmark decides every value."""
+"""Our recording rules, loaded as on a platform that installed them. They record nothing here because there are no raw metrics;
+the exporter serves the series under their names, so the benchmark decides every value."""
 _HERE = Path(__file__).parent
 ALERTMANAGER = """\
 route: {receiver: nobody, group_by: [alertname], group_wait: 1s, group_interval: 10s}

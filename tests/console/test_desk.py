@@ -12,7 +12,7 @@ from console.snapshot import Snapshot
 
 
 async def test_closing_leaves_no_task_behind_a_slow_snapshot() -> None:
-    """A machine under load makes a snapshot for longer than anybody waits for at the end: its task ends all the same."""
+    """Under load a snapshot takes longer than `close` waits for it; its task ends all the same."""
     begun, go_on = threading.Event(), threading.Event()
 
     def slow() -> Snapshot:

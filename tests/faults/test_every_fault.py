@@ -37,7 +37,7 @@ from queries.model.source import Health
 pytestmark = pytest.mark.servers
 
 AT_ONCE = 6
-"""More of them hold each other up in one interpreter, and what was held up is played again, alone: 14 took twice as long."""
+"""More sessions slow each other down in one interpreter, and a late case runs again, alone: 14 took twice as long."""
 FAULT_SECONDS = 2.4
 MARKED_SECONDS = 5.0
 RECOVERED_SECONDS = CAP_SECONDS * 1.1 + 2 * TIMEOUT_SECONDS + 0.8

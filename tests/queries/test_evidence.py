@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
-from queries.catalogue.evidence import EVERY_SECONDS, HELP_EVERY_SECONDS, REMEMBERED_SECONDS, Decisions, read_coding
+from queries.catalogue.evidence import (
+    EVERY_SECONDS,
+    HELP_EVERY_SECONDS,
+    REMEMBERED_SECONDS,
+    UNDECIDED_SECONDS,
+    Decisions,
+    read_coding,
+)
 from queries.catalogue.signals import load_signals, parse_signals
+from queries.endpoint import Endpoint
 from queries.model.series import Sample
+from queries.prometheus import Prometheus
 
 HOUR = 3600.0
 
@@ -105,6 +115,7 @@ def test_the_evidence_is_one_part_now_and_then() -> None:
     part = decisions.part(1000.0)
     assert part is not None and part.query.startswith('group by (__name__, status) ({__name__=~"')
     assert "ocr_requests_total" in part.query and "_bucket" not in part.query and "resilience_circuit_state" in part.query
+    decisions.take(AS_EXPORTED, 1000.0)
     assert decisions.part(1000.0 + EVERY_SECONDS - 1.0) is None
     assert decisions.part(1000.0 + EVERY_SECONDS) is not None
     assert decisions.part(10.0) is not None
@@ -214,3 +225,28 @@ def test_a_fallback_leaves_no_start_without_success() -> None:
     )
     decisions.take(AS_EXPORTED, HOUR)
     assert chosen(decisions)["ocr_failures"] == "errors"
+
+
+def test_a_server_without_series_is_asked_again_soon() -> None:
+    """Before its first scrape a server shows nothing: the console decides seconds after the series appear, not minutes."""
+    decisions = Decisions()
+    assert decisions.part(0.0) is not None
+    decisions.take([], 0.0)
+    assert decisions.part(UNDECIDED_SECONDS - 1.0) is None
+    assert decisions.part(UNDECIDED_SECONDS) is not None
+    decisions.take(AS_EXPORTED, UNDECIDED_SECONDS)
+    assert chosen(decisions)
+    assert decisions.part(UNDECIDED_SECONDS + EVERY_SECONDS - 1.0) is None
+
+
+async def test_a_server_without_help_texts_is_asked_again_in_minutes() -> None:
+    """Prometheus has no metadata before its first scrape; where it has some, the console asks hourly."""
+    for pages, again in (({}, True), ({"ocr_circuit_state": [{"type": "gauge", "help": "0=closed, 1=open"}]}, False)):
+        answer = httpx.Response(200, json={"status": "success", "data": pages})
+        now = 1000.0
+        source = Prometheus(
+            Endpoint("http://p"), transport=httpx.MockTransport(lambda _, answer=answer: answer), clock=lambda: now
+        )
+        await source.read_codings()
+        assert bool(source.decisions.metrics_to_ask_about(now + EVERY_SECONDS)) is again
+        await source.close()

@@ -224,7 +224,7 @@ async def test_a_dead_server_is_a_fault_and_comes_back_by_itself(kube: Open, clu
 async def test_a_connection_that_does_not_come_about_says_why(
     kube: Open, monkeypatch: pytest.MonkeyPatch, code: int, words: str
 ) -> None:
-    """urllib3 has one error for all of them: a firewall or a server that resets is not called one that refuses."""
+    """urllib3 raises one error for all of them; the console does not call a reset or a missing route a refusal."""
 
     def fail(*_: object, **__: object) -> socket.socket:
         raise OSError(code, "as the kernel says it")

@@ -357,7 +357,7 @@ async def test_a_month_is_read_once_as_decided(fake: FakePrometheus) -> None:
     [(Worth.SAME, "ocr requests: starts and cached answers; 2 of 3 definitions apply"), (Worth.UNVERIFIED, "")],
 )
 async def test_a_rule_that_means_the_same_says_how_it_counts(fake: FakePrometheus, worth: Worth, basis: str) -> None:
-    """As what is read raw does; a rule that nobody could compare may count otherwise, and says nothing of it."""
+    """A panel says how a verified rule counts, as it does for a raw expression; of an unverified rule it says nothing."""
     month = next(item for item in load_board("slo_tracking") if item.id == "requests_30d")
     panel = replace(month, recorded="requests:30d", recorded_names=("requests:30d",))
     fake.series = {"requests:30d": [({"__name__": "requests:30d"}, "7")]}
