@@ -239,14 +239,15 @@ def test_a_server_without_series_is_asked_again_soon() -> None:
     assert decisions.part(UNDECIDED_SECONDS + EVERY_SECONDS - 1.0) is None
 
 
-async def test_a_server_without_help_texts_is_asked_again_in_minutes() -> None:
+@pytest.mark.parametrize(
+    ("pages", "again"),
+    [({}, True), ({"ocr_circuit_state": [{"type": "gauge", "help": "0=closed, 1=open"}]}, False)],
+    ids=["none", "one"],
+)
+async def test_a_server_without_help_texts_is_asked_again_in_minutes(pages: dict[str, object], again: bool) -> None:
     """Prometheus has no metadata before its first scrape; where it has some, the console asks hourly."""
-    for pages, again in (({}, True), ({"ocr_circuit_state": [{"type": "gauge", "help": "0=closed, 1=open"}]}, False)):
-        answer = httpx.Response(200, json={"status": "success", "data": pages})
-        now = 1000.0
-        source = Prometheus(
-            Endpoint("http://p"), transport=httpx.MockTransport(lambda _, answer=answer: answer), clock=lambda: now
-        )
-        await source.read_codings()
-        assert bool(source.decisions.metrics_to_ask_about(now + EVERY_SECONDS)) is again
-        await source.close()
+    answer = httpx.Response(200, json={"status": "success", "data": pages})
+    source = Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(lambda _: answer), clock=lambda: 1000.0)
+    await source.read_codings()
+    assert bool(source.decisions.metrics_to_ask_about(1000.0 + EVERY_SECONDS)) is again
+    await source.close()
