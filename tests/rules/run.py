@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import yaml
 
 from console.demo.bring import NotBrought, Servers, bring
 from queries.rule_files import RuleFile, read_rules
@@ -60,7 +63,7 @@ def _examine(folder: Path, tools: Servers) -> Report:
     routes = tuple(_routes(table, files))
     asked = [
         *([tools.promtool, "check", "rules", str(path)] for path in paths),
-        *([tools.promtool, "test", "rules", str(path)] for path in tests),
+        *([tools.promtool, "test", "rules", str(_with_what_it_reads(path))] for path in tests),
         [tools.amtool, "check-config", routing],
         *(_asked(tools.amtool, routing, route) for route in routes),
     ]
@@ -76,6 +79,43 @@ def _examine(folder: Path, tools: Servers) -> Report:
         routes=len(routes),
         failures=tuple(failures),
     )
+
+
+def _with_what_it_reads(test: Path) -> Path:
+    """A copy of a unit test that loads only the rules that its cases read, directly or through other rules.
+
+    promtool evaluates every loaded rule at every step of every case, also those that nobody looks at: with all of them it takes
+    four times as long. A rule is read by whatever spells its name: an expression, an annotation, a case.
+    """
+    content = _mapping(test)
+    loaded = {name: _mapping((test.parent / name).resolve()) for name in content["rule_files"]}
+    rules = [rule for file in loaded.values() for group in file["groups"] for rule in group["rules"]]
+    read: set[str] = set()
+    words = _words(content["tests"])
+    patterns = re.findall(r'__name__=~"([^"]+)"', test.read_text(encoding="utf-8"))
+    words |= {_name(rule) for rule in rules if any(re.fullmatch(pattern, _name(rule)) for pattern in patterns)}
+    words |= {_name(rule) for rule in rules if "alert" in rule and "ALERTS" in words}
+    while words - read:
+        read |= words
+        words = _words([rule for rule in rules if _name(rule) in read])
+    folder = test.parent / test.name.removesuffix(".test.yaml")
+    folder.mkdir()
+    for name, file in loaded.items():
+        groups = [{**group, "rules": [rule for rule in group["rules"] if _name(rule) in read]} for group in file["groups"]]
+        file["groups"] = [group for group in groups if group["rules"]]
+        (folder / Path(name).name).write_text(yaml.safe_dump(file, sort_keys=False), encoding="utf-8")
+    content["rule_files"] = [Path(name).name for name in content["rule_files"]]
+    copy = folder / test.name
+    copy.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return copy
+
+
+def _words(part: object) -> set[str]:
+    return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", yaml.safe_dump(part, width=1_000_000)))
+
+
+def _name(rule: dict[str, Any]) -> str:
+    return str(rule.get("record") or rule["alert"])
 
 
 def _routes(table: dict[str, Any], files: Iterable[RuleFile]) -> Iterator[Route]:

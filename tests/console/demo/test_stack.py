@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -51,26 +51,26 @@ def query(stack: DemoStack, text: str, *, at: float | None = None) -> dict[str, 
 @pytest.fixture(scope="module")
 def played(servers: Servers) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """All four stories at the same time: each mostly waits for its alert to fire and to end."""
-    yield from _played(INCIDENTS)
+    yield from _played({name: (name, "--check") for name in INCIDENTS})
 
 
 @pytest.fixture(scope="module")
 def shown(servers: Servers) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """Likewise those in which it matters what is shown."""
-    yield from _played(SHOWN)
+    yield from _played({**{name: (name, "--check") for name in SHOWN}, "no terminal": ("quiet",)})
 
 
-def _played(names: Sequence[str]) -> Iterator[dict[str, subprocess.Popen[str]]]:
+def _played(wanted: Mapping[str, Sequence[str]]) -> Iterator[dict[str, subprocess.Popen[str]]]:
     running = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "console", "demo", "--scenario", name, "--check"],
+            [sys.executable, "-m", "console", "demo", "--scenario", *words],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for name in names
+        for name, words in wanted.items()
     }
     yield running
     for process in running.values():
@@ -91,20 +91,20 @@ def test_the_scenario_plays_to_its_end(played: dict[str, subprocess.Popen[str]],
     assert fired and float(fired[1]) < 40.0, "the alert took too long"
 
 
-def test_without_a_terminal_the_scenario_is_played() -> None:
-    """In CI or over a pipe the first command that the README names does what --check does, and says so."""
-    answer = demo("--scenario", "quiet")
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "not a terminal" in answer.stderr.splitlines()[0]
-    assert [line[10:25].strip() for line in answer.stdout.splitlines()][-1] == "passed"
-
-
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_console_shows_what_the_platform_knows(shown: dict[str, subprocess.Popen[str]], name: str) -> None:
     """A failure that no status tells, rules of other meanings, two groups for one name, a platform that is not ready: the
     console says each of them, and no figure is another than the platform's own."""
     out, err = shown[name].communicate(timeout=240.0)
     assert shown[name].returncode == 0, out + err
+
+
+def test_without_a_terminal_the_scenario_is_played(shown: dict[str, subprocess.Popen[str]]) -> None:
+    """In CI or over a pipe the first command that the README names does what --check does, and says so."""
+    out, err = shown["no terminal"].communicate(timeout=150.0)
+    assert shown["no terminal"].returncode == 0, out + err
+    assert "not a terminal" in err.splitlines()[0]
+    assert [line[10:25].strip() for line in out.splitlines()][-1] == "passed"
 
 
 def test_calm_stays_calm_and_the_past_goes_on_smoothly(servers: Servers) -> None:
@@ -196,35 +196,52 @@ def test_what_cannot_be_run_is_told(words: tuple[str, ...], code: int, told: str
     assert answer.returncode == code and told in answer.stderr and answer.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-def test_nothing_is_left_of_a_demo_that_is_ended(number: signal.Signals) -> None:
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+SAY_WHERE = "import os, time; print(os.getpid(), os.environ['PROMETHEUS_URL'], os.environ['XDG_STATE_HOME'], flush=True)"
+
+
+@pytest.fixture(scope="module")
+def running(servers: Servers) -> Iterator[dict[signal.Signals, subprocess.Popen[str]]]:
+    """One demo for each signal, with a command that would run for a minute; they start at the same time."""
+    command = ["--run", sys.executable, "-c", f"{SAY_WHERE}; time.sleep(60)"]
+    started = {
+        number: subprocess.Popen(
+            [sys.executable, "-m", "console", "demo", "--scenario", "queue-backlog", *command],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        for number in SIGNALS
+    }
+    yield started
+    for process in started.values():
+        with process:
+            process.terminate()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_nothing_is_left_of_a_demo_that_is_ended(
+    running: dict[signal.Signals, subprocess.Popen[str]], number: signal.Signals
+) -> None:
     """However the demo ends while its command runs: servers and folder are gone, and after TERM or HUP the command too."""
-    code = "import os, time; print(os.getpid(), os.environ['PROMETHEUS_URL'], os.environ['XDG_STATE_HOME'], flush=True)"
-    words = ["--scenario", "queue-backlog", "--run", sys.executable, "-c", f"{code}; time.sleep(60)"]
-    parent = subprocess.Popen(
-        [sys.executable, "-m", "console", "demo", *words],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    with parent:
-        assert parent.stdout
-        pid, url, state = parent.stdout.readline().split()
-        parent.send_signal(number)
-        parent.wait(15)
-        ends = time.monotonic() + 2.0
-        while time.monotonic() < ends and Path(state).parent.exists():
-            time.sleep(0.05)
-        assert not Path(state).parent.exists()
-        with pytest.raises(httpx.TransportError):
-            httpx.get(f"{url}/-/ready", timeout=2.0)
-        if number is signal.SIGKILL:
-            os.kill(int(pid), signal.SIGKILL)
-        else:
-            assert parent.returncode == 128 + number
-            assert not Path(f"/proc/{pid}").exists()
+    parent = running[number]
+    assert parent.stdout
+    pid, url, state = parent.stdout.readline().split()
+    parent.send_signal(number)
+    parent.wait(15)
+    ends = time.monotonic() + 2.0
+    while time.monotonic() < ends and Path(state).parent.exists():
+        time.sleep(0.05)
+    assert not Path(state).parent.exists()
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{url}/-/ready", timeout=2.0)
+    if number is signal.SIGKILL:
+        os.kill(int(pid), signal.SIGKILL)
+    else:
+        assert parent.returncode == 128 + number
+        assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_stack_that_is_stopped_while_it_starts_leaves_nothing(servers: Servers) -> None:
