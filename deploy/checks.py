@@ -28,7 +28,7 @@ from manifest_schema import faults  # noqa: E402
 from outcome import Checks, Failed, NotRun, report, run  # noqa: E402
 
 from console.config.load import load_settings  # noqa: E402
-from queries.rule_templates import rule_names  # noqa: E402
+from queries.promql.rule_templates import rule_names  # noqa: E402
 from queries.yaml_text import SafeLoader  # noqa: E402
 
 OVERLAYS = ("production", "staging")
@@ -265,7 +265,7 @@ def program(name: str) -> str:
     """A program of Prometheus or Alertmanager: the installed one, else the one that the demo once brought."""
     if shutil.which(name):
         return name
-    from console.demo.bring import default_sources, locate  # noqa: PLC0415  # only where it is not installed
+    from console.demo.server_binaries import default_sources, locate  # noqa: PLC0415  # only where it is not installed
 
     found = locate(os.environ, default_sources())
     if found is None:

@@ -9,10 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from console.commands.dashboards import written  # noqa: E402
+from console.cli.dashboards import written  # noqa: E402
 from console.demo import server_config  # noqa: E402
-from queries.catalogue.grafana import exported  # noqa: E402
-from queries.rule_templates import rule_manifest, rule_names, rule_text  # noqa: E402
+from queries.grafana.export import exported  # noqa: E402
+from queries.promql.rule_templates import rule_manifest, rule_names, rule_text  # noqa: E402
 
 _HEAD = "# Made by deploy/generate.py from queries/rules; do not change it here.\n"
 

@@ -25,7 +25,7 @@ _ENTROPY = ("Base64HighEntropyString", "HexHighEntropyString", "KeywordDetector"
 """Guesses that would drown the findings in the hashes of recordings and pictures; the patterns of real secrets stay."""
 KNOWN_SECRETS = {
     ("tests/queries/certificates/server.key", "Private Key"): "made for the tests of TLS, signed by nobody",
-    ("tests/console/commands/test_doctor.py", "Basic Auth Credentials"): "made up, to prove that it is not shown",
+    ("tests/console/cli/test_doctor.py", "Basic Auth Credentials"): "made up, to prove that it is not shown",
     ("tests/console/actions/test_notify.py", "Basic Auth Credentials"): "made up, to be sent and not shown",
     ("tests/console/config/test_permissions.py", "Basic Auth Credentials"): "made up, to be warned about",
     ("tests/console/config/test_load.py", "Basic Auth Credentials"): "made up, to prove that it is not shown",

@@ -18,12 +18,12 @@ from textual.widget import Widget  # noqa: E402
 
 import console.screens  # noqa: E402
 import widgets  # noqa: E402
-from console.arguments import COMMANDS, build_parser, flags  # noqa: E402
+from console.cli.parser import COMMANDS, build_parser, flags  # noqa: E402
 from console.config import schema  # noqa: E402
-from console.config.meanings import MEANINGS  # noqa: E402
+from console.config.descriptions import MEANINGS  # noqa: E402
 from console.screens import keys  # noqa: E402
 from console.screens.base import ConsoleScreen  # noqa: E402
-from widgets.keybar import DANGEROUS  # noqa: E402
+from widgets.footer import DANGEROUS  # noqa: E402
 
 _MADE = "<!-- Made by docs/generate.py (make docs); do not change it here. -->\n"
 
@@ -42,7 +42,7 @@ def configuration() -> str:
     shared = list(_rows(schema.HTTP_CONFIG, "http_config"))
     stray = set(MEANINGS) - {path.strip("`") for path, _, _ in (*rows, *server, *shared)}
     if stray:
-        raise NoMeaning(f"console/config/meanings.py explains {', '.join(sorted(stray))}, which the schema does not have")
+        raise NoMeaning(f"console/config/descriptions.py explains {', '.join(sorted(stray))}, which the schema does not have")
     panels = ", ".join(f"`{name}`" for name in schema.PANEL_IDS)
     return f"""# Configuration reference
 
@@ -128,7 +128,7 @@ def _rows(kind: schema.Kind, path: str) -> Iterator[tuple[str, str, str]]:
 
 def _row(kind: schema.Kind, path: str, *, required: bool) -> Iterator[tuple[str, str, str]]:
     if path not in MEANINGS:
-        raise NoMeaning(f"the key {path} is explained nowhere: say in console/config/meanings.py what it is for")
+        raise NoMeaning(f"the key {path} is explained nowhere: say in console/config/descriptions.py what it is for")
     yield (f"`{path}`", _words(kind) + (" (required)" if required else ""), MEANINGS[path])
     if kind is not schema.HTTP_CONFIG:
         yield from _rows(kind, path)

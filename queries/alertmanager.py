@@ -13,18 +13,18 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from queries.decode_cache import Remembered
 from queries.decoding import decode_json
-from queries.endpoint import Endpoint
 from queries.errors import Malformed, NotConfigured, Rejected, SourceError
-from queries.http import Client
+from queries.http.client import Client
+from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
 from queries.model.fault import Fault
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
 from queries.offload import compute
-from queries.remembered import Remembered
-from queries.rfc3339 import unix_seconds
 from queries.siblings import siblings
+from queries.text.rfc3339 import unix_seconds
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from queries.endpoint import RedisEndpoint
 from queries.errors import Denied, Malformed, NotConfigured, Rejected, SourceError, Throttled, TimedOut, Unreachable
+from queries.http.endpoint import RedisEndpoint
 
 
 async def ping(endpoint: RedisEndpoint) -> float:

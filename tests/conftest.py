@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from servers import servers as bring_servers
 
-from console.demo.bring import Servers
 from console.demo.scenarios import scenario
+from console.demo.server_binaries import Servers
 from console.demo.stack import DemoStack
-from queries.taxonomy import use_team_codes
+from queries.catalogue.error_codes import use_team_codes
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from console.arguments import COMMANDS
+from console.cli.parser import COMMANDS
 from console.config.load import load_settings
 
 ROOT = Path(__file__).parents[1]

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 from queries.model.series import Point
-from widgets.drawn import Drawn
-from widgets.line import Line, Span, fit, text, width_of, wrap
-from widgets.scale import rounded, time_marks
+from widgets.axis_ticks import rounded, time_marks
+from widgets.formatting import minute, moment, short
+from widgets.line_view import Drawn
 from widgets.sparkline import drawable
-from widgets.words import minute, moment, short
+from widgets.styled_text import Line, Span, fit, text, width_of, wrap
 
 AXIS_WIDTH = 8
 TRACK_TONES = ("accent", "ok", "title", "warn", "unknown", "strong")

@@ -8,10 +8,10 @@ from rich.cells import cell_len
 
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
-from widgets.line import VERDICT_TONES, Line, fit, text
+from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, quantity, relation, verdict_words
 from widgets.rows import Rows
 from widgets.sparkline import sparkline
-from widgets.words import NO_ANSWER, VERDICT_WIDTH, quantity, relation, verdict_words
+from widgets.styled_text import VERDICT_TONES, Line, fit, text
 
 VALUE_WIDTH = 10
 THRESHOLD_WIDTH = 6

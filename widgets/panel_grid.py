@@ -14,11 +14,11 @@ from textual.message import Message
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
 from widgets.chart import ChartData, ChartTrack, chart_lines
-from widgets.drawn import Drawn
-from widgets.line import VERDICT_TONES, Line, Span, cut, fit, text, width_of, wrap
+from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, quantity, relation, verdict_words
+from widgets.line_view import Drawn
 from widgets.panel import PanelRow, remark_of, whole_parts
 from widgets.sparkline import sparkline
-from widgets.words import NO_ANSWER, VERDICT_WIDTH, quantity, relation, verdict_words
+from widgets.styled_text import VERDICT_TONES, Line, Span, cut, fit, text, width_of, wrap
 
 LEAST_HEIGHT = 3
 MOST_HEIGHT = 14

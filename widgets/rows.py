@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 
-from widgets.drawn import Drawn
-from widgets.line import Line, wrap
+from widgets.line_view import Drawn
+from widgets.styled_text import Line, wrap
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from widgets.line import Line, Span, fit
 from widgets.rows import Rows
+from widgets.styled_text import Line, Span, fit
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from console.actions.plan import Plan, PreflightCheck, Request
-from console.incidents.incident import Incident, Update
-from console.revisions import Records
+from console.state.incident import Incident, Update
+from console.state.revisions import Records
 from queries.model.alert import Alert
 
 

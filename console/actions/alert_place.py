@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.actions.action import Reads
 from console.actions.plan import CheckLevel, PreflightCheck, Request
 from console.config.settings import Settings
-from console.place import Place, PodOwners, names_namespace, pod_of
+from console.state.place import Place, PodOwners, names_namespace, pod_of
 from queries.errors import SourceError
 from queries.model.alert import Alert, Elsewhere
 

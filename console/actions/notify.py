@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.actions.action import Landing, Parameter, Progress, Reads, Writes
-from console.actions.ages import ago, utc
 from console.actions.digest import digest
 from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
-from console.incidents.incident import Delivery, Incident, Update
-from console.incidents.phase import phase
+from console.state.incident import Delivery, Incident, Update
+from console.state.public_status import phase
 from queries.model.alert import Priority
+from queries.text.spans import ago, utc
 
 NAME = "notify"
 _SUMMARY_CHARACTERS = 1024

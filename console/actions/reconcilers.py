@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from console.actions.deployment_state import WorkloadFacts
 from console.actions.plan import Reconciler
-from console.actions.workload_facts import WorkloadFacts
 
 OWN = "cad-console"
 """The console's own field manager."""

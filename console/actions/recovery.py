@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from console.actions.action import Reads
 from console.actions.plan import Request
+from console.checks.own_panels import overview_panels
 from console.config.settings import Settings
-from console.own_panels import overview_panels
 from queries.errors import SourceError
 from queries.model.alert import Alert, AlertState
 from queries.model.panel import PanelSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.actions.action import Action
 from console.actions.expire import Expire
 from console.actions.notify import Notify
-from console.actions.pausing import Pause, Resume
+from console.actions.pause import Pause, Resume
 from console.actions.restart import Restart
 from console.actions.rollback import Rollback
 from console.actions.scale import Scale

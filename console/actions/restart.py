@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from console.actions import workload_checks as checks
+from console.actions import deployment_preflight as checks
 from console.actions.action import Parameter, Reads, Writes
-from console.actions.ages import utc
+from console.actions.deployment_state import WorkloadFacts, kubectl
 from console.actions.digest import digest
 from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
 from console.actions.reconcilers import TEMPLATE, reconcilers
 from console.actions.rollout import OnDeployment
-from console.actions.workload_facts import WorkloadFacts, kubectl
+from queries.text.spans import utc
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 

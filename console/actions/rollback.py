@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from console.actions import workload_checks as checks
+from console.actions import deployment_preflight as checks
 from console.actions.action import Parameter, Reads, Writes
-from console.actions.ages import ago
+from console.actions.deployment_state import WorkloadFacts, kubectl, workload_facts
 from console.actions.digest import digest
 from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.pod_template_diff import differences, without_hash
 from console.actions.reconcilers import TEMPLATE, reconcilers
 from console.actions.rollout import OnDeployment
-from console.actions.template import differences, without_hash
-from console.actions.workload_facts import WorkloadFacts, kubectl, workload_facts
-from console.revisions import Choice, Standing, choices, default_choice, describe, is_back
+from console.state.revisions import Choice, Standing, choices, default_choice, describe, is_back
 from queries.model.workload import Revision
+from queries.text.spans import ago
 
 KEPT_ANNOTATIONS = (
     "kubectl.kubernetes.io/last-applied-configuration",

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from console.actions.action import Landing, Progress, Reads, Writes
+from console.actions.deployment_preflight import MERGE_PATCH
+from console.actions.deployment_state import WorkloadFacts, name_of, workload_facts
 from console.actions.plan import Plan, Request
 from console.actions.reconcilers import taken_back_by
-from console.actions.workload_checks import MERGE_PATCH
-from console.actions.workload_facts import WorkloadFacts, name_of, workload_facts
-from queries import kube_decode as decode
+from queries.kubernetes import decode
 from queries.model.rollout import RolloutPhase, rollout_status
 
 POLL_SECONDS = 0.5

@@ -13,16 +13,17 @@ from typing import Any
 from console.actions.action import Action, Landing, Reads, Writes
 from console.actions.aftermath import Aftermath
 from console.actions.alert_place import place_checks
+from console.actions.journal_payload import declined_data, intent_data, outcome_data
 from console.actions.plan import CheckLevel, Outcome, Plan, PreflightCheck, Preview, Refusal, Request, Stage, Step
-from console.actions.record import declined_data, intent_data, outcome_data
 from console.actions.recovery import Cause, Sight
 from console.actions.registry import action_named
-from console.actions.sending import never_left, reason, refused
+from console.actions.write_failure import never_left, reason, refused
 from console.config.settings import Settings
 from console.journal.event import Event
 from console.journal.sqlite import INTENT, OUTCOME, Journal, JournalError
 from queries.errors import SourceError
 from queries.model.fault import Fault
+from queries.text.spans import InvalidTime
 
 DECLINED = "action.declined"
 LANDING_SECONDS = 10.0
@@ -167,7 +168,7 @@ class _Course:
         try:
             facts = await action.facts(self.request, self.reads)
             return action.plan(self.request, facts, self.clock()), facts
-        except Refusal as refusal:
+        except (Refusal, InvalidTime) as refusal:
             raise _Ended(f"refused, nothing was sent: {refusal}") from None
         except SourceError as error:
             raise _Ended(f"refused, nothing was sent: {error}", error.fault) from None
@@ -255,7 +256,7 @@ class _Course:
         except PermissionError as error:
             self.sent = False
             raise _Ended(f"refused: {error}") from None
-        except Refusal as refusal:
+        except (Refusal, InvalidTime) as refusal:
             self.sent = False
             raise _Ended(f"refused, nothing was sent: {refusal}") from None
         except SourceError as error:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from console.actions import workload_checks as checks
+from console.actions import deployment_preflight as checks
 from console.actions.action import Parameter, Reads, Writes
+from console.actions.deployment_state import WorkloadFacts, kubectl
 from console.actions.digest import digest
 from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
 from console.actions.reconcilers import REPLICAS, reconcilers
 from console.actions.rollout import OnDeployment
-from console.actions.workload_facts import WorkloadFacts, kubectl
 
 _MOST = 10_000
 _WARN_FACTOR, _ASK_FACTOR = 2.0, 5.0

@@ -9,7 +9,6 @@ from typing import Any
 
 from console.actions import silences
 from console.actions.action import Landing, Parameter, Progress, Reads, Writes
-from console.actions.ages import duration_text, seconds_of, utc
 from console.actions.digest import digest
 from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
 from console.actions.silences import Known
@@ -17,7 +16,8 @@ from queries.model.alert import Alert
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.model.regex import RegexError, check_regex
 from queries.model.series import quote
-from queries.rfc3339 import unix_seconds
+from queries.text.rfc3339 import unix_seconds
+from queries.text.spans import duration_text, seconds_of, utc
 
 _SHOWN = 8
 

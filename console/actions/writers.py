@@ -9,12 +9,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from console.config.incident_settings import Channel
 from console.config.settings import Settings
-from queries.endpoint import Endpoint, credentials_of
 from queries.errors import Denied, Malformed, NotConfigured, SourceError
-from queries.http import Client
-from queries.kube_api import segment
-from queries.kubernetes import Kubernetes
-from queries.scrub import scrubbed, secrets_of
+from queries.http.client import Client
+from queries.http.endpoint import Endpoint, credentials_of
+from queries.http.redact import scrubbed, secrets_of
+from queries.kubernetes.api import segment
+from queries.kubernetes.client import Kubernetes
 
 FIELD_MANAGER = "cad-console"
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"

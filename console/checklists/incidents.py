@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from console.checklists.finding import Detail
-from console.checklists.local_time import local_clock
-from console.checks.figures import span
-from console.incidents.incident import Incident, Incidents, Role
-from console.incidents.kpis import kpis
-from console.journal.ledger import LedgerState
+from console.checklists.result import Detail
+from console.state.incident import Incident, Incidents, Role
+from console.state.incident_metrics import kpis
+from console.state.journal_state import LedgerState
 from queries.model.alert import Priority
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.formatting import span
+from queries.text.local_time import local_clock
 
 
 def known_incidents(ledger: LedgerState, *, known: bool) -> Incidents | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from console.checklists.definition import Item
-from console.checklists.finding import Detail, Finding, Place
-from console.snapshot import Snapshot
+from console.checklists.result import Detail, Finding, Place
+from console.state.snapshot import Snapshot
 from queries.model.source import Health
 from queries.model.text import visible
 from queries.model.verdict import Verdict

@@ -8,18 +8,18 @@ from typing import Any
 
 from console.checklists import section
 from console.checklists.definition import Checklist
-from console.checklists.finding import OPEN, Finding, exit_code
-from console.checklists.local_time import local_clock
+from console.checklists.result import OPEN, Finding, exit_code
+from console.checklists.run_events import answer_words, left_open
 from console.checklists.section import Section
-from console.checklists.walking import answer_words, left_open
-from console.checklists.walks import Walk
-from console.checks.figures import span
-from console.commands import document
-from console.commands.columns import aligned, escaped, markdown
-from console.snapshot import Snapshot
+from console.state import snapshot_json
+from console.state.checklist_runs import Walk
+from console.state.snapshot import Snapshot
 from queries.model.text import visible
 from queries.model.verdict import UNKNOWN
+from queries.text.formatting import span
 from queries.text.junit import Case, CaseResult, junit
+from queries.text.local_time import local_clock
+from queries.text.tables import aligned, escaped, markdown
 
 _MEANING = {0: "all ok", 1: "something is critical or warns", 2: "something could not be judged"}
 
@@ -42,7 +42,7 @@ class Report:
     def headline(self) -> str:
         at = self.snapshot.taken_at
         where = f"{visible(self.snapshot.environment)} · {visible(self.snapshot.namespace)}"
-        return f"{visible(self.checklist.title)} · {where} · {document.utc(at)} ({local_clock(at)})"
+        return f"{visible(self.checklist.title)} · {where} · {snapshot_json.utc(at)} ({local_clock(at)})"
 
 
 def as_text(report: Report) -> str:
@@ -80,7 +80,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "title": report.checklist.title,
         "environment": snapshot.environment,
         "namespace": snapshot.namespace,
-        "taken_at": document.utc(snapshot.taken_at),
+        "taken_at": snapshot_json.utc(snapshot.taken_at),
         "exit_code": report.code,
         "items": [_item_json(item) for item in report.findings],
         **({"summary": section.as_json(report.sections)} if report.sections else {}),
@@ -128,7 +128,7 @@ def _item_json(item: Finding) -> dict[str, Any]:
         "title": item.item.title,
         "asks": item.item.asks,
         "verdict": item.verdict.value if item.verdict is not None else "question",
-        "value": document.number(item.value),
+        "value": snapshot_json.number(item.value),
         "told": item.told,
         "target": item.limit,
         "reason": item.reason,

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from console.checklists.finding import Detail
-from console.commands.columns import escaped
+from console.checklists.result import Detail
+from queries.text.tables import escaped
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from console.checklists.alert_findings import nights
-from console.checklists.alert_window import AlertWindow
+from console.checklists.alert_evidence import nights
+from console.checklists.alert_history import AlertWindow
 from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, KpisEvidence, MaintenanceEvidence
-from console.checklists.finding import Detail, Finding
+from console.checklists.evaluate import Facts, figure_pair
 from console.checklists.incidents import incident_figures
-from console.checklists.judging import Facts, figure_pair
-from console.checklists.local_time import local_clock, midnight
+from console.checklists.result import Detail, Finding
 from console.checklists.section import Section
-from console.checks.figures import brief, span
 from queries.model.silence import Silence
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.formatting import brief, span
+from queries.text.local_time import local_clock, midnight
 
 _BRIEF_SECONDS = 300.0
 """An alert that was over so soon, and that no one had to do anything about, may have been a false one."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from console.checks.result import CONTRACT, METRICS, CheckResult, Result
-from queries.contract import PLATFORM, ContractMetric, Need
+from queries.catalogue.contract import PLATFORM, ContractMetric, Need
 from queries.model.text import visible
 
 EXPORTER, PROMETHEUS = "/metrics", "Prometheus"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from console.checks.result import CheckResult, Result
 from console.checks.rule_evaluation import listed_result
 from queries.model.rule import Rule, RuleGroup, RuleKind
-from queries.rule_files import PlacedRule, RuleFile
+from queries.promql.rule_files import PlacedRule, RuleFile
 
 Equal = Callable[[str, str], bool]
 """Whether two expressions mean the same: of the file, and of the server."""

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from console.checks.figures import brief, brief_figure
-from queries.code_series import CODE, samples_by_code
+from queries.catalogue.error_code_series import CODE, samples_by_code
+from queries.model.aggregation import folded
 from queries.model.fault import FaultKind
-from queries.model.fold import folded
 from queries.model.panel import Contradiction, Fold, PanelAnswer, PanelSpec, PanelState, Range, Threshold
 from queries.model.series import Point, Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.formatting import brief, brief_figure
 from queries.text.times import format_time
 
 NOTE_PARTS = 3

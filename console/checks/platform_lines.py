@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from queries.model.kept import Kept
+from queries.model.identity_cache import Kept
 from queries.model.platform import PlatformHealth
 from queries.model.source import Health
 from queries.model.text import visible

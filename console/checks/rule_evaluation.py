@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from console.checks.figures import span
 from console.checks.result import METRICS, CheckResult, Result
 from queries.model.fault import Fault
 from queries.model.recorded import RecordedBook, Worth
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
-from queries.recorded_series import SLACK_SECONDS, in_time, recorded_twice
+from queries.prometheus.recorded_series import SLACK_SECONDS, in_time, recorded_twice
+from queries.text.formatting import span
 
 _MOST_TOLD = 5
 _FRESH_INTERVALS = 3.0

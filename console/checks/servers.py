@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from console.checks.figures import span
 from console.checks.result import FAILED_GENERALLY, METRICS, CheckResult, Result
 from queries.alertmanager import PeerStatus
-from queries.discovery import Target
+from queries.http.clock_skew import NOTABLE_SECONDS
 from queries.model.fault import Fault
 from queries.model.series import label
 from queries.model.text import visible
-from queries.server_clock import NOTABLE_SECONDS
+from queries.prometheus.metadata import Target
+from queries.text.formatting import span
 
 _MOST_TOLD = 5
 _OURS = re.compile(r"cad[-_]?ml|cad[-_]render|ocr|vision")

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.config.fault import ConfigError
-from console.config.forms import is_dns_name
-from queries.endpoint import ClusterEndpoint, ClusterPlace
+from console.config.errors import ConfigError
+from console.config.validators import is_dns_name
+from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.text.variables import variable
 
 if TYPE_CHECKING:
-    from queries.kubeconfig import ChosenContext
+    from queries.kubernetes.kubeconfig import ChosenContext
 
 SERVICE_ACCOUNT = "in-cluster service account"
 _STANDARD = ".kube/config"
@@ -101,7 +101,7 @@ def _from_kubeconfig(named: str, context: str, *, plain: str) -> tuple[ClusterEn
     """
     # Imported here: a console without a kubeconfig starts without them.
     from queries.errors import NotConfigured  # noqa: PLC0415
-    from queries.kubeconfig import choose_context, kubeconfig_files  # noqa: PLC0415
+    from queries.kubernetes.kubeconfig import choose_context, kubeconfig_files  # noqa: PLC0415
 
     chosen: ChosenContext | None = None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from queries.endpoint import HttpConfig
+from queries.http.endpoint import HttpConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import console
 from console.config.cluster import ClusterChoice, choose_cluster
-from console.config.fault import ConfigError
-from console.config.forms import is_dns_name, is_url
+from console.config.errors import ConfigError
 from console.config.incident_settings import Channel, Contact, IncidentSettings
 from console.config.own_files import KEYS, NoSuchPlace, OwnFiles, find_own_files
 from console.config.settings import ERROR_CODES_WINDOW_SECONDS, HEARTBEAT_ALERT, AlertTarget, Paths, Settings
 from console.config.store_settings import KUBERNETES, POSTGRESQL, StoreSettings, is_store
-from queries.endpoint import Endpoint, HttpConfig, RedisEndpoint, credentials_of
+from console.config.validators import is_dns_name, is_url
+from queries.http.endpoint import Endpoint, HttpConfig, RedisEndpoint, credentials_of
 from queries.model.panel import Threshold
 from queries.model.severity import Priority, Severities, normalize
 from queries.text.variables import home, variable
@@ -279,7 +279,7 @@ class _Loading:
         said = self._top("error_codes", {})
         if not said:
             return ()
-        from queries.taxonomy import load_taxonomy, team_code_problem  # noqa: PLC0415  # only where a file has one
+        from queries.catalogue.error_codes import load_taxonomy, team_code_problem  # noqa: PLC0415  # only where a file has one
 
         for word, code in said.items():
             if problem := team_code_problem(load_taxonomy(), word, code):
@@ -291,7 +291,7 @@ class _Loading:
         said = self._top("error_codes_window", "")
         if not said:
             return ERROR_CODES_WINDOW_SECONDS
-        from console.actions.ages import seconds_of  # noqa: PLC0415  # as the schema reads it
+        from queries.text.spans import seconds_of  # noqa: PLC0415  # as the schema reads it
 
         return seconds_of(said)
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from console.config.forms import is_dns_name, is_redis_url, is_target, is_url, is_webhook
 from console.config.settings import SETTLE
 from console.config.store_settings import is_postgresql_url, is_store
-from queries.catalogue.outline import outline
+from console.config.validators import is_dns_name, is_redis_url, is_target, is_url, is_webhook
+from queries.catalogue.panel_titles import outline
 from queries.model.dashboard import DASHBOARDS
 from queries.model.severity import Priority
 from queries.yaml_nodes import Lined, Path, dotted
@@ -82,12 +82,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_duration(value: Any) -> bool:
-    from console.actions.ages import seconds_of  # noqa: PLC0415  # only where a file has one
-    from console.actions.plan import Refusal  # noqa: PLC0415
+    from queries.text.spans import InvalidTime, seconds_of  # noqa: PLC0415  # only where a file has one
 
     try:
         return isinstance(value, str) and seconds_of(value) > 0
-    except Refusal:
+    except InvalidTime:
         return False
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from console.config.incident_settings import IncidentSettings
 from console.config.own_files import OwnFiles
 from console.config.store_settings import StoreSettings
-from queries.endpoint import ClusterEndpoint, Endpoint, RedisEndpoint
+from queries.http.endpoint import ClusterEndpoint, Endpoint, RedisEndpoint
 from queries.model.panel import Threshold
 from queries.model.severity import BUILT_IN, Severities
 

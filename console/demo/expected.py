@@ -11,15 +11,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from console.checks.figures import figure
-from console.demo.check import NotSeen, Say, until
+from console.demo.scenario_test import NotSeen, Say, until
 from console.demo.scenarios import SLOW_PROVIDER
 from console.demo.simulator import Simulator
-from console.session import Session
-from console.snapshot import Snapshot
+from console.monitor.session import Session
+from console.state.snapshot import Snapshot
 from queries.model.panel import Origin, PanelState
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.formatting import figure
 
 SHARE = 0.15
 """By so much of the truth a figure may differ: traffic and windows move."""

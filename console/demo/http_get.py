@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-import queries.transport  # noqa: F401 - it limits the head of every answer
-from queries import failures
-from queries.body import Body
+import queries.http.transport  # noqa: F401 - it limits the head of every answer
 from queries.decoding import decode_json
 from queries.errors import Malformed, TimedOut
+from queries.http import error_mapping
+from queries.http.body import Body
 
 LIMIT_BYTES = 16 << 20
 _HOPS = 5
@@ -35,13 +35,15 @@ def answer(url: str, params: Mapping[str, str] | None = None, *, timeout: httpx.
                         place, params = _target(place, response.headers["location"], url), None
                         continue
                     if response.status_code != 200:
-                        told = failures.from_answer(response.status_code, response.headers, b"", where=url, now=time.time())
+                        told = error_mapping.from_answer(
+                            response.status_code, response.headers, b"", where=url, now=time.time()
+                        )
                         raise told
                     yield response
                     return
             raise Malformed("the redirects do not end", where=url)
     except httpx.HTTPError as error:
-        raise failures.from_exception(error, where=url, host=place.host) from None
+        raise error_mapping.from_exception(error, where=url, host=place.host) from None
 
 
 def _target(place: httpx.URL, location: str, where: str) -> httpx.URL:

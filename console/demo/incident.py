@@ -11,19 +11,19 @@ from typing import TypeVar
 from console.actions.plan import Request
 from console.config.settings import Settings
 from console.demo import server_config
-from console.demo.agreement import Disagrees, compare
-from console.demo.check import NotSeen, Say, act, active, gone, journalled, until
+from console.demo.scenario_test import NotSeen, Say, act, active, gone, journalled, until
 from console.demo.scenarios import Remedy, Scenario
-from console.incidents import events
-from console.incidents.clocks import stable_at
+from console.demo.verify_report import Disagrees, compare
 from console.incidents.declaration import declaration
-from console.incidents.incident import Delivery, Incident, Step
-from console.incidents.lines import entry_row, moment
-from console.incidents.phase import phase
-from console.incidents.report import as_json, as_markdown
-from console.incidents.review import review
+from console.incidents.postmortem import as_json, as_markdown
+from console.incidents.postmortem_data import review
+from console.incidents.response_timers import stable_at
 from console.incidents.templates import STATUS_PAGE, Templates, facts_of
-from console.session import Session
+from console.incidents.text import entry_row, moment
+from console.monitor.session import Session
+from console.state import incident_events
+from console.state.incident import Delivery, Incident, Step
+from console.state.public_status import phase
 from queries.errors import SourceError
 from queries.model.text import visible
 
@@ -78,11 +78,11 @@ class _Play:
         tracked = await until(
             session, lambda now: active(now, self.scenario.alert), f"no alert {self.scenario.alert} in Alertmanager"
         )
-        self.identity = events.new_id()
+        self.identity = incident_events.new_id()
         data = declaration(
             session.snapshot(), alerts=(tracked,), commander=session.settings.user, stability_seconds=stability_seconds
         )
-        await session.record(events.DECLARED, self.identity, data)
+        await session.record(incident_events.DECLARED, self.identity, data)
         incident = await self._incident()
         say(f"{incident.severity} {incident.number} ({incident.id}): {visible(incident.title)}", step="declared")
         say(f"detected {moment(incident.began_at)}, alerts {', '.join(item.name for item in incident.alerts)}")
@@ -90,7 +90,9 @@ class _Play:
         await session.acknowledge(tracked.alert.fingerprint)
         await self._ticked(Step.ACKNOWLEDGE)
         await session.record(
-            events.STEP, self.identity, events.step(Step.ASSESS, done=True, note="all requests, since the rollout")
+            incident_events.STEP,
+            self.identity,
+            incident_events.step(Step.ASSESS, done=True, note="all requests, since the rollout"),
         )
         await self._ticked(Step.ASSESS)
         await self._tell()
@@ -118,9 +120,11 @@ class _Play:
             lambda now: True if due is not None and stable_at(now, own) == due and time.time() >= due else None,
             "it did not stay quiet",
         )
-        await session.record(events.STEP, self.identity, events.step(Step.RESOLVE, done=True))
+        await session.record(incident_events.STEP, self.identity, incident_events.step(Step.RESOLVE, done=True))
         await self._ticked(Step.RESOLVE)
-        await session.record(events.NOTE, self.identity, events.note("follow-up: a canary before every release"))
+        await session.record(
+            incident_events.NOTE, self.identity, incident_events.note("follow-up: a canary before every release")
+        )
         await asyncio.sleep(_SCRAPES_SECONDS)
         await self._report(report_file)
 
@@ -130,12 +134,16 @@ class _Play:
         incident = await self._incident()
         facts = facts_of(incident, session.snapshot(), session.response.of(incident.severity), now=time.time())
         text = Templates.load().fill(STATUS_PAGE, facts, phase(incident))
-        data = events.update(text)
-        await session.record(events.UPDATE, self.identity, data)
+        data = incident_events.update(text)
+        await session.record(incident_events.UPDATE, self.identity, data)
         file = Path(session.settings.paths.state_dir) / "status-page.txt"
         await asyncio.to_thread(file.write_text, text + "\n", "utf-8")
-        await session.record(events.DELIVERED, self.identity, events.delivered(data["update"], Delivery.WRITTEN, str(file)))
-        await session.record(events.DELIVERED, self.identity, events.delivered(data["update"], Delivery.MARKED, STATUS_PAGE))
+        await session.record(
+            incident_events.DELIVERED, self.identity, incident_events.delivered(data["update"], Delivery.WRITTEN, str(file))
+        )
+        await session.record(
+            incident_events.DELIVERED, self.identity, incident_events.delivered(data["update"], Delivery.MARKED, STATUS_PAGE)
+        )
         await self._ticked(Step.COMMUNICATE)
         for line in text.splitlines():
             self.say(visible(line))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from console.demo.cluster import DemoCluster
-from console.demo.cluster_view import EmbeddedView
+from console.demo.embedded_cluster import EmbeddedView
 from console.demo.platform_api import PlatformApi
 from console.demo.scenarios import SCENARIOS, scenario
 from console.demo.simulator import NAMESPACE, Simulator

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from queries.wire_limit import WireLimit, limit_connection
+from queries.http.wire_limit import WireLimit, limit_connection
 
-_KEEPER = Path(__file__).with_name("keeper.py")
+_KEEPER = Path(__file__).with_name("child_supervisor.py")
 _READY_SECONDS = 30.0
 _ATTEMPTS = 3
 

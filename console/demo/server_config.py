@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from console.demo.scenarios import RuleSet
-from queries.rule_templates import rule_names, rule_text
+from queries.promql.rule_templates import rule_names, rule_text
 from queries.yaml_text import loads
 
 JOB = "cad-ml-platform"

@@ -17,19 +17,19 @@ from urllib.parse import urlsplit
 
 from console.config.settings import HEARTBEAT_ALERT
 from console.demo import http_get, server_config
-from console.demo.bring import Servers
+from console.demo.backfill import DAYS, load_history, write_history
 from console.demo.cluster import DemoCluster
-from console.demo.cluster_view import EmbeddedView
-from console.demo.context_view import ContextView
-from console.demo.history import DAYS, load_history, write_history
-from console.demo.launch import launch_alertmanager, launch_prometheus
+from console.demo.embedded_cluster import EmbeddedView
+from console.demo.kubeconfig_cluster import ContextView
 from console.demo.logs import log_lines
 from console.demo.platform_api import PlatformApi
 from console.demo.process import Server, free_port, keep, release
 from console.demo.scenarios import API, BAD_IMAGE_TAG, Scenario
+from console.demo.server_args import launch_alertmanager, launch_prometheus
+from console.demo.server_binaries import Servers
 from console.demo.simulator import CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES, NAMESPACE, Simulator
 from queries.errors import SourceError
-from queries.rule_templates import rule_text
+from queries.promql.rule_templates import rule_text
 from queries.text.variables import home, variable
 
 DEFAULT_SEED = 7

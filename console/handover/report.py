@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.checklists import section
-from console.checklists.local_time import local_clock
 from console.checklists.section import Section
-from console.commands import document
-from console.commands.columns import escaped
 from console.handover.shift import Shift
-from console.snapshot import Snapshot
+from console.state import snapshot_json
+from console.state.snapshot import Snapshot
 from queries.model.text import visible
+from queries.text.local_time import local_clock
+from queries.text.tables import escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Report:
     def headline(self) -> str:
         at = self.snapshot.taken_at
         where = f"{visible(self.snapshot.environment)} · {visible(self.snapshot.namespace)}"
-        return f"Shift handover · {where} · {document.utc(at)} ({local_clock(at)}) · {visible(self.snapshot.user)}"
+        return f"Shift handover · {where} · {snapshot_json.utc(at)} ({local_clock(at)}) · {visible(self.snapshot.user)}"
 
 
 def as_text(report: Report) -> str:
@@ -47,9 +47,9 @@ def as_json(report: Report) -> dict[str, Any]:
         "schema": 1,
         "environment": report.snapshot.environment,
         "namespace": report.snapshot.namespace,
-        "taken_at": document.utc(report.snapshot.taken_at),
+        "taken_at": snapshot_json.utc(report.snapshot.taken_at),
         "by": report.snapshot.user,
-        "since": document.utc(report.shift.since),
+        "since": snapshot_json.utc(report.shift.since),
         "signed_by": report.shift.signed.name if report.shift.signed else None,
         "journal_head": report.head or None,
         "sections": section.as_json(report.sections),

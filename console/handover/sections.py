@@ -6,26 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from console.checklists.alert_findings import nights
+from console.checklists.alert_evidence import nights
 from console.checklists.definition import HOURLY, Checklist
-from console.checklists.files import Checklists
-from console.checklists.finding import Detail
 from console.checklists.incidents import incident_verdict, incident_words
-from console.checklists.local_time import due_today, hour, local_clock, midnight
+from console.checklists.loader import Checklists
+from console.checklists.result import Detail
 from console.checklists.section import Section
 from console.checklists.summary import silence_words
-from console.checklists.walks import Walks
-from console.checks.figures import span
 from console.handover.shift import BUDGET, Shift
-from console.incidents.incident import Incidents
-from console.journal.lapse import MARK, mark
-from console.snapshot import Snapshot
-from queries.model.reading import Reading
+from console.journal.elapsed import MARK, mark
+from console.state.checklist_runs import Walks
+from console.state.incident import Incidents
+from console.state.snapshot import Snapshot
+from queries.model.poll_result import Reading
 from queries.model.series import Point
 from queries.model.source import Health
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Change
+from queries.text.formatting import span
+from queries.text.local_time import due_today, hour, local_clock, midnight
 
 _ENDS_SECONDS = 12 * 3600.0
 _CHANGES_SECONDS = 86_400.0

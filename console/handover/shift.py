@@ -6,13 +6,13 @@ import math
 import time
 from dataclasses import dataclass
 
-from console.checklists.ask import MetricsSource
-from console.handover.signatures import HandoverSigned
-from console.snapshot import Snapshot
+from console.checklists.evidence_queries import MetricsSource
+from console.state.handovers import HandoverSigned
+from console.state.snapshot import Snapshot
 from queries.errors import NotConfigured, SourceError
-from queries.model.fold import folded
+from queries.model.aggregation import folded
 from queries.model.panel import Origin
-from queries.model.reading import Reading
+from queries.model.poll_result import Reading
 from queries.model.series import Point
 
 BUDGET = "error_budget"

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from console.changes import what_changed
-from console.snapshot import Snapshot
+from console.alerts.recent_changes import what_changed
+from console.state.snapshot import Snapshot
 from queries.errors import SourceError
 from queries.model.series import Track, quote
 from queries.model.text import visible
 from queries.model.workload import Change, Cluster, Touched
-from queries.vectors import RangeAnswer
+from queries.prometheus.responses import RangeAnswer
 
 HOUR_SECONDS = 3600.0
 _STEPS = 240

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from console.incidents import events
-from console.incidents.incident import LinkedAlert
-from console.incidents.sights import standing
-from console.snapshot import Snapshot
+from console.incidents.observations import standing
+from console.state import incident_events
+from console.state.incident import LinkedAlert
+from console.state.snapshot import Snapshot
 from queries.model.alert import Priority, TrackedAlert
 from queries.model.series import label
 from queries.model.verdict import Verdict
@@ -42,7 +42,7 @@ def declaration(
         for item in (snapshot.panels if snapshot else ())
         if names & set(item.spec.alerts) or item.verdict is Verdict.CRITICAL
     ]
-    return events.declared(
+    return incident_events.declared(
         title or _title(own[0]),
         severity or (own[0].alert.priority if own else Priority.P1),
         alerts=map(linked, own),

@@ -12,7 +12,7 @@ from console.checks.panels import contradiction_sentence
 from queries.errors import SourceError
 from queries.model.panel import Contradiction, PanelHistory, PanelSpec
 from queries.model.verdict import Verdict
-from queries.vectors import Answer
+from queries.prometheus.responses import Answer
 
 AVAILABILITY = 0.999
 """The objective over 30 days; what is beyond is the error budget."""

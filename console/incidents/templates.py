@@ -8,15 +8,15 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from console.checks.figures import figure, span
-from console.incidents.clocks import update_due_at
-from console.incidents.incident import Incident, Role, Source
-from console.incidents.phase import Phase, phase
-from console.incidents.response import SeverityResponse
-from console.snapshot import Snapshot
+from console.incidents.response_timers import update_due_at
+from console.incidents.severity_policy import SeverityResponse
+from console.state.incident import Incident, Role, Source
+from console.state.public_status import Phase, phase
+from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.formatting import figure, span
 from queries.text.times import format_time
 
 STATUS_PAGE, CHAT = "status-page", "chat"

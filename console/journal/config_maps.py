@@ -17,12 +17,12 @@ from typing import Any
 from console.config.store_settings import StoreSettings
 from console.journal.event import AHEAD_SECONDS, Event
 from console.journal.shared_store import EVENT_BYTES, Brought, LeftOut, Take, as_text
-from queries.endpoint import ClusterEndpoint
 from queries.errors import Denied, Rejected, SourceError, Throttled
-from queries.kube_api import KubeApi
-from queries.kube_auth import KubeAccess
-from queries.kube_objects import ListOf, Meta, Struct
-from queries.kube_watch import JOURNAL_LABEL, PAGE, Kind, Watcher
+from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes.api import KubeApi
+from queries.kubernetes.auth import KubeAccess
+from queries.kubernetes.objects import ListOf, Meta, Struct
+from queries.kubernetes.watch import JOURNAL_LABEL, PAGE, Kind, Watcher
 from queries.model.fault import Fault
 
 SEGMENT_BYTES = 96 << 10

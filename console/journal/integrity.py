@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from console.journal.chain import Checked, Head, Link, checked, missing
-from console.journal.fault import JournalError
+from console.journal.errors import JournalError
+from console.journal.hash_chain import Checked, Head, Link, checked, missing
+from console.journal.schema import VERSION, schema
 from console.journal.sqlite import INTENT, OUTCOME, Journal
-from console.journal.tables import VERSION, schema
 
 _MOST = 50
 """Of the faults that SQLite names; a damaged index has one for every event."""

@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from console.journal.errors import VERIFY, JournalError
 from console.journal.event import Event
-from console.journal.fault import VERIFY, JournalError
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal

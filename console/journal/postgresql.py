@@ -23,7 +23,7 @@ from console.journal.event import Event
 from console.journal.postgresql_limit import PAGE_BYTES, limited
 from console.journal.shared_store import AGAIN_SECONDS, EVENT_BYTES, Brought, LeftOut, Take, as_text
 from queries.errors import Denied, NotConfigured, Rejected, SourceError, Throttled, TimedOut, Unreachable
-from queries.kube_watch import Backoff
+from queries.kubernetes.watch import Backoff
 from queries.model.fault import Fault
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from collections.abc import Generator
 from functools import lru_cache
 from typing import Any
 
-from queries.body import size_text
 from queries.errors import Malformed
+from queries.http.body import size_text
 
 PAGE_BYTES = 8 << 20
 """How much text of events is asked for at once."""

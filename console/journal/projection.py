@@ -39,7 +39,7 @@ def newest(found: dict[Key, Value], most: int) -> dict[Key, Value]:
 class Projection(ABC, Generic[State]):
     """Pure: a frozen state and an event give a frozen state; the old one stays what it was.
 
-    A new one is a subclass beside what it is about, a row in `console.journal.ledger.PROJECTIONS`, and a field of
+    A new one is a subclass beside what it is about, a row in `console.state.journal_state.PROJECTIONS`, and a field of
     `LedgerState`. The smallest there is:
 
         class LastNote(Projection[str]):

@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import Any
 
 from console.journal import process
-from console.journal.chain import Head, Link, link_of
+from console.journal.errors import BUSY_SECONDS, JournalError, explained
 from console.journal.event import AHEAD_SECONDS, Anchor, Event, read_data, storable, validate, written_out
-from console.journal.fault import BUSY_SECONDS, JournalError, explained
-from console.journal.file import alone, make
-from console.journal.tables import CHAINED, INSERT, VERSION, data_text, prepare, row_of
+from console.journal.file_lock import alone, make
+from console.journal.hash_chain import Head, Link, link_of
+from console.journal.schema import CHAINED, INSERT, VERSION, data_text, prepare, row_of
 from console.journal.unfinished import INTENT, OUTCOME, Unfinished, examine, settled
 
 __all__ = ("BUSY_SECONDS", "INTENT", "OUTCOME", "Journal", "JournalError")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
-from console.lint.scene import ParsedRule, Scene
 from queries.model.rule import RuleKind
-from queries.promql import COMPARISONS, bare, children, is_scalar, nodes, number, selector, vector_argument
+from queries.promql.syntax import COMPARISONS, bare, children, is_scalar, nodes, number, selector, vector_argument
 
 _ONLY_WHILE_TRUE = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 """Series that exist only while something is wrong."""

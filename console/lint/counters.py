@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
-from console.lint.scene import ParsedRule, Scene
 from queries.model.rule import RuleKind
-from queries.promql import COMPARISONS, bare, is_scalar, nodes, number, selector, selectors, vector_argument
+from queries.promql.syntax import COMPARISONS, bare, is_scalar, nodes, number, selector, selectors, vector_argument
 
 _OF_COUNTERS = frozenset({"rate", "irate", "increase"})
 _MAKES_A_RATE = _OF_COUNTERS | {"delta", "idelta", "deriv", "resets", "changes"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
-from console.lint.scene import ParsedRule, Scene
 from queries.model.rule import RuleKind
 from queries.model.series import label
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from console.lint.scene import ParsedRule, Scene
+    from console.lint.context import ParsedRule, Scene
 
 
 class Level(StrEnum):

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.counters import is_count_for_score, raw_series
 from console.lint.finding import Hit, Level, Trap
-from console.lint.scene import ParsedRule, Scene
-from queries.contract import PLATFORM
-from queries.promql import COMPARISONS, number
+from queries.catalogue.contract import PLATFORM
+from queries.promql.syntax import COMPARISONS, number
 
 _WHOLE = re.compile(r"[+-]?\d+")
 _MOST_TOLD = 12

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
-from console.lint.scene import ParsedRule, Scene
-from queries.promql import LabelMatcher, Selector, alternatives_of_or
+from queries.promql.syntax import LabelMatcher, Selector, alternatives_of_or
 
 _MOST_TOLD = 6
 _ENUMERATED = frozenset({"code", "status", "result"})

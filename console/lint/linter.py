@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from console.lint.budget import BUDGET_IS_SPENT
 from console.lint.conditions import BOOL_CONDITION, NEVER_TRUE, NO_CONDITION
+from console.lint.context import Scene
 from console.lint.counters import COUNTER_WITHOUT_RATE, RANGE_TOO_SHORT, RATE_OF_GAUGE, RATE_OF_SUM
 from console.lint.duplicates import DUPLICATE_NAME, SAME_EXPRESSION
-from console.lint.empty_sums import EMPTY_SUM
-from console.lint.exported import METRIC_NOT_EXPORTED, METRIC_UNKNOWN, RECORD_SHADOWS_EXPORTED, unknown_metrics
+from console.lint.empty_sum import EMPTY_SUM
 from console.lint.finding import Finding, Level, Trap
 from console.lint.histograms import COUNT_AS_SCORE, HISTOGRAM_AS_SERIES, NO_SUCH_BUCKET
+from console.lint.inverted_budget import BUDGET_IS_SPENT
 from console.lint.joins import JOIN_NEVER_MATCHES
 from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING
-from console.lint.pending import MISSING_FOR
+from console.lint.missing_for import MISSING_FOR
 from console.lint.percent import PERCENT_AS_RATIO
 from console.lint.placeholders import PLACEHOLDER_HOST, UNEXPANDED_VARIABLE
 from console.lint.routes import NEVER_INHIBITED, NEVER_ROUTED, lint_routes
@@ -25,11 +25,11 @@ from console.lint.runbook_links import (
     RUNBOOK_PLACEHOLDER,
     RUNBOOK_RELATIVE,
 )
-from console.lint.scene import Scene
 from console.lint.templates import TEMPLATE_LABEL
 from console.lint.thresholds import THRESHOLD_DIFFERS
+from console.lint.unknown_metrics import METRIC_NOT_EXPORTED, METRIC_UNKNOWN, RECORD_SHADOWS_EXPORTED, unknown_metrics
 from console.lint.windows import WINDOW_DIFFERS
-from queries.rule_files import Fault, RuleFile
+from queries.promql.rule_files import Fault, RuleFile
 
 NO_RULE_FILE = Trap(
     "no-rule-file",

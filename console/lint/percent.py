@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
-from console.lint.scene import ParsedRule, Scene
 from queries.model.panel import Unit
-from queries.promql import bare, children, nodes, number, selector
+from queries.promql.syntax import bare, children, nodes, number, selector
 
 _AS_RATIO = re.compile(
     r"\{\{-?[^{}]*?(?:\$value|\.Value)\b[^{}]*\|\s*humanizePercentage\b[^{}]*\}\}"

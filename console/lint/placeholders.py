@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 import promql_parser as ast
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
 from console.lint.runbook_links import LINK_KEYS
-from console.lint.scene import ParsedRule, Scene
-from queries.routing import Text
+from queries.promql.routing import Text
 
 _HOST = re.compile(
     r"(?:https?://(?:[^/@\s]*@)?|@|^)([A-Za-z0-9.-]+\.[A-Za-z]{2,}|localhost|127\.0\.0\.1)(?=[:/?#\s\"'<>)\]]|$)"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from console.lint.context import Scene
 from console.lint.finding import Finding, Hit, Level, Trap
 from console.lint.placeholders import PLACEHOLDER_HOST, UNEXPANDED_VARIABLE, hosts_of_routing, variables_of_routing
-from console.lint.scene import Scene
 from queries.model.matcher import Matcher, MatcherError
 from queries.model.rule import RuleKind
 from queries.model.series import Labels
-from queries.routing import Inhibition, Route, Routing
-from queries.rule_files import RuleFile
+from queries.promql.routing import Inhibition, Route, Routing
+from queries.promql.rule_files import RuleFile
 
 
 @dataclass(frozen=True, slots=True)

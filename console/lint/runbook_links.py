@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
-from console.lint.scene import ParsedRule, Scene
 from queries.model.rule import RuleKind
 from queries.model.series import label
 
@@ -65,7 +65,7 @@ def _dead(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     filled = _filled(item, address)
     if item.rule.kind is not RuleKind.ALERT or not filled or "{{" in filled or _PLACEHOLDER.search(filled):
         return
-    from console.runbooks import last_part  # noqa: PLC0415 - it brings the reader of pages, which other links do not need
+    from console.runbooks.index import last_part  # noqa: PLC0415 - it brings the reader of pages, which other links do not need
 
     name = last_part(filled)
     if scene.runbooks.at(filled) is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
-from console.lint.scene import ParsedRule, Scene
-from queries.label_flow import LabelSet
 from queries.model.rule import RuleKind
+from queries.promql.label_inference import LabelSet
 
 _ACTION = re.compile(r"\{\{(?!/\*)(.*?)\}\}", re.DOTALL)
 _LABEL = re.compile(r"\$labels\.([a-zA-Z_]\w*)|(?<![\w.$)])\.Labels\.([a-zA-Z_]\w*)|index\s+\$labels\s+\"([a-zA-Z_]\w*)\"")

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
 from console.lint.percent import is_percent
-from console.lint.scene import ParsedRule, Scene
 from queries.model.panel import PanelSpec, Unit
 from queries.model.rule import RuleKind
-from queries.promql import PromqlError, bare, number, parse, selectors
+from queries.promql.syntax import PromqlError, bare, number, parse, selectors
 
 _UPWARD = frozenset({">", ">="})
 _DOWNWARD = frozenset({"<", "<="})

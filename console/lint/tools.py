@@ -23,8 +23,8 @@ from console.lint.linter import (
     SAID_BY_PROMTOOL,
     UNKNOWN_FIELD,
 )
-from queries.plain_rules import PlainRules
-from queries.rule_files import RuleFile
+from queries.promql.plain_rules import PlainRules
+from queries.promql.rule_files import RuleFile
 
 _LIMIT_SECONDS = 60
 _PLACE = re.compile(r"^\s*(?:(\d+):\d+: )?(?:\d+:\d+: )?(.*)$", re.DOTALL)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
+from console.lint.context import ParsedRule, Scene
 from console.lint.finding import Hit, Level, Trap
-from console.lint.scene import ParsedRule, Scene
 from queries.model.rule import RuleKind
-from queries.promql import number, selector
+from queries.promql.syntax import number, selector
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _STATED = re.compile(

@@ -10,16 +10,16 @@ from textual.widget import Widget
 
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage, Step
 from console.screens.base import ConsoleScreen, section
-from console.screens.doubt import as_of
-from console.screens.view import View
+from console.screens.render_context import View
+from console.screens.staleness import as_of
 from queries.model.rollout import rollout_status
-from widgets.line import Line, Span, text, wrap
-from widgets.page import Page
+from widgets.formatting import clock
 from widgets.panel import PanelRow, panel_line
-from widgets.words import clock
+from widgets.styled_text import Line, Span, text, wrap
+from widgets.text_view import Page
 
 if TYPE_CHECKING:
-    from console.session import Session
+    from console.monitor.session import Session
 
 _OUTCOMES = {
     Outcome.DONE: "ok",

@@ -12,25 +12,25 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from console.actions.plan import Request
-from console.screens import keys, window
+from console.screens import keys, time_range
+from console.screens.alert_actions import OnAlert
 from console.screens.alert_row import place_of, state_words
-from console.screens.asks import ActionRequested
 from console.screens.base import ConsoleScreen, section
-from console.screens.doubt import alerts_are_old, alerts_reservation, unwell
-from console.screens.on_alert import OnAlert
-from console.screens.view import View
+from console.screens.messages import ActionRequested
+from console.screens.render_context import View
+from console.screens.staleness import alerts_are_old, alerts_reservation, unwell
 from queries.model.alert import AlertState, Suggestion, TrackedAlert
 from queries.model.panel import PanelHistory, Unit
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from widgets.chart import Chart
-from widgets.line import VERDICT_TONES, Line, severity_tone, text, wrap
-from widgets.page import Page
+from widgets.formatting import VERDICT_WIDTH, age, limit, minute, severity_word, short
 from widgets.rows import Rows
-from widgets.words import VERDICT_WIDTH, age, limit, minute, severity_word, short
+from widgets.styled_text import VERDICT_TONES, Line, severity_tone, text, wrap
+from widgets.text_view import Page
 
 if TYPE_CHECKING:
-    from console.runbook_steps import StepResult
+    from console.runbooks.steps import StepResult
 
 REFRESH_SECONDS = 15.0
 
@@ -43,7 +43,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         "One alert: labels, annotations and the rule behind it, its trend with the threshold, the first step of its runbook "
         "that decides something, and the actions that fit. Enter on an action shows what it would do before anything is sent."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [*keys.ALERT_KEYS, *window.KEYS, *keys.WORKLOAD_ACTIONS[:3]]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.ALERT_KEYS, *time_range.KEYS, *keys.WORKLOAD_ACTIONS[:3]]
 
     def __init__(self, fingerprint: str) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         lines = (("fires at", self._threshold),) if self._threshold is not None else ()
         unit = self._unit(tracked, view)
         failed = self.worker_errors.get("history", "")
-        self._chart.show(window.chart_of(self._history, by="", unit=unit, lines=lines, most=3, failed=failed))
+        self._chart.show(time_range.chart_of(self._history, by="", unit=unit, lines=lines, most=3, failed=failed))
         self._step.show((*elsewhere_lines(tracked, width), *self._step_lines(tracked, width)))
         self._actions.show(tracked.suggestions)
 
@@ -101,7 +101,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         return self._last
 
     def action_window(self, by: int) -> None:
-        self._window = min(max(0, self._window + by), len(window.WINDOWS) - 1)
+        self._window = min(max(0, self._window + by), len(time_range.WINDOWS) - 1)
         self._history = None
         self._look()
         self.redraw()
@@ -125,7 +125,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
     async def _ask_history(self) -> None:
         if self.view is None or self.view.session is None:
             return
-        seconds = window.WINDOWS[self._window][1]
+        seconds = time_range.WINDOWS[self._window][1]
         self._history, self._threshold = await self.view.session.alert_history(self._fingerprint, window_seconds=seconds)
         self.redraw()
 

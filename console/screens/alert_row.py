@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queries.model.series import label
-from widgets.line import Span, severity_tone, text
+from widgets.formatting import age, severity_word
+from widgets.styled_text import Span, severity_tone, text
 from widgets.table import Column
-from widgets.words import age, severity_word
 
 if TYPE_CHECKING:
-    from console.snapshot import Snapshot
+    from console.state.snapshot import Snapshot
     from queries.model.alert import TrackedAlert
 
 _PLACE = 14

@@ -10,21 +10,21 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.screens import keys
+from console.screens.alert_actions import OnAlert
 from console.screens.alert_filter import AlertFilter, parse_filter
 from console.screens.alert_row import COLUMNS, cells, place_of
-from console.screens.asks import OpenRequested
-from console.screens.doubt import alerts_are_old, alerts_reservation
-from console.screens.filtered import FilteredScreen, FilterField
-from console.screens.on_alert import OnAlert
-from console.screens.view import View
-from console.snapshot import Snapshot
+from console.screens.filterable_screen import FilteredScreen, FilterField
+from console.screens.messages import OpenRequested
+from console.screens.render_context import View
+from console.screens.staleness import alerts_are_old, alerts_reservation
+from console.state.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
 from queries.model.series import label
-from widgets.line import Line, Span, text
-from widgets.page import Page
+from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
+from widgets.styled_text import Line, Span, text
 from widgets.table import Table
-from widgets.words import NO_ANSWER
+from widgets.text_view import Page
 
 SORTS = ("worst first", "oldest unacknowledged first", "newest first", "by name")
 GROUPS = ("none", "name", "component", "severity", "provider")

@@ -13,13 +13,13 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from console.screens import keys
-from console.screens.asks import ViewRequested
-from console.screens.masthead import masthead
-from console.screens.view import View
+from console.screens.header import masthead
+from console.screens.messages import ViewRequested
+from console.screens.render_context import View
 from console.screens.worker_errors import ReportsWorkerErrors
-from widgets.keybar import KeyBar
-from widgets.line import Line
-from widgets.page import Page
+from widgets.footer import KeyBar
+from widgets.styled_text import Line
+from widgets.text_view import Page
 
 
 class ConsoleScreen(ReportsWorkerErrors, Screen[None]):

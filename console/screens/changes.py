@@ -9,10 +9,10 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen, section
-from console.screens.view import View
-from widgets.line import Line, text, wrap
-from widgets.page import Page
-from widgets.words import clock, minute
+from console.screens.render_context import View
+from widgets.formatting import clock, minute
+from widgets.styled_text import Line, text, wrap
+from widgets.text_view import Page
 
 if TYPE_CHECKING:
     from console.incidents.correlation import Correlation

@@ -11,22 +11,22 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.checklists.definition import HOURLY, Checklist
-from console.checklists.files import Broken, Checklists, Vocabulary
-from console.checklists.local_time import due_today, hour, local_clock
-from console.checklists.walking import begun, new_id, streaks
-from console.checklists.walks import BEGUN, Walk, Walks
-from console.checks.figures import span
-from console.journal.fault import JournalError
+from console.checklists.loader import Broken, Checklists, Vocabulary
+from console.checklists.run_events import begun, new_id, streaks
+from console.journal.errors import JournalError
 from console.screens.base import ConsoleScreen, section
-from console.screens.view import View
-from console.screens.walk import WalkScreen
-from console.screens.walk_page import past_lines, tone_of
+from console.screens.checklist_run import WalkScreen
+from console.screens.checklist_run_view import past_lines, tone_of
+from console.screens.render_context import View
+from console.state.checklist_runs import BEGUN, Walk, Walks
 from queries.model.text import visible
-from widgets.line import Line, Span, text
-from widgets.page import Page
+from queries.text.formatting import span
+from queries.text.local_time import due_today, hour, local_clock
+from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
+from widgets.styled_text import Line, Span, text
 from widgets.table import Column, Table
-from widgets.words import NO_ANSWER
+from widgets.text_view import Page
 
 _LISTS = (
     Column("checklist", 12, flex=2),

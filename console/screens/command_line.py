@@ -12,8 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from console.screens.commands import Command, fitting
-from widgets.line import Line, fit, text
 from widgets.rows import Rows
+from widgets.styled_text import Line, fit, text
 
 
 class CommandLine(ModalScreen[str]):

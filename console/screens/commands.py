@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from console.actions.plan import Request
-from console.screens import asks
+from console.screens import messages
 from console.screens.keys import SCREENS
 from queries.model.dashboard import DASHBOARDS
 from widgets.theme import THEME_NAMES
 
 if TYPE_CHECKING:
-    from console.app import ConsoleApp
+    from console.screens.app import ConsoleApp
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def perform(app: ConsoleApp, typed: str) -> None:
         case "panel" | "runbook" | "explore" | "handover":
             _open(app, verb, rest)
         case "silence":
-            app.errands.silence(asks.SilenceRequested(matchers=rest))
+            app.errands.silence(messages.SilenceRequested(matchers=rest))
         case "alert":
             _open_alert(app, rest)
         case _:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.text import Text
 
-from console.config.fault import ConfigError
-from console.journal.fault import JournalError
+from console.config.errors import ConfigError
+from console.journal.errors import JournalError
 from console.log import log_to
 from queries.errors import SourceError
 

@@ -10,23 +10,23 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.screens import keys, window
-from console.screens.asks import OpenRequested
+from console.screens import keys, time_range
+from console.screens.alert_actions import OnAlert
 from console.screens.base import ConsoleScreen
-from console.screens.on_alert import OnAlert
+from console.screens.messages import OpenRequested
 from console.screens.panel_detail import PanelDetailScreen
-from console.screens.view import View
+from console.screens.render_context import View
 from queries.model.dashboard import DASHBOARDS, Comparison, DashboardChoice, DashboardState
 from queries.model.panel import PanelHistory, PanelState
 from queries.model.verdict import Verdict
-from widgets.line import Line, Span, cut, spread, text, width_of, wrap
-from widgets.page import Page
+from widgets.formatting import age, quantity
 from widgets.panel import PanelRow
 from widgets.panel_grid import PanelGrid, PanelTile
-from widgets.words import age, quantity
+from widgets.styled_text import Line, Span, cut, spread, text, width_of, wrap
+from widgets.text_view import Page
 
 if TYPE_CHECKING:
-    from console.session import Session
+    from console.monitor.session import Session
     from queries.model.alert import TrackedAlert
 
 BACK = (("", 0.0), ("yesterday", 86400.0), ("last week", 7 * 86400.0))
@@ -49,7 +49,7 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
         Binding("P", "provider(-1)", "provider back", show=False, tooltip="The provider before", id="dashboard.provider_back"),
         Binding("e", "environment", "environment", tooltip="Another environment of the config", id="dashboard.environment"),
         Binding("c", "compare", "compare", tooltip="With yesterday, last week, nothing", id="dashboard.compare"),
-        *window.KEYS,
+        *time_range.KEYS,
         keys.RUNBOOK,
         keys.QUERY,
     ]
@@ -125,7 +125,7 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
         self.choose(replace(self._choice, back_seconds=seconds[(at + 1) % len(seconds)]))
 
     def action_window(self, by: int) -> None:
-        seconds = [item for _, item in window.WINDOWS]
+        seconds = [item for _, item in time_range.WINDOWS]
         at = min(max(0, seconds.index(self._choice.window_seconds) + by), len(seconds) - 1)
         self.choose(replace(self._choice, window_seconds=seconds[at]))
 
@@ -148,7 +148,7 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
         """What is looked at, in words, and how old it is."""
         choice = self._choice
         back = next(name for name, seconds in BACK if seconds == choice.back_seconds)
-        reach = next(name for name, seconds in window.WINDOWS if seconds == choice.window_seconds)
+        reach = next(name for name, seconds in time_range.WINDOWS if seconds == choice.window_seconds)
         elsewhere = choice.environment and choice.environment != view.settings.environment
         left: Line = (
             (" provider ", "dim"),

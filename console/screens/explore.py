@@ -11,12 +11,12 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from console.screens.base import ConsoleScreen
-from console.screens.view import View
+from console.screens.render_context import View
 from queries.errors import SourceError
 from queries.model.series import braces, without
-from widgets.line import Line, fit, text, wrap
-from widgets.page import Page
-from widgets.words import short
+from widgets.formatting import short
+from widgets.styled_text import Line, fit, text, wrap
+from widgets.text_view import Page
 
 MOST = 1000
 

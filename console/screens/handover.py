@@ -9,27 +9,27 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.checklists.files import Checklists, Vocabulary
 from console.checklists.incidents import known_incidents
+from console.checklists.loader import Checklists, Vocabulary
+from console.checklists.run_events import new_id
 from console.checklists.section import Section
-from console.checklists.walking import new_id
 from console.handover import report
 from console.handover.sections import Facts, handover, signed
 from console.handover.shift import Shift, budget_over, shift_of
-from console.handover.signatures import SIGNED
-from console.journal.fault import JournalError
+from console.journal.errors import JournalError
 from console.screens import keys
-from console.screens.asks import CopyRequested
 from console.screens.base import ConsoleScreen
-from console.screens.view import View
-from console.screens.walk_page import section_lines
-from queries.model.reading import Reading
+from console.screens.checklist_run_view import section_lines
+from console.screens.messages import CopyRequested
+from console.screens.render_context import View
+from console.state.handovers import SIGNED
+from queries.model.poll_result import Reading
 from queries.model.series import Point
 from widgets.dialogs.form import FormDialog, Question
-from widgets.line import VERDICT_TONES, Line, text
-from widgets.page import Page
+from widgets.formatting import NO_ANSWER
 from widgets.sparkline import sparkline
-from widgets.words import NO_ANSWER
+from widgets.styled_text import VERDICT_TONES, Line, text
+from widgets.text_view import Page
 
 _TREND = 40
 

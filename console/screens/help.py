@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen, section
-from console.screens.view import View
-from widgets.keybar import DANGEROUS
-from widgets.line import Line, fit, text, wrap
-from widgets.page import Page
+from console.screens.render_context import View
+from widgets.footer import DANGEROUS
+from widgets.styled_text import Line, fit, text, wrap
+from widgets.text_view import Page
 
 
 class HelpScreen(ConsoleScreen):

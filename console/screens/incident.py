@@ -11,20 +11,20 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input
 
-from console.incidents.incident import Entry, Incident
-from console.journal.fault import JournalError
-from console.screens.asks import IncidentRequested
+from console.journal.errors import JournalError
 from console.screens.base import ConsoleScreen, section
-from console.screens.incident_words import due_line, entry_line, head_lines, side_lines, step_lines
-from console.screens.view import View
-from queries.model.kept import Kept
-from widgets.keybar import DANGEROUS
-from widgets.line import text, wrap
-from widgets.page import Page
+from console.screens.incident_view import due_line, entry_line, head_lines, side_lines, step_lines
+from console.screens.messages import IncidentRequested
+from console.screens.render_context import View
+from console.state.incident import Entry, Incident
+from queries.model.identity_cache import Kept
+from widgets.footer import DANGEROUS
 from widgets.rows import Rows
+from widgets.styled_text import text, wrap
+from widgets.text_view import Page
 
 if TYPE_CHECKING:
-    from console.session import Session
+    from console.monitor.session import Session
 
 
 def _newest_first(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:

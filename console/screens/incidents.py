@@ -9,20 +9,20 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.incidents.incident import Incident, Role
-from console.incidents.kpis import kpis
-from console.incidents.lines import state_words
-from console.incidents.report import kpi_rows
-from console.journal.fault import JournalError
-from console.screens.asks import IncidentRequested, OpenRequested
+from console.incidents.postmortem import kpi_rows
+from console.incidents.text import state_words
+from console.journal.errors import JournalError
 from console.screens.base import ConsoleScreen
-from console.screens.incident_words import SEVERITY_TONES
-from console.screens.view import View
-from widgets.line import Span, text
-from widgets.page import Page
+from console.screens.incident_view import SEVERITY_TONES
+from console.screens.messages import IncidentRequested, OpenRequested
+from console.screens.render_context import View
+from console.state.incident import Incident, Role
+from console.state.incident_metrics import kpis
+from widgets.formatting import NO_ANSWER, minute
 from widgets.rows import Rows
+from widgets.styled_text import Span, text
 from widgets.table import Column, Table
-from widgets.words import NO_ANSWER, minute
+from widgets.text_view import Page
 
 PAGE = 200
 COLUMNS = (

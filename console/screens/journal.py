@@ -11,21 +11,21 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.checklists.event_words import event_words
+from console.checklists.journal_text import event_words
 from console.journal.event import Event
-from console.journal.pages import Entry, PageOf, Wanted, page, parse_wanted
+from console.journal.search import Entry, PageOf, Wanted, page, parse_wanted
 from console.journal.sqlite import Journal, JournalError
 from console.journal.unfinished import Unfinished
 from console.screens import keys
 from console.screens.base import section
-from console.screens.filtered import FilteredScreen, FilterField
-from console.screens.view import View
+from console.screens.filterable_screen import FilteredScreen, FilterField
+from console.screens.render_context import View
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.line import Line, Span, fit, text, wrap
-from widgets.page import Page
+from widgets.formatting import NO_ANSWER, age, minute, moment
 from widgets.rows import Rows
+from widgets.styled_text import Line, Span, fit, text, wrap
 from widgets.table import Column, Table
-from widgets.words import NO_ANSWER, age, minute, moment
+from widgets.text_view import Page
 
 COLUMNS = (
     Column("", 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.binding import Binding
 
-from widgets.keybar import DANGEROUS
+from widgets.footer import DANGEROUS
 
 SCREENS = (
     ("overview", "Overview", "what is wrong, since when, what changed"),

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen
-from console.screens.view import View
+from console.screens.render_context import View
 from queries.errors import SourceError
-from widgets.line import Line, text, wrap
-from widgets.page import Page
+from widgets.styled_text import Line, text, wrap
+from widgets.text_view import Page
 
 LINES = 2000
 

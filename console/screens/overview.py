@@ -12,22 +12,22 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from console.screens import keys
+from console.screens.alert_actions import OnAlert
 from console.screens.alert_row import SHORT_COLUMNS, short_cells
-from console.screens.asks import OpenRequested
 from console.screens.base import ConsoleScreen, section
-from console.screens.doubt import alerts_reservation
-from console.screens.on_alert import OnAlert
-from console.screens.view import View
-from queries.catalogue.outline import outline
+from console.screens.messages import OpenRequested
+from console.screens.render_context import View
+from console.screens.staleness import alerts_reservation
+from queries.catalogue.panel_titles import outline
 from queries.model.panel import PanelSpec, PanelState, Unit
 from queries.model.verdict import Verdict
 from widgets.chart import Chart, ChartData, ChartTrack
-from widgets.line import Line, text, width_of, wrap
-from widgets.page import Page
+from widgets.formatting import NO_ANSWER, age, minute
 from widgets.panel import PanelList, PanelRow
 from widgets.rows import Rows
+from widgets.styled_text import Line, text, width_of, wrap
 from widgets.table import Table
-from widgets.words import NO_ANSWER, age, minute
+from widgets.text_view import Page
 
 if TYPE_CHECKING:
     from queries.model.alert import TrackedAlert

@@ -12,7 +12,7 @@ from console.screens.commands import commands, perform
 from queries.model.text import visible
 
 if TYPE_CHECKING:
-    from console.app import ConsoleApp
+    from console.screens.app import ConsoleApp
 
 
 class ConsoleCommands(Provider):

@@ -9,26 +9,26 @@ from textual import on
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from console.screens import keys, window
+from console.screens import keys, time_range
+from console.screens.alert_actions import OnAlert
 from console.screens.alert_row import SHORT_COLUMNS, short_cells
-from console.screens.asks import CopyRequested, OpenRequested
 from console.screens.base import ConsoleScreen, section
-from console.screens.doubt import alerts_reservation
-from console.screens.on_alert import OnAlert
-from console.screens.view import View
+from console.screens.messages import CopyRequested, OpenRequested
+from console.screens.render_context import View
+from console.screens.staleness import alerts_reservation
 from queries.model.alert import TrackedAlert
 from queries.model.panel import Fold, Origin, PanelHistory, PanelState
 from queries.model.series import braces, without
 from widgets.chart import Chart
-from widgets.line import Line, Span, fit, text, wrap
-from widgets.page import Page
+from widgets.formatting import limit, quantity
 from widgets.panel import PanelRow, panel_line
 from widgets.rows import Rows
+from widgets.styled_text import Line, Span, fit, text, wrap
 from widgets.table import Table
-from widgets.words import limit, quantity
+from widgets.text_view import Page
 
 if TYPE_CHECKING:
-    from console.session import Session
+    from console.monitor.session import Session
 
 REFRESH_SECONDS = 30.0
 
@@ -42,7 +42,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         "the value comes from and how this server's series are counted, and the alerts that belong to it. [ and ] change the "
         "window; x takes the query, written out, to Explore."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [*window.KEYS, keys.QUERY, *keys.ALERT_KEYS, keys.ROLLBACK]
+    BINDINGS: ClassVar[list[BindingType]] = [*time_range.KEYS, keys.QUERY, *keys.ALERT_KEYS, keys.ROLLBACK]
 
     def __init__(self, panel_id: str) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
             (name, value) for name, value in (("warn", threshold.warn), ("critical", threshold.critical)) if value is not None
         )
         self._chart.show(
-            window.chart_of(
+            time_range.chart_of(
                 self._history,
                 by=state.spec.by,
                 unit=state.spec.unit,
@@ -105,7 +105,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         return self._subject
 
     def action_window(self, by: int) -> None:
-        self._window = min(max(0, self._window + by), len(window.WINDOWS) - 1)
+        self._window = min(max(0, self._window + by), len(time_range.WINDOWS) - 1)
         self._history = None
         self._look()
         self.redraw()
@@ -131,7 +131,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
     async def _ask(self) -> None:
         if self.view is None or self.view.session is None:
             return
-        seconds = window.WINDOWS[self._window][1]
+        seconds = time_range.WINDOWS[self._window][1]
         self._history = await self._history_of(self.view.session, seconds)
         self.redraw()
 
@@ -176,7 +176,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
             yield ((f" {words}", "dim"),)
         names = "  ".join(
             f"{'[' if at == self._window else ' '}{name}{']' if at == self._window else ' '}"
-            for at, (name, _) in enumerate(window.WINDOWS)
+            for at, (name, _) in enumerate(time_range.WINDOWS)
         )
         runbook = f"runbook {state.spec.runbook}" if state.spec.runbook else "no runbook"
         yield section(f"{state.spec.title}   {names}   {runbook}", width)

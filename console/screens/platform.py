@@ -9,15 +9,15 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from console.board import PLATFORM
 from console.checks.platform_lines import PlatformLine, PlatformVerdict
+from console.monitor.state_store import PLATFORM
 from console.screens.base import ConsoleScreen, section
-from console.screens.doubt import as_of
-from console.screens.view import View
+from console.screens.render_context import View
+from console.screens.staleness import as_of
 from queries.model.source import Health
-from widgets.line import VERDICT_TONES, Line, fit, text, wrap
-from widgets.page import Page
-from widgets.words import NO_ANSWER
+from widgets.formatting import NO_ANSWER
+from widgets.styled_text import VERDICT_TONES, Line, fit, text, wrap
+from widgets.text_view import Page
 
 _WORD, _NAME = 9, 24
 

@@ -12,21 +12,21 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Markdown
 
-from console.incidents.response import load_response
+from console.incidents.severity_policy import load_response
 from console.screens import keys
+from console.screens.alert_actions import OnAlert
 from console.screens.alert_detail import elsewhere_lines, step_line
-from console.screens.asks import CopyRequested, OpenRequested
 from console.screens.base import ConsoleScreen, section
-from console.screens.on_alert import OnAlert
-from console.screens.view import View
+from console.screens.messages import CopyRequested, OpenRequested
+from console.screens.render_context import View
 from queries.model.alert import TrackedAlert
 from queries.model.text import visible
-from widgets.line import Line, text, wrap
-from widgets.page import Page
+from widgets.styled_text import Line, text, wrap
+from widgets.text_view import Page
 
 if TYPE_CHECKING:
-    from console.runbook_page import Runbook
-    from console.runbook_steps import StepResult
+    from console.runbooks.page import Runbook
+    from console.runbooks.steps import StepResult
 
 REFRESH_SECONDS = 10.0
 

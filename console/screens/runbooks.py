@@ -11,20 +11,20 @@ from textual import on
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from console.screens.asks import OpenRequested
 from console.screens.base import ConsoleScreen
-from console.screens.doubt import alerts_reservation
-from console.screens.view import View
+from console.screens.messages import OpenRequested
+from console.screens.render_context import View
+from console.screens.staleness import alerts_reservation
 from queries.model.severity import BUILT_IN
-from widgets.line import Span, severity_tone, text
-from widgets.page import Page
+from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
+from widgets.styled_text import Span, severity_tone, text
 from widgets.table import Column, Table
-from widgets.words import NO_ANSWER
+from widgets.text_view import Page
 
 if TYPE_CHECKING:
-    from console.runbook_page import Runbook
-    from console.runbooks import RunbookIndex
+    from console.runbooks.index import RunbookIndex
+    from console.runbooks.page import Runbook
     from queries.model.alert import AlertRule
 
 COLUMNS = (

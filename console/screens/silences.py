@@ -11,17 +11,17 @@ from textual.widget import Widget
 
 from console.actions.plan import Request
 from console.screens import keys
-from console.screens.asks import ActionRequested, CopyRequested, SilenceRequested
 from console.screens.base import ConsoleScreen, section
-from console.screens.doubt import as_of, unwell
-from console.screens.view import View
+from console.screens.messages import ActionRequested, CopyRequested, SilenceRequested
+from console.screens.render_context import View
+from console.screens.staleness import as_of, unwell
 from queries.model.silence import Silence
 from queries.model.source import Health
-from widgets.line import Line, Span, severity_tone, text, wrap
-from widgets.page import Page
+from widgets.formatting import NO_ANSWER, age, minute, severity_word
 from widgets.rows import Rows
+from widgets.styled_text import Line, Span, severity_tone, text, wrap
 from widgets.table import Column, Table
-from widgets.words import NO_ANSWER, age, minute, severity_word
+from widgets.text_view import Page
 
 COLUMNS = (
     Column("state", 10),

@@ -8,16 +8,16 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from console.journal.sharing import Sharing
+from console.journal.sync import Sharing
 from console.screens.base import ConsoleScreen, section
-from console.screens.masthead import health_words
-from console.screens.view import View
+from console.screens.header import health_words
+from console.screens.render_context import View
 from queries.model.panel import Origin
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from widgets.line import VERDICT_TONES, Line, fit, text, wrap
-from widgets.page import Page
-from widgets.words import NO_ANSWER, VERDICT_WIDTH, age
+from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, age
+from widgets.styled_text import VERDICT_TONES, Line, fit, text, wrap
+from widgets.text_view import Page
 
 
 class SourcesScreen(ConsoleScreen):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual.worker import Worker
 
-from widgets.line import Line, text, wrap
+from widgets.styled_text import Line, text, wrap
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode as Node
 
-    from console.app import ConsoleApp
+    from console.screens.app import ConsoleApp
 else:
     # Textual reads the default style sheets of the first base that is a node, and of no other: with one here, a screen would
     # lose Screen's.

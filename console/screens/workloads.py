@@ -12,18 +12,18 @@ from textual.widget import Widget
 
 from console.actions.plan import Request
 from console.screens import keys
-from console.screens.asks import ActionRequested, CopyRequested, OpenRequested
 from console.screens.base import ConsoleScreen
-from console.screens.doubt import PAUSED, as_of, unwell
-from console.screens.view import View
+from console.screens.messages import ActionRequested, CopyRequested, OpenRequested
+from console.screens.render_context import View
+from console.screens.staleness import PAUSED, as_of, unwell
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.source import Health
 from queries.model.workload import Cluster, Pod, Revision, Workload
-from widgets.line import Line, Span, text
-from widgets.page import Page
+from widgets.formatting import NO_ANSWER, age
 from widgets.rows import Rows
+from widgets.styled_text import Line, Span, text
 from widgets.table import Column, Table
-from widgets.words import NO_ANSWER, age
+from widgets.text_view import Page
 
 COLUMNS = (
     Column("", 5),

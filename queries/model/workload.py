@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queries.model.kept import Kept
+from queries.model.identity_cache import Kept
 from queries.model.series import Labels
 
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from console.cli import main as console
+from console.cli.main import main as console
 from console.lint.tools import Tools, ask
-from queries.rule_files import RuleFile, read_rules
+from queries.promql.rule_files import RuleFile, read_rules
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "lint.md"
 BEGIN, END = "<!-- table: make it with tests/bench/lint_table.py -->", "<!-- end of the table -->"

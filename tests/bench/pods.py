@@ -13,11 +13,11 @@ from subject import PYTHON
 PODS = 10_000
 _OURS = """\
 import json, sys, time
-from console.collector import Collector
-from queries.endpoint import ClusterEndpoint
-from queries.kube_api import KubeApi
-from queries.kube_auth import KubeAccess
-from queries.kube_watch import KINDS, list_kind
+from console.screens.gc_policy import Collector
+from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes.api import KubeApi
+from queries.kubernetes.auth import KubeAccess
+from queries.kubernetes.watch import KINDS, list_kind
 
 api = KubeApi(KubeAccess(ClusterEndpoint("cad-ml-platform", sys.argv[1])), read_only=True, timeout_seconds=30.0)
 api.call("GET", "/version")

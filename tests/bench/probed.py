@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from textual.app import App
 
-from console.cli import main
+from console.__main__ import main
 
 _BEAT_SECONDS = 0.002
 _KEPT = 40

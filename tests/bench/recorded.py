@@ -19,8 +19,8 @@ def measure(stage: Stage) -> list[Figure]:
     try:
         from queries.catalogue.signals import UNDECIDED
         from queries.model.rule import Rule, RuleGroup, RuleKind
-        from queries.recorded_series import LoadedRules
-        from queries.rule_templates import our_recordings
+        from queries.prometheus.recorded_series import LoadedRules
+        from queries.promql.rule_templates import our_recordings
     except ImportError as error:
         print(f"      {error}: skipped", file=sys.stderr)
         return []

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from textual.app import App
 
-from console.cli import main
+from console.cli.main import main
 
 _SETTLE_SECONDS, _SECONDS = 12.0, 60.0
 _TICK = os.sysconf("SC_CLK_TCK")

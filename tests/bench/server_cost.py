@@ -14,10 +14,10 @@ from figure import Figure
 from servers import servers, start_prometheus
 from stage import Stage
 
-from console.demo.history import load_history
+from console.demo.backfill import load_history
 from queries.catalogue.loader import load_board
-from queries.joined import Part, joined
 from queries.model.panel import PanelSpec
+from queries.prometheus.query_batch import Part, joined
 
 _DAYS = 30
 _SERIES = 100

@@ -20,7 +20,7 @@ from servers import servers, start_alertmanager, start_prometheus
 from subject import PROGRAM, ROOT
 from terminal import Terminal
 
-from console.demo.history import load_history
+from console.demo.backfill import load_history
 from console.demo.process import Server
 
 COLUMNS, ROWS = 120, 40

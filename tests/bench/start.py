@@ -12,7 +12,7 @@ from figure import Figure
 from stage import COLUMNS, ROWS, Stage, Timed, clean
 from subject import PROGRAM
 
-from queries.catalogue.outline import outline
+from queries.catalogue.panel_titles import outline
 
 HELLO = """\
 from textual.app import App

@@ -7,7 +7,7 @@ from pathlib import Path
 import lint
 from lint_table import ADVICE, KINDS, PAGE, Found, Verdict, compare, judge, kind_of, verdicts
 
-from queries.rule_files import read_rules
+from queries.promql.rule_files import read_rules
 
 KIND = next(iter(KINDS))
 

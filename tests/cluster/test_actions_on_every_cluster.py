@@ -17,17 +17,17 @@ from console.actions.runner import run
 from console.actions.writers import Writer
 from console.journal.event import Event
 from console.journal.sqlite import Journal
-from console.place import Place
-from console.revisions import Records, observe
-from console.runbook_page import Runbook, RunbookStep
-from console.runbook_steps import Sight, answer_steps
-from console.suggestions import suggestion
-from queries.endpoint import ClusterEndpoint
+from console.runbooks.page import Runbook, RunbookStep
+from console.runbooks.steps import Sight, answer_steps
+from console.runbooks.suggested_actions import suggestion
+from console.state.place import Place
+from console.state.revisions import Records, observe
 from queries.errors import Rejected
-from queries.kubernetes import Kubernetes
-from queries.model.reading import Reading
+from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes.client import Kubernetes
+from queries.model.poll_result import Reading
 from queries.model.workload import Cluster
-from queries.vectors import Answer
+from queries.prometheus.responses import Answer
 
 TARGET = "deployment/web"
 

@@ -14,8 +14,8 @@ from cluster_fixture import Namespace, until
 from two_consoles import EACH, examine, settled, two, two_of_one
 
 from console.config.load import load_settings
-from console.journal.owners import Whose
-from console.session import Session
+from console.journal.acknowledgements import Whose
+from console.monitor.session import Session
 
 SEGMENT_BYTES = 8 << 10
 

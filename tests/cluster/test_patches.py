@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.demo.cluster import json_patch, strategic_patch
-from console.demo.cluster.failure import Failure
+from console.demo.cluster.api_errors import Failure
 from console.demo.cluster.patch import JSON, MERGE, STRATEGIC, merged, patched
 
 PLAIN = st.recursive(

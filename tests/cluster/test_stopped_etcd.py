@@ -17,10 +17,10 @@ from cluster_fixture import deployment
 from control_plane import ControlPlane, assets
 
 from console.__main__ import main
-from queries.endpoint import ClusterEndpoint
-from queries.kubernetes import Kubernetes
+from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes.client import Kubernetes
 from queries.model.fault import FaultKind
-from queries.model.reading import Reading
+from queries.model.poll_result import Reading
 from queries.model.workload import Cluster
 
 pytestmark = pytest.mark.control_plane

@@ -15,11 +15,11 @@ from patience import until
 from screen_samples import NOW, StillSession, settings, snapshot
 from terminal import Terminal
 
-from console.app import ConsoleApp
 from console.config.settings import Settings
+from console.monitor.session import Session
 from console.screens import keys
-from console.screens.factory import MODES
-from console.session import Session
+from console.screens.app import ConsoleApp
+from console.screens.registry import MODES
 
 HEAVY = (
     "httpx",
@@ -28,7 +28,7 @@ HEAVY = (
     "promql_parser",
     "kubernetes",
     "prometheus_api_client",
-    "console.session",
+    "console.monitor.session",
     "sqlite3",
     "asyncio.subprocess",
 )
@@ -37,7 +37,7 @@ SCRIPT = """
 import sys, pathlib
 sys.path[:0] = [{root!r}, {support!r}]
 import screen_samples as samples
-from console.app import ConsoleApp
+from console.screens.app import ConsoleApp
 folder = pathlib.Path({folder!r})
 def factory(given):
     return samples.StillSession(given, samples.snapshot())
@@ -48,8 +48,8 @@ print("return code", app.return_code)
 
 
 def test_importing_the_app_imports_no_client() -> None:
-    """`console.app` brings Textual and plain values only; clients and stores come after the first frame."""
-    code = "import sys, console.app; print(*sorted(name for name in sys.modules))"
+    """`console.screens.app` brings Textual and plain values only; clients and stores come after the first frame."""
+    code = "import sys, console.screens.app; print(*sorted(name for name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(done.stdout.split())
     assert "textual.app" in loaded
@@ -142,8 +142,8 @@ def test_every_binding_explains_itself() -> None:
 
     from console.screens import action_run, alert_detail, command_line, explore, help, logs, panel_detail, runbook
     from widgets.dialogs import confirm, form, silence
-    from widgets.page import Page
     from widgets.rows import Rows
+    from widgets.text_view import Page
 
     screens = [type(make()) for make in MODES.values() if callable(make)]
     details = [

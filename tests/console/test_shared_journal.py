@@ -18,19 +18,19 @@ from journal_files import write_old
 from postgresql_fixture import Server
 from shared_host import NAMESPACE
 
-from console.cli import main
+from console.cli.main import main
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.demo.cluster import DemoCluster
-from console.incidents import events
-from console.incidents.incident import Role, Step
+from console.journal.acknowledgements import Whose, outcome_sentence
 from console.journal.event import Event
-from console.journal.owners import Whose, outcome_sentence
 from console.journal.sqlite import Journal
-from console.journal.stores import former_names, store_name
-from console.session import Session
+from console.journal.store_factory import former_names, store_name
+from console.monitor.session import Session
+from console.state import incident_events
+from console.state.incident import Role, Step
 from queries.model.alert import Priority
-from widgets.words import moment
+from widgets.formatting import moment
 
 
 @pytest.fixture
@@ -93,10 +93,10 @@ async def test_two_consoles_see_each_other_within_two_seconds(
             seconds = [await seconds_until_seen(here, there, f"fp-{who}-{number}") for number in range(3)]
             assert median(seconds) < 2.0, seconds  # one of three may fall on a machine that is busy with something else
             assert there.snapshot().ledger.owners[f"fp-{who}-0"].author.startswith(who)
-        await ann.record(events.DECLARED, "i1", events.declared("errors", Priority.P1))
+        await ann.record(incident_events.DECLARED, "i1", incident_events.declared("errors", Priority.P1))
         await within(5.0, lambda: bob.snapshot().ledger.incidents.open)
-        await bob.record(events.STEP, "i1", events.step(Step.ACKNOWLEDGE, done=True))
-        await bob.record(events.NOTE, "i1", events.note("we look \x1b[31mat it"))
+        await bob.record(incident_events.STEP, "i1", incident_events.step(Step.ACKNOWLEDGE, done=True))
+        await bob.record(incident_events.NOTE, "i1", incident_events.note("we look \x1b[31mat it"))
         await within(5.0, lambda: "we look" in " ".join(item.text for item in ann.snapshot().ledger.incidents.open[0].entries))
         (mine,), (theirs,) = (each.snapshot().ledger.incidents.open for each in (ann, bob))
         assert [item.text for item in mine.entries] == [item.text for item in theirs.entries]
@@ -204,7 +204,7 @@ async def test_of_two_at_the_same_moment_one_is_told_that_it_is_not_theirs(two: 
 async def test_a_role_is_taken_only_when_that_is_said(two: tuple[Settings, Settings]) -> None:
     """The commander stays who it was where another console gives the role away without naming her; named, it is given."""
     async with console(two[0]) as ann, console(two[1]) as bob:
-        await ann.record(events.DECLARED, "i1", events.declared("errors", Priority.P1, commander=two[0].user))
+        await ann.record(incident_events.DECLARED, "i1", incident_events.declared("errors", Priority.P1, commander=two[0].user))
         await within(5.0, lambda: bob.snapshot().ledger.incidents.open)
         assert await bob.give_role("i1", Role.COMMANDER, two[1].user) == (two[0].user, "")
         assert await bob.give_role("i1", Role.COMMANDER, two[1].user, over=two[0].user) == (two[1].user, "")
@@ -234,8 +234,15 @@ async def test_one_bad_event_ends_no_console(
     incident and to draw it, and `doctor` on a third host counts it, names it, and is not ok.
     """
     at = time.time()
-    bad = {"id": "b" * 32, "stamp": int(at * 1e6), "at": at, "kind": events.DECLARED, "subject": "bad", "author": "eve"}
-    bad |= {"environment": "production", "data": events.declared("bad", Priority.P1)}
+    bad = {
+        "id": "b" * 32,
+        "stamp": int(at * 1e6),
+        "at": at,
+        "kind": incident_events.DECLARED,
+        "subject": "bad",
+        "author": "eve",
+    }
+    bad |= {"environment": "production", "data": incident_events.declared("bad", Priority.P1)}
     bad |= {"at": -7e10} if what == "at" else {"stamp": (1 << 53) - 1}
     async with console(settings(tmp_path, "ann")) as ann, console(settings(tmp_path, "bob")) as bob:
         await ann.record("note", "n", {})
@@ -243,9 +250,9 @@ async def test_one_bad_event_ends_no_console(
         name = cluster.objects("configmaps")[0]["metadata"]["name"]
         cluster.patch("configmaps", name, {"data": {f"{bad['stamp']:017d}.{bad['id']}": json.dumps(bad)}})
         await asyncio.sleep(0.5)
-        await ann.record(events.DECLARED, "good", events.declared("errors", Priority.P1))
+        await ann.record(incident_events.DECLARED, "good", incident_events.declared("errors", Priority.P1))
         await within(5.0, lambda: [item.id for item in bob.snapshot().ledger.incidents.open] == ["good"])
-        await bob.record(events.NOTE, "good", events.note("we look"))
+        await bob.record(incident_events.NOTE, "good", incident_events.note("we look"))
         await within(5.0, lambda: "we look" in ann.snapshot().ledger.incidents.open[0].entries[-1].text)
         for each in (ann, bob):
             (incident,) = each.snapshot().ledger.incidents.all

@@ -10,21 +10,21 @@ from typing import Any
 
 from screen_samples import NOW, StillSession, settings, snapshot
 
-from console.app import ConsoleApp
-from console.board import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, Board
-from console.pauses import Heartbeat, Pause
-from console.refresh import Poller
-from console.runbooks import RunbookIndex
-from console.screens.masthead import masthead
-from console.screens.view import View
-from console.session import Session
-from console.snapshot import Snapshot
+from console.monitor.pauses import Heartbeat, Pause
+from console.monitor.poller import Poller
+from console.monitor.session import Session
+from console.monitor.state_store import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, Board
+from console.runbooks.index import RunbookIndex
+from console.screens.app import ConsoleApp
+from console.screens.header import masthead
+from console.screens.render_context import View
+from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
-from queries.endpoint import Endpoint
 from queries.errors import TimedOut
+from queries.http.endpoint import Endpoint
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth, Readiness
-from queries.model.reading import Reading
+from queries.model.poll_result import Reading
 from queries.model.source import Health, SourceState
 
 

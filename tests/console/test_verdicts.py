@@ -11,18 +11,17 @@ from pathlib import Path
 import pytest
 from screen_samples import NOW, panels, snapshot
 
-from console.checklists.ask import Answers
 from console.checklists.definition import Checklist, Item, KpisEvidence, PanelEvidence, QueryEvidence
-from console.checklists.finding import exit_code as checklist_code
-from console.checklists.judging import Facts, findings
-from console.checklists.walking import stands
-from console.checklists.walks import AGREE
-from console.commands.status import as_text, exit_code
-from console.incidents.sights import sights
+from console.checklists.evaluate import Facts, findings
+from console.checklists.evidence_queries import Answers
+from console.checklists.result import exit_code as checklist_code
+from console.checklists.run_events import stands
+from console.cli.status import as_text, exit_code
+from console.incidents.observations import sights
 from console.incidents.templates import impact_sentence
-from console.snapshot import Snapshot
+from console.state.checklist_runs import AGREE
+from console.state.snapshot import Snapshot
 from queries.catalogue.loader import CatalogueError, parse_board
-from queries.joined import Parts
 from queries.model.panel import (
     Contradiction,
     ContradictionKind,
@@ -34,14 +33,15 @@ from queries.model.panel import (
     Threshold,
     Unit,
 )
-from queries.model.reading import Reading
+from queries.model.poll_result import Reading
 from queries.model.series import Track
 from queries.model.verdict import UNKNOWN, Verdict
-from widgets.line import VERDICT_TONES
+from queries.prometheus.query_batch import Parts
+from widgets.formatting import VERDICT_WIDTH
 from widgets.panel import PanelRow, panel_line
 from widgets.panel_grid import PanelTile, tile_lines
-from widgets.tones import TONES
-from widgets.words import VERDICT_WIDTH
+from widgets.styled_text import VERDICT_TONES
+from widgets.styles import TONES
 
 ROOT = Path(__file__).resolve().parents[2]
 WHY = '12 or 240: OCR failures in 5m, paddle, by status="error" or by the error counter'

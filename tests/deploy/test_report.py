@@ -45,7 +45,7 @@ def test_reports_are_kept_and_the_worst_code_counts(tmp_path: Path, checklist: i
 
 def test_the_commands_of_the_job_are_those_of_the_console() -> None:
     """What the script calls is what the program's parser takes."""
-    from console.arguments import build_parser, verb_of
+    from console.cli.parser import build_parser, verb_of
 
     for line in SCRIPT.read_text().splitlines():
         if line.startswith("keep "):

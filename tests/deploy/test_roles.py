@@ -16,12 +16,12 @@ from shared_host import Host, cluster_store, until
 
 from console.actions.plan import Outcome
 from console.demo.cluster import DemoCluster
-from console.demo.cluster.grants import grants
+from console.demo.cluster.rbac import grants
 from console.journal.sqlite import Journal
-from queries.endpoint import ClusterEndpoint
 from queries.errors import Denied
-from queries.kubernetes import Kubernetes
-from queries.model.reading import Reading
+from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes.client import Kubernetes
+from queries.model.poll_result import Reading
 
 TARGET = f"deployment/{API}"
 ACTIONS: tuple[tuple[str, dict[str, str]], ...] = (

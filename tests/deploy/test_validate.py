@@ -13,8 +13,8 @@ import outcome
 import pytest
 from manifest_schema import faults
 
-from console.demo.bring import Servers
-from queries.rule_templates import rule_names, rule_text
+from console.demo.server_binaries import Servers
+from queries.promql.rule_templates import rule_names, rule_text
 
 
 @pytest.mark.servers

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import pytest
 from terminal import PROGRAM, Terminal
 
-from console.demo.bring import Servers
 from console.demo.scenarios import scenario
+from console.demo.server_binaries import Servers
 from console.demo.stack import DemoStack
 
 

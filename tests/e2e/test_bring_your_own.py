@@ -15,7 +15,7 @@ from servers import start_prometheus
 from terminal import Terminal
 
 from console.demo.process import Server
-from queries.rule_templates import rule_names, rule_text
+from queries.promql.rule_templates import rule_names, rule_text
 
 pytestmark = pytest.mark.servers
 

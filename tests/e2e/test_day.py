@@ -17,18 +17,18 @@ import pytest
 from terminal import Terminal
 from textual.pilot import Pilot
 
-from console.app import ConsoleApp
-from console.checklists.ask import Answers, ask
 from console.checklists.definition import AlertsEvidence, Checklist, Item
-from console.checklists.walks import Walks
-from console.cli import main
-from console.commands.once import with_session
+from console.checklists.evidence_queries import Answers, ask
+from console.cli.main import main
+from console.cli.one_shot import with_session
 from console.config.load import load_settings
-from console.demo.bring import Servers
 from console.demo.scenarios import scenario
+from console.demo.server_binaries import Servers
 from console.demo.stack import DemoStack
-from console.revisions import COMPLETE
-from console.session import Session
+from console.monitor.session import Session
+from console.screens.app import ConsoleApp
+from console.state.checklist_runs import Walks
+from console.state.revisions import COMPLETE
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("utc")]
 ENTER = "\r"

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from terminal import PROGRAM, Terminal
 
-from console.demo.bring import Servers
-from console.demo.launch import launch_alertmanager, launch_prometheus
+from console.demo.server_args import launch_alertmanager, launch_prometheus
+from console.demo.server_binaries import Servers
 from console.demo.stack import DemoStack
 
 pytestmark = pytest.mark.servers

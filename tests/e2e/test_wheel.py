@@ -49,7 +49,7 @@ def test_the_program_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> N
     """Unpacked elsewhere, without the source tree, it finds its runbooks and panels."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (
-        "import console, queries.catalogue.loader as loader; from console.cli import main;"
+        "import console, queries.catalogue.loader as loader; from console.cli.main import main;"
         f"assert console.__file__.startswith({str(tmp_path)!r}), console.__file__;"
         "assert len(loader.load_board('overview')) == 10;"
         "raise SystemExit(main(['runbook', 'high-error-rate']))"

@@ -31,7 +31,7 @@ from sitting import (
 )
 
 from console.demo.stack import DemoStack
-from queries.endpoint import Endpoint, HttpConfig
+from queries.http.endpoint import Endpoint, HttpConfig
 from queries.model.source import Health
 
 pytestmark = pytest.mark.servers

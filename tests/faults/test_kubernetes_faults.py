@@ -23,7 +23,7 @@ from sitting import CAP_SECONDS, SLACK_SECONDS, SOURCES, TIMEOUT_SECONDS, Sittin
 
 from console.demo.cluster import DemoCluster
 from console.demo.stack import DemoStack
-from queries import kubernetes
+from queries.kubernetes import client
 from queries.model.source import Health
 
 pytestmark = pytest.mark.servers
@@ -184,7 +184,7 @@ def played(
     """The chosen cases."""
     folder = tmp_path_factory.mktemp("cases")
     patch = pytest.MonkeyPatch()
-    patch.setattr(kubernetes, "_PULSE_SECONDS", PULSE_SECONDS)
+    patch.setattr(client, "_PULSE_SECONDS", PULSE_SECONDS)
     request.addfinalizer(patch.undo)
     wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
     return play_all(
@@ -297,7 +297,7 @@ async def test_a_server_that_answers_from_its_cache_only_is_stale(
     """What an API server does without etcd: its watches stay open, its cache answers, a consistent read does not. It is called
     STALE with the reason, not live and not DOWN; and live again at once when the read is answered.
     """
-    monkeypatch.setattr(kubernetes, "_PULSE_SECONDS", 0.5)
+    monkeypatch.setattr(client, "_PULSE_SECONDS", 0.5)
     proxy = house.proxy(cluster.url)
     config = kubeconfig(tmp_path / "kubeconfig", proxy.url, {"token": cluster.token})
     async with sitting(stack, config, tmp_path) as watched:

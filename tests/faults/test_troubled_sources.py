@@ -20,8 +20,8 @@ from servers import start_alertmanager
 from sitting import CAP_SECONDS, EVERY_SECONDS, MARK_PATHS, SOURCES, TIMEOUT_SECONDS, Sitting, sentence, settings_for
 
 from console.demo.stack import DemoStack
-from console.snapshot import Snapshot
-from queries import kubernetes
+from console.state.snapshot import Snapshot
+from queries.kubernetes import client
 from queries.model.source import Health
 
 pytestmark = pytest.mark.servers
@@ -32,7 +32,7 @@ HOUR = 3600.0
 @pytest.fixture
 def proxies(stack: DemoStack, house: ProxyHouse, monkeypatch: pytest.MonkeyPatch) -> dict[str, FaultProxy]:
     """One in front of each source; the pulse of Kubernetes is quicker than the console's."""
-    monkeypatch.setattr(kubernetes, "_PULSE_SECONDS", 1.0)
+    monkeypatch.setattr(client, "_PULSE_SECONDS", 1.0)
     told = stack.addresses
     assert stack.cluster is not None
     real = {

@@ -21,18 +21,20 @@ from endless_server import DEEP, DEEP_LIST, DEEP_REFUSAL, ENCODED, ENDLESS, PACK
 from console.actions.writers import Writer
 from console.config.load import load_settings
 from console.demo import http_get
-from queries import discovery, http, kube_api
 from queries.alertmanager import Alertmanager
-from queries.discovery import Discovery
-from queries.endpoint import ClusterEndpoint, Endpoint, HttpConfig
 from queries.errors import SourceError
-from queries.grafana import Grafana
-from queries.http import Client
-from queries.kube_api import KubeApi
-from queries.kube_auth import KubeAccess
-from queries.kubernetes import Kubernetes
-from queries.platform import Platform
-from queries.prometheus import Prometheus
+from queries.grafana.client import Grafana
+from queries.http import client
+from queries.http.client import Client
+from queries.http.endpoint import ClusterEndpoint, Endpoint, HttpConfig
+from queries.kubernetes import api
+from queries.kubernetes.api import KubeApi
+from queries.kubernetes.auth import KubeAccess
+from queries.kubernetes.client import Kubernetes
+from queries.platform.client import Platform
+from queries.prometheus import metadata
+from queries.prometheus.client import Prometheus
+from queries.prometheus.metadata import Discovery
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 2 << 20
@@ -142,42 +144,46 @@ async def _demo(url: str, folder: Path) -> object:
 
 NAMESPACE_PODS = "/api/v1/namespaces/ns/pods"
 CLIENTS: dict[str, Asking] = {
-    "prometheus": Asking(_source(Prometheus, lambda made: made.query("up")), ("queries/prometheus.py", "queries/http.py")),
-    "prometheus rules": Asking(_source(Prometheus, lambda made: made.rules()), ("queries/transport.py", "queries/failures.py")),
+    "prometheus": Asking(
+        _source(Prometheus, lambda made: made.query("up")), ("queries/prometheus/client.py", "queries/http/client.py")
+    ),
+    "prometheus rules": Asking(
+        _source(Prometheus, lambda made: made.rules()), ("queries/http/transport.py", "queries/http/error_mapping.py")
+    ),
     "prometheus, off the refresh path": Asking(
-        _source(Discovery, lambda made: made.metric_names()), ("queries/discovery.py", "queries/wire_limit.py")
+        _source(Discovery, lambda made: made.metric_names()), ("queries/prometheus/metadata.py", "queries/http/wire_limit.py")
     ),
     "prometheus, its version": Asking(_source(Discovery, lambda made: made.version()), ()),
     "alertmanager": Asking(
         _source(lambda place: Alertmanager((place,)), lambda made: made.state()), ("queries/alertmanager.py",), at_once=3
     ),
-    "grafana": Asking(_source(Grafana, lambda made: made.dashboards()), ("queries/grafana.py",)),
-    "platform": Asking(_source(Platform, lambda made: made.health()), ("queries/platform.py",), at_once=2),
+    "grafana": Asking(_source(Grafana, lambda made: made.dashboards()), ("queries/grafana/client.py",)),
+    "platform": Asking(_source(Platform, lambda made: made.health()), ("queries/platform/client.py",), at_once=2),
     "platform's exporter": Asking(_source(Platform, lambda made: made.metrics()), (), text=True),
-    "a proxy, http": Asking(_proxied(Prometheus, lambda made: made.query("up"), "http"), ("queries/proxy.py",)),
+    "a proxy, http": Asking(_proxied(Prometheus, lambda made: made.query("up"), "http"), ("queries/http/proxy.py",)),
     "a proxy, https": Asking(_proxied(Prometheus, lambda made: made.query("up"), "https"), ()),
     "a proxy, off the refresh path": Asking(_proxied(Discovery, lambda made: made.metric_names(), "http"), ()),
     "a webhook": Asking(_webhook, ("console/actions/writers.py",), text=True),
     "a write": Asking(_write, (), text=True),
     "kubernetes": Asking(
         _kubernetes(lambda made: made.cluster()),
-        ("queries/kube_api.py", "queries/kube_auth.py", "queries/kubernetes.py"),
+        ("queries/kubernetes/api.py", "queries/kubernetes/auth.py", "queries/kubernetes/client.py"),
         at_once=6,
     ),
     "kubernetes, one object": Asking(_kubernetes(lambda made: made.deployment("x")), ()),
     "kubernetes, logs": Asking(_kubernetes(lambda made: made.logs("x")), (), text=True),
     "kubernetes, a write": Asking(_kubernetes(lambda made: made.call("PATCH", NAMESPACE_PODS, (), {})), (), text=True),
-    "kubernetes, a watch": Asking(_watch, ("queries/kube_watch.py",), text=True),
+    "kubernetes, a watch": Asking(_watch, ("queries/kubernetes/watch.py",), text=True),
     "kubernetes through a proxy": Asking(_kubernetes(lambda made: made.cluster(), **{"proxy-url": "{url}"}), (), at_once=6),
     "the demo": Asking(
         _demo,
         (
             "console/demo/http_get.py",
-            "console/demo/agreement.py",
+            "console/demo/verify_report.py",
             "console/demo/stack.py",
             "console/demo/incident.py",
-            "console/demo/release.py",
-            "console/demo/context_view.py",
+            "console/demo/official_release.py",
+            "console/demo/kubeconfig_cluster.py",
         ),
     ),
 }
@@ -197,13 +203,13 @@ ELSEWHERE = {
     "queries/redis_ping.py": "tests/queries/test_redis_ping.py: a line at most",
     "console/journal/postgresql.py": "tests/console/journal/test_postgresql.py: a page at most",
     "console/journal/config_maps.py": "asks through KubeApi, which is above",
-    "console/demo/launch.py": "asks through process.py",
+    "console/demo/server_args.py": "asks through process.py",
     "console/demo/process.py": "tests/console/demo/test_process.py: the head of an answer of the demo's own server",
     "console/demo/cluster/server.py": "a server, not a client; its requests are limited in http1.py",
     "console/demo/cluster/http1.py": "the same",
     "console/config/load.py": "the socket module for the host's name alone",
     "console/journal/process.py": "the same",
-    "console/lint/pages/kubectl.py": "a socket that listens and answers nothing, so that kubectl finds no server",
+    "console/lint/runbooks/kubectl.py": "a socket that listens and answers nothing, so that kubectl finds no server",
 }
 _NETWORK = {
     "httpx", "httpcore", "h11", "requests", "urllib3", "aiohttp", "socket", "ssl", "websocket", "websockets", "kubernetes",
@@ -237,20 +243,20 @@ def test_every_client_of_the_code_is_played_here() -> None:
         if _asks(path)
     }
     covered = {module for asking in CLIENTS.values() for module in asking.modules} | set(ELSEWHERE)
-    assert found - covered == {"queries/tls.py"}  # it makes contexts for those above
+    assert found - covered == {"queries/http/tls.py"}  # it makes contexts for those above
     assert all((ROOT / module).exists() for module in covered)
 
 
 @pytest.fixture(autouse=True)
 def lowered(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
-        (http, "LIMIT_BYTES"),
-        (discovery, "LIMIT_BYTES"),
-        (kube_api, "LIMIT_BYTES"),
+        (client, "LIMIT_BYTES"),
+        (metadata, "LIMIT_BYTES"),
+        (api, "LIMIT_BYTES"),
         (http_get, "LIMIT_BYTES"),
     ):
         monkeypatch.setattr(module, name, LIMIT)
-    monkeypatch.setattr(kube_api, "LINE_BYTES", LIMIT)
+    monkeypatch.setattr(api, "LINE_BYTES", LIMIT)
 
 
 _warm: set[str] = set()
@@ -349,7 +355,7 @@ async def test_what_was_asked_for_is_inflated_to_the_limit(
     client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where gzip was asked for, three kilobytes that become three megabytes end at a limit of two."""
-    monkeypatch.setattr(http, "_LOOPBACK", ())
+    monkeypatch.setattr(client, "_LOOPBACK", ())
     sentence = in_words(await ask(client, PACKED, tmp_path))
     assert "larger than 2 MiB" in sentence
 
@@ -357,7 +363,7 @@ async def test_what_was_asked_for_is_inflated_to_the_limit(
 @pytest.mark.parametrize("client", ["prometheus", "prometheus, off the refresh path"])
 async def test_gzip_that_was_asked_for_is_read(client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A good answer in gzip, larger than one piece, comes whole."""
-    monkeypatch.setattr(http, "_LOOPBACK", ())
+    monkeypatch.setattr(client, "_LOOPBACK", ())
     padding = " " * 700_000
     data = '{"resultType": "vector", "result": []}' if client == "prometheus" else '["b", "a"]'
     body = gzip.compress(f'{{"status": "success", {padding} "data": {data}}}'.encode())

@@ -22,8 +22,8 @@ from console.actions.silence import Silence, SilenceFacts
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.log import _Frames
-from console.runbooks import RunbookIndex
-from queries.kube_api import segment
+from console.runbooks.index import RunbookIndex
+from queries.kubernetes.api import segment
 from queries.model.matcher import Matcher, parse_matchers
 from queries.model.text import visible
 

@@ -341,9 +341,9 @@ def test_environment_variables_and_flags_are_no_leak(planted: Planted, platform:
 
 
 CRASHES = {
-    "an ask that nobody foresaw": "queries.prometheus:Prometheus.panels",
-    "the session": "console.session:Session.snapshot",
-    "the board": "console.board:Board.apply",
+    "an ask that nobody foresaw": "queries.prometheus.client:Prometheus.panels",
+    "the session": "console.monitor.session:Session.snapshot",
+    "the board": "console.monitor.state_store:Board.apply",
     "a screen": "console.screens.overview:Overview.on_mount",
 }
 
@@ -362,7 +362,7 @@ def test_a_crash_tells_no_secret(place: str, planted: Planted, platform: ToldPla
             raise RuntimeError("token " + secret + " \\x1b[2J")
         owner = next(item for key, item in vars(module).items() if key.startswith({owner!r}) and hasattr(item, {method!r}))
         setattr(owner, {method!r}, broken)
-        from console.cli import main
+        from console.cli.main import main
         sys.exit(main(["--config", {planted.file("empty.yaml", "{}")!r}]))
     """)
     script_file = planted.file("crash.py", script)

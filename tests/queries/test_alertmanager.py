@@ -11,8 +11,8 @@ from loopback import RECORDINGS
 from stopwatch import turns
 
 from queries.alertmanager import Alertmanager
-from queries.endpoint import Endpoint
 from queries.errors import Denied, Malformed, NotConfigured, Unreachable
+from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertState
 
 Answers = dict[str, Any]

@@ -10,9 +10,9 @@ import pytest
 from servers import start_alertmanager
 
 from queries.alertmanager import Alertmanager
-from queries.endpoint import Endpoint
 from queries.errors import Rejected, Unreachable
-from queries.http import Client
+from queries.http.client import Client
+from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertState
 
 pytestmark = pytest.mark.servers

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from queries.catalogue.loader import load_dashboard
-from queries.endpoint import Endpoint
 from queries.errors import SourceError
-from queries.prometheus import Prometheus
+from queries.http.endpoint import Endpoint
+from queries.prometheus.client import Prometheus
 
 SPECS = load_dashboard("platform_overview").panels
 EMPTY = {"status": "success", "data": {"resultType": "vector", "result": []}}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from queries.catalogue.loader import CatalogueError, expand_spec, load_board, load_dashboard, load_dashboards, parse_board
-from queries.catalogue.outline import outline
+from queries.catalogue.panel_titles import outline
 from queries.catalogue.signals import UNDECIDED, Choice, load_signals
 from queries.model.dashboard import DASHBOARDS
 from queries.model.panel import Fold, PanelSpec, Threshold
-from queries.promql import LabelMatcher, parse
+from queries.promql.syntax import LabelMatcher, parse
 from queries.yaml_text import YamlError, loads
 
 IDS = [

@@ -9,10 +9,10 @@ import pytest
 from console.demo.server_config import fast_windows
 from console.demo.stack import DemoStack
 from queries.catalogue.loader import load_dashboard
-from queries.dashboard import OpenDashboard
-from queries.endpoint import Endpoint
+from queries.grafana.dashboard import OpenDashboard
+from queries.http.endpoint import Endpoint
 from queries.model.dashboard import DASHBOARDS, DashboardAnswer, DashboardChoice
-from queries.prometheus import Prometheus
+from queries.prometheus.client import Prometheus
 
 pytestmark = pytest.mark.servers
 OCR_ONLY = "ocr_performance"

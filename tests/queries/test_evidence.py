@@ -5,7 +5,11 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from queries.catalogue.evidence import (
+from queries.catalogue.signals import load_signals, parse_signals
+from queries.http.endpoint import Endpoint
+from queries.model.series import Sample
+from queries.prometheus.client import Prometheus
+from queries.prometheus.evidence import (
     EVERY_SECONDS,
     HELP_EVERY_SECONDS,
     REMEMBERED_SECONDS,
@@ -13,10 +17,6 @@ from queries.catalogue.evidence import (
     Decisions,
     read_coding,
 )
-from queries.catalogue.signals import load_signals, parse_signals
-from queries.endpoint import Endpoint
-from queries.model.series import Sample
-from queries.prometheus import Prometheus
 
 HOUR = 3600.0
 

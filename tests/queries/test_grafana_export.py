@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from console.cli import main
-from queries.catalogue.grafana import exported, expression
+from console.cli.main import main
 from queries.catalogue.loader import load_dashboards
-from queries.grafana_model import read_dashboard
+from queries.grafana.export import exported, expression
+from queries.grafana.model import read_dashboard
 from queries.model.dashboard import DASHBOARDS
-from queries.promql import parse
+from queries.promql.syntax import parse
 
 (SCHEMA,) = (Path(__file__).parent / "grafana").glob("schema-*.json")
 

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from loopback import CERTIFICATES, http_answer
 
-from queries.endpoint import Endpoint, HttpConfig
 from queries.errors import Denied, Malformed, Rejected, SourceError, Throttled, TimedOut, Unreachable
-from queries.http import Client
-from queries.prometheus import Prometheus
+from queries.http.client import Client
+from queries.http.endpoint import Endpoint, HttpConfig
+from queries.prometheus.client import Prometheus
 
 SECRET = "s3cr3t-token"
 HTML = b"<html><body>Sign in</body></html>"

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servers import ALERTMANAGERS, alertmanager_of, start_alertmanager
 
-from console.demo.bring import Servers
+from console.demo.server_binaries import Servers
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 
 pytestmark = pytest.mark.servers

@@ -16,18 +16,18 @@ import pytest
 from servers import servers, start_prometheus
 
 from console.checks.panels import judge
-from queries.catalogue.evidence import Decisions
 from queries.catalogue.loader import expand_spec, load_board
-from queries.dashboard import OpenDashboard
-from queries.discovery import Discovery
-from queries.endpoint import Endpoint
 from queries.errors import Malformed, Rejected, Unreachable
+from queries.grafana.dashboard import OpenDashboard
+from queries.http.endpoint import Endpoint
 from queries.model.dashboard import DASHBOARDS, Dashboard, DashboardChoice
 from queries.model.fault import FaultKind
 from queries.model.panel import Fold, Origin, PanelSpec, Threshold, Unit
 from queries.model.verdict import Verdict
-from queries.prometheus import Prometheus
-from queries.rule_templates import our_recordings
+from queries.prometheus.client import Prometheus
+from queries.prometheus.evidence import Decisions
+from queries.prometheus.metadata import Discovery
+from queries.promql.rule_templates import our_recordings
 
 pytestmark = pytest.mark.servers
 

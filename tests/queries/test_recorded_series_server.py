@@ -15,16 +15,16 @@ import pytest
 from servers import servers, start_prometheus
 
 from console.checks.panels import judge
-from console.cli import main
+from console.cli.main import main
 from queries.catalogue.loader import load_board, load_dashboards
-from queries.endpoint import Endpoint
 from queries.errors import SourceError
-from queries.model.fold import folded
+from queries.http.endpoint import Endpoint
+from queries.model.aggregation import folded
 from queries.model.panel import ContradictionKind, Origin, PanelAnswer, PanelSpec, Threshold
 from queries.model.recorded import Worth
 from queries.model.verdict import Verdict
-from queries.prometheus import Prometheus
-from queries.rule_templates import rule_names, rule_text
+from queries.prometheus.client import Prometheus
+from queries.promql.rule_templates import rule_names, rule_text
 
 pytestmark = pytest.mark.servers
 

@@ -9,8 +9,8 @@ import pytest
 import redis_fixture
 from redis_fixture import redis_server
 
-from queries.endpoint import RedisEndpoint
 from queries.errors import Denied, Malformed, NotConfigured, Rejected, SourceError, TimedOut, Unreachable
+from queries.http.endpoint import RedisEndpoint
 from queries.redis_ping import ping
 
 SECRET = "s3cr3t-pass"

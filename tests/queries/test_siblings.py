@@ -9,9 +9,9 @@ import pytest
 from loopback import http_answer
 
 from queries.alertmanager import Alertmanager
-from queries.endpoint import Endpoint
 from queries.errors import SourceError
-from queries.platform import Platform
+from queries.http.endpoint import Endpoint
+from queries.platform.client import Platform
 
 
 @pytest.mark.parametrize("kind", ["alertmanager", "platform"])

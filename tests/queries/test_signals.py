@@ -18,7 +18,7 @@ from queries.catalogue.signals import (
     referenced,
     witnessed,
 )
-from queries.promql import parse
+from queries.promql.syntax import parse
 
 SIGNALS = load_signals()
 WINDOWED = {name for name, signal in SIGNALS.items() if "$window" in "".join(item.expression for item in signal.definitions)}

@@ -13,8 +13,8 @@ import pytest
 from servers import start_prometheus
 
 from queries.catalogue.loader import load_board
-from queries.endpoint import Endpoint
-from queries.prometheus import Prometheus
+from queries.http.endpoint import Endpoint
+from queries.prometheus.client import Prometheus
 
 pytestmark = pytest.mark.servers
 

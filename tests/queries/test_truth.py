@@ -20,14 +20,14 @@ from platform_truth import Truth
 from platform_truth import truths as count
 from told_events import RULES, Told, told_servers
 
-from console.checks.figures import figure
 from console.checks.panels import compare
 from console.config.load import load_settings
-from console.session import Session
+from console.monitor.session import Session
 from queries.catalogue.loader import load_board
 from queries.model.dashboard import DASHBOARDS, DashboardChoice
 from queries.model.panel import Origin, PanelSpec, PanelState, Unit
 from queries.model.verdict import Verdict
+from queries.text.formatting import figure
 
 pytestmark = pytest.mark.servers
 

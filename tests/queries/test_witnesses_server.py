@@ -17,25 +17,25 @@ from screen_samples import settings
 from servers import servers, start_prometheus
 from textual.pilot import Pilot
 
+from console.actions.cluster_reader import SourceReads
 from console.actions.plan import Request
 from console.actions.recovery import Cause
-from console.app import ConsoleApp
-from console.board import Board
 from console.checks.panels import judge
-from console.cli import main
+from console.cli.main import main
 from console.incidents.impact import measure
-from console.place import Place
-from console.reads import SourceReads
-from console.runbook_page import Runbook, RunbookStep
-from console.runbook_steps import Sight, answer_steps
-from console.runbooks import RunbookIndex
+from console.monitor.state_store import Board
+from console.runbooks.index import RunbookIndex
+from console.runbooks.page import Runbook, RunbookStep
+from console.runbooks.steps import Sight, answer_steps
+from console.screens.app import ConsoleApp
+from console.state.place import Place
 from queries.catalogue.loader import load_board
 from queries.catalogue.signals import Choice, load_signals
-from queries.endpoint import Endpoint
+from queries.http.endpoint import Endpoint
 from queries.model.panel import Contradiction, ContradictionKind, PanelSpec, Threshold, Unit
 from queries.model.verdict import Verdict
-from queries.prometheus import Prometheus
-from queries.witnesses import MOST
+from queries.prometheus.client import Prometheus
+from queries.prometheus.witnesses import MOST
 
 pytestmark = pytest.mark.servers
 

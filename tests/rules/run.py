@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from console.demo.bring import NotBrought, Servers, bring
-from queries.rule_files import RuleFile, read_rules
-from queries.rule_templates import render
+from console.demo.server_binaries import NotBrought, Servers, bring
+from queries.promql.rule_files import RuleFile, read_rules
+from queries.promql.rule_templates import render
 from queries.yaml_text import loads
 
 FOLDER = Path(__file__).resolve().parents[2] / "queries" / "rules"

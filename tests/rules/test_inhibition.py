@@ -12,8 +12,8 @@ import pytest
 from servers import start_alertmanager
 
 from console.demo import server_config
-from queries.rule_files import built_in
-from queries.rule_templates import rule_text
+from queries.promql.rule_files import built_in
+from queries.promql.rule_templates import rule_text
 
 pytestmark = pytest.mark.servers
 

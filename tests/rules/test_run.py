@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from console.demo.bring import Servers
+from console.demo.server_binaries import Servers
 
 pytestmark = pytest.mark.servers
 

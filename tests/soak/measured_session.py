@@ -19,8 +19,8 @@ from pathlib import Path
 from sitting import settings_for
 
 from console.journal.event import Event
-from console.session import Session
-from console.snapshot import Snapshot
+from console.monitor.session import Session
+from console.state.snapshot import Snapshot
 
 EVENTS_A_SECOND = 10
 MOST_EVENTS = 20_000

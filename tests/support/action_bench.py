@@ -14,14 +14,14 @@ from console.actions.runner import run
 from console.actions.writers import Writer
 from console.config.settings import SETTLE, Paths, Settings
 from console.demo.cluster import DemoCluster, Pace
-from console.incidents.incident import Incident, Update
 from console.journal.event import Event
 from console.journal.sqlite import Journal
-from console.revisions import COMPLETE, Records, RevisionRecords
-from queries.endpoint import ClusterEndpoint
+from console.state.incident import Incident, Update
+from console.state.revisions import COMPLETE, Records, RevisionRecords
 from queries.errors import Rejected
-from queries.kubeconfig import choose_context, kubeconfig_files
-from queries.kubernetes import Kubernetes
+from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes.client import Kubernetes
+from queries.kubernetes.kubeconfig import choose_context, kubeconfig_files
 from queries.model.alert import Alert, Priority
 
 QUICK = Pace(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))

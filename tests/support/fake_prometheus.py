@@ -7,9 +7,9 @@ from urllib.parse import parse_qs
 
 import httpx
 
-from queries.endpoint import Endpoint
-from queries.joined import MARK
-from queries.prometheus import Prometheus
+from queries.http.endpoint import Endpoint
+from queries.prometheus.client import Prometheus
+from queries.prometheus.query_batch import MARK
 
 NOW = 1_800_000_000.0
 Series = list[tuple[dict[str, str], str]]

@@ -10,13 +10,13 @@ import httpx
 from screen_samples import NOW, StillSession
 
 from console.config.settings import Settings
-from console.incidents.incident import Incident
 from console.journal.event import Event
-from console.journal.ledger import Ledger, LedgerState
 from console.journal.sqlite import Journal
-from console.snapshot import Snapshot
-from queries.endpoint import Endpoint
-from queries.prometheus import Prometheus
+from console.state.incident import Incident
+from console.state.journal_state import Ledger, LedgerState
+from console.state.snapshot import Snapshot
+from queries.http.endpoint import Endpoint
+from queries.prometheus.client import Prometheus
 
 
 class JournalledSession(StillSession):

@@ -21,7 +21,10 @@ OPEN = """
 import asyncio, sys
 from types import SimpleNamespace
 from console.config.load import load_settings
-from console.session import Session
+try:
+    from console.monitor.session import Session
+except ImportError:  # the tree of a comparison may be older
+    from console.session import Session
 
 async def look():
     session = Session.open(load_settings(SimpleNamespace(environment="prod", command="console")))
@@ -56,7 +59,7 @@ def home(folder: Path) -> tuple[dict[str, str], Path]:
 
 def cost(environ: dict[str, str], verb: Sequence[str]) -> Cost:
     """Of one process; without a verb, of opening a session."""
-    code = ("-c", OPEN) if not verb else ("-c", "import sys; from console.cli import main; sys.exit(main(sys.argv[1:]))", *verb)
+    code = ("-m", "console", *verb) if verb else ("-c", OPEN)
     began = time.monotonic()
     with subprocess.Popen(
         [PYTHON, *code], cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from console.config.settings import Paths, Settings
-from console.runbooks import RunbookIndex
-from console.session import Session
-from console.snapshot import Snapshot
+from console.monitor.session import Session
+from console.runbooks.index import RunbookIndex
+from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
 from queries.model.alert import Alert, AlertRule, AlertState, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.fault import Fault, FaultKind

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from console.app import ConsoleApp
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.demo.bring import bring
 from console.demo.scenarios import scenario
+from console.demo.server_binaries import bring
 from console.demo.stack import DemoStack
+from console.screens.app import ConsoleApp
 
 SIZE = (110, 36)
 USER = "you@bastion"

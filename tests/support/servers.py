@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from console.demo.bring import Servers, bring
-from console.demo.launch import launch_alertmanager, launch_prometheus
 from console.demo.process import Server
+from console.demo.server_args import launch_alertmanager, launch_prometheus
+from console.demo.server_binaries import Servers, bring
 
 PLAIN_PROMETHEUS = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
 PLAIN_ALERTMANAGER = """\

@@ -12,9 +12,9 @@ from console.config.store_settings import KUBERNETES, StoreSettings
 from console.journal.config_maps import ConfigMaps
 from console.journal.event import Event
 from console.journal.shared_store import READ_ONLY, SharedStore
-from console.journal.sharing import Sharer, Sharing
 from console.journal.sqlite import Journal
-from queries.endpoint import ClusterEndpoint
+from console.journal.sync import Sharer, Sharing
+from queries.http.endpoint import ClusterEndpoint
 
 NAMESPACE = "cad-ml-platform"
 NAME = "shared"

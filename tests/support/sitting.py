@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from console.config.settings import Paths, Settings
-from console.session import Session
-from console.snapshot import Snapshot
-from queries.endpoint import ClusterEndpoint, Endpoint
+from console.monitor.session import Session
+from console.state.snapshot import Snapshot
+from queries.http.endpoint import ClusterEndpoint, Endpoint
 from queries.model.source import Health, SourceState
 
 Case = TypeVar("Case")

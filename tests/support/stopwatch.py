@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from queries import http
+from queries.http import client
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ async def turns(ask: Callable[[], Awaitable[object]]) -> tuple[int, int]:
 
     as_it_is = await _most_turns(ask)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http, "compute", here)
+        patch.setattr(client, "compute", here)
         return as_it_is, await _most_turns(ask)
 
 

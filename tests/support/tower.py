@@ -12,16 +12,16 @@ from typing import Any
 import httpx
 from action_bench import settings_for
 
+from console.actions.cluster_reader import SourceReads
 from console.actions.plan import Preview, Request, Step
 from console.actions.runner import run
 from console.actions.writers import Writer
-from console.board import Board
 from console.config.settings import Settings
 from console.journal.sqlite import Journal
-from console.reads import SourceReads
-from console.runbooks import RunbookIndex
+from console.monitor.state_store import Board
+from console.runbooks.index import RunbookIndex
 from queries.alertmanager import Alertmanager
-from queries.endpoint import Endpoint
+from queries.http.endpoint import Endpoint
 
 HIGH = {"alertname": "HighErrorRate", "severity": "critical", "component": "platform"}
 SLOW = {"alertname": "HighLatency", "severity": "warning", "component": "ocr"}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from shared_host import until
 
-from console.journal.chain import checked
 from console.journal.event import Event
+from console.journal.hash_chain import checked
 from console.journal.sqlite import Journal
 
 ROOT = Path(__file__).parents[2]

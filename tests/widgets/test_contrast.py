@@ -11,7 +11,7 @@ from textual.color import Color
 from textual.screen import ModalScreen
 from textual.theme import Theme
 
-from console.app import ConsoleApp
+from console.screens.app import ConsoleApp
 from widgets.theme import COLOUR_BLIND, THEME_NAMES, THEMES
 
 LEAST = 4.5

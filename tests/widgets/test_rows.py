@@ -5,7 +5,7 @@ from __future__ import annotations
 from stopwatch import quickest
 from textual.app import App, ComposeResult
 
-from widgets.line import Span
+from widgets.styled_text import Span
 from widgets.table import Column, Table, arrange
 
 COLUMNS = (Column("name", 8, flex=1), Column("state", 6), Column("note", 20, rank=3))

@@ -7,10 +7,10 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from widgets.axis_ticks import rounded, time_marks
 from widgets.chart import ChartData, ChartTrack, chart_lines
-from widgets.line import width_of
-from widgets.scale import rounded, time_marks
 from widgets.sparkline import sparkline
+from widgets.styled_text import width_of
 
 POINTS = st.lists(st.tuples(st.floats(0, 1e9), st.floats(allow_nan=True, allow_infinity=True)), max_size=50).map(
     lambda items: tuple(sorted(items, key=lambda item: item[0]))

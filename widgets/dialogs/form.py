@@ -12,9 +12,9 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
-from widgets.dialogs.choice import Choice
-from widgets.line import text
-from widgets.page import Page
+from widgets.dialogs.button import Choice
+from widgets.styled_text import text
+from widgets.text_view import Page
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from textual.widgets import Button, Input
 
 from queries.model.alert import TrackedAlert
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
-from widgets.dialogs.choice import Choice
-from widgets.line import Line, text
-from widgets.page import Page
-from widgets.words import severity_word
+from widgets.dialogs.button import Choice
+from widgets.formatting import severity_word
+from widgets.styled_text import Line, text
+from widgets.text_view import Page
 
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+")
 

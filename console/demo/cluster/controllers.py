@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from console.demo.cluster.agenda import Agenda
-from console.demo.cluster.autoscaling import Autoscalers
-from console.demo.cluster.disruption import Budgets
+from console.demo.cluster.hpa_controller import Autoscalers
+from console.demo.cluster.pdb_controller import Budgets
 from console.demo.cluster.pods import Pods
 from console.demo.cluster.resource import AUTOSCALERS, BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, Object
 from console.demo.cluster.rollout import Rollouts
 from console.demo.cluster.store import Change, Store
+from console.demo.cluster.timers import Agenda
 
 GATHER_SECONDS = 0.02
 """The first change is looked at once, the next ones within this time together: thousands of pods change one by one."""

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from console.demo.cluster import failure, patch, seed
-from console.demo.cluster.access import Access, User
-from console.demo.cluster.agenda import Agenda
-from console.demo.cluster.autoscaling import Autoscalers
+from console.demo.cluster import api_errors, fixtures, patch
+from console.demo.cluster.auth import Access, User
 from console.demo.cluster.controllers import Controllers
-from console.demo.cluster.disruption import Budgets
-from console.demo.cluster.grants import grants
+from console.demo.cluster.hpa_controller import Autoscalers
 from console.demo.cluster.http1 import Request
+from console.demo.cluster.metrics_api import Load, LogLines, Usage
+from console.demo.cluster.pdb_controller import Budgets
 from console.demo.cluster.pods import NODE_COUNT, Pace, Pods
+from console.demo.cluster.rbac import grants
 from console.demo.cluster.registry import Registry
 from console.demo.cluster.resource import DEPLOYMENTS, NAMESPACES, NODES, RESOURCES, Object, Resource, of_kind
 from console.demo.cluster.revision import REVISION
@@ -30,7 +30,7 @@ from console.demo.cluster.rollout import Rollouts
 from console.demo.cluster.routes import Routes
 from console.demo.cluster.server import Server
 from console.demo.cluster.store import Change, Store
-from console.demo.cluster.usage import Load, LogLines, Usage
+from console.demo.cluster.timers import Agenda
 
 T = TypeVar("T")
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -207,7 +207,7 @@ class DemoCluster:
         """Sets the platform's scene, rolled out and settled, as if it had been so for a while. Before `start` only."""
         self._past_seconds = age_seconds
         try:
-            self.apply((*seed.platform(self.namespace), seed.backup(self.namespace, now=time.time())))
+            self.apply((*fixtures.platform(self.namespace), fixtures.backup(self.namespace, now=time.time())))
             self._agenda.settle()
         finally:
             self._past_seconds = 0.0
@@ -238,7 +238,7 @@ class DemoCluster:
     def patch(
         self, plural: str, name: str, change: Any, *, content_type: str = patch.STRATEGIC, manager: str = "kubectl"
     ) -> Object:
-        """Patches an object of the namespace, as a client would; raises `failure.Failure`."""
+        """Patches an object of the namespace, as a client would; raises `api_errors.Failure`."""
         resource = self._resource(plural)
         write = self._registry.patch
         done = self._call(lambda: write(resource, self.namespace, name, change, content_type, manager=manager))
@@ -289,7 +289,7 @@ class DemoCluster:
             500: "InternalError",
             503: "ServiceUnavailable",
         }
-        failed = [failure.Failure(status, reasons.get(status, ""), message) for _ in range(times)]
+        failed = [api_errors.Failure(status, reasons.get(status, ""), message) for _ in range(times)]
         self._call(lambda: self._server.failing.extend(failed))
 
     def admit(self, name: str, roles: Iterable[Mapping[str, Any]]) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from console.demo.cluster import failure
+from console.demo.cluster import api_errors
 
 
 def applied(document: Any, operations: list[Any]) -> Any:
     """Applies the operations in place, in order; any that does not fit is the server's opaque 422."""
     for operation in operations:
         if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
-            raise failure.opaque()
+            raise api_errors.opaque()
         document = _apply(document, operation)
     return document
 
@@ -29,7 +29,7 @@ def _apply(document: Any, operation: dict[str, Any]) -> Any:
             return _remove(document, path)
         case "test":
             if not _same(_read(document, path), operation.get("value")):
-                raise failure.opaque()
+                raise api_errors.opaque()
             return document
         case "move":
             origin = _steps(str(operation.get("from", "")))
@@ -39,7 +39,7 @@ def _apply(document: Any, operation: dict[str, Any]) -> Any:
             value = copy.deepcopy(_read(document, _steps(str(operation.get("from", "")))))
             return _put(document, path, value, insert=True)
         case _:
-            raise failure.opaque()
+            raise api_errors.opaque()
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -49,7 +49,7 @@ def _same(left: Any, right: Any) -> bool:
 
 def _value(operation: dict[str, Any]) -> Any:
     if "value" not in operation:
-        raise failure.opaque()
+        raise api_errors.opaque()
     return operation["value"]
 
 
@@ -57,7 +57,7 @@ def _steps(pointer: str) -> list[str]:
     if not pointer:
         return []
     if not pointer.startswith("/"):
-        raise failure.opaque()
+        raise api_errors.opaque()
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
 
 
@@ -65,7 +65,7 @@ def _index(items: list[Any], step: str, *, end: bool) -> int:
     if step == "-" and end:
         return len(items)
     if not step.isdigit() or int(step) > len(items) - (0 if end else 1):
-        raise failure.opaque()
+        raise api_errors.opaque()
     return int(step)
 
 
@@ -74,7 +74,7 @@ def _child(parent: Any, step: str) -> Any:
         return parent[step]
     if isinstance(parent, list):
         return parent[_index(parent, step, end=False)]
-    raise failure.opaque()
+    raise api_errors.opaque()
 
 
 def _read(document: Any, path: list[str]) -> Any:
@@ -93,7 +93,7 @@ def _put(document: Any, path: list[str], value: Any, *, insert: bool) -> Any:
         at = _index(parent, last, end=insert)
         parent[at : at if insert else at + 1] = [value]
     else:
-        raise failure.opaque()
+        raise api_errors.opaque()
     return document
 
 

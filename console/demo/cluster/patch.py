@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from console.demo.cluster import failure, json_patch, strategic_patch
+from console.demo.cluster import api_errors, json_patch, strategic_patch
 from console.demo.cluster.resource import Object
 
 MERGE = "application/merge-patch+json"
@@ -31,18 +31,18 @@ def patched(before: Object, change: Any, content_type: str) -> Object:
     if content_type == JSON:
         if not isinstance(change, list):
             kind = "object" if isinstance(change, dict) else type(change).__name__
-            raise failure.bad_request(
+            raise api_errors.bad_request(
                 f"error decoding patch: json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp"
             )
         result = json_patch.applied(copy.deepcopy(before), change)
     elif not isinstance(change, dict):
-        raise failure.bad_request("error decoding patch: the patch is no JSON object")
+        raise api_errors.bad_request("error decoding patch: the patch is no JSON object")
     elif content_type == MERGE:
         result = copy.deepcopy(merged(before, change))
     elif content_type == STRATEGIC:
         result = strategic_patch.applied(copy.deepcopy(before), change)
     else:
-        raise failure.unsupported_patch()
+        raise api_errors.unsupported_patch()
     if not isinstance(result, dict):
-        raise failure.opaque()
+        raise api_errors.opaque()
     return result

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from console.demo.cluster import happening
-from console.demo.cluster.agenda import Agenda
+from console.demo.cluster import event_recorder
 from console.demo.cluster.registry import Registry
 from console.demo.cluster.resource import PODS, REPLICA_SETS, Object
 from console.demo.cluster.revision import controller_of
 from console.demo.cluster.store import Store
+from console.demo.cluster.timers import Agenda
 
 NODE_COUNT = 3
 
@@ -90,7 +90,7 @@ class Pods:
         self._tell(replica_set, "SuccessfulCreate", f"Created pod: {name}")
 
     def _tell(self, replica_set: Object, reason: str, message: str) -> None:
-        happening.record(
+        event_recorder.record(
             self._store, replica_set, "apps/v1", "ReplicaSet",
             reason=reason, message=message, source="replicaset-controller",
         )  # fmt: skip
@@ -140,7 +140,7 @@ class Pods:
         ]
         self._store.update(PODS, pod)
         if reason:
-            happening.record(
+            event_recorder.record(
                 self._store, pod, "v1", "Pod", reason="Failed", message=f"Error: {reason}", source="kubelet", warn=True
             )
         else:

@@ -8,7 +8,7 @@ import secrets
 import uuid
 from typing import Any
 
-from console.demo.cluster import defaults, failure, managed_fields, selector, validation
+from console.demo.cluster import api_errors, defaults, managed_fields, selector, validation
 from console.demo.cluster.patch import patched
 from console.demo.cluster.resource import (
     CONFIG_MAPS,
@@ -41,7 +41,7 @@ class Registry:
     def existing(self, resource: Resource, namespace: str, name: str) -> Object:
         found = self.store.get(resource, namespace, name)
         if found is None:
-            raise failure.not_found(resource, name)
+            raise api_errors.not_found(resource, name)
         return found
 
     def free_name(self, resource: Resource, namespace: str, prefix: str) -> str:
@@ -57,14 +57,14 @@ class Registry:
         meta = item["metadata"]
         if resource.namespaced:
             if meta.setdefault("namespace", namespace) != namespace:
-                raise failure.bad_request(
+                raise api_errors.bad_request(
                     "the namespace of the provided object does not match the namespace sent on the request"
                 )
             self.existing(NAMESPACES, "", namespace)
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = self.free_name(resource, meta.get("namespace", ""), meta["generateName"])
         if meta.get("resourceVersion"):
-            raise failure.bad_request("resourceVersion should not be set on objects to be created")
+            raise api_errors.bad_request("resourceVersion should not be set on objects to be created")
         for key in ("uid", "creationTimestamp", "generation", "managedFields", "deletionTimestamp", "selfLink"):
             meta.pop(key, None)
         if resource.status:
@@ -74,12 +74,12 @@ class Registry:
         if resource is NAMESPACES:
             item["status"] = {"phase": "Active"}
         if causes := validation.problems(resource, item, None):
-            raise failure.invalid(resource.kind, resource.group, meta.get("name", ""), causes)
+            raise api_errors.invalid(resource.kind, resource.group, meta.get("name", ""), causes)
         self._manage(resource, None, item, manager)
         if not dry:
             return self.store.create(resource, item)
         if self.store.get(resource, meta.get("namespace", ""), meta["name"]) is not None:
-            raise failure.exists(resource, meta["name"])
+            raise api_errors.exists(resource, meta["name"])
         meta.update(uid=str(uuid.uuid4()), creationTimestamp=self.store.now())
         if resource.counted:
             meta["generation"] = 1
@@ -87,13 +87,13 @@ class Registry:
 
     def _decode(self, resource: Resource, item: Object) -> None:
         if (item.get("apiVersion"), item.get("kind")) != (resource.api_version, resource.kind):
-            raise failure.bad_request(
+            raise api_errors.bad_request(
                 f'{item.get("kind")} in version "{item.get("apiVersion")}" cannot be handled as a {resource.kind}: '
                 "unknown conversion"
             )
         item.setdefault("metadata", {})
         if wrong := validation.wrong_type(item):
-            raise failure.bad_request(
+            raise api_errors.bad_request(
                 f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {wrong}'
             )
 
@@ -111,9 +111,9 @@ class Registry:
         """`status` writes through the status subresource: then only that part is taken, else everything but it."""
         before = self.existing(resource, namespace, name)
         if item.get("apiVersion", resource.api_version) != resource.api_version or item.get("kind") != resource.kind:
-            raise failure.bad_request(f"{item.get('kind')} cannot be handled as a {resource.kind}: unknown conversion")
+            raise api_errors.bad_request(f"{item.get('kind')} cannot be handled as a {resource.kind}: unknown conversion")
         if wrong := validation.wrong_type(item):
-            raise failure.bad_request(f"{resource.kind} cannot be handled as a {resource.kind}: {wrong}")
+            raise api_errors.bad_request(f"{resource.kind} cannot be handled as a {resource.kind}: {wrong}")
         return self._store(resource, before, copy.deepcopy(item), dry=dry, status=status, manager=manager)
 
     def patch(
@@ -131,22 +131,22 @@ class Registry:
         before = self.existing(resource, namespace, name)
         item = patched(before, change, content_type)
         if wrong := validation.wrong_type(item):
-            raise failure.bad_patch(json.dumps(change, separators=(",", ":")), wrong)
+            raise api_errors.bad_patch(json.dumps(change, separators=(",", ":")), wrong)
         return self._store(resource, before, item, dry=dry, status=status, manager=manager)
 
     def _store(self, resource: Resource, before: Object, item: Object, *, dry: bool, status: bool, manager: str) -> Object:
         old, meta = before["metadata"], item["metadata"]
         name = old["name"]
         if meta.get("name") != name:
-            raise failure.bad_request(
+            raise api_errors.bad_request(
                 f"the name of the object ({meta.get('name')}) does not match the name on the URL ({name})"
             )
         if meta.get("namespace", old.get("namespace")) != old.get("namespace"):
-            raise failure.bad_request("the namespace of the object does not match the namespace on the URL")
+            raise api_errors.bad_request("the namespace of the object does not match the namespace on the URL")
         self._check_version(resource, name, meta.get("resourceVersion"), old)
         if meta.get("uid", old["uid"]) != old["uid"]:
             why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['uid']}"
-            raise failure.conflict(resource, name, why)
+            raise api_errors.conflict(resource, name, why)
         if status:
             result = {**copy.deepcopy(before), "status": item.get("status") or {}}
         else:
@@ -162,7 +162,7 @@ class Registry:
             if resource.status:
                 result["status"] = copy.deepcopy(before.get("status") or {})
             if causes := validation.problems(resource, result, before):
-                raise failure.invalid(resource.kind, resource.group, name, causes)
+                raise api_errors.invalid(resource.kind, resource.group, name, causes)
         if not dry:
             return self.store.update(resource, result)
         if resource.counted and result.get("spec") != before.get("spec"):
@@ -180,9 +180,9 @@ class Registry:
         if given in (None, ""):
             return
         if not str(given).isdigit():
-            raise failure.internal(f'strconv.ParseUint: parsing "{given}": invalid syntax')
+            raise api_errors.internal(f'strconv.ParseUint: parsing "{given}": invalid syntax')
         if given != old["resourceVersion"]:
-            raise failure.conflict(resource, name)
+            raise api_errors.conflict(resource, name)
 
     def scale(self, resource: Resource, namespace: str, name: str) -> Object:
         """The Scale subresource of a Deployment or a ReplicaSet."""
@@ -207,9 +207,9 @@ class Registry:
         owner = self.existing(resource, namespace, name)
         replicas = (wanted.get("spec") or {}).get("replicas", 0)
         if isinstance(replicas, bool) or not isinstance(replicas, int):
-            raise failure.bad_patch(json.dumps(wanted.get("spec"), separators=(",", ":")), "unrecognized type: int32")
+            raise api_errors.bad_patch(json.dumps(wanted.get("spec"), separators=(",", ":")), "unrecognized type: int32")
         if causes := tuple(validation.counts(replicas)):
-            raise failure.invalid("Scale", "autoscaling", name, causes)
+            raise api_errors.invalid("Scale", "autoscaling", name, causes)
         self._check_version(resource, name, wanted["metadata"].get("resourceVersion"), owner["metadata"])
         if not dry:
             changed = copy.deepcopy(owner)
@@ -226,7 +226,7 @@ class Registry:
         item = self.existing(resource, namespace, name)
         wanted = options.get("preconditions") or {}
         if wanted.get("uid", item["metadata"]["uid"]) != item["metadata"]["uid"]:
-            raise failure.conflict(resource, name, f"Precondition failed: UID in precondition: {wanted['uid']}")
+            raise api_errors.conflict(resource, name, f"Precondition failed: UID in precondition: {wanted['uid']}")
         self._check_version(resource, name, wanted.get("resourceVersion"), item["metadata"])
         grace = options.get("gracePeriodSeconds")
         if not dry:

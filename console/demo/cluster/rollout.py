@@ -6,7 +6,7 @@ import copy
 from datetime import datetime
 from typing import Any
 
-from console.demo.cluster import happening
+from console.demo.cluster import event_recorder
 from console.demo.cluster.resource import DEPLOYMENTS, REPLICA_SETS, Object
 from console.demo.cluster.revision import (
     DESIRED,
@@ -156,7 +156,7 @@ class Rollouts:
     def _tell_scaled(self, deployment: Object, name: str, before: int, after: int) -> None:
         which = "up" if after > before else "down"
         message = f"Scaled {which} replica set {name} from {before} to {after}"
-        happening.record(
+        event_recorder.record(
             self._store, deployment, "apps/v1", "Deployment",
             reason="ScalingReplicaSet", message=message, source="deployment-controller",
         )  # fmt: skip

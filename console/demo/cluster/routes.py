@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from console.demo.cluster import discovery, failure, listing, patch
-from console.demo.cluster.access import ANONYMOUS, OPEN_PATHS, Access, User
+from console.demo.cluster import api_errors, discovery, list_pages, patch
+from console.demo.cluster.auth import ANONYMOUS, OPEN_PATHS, Access, User
 from console.demo.cluster.http1 import Request, Response, as_json, as_text
 from console.demo.cluster.registry import Registry
 from console.demo.cluster.resource import DEPLOYMENTS, POD_METRICS, PODS, REPLICA_SETS, REVIEWS, Object, Resource, find
@@ -37,15 +37,15 @@ def place(path: str) -> Place:
     elif steps[:1] == ["apis"] and len(steps) > 3:
         group, version, rest = steps[1], steps[2], steps[3:]
     else:
-        raise failure.NotServed
+        raise api_errors.NotServed
     if discovery.resources(group, version) is None:
-        raise failure.NotServed
+        raise api_errors.NotServed
     namespace = ""
     if len(rest) > 2 and rest[0] == "namespaces" and rest[2] not in ("status", "finalize"):
         namespace, rest = rest[1], rest[2:]
     resource = find(group, version, rest[0])
     if resource is None or len(rest) > 3:
-        raise failure.unknown_resource()
+        raise api_errors.unknown_resource()
     named = [*rest[1:], "", ""]
     return Place(resource, namespace, named[0], named[1])
 
@@ -67,13 +67,13 @@ class Routes:
             user = self.access.user(request)
             fixed = self._fixed(request, user)
             return fixed if fixed is not None else self._resource(request, user)
-        except failure.NotServed:
+        except api_errors.NotServed:
             return as_text(404, "404 page not found\n")
-        except failure.Failure as failed:
+        except api_errors.Failure as failed:
             return as_json(failed.code, failed.status)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # an object of a shape that no check foresaw: the request is at fault, and the server lives on
-            unreadable = failure.bad_request(f"the object provided is unrecognized: {type(error).__name__}")
+            unreadable = api_errors.bad_request(f"the object provided is unrecognized: {type(error).__name__}")
             return as_json(unreadable.code, unreadable.status)
 
     def _fixed(self, request: Request, user: User) -> Response | None:
@@ -97,7 +97,7 @@ class Routes:
         if found is None:
             return None
         if user is ANONYMOUS:
-            raise failure.forbidden_path(user.name, "get", path)
+            raise api_errors.forbidden_path(user.name, "get", path)
         return as_json(200, found)
 
     def _resource(self, request: Request, user: User) -> Response | Wish:
@@ -112,7 +112,7 @@ class Routes:
         self.access.demand(user, verb, at.resource, subresource=at.subresource, namespace=at.namespace, name=at.name)
         if at.resource is REVIEWS:
             if request.method != "POST":
-                raise failure.not_allowed()
+                raise api_errors.not_allowed()
             return as_json(201, self.access.review(user, _decoded(request)))
         if at.resource is POD_METRICS:
             return self._metrics(request, at)
@@ -120,7 +120,7 @@ class Routes:
             return (
                 self._wish(request, at)
                 if watching
-                else as_json(200, listing.page(self.store, at.resource, at.namespace, request.query))
+                else as_json(200, list_pages.page(self.store, at.resource, at.namespace, request.query))
             )
         if at.subresource:
             return self._subresource(request, at, verb)
@@ -132,12 +132,12 @@ class Routes:
         try:
             seconds = float(query.get("timeoutSeconds") or DEFAULT_WATCH_SECONDS)
         except ValueError:
-            raise failure.bad_request("timeoutSeconds is no number") from None
+            raise api_errors.bad_request("timeoutSeconds is no number") from None
         return Wish(
             at.resource,
             at.namespace,
-            listing.matcher(at.resource, query),
-            None if initial else listing.version_asked(query),
+            list_pages.matcher(at.resource, query),
+            None if initial else list_pages.version_asked(query),
             query.get("allowWatchBookmarks") in ("1", "true"),
             seconds,
             initial_bookmark=initial and query.get("allowWatchBookmarks") in ("1", "true"),
@@ -151,7 +151,7 @@ class Routes:
             )
             return as_json(201, typed(resource, item))
         if not at.name or verb in ("", "create", "deletecollection"):
-            raise failure.not_allowed()
+            raise api_errors.not_allowed()
         if verb == "get":
             return as_json(200, typed(resource, self.registry.existing(resource, at.namespace, at.name)))
         if verb == "delete":
@@ -174,7 +174,7 @@ class Routes:
                 at.resource, at.namespace, at.name, change, kind, dry=dry, status=status, manager=_manager(request)
             )
         if verb != "update":
-            raise failure.not_allowed()
+            raise api_errors.not_allowed()
         item = _object_of(_decoded(request))
         return self.registry.replace(
             at.resource, at.namespace, at.name, item, dry=dry, status=status, manager=_manager(request)
@@ -188,7 +188,7 @@ class Routes:
         if at.subresource == "log" and at.resource is PODS and verb == "get":
             return as_text(200, self.logs(self.registry.existing(PODS, at.namespace, at.name), request.query))
         if at.subresource != "scale" or at.resource not in (DEPLOYMENTS, REPLICA_SETS):
-            raise failure.unknown_resource()
+            raise api_errors.unknown_resource()
         scale = self.registry.scale(at.resource, at.namespace, at.name)
         if verb == "get":
             return as_json(200, scale)
@@ -199,16 +199,16 @@ class Routes:
             wanted = _object_of(_decoded(request))
             wanted.setdefault("metadata", {})
         else:
-            raise failure.not_allowed()
+            raise api_errors.not_allowed()
         scaled = self.registry.rescale(at.resource, at.namespace, at.name, wanted, dry=dry, manager=_manager(request))
         return as_json(200, scaled)
 
     def _metrics(self, request: Request, at: Place) -> Response:
         if not self.has_metrics:
-            raise failure.NotServed
+            raise api_errors.NotServed
         if request.method not in ("GET", "HEAD"):
-            raise failure.not_allowed()
-        match = listing.matcher(POD_METRICS, {**request.query, "fieldSelector": ""})
+            raise api_errors.not_allowed()
+        match = list_pages.matcher(POD_METRICS, {**request.query, "fieldSelector": ""})
         items = [item for item in self.usage(at.namespace) if match(item)]
         if not at.name:
             listed = {"kind": "PodMetricsList", "apiVersion": POD_METRICS.api_version, "metadata": {}, "items": items}
@@ -216,7 +216,7 @@ class Routes:
         for item in items:
             if item["metadata"]["name"] == at.name:
                 return as_json(200, typed(POD_METRICS, item))
-        raise failure.not_found(POD_METRICS, at.name)
+        raise api_errors.not_found(POD_METRICS, at.name)
 
 
 def _manager(request: Request) -> str:
@@ -226,23 +226,23 @@ def _manager(request: Request) -> str:
 
 def _patch_type(request: Request) -> str:
     if request.content_type not in (patch.MERGE, patch.STRATEGIC, patch.JSON):
-        raise failure.unsupported_patch()
+        raise api_errors.unsupported_patch()
     return request.content_type
 
 
 def _decoded(request: Request) -> Any:
     if request.method != "PATCH" and request.content_type not in ("application/json", ""):
-        raise failure.unsupported_body()
+        raise api_errors.unsupported_body()
     try:
         return json.loads(request.body)
     except ValueError as error:
         what = "error decoding patch" if request.method == "PATCH" else "the object provided is unrecognized: json parse error"
-        raise failure.bad_request(f"{what}: {error}") from None
+        raise api_errors.bad_request(f"{what}: {error}") from None
 
 
 def _object_of(body: Any) -> Object:
     if not isinstance(body, dict):
-        raise failure.bad_request("the object provided is unrecognized: no JSON object")
+        raise api_errors.bad_request("the object provided is unrecognized: no JSON object")
     return body
 
 
@@ -252,4 +252,4 @@ def _dry(request: Request) -> bool:
         return given == "All"
     message = f'Unsupported value: ["{given}"]: supported values: "All"'
     kind = {"POST": "CreateOptions", "PUT": "UpdateOptions", "DELETE": "DeleteOptions"}.get(request.method, "PatchOptions")
-    raise failure.invalid(kind, "meta.k8s.io", "", [failure.Cause("FieldValueNotSupported", message, "dryRun")])
+    raise api_errors.invalid(kind, "meta.k8s.io", "", [api_errors.Cause("FieldValueNotSupported", message, "dryRun")])

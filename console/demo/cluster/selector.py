@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from console.demo.cluster import failure
+from console.demo.cluster import api_errors
 from console.demo.cluster.resource import Object, Resource
 
 Match = Callable[[Object], bool]
@@ -43,7 +43,7 @@ def _requirement(text: str) -> Callable[[dict[str, str]], bool]:
         if found["negated"]:
             return lambda have: key not in have
         return lambda have: key in have
-    raise failure.bad_request(f"unable to parse requirement: {text.strip()!r}")
+    raise api_errors.bad_request(f"unable to parse requirement: {text.strip()!r}")
 
 
 def fields(text: str, resource: Resource) -> Match:
@@ -52,10 +52,10 @@ def fields(text: str, resource: Resource) -> Match:
     for part in text.split(",") if text.strip() else ():
         found = _EQUAL.match(part)
         if found is None:
-            raise failure.bad_request(f"invalid selector: {part!r}; can't understand {part!r}")
+            raise api_errors.bad_request(f"invalid selector: {part!r}; can't understand {part!r}")
         if found["key"] not in resource.fields:
             known = ", ".join(f'"{name}"' for name in resource.fields)
-            raise failure.bad_request(f'"{found["key"]}" is not a known field selector: only {known}')
+            raise api_errors.bad_request(f'"{found["key"]}" is not a known field selector: only {known}')
         tests.append((tuple(found["key"].split(".")), found["value"], found["op"] != "!="))
     return lambda item: all((_at(item, path) == value) is wanted for path, value, wanted in tests)
 

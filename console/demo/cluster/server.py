@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 
 from console.demo.cluster import http1
-from console.demo.cluster.failure import Failure
+from console.demo.cluster.api_errors import Failure
 from console.demo.cluster.http1 import Malformed, Request, Response
 from console.demo.cluster.routes import Routes
 from console.demo.cluster.watch import Wish, follow

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from console.demo.cluster import failure
+from console.demo.cluster import api_errors
 from console.demo.cluster.resource import Object, Resource
 
 Key = tuple[str, str]
@@ -66,7 +66,7 @@ class Store:
     def items_at(self, resource: Resource, namespace: str, version: int) -> list[Object]:
         """The objects as they were at an older version; Failure 410 where the history does not reach back so far."""
         if version < self.oldest - 1:
-            raise failure.too_old(version, self.oldest)
+            raise api_errors.too_old(version, self.oldest)
         kept = dict(self._objects.get(resource, {}))
         for change in reversed(self._history):
             if change.version <= version:
@@ -86,7 +86,7 @@ class Store:
     def since(self, version: int) -> Iterator[Change]:
         """The changes after a version; Failure 410 where some of them are forgotten."""
         if version < self.oldest - 1:
-            raise failure.too_old(version, self.oldest)
+            raise api_errors.too_old(version, self.oldest)
         return iter(self._history[version + 1 - self.oldest :])
 
     def forget(self) -> None:
@@ -97,7 +97,7 @@ class Store:
         meta = new["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         if self.get(resource, *key) is not None:
-            raise failure.exists(resource, meta["name"])
+            raise api_errors.exists(resource, meta["name"])
         meta["uid"] = str(uuid.uuid4())
         meta.setdefault("creationTimestamp", self.now())
         if resource.counted:
@@ -109,7 +109,7 @@ class Store:
         key = (new["metadata"].get("namespace", ""), new["metadata"]["name"])
         before = self.get(resource, *key)
         if before is None:
-            raise failure.not_found(resource, key[1])
+            raise api_errors.not_found(resource, key[1])
         if resource.counted and new.get("spec") != before.get("spec"):
             new["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
         if new == before:
@@ -119,7 +119,7 @@ class Store:
     def delete(self, resource: Resource, namespace: str, name: str) -> Object:
         before = self.get(resource, namespace, name)
         if before is None:
-            raise failure.not_found(resource, name)
+            raise api_errors.not_found(resource, name)
         gone = {**before, "metadata": {**before["metadata"], "resourceVersion": str(self.version + 1)}}
         return self._write("DELETED", resource, (namespace, name), gone, None)
 

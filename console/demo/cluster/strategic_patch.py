@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from console.demo.cluster import failure
+from console.demo.cluster import api_errors
 
 MERGE_KEYS = {
     "containers": "name", "initContainers": "name", "ephemeralContainers": "name", "env": "name", "ports": "containerPort",
@@ -31,7 +31,7 @@ def _object(target: Any, change: dict[str, Any]) -> dict[str, Any]:
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise failure.bad_request(f"error decoding patch: unknown $patch directive {directive!r}")
+        raise api_errors.bad_request(f"error decoding patch: unknown $patch directive {directive!r}")
     result: dict[str, Any] = dict(target) if isinstance(target, dict) else {}
     for key, value in change.items():
         _field(result, key, value)
@@ -71,7 +71,7 @@ def _list(field: str, target: list[Any], change: list[dict[str, Any]]) -> list[A
     for item in change:
         if key not in item:
             shown = " ".join(f"{name}:{value}" for name, value in sorted(item.items()))
-            raise failure.internal(f"map: map[{shown}] does not contain declared merge key: {key}")
+            raise api_errors.internal(f"map: map[{shown}] does not contain declared merge key: {key}")
         at = next((place for place, old in enumerate(result) if old.get(key) == item[key]), None)
         if item.get("$patch") == "delete":
             if at is not None:

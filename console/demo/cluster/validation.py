@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from console.demo.cluster import selector
-from console.demo.cluster.failure import Cause
+from console.demo.cluster.api_errors import Cause
 from console.demo.cluster.resource import AUTOSCALERS, CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, Object, Resource
 
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from console.demo.cluster.failure import Failure
+from console.demo.cluster.api_errors import Failure
 from console.demo.cluster.resource import Object, Resource
 from console.demo.cluster.selector import Match
 from console.demo.cluster.store import Change, Store

@@ -10,7 +10,7 @@ from action_bench import NAMESPACE, QUICK, Bench, Facts, settings_for
 
 from console.demo.cluster import DemoCluster
 from console.journal.sqlite import Journal
-from queries.endpoint import ClusterEndpoint
+from queries.http.endpoint import ClusterEndpoint
 
 
 @pytest.fixture

@@ -16,14 +16,14 @@ from loopback import Behaviour, Loopback, always, http_answer, loopback
 from console.actions.plan import Outcome, Preview, Request, Step
 from console.actions.writers import Writer
 from console.config.incident_settings import Channel, IncidentSettings
-from console.incidents import events
-from console.incidents.incident import Delivery, Incident
-from console.incidents.incident import Step as IncidentStep
 from console.journal.sqlite import Journal
-from console.runbooks import RunbookIndex
-from console.session import Session
-from queries.endpoint import HttpConfig
+from console.monitor.session import Session
+from console.runbooks.index import RunbookIndex
+from console.state import incident_events
+from console.state.incident import Delivery, Incident
+from console.state.incident import Step as IncidentStep
 from queries.errors import NotConfigured, SourceError
+from queries.http.endpoint import HttpConfig
 from queries.model.alert import Priority
 
 SECRET = "T0p/B1llion/s3cretHook77"
@@ -40,8 +40,8 @@ class Desk:
         self.previews: list[Preview] = []
 
     async def declare(self) -> None:
-        await self.session.record(events.DECLARED, "i1", events.declared("Errors everywhere", Priority.P1))
-        await self.session.record(events.UPDATE, "i1", events.update(TEXT, identity="u1"))
+        await self.session.record(incident_events.DECLARED, "i1", incident_events.declared("Errors everywhere", Priority.P1))
+        await self.session.record(incident_events.UPDATE, "i1", incident_events.update(TEXT, identity="u1"))
 
     async def send(self, channel: str = "chat") -> Step:
         """The last step."""
@@ -133,7 +133,7 @@ async def test_a_generic_webhook_and_the_pager(tmp_path: Path) -> None:
         assert (body["routing_key"], body["event_action"], body["dedup_key"]) == (KEY, "trigger", "cad-console-i1")
         assert body["payload"]["severity"] == "critical"
         assert body["payload"]["summary"] == "P1 Errors everywhere: 8 % of requests fail <!channel>"
-        await made.session.record(events.STEP, "i1", events.step(IncidentStep.RESOLVE, done=True))
+        await made.session.record(incident_events.STEP, "i1", incident_events.step(IncidentStep.RESOLVE, done=True))
         await made.send()
         assert json.loads(made.server.bodies[1])["event_action"] == "resolve"
     assert KEY.encode() not in written(tmp_path)

@@ -15,18 +15,18 @@ from cutting_proxy import CuttingProxy
 
 from console.actions import runner
 from console.actions.alert_place import place_checks
+from console.actions.cluster_reader import SourceReads
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage
 from console.actions.registry import ACTIONS
 from console.actions.writers import Writer
-from console.board import Board
-from console.commands.act import confirmed
+from console.cli.act import confirmed
 from console.journal.sqlite import Journal
-from console.reads import SourceReads
-from console.runbooks import RunbookIndex
-from queries.endpoint import Endpoint
+from console.monitor.state_store import Board
+from console.runbooks.index import RunbookIndex
 from queries.errors import NotConfigured, Unreachable
+from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
-from queries.prometheus import Prometheus
+from queries.prometheus.client import Prometheus
 
 TARGET = f"deployment/{API}"
 GONE = "fp-of-an-alert"
@@ -84,7 +84,7 @@ async def test_a_write_that_the_server_refuses_failed(bench: Bench, status: int,
         if request.method == "PATCH" and "dryRun" not in request.query:
             bench.cluster._server.failing.extend(failing)  # the knob, in the server's own thread
 
-    from console.demo.cluster.failure import Failure
+    from console.demo.cluster.api_errors import Failure
 
     failing = [Failure(status, "Conflict", "asked for by a test")]
     bench.cluster.on_request(refuse)

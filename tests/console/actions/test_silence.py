@@ -16,12 +16,12 @@ from servers import start_alertmanager
 from tower import Tower, tower_of
 
 from console.actions import runner
-from console.actions.ages import duration_text, seconds_of
 from console.actions.plan import CheckLevel, Outcome, Plan, Refusal, Request
 from console.actions.silence import Silence, SilenceFacts
-from queries.endpoint import Endpoint
+from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
 from queries.model.matcher import parse_matchers
+from queries.text.spans import duration_text, seconds_of
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from servers import ALERTMANAGERS, alertmanager_of, start_alertmanager
 from tower import Tower, tower_of
 
 from console.actions import silences
-from console.actions.ages import utc
 from console.actions.plan import Outcome, Request
 from console.actions.silence import Silence, SilenceFacts
+from queries.text.spans import utc
 
 MATCHERS = [
     {"name": "team", "value": "", "isRegex": False, "isEqual": False},

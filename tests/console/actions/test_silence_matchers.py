@@ -12,7 +12,7 @@ from tower import Tower, tower_of
 from console.actions.plan import Outcome, Refusal, Request
 from console.actions.silence import Silence, SilenceFacts
 from queries.alertmanager import Alertmanager
-from queries.endpoint import Endpoint
+from queries.http.endpoint import Endpoint
 from queries.model.matcher import Matcher
 
 pytestmark = pytest.mark.servers

@@ -14,16 +14,16 @@ import pytest
 from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, second_revision, settings_for
 
 from console.actions import runner
+from console.actions.deployment_state import workload_facts
 from console.actions.plan import Outcome, Preview, Request, Stage
 from console.actions.reconcilers import REPLICAS, TEMPLATE, reconcilers
-from console.actions.workload_facts import workload_facts
 from console.actions.writers import Writer
 from console.demo.cluster import DemoCluster
-from console.incidents.incident import Step as IncidentStep
-from console.incidents.projection import IncidentsProjection
 from console.journal.event import Event
 from console.journal.sqlite import Journal
-from queries.endpoint import ClusterEndpoint
+from console.state.incident import Step as IncidentStep
+from console.state.incident_projection import IncidentsProjection
+from queries.http.endpoint import ClusterEndpoint
 
 TARGET = f"deployment/{API}"
 SETTLE = (("hpa", 4.0), ("argocd", 4.0), ("flux", 4.0), ("helm", 0.0))

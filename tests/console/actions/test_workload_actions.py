@@ -9,15 +9,15 @@ from dataclasses import replace
 import pytest
 from action_bench import API, Bench, outcome, quiet, second_revision
 
+from console.actions.deployment_preflight import dry_run
+from console.actions.deployment_state import workload_facts
+from console.actions.journal_payload import outcome_data
 from console.actions.plan import CheckLevel, Outcome, Refusal, Request, Stage
-from console.actions.record import outcome_data
 from console.actions.rollback import Rollback
 from console.actions.scale import Scale, drastic
-from console.actions.workload_checks import dry_run
-from console.actions.workload_facts import workload_facts
 from console.actions.writers import Writer
 from console.journal.event import Event
-from console.revisions import RevisionRecords
+from console.state.revisions import RevisionRecords
 
 TARGET = f"deployment/{API}"
 

@@ -10,8 +10,8 @@ import pytest
 from console.checks.expected import expected
 from console.checks.result import Result
 from queries.model.rule import Rule, RuleGroup, RuleKind
-from queries.promql import same_expression
-from queries.rule_files import RuleFile, built_in, read_rules
+from queries.promql.rule_files import RuleFile, built_in, read_rules
+from queries.promql.syntax import same_expression
 
 
 def loaded(*rules: Rule) -> tuple[RuleGroup, ...]:

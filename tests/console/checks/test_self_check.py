@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from console.checks import codes, contract, platform, rule_evaluation, servers
+from console.checks import contract, error_codes, platform, rule_evaluation, servers
 from console.checks.contract import EXPORTER, PROMETHEUS, MetricSeen
 from console.checks.result import CheckResult, Result, exit_code, in_order
 from queries.alertmanager import PeerStatus
+from queries.catalogue.contract import ContractMetric, Need
+from queries.catalogue.error_codes import load_taxonomy
 from queries.catalogue.signals import UNDECIDED
-from queries.code_counts import CodeCount
-from queries.contract import ContractMetric, Need
-from queries.discovery import Target
 from queries.model.fault import Fault, FaultKind
 from queries.model.rule import Rule, RuleGroup, RuleKind
-from queries.recorded_series import LoadedRules
-from queries.taxonomy import load_taxonomy
+from queries.prometheus.code_counts import CodeCount
+from queries.prometheus.metadata import Target
+from queries.prometheus.recorded_series import LoadedRules
 
 NOW = 1_800_000_000.0
 DOWN = Fault(FaultKind.UNREACHABLE, "no connection")
@@ -94,7 +94,7 @@ def test_gaps_are_listed_by_who_said_them_and_how_often() -> None:
     def said(code: str, who: str, count: float | None, since: float | None = NOW) -> CodeCount:
         return CodeCount(who, code, count, since)
 
-    found = codes.mapping(
+    found = error_codes.mapping(
         load_taxonomy(),
         {ocr: (said("ODD", "a", 2), said("WEIRD", "a", 7), said("OSError", "paddle", 1), said("INPUT_ERROR", "b", 1)),
          vision: (said("", "c", 1), said("OLD", "c", 0, None), said("UNDATED", "d", None, None))},
@@ -110,7 +110,7 @@ def test_gaps_are_listed_by_who_said_them_and_how_often() -> None:
 
 def test_what_cannot_be_counted_is_no_clean_mapping() -> None:
     """A server that takes no range as long as the window leaves the mapping unknown, which fails; it is not called mapped."""
-    (told,) = codes.mapping(load_taxonomy(), DOWN, window_seconds=5400.0)
+    (told,) = error_codes.mapping(load_taxonomy(), DOWN, window_seconds=5400.0)
     assert (told.result, told.text) == (Result.FAILED, "it is not known what was counted within 1h 30m: no connection")
 
 

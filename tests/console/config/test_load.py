@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.config.fault import ConfigError
+from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
-from queries.credentials import Credentials
-from queries.endpoint import ClusterPlace
 from queries.errors import NotConfigured
-from queries.kube_auth import KubeAccess
+from queries.http.credentials import Credentials
+from queries.http.endpoint import ClusterPlace
+from queries.kubernetes.auth import KubeAccess
 
 GOOD = """\
 default_environment: staging

@@ -11,10 +11,10 @@ import pytest
 from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state, warn_file
 from console.config.settings import Settings
-from console.demo.bring import NotBrought, bring
-from console.exports import write_export
-from console.journal.fault import JournalError
+from console.demo.server_binaries import NotBrought, bring
+from console.journal.errors import JournalError
 from console.journal.sqlite import Journal
+from console.text_files import write_export
 
 STRANGER = 4242
 

@@ -18,19 +18,19 @@ import pytest
 from console.config.load import load_settings
 from console.demo import incident as played
 from console.demo import server_config
-from console.demo.agreement import compare
-from console.demo.bring import Servers
 from console.demo.incident import play_incident
 from console.demo.scenarios import scenario
+from console.demo.server_binaries import Servers
 from console.demo.stack import DemoStack
+from console.demo.verify_report import compare
 from console.incidents.correlation import correlate
 from console.incidents.impact import measure
 from console.journal.sqlite import Journal
-from console.snapshot import Snapshot
+from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
-from queries.endpoint import ClusterEndpoint, Endpoint
-from queries.kubernetes import Kubernetes
-from queries.prometheus import Prometheus
+from queries.http.endpoint import ClusterEndpoint, Endpoint
+from queries.kubernetes.client import Kubernetes
+from queries.prometheus.client import Prometheus
 
 pytestmark = pytest.mark.servers
 
@@ -87,7 +87,7 @@ def test_from_the_declaration_to_a_report_that_agrees(
 
 
 def _json(made: Any) -> dict[str, Any]:
-    from console.incidents.report import as_json
+    from console.incidents.postmortem import as_json
 
     return json.loads(json.dumps(as_json(made)))
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.demo import server_config
-from console.demo.bring import Servers
+from console.demo.server_binaries import Servers
 from queries.model.dashboard import DASHBOARDS
-from queries.rule_templates import rule_names, rule_text
+from queries.promql.rule_templates import rule_names, rule_text
 from queries.yaml_text import loads
 
 RULES = Path(__file__).parents[3] / "queries" / "rules"

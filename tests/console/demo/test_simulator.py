@@ -14,10 +14,10 @@ import pytest
 from simulated import NOON, Cluster, Deployment, simulator
 
 from console.demo import traffic
-from console.demo.bring import Servers
-from console.demo.history import DAYS, moments, write_history
+from console.demo.backfill import DAYS, moments, write_history
 from console.demo.platform_api import PlatformApi
 from console.demo.scenarios import SCENARIOS, scenario
+from console.demo.server_binaries import Servers
 from console.demo.simulator import Simulator
 
 NAMES = [item.name for item in SCENARIOS]

@@ -17,9 +17,9 @@ import pytest
 
 from console.config.load import load_settings
 from console.config.settings import HEARTBEAT_ALERT
-from console.demo.bring import Servers
 from console.demo.cluster import DemoCluster
 from console.demo.scenarios import scenario
+from console.demo.server_binaries import Servers
 from console.demo.stack import Addresses, DemoStack
 from queries.errors import SourceError
 

@@ -11,25 +11,25 @@ from journalled_session import matrix
 from screen_samples import NOW, alerts, snapshot
 
 from console.checklists.definition import Checklist, Item, Question
-from console.checklists.event_words import event_words
-from console.checklists.files import Broken, Checklists
-from console.checklists.walks import Answer, Signature, Walk, Walks
+from console.checklists.journal_text import event_words
+from console.checklists.loader import Broken, Checklists
 from console.handover.sections import Facts, handover, signed
 from console.handover.shift import Shift, budget_over, shift_of
-from console.handover.signatures import SIGNED, HandoverSigned, HandoversProjection
-from console.incidents.incident import Incident, Incidents
 from console.journal.event import Event
-from console.snapshot import Snapshot
-from queries.endpoint import Endpoint
+from console.state.checklist_runs import Answer, Signature, Walk, Walks
+from console.state.handovers import SIGNED, HandoverSigned, HandoversProjection
+from console.state.incident import Incident, Incidents
+from console.state.snapshot import Snapshot
+from queries.http.endpoint import Endpoint
 from queries.model.alert import Priority
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.panel import Origin
-from queries.model.reading import Reading
+from queries.model.poll_result import Reading
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from queries.prometheus import Prometheus
+from queries.prometheus.client import Prometheus
 
 pytestmark = pytest.mark.usefixtures("utc")
 

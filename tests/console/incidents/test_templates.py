@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from screen_samples import HOSTILE, NOW, snapshot
 
-from console.incidents import events
 from console.incidents.declaration import declaration
-from console.incidents.incident import Incident, Incidents
-from console.incidents.phase import Phase
-from console.incidents.projection import IncidentsProjection
-from console.incidents.response import load_response
+from console.incidents.severity_policy import load_response
 from console.incidents.templates import CHAT, STATUS_PAGE, VARIABLES, TemplateError, Templates, facts_of, impact_sentence
 from console.journal.event import Event
-from console.snapshot import Snapshot
+from console.state import incident_events
+from console.state.incident import Incident, Incidents
+from console.state.incident_projection import IncidentsProjection
+from console.state.public_status import Phase
+from console.state.snapshot import Snapshot
 from queries.model.alert import Priority
 from queries.model.verdict import Verdict
 
@@ -26,7 +26,9 @@ RESPONSE = load_response().of(Priority.P1)
 def incident(title: str = "") -> Incident:
     shown = snapshot()
     data = declaration(shown, title=title, alerts=(shown.alerts[0],), commander="ann")
-    return IncidentsProjection().apply(Incidents(), Event(NOW, events.DECLARED, "i1", "ann", "production", data)).all[0]
+    return (
+        IncidentsProjection().apply(Incidents(), Event(NOW, incident_events.DECLARED, "i1", "ann", "production", data)).all[0]
+    )
 
 
 def panel(shown: Snapshot, **changes: object) -> Snapshot:

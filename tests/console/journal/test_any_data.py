@@ -14,27 +14,27 @@ from hypothesis import strategies as st
 from screen_samples import NOW, snapshot
 from screen_samples import settings as told_settings
 
-from console.changes import what_changed
+from console.alerts.recent_changes import what_changed
 from console.checklists.incidents import incident_figures
-from console.commands.journal import as_json, what
+from console.cli.journal import as_json, what
 from console.handover.shift import shift_of
-from console.incidents import report
-from console.incidents.clocks import clocks, early_resolution
+from console.incidents import postmortem
 from console.incidents.correlation import Correlation
 from console.incidents.impact import Impact
-from console.incidents.incident import Incidents
-from console.incidents.kpis import kpis
-from console.incidents.lines import entry_row, incident_lines
-from console.incidents.projection import IncidentsProjection
-from console.incidents.response import load_response
+from console.incidents.response_timers import clocks, early_resolution
+from console.incidents.severity_policy import load_response
 from console.incidents.templates import facts_of
+from console.incidents.text import entry_row, incident_lines
 from console.journal.event import Event, validate
-from console.journal.ledger import PROJECTIONS, Ledger, LedgerState
 from console.journal.shared_store import from_text
 from console.journal.sqlite import Journal
-from console.screens.incident_words import due_line, entry_line, head_lines, side_lines, step_lines
+from console.screens.incident_view import due_line, entry_line, head_lines, side_lines, step_lines
 from console.screens.journal import event_sentence
-from console.screens.view import View
+from console.screens.render_context import View
+from console.state.incident import Incidents
+from console.state.incident_metrics import kpis
+from console.state.incident_projection import IncidentsProjection
+from console.state.journal_state import PROJECTIONS, Ledger, LedgerState
 
 KINDS = sorted({kind for _, projection in PROJECTIONS for kind in projection.kinds})
 GOOD: dict[str, dict[str, Any]] = {
@@ -123,8 +123,8 @@ def draw_all(state: LedgerState, read: list[Event]) -> None:
         ]
         lines += [*side_lines(incident, view, response, 40), *(entry_line(entry, 80) for entry in incident.entries)]
         assert lines and list(incident_lines(incident, response, NOW)) and [entry_row(entry) for entry in incident.entries]
-        told = report.Report(incident, Impact(0.0, NOW), Correlation(0.0, NOW, ()), own, found, NOW)
-        assert report.as_markdown(told) and json.dumps(report.as_json(told))
+        told = postmortem.Report(incident, Impact(0.0, NOW), Correlation(0.0, NOW, ()), own, found, NOW)
+        assert postmortem.as_markdown(told) and json.dumps(postmortem.as_json(told))
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))

@@ -16,11 +16,11 @@ from shared_host import NAME, NAMESPACE, Host, cluster_store, until
 
 from console.demo.cluster import DemoCluster
 from console.demo.cluster.http1 import Request
-from console.journal.chain import checked
 from console.journal.event import Event
+from console.journal.hash_chain import checked
 from console.journal.shared_store import READ_ONLY, as_text
 from console.journal.sqlite import Journal
-from queries.kube_watch import JOURNAL_LABEL
+from queries.kubernetes.watch import JOURNAL_LABEL
 
 OTHER = as_text(Event(2.0, "note", "other", "bob", "prod", {"text": "y" * 3300}, 0, "other", 2_000_000))
 """What another console writes meanwhile."""
@@ -360,8 +360,8 @@ def test_the_consoles_own_segments_are_no_change_of_the_platform(cluster: DemoCl
     """What changed before an incident lists ConfigMaps; those of the journal are not among them."""
     import asyncio
 
-    from queries.endpoint import ClusterEndpoint
-    from queries.kubernetes import Kubernetes
+    from queries.http.endpoint import ClusterEndpoint
+    from queries.kubernetes.client import Kubernetes
 
     cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "b"}}])
     with host(tmp_path, "ann") as ann:

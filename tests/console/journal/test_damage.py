@@ -12,7 +12,7 @@ import pytest
 from journal_damage import OF_EXPORTS, OF_FILES, Damage, Edit, Shown
 from journal_files import events
 
-from console.cli import main
+from console.cli.main import main
 from console.journal.sqlite import Journal
 
 RECORDED = Path(__file__).parent / "recorded"

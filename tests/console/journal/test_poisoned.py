@@ -17,11 +17,11 @@ from shared_host import NAME, NAMESPACE, Host, cluster_store, until
 from console.config.store_settings import POSTGRESQL, StoreSettings
 from console.demo.cluster import DemoCluster
 from console.journal.event import AHEAD_SECONDS, Event, validate
-from console.journal.ledger import Ledger
 from console.journal.left_out import left_out_sentences
 from console.journal.postgresql import TABLE, PostgreSQL
 from console.journal.shared_store import SharedStore
 from console.journal.sqlite import Journal, JournalError
+from console.state.journal_state import Ledger
 
 DAY = 86_400.0
 
@@ -114,7 +114,7 @@ def test_a_journal_that_was_poisoned_heals_by_itself(store: Store, tmp_path: Pat
         journal.merge([Event(now, "note", "poison", "eve@x", "prod", {}, 0, "f" * 32, (1 << 53) - 1)])
         infected = Event(now, "note", "infected", "ann@host", "prod", {}, 2, "a" * 32, 1 << 53)
         journal._connection.execute("BEGIN")
-        from console.journal.tables import INSERT, row_of
+        from console.journal.schema import INSERT, row_of
 
         journal._connection.execute(INSERT, row_of(infected, writer="w", previous=""))
         journal._connection.execute("INSERT INTO waiting VALUES (2, ?, '')", (NAME,))

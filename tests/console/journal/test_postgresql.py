@@ -18,7 +18,7 @@ from shared_host import Host, until
 
 from console.config.store_settings import POSTGRESQL, StoreSettings
 from console.journal import postgresql_limit
-from console.journal.chain import checked
+from console.journal.hash_chain import checked
 from console.journal.postgresql import TABLE, PostgreSQL
 from queries.errors import Malformed
 

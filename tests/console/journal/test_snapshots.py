@@ -18,13 +18,13 @@ import pytest
 from journal_damage import by_hand, stamp_index_lacks
 from journal_files import ENVIRONMENT, INSERT_2, events, rows_2, write_old
 
-from console.incidents import projection
-from console.journal import ledger as ledger_module
 from console.journal.event import Event
 from console.journal.integrity import verify
-from console.journal.ledger import PROJECTIONS, Ledger, LedgerState
 from console.journal.ordered import as_written, in_order
 from console.journal.sqlite import Journal
+from console.state import incident_projection
+from console.state import journal_state as ledger_module
+from console.state.journal_state import PROJECTIONS, Ledger, LedgerState
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,9 +36,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_module, "_EVERY_WHILE_READING", 32)
     monkeypatch.setattr(ledger_module, "in_order", partial(in_order, limit=40))
     monkeypatch.setattr(ledger_module, "as_written", partial(as_written, limit=40))
-    monkeypatch.setattr(projection, "KEPT", 2)
-    monkeypatch.setattr(projection, "ENTRIES", 10)
-    monkeypatch.setattr(projection, "FEW", 3)
+    monkeypatch.setattr(incident_projection, "KEPT", 2)
+    monkeypatch.setattr(incident_projection, "ENTRIES", 10)
+    monkeypatch.setattr(incident_projection, "FEW", 3)
 
 
 def opened(journal: Journal, **more: Any) -> Ledger:
@@ -230,8 +230,13 @@ def test_the_code_that_makes_a_snapshot_is_all_of_it() -> None:
     from console.journal.snapshots import _modules
 
     names = {name for _, item in PROJECTIONS for name in _modules(type(item))}
-    assert {"console.incidents.projection", "console.incidents.incident", "console.checklists.walks"} <= names
-    assert {"console.journal.owners", "console.journal.unfinished", "queries.model.matcher", "queries.text.times"} <= names
+    assert {"console.state.incident_projection", "console.state.incident", "console.state.checklist_runs"} <= names
+    assert {
+        "console.journal.acknowledgements",
+        "console.journal.unfinished",
+        "queries.model.matcher",
+        "queries.text.times",
+    } <= names
 
 
 @pytest.mark.usefixtures("small")

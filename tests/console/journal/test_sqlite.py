@@ -19,11 +19,11 @@ import pytest
 from action_bench import settings_for
 
 from console.journal import process
-from console.journal.chain import checked
 from console.journal.event import Event
+from console.journal.hash_chain import checked
 from console.journal.sqlite import INTENT, OUTCOME, Journal, JournalError
 from console.journal.unfinished import Unfinished
-from queries.endpoint import ClusterEndpoint, ClusterPlace
+from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 
 ROOT = Path(__file__).parents[3]
 

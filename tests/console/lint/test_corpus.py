@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from console.cli import main
-from console.demo.bring import Servers
+from console.cli.main import main
+from console.demo.server_binaries import Servers
 from console.lint.linter import TRAPS
 from console.lint.tools import complaints_of
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from console.lint.context import scene
 from console.lint.linter import lint
-from console.lint.scene import scene
-from console.runbooks import RunbookIndex
-from queries.contract import load_contract
-from queries.exported import load_exported
-from queries.rule_files import read_rules
-from queries.taxonomy import load_taxonomy
-from queries.vocabulary import Vocabulary
+from console.runbooks.index import RunbookIndex
+from queries.catalogue.contract import load_contract
+from queries.catalogue.error_codes import load_taxonomy
+from queries.catalogue.exported import load_exported
+from queries.promql.metric_catalog import Vocabulary
+from queries.promql.rule_files import read_rules
 
 FEW, MANY = 200, 1600
 _MOST = 2.5

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from console.cli import main
+from console.cli.main import main
 from console.lint.finding import Level
-from console.lint.pages.kubectl import Answer, Kubectl
-from console.lint.pages.linter import TRAPS, Linted, lint
-from console.runbooks import RunbookIndex
-from queries.rule_files import read_rules
+from console.lint.runbooks.kubectl import Answer, Kubectl
+from console.lint.runbooks.linter import TRAPS, Linted, lint
+from console.runbooks.index import RunbookIndex
+from queries.promql.rule_files import read_rules
 
 RULES = """groups:
   - name: g
@@ -249,8 +249,8 @@ def test_without_kubectl_it_is_said_what_was_not_checked(
     monkeypatch.setenv("PATH", "/nonexistent")
     (folder / "other.md").write_text(PAGE.replace("alerts: [HighErrorRate]", "guide: true"))
     index = RunbookIndex.load(folder)
-    monkeypatch.setattr("console.commands.runbook.RunbookIndex.configured", lambda _: index)
-    monkeypatch.setattr("console.expected_rules.built_in", lambda: (read_rules(RULES, path="rules.yaml"),))
+    monkeypatch.setattr("console.cli.runbook.RunbookIndex.configured", lambda _: index)
+    monkeypatch.setattr("console.config.expected_rules.built_in", lambda: (read_rules(RULES, path="rules.yaml"),))
     assert main(["runbook", "--lint"]) == 0
     assert "kubectl is not on PATH: whether the 4 kubectl lines are valid was not checked" in capsys.readouterr().out
     assert main(["runbook", "--lint", "--format", "json"]) == 0

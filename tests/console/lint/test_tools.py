@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from console.cli import main
+from console.cli.main import main
 
 CORPUS = Path(__file__).with_name("corpus")
 MANIFEST = CORPUS / "manifests" / "prometheus-rule.yaml"

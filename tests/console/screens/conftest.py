@@ -11,8 +11,8 @@ import pytest
 from screen_samples import NOW, StillSession, settings, snapshot
 from textual.pilot import Pilot
 
-from console.app import ConsoleApp
-from console.snapshot import Snapshot
+from console.screens.app import ConsoleApp
+from console.state.snapshot import Snapshot
 
 
 class Stage:

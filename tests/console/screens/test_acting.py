@@ -16,18 +16,18 @@ from action_bench import API, NO_SETTLE, QUICK, journal_ready, placed
 from screen_samples import settings
 from textual.pilot import Pilot
 
-from console.app import ConsoleApp
 from console.config.settings import Settings
 from console.demo.cluster import DemoCluster
 from console.journal.event import Event
-from console.screens.masthead import masthead
-from console.screens.view import View
-from console.session import Session
+from console.monitor.session import Session
+from console.screens.app import ConsoleApp
+from console.screens.header import masthead
+from console.screens.render_context import View
 from queries.alertmanager import AlertmanagerState
-from queries.endpoint import ClusterEndpoint, ClusterPlace
-from queries.kubeconfig import choose_context, kubeconfig_files
+from queries.http.endpoint import ClusterEndpoint, ClusterPlace
+from queries.kubernetes.kubeconfig import choose_context, kubeconfig_files
 from queries.model.alert import Alert, AlertState
-from queries.model.reading import Reading
+from queries.model.poll_result import Reading
 
 IMAGE = "registry.example.com/cad-ml/api:1.9.0"
 

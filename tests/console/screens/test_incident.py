@@ -15,21 +15,21 @@ from loopback import always, http_answer, loopback
 from screen_samples import NOW, StillSession, settings, snapshot
 from textual.pilot import Pilot
 
-from console.app import ConsoleApp
 from console.config.incident_settings import Channel, IncidentSettings
 from console.config.settings import Settings
 from console.demo.cluster import DemoCluster
-from console.incidents import events
 from console.incidents.declaration import declaration
-from console.incidents.incident import Delivery, Incident, Incidents, Role, Step
-from console.incidents.projection import IncidentsProjection
 from console.journal.event import Event
-from console.journal.ledger import LedgerState
-from console.snapshot import Snapshot
+from console.screens.app import ConsoleApp
+from console.state import incident_events
+from console.state.incident import Delivery, Incident, Incidents, Role, Step
+from console.state.incident_projection import IncidentsProjection
+from console.state.journal_state import LedgerState
+from console.state.snapshot import Snapshot
 from queries.alertmanager import AlertmanagerState
-from queries.endpoint import ClusterEndpoint
+from queries.http.endpoint import ClusterEndpoint
 from queries.model.alert import Alert, AlertState
-from queries.model.reading import Reading
+from queries.model.poll_result import Reading
 
 
 @pytest.fixture
@@ -202,14 +202,18 @@ def with_incident() -> Snapshot:
     first = snapshot()
     unsent = {"action": "notify", "target": "update/i1/u1/chat", "outcome": "unknown", "text": "no answer within 10 s"}
     failed = {"action": "rollback", "title": "Roll back deployment/cad-ml-api", "outcome": "failed", "text": "failed: 409"}
-    note = {**events.note("all OCR providers alike, and Vision too: it is not one provider"), "id": "n1"}
+    note = {**incident_events.note("all OCR providers alike, and Vision too: it is not one provider"), "id": "n1"}
     told = [
-        (-410.0, events.DECLARED, declaration(first, title="Errors everywhere", alerts=first.alerts[:2], commander="ann")),
-        (-370.0, events.STEP, events.step(Step.ACKNOWLEDGE, done=True)),
-        (-300.0, events.ROLE, events.role(Role.SCRIBE, "bob")),
-        (-200.0, events.UPDATE, events.update("We look at it.", identity="u1")),
+        (
+            -410.0,
+            incident_events.DECLARED,
+            declaration(first, title="Errors everywhere", alerts=first.alerts[:2], commander="ann"),
+        ),
+        (-370.0, incident_events.STEP, incident_events.step(Step.ACKNOWLEDGE, done=True)),
+        (-300.0, incident_events.ROLE, incident_events.role(Role.SCRIBE, "bob")),
+        (-200.0, incident_events.UPDATE, incident_events.update("We look at it.", identity="u1")),
         (-190.0, "action.outcome", unsent),
-        (-100.0, events.NOTE, note),
+        (-100.0, incident_events.NOTE, note),
         (-20.0, "action.outcome", failed),
     ]
     made = [Event(NOW + at, kind, "i1", "ann", "production", data, 1) for at, kind, data in told]
@@ -236,8 +240,10 @@ async def test_what_was_copied_is_out_when_a_person_says_so(tmp_path: Path, monk
     for name in ("TMUX", "STY"):
         monkeypatch.delenv(name, raising=False)
     session = JournalledSession(settings(tmp_path), snapshot())
-    await session.record(events.DECLARED, "i1", {**declaration(snapshot(), title="Errors everywhere"), "severity": "P1"})
-    await session.record(events.UPDATE, "i1", events.update("We look at it.", identity="u1"))
+    await session.record(
+        incident_events.DECLARED, "i1", {**declaration(snapshot(), title="Errors everywhere"), "severity": "P1"}
+    )
+    await session.record(incident_events.UPDATE, "i1", incident_events.update("We look at it.", identity="u1"))
     now = NOW
     app = ConsoleApp(session.settings, session_factory=lambda _: session, clock=lambda: now, ascii_only=False)
     async with app.run_test(size=(80, 24)) as pilot:

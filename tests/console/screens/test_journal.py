@@ -12,13 +12,13 @@ from journalled_session import JournalledSession
 from screen_samples import HOSTILE, NOW, settings, snapshot
 from textual.pilot import Pilot
 
-from console.app import ConsoleApp
 from console.journal.event import Event
-from console.journal.pages import WAITS, Wanted, page, parse_wanted
-from console.journal.sharing import Sharing
+from console.journal.search import WAITS, Wanted, page, parse_wanted
 from console.journal.sqlite import Journal
+from console.journal.sync import Sharing
+from console.monitor.session import Session
+from console.screens.app import ConsoleApp
 from console.screens.journal import JournalScreen
-from console.session import Session
 
 pytestmark = pytest.mark.usefixtures("utc")
 

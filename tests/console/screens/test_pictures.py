@@ -9,7 +9,7 @@ import pytest
 from screen_samples import NOW, StillSession, settings, snapshot
 from textual.pilot import Pilot
 
-from console.app import ConsoleApp
+from console.screens.app import ConsoleApp
 
 
 def console(folder: Path, **changes: Any) -> ConsoleApp:

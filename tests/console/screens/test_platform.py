@@ -11,12 +11,12 @@ from screen_samples import NOW, panels, snapshot
 from served_platform import EXTENDED, HEALTH, NOT_READY, PROVIDERS, READY
 
 from console.checks.platform_lines import judge_platform
-from console.snapshot import Snapshot
+from console.state.snapshot import Snapshot
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth, Readiness, ReadinessCheck
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from queries.platform_pages import health_of, providers_of, readiness_of, vectors_of
+from queries.platform.pages import health_of, providers_of, readiness_of, vectors_of
 
 HOSTILE = "\x1b[2J[red]x[/]"
 

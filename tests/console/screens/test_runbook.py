@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from console.config.incident_settings import Contact, IncidentSettings
-from console.runbooks import RunbookIndex
+from console.runbooks.index import RunbookIndex
 
 PAGE = """---
 title: Everything is slow

@@ -17,27 +17,27 @@ from textual.pilot import Pilot
 
 import console
 from console.actions.plan import Request
-from console.app import ConsoleApp
-from console.checklists.walking import begun
-from console.checklists.walks import BEGUN
+from console.checklists.run_events import begun
 from console.journal.event import Event
 from console.journal.unfinished import Unfinished
 from console.screens.action_run import ActionRun
 from console.screens.alert_detail import AlertDetailScreen
+from console.screens.app import ConsoleApp
 from console.screens.checklist import ChecklistScreen
+from console.screens.checklist_run import WalkScreen
 from console.screens.dashboards import DashboardPanelScreen
-from console.screens.errands import Errands
 from console.screens.explore import ExploreScreen
+from console.screens.flows.actions import Errands
+from console.screens.flows.incident import IncidentErrands
 from console.screens.handover import HandoverScreen
 from console.screens.incident import IncidentScreen
-from console.screens.incident_errands import IncidentErrands
 from console.screens.incidents import IncidentsScreen
 from console.screens.journal import JournalScreen
 from console.screens.logs import LogsScreen
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.runbook import RunbookScreen
 from console.screens.runbooks import RunbooksScreen
-from console.screens.walk import WalkScreen
+from console.state.checklist_runs import BEGUN
 from queries.errors import Unreachable
 from widgets.rows import Rows
 

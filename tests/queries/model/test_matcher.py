@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
-from queries.promql import LabelMatcher
+from queries.promql.syntax import LabelMatcher
 
 
 @pytest.mark.parametrize(

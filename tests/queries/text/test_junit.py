@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from console.checks.result import CheckResult, Result
-from console.commands.check_report import report
+from console.cli.check_report import report
 from queries.text.junit import Case, CaseResult, junit, xml_text
 
 FORBIDDEN = [*(chr(code) for code in range(0x20) if code not in (9, 10, 13)), "\ud800", "\udfff", "\ufffe", "\uffff"]

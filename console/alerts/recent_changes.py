@@ -1,0 +1,120 @@
+"""What changed lately: rollouts, silences and what people did, newest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from console.journal.event import Event
+from console.state.revisions import image_change
+from queries.model.series import label
+from queries.model.silence import Silence
+from queries.model.text import visible
+from queries.model.workload import Change, Cluster, ClusterEvent, Revision, Workload
+
+WINDOW_SECONDS = 86_400.0
+LIMIT = 50
+_BIRTH_SECONDS = 10.0
+"""A ReplicaSet this young after its Deployment is the Deployment's first."""
+_STORY_SECONDS = 120.0
+"""Events of one Deployment that are no further apart belong to one story."""
+_REPLICA_SET = re.compile(r"replica set (\S+)")
+_TO = re.compile(r"\bto (\d+)")
+_FROM = re.compile(r"\bfrom (\d+)")
+
+
+def what_changed(
+    cluster: Cluster | None, silences: Iterable[Silence], events: Iterable[Event], *, now: float
+) -> tuple[Change, ...]:
+    """At most 50 changes of the last day; what lies in the future has not happened yet."""
+    found = [*_rollouts(cluster), *_scalings(cluster), *_silences(silences, now), *_done(events)]
+    recent = [item for item in found if now - WINDOW_SECONDS < item.at <= now + 5.0]
+    return tuple(sorted(recent, key=lambda item: (-item.at, item.kind, item.subject))[:LIMIT])
+
+
+def _rollouts(cluster: Cluster | None) -> Iterable[Change]:
+    if cluster is None:
+        return
+    for workload in cluster.workloads:
+        revisions = cluster.revisions_of(workload)
+        before = next((item for item in revisions if item.number < workload.revision), None)
+        if before is None or not workload.revision:
+            continue
+        text = f"{visible(workload.name)} {before.number}→{workload.revision}"
+        images = image_change(before.containers, workload.containers)
+        cause = visible(workload.change_cause)
+        yield Change(
+            at=cluster.rolled_out_at(workload),
+            kind="rollout",
+            subject=workload.target,
+            text=text + (f" image {images}" if images else "") + (f" ({cause})" if cause else ""),
+        )
+        # What was rolled out before it is told too: after a rollback it is the one that one came to look for.
+        for revision in revisions:
+            if revision.number != workload.revision and revision.created_at > workload.created_at + _BIRTH_SECONDS:
+                cause = visible(revision.change_cause)
+                what = f"{visible(workload.name)} revision {revision.number}{_other_images(revision, workload)}"
+                yield Change(revision.created_at, "rollout", workload.target, what + (f" ({cause})" if cause else ""))
+
+
+def _other_images(revision: Revision, workload: Workload) -> str:
+    """` image 1.9.0`, where that is not what runs now."""
+    runs = {item.image for item in workload.containers}
+    told = [item.image.rpartition("/")[2].rpartition(":")[2] for item in revision.containers if item.image not in runs]
+    return f" image {visible(', '.join(told))}" if told else ""
+
+
+def _scalings(cluster: Cluster | None) -> Iterable[Change]:
+    """Where somebody or something changed the number of pods. A rollout scales too, but two ReplicaSets at a time."""
+    events: dict[str, list[ClusterEvent]] = {}
+    for event in cluster.events if cluster else ():
+        if event.reason == "ScalingReplicaSet" and event.kind == "Deployment":
+            events.setdefault(event.name, []).append(event)
+    for name, own in events.items():
+        for group in _close_together(sorted(own, key=lambda item: item.at)):
+            touched = {_REPLICA_SET.search(item.message) for item in group}
+            if len({found[1] for found in touched if found}) < 2:
+                last = group[-1]
+                yield Change(last.at, "scaled", f"deployment/{name}", f"{visible(name)} {_counts(group)}")
+
+
+def _close_together(events: list[ClusterEvent]) -> Iterable[list[ClusterEvent]]:
+    group: list[ClusterEvent] = []
+    for event in events:
+        if group and event.at - group[-1].at > _STORY_SECONDS:
+            yield group
+            group = []
+        group.append(event)
+    if group:
+        yield group
+
+
+def _counts(group: list[ClusterEvent]) -> str:
+    """`3→5`, or as Kubernetes says it where that has no numbers."""
+    first, last = _FROM.search(group[0].message), _TO.search(group[-1].message)
+    if first and last:
+        return f"{first[1]}→{last[1]}"
+    return f"to {last[1]}" if last else visible(group[-1].message)
+
+
+def _silences(silences: Iterable[Silence], now: float) -> Iterable[Change]:
+    for silence in silences:
+        labels = tuple((item.name, item.value) for item in silence.matchers)
+        name = visible(label(labels, "alertname") or ", ".join(str(item) for item in silence.matchers))
+        comment = f" ({visible(silence.comment)})" if silence.comment else ""
+        author = visible(silence.created_by)
+        yield Change(silence.starts_at, "silence", silence.id, f"silence {name}{comment}", author)
+        if silence.ends_at <= now:
+            yield Change(silence.ends_at, "silence", silence.id, f"silence expired {name}", author)
+
+
+def _done(events: Iterable[Event]) -> Iterable[Change]:
+    for event in events:
+        if event.kind == "action.outcome":
+            title = str(event.data.get("title") or event.data.get("action") or "action")
+            outcome = str(event.data.get("outcome", ""))
+            if outcome == "undone":  # by whom is the news
+                outcome = str(event.data.get("text") or outcome)
+            yield Change(event.at, "action", event.subject, visible(f"{title}: {outcome}" if outcome else title), event.author)
+        elif event.kind == "note":
+            yield Change(event.at, "note", event.subject, visible(str(event.data.get("text", ""))), event.author)

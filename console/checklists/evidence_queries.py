@@ -1,0 +1,250 @@
+"""What a walk asks beyond the panels' refresh: one request for each item with evidence of its own, and one for yesterday."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import Protocol, TypeVar
+
+from console.checklists import alert_history as windows
+from console.checklists.alert_history import AlertWindow
+from console.checklists.definition import (
+    AlertsEvidence,
+    BatchEvidence,
+    Checklist,
+    KpisEvidence,
+    PanelEvidence,
+    QueryEvidence,
+)
+from console.state.checklist_runs import Walks
+from console.state.snapshot import Snapshot
+from queries.errors import NotConfigured, Rejected, SourceError
+from queries.model.job import BatchJob
+from queries.model.panel import Contradiction, PanelSpec
+from queries.model.poll_result import Reading
+from queries.model.series import Sample, Track
+from queries.offload import compute
+from queries.prometheus.query_batch import Joined, Part, Parts
+from queries.prometheus.responses import Answer, RangeAnswer
+from queries.prometheus.witnesses import Pair
+from queries.text.local_time import midnight, yesterday
+
+T = TypeVar("T")
+
+_HOURS = 24
+"""Points of a query's trend: one an hour since the same time yesterday, and now."""
+_LEAST_SECONDS = 60.0
+_VALUE = "value"
+_AT_NOW = 90.0
+"""How far the last point of a range may lie before now and still be now's."""
+
+
+class MetricsSource(Protocol):
+    def expand(self, text: str) -> str: ...
+
+    def expression(self, spec: PanelSpec) -> str: ...
+
+    async def query(self, text: str, *, at: float | None = None) -> Answer: ...
+
+    def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]: ...
+
+    async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeAnswer: ...
+
+
+class ClusterSource(Protocol):
+    async def cron_jobs(self) -> tuple[BatchJob, ...]: ...
+
+    async def jobs(self) -> tuple[BatchJob, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Everything that was asked for one walk at `asked_at`, by item id; a failure is a reading's fault.
+
+    `before` are the panels at the same local time yesterday, by panel id. `figures` are the KPIs at midnight and now.
+    """
+
+    asked_at: float
+    before: Reading[Parts[Sample]] | None = None
+    alerts: Mapping[str, Reading[AlertWindow]] = field(default_factory=dict)
+    tracks: Mapping[str, Reading[tuple[Track, ...]]] = field(default_factory=dict)
+    doubts: Mapping[str, tuple[Contradiction, ...]] = field(default_factory=dict)
+    """What contradicts the signals of an item's own query, by the item, and of a KPI, by its panel."""
+    figures: Mapping[str, Reading[Parts[Track]]] = field(default_factory=dict)
+    batch: Mapping[str, Reading[tuple[BatchJob, ...]]] = field(default_factory=dict)
+
+
+async def ask(
+    checklist: Checklist,
+    snapshot: Snapshot,
+    walks: Walks,
+    *,
+    prometheus: MetricsSource | None,
+    kubernetes: ClusterSource | None,
+    clock: Callable[[], float],
+) -> Answers:
+    """All questions at the same time. `snapshot` says which expression each panel reads; `walks`, since when alerts count."""
+    now = clock()
+    asking = _Asking(snapshot, walks, prometheus, kubernetes, clock, now)
+    alerts: dict[str, Reading[AlertWindow]] = {}
+    tracks: dict[str, Reading[tuple[Track, ...]]] = {}
+    figures: dict[str, Reading[Parts[Track]]] = {}
+    batch: dict[str, Reading[tuple[BatchJob, ...]]] = {}
+    jobs: list[Awaitable[None]] = []
+    for item in checklist.items:
+        match item.evidence:
+            case AlertsEvidence() as wanted:
+                jobs.append(_into(alerts, item.id, asking.read("prometheus", asking.window(wanted))))
+            case QueryEvidence() as wanted:
+                jobs.append(_into(tracks, item.id, asking.read("prometheus", asking.tracks(item.id, wanted.spec))))
+            case KpisEvidence() as wanted:
+                jobs.append(_into(figures, item.id, asking.read("prometheus", asking.figures(wanted.specs))))
+            case BatchEvidence() as wanted:
+                jobs.append(_into(batch, item.id, asking.read("kubernetes", asking.batch(wanted))))
+            case _:
+                pass
+    before, _ = await asyncio.gather(asking.before(checklist), asyncio.gather(*jobs))
+    return Answers(now, before, alerts, tracks, asking.doubts, figures, batch)
+
+
+def samples_at(tracks: Sequence[Track], at: float) -> tuple[Sample, ...]:
+    """The last point of each series, where it is of that moment: one that ended earlier has no value now."""
+    return tuple(
+        Sample(track.labels, track.points[-1][1]) for track in tracks if track.points and at - track.points[-1][0] < _AT_NOW
+    )
+
+
+async def _into(found: dict[str, Reading[T]], key: str, reading: Awaitable[Reading[T]]) -> None:
+    found[key] = await reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    snapshot: Snapshot
+    walks: Walks
+    prometheus: MetricsSource | None
+    kubernetes: ClusterSource | None
+    clock: Callable[[], float]
+    now: float
+    doubts: dict[str, tuple[Contradiction, ...]] = field(default_factory=dict)
+
+    async def read(self, source: str, asked: Awaitable[T]) -> Reading[T]:
+        began = time.monotonic()
+        try:
+            value = await asked
+        except SourceError as error:
+            return Reading(source, self.clock(), time.monotonic() - began, fault=error.fault)
+        return Reading(source, self.clock(), time.monotonic() - began, value=value)
+
+    @property
+    def metrics(self) -> MetricsSource:
+        if self.prometheus is None:
+            raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+        return self.prometheus
+
+    def expression(self, spec: PanelSpec) -> str:
+        """What the panel reads now: its recorded series where it means the same, or its raw expression."""
+        state = self.snapshot.panel(spec.id)
+        shown = state.query if state else ""
+        return shown or self.metrics.expression(spec) or self.metrics.expand(spec.written or spec.raw)
+
+    async def before(self, checklist: Checklist) -> Reading[Parts[Sample]] | None:
+        named = dict.fromkeys(item.evidence.panel for item in checklist.items if isinstance(item.evidence, PanelEvidence))
+        states = [state for name in named if (state := self.snapshot.panel(name)) is not None]
+        parts = [Part(item.spec.id, self.expression(item.spec)) for item in states if item.spec.source == "prometheus"]
+        return await self.read("prometheus", self._before(parts)) if parts else None
+
+    async def _before(self, parts: Sequence[Part]) -> Parts[Sample]:
+        metrics, at = self.metrics, yesterday(self.now)
+
+        async def instant(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
+            answer = await metrics.query(text, at=at)
+            return answer.samples, answer.warnings
+
+        joined: Joined[Sample] = Joined(instant, clock=self.clock)
+        return await joined.ask(parts)
+
+    async def window(self, wanted: AlertsEvidence) -> AlertWindow:
+        begins = window_start(wanted, self.walks, self.now)
+        # A little longer than it need be, so that the number that fired at this time yesterday is in the same answer.
+        asked_from = min(begins, yesterday(self.now))
+        step = windows.step_for(self.now - asked_from)
+        parts = [
+            Part(windows.FIRED, windows.fired_query(step, self.snapshot.heartbeat_alert)),
+            Part(windows.SEEN, windows.SEEN_QUERY),
+        ]
+        found = await self._ranges(parts, start=asked_from, step=step)
+        fault = found.faults.get(windows.FIRED)
+        if fault is not None:
+            raise Rejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
+        rules = {rule.name: rule.interval_seconds for rule in self.snapshot.rules}
+        fold = partial(
+            windows.alert_window,
+            found.found[windows.FIRED],
+            found.found.get(windows.SEEN, ()),
+            starts_at=begins,
+            asked_from=asked_from,
+            ends_at=self.now,
+            step_seconds=step,
+            intervals=rules,
+        )
+        return await compute(fold)
+
+    async def tracks(self, item: str, spec: PanelSpec) -> tuple[Track, ...]:
+        start = yesterday(self.now)
+        query, pairs = self.metrics.expand(spec.written or spec.raw), self.metrics.pairs(spec)
+        parts = [Part(_VALUE, query), *(pair.figures for pair in pairs)]
+        found = await self._ranges(parts, start=start, step=(self.now - start) / _HOURS)
+        fault = found.faults.get(_VALUE)
+        if fault is not None:
+            raise Rejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
+        self._compare(item, pairs, found)
+        return tuple(found.found[_VALUE])
+
+    async def figures(self, specs: Sequence[PanelSpec]) -> Parts[Track]:
+        """Two points of each: at midnight and now. Some of them read a month, and a trend would read it over and over."""
+        start = min(midnight(self.now), self.now - _LEAST_SECONDS)
+        pairs = {spec.id: self.metrics.pairs(spec) for spec in specs}
+        parts = [Part(spec.id, self.expression(spec)) for spec in specs]
+        parts += [pair.figures for pair in dict.fromkeys(chain(*pairs.values()))]
+        found = await self._ranges(parts, start=start, step=self.now - start)
+        for name, each in pairs.items():
+            self._compare(name, each, found)
+        return found
+
+    def _compare(self, name: str, pairs: Iterable[Pair], found: Parts[Track]) -> None:
+        """Keep what the second counts of now contradict."""
+        self.doubts[name] = tuple(
+            one for pair in pairs for one in pair.contradictions(samples_at(found.found.get(pair.key, ()), self.now))
+        )
+
+    async def _ranges(self, parts: Sequence[Part], *, start: float, step: float) -> Parts[Track]:
+        metrics = self.metrics
+        # Counted back from now, so that the last point is of now.
+        first = self.now - step * int((self.now - start) / step + 1e-6)
+
+        async def ranges(text: str) -> tuple[Sequence[Track], Sequence[str]]:
+            answer = await metrics.query_range(text, start=first, end=self.now, step_seconds=step)
+            return answer.tracks, answer.warnings
+
+        joined: Joined[Track] = Joined(ranges, clock=self.clock)
+        return await joined.ask(parts)
+
+    async def batch(self, wanted: BatchEvidence) -> tuple[BatchJob, ...]:
+        if self.kubernetes is None:
+            raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
+        return await (self.kubernetes.cron_jobs() if wanted.kind == "CronJob" else self.kubernetes.jobs())
+
+
+def window_start(wanted: AlertsEvidence, walks: Walks, now: float) -> float:
+    """Since when alerts count, Unix seconds; a sign-off that lies in the future (a clock was set) counts as none."""
+    if not wanted.since:
+        return min(midnight(now), now - _LEAST_SECONDS)
+    signed = walks.last_signed_at(wanted.since)
+    if signed is None or signed > now:
+        signed = now - wanted.otherwise_seconds
+    return max(min(signed, now - _LEAST_SECONDS), now - wanted.at_most_seconds)

@@ -1,0 +1,375 @@
+"""Checklists as YAML files: the shipped ones, and a team's own, which come before them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from console.checklists import definition
+from console.checklists.definition import Checklist, Evidence, Item
+from console.checks.own_panels import board_panels, known_signals
+from console.config.errors import ConfigError
+from console.config.schema import NUMBER, TEXT, Either, Kind, Many, Named, Scalar, SchemaError, Table, check_document
+from console.config.settings import Settings
+from console.runbooks.index import RunbookIndex
+from queries.catalogue.loader import expand_query
+from queries.catalogue.signals import Signal, SignalError
+from queries.model.panel import Fold, PanelSpec, Range, Threshold, Unit
+from queries.text.suggestions import instead
+from queries.yaml_nodes import Lined, NodeError, dotted, load_with_lines
+from queries.yaml_nodes import Path as Place
+
+SHIPPED = Path(__file__).parent
+ORDER = ("morning", "hourly", "end-of-day")
+_QUERIES = "queries"
+"""The shipped file that holds no checklist."""
+_LIMIT_BYTES = 256 << 10
+_DUE = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
+_ID = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+_PARTS = re.compile(r"(\d+)([smhdw])")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"(?:\d{1,6}[smhdw])+", value)) and _seconds(value) > 0
+
+
+def _is_range(value: Any) -> bool:
+    try:
+        return bool(Range.read(value))
+    except ValueError:
+        return False
+
+
+def _is_moment(value: Any) -> bool:
+    try:
+        return _moment(value) > 0
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+_ID_TEXT = Scalar("a short name of small letters, digits and dashes", lambda value: bool(_ID.fullmatch(str(value))))
+_DURATION = Scalar("a duration like 90m, 26h or 7d", _is_duration)
+_MOMENT = Scalar("a time with its zone like 2026-01-03T22:00:00Z", _is_moment)
+_DUE_TIME = Scalar('hourly, or a local time in quotes like "09:00"', lambda value: value == "hourly" or _is_due(value))
+_UNIT = Scalar(f"one of {', '.join(Unit)}", lambda value: value in tuple(Unit))
+_FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
+_COUNT = Scalar("a number of decimals from 0 to 6", lambda value: type(value) is int and 0 <= value <= 6)
+_RANGE = Scalar("a range like [0, 100], null for an end that it has not", _is_range)
+_BATCH = Table({"name": TEXT, "within": _DURATION}, ("name", "within"))
+_QUERY = Table(
+    {
+        "title": TEXT, "expr": TEXT, "unit": _UNIT, "decimals": _COUNT, "by": TEXT, "below": _FLAG, "warn": NUMBER,
+        "critical": NUMBER, "absent": TEXT, "range": _RANGE,
+    },
+    ("title", "expr", "unit"),
+)  # fmt: skip
+_EVIDENCE: dict[str, Kind] = {
+    "panel": TEXT,
+    "query": TEXT,
+    "alerts": Table(
+        {
+            "since": Either(Scalar("midnight", lambda value: value == definition.MIDNIGHT), Many(TEXT)),
+            "otherwise": _DURATION,
+            "at_most": _DURATION,
+        },
+        ("since",),
+    ),
+    "cronjob": _BATCH,
+    "job": _BATCH,
+    "kpis": Many(TEXT),
+    "incidents": Scalar("open or today", lambda value: value in ("open", "today")),
+    "maintenance": Table(
+        {"within": _DURATION, "planned": Many(Table({"title": TEXT, "from": _MOMENT, "to": _MOMENT}, ("title", "from", "to")))},
+        ("within",),
+    ),
+    "platform": Scalar("ready", lambda value: value == "ready"),
+    "question": TEXT,
+}
+KINDS = tuple(_EVIDENCE)
+"""The kinds of evidence; an item has exactly one."""
+_ITEM = Table(
+    {"id": _ID_TEXT, "title": TEXT, "asks": TEXT, "runbook": TEXT, "warn": NUMBER, "critical": NUMBER, **_EVIDENCE}, ("id",)
+)
+_DOCUMENT = Table(
+    {"title": TEXT, "due": _DUE_TIME, "summary": _FLAG, "items": Many(_ITEM), "queries": Named(_QUERY)}, ("title", "items")
+)
+_QUERIES_DOCUMENT = Table({"queries": Named(_QUERY)}, ("queries",))
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a checklist may name, and the namespace that stands for `$namespace` in its queries. Empty `runbooks` and `lists`
+    mean that nobody knows which there are. `boards` are the panels of boards that only a checklist or a look asks for.
+    """
+
+    panels: tuple[PanelSpec, ...]
+    runbooks: tuple[str, ...] = ()
+    namespace: str = ""
+    lists: tuple[str, ...] = ()
+    boards: tuple[PanelSpec, ...] = ()
+    signals: Mapping[str, Signal] | None = None
+    """What a query may ask by; None for the catalogue's."""
+
+    @classmethod
+    def configured(cls, settings: Settings, specs: tuple[PanelSpec, ...], runbooks: RunbookIndex) -> Vocabulary:
+        """`specs` are the overview's panels."""
+        names = tuple(item.id for item in runbooks.runbooks)
+        return cls(specs, names, settings.namespace, boards=board_panels(settings), signals=known_signals(settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A file that cannot be used, and why (`file:line: …`)."""
+
+    name: str
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checklists:
+    """All that could be read, and what could not be."""
+
+    lists: tuple[Checklist, ...] = ()
+    broken: tuple[Broken, ...] = ()
+
+    def get(self, name: str) -> Checklist | None:
+        return next((item for item in self.lists if item.name == name), None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.lists)
+
+    @classmethod
+    def load(cls, folder: str, vocabulary: Vocabulary) -> Checklists:
+        """The shipped ones and those of `folder`, which may be empty or absent. A broken file hides the shipped one of its
+        name: the team's own must not silently become another.
+        """
+        own = sorted(Path(folder).glob("*.yaml")) if folder else []
+        own += sorted(Path(folder).glob("*.yml")) if folder else []
+        files = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml")) if path.stem != _QUERIES}
+        files.update({path.stem: path for path in own})
+        vocabulary = replace(vocabulary, lists=tuple(files))
+        found: list[Checklist] = []
+        broken: list[Broken] = []
+        for name in sorted(files, key=lambda item: (ORDER.index(item) if item in ORDER else len(ORDER), item)):
+            try:
+                found.append(parse(_text(files[name]), name=name, path=str(files[name]), vocabulary=vocabulary))
+            except ConfigError as error:
+                broken.append(Broken(name, str(files[name]), str(error)))
+        return cls(tuple(found), tuple(broken))
+
+
+def shipped_text(name: str) -> str:
+    """The file of a shipped checklist, to begin one's own with. Raises KeyError."""
+    path = SHIPPED / f"{name}.yaml"
+    if name == _QUERIES or not path.is_file():
+        raise KeyError(name)
+    return path.read_text(encoding="utf-8")
+
+
+def parse(text: str, *, name: str, path: str, vocabulary: Vocabulary) -> Checklist:
+    """One file's checklist. Raises ConfigError with file, line, key and what exists instead."""
+    document = _checked(text, path, _DOCUMENT)
+    queries = {**_shipped_queries(vocabulary.namespace), **_queries(document, vocabulary.namespace, path, vocabulary.signals)}
+    panels = {spec.id: spec for spec in vocabulary.panels}
+    boards = {spec.id: spec for spec in vocabulary.boards}
+    reading = _Reading(document, path, panels, boards, queries, vocabulary.runbooks, vocabulary.lists)
+    items = tuple(reading.item(index) for index in range(len(document.value["items"])))
+    if not items:
+        raise reading.wrong("expected at least one item", ("items",))
+    return Checklist(
+        name, document.value["title"], items, document.value.get("due", ""), path, bool(document.value.get("summary"))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    document: Lined
+    path: str
+    panels: Mapping[str, PanelSpec]
+    boards: Mapping[str, PanelSpec]
+    queries: Mapping[str, PanelSpec]
+    runbooks: tuple[str, ...]
+    lists: tuple[str, ...]
+
+    def wrong(self, expected: str, place: Place) -> ConfigError:
+        return ConfigError(source=self.path, line=self.document.line(place), key=dotted(place), expected=expected)
+
+    def item(self, index: int) -> Item:
+        items = self.document.value["items"]
+        told, place = items[index], ("items", index)
+        if any(other["id"] == told["id"] for other in items[:index]):
+            raise self.wrong("this id stands here twice", (*place, "id"))
+        kinds = [kind for kind in KINDS if kind in told]
+        if len(kinds) != 1:
+            found = f"found {' and '.join(kinds)}" if kinds else "found none"
+            raise self.wrong(f"expected exactly one of {', '.join(KINDS)}, {found}", place)
+        kind = kinds[0]
+        for line in ("warn", "critical"):
+            if line in told and kind not in ("panel", "query"):
+                raise self.wrong("only an item with panel or query has thresholds", (*place, line))
+        runbook = told.get("runbook", "")
+        if runbook and self.runbooks and runbook not in self.runbooks:
+            raise self.wrong(f"no such runbook, {instead(runbook, self.runbooks)}", (*place, "runbook"))
+        evidence = self._evidence(kind, told, (*place, kind))
+        title = told.get("title") or (evidence.text if isinstance(evidence, definition.Question) else told["id"])
+        return Item(told["id"], title, told.get("asks") or title, evidence, runbook)
+
+    def _evidence(self, kind: str, told: Mapping[str, Any], place: Place) -> Evidence:
+        value = told[kind]
+        own = Threshold(told.get("warn"), told.get("critical"))
+        match kind:
+            case "panel":
+                spec = self._panel(value, place)
+                self._check_order(spec, own, place)
+                if value not in self.panels:
+                    # Nobody asks for it unless somebody looks at its board: the checklist asks itself.
+                    return definition.QueryEvidence(spec, own)
+                return definition.PanelEvidence(value, own)
+            case "query":
+                spec = self._query(value, place)
+                self._check_order(spec, own, place)
+                return definition.QueryEvidence(spec, own)
+            case "alerts":
+                since = () if value["since"] == definition.MIDNIGHT else tuple(value["since"])
+                for at, name in enumerate(since):
+                    if self.lists and name not in self.lists:
+                        raise self.wrong(f"no such checklist, {instead(name, self.lists)}", (*place, "since", at))
+                times = {f"{key}_seconds": _seconds(value[key]) for key in ("otherwise", "at_most") if key in value}
+                return definition.AlertsEvidence(since, **times)
+            case "cronjob" | "job":
+                name = {"cronjob": "CronJob", "job": "Job"}[kind]
+                return definition.BatchEvidence(name, value["name"], _seconds(value["within"]))
+            case "kpis":
+                if not value:
+                    raise self.wrong("expected at least one panel or query", place)
+                specs = [self._figure(each, (*place, at)) for at, each in enumerate(value)]
+                return definition.KpisEvidence(tuple(value), tuple(specs))
+            case "incidents":
+                return definition.IncidentsEvidence(today=value == "today")
+            case "maintenance":
+                return definition.MaintenanceEvidence(_seconds(value["within"]), self._planned(value, place))
+            case "platform":
+                return definition.PlatformEvidence()
+        return definition.Question(value)
+
+    def _panel(self, name: str, place: Place) -> PanelSpec:
+        found = self.panels.get(name) or self.boards.get(name)
+        if found is None:
+            raise self.wrong(f"no such panel, {instead(name, (*self.panels, *self.boards))}", place)
+        return found
+
+    def _check_order(self, spec: PanelSpec, own: Threshold, place: Place) -> None:
+        if wrong := spec.threshold.override(own).order_error(below=spec.below):
+            part = next((key for key, line in (("critical", own.critical), ("warn", own.warn)) if line is not None), None)
+            raise self.wrong(wrong, (*place[:-1], part) if part else place)
+
+    def _query(self, name: str, place: Place) -> PanelSpec:
+        if name not in self.queries:
+            raise self.wrong(f"no such query, {instead(name, self.queries)}", place)
+        return self.queries[name]
+
+    def _figure(self, name: str, place: Place) -> PanelSpec:
+        found = self.queries.get(name) or self.panels.get(name) or self.boards.get(name)
+        if found is None or found.source == "kubernetes":
+            measured = [spec.id for spec in (*self.panels.values(), *self.boards.values()) if spec.source != "kubernetes"]
+            raise self.wrong(f"no such query or measured panel, {instead(name, (*self.queries, *measured))}", place)
+        return found
+
+    def _planned(self, value: Mapping[str, Any], place: Place) -> tuple[definition.Planned, ...]:
+        found = []
+        for at, each in enumerate(value.get("planned", ())):
+            planned = definition.Planned(each["title"], _moment(each["from"]), _moment(each["to"]))
+            if planned.ends_at <= planned.starts_at:
+                raise self.wrong("expected a time after `from`", (*place, "planned", at, "to"))
+            found.append(planned)
+        return tuple(found)
+
+
+def _checked(text: str, path: str, kind: Table) -> Lined:
+    try:
+        document = load_with_lines(text)
+        if document.value is None:
+            raise SchemaError("expected a mapping, found nothing", key="", line=1)
+        check_document(document, kind)
+    except NodeError as error:
+        raise ConfigError(source=path, line=error.line, key=error.key, expected=str(error)) from None
+    except SchemaError as error:
+        raise ConfigError(source=path, line=error.line, key=error.key, expected=error.expected) from None
+    return document
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _LIMIT_BYTES:
+            raise ConfigError(source=str(path), expected=f"larger than {_LIMIT_BYTES >> 10} KiB, expected a checklist")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(source=str(path), expected="expected text in UTF-8") from None
+    except OSError as error:
+        raise ConfigError(source=str(path), expected=f"cannot be read: {error.strerror}") from None
+
+
+def _queries(document: Lined, namespace: str, path: str, signals: Mapping[str, Signal] | None = None) -> dict[str, PanelSpec]:
+    found: Mapping[str, Mapping[str, Any]] = document.value.get("queries", {})
+    specs: dict[str, PanelSpec] = {}
+    for name, told in found.items():
+        try:
+            specs[name] = _spec(name, told, namespace, signals)
+        except SignalError as error:
+            place = (_QUERIES, name, "expr")
+            raise ConfigError(source=path, line=document.line(place), key=dotted(place), expected=str(error)) from None
+    for name, spec in specs.items():
+        if wrong := spec.threshold.order_error(below=spec.below):
+            at: Place = ("queries", name, "critical")
+            raise ConfigError(source=path, line=document.line(at), key=dotted(at), expected=wrong)
+    return specs
+
+
+@cache
+def _shipped_queries(namespace: str) -> Mapping[str, PanelSpec]:
+    path = SHIPPED / f"{_QUERIES}.yaml"
+    return _queries(_checked(_text(path), str(path), _QUERIES_DOCUMENT), namespace, str(path))
+
+
+def _spec(name: str, told: Mapping[str, Any], namespace: str, signals: Mapping[str, Signal] | None) -> PanelSpec:
+    below = told.get("below", False)
+    written = told["expr"].replace("$namespace", namespace).strip()
+    raw = expand_query(written, signals=signals)
+    return PanelSpec(
+        id=name,
+        title=told["title"],
+        unit=Unit(told["unit"]),
+        fold=Fold.MIN if below else Fold.MAX,
+        raw=raw,
+        written=written if raw != written else "",
+        by=told.get("by", ""),
+        below=below,
+        decimals=told.get("decimals", 2),
+        absent=told.get("absent", ""),
+        threshold=Threshold(told.get("warn"), told.get("critical")),
+        range=Range.read(told["range"]) if "range" in told else None,
+    )
+
+
+def _is_due(value: Any) -> bool:
+    return isinstance(value, str) and bool(_DUE.fullmatch(value))
+
+
+def _seconds(duration: str) -> float:
+    return sum(float(count) * _SECONDS[unit] for count, unit in _PARTS.findall(duration))
+
+
+def _moment(value: Any) -> float:
+    """Unix seconds of a YAML timestamp or of text; ValueError without a time zone."""
+    found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    if found.tzinfo is None:
+        raise ValueError("no time zone")
+    return found.timestamp()

@@ -1,0 +1,155 @@
+"""Looks at every metric of the contract, in the exporter's own words and in Prometheus, with as few questions as possible."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from console.checks.contract import EXPORTER, PROMETHEUS, MetricSeen
+from queries.catalogue.contract import PLATFORM, Contract, ContractMetric
+from queries.catalogue.error_codes import Taxonomy
+from queries.catalogue.exposition import Exposition
+from queries.errors import SourceError
+from queries.model.fault import Fault
+from queries.model.series import Sample, label, quote
+from queries.prometheus.client import Prometheus
+from queries.prometheus.code_counts import Counts, RangeQuery, date_codes, seen_query
+from queries.prometheus.metadata import Discovery
+from queries.prometheus.query_batch import Joined, Part
+
+_NAMES, _LACKING, _WHOLE, _EDGES, _CODES, _SUMLESS = "names", "lacking", "whole", "edges", "codes", "sumless"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFacts:
+    """What Prometheus has of the contract: names with series, names by the label that some of their series lack, names of
+    which some series carry all labels, bucket edges by name, names of buckets that begin below zero, announced types (None
+    where they cannot be told), and the error codes that were counted."""
+
+    names: frozenset[str]
+    lacking: Mapping[str, frozenset[str]]
+    whole: frozenset[str]
+    edges: Mapping[str, frozenset[float]]
+    sumless: frozenset[str]
+    types: Mapping[str, str] | None
+    codes: Counts | Fault
+
+
+async def stored_facts(
+    contract: Contract, taxonomy: Taxonomy, prometheus: Prometheus, discovery: Discovery, *, window_seconds: float
+) -> StoredFacts | Fault:
+    """One joined query, one for the metadata, and one where a code has to be dated; the fault where the first cannot be
+    answered whole. Codes are those that were counted within the window that ends now."""
+
+    async def ask(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
+        answer = await prometheus.query(text)
+        return answer.samples, answer.warnings
+
+    joined: Joined[Sample] = Joined(ask, clock=time.monotonic)
+    try:
+        answer = await joined.ask(tuple(_parts(contract, taxonomy, window_seconds)))
+    except SourceError as error:
+        return error.fault
+    # A server may take no range as long as the window: then the codes alone are not known.
+    not_counted = [fault for key, fault in answer.faults.items() if key.startswith(f"{_CODES} ")]
+    for fault in answer.faults.values():
+        if fault not in not_counted:
+            return fault
+    try:
+        types: dict[str, str] | None = {item.name: item.type for item in await discovery.metadata()}
+    except SourceError:
+        types = None  # not every server that speaks this API has it
+    now = time.time() + prometheus.ahead_seconds
+    asking = RangeQuery(prometheus.query_range, start=now - window_seconds, end=now)
+    seen = {source: answer.found[f"{_CODES} {source.metric}"] for source in taxonomy.counted}
+    edges: dict[str, set[float]] = {}
+    for item in answer.found[_EDGES]:
+        edges.setdefault(label(item.labels, "__name__"), set()).add(_edge(label(item.labels, "le")))
+    return StoredFacts(
+        names=_names(answer.found[_NAMES]),
+        lacking={
+            key.removeprefix(f"{_LACKING} "): _names(items)
+            for key, items in answer.found.items()
+            if key.startswith(f"{_LACKING} ")
+        },
+        whole=frozenset(name for key, items in answer.found.items() if key.startswith(f"{_WHOLE} ") for name in _names(items)),
+        edges={name: frozenset(found) for name, found in edges.items()},
+        sumless=_names(answer.found[_SUMLESS]),
+        types=types,
+        codes=not_counted[0] if not_counted else await date_codes(taxonomy, seen, asking),
+    )
+
+
+def in_prometheus(promised: ContractMetric, facts: StoredFacts) -> MetricSeen:
+    """One metric as Prometheus has it."""
+    stored = frozenset(promised.series) & facts.names
+    if promised.exporter == PLATFORM:
+        lacking = [
+            (name, own) for own in promised.labels for name in promised.series if name in facts.lacking.get(own, frozenset())
+        ]
+    else:
+        # A kubelet also has series of whole cgroups, which carry fewer labels: it is enough that some carry all.
+        lacking = [(name, own) for name in promised.series if name in stored - facts.whole for own in promised.labels]
+    told = None if facts.types is None else next(filter(None, map(facts.types.get, promised.families)), "")
+    buckets = f"{promised.name}_bucket"
+    missing = _missing_edges(promised, facts.edges.get(buckets, frozenset()), stored)
+    return MetricSeen(PROMETHEUS, told, stored, tuple(lacking), missing, buckets in facts.sumless)
+
+
+def in_exposition(promised: ContractMetric, exposed: Exposition) -> MetricSeen:
+    """One metric as its exporter sends it."""
+    stored = frozenset(name for name in promised.series if exposed.series.get(name))
+    lacking = dict.fromkeys(
+        (name, own)
+        for name in promised.series
+        for sample in exposed.series.get(name, ())
+        for own in promised.labels
+        if not sample.label(own)
+    )
+    told = next(filter(None, map(exposed.types.get, promised.families)), "")
+    edges = frozenset(_edge(sample.label("le")) for sample in exposed.series.get(f"{promised.name}_bucket", ()))
+    missing = _missing_edges(promised, edges, stored)
+    return MetricSeen(EXPORTER, told, stored, tuple(lacking), missing, any(edge < 0 for edge in edges))
+
+
+def _parts(contract: Contract, taxonomy: Taxonomy, window_seconds: float) -> Iterator[Part]:
+    every = [name for promised in contract.metrics for name in promised.series]
+    yield Part(_NAMES, f"group by (__name__) ({{{_named(every)}}})")
+    by_label: dict[str, list[str]] = {}
+    for promised in contract.metrics:
+        if promised.exporter == PLATFORM:
+            for own in promised.labels:
+                by_label.setdefault(own, []).extend(promised.series)
+        elif promised.labels:
+            carried = ", ".join(f'{own}!=""' for own in promised.labels)
+            yield Part(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_named(promised.series)}, {carried}}})")
+        else:
+            yield Part(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_named(promised.series)}}})")
+    for own, names in by_label.items():
+        yield Part(f"{_LACKING} {own}", f'group by (__name__) ({{{_named(names)}, {own}=""}})')
+    bucketed = [f"{promised.name}_bucket" for promised in contract.metrics if promised.buckets]
+    yield Part(_EDGES, f"group by (__name__, le) ({{{_named(bucketed)}}})")
+    histograms = [f"{promised.name}_bucket" for promised in contract.metrics if promised.type == "histogram"]
+    yield Part(_SUMLESS, f'group by (__name__) ({{{_named(histograms)}, le=~"-.+"}})')
+    for source in taxonomy.counted:
+        yield Part(f"{_CODES} {source.metric}", seen_query(source, window_seconds))
+
+
+def _named(names: Iterable[str]) -> str:
+    return f"__name__=~{quote('|'.join(names))}"
+
+
+def _names(items: Iterable[Sample]) -> frozenset[str]:
+    return frozenset(label(item.labels, "__name__") for item in items)
+
+
+def _edge(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _missing_edges(promised: ContractMetric, found: frozenset[float], stored: frozenset[str]) -> tuple[float, ...]:
+    return tuple(edge for edge in promised.buckets if edge not in found) if stored else ()

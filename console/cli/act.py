@@ -1,0 +1,193 @@
+"""`cad-console act`: one action through the same stages as on the screen."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from contextlib import aclosing
+from typing import Any
+
+from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage, Step
+from console.actions.registry import ACTIONS, action_named
+from console.cli.one_shot import say_note
+from console.config.errors import ConfigError
+from console.config.load import load_settings
+from console.config.settings import Settings
+from console.monitor.session import Session
+from queries.model.fault import FaultKind
+from queries.model.text import visible
+
+_CODES = {Outcome.DONE: 0, Outcome.REFUSED: 1, Outcome.FAILED: 1, Outcome.UNDONE: 1, Outcome.UNKNOWN: 2}
+_NO_SOURCE = (
+    FaultKind.UNREACHABLE,
+    FaultKind.TIMED_OUT,
+    FaultKind.STALE,
+    FaultKind.DENIED,
+    FaultKind.MALFORMED,
+    FaultKind.NOT_CONFIGURED,
+)
+_WORDS = {CheckLevel.OK: "ok", CheckLevel.WARN: "WARN", CheckLevel.ASK: "ASKS", CheckLevel.BLOCK: "BLOCK"}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    names = ", ".join(item.name for item in ACTIONS)
+    parser.add_argument("action", choices=[item.name for item in ACTIONS], metavar="ACTION", help=names)
+    parser.add_argument(
+        "target", metavar="TARGET", help="deployment/NAME, silence/ID, or matchers in Alertmanager's syntax for a new silence"
+    )
+    known: dict[str, list[str]] = {}
+    for action in ACTIONS:
+        for parameter in action.parameters:
+            known.setdefault(parameter.name, []).append(f"{action.name}: {parameter.meaning}")
+    for name, meanings in known.items():
+        flag = "--" + name.replace("_", "-")
+        parser.add_argument(flag, dest=f"set_{name}", metavar=name.upper(), help="; ".join(meanings))
+    parser.add_argument("--to-revision", dest="set_revision", metavar="REVISION", help="as --revision")
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="any parameter by its name")
+    parser.add_argument("--dry-run", action="store_true", help="stop after the preview; nothing is sent")
+    parser.add_argument("--yes", action="store_true", help="do not ask; preflight checks hold all the same")
+    parser.add_argument(
+        "--confirm",
+        metavar="WORD",
+        action="append",
+        default=[],
+        help="with --yes: the word of a check that ASKS, as the preview names it (the number of replicas, the revision)",
+    )
+    parser.add_argument("--cause", default="", help="why, for the journal")
+    parser.add_argument("--alert", default="", metavar="FINGERPRINT", help="wait until this alert has resolved")
+    parser.add_argument("--panel", default="", metavar="ID", help="wait until this panel is well again")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 done, 1 refused, failed or undone, 2 unknown or no source answered."""
+    settings = load_settings(arguments)
+    request = Request(
+        action=arguments.action,
+        target=target_of(arguments.action, arguments.target),
+        parameters=parameters_of(arguments),
+        cause=arguments.cause,
+        panel_id=arguments.panel,
+        fingerprint=arguments.alert,
+    )
+    if not (arguments.yes or arguments.dry_run or sys.stdin.isatty()):
+        print("cad-console: there is no terminal to ask on; give --yes or --dry-run", file=sys.stderr)
+        return 1
+    said = tuple(arguments.confirm)
+    return asyncio.run(_act(settings, request, dry_run=arguments.dry_run, yes=arguments.yes, said=said))
+
+
+def parameters_of(arguments: argparse.Namespace) -> dict[str, str]:
+    given = {
+        name.removeprefix("set_"): value
+        for name, value in vars(arguments).items()
+        if name.startswith("set_") and value is not None
+    }
+    for pair in arguments.set:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ConfigError(source="flag --set", expected=f"NAME=VALUE instead of {visible(pair)}")
+        given[name] = value
+    return given
+
+
+def target_of(action: str, target: str) -> str:
+    """A bare name where only one kind is possible."""
+    found = action_named(action)
+    kind = found.targets if found else ""
+    return f"{kind}/{target}" if kind in ("deployment", "silence") and "/" not in target else target
+
+
+async def _act(settings: Settings, request: Request, *, dry_run: bool, yes: bool, said: tuple[str, ...]) -> int:
+    say_note(settings)
+    session = Session.open(settings)
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Cancelled like a Ctrl-C, so that the journal gets its last word.
+        loop.add_signal_handler(number, _cancel, task)
+    code = 1
+
+    async def confirm(preview: Preview) -> bool:
+        show(preview)
+        if preview.blocked or dry_run:
+            return False
+        return confirmed(preview, said) if yes else await asked(preview)
+
+    try:
+        async with aclosing(session.run(request, confirm)) as steps:  # type: ignore[type-var]
+            async for step in steps:
+                code = _told(step, dry_run=dry_run, code=code)
+                if dry_run and step.stage is Stage.CONFIRM and step.preview is not None:
+                    show(step.preview)
+                    print("dry run: nothing was sent")
+                    return 0
+    except asyncio.CancelledError:
+        print("interrupted: the journal says how far it came", file=sys.stderr)
+        return 2
+    finally:
+        await session.close()
+    return code
+
+
+def _cancel(task: asyncio.Task[Any] | None) -> None:
+    if task is not None:
+        task.cancel()
+
+
+def _told(step: Step, *, dry_run: bool, code: int) -> int:
+    print(f"{step.elapsed_seconds:6.1f} s  {step.stage.value:<15} {visible(step.text)}", flush=True)
+    if step.outcome is None:
+        return code
+    if step.outcome is Outcome.REFUSED and step.fault is not None and step.fault.kind in _NO_SOURCE:
+        return 2
+    return _CODES[step.outcome]
+
+
+def show(preview: Preview) -> None:
+    plan = preview.plan
+    width = max((len(item.name) for item in plan.differences), default=0)
+    print()
+    if preview.cluster:
+        print(f"  {visible(preview.cluster)}\n")
+    for item in plan.differences:
+        before, after = visible(item.before), visible(item.after)
+        text = f"{after} (unchanged)" if before == after else f"{before} → {after}"
+        print(f"  {visible(item.name):<{width}}  {text}")
+    for note in plan.notes:
+        print(f"  {visible(note)}")
+    print()
+    for check in preview.checks:
+        how = f"  ({check.how})" if check.how else ""
+        print(f"  {_WORDS[check.level]:<5} {visible(check.text)}{how}")
+    print(f"\n  same as  {visible(plan.command)}\n", flush=True)
+
+
+def confirmed(preview: Preview, said: tuple[str, ...]) -> bool:
+    """Whether `--yes` is enough: every check that asks has its word among those of `--confirm`."""
+    missing = [word for word in preview.second_words if word not in said]
+    if missing:
+        flags = " ".join(f"--confirm {visible(word)}" for word in missing)
+        print(f"cad-console: a check above ASKS: --yes is not enough, give {flags} too", file=sys.stderr)
+    return not missing
+
+
+async def asked(preview: Preview) -> bool:
+    """Asks on the terminal; in a protected environment the target's name has to be typed, and what a check asks for."""
+    word = visible(preview.phrase) or "yes"
+    print(f"  type {word} to go on: ", end="", flush=True)
+    return (await _line()).strip() == word
+
+
+async def _line() -> str:
+    """One line from the terminal; a thread that waits in `input` could not be interrupted."""
+    loop, descriptor = asyncio.get_running_loop(), sys.stdin.fileno()
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+    return os.read(descriptor, 4096).decode("utf-8", "replace")

@@ -1,0 +1,25 @@
+"""`cad-console check`: the platform's self-check with the exit codes that its scripts know."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from console.checks.result import exit_code
+from console.cli.check_report import EPILOG, FORMATS, report
+from console.config.load import load_settings
+from console.monitor.self_check import examine
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="what is missing, announced or optional apart, or degraded fails")
+    parser.add_argument("--metrics-url", metavar="URL", default="", help="the exporter, where it is not /metrics of the API")
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    parser.epilog = EPILOG
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = load_settings(arguments)
+    results = asyncio.run(examine(settings, strict=arguments.strict, metrics_url=arguments.metrics_url))
+    print(report(results, format=arguments.format, name="cad-console check"))
+    return exit_code(results)

@@ -1,0 +1,164 @@
+"""`cad-console checklist`: a checklist judged once from live data, for cron, CI and people without a screen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from console.checklists import report
+from console.checklists.definition import Checklist, KpisEvidence, QueryEvidence
+from console.checklists.evaluate import Facts, findings
+from console.checklists.evidence_queries import ask
+from console.checklists.incidents import known_incidents
+from console.checklists.loader import Checklists, Vocabulary, shipped_text
+from console.checklists.report import Report
+from console.checklists.summary import summary
+from console.checks.own_panels import overview_panels
+from console.cli.one_shot import with_session
+from console.config.load import load_settings
+from console.config.settings import Settings
+from console.monitor.session import Session
+from console.runbooks.index import RunbookIndex
+from console.state import snapshot_json
+from queries.catalogue.loader import load_board
+from queries.errors import Rejected, SourceError
+from queries.model.text import visible
+from queries.text.suggestions import instead
+from queries.text.tables import aligned
+
+_FORMS: Mapping[str, Callable[[Report], str]] = {
+    "text": report.as_text,
+    "json": lambda made: snapshot_json.dumps(report.as_json(made)),
+    "markdown": report.as_markdown,
+    "junit": report.as_junit,
+}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="morning, hourly, end-of-day or one of your own; all without")
+    parser.add_argument("--format", choices=tuple(_FORMS), default="text")
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of printing it")
+    parser.add_argument("--lint", action="store_true", help="read every checklist, and say what cannot be used and why")
+    parser.add_argument("--print", action="store_true", dest="shipped", help="print the shipped file, to begin your own with")
+    parser.epilog = (
+        "exit codes: 0 all ok; 1 something is critical or warns (a target is missed); 2 something could not be judged, or "
+        "there is no such checklist. Questions to a person are listed and do not fail."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = load_settings(arguments)
+    if arguments.shipped:
+        return _print_shipped(arguments.name or "")
+    known = load_checklists(settings)
+    if arguments.lint:
+        return _lint(known, settings)
+    if not arguments.name:
+        print(aligned([(item.name, item.due, f"{len(item.items)} items", visible(item.title)) for item in known.lists]))
+        return _tell_broken(known)
+    checklist = known.get(arguments.name)
+    if checklist is None:
+        broken = next((item.why for item in known.broken if item.name == arguments.name), "")
+        told = broken or f"no checklist {arguments.name!r}, {instead(arguments.name, known.names)}"
+        print(f"cad-console checklist: {visible(told)}", file=sys.stderr)
+        return 2
+    made = with_session(settings, lambda session: look(session, checklist))
+    return write(_FORMS[arguments.format](made), arguments.output) or made.code
+
+
+def load_checklists(settings: Settings) -> Checklists:
+    """The shipped ones and the team's own, with what they may name. Reads files."""
+    vocabulary = Vocabulary.configured(settings, overview_panels(settings), RunbookIndex.configured(settings))
+    return Checklists.load(settings.paths.checklists_dir, vocabulary)
+
+
+async def look(session: Session, checklist: Checklist) -> Report:
+    """Every source asked once, then the checklist's own questions; nothing is written."""
+    snapshot = await session.once()
+    answers = await ask(
+        checklist,
+        snapshot,
+        snapshot.ledger.walks,
+        prometheus=session.prometheus,
+        kubernetes=session.kubernetes,
+        clock=time.time,
+    )
+    facts = Facts(snapshot, answers, snapshot.taken_at, known_incidents(snapshot.ledger, known=session.journal_known))
+    found = findings(checklist, facts)
+    sections = summary(checklist, found, facts) if checklist.summary else ()
+    return Report(checklist, found, snapshot, sections)
+
+
+def write(text: str, output: str | None) -> int:
+    """0, or 2 where the file cannot be written."""
+    if output is None:
+        print(text)
+        return 0
+    try:
+        Path(output).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        print(f"cad-console: {output} cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _print_shipped(name: str) -> int:
+    try:
+        print(shipped_text(name), end="")
+    except KeyError:
+        known = Checklists.load("", Vocabulary(load_board("overview"))).names
+        print(f"cad-console checklist: no shipped checklist {name!r}, {instead(name, known)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _tell_broken(known: Checklists) -> int:
+    for item in known.broken:
+        print(f"cad-console checklist: {visible(item.why)}", file=sys.stderr)
+    return 2 if known.broken else 0
+
+
+def _lint(known: Checklists, settings: Settings) -> int:
+    """0 where every file can be used and Prometheus takes every query, else 1."""
+    failed = len(known.broken)
+    for broken in known.broken:
+        print(visible(broken.why))
+    refused = _refused(known, settings)
+    for words in refused:
+        print(visible(words))
+    if not failed and not refused:
+        count = sum(len(item.items) for item in known.lists)
+        print(f"{len(known.lists)} checklists, {count} items: all can be used")
+    return 1 if failed or refused else 0
+
+
+def _refused(known: Checklists, settings: Settings) -> tuple[str, ...]:
+    """What Prometheus says to the queries that the checklists name; where it does not answer, they are not checked."""
+    specs = {
+        (item.path, spec.id): spec
+        for item in known.lists
+        for each in item.items
+        if isinstance(each.evidence, QueryEvidence | KpisEvidence)
+        for spec in ((each.evidence.spec,) if isinstance(each.evidence, QueryEvidence) else each.evidence.specs)
+        if spec.raw
+    }
+    if settings.prometheus is None or not specs:
+        print("no Prometheus is configured: the queries were not tried")
+        return ()
+
+    async def tried(session: Session) -> tuple[str, ...]:
+        found = []
+        for (path, name), spec in specs.items():
+            try:
+                await session.evaluate(spec.raw)
+            except Rejected as error:
+                found.append(f"{path}: query {name}: {error.fault.what}")
+            except SourceError as error:
+                print(f"the queries were not tried: {visible(error.fault.sentence())}")
+                break
+        return tuple(found)
+
+    return with_session(settings, tried)

@@ -1,0 +1,241 @@
+"""`cad-console demo`: the console, a command or a played scenario on an embedded stack."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from console.config.load import load_settings
+from console.config.settings import Settings
+from console.demo.scenarios import SCENARIOS, scenario
+from console.monitor.state_store import ALERTMANAGER, PROMETHEUS, RULES
+
+_REFRESH_SECONDS = 1.0
+_PASSED_ON = ("theme", "read_only", "refresh")
+"""Flags that also mean something for the demo; where the sources are, the demo knows itself."""
+_STARTING = {PROMETHEUS: "starting Prometheus …", RULES: "starting …", ALERTMANAGER: "starting …"}
+"""What the console says of a server until it is up: on line 2, which has 80 columns for all of them."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    stories = "; ".join(f"{item.name}: {item.says}" for item in SCENARIOS)
+    names = [item.name for item in SCENARIOS]
+    parser.add_argument("--scenario", choices=names, default="calm", metavar="NAME", help=stories.replace("%", "%%"))
+    parser.add_argument("--check", action="store_true", help="play the scenario headless; 0 only if everything happened")
+    parser.add_argument(
+        "--incident",
+        action="store_true",
+        help="with --check: declare an incident and play it to a report that is held against Prometheus' own data",
+    )
+    parser.add_argument("--report", metavar="FILE", default="", help="with --incident: write the report there")
+    parser.add_argument(
+        "--stability", metavar="SECONDS", type=float, default=15.0, help="with --incident: how long it has to stay quiet (15)"
+    )
+    parser.add_argument("--kubernetes", metavar="CONTEXT", default="", help="use this context of the kubeconfig as the cluster")
+    parser.add_argument("--keep", action="store_true", help="leave the demo's folder (data, logs, journal) where it is")
+    parser.add_argument(
+        "--run", nargs=argparse.REMAINDER, metavar="COMMAND", help="run a command on the settled stack; the rest of the line"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The command's exit code with --run; else 0, or 1 where the stack did not start or the scenario did not play."""
+    if arguments.run is not None and not arguments.run:
+        print("cad-console demo: --run needs a command", file=sys.stderr)
+        return 2
+    if arguments.run and not shutil.which(arguments.run[0]):
+        print(f"cad-console demo: no such program: {arguments.run[0]}", file=sys.stderr)
+        return 127
+    if arguments.run and arguments.check:
+        print("cad-console demo: --run and --check exclude each other", file=sys.stderr)
+        return 2
+    if arguments.run is None and not arguments.check and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        print("cad-console demo: this is not a terminal; the scenario is played headless, as with --check", file=sys.stderr)
+        arguments.check = True
+    if arguments.incident and not arguments.check:
+        print("cad-console demo: --incident is played by --check; in the console, press 9", file=sys.stderr)
+        return 2
+    with _ended_by_signals():
+        return _on_stack(arguments)
+
+
+def _on_stack(arguments: argparse.Namespace) -> int:
+    from console.demo.backfill import HistoryFailed  # noqa: PLC0415
+    from console.demo.process import StartFailed  # noqa: PLC0415
+    from console.demo.server_binaries import NotBrought, bring  # noqa: PLC0415  # clients and servers, only for a demo
+    from console.demo.stack import DemoStack, NotSettled  # noqa: PLC0415
+    from queries.errors import SourceError  # noqa: PLC0415
+
+    clock = _Clock()
+    stack = None
+    try:
+        stack = DemoStack(
+            scenario(arguments.scenario),
+            bring(_Bar()),
+            kubernetes_context=arguments.kubernetes,
+            keep_folder=arguments.keep,
+            report=clock.tell if arguments.check or arguments.run else lambda text: None,
+        )
+        stack.prepare()
+        if arguments.check:
+            return _check(stack, arguments, clock)
+        if arguments.run:
+            return _run_command(stack, arguments.run, clock)
+        return _open_console(stack, arguments)
+    except (NotBrought, StartFailed, HistoryFailed, NotSettled, SourceError) as error:
+        print(f"cad-console demo: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if stack is not None:
+            stack.stop()
+            if arguments.keep:
+                print(f"kept: {stack.addresses.folder}", file=sys.stderr)
+
+
+def _open_console(stack: Any, arguments: argparse.Namespace) -> int:
+    """The console opens at once, says that the servers are starting, and asks them as soon as they are up."""
+    from console.monitor.session import Session  # noqa: PLC0415
+    from console.screens.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
+
+    failures: list[str] = []
+    starting = dict(_STARTING)
+
+    def open_session(settings: Settings) -> Session:
+        session = Session.open(settings)
+        session.expect_start(starting)
+        return session
+
+    def start() -> None:
+        try:
+            stack.start()
+        except Exception as error:  # the console shows the sources as down; why is told when it has left the screen
+            failures.append(str(error))
+        starting.clear()
+        with suppress(RuntimeError):  # the person has left already
+            if app.is_running and app.session is not None:
+                app.call_from_thread(app.session.refresh_now)
+
+    app = ConsoleApp(_settings(stack, arguments), session_factory=open_session)
+    threading.Thread(target=start, name="demo start", daemon=True).start()
+    app.run()
+    for failure in failures:
+        print(f"cad-console demo: {failure}", file=sys.stderr)
+    return 1 if failures else int(app.return_code or 0)
+
+
+def _run_command(stack: Any, command: list[str], clock: _Clock) -> int:
+    stack.start()
+    clock.tell(f"settled after {stack.settle():.0f} s")
+    sys.stderr.flush()
+    try:
+        child = subprocess.Popen(  # noqa: S603 - the person's own command
+            command, env={**os.environ, **stack.addresses.environment()}
+        )
+    except OSError as error:
+        print(f"cad-console demo: {command[0]}: {error.strerror}", file=sys.stderr)
+        return 127
+    try:
+        code = child.wait()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+    return code if code >= 0 else 128 - code
+
+
+def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
+    from console.demo.scenario_test import play  # noqa: PLC0415
+
+    async def start() -> None:
+        await asyncio.to_thread(stack.start)
+        if not stack.scenario.alert:
+            await asyncio.to_thread(stack.settle)
+
+    def say(text: str, *, step: str = "") -> None:
+        print(f"{clock.seconds():6.1f} s  {step:<15} {text}".rstrip(), flush=True)
+
+    settings = _settings(stack, arguments)
+    if arguments.incident:
+        from console.demo.incident import play_incident  # noqa: PLC0415
+
+        file = Path(arguments.report or Path(stack.addresses.folder) / "incident-report.md")
+        passed = asyncio.run(
+            play_incident(
+                stack.scenario, settings, say, report_file=file, stability_seconds=arguments.stability, stack_up=start()
+            )
+        )
+    else:
+        from console.demo.expected import EXPECTED, Watch  # noqa: PLC0415
+
+        look = EXPECTED.get(stack.scenario.name)
+
+        async def expect(session: Any) -> None:
+            if look is not None:
+                await look(Watch(session, stack.simulator, stack.addresses.environment(), say))
+
+        passed = asyncio.run(play(stack.scenario, settings, say, expect=expect if look else None, stack_up=start()))
+    return 0 if passed else 1
+
+
+def _settings(stack: Any, arguments: argparse.Namespace) -> Settings:
+    given = {name: getattr(arguments, name) for name in _PASSED_ON if hasattr(arguments, name)}
+    flags = {"refresh": _REFRESH_SECONDS, **given}
+    if stack.addresses.kubernetes_context:
+        flags["context"] = stack.addresses.kubernetes_context
+    return load_settings(flags, {**os.environ, **stack.addresses.environment()})
+
+
+class _Clock:
+    """Seconds since the command began."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def tell(self, text: str) -> None:
+        print(f"{self.seconds():6.1f} s  {'stack':<15} {text}", file=sys.stderr, flush=True)
+
+
+class _Bar:
+    """Progress of what is being brought: one moving line on a terminal, a line for every new thing elsewhere."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, progress: Any) -> None:
+        moving = sys.stderr.isatty() and progress.total_bytes
+        if moving:
+            end = "\n" if progress.done_bytes >= progress.total_bytes else ""
+            print(f"\r{progress}\x1b[K", end=end, file=sys.stderr, flush=True)
+        elif progress.text != self._last:
+            print(progress, file=sys.stderr, flush=True)
+        self._last = progress.text
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP leave in good order, so that the stack is stopped; kill -9 is the keepers' affair."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,291 @@
+"""`cad-console doctor`: what can be reached, what is missing, which paths are used, and where each setting came from."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform as machine
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from console import __version__
+from console.checks.own_panels import own_boards, own_signals, panel_problems
+from console.cli.one_shot import with_session
+from console.config.load import load_settings
+from console.config.permissions import file_warnings, refuse_state
+from console.config.settings import Settings
+from console.journal.left_out import left_out_sentences
+from console.monitor.session import Session
+from console.monitor.state_store import KUBERNETES
+from console.state.platform_json import platform_rows
+from console.state.snapshot import Snapshot
+from queries.catalogue.contract import Need, load_contract
+from queries.errors import SourceError
+from queries.http.endpoint import ClusterEndpoint
+from queries.model.panel import PanelSpec
+from queries.model.recorded import Worth
+from queries.model.source import Health, SourceState
+from queries.model.text import visible
+from queries.prometheus.metadata import Discovery, Metadata, Target
+from queries.prometheus.recorded_panels import RecordedPanels
+from queries.text.formatting import span
+from queries.text.tables import aligned
+from queries.text.variables import variable
+from queries.yaml_text import SafeLoader
+
+_TARGETS_SHOWN = 20
+_REFUSED = "REFUSED"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "exits 0 where every configured source and the shared journal answer, 1 where one does not, where the platform says "
+        "that it is not ready, where the journal cannot be used or a path is REFUSED, 2 where no source answers"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = load_settings(arguments)
+    return with_session(settings, lambda session: _examine(session, settings))
+
+
+async def _examine(session: Session, settings: Settings) -> int:
+    _section("Program", _program())
+    _section("Settings", _settings(settings))
+    _section("Paths", _paths(settings))
+    permissions = _permissions(settings)
+    _section("Permissions", permissions)
+    snapshot = await session.once()
+    _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
+    if snapshot.platform_verdict is not None:
+        _section("Platform", platform_rows(snapshot.platform_verdict))
+    await _offers(session, settings, snapshot)
+    _section("Runbooks", _runbooks(session))
+    if settings.own.panels or settings.own.signals:
+        _section("Panels and signals of your own", _own_panels(session, settings))
+    _section("Journal", _journal(session, snapshot))
+    asked = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
+    well = [item for item in asked if item.health in (Health.UP, Health.DEGRADED)]
+    if not any(item.health.answers for item in asked):
+        return 2
+    shared = (session.sharing is None or session.sharing.word == "ok") and not snapshot.ledger.left_out
+    # Without them no action is taken: a console that can only look is not well.
+    usable = session.journal is not None and not any(row[0] == _REFUSED for row in permissions)
+    return 0 if len(well) == len(asked) and shared and usable else 1
+
+
+async def _offers(session: Session, settings: Settings, snapshot: Snapshot) -> None:
+    """What Prometheus has of what the panels want."""
+    if settings.prometheus is None:
+        return
+    discovery = Discovery(settings.prometheus)
+    try:
+        names = frozenset(await discovery.metric_names())
+        _section("Recording rules and metrics of the panels", _wanted(session.specs, names))
+        if session.prometheus is not None:
+            _section("Recorded series", await asyncio.to_thread(_recorded, session.prometheus.recorded))
+        _section("Alerting rules", _rules(snapshot, session))
+        if session.prometheus is not None:
+            _section("Signals", [tuple(sentence.split(": ", 1)) for sentence in session.prometheus.decisions.sentences])
+        # What follows is not offered by every server that speaks this API.
+        version, targets = await asyncio.gather(discovery.version(), discovery.targets(), return_exceptions=True)
+        metadata = (await asyncio.gather(discovery.metadata(), return_exceptions=True))[0]
+    except SourceError as error:
+        _section("Prometheus", [("metrics", "unknown", visible(error.fault.sentence()))])
+        return
+    finally:
+        discovery.close()
+    _section("Prometheus", _prometheus(names, version, metadata))
+    if isinstance(targets, tuple):
+        _section("Targets", _targets(targets))
+
+
+def _section(title: str, rows: list[tuple[str, ...]]) -> None:
+    print(f"{title}\n{aligned(rows, indent='  ') or '  nothing'}\n")
+
+
+def _program() -> list[tuple[str, ...]]:
+    loader = "with libyaml" if SafeLoader.__name__.startswith("C") else "without libyaml (slow)"
+    return [
+        ("cad-console", __version__),
+        ("python", f"{machine.python_version()} {loader}", sys.executable),
+        ("terminal", variable(os.environ, "TERM") or "(TERM is not set)", variable(os.environ, "COLORTERM")),
+    ]
+
+
+def _settings(settings: Settings) -> list[tuple[str, ...]]:
+    origins = dict(settings.origins)
+    cluster = settings.kubernetes
+    values = {
+        "environment": settings.environment,
+        "namespace": settings.namespace,
+        "protected": "yes" if settings.protected else "no",
+        "read_only": "yes" if settings.read_only else "no",
+        "prometheus": settings.prometheus.url if settings.prometheus else "",
+        "alertmanager": ", ".join(item.url for item in settings.alertmanagers),
+        "labels": ", ".join(f"{name}={'|'.join(values)}" for name, values in settings.labels),
+        "kubernetes": _cluster(cluster) if cluster else "",
+        "platform": settings.platform.url if settings.platform else "",
+        "grafana": settings.grafana.url if settings.grafana else "",
+        "loki": settings.loki_url,
+        "redis": settings.redis.where if settings.redis else "",
+        "store": settings.store.where if settings.store else "",
+        "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
+        "runbooks": ", ".join(settings.own.runbooks),
+        "panels": ", ".join(settings.own.panels),
+        "signals": ", ".join(settings.own.signals),
+        "rules": ", ".join(settings.own.rules),
+        "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "as built in",
+        "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
+        "channels": ", ".join(f"{item.name} ({item.kind})" for item in settings.incidents.channels),
+        "incidents": ", ".join(f"{level} {key}" for level, key, _ in settings.incidents.changes) or "as built in",
+        "theme": settings.theme,
+        "slow": "yes" if settings.slow else "no",
+        "keys": ", ".join(name for name, _ in settings.keys),
+    }
+    return [(key, visible(value) or "not set", visible(origins.get(key, "default"))) for key, value in values.items()]
+
+
+def _cluster(cluster: ClusterEndpoint) -> str:
+    """`~/.kube/config, context prod, server https://10.0.0.1:6443, user ann`."""
+    where = cluster.place.sentence() if cluster.place else ""
+    context = f"context {cluster.context}" if cluster.context else ""
+    return ", ".join(part for part in (cluster.kubeconfig or "in-cluster", where or context) if part)
+
+
+def _paths(settings: Settings) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for item in fields(settings.paths):
+        path = str(getattr(settings.paths, item.name))
+        rows.append((item.name, visible(path), "" if Path(path).exists() else "not there"))
+    return rows
+
+
+def _permissions(settings: Settings) -> list[tuple[str, ...]]:
+    """What is refused, and what is used although others can reach it."""
+    paths = settings.paths
+    held = dict.fromkeys(Path(name) for name in (paths.state_dir, paths.journal_file, paths.log_file))
+    rows: list[tuple[str, ...]] = [(_REFUSED, visible(why)) for path in held if (why := refuse_state(path))]
+    rows += [("WARN", visible(sentence)) for sentence in file_warnings(settings)]
+    return rows or [("ok", "state folder, configuration and secret files are yours, and closed to others")]
+
+
+def _source(state: SourceState, now: float) -> tuple[str, ...]:
+    latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else ""
+    told = visible(state.fault.sentence()) if state.fault else state.detail
+    more = " · ".join(visible(item) for item in state.warnings)
+    age = f"last answer {span(now - state.last_good_at)} ago" if state.last_good_at is not None else ""
+    return (state.name, state.health.value, latency or age, visible(state.endpoint), " · ".join(filter(None, (told, more))))
+
+
+def _wanted(specs: tuple[PanelSpec, ...], names: frozenset[str]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for spec in specs:
+        if spec.source == KUBERNETES or spec.broken:
+            continue
+        for name in spec.recorded_names:
+            told = "found" if name in names else "MISSED, the raw expression is read instead"
+            rows.append((spec.id, "rule", name, told))
+        if not spec.recorded_names:
+            rows.append((spec.id, "raw", "no recording rule is read", ""))
+    return rows
+
+
+def _recorded(loaded: RecordedPanels) -> list[tuple[str, ...]]:
+    """What each recorded name is worth by the rule that is loaded, both expressions where they differ."""
+    from queries.promql.rule_templates import our_expressions  # noqa: PLC0415  # YAML
+
+    ours = our_expressions()
+    rows: list[tuple[str, ...]] = []
+    if not loaded.book:
+        return [("", Worth.UNVERIFIED.value, visible(loaded.fault or "no recording rule of the console is loaded"))]
+    for name in ours:
+        item = loaded.book.get(name)
+        if item is None:
+            rows.append((name, "not loaded"))
+            continue
+        word = item.worth.value if item.worth is Worth.SAME else item.worth.value.upper()
+        rows.append((name, word, visible(item.says) or (f"recorded as {visible(item.read)}" if item.read != name else "")))
+        if item.worth in (Worth.DIFFERENT, Worth.TWICE, Worth.UNVERIFIED):
+            rows.append(("", "ours", _flat(ours[name])))
+            rows += [("", "loaded", _flat(text)) for text in item.loaded]
+    return rows
+
+
+def _flat(expression: str) -> str:
+    return visible(" ".join(expression.split()))
+
+
+def _rules(snapshot: Snapshot, session: Session) -> list[tuple[str, ...]]:
+    known = {rule.name for rule in snapshot.rules}
+    wanted = sorted({name for spec in session.specs for name in spec.alerts})
+    rows: list[tuple[str, ...]] = [("found", str(len(known)), "")]
+    missed = [name for name in wanted if name not in known]
+    if missed:
+        rows.append(("missed", str(len(missed)), ", ".join(missed)))
+    ill = [rule for rule in snapshot.rules if rule.health == "err"]
+    rows += [("FAILING", visible(rule.name), visible(rule.last_error)) for rule in ill]
+    return rows
+
+
+def _prometheus(
+    names: frozenset[str], version: str | BaseException, metadata: tuple[Metadata, ...] | BaseException
+) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("version", visible(version) if isinstance(version, str) else "not told")]
+    rows.append(("metric names", str(len(names))))
+    announced = {item.name for item in metadata} if isinstance(metadata, tuple) else set()
+    for metric in load_contract().metrics:
+        if names.intersection(metric.series):
+            rows.append((metric.name, "found"))
+        elif announced.intersection(metric.families):
+            rows.append((metric.name, "exported, never counted"))
+        else:
+            rows.append((metric.name, "not here, optional" if metric.need is Need.OPTIONAL else "MISSED"))
+    return rows
+
+
+def _targets(targets: tuple[Target, ...]) -> list[tuple[str, ...]]:
+    ordered = sorted(targets, key=lambda item: (item.health == "up", item.job, item.url))
+    rows: list[tuple[str, ...]] = [
+        (
+            "up" if item.health == "up" else visible(item.health).upper(),
+            visible(item.job),
+            visible(item.url),
+            visible(item.last_error),
+        )
+        for item in ordered[:_TARGETS_SHOWN]
+    ]
+    if len(ordered) > _TARGETS_SHOWN:
+        rows.append(("", f"and {len(ordered) - _TARGETS_SHOWN} more", "", ""))
+    return rows
+
+
+def _journal(session: Session, snapshot: Snapshot) -> list[tuple[str, ...]]:
+    left_out = " · ".join(left_out_sentences(snapshot.ledger.left_out))
+    trouble = session.journal_trouble
+    word = "IN DOUBT" if left_out or trouble else "ok"
+    told = " · ".join(filter(None, (trouble, left_out)))
+    rows: list[tuple[str, ...]] = [("journal", word if session.journal else "NOT USABLE", visible(told))]
+    if sharing := session.sharing:
+        told = " · ".join(visible(item) for item in (sharing.sentence(), *sharing.warnings))
+        rows.append(("shared", sharing.word, f"{visible(sharing.store)}: {told}"))
+    return rows
+
+
+def _own_panels(session: Session, settings: Settings) -> list[tuple[str, ...]]:
+    """Every file with what it defines, and what is wrong."""
+    own, signals = own_boards(settings), own_signals(settings)
+    rows: list[tuple[str, ...]] = [
+        (visible(file.path), f"board {file.name}" if file.title else "overview", f"{len(file.panels)} panels")
+        for file in own.files
+    ]
+    rows += [("signals", ", ".join(signals.names))] if signals.names else []
+    return [*rows, *(("BROKEN", visible(problem)) for problem in panel_problems(settings, session.runbooks))]
+
+
+def _runbooks(session: Session) -> list[tuple[str, ...]]:
+    index = session.runbooks
+    broken: list[tuple[str, ...]] = [("BROKEN", visible(item.broken)) for item in index.runbooks if item.broken]
+    return [("found", str(len(index.runbooks)), visible(index.fault)), *broken]

@@ -1,0 +1,237 @@
+"""`cad-console journal`: what was done, by whom, with what outcome; its export, and whether anybody damaged it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+
+from console.checklists.journal_text import event_words
+from console.cli.journal_verify import head_argument, verify
+from console.cli.one_shot import with_session
+from console.config.load import load_settings
+from console.config.settings import Settings
+from console.journal.errors import VERIFY
+from console.journal.event import Event
+from console.journal.hash_chain import End, Head, end_line, line
+from console.journal.left_out import SETTLED
+from console.journal.search import Wanted, page
+from console.journal.sqlite import Journal, JournalError
+from console.monitor.session import Session
+from queries.model.text import visible
+from queries.text.formatting import span
+from queries.text.tables import aligned, markdown
+from queries.text.times import format_time
+
+_HEAD = ("#", "time", "kind", "environment", "who", "what")
+_UNFINISHED_SHOWN = 20
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "verb",
+        nargs="?",
+        choices=("show", "export", "verify", "settle"),
+        default="show",
+        help="show (the default); export: every event as a JSON line with its hash chain; verify: whether the journal, or an "
+        "export in FILE, is as the console wrote it; settle: put on record that nobody knows how an "
+        "action ended, or that an entry is left out",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE|RUN|#N",
+        help="for verify: an export, - for standard input; for settle: a run without outcome, or #N that is left out",
+    )
+    parser.add_argument(
+        "--head",
+        action="append",
+        type=head_argument,
+        default=[],
+        metavar="N:HASH",
+        help="for verify: a head from a handover, an export or a verification, which the journal must contain",
+    )
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="for show")
+    parser.add_argument("--limit", type=_count, default=50, metavar="N", help="the newest N events (50)")
+    parser.add_argument("--before", type=_count, metavar="N", help="only events before #N, for the page before this one")
+    parser.add_argument("--after", type=_count, default=0, metavar="N", help="only events after #N")
+    parser.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="only this kind, such as action.outcome; alert. for all of it",
+    )
+    parser.add_argument("--subject", default="", metavar="ID", help="only what is about this run, alert or incident")
+    parser.add_argument(
+        "--unshared",
+        action="store_true",
+        help="only what the shared store does not have, and why; goes with --kind and --limit",
+    )
+    parser.epilog = (
+        "exits 0 where the journal could be read (for show also where there is none yet), 1 where it could not; "
+        "verify: 0 no fault found, 1 broken, 2 cannot be read; settle: 2 where there is no such run"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = load_settings(arguments)
+    path = settings.paths.journal_file
+    if arguments.verb == "settle":
+        return _settle(settings, arguments.file or "")
+    if arguments.file and arguments.verb != "verify":
+        print(f"cad-console: {arguments.verb} takes no file", file=sys.stderr)
+        return 2
+    try:
+        if arguments.verb == "verify":
+            return verify(arguments, settings)
+        with Journal.open_to_read(path) as journal:
+            return _export(journal, arguments.after) if arguments.verb == "export" else _show(journal, arguments)
+    except FileNotFoundError:
+        if arguments.verb == "verify":
+            print(f"cad-console: there is no file {visible(arguments.file or path)}", file=sys.stderr)
+            return 2
+        if arguments.verb == "show":
+            print("[]" if arguments.format == "json" else f"no events: there is no journal at {path} yet")
+        return 0
+    except (JournalError, OSError) as error:
+        print(f"cad-console: {visible(str(error))}", file=sys.stderr)
+        return 2 if arguments.verb == "verify" else 1
+
+
+def _settle(settings: Settings, run: str) -> int:
+    async def settle(session: Session) -> int:
+        ledger, doubt = await session.newest_ledger()
+        if doubt:
+            print(f"cad-console: {visible(doubt)}", file=sys.stderr)
+        if run.startswith("#") and run[1:].isascii() and run[1:].isdigit() and int(run[1:]) in ledger.left_out:
+            item = ledger.left_out[int(run[1:])]
+            await session.record(SETTLED, item.id, {"why": item.why})
+            print(f"settled: {visible(run)} {visible(item.kind)} stays left out and is no longer named")
+            return 0
+        if run not in ledger.unfinished:
+            known = ", ".join(visible(item) for item in ledger.unfinished) or "none"
+            print(f"cad-console: no action without an outcome is called {visible(run) or '?'}; known: {known}", file=sys.stderr)
+            return 2
+        await session.settle_action(ledger.unfinished[run])
+        print(f"settled: nobody knows how {visible(run)} ended")
+        return 0
+
+    try:
+        return with_session(settings, settle)
+    except JournalError as error:
+        print(f"cad-console: not settled: {visible(str(error))}", file=sys.stderr)
+        return 1
+
+
+def _show(journal: Journal, arguments: argparse.Namespace) -> int:
+    if arguments.unshared:
+        return _show_unshared(journal, arguments)
+    events = journal.events(
+        after=arguments.after,
+        until=arguments.before - 1 if arguments.before else None,
+        kinds=arguments.kind,
+        subject=arguments.subject,
+        limit=arguments.limit,
+    )
+    unfinished = journal.unfinished()
+    unshared = journal.unshared()
+    if arguments.format == "json":
+        print(json.dumps([as_json(event) for event in events], indent=2, ensure_ascii=False))
+    elif not events:
+        print("no events")
+    else:
+        rows = [_row(event) for event in events]
+        print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
+    for item in unfinished[-_UNFINISHED_SHOWN:]:
+        told = visible(item.sentence(span(time.time() - item.intent.at)))
+        print(f"outcome unknown: {told} (journal settle {visible(item.intent.subject)})", file=sys.stderr)
+    if len(unfinished) > _UNFINISHED_SHOWN:
+        print(f"and {len(unfinished) - _UNFINISHED_SHOWN} older ones whose outcome is unknown", file=sys.stderr)
+    for (store, trouble), count in sorted(Counter((store, trouble) for _, store, trouble in unshared).items()):
+        waits = f"{'waits' if count == 1 else 'wait'} to be shared; doctor says why"
+        told = f"can not be shared: {visible(trouble)}" if trouble else waits
+        print(f"{count} {'event' if count == 1 else 'events'} for {visible(store)} {told}", file=sys.stderr)
+    first = events[0].sequence if len(events) == arguments.limit else arguments.after + 1
+    last = arguments.before - 1 if arguments.before else journal.counted()
+    return _complete(journal, first=first, last=last, found=journal.count(first, last))
+
+
+def _show_unshared(journal: Journal, arguments: argparse.Namespace) -> int:
+    wanted = Wanted(kinds=tuple(arguments.kind), unshared=True)
+    # A journal of an older console has no such list.
+    entries = tuple(reversed(page(journal, wanted, limit=arguments.limit).entries)) if journal.unshared() else ()
+    if arguments.format == "json":
+        told = [{**as_json(entry.event), "unshared": entry.unshared} for entry in entries]
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return 0
+    if not entries:
+        print("nothing waits to be shared")
+        return 0
+    head, rows = (*_HEAD, "why here"), [[*_row(entry.event), visible(entry.unshared)] for entry in entries]
+    print(markdown(head, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in head], *rows]))
+    return 0
+
+
+def _export(journal: Journal, after: int) -> int:
+    entries = first = last = 0
+    head = ""
+    for link in journal.links(after=after):
+        print(line(link))
+        last, head = link.event.sequence, link.hash
+        first, entries = first or last, entries + 1
+    print(end_line(End(last, head, entries, first)), flush=True)
+    if entries:
+        print(f"{entries} entries, head {Head(head, last)}", file=sys.stderr)
+    return _complete(journal, first=after + 1, last=journal.counted(), found=entries)
+
+
+def _complete(journal: Journal, *, first: int, last: int, found: int) -> int:
+    """Every event has its number, and none is ever taken away: where one is missing, the file is damaged."""
+    if found >= last - first + 1:
+        return 0
+    lost = last - first + 1 - found
+    told = f"{lost} of the events #{first} to #{last} are not there" if lost > 1 else f"one of #{first} to #{last} is not there"
+    print(f"cad-console: the journal {visible(str(journal.path))} is damaged: {told}; {VERIFY}", file=sys.stderr)
+    return 1
+
+
+def as_json(event: Event) -> dict[str, object]:
+    return {
+        "sequence": event.sequence,
+        "id": event.id,
+        "at": format_time(event.at),
+        "kind": event.kind,
+        "subject": event.subject,
+        "author": event.author,
+        "environment": event.environment,
+        "data": event.data,
+    }
+
+
+def what(event: Event) -> str:
+    """The event in one line."""
+    data = event.data
+    if event.kind == "action.outcome":
+        return f"{data.get('title', '')}: {data.get('text') or data.get('outcome', '')}"
+    if event.kind.startswith("action."):
+        cause = f" ({data['cause']})" if data.get("cause") else ""
+        where = f" [{data['cluster']}]" if data.get("cluster") else ""
+        return f"{data.get('title', '')}{cause}{where}"
+    if event.kind.startswith("alert."):
+        why = f" ({data['why']})" if data.get("why") else ""
+        return f"{data.get('name') or event.subject}{why}"
+    return event_words(event) or str(data.get("text") or event.subject)
+
+
+def _row(event: Event) -> list[str]:
+    cells = (event.kind, event.environment, event.author, what(event))
+    return [str(event.sequence), format_time(event.at), *(visible(cell) for cell in cells)]
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError("a number from 1")
+    return int(text)

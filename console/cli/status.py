@@ -1,0 +1,153 @@
+"""`cad-console status`: one snapshot, for people, scripts and chat."""
+
+from __future__ import annotations
+
+import argparse
+
+from console.cli.one_shot import one_snapshot, say_caveat
+from console.config.load import load_settings
+from console.monitor.state_store import PROMETHEUS
+from console.state import snapshot_json
+from console.state.platform_json import platform_rows
+from console.state.snapshot import Snapshot
+from queries.model.alert import TrackedAlert
+from queries.model.panel import PanelState
+from queries.model.source import Health, SourceState
+from queries.model.text import visible
+from queries.model.verdict import Verdict
+from queries.model.workload import Workload
+from queries.text.formatting import brief, figure, span
+from queries.text.tables import aligned, escaped, markdown
+
+HEALTHY, CRITICAL, UNANSWERED, NOT_KNOWN = 0, 1, 2, 3
+_ALERTS_SHOWN = 50
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    snapshot = one_snapshot(load_settings(arguments))
+    say_caveat(snapshot)
+    if arguments.format == "json":
+        print(snapshot_json.dumps(snapshot_json.document(snapshot)))
+    else:
+        print(as_markdown(snapshot) if arguments.format == "markdown" else as_text(snapshot))
+    return exit_code(snapshot)
+
+
+def exit_code(snapshot: Snapshot) -> int:
+    """2 where nothing can be judged: no source answered, or not one measured panel has a current value.
+
+    3 where nothing critical is known, and a panel is in doubt, or Alertmanager, which is configured, does not say what it
+    has. Something critical that is known comes first; what is not known is never called healthy.
+    """
+    if not snapshot.answered:
+        return UNANSWERED
+    if snapshot.critical:
+        return CRITICAL
+    measured = [item for item in snapshot.panels if item.spec.source == PROMETHEUS]
+    if not any(item.verdict.known for item in measured):
+        return UNANSWERED
+    if snapshot.in_doubt:
+        return NOT_KNOWN
+    manager = snapshot.source("alertmanager")
+    configured = manager is not None and manager.health is not Health.NOT_CONFIGURED
+    return NOT_KNOWN if configured and (snapshot.alerts_caveat or not snapshot.alerts_known) else HEALTHY
+
+
+def as_text(snapshot: Snapshot) -> str:
+    """For a terminal: sources, panels, alerts, workloads."""
+    blocks = [
+        headline(snapshot),
+        "Sources\n" + aligned([_source(item, snapshot.taken_at) for item in snapshot.sources], indent="  "),
+        "Panels\n" + aligned([_panel(item) for item in snapshot.panels], indent="  "),
+        f"{alerts_title(snapshot)}\n"
+        + aligned([alert_row(item, snapshot.taken_at) for item in snapshot.alerts[:_ALERTS_SHOWN]], indent="  "),
+    ]
+    if snapshot.platform_verdict is not None:
+        blocks.insert(2, "Platform\n" + aligned(platform_rows(snapshot.platform_verdict), indent="  "))
+    if snapshot.cluster is not None:
+        blocks.append("Workloads\n" + aligned([_workload(item) for item in snapshot.cluster.workloads], indent="  "))
+    return "\n\n".join(block.rstrip() for block in blocks)
+
+
+def as_markdown(snapshot: Snapshot) -> str:
+    """For a ticket or a chat."""
+    now = snapshot.taken_at
+    blocks = [
+        f"## {escaped(headline(snapshot))}",
+        markdown(("source", "state", "", ""), [_source(item, now) for item in snapshot.sources]),
+        markdown(("verdict", "panel", "value", "limits", "", "from"), [_panel(item) for item in snapshot.panels]),
+        f"### {escaped(alerts_title(snapshot))}",
+    ]
+    if snapshot.platform_verdict is not None:
+        blocks.insert(2, markdown(("verdict", "platform", "", ""), platform_rows(snapshot.platform_verdict)))
+    if snapshot.alerts:
+        head = ("priority", "severity", "alert", "component", "since", "state", "owner", "runbook")
+        blocks.append(markdown(head, [alert_row(item, now) for item in snapshot.alerts[:_ALERTS_SHOWN]]))
+    if snapshot.cluster is not None and snapshot.cluster.workloads:
+        rows = [_workload(item) for item in snapshot.cluster.workloads]
+        blocks.append(markdown(("workload", "ready", "revision", ""), rows))
+    return "\n\n".join(blocks)
+
+
+def headline(snapshot: Snapshot) -> str:
+    """Where one is and what may happen there, in words."""
+    mode = "READ-ONLY" if snapshot.read_only else "ACTING"
+    where = f"{visible(snapshot.environment)} · {visible(snapshot.namespace)}"
+    return f"{where} · {mode} ({visible(snapshot.user)}) · {snapshot_json.utc(snapshot.taken_at)}"
+
+
+def alerts_title(snapshot: Snapshot) -> str:
+    if not snapshot.alerts_known:
+        return "Alerts: not known, neither Alertmanager nor Prometheus told"
+    total = len(snapshot.alerts)
+    more = f", the first {_ALERTS_SHOWN} shown" if total > _ALERTS_SHOWN else ""
+    doubts = (visible(snapshot.alerts_caveat), snapshot.delivery_doubt)
+    return "; ".join(filter(None, (f"Alerts: {total}{more}" if total else "Alerts: none", *doubts)))
+
+
+def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
+    item, match = tracked.alert, tracked.runbook
+    runbook = "" if match is None else "none fits: triage" if match.matched_by == "triage" else match.id
+    return (
+        item.priority.value,
+        visible(item.severity_text),
+        visible(item.name) or "(no name)",
+        visible(item.component) or "-",
+        span(now - item.starts_at),
+        item.state.value,
+        visible(tracked.owner) or "-",
+        runbook,
+    )
+
+
+def _source(state: SourceState, now: float) -> tuple[str, ...]:
+    age = f"{span(now - state.last_good_at)} ago" if state.last_good_at is not None and state.fault else ""
+    latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else age
+    word = state.health.value if state.health in (Health.UP, Health.NOT_CONFIGURED) else state.health.value.upper()
+    told = visible(state.fault.sentence()) if state.fault else ""
+    return (state.name, word, latency, " ".join(part for part in (state.detail, told) if part))
+
+
+def _panel(state: PanelState) -> tuple[str, ...]:
+    word = state.verdict.word
+    if state.verdict is Verdict.STALE and state.age_seconds is not None:
+        word += f" {span(state.age_seconds)}"
+    told = state.note if state.verdict.known and state.note else state.reason
+    value = figure(state.value, state.spec.unit, state.spec.decimals)
+    return (word, state.spec.title, value, limits(state), told, state.origin.value)
+
+
+def limits(state: PanelState) -> str:
+    """`warn 1, critical 5`; empty where the panel has no limit."""
+    lines = (("warn", state.threshold.warn), ("critical", state.threshold.critical))
+    sign = "<" if state.spec.below else "≥"
+    return ", ".join(f"{name} {sign}{brief(value)}" for name, value in lines if value is not None)
+
+
+def _workload(item: Workload) -> tuple[str, ...]:
+    told = "paused" if item.paused else ""
+    return (visible(item.target), f"{item.ready}/{item.wanted} ready", f"rev {item.revision}", told)

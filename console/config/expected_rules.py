@@ -1,0 +1,36 @@
+"""The rules that a Prometheus should have loaded: the files that the config names, else those that ship with the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from console.config.settings import Settings
+from queries.model.rule import RuleKind
+from queries.promql.rule_files import PlacedRule, RuleFile, Trouble, built_in, read_rules
+
+_LIMIT_BYTES = 16 << 20
+
+
+def expected_rules(settings: Settings) -> tuple[RuleFile, ...]:
+    """What is wrong with a file is in its `troubles`; never raises."""
+    if not settings.own.rules:
+        return built_in()
+    found = tuple(_read(path) for path in settings.own.rules)
+    return tuple(file for file in found if not file.routing)
+
+
+def expected_alerts(settings: Settings) -> tuple[PlacedRule, ...]:
+    """The alerting ones among them."""
+    return tuple(item for file in expected_rules(settings) for item in file.rules if item.rule.kind is RuleKind.ALERT)
+
+
+def _read(name: str) -> RuleFile:
+    path = Path(name)
+    try:
+        if path.stat().st_size > _LIMIT_BYTES:
+            return RuleFile(name, troubles=(Trouble(1, "larger than 16 MiB, expected a rule file"),))
+        return read_rules(path.read_text(encoding="utf-8"), path=name)
+    except UnicodeDecodeError:
+        return RuleFile(name, troubles=(Trouble(1, "expected text in UTF-8"),))
+    except OSError as error:
+        return RuleFile(name, troubles=(Trouble(1, f"cannot be read: {error.strerror}"),))

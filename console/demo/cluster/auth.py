@@ -1,0 +1,80 @@
+"""Who is asking, and what they may do."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from typing import Any
+
+from console.demo.cluster import api_errors
+from console.demo.cluster.http1 import Request
+from console.demo.cluster.rbac import Grants
+from console.demo.cluster.resource import REVIEWS, Object, Resource
+
+OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`trusted` users may do all that is not denied to everybody, the others nothing; with `granted` only what that holds."""
+
+    name: str
+    trusted: bool = True
+    granted: Grants | None = None
+
+
+ANONYMOUS = User("system:anonymous", trusted=False)
+
+
+@dataclass(slots=True)
+class Access:
+    """Tokens and denials. A denial is a verb and a resource such as `patch` and `deployments/scale`; `*` stands for any."""
+
+    users: dict[str, User] = field(default_factory=dict, repr=False)
+    denied: set[tuple[str, str]] = field(default_factory=set)
+    anonymous: bool = False
+    """Whether somebody without a token is let in."""
+
+    def user(self, request: Request) -> User:
+        """Failure 401 for a token that nobody has."""
+        given = request.headers.get("authorization", "")
+        if not given:
+            return User(ANONYMOUS.name, trusted=True) if self.anonymous else ANONYMOUS
+        token = given.removeprefix("Bearer ")
+        for known, user in self.users.items():
+            if hmac.compare_digest(known.encode(), token.encode()):
+                return user
+        raise api_errors.unauthorized()
+
+    def allows(self, user: User, verb: str, resource: str, group: str = "", name: str = "") -> bool:
+        if user.granted is not None and not {(group, resource, verb, ""), (group, resource, verb, name)} & user.granted:
+            return False
+        return user.trusted and not any(
+            denied_verb in (verb, "*") and denied_resource in (resource, "*") for denied_verb, denied_resource in self.denied
+        )
+
+    def demand(self, user: User, verb: str, resource: Resource, *, subresource: str, namespace: str, name: str) -> None:
+        """Failure 403 where the user may not do this. Everybody known may review their own rights."""
+        if resource is REVIEWS and user is not ANONYMOUS:
+            return
+        plural = f"{resource.plural}/{subresource}" if subresource else resource.plural
+        if not self.allows(user, verb, plural, resource.group, name):
+            raise api_errors.forbidden(user.name, verb, resource, subresource=subresource, namespace=namespace, name=name)
+
+    def review(self, user: User, body: Any) -> Object:
+        """The answer to a SelfSubjectAccessReview."""
+        spec = body.get("spec") if isinstance(body, dict) else None
+        asked = spec.get("resourceAttributes") if isinstance(spec, dict) else None
+        if not isinstance(asked, dict):
+            message = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            cause = api_errors.Cause("FieldValueInvalid", message, "spec.resourceAttributes")
+            raise api_errors.invalid("", REVIEWS.group, "", [cause])
+        plural = str(asked.get("resource", ""))
+        if asked.get("subresource"):
+            plural += f"/{asked['subresource']}"
+        verb, group, name = (str(asked.get(key, "")) for key in ("verb", "group", "name"))
+        allowed = self.allows(user, verb, plural, group, name)
+        status: dict[str, Any] = {"allowed": allowed}
+        if not allowed and user.trusted:
+            status["reason"] = f"denied by the demo: {asked.get('verb')} {plural}"
+        return {"kind": REVIEWS.kind, "apiVersion": REVIEWS.api_version, "metadata": {}, "spec": spec, "status": status}

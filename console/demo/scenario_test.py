@@ -1,0 +1,209 @@
+"""Plays a scenario headless, with the same session and actions as the screens, and tells whether all of it happened."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Protocol, TypeVar
+
+from console.actions.plan import Outcome, Preview, Request
+from console.config.settings import Settings
+from console.demo.scenarios import Remedy, Scenario
+from console.journal.event import Event
+from console.monitor.session import Session
+from console.state.snapshot import Snapshot
+from queries.model.alert import AlertState, TrackedAlert
+from queries.model.text import visible
+from queries.model.verdict import Verdict
+
+ALERT_SECONDS = 90.0
+CALM_SECONDS = 15.0
+RATIOS = ("error_ratio", "p95_latency", "provider_health", "error_budget")
+"""The panels that have nothing to say while there is no traffic."""
+_POLL_SECONDS = 0.2
+
+
+T = TypeVar("T")
+
+
+class Say(Protocol):
+    """Prints one line; `step` is empty for what belongs to the step before."""
+
+    def __call__(self, text: str, *, step: str = "") -> None: ...
+
+
+class NotSeen(Exception):
+    """Something that had to happen did not; the message says what."""
+
+
+async def play(
+    scenario: Scenario,
+    settings: Settings,
+    say: Say,
+    *,
+    expect: Callable[[Session], Awaitable[None]] | None = None,
+    stack_up: Awaitable[None] | None = None,
+) -> bool:
+    """True where alert, runbook, action, verification and journal entry all happened, or where nothing had to and did.
+
+    `expect` looks at what the console shows meanwhile and raises NotSeen.
+    """
+    session = await asyncio.to_thread(Session.open, settings)
+    try:
+        if stack_up is not None:
+            await stack_up
+        session.start(lambda snapshot: None)
+        if expect is not None:
+            await expect(session)
+        if scenario.remedy is not None:
+            await _play_incident(scenario, scenario.remedy, session, say)
+        elif expect is None:
+            await _watch_quiet(scenario, session, say)
+    except NotSeen as reason:
+        say(str(reason), step="FAILED")
+        return False
+    finally:
+        await session.close()
+    say("everything that had to happen happened", step="passed")
+    return True
+
+
+async def _play_incident(scenario: Scenario, remedy: Remedy, session: Session, say: Say) -> None:
+    tracked = await until(session, lambda now: active(now, scenario.alert), f"no alert {scenario.alert} in Alertmanager")
+    alert = tracked.alert
+    say(f"{alert.priority.value} {alert.name} {alert.severity} is {alert.state.value} in Alertmanager", step="alert")
+    say(visible(dict(alert.annotations).get("description", "")))
+    await panel(session, remedy.panel_id, say)
+
+    runbook = tracked.runbook
+    if runbook is None or runbook.matched_by == "triage":
+        raise NotSeen(f"no runbook serves {alert.name}")
+    say(f"{runbook.id}, found by {runbook.matched_by}", step="runbook")
+    await _runbook_steps(session, tracked, runbook.id, say)
+
+    wished = await until(
+        session,
+        lambda now: next(
+            (
+                item
+                for tracked in now.alerts
+                if tracked.alert.name == scenario.alert
+                for item in tracked.suggestions
+                if (item.action, item.target) == (remedy.action, remedy.target)
+            ),
+            None,
+        ),
+        f"{remedy.action} of {remedy.target} is not suggested for {alert.name}",
+    )
+    say(visible(wished.sentence), step="suggested")
+    say(visible(wished.command))
+    request = Request(
+        action=remedy.action,
+        target=remedy.target,
+        parameters=remedy.parameters,
+        cause=f"alert {alert.name}",
+        panel_id=remedy.panel_id,
+        fingerprint=alert.fingerprint,
+    )
+    identity = await act(session, request, say)
+    await until(session, lambda now: True if gone(now, scenario.alert) else None, f"{scenario.alert} did not resolve")
+    say(f"{scenario.alert} is gone from Alertmanager", step="resolved")
+    await panel(session, remedy.panel_id, say)
+    journalled(session, identity, say)
+
+
+async def act(session: Session, request: Request, say: Say) -> str:
+    """Run the action, confirming it; gives what the journal calls the run. Raises NotSeen unless it was done."""
+    outcome: Outcome | None = None
+    identity = ""
+
+    async def confirm(preview: Preview) -> bool:
+        _tell_preview(preview, say)
+        return not preview.blocked
+
+    async with aclosing(session.run(request, confirm)) as steps:  # type: ignore[type-var]
+        async for step in steps:
+            say(visible(step.text), step=step.stage.value)
+            outcome, identity = step.outcome or outcome, step.identity or identity
+    if outcome is not Outcome.DONE:
+        raise NotSeen(f"the action ended as {outcome.value if outcome else 'nothing'}, not as done")
+    return identity
+
+
+def _tell_preview(preview: Preview, say: Say) -> None:
+    for item in preview.plan.differences:
+        if item.before != item.after:
+            say(visible(f"{item.name}: {item.before} → {item.after}"))
+    for check in preview.checks:
+        say(visible(f"{check.level.value}: {check.text}") + (f" ({check.how})" if check.how else ""))
+    say(visible(preview.plan.command))
+
+
+async def _runbook_steps(session: Session, tracked: TrackedAlert, identity: str, say: Say) -> None:
+    runbook = session.runbooks.get(identity)
+    if runbook is None:
+        raise NotSeen(f"the runbook {identity} is not there")
+    async for result in session.runbook_steps(runbook, tracked):
+        verdict = f"{result.verdict.word}: " if result.verdict else ""
+        value = result.value_text or (result.text.splitlines()[0] if result.text else "")
+        say(visible(f"{result.index + 1}. {result.title}: {verdict}{value}"))
+
+
+def journalled(session: Session, identity: str, say: Say) -> None:
+    events: tuple[Event, ...] = session.journal.events() if session.journal else ()
+    kinds = {event.kind for event in events if event.subject == identity}
+    missing = {"action.intent", "action.outcome"} - kinds
+    if missing:
+        raise NotSeen(f"the journal has no {' and no '.join(sorted(missing))} of the run {identity}")
+    say(f"intent and outcome of the run {identity} are there", step="journal")
+
+
+async def _watch_quiet(scenario: Scenario, session: Session, say: Say) -> None:
+    """Look for a while: no alert, not even a pending one; with no traffic no ratio may have a value."""
+    await until(session, lambda now: True if now.alerts_known else None, "nobody could say which alerts there are")
+    ends = time.monotonic() + CALM_SECONDS
+    while time.monotonic() < ends:
+        found = [f"{item.alert.name} ({item.alert.state.value})" for item in session.snapshot().alerts]
+        if found:
+            raise NotSeen(f"there are alerts: {', '.join(found)}")
+        await asyncio.sleep(_POLL_SECONDS)
+    say(f"none for {CALM_SECONDS:.0f} s, not even a pending one", step="alerts")
+    now = session.snapshot()
+    for state in now.panels:
+        value = "no data" if state.value is None else f"{state.value:.2f} {state.spec.unit.value}"
+        say(f"{state.spec.title}: {state.verdict.word}, {value}", step="panel")
+    if scenario.name == "quiet":
+        wrong = [state.spec.id for state in now.panels if state.spec.id in RATIOS and state.verdict is not Verdict.NO_DATA]
+    else:
+        wrong = [state.spec.id for state in now.panels if state.verdict is not Verdict.OK]
+    if wrong:
+        raise NotSeen(f"these panels say something else than they should: {', '.join(wrong)}")
+
+
+async def panel(session: Session, panel_id: str, say: Say) -> None:
+    state = session.snapshot().panel(panel_id)
+    if state is not None and state.value is not None:
+        say(f"panel {state.spec.title}: {state.verdict.word}, {state.value:.2f} {state.spec.unit.value}")
+
+
+async def until(session: Session, look: Callable[[Snapshot], T | None], otherwise: str) -> T:
+    ends = time.monotonic() + ALERT_SECONDS
+    while time.monotonic() < ends:
+        found = look(session.snapshot())
+        if found is not None:
+            return found
+        await asyncio.sleep(_POLL_SECONDS)
+    raise NotSeen(f"{otherwise} within {ALERT_SECONDS:.0f} s")
+
+
+def active(now: Snapshot, name: str) -> TrackedAlert | None:
+    return next(
+        (item for item in now.alerts if item.alert.name == name and item.alert.state is AlertState.ACTIVE and item.runbook),
+        None,
+    )
+
+
+def gone(now: Snapshot, name: str) -> bool:
+    return now.alerts_known and all(item.alert.name != name for item in now.alerts)

@@ -1,0 +1,45 @@
+"""The command lines of Prometheus and Alertmanager, as the demo and the tests start them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from console.demo.process import Server, start_server
+from console.demo.server_binaries import Servers
+
+
+def launch_prometheus(servers: Servers, folder: Path, *, port: int = 0, retention: str = "45d") -> Server:
+    """Prometheus on `folder/prometheus.yml`, with its data in `folder/data`."""
+    return start_server(
+        "prometheus",
+        lambda chosen: (
+            servers.prometheus,
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--storage.tsdb.retention.time={retention}",
+            "--web.enable-lifecycle",
+            f"--web.listen-address=127.0.0.1:{chosen}",
+        ),
+        folder=folder,
+        port=port,
+    )
+
+
+def launch_alertmanager(servers: Servers, folder: Path, *, port: int = 0) -> Server:
+    """Alertmanager on `folder/alertmanager.yml`, with its silences in `folder/alerts`."""
+    if servers.templates:
+        for template in Path(servers.templates).iterdir():
+            shutil.copyfile(template, folder / template.name)
+    return start_server(
+        "alertmanager",
+        lambda chosen: (
+            servers.alertmanager,
+            f"--config.file={folder / 'alertmanager.yml'}",
+            f"--storage.path={folder / 'alerts'}",
+            "--cluster.listen-address=",
+            f"--web.listen-address=127.0.0.1:{chosen}",
+        ),
+        folder=folder,
+        port=port,
+    )

@@ -1,0 +1,165 @@
+"""Finds the real Prometheus and Alertmanager on this machine, or brings them into the user's cache without root."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from console.config.permissions import distrust
+from console.demo.apt_packages import DistributionPackages
+from console.demo.errors import SourceFailed
+from console.demo.official_release import OfficialRelease
+from queries.text.variables import home, variable
+
+PROGRAMS = ("prometheus", "promtool", "alertmanager", "amtool")
+_ALSO_CALLED = {"alertmanager": ("prometheus-alertmanager",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of the way; `total_bytes` is 0 where it is not known or nothing is being loaded."""
+
+    text: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+    def __str__(self) -> str:
+        if not self.total_bytes:
+            return self.text
+        return f"{self.text}: {self.done_bytes / 1e6:.1f} of {self.total_bytes / 1e6:.1f} MB"
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Paths of the programs. `templates` is a folder of files that this Alertmanager wants where it runs, or empty."""
+
+    prometheus: str
+    promtool: str
+    alertmanager: str
+    amtool: str
+    templates: str = ""
+    origin: str = ""
+
+
+class NotBrought(Exception):
+    """No source gave the servers; the message names each one with its reason."""
+
+
+class ServerSource(Protocol):
+    """One place the servers can come from. `fetch` fills `folder/bin` and, where needed, `folder/templates`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def folder_name(self) -> str: ...
+
+    def fetch(self, folder: Path, report: Callable[[str, int, int], None]) -> None: ...
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """`$XDG_CACHE_HOME/cad-console/servers`; a relative XDG_CACHE_HOME is ignored, as its specification asks."""
+    given = variable(environ, "XDG_CACHE_HOME")
+    base = Path(given) if given.startswith("/") else Path(home(environ)) / ".cache"
+    return base / "cad-console" / "servers"
+
+
+def default_sources() -> tuple[ServerSource, ...]:
+    return (OfficialRelease(), DistributionPackages())
+
+
+def locate(environ: Mapping[str, str], sources: Sequence[ServerSource]) -> Servers | None:
+    """The servers on PATH, else those in the cache, else None; asks no network."""
+    path = variable(environ, "PATH") or os.defpath
+    found: dict[str, str] = {}
+    for program in PROGRAMS:
+        for name in (program, *_ALSO_CALLED.get(program, ())):
+            where = shutil.which(name, path=path)
+            if where:
+                found.setdefault(program, where)
+    if len(found) == len(PROGRAMS):
+        return Servers(**found, origin="PATH")
+    for source in sources:
+        folder = cache_folder(environ) / source.folder_name
+        if folder.is_dir() and not distrust(folder.parent) and not distrust(folder):
+            return _in_folder(folder)
+    return None
+
+
+def bring(
+    report: Report,
+    *,
+    environ: Mapping[str, str] | None = None,
+    sources: Sequence[ServerSource] | None = None,
+) -> Servers:
+    """Gives the servers, bringing them first where they are missing. Raises NotBrought.
+
+    Two consoles may call this at the same time: the second waits for the first, and an unfinished folder is never seen.
+    """
+    environ = os.environ if environ is None else environ
+    sources = default_sources() if sources is None else tuple(sources)
+    there = locate(environ, sources)
+    if there:
+        return there
+    cache = cache_folder(environ)
+    try:
+        if why := distrust(cache):
+            raise NotBrought(f"what lies in the cache is not run: {why}")
+        cache.mkdir(parents=True, exist_ok=True)
+        with (cache / ".lock").open("a") as lock:
+            _take(lock.fileno(), report)
+            return locate(environ, sources) or _fetch_first(cache, sources, report)
+    except OSError as error:
+        raise NotBrought(f"the cache {cache} cannot be written: {error.strerror or error}") from error
+
+
+def _take(descriptor: int, report: Report) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        report(Progress("another console is bringing the servers; waiting for it"))
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _fetch_first(cache: Path, sources: Sequence[ServerSource], report: Report) -> Servers:
+    reasons: list[str] = []
+    for source in sources:
+        staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=cache))
+        try:
+            report(Progress(f"bringing Prometheus and Alertmanager from {source.name}"))
+            source.fetch(staging, lambda text, done, total: report(Progress(text, done, total)))
+            _check_whole(staging)
+            staging.chmod(0o755)
+            target = cache / source.folder_name
+            with suppress(FileNotFoundError):
+                shutil.rmtree(target)
+            staging.rename(target)
+            return _in_folder(target)
+        except SourceFailed as error:
+            reasons.append(f"{source.name}: {error}")
+            report(Progress(f"not from {source.name}: {error}"))
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    raise NotBrought("Prometheus and Alertmanager could not be brought\n  " + "\n  ".join(reasons))
+
+
+def _check_whole(folder: Path) -> None:
+    missing = [name for name in PROGRAMS if not os.access(folder / "bin" / name, os.X_OK)]
+    if missing:
+        raise SourceFailed(f"{', '.join(missing)} not in what was brought")
+
+
+def _in_folder(folder: Path) -> Servers:
+    programs = {name: str(folder / "bin" / name) for name in PROGRAMS}
+    templates = folder / "templates"
+    return Servers(**programs, templates=str(templates) if templates.is_dir() else "", origin=str(folder))

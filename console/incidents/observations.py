@@ -1,0 +1,235 @@
+"""What of a snapshot an incident watches: alerts, panels, rollouts, replicas and silences, each thing with its value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from console.state.incident import FIRING, RESOLVED, Incident, Source
+from console.state.revisions import image_change
+from console.state.snapshot import Snapshot
+from queries.model.alert import AlertState, Priority, TrackedAlert
+from queries.model.identity_cache import Kept
+from queries.model.panel import PanelState
+from queries.model.rollout import RolloutPhase, rollout_status
+from queries.model.series import label
+from queries.model.silence import Silence
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
+from queries.model.workload import Cluster, Workload
+from queries.text.formatting import figure
+
+SILENCED = "silenced"
+_STATES = {
+    AlertState.ACTIVE: FIRING,
+    AlertState.UNDELIVERED: FIRING,
+    AlertState.SUPPRESSED: SILENCED,
+}
+_SETTLE_SECONDS = 5.0
+"""How long what swings easily has to stay so before it is written down."""
+_MOST = 400
+"""Things whose state a declaration writes down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One thing now. `taken_at` is when the source said so and `began_at` since when it is so where the source tells that,
+    both Unix seconds. `say` makes the sentence, given the value before (empty: it was not there). `settle_seconds` is how
+    long it has to stay so.
+    """
+
+    thing: str
+    value: str
+    source: Source
+    taken_at: float
+    say: Callable[[str], str]
+    began_at: float | None = None
+    settle_seconds: float = 0.0
+
+
+def sights(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Sight, ...]:
+    """Everything whose source answers now; what a source that is down said last is no sight. `alerts` False leaves them out."""
+    found: list[Sight] = []
+    alerting = _teller(snapshot)
+    if alerting is not None:
+        if alerts:
+            found += _of_alerts(snapshot.alerts, alerting.last_good_at or snapshot.taken_at)
+        if alerting.name == "alertmanager":
+            found += _of_silences(snapshot.silences, alerting.last_good_at or snapshot.taken_at)
+    kubernetes = _up(snapshot, "kubernetes")
+    if kubernetes is not None and snapshot.cluster is not None:
+        found += _of_cluster(snapshot.cluster, kubernetes.last_good_at or snapshot.taken_at)
+    found += _of_panels(snapshot)
+    return tuple(found)
+
+
+def ended(incident: Incident, snapshot: Snapshot) -> tuple[Sight, ...]:
+    """Its alerts that a whole answer of Alertmanager (or, without one, of Prometheus) does not list any more."""
+    alerting = _teller(snapshot)
+    if alerting is None or alerting.health is not Health.UP:
+        return ()
+    present = _fingerprints(snapshot.alerts)
+    names = {item.fingerprint: item.name for item in incident.alerts}
+    gone = [
+        thing.removeprefix("alert:")
+        for thing, seen in incident.seen.items()
+        if thing.startswith("alert:") and seen.value != RESOLVED
+    ]
+    taken_at = alerting.last_good_at or snapshot.taken_at
+    return tuple(_end(item, names.get(item, ""), taken_at) for item in gone if item not in present)
+
+
+def standing(snapshot: Snapshot) -> dict[str, str]:
+    """How everything that is watched stands now, for a declaration: the alerts that matter most come first."""
+    told = [item for item in sights(snapshot) if item.value not in ("", "expired")]
+    return {item.thing: item.value for item in told[:_MOST]}
+
+
+def _teller(snapshot: Snapshot) -> SourceState | None:
+    """Who says which alerts there are."""
+    if not snapshot.alerts_known:
+        return None
+    manager = snapshot.source("alertmanager")
+    name = "prometheus" if manager is None or manager.health is Health.NOT_CONFIGURED else "alertmanager"
+    return _up(snapshot, name)
+
+
+def _up(snapshot: Snapshot, name: str) -> SourceState | None:
+    state = snapshot.source(name)
+    well = state is not None and state.health in (Health.UP, Health.DEGRADED) and not state.paused
+    return state if well else None
+
+
+def _end(fingerprint: str, name: str, taken_at: float) -> Sight:
+    return Sight(f"alert:{fingerprint}", RESOLVED, Source.ALERTMANAGER, taken_at, lambda before: f"{name or 'an alert'} ended")
+
+
+def _of_alerts(alerts: tuple[TrackedAlert, ...], taken_at: float) -> Iterable[Sight]:
+    for alert, value in _watched(alerts):
+        began = alert.alert.starts_at if value == FIRING else None
+        yield Sight(f"alert:{alert.alert.fingerprint}", value, Source.ALERTMANAGER, taken_at, _alert_words(alert, value), began)
+
+
+def _alert_words(tracked: TrackedAlert, value: str) -> Callable[[str], str]:
+    def say(before: str) -> str:
+        place = tracked.alert.component or label(tracked.alert.labels, "deployment")
+        name = f"{tracked.alert.name} ({place})" if place else tracked.alert.name
+        if value == SILENCED:
+            return f"{name} is silenced or inhibited"
+        return f"{name} fires {'again' if before else ''}".rstrip() if before != SILENCED else f"{name} notifies again"
+
+    return say
+
+
+def _watching(alerts: tuple[TrackedAlert, ...]) -> tuple[tuple[TrackedAlert, str], ...]:
+    return tuple(
+        (item, _STATES[item.alert.state])
+        for item in alerts
+        if item.alert.state in _STATES and item.alert.priority is not Priority.P4
+    )
+
+
+def _named(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
+    return frozenset(item.alert.fingerprint for item in alerts if item.alert.state in _STATES)
+
+
+_watched: Kept[tuple[TrackedAlert, ...], tuple[tuple[TrackedAlert, str], ...]] = Kept(_watching)
+_fingerprints: Kept[tuple[TrackedAlert, ...], frozenset[str]] = Kept(_named)
+
+
+def _of_panels(snapshot: Snapshot) -> Iterable[Sight]:
+    for panel in snapshot.panels:
+        state = _up(snapshot, panel.spec.source)
+        if state is None or panel.verdict is Verdict.STALE:
+            continue
+        taken_at = snapshot.taken_at - panel.age_seconds if panel.age_seconds is not None else state.last_good_at
+        if taken_at is not None:
+            thing = f"panel:{panel.spec.id}"
+            source = Source.KUBERNETES if panel.spec.source == "kubernetes" else Source.PROMETHEUS
+            yield Sight(thing, panel.verdict.value, source, taken_at, _panel_words(panel), settle_seconds=_SETTLE_SECONDS)
+
+
+def _panel_words(panel: PanelState) -> Callable[[str], str]:
+    def say(before: str) -> str:
+        told = figure(panel.value, panel.spec.unit, panel.spec.decimals) if panel.value is not None else ""
+        old = Verdict(before).word if before in tuple(Verdict) else "not known"
+        return f"{panel.spec.title}: {old} → {panel.verdict.word}{f' {told}' if told else ''}"
+
+    return say
+
+
+def _of_cluster(cluster: Cluster, taken_at: float) -> Iterable[Sight]:
+    for workload in cluster.workloads:
+        if workload.revision:
+            told = _rollout_words(cluster, workload)
+            yield Sight(
+                f"revision:{workload.target}",
+                str(workload.revision),
+                Source.KUBERNETES,
+                taken_at,
+                told,
+                cluster.rolled_out_at(workload),
+            )
+        yield Sight(
+            f"replicas:{workload.target}", str(workload.wanted), Source.KUBERNETES, taken_at, _scale_words(cluster, workload)
+        )
+        status = rollout_status(workload)
+        stuck = status.phase is RolloutPhase.FAILED
+        yield Sight(
+            f"rollout:{workload.target}",
+            "failed" if stuck else "",
+            Source.KUBERNETES,
+            taken_at,
+            lambda before, stuck=stuck, status=status, name=workload.name: (  # type: ignore[misc]
+                status.sentence if stuck else f"{name}: the rollout goes on"
+            ),
+        )
+
+
+def _rollout_words(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
+    def say(before: str) -> str:
+        revisions = {str(item.number): item for item in cluster.revisions_of(workload)}
+        old = revisions.get(before)
+        images = image_change(old.containers, workload.containers) if old else ""
+        cause = f" ({workload.change_cause})" if workload.change_cause else ""
+        return f"rollout {workload.name} {before}→{workload.revision}{f' image {images}' if images else ''}{cause}"
+
+    return say
+
+
+def _scale_words(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
+    def say(before: str) -> str:
+        driver = next(
+            (item for item in cluster.autoscalers if item.target_name == workload.name and item.wanted == workload.wanted), None
+        )
+        return f"{workload.name} scaled {before}→{workload.wanted}{f' (as HPA {driver.name} wants)' if driver else ''}"
+
+    return say
+
+
+def _of_silences(silences: tuple[Silence, ...], taken_at: float) -> Iterable[Sight]:
+    for silence in silences:
+        if silence.state == "pending":
+            continue
+        began = silence.starts_at if silence.state == "active" else silence.ends_at
+        yield Sight(
+            f"silence:{silence.id}",
+            silence.state,
+            Source.ALERTMANAGER,
+            taken_at,
+            _silence_words(silence),
+            began,
+            _SETTLE_SECONDS,
+        )
+
+
+def _silence_words(silence: Silence) -> Callable[[str], str]:
+    def say(before: str) -> str:
+        names = ((item.name, item.value) for item in silence.matchers)
+        what = label(tuple(names), "alertname") or ", ".join(str(item) for item in silence.matchers)
+        if silence.state == "expired":
+            return f"silence of {what} ended"
+        comment = f": {silence.comment}" if silence.comment else ""
+        return f"{what} silenced by {silence.created_by}{comment}"
+
+    return say

@@ -1,0 +1,306 @@
+"""The post-incident review: what happened, what it cost, how fast it was answered, and what is still open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from console.incidents.correlation import Correlation
+from console.incidents.impact import SLO_PERCENT, Impact
+from console.incidents.severity_policy import SeverityResponse
+from console.incidents.text import author_words
+from console.state.incident import Entry, Incident, Role, Source, Step
+from console.state.incident_metrics import Kpis
+from queries.model.text import visible
+from queries.text.formatting import brief, span
+from queries.text.tables import escaped, markdown
+from queries.text.times import format_milliseconds, format_time
+
+UNKNOWN = "unknown"
+_FIGURES = {
+    "requests": "number of requests is",
+    "failed": "number of failed requests is",
+    "slow_percent": "share of slow requests is",
+    "budget_percent": "error budget burnt is",
+    "outside_seconds": "time outside the SLO is",
+}
+_FOLLOW_UP = ("follow-up:", "follow up:", "todo:", "action item:")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`made_at` is Unix seconds; an incident that is still open is reported as far as it came."""
+
+    incident: Incident
+    impact: Impact
+    correlation: Correlation
+    response: SeverityResponse
+    kpis: Kpis
+    made_at: float
+
+    @property
+    def end(self) -> float:
+        """When the incident's window ends."""
+        return window_end(self.incident, self.made_at)
+
+
+def window_end(incident: Incident, now: float) -> float:
+    return incident.resolved_at or incident.closed_at or now
+
+
+def as_markdown(report: Report) -> str:
+    incident = report.incident
+    blocks = [
+        f"# {incident.severity} incident {incident.number}: {_text(incident.title)}",
+        f"{_text(incident.environment)} · id `{incident.id}` · {_moment(incident.began_at)} to {_end(report)} · "
+        f"report of {_moment(report.made_at)}",
+        "## Summary",
+        _summary(report),
+        "## Impact",
+        markdown(("what", "value", "how it is known"), _impact_rows(report.impact)),
+        "## Times",
+        markdown(("step", "when", "after", "allowed", "who"), _time_rows(report)),
+        "## People",
+        markdown(("role", "who"), [(role.value, visible(incident.person(role)) or "nobody") for role in Role]),
+        "## Contributing changes",
+        _changes(report.correlation),
+        "## Actions",
+        _entries(entry for entry in incident.entries if entry.source is Source.CONSOLE),
+        "## Updates",
+        _updates(incident),
+        "## Timeline",
+        _entries(incident.entries),
+        "## Open questions",
+        _bullets(_questions(report), "none that the console knows of"),
+        "## Follow-ups",
+        _bullets(_follow_ups(incident), "none written yet; a note that begins with `follow-up:` stands here"),
+        "## The last 30 days",
+        markdown(("what", "value"), kpi_rows(report.kpis)),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    incident, impact = report.incident, report.impact
+    return {
+        "schema": 1,
+        "incident": incident.id,
+        "number": incident.number,
+        "title": incident.title,
+        "severity": incident.severity.value,
+        "environment": incident.environment,
+        "times": {
+            "detected_at": _utc(incident.detected_at),
+            "declared_at": _utc(incident.declared_at),
+            "closed_at": _utc(incident.closed_at),
+        },
+        "steps": {step.value: _utc(incident.done_at(step)) for step in Step},
+        "window": {"start": _utc(impact.start), "end": _utc(impact.end), "seconds": round(impact.end - impact.start, 3)},
+        "impact": {
+            "requests": impact.requests,
+            "failed": impact.failed,
+            "slow_percent": impact.slow_percent,
+            "budget_percent": impact.budget_percent,
+            "outside_slo_seconds": impact.outside_seconds,
+            "unseen_seconds": impact.unseen_seconds,
+            "unknown": dict(impact.why),
+        },
+        "changes": [
+            {"at": _utc(item.at), "kind": item.kind, "text": item.text, "author": item.author}
+            for item in report.correlation.changes
+        ],
+        "not_asked": list(report.correlation.faults),
+        "timeline": [
+            {
+                "at": _utc(item.at),
+                "source": item.source.value,
+                "author": item.author,
+                "text": item.text,
+                "corrects": item.corrects,
+            }
+            for item in incident.entries
+        ],
+        "open_questions": list(_questions(report)),
+        "follow_ups": list(_follow_ups(incident)),
+    }
+
+
+def kpi_rows(found: Kpis) -> list[tuple[str, str]]:
+    """Counts and means in words; a mean of nothing is not known."""
+    counts = ", ".join(f"{level} {count}" for level, count in found.counts)
+    return [
+        ("incidents", f"{counts}; {found.open} open"),
+        ("MTTA", _mean(found.mtta_seconds, found.acknowledged, "acknowledged")),
+        ("MTTR", _mean(found.mttr_seconds, found.resolved, "resolved")),
+    ]
+
+
+def _mean(seconds: float | None, count: int, what: str) -> str:
+    return f"not known: none was {what}" if seconds is None else f"{span(seconds)} (of {count} {what})"
+
+
+def _summary(report: Report) -> str:
+    incident, impact = report.incident, report.impact
+    alerts = ", ".join(dict.fromkeys(visible(item.name) for item in incident.alerts))
+    noticed = f"The alert {_text(alerts)} began" if alerts else "It was noticed without an alert"
+    when = f" at {_moment(incident.detected_at)}" if alerts and incident.detected_at else ""
+    parts = [f"{noticed}{when}; {_text(incident.declared_by)} declared {incident.severity} at {_moment(incident.declared_at)}."]
+    mitigation = incident.ticks.get(Step.MITIGATE)
+    if mitigation is not None:
+        how = _text(mitigation.because or mitigation.note or "by hand")
+        parts.append(f"It was mitigated after {span(mitigation.at - incident.began_at)} ({how}).")
+    else:
+        over = incident.resolved_at is not None or not incident.open
+        parts.append("No mitigation was recorded." if over else "It was not mitigated so far.")
+    if incident.resolved_at is not None:
+        parts.append(f"It was resolved after {span(incident.resolved_at - incident.began_at)}.")
+    if impact.failed is not None:
+        parts.append(f"{_count(impact.failed)} of {_count(impact.requests)} requests failed.")
+    else:
+        parts.append("How many requests failed is unknown.")
+    return " ".join(parts)
+
+
+def _impact_rows(impact: Impact) -> list[tuple[str, str, str]]:
+    window = f"{_moment(impact.start)} to {_moment(impact.end)} ({span(impact.end - impact.start)})"
+    outside = impact.reason("outside_seconds") or f"error ratio over {SLO_PERCENT:g} % in that window"
+    if impact.unseen_seconds:
+        outside += f"; {span(impact.unseen_seconds)} without a value are not counted"
+    begun = (
+        f"the error ratio was over {SLO_PERCENT:g} % from then on"
+        if impact.bad_since
+        else "the first alert, or the declaration"
+    )
+    return [
+        ("window", window, begun),
+        ("requests", _count(impact.requests), impact.reason("requests") or "Prometheus, OCR and Vision"),
+        (
+            "requests failed",
+            _count(impact.failed),
+            impact.reason("failed") or "Prometheus, refusals by an open circuit too",
+        ),
+        (
+            "slower than 2 s",
+            UNKNOWN if impact.slow_percent is None else f"{brief(impact.slow_percent)} %",
+            impact.reason("slow_percent") or "Prometheus, share of the timed requests",
+        ),
+        (
+            "error budget burnt",
+            UNKNOWN if impact.budget_percent is None else f"{brief(impact.budget_percent)} %",
+            impact.reason("budget_percent") or "of what 99.9 % allow in 30 days",
+        ),
+        ("time outside the SLO", UNKNOWN if impact.outside_seconds is None else span(impact.outside_seconds), outside),
+    ]
+
+
+def _time_rows(report: Report) -> list[tuple[str, str, str, str, str]]:
+    incident, response = report.incident, report.response
+    allowed = {
+        Step.ACKNOWLEDGE: response.acknowledge_seconds,
+        Step.ASSESS: response.assess_seconds,
+        Step.COMMUNICATE: response.update_every_seconds,
+        Step.MITIGATE: response.mitigate_seconds,
+    }
+    rows = []
+    if report.impact.bad_since is not None:
+        rows.append(("began", _moment(report.impact.bad_since), "", "", "error ratio beyond the objective"))
+    start = report.impact.bad_since or incident.began_at
+    detected = incident.detected_at
+    if detected is not None:
+        rows.append(("detected", _moment(detected), span(detected - start), "", "the first alert"))
+    rows.append(
+        ("declared", _moment(incident.declared_at), span(incident.declared_at - start), "", visible(incident.declared_by))
+    )
+    for step in Step:
+        tick = incident.ticks.get(step)
+        limit = allowed.get(step)
+        if tick is None:
+            rows.append((step.value, "not done", "", span(limit) if limit else "", ""))
+            continue
+        late = limit is not None and tick.at - incident.declared_at > limit
+        told = f"{span(limit)}{', LATE' if late else ''}" if limit else ""
+        who = visible(f"{tick.author}: {tick.because or tick.note}" if tick.because or tick.note else tick.author)
+        rows.append((step.value, _moment(tick.at), span(tick.at - start), told, who))
+    if incident.closed_at is not None:
+        rows.append(("closed", _moment(incident.closed_at), span(incident.closed_at - start), "", visible(incident.closed_by)))
+    return rows
+
+
+def _changes(found: Correlation) -> str:
+    rows = [(_moment(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
+    head = f"From {_moment(found.start)} to {_moment(found.end)}, the hour before the first alert."
+    table = markdown(("time", "kind", "what", "by"), rows) if rows else "Nothing that the console could see."
+    missing = "\n\n" + _bullets([f"not asked: {item}" for item in found.faults], "") if found.faults else ""
+    return f"{head}\n\n{table}{missing}"
+
+
+def _entries(entries: Iterable[Entry]) -> str:
+    listed = list(entries)
+    times = {item.id: item.at for item in listed}
+    rows = []
+    for item in listed:
+        corrected = f" (corrects {_moment(times[item.corrects])})" if item.corrects in times else ""
+        rows.append((_moment(item.at), item.source.value, author_words(item), visible(item.text) + corrected))
+    return markdown(("time", "source", "author", "what"), rows) if rows else "None."
+
+
+def _updates(incident: Incident) -> str:
+    blocks = []
+    for update in incident.updates:
+        went = ", ".join(
+            f"{item.state} {item.where}".strip() + (f" ({item.why})" if item.why else "") for item in update.sendings
+        )
+        quoted = "\n".join(f"> {_text(line)}".rstrip() for line in update.text.splitlines())
+        blocks.append(f"{_moment(update.at)}, {_text(update.author)}, {_text(went or 'not sent')}:\n\n{quoted}")
+    return "\n\n".join(blocks) or "None was written."
+
+
+def _questions(report: Report) -> Iterable[str]:
+    """What the data leaves open, and what people asked in their notes."""
+    incident, impact = report.incident, report.impact
+    if incident.open:
+        yield "The incident is still open."
+    for step in Step:
+        if step not in incident.ticks:
+            yield f"The step {step.value} was not done."
+    for name, why in impact.why:
+        yield f"The {_FIGURES[name]} unknown: {why}"
+    if impact.unseen_seconds:
+        yield f"For {span(impact.unseen_seconds)} of the window there was no error ratio at all."
+    for fault in report.correlation.faults:
+        yield f"What changed may not be all: {fault}"
+    for entry in incident.entries:
+        if entry.source is Source.PERSON and entry.text.rstrip().endswith("?"):
+            yield f"{entry.text} ({entry.author})"
+
+
+def _follow_ups(incident: Incident) -> Iterable[str]:
+    for entry in incident.entries:
+        for head in _FOLLOW_UP:
+            if entry.source is Source.PERSON and entry.text.lower().startswith(head):
+                yield f"{entry.text[len(head) :].strip()} ({entry.author})"
+
+
+def _bullets(lines: Iterable[str], otherwise: str) -> str:
+    return "\n".join(f"- {_text(line)}" for line in lines) or otherwise
+
+
+def _text(words: str) -> str:
+    return escaped(visible(words))
+
+
+def _count(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:,.0f}"
+
+
+def _end(report: Report) -> str:
+    return _moment(report.end) if report.incident.resolved_at or report.incident.closed_at else "now, still open"
+
+
+def _moment(at: float) -> str:
+    return format_time(at, "%Y-%m-%d %H:%M:%SZ")
+
+
+def _utc(at: float | None) -> str | None:
+    return None if at is None else format_milliseconds(at)

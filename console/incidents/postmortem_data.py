@@ -1,0 +1,68 @@
+"""Asks every source for what a post-incident review needs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from console.incidents.correlation import Correlation, correlate
+from console.incidents.impact import measure
+from console.incidents.postmortem import Report, window_end
+from console.state.incident import Incident
+from console.state.incident_metrics import kpis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from console.incidents.severity_policy import Response
+    from console.state.journal_state import LedgerState
+    from console.state.snapshot import Snapshot
+    from queries.kubernetes.client import Kubernetes
+    from queries.model.panel import PanelSpec
+    from queries.prometheus.client import Prometheus
+
+RATIO_PANEL = "error_ratio"
+
+
+class Sources(Protocol):
+    """What a review asks: a session has all of it."""
+
+    @property
+    def kubernetes(self) -> Kubernetes | None: ...
+
+    @property
+    def prometheus(self) -> Prometheus | None: ...
+
+    @property
+    def specs(self) -> Sequence[PanelSpec]: ...
+
+    @property
+    def response(self) -> Response: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    async def ledger(self) -> LedgerState: ...
+
+
+async def changes_before(session: Sources, incident: Incident) -> Correlation:
+    """What changed in the hour before its first alert."""
+    kubernetes = session.kubernetes
+    return await correlate(
+        session.snapshot(),
+        at=incident.began_at,
+        prometheus=session.prometheus,
+        config_maps=kubernetes.config_maps if kubernetes else None,
+        own_alerts=tuple(item.name for item in incident.alerts),
+    )
+
+
+async def review(session: Sources, incident: Incident, *, now: float) -> Report:
+    """The report as of `now`, Unix seconds. A source that does not answer leaves its part unknown."""
+    spec = next((item for item in session.specs if item.id == RATIO_PANEL), None)
+    impact, correlation = await asyncio.gather(
+        measure(session.prometheus, spec, detected_at=incident.began_at, end=window_end(incident, now)),
+        changes_before(session, incident),
+    )
+    ledger = await session.ledger()
+    response = session.response.of(incident.severity)
+    return Report(incident, impact, correlation, response, kpis(ledger.incidents.all, now=now), now)

@@ -1,0 +1,89 @@
+"""How an incident of each severity is answered: response times, escalation and contacts, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from console.config.errors import ConfigError
+from console.config.incident_settings import Contact, IncidentSettings
+from queries.model.alert import Priority
+from queries.text.spans import InvalidTime, seconds_of
+
+TIMES = ("response", "acknowledge", "assess", "update_every", "mitigate", "stability", "review", "escalate_after")
+"""The keys of a severity that are lengths of time."""
+WORDS = ("meaning", "escalation", "escalate_by")
+KEYS = (*TIMES, *WORDS)
+WAYS = ("pager", "email", "ticket", "chat")
+"""How one can escalate; all but the ticket are fields of a contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityResponse:
+    """The response times of one severity; `escalate_after_seconds` 0 is at once. `escalate_by` is one of `WAYS`."""
+
+    meaning: str
+    response_seconds: float
+    acknowledge_seconds: float
+    assess_seconds: float
+    update_every_seconds: float
+    mitigate_seconds: float
+    stability_seconds: float
+    review_seconds: float
+    escalation: str
+    escalate_by: str
+    escalate_after_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    severities: Mapping[Priority, SeverityResponse]
+    contacts: tuple[Contact, ...]
+
+    def of(self, level: Priority) -> SeverityResponse:
+        return self.severities[level]
+
+    def contact(self, team: str) -> Contact | None:
+        """Whom a runbook means with `platform`, `devops` or `security`."""
+        return next((item for item in self.contacts if item.team.casefold() == team.casefold()), None)
+
+    def call(self, level: Priority) -> tuple[tuple[str, str], ...]:
+        """Team and address of those whom one escalates to, by the way that this severity wants."""
+        way = self.of(level).escalate_by
+        found = ((item.team, getattr(item, way, "")) for item in self.contacts)
+        return tuple((team, address) for team, address in found if address)
+
+
+def load_response(given: IncidentSettings | None = None) -> Response:
+    """The console's own data with the configured changes. Raises ConfigError for a time that is none."""
+    own = given or IncidentSettings()
+    told: dict[str, dict[str, Any]] = {level: dict(values) for level, values in _defaults()["severities"].items()}
+    for level, key, value in own.changes:
+        told[level][key] = value
+    contacts = own.contacts
+    if contacts is None:
+        contacts = tuple(Contact(**item) for item in _defaults()["contacts"])
+    return Response(MappingProxyType({Priority(level): _severity(level, values) for level, values in told.items()}), contacts)
+
+
+def _severity(level: str, values: Mapping[str, Any]) -> SeverityResponse:
+    told: dict[str, Any] = {key: str(values[key]) for key in WORDS}
+    for key in TIMES:
+        try:
+            told[f"{key}_seconds"] = float(seconds_of(str(values[key]))) if key in values else 0.0
+        except InvalidTime as error:
+            raise ConfigError(source=f"incidents.severities.{level}.{key}", expected=str(error)) from None
+    return SeverityResponse(**told)
+
+
+@cache
+def _defaults() -> Mapping[str, Any]:
+    from queries.yaml_text import loads  # noqa: PLC0415  # not before the first frame
+
+    found = loads(resources.files(__package__).joinpath("response.yaml").read_text(encoding="utf-8"), where="response.yaml")
+    assert isinstance(found, dict)  # noqa: S101 - our own file
+    return found

@@ -1,0 +1,32 @@
+"""Alerts that fire at the first bad sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from console.lint.context import ParsedRule, Scene
+from console.lint.finding import Hit, Level, Trap
+from queries.model.rule import RuleKind
+
+_LONG_SECONDS = 300
+
+
+def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+    rule = item.rule
+    if rule.kind is not RuleKind.ALERT or rule.for_seconds is not None or item.expression is None:
+        return
+    if not item.expression.selectors or not item.placed.line:
+        return  # a dead-man's switch always fires; and a server says 0 s for `for: 0s` and for none at all
+    if all((picked.range_seconds or 0) >= _LONG_SECONDS for picked in item.expression.selectors):
+        return  # it looks back far enough for one failed scrape not to count
+    yield Hit(item.placed.line_of("alert"), "has no `for`")
+
+
+MISSING_FOR = Trap(
+    "missing-for",
+    Level.WARNING,
+    "An alert has no `for`",
+    "One failed scrape or one slow minute is enough to call somebody; alerts that resolve by themselves teach people to wait.",
+    "Say how long it must hold (`for: 5m`); `for: 0s` says that at once is meant.",
+    _find,
+)

@@ -1,0 +1,1 @@
+"""Polls every source, keeps the latest results, and builds snapshots from them."""

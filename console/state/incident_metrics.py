@@ -1,0 +1,50 @@
+"""How often and how long: counts, time to acknowledge and time to resolve over a period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from console.state.incident import Incident
+from queries.model.alert import Priority
+
+PERIOD_SECONDS = 30 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kpis:
+    """Of the incidents that began within the period. `counts` names every severity; `open` is how many are not closed.
+
+    The means are in seconds from the detection (the first alert, else the declaration), None where no incident came so far;
+    `acknowledged` and `resolved` say of how many they are.
+    """
+
+    counts: tuple[tuple[Priority, int], ...]
+    open: int
+    acknowledged: int
+    resolved: int
+    mtta_seconds: float | None
+    mttr_seconds: float | None
+
+    def count(self, level: Priority) -> int:
+        return dict(self.counts)[level]
+
+
+def kpis(incidents: Iterable[Incident], *, now: float, period_seconds: float = PERIOD_SECONDS) -> Kpis:
+    """Pure; `now` ends the period."""
+    own = [item for item in incidents if now - period_seconds < item.began_at <= now]
+    acknowledged = [item.acknowledged_at - item.began_at for item in own if item.acknowledged_at is not None]
+    resolved = [item.resolved_at - item.began_at for item in own if item.resolved_at is not None]
+    return Kpis(
+        counts=tuple((level, sum(item.severity is level for item in own)) for level in Priority),
+        open=sum(item.open for item in own),
+        acknowledged=len(acknowledged),
+        resolved=len(resolved),
+        mtta_seconds=_mean(acknowledged),
+        mttr_seconds=_mean(resolved),
+    )
+
+
+def _mean(lengths: list[float]) -> float | None:
+    """A mark that was set before the first alert's start (clocks differ) took no time, not less."""
+    return sum(max(0.0, item) for item in lengths) / len(lengths) if lengths else None

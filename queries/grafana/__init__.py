@@ -1,0 +1,1 @@
+"""Grafana: its API, and dashboards as JSON."""

@@ -1,0 +1,37 @@
+"""Any Grafana, read only: the dashboards that it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from queries.errors import Malformed
+from queries.http.client import Client
+from queries.http.endpoint import Endpoint
+
+_MOST = 5000
+
+
+class Grafana:
+    """Every method raises SourceError. A token goes into `http_config`, as for the other servers."""
+
+    def __init__(self, endpoint: Endpoint, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._client = Client(endpoint, name="grafana", transport=transport)
+
+    async def dashboards(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """Title and JSON model of every dashboard that the credentials may see, by title."""
+        listed = await self._client.get("/api/search", [("type", "dash-db"), ("limit", str(_MOST))], type=list[dict[str, Any]])
+        found = []
+        for item in listed:
+            if not isinstance(item.get("uid"), str):
+                raise Malformed("a dashboard has no uid", where=self._client.where, hint="check that the URL is Grafana's")
+            told = await self._client.get(f"/api/dashboards/uid/{item['uid']}", type=dict[str, Any])
+            model = told.get("dashboard")
+            if not isinstance(model, dict):
+                raise Malformed("the answer holds no dashboard", where=self._client.where)
+            found.append((str(item.get("title", item["uid"])), model))
+        return tuple(sorted(found, key=lambda pair: pair[0]))
+
+    async def close(self) -> None:
+        await self._client.close()

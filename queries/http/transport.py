@@ -1,0 +1,92 @@
+"""The httpx transport of an endpoint: its TLS and proxy below, and above them the gate that only reads pass."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import httpx
+
+from queries.errors import Unreachable
+from queries.http import tls
+from queries.http.endpoint import HttpConfig
+from queries.http.proxy import proxy_for
+
+if find_spec("sniffio") is None:
+    # httpcore looks for it four times a request; a name that is known to be missing is not searched for on the disk.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+# httpx and anyio would bring these at the first request, on the event loop, which would stand still for 50 to 100 ms.
+httpcore = import_module("httpcore")
+import_module("anyio._backends._asyncio")
+
+# As much as asyncio reads at once: an answer of megabytes is not cut into smaller pieces, each of which copies the rest.
+httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 256 << 10
+
+_MOST_INFORMATIONAL = 20
+"""100 Continue, 103 Early Hints: a server sends one or two of them before its answer."""
+ENDLESS_HEAD = "the answer does not begin"
+_event, _awaited_event = httpcore.HTTP11Connection._receive_event, httpcore.AsyncHTTP11Connection._receive_event
+
+
+def _limited_event(self: Any, timeout: float | None = None) -> Any:
+    """The next event of a connection. httpcore passes over informational answers for ever, and meanwhile nobody else runs."""
+    return _counted(self, _event(self, timeout))
+
+
+async def _limited_awaited_event(self: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - httpcore's own signature
+    return _counted(self, await _awaited_event(self, timeout))
+
+
+def _counted(connection: Any, event: Any) -> Any:
+    status = getattr(event, "status_code", 0)
+    if 100 <= status < 200:
+        connection.informational = getattr(connection, "informational", 0) + 1
+        if connection.informational > _MOST_INFORMATIONAL:
+            raise httpcore.RemoteProtocolError(ENDLESS_HEAD)
+    elif status:
+        connection.informational = 0
+    return event
+
+
+httpcore.HTTP11Connection._receive_event = _limited_event
+httpcore.AsyncHTTP11Connection._receive_event = _limited_awaited_event
+
+READ_POSTS = ("/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels")
+"""The paths where Prometheus takes a long read as a POST form."""
+
+
+class ReadOnlyTransport(httpx.AsyncBaseTransport):
+    """Lets GET, HEAD and Prometheus' long reads through, and nothing else: before anything leaves."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        allowed = request.method in ("GET", "HEAD") or (request.method == "POST" and request.url.path.endswith(READ_POSTS))
+        if not allowed:
+            raise PermissionError(f"{request.method} {request.url.path} is not a read: this client only reads")
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def made(base: httpx.URL, config: HttpConfig, *, where: str) -> httpx.AsyncBaseTransport:
+    """The transport for this server; slow for https (it loads the roots), so call it off the loop. Raises Unreachable."""
+    port = base.port or (443 if base.scheme == "https" else 80)
+    address = proxy_for(base.scheme, base.host, port, config, os.environ)
+    if base.scheme == "https" or address.startswith("https:"):
+        context = tls.context(config, where=where)
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and loading the roots is slow
+    limits = httpx.Limits(max_connections=8, max_keepalive_connections=8, keepalive_expiry=60)
+    try:
+        proxy = httpx.Proxy(address, ssl_context=context if address.startswith("https:") else None) if address else None
+        return httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy)
+    except (ValueError, ImportError, httpx.InvalidURL):
+        raise Unreachable("the proxy's URL cannot be used", where=where, hint="proxy_url takes http:// or https://") from None

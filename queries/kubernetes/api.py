@@ -1,0 +1,380 @@
+"""One request to the Kubernetes API server, through the gate that keeps a reading client from writing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from queries.decoding import decode_json
+from queries.errors import Denied, Malformed, Rejected, SourceError, Throttled, TimedOut, Unreachable
+from queries.http import wire_limit
+from queries.http.body import Body, size_text
+from queries.http.clock_skew import ServerClock
+from queries.http.wire_limit import HEAD_BYTES, WireLimit
+from queries.kubernetes.auth import KubeAccess
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+T = TypeVar("T")
+Query = Sequence[tuple[str, str]]
+
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+LIMIT_BYTES = 64 << 20
+"""A page of 500 pods is some megabytes."""
+LINE_BYTES = 8 << 20
+"""No object in etcd is as large: what is longer is no line of a watch."""
+_REFUSAL_BYTES = 1 << 20
+_LINE_WIRE_BYTES = 2 * LINE_BYTES + HEAD_BYTES
+
+
+_WHOSE = "Kubernetes'"
+_WRONG_URL = "check the kubeconfig's server: is this an API server, and nothing in between?"
+
+
+class _Cause(msgspec.Struct):
+    reason: str = ""
+    message: str = ""
+    field: str = ""
+
+
+class _Details(msgspec.Struct):
+    causes: list[_Cause] | None = None
+
+
+class _Status(msgspec.Struct):
+    message: str = ""
+    reason: str = ""
+    details: _Details | None = None
+
+
+def may_pass(method: str, path: str, query: Query) -> bool:
+    """Whether a reading client may send this: GET, an access review, or a dry run of everything."""
+    if method == "GET":
+        return True
+    if method == "POST" and path == REVIEWS:
+        return True
+    return [value for name, value in query if name == "dryRun"] == ["All"]
+
+
+def segment(text: str) -> str:
+    """One name as one path segment, whatever it holds: dots alone, which would climb, are written out too."""
+    return quote(text, safe="", errors="replace") if text.strip(".") else text.replace(".", "%2E")
+
+
+class KubeApi:
+    """Blocking requests for threads; every answer comes as raw bytes, every failure as a SourceError.
+
+    After a write failed, it certainly did not happen where the fault's status is 4xx, or where the fault is UNREACHABLE
+    without a status; with any other fault its outcome is unknown.
+    With `read_only` the gate raises PermissionError before anything leaves. A GET is repeated once when the kept
+    connection turned out to be closed; nothing else is ever repeated here.
+    """
+
+    def __init__(self, access: KubeAccess, *, read_only: bool, timeout_seconds: float) -> None:
+        self._access = access
+        self._read_only = read_only
+        self._timeout = timeout_seconds
+        self._open: set[BaseHTTPResponse] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._clock = ServerClock()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the server though it answers: its clock."""
+        told = self._clock.warning(self.where)
+        return (told,) if told else ()
+
+    @property
+    def where(self) -> str:
+        return self._access.where
+
+    @property
+    def plugin(self) -> str:
+        """The exec plugin that is running now and has not given its credential yet; empty where none is."""
+        return self._access.running
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Query = (),
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """The whole answer. Raises SourceError, or PermissionError where read-only forbids the request."""
+        if self._read_only and not may_pass(method, path, query):
+            raise PermissionError("read-only: nothing will be sent")
+        with WireLimit(seconds=self._timeout) as limit:
+            response = self._send(method, path, query, body, headers, limit=limit, read_seconds=self._timeout)
+            try:
+                found = self._read(response, limit, LIMIT_BYTES)
+            except SourceError:
+                response.close()
+                raise
+            except Exception as error:
+                response.close()
+                raise self._lost(method, self._explain(error)) from error
+        response.release_conn()
+        return found.whole()
+
+    def decoded(self, type_: type[T], method: str, path: str, query: Query = (), body: object = None) -> T:
+        """The answer decoded into `type_`. Raises Malformed where it has another shape."""
+        content = self.call(method, path, query, body, {"Content-Type": "application/json"} if body is not None else None)
+        return self.decode(content, type_)
+
+    def decode(self, content: bytes | msgspec.Raw, type_: type[T]) -> T:
+        """As `type_`. Raises Malformed."""
+        return decode_json(type_, content, where=self.where, whose=_WHOSE, hint=_WRONG_URL)
+
+    def lines(
+        self, path: str, query: Query, *, idle_seconds: float, opened: Callable[[], None] = lambda: None
+    ) -> Iterator[bytes]:
+        """The lines of a watch as they come; ends when the server ends it. Raises SourceError.
+
+        `opened` is called when the server has agreed, which may be long before the first line.
+        `close` ends it from another thread: the blocked read returns at once.
+        """
+        with WireLimit(seconds=idle_seconds) as limit:
+            response = self._send("GET", path, query, None, None, limit=limit, read_seconds=idle_seconds)
+        with self._lock:
+            if self._closed:
+                response.close()
+                return
+            self._open.add(response)
+        try:
+            self._body(response, LINE_BYTES, {"content-length"})
+            opened()
+            limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
+            pending = bytearray()
+            for piece in response.stream(1 << 16, decode_content=False):
+                first, *more = piece.split(b"\n")
+                pending += first
+                if len(pending) > LINE_BYTES:
+                    told = f"a line of more than {size_text(LINE_BYTES)} in a watch"
+                    raise Malformed(told, where=self.where, hint=_WRONG_URL)
+                if not more:
+                    continue
+                *lines, rest = bytes(pending), *more
+                pending = bytearray(rest)
+                limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
+                yield from (line for line in lines if line.strip())
+                limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
+            if pending.strip():
+                yield bytes(pending)
+        except SourceError:
+            raise
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            if not self._closed:
+                raise self._explain(error) from error
+        finally:
+            with self._lock:
+                self._open.discard(response)
+            response.close()
+
+    def close(self) -> None:
+        """Ends every watch that is open and refuses new ones."""
+        with self._lock:
+            self._closed = True
+            open_now = tuple(self._open)
+        for response in open_now:
+            try:
+                response.shutdown()
+            except (RuntimeError, ValueError, OSError):  # it ended by itself in the meantime
+                continue
+        self._access.close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: object,
+        headers: Mapping[str, str] | None,
+        *,
+        limit: WireLimit,
+        read_seconds: float,
+    ) -> BaseHTTPResponse:
+        from urllib3 import HTTPHeaderDict  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+
+        client, impersonation = self._access.login()
+        verb, url, given, sent_body, _ = client.param_serialize(
+            method,
+            path,
+            query_params=list(query),
+            header_params={"Accept": "application/json, */*", **(headers or {})},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        sent = HTTPHeaderDict(given)
+        for name, value in impersonation:
+            # A dict holds one header of each name; there is one for each group.
+            sent.add(name, value)
+        request = (verb, url, sent, sent_body)
+        timeout = (self._timeout, read_seconds)
+        limit.grant(HEAD_BYTES, seconds=read_seconds)  # counted from here: credentials have a limit of their own
+        asked_at = time.time()
+        try:
+            answer = client.call_api(*request, _request_timeout=timeout)
+        except Exception as error:
+            if method != "GET" or not _dropped(error):
+                explained = self._explain(error)
+                raise (self._lost(method, explained) if _dropped(error) else explained) from error
+            try:
+                answer = client.call_api(*request, _request_timeout=timeout)
+            except Exception as again:
+                raise self._explain(again) from again
+        response: BaseHTTPResponse = answer.response
+        self._clock.heard(response.headers, asked_at=asked_at, answered_at=time.time())
+        if 200 <= response.status < 300 and "html" not in response.headers.get("Content-Type", ""):
+            return response
+        if response.status == 401:
+            self._access.refused(client)
+        try:
+            limit.grant(0, seconds=self._timeout)
+            content = self._read(response, limit, _REFUSAL_BYTES).whole()
+        except Exception:
+            content = b""  # the status alone has to do
+        finally:
+            response.close()
+        raise self._refusal(response.status, content, response.headers)
+
+    def _lost(self, method: str, error: SourceError) -> SourceError:
+        """The connection broke after the request had left: for a write that is not the same as never having connected."""
+        if method == "GET" or not isinstance(error, Unreachable):
+            return error
+        return TimedOut(
+            "the connection broke while the write was under way", where=self.where, hint="it is not known whether it was done"
+        )
+
+    def _read(self, response: BaseHTTPResponse, limit: WireLimit, limit_bytes: int) -> Body:
+        body = self._body(response, limit_bytes)
+        wire_limit.read(response, body, limit)
+        return body
+
+    def _body(self, response: BaseHTTPResponse, limit_bytes: int, but: Container[str] = ()) -> Body:
+        """The answer's body, still empty. Raises Malformed where it is encoded: the client asks for `identity`."""
+        headers = {found: value for name, value in response.headers.items() if (found := name.lower()) not in but}
+        return Body(headers, limit_bytes=limit_bytes, where=self.where, status=response.status)
+
+    def _late(self) -> TimedOut:
+        return TimedOut(
+            f"the API server did not answer within {self._timeout:g} s",
+            where=self.where,
+            hint="is the network there, and the cluster healthy?",
+        )
+
+    def _explain(self, error: Exception) -> SourceError:
+        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+        from urllib3 import exceptions  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+
+        where = self.where
+        if isinstance(error, SourceError):
+            return error
+        reason = getattr(error, "reason", None)
+        if isinstance(error, exceptions.MaxRetryError | exceptions.ProxyError) and isinstance(reason, Exception):
+            return self._explain(reason)
+        if isinstance(error, exceptions.NameResolutionError):
+            return Unreachable("the API server's name is not known", where=where, hint="check the kubeconfig's server and DNS")
+        if isinstance(error, exceptions.NewConnectionError):
+            return self._explain_connect(error)
+        if isinstance(error, exceptions.ConnectTimeoutError):
+            return Unreachable(f"no connection within {self._timeout:g} s", where=where, hint="is the network or VPN up?")
+        if isinstance(error, exceptions.SSLError) or (isinstance(error, ApiException) and error.status == 0):
+            text = str(reason or error).splitlines()[-1][:200]
+            return Unreachable("no TLS connection to the API server", where=where, hint=text)
+        if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
+            return self._late()
+        if wire_limit.endless(error):
+            return Malformed("the answer does not end", where=where, hint=_WRONG_URL)
+        if isinstance(error, exceptions.HTTPError | OSError):
+            return self._broken(error)
+        return Malformed(f"the API server cannot be understood ({type(error).__name__})", where=where, hint=_WRONG_URL)
+
+    def _broken(self, error: BaseException) -> SourceError:
+        hint = f"it may be restarting, or a proxy on the way ended it ({type(error).__name__})"
+        return Unreachable("the connection to the API server broke", where=self.where, hint=hint)
+
+    def _explain_connect(self, error: Exception) -> SourceError:
+        """urllib3 raises one error for every connection that fails; the operating system's error behind it says why."""
+        from queries.http.error_mapping import from_causes  # noqa: PLC0415 - brings httpx
+
+        cause = error.__cause__
+        if isinstance(cause, ConnectionRefusedError):
+            hint = "is this context's cluster still there?"
+            return Unreachable("the API server refuses connections", where=self.where, hint=hint)
+        if isinstance(cause, ConnectionError):
+            return self._broken(cause)
+        explained = from_causes(error, where=self.where, host=urlsplit(self.where).hostname or "")
+        return explained or Unreachable("no connection to the API server", where=self.where, hint="is the network or VPN up?")
+
+    def _refusal(self, status: int, content: bytes, headers: Mapping[str, str]) -> SourceError:
+        where = self.where
+        try:
+            answer = self.decode(content, _Status)
+        except Malformed:
+            answer = _Status()
+        message = answer.message[:500]
+        # A cause that only repeats the message is left out.
+        causes = "; ".join(
+            f"{cause.field}: {cause.message}"
+            for cause in (answer.details.causes or () if answer.details else ())
+            if cause.field
+        )[:300]
+        if status == 401:
+            return Denied(
+                "the API server does not accept these credentials (401)",
+                where=where,
+                hint="log in again: the token expired or belongs to another cluster",
+                status=status,
+            )
+        if status == 407:
+            told = message or "the proxy in front of the API server wants credentials (407)"
+            return Denied(told, where=where, hint="put them into the kubeconfig's proxy-url", status=status)
+        if status == 403:
+            told = message or "the API server forbids this (403)"
+            return Denied(told, where=where, hint="ask for read access to this namespace", status=status)
+        if 200 <= status < 400:
+            told = "a log-in page or proxy answers instead of the API server"
+            return Denied(told, where=where, hint="log in there first, or check the kubeconfig's server", status=status)
+        if status == 429:
+            return Throttled(
+                message or "the API server is over its limit (429)",
+                where=where,
+                hint="it is asked less often now",
+                retry_after_seconds=_seconds(headers.get("Retry-After")),
+                status=status,
+            )
+        if status in (408, 504):
+            told = message or f"the API server gave up on the request ({status})"
+            return TimedOut(told, where=where, hint="it or a proxy on the way is overloaded", status=status)
+        if status >= 500:
+            what = message or f"the API server is not well ({status})"
+            return Unreachable(what, where=where, hint="it may be starting or stopping", status=status)
+        if status == 404 and not message:
+            return Rejected("the API server does not serve this (404)", where=where, hint=_WRONG_URL, status=status)
+        return Rejected(message or f"the API server rejects this ({status})", where=where, hint=causes, status=status)
+
+
+def _dropped(error: Exception) -> bool:
+    """Whether a kept connection had been closed by the server before the request could be read."""
+    from urllib3.exceptions import ProtocolError  # noqa: PLC0415 - as above
+
+    return isinstance(error, ProtocolError) and not wire_limit.endless(error)
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text and text.isascii() and text.isdigit() else None
+
+
+def as_object(content: bytes) -> dict[str, Any]:
+    """One object as the server gives it. Raises Malformed."""
+    return decode_json(dict[str, Any], content, whose=_WHOSE, hint=_WRONG_URL)

@@ -1,0 +1,269 @@
+"""Who we are to the API server, and where it is: a kubeconfig's context or the pod's service account."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from queries.errors import Denied, NotConfigured, SourceError, Unreachable
+from queries.http.endpoint import ClusterEndpoint, ClusterPlace
+from queries.http.wire_limit import limit_pools
+from queries.kubernetes.exec_plugin import ExecCredential, run_plugin
+from queries.kubernetes.kubeconfig import ChosenContext, choose_context, kubeconfig_files
+from queries.kubernetes.kubeconfig_fields import AuthProvider, UserFields, check_fields, impersonation_headers
+from queries.text.variables import variable
+
+if TYPE_CHECKING:
+    from kubernetes.client.api_client import ApiClient
+
+_EARLY_SECONDS = 30.0
+"""A credential is renewed this long before it expires."""
+
+_Headers: TypeAlias = tuple[tuple[str, str], ...]
+_Loaded: TypeAlias = tuple[ClusterPlace, _Headers]
+_given: dict[str, ExecCredential] = {}
+"""What exec plugins gave in this process: the reading client and the writing one need not log in twice."""
+
+
+class KubeAccess:
+    """Gives an `ApiClient` with valid credentials, from any thread; loads again what was changed, expired or refused.
+
+    Loading touches no network but runs the exec plugin where there is one. Raises SourceError with a sentence.
+    """
+
+    def __init__(self, endpoint: ClusterEndpoint, *, environ: Mapping[str, str] | None = None) -> None:
+        self._endpoint = endpoint
+        self._pinned = endpoint.place
+        self._environ = os.environ if environ is None else environ
+        self._lock = threading.Lock()
+        self._client: ApiClient | None = None
+        self._seen: tuple[tuple[str, int], ...] = ()
+        self._expires_at: float | None = None
+        self._plugin = ""
+        self._closed = False
+        self._end_plugin: Callable[[], None] = lambda: None
+        self._failed: tuple[float, SourceError] | None = None
+        self.where = ""
+        self.place = ClusterPlace()
+        """Where these credentials lead, as of the last time they were loaded."""
+        self._headers: _Headers = ()
+        self.running = ""
+        """The command of the exec plugin that runs now."""
+
+    def client(self, *, now: float | None = None) -> ApiClient:
+        return self.login(now=now)[0]
+
+    def login(self, *, now: float | None = None) -> tuple[ApiClient, _Headers]:
+        """The client, and the headers of the impersonation that every request through it has to carry."""
+        moment = time.time() if now is None else now
+        with self._lock:
+            if self._closed:
+                raise Unreachable("this client was closed")
+            if self._client is not None and self._fresh(moment):
+                return self._client, self._headers
+            if self._failed and moment - self._failed[0] < 1.0:
+                # Six watches ask at the same time: a plugin that just failed is not run six times.
+                raise self._failed[1]
+            try:
+                self._client = self._load(moment)
+            except SourceError as error:
+                self._failed = (time.time() if now is None else now, error)
+                raise
+            self._failed = None
+            return self._client, self._headers
+
+    def refused(self, client: ApiClient) -> None:
+        """The server answered 401: forget these credentials, so that the next request asks for new ones."""
+        with self._lock:
+            if self._client is client:
+                self._client = None
+                _given.pop(self._plugin, None)
+
+    def close(self) -> None:
+        """Ends a plugin that is running; never waits for one."""
+        self._closed = True
+        self._end_plugin()
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()  # type: ignore[no-untyped-call]
+
+    def _fresh(self, now: float) -> bool:
+        if self._expires_at is not None and now > self._expires_at - _EARLY_SECONDS:
+            return False
+        return _stamps(path for path, _ in self._seen) == self._seen
+
+    def _load(self, now: float) -> ApiClient:
+        import urllib3  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+        from kubernetes.client.api_client import ApiClient  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+        from kubernetes.client.configuration import Configuration  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+        from kubernetes.config.config_exception import ConfigException  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+
+        configuration = Configuration()
+        configuration.retries = False
+        configuration.keep_alive = True
+        configuration.connection_pool_maxsize = 16
+        try:
+            if self._endpoint.in_cluster:
+                place, headers = self._load_service_account(configuration)
+            else:
+                place, headers = self._load_kubeconfig(configuration, now)
+        except ConfigException as error:
+            what = str(error).splitlines()[0][:300]
+            raise NotConfigured(f"the kubeconfig cannot be used: {what}", hint="check it with kubectl config view") from None
+        if not configuration.verify_ssl:
+            # The user chose it in the kubeconfig; a warning on every request would be written over the screen.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        self.where = str(configuration.host)
+        client = ApiClient(configuration)
+        limit_pools(client.rest_client.pool_manager)
+        client.user_agent = "cad-console"
+        self.place, self._headers = place, headers
+        return client
+
+    def _plugin_runs(self, end: Callable[[], None]) -> None:
+        self._end_plugin = end
+        if self._closed:
+            end()
+
+    def _load_service_account(self, configuration: Any) -> _Loaded:
+        from kubernetes.config.incluster_config import load_incluster_config  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        self._seen, self._expires_at = (), None
+        return ClusterPlace(server=str(configuration.host)), ()
+
+    def _load_kubeconfig(self, configuration: Any, now: float) -> _Loaded:
+        from kubernetes.config.kube_config import KubeConfigLoader  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+
+        files = kubeconfig_files(self._endpoint.kubeconfig or variable(self._environ, "KUBECONFIG") or "~/.kube/config")
+        chosen = choose_context(files, self._endpoint.context)
+        cluster, user = check_fields(chosen)
+        place = chosen.place
+        if self._pinned not in (None, place):
+            # Nobody is shown one cluster and acts on another because a file was changed behind the console.
+            raise NotConfigured(
+                f"the kubeconfig now leads to {place.sentence()}; when this console began to use it, it did not",
+                hint="start the console again",
+            )
+        self._expires_at, self._plugin = None, ""
+        watched = [str(path) for path in files]
+        given = self._credentials(user, chosen, now=now, watched=watched)
+        loader: Any = KubeConfigLoader(  # type: ignore[no-untyped-call]
+            {
+                "current-context": "chosen",
+                "contexts": [{"name": "chosen", "context": {"cluster": "chosen", "user": "chosen"}}],
+                "clusters": [{"name": "chosen", "cluster": {key: value for key, value in chosen.cluster.items() if value}}],
+                "users": [{"name": "chosen", "user": given.certificates}],
+            },
+            config_base_path="/",
+        )
+        loader.load_and_set(configuration)
+        # The loader's own hook would read a token again in its way; renewal is decided in `client`.
+        configuration.refresh_api_key_hook = None
+        if given.authorization:
+            configuration.api_key["BearerToken"] = given.authorization
+        if cluster.proxy_url:
+            # As in client-go the cluster's own proxy is the way, whatever NO_PROXY says.
+            configuration.no_proxy = None
+            name, _, password = urlsplit(cluster.proxy_url).netloc.rpartition("@")[0].partition(":")
+            if name:
+                configuration.proxy_headers = {"Proxy-Authorization": _basic(unquote(name), unquote(password))}
+        self._seen = _stamps(watched)
+        self._pinned = place
+        return place, impersonation_headers(user)
+
+    def _credentials(self, user: UserFields, chosen: ChosenContext, *, now: float, watched: list[str]) -> _Credentials:
+        """What proves who we are, with everything that would run a program or ask the network replaced by its result."""
+        fields = ("client-certificate", "client-certificate-data", "client-key", "client-key-data")
+        certificates = {name: chosen.user[name] for name in fields if chosen.user.get(name)}
+        token = user.token or ""
+        if user.token_file:
+            watched.append(user.token_file)
+            token = _read_token(user.token_file)
+        if user.auth_provider:
+            token = token or _id_token(user.auth_provider, now)
+        if user.exec and not token and not user.username:
+            # client-go too asks no plugin where the kubeconfig has a token.
+            credential = self._run_plugin(chosen, now)
+            token = credential.token
+            if credential.certificate:
+                certificates = {
+                    "client-certificate-data": base64.b64encode(credential.certificate.encode()).decode(),
+                    "client-key-data": base64.b64encode(credential.key.encode()).decode(),
+                }
+        basic = _basic(user.username or "", user.password or "") if user.username or user.password else ""
+        return _Credentials(f"Bearer {token}" if token else basic, certificates)
+
+    def _run_plugin(self, chosen: ChosenContext, now: float) -> ExecCredential:
+        spec = chosen.user["exec"]
+        key = json.dumps([self._endpoint.kubeconfig, chosen.context, spec], sort_keys=True, default=str)
+        credential = _given.get(key)
+        if credential is None or (credential.expires_at is not None and now > credential.expires_at - _EARLY_SECONDS):
+            self.running = str(spec.get("command") or "")
+            try:
+                credential = run_plugin(spec, cluster=chosen.cluster, environ=self._environ, started=self._plugin_runs)
+            finally:
+                self.running = ""
+        _given[key] = credential
+        self._plugin = key
+        self._expires_at = credential.expires_at
+        return credential
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Credentials:
+    """The Authorization header, and the kubeconfig's fields of the client certificate."""
+
+    authorization: str
+    certificates: Mapping[str, str]
+
+
+def _basic(name: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
+
+
+def _read_token(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        hint = str(getattr(error, "strerror", error))
+        raise NotConfigured(f"the kubeconfig's tokenFile {path} cannot be read", hint=hint) from None
+
+
+def _id_token(provider: AuthProvider, now: float) -> str:
+    token = (provider.config or {}).get("id-token", "")
+    if provider.name != "oidc" or not token:
+        raise Denied(
+            f"the kubeconfig's auth-provider {provider.name} is gone from Kubernetes 1.26 on",
+            hint="use an exec plugin instead",
+        )
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        expired = now > float(claims["exp"])
+    except (ValueError, LookupError, TypeError):
+        expired = False  # the server will say what it thinks of it
+    if expired:
+        raise Denied(
+            "the id-token of the kubeconfig's auth-provider oidc has expired, and this console does not honour refresh-token",
+            hint="run kubectl once, or use an exec plugin instead",
+        )
+    return token
+
+
+def _stamps(paths: Any) -> tuple[tuple[str, int], ...]:
+    """Each file with its modification time in nanoseconds, 0 where it is gone."""
+    found = []
+    for path in paths:
+        try:
+            found.append((str(path), os.stat(path).st_mtime_ns))  # noqa: PTH116 - two of these a request
+        except OSError:
+            found.append((str(path), 0))
+    return tuple(found)

@@ -1,0 +1,334 @@
+"""Decodes Kubernetes objects straight into the few fields that the model keeps."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from queries.decoding import convert
+from queries.kubernetes import objects as k8s
+from queries.model.job import BatchJob
+from queries.model.secret import masked
+from queries.model.series import Labels
+from queries.model.workload import (
+    Autoscaler,
+    ClusterEvent,
+    Condition,
+    Container,
+    DisruptionBudget,
+    Pod,
+    PodUsage,
+    Revision,
+    Touched,
+    Workload,
+)
+
+REVISION = "deployment.kubernetes.io/revision"
+HISTORY = "deployment.kubernetes.io/revision-history"
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+TEMPLATE_HASH = "pod-template-hash"
+SCALED_OBJECT = "scaledobject.keda.sh/name"
+
+
+_NO_STATUS = k8s.PodStatus()
+
+
+def seconds(text: str | None) -> float:
+    """RFC 3339 as Unix seconds; 0 where it is absent or no time."""
+    if not text:
+        return 0.0
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def pairs(mapping: dict[str, str] | None) -> Labels:
+    return tuple(sorted(mapping.items())) if mapping else ()
+
+
+def workload(item: k8s.DeploymentObject) -> Workload:
+    meta, spec, status = item.metadata, item.spec or k8s.WorkloadSpec(), item.status or k8s.WorkloadStatus()
+    notes = meta.annotations or {}
+    return Workload(
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        resource_version=meta.resource_version,
+        generation=meta.generation,
+        observed_generation=status.observed_generation,
+        wanted=1 if spec.replicas is None else spec.replicas,
+        replicas=status.replicas,
+        updated=status.updated_replicas,
+        ready=status.ready_replicas,
+        available=status.available_replicas,
+        paused=bool(spec.paused),
+        revision=_number(notes.get(REVISION)),
+        created_at=seconds(meta.creation_timestamp),
+        change_cause=notes.get(CHANGE_CAUSE, ""),
+        selector=pairs(spec.selector.match_labels if spec.selector else None),
+        labels=pairs(meta.labels),
+        containers=_containers(spec.template),
+        conditions=tuple(
+            Condition(entry.type, entry.status, entry.reason or "", entry.message or "", seconds(entry.last_update_time))
+            for entry in status.conditions or ()
+        ),
+    )
+
+
+def revision(item: k8s.ReplicaSetObject) -> Revision:
+    meta, status = item.metadata, item.status or k8s.WorkloadStatus()
+    template = (item.spec.template if item.spec else None) or {}
+    notes = meta.annotations or {}
+    return Revision(
+        number=_number(notes.get(REVISION)),
+        name=meta.name,
+        owner_uid=_controller(meta),
+        created_at=seconds(meta.creation_timestamp),
+        replicas=status.replicas,
+        ready=status.ready_replicas,
+        change_cause=notes.get(CHANGE_CAUSE, ""),
+        containers=containers_of(template),
+        template=_fingerprint(template),
+        history=tuple(int(part) for part in notes.get(HISTORY, "").split(",") if part.isascii() and part.isdigit()),
+    )
+
+
+def _fingerprint(template: dict[str, Any]) -> str:
+    """The same for two templates that differ in nothing but the hash label and the time of a restart.
+
+    The API server writes equal templates in equal order.
+    """
+    meta = template.get("metadata") or {}
+    bare = {
+        **template,
+        "metadata": {
+            **meta,
+            "labels": {key: value for key, value in (meta.get("labels") or {}).items() if key != TEMPLATE_HASH},
+            "annotations": {key: value for key, value in (meta.get("annotations") or {}).items() if key != RESTARTED_AT},
+        },
+    }
+    return hashlib.sha256(msgspec.json.encode(bare)).hexdigest()[:16]
+
+
+def pod(item: k8s.PodObject) -> Pod:
+    # Written out, without generators: this runs ten thousand times for one list.
+    meta, status = item.metadata, item.status or _NO_STATUS
+    ready = False
+    for condition in status.conditions or ():
+        if condition.type == "Ready":
+            ready = condition.status == "True"
+    restarts = 0
+    for entry in status.container_statuses or ():
+        restarts += entry.restart_count
+    owner = ""
+    for reference in meta.owner_references or ():
+        if reference.controller:
+            owner = reference.uid
+            break
+    node = (item.spec.node_name or "") if item.spec else ""
+    labels = tuple(sorted(meta.labels.items())) if meta.labels else ()
+    created_at = seconds(meta.creation_timestamp)
+    why = _why(meta, status, ready)
+    return Pod(
+        meta.namespace, meta.name, meta.uid, status.phase, ready, restarts, created_at, why, node, labels, owner
+    )  # fmt: skip
+
+
+def autoscaler(item: k8s.ScalerObject) -> Autoscaler:
+    spec, status = item.spec or k8s.ScalerSpec(), item.status or k8s.ScalerStatus()
+    target = spec.scale_target_ref or k8s.TargetRef()
+    return Autoscaler(
+        namespace=item.metadata.namespace,
+        name=item.metadata.name,
+        target_kind=target.kind,
+        target_name=target.name,
+        minimum=1 if spec.min_replicas is None else spec.min_replicas,
+        maximum=spec.max_replicas,
+        current=status.current_replicas or 0,
+        wanted=status.desired_replicas or 0,
+        scaled_object=(item.metadata.labels or {}).get(SCALED_OBJECT, ""),
+    )
+
+
+def budget(item: k8s.BudgetObject) -> DisruptionBudget:
+    spec = item.spec or k8s.BudgetSpec()
+    if spec.min_available is not None:
+        minimum = f"at least {spec.min_available} available"
+    elif spec.max_unavailable is not None:
+        minimum = f"at most {spec.max_unavailable} unavailable"
+    else:
+        minimum = ""
+    return DisruptionBudget(
+        namespace=item.metadata.namespace,
+        name=item.metadata.name,
+        selector=pairs(spec.selector.match_labels if spec.selector else None),
+        allowed=item.status.disruptions_allowed if item.status else 0,
+        minimum=minimum,
+    )
+
+
+def event(item: k8s.EventObject) -> ClusterEvent:
+    series = item.series or k8s.EventSeries()
+    last = series.last_observed_time or item.last_timestamp or item.event_time or item.first_timestamp
+    involved = item.involved_object or k8s.Involved()
+    return ClusterEvent(
+        namespace=item.metadata.namespace,
+        kind=involved.kind,
+        name=involved.name,
+        type=item.type or "",
+        reason=item.reason or "",
+        message=item.message or "",
+        at=seconds(last or item.metadata.creation_timestamp),
+        count=max(series.count, item.count or 1),
+    )
+
+
+def touched(item: k8s.TouchedObject) -> Touched:
+    meta = item.metadata
+    newest = max(meta.managed_fields or (), key=lambda entry: entry.time or "", default=k8s.Managed())
+    return Touched(meta.name, seconds(newest.time or meta.creation_timestamp), newest.manager)
+
+
+def usage(item: k8s.UsageObject) -> PodUsage:
+    used = [entry.usage for entry in item.containers or () if entry.usage]
+    return PodUsage(
+        namespace=item.metadata.namespace,
+        name=item.metadata.name,
+        cpu_cores=sum(quantity(entry.cpu) for entry in used),
+        memory_bytes=int(sum(quantity(entry.memory) for entry in used)),
+    )
+
+
+_SUFFIXES = {
+    "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
+}  # fmt: skip
+
+
+def quantity(text: str) -> float:
+    """A Kubernetes quantity (`250m`, `1536Mi`, `1e3`) as a number; 0 where it is none."""
+    for size in (0, 1, 2):
+        number, suffix = (text[:-size], text[-size:]) if size else (text, "")
+        if suffix not in _SUFFIXES:
+            continue
+        try:
+            return float(number) * _SUFFIXES[suffix]
+        except ValueError:
+            continue
+    return 0.0
+
+
+def containers_of(template: dict[str, Any]) -> tuple[Container, ...]:
+    """The containers of a pod template as the API server gives it, in the model's words."""
+    return _containers(convert(template, k8s.Template))
+
+
+def workload_of(item: dict[str, Any]) -> Workload:
+    return workload(convert(item, k8s.DeploymentObject))
+
+
+def revision_of(item: dict[str, Any]) -> Revision:
+    return revision(convert(item, k8s.ReplicaSetObject))
+
+
+def autoscaler_of(item: dict[str, Any]) -> Autoscaler:
+    return autoscaler(convert(item, k8s.ScalerObject))
+
+
+def budget_of(item: dict[str, Any]) -> DisruptionBudget:
+    return budget(convert(item, k8s.BudgetObject))
+
+
+def _containers(template: k8s.Template | None) -> tuple[Container, ...]:
+    if template is None or template.spec is None:
+        return ()
+    every = (template.spec.containers or []) + (template.spec.init_containers or [])
+    return tuple(Container(item.name, item.image, _environment(item)) for item in every)
+
+
+def _environment(item: k8s.Container) -> tuple[tuple[str, str], ...]:
+    found = [(f"{entry.prefix or ''}*", _whole(entry)) for entry in item.env_from or ()]
+    for entry in item.env or ():
+        # A secret that was written out leaves the model here: what is behind shows it, compares it, journals it.
+        found.append((entry.name, _reference(entry.value_from) if entry.value_from else masked(entry.name, entry.value or "")))
+    return tuple(found)
+
+
+def cron_job(item: k8s.CronJobObject) -> BatchJob:
+    spec, status = item.spec or k8s.CronJobSpec(), item.status or k8s.CronJobStatus()
+    return BatchJob(
+        kind="CronJob",
+        name=item.metadata.name,
+        schedule=spec.schedule,
+        suspended=bool(spec.suspend),
+        active=len(status.active or ()),
+        created_at=seconds(item.metadata.creation_timestamp),
+        started_at=seconds(status.last_schedule_time),
+        succeeded_at=seconds(status.last_successful_time),
+    )
+
+
+def job(item: k8s.JobObject) -> BatchJob:
+    spec, status = item.spec or k8s.JobSpec(), item.status or k8s.JobStatus()
+    failed = next((entry for entry in status.conditions or () if entry.type == "Failed" and entry.status == "True"), None)
+    return BatchJob(
+        kind="Job",
+        name=item.metadata.name,
+        suspended=bool(spec.suspend),
+        active=status.active or 0,
+        created_at=seconds(item.metadata.creation_timestamp),
+        started_at=seconds(status.start_time),
+        succeeded_at=0.0 if failed else seconds(status.completion_time),
+        failed=failed is not None,
+        reason=(failed.reason or failed.message or "") if failed else "",
+    )
+
+
+def _whole(entry: k8s.EnvFrom) -> str:
+    if entry.secret_ref:
+        return f"<secret {entry.secret_ref.name}>"
+    return f"<configmap {entry.config_map_ref.name}>" if entry.config_map_ref else "<unknown source>"
+
+
+def _reference(source: k8s.ValueFrom) -> str:
+    if source.secret_key_ref:
+        return f"<secret {source.secret_key_ref.name}/{source.secret_key_ref.key}>"
+    if source.config_map_key_ref:
+        return f"<configmap {source.config_map_key_ref.name}/{source.config_map_key_ref.key}>"
+    if source.field_ref:
+        return f"<field {source.field_ref.field_path}>"
+    return f"<resource {source.resource_field_ref.resource}>" if source.resource_field_ref else "<unknown source>"
+
+
+def _why(meta: k8s.PodMeta, status: k8s.PodStatus, ready: bool) -> str:
+    """Why a pod is not well, in Kubernetes' own word; empty while it is."""
+    if meta.deletion_timestamp:
+        return "Terminating"
+    if status.reason:
+        return status.reason
+    for prefix, statuses in (("Init:", status.init_container_statuses), ("", status.container_statuses)):
+        for entry in statuses or ():
+            state = entry.state
+            if state is None or (state.waiting is None and state.terminated is None):
+                continue
+            if state.waiting and state.waiting.reason and state.waiting.reason != "PodInitializing":
+                return prefix + state.waiting.reason
+            if state.terminated and state.terminated.reason and state.terminated.reason != "Completed":
+                return prefix + state.terminated.reason
+    for condition in status.conditions or ():
+        if condition.type == "PodScheduled" and condition.status == "False":
+            return condition.reason or "Unschedulable"
+    return "NotReady" if status.phase == "Running" and not ready else ""
+
+
+def _controller(meta: k8s.Meta) -> str:
+    return next((owner.uid for owner in meta.owner_references or () if owner.controller), "")
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() else 0

@@ -1,0 +1,178 @@
+"""A kubeconfig as client-go reads it: files merged, each path resolved beside the file that names it, one context chosen."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from queries.errors import NotConfigured
+from queries.http.endpoint import ClusterPlace
+
+_MOST_VALUES = 100_000
+_PATHS = {
+    "clusters": ("cluster", ("certificate-authority",)),
+    "users": ("user", ("client-certificate", "client-key", "tokenFile")),
+}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChosenContext:
+    """One context with its cluster and its user, as the files say them; the representation shows no value."""
+
+    context: str
+    cluster_name: str
+    user_name: str
+    namespace: str
+    cluster: Mapping[str, Any]
+    user: Mapping[str, Any]
+    own: Mapping[str, Any]
+    """The context's own section."""
+
+    def __repr__(self) -> str:
+        return f"ChosenContext({self.context!r})"
+
+    @property
+    def place(self) -> ClusterPlace:
+        """The context in words that may be shown."""
+        return ClusterPlace(
+            self.context, self.cluster_name, shown_server(self.cluster.get("server")), self.user_name, impersonated(self.user)
+        )
+
+
+def kubeconfig_files(named: str) -> tuple[Path, ...]:
+    """The files of `named`, separated as in KUBECONFIG; those that are not there are left out, as kubectl leaves them out.
+
+    Raises NotConfigured where none is there.
+    """
+    paths = [Path(text).expanduser().absolute() for text in named.split(os.pathsep) if text]
+    found = tuple(path for path in paths if path.is_file())
+    if not found:
+        where = ", ".join(str(path) for path in paths)
+        raise NotConfigured(f"no kubeconfig at {where}", hint="set KUBECONFIG or kubernetes.kubeconfig")
+    return found
+
+
+def choose_context(files: Iterable[Path], context: str = "") -> ChosenContext:
+    """The named context, or the current one. Raises NotConfigured, naming the file and what is missing in it."""
+    known = tuple(files)
+    merged = _merge(known)
+    name = context or str(merged.get("current-context") or "")
+    own = _named(merged, "contexts", name, "context", known)
+    cluster_name, user_name = str(own.get("cluster") or ""), str(own.get("user") or "")
+    cluster = _named(merged, "clusters", cluster_name, "cluster", known)
+    user = _named(merged, "users", user_name, "user", known) if user_name else {}
+    return ChosenContext(name, cluster_name, user_name, str(own.get("namespace") or ""), cluster, user, own)
+
+
+def impersonated(user: Mapping[str, Any]) -> str:
+    """Whom this user's requests are made as: `viewer (uid 7; groups a, b; extra reason)`; empty where they are its own.
+
+    Of what is extra only the names: a value may be a secret.
+    """
+    name, groups, extra = user.get("as"), user.get("as-groups"), user.get("as-user-extra")
+    if not name:
+        return ""
+    more = [
+        f"uid {user['as-uid']}" if user.get("as-uid") else "",
+        f"groups {', '.join(map(str, groups))}" if isinstance(groups, list) and groups else "",
+        f"extra {', '.join(map(str, extra))}" if isinstance(extra, Mapping) and extra else "",
+    ]
+    told = "; ".join(item for item in more if item)
+    return f"{name} ({told})" if told else str(name)
+
+
+def shown_server(url: object) -> str:
+    """The server's URL without user, password and query."""
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}" if parts.netloc else ""
+
+
+def _merge(files: tuple[Path, ...]) -> dict[str, Any]:
+    """As kubectl merges: the first file that names something wins; relative paths are relative to their own file."""
+    merged: dict[str, Any] = {"clusters": [], "contexts": [], "users": []}
+    for path in files:
+        content = _read(path)
+        if content.get("current-context"):
+            merged.setdefault("current-context", content["current-context"])
+        for section in ("clusters", "contexts", "users"):
+            entries = content.get(section) or []
+            known = {item["name"] for item in merged[section]}
+            if not isinstance(entries, list):
+                raise NotConfigured(f"the kubeconfig {path} has a {section} section that is not a list")
+            counts = Counter(str(entry.get("name")) for entry in entries if isinstance(entry, dict))
+            for name in (name for name, count in counts.items() if count > 1):
+                raise NotConfigured(f"the kubeconfig {path} has {name!r} twice in {section}", hint="keep one of them")
+            for entry in entries:
+                if isinstance(entry, dict) and isinstance(entry.get("name"), str) and entry["name"] not in known:
+                    merged[section].append(_absolute(entry, section, path.parent))
+    return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    # Imported here: a console that has no kubeconfig starts without YAML.
+    from queries import yaml_text  # noqa: PLC0415
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotConfigured(f"the kubeconfig {path} cannot be read", hint=str(getattr(error, "strerror", error))) from None
+    try:
+        content = yaml_text.loads(text, where=str(path))
+    except yaml_text.YamlError as error:
+        raise NotConfigured(f"the kubeconfig is not YAML: {error}") from None
+    if not _bounded(content):
+        told = f"the kubeconfig {path} is too large, or full of aliases to aliases"
+        raise NotConfigured(told, hint="write its values out")
+    if not isinstance(content, dict):
+        raise NotConfigured(f"the kubeconfig {path} is empty or not a mapping")
+    return content
+
+
+def _bounded(content: object) -> bool:
+    """Whether the values are no more than a kubeconfig can have, every alias counted as what it stands for."""
+    waiting, seen = [content], 0
+    while waiting:
+        seen += 1
+        if seen > _MOST_VALUES:
+            return False
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return True
+
+
+def _absolute(entry: dict[str, Any], section: str, folder: Path) -> dict[str, Any]:
+    key, fields = _PATHS.get(section, ("", ()))
+    body = entry.get(key)
+    if not isinstance(body, dict):
+        return entry
+    resolved: dict[str, Any] = {
+        field: str(folder / body[field]) for field in fields if body.get(field) and isinstance(body[field], str)
+    }
+    plugin = body.get("exec")
+    command = plugin.get("command") if isinstance(plugin, dict) else None
+    if isinstance(command, str) and "/" in command:
+        # A command without a slash is looked for on PATH.
+        resolved["exec"] = {**plugin, "command": str(folder / command)} if isinstance(plugin, dict) else plugin
+    return {**entry, key: {**body, **resolved}}
+
+
+def _named(merged: Mapping[str, Any], section: str, name: str, key: str, files: tuple[Path, ...]) -> Mapping[str, Any]:
+    where = ", ".join(str(path) for path in files)
+    if not name:
+        raise NotConfigured(f"the kubeconfig {where} names no {key}", hint="choose one with --context")
+    for entry in merged[section]:
+        if entry["name"] == name and isinstance(entry.get(key), dict):
+            return dict(entry[key])
+    known = ", ".join(sorted(entry["name"] for entry in merged[section])) or "none"
+    raise NotConfigured(f"no {key} {name!r} in the kubeconfig {where}", hint=f"it has {known}")

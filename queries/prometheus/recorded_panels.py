@@ -1,0 +1,172 @@
+"""How a panel reads its recorded series on one server: as they are, under another name, or not at all and why."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from zlib import crc32
+
+from queries.model.aggregation import folded
+from queries.model.panel import Caveat, Contradiction, ContradictionKind, Figure, PanelSpec, Unit
+from queries.model.recorded import NOTHING_SEEN, RecordedBook, Worth
+from queries.model.series import Sample
+
+EVERY_SECONDS = 300.0
+"""A recorded series that is not verified is held against its raw expression so rarely, and each panel at a time of its own."""
+_CATCH_UP_SECONDS = 60.0
+"""A recorded series is an evaluation behind: what it says within so long after the raw expression is of the same moment."""
+_CATCH_UP_RARE_SECONDS = 600.0
+_RATIO = 0.1
+_MOST = 5
+_LEAST = {Unit.PERCENT: 0.2, Unit.SECONDS: 0.05, Unit.COUNT: 0.05, Unit.PER_SECOND: 0.1, Unit.PER_MINUTE: 1.0, Unit.TIMES: 0.1}
+_WORDS = {
+    Worth.DIFFERENT: "raw: the rule differs",
+    Worth.TWICE: "raw: recorded twice",
+    Worth.FAILING: "raw: the rule fails",
+    Worth.LATE: "raw: the rule is late",
+    Worth.UNVERIFIED: "not verified",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The panel as it is asked, whether what it reads was verified, and what there is to say of it."""
+
+    spec: PanelSpec
+    verified: bool = True
+    caveat: Caveat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What the raw expression gave, and between which values the recorded series lay since: of the whole, under no name, and
+    of every label that names a series."""
+
+    asked_at: float
+    raw: Mapping[str, float]
+    low: Mapping[str, float]
+    high: Mapping[str, float]
+    agreed_before: bool
+
+    def nearest(self, name: str) -> float:
+        return min(max(self.raw[name], self.low[name]), self.high[name])
+
+
+class RecordedPanels:
+    """Plans every panel of one server by what the loaded rules say, and holds what cannot be seen against the raw expression.
+
+    `book` is what `LoadedRules` said last; nothing before the rules were first answered.
+    """
+
+    def __init__(self) -> None:
+        self.book: RecordedBook = NOTHING_SEEN
+        self.fault = "the server has not said yet which rules it has"
+        """Why the rules cannot be seen; empty where they can."""
+        self._plans: dict[PanelSpec, Plan] = {}
+        self._planned_by: RecordedBook | None = None
+
+    def take(self, book: RecordedBook, fault: str = "") -> None:
+        """What the loaded rules say now, or why they cannot be seen."""
+        self.book, self.fault, self._planned_by = book, fault, None
+
+    def plan(self, spec: PanelSpec) -> Plan:
+        if self._planned_by is not self.book:
+            self._plans, self._planned_by = {}, self.book
+        if spec not in self._plans:
+            self._plans[spec] = self._plan_anew(spec)
+        return self._plans[spec]
+
+    def _plan_anew(self, spec: PanelSpec) -> Plan:
+        if spec.recorded is None:
+            return Plan(spec)
+        known = [self.book.get(name) for name in spec.recorded_names]
+        bad = next((item for item in known if item and item.worth not in (Worth.SAME, Worth.UNVERIFIED)), None)
+        if bad is not None:
+            return Plan(replace(spec, recorded=None, recorded_names=()), caveat=Caveat(_WORDS[bad.worth], bad.says))
+        names = {item.name: item.read for item in known if item}
+        spec = _renamed(spec, {old: new for old, new in names.items() if old != new})
+        if all(item is not None and item.worth is Worth.SAME for item in known):
+            return Plan(spec)
+        missing = next((name for name, item in zip(spec.recorded_names, known, strict=True) if item is None), "")
+        says = (
+            next((item.says for item in known if item and item.says), "") or self.fault or f"no loaded rule records {missing}"
+        )
+        return Plan(spec, verified=False, caveat=Caveat(_WORDS[Worth.UNVERIFIED], says))
+
+
+class ByValue:
+    """Holds recorded series that nobody could verify against their raw expressions, now and then."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, _Check] = {}
+        self._due_at: dict[str, float] = {}
+
+    def due(self, spec: PanelSpec, now: float) -> bool:
+        """Whether the raw expression is to be asked along with the recorded series."""
+        return now >= self._due_at.get(spec.id, now)
+
+    def take(self, spec: PanelSpec, recorded: Sequence[Sample], raw: Sequence[Sample] | None, now: float) -> None:
+        """What came back; `raw` is None where it was not asked."""
+        values = _values(spec, recorded)
+        before = self._checks.get(spec.id)
+        if raw is not None:
+            agreed = before is not None and not _apart(spec, before)
+            self._checks[spec.id] = _Check(now, _values(spec, raw), values, values, agreed)
+            self._due_at[spec.id] = now + EVERY_SECONDS * (1.0 + crc32(spec.id.encode()) % 100 / 100)
+        elif before is not None and now - before.asked_at <= _catch_up(spec):
+            low = {name: min(value, values.get(name, value)) for name, value in before.low.items()}
+            high = {name: max(value, values.get(name, value)) for name, value in before.high.items()}
+            self._checks[spec.id] = replace(before, low=low, high=high)
+
+    def contradictions(self, spec: PanelSpec, now: float) -> tuple[Contradiction, ...]:
+        """What the raw expression said, where the recorded series did not come near it."""
+        check = self._checks.get(spec.id)
+        if check is None or (check.agreed_before and now - check.asked_at < _catch_up(spec)):
+            return ()
+        return tuple(_contradiction(spec, check, name) for name in _apart(spec, check)[:_MOST])
+
+    def forget(self, spec: PanelSpec) -> None:
+        self._checks.pop(spec.id, None)
+
+
+def _catch_up(spec: PanelSpec) -> float:
+    return _CATCH_UP_RARE_SECONDS if spec.raw_every_seconds else _CATCH_UP_SECONDS
+
+
+def _contradiction(spec: PanelSpec, check: _Check, name: str) -> Contradiction:
+    first = Figure("the recorded series", check.nearest(name), spec.recorded or "")
+    second = Figure("the raw expression", check.raw[name], spec.raw)
+    return Contradiction(ContradictionKind.RECORDED, spec.title, spec.unit, first, second, whom=name)
+
+
+def _apart(spec: PanelSpec, check: _Check) -> list[str]:
+    """The names that both have and that did not come near each other, those that lie furthest apart first."""
+    gaps = {name: abs(check.raw[name] - check.nearest(name)) for name in check.raw if name in check.low}
+    least = _LEAST.get(spec.unit, 0.0)
+    found = [
+        name
+        for name, gap in gaps.items()
+        if gap >= least and gap > _RATIO * max(abs(check.raw[name]), abs(check.nearest(name)))
+    ]
+    # The whole is named where it differs too: that is the panel's value.
+    return sorted(found, key=lambda name: (name != "", -gaps[name]))
+
+
+def _values(spec: PanelSpec, samples: Sequence[Sample]) -> dict[str, float]:
+    known = [sample for sample in samples if math.isfinite(sample.value)]
+    whole = folded(spec.fold, [sample.value for sample in known])
+    found = {"": whole} if whole is not None and math.isfinite(whole) else {}
+    if spec.by:
+        for sample in known:
+            found.setdefault(sample.label(spec.by), sample.value)
+    return found
+
+
+def _renamed(spec: PanelSpec, names: dict[str, str]) -> PanelSpec:
+    if not names or spec.recorded is None:
+        return spec
+    word = re.compile(rf"(?<![\w:])({'|'.join(map(re.escape, names))})(?![\w:])")
+    recorded = word.sub(lambda match: names[match[1]], spec.recorded)
+    return replace(spec, recorded=recorded, recorded_names=tuple(names.get(name, name) for name in spec.recorded_names))

@@ -1,0 +1,148 @@
+"""What each of our recorded names is worth on a server: what the expression that is loaded under it says, and how it fares."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from types import MappingProxyType
+
+from queries.catalogue.signals import Choice
+from queries.model.recorded import NOTHING_SEEN, RecordedBook, RecordedSeries, Worth
+from queries.model.rule import Rule, RuleGroup, RuleKind
+from queries.promql.equivalence import Forms, Incomparable
+from queries.promql.normal_form import Form
+
+LATE_INTERVALS = 2.0
+SLACK_SECONDS = 30.0
+_MOST_FOR_OTHER_NAMES = 2000
+"""Of more recorded series than this, none is looked for under another name."""
+_OURS, _LOADED = "ours", "loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A recording rule as a server has it, with its group."""
+
+    rule: Rule
+    group: RuleGroup
+
+
+class LoadedRules:
+    """Holds the loaded expressions against ours, once for each change of them; how they fare, every time."""
+
+    def __init__(self, ours: Callable[[Choice], Mapping[str, str]]) -> None:
+        """`ours` gives what our rules record, with the codings of circuits that are decided."""
+        self._ours = ours
+        self._seen: object = None
+        self._compared: RecordedBook = NOTHING_SEEN
+
+    def judge(self, groups: Sequence[RuleGroup], choice: Choice, *, now: float) -> RecordedBook:
+        """`now` is the server's, Unix seconds. Takes a second where a thousand rules have changed: not for the loop."""
+        loaded = [_Loaded(rule, group) for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD]
+        seen = tuple(
+            (item.group.file, item.group.name, item.rule.name, item.rule.expression, item.rule.labels) for item in loaded
+        )
+        coded = {metric: dict(states) for metric, states in choice.encodings.items()}
+        if (seen, coded) != self._seen:
+            self._compared = MappingProxyType(_compare(loaded, self._ours(choice)))
+            self._seen = (seen, coded)
+        return MappingProxyType(dict(_with_health(self._compared, loaded, now)))
+
+
+def in_time(group: RuleGroup, now: float) -> bool:
+    """Whether the group was evaluated within its last two intervals, and a little more for what lies between."""
+    if not group.rules:
+        return True
+    return (
+        group.evaluated_at is not None and now - group.evaluated_at <= LATE_INTERVALS * group.interval_seconds + SLACK_SECONDS
+    )
+
+
+def recorded_twice(groups: Iterable[RuleGroup]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Names that two rules record with the same labels of their own, and the groups: their series flip at every evaluation."""
+    found: dict[tuple[str, object], list[str]] = defaultdict(list)
+    for group in groups:
+        for rule in group.rules:
+            if rule.kind is RuleKind.RECORD:
+                found[rule.name, rule.labels].append(_place(group))
+    return tuple((name, tuple(places)) for (name, _), places in found.items() if len(places) > 1)
+
+
+def _place(group: RuleGroup) -> str:
+    file = PurePosixPath(group.file).name
+    return f"{file}: {group.name}" if file else group.name
+
+
+def _compare(loaded: Sequence[_Loaded], ours: Mapping[str, str]) -> dict[str, RecordedSeries]:
+    by_name: dict[str, list[_Loaded]] = defaultdict(list)
+    for item in loaded:
+        by_name[item.rule.name].append(item)
+    # What two rules record is neither's: an expression that reads it keeps the name.
+    single = {name: items[0].rule.expression for name, items in by_name.items() if len(items) == 1 and not items[0].rule.labels}
+    forms = Forms(ours=ours, loaded=single)
+    found: dict[str, RecordedSeries] = {}
+    for name in ours:
+        if by_name.get(name):
+            found[name] = _one(forms, name, ours[name], by_name[name])
+    missing = [name for name in ours if name not in found or found[name].worth is not Worth.SAME]
+    if missing and len(loaded) <= _MOST_FOR_OTHER_NAMES:
+        for name, other in _under_other_names(forms, missing, single):
+            found[name] = RecordedSeries(name, Worth.SAME, other, "", ours[name], (single[other],))
+    return found
+
+
+def _one(forms: Forms, name: str, ours: str, items: Sequence[_Loaded]) -> RecordedSeries:
+    rules = [item.rule for item in items]
+    loaded = rules[0].expression
+    if len(rules) > 1:
+        places = " and ".join(dict.fromkeys(_place(item.group) for item in items))
+        told = f"{len(rules)} rules record {name} ({places}): its value may flip at every evaluation"
+        return RecordedSeries(name, Worth.TWICE, name, told, ours, tuple(rule.expression for rule in rules))
+    labels = [label for label, _ in rules[0].labels if re.search(rf"\b{re.escape(label)}\b", ours)]
+    if labels:
+        told = f"the rule that is loaded sets {', '.join(labels)}"
+        return RecordedSeries(name, Worth.DIFFERENT, name, f"{name}: {told}", ours, (loaded,), ("labels",))
+    try:
+        apart = forms.differences((loaded, _LOADED), (ours, _OURS))
+    except Incomparable as error:
+        return RecordedSeries(name, Worth.UNVERIFIED, name, f"{name}: {error}", ours, (loaded,))
+    if not apart:
+        return RecordedSeries(name, Worth.SAME, name, "", ours, (loaded,))
+    told = f"{name} is loaded with another meaning: {'; '.join(item.text for item in apart)}"
+    return RecordedSeries(name, Worth.DIFFERENT, name, told, ours, (loaded,), tuple(dict.fromkeys(item.kind for item in apart)))
+
+
+def _under_other_names(forms: Forms, missing: Iterable[str], single: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Of what is not recorded under our name, the name under which it is: of several the shortest."""
+    wanted: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for name in missing:
+        try:
+            wanted[_key(forms.recorded(name, _OURS))].append(name)
+        except Incomparable:
+            continue
+    for other in sorted(single, key=lambda item: (-len(item), item)):
+        try:
+            names = wanted.get(_key(forms.recorded(other, _LOADED)), ())
+        except Incomparable:
+            continue
+        yield from ((name, other) for name in names)
+
+
+def _key(form: Form) -> tuple[int, str]:
+    return form.number, f"{form.factor:.9g}"
+
+
+def _with_health(book: RecordedBook, loaded: Iterable[_Loaded], now: float) -> Iterator[tuple[str, RecordedSeries]]:
+    by_name = {item.rule.name: item for item in loaded}
+    for name, series in book.items():
+        item = by_name[series.read]
+        if series.worth is Worth.SAME and item.rule.health == "err":
+            told = f"the rule {series.read} fails: {item.rule.last_error or 'the server does not say why'}"
+            yield name, replace(series, worth=Worth.FAILING, says=told)
+        elif series.worth is Worth.SAME and not in_time(item.group, now):
+            yield name, replace(series, worth=Worth.LATE, says=f"the group {item.group.name} was not evaluated when it was due")
+        else:
+            yield name, series

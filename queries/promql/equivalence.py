@@ -1,0 +1,218 @@
+"""Whether two PromQL expressions mean the same, by the normal form of their syntax trees, and in words what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from itertools import combinations
+
+from promql_parser import display_duration
+
+from queries.promql.normal_form import Blind, Form, Incomparable, Key, Normalizer, Table, rounded
+
+__all__ = ["Difference", "Differs", "Forms", "Incomparable"]
+
+
+class Differs(StrEnum):
+    """In what two expressions differ."""
+
+    UNIT = "unit"
+    WINDOW = "window"
+    FILTER = "filter"
+    DENOMINATOR = "denominator"
+    COMPLEMENT = "complement"
+    METRICS = "metrics"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    kind: Differs
+    text: str
+
+
+class Forms:
+    """Puts expressions into the normal form. Every set of rules spells out the recorded names by its own definitions.
+
+    Commutative operands, matchers and `by` are in order; parentheses, units of durations and constants are worked out;
+    increase() is rate() times its window; a factor moves outwards through what is linear in it.
+    """
+
+    def __init__(self, **sets: Mapping[str, str]) -> None:
+        self._sets = sets
+        self._normalizers: dict[tuple[str, Blind], Normalizer] = {}
+        self._tables: dict[Blind, Table] = {}
+
+    def form(self, expression: str, rules: str) -> Form:
+        """The form of an expression in which `rules` names the set that defines its recorded names. Raises Incomparable."""
+        return self._normalizer(rules, Blind()).normalize(expression)
+
+    def recorded(self, name: str, rules: str) -> Form:
+        """The form of what a recorded name stands for in a set of rules. Raises Incomparable."""
+        return self._normalizer(rules, Blind()).recorded(name)
+
+    def equal(self, one: Form, other: Form) -> bool:
+        return one.number == other.number and rounded(one.factor) == rounded(other.factor)
+
+    def differences(self, theirs: tuple[str, str], ours: tuple[str, str]) -> tuple[Difference, ...]:
+        """What differs between two expressions, each with the name of its set; nothing where they mean the same.
+
+        Raises Incomparable.
+        """
+        one, other = self.form(*theirs), self.form(*ours)
+        if self.equal(one, other):
+            return ()
+        found = next(filter(None, (self._apart(theirs, ours, blind) for blind in _BLINDS)), ())
+        return found or tuple(self._apart_in_kind(one, other))
+
+    def _normalizer(self, rules: str, blind: Blind) -> Normalizer:
+        key = (rules, blind)
+        if key not in self._normalizers:
+            table = self._tables.setdefault(blind, Table())
+            self._normalizers[key] = Normalizer(table, self._sets[rules], blind)
+        return self._normalizers[key]
+
+    def _apart(self, theirs: tuple[str, str], ours: tuple[str, str], blind: Blind) -> tuple[Difference, ...]:
+        """What differs where nothing but a factor and what `blind` leaves out does; else nothing."""
+        (their_text, their_set), (our_text, our_set) = theirs, ours
+        one, other = (
+            self._normalizer(their_set, blind).normalize(their_text),
+            self._normalizer(our_set, blind).normalize(our_text),
+        )
+        table = self._tables[blind]
+        full = self._tables[Blind()]
+        left, right = (_features(full, form.number) for form in (self.form(*theirs), self.form(*ours)))
+        found: list[Difference] = []
+        if blind.windows:
+            found.append(_between(Differs.WINDOW, "window", left.windows, right.windows))
+        if blind.filters:
+            found.append(_between(Differs.FILTER, "filter", left.filters, right.filters))
+        if one.number == other.number:
+            if rounded(one.factor) != rounded(other.factor):
+                found.append(_unit(one, other))
+            return tuple(found)
+        if _complements(table, one, other):
+            return (*found, Difference(Differs.COMPLEMENT, "it computes the rest of what the console means"))
+        return ()
+
+    def _apart_in_kind(self, one: Form, other: Form) -> Iterator[Difference]:
+        """What differs where more than a window, a filter or a factor does."""
+        table = self._tables[Blind()]
+        left, right = _features(table, one.number), _features(table, other.number)
+        quotients = [_quotient(table, form.number) for form in (one, other)]
+        if all(below for _, below in quotients) and quotients[0][1] != quotients[1][1]:
+            yield Difference(Differs.DENOMINATOR, "it divides by something else")
+        if rounded(one.factor) != rounded(other.factor):
+            yield Difference(Differs.UNIT, f"factor {one.factor:.6g} instead of {other.factor:.6g}")
+        if left.metrics != right.metrics:
+            yield _between(Differs.METRICS, "metric", left.metrics, right.metrics)
+        if left.windows != right.windows:
+            yield _between(Differs.WINDOW, "window", left.windows, right.windows)
+        if left.metrics == right.metrics and left.filters != right.filters:
+            yield _between(Differs.FILTER, "filter", left.filters, right.filters)
+        if left == right and rounded(one.factor) == rounded(other.factor):
+            yield Difference(Differs.OTHER, "it computes something else from the same series")
+
+
+_BLINDS = tuple(
+    Blind(**dict.fromkeys(chosen, True)) for size in range(3) for chosen in combinations(("windows", "filters"), size)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Features:
+    """What a normal form reads, whatever it does with it."""
+
+    metrics: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+
+
+def _features(table: Table, number: int) -> _Features:
+    metrics: set[str] = set()
+    windows: set[float] = set()
+    filters: set[str] = set()
+    seen: set[int] = set()
+    waiting = [number]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        key = table.keys[current]
+        if key[0] == "select":
+            metrics.update((key[1],) if isinstance(key[1], str) else key[1])
+            filters.update(key[2])
+        elif key[0] == "picked":
+            filters.update(key[2])
+        elif key[0] == "range":
+            windows.add(key[2])
+        waiting.extend(_children(key))
+    return _Features(tuple(sorted(metrics)), tuple(map(_duration, sorted(windows))), tuple(sorted(filters)))
+
+
+def _children(key: Key) -> Iterator[int]:
+    """The numbers of the nodes in a key, by how each kind of key is made."""
+    kind = key[0]
+    if kind in ("picked", "subquery", "range"):
+        yield key[1]
+    elif kind == "aggregate":
+        yield key[6]
+        if isinstance(key[4], tuple):
+            yield key[4][1]
+    elif kind in ("and", "unless"):
+        yield from key[2:4]
+    elif kind == "call":
+        yield from (part[1] for part in key[2:] if isinstance(part, tuple) and isinstance(part[1], int))
+    elif kind in ("sum", "product"):
+        yield from (part[0] for part in key[1:] if isinstance(part, tuple))
+    elif kind not in ("one", "vector", "select", "itself"):
+        yield from (part[1] for part in key[2:] if isinstance(part, tuple))
+
+
+def _quotient(table: Table, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What is multiplied and what is divided by, through the sum around a quotient."""
+    key = table.keys[number]
+    if key[0] == "sum":
+        inner = [part[0] for part in key[1:] if isinstance(part, tuple) and part[0] != table.one]
+        return _quotient(table, inner[0]) if len(inner) == 1 else ((number,), ())
+    if key[0] != "product":
+        return (number,), ()
+    parts = [part for part in key[1:] if isinstance(part, tuple)]
+    return tuple(n for n, power in parts if power > 0), tuple(n for n, power in parts if power < 0)
+
+
+def _complements(table: Table, one: Form, other: Form) -> bool:
+    """Whether the one is a number minus the other, or minus so many times the other."""
+
+    def core(form: Form) -> int | None:
+        key = table.keys[form.number]
+        if key[0] != "sum" or len(key) != 3:
+            return form.number
+        numbers = [part[0] for part in key[1:] if isinstance(part, tuple)]
+        rest = [number for number in numbers if number != table.one]
+        return rest[0] if len(rest) == 1 else None
+
+    return core(one) is not None and core(one) == core(other)
+
+
+def _unit(one: Form, other: Form) -> Difference:
+    if not one.factor or not other.factor:
+        return Difference(Differs.UNIT, "it is always 0" if not one.factor else "it is not always 0")
+    ratio = one.factor / other.factor
+    told = f"{ratio:.6g} times" if abs(ratio) >= 1 else f"1/{1 / ratio:.6g} of"
+    return Difference(Differs.UNIT, f"it is {told} what the console means")
+
+
+def _between(kind: Differs, name: str, theirs: tuple[str, ...], ours: tuple[str, ...]) -> Difference:
+    one, other = ([item for item in left if item not in right] for left, right in ((theirs, ours), (ours, theirs)))
+    if one and other:
+        return Difference(kind, f"{name} {', '.join(one)} instead of {', '.join(other)}")
+    verb, found = ("adds", one) if one else ("lacks", other)
+    return Difference(kind, f"it {verb} the {name}{'s' if len(found) > 1 else ''} {', '.join(found)}")
+
+
+def _duration(seconds: float) -> str:
+    return display_duration(timedelta(seconds=seconds))

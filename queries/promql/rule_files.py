@@ -1,0 +1,389 @@
+"""Rule files as they were written: groups, rules and the line of everything in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import partial
+from importlib import resources
+from typing import Any
+
+from queries.model.rule import Rule, RuleKind
+from queries.model.series import Labels
+from queries.promql.plain_rules import PlainRules, write_plain
+from queries.promql.routing import Routing, read_routing
+from queries.text.durations import duration_seconds
+from queries.yaml_nodes import Lined, NodeError, Path, load_documents
+
+_GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "labels", "rules", "partial_response_strategy")
+_RULE_FIELDS = ("alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations")
+_FILE_FIELDS = ("groups", "namespace")
+"""Cortex and Mimir write the namespace beside the groups."""
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_RECORDED = re.compile(r"^\s*- record: ([a-zA-Z_:][a-zA-Z0-9_:]*)", re.MULTILINE)
+_BLOCK = re.compile(r"[|>][-+0-9]*\s*(#.*)?$")
+_RULE_KEYS = (".yml", ".yaml", ".rules")
+
+
+_NEEDED = frozenset({"groups", "name", "rules", "alert", "record", "expr"})
+"""Without these there is no rule to check."""
+
+
+class Fault(StrEnum):
+    """What kind of mistake in a file's form it is."""
+
+    FORM = "form"
+    """Prometheus refuses it."""
+    FIELD = "field"
+    """A field that nobody reads: Prometheus refuses a file with it, the operator drops it."""
+    NAME = "name"
+    """A name that only Prometheus 3 takes, and only in quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is no rule file, or no rule, and on which line."""
+
+    line: int
+    text: str
+    fault: Fault = Fault.FORM
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRule:
+    """A rule with the lines of its parts, by dotted key (`expr`, `annotations.runbook_url`); a server's rule has line 0."""
+
+    rule: Rule
+    group: str
+    file: str
+    line: int = 0
+    lines: tuple[tuple[str, int], ...] = ()
+    source: tuple[str, ...] = ()
+    """The lines of the file from `line` to the next rule."""
+
+    def line_of(self, key: str, *words: str) -> int:
+        """The line of a part, or within it the first one on which all words stand, else the first with the first of them."""
+        lines = dict(self.lines)
+        found = lines.get(key, lines.get(key.partition(".")[0], self.line))
+        if not found:
+            return 0
+        for wanted in (words, words[:1]):
+            present = [word for word in wanted if word]
+            for number, text in enumerate(self.source[max(found - self.line, 0) :], start=found):
+                if present and all(_stands_in(text, word) for word in present):
+                    return number
+        return found
+
+    def line_in_expression(self, number: int) -> int:
+        """The line of the file for a line of the expression, counted from 1."""
+        key = self.line_of("expr")
+        at = key - self.line
+        block = 0 <= at < len(self.source) and _BLOCK.search(self.source[at])
+        return key + number - (0 if block else 1) if key else 0
+
+
+def _stands_in(text: str, word: str) -> bool:
+    """Whether a word stands in a text by itself, and not as a part of a longer name."""
+    at = text.find(word)
+    while at >= 0:
+        before, after = text[at - 1 : at] if at else "", text[at + len(word) : at + len(word) + 1]
+        if not _in_name(before) and not _in_name(after):
+            return True
+        at = text.find(word, at + 1)
+    return False
+
+
+def _in_name(character: str) -> bool:
+    return character.isalnum() or character in ("_", ":") if character else False
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """What a file holds: rules, and the configurations of Alertmanager in it.
+
+    `plain` are the rules as plain files, for programs that read no manifests, without what is told in `troubles`; None where
+    the file itself is plain, and sound. `native_routing` says that it is Alertmanager's own file.
+    """
+
+    path: str
+    rules: tuple[PlacedRule, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    routings: tuple[Routing, ...] = ()
+    plain: tuple[PlainRules, ...] | None = None
+    native_routing: bool = False
+
+    @property
+    def routing(self) -> bool:
+        """Whether it is about Alertmanager, and has no rules."""
+        return bool(self.routings) and not self.rules
+
+
+def read_rules(text: str, *, path: str) -> RuleFile:
+    """A file in Prometheus' own form, a manifest (PrometheusRule, AlertmanagerConfig, ConfigMap, also in a List or several
+    documents), or Alertmanager's file. What is wrong in it is data; never raises.
+    """
+    try:
+        documents = load_documents(text)
+    except NodeError as error:
+        told = f"{error.key}: {error}" if error.key else str(error)
+        return RuleFile(path, troubles=(Trouble(max(error.line, 1), told),))
+    reading = _Reading(path, text.splitlines())
+    for number, document in enumerate(documents):
+        reading.document(document, first=not number)
+    return reading.result()
+
+
+def built_in() -> tuple[RuleFile, ...]:
+    """The rule files of the platform that come with the console, as a server takes them."""
+    from queries.promql.rule_templates import rule_names, rule_text  # noqa: PLC0415  # brings the catalogue and the parser
+
+    folder = resources.files("queries") / "rules"
+    return tuple(read_rules(rule_text(name), path=str(folder / name)) for name in sorted(rule_names()))
+
+
+def built_in_names() -> frozenset[str]:
+    """The names that these files record, without a look at their expressions."""
+    texts = (item.read_text(encoding="utf-8") for item in (resources.files("queries") / "rules").iterdir() if item.is_file())
+    return frozenset(match[1] for text in texts for match in _RECORDED.finditer(text))
+
+
+class _Reading:
+    """Goes through the documents of one file and keeps what it finds."""
+
+    def __init__(self, path: str, source: list[str]) -> None:
+        self.path = path
+        self.source = source
+        self._troubles: list[Trouble] = []
+        self._rules: list[PlacedRule] = []
+        self._routings: list[Routing] = []
+        self._copies: list[Callable[[], PlainRules]] = []
+        self._other = 0
+        """The line of the first document that is about something else, 0 where there is none."""
+        self._is_plain = self._is_native_routing = self._has_groups = self._needs_copy = False
+        self._faults: set[Path] = set()
+        """Where something stands without which the rest can be checked."""
+
+    def result(self) -> RuleFile:
+        if self._other and not (self._has_groups or self._routings or self._troubles):
+            told = "expected `groups`, a list of rule groups, or a manifest that holds them"
+            self._troubles.append(Trouble(self._other, told))
+        return RuleFile(
+            self.path,
+            tuple(self._rules),
+            tuple(self._troubles),
+            tuple(self._routings),
+            tuple(copy() for copy in self._copies) if self._needs_copy else None,
+            self._is_native_routing,
+        )
+
+    def document(self, document: Lined, *, first: bool) -> None:
+        part = _Part(document, self.source)
+        if isinstance(document.value, dict) and "groups" in document.value and not first and self._is_plain:
+            told = "Prometheus reads only the first document of a rule file, and what stands from here on is never loaded"
+            self._troubles.append(Trouble(document.line(()), told))
+            self._needs_copy = True
+        self._value(document.value, (), part)
+
+    def _value(self, value: Any, at: Path, part: _Part) -> None:
+        if value is None or value == {}:
+            return
+        if not isinstance(value, dict):
+            self._other = self._other or part.line(at)
+            return
+        kind, items = value.get("kind"), value.get("items")
+        spec = value.get("spec")
+        if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
+            for index, item in enumerate(items):
+                self._value(item, (*at, "items", index), part)
+        elif kind == "PrometheusRule":
+            self._groups(spec.get("groups") if isinstance(spec, dict) else None, (*at, "spec", "groups"), part, manifest=True)
+        elif kind == "AlertmanagerConfig" and isinstance(spec, dict):
+            metadata = value.get("metadata")
+            namespace = metadata.get("namespace") if isinstance(metadata, dict) else ""
+            routing = read_routing(spec, (*at, "spec"), part.document, shift=part.shift)
+            self._routings.append(replace(routing, namespace=str(namespace or "")))
+        elif kind in ("ConfigMap", "Secret"):
+            for key in ("data", "stringData"):
+                self._files(value.get(key), (*at, key), part)
+            self._other = self._other or part.line(at)
+        elif "route" in value and "receivers" in value:
+            self._is_native_routing = self._is_native_routing or part.whole
+            self._routings.append(read_routing(value, at, part.document, shift=part.shift))
+        elif "groups" in value:
+            self._is_plain = self._is_plain or part.whole
+            self._unknown_fields(value, at, _FILE_FIELDS, part, "a rule file")
+            self._groups(value["groups"], (*at, "groups"), part, manifest=not part.whole)
+        else:
+            self._other = self._other or part.line(at)
+
+    def _files(self, table: Any, at: Path, part: _Part) -> None:
+        """The rule files and configurations that stand as texts in a ConfigMap."""
+        for name, text in table.items() if isinstance(table, dict) else ():
+            if not isinstance(text, str) or not ("groups" in text or "route" in text):
+                continue
+            inner = part.inside((*at, name))
+            try:
+                documents = load_documents(text)
+            except NodeError as error:
+                if name.endswith(_RULE_KEYS):
+                    self._troubles.append(Trouble(inner(max(error.line, 1)), f"{name}: {error}"))
+                continue
+            for document in documents:
+                if isinstance(document.value, dict) and {"groups", "route"} & document.value.keys():
+                    self._value(document.value, (), _Part(document, self.source, inner))
+
+    def _groups(self, groups: Any, at: Path, part: _Part, *, manifest: bool) -> None:
+        self._has_groups = True
+        if groups is None and not manifest:
+            return  # an empty rule file, which Prometheus takes
+        if not isinstance(groups, list):
+            self._wrong(part, at, "expected `groups`, a list of rule groups")
+            return
+        names: set[str] = set()
+        found: list[_Found] = []
+        for index, group in enumerate(groups):
+            found += self._group(group, (*at, index), part, names)
+        self._rules += self._placed(found, part)
+        faults, self._faults = self._faults, set()
+        self._copies.append(partial(write_plain, groups, at, part.document, shift=part.shift, without=faults))
+        self._needs_copy = self._needs_copy or manifest or bool(faults)
+
+    def _group(self, group: Any, at: Path, part: _Part, names: set[str]) -> Iterator[_Found]:
+        rules = group.get("rules") if isinstance(group, dict) else None
+        if not isinstance(group, dict) or not isinstance(rules, list | None):
+            self._wrong(part, at, "expected a group with `name` and `rules`")
+            return
+        name = group.get("name")
+        if not isinstance(name, str) or not name:
+            self._wrong(part, at, "expected the group's `name`")
+        elif name in names:
+            self._wrong(part, (*at, "name"), f"this file has a group {name} already")
+        names.add(str(name))
+        self._unknown_fields(group, at, _GROUP_FIELDS, part, "a group")
+        for key in ("interval", "query_offset"):
+            self._seconds(group, key, at, part)
+        for index, rule in enumerate(rules or ()):
+            yield from self._rule(rule, str(name or ""), (*at, "rules", index), part)
+
+    def _rule(self, rule: Any, group: str, at: Path, part: _Part) -> Iterator[_Found]:
+        if not isinstance(rule, dict):
+            self._wrong(part, at, "expected a rule")
+            return
+        kinds = [kind for kind in RuleKind if kind.value in rule]
+        if len(kinds) != 1:
+            self._wrong(part, at, "expected either `alert` or `record`")
+            return
+        kind, name, expression = kinds[0], rule[kinds[0].value], rule.get("expr")
+        if isinstance(expression, int | float) and not isinstance(expression, bool):
+            expression = part.document.text((*at, "expr"))
+        if not isinstance(name, str) or not name:
+            self._wrong(part, (*at, kind.value), f"expected the name of the {kind.value}")
+            return
+        self._unknown_fields(rule, at, _RULE_FIELDS, part, "a rule", rule=name)
+        self._names(rule, name, kind, at, part)
+        if not isinstance(expression, str) or not expression.strip():
+            self._wrong(part, (*at, "expr"), f"{name} has no expression")
+            return
+        labels, annotations = (self._texts(rule, key, at, part) for key in ("labels", "annotations"))
+        pending = self._seconds(rule, "for", at, part)
+        self._seconds(rule, "keep_firing_for", at, part)
+        yield _Found(Rule(kind, name, expression, labels, annotations, pending), group, at, rule)
+
+    def _names(self, rule: dict[str, Any], name: str, kind: RuleKind, at: Path, part: _Part) -> None:
+        if kind is RuleKind.RECORD:
+            for key in ("for", "keep_firing_for", "annotations"):
+                if rule.get(key):
+                    self._wrong(part, (*at, key), f"a recording rule has no `{key}`")
+            if not _METRIC_NAME.fullmatch(name):
+                told = f"{name} is no metric name for Prometheus 2, and Prometheus 3 takes it only in quotes"
+                self._wrong(part, (*at, kind.value), told, Fault.NAME, name)
+        labels = rule.get("labels")
+        for key in labels if isinstance(labels, dict) else ():
+            if key == "__name__":
+                self._wrong(part, (*at, "labels", key), "a rule cannot set the label __name__")
+            elif not _LABEL_NAME.fullmatch(key):
+                told = f"{key} is no label name for Prometheus 2, and Prometheus 3 takes it only in quotes"
+                self._wrong(part, (*at, "labels", key), told, Fault.NAME, name)
+
+    def _unknown_fields(
+        self, table: dict[str, Any], at: Path, known: tuple[str, ...], part: _Part, what: str, *, rule: str = ""
+    ) -> None:
+        for key in table:
+            if key not in known:
+                near = get_close_matches(key.lower(), known, n=1, cutoff=0.6)
+                hint = f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(known)}"
+                self._wrong(part, (*at, key), f"{what} has no field `{key}`{hint}", Fault.FIELD, rule)
+
+    def _placed(self, found: list[_Found], part: _Part) -> Iterator[PlacedRule]:
+        begins = [part.line(item.at) for item in found]
+        for index, item in enumerate(found):
+            begin = begins[index]
+            end = begins[index + 1] - 1 if index + 1 < len(begins) else len(self.source)
+            lines = tuple(self._lines(item, part))
+            source = tuple(self.source[begin - 1 : max(end, begin)])
+            yield PlacedRule(item.rule, item.group, self.path, begin, lines, source)
+
+    def _lines(self, item: _Found, part: _Part) -> Iterator[tuple[str, int]]:
+        for key, value in item.table.items():
+            yield key, part.line((*item.at, key))
+            if isinstance(value, dict):
+                yield from ((f"{key}.{name}", part.line((*item.at, key, name))) for name in value)
+
+    def _texts(self, rule: dict[str, Any], key: str, at: Path, part: _Part) -> Labels:
+        table = rule.get(key) or {}
+        if not isinstance(table, dict):
+            self._wrong(part, (*at, key), f"expected a mapping for `{key}`")
+            return ()
+        for name, value in table.items():
+            if isinstance(value, dict | list):
+                self._wrong(part, (*at, key, name), f"expected text for the label or annotation `{name}`")
+        # Prometheus decodes them into strings: `severity: yes` is "yes" there, `version: 1.10` is "1.10".
+        return tuple(sorted((name, part.document.text((*at, key, name))) for name in table))
+
+    def _seconds(self, table: dict[str, Any], key: str, at: Path, part: _Part) -> float | None:
+        if table.get(key) is None:
+            return None
+        try:
+            return duration_seconds(part.document.text((*at, key)))
+        except ValueError:
+            self._wrong(part, (*at, key), f"expected a duration for `{key}`, such as 5m")
+            return 0.0
+
+    def _wrong(self, part: _Part, at: Path, text: str, fault: Fault = Fault.FORM, rule: str = "") -> None:
+        self._troubles.append(Trouble(part.line(at), text, fault, rule))
+        if at and at[-1] not in _NEEDED:
+            self._faults.add(at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A rule with its group, its place in the document, and its table there."""
+
+    rule: Rule
+    group: str
+    at: Path
+    table: dict[str, Any]
+
+
+class _Part:
+    """A document, or one that stands as a text in another; lines are those of the file."""
+
+    def __init__(self, document: Lined, source: list[str], shift: Callable[[int], int] | None = None) -> None:
+        self.document = document
+        self.whole = shift is None
+        self.shift: Callable[[int], int] = shift or (lambda line: line)
+        self._source = source
+
+    def line(self, at: Path) -> int:
+        return self.shift(self.document.line(at))
+
+    def inside(self, at: Path) -> Callable[[int], int]:
+        """What makes a line of a text in this document one of the file: a block has lines of its own, other texts have one."""
+        key = self.line(at)
+        block = 0 < key <= len(self._source) and _BLOCK.search(self._source[key - 1])
+        return (lambda line: key + line) if block else (lambda line: key)

@@ -1,0 +1,82 @@
+"""What changed: rollouts, silences and what people did, newest first and only of the last day."""
+
+from __future__ import annotations
+
+from console.alerts.recent_changes import LIMIT, what_changed
+from console.journal.event import Event
+from queries.model.matcher import Matcher
+from queries.model.silence import Silence
+from queries.model.workload import Cluster, ClusterEvent, Container, Revision, Workload
+
+NOW = 1_800_000_000.0
+
+
+def test_what_changed_newest_first() -> None:
+    """A rollout with its images and cause, a silence that began and ended, an action with its outcome."""
+    api = Workload("n", "cad-ml-api", "u", "1", 1, 1, 3, 3, 3, 3, 3, False, 42, NOW - 9e5, change_cause="ci\x1b",
+                   containers=(Container("c", "r/x:1.9.0"),))  # fmt: skip
+    cluster = Cluster(
+        "n",
+        (api,),
+        (Revision(41, "a", "u", NOW - 9e4, 0, containers=(Container("c", "r/x:1.8.2"),)), Revision(42, "b", "u", NOW - 300, 3)),
+        events=(ClusterEvent("n", "Deployment", "cad-ml-api", "Normal", "ScalingReplicaSet", "Scaled up to 5", NOW - 200),),
+    )
+    silence = Silence("s", (Matcher("alertname", "CacheHitRateLow"),), NOW - 4000, NOW - 100, "you", "known", "expired")
+    event = Event(NOW - 50, "action.outcome", "run", "you@host", data={"title": "Restart deployment/x", "outcome": "done"})
+    told = what_changed(cluster, (silence,), (event,), now=NOW)
+    assert [(item.at - NOW, item.text) for item in told] == [
+        (-50, "Restart deployment/x: done"),
+        (-100, "silence expired CacheHitRateLow"),
+        (-200, "cad-ml-api to 5"),
+        (-300, "cad-ml-api 41→42 image 1.8.2 → 1.9.0 (ci\\e)"),
+        (-4000, "silence CacheHitRateLow (known)"),
+    ]
+
+
+def test_the_first_rollout_and_old_things_are_no_news() -> None:
+    """A Deployment that was never changed, and what happened before yesterday, are left out; the list is bounded."""
+    api = Workload("n", "x", "u", "1", 1, 1, 1, 1, 1, 1, 1, False, 1, NOW - 60)
+    assert what_changed(Cluster("n", (api,), (Revision(1, "a", "u", NOW - 60, 1),)), (), (), now=NOW) == ()
+    old = Event(NOW - 90_000, "note", "n", "you", data={"text": "old"})
+    many = [Event(NOW - number, "note", "n", "you", data={"text": str(number)}) for number in range(200)]
+    told = what_changed(None, (), (old, *many), now=NOW)
+    assert len(told) == LIMIT
+    assert told[0].text == "0"
+
+
+def test_a_rollout_is_told_once_and_stays_told_after_the_rollback() -> None:
+    """The scalings that a rollout is made of are no news; the release that was rolled back is still in the list."""
+    api = Workload("n", "api", "u", "1", 1, 1, 3, 3, 3, 3, 3, False, 3, NOW - 9e5, change_cause="release 1.8.2",
+                   containers=(Container("c", "r/x:1.8.2"),))  # fmt: skip
+    revisions = (
+        Revision(3, "api-old", "u", NOW - 9e4, 3, containers=(Container("c", "r/x:1.8.2"),), change_cause="release 1.8.2"),
+        Revision(2, "api-new", "u", NOW - 600, 0, containers=(Container("c", "r/x:1.9.0"),), change_cause="release 1.9.0"),
+    )
+    moves = (("api-new", 0, 1, 600), ("api-old", 3, 2, 598), ("api-new", 1, 3, 596), ("api-old", 2, 0, 590),
+             ("api-old", 0, 3, 60), ("api-new", 3, 0, 55))  # fmt: skip
+    events = tuple(
+        ClusterEvent("n", "Deployment", "api", "Normal", "ScalingReplicaSet",
+                     f"Scaled replica set {name} from {before} to {after}", NOW - ago)
+        for name, before, after, ago in moves
+    )  # fmt: skip
+    told = what_changed(Cluster("n", (api,), revisions, events=events), (), (), now=NOW)
+    assert [item.text for item in told] == ["api revision 2 image 1.9.0 (release 1.9.0)"]
+
+
+def test_a_change_of_the_number_of_pods_is_told_with_both_numbers() -> None:
+    """Scaled by hand or by an autoscaler, in one step or in several: from what to what."""
+    api = Workload("n", "api", "u", "1", 1, 1, 5, 5, 5, 5, 5, False, 1, NOW - 9e5)
+    events = tuple(
+        ClusterEvent("n", "Deployment", "api", "Normal", "ScalingReplicaSet",
+                     f"Scaled up replica set api-1 from {before} to {after}", NOW - ago)
+        for before, after, ago in ((3, 4, 100), (4, 5, 90), (2, 3, 5000))
+    )  # fmt: skip
+    told = what_changed(Cluster("n", (api,), events=events), (), (), now=NOW)
+    assert [(item.kind, item.text) for item in told] == [("scaled", "api 3→5"), ("scaled", "api 2→3")]
+
+
+def test_who_took_a_change_back_stands_among_the_changes() -> None:
+    """Of an action that was undone the sentence says by whom."""
+    data = {"title": "Scale deployment/web to 8 replicas", "outcome": "undone", "text": "undone by HPA web within 9 s: wants 4"}
+    (change,) = what_changed(None, (), (Event(NOW, "action.outcome", "r", "ann", data=data),), now=NOW)
+    assert change.text == "Scale deployment/web to 8 replicas: undone by HPA web within 9 s: wants 4"

@@ -1,0 +1,99 @@
+"""What fired over a window: how often, how long, what flapped, and of when Prometheus knows nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.checklists.alert_history import AlertWindow, alert_window, fired_query, step_for
+from queries.model.series import Track
+
+END = 1_767_276_000.0
+STEP = 60.0
+LABELS = (("alertname", "ProviderTimeout"), ("provider", "deepseek"), ("severity", "warning"))
+
+
+def track(*fired: tuple[int, float], labels: tuple[tuple[str, str], ...] = LABELS) -> Track:
+    """Points by how many steps they lie before the end, with how many evaluations it fired in that step."""
+    return Track(labels, tuple((END - STEP * back, value) for back, value in sorted(fired, reverse=True)))
+
+
+def seen(hours: float = 2.0, *, without: range = range(0)) -> Track:
+    return Track((), tuple((END - STEP * back, 1.0) for back in range(int(hours * 60), -1, -1) if back not in without))
+
+
+def fold(*fired: Track, watched: Track | None = None, interval: float = 15.0, since: float = 3600.0) -> AlertWindow:
+    return alert_window(
+        fired,
+        [watched] if watched else [],
+        starts_at=END - since,
+        asked_from=END - 7200.0,
+        ends_at=END,
+        step_seconds=STEP,
+        intervals={"ProviderTimeout": interval} if interval else {},
+    )
+
+
+def test_it_counts_times_and_seconds_to_one_evaluation() -> None:
+    """Two spells: the first began in the middle of a step and ended in the middle of another, the second still goes on."""
+    window = fold(track((30, 2), (29, 4), (28, 1), (1, 4), (0, 4)), watched=seen())
+    (record,) = window.records
+    assert (record.name, record.times, record.total_seconds, record.until_now) == ("ProviderTimeout", 2, 225.0, True)
+    first, second = record.spells
+    assert (END - first.starts_at, END - first.ends_at) == (30 * 60 + 30, 28 * 60 + 45)
+    assert (END - second.starts_at, second.ends_at) == (120.0, END)
+    assert window.gaps == () and not record.flapping
+
+
+def test_one_that_was_shorter_than_a_step_is_seen() -> None:
+    """A single evaluation in which it fired is a spell of one interval."""
+    (record,) = fold(track((10, 1)), watched=seen()).records
+    assert (record.times, record.total_seconds, record.until_now) == (1, 15.0, False)
+    assert record.spells[0].ends_at - record.spells[0].starts_at == 15.0
+
+
+def test_without_the_rules_interval_a_step_is_what_is_known() -> None:
+    """An alert whose rule is gone is as long as the steps in which it fired."""
+    assert fold(track((10, 2), (9, 1)), watched=seen(), interval=0.0).records[0].total_seconds == 120.0
+
+
+def test_three_times_is_flapping() -> None:
+    """An alert that came and went three times in one window flaps."""
+    assert fold(track((40, 4), (30, 4), (20, 4)), watched=seen()).records[0].flapping
+    assert not fold(track((40, 4), (30, 4)), watched=seen()).records[0].flapping
+
+
+def test_what_fired_before_the_window_is_only_in_the_counts() -> None:
+    """The hour before it was asked for to compare with: it is no record, and what is known of it is counted."""
+    window = fold(track((100, 4), (99, 4)), watched=seen())
+    assert window.records == ()
+    counts = dict(window.counts)
+    assert (counts[END - 100 * STEP], counts[END - 98 * STEP], len(counts)) == (1.0, 0.0, 121)
+
+
+@pytest.mark.parametrize(
+    ("without", "minutes"),
+    [(range(10, 40), (45, 9)), (range(50, 200), (60, 49)), (range(10), (15, 0)), (range(20, 21), None)],
+)
+def test_where_prometheus_did_not_look_is_a_gap(without: range, minutes: tuple[int, int] | None) -> None:
+    """Down in between, not yet up, or gone: each is named, with the five minutes of old values before it; one step is none."""
+    window = fold(watched=seen(without=without))
+    if minutes is None:
+        assert window.gaps == ()
+        return
+    (gap,) = window.gaps
+    assert ((END - gap.starts_at) / STEP, (END - gap.ends_at) / STEP) == minutes
+    assert all(value == 0.0 for _, value in window.counts)
+
+
+def test_nothing_seen_at_all_is_one_gap() -> None:
+    """A server without `up` cannot tell whether it looked."""
+    window = fold()
+    assert window.unknown_seconds == 3600.0 and window.counts == ()
+
+
+def test_alike_alerts_of_pods_are_asked_as_one() -> None:
+    """The query leaves the pod out, and the resolution is 15 s to six hours, a minute for a day."""
+    query = fired_query(60.0, "Watchdog")
+    assert "pod" not in query and "provider" in query and "[60s]" in query
+    assert 'alertname!="Watchdog"' in query, "what always fires is no trouble of the night"
+    assert [step_for(hours * 3600) for hours in (0.1, 6, 15, 24, 96)] == [15.0, 15.0, 45.0, 60.0, 240.0]

@@ -1,0 +1,367 @@
+"""Findings: a missed target is told with its name, and what is not known is never fine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from screen_samples import NOW, alerts, snapshot, tracked
+
+from console.checklists.alert_evidence import nights
+from console.checklists.alert_history import AlertRecord, AlertWindow, Spell
+from console.checklists.definition import (
+    AlertsEvidence,
+    BatchEvidence,
+    Checklist,
+    Evidence,
+    IncidentsEvidence,
+    Item,
+    KpisEvidence,
+    MaintenanceEvidence,
+    PanelEvidence,
+    Planned,
+    QueryEvidence,
+    Question,
+)
+from console.checklists.evaluate import Facts, findings
+from console.checklists.evidence_queries import Answers
+from console.checklists.result import Finding, exit_code
+from console.checklists.summary import summary
+from console.state.incident import Incident, Incidents, Role, Step, Tick
+from console.state.snapshot import Snapshot
+from queries.catalogue.loader import load_board
+from queries.model.alert import AlertState, Priority, TrackedAlert
+from queries.model.fault import Fault, FaultKind
+from queries.model.job import BatchJob
+from queries.model.matcher import Matcher
+from queries.model.panel import PanelSpec, Threshold, Unit
+from queries.model.poll_result import Reading
+from queries.model.series import Sample, Track
+from queries.model.severity import Severities
+from queries.model.silence import Silence
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
+from queries.prometheus.query_batch import Parts
+from queries.text.local_time import midnight
+
+SPECS = {spec.id: spec for spec in load_board("overview")}
+DOWN = Fault(FaultKind.UNREACHABLE, "Prometheus is not there", "http://p:9090", "is it running?")
+CALM = snapshot(alerts=())
+NONE = Incidents()
+
+
+def judged(evidence: Evidence, *, shown: Snapshot = CALM, incidents: Any = NONE, now: float = NOW, **answers: Any) -> Finding:
+    item = Item("it", "It", "Is it so?", evidence)
+    asked = Answers(now, **{key: {"it": value} if key != "before" else value for key, value in answers.items()})
+    (found,) = findings(Checklist("mine", "Mine", (item,)), Facts(shown, asked, now, incidents))
+    return found
+
+
+def reading(value: Any) -> Reading[Any]:
+    return Reading("x", NOW, 0.0, fault=value) if isinstance(value, Fault) else Reading("x", NOW, 0.0, value=value)
+
+
+# Panels and queries
+
+
+def test_a_panel_is_held_against_the_items_own_target() -> None:
+    """The same value is fine for one checklist and critical for another; the provider beyond the line is named first."""
+    health = judged(PanelEvidence("provider_health", Threshold(warn=90)))
+    assert (health.verdict, health.value, health.told) == (Verdict.WARN, 81.2, "81.2 %")
+    assert health.reason == "deepseek: 81.2 % is under 90 %"
+    assert health.limit == "90 % or more, critical under 70 %"
+    assert [(item.text, item.verdict) for item in health.details] == [
+        ("deepseek  81.2 %", Verdict.WARN),
+        ("paddle  99.1 %", Verdict.OK),
+    ]
+    assert judged(PanelEvidence("provider_health", Threshold(warn=80))).verdict is Verdict.OK
+    assert judged(PanelEvidence("provider_health", Threshold(critical=85))).verdict is Verdict.CRITICAL
+    ratio = judged(PanelEvidence("error_ratio", Threshold(warn=5)))
+    assert (ratio.limit, ratio.verdict) == ("under 5 %, else critical", Verdict.CRITICAL)
+
+
+def test_a_crowd_is_not_taken_for_all() -> None:
+    """Where only the worst series are known, neither the names beyond the line nor the count claim to be all of them."""
+
+    def crowd(*, more: bool) -> Finding:
+        # The fifty worst of a recorded name, and all three of another.
+        values = [("p", 80.0, 50), ("q", 99.0, 3)]
+        samples = tuple(Sample((("provider", f"{name}{at}"),), value) for name, value, count in values for at in range(count))
+        changed = (
+            replace(item, samples=samples, more=more) if item.spec.id == "provider_health" else item for item in CALM.panels
+        )
+        return judged(PanelEvidence("provider_health", Threshold()), shown=replace(CALM, panels=tuple(changed)))
+
+    some, every = crowd(more=True), crowd(more=False)
+    assert "p49 and perhaps more: " in some.reason and "p49: " in every.reason
+    assert some.details[-1].text == "and 41 or more" and every.details[-1].text == "and 41 more"
+
+
+@pytest.mark.parametrize(("panel", "verdict"), [("cpu", Verdict.STALE), ("error_budget", Verdict.NO_DATA)])
+def test_a_panel_without_a_value_of_now_is_not_fine(panel: str, verdict: Verdict) -> None:
+    """Stale or absent stays what it is, whatever the item's own line says."""
+    found = judged(PanelEvidence(panel, Threshold(warn=1000)))
+    assert found.verdict is verdict and exit_code((found,)) == 2
+
+
+def test_yesterday_is_told_or_why_it_is_not() -> None:
+    """The same local time yesterday with the difference; no data then, a refusal and a dead server are told apart."""
+    wanted = PanelEvidence("error_ratio", Threshold())
+    parts = Parts({"error_ratio": [Sample((), 0.4)]})
+    assert judged(wanted, before=reading(parts)).before == "0.40 % (now +7.44)"
+    assert judged(wanted, before=reading(Parts({"error_ratio": []}))).before == "no data then"
+    assert (
+        "too many samples"
+        in judged(wanted, before=reading(Parts({}, {"error_ratio": Fault(FaultKind.REJECTED, "too many samples")}))).before
+    )
+    assert judged(wanted, before=reading(DOWN)).before.startswith("not known: Prometheus is not there")
+    assert judged(PanelEvidence("workloads", Threshold())).before.startswith("not known: the cluster knows only")
+
+
+def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
+    """The last of its hourly points is now, the first yesterday; a series that ended has no value now."""
+    spec = PanelSpec("q", "Q", Unit.COUNT, by="pod", raw="q", threshold=Threshold(warn=5))
+    points = tuple((NOW - 3600.0 * back, float(24 - back)) for back in range(24, -1, -1))
+    ended = tuple((NOW - 3600.0 * back, 99.0) for back in range(24, 10, -1))
+    tracks = (Track((("pod", "a"),), points), Track((("pod", "gone"),), ended))
+    found = judged(QueryEvidence(spec, Threshold()), tracks=reading(tracks))
+    assert (found.verdict, found.value, found.before) == (Verdict.WARN, 24.0, "99 (now -75)")
+    assert found.reason.startswith("a: ") and len(found.trend) == 25
+    assert judged(QueryEvidence(spec, Threshold()), tracks=reading(())).verdict is Verdict.NO_DATA
+    assert judged(QueryEvidence(spec, Threshold()), tracks=reading(DOWN)).verdict is Verdict.NO_DATA
+
+
+def test_kpis_are_as_good_as_the_worst_and_tell_since_midnight() -> None:
+    """Each has its own objective; one that is not known makes the whole not known, unless another is worse."""
+    good, bad = SPECS["error_ratio"], replace(SPECS["provider_health"], by="")
+    found = Parts({good.id: [Track((), ((midnight(NOW), 0.1), (NOW, 0.3)))], bad.id: []})
+    figures = judged(KpisEvidence((good.id, bad.id), (good, bad)), figures=reading(found))
+    assert (figures.verdict, figures.told) == (Verdict.NO_DATA, "1 of 2 within their objective")
+    assert figures.details[0].text == "Error ratio  0.30 %  (under 1 %, critical from 5 %); at midnight 0.10 % (now +0.20)"
+    assert figures.details[1].verdict is Verdict.NO_DATA
+    assert judged(KpisEvidence((good.id,), (good,)), figures=reading(DOWN)).verdict is Verdict.NO_DATA
+
+
+# Alerts
+
+
+def window(*records: AlertRecord, gaps: tuple[Spell, ...] = ()) -> Reading[Any]:
+    return reading(AlertWindow(NOW - 50_000, NOW, 60.0, records, gaps, ((NOW - 86_400, 2.0), (NOW, 0.0))))
+
+
+def record(name: str, severity: str, *spells: tuple[float, float], now: bool = False, **labels: str) -> AlertRecord:
+    pairs = tuple(sorted({"alertname": name, "severity": severity, **labels}.items()))
+    times = tuple(Spell(NOW - start, NOW - end) for start, end in spells)
+    return AlertRecord(pairs, times, sum(item.ends_at - item.starts_at for item in times), now)
+
+
+def test_what_fires_is_told_with_its_provider_and_owner() -> None:
+    """Prometheus' record and Alertmanager's alert are one line: since when, how often, how long, whose."""
+    firing = tracked("ProviderTimeout", "warning", component="ocr", minutes=4, owner="ann", provider="deepseek")
+    past = record("ProviderTimeout", "warning", (9000, 8000), (240, 0), now=True, component="ocr", provider="deepseek")
+    found = judged(AlertsEvidence(), shown=snapshot(alerts=(firing,)), alerts=window(past))
+    assert found.verdict is Verdict.WARN and found.value == 1.0
+    assert found.reason == "P3 ProviderTimeout deepseek fires"
+    assert found.details[0].text == "P3 ProviderTimeout deepseek  firing for 4m 0s, 2 times, 20m 40s in all, owner ann"
+    assert (found.before, found.told) == ("2 firing", "1 firing") and ", since " in found.limit
+    assert [(place.kind, place.subject) for place in found.places] == [
+        ("alert", "fp-ProviderTimeout-deepseek"), ("runbook", "triage"), ("screen", "alerts"),
+    ]  # fmt: skip
+
+
+def inhibited(shown: TrackedAlert) -> TrackedAlert:
+    return replace(shown, alert=replace(shown.alert, inhibited_by=("fp-other",)))
+
+
+def test_what_another_alert_inhibits_is_not_called_silenced() -> None:
+    """Nobody silenced it: the sentence says inhibited, and silenced only where a person did that too."""
+    hidden = inhibited(tracked("A", "critical", state=AlertState.SUPPRESSED))
+    (night,) = nights(None, (hidden,))
+    assert night.brief == "P1 A inhibited" and "inhibited, firing" in night.sentence(NOW)
+    (night,) = nights(None, (replace(hidden, alert=replace(hidden.alert, silenced_by=("s1",))),))
+    assert night.brief == "P1 A silenced"
+
+
+def test_a_severity_that_nobody_knows_is_told() -> None:
+    """Its sentence says so, until the configuration says what the word means."""
+    shown = tracked("A", "gold")
+    (night,) = nights(None, (shown,))
+    assert night.brief.startswith("P2 A") and "severity unknown" in night.sentence(NOW)
+    (night,) = nights(None, (shown,), severities=Severities((("gold", Priority.P4),)))
+    assert night.brief.startswith("P4 A") and "unknown" not in night.sentence(NOW)
+
+
+@pytest.mark.parametrize(
+    ("records", "shown", "verdict", "told"),
+    [
+        ((), (), Verdict.OK, "none"),
+        ((record("A", "warning", (9000, 8000)),), (), Verdict.OK, "1 resolved"),
+        ((record("A", "critical", (9000, 8000)),), (), Verdict.WARN, "1 resolved"),
+        ((record("A", "info", (90, 80), (70, 60), (50, 40)),), (), Verdict.WARN, "1 resolved · 1 flapping"),
+        ((), (tracked("A", "critical"),), Verdict.CRITICAL, "1 firing"),
+        ((), (tracked("A", "critical", state=AlertState.SUPPRESSED),), Verdict.OK, "1 silenced"),
+        ((), (inhibited(tracked("A", "critical", state=AlertState.SUPPRESSED)),), Verdict.OK, "1 inhibited"),
+        ((), (tracked("A", "critical", state=AlertState.PENDING),), Verdict.OK, "none"),
+        ((), (tracked("A", "warning", state=AlertState.UNDELIVERED),), Verdict.WARN, "1 firing"),
+    ],
+)
+def test_the_verdict_on_a_night(records: Any, shown: Any, verdict: Verdict, told: str) -> None:
+    """What fires unsilenced counts, what flapped and a P1 that is over warn; the rest is only told."""
+    found = judged(AlertsEvidence(), shown=snapshot(alerts=shown), alerts=window(*records))
+    assert (found.verdict, found.told) == (verdict, told)
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown", "why"),
+    [
+        (reading(DOWN), CALM, "what fired and resolved before is not known: Prometheus is not there"),
+        (None, CALM, "what fired before: asking"),
+        (window(gaps=(Spell(NOW - 30_000, NOW - 20_000),)), CALM, "Prometheus knows nothing of 2h 46m of it"),
+        (window(), snapshot(alerts=(), alerts_known=False), "what fires now is not known"),
+        (window(), snapshot(alerts=(), delivery_doubt="Watchdog does not reach Alertmanager"), "Watchdog does not reach"),
+        (
+            window(),
+            snapshot(alerts=(), sources=(SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 60, fault=DOWN),)),
+            "Alertmanager answered last 1m 0s ago",
+        ),
+    ],
+)
+def test_a_night_that_nobody_watched_is_not_fine(answer: Any, shown: Snapshot, why: str) -> None:
+    """Either server silent, or Prometheus down for a part of it: not known, and why; a restart of a minute does not matter."""
+    found = judged(AlertsEvidence(), shown=shown, **({"alerts": answer} if answer else {}))
+    assert found.verdict is Verdict.NO_DATA and why in found.reason
+    assert judged(AlertsEvidence(), alerts=window(gaps=(Spell(NOW - 100, NOW - 40),))).verdict is Verdict.OK
+
+
+def test_what_is_known_to_be_wrong_comes_before_what_is_not_known() -> None:
+    """A P1 that fires is critical also while Prometheus is down, and both are told."""
+    found = judged(AlertsEvidence(), shown=snapshot(alerts=alerts()[:1]), alerts=reading(DOWN))
+    assert found.verdict is Verdict.CRITICAL
+    assert "Prometheus is not there" in found.reason and "P1 HighErrorRate" in found.reason
+
+
+# Kubernetes, incidents, maintenance, questions
+
+
+def cron(name: str, **facts: Any) -> BatchJob:
+    return BatchJob("CronJob", name, **{"created_at": NOW - 9e6, "succeeded_at": NOW - 3600.0, **facts})
+
+
+@pytest.mark.parametrize(
+    ("jobs", "verdict", "told"),
+    [
+        ((cron("nightly-backup"),), Verdict.OK, "succeeded 1h 0m ago"),
+        ((cron("backup", succeeded_at=NOW - 100_000),), Verdict.CRITICAL, "succeeded 1d 3h ago"),
+        ((cron("backup", suspended=True),), Verdict.WARN, "suspended"),
+        ((cron("backup", succeeded_at=0.0),), Verdict.CRITICAL, "never succeeded"),
+        ((cron("backup", succeeded_at=0.0, created_at=NOW - 60),), Verdict.NO_DATA, "never succeeded"),
+        ((cron("backup-a"), cron("backup-b", succeeded_at=1.0)), Verdict.CRITICAL, "backup-b"),
+        ((cron("report"),), Verdict.NO_DATA, "no CronJob *backup* in cad-ml-platform; there is report"),
+        ((), Verdict.NO_DATA, "there is none at all"),
+        (DOWN, Verdict.NO_DATA, "Prometheus is not there"),
+    ],
+)  # fmt: skip
+def test_the_last_success_of_a_cron_job(jobs: Any, verdict: Verdict, told: str) -> None:
+    """Too old, suspended, never, the worst of several; none of that name, or no answer, is not known."""
+    found = judged(BatchEvidence("CronJob", "*backup*", 93_600.0), batch=reading(jobs))
+    assert found.verdict is verdict and told in found.reason
+
+
+def test_the_newest_run_of_a_job_counts() -> None:
+    """Old failures do not matter once one succeeded; a failure after it warns; only failures are critical."""
+    wanted = BatchEvidence("Job", "dump-*", 93_600.0)
+    failed = BatchJob("Job", "dump-1", created_at=NOW - 9000, failed=True, reason="BackoffLimitExceeded")
+    done = BatchJob("Job", "dump-2", created_at=NOW - 5000, succeeded_at=NOW - 4000)
+    again = replace(failed, name="dump-3", created_at=NOW - 1000)
+    assert judged(wanted, batch=reading((failed, done))).verdict is Verdict.OK
+    late = judged(wanted, batch=reading((failed, done, again)))
+    assert late.verdict is Verdict.WARN and "dump-3 failed (BackoffLimitExceeded)" in late.reason
+    assert judged(wanted, batch=reading((failed,))).verdict is Verdict.CRITICAL
+
+
+def test_incidents_are_open_or_a_question() -> None:
+    """An open one warns and an open P1 is critical; today's ask a person; none is fine, and no journal is not known."""
+    opened = Incident("i1", 1, "Errors", Priority.P2, NOW - 600, "ann", roles=((Role.COMMANDER, "ann"),))
+    closed = Incident("i2", 2, "Queue", Priority.P3, NOW - 9000, "ann", closed_at=NOW - 8000)
+    worst = replace(opened, severity=Priority.P1)
+    mended = replace(worst, ticks={Step.RESOLVE: Tick(NOW - 60, "ann")})
+    found = judged(IncidentsEvidence(), incidents=Incidents((opened, closed)))
+    assert (found.verdict, found.reason) == (Verdict.WARN, "P2 Errors (1), open for 10m 0s, commander ann")
+    assert judged(IncidentsEvidence(), incidents=Incidents((worst,))).verdict is Verdict.CRITICAL
+    waiting = judged(IncidentsEvidence(), incidents=Incidents((mended,)))
+    assert waiting.verdict is Verdict.WARN and "not closed" in waiting.reason
+    assert judged(IncidentsEvidence(), incidents=Incidents((closed,))).verdict is Verdict.OK
+    today = judged(IncidentsEvidence(today=True), incidents=Incidents((opened, closed)))
+    assert today.verdict is None and len(today.details) == 2 and exit_code((today,)) == 0
+    assert judged(IncidentsEvidence(today=True), incidents=Incidents()).verdict is Verdict.OK
+    assert judged(IncidentsEvidence(), incidents=None).verdict is Verdict.NO_DATA
+
+
+def test_maintenance_is_what_begins_later() -> None:
+    """Silences of the coming days and what the file plans, the next first; silences that nobody could read are not 'none'."""
+    later = Silence("s", (Matcher("alertname", "X"),), NOW + 7200, NOW + 9000, "ops", "new disk", "pending")
+    far = replace(later, id="f", starts_at=NOW + 9e6, ends_at=NOW + 9.1e6)
+    wanted = MaintenanceEvidence(604_800.0, (Planned("Redis", NOW + 3600, NOW + 7200), Planned("over", NOW - 99, NOW - 9)))
+    found = judged(wanted, shown=snapshot(silences=(later, far, *CALM.silences)))
+    assert (found.verdict, found.told) == (Verdict.OK, "2 planned")
+    assert "Redis" in found.details[0].text and "silence X (new disk), ops" in found.details[1].text
+    unread = snapshot(sources=(SourceState("alertmanager", Health.DOWN),))
+    assert judged(wanted, shown=unread).verdict is Verdict.NO_DATA
+
+
+def test_a_question_is_neither_fine_nor_a_failure() -> None:
+    """It has no verdict until a person gives one."""
+    found = judged(Question("All well?"))
+    assert (found.verdict, found.word, exit_code((found,))) == (None, "ASK", 0)
+
+
+def test_exit_codes() -> None:
+    """What is wrong before what is not known, and both before fine."""
+    item = Item("a", "A", "?", Question("?"))
+    told = {verdict: Finding(item, verdict, "", "") for verdict in (*Verdict, None)}
+    assert exit_code((told[Verdict.OK], told[None])) == 0
+    assert exit_code((told[Verdict.WARN], told[Verdict.OK])) == exit_code((told[Verdict.CRITICAL], told[Verdict.STALE])) == 1
+    assert exit_code((told[Verdict.STALE], told[Verdict.OK])) == exit_code((told[Verdict.NO_DATA],)) == 2
+
+
+# The daily summary
+
+
+def test_the_summary_is_put_together_from_the_findings() -> None:
+    """Alerts by name with times and total, the budget spent since midnight, silences in force, what was rolled out."""
+    budget = SPECS["error_budget"]
+    checklist = Checklist(
+        "eod",
+        "Eod",
+        (Item("a", "A", "?", AlertsEvidence()), Item("k", "K", "?", KpisEvidence(("error_budget",), (budget,)))),
+        summary=True,
+    )
+    night = window(
+        record("Slow", "warning", (9000, 8000), (500, 400), provider="x"),
+        record("Slow", "warning", (100, 0), provider="y", now=True),
+    )
+    figures = reading(Parts({"error_budget": [Track((), ((midnight(NOW), 61.5), (NOW, 60.25)))]}))
+    facts = Facts(CALM, Answers(NOW, alerts={"a": night}, figures={"k": figures}), NOW, Incidents())
+    told = {
+        item.title: [line.text for line in item.lines] or [item.empty]
+        for item in summary(checklist, findings(checklist, facts), facts)
+    }
+    assert told["Error budget spent today"] == ["1.25 points: 61.50 % were left at midnight, 60.25 % are left now"]
+    assert told["Alerts of the day"] == [
+        "Slow (x, y)  3 times, 20m 0s in all",
+        "False positives, as an estimate  1 of 2 (50 %) were over within 5m 0s",
+    ]
+    assert told["Rolled out and scaled today"] == ["13:58 UTC  cad-ml-api 41→42 image 1.8.2→1.9.0, ci"]
+    assert told["Silences in force"][0].startswith('alertname="CacheHitRateLow"  until 16:03 UTC (2h 0m), by ops@example.com')
+    assert told["Backup"] == ["the checklist does not ask"]
+
+
+def test_a_summary_without_answers_says_so() -> None:
+    """With no source that told anything, no section claims that there was nothing."""
+    bare = replace(CALM, cluster=None, silences=(), changes=(), sources=())
+    checklist = Checklist("eod", "Eod", (Item("a", "A", "?", AlertsEvidence()),), summary=True)
+    facts = Facts(bare, Answers(NOW, alerts={"a": reading(DOWN)}), NOW, None)
+    for section in summary(checklist, findings(checklist, facts), facts):
+        if section.title not in ("Actions of the day", "Key figures"):
+            assert not section.known, section

@@ -1,0 +1,111 @@
+"""What a walk costs: one request for yesterday, and one for each item with evidence of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+from screen_samples import NOW, snapshot
+
+from console.checklists.definition import AlertsEvidence, Checklist
+from console.checklists.evidence_queries import Answers, ask, window_start
+from console.checklists.loader import Checklists, Vocabulary, parse
+from console.state.checklist_runs import Signature, Walk, Walks
+from queries.catalogue.loader import load_board
+from queries.http.endpoint import Endpoint
+from queries.model.alert import AlertRule
+from queries.model.job import BatchJob
+from queries.prometheus.client import Prometheus
+
+VOCABULARY = Vocabulary(load_board("overview"))
+
+
+class Server:
+    """A Prometheus on the transport: gives an empty answer, or one series for a query that holds a word."""
+
+    def __init__(self, *, refuse: str = "") -> None:
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.refuse = refuse
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        form = parse_qs((request.content or request.url.query).decode())
+        told = {name: values[0] for name, values in form.items()}
+        self.asked.append((request.url.path.rpartition("/")[2], told))
+        if self.refuse and self.refuse in told["query"]:
+            return httpx.Response(400, json={"status": "error", "errorType": "bad_data", "error": "no"})
+        kind = "matrix" if request.url.path.endswith("range") else "vector"
+        return httpx.Response(200, json={"status": "success", "data": {"resultType": kind, "result": []}})
+
+
+class Cluster:
+    async def cron_jobs(self) -> tuple[BatchJob, ...]:
+        return (BatchJob("CronJob", "backup"),)
+
+    async def jobs(self) -> tuple[BatchJob, ...]:
+        return ()
+
+
+async def asked(checklist: Checklist, server: Server, *, walks: Walks | None = None) -> Answers:
+    prometheus = Prometheus(Endpoint("http://prom.test"), transport=httpx.MockTransport(server), clock=lambda: NOW)
+    rule = AlertRule("X", "x", 0.0, (), (), "ok", "ok", interval_seconds=30.0)
+    shown = replace(snapshot(), rules=(rule,))
+    try:
+        return await ask(checklist, shown, walks or Walks(), prometheus=prometheus, kubernetes=Cluster(), clock=lambda: NOW)
+    finally:
+        await prometheus.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "requests"),
+    [("morning", ["query", "query_range"]), ("hourly", ["query"]), ("end-of-day", ["query_range", "query_range"])],
+)
+async def test_a_walk_adds_one_request_an_item_with_its_own_evidence(name: str, requests: list[str]) -> None:
+    """All panels' yesterday is one request; alerts and KPIs are one each; the CronJob is asked of Kubernetes alone."""
+    server = Server()
+    checklist = Checklists.load("", VOCABULARY).get(name)
+    assert checklist is not None
+    answers = await asked(checklist, server)
+    assert sorted(kind for kind, _ in server.asked) == requests
+    assert set(answers.batch) == ({"backup"} if name == "end-of-day" else set())
+    for kind, told in server.asked:
+        if kind == "query":
+            assert float(told["time"]) == NOW - 86_400.0
+
+
+async def test_a_query_brings_yesterday_and_trend_with_it() -> None:
+    """From the same time yesterday until now in 24 steps; a refused one is its item's fault and nobody else's."""
+    text = (
+        "title: x\nitems: [{id: a, query: a}, {id: b, query: b}]\n"
+        "queries: {a: {title: A, expr: aaa, unit: count}, b: {title: B, expr: bbb, unit: count}}\n"
+    )
+    server = Server(refuse="bbb")
+    answers = await asked(parse(text, name="x", path="x", vocabulary=VOCABULARY), server)
+    _, told = server.asked[0]
+    assert (float(told["start"]), float(told["end"]), float(told["step"])) == (NOW - 86_400, NOW, 3600.0)
+    assert answers.tracks["a"].fault is None and answers.tracks["b"].fault is not None
+
+
+async def test_sources_that_are_not_there_are_faults_of_their_items() -> None:
+    """Without Prometheus and Kubernetes everything is answered by why not; nothing is raised."""
+    checklist = Checklists.load("", VOCABULARY).get("end-of-day")
+    assert checklist is not None
+    answers = await ask(checklist, snapshot(), Walks(), prometheus=None, kubernetes=None, clock=lambda: NOW)
+    readings = [*answers.alerts.values(), *answers.figures.values(), *answers.batch.values()]
+    assert len(readings) == 3 and all(item.fault and "not configured" in item.fault.what for item in readings)
+
+
+def test_alerts_count_since_the_last_sign_off() -> None:
+    """Of the named lists the newest signature; without one, or with one from the future, as long as the file says."""
+    wanted = AlertsEvidence(("morning", "end-of-day"), otherwise_seconds=3600.0, at_most_seconds=40_000.0)
+
+    def walks(name: str, at: float) -> Walks:
+        return Walks(((name, (Walk("w", name, at, "ann", signatures=(Signature("Ann", "ann", at),)),)),))
+
+    assert window_start(wanted, walks("end-of-day", NOW - 9000), NOW) == NOW - 9000
+    assert window_start(wanted, walks("hourly", NOW - 9000), NOW) == NOW - 3600
+    assert window_start(wanted, walks("morning", NOW + 9000), NOW) == NOW - 3600
+    assert window_start(wanted, walks("morning", NOW - 90_000), NOW) == NOW - 40_000
+    assert window_start(wanted, walks("morning", NOW - 1), NOW) == NOW - 60
+    assert window_start(AlertsEvidence(), Walks(), NOW) == NOW // 86_400 * 86_400

@@ -1,0 +1,75 @@
+"""The dead-man's switch: told of only where it fires in Prometheus and does not arrive, or should fire and does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from console.checks.result import Result
+from console.checks.watchdog import ARRIVES_WITHIN_SECONDS, Heartbeat, apart, check, heartbeat, skipped
+from queries.model.alert import Alert, AlertRule, AlertState
+
+NOW = 1_800_000_000.0
+RULE = AlertRule("Watchdog", "vector(1)", 0.0, (), (), "firing", "ok")
+
+
+def beat(at: float = NOW - 3600.0, state: AlertState = AlertState.ACTIVE, name: str = "Watchdog") -> Alert:
+    return Alert("f", state, (("alertname", name), ("severity", "info")), starts_at=at)
+
+
+def found(*, rule: AlertRule | None = RULE, fired: tuple[Alert, ...] = (), arrived: tuple[Alert, ...] = ()) -> Heartbeat | None:
+    return heartbeat("Watchdog", (rule,) if rule else (), fired, arrived)
+
+
+def test_one_that_fires_and_has_not_arrived_after_a_minute_and_a_half_is_told_in_one_sentence() -> None:
+    """The sentence names the alert, what it means for the list, and where to look; a moment before it says nothing."""
+    lost = found(fired=(beat(NOW),))
+    assert lost is not None
+    assert lost.doubt(NOW + ARRIVES_WITHIN_SECONDS) == ""
+    told = lost.doubt(NOW + ARRIVES_WITHIN_SECONDS + 1.0)
+    assert told == (
+        "Watchdog does not reach Alertmanager, so that no alert is listed proves nothing: "
+        "see `alerting` in Prometheus' configuration"
+    )
+
+
+@pytest.mark.parametrize("state", [AlertState.ACTIVE, AlertState.SUPPRESSED])
+def test_one_that_arrived_is_not_told_of(state: AlertState) -> None:
+    """Also where somebody silenced it: the way is open, and that is what it is for."""
+    there = found(fired=(beat(),), arrived=(beat(state=state),))
+    assert there is not None and there.doubt(NOW) == ""
+
+
+def test_a_rule_that_was_evaluated_and_does_not_fire_is_told() -> None:
+    """`ok` or `err` without an instance: the switch itself is broken; not evaluated yet, and pending, are not."""
+    for health, broken in (("ok", True), ("err", True), ("unknown", False), ("", False)):
+        silent = found(rule=replace(RULE, health=health, state="inactive"))
+        assert silent is not None
+        assert bool(silent.doubt(NOW)) is broken and ("does not fire" in silent.doubt(NOW)) is broken
+    waiting = found(fired=(beat(state=AlertState.PENDING),))
+    assert waiting is not None and waiting.doubt(NOW) == ""
+
+
+def test_without_the_rule_nothing_is_claimed() -> None:
+    """A platform without a dead-man's switch gets neither doubt nor assurance."""
+    assert found(rule=None) is None
+    assert check("Watchdog", None, now=NOW).result is Result.NOTED
+    assert "no rule Watchdog" in check("Watchdog", None, now=NOW).text
+
+
+def test_the_self_check_tells_arrived_lost_and_too_early_apart() -> None:
+    """Arrived passes, lost fails with the sentence, and one that fires for seconds is neither."""
+    arrived = check("Watchdog", found(fired=(beat(),), arrived=(beat(),)), now=NOW)
+    lost = check("Watchdog", found(fired=(beat(),)), now=NOW)
+    early = check("Watchdog", found(fired=(beat(NOW - 20.0),)), now=NOW)
+    assert [item.result for item in (arrived, lost, early)] == [Result.PASSED, Result.FAILED, Result.NOTED]
+    assert "proves nothing" in lost.text and "fires for 20" in early.text and lost.area == "alertmanager"
+    assert skipped("no Alertmanager").result is Result.SKIPPED
+
+
+def test_it_is_set_apart_from_all_other_alerts_by_its_name_alone() -> None:
+    """Its instances leave the list, whatever their severity; without a name nothing does."""
+    alerts = (beat(), beat(name="HighErrorRate"))
+    assert apart("Watchdog", alerts) == (alerts[:1], alerts[1:])
+    assert apart("", alerts) == ((), alerts)

@@ -1,0 +1,115 @@
+"""`cad-console incident`: every verb headless, on a journal of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from console.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No source is configured, nobody else's files are read."""
+    for name in ("PROMETHEUS_URL", "ALERTMANAGER_URL", "CAD_ML_API_URL", "KUBECONFIG", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USER", "ann")
+
+
+def incident(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(["incident", *words])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Each verb does its part and says so; the report leaves unknown what no source could tell."""
+    code, out, err = incident(
+        capsys, "declare", "Errors everywhere", "--severity", "p1", "--commander", "ann", "--stability", "1m"
+    )
+    assert code == 0
+    assert "declared P1 1 (i" in out
+    assert "which alerts there are is not known now" in err
+    assert "Platform: PagerDuty Platform Team" in out
+    assert incident(capsys, "tick", "acknowledge")[1] == "acknowledge: done\n"
+    assert "was done already" in incident(capsys, "tick", "acknowledge")[1]
+    assert incident(capsys, "untick", "acknowledge", "--note", "wrong one")[0] == 0
+    noted = incident(capsys, "note", "8 % fail?")[1].split()[-1]
+    assert incident(capsys, "note", "1", "80 % fail", "--corrects", noted)[0] == 0
+    assert incident(capsys, "role", "scribe", "bob")[1] == "scribe: bob\n"
+    assert incident(capsys, "severity", "P2", "--why", "OCR only")[1] == "severity P1 → P2\n"
+    update = tmp_path / "update.txt"
+    code, out, err = incident(capsys, "update", "--output", str(update))
+    assert code == 0
+    assert update.read_text() == out
+    assert f"written to {update}, not sent: once you have posted it, `incident sent 1` marks it" in err
+    assert "How many requests are affected is not known." in out
+    steps = json.loads(incident(capsys, "show", "--format", "json")[1])["steps"]
+    assert {item["step"]: item["done_at"] for item in steps}["communicate"] is None
+    assert incident(capsys, "sent", "--update", "other")[0] == 1
+    code, out, err = incident(capsys, "sent", "--where", "the status page", "--ago", "5m")
+    assert code == 0 and "marked as sent to the status page" in out
+    steps = json.loads(incident(capsys, "show", "--format", "json")[1])["steps"]
+    assert {item["step"]: item["done_at"] for item in steps}["communicate"] is not None
+    code, out, err = incident(capsys, "show")
+    assert "written " in out and "marked as sent the status page" in out
+    code, out, err = incident(capsys, "update", "--text", "we roll back")
+    assert "not sent" in err
+    assert incident(capsys, "tick", "resolve")[0] == 0
+    told = json.loads(incident(capsys, "show", "--format", "json")[1])
+    assert told["roles"]["scribe"] == "bob"
+    assert [item["sendings"] != [] for item in told["updates"]] == [True, False]
+    assert {item["step"]: item["state"] for item in told["steps"]}["acknowledge"] == "due"
+    texts = [item["text"] for item in told["timeline"]]
+    assert "resolve: done: without a mitigation" in texts
+    assert next(item for item in told["timeline"] if item["text"] == "80 % fail")["corrects"] == noted
+    assert incident(capsys, "note", "follow-up: a canary first")[0] == 0
+    code, out, err = incident(capsys, "close", "--why", "fixed")
+    assert code == 0
+    assert "not done: acknowledge, assess, mitigate" in err
+    code, out, _ = incident(capsys, "report", "1")
+    assert code == 0
+    assert "| requests failed | unknown | Prometheus is not configured |" in out
+    assert "- 8 % fail? (ann@" in out
+    assert "- a canary first (ann@" in out
+    assert json.loads(incident(capsys, "report", "--format", "json")[1])["impact"]["failed"] is None
+    assert "MTTR" in incident(capsys, "list")[1]
+    assert incident(capsys, "reopen", "1")[0] == 0
+    assert incident(capsys, "list", "--format", "markdown")[1].startswith("| # |")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("show",), "there is no incident yet"),
+        (("show", "7"), "there is no incident '7'; there are none"),
+        (("declare",), "give a TITLE or --alert NAME"),
+        (("declare", "--alert", "HighErrorRate"), "no alert 'HighErrorRate' is known now; there are none"),
+        (("note", "x"), "there is no incident yet"),
+    ],
+)
+def test_what_cannot_be_done_is_said(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str) -> None:
+    """Exit code 1, with what there is instead."""
+    code, out, err = incident(capsys, *words)
+    assert (code, out) == (1, "")
+    assert told in err
+
+
+def test_which_one_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    """With two open it has to be said; a channel that is not there and an untick of nothing are refused."""
+    for title in ("one", "two"):
+        incident(capsys, "declare", title, "--severity", "P3")
+    code, _, err = incident(capsys, "note", "x")
+    assert code == 1
+    assert "which incident? open are 1, 2" in err
+    assert (
+        "there is no channel 'chat'; configured are none" in incident(capsys, "update", "2", "--text", "x", "--send", "chat")[2]
+    )
+    assert "assess is not done" in incident(capsys, "untick", "2", "assess")[2]
+    assert incident(capsys, "close", "2")[0] == 0
+    assert incident(capsys, "close", "2")[0] == 1
+    with pytest.raises(SystemExit):
+        main(["incident", "tick", "2", "celebrate"])

@@ -1,0 +1,229 @@
+"""`status` and `alerts` against a platform on loopback: the published shape, exit codes, text that stays text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from told_platform import Series, ToldPlatform, told_platform
+
+from console.cli.main import main
+
+ALERT = {
+    "fingerprint": "abc",
+    "labels": {"alertname": "HighErrorRate", "severity": "critical", "component": "platform\x1b[2J\u202e"},
+    "annotations": {"runbook_url": "https://x/high-error-rate.md"},
+    "startsAt": "2026-01-01T09:00:00Z",
+    "endsAt": "2026-01-01T10:00:00Z",
+    "updatedAt": "2026-01-01T09:00:00Z",
+    "generatorURL": "",
+    "receivers": [{"name": "pager"}],
+    "status": {"state": "active", "silencedBy": [], "inhibitedBy": []},
+}
+HEALTH = {"status": "healthy", "services": {"api": "up", "redis": "disabled"}}
+
+
+def recorded(**values: str) -> Callable[[str], list[Series]]:
+    """Answers the joined query of the panels with these values, and every other one with nothing."""
+
+    def vector(query: str) -> list[Series]:
+        return [({"__q__": f"{panel}/recorded"}, value) for panel, value in values.items() if f"{panel}/recorded" in query]
+
+    return vector
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    def call(platform: ToldPlatform, *words: str, without: tuple[str, ...] = ()) -> tuple[int, str]:
+        with monkeypatch.context() as environ:
+            for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "CAD_CONSOLE_CONFIG", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+                environ.delenv(name, raising=False)
+            for name, value in platform.environ(str(tmp_path)).items():
+                environ.setenv(name, value)
+            for name in without:
+                environ.delenv(name)
+            code = main(list(words))
+        return code, capsys.readouterr().out
+
+    return call
+
+
+def test_the_published_shape(run: Any) -> None:
+    """JSON has exactly the keys that were published, with the values that the servers gave."""
+    vector = recorded(error_ratio="0.42", request_rate="NaN", error_budget="+Inf")
+    with told_platform(vector=vector, pages={"/api/v2/alerts": [ALERT], "/health": HEALTH}) as platform:
+        code, out = run(platform, "status", "--format", "json")
+    told = json.loads(out)
+    assert code == 1  # a critical alert is active
+    assert list(told) == [
+        "schema", "environment", "taken_at", "sources", "panels", "alerts_from", "alerts_caveat", "alerts", "workloads",
+        "platform",
+    ]  # fmt: skip
+    assert (told["alerts_from"], told["alerts_caveat"]) == ("alertmanager", None)
+    assert (told["schema"], told["environment"]) == (1, "test")
+    assert list(told["sources"]) == ["prometheus", "alertmanager", "kubernetes", "platform"]
+    assert list(told["sources"]["prometheus"]) == ["state", "latency_ms", "age_seconds", "error"]
+    assert [item["state"] for item in told["sources"].values()] == ["up", "up", "not configured", "up"]
+    panels = {item["id"]: item for item in told["panels"]}
+    assert list(panels) == [
+        "error_ratio", "p95_latency", "circuit_breakers", "provider_health", "queue_depth", "cpu", "memory", "request_rate",
+        "error_budget", "workloads",
+    ]  # fmt: skip
+    assert panels["error_ratio"] == {
+        "id": "error_ratio",
+        "title": "Error ratio",
+        "value": 0.42,
+        "unit": "percent",
+        "verdict": "ok",
+        "reason": "under 1 %",
+        "warn": 1.0,
+        "critical": 5.0,
+        "from": "recording rule",
+        "query": "platform_error_ratio",
+        "series": [{"labels": {}, "value": 0.42}],
+        "more_series": False,
+        "basis": [],
+        "caveat": "no loaded rule records platform_error_ratio",
+        "contradictions": [],
+    }
+    for panel in ("request_rate", "error_budget", "queue_depth", "workloads"):
+        assert (panels[panel]["value"], panels[panel]["verdict"]) == (None, "no_data"), panel
+    alert = told["alerts"][0]
+    assert list(alert) == [
+        "fingerprint", "name", "severity", "severity_known", "priority", "state", "listed_by", "starts_at", "labels",
+        "annotations", "runbook", "actions", "elsewhere",
+    ]  # fmt: skip
+    assert (alert["name"], alert["priority"], alert["state"]) == ("HighErrorRate", "P1", "active")
+    assert alert["starts_at"] == "2026-01-01T09:00:00Z"
+    assert alert["runbook"]["id"] == "high-error-rate"
+    assert alert["runbook"]["matched_by"] == "alertname"
+    assert alert["actions"][0]["action"] == "rollback"
+    assert alert["actions"][0]["target"] == "deployment/cad-ml-api"
+    # No cluster is known, so which revision it would be is not either: the console's own command looks it up.
+    assert alert["actions"][0]["command"] == "cad-console act rollback deployment/cad-ml-api"
+    assert alert["elsewhere"] is None
+    assert told["workloads"] == []
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+@pytest.mark.parametrize("command", ["status", "alerts"])
+def test_what_comes_from_outside_stays_text(run: Any, command: str, form: str) -> None:
+    """No escape sequence, bidi control or line break of a label reaches the terminal."""
+    form = "table" if (command, form) == ("alerts", "text") else form
+    with told_platform(pages={"/api/v2/alerts": [ALERT], "/health": HEALTH}) as platform:
+        _, out = run(platform, command, "--format", form)
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "platform" in out
+
+
+@pytest.mark.parametrize(
+    ("values", "alerts", "code"),
+    [
+        ({"error_ratio": "0.42"}, [], 0),
+        ({"error_ratio": "1.5"}, [], 0),
+        ({"error_ratio": "7.8"}, [], 1),
+        ({}, [ALERT], 1),
+        ({"error_ratio": "0.4"}, [{**ALERT, "status": {"state": "suppressed", "silencedBy": ["x"], "inhibitedBy": []}}], 0),
+        ({}, [], 2),
+    ],
+)
+def test_exit_codes(run: Any, values: Mapping[str, str], alerts: list[Any], code: int) -> None:
+    """0 where nothing is critical, 1 for a critical panel or an active P1 (not a silenced one), 2 where nothing is measured."""
+    with told_platform(vector=recorded(**values), pages={"/api/v2/alerts": alerts, "/health": HEALTH}) as platform:
+        assert run(platform, "status")[0] == code
+
+
+def test_no_answer_from_anybody_is_2(run: Any) -> None:
+    """With every server refusing, or none configured, nothing is known: 2, never 0."""
+    refusing = dict.fromkeys(("/api/v1/query", "/api/v1/rules", "/api/v2/alerts", "/health"), (503, "no"))
+    with told_platform(pages=refusing) as platform:
+        code, out = run(platform, "status")
+        assert code == 2
+        assert "not known" in out
+        assert run(platform, "alerts")[0] == 2
+        assert run(platform, "status", without=("PROMETHEUS_URL", "ALERTMANAGER_URL", "CAD_ML_API_URL"))[0] == 2
+
+
+def test_one_dead_source_blanks_nothing_else(run: Any) -> None:
+    """With Alertmanager denied, panels and API are as good as ever, and the source says what is missing."""
+    pages = {"/api/v2/alerts": (401, "who are you"), "/api/v2/silences": (401, "who are you"), "/health": HEALTH}
+    with told_platform(vector=recorded(error_ratio="0.42"), pages=pages) as platform:
+        code, out = run(platform, "status", "--format", "json")
+    told = json.loads(out)
+    assert code == 3  # nothing critical is known, and the alerts are not Alertmanager's
+    assert told["sources"]["alertmanager"]["state"] == "denied"
+    assert told["sources"]["alertmanager"]["error"]
+    assert told["panels"][0]["verdict"] == "ok"
+
+
+def test_alerts_are_filtered_by_matchers(run: Any) -> None:
+    """--filter takes Alertmanager's syntax; a bad one is one line and 2."""
+    other = {**ALERT, "fingerprint": "def", "labels": {"alertname": "QueueBacklog", "severity": "warning"}}
+    with told_platform(pages={"/api/v2/alerts": [ALERT, other]}) as platform:
+        _, out = run(platform, "alerts", "--filter", 'severity="warning"')
+        assert "QueueBacklog" in out
+        assert "HighErrorRate" not in out
+        assert "no alert matches" in run(platform, "alerts", "--filter", 'severity="none"')[1]
+        assert run(platform, "alerts", "--filter", "severity")[0] == 2
+
+
+def test_reading_commands_only_read(run: Any) -> None:
+    """No headless look sends anything but GET and the POST of a long query."""
+    with told_platform(pages={"/api/v2/alerts": [ALERT], "/health": HEALTH}) as platform:
+        for words in (["status"], ["alerts"], ["check"], ["doctor"], ["runbook", "triage"]):
+            run(platform, *words)
+        assert platform.methods <= {"GET", "POST"}
+        assert platform.queries
+
+
+def rule_page(name: str) -> dict[str, Any]:
+    """`/api/v1/rules` of a Prometheus in which an alert of this name has fired since the new year."""
+    labels = {"alertname": name, "severity": "info"}
+    firing = {"labels": labels, "annotations": {}, "state": "firing", "activeAt": "2026-01-01T09:00:00Z", "value": "1"}
+    rule = {"type": "alerting", "name": name, "query": "vector(1)", "duration": 0, "labels": {}, "annotations": {}}
+    rule |= {"alerts": [firing], "state": "firing", "health": "ok"}
+    return {"status": "success", "data": {"groups": [{"name": "g", "file": "f", "rules": [rule], "interval": 30}]}}
+
+
+@pytest.mark.parametrize(
+    ("command", "calm"),
+    [(("status",), "Alerts: none"), (("status", "--format", "markdown"), "Alerts: none"), (("alerts",), "no alerts")],
+)
+def test_no_alert_proves_nothing_while_the_heartbeat_does_not_arrive(run: Any, command: tuple[str, ...], calm: str) -> None:
+    """`none` is followed by the sentence that says why it may be wrong; with the heartbeat there it stands alone."""
+    beat = {**ALERT, "labels": {"alertname": "Watchdog", "severity": "info"}}
+    for delivered, doubted in (([], True), ([beat], False)):
+        pages = {"/api/v1/rules": rule_page("Watchdog"), "/api/v2/alerts": delivered, "/health": HEALTH}
+        with told_platform(pages=pages) as platform:
+            _, out = run(platform, *command)
+        assert calm in out and ("Watchdog does not reach Alertmanager" in out) is doubted
+
+
+def test_a_heartbeat_that_does_not_arrive_degrades_alertmanager_for_a_program_too(run: Any) -> None:
+    """In JSON the source says degraded, and the heartbeat is in no list of alerts."""
+    pages = {"/api/v1/rules": rule_page("Watchdog"), "/health": HEALTH}
+    with told_platform(pages=pages) as platform:
+        told = json.loads(run(platform, "status", "--format", "json")[1])
+        assert json.loads(run(platform, "alerts", "--format", "json")[1]) == []
+    assert (told["sources"]["alertmanager"]["state"], told["alerts"]) == ("degraded", [])
+
+
+def test_an_alert_that_somebody_has_is_taken_only_when_that_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`alerts ack` is the screen's own function: it names who has it and since when, exits 1 and writes nothing; with
+    --take-over it is taken; what nobody knows is said.
+    """
+    with told_platform(pages={"/api/v2/alerts": [ALERT], "/health": HEALTH}) as platform:
+        ann, bob = ({**platform.environ(""), "USER": who} for who in ("ann", "bob"))
+        monkeypatch.setattr(platform, "environ", lambda home: {**ann, "HOME": home})
+        assert run(platform, "alerts", "ack", "HighErrorRate") == (0, "HighErrorRate is yours until it resolves\n")
+        monkeypatch.setattr(platform, "environ", lambda home: {**bob, "HOME": home})
+        assert run(platform, "alerts", "ack", "abc") == (1, "")
+        assert run(platform, "alerts", "release", "abc")[0] == 1
+        assert "ann@" in run(platform, "alerts")[1]
+        assert run(platform, "alerts", "ack", "abc", "--take-over") == (0, "HighErrorRate is yours until it resolves\n")
+        assert run(platform, "alerts", "release", "abc") == (0, "HighErrorRate is nobody's again\n")
+        assert run(platform, "alerts", "ack", "Nothing")[0] == 2

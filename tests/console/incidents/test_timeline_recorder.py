@@ -1,0 +1,243 @@
+"""The timeline that writes itself: what changed, once, whoever looks and whenever a console came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from screen_samples import NOW, settings, snapshot, tracked
+
+from console.incidents.declaration import declaration
+from console.incidents.timeline_recorder import MANY, Recorder
+from console.journal.event import Event
+from console.journal.sqlite import Journal
+from console.monitor.journal_service import JournalWatch
+from console.monitor.state_store import Board
+from console.runbooks.index import RunbookIndex
+from console.state import incident_events
+from console.state.incident import Incident, Incidents, Source
+from console.state.incident_projection import IncidentsProjection
+from console.state.snapshot import Snapshot
+from queries.model.alert import TrackedAlert
+from queries.model.matcher import Matcher
+from queries.model.silence import Silence
+from queries.model.source import Health
+from queries.model.verdict import Verdict
+
+PROJECTION = IncidentsProjection()
+
+
+class Room:
+    """Consoles that look at one platform and share one journal; `at` is now, seconds after the declaration."""
+
+    def __init__(self, consoles: int = 1) -> None:
+        self.recorders = [Recorder() for _ in range(consoles)]
+        self.events: list[Event] = []
+        self.at = 0.0
+        first = snapshot()
+        self.add(incident_events.DECLARED, "i1", declaration(first, alerts=(first.alerts[0],)))
+
+    def add(self, kind: str, subject: str, data: dict[str, Any]) -> None:
+        if kind != incident_events.SEEN or subject not in {event.subject for event in self.events}:
+            self.events.append(Event(NOW + self.at, kind, subject, "ann", "production", data, len(self.events) + 1))
+
+    @property
+    def incidents(self) -> Incidents:
+        return PROJECTION.fold(Incidents(), self.events)
+
+    @property
+    def incident(self) -> Incident:
+        return self.incidents.all[0]
+
+    def look(self, shown: Snapshot, *, at: float, consoles: Iterable[int] | None = None) -> list[str]:
+        """Each of these consoles sees it; gives what is new in the timeline."""
+        self.at = at
+        before = set(self.incident.entries)
+        for number in consoles if consoles is not None else range(len(self.recorders)):
+            for item in self.recorders[number].look(shown_at(shown, at), self.incidents):
+                self.add(incident_events.SEEN, item.subject, item.data)
+        return [entry.text for entry in self.incident.entries if entry not in before]
+
+    def held(self, shown: Snapshot, *, at: float) -> list[str]:
+        """Seen for long enough."""
+        return self.look(shown, at=at) + self.look(shown, at=at + 6.0)
+
+
+def shown_at(shown: Snapshot, at: float) -> Snapshot:
+    sources = tuple(replace(item, last_good_at=NOW + at if item.last_good_at else None) for item in shown.sources)
+    panels = tuple(replace(item, age_seconds=0.0 if item.verdict is not Verdict.STALE else 40.0) for item in shown.panels)
+    return replace(shown, taken_at=NOW + at, sources=sources, panels=panels)
+
+
+def with_panel(shown: Snapshot, panel_id: str, **changes: Any) -> Snapshot:
+    return replace(shown, panels=tuple(replace(item, **changes) if item.spec.id == panel_id else item for item in shown.panels))
+
+
+def without(shown: Snapshot, name: str) -> Snapshot:
+    return replace(shown, alerts=tuple(item for item in shown.alerts if item.alert.name != name))
+
+
+def down(shown: Snapshot, source: str, health: Health = Health.DOWN) -> Snapshot:
+    return replace(
+        shown, sources=tuple(replace(item, health=health) if item.name == source else item for item in shown.sources)
+    )
+
+
+def later(name: str, severity: str, seconds: float) -> TrackedAlert:
+    return tracked(name, severity, minutes=-seconds / 60.0)
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+def test_what_did_not_change_is_not_told(room: Room) -> None:
+    """Everything stands in the declaration: looking again and again writes nothing."""
+    for at in range(1, 20):
+        assert room.look(snapshot(), at=float(at)) == []
+    assert set(room.incident.panels) == {"error_ratio"}
+
+
+def test_alerts_come_and_go(room: Room) -> None:
+    """Each with the moment at which it began, and at which it was seen to be gone."""
+    more = replace(snapshot(), alerts=(*snapshot().alerts, later("QueueBacklog", "warning", 10.0)))
+    assert room.look(more, at=12.0) == ["QueueBacklog (platform) fires"]
+    assert room.incident.entries[-1].at == NOW + 10.0
+    assert room.incident.entries[-1].source is Source.ALERTMANAGER
+    assert room.look(without(more, "HighErrorRate"), at=20.0) == ["HighErrorRate ended"]
+    assert room.incident.quiet_since == NOW + 20.0
+    again = replace(more, alerts=tuple(item for item in more.alerts if item.alert.name != "HighErrorRate"))
+    again = replace(again, alerts=(*again.alerts, later("HighErrorRate", "critical", 30.0)))
+    assert room.look(again, at=31.0) == ["HighErrorRate (platform) fires again"]
+    assert room.incident.quiet_since is None
+
+
+@pytest.mark.parametrize("health", [Health.DOWN, Health.DENIED, Health.DEGRADED])
+def test_an_alertmanager_that_is_not_whole_ends_no_alert(room: Room, health: Health) -> None:
+    """That nobody lists an alert means something only where everybody could be asked."""
+    assert room.look(down(without(snapshot(), "HighErrorRate"), "alertmanager", health), at=10.0) == []
+    assert room.look(replace(without(snapshot(), "HighErrorRate"), alerts_known=False), at=11.0) == []
+    assert room.incident.quiet_since is None
+
+
+def test_a_verdict_that_stays(room: Room) -> None:
+    """Told with its value once it has stayed so for some seconds, from when it began; one that swings back is not told, nor
+    is a value that is old.
+    """
+    well = with_panel(snapshot(), "error_ratio", verdict=Verdict.OK, value=0.4)
+    assert room.look(well, at=10.0) == []
+    assert room.look(snapshot(), at=13.0) == []
+    assert room.look(well, at=14.0) == []
+    assert room.look(well, at=19.5) == ["Error ratio: CRIT → ok 0.40 %"]
+    assert room.incident.entries[-1].at == NOW + 14.0
+    stale = with_panel(snapshot(), "error_ratio", verdict=Verdict.STALE)
+    assert room.held(stale, at=30.0) == []
+    gone = with_panel(snapshot(), "error_ratio", verdict=Verdict.NO_DATA, value=None)
+    assert room.held(down(gone, "prometheus"), at=40.0) == []
+    assert room.held(gone, at=50.0) == ["Error ratio: ok → NO DATA"]
+
+
+def test_rollouts_and_scalings_by_others(room: Room) -> None:
+    """From which revision to which, with images and cause; replicas from and to."""
+    cluster = snapshot().cluster
+    assert cluster is not None
+    api = cluster.workloads[0]
+    older = next(item for item in cluster.revisions if item.number == 41)
+    back = replace(api, revision=43, containers=older.containers, change_cause="ci: release 1.8.2", wanted=8)
+    revisions = (
+        *(item for item in cluster.revisions if item.number != 41),
+        replace(older, number=43, created_at=NOW + 30.0),
+    )
+    moved = replace(snapshot(), cluster=replace(cluster, workloads=(back, *cluster.workloads[1:]), revisions=revisions))
+    found = room.look(moved, at=31.0)
+    assert found == [
+        "rollout cad-ml-api 42→43 image 1.9.0 → 1.8.2 (ci: release 1.8.2)",
+        "cad-ml-api scaled 6→8",
+    ]
+    assert room.look(down(snapshot(), "kubernetes"), at=40.0) == []
+
+
+def test_silences_by_others(room: Room) -> None:
+    """Who, what and why; one that an action of a console made is told by that action alone."""
+    other = Silence("s-2", (Matcher("alertname", "HighErrorRate"),), NOW + 5, NOW + 3600, "bob@host", "we know")
+    shown = replace(snapshot(), silences=(*snapshot().silences, other))
+    assert room.held(shown, at=6.0) == ["HighErrorRate silenced by bob@host: we know"]
+    outcome = {"action": "silence", "title": "Silence X", "outcome": "done", "text": "done in 1 s; silence s-3 is active"}
+    room.add("action.outcome", "r1", outcome)
+    mine = replace(other, id="s-3", starts_at=NOW + 20)
+    assert room.held(replace(shown, silences=(*shown.silences, mine)), at=21.0) == []
+    over = replace(other, state="expired", ends_at=NOW + 60)
+    assert room.held(replace(shown, silences=(over,)), at=61.0) == ["silence of HighErrorRate ended"]
+
+
+def test_a_console_that_comes_later_tells_what_changed_meanwhile(room: Room) -> None:
+    """Killed and started again it compares with the journal: nothing is lost and nothing told twice."""
+    room.look(without(snapshot(), "PodNotReady"), at=10.0)
+    room.recorders[0] = Recorder()
+    assert room.look(without(without(snapshot(), "PodNotReady"), "HighErrorRate"), at=300.0) == ["HighErrorRate ended"]
+
+
+def test_one_that_lags_behind_takes_nothing_back() -> None:
+    """A console whose sources answered before the last entry does not undo it."""
+    room = Room(2)
+    gone = without(snapshot(), "HighErrorRate")
+    assert room.look(gone, at=10.0, consoles=[0]) == ["HighErrorRate ended"]
+    late = replace(shown_at(snapshot(), 8.0), taken_at=NOW + 12.0)
+    assert room.recorders[1].look(late, room.incidents) == ()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_three_consoles_write_one_entry(order: tuple[int, ...]) -> None:
+    """Each sees the same change before it read what the others wrote: the same subject, so one event."""
+    room = Room(3)
+    shown = shown_at(without(snapshot(), "HighErrorRate"), 10.0)
+    stale = room.incidents
+    told = [room.recorders[number].look(shown, stale) for number in order]
+    subjects = {item.subject for items in told for item in items}
+    assert len(subjects) == 1
+    assert all(len(items) == 1 for items in told)
+
+
+def test_a_storm_is_told_as_one(room: Room) -> None:
+    """Of thousands of alerts some are told one by one, and then that there are more."""
+    storm = tuple(
+        replace(item, alert=replace(item.alert, fingerprint=f"fp{number}"))
+        for number, item in enumerate([later("PodNotReady", "warning", 5.0)] * 1000)
+    )
+    found = room.look(replace(snapshot(), alerts=(*snapshot().alerts, *storm)), at=6.0)
+    assert len(found) < 210
+    assert "further ones are not told here one by one" in found[-1]
+    assert room.look(replace(snapshot(), alerts=(*snapshot().alerts, *storm)), at=7.0) == []
+    assert MANY in room.incident.seen
+
+
+async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
+    """The real thing: two journal threads on one file, told the same snapshots, write each observation once."""
+    path = tmp_path / "journal.sqlite3"
+    own = settings(tmp_path)
+    moment = [NOW]
+    watches = []
+    for _ in range(2):
+        board = Board(own, (), runbooks=RunbookIndex.load(""))
+        watches.append(JournalWatch(Journal.open(path), board, own, clock=lambda: moment[0]))
+    first = snapshot()
+    await watches[0].record(incident_events.DECLARED, "i1", declaration(first, alerts=(first.alerts[0],)))
+    steps: list[tuple[float, Snapshot]] = [
+        (10.0, without(first, "PodNotReady")),
+        (20.0, without(without(first, "PodNotReady"), "HighErrorRate")),
+        (30.0, first),
+    ]
+    for at, shown in steps:
+        moment[0] = NOW + at
+        for watch in watches:
+            watch._observe(shown_at(shown, at))
+    with Journal.open(path) as journal:
+        seen = journal.events(kinds=(incident_events.SEEN,))
+    assert len({event.subject for event in seen}) == len(seen) == 4
+    for watch in watches:
+        await watch.close()
+        watch._journal.close()

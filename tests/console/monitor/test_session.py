@@ -1,0 +1,248 @@
+"""The session on a platform on loopback: it lives, it recovers, it refuses what it must."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from told_platform import Series, ToldPlatform, told_platform
+
+from console.actions.plan import Outcome, Preview, Request, Stage
+from console.config.load import load_settings
+from console.journal.event import Event
+from console.journal.sqlite import Journal, JournalError
+from console.monitor.session import Session
+from console.state.snapshot import Snapshot
+from queries.alertmanager import AlertmanagerState
+from queries.errors import NotConfigured
+from queries.model.fault import Fault, FaultKind
+from queries.model.matcher import parse_matchers
+from queries.model.poll_result import Reading
+from queries.model.source import Health
+from queries.model.verdict import Verdict
+
+ALERT = {
+    "fingerprint": "abc",
+    "labels": {"alertname": "HighErrorRate", "severity": "critical", "component": "platform"},
+    "annotations": {},
+    "startsAt": "2026-01-01T09:00:00Z",
+    "endsAt": "2026-01-01T10:00:00Z",
+    "updatedAt": "2026-01-01T09:00:00Z",
+    "receivers": [],
+    "status": {"state": "active", "silencedBy": [], "inhibitedBy": []},
+}
+RULES = {
+    "status": "success",
+    "data": {
+        "groups": [
+            {
+                "name": "g",
+                "rules": [
+                    {
+                        "type": "alerting",
+                        "name": "HighErrorRate",
+                        "query": "platform_error_ratio > 5",
+                        "duration": 120,
+                        "labels": {"severity": "critical"},
+                        "health": "ok",
+                        "state": "firing",
+                    }
+                ],
+            }
+        ]
+    },
+}
+
+
+def vector(query: str) -> list[Series]:
+    if "error_ratio/recorded" in query:
+        return [({"__q__": "error_ratio/recorded"}, "7.8")]
+    return [({"provider": "deepseek"}, "81"), ({"provider": "paddle"}, "99")] if query.startswith("(clamp_min(") else []
+
+
+@pytest.fixture
+def platform() -> Iterator[ToldPlatform]:
+    pages = {"/api/v2/alerts": [ALERT], "/api/v1/rules": RULES, "/health": {"status": "healthy"}}
+    with told_platform(vector=vector, pages=pages) as told:
+        yield told
+
+
+@pytest.fixture
+async def session(platform: ToldPlatform, tmp_path: Path) -> AsyncIterator[Session]:
+    settings = load_settings({"refresh": 0.05}, platform.environ(str(tmp_path)), service_account="/nonexistent")
+    opened = await asyncio.to_thread(Session.open, dataclasses.replace(settings, backoff_cap_seconds=0.05))
+    yield opened
+    await opened.close()
+
+
+class Watcher:
+    """Keeps the newest snapshot and waits for one that a test wants."""
+
+    def __init__(self, session: Session) -> None:
+        self.seen: list[Snapshot] = []
+        self.arrived = asyncio.Event()
+        session.start(self.take)
+
+    def take(self, snapshot: Snapshot) -> None:
+        self.seen.append(snapshot)
+        self.arrived.set()
+
+    async def until(self, met: Callable[[Snapshot], bool]) -> Snapshot:
+        async with asyncio.timeout(10):
+            while not (self.seen and met(self.seen[-1])):
+                self.arrived.clear()
+                await self.arrived.wait()
+        return self.seen[-1]
+
+
+def health(snapshot: Snapshot, name: str) -> Health:
+    state = snapshot.source(name)
+    assert state is not None
+    return state.health
+
+
+async def test_it_polls_loses_and_finds_a_source_without_a_restart(session: Session, platform: ToldPlatform) -> None:
+    """A Prometheus that fails is down while the rest lives; its value grows stale; one good answer brings it back."""
+    watcher = Watcher(session)
+    whole = await watcher.until(lambda told: bool(told.alerts) and told.panels[0].value == 7.8)
+    assert whole.panels[0].verdict is Verdict.CRITICAL
+    platform.pages["/api/v1/query"] = (503, "stopping")
+    lost = await watcher.until(lambda told: told.panels[0].verdict is Verdict.STALE)
+    assert health(lost, "prometheus") is Health.DOWN
+    assert health(lost, "alertmanager") is Health.UP
+    assert (lost.panels[0].value, len(lost.alerts)) == (7.8, 1)
+    del platform.pages["/api/v1/query"]
+    await watcher.until(lambda told: told.panels[0].verdict is Verdict.CRITICAL)
+
+
+async def test_an_owner_mark_is_seen_and_ends_with_the_alert(session: Session, platform: ToldPlatform) -> None:
+    """Owning is journalled and shown at once; when Alertmanager has forgotten the alert, the mark is released."""
+    watcher = Watcher(session)
+    await watcher.until(lambda told: bool(told.alerts))
+    await session.acknowledge("abc")
+    await watcher.until(lambda told: bool(told.alerts) and told.alerts[0].owner.startswith("you@"))
+    platform.pages["/api/v2/alerts"] = []
+    await watcher.until(lambda told: not told.alerts)
+    platform.pages["/api/v2/alerts"] = [ALERT]
+    await watcher.until(lambda told: bool(told.alerts))
+
+    def released() -> bool:
+        assert session.journal is not None
+        return [item.kind for item in session.journal.events()] == ["alert.owned", "alert.released"]
+
+    # The journal is looked at every few seconds; refresh_now does it at once.
+    platform.pages["/api/v2/alerts"] = []
+    await watcher.until(lambda told: not told.alerts)
+    async with asyncio.timeout(10):
+        while not released():
+            session.refresh_now()
+            await asyncio.sleep(0.02)
+
+
+async def test_what_is_recorded_is_on_the_board_when_it_returns(session: Session) -> None:
+    """Recording gives the event with its sequence, and the snapshot has it at once, shown or not; two at once are two."""
+    first = await session.record("note", "s", {"text": "before anything was shown"})
+    assert session.snapshot().ledger.recent == (first,)
+    assert (first.sequence, first.author, first.environment) == (1, session.settings.user, session.settings.environment)
+    watcher = Watcher(session)
+    await watcher.until(lambda told: bool(told.alerts))
+    second, third = await asyncio.gather(*(session.record("note", "s", {"text": name}) for name in "bc"))
+    assert {item.sequence for item in session.snapshot().ledger.recent} == {1, second.sequence, third.sequence}
+    assert watcher.seen[-1].ledger == session.snapshot().ledger
+    assert any("before anything" in change.text for change in watcher.seen[-1].changes)
+
+
+async def test_what_another_console_records_is_seen_by_itself(session: Session) -> None:
+    """A second connection writes into the same file: the board has it without a key press."""
+    watcher = Watcher(session)
+    await watcher.until(lambda told: bool(told.alerts))
+    with Journal.open(session.settings.paths.journal_file) as other:
+        event = other.append(Event(time.time(), "alert.owned", "abc", "bob", session.settings.environment))
+    told = await watcher.until(lambda told: told.alerts[0].owner == "bob")
+    assert told.ledger.owners["abc"].at == event.at
+
+
+async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session) -> None:
+    """An answer from before the mark, a part of an answer and no answer at all release nothing."""
+    watch = session._marks
+    assert watch is not None
+    now = time.time()
+    await session.acknowledge("new")
+    empty = AlertmanagerState((), (), (), 1, 1, "")
+    lost = Fault(FaultKind.UNREACHABLE, "gone")
+    for reading in (
+        Reading("alertmanager", now - 60, 0.0, empty),
+        Reading("alertmanager", now + 60, 0.0, dataclasses.replace(empty, peer_faults=(lost,))),
+        Reading("alertmanager", now + 60, 0.0, fault=lost),
+    ):
+        watch.heard(reading)
+        await watch.read()
+        assert session.journal is not None
+        assert [item.kind for item in session.journal.events()] == ["alert.owned"]
+    watch.heard(Reading("alertmanager", now + 60, 0.0, empty))
+    await watch.read()
+    assert [item.kind for item in session.journal.events()] == ["alert.owned", "alert.released"]
+
+
+async def test_the_history_of_an_alert_is_its_left_side(session: Session) -> None:
+    """The rule's left side is asked, and its number is the threshold; an unknown alert says so."""
+    await session.once()
+    history, threshold = await session.alert_history("abc", window_seconds=3600)
+    assert (history.fault, threshold) == (None, 5.0)
+    gone, nothing = await session.alert_history("none", window_seconds=3600)
+    assert gone.fault is not None
+    assert nothing is None
+    assert (await session.history("workloads", window_seconds=3600)).fault is not None
+    assert (await session.history("error_ratio", window_seconds=3600)).fault is None
+
+
+async def test_steps_carry_their_present_value(session: Session) -> None:
+    """A step's query is answered beside its words; a look-up without a cluster says what is missing."""
+    snapshot = await session.once()
+    runbook = session.runbooks.get("high-error-rate")
+    assert runbook is not None
+    steps = [step async for step in session.runbook_steps(runbook, snapshot.alerts[0])]
+    assert len(steps) == len(runbook.steps)
+    health_step = next(step for step in steps if "Health" in step.title or "health" in step.title)
+    assert (health_step.verdict, health_step.value_text) == (Verdict.WARN, "81.00 %")
+    assert health_step.text.splitlines() == ['{provider="deepseek"} 81.00 %', '{provider="paddle"} 99.00 %']
+    looked = steps[1]
+    assert (looked.verdict, "Kubernetes is not configured" in looked.text) == (Verdict.NO_DATA, True)
+
+
+async def test_without_a_journal_nothing_is_run(session: Session) -> None:
+    """An action is refused and nobody is asked to confirm it; owning is refused too."""
+    assert session.journal is not None
+    session.journal.close()
+    session.journal, session.journal_fault = None, "the journal is locked"
+
+    async def confirm(preview: Preview) -> bool:
+        raise AssertionError("nobody must be asked")
+
+    steps = [step async for step in session.run(Request("rollback", "deployment/cad-ml-api"), confirm)]
+    assert steps[-1].outcome is Outcome.REFUSED
+    assert not any(step.stage is Stage.EXECUTE for step in steps)
+    with pytest.raises(JournalError, match="locked"):
+        await session.acknowledge("abc")
+
+
+async def test_what_a_silence_would_hide(session: Session) -> None:
+    """The preview lists the alerts that match; no matcher hides nothing."""
+    await session.once()
+    assert len(session.silence_matches(parse_matchers('severity="critical"'))) == 1
+    assert session.silence_matches(parse_matchers('severity="info"')) == ()
+    assert session.silence_matches(()) == ()
+
+
+async def test_a_session_without_sources_is_told_so(tmp_path: Path) -> None:
+    """Nothing configured: every source says just that, and a query is NotConfigured."""
+    session = Session.open(load_settings({}, {"HOME": str(tmp_path), "USER": "you"}, service_account="/nonexistent"))
+    snapshot = await session.once()
+    assert {item.health for item in snapshot.sources} == {Health.NOT_CONFIGURED}
+    with pytest.raises(NotConfigured):
+        await session.evaluate("up")
+    await session.close()

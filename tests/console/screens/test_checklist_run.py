@@ -1,0 +1,312 @@
+"""A person walks the morning: agrees, overrules, notes, goes to look, is cut off, comes back, signs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+from journalled_session import JournalledSession, matrix, vector
+from screen_samples import HOSTILE, NOW, settings, snapshot
+from textual.pilot import Pilot
+
+from console.journal.event import Event
+from console.screens.app import ConsoleApp
+from console.screens.checklist_run import WalkScreen
+from console.state.checklist_runs import BEGUN, ITEM, NOTE, SIGNED
+
+pytestmark = pytest.mark.usefixtures("utc")
+
+FIRED = {"__q__": "fired", "alertname": "DriftScoreHigh", "severity": "info", "component": "model"}
+
+
+def told(request: httpx.Request) -> httpx.Response:
+    """An alert that was over in the night, a Prometheus that never slept, and everything half as bad yesterday."""
+    form = parse_qs((request.content or request.url.query).decode())
+    if not request.url.path.endswith("range"):
+        return vector(({"__q__": "error_ratio"}, 0.4), ({"__q__": "provider_health", "provider": "deepseek"}, 99.0))
+    start, end, step = (float(form[name][0]) for name in ("start", "end", "step"))
+    moments = [end - step * back for back in range(int((end - start) / step + 1e-6), -1, -1)]
+    return matrix((FIRED, [(at, 4.0) for at in moments[-90:-80]]), ({"__q__": "seen"}, [(at, 1.0) for at in moments]))
+
+
+class Walker:
+    """One console on a journal that lies in `folder`."""
+
+    def __init__(self, folder: Path, *, user: str = "you@bastion", answer: Any = told, **changes: object) -> None:
+        self.settings = replace(settings(folder), user=user)
+        self.session = JournalledSession(self.settings, snapshot(**changes), told=answer)
+        self.app = ConsoleApp(self.settings, session_factory=lambda _: self.session, clock=lambda: NOW, ascii_only=False)
+
+    @property
+    def text(self) -> str:
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        assert self.session.journal is not None
+        return self.session.journal.events()
+
+    @property
+    def at(self) -> str:
+        assert isinstance(self.app.screen, WalkScreen)
+        return self.app.screen.at
+
+    async def press(self, pilot: Pilot[None], *keys: str) -> str:
+        await pilot.press(*keys)
+        await pilot.pause()
+        return self.text
+
+    async def until(self, pilot: Pilot[None], words: str) -> str:
+        deadline = time.monotonic() + 20.0
+        while words not in self.text:
+            assert time.monotonic() < deadline, f"{words!r} did not appear:\n{self.text}"
+            await pilot.pause(0.02)
+        return self.text
+
+    async def begin(self, pilot: Pilot[None]) -> str:
+        """To the first page of the morning's walk, with its evidence."""
+        await self.until(pilot, "HighErrorRate")
+        await self.press(pilot, "8")
+        await self.until(pilot, "Morning")
+        await self.press(pilot, "enter")
+        return await self.until(pilot, "yesterday 0 firing")
+
+
+async def test_a_whole_morning(tmp_path: Path) -> None:
+    """From the list to the signature: each answer is in the journal before the next page, and the list knows it afterwards."""
+    walker = Walker(tmp_path)
+    async with walker.app.run_test(size=(80, 24)) as pilot:
+        shown = await walker.begin(pilot)
+        for words in (
+            "1 of 7", "Overnight alerts", "CRIT  3 firing · 1 resolved · 1 silenced", "P1 HighErrorRate fires",
+            "yesterday 0 firing", "○ CRIT     Overnight alerts", "○ STALE    CPU", "sign     7 open",
+        ):  # fmt: skip
+            assert words in shown, words
+        assert max(len(line) for line in shown.splitlines()) <= 80
+        assert [event.kind for event in walker.events] == [BEGUN]
+
+        await walker.press(pilot, "enter")
+        shown = await walker.until(pilot, "2 of 7")
+        assert "● CRIT     Overnight alerts" in shown and "NO DATA  not known" in shown
+        assert [event.kind for event in walker.events] == [BEGUN, ITEM]
+
+        await walker.press(pilot, "enter")
+        shown = await walker.until(pilot, "3 of 7")
+        assert "● NO DATA  Platform" in shown and "yesterday 0.40 % (now +7.44)" in shown
+
+        await walker.press(pilot, "n", *"seen", "enter")
+        await walker.until(pilot, "you@bastion: seen")
+        await walker.press(pilot, "o")
+        await walker.until(pilot, "the data says CRIT, you say ok")
+        await walker.press(pilot, *"a", "space", *"test", "enter")
+        shown = await walker.until(pilot, "4 of 7")
+        assert "▲ CRIT     Error ratio" in shown and "deepseek: 81.2 % is under 90 %" in shown
+
+        await walker.press(pilot, "g")
+        await walker.until(pilot, "Go and look")
+        await walker.press(pilot, "down", "enter")
+        await walker.until(pilot, "P3 WARN ProviderTimeout ocr/deepseek")
+        await walker.press(pilot, "escape")
+        await walker.until(pilot, "4 of 7")
+        assert walker.at == "providers"
+
+        await walker.press(pilot, "enter", "enter", "enter", "enter")
+        shown = await walker.until(pilot, "Sign-off")
+        for words in (
+            "Overnight alerts: CRIT 3 firing",
+            "Platform: NO DATA not known",
+            "Providers: WARN 81.2 %",
+            "CPU: STALE 41 %",
+            "overruled CRIT to ok: a test",
+        ):
+            assert words in " ".join(shown.replace("│", " ").split()), words
+        await walker.press(pilot, "enter")
+        await walker.until(pilot, "Sign Morning: 4 open")
+        await walker.press(pilot, *["backspace"] * 11, *"Ann", "tab", *"ok", "enter")
+        await walker.until(pilot, "signed 14:03 UTC by Ann (you@bastion)")
+        assert [event.kind for event in walker.events] == [BEGUN, ITEM, ITEM, NOTE, ITEM, ITEM, ITEM, ITEM, ITEM, SIGNED]
+        assert walker.events[-1].data["open"] == [
+            "Overnight alerts: CRIT 3 firing · 1 resolved · 1 silenced",
+            "Platform: NO DATA not known",
+            "Providers: WARN 81.2 %",
+            "CPU: STALE 41 %",
+        ]
+        await walker.press(pilot, "escape")
+        shown = await walker.until(pilot, "Past walks of Morning")
+        assert "14:03 UTC Ann, 4 open" in shown
+
+
+async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console is gone in the middle; another one on the same journal has every answer, and goes on at the first one."""
+    first = Walker(tmp_path)
+    async with first.app.run_test(size=(80, 24)) as pilot:
+        await first.begin(pilot)
+        await first.press(pilot, "enter")
+        for number in (2, 3, 4):
+            await first.until(pilot, f"{number} of 7")
+            await first.press(pilot, *["enter"] * (number < 4))
+    second = Walker(tmp_path)
+    async with second.app.run_test(size=(80, 24)) as pilot:
+        await second.until(pilot, "HighErrorRate")
+        await second.press(pilot, "8")
+        await second.until(pilot, "open, 3 of 7, you@bastion")
+        await second.press(pilot, "enter")
+        shown = await second.until(pilot, "4 of 7")
+        assert "● CRIT     Error ratio" in shown and second.at == "providers"
+        drawn: list[str] = []
+        screen = second.app.screen
+        assert isinstance(screen, WalkScreen)
+        draw = screen.draw
+        monkeypatch.setattr(screen, "draw", lambda view: (drawn.append(screen.at), draw(view)))
+        await pilot.pause(0.3)
+        assert set(drawn) <= {"providers"} and len(drawn) < 5, "the page stands still"
+        assert [event.kind for event in second.events] == [BEGUN, ITEM, ITEM, ITEM]
+
+
+async def test_two_people_in_one_walk(tmp_path: Path) -> None:
+    """The other one's answer appears while one looks at the item; both stand, and the sign-off says that they differ."""
+    ann = Walker(tmp_path, user="ann")
+    bob = Walker(tmp_path, user="bob")
+    async with ann.app.run_test(size=(80, 24)) as pilot:
+        await ann.begin(pilot)
+        walk = ann.events[0].subject
+        data = {"item": "error-ratio", "answer": "overrule", "verdict": "critical", "stands": "ok", "reason": HOSTILE}
+        await bob.session.record(ITEM, walk, data)
+        await ann.press(pilot, "down", "down")
+        ann.session.look()
+        shown = await ann.until(pilot, "bob overruled CRIT to ok")
+        assert "\x1b" not in shown and "[bold]x[/bold]" in shown.replace("│", "").replace("\n", "")
+        await ann.press(pilot, "enter")
+        await ann.until(pilot, "4 of 7")
+        await ann.press(pilot, "up")
+        await ann.until(pilot, "Said: the answers differ")
+        await ann.press(pilot, "end")
+        await ann.until(pilot, "Error ratio: the answers differ: bob")
+
+
+async def test_what_is_not_written_is_not_confirmed(tmp_path: Path) -> None:
+    """A journal that fails leaves the item open and says so; nothing moves on."""
+    walker = Walker(tmp_path)
+    async with walker.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await walker.begin(pilot)
+        assert walker.session.journal is not None
+        walker.session.journal.close()
+        await walker.press(pilot, "enter")
+        await walker.until(pilot, "not written, so not confirmed")
+        assert walker.at == "overnight-alerts" and "○ CRIT     Overnight alerts" in walker.text
+
+
+async def test_evidence_that_is_still_being_asked_is_not_agreed_to(tmp_path: Path) -> None:
+    """While Prometheus has not told of the night, enter does not confirm it; a silent one is NO DATA and can be."""
+    walker = Walker(tmp_path, answer=lambda _: httpx.Response(503, text="starting"), alerts=())
+    async with walker.app.run_test(size=(80, 24)) as pilot:
+        await walker.until(pilot, "Error ratio")
+        await walker.press(pilot, "8")
+        await walker.until(pilot, "Morning")
+        await walker.press(pilot, "enter")
+        shown = await walker.until(pilot, "is not known:")
+        assert "NO DATA" in shown and "yesterday" not in shown
+        screen = walker.app.screen
+        assert isinstance(screen, WalkScreen)
+        screen.answers = None
+        await walker.press(pilot, "enter")
+        assert [event.kind for event in walker.events] == [BEGUN]
+        await walker.press(pilot, "u")
+        await walker.until(pilot, "is not known:")
+        await walker.press(pilot, "enter")
+        await walker.until(pilot, "2 of 7")
+        assert walker.events[-1].data["stands"] == "no_data"
+
+
+async def test_a_streak_and_the_last_walk_are_shown(tmp_path: Path) -> None:
+    """What warned in each of the last walks is named on the list and on the item, beside what was said then."""
+    walker = Walker(tmp_path)
+    for day in (3, 2, 1):
+        at, walk = NOW - day * 86_400.0, f"w{day}"
+        events = (
+            (BEGUN, {"checklist": "morning"}),
+            (ITEM, {"item": "providers", "answer": "agree", "verdict": "warn", "stands": "warn", "told": f"8{day}.0 %"}),
+            (SIGNED, {"name": "Ann", "open": ["Providers: WARN"]}),
+        )
+        for kind, data in events:
+            assert walker.session.journal is not None
+            walker.session.journal.append(Event(at, kind, walk, "ann", "production", data))
+    walker.session.look()
+    async with walker.app.run_test(size=(80, 24)) as pilot:
+        await walker.until(pilot, "HighErrorRate")
+        await walker.press(pilot, "8")
+        shown = await walker.until(pilot, "Again and again")
+        assert "WARN Providers: in 3 walks in a row" in shown
+        await walker.press(pilot, "right", "down")
+        shown = await walker.until(pilot, "beside the one before")
+        assert "WARN 82.0 %   before WARN 83.0 %" in shown
+        await walker.press(pilot, "left", "enter")
+        await walker.until(pilot, "1 of 7")
+        await walker.press(pilot, "down", "down", "down")
+        shown = await walker.until(pilot, "WARN in 4 walks in a row")
+        assert "last walk agreed to WARN, 81.0 %" in shown
+
+
+async def test_every_page_can_be_drawn_at_every_size(tmp_path: Path) -> None:
+    """From 20x5 to 160x45, each checklist and every page of it, with its help."""
+    walker = Walker(tmp_path)
+    async with walker.app.run_test(size=(80, 24)) as pilot:
+        await walker.until(pilot, "HighErrorRate")
+        for size, downs in (((20, 5), 0), ((160, 45), 2), ((41, 9), 1)):
+            await pilot.resize_terminal(*size)
+            await walker.press(pilot, "8", *["up"] * 4, *["down"] * downs, "enter", *["down"] * 7, "home", "question_mark")
+            await walker.press(pilot, "escape", "escape", "colon", *"handover", "enter")
+            await walker.press(pilot, "pagedown", "question_mark", "escape", "escape")
+        assert walker.app.is_running
+
+
+async def test_the_handover_is_read_and_signed(tmp_path: Path) -> None:
+    """Alerts with their owner, what the walk left open; signed, it begins the next shift; a hostile remark stays text."""
+    walker = Walker(tmp_path)
+    async with walker.app.run_test(size=(80, 24)) as pilot:
+        await walker.until(pilot, "HighErrorRate")
+        await walker.session.record(BEGUN, "w", {"checklist": "morning"})
+        await walker.press(pilot, "colon", *"handover", "enter")
+        shown = await walker.until(pilot, "Left open in today's checklists")
+        for words in ("since 02:03 UTC (12h 0m)", "CRIT     P1 HighErrorRate  firing for 2m 12s, nobody owns it", "owner you"):
+            assert words in shown, words
+        await walker.press(pilot, "end")
+        await walker.until(pilot, "Morning: begun 14:03 UTC by you@bastion, not answered: Overnight")
+        await walker.press(pilot, "s")
+        await walker.until(pilot, "who takes over")
+        await walker.press(pilot, "tab", *"Bob", "tab", *"[b]x", "enter")
+        await walker.press(pilot, "home")
+        shown = await walker.until(pilot, "signed by you@bastion to Bob")
+        assert "said then: [b]x" in shown
+        assert walker.events[-1].kind == "handover.signed"
+
+
+def taken(*keys: str) -> Any:
+    async def press(pilot: Pilot[None]) -> None:
+        await pilot.pause(0.4)
+        await pilot.press(*keys)
+        await pilot.pause(0.4)
+
+    return press
+
+
+def test_picture_of_a_walk(snap_compare: Any, tmp_path: Path) -> None:
+    """The rail with every item's verdict and whether it was answered, the evidence, what was said, where to look."""
+    walker = Walker(tmp_path)
+    asyncio.run(walker.session.record(BEGUN, "w", {"checklist": "morning"}))
+    for item, answer, stands in (("overnight-alerts", "agree", "critical"), ("error-ratio", "overrule", "ok")):
+        data = {"item": item, "answer": answer, "verdict": "critical", "stands": stands, "reason": "a test"}
+        asyncio.run(walker.session.record(ITEM, "w", data))
+    assert snap_compare(walker.app, terminal_size=(80, 24), run_before=taken("8", "enter"))
+
+
+def test_picture_of_a_handover(snap_compare: Any, tmp_path: Path) -> None:
+    """The sections in the order in which the next person needs them, each with a verdict in words."""
+    assert snap_compare(Walker(tmp_path).app, terminal_size=(80, 24), run_before=taken("colon", *"handover", "enter"))

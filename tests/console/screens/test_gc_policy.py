@@ -1,0 +1,54 @@
+"""The collector looks through everything only when nobody would wait for it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from console.screens.gc_policy import Collector
+
+
+@pytest.fixture
+def settings() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)  # as Python begins: a console that another test ran here may have changed it
+    yield
+    gc.set_threshold(*before)
+    gc.enable()
+    gc.unfreeze()
+
+
+class Knot:
+    """Refers to itself, so that only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.self = self
+
+
+@pytest.mark.usefixtures("settings")
+def test_everything_only_in_a_pause() -> None:
+    """A whole collection comes after five minutes, not while keys are pressed, and never by itself."""
+    collector = Collector()
+    collector.rest(1e6, key_at=0.0)
+    assert gc.get_threshold()[2] < 1_000_000, "untouched before it begins"
+    collector.begin(0.0)
+    passes: list[int] = []
+    watch = lambda phase, info: passes.append(info["generation"])  # noqa: E731
+    gc.callbacks.append(watch)
+    try:
+        kept = [[number] for number in range(300_000)]
+        assert 2 not in passes, "not by itself, however much is made"
+        collector.rest(100.0, key_at=0.0)
+        collector.rest(301.0, key_at=295.0)
+        assert 2 not in passes, "not early, and not while somebody types"
+        Knot()
+        collector.rest(322.0, key_at=295.0)
+        assert 2 in passes
+        passes.clear()
+        collector.rest(330.0, key_at=295.0)
+        assert 2 not in passes, "once"
+    finally:
+        gc.callbacks.remove(watch)
+    assert len(kept) == 300_000

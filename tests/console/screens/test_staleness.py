@@ -1,0 +1,241 @@
+"""A source that is silent: no screen calls fine what only that source would know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from screen_samples import NOW, alerts, panels, snapshot, tracked
+
+from console.journal.sync import Sharing
+from console.monitor.session import Session
+from console.state.snapshot import Snapshot
+from queries.model.alert import AlertState
+from queries.model.fault import Fault, FaultKind
+from queries.model.panel import PanelState
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
+
+
+def sources(**changed: Health) -> tuple[SourceState, ...]:
+    """All four sources well, but for those named here: their last answer is 40 seconds old."""
+    return tuple(
+        SourceState(name, changed.get(name, Health.UP), last_good_at=NOW - (40.0 if name in changed else 1.0))
+        for name in ("prometheus", "alertmanager", "kubernetes", "platform")
+    )
+
+
+def quiet(**changed: Health) -> Snapshot:
+    """Nothing fires, as far as is known."""
+    age = 40.0 if "alertmanager" in changed else 1.0
+    return snapshot(alerts=(), alerts_age_seconds=age, sources=sources(**changed), panels=fine())
+
+
+def fine() -> tuple[PanelState, ...]:
+    return tuple(replace(item, verdict=Verdict.OK, value=1.0) for item in panels())
+
+
+@pytest.mark.parametrize(
+    ("changed", "header", "empty"),
+    [
+        ({}, "none firing  14:03", "nothing fires"),
+        ({"prometheus": Health.DOWN}, "none firing, prom DOWN  14:03", "nothing known to fire"),
+        ({"alertmanager": Health.DOWN}, "none firing 40s ago  14:03", "nothing known to fire"),
+        ({"alertmanager": Health.DENIED}, "none firing 40s ago  14:03", "nothing known to fire"),
+        (
+            {"alertmanager": Health.DOWN, "prometheus": Health.DOWN},
+            "none firing 40s ago, prom DOWN  14:03",
+            "nothing known to fire",
+        ),
+        ({"kubernetes": Health.DOWN}, "none firing  14:03", "nothing fires"),
+    ],
+)
+async def test_none_firing_is_said_with_what_is_not_known(
+    stage: Callable[..., Any], changed: dict[str, Health], header: str, empty: str
+) -> None:
+    """The header and the list call it quiet only while Prometheus evaluates and Alertmanager answers."""
+    scene = stage(quiet(**changed))
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        shown = await scene.until(pilot, "none firing")
+        assert header in shown
+        assert empty in shown
+        tone = next(tone for words, tone in scene.app.screen.masthead.lines[0] if words.startswith("none firing"))
+        assert (tone == "ok") is (empty == "nothing fires")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "header"),
+    [
+        ((Verdict.IN_DOUBT,), "none firing, 1 IN DOUBT  14:03"),
+        ((Verdict.IN_DOUBT, Verdict.NO_DATA, Verdict.IN_DOUBT), "none firing, 2 IN DOUBT  14:03"),
+        ((Verdict.NO_DATA,), "none firing, 1 NO DATA  14:03"),
+    ],
+)
+async def test_line_1_is_green_only_when_nothing_is_unknown(
+    stage: Callable[..., Any], verdicts: tuple[Verdict, ...], header: str
+) -> None:
+    """It counts the panels that cannot be believed, else those without a value; the former beside alerts that fire as well."""
+    changed = tuple(replace(item, verdict=verdict) for item, verdict in zip(fine(), verdicts, strict=False))
+    shown = replace(quiet(), panels=(*changed, *fine()[len(changed) :]))
+    scene = stage(shown)
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        assert header in (await scene.until(pilot, "none firing")).splitlines()[0]
+        assert "none firing" not in " ".join(words for words, tone in scene.app.screen.masthead.lines[0] if tone == "ok")
+        scene.session.deliver(replace(shown, alerts=alerts()))
+        first = (await scene.until(pilot, "P1:1 P3:2")).splitlines()[0]
+        counted = header.removeprefix("none firing, ").removesuffix("  14:03")
+        assert (f"{counted} P1:1" in first) is (Verdict.IN_DOUBT in verdicts) and "ACTING" in first
+
+
+async def test_alerts_that_do_not_arrive_are_told_in_the_header_and_above_the_list(stage: Callable[..., Any]) -> None:
+    """With the dead-man's switch missing in Alertmanager nothing is called quiet, and the sentence says where to look."""
+    doubt = "Watchdog does not reach Alertmanager, so that no alert is listed proves nothing: see `alerting`"
+    scene = stage(replace(quiet(), heartbeat_alert="Watchdog", delivery_doubt=doubt))
+    async with scene.app.run_test(size=(130, 30)) as pilot:
+        shown = await scene.until(pilot, "none firing, Watchdog missing  14:03")
+        assert doubt in shown and "nothing known to fire" in shown
+        assert "none firing" not in " ".join(words for words, tone in scene.app.screen.masthead.lines[0] if tone == "ok")
+        await scene.press(pilot, "2")
+        assert doubt in await scene.until(pilot, "Watchdog does not reach Alertmanager")
+
+
+async def test_silenced_and_pending_alerts_are_not_nothing(stage: Callable[..., Any]) -> None:
+    """Where all that fires is silenced the header counts it, and is not green."""
+    hidden = tuple(item for item in alerts() if item.alert.state in (AlertState.SUPPRESSED, AlertState.PENDING))
+    scene = stage(snapshot(alerts=hidden, sources=sources()))
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "none active, 1 silenced, 1 pending")
+        assert "none active" not in " ".join(words for words, tone in scene.app.screen.masthead.lines[0] if tone == "ok")
+
+
+async def test_states_of_alerts_and_silences_are_those_of_earlier(stage: Callable[..., Any]) -> None:
+    """With Alertmanager gone: `was active` on the list, the detail and the silences, and since when."""
+    shown = snapshot(alerts_age_seconds=40.0, sources=sources(alertmanager=Health.DOWN))
+    scene = stage(shown)
+    async with scene.app.run_test(size=(120, 36)) as pilot:
+        await scene.until(pilot, "P1:1 P3:2 40s ago")
+        assert "as of 40s ago: Alertmanager DOWN" in scene.text
+        await scene.press(pilot, "2")
+        told = await scene.until(pilot, "was silenced")
+        assert told.count("was active") == 3
+        await scene.press(pilot, "enter")
+        await scene.until(pilot, "was active (as of 40s ago: Alertmanager DOWN)")
+        await scene.press(pilot, "escape", "4")
+        assert "was active" in await scene.until(pilot, "Silences  1 active of 1 · as of 40s ago: Alertmanager DOWN")
+        await scene.press(pilot, "5")
+        await scene.until(pilot, "fires: as of 40s ago")
+
+
+async def test_an_alert_that_vanished_is_resolved_only_where_that_is_known(stage: Callable[..., Any]) -> None:
+    """No longer listed means resolved while both sources answer; with Prometheus down it is just not known."""
+    scene = stage(snapshot(sources=sources()))
+    async with scene.app.run_test(size=(120, 36)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "2", "enter")
+        scene.session.deliver(quiet())
+        await scene.until(pilot, "RESOLVED: no longer listed")
+        scene.session.deliver(quiet(prometheus=Health.DOWN))
+        assert "RESOLVED" not in await scene.until(pilot, "whether it is resolved is not known")
+
+
+async def test_workloads_of_earlier_are_not_ok(stage: Callable[..., Any]) -> None:
+    """With the cluster gone every row says STALE, every pod `was ready`, and the title since when."""
+    scene = stage(snapshot(sources=sources(kubernetes=Health.DOWN)))
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "3")
+        shown = await scene.until(pilot, "as of 40s ago: Kubernetes DOWN")
+        assert shown.count("STALE") == 2
+        assert "was ready" in shown
+        assert not any(line.startswith((" ok ", "›ok ")) for line in shown.splitlines()[3:])
+
+
+async def test_all_sources_fit_the_line_when_all_are_gone(stage: Callable[..., Any]) -> None:
+    """At 80 columns every source still has its word and its age."""
+    gone = dict.fromkeys(("prometheus", "alertmanager", "kubernetes", "platform"), Health.DOWN)
+    scene = stage(quiet(**gone))
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        shown = await scene.until(pilot, "none firing")
+        line = shown.splitlines()[1]
+        assert all(f"{name} DOWN 40s ago" in line for name in ("prom", "am", "k8s", "api"))
+
+
+async def test_never_answered_is_not_no_data_and_denied_is_named(stage: Callable[..., Any]) -> None:
+    """`no answer yet` with the reason while Prometheus never answered; DENIED where it refuses."""
+    empty = tuple(
+        replace(item, verdict=Verdict.NO_DATA, value=None, note="", reason="Prometheus: refused") for item in panels()
+    )
+    for health, words in ((Health.DOWN, "no answer yet: Prometheus: refused"), (Health.DENIED, "DENIED    Error ratio")):
+        state = SourceState("prometheus", health)
+        scene = stage(snapshot(panels=empty, sources=(state, *sources()[1:])))
+        async with scene.app.run_test(size=(80, 24)) as pilot:
+            shown = await scene.until(pilot, words)
+            assert "NO DATA   Error ratio" not in shown
+
+
+async def test_a_shared_journal_that_is_gone_is_told(stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Sources screen says in one sentence what is wrong with the shared store, since when, what waits and what to try."""
+    fault = Fault(FaultKind.UNREACHABLE, "no connection to PostgreSQL", "postgresql://db/j", "check \x1b[31mhost and port")
+    gone = Sharing("postgresql://db/j", waiting=3, kept=1, fault=fault, since=NOW - 65.0, warnings=("2 entries are no events",))
+    monkeypatch.setattr(Session, "sharing", property(lambda _: gone))
+    scene = stage(snapshot())
+    async with scene.app.run_test(size=(100, 40)) as pilot:
+        await scene.until(pilot, "Error ratio")
+        scene.app.go("sources")
+        shown = await scene.until(pilot, "Shared journal")
+    assert "GONE 1m  postgresql://db/j" in shown
+    assert "3 events wait here and will be shared by themselves" in " ".join(shown.split())
+    assert "1 event will never be shared" in shown
+    assert "2 entries are no events" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("health", "words"),
+    [
+        (Health.DENIED, "Alertmanager DENIED: Prometheus lists these"),
+        (Health.NOT_CONFIGURED, "Alertmanager is not configured: Prometheus lists these"),
+    ],
+)
+async def test_a_list_that_is_not_alertmanagers_is_called_that(stage: Callable[..., Any], health: Health, words: str) -> None:
+    """Where Alertmanager gives no list, the title over Prometheus' own says whose it is."""
+    known = tuple(item for item in sources() if item.name != "alertmanager")
+    scene = stage(snapshot(alerts_from="prometheus", sources=(*known, SourceState("alertmanager", health))))
+    async with scene.app.run_test(size=(120, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        assert words in await scene.press(pilot, "2")
+
+
+@pytest.mark.parametrize(
+    ("lister", "prometheus", "words"),
+    [
+        ("alertmanager", Health.UP, "as of 40s ago: Alertmanager DOWN, and what only Prometheus has"),
+        ("alertmanager", Health.DOWN, "as of 40s ago: Alertmanager DOWN; Prometheus DOWN: no rule is evaluated"),
+        ("prometheus", Health.DOWN, "Prometheus' list as of 40s ago, Alertmanager DOWN; Prometheus DOWN"),
+    ],
+)
+async def test_a_list_of_an_earlier_moment_is_its_listers(
+    stage: Callable[..., Any], lister: str, prometheus: Health, words: str
+) -> None:
+    """An Alertmanager that answered before is named with the age of its list; Prometheus' own list is called that."""
+    changed = {"alertmanager": Health.DOWN, **({} if prometheus is Health.UP else {"prometheus": prometheus})}
+    found = sources(**changed)
+    if lister == "prometheus":
+        found = tuple(replace(item, last_good_at=None) if item.name == "alertmanager" else item for item in found)
+    scene = stage(snapshot(alerts_from=lister, alerts_age_seconds=40.0, sources=found))
+    async with scene.app.run_test(size=(140, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        assert words in await scene.press(pilot, "2")
+
+
+async def test_a_severity_that_nobody_knows_is_called_that(stage: Callable[..., Any]) -> None:
+    """In the table as `sev?`, in the detail in words, and counted as P2."""
+    odd = tracked("Odd", "gold")
+    scene = stage(snapshot(alerts=(odd,)))
+    async with scene.app.run_test(size=(120, 24)) as pilot:
+        shown = await scene.until(pilot, "P2 sev?")
+        assert "P2:1" in shown.splitlines()[0]
+        assert "sev?" in await scene.press(pilot, "2")
+        assert "P2 severity unknown: gold" in await scene.press(pilot, "enter")

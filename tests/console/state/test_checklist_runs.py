@@ -1,0 +1,219 @@
+"""Walks folded from the journal: nothing is replaced, the first word counts, and clocks that jump do not matter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.checklists.definition import Checklist, Item, PanelEvidence, Question
+from console.checklists.result import Finding
+from console.checklists.run_events import answered, begun, last_answer, left_open, noted, signed, streaks
+from console.journal.elapsed import MARK, lapse, mark
+from console.journal.event import Event
+from console.state.checklist_runs import AGREE, BEGUN, ITEM, KEPT, NOTE, OVERRULE, SIGNED, Walks, WalksProjection
+from queries.model.panel import Threshold
+from queries.model.verdict import Verdict
+from queries.text.local_time import due_today, local_clock, midnight, same_period, yesterday
+
+NOW = 1_767_276_207.0
+RATIO = Item("error-ratio", "Error ratio", "Under 1 %?", PanelEvidence("error_ratio", Threshold()))
+ASKED = Item("tickets", "Tickets", "Up to date?", Question("Up to date?"))
+MORNING = Checklist("morning", "Morning", (RATIO, ASKED), due="09:00")
+BAD = Finding(RATIO, Verdict.WARN, "1.40 %", "1.4 % is at or over 1 %", value=1.4)
+GOOD = Finding(RATIO, Verdict.OK, "0.40 %", "0.4 % is under 1 %", value=0.4)
+OPEN = Finding(ASKED, None, "for you to say", "Up to date?")
+
+
+class Told:
+    """A journal of events, and what they add up to."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def say(self, kind: str, subject: str, data: dict[str, Any], *, who: str = "ann", at: float = NOW) -> None:
+        self.events.append(Event(at, kind, subject, who, "prod", data, len(self.events) + 1))
+
+    def walk(self, subject: str, finding: Finding, *, at: float = NOW, answer: str = AGREE, who: str = "ann") -> None:
+        """A whole walk of one item, signed."""
+        self.say(BEGUN, subject, begun(MORNING), at=at, who=who)
+        self.say(ITEM, subject, answered(finding, answer), at=at + 60, who=who)
+        found = self.walks.get(subject)
+        assert found is not None
+        self.say(SIGNED, subject, signed(MORNING, found, (finding, OPEN), name="Ann"), at=at + 120, who=who)
+
+    @property
+    def walks(self) -> Walks:
+        projection = WalksProjection()
+        return projection.fold(projection.initial(), self.events)
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture(params=["Europe/Berlin", "UTC", "America/St_Johns"])
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_walk_is_what_was_said_in_it(told: Told) -> None:
+    """Answers, notes and the signature with what was open come back from the journal alone."""
+    told.say(BEGUN, "w1", begun(MORNING))
+    told.say(ITEM, "w1", answered(BAD, AGREE))
+    told.say(NOTE, "w1", noted(RATIO, "deepseek again [bold]x[/]"))
+    walk = told.walks.get("w1")
+    assert walk is not None and walk.signed is None
+    told.say(SIGNED, "w1", signed(MORNING, walk, (BAD, OPEN), name="Ann B.", remark="see ticket"), at=NOW + 300)
+    walk = told.walks.get("w1")
+    assert walk is not None and walk.signed is not None
+    assert (walk.answers[0].stands, walk.answers[0].value, walk.answers[0].told) == (Verdict.WARN, 1.4, "1.40 %")
+    assert walk.notes[0].text == "deepseek again [bold]x[/]"
+    assert walk.signed.name == "Ann B." and walk.signed.remark == "see ticket"
+    assert walk.signed.open == ("Error ratio: WARN 1.40 %", "Tickets: not answered (ASK)")
+
+
+def test_two_people_both_stand_and_the_first_counts(told: Told) -> None:
+    """Whoever spoke first counts, as corrected by that person; the other word stands beside it and is left open."""
+    told.say(BEGUN, "w1", begun(MORNING))
+    told.say(ITEM, "w1", answered(BAD, AGREE), who="ann")
+    told.say(ITEM, "w1", answered(BAD, OVERRULE, reason="a test"), who="bob")
+    walk = told.walks.get("w1")
+    assert walk is not None
+    assert [item.author for item in walk.answers_to("error-ratio")] == ["ann", "bob"]
+    counted = walk.answer_to("error-ratio")
+    assert counted is not None and counted.author == "ann" and counted.stands is Verdict.WARN
+    assert walk.disputed("error-ratio")
+    assert (
+        "the answers differ: ann agreed to WARN; bob overruled WARN to ok: a test" in left_open(MORNING, walk, ())[0].sentence
+    )
+    told.say(ITEM, "w1", answered(BAD, OVERRULE, reason="he is right"), who="ann")
+    walk = told.walks.get("w1")
+    assert walk is not None and not walk.disputed("error-ratio") and len(walk.answers) == 3
+    assert [item.item.id for item in left_open(MORNING, walk, ())] == ["tickets"]
+    assert walk.people == ("ann", "bob")
+
+
+def test_a_second_signature_stands_beside_the_first(told: Told) -> None:
+    """Two people sign at once: the first one counts, the other is not lost."""
+    told.walk("w1", GOOD)
+    told.say(SIGNED, "w1", {"name": "Bob", "open": []}, who="bob", at=NOW + 121)
+    walk = told.walks.get("w1")
+    assert walk is not None and walk.signed is not None
+    assert [item.name for item in walk.signatures] == ["Ann", "Bob"] and walk.signed.name == "Ann"
+
+
+def test_a_walk_goes_on_until_it_is_signed(told: Told) -> None:
+    """One that is not signed is the one to go on with on the same day; a signed one, or yesterday's, is not."""
+    told.say(BEGUN, "old", begun(MORNING), at=NOW - 86_400)
+    told.say(BEGUN, "w1", begun(MORNING), at=NOW - 600)
+    current = told.walks.current("morning", due="09:00", now=NOW)
+    assert current is not None and current.id == "w1"
+    told.say(SIGNED, "w1", {"name": "Ann"}, at=NOW)
+    assert told.walks.current("morning", due="09:00", now=NOW) is None
+    assert told.walks.last_signed_at(("evening", "morning")) == NOW
+    assert told.walks.last_signed_at(("evening",)) is None
+
+
+def test_streaks_and_the_last_walk(told: Told) -> None:
+    """The same warning in each of the last walks is one streak; a good one in between ends it, whatever a person said of it."""
+    for day, finding in enumerate((BAD, GOOD, BAD, BAD, BAD)):
+        answer = OVERRULE if day == 3 else AGREE
+        told.walk(f"w{day}", finding, at=NOW + day * 86_400, answer=answer)
+    streak = streaks(told.walks, MORNING)
+    assert [(item.item, item.verdict, item.walks, item.since, item.whole) for item in streak] == [
+        ("error-ratio", Verdict.WARN, 3, NOW + 2 * 86_400, True)
+    ]
+    last = last_answer(told.walks, "morning", "error-ratio", before=told.walks.get("w4"))
+    assert last is not None and last[0].id == "w3" and last[1].stands is Verdict.OK
+    told.walk("w9", GOOD, at=NOW + 9 * 86_400)
+    assert streaks(told.walks, MORNING) == ()
+
+
+def test_the_ledger_stays_small_however_long_the_journal_is(told: Told) -> None:
+    """Of each checklist the newest are kept, the others' are not pushed out, and folding at once is folding one by one."""
+    told.say(BEGUN, "other", {"checklist": "hourly"})
+    for number in range(KEPT + 5):
+        told.say(BEGUN, f"w{number}", begun(MORNING))
+    assert len(told.walks.of("morning")) == KEPT and told.walks.of("morning")[-1].id == f"w{KEPT + 4}"
+    assert len(told.walks.of("hourly")) == 1
+    projection = WalksProjection()
+    state = projection.initial()
+    for event in told.events:
+        state = projection.apply(state, event)
+    assert state == told.walks
+
+
+KEYS = ("checklist", "item", "answer", "stands", "verdict", "value", "open", "name", MARK)
+VALUES = st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=4), st.lists(st.integers(), max_size=2))
+EVENTS = st.tuples(
+    st.sampled_from((BEGUN, ITEM, NOTE, SIGNED)),
+    st.sampled_from("ab"),
+    st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6),
+)
+
+
+@given(st.lists(EVENTS))
+def test_whatever_the_journal_holds_it_can_be_folded(events: list[tuple[str, str, dict[str, Any]]]) -> None:
+    """An event that another version wrote is never a fault, and an answer that cannot be read is never fine."""
+    told = Told()
+    for kind, subject, data in events:
+        told.say(kind, subject, data)
+    for _, walks in told.walks.by_list:
+        for walk in walks:
+            assert all(item.stands is not Verdict.OK for item in walk.answers if "ok" not in str(events))
+            _ = walk.took
+
+
+# Clocks
+
+
+def test_how_long_it_took_does_not_depend_on_the_clock() -> None:
+    """Set back or forward in the middle, it is the time that passed; after a restart of the machine only the clock tells."""
+    begins, ends = {"boot": "b1", "seconds": 100.0}, {"boot": "b1", "seconds": 160.0}
+    assert (lapse((NOW, begins), (NOW - 3600, ends)).seconds, lapse((NOW, begins), (NOW + 9e5, ends)).seconds) == (60.0, 60.0)
+    rebooted = lapse((NOW, begins), (NOW + 90, {"boot": "b2", "seconds": 5.0}))
+    assert (rebooted.seconds, rebooted.measured) == (90.0, False)
+    assert lapse((NOW, begins), (NOW - 90, {})).seconds == 0.0
+    before = mark()
+    assert mark()["seconds"] >= before["seconds"] and mark()["boot"] == before["boot"]
+
+
+def test_the_day_is_the_local_one_also_when_the_clocks_change(zone: str) -> None:
+    """Yesterday at this time is 23, 24 or 25 hours ago; midnight and a due time are the local ones."""
+    lengths = {yesterday(NOW + day * 86_400) - (NOW + day * 86_400) for day in range(365)}
+    assert lengths == ({-86_400.0} if zone == "UTC" else {-82_800.0, -86_400.0, -90_000.0})
+    for day in range(365):
+        at = NOW + day * 86_400
+        assert time.localtime(midnight(at))[3:6] == (0, 0, 0) and 0 <= at - midnight(at) < 25 * 3600
+        due = due_today("09:00", at)
+        assert due is not None and time.localtime(due)[2:5] == (time.localtime(at)[2], 9, 0)
+    assert due_today("hourly", NOW) is None and due_today("", NOW) is None
+
+
+def test_a_walk_over_midnight_or_a_clock_change_is_still_the_same(zone: str) -> None:
+    """Within a quarter of an hour it is the same period whatever the clock says; else the local day or hour tells."""
+    start = midnight(NOW)
+    assert same_period(start - 300, start + 300, due="09:00") and same_period(start - 300, start + 300, due="hourly")
+    assert not same_period(start - 1200, start + 300, due="09:00")
+    assert same_period(start + 60, start + 86_000, due="09:00") and not same_period(start + 60, start + 86_000, due="hourly")
+    assert same_period(start + 600, start, due="hourly"), "the clock was set back by ten minutes"
+
+
+def test_times_are_shown_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the zone's name, so that nobody takes them for UTC; with the day where it is another."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    assert local_clock(NOW) == "15:03 CET"
+    assert local_clock(NOW, now=NOW + 86_400) == "Thu 1 Jan 15:03 CET"
+    monkeypatch.undo()
+    time.tzset()

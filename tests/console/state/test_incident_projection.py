@@ -1,0 +1,305 @@
+"""Incidents folded from events: whose tick counts, what belongs to which incident, and that nothing is ever edited."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from console.journal.event import Event
+from console.state import incident_events as kinds
+from console.state.incident import Delivery, Incident, Incidents, LinkedAlert, Role, Source, Step
+from console.state.incident_projection import IncidentsProjection
+from queries.model.alert import Priority
+
+T = 1_767_276_000.0
+PROJECTION = IncidentsProjection()
+ALERT = LinkedAlert("fp1", "HighErrorRate", T - 120, (("alertname", "HighErrorRate"), ("severity", "critical")))
+
+
+class Journal:
+    """Events one second apart, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def add(self, kind: str, subject: str, data: dict[str, Any], *, author: str = "ann", at: float | None = None) -> Event:
+        when = T + len(self.events) if at is None else at
+        event = Event(when, kind, subject, author, "prod", json.loads(json.dumps(data)), len(self.events) + 1)
+        self.events.append(event)
+        return event
+
+    def declare(self, identity: str = "i1", *alerts: LinkedAlert, **more: Any) -> None:
+        self.add(kinds.DECLARED, identity, kinds.declared("errors", Priority.P1, alerts=alerts or (ALERT,), **more))
+
+    def folded(self) -> Incidents:
+        return PROJECTION.fold_understood(Incidents(), self.events)[0]
+
+    def incident(self, identity: str = "i1") -> Incident:
+        found = self.folded().get(identity)
+        assert found is not None
+        return found
+
+
+def outcome(action: str, outcome: str = "done", **data: str) -> dict[str, Any]:
+    return {"action": action, "title": f"{action} it", "target": "deployment/x", "outcome": outcome, "text": outcome, **data}
+
+
+def texts(incident: Incident) -> list[str]:
+    return [entry.text for entry in incident.entries]
+
+
+def test_declared_from_an_alert() -> None:
+    """Its number, its first alert's start as the detection, and both in the timeline in the order in which they happened."""
+    journal = Journal()
+    journal.declare(panels=("error_ratio",), commander="ann")
+    found = journal.incident()
+    assert (found.number, found.severity, found.declared_at, found.detected_at) == (1, Priority.P1, T, T - 120)
+    assert found.began_at == T - 120
+    assert texts(found) == ["HighErrorRate began to fire", "declared P1: errors"]
+    assert found.person(Role.COMMANDER) == "ann"
+    assert found.person(Role.SCRIBE) == ""
+
+
+def test_two_people_tick_the_same_step() -> None:
+    """Both entries stand, the first counts; after it was taken back the next one counts."""
+    journal = Journal()
+    journal.declare()
+    journal.add(kinds.STEP, "i1", kinds.step(Step.ASSESS, done=True, note="all of OCR"), author="ann")
+    journal.add(kinds.STEP, "i1", kinds.step(Step.ASSESS, done=True), author="bob")
+    found = journal.incident()
+    assert found.ticks[Step.ASSESS].author == "ann"
+    assert found.done_at(Step.ASSESS) == T + 1
+    assert texts(found)[-2:] == ["assess: done: all of OCR", "assess: done (it was done already)"]
+    journal.add(kinds.STEP, "i1", kinds.step(Step.ASSESS, done=False, note="vision too"), author="bob")
+    assert Step.ASSESS not in journal.incident().ticks
+    journal.add(kinds.STEP, "i1", kinds.step(Step.ASSESS, done=True), author="bob")
+    assert journal.incident().ticks[Step.ASSESS].author == "bob"
+    assert len(journal.incident().entries) == 6
+
+
+def test_what_the_console_does_ticks_the_right_step() -> None:
+    """Taking the alert and silencing it acknowledge; a rollback that was done mitigates, one that failed does not."""
+    journal = Journal()
+    journal.declare()
+    journal.add("action.outcome", "r1", outcome("rollback", "failed", fingerprint="fp1"))
+    assert not journal.incident().ticks
+    journal.add("alert.owned", "fp1", {"name": "HighErrorRate"}, author="bob")
+    assert journal.incident().ticks[Step.ACKNOWLEDGE].author == "bob"
+    journal.add("action.outcome", "r2", outcome("rollback", fingerprint="fp1"))
+    found = journal.incident()
+    assert set(found.ticks) == {Step.ACKNOWLEDGE, Step.MITIGATE}
+    assert found.ticks[Step.MITIGATE].because == "rollback it"
+    silenced = Journal()
+    silenced.declare()
+    silenced.add("action.outcome", "r1", outcome("silence", target='alertname="CacheHitRateLow"'))
+    assert not silenced.incident().ticks
+    silenced.add("action.outcome", "r2", outcome("silence", target='alertname="HighErrorRate"'))
+    assert set(silenced.incident().ticks) == {Step.ACKNOWLEDGE}
+
+
+def test_an_alert_that_was_taken_before_the_declaration_is_acknowledged() -> None:
+    """The mark counts from when it was set; one that was given back does not."""
+    journal = Journal()
+    journal.add("alert.owned", "fp1", {"name": "HighErrorRate"}, author="bob")
+    journal.declare()
+    assert journal.incident().acknowledged_at == T
+    journal.add("alert.released", "fp1", {"why": "resolved"})
+    journal.declare("i2")
+    second = journal.incident("i2")
+    assert second.acknowledged_at is None
+    assert "gave" not in " ".join(texts(journal.incident()))  # the console took the mark away, nobody gave it back
+
+
+def test_an_action_belongs_to_the_incident_of_its_alert() -> None:
+    """With two open, by the alert that it was for; one that is for no alert of either belongs to both; none to a closed one."""
+    other = LinkedAlert("fp2", "QueueBacklog", T - 10)
+    journal = Journal()
+    journal.declare("i1")
+    journal.declare("i2", other)
+    journal.add("action.outcome", "r1", outcome("rollback", fingerprint="fp1"))
+    assert Step.MITIGATE in journal.incident("i1").ticks
+    assert Step.MITIGATE not in journal.incident("i2").ticks
+    journal.add(kinds.CLOSED, "i1", kinds.closed("over"))
+    count = len(journal.incident("i1").entries)
+    journal.add("action.outcome", "r2", outcome("scale"))
+    assert Step.MITIGATE in journal.incident("i2").ticks
+    assert len(journal.incident("i1").entries) == count
+    assert [item.id for item in journal.folded().open] == ["i2"]
+
+
+def test_an_observation_of_two_consoles_counts_once() -> None:
+    """The same change under the same count is one entry; what happened earlier stands earlier, with when it was written."""
+    journal = Journal()
+    journal.declare(seen={"panel:error_ratio": "critical"})
+    said = kinds.seen("panel:error_ratio", "ok", count=1, at=T + 0.5, source=Source.PROMETHEUS, text="Error ratio: CRIT → ok")
+    journal.add(kinds.NOTE, "i1", kinds.note("first"))
+    for author in ("ann", "bob"):
+        journal.add(kinds.SEEN, kinds.seen_subject("i1", "panel:error_ratio", 1), said, author=author)
+    found = journal.incident()
+    assert texts(found)[-2:] == ["Error ratio: CRIT → ok", "first"]
+    assert found.entries[-2].recorded_at == T + 2
+    assert found.seen["panel:error_ratio"].count == 1
+
+
+def test_quiet_since_the_last_of_its_alerts_ended() -> None:
+    """Nothing is quiet while one of them fires; without alerts it cannot be told."""
+    journal = Journal()
+    journal.declare("i1", ALERT, LinkedAlert("fp2", "Other", T - 5))
+    assert journal.incident().quiet_since is None
+    for count, fingerprint in enumerate(("fp1", "fp2")):
+        thing = f"alert:{fingerprint}"
+        said = kinds.seen(thing, "resolved", count=1, at=T + 10 + count, source=Source.ALERTMANAGER, text="ended")
+        journal.add(kinds.SEEN, kinds.seen_subject("i1", thing, 1), said)
+    assert journal.incident().quiet_since == T + 11
+    journal.add(kinds.ALERT, "i1", kinds.alert(LinkedAlert("fp3", "Third", T), on=True))
+    assert [item.name for item in journal.incident().firing] == ["Third"]
+    journal.add(kinds.ALERT, "i1", kinds.alert(LinkedAlert("fp3", "Third", T), on=False))
+    assert journal.incident().quiet_since == T + 11
+
+
+def test_an_update_is_kept_and_tells_where_it_went() -> None:
+    """Not known to be out, whether copied, written or unknown, nothing is ticked; sent, it communicates from then on."""
+    journal = Journal()
+    journal.declare()
+    journal.add(kinds.UPDATE, "i1", kinds.update("we look at it", identity="u1"))
+    target = "update/i1/u1/chat"
+    journal.add("action.intent", "r1", {"action": "notify", "title": "Send", "target": target})
+    assert journal.incident().updates[0].sendings[0].state is Delivery.SENDING
+    journal.add("action.outcome", "r1", outcome("notify", "unknown", target=target, text="no answer"))
+    found = journal.incident()
+    assert [(item.where, item.state, item.why) for item in found.updates[0].sendings] == [
+        ("chat", Delivery.UNKNOWN, "no answer")
+    ]
+    assert found.communicated_at is None
+    assert Step.COMMUNICATE not in found.ticks
+    journal.add(kinds.DELIVERED, "i1", kinds.delivered("u1", Delivery.COPIED, "tmux's buffer"))
+    journal.add(kinds.DELIVERED, "i1", kinds.delivered("u1", Delivery.WRITTEN, "update.txt"))
+    found = journal.incident()
+    assert found.communicated_at is None and Step.COMMUNICATE not in found.ticks
+    assert texts(found)[-1] == "update written to update.txt, to be pasted by hand"
+    journal.add("action.outcome", "r2", outcome("notify", "done", target=target))
+    found = journal.incident()
+    assert found.communicated_at == found.updates[0].sendings[-1].at
+    assert found.ticks[Step.COMMUNICATE].because == "update sent to chat"
+    assert len(found.updates[0].sendings) == 4
+
+
+def test_a_person_says_when_an_update_went_out() -> None:
+    """Marked as sent it communicates, from the moment that was named: not before it was written, and not in the future."""
+    for named, expected in ((None, T + 60), (T + 30, T + 30), (T - 500, T + 10), (T + 9000, T + 60), (float("nan"), None)):
+        journal = Journal()
+        journal.declare()
+        journal.add(kinds.UPDATE, "i1", kinds.update("we look at it", identity="u1"), at=T + 10)
+        data = kinds.delivered("u1", Delivery.MARKED, "status-page", at=named)
+        journal.add(kinds.DELIVERED, "i1", data, at=T + 60)
+        found = journal.incident()
+        assert found.communicated_at == expected
+        if expected is not None:
+            assert found.ticks[Step.COMMUNICATE].because == "update marked as sent to status-page"
+
+
+def test_a_correction_is_an_entry_of_its_own() -> None:
+    """The corrected note stays word for word, and the new one names it."""
+    journal = Journal()
+    journal.declare()
+    first = journal.add(kinds.NOTE, "i1", kinds.note("8 % fail"))
+    journal.add(kinds.NOTE, "i1", kinds.note("80 % fail", corrects=first.data["id"]))
+    old, new = journal.incident().entries[-2:]
+    assert (old.text, new.text, new.corrects) == ("8 % fail", "80 % fail", old.id)
+
+
+def test_how_an_incident_is_named() -> None:
+    """Without a name the only open one is meant; names are the journal's (test_snapshots.py)."""
+    journal = Journal()
+    assert journal.folded().current() is None
+    journal.declare("iaa1")
+    journal.declare("iab2")
+    assert journal.folded().current() is None
+    journal.add(kinds.CLOSED, "iaa1", kinds.closed())
+    assert journal.folded().current().id == "iab2"  # type: ignore[union-attr]
+
+
+words = st.text(max_size=8)
+junk = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=6,
+)
+steps = st.builds(lambda name, done: (kinds.STEP, kinds.step(name, done=done)), st.sampled_from(Step), st.booleans())
+notes = st.builds(lambda text: (kinds.NOTE, kinds.note(text)), words)
+sights = st.builds(
+    lambda thing, value, count, at: (
+        kinds.SEEN,
+        kinds.seen(thing, value, count=count, at=T + at, source=Source.PROMETHEUS, text=f"{thing} {value}"),
+    ),
+    st.sampled_from(("panel:a", "alert:fp1")),
+    words,
+    st.integers(0, 4),
+    st.integers(-500, 500),
+)
+ends = st.sampled_from([(kinds.CLOSED, kinds.closed()), (kinds.REOPENED, kinds.closed())])
+acts = st.builds(
+    lambda action, how: ("action.outcome", outcome(action, how)), st.sampled_from(("rollback", "scale", "silence")), words
+)
+wild = st.builds(
+    lambda kind, data: (kind, data), st.sampled_from(PROJECTION.kinds), st.dictionaries(words | st.sampled_from(
+        ("step", "done", "thing", "count", "at", "role", "severity", "title", "alerts", "update", "how", "target", "text", "id")
+    ), junk, max_size=6)
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.lists(steps | notes | sights | ends | acts | wild, max_size=40), st.data())
+def test_folding_piece_by_piece_is_folding_at_once(told: list[tuple[str, dict[str, Any]]], data: st.DataObject) -> None:
+    """Whatever the events hold and wherever the fold is cut: the same state, no exception, and every entry stays for good."""
+    journal = Journal()
+    journal.declare("i1")
+    for kind, facts in told:
+        journal.events.append(Event(T + len(journal.events), kind, "i1", "ann", "prod", facts, len(journal.events) + 1))
+    whole = journal.folded()
+    state, done = Incidents(), 0
+    while done < len(journal.events):
+        size = data.draw(st.integers(1, 7))
+        before = Counter(entry for item in state.all for entry in item.entries)
+        state, _ = PROJECTION.fold_understood(state, journal.events[done : done + size])
+        assert before <= Counter(entry for item in state.all for entry in item.entries)
+        done += size
+    assert repr(state.all) == repr(whole.all)
+    times = [entry.at for entry in whole.all[0].entries]
+    assert times == sorted(times)
+
+
+@given(st.lists(st.tuples(st.sampled_from(Step), st.booleans(), st.sampled_from(("ann", "bob"))), max_size=30))
+def test_the_first_tick_after_the_last_untick_counts(told: list[tuple[Step, bool, str]]) -> None:
+    """For every step and order of people."""
+    journal = Journal()
+    journal.declare()
+    for step, done, author in told:
+        journal.add(kinds.STEP, "i1", kinds.step(step, done=done), author=author)
+    ticks = journal.incident().ticks
+    for step in Step:
+        own = [event for event in journal.events if event.kind == kinds.STEP and event.data["step"] == step]
+        last = max((at for at, event in enumerate(own) if not event.data["done"]), default=-1)
+        first = next(iter(own[last + 1 :]), None)
+        assert (ticks[step].at, ticks[step].author) == (first.at, first.author) if first else step not in ticks
+
+
+def test_a_hundred_thousand_events_fold_in_a_moment() -> None:
+    """Linear in their number: many at once are taken in as one, and one more does not read the others again."""
+    journal = Journal()
+    journal.declare()
+    for number in range(100_000):
+        journal.events.append(Event(T + number, kinds.NOTE, "i1", "ann", "prod", {"id": str(number), "text": "x"}, number + 2))
+    began = time.process_time()
+    state = journal.folded()
+    first = time.process_time() - began
+    assert len(state.all[0].entries) == 100_002
+    began = time.process_time()
+    state = PROJECTION.apply(state, Event(T + 1e6, kinds.NOTE, "i1", "ann", "prod", {"id": "last", "text": "x"}))
+    assert time.process_time() - began < first / 5
+    assert state.all[0].entries[-1].text == "x"

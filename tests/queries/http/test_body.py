@@ -1,0 +1,34 @@
+"""The body of one answer, put together and inflated within its limit."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from queries.errors import Malformed
+from queries.http.body import Body
+
+
+def _body(*pieces: bytes) -> bytes:
+    body = Body({"content-encoding": "gzip"}, limit_bytes=4096, where="http://127.0.0.1:9", asked="gzip")
+    for piece in pieces:
+        body.feed(piece)
+    return body.whole()
+
+
+def test_what_was_asked_for_is_inflated() -> None:
+    """A gzip answer to a request for gzip is its content, in whatever pieces it comes."""
+    sent = gzip.compress(b'{"status": "success"}')
+    assert _body(*(sent[at : at + 3] for at in range(0, len(sent), 3))) == b'{"status": "success"}'
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [(b"this is not gzip", "compression is broken"), (gzip.compress(b"a" * 500)[:-9], "cut off")],
+    ids=["garbage", "cut"],
+)
+def test_broken_compression_is_named(sent: bytes, words: str) -> None:
+    """What was asked for as gzip and is not, or not whole, ends as a sentence that says which."""
+    with pytest.raises(Malformed, match=words):
+        _body(sent)

@@ -1,0 +1,64 @@
+"""Whether clocks differ, from what answers say of theirs."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queries.http.clock_skew import ServerClock
+
+NOW = 1_800_000_000.0
+
+
+def warning(ahead: float, *, took: float = 0.1, **headers: str) -> str:
+    clock = ServerClock()
+    date = formatdate(NOW + took / 2 + ahead, usegmt=True)
+    clock.heard({"date": date, **headers}, asked_at=NOW, answered_at=NOW + took)
+    return clock.warning("http://x")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        (3600.0, "clock differs by 1 h at http://x: it is ahead of"),
+        (-3600.0, "clock differs by 1 h at http://x: it is behind"),
+        (90.0, "differs by 1.5 min"),
+        (-40.0, "differs by 39 s"),
+        (-86_400.0 * 3, "differs by 3 d"),
+    ],
+)
+def test_a_difference_is_told_with_its_side(ahead: float, words: str) -> None:
+    """How much, which side is ahead, what is wrong because of it, and what to do."""
+    assert words in warning(ahead)
+    assert "check the time service" in warning(ahead)
+
+
+@given(st.floats(-28.0, 28.0), st.floats(0.0, 20.0))
+def test_network_load_and_rounding_are_no_difference(ahead: float, took: float) -> None:
+    """Neither a slow answer nor the Date's whole seconds make a warning."""
+    assert warning(ahead, took=took) == ""
+
+
+def test_a_cached_answer_is_not_late() -> None:
+    """A cache's Age is time that passed since the Date was written."""
+    assert warning(-3600.0, age="3600") == ""
+
+
+@given(st.text(), st.text())
+def test_no_header_breaks_it(date: str, age: str) -> None:
+    """A Date that is none says nothing."""
+    clock = ServerClock()
+    clock.heard({"date": date, "age": age}, asked_at=NOW, answered_at=NOW)
+    assert isinstance(clock.warning("x"), str)
+
+
+def test_it_ends_with_the_difference() -> None:
+    """The next answer with the right time takes the warning away."""
+    clock = ServerClock()
+    clock.heard({"date": formatdate(NOW + 3600)}, asked_at=NOW, answered_at=NOW)
+    assert clock.warning("x")
+    clock.heard({"date": formatdate(NOW)}, asked_at=NOW, answered_at=NOW)
+    assert clock.warning("x") == ""

@@ -1,0 +1,371 @@
+"""One refresh of a board: as few requests as can be, an honest origin, and one bad query that harms nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from dataclasses import replace
+
+import httpx
+import pytest
+from fake_prometheus import NOW, FakePrometheus
+from stopwatch import turns
+
+from queries.catalogue.loader import expand_spec, load_board
+from queries.errors import Rejected, SourceError, TimedOut, Unreachable
+from queries.http.endpoint import Endpoint
+from queries.model.aggregation import folded
+from queries.model.fault import FaultKind
+from queries.model.panel import Fold, Origin, PanelSpec, Unit
+from queries.model.recorded import RecordedSeries, Worth
+from queries.model.series import Sample
+from queries.prometheus.client import Prometheus
+from queries.prometheus.evidence import Decisions
+from queries.prometheus.query_batch import MARK, Part, joined
+
+
+def spec(name: str, **more: object) -> PanelSpec:
+    return PanelSpec(name, name.title(), Unit.PERCENT, raw=f"raw_{name}", **more)  # type: ignore[arg-type]
+
+
+def recorded(name: str, **more: object) -> PanelSpec:
+    return spec(name, recorded=f"rec_{name}", recorded_names=(f"rec_{name}",), **more)
+
+
+@pytest.fixture
+def fake() -> FakePrometheus:
+    return FakePrometheus()
+
+
+def test_joined_keeps_a_comment_to_its_part() -> None:
+    """A comment at the end of an expression does not swallow the rest of the request."""
+    lines = joined([Part("a", "up # mine"), Part("b", "down")]).splitlines()
+    assert "up # mine" in lines and f', "{MARK}", "a", "", "")' in lines
+
+
+async def test_recorded_series_are_preferred(fake: FakePrometheus) -> None:
+    """With every recorded series there a refresh is one request; the first one asks the trends' hour, too."""
+    fake.series = {"rec_a": [({"__name__": "rec_a", "p": "x"}, "1.5")], "raw_a": [({}, "9")], "raw_b": [({}, "2")]}
+    source = fake.source()
+    answers = (await source.panels([recorded("a"), spec("b")])).answers
+    assert fake.take() == [("query", "joined"), ("query_range", "joined")]
+    assert [(item.id, item.origin, item.query) for item in answers] == [
+        ("a", Origin.RECORDED, "rec_a"),
+        ("b", Origin.RAW, "raw_b"),
+    ]
+    assert answers[0].samples[0].labels == (("p", "x"),) and answers[0].samples[0].value == 1.5
+    await source.panels([recorded("a"), spec("b")])
+    assert fake.take() == [("query", "joined")]
+    await source.close()
+
+
+async def test_a_missing_recording_falls_back_and_a_new_one_is_noticed(fake: FakePrometheus) -> None:
+    """Absent: raw, in the same request. A rule that appears or vanishes counts at once."""
+    specs = [recorded("a"), spec("b")]
+    fake.series = {"raw_a": [({}, "9")], "raw_b": [({}, "2")]}
+    source = fake.source()
+    (first, _) = (await source.panels(specs)).answers
+    assert (first.origin, first.query, first.samples[0].value) == (Origin.RAW, "raw_a", 9.0)
+    assert fake.take() == [("query", "joined"), ("query_range", "joined")]
+    assert (await source.panels(specs)).answers[0].origin is Origin.RAW
+    assert fake.take() == [("query", "joined")]
+    fake.series["rec_a"] = [({"__name__": "rec_a"}, "1")]
+    (first, _) = (await source.panels(specs)).answers
+    assert (first.origin, first.samples[0].value) == (Origin.RECORDED, 1.0)
+    del fake.series["rec_a"]
+    (first, _) = (await source.panels(specs)).answers
+    assert (first.origin, first.samples[0].value) == (Origin.RAW, 9.0)
+    await source.close()
+
+
+async def test_part_of_the_recorded_names_is_not_enough(fake: FakePrometheus) -> None:
+    """A panel over two recorded names whose second is missing reads raw, unless that rule is known to be silent."""
+    both = spec("a", recorded="rec", recorded_names=("one", "two"))
+    fake.series = {"rec": [({"__name__": "one"}, "1")], "raw_a": [({}, "9")]}
+    source = fake.source()
+    assert (await source.panels([both])).answers[0].origin is Origin.RAW
+    source._panels.rules = frozenset({"two"})
+    assert (await source.panels([both])).answers[0].origin is Origin.RECORDED
+    await source.close()
+
+
+async def test_nothing_anywhere_is_an_empty_answer(fake: FakePrometheus) -> None:
+    """No series is no fault: the panel is told 'nothing', which is not zero."""
+    source = fake.source()
+    (answer,) = (await source.panels([recorded("a")])).answers
+    assert (answer.samples, answer.fault, answer.trend) == ((), None, ())
+    await source.close()
+
+
+@pytest.mark.parametrize(("status", "error_type"), [(400, "bad_data"), (422, "execution"), (503, "timeout")])
+async def test_one_bad_query_harms_nobody(fake: FakePrometheus, status: int, error_type: str) -> None:
+    """The refused part has its own fault with Prometheus' position; the others live; it is not asked again at once."""
+    specs = [spec(name) for name in "abcd"]
+    fake.series = {f"raw_{name}": [({}, "1")] for name in "abcd"}
+    fake.refuses = {"raw_c": (status, error_type)}
+    source = fake.source()
+    answers = (await source.panels(specs)).answers
+    assert [item.id for item in answers if item.fault] == ["c"]
+    assert answers[2].fault is not None and "1:3" in answers[2].fault.what and answers[2].query == "raw_c"
+    assert [len(item.samples) for item in answers] == [1, 1, 0, 1]
+    fake.take()
+    again = (await source.panels(specs)).answers
+    assert fake.take() == [("query", "joined")] and again[2].fault == answers[2].fault
+    fake.now += 2.1
+    fake.refuses.clear()
+    assert (await source.panels(specs)).answers[2].fault is None
+    assert sorted(fake.take()) == [("query", "alone"), ("query", "joined")]
+    await source.panels(specs)
+    assert fake.take() == [("query", "joined")]
+    await source.close()
+
+
+async def test_a_query_that_stays_bad_is_asked_ever_less_often(fake: FakePrometheus) -> None:
+    """After twice 2, then 4, 8, 16 and 32 seconds, then once a minute."""
+    fake.series = {f"raw_{name}": [({}, "1")] for name in "abc"}
+    fake.refuses = {"raw_b": (422, "execution")}
+    source = fake.source()
+    begun, tried = fake.now, []
+    while fake.now < begun + 200:
+        fake.take()
+        await source.panels([spec(name) for name in "abc"])
+        if ("query", "alone") in fake.take():
+            tried.append(fake.now - begun)
+        fake.now += 1
+    assert tried == [0, 2, 4, 8, 16, 32, 64, 124, 184]
+    await source.close()
+
+
+async def test_a_refused_recording_has_raw_to_stand_in(fake: FakePrometheus) -> None:
+    """A recorded expression that is refused is told as a warning, and the raw one answers."""
+    fake.series = {"raw_a": [({}, "9")], "raw_b": [({}, "2")]}
+    fake.refuses = {"rec_a": (422, "execution")}
+    source = fake.source()
+    answer = await source.panels([recorded("a"), spec("b")])
+    assert answer.answers[0].origin is Origin.RAW and answer.answers[0].fault is None
+    assert "A: 1:3: cannot evaluate rec_a" in answer.warnings[0]
+    await source.close()
+
+
+async def test_only_the_sum_is_too_much(fake: FakePrometheus) -> None:
+    """Where every part is fine and their sum is refused, they are asked alone for a minute, without a try each time."""
+    specs = [spec(name) for name in "abc"]
+    fake.series = {f"raw_{name}": [({}, "1")] for name in "abc"}
+    fake.refuses_joined = True
+    source = fake.source()
+    answers = (await source.panels(specs)).answers
+    assert all(item.samples and not item.fault for item in answers)
+    fake.take()
+    await source.panels(specs)
+    assert fake.take() == [("query", "alone")] * 3
+    await source.close()
+
+
+async def test_a_dead_server_is_the_source_s_fault() -> None:
+    """No answer at all is raised, not spread over the panels."""
+
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    source = Prometheus(Endpoint("http://prometheus"), transport=httpx.MockTransport(broken))
+    with pytest.raises(Unreachable):
+        await source.panels([spec("a"), spec("b")])
+    await source.close()
+
+
+@pytest.mark.parametrize(("status", "error_type", "kind"), [(503, "timeout", TimedOut), (400, "bad_data", Rejected)])
+async def test_a_server_that_refuses_everything(
+    fake: FakePrometheus, status: int, error_type: str, kind: type[SourceError]
+) -> None:
+    """When each part alone fails as well, it is the server: that is said once, for the source, and forgotten at once."""
+    fake.refuses = {"": (status, error_type)}
+    fake.series = {"raw_a": [({}, "1")], "raw_b": [({}, "1")]}
+    source = fake.source()
+    with pytest.raises(kind):
+        await source.panels([spec("a"), spec("b")])
+    fake.refuses.clear()
+    assert all(item.samples for item in (await source.panels([spec("a"), spec("b")])).answers)
+    await source.close()
+
+
+async def test_two_bad_queries_stay_their_own_fault(fake: FakePrometheus) -> None:
+    """Several refused parts among good ones never become the source's fault, also when they are tried again."""
+    fake.series = {"raw_a": [({}, "1")]}
+    fake.refuses = {"raw_b": (400, "bad_data"), "raw_c": (422, "execution")}
+    source = fake.source()
+    for _ in range(3):
+        answers = (await source.panels([spec(name) for name in "abc"])).answers
+        assert [bool(item.fault) for item in answers] == [False, True, True]
+        fake.now += 61
+    await source.close()
+
+
+async def test_rare_expressions_are_asked_rarely(fake: FakePrometheus) -> None:
+    """An expression over 30 days is evaluated once a minute; between, its answer counts; its hour is never asked for."""
+    specs = [spec("a"), spec("budget", raw_every_seconds=60.0)]
+    fake.series = {"raw_a": [({}, "1")], "raw_budget": [({}, "80")]}
+    source = fake.source()
+    seen = []
+    for _ in range(5):
+        seen.append((await source.panels(specs)).answers[1].samples[0].value)
+        fake.now += 20
+    assert seen == [80.0] * 5
+    asked = ["raw_budget" in query for _, kind, query in fake.asked if kind == "query"]
+    assert asked == [True, False, False, True, False]
+    assert not any("raw_budget" in query for _, kind, query in fake.asked if kind == "query_range")
+    await source.close()
+
+
+async def test_trends_are_asked_once_then_extended(fake: FakePrometheus) -> None:
+    """The hour comes once; then every minute gets one point, the newest, and the ring stays bounded."""
+    fake.now = NOW // 60 * 60 + 5
+    fake.series = {"raw_a": [({"p": "x"}, "7"), ({"p": "y"}, "NaN")]}
+    fake.hours = {"raw_a": [(NOW // 60 * 60 - 60 * i, "NaN" if i == 3 else str(i)) for i in range(60, -1, -1)]}
+    source = fake.source()
+    (answer,) = (await source.panels([spec("a")])).answers
+    assert len(answer.trend) == 60 and answer.trend[-1][1] in (0.0, 7.0)
+    assert not any(math.isnan(value) for _, value in answer.trend)
+    fake.asked.clear()
+    for _ in range(200):
+        fake.now += 20
+        (answer,) = (await source.panels([spec("a")])).answers
+    assert not any(kind == "query_range" for _, kind, _ in fake.asked)
+    assert 60 <= len(answer.trend) <= 62
+    times = [at for at, _ in answer.trend]
+    assert times == sorted(times) and times[0] >= fake.now - 3660 and answer.trend[-1] == (fake.now // 60 * 60, 7.0)
+    await source.close()
+
+
+async def test_trends_are_asked_again_after_a_gap(fake: FakePrometheus) -> None:
+    """After a sleep the hour is asked for in whole."""
+    fake.series = {"raw_a": [({}, "7")]}
+    source = fake.source()
+    await source.panels([spec("a")])
+    fake.now += 600
+    fake.take()
+    await source.panels([spec("a")])
+    assert ("query_range", "alone") in fake.take()
+    await source.close()
+
+
+async def test_a_slow_hour_does_not_hold_up_the_values(fake: FakePrometheus) -> None:
+    """The values come at once; the trend follows when the server has it."""
+    fake.series = {"raw_a": [({}, "7")]}
+    gate = asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("query_range"):
+            await gate.wait()
+        return fake.answer(request)
+
+    fake.hours = {"raw_a": [(NOW - 120, "3")]}
+    source = Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(answer), clock=lambda: fake.now)
+    (first,) = (await source.panels([spec("a")])).answers
+    assert len(first.trend) == 1
+    gate.set()
+    await asyncio.sleep(0.05)
+    (second,) = (await source.panels([spec("a")])).answers
+    assert second.trend[0] == (NOW - 120, 3.0)
+    await source.close()
+
+
+async def test_long_queries_travel_in_a_form_unless_refused(fake: FakePrometheus) -> None:
+    """A long expression is POSTed; a proxy that forbids POST gets it in the URL from then on."""
+    methods: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        methods.append(request.method)
+        return httpx.Response(405, text="no") if request.method == "POST" else fake.answer(request)
+
+    source = Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(answer))
+    await source.query("up")
+    await source.query("up or " * 400 + "up")
+    await source.query("up or " * 400 + "up")
+    assert methods == ["GET", "POST", "GET", "GET"]
+    await source.close()
+
+
+async def test_history(fake: FakePrometheus) -> None:
+    """The detail's tracks come from the recorded series, else from the raw one; a failure is data."""
+    fake.hours = {"raw_a": [(NOW - 60, "1"), (NOW, "2")]}
+    source = fake.source()
+    history = await source.history(recorded("a"), start=NOW - 60, end=NOW, step_seconds=60)
+    assert history.tracks[0].points == ((NOW - 60, 1.0), (NOW, 2.0)) and history.fault is None
+    fake.refuses = {"raw_a": (400, "bad_data")}
+    history = await source.history(spec("a"), start=NOW - 60, end=NOW, step_seconds=60)
+    assert history.fault is not None and history.fault.kind is FaultKind.REJECTED
+    await source.close()
+
+
+@pytest.mark.parametrize(
+    ("fold", "values", "expected"),
+    [
+        (Fold.MAX, [1.0, math.nan, 3.0], 3.0),
+        (Fold.MIN, [1.0, 3.0], 1.0),
+        (Fold.SUM, [1.0, math.nan, 3.0], 4.0),
+        (Fold.MAX, [math.inf, 1.0], math.inf),
+        (Fold.SUM, [], None),
+        (Fold.MAX, [math.nan], None),
+    ],
+)
+def test_fold(fold: Fold, values: list[float], expected: float | None) -> None:
+    """NaN is 'no data' of one series, and nothing at all is None, never 0."""
+    assert folded(fold, values) == expected
+
+
+async def test_forty_thousand_series_leave_the_loop_free() -> None:
+    """40,000 series are decoded beside the event loop, which goes on turning."""
+    items = [{"metric": {"__name__": "x", "pod": f"pod-{i}"}, "value": [1, "1"]} for i in range(40_000)]
+    body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": items}}).encode()
+    answer = httpx.Response(200, content=body, headers={"content-type": "application/json"})
+
+    async def ask() -> None:
+        source = Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(lambda _: answer))
+        try:
+            assert len((await source.query("x")).samples) == 40_000
+        finally:
+            await source.close()
+
+    beside, on_the_loop = await turns(ask)
+    assert beside >= 2 * on_the_loop
+
+
+async def test_a_month_is_read_once_as_decided(fake: FakePrometheus) -> None:
+    """The evidence is in the first request, and what reads a month waits for it: it is asked in one form only."""
+    month = next(item for item in load_board("slo_tracking") if item.id == "requests_30d")
+    decisions = Decisions()
+    part = decisions.part(0.0)
+    assert part is not None
+    labels = {"__name__": "ocr_requests_total", "status": "start"}
+    fake.series = {part.query: [(labels, "1")], "raw_a": [({}, "1")]}
+    decisions.take([Sample(tuple(labels.items()), 1.0)], 0.0)
+    fake.series[expand_spec(month, decisions.choice).raw] = [({}, "7")]
+    source = fake.source()
+    answers = {item.id: item for item in (await source.panels([spec("a"), month])).answers}
+    assert [item.value for item in answers["requests_30d"].samples] == [7.0] and answers["a"].samples
+    assert answers["requests_30d"].basis[0] == "ocr requests: starts and cached answers; 2 of 3 definitions apply"
+    asked = [text for _, kind, text in fake.asked if kind == "query" and "30d" in text]
+    assert len(asked) == 1 and month.raw not in asked[0]
+    await source.panels([spec("a"), month])
+    assert len([text for _, kind, text in fake.asked if kind == "query" and "30d" in text]) == 1
+    await source.close()
+
+
+@pytest.mark.parametrize(
+    ("worth", "basis"),
+    [(Worth.SAME, "ocr requests: starts and cached answers; 2 of 3 definitions apply"), (Worth.UNVERIFIED, "")],
+)
+async def test_a_rule_that_means_the_same_says_how_it_counts(fake: FakePrometheus, worth: Worth, basis: str) -> None:
+    """A panel says how a verified rule counts, as it does for a raw expression; of an unverified rule it says nothing."""
+    month = next(item for item in load_board("slo_tracking") if item.id == "requests_30d")
+    panel = replace(month, recorded="requests:30d", recorded_names=("requests:30d",))
+    fake.series = {"requests:30d": [({"__name__": "requests:30d"}, "7")]}
+    source = fake.source()
+    source.recorded.take({"requests:30d": RecordedSeries("requests:30d", worth, "requests:30d", says="it is so")})
+    await source.panels([panel])
+    source.decisions.take([Sample((("__name__", "ocr_requests_total"), ("status", "start")), 1.0)], NOW)
+    answer = (await source.panels([panel])).answers[0]
+    assert answer.origin is Origin.RECORDED
+    assert (answer.basis[0] if answer.basis else "") == basis
+    await source.close()

@@ -1,0 +1,203 @@
+"""What a recorded name is worth: by the loaded expression, its health and its age; and by value where nobody can see that."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from queries.catalogue.signals import UNDECIDED, Choice
+from queries.model.panel import Origin, PanelSpec, Threshold, Unit
+from queries.model.recorded import NOTHING_SEEN, Worth
+from queries.model.rule import Rule, RuleGroup, RuleKind
+from queries.model.series import Sample
+from queries.prometheus.recorded_panels import EVERY_SECONDS, ByValue, RecordedPanels
+from queries.prometheus.recorded_series import LoadedRules, recorded_twice
+from queries.promql.rule_templates import our_recordings
+
+NOW = 1_800_000_000.0
+OURS = {
+    "all": "sum(rate(req[5m]))",
+    "ratio": '100 * sum(rate(req{s="error"}[5m])) / all',
+    "open": "max by (breaker) (state == bool 2)",
+}
+SPEC = PanelSpec("p", "P", Unit.PERCENT, recorded="ratio / 1", recorded_names=("ratio",), raw="raw")
+
+
+def group(*rules: Rule, name: str = "g", age: float | None = 5.0) -> RuleGroup:
+    return RuleGroup(name, f"{name}.yaml", rules, 30.0, None if age is None else NOW - age, 0.01)
+
+
+def record(name: str, expression: str, **more: str) -> Rule:
+    return replace(Rule(RuleKind.RECORD, name, expression, health="ok"), **more)
+
+
+ALL, RATIO = record("all", OURS["all"]), record("ratio", 'sum(rate(req{s="error"}[300s])) / all * 100')
+PREFIXED = record("x:ratio", '100 * sum(rate(req{s="error"}[5m])) / x:all')
+
+
+def worth(*groups: RuleGroup, name: str = "ratio") -> tuple[Worth | None, str]:
+    book = LoadedRules(lambda choice: OURS).judge(groups, UNDECIDED, now=NOW)
+    return (book[name].worth, book[name].read) if name in book else (None, "")
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ([group(ALL, RATIO)], (Worth.SAME, "ratio")),
+        ([group(record("x:all", OURS["all"]), PREFIXED)], (Worth.SAME, "x:ratio")),
+        ([group(ALL, record("ratio", 'sum(rate(req{s="error"}[5m])) / all'))], (Worth.DIFFERENT, "ratio")),
+        ([group(record("all", "sum(rate(other[5m]))"), RATIO)], (Worth.DIFFERENT, "ratio")),
+        (
+            [group(ALL, record("ratio", "other"), record("better", RATIO.expression))],
+            (Worth.SAME, "better"),
+        ),
+        ([group(ALL, RATIO), group(RATIO, name="h")], (Worth.TWICE, "ratio")),
+        ([group(ALL, RATIO), group(record("ratio", "other"), name="h")], (Worth.TWICE, "ratio")),
+        ([group(ALL, replace(RATIO, health="err", last_error="many-to-many"))], (Worth.FAILING, "ratio")),
+        ([group(ALL, RATIO, age=89)], (Worth.SAME, "ratio")),
+        ([group(ALL, RATIO, age=91)], (Worth.LATE, "ratio")),
+        ([group(ALL, RATIO, age=None)], (Worth.LATE, "ratio")),
+        ([group(ALL, record("ratio", "sum(rate(req[5m] smoothed))"))], (Worth.UNVERIFIED, "ratio")),
+        ([group(ALL)], (None, "")),
+        ([], (None, "")),
+    ],
+)  # fmt: skip
+def test_what_a_recorded_name_is_worth(groups: list[RuleGroup], expected: tuple[Worth | None, str]) -> None:
+    """The loaded expression decides, with the loaded ones that it reads; then whether it evaluates, and when it last did."""
+    assert worth(*groups) == expected
+
+
+def test_a_coding_that_the_help_text_states_counts() -> None:
+    """A rule that calls 2 open is not ours where the metric's own help text says that 1 is."""
+    name = "circuit_breaker_open_ratio"
+    loaded = [group(record(name, our_recordings()[name]))]
+    codings = (({"closed": 0.0, "half_open": 1.0, "open": 2.0}, Worth.SAME), ({"closed": 0.0, "open": 1.0}, Worth.DIFFERENT))
+    for states, expected in codings:
+        choice = Choice(encodings={"ocr_circuit_state": states})
+        assert LoadedRules(our_recordings).judge(loaded, choice, now=NOW)[name].worth is expected
+
+
+def test_names_of_two_groups_are_found_and_labels_tell_rules_apart() -> None:
+    """Two rules of one name collide unless they set labels of their own."""
+    labelled = [replace(RATIO, labels=(("quantile", value),)) for value in ("0.5", "0.9")]
+    assert recorded_twice([group(*labelled)]) == ()
+    assert recorded_twice([group(RATIO), group(RATIO, name="h")]) == (("ratio", ("g.yaml: g", "h.yaml: h")),)
+
+
+def test_the_comparison_is_made_once_for_each_change_of_the_rules() -> None:
+    """Evaluations that went on change nothing; another expression does."""
+    asked: list[Choice] = []
+
+    def ours(choice: Choice) -> dict[str, str]:
+        asked.append(choice)
+        return OURS
+
+    loaded = LoadedRules(ours)
+    for age in (5.0, 4.0, 3.0):
+        loaded.judge([group(ALL, RATIO, age=age)], UNDECIDED, now=NOW)
+    assert len(asked) == 1
+    loaded.judge([group(ALL, replace(RATIO, expression="other"))], UNDECIDED, now=NOW)
+    assert len(asked) == 2
+
+
+def test_a_thousand_rules_take_less_than_a_second() -> None:
+    """A thousand foreign recording rules beside all of ours, in processor time of this one thread."""
+    usual = (
+        '100 * sum by (job, instance) (rate(http_requests_total{code=~"5..", job="j%d"}[%dm]))'
+        ' / (sum by (job, instance) (rate(http_requests_total{job="j%d"}[5m])) > 0)'
+    )
+    foreign = [record(f"r{at}", usual % (at, at % 50 + 1, at)) for at in range(1000)]
+    ours = our_recordings()
+    loaded = [group(*foreign, *(record(name, text) for name, text in ours.items()))]
+    began = time.thread_time()
+    book = LoadedRules(lambda choice: ours).judge(loaded, UNDECIDED, now=NOW)
+    took = time.thread_time() - began
+    assert {item.worth for item in book.values()} == {Worth.SAME}
+    assert took < 1.0, f"{took:.2f} s"
+
+
+@pytest.mark.parametrize(
+    ("groups", "origin", "verified", "word"),
+    [
+        ([group(ALL, RATIO)], Origin.RECORDED, True, ""),
+        ([group(ALL, record("ratio", "other"))], Origin.RAW, True, "raw: the rule differs"),
+        ([group(ALL, RATIO), group(RATIO, name="h")], Origin.RAW, True, "raw: recorded twice"),
+        ([group(ALL, replace(RATIO, health="err"))], Origin.RAW, True, "raw: the rule fails"),
+        ([group(ALL, RATIO, age=500)], Origin.RAW, True, "raw: the rule is late"),
+        ([group(ALL)], Origin.RECORDED, False, "not verified"),
+    ],
+)
+def test_how_a_panel_is_asked(groups: list[RuleGroup], origin: Origin, verified: bool, word: str) -> None:
+    """Only what is known to be the same is read without a word; what nobody can verify is read with one."""
+    panels = RecordedPanels()
+    panels.take(LoadedRules(lambda choice: OURS).judge(groups, UNDECIDED, now=NOW))
+    plan = panels.plan(SPEC)
+    assert (plan.spec.recorded is not None) is (origin is Origin.RECORDED)
+    assert (plan.verified, plan.caveat.word if plan.caveat else "") == (verified, word)
+
+
+def test_a_panel_reads_the_name_that_the_server_has() -> None:
+    """Every place where the name stands is renamed, and nothing that only begins like it."""
+    panels = RecordedPanels()
+    rules = [record("t:all", OURS["all"]), record("t:ratio", '100 * sum(rate(req{s="error"}[5m])) / t:all')]
+    panels.take(LoadedRules(lambda choice: OURS).judge([group(*rules)], UNDECIDED, now=NOW))
+    spec = replace(SPEC, recorded='ratio{x="y"} or ratio_more + ratio')
+    plan = panels.plan(spec)
+    assert (plan.spec.recorded, plan.spec.recorded_names) == ('t:ratio{x="y"} or ratio_more + t:ratio', ("t:ratio",))
+
+
+def test_rules_that_are_denied_say_so() -> None:
+    """The caveat names why nobody could look."""
+    panels = RecordedPanels()
+    panels.take(NOTHING_SEEN, "the rules cannot be seen: 403")
+    plan = panels.plan(SPEC)
+    assert plan.caveat is not None and (plan.verified, plan.caveat.says) == (False, "the rules cannot be seen: 403")
+
+
+def value(number: float, provider: str = "") -> tuple[Sample, ...]:
+    return (Sample((("provider", provider),) if provider else (), number),)
+
+
+def test_a_contradiction_by_value_is_told_at_once_and_ends_when_the_series_catch_up() -> None:
+    """What never agreed is in doubt at the first look; a series that is an evaluation behind catches up without a request."""
+    held = ByValue()
+    assert held.due(SPEC, NOW)
+    held.take(SPEC, value(1.5), value(2.0), NOW)
+    (found,) = held.contradictions(SPEC, NOW)
+    assert (found.first.value, found.second.value) == (1.5, 2.0)
+    assert not held.due(SPEC, NOW + 5) and not held.due(SPEC, NOW + EVERY_SECONDS - 1)
+    held.take(SPEC, value(2.4), None, NOW + 30)
+    assert held.contradictions(SPEC, NOW + 30) == ()
+    assert held.due(SPEC, NOW + 2 * EVERY_SECONDS)
+
+
+def test_what_agreed_before_gets_a_minute_to_catch_up_and_not_more() -> None:
+    """A ramp is no contradiction; a series that stays away is one after a minute."""
+    held = ByValue()
+    held.take(SPEC, value(1.0), value(1.0), NOW)
+    later = NOW + 2 * EVERY_SECONDS
+    held.take(SPEC, value(1.0), value(5.0), later)
+    assert held.contradictions(SPEC, later + 30) == ()
+    held.take(SPEC, value(1.1), None, later + 59)
+    assert len(held.contradictions(SPEC, later + 61)) == 1
+
+
+def test_every_series_is_held_against_its_own() -> None:
+    """The worst series alone may agree while another one is wrong."""
+    spec = replace(SPEC, by="provider", threshold=Threshold())
+    held = ByValue()
+    held.take(spec, (*value(82, "bad"), *value(55, "well")), (*value(79, "bad"), *value(0, "well")), NOW)
+    found = [(item.whom, item.first.value, item.second.value) for item in held.contradictions(spec, NOW)]
+    assert found == [("well", 55.0, 0.0)]
+
+
+def test_the_looks_of_many_panels_are_spread() -> None:
+    """After the first refresh, no more than a few of fifty panels are due within the same ten seconds."""
+    held = ByValue()
+    specs = [replace(SPEC, id=f"panel_{at}") for at in range(50)]
+    for spec in specs:
+        held.take(spec, value(1), value(1), NOW)
+    due = [next(at for at in range(0, 1000, 10) if held.due(spec, NOW + at)) for spec in specs]
+    assert min(due) >= EVERY_SECONDS and max(due.count(at) for at in due) <= 6

@@ -1,0 +1,156 @@
+"""Prometheus' JSON becomes samples, tracks and rules, whatever stands in its labels."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from loopback import RECORDINGS
+
+from queries.errors import Malformed, Rejected, SourceError
+from queries.model.alert import AlertState
+from queries.prometheus import responses
+
+WHERE = "http://prometheus"
+
+
+def recorded(name: str) -> bytes:
+    return (RECORDINGS / f"prometheus-2.42-{name}.json").read_bytes()
+
+
+def test_recorded_vector() -> None:
+    """NaN, both infinities and hostile label text come through as they are."""
+    samples = responses.instant(recorded("vector"), where=WHERE).samples
+    by_kind = {sample.label("kind") or sample.label("text") or sample.label("__name__"): sample.value for sample in samples}
+    assert math.isnan(by_kind["nan"])
+    assert (by_kind["inf"], by_kind["-inf"], by_kind["up"]) == (math.inf, -math.inf, 1.0)
+    assert by_kind["[bold]\n\x1b[31m\u202e[@click=app.quit]"] == 1.5e-9
+
+
+def test_recorded_scalar() -> None:
+    """A scalar is one sample without labels."""
+    (sample,) = responses.instant(recorded("scalar"), where=WHERE).samples
+    assert (sample.labels, sample.value) == ((), 42.0)
+
+
+@pytest.mark.parametrize("name", ["string", "range-vector"])
+def test_results_that_are_no_vector(name: str) -> None:
+    """A text or a range is refused with a sentence, not drawn as nothing."""
+    with pytest.raises(Malformed, match="gives a"):
+        responses.instant(recorded(name), where=WHERE)
+
+
+@pytest.mark.parametrize(("name", "words"), [("bad-data", "1:7: parse error"), ("execution", "duplicate series")])
+def test_recorded_errors(name: str, words: str) -> None:
+    """Prometheus' own words, with the position, are what the person reads."""
+    with pytest.raises(Rejected, match=words):
+        responses.instant(recorded(name), where=WHERE)
+
+
+def test_recorded_matrix() -> None:
+    """A matrix gives one track a series, its points in order."""
+    tracks = responses.matrix(recorded("matrix"), where=WHERE).tracks
+    assert {track.label("provider") for track in tracks} == {"deepseek", "openai", "paddle"}
+    for track in tracks:
+        times = [at for at, _ in track.points]
+        assert times == sorted(times) and len(times) == 5
+
+
+def test_recorded_rules() -> None:
+    """Alerting rules, their instances with live values, and the names of recorded series."""
+    answer = responses.rules(recorded("rules"), where=WHERE)
+    assert answer.recorded == ("ocr_p95_latency_seconds", "platform_requests_per_second")
+    rule = next(item for item in answer.rules if item.name == "SlowPending")
+    assert (rule.for_seconds, rule.expression, rule.group, rule.health) == (3600.0, "vector(1)", "rec", "ok")
+    by_name = {alert.name: alert for alert in answer.alerts}
+    pending, firing = by_name["SlowPending"], by_name["HighErrorRate"]
+    assert pending.state is AlertState.PENDING and pending.fingerprint.startswith("pending:")
+    assert firing.state is AlertState.ACTIVE and firing.fingerprint.startswith("prometheus:")
+    assert firing.value is not None and 0.01 < firing.value < 1
+    assert firing.starts_at > 1.7e9
+
+
+def test_the_order_of_instances_says_nothing() -> None:
+    """A server that tells the same instances in another order gives an equal answer, made of the very same alerts."""
+    known = responses.remembered_alerts(WHERE)
+    body = json.loads(recorded("rules"))
+    instances = [rule["alerts"] for group in body["data"]["groups"] for rule in group["rules"] if rule.get("alerts")]
+    many = [{**instances[0][0], "labels": {**instances[0][0]["labels"], "part": str(number)}} for number in range(9)]
+    instances[0][:] = many
+    one = responses.rules(json.dumps(body).encode(), where=WHERE, known=known)
+    instances[0][:] = [*many[4:], *many[:4]]
+    other = responses.rules(json.dumps(body).encode(), where=WHERE, known=known)
+    assert len(one.alerts) >= 9
+    assert one == other and all(first is second for first, second in zip(one.alerts, other.alerts, strict=True))
+
+
+def test_warnings_and_infos_are_passed_on() -> None:
+    """What the server warns of belongs on the screen."""
+    body = b'{"status":"success","warnings":["w"],"infos":["i"],"data":{"resultType":"vector","result":[]}}'
+    assert responses.instant(body, where=WHERE).warnings == ("w", "i")
+
+
+def test_native_histograms_are_named_not_lost() -> None:
+    """A native histogram has no one value: it is left out, and that is said."""
+    item = {"metric": {"a": "b"}, "histogram": [1, {"count": "3"}]}
+    body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": [item]}}).encode()
+    answer = responses.instant(body, where=WHERE)
+    assert not answer.samples and "1 native histogram" in answer.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"null",
+        b"[]",
+        b'{"status":"success"}',
+        b'{"status":"success","data":{"resultType":"other","result":[]}}',
+        b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,2]}]}}',
+        b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"x"]}]}}',
+        b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":1},"value":[1,"1"]}]}}',
+        b'{"status":"success","data":{"resultType":"vec',
+        b'{"status":"error"}',
+        b"",
+    ],
+)
+def test_other_shapes_are_malformed(body: bytes) -> None:
+    """An answer of another shape is Malformed, never a crash and never an empty panel."""
+    with pytest.raises(Malformed):
+        responses.instant(body, where=WHERE)
+
+
+LABELS = st.dictionaries(st.text(min_size=1), st.text(), max_size=5)
+
+
+@given(st.lists(st.tuples(LABELS, st.floats(allow_nan=True, allow_infinity=True)), max_size=5))
+def test_any_labels_survive(items: list[tuple[dict[str, str], float]]) -> None:
+    """Every label set and value that JSON can carry comes back exactly, sorted by name."""
+    result = [{"metric": metric, "value": [1.0, _go(value)]} for metric, value in items]
+    body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+    samples = responses.instant(body, where=WHERE).samples
+    assert [dict(sample.labels) for sample in samples] == [metric for metric, _ in items]
+    for sample, (_, value) in zip(samples, items, strict=True):
+        assert list(sample.labels) == sorted(sample.labels)
+        assert sample.value == value or (math.isnan(sample.value) and math.isnan(value))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_an_answer_or_a_source_error(body: bytes) -> None:
+    """No body whatever raises anything but a SourceError."""
+    for decode in (responses.instant, responses.matrix, responses.rules):
+        with contextlib.suppress(SourceError):
+            decode(body, where=WHERE)
+
+
+@given(LABELS, LABELS)
+def test_digest_tells_label_sets_apart(one: dict[str, str], other: dict[str, str]) -> None:
+    """Two label sets share a digest only if they are equal; names and values cannot run into each other."""
+    assert (responses.digest(responses.pairs(one)) == responses.digest(responses.pairs(other))) is (one == other)
+
+
+def _go(value: float) -> str:
+    return "NaN" if math.isnan(value) else {math.inf: "+Inf", -math.inf: "-Inf"}.get(value, repr(value))

@@ -1,0 +1,120 @@
+"""PromQL is taken apart by a parser: what Prometheus takes is understood, what it does not take has a place."""
+
+from __future__ import annotations
+
+import pytest
+
+from queries.catalogue.loader import load_board
+from queries.promql.rule_files import built_in
+from queries.promql.syntax import PromqlError, alternatives, number, parse
+
+FORMS = [
+    "rate(foo[5m])",
+    "foo @ 12.5 offset 5m",
+    "max_over_time(rate(foo[1m] offset 1w)[5m:30s] @ end())",
+    "histogram_quantile(0.95, sum by (provider, le) (rate(foo_bucket[5m]))) >= 0",
+    "foo * on (pod) group_left (node) bar or vector(0)",
+    "sum(foo) without (pod, node)",
+    'label_replace(foo, "to", "$1", "from", "(.*)")',
+    "count_values('version', foo)",
+    "foo == bool 2 and on () absent(bar)",
+    "holt_winters(foo[5m], 0.5, 0.5)",
+    "-foo ^ 2 atan2 bar # why",
+    '{"foo.bar", code=~"5.."}',
+]
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_the_forms_of_the_language_are_taken(text: str) -> None:
+    """Functions, aggregations, ranges, subqueries, offsets, @, set operators and matching are all understood."""
+    assert parse(text).selectors
+
+
+def test_names_matchers_and_functions() -> None:
+    """Everything that an expression reads is told, in order, with the range in seconds."""
+    found = parse('100 * sum by (a) (rate(x_total{code=~"5..",a!=""}[5m])) / on () group_left () y{b="1"}')
+    assert found.metrics == ("x_total", "y")
+    assert found.functions == ("rate", "sum")
+    first, second = found.selectors
+    assert [(item.name, item.operator, item.value) for item in first.labels] == [("code", "=~", "5.."), ("a", "!=", "")]
+    assert (first.range_seconds, second.range_seconds) == (300.0, None)
+
+
+def test_a_name_may_be_a_matcher() -> None:
+    """`{__name__=~"a|b"}` names both; a pattern that names none gives none, and is no failure."""
+    assert parse('max({__name__=~"(ocr|vision)_state"})').metrics == ("ocr_state", "vision_state")
+    assert parse('{__name__="a", b="c"}').metrics == ("a",)
+    assert parse('{__name__=~"cad:.+"}').metrics == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts"),
+    [
+        ("a|b", ("a", "b")),
+        ("(ocr|vision)_p(50|95)", ("ocr_p50", "ocr_p95", "vision_p50", "vision_p95")),
+        ("(?:invalid_)?base64", ("invalid_base64", "base64")),
+        ("jobs?", ("jobs", "job")),
+        ("|POD", ("", "POD")),
+        ("base64.*", ()),
+        ("a{2}", ()),
+        ("(a", ()),
+        ("a)b", ()),
+        ("|".join(str(index) for index in range(300)), ()),
+    ],
+)
+def test_alternatives_are_spelled_out_only_where_they_can_be(pattern: str, texts: tuple[str, ...]) -> None:
+    """Words, groups and question marks are listed; anything that could match without end gives nothing."""
+    assert alternatives(pattern) == texts
+
+
+def test_a_raw_string_is_taken_as_it_stands() -> None:
+    """Between backticks a backslash is itself, as Prometheus reads it: `5\\d\\d` is the pattern 5\\d\\d, quotes included."""
+    found = parse('a{code=~`5\\d\\d`, path="`\\\\d`", text=`"x"`}').selectors[0]
+    assert [item.value for item in found.labels] == ["5\\d\\d", "`\\d`", '"x"']
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        ("sum(rate(a[5m]) +\n  nosuch(b))", (2, 3), "nosuch"),
+        ("sum(a) +\n(b", (2, 1), "unclosed"),
+        ("sum(a))", (1, 7), "unexpected right parenthesis"),
+        ("1 + rate(a)", (1, 5), "matrix"),
+        ('a{b=~"["}', (1, 1), "regex"),
+        ("histogram_quantile(0.9 sum by (le) (a))", (1, 20), "invalid"),
+        ("", (1, 1), "no expression"),
+        ("(" * 5000 + "a" + ")" * 5000, (1, 101), "nested"),
+        ("a" + "+a" * 5000, (1, 1002), "operators"),
+    ],
+)
+def test_an_error_has_its_place(text: str, place: tuple[int, int], problem: str) -> None:
+    """Line and column lead to the smallest part that is wrong, and nothing that is nested without end ends the process."""
+    with pytest.raises(PromqlError, match=problem) as caught:
+        parse(text)
+    assert (caught.value.line, caught.value.column) == place
+
+
+def test_a_word_is_found_where_it_stands() -> None:
+    """The line of a metric or a label's value, and not inside of a longer name or a comment."""
+    found = parse('foo_bar # bar\n+ on ()\nbar{code="X"}')
+    assert (found.line_of("bar"), found.line_of("X"), found.line_of("nowhere")) == (2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("(100 - 99.9)", 100 - 99.9), ("-(2)", -2.0), ("1 / 0", None), ("vector(1)", None)]
+)
+def test_numbers_are_folded(text: str, value: float | None) -> None:
+    """A number that is written as a small sum is that number; what needs a server is none."""
+    assert number(parse(text).root) == value
+
+
+def test_everything_of_ours_is_understood() -> None:
+    """Every rule and panel parses, and each part of each is right by itself, so that no error points at it."""
+    panels = [text for spec in load_board("overview") for text in (spec.raw, spec.recorded) if text]
+    rules = [placed.rule.expression for file in built_in() for placed in file.rules]
+    assert rules
+    for text in [*panels, *rules]:
+        assert parse(text).selectors or "vector(" in text
+        with pytest.raises(PromqlError) as caught:
+            parse(f"{text}\n+ nosuch(1)")
+        assert caught.value.offset > len(text)

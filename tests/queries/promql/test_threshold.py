@@ -1,0 +1,44 @@
+"""Rules taken apart, where that is safe."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queries.promql.threshold import Comparison, comparison
+
+
+@pytest.mark.parametrize(
+    ("expression", "parts"),
+    [
+        ("platform_error_ratio > 5", Comparison("platform_error_ratio", ">", 5.0)),
+        ("(a + b) / c >= 0.01", Comparison("(a + b) / c", ">=", 0.01)),
+        ("((x < bool 1e3))", Comparison("x", "<", 1000.0)),
+        (
+            'max by (provider) (x{a=">=", b=~"c|d"} or y) > 2',
+            Comparison('max by (provider) (x{a=">=", b=~"c|d"} or y)', ">", 2.0),
+        ),
+        ("x == 2 # closed > open", Comparison("x", "==", 2.0)),
+        ("cad:hit_rate:1h < 50", Comparison("cad:hit_rate:1h", "<", 50.0)),
+        ("a > 1 and b > 2", None),
+        ("a > 1 or b < 2", None),
+        ("a unless b", None),
+        ("absent(up == 1)", None),
+        ("a > b", None),
+        ("1 < a < 3", None),
+        ("a > NaN", None),
+        ("", None),
+        ("> 5", None),
+    ],
+)
+def test_only_one_comparison_with_a_number_is_taken_apart(expression: str, parts: Comparison | None) -> None:
+    """Left side, operator and number, or nothing at all."""
+    assert comparison(expression) == parts
+
+
+@given(st.text(alphabet="ab01(){}[]<>=!~\"'`#, or\n", max_size=40))
+def test_no_text_breaks_it(text: str) -> None:
+    """Whatever a rule's expression is, taking it apart ends without an error."""
+    parts = comparison(text)
+    assert parts is None or parts.left

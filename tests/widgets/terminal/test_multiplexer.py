@@ -1,0 +1,84 @@
+"""Whether anybody is attached, by the socket's mode."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from widgets.terminal.multiplexer import attached, socket_attached
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    path = tmp_path / "default"
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+    return path
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0o600, False), (0o700, True)])
+def test_the_mode_tells(place: Path, mode: int, expected: bool) -> None:
+    """tmux and screen take the x away from their socket when the last terminal leaves."""
+    place.chmod(mode)
+    assert socket_attached({"TMUX": f"{place},1234,0"}) is expected
+    assert socket_attached({"STY": place.name, "SCREENDIR": str(place.parent)}) is expected
+
+
+def test_what_cannot_be_known_is_seen(tmp_path: Path) -> None:
+    """No multiplexer, a socket that is gone, a name that leaves the folder: somebody may be looking."""
+    assert socket_attached({})
+    assert socket_attached({"TMUX": f"{tmp_path / 'gone'},1,0"})
+    assert socket_attached({"STY": "../../etc/passwd", "SCREENDIR": str(tmp_path)})
+
+
+async def test_a_tmux_that_does_not_answer_hides_nothing(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program, or one that fails, or says nothing: seen. Only 0 of every session with this very pane is unseen."""
+    environ = {"TMUX": f"{place},1,0", "TMUX_PANE": "%1"}
+    assert await attached({}, "/dev/pts/3")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert await attached(environ, "/dev/pts/3")
+    for said, expected in (
+        ("exit 1", True),
+        ("echo '%1 /dev/pts/3 1'", True),
+        ("echo '%1 /dev/pts/3 0'", False),
+        ("echo '%1 /dev/pts/3 0'; echo '%1 /dev/pts/3 1'", True),  # the same window in two sessions
+        ("echo '%1 /dev/pts/9 0'", True),  # another terminal, which was opened from within this pane
+        ("echo '%11 /dev/pts/3 0'", True),
+    ):
+        program = tmp_path / "tmux"
+        program.write_text(f"#!/bin/sh\n{said}\n")
+        program.chmod(0o755)
+        assert await attached(environ, "/dev/pts/3") is expected, said
+
+
+def test_a_screen_that_did_not_start_this_terminal_hides_nothing(place: Path) -> None:
+    """Its name was inherited by a terminal that was opened from within; where the first process is its child, it counts."""
+    place.chmod(0o600)
+    environ = {"STY": place.name, "SCREENDIR": str(place.parent)}
+    assert asyncio.run(attached(environ, ""))
+    # A session of its own, whose first process is our child, as a terminal's shell is screen's.
+    mine = place.rename(place.with_name(f"{os.getpid()}.mine"))
+    assert not asked_in_a_session_of_its_own(mine)
+    theirs = mine.rename(place.with_name(f"{os.getppid()}.theirs"))
+    assert asked_in_a_session_of_its_own(theirs)
+
+
+def asked_in_a_session_of_its_own(screen: Path) -> bool:
+    asked = (
+        "import asyncio, sys; from widgets.terminal.multiplexer import attached;"
+        "print(asyncio.run(attached({'STY': sys.argv[1], 'SCREENDIR': sys.argv[2]}, '')))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", asked, screen.name, str(screen.parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    return answer.stdout.strip() == "True"

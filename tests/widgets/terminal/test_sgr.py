@@ -1,0 +1,40 @@
+"""From one pen to another: the fewest bytes, and always the look that was meant."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pyte
+from painting import styles
+from rich.color import ColorSystem
+from rich.style import Style
+
+from widgets.terminal.sgr import PLAIN, Pens, change
+
+
+def test_every_change_ends_on_the_pen_that_was_meant() -> None:
+    """Between any two pens, and from an unknown one: the next character has just the attributes and colours of the new."""
+    pens = Pens(ColorSystem.TRUECOLOR)
+    known = [pens.pen_of(style) for style in styles("pens")]
+    for old, new in product([None, *known], known):
+        shown = []
+        for sequence in (change(None, old or PLAIN) + change(old, new), change(None, new)):
+            screen = pyte.Screen(4, 1)
+            pyte.Stream(screen).feed(sequence + "x")
+            shown.append(screen.buffer[0][0])
+        assert shown[0] == shown[1], (old, new)
+
+
+def test_a_change_is_never_longer_than_a_reset() -> None:
+    """The delta is taken where it is shorter, the reset where that is."""
+    pens = Pens(ColorSystem.TRUECOLOR)
+    known = [pens.pen_of(style) for style in styles("lengths")]
+    for old, new in product(known, known):
+        assert len(change(old, new)) <= len(change(None, new)) + len("\x1b]8;;\x1b\\") * (old.link != new.link)
+    assert change(known[1], known[2]) == "\x1b[22m"
+
+
+def test_a_link_cannot_end_its_own_sequence() -> None:
+    """Control characters and blanks in a link are left out."""
+    pen = Pens(None).pen_of(Style(link="https://x/\x1b\\\x07 \u202ey"))
+    assert pen.link == "https://x/\\y"

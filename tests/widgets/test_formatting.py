@@ -1,0 +1,61 @@
+"""The words that every screen uses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from queries.model.panel import PanelSpec, PanelState, Threshold, Unit
+from queries.model.verdict import Verdict
+from widgets.formatting import age, number, quantity, relation, verdict_words
+
+STATE = PanelState(PanelSpec("x", "X", Unit.PERCENT), Verdict.OK, Threshold(1.0, 5.0), value=0.4)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-3, "0s"),
+        (0.4, "0s"),
+        (59.9, "59s"),
+        (60, "1m"),
+        (3599, "59m"),
+        (3600, "1h 00m"),
+        (90000, "1d 1h"),
+        (86400 * 40, "40d"),
+    ],
+)
+def test_age_has_coarse_steps(seconds: float, words: str) -> None:
+    """Seconds are told only under a minute, and never less than none."""
+    assert age(seconds) == words
+
+
+def test_a_value_never_stands_without_its_unit() -> None:
+    """Every unit has its suffix, zero is zero, and no value is empty text, not zero."""
+    assert quantity(7.84, Unit.PERCENT, 2) == "7.84 %"
+    assert quantity(0.0, Unit.SECONDS, 2) == "0.00 s"
+    assert quantity(0.0, Unit.COUNT, 0) == "0"
+    assert quantity(None, Unit.COUNT, 0) == ""
+
+
+def test_what_is_no_number_is_named() -> None:
+    """NaN and infinities are written as Prometheus writes them."""
+    assert [number(value, 2) for value in (float("nan"), float("inf"), float("-inf"))] == ["NaN", "+Inf", "-Inf"]
+
+
+@pytest.mark.parametrize(
+    ("value", "below", "words"),
+    [(0.4, False, "<1"), (1.0, False, ">1"), (8.0, False, ">5"), (95.0, True, ">90"), (81.0, True, "<90"), (60.0, True, "<70")],
+)
+@pytest.mark.parametrize("verdict", [Verdict.OK, Verdict.STALE])
+def test_the_relation_says_how_the_value_stands(value: float, below: bool, words: str, verdict: Verdict) -> None:
+    """The sign is the relation that holds, against the line that decides; also for an old value."""
+    threshold = Threshold(90.0, 70.0) if below else Threshold(1.0, 5.0)
+    state = replace(STATE, value=value, verdict=verdict, threshold=threshold, spec=replace(STATE.spec, below=below))
+    assert relation(state) == words
+
+
+def test_stale_tells_its_age() -> None:
+    """An old value is called old, with how old it is."""
+    assert verdict_words(replace(STATE, verdict=Verdict.STALE, age_seconds=40.0)) == "STALE 40s"

@@ -1,0 +1,49 @@
+"""A small dialog that offers a few things, one of which is chosen."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from widgets.rows import Rows
+from widgets.styled_text import Line, text
+from widgets.text_view import Page
+
+
+class PickDialog(ModalScreen[str]):
+    """Gives the key of the chosen row, empty when it was left. `choices` are key and words."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "back", tooltip="Choose nothing", id="pick.leave"),
+    ]
+
+    def __init__(self, title: str, choices: tuple[tuple[str, str], ...]) -> None:
+        super().__init__()
+        self._title = title
+        self._choices: Rows[tuple[str, str]] = Rows(key=lambda item: item[0], draw=_line, id="pick-choices")
+        self._choices.show(choices)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Page(((text(f" {self._title}", "title"),),), classes="caption")
+            yield self._choices
+            yield Page((((" enter chooses · esc goes back", "dim"),),), classes="caption")
+
+    def on_mount(self) -> None:
+        self._choices.focus()
+
+    def action_leave(self) -> None:
+        self.dismiss("")
+
+    @on(Rows.Chosen)
+    def _picked(self, event: Rows.Chosen) -> None:
+        self.dismiss(event.key)
+
+
+def _line(item: tuple[str, str], width: int) -> Line:
+    return (text(item[1]),)
