@@ -113,14 +113,14 @@ def _rows(kind: schema.Kind, path: str) -> Iterator[tuple[str, str, str]]:
     if kind is schema.SERVER:
         return
     match kind:
-        case schema.Table():
+        case schema.Fields():
             for key, inner in kind.keys.items():
                 yield from _row(inner, f"{path}.{key}".removeprefix("."), required=key in kind.required)
-        case schema.Named():
+        case schema.MapOf():
             yield from _row(kind.each, f"{path}.*", required=False)
-        case schema.Many():
+        case schema.ListOf():
             yield from _rows(kind.each, f"{path}[]")
-        case schema.Either():
+        case schema.OneOf():
             yield from _rows(kind.long, path)
         case schema.Scalar():
             return
@@ -140,13 +140,13 @@ def _words(kind: schema.Kind) -> str:
     match kind:
         case schema.Scalar():
             return kind.words
-        case schema.Table():
+        case schema.Fields():
             return "the fields of `http_config` below" if kind is schema.HTTP_CONFIG else "a mapping"
-        case schema.Named():
+        case schema.MapOf():
             return "a mapping by name"
-        case schema.Many():
+        case schema.ListOf():
             return f"a list: {_words(kind.each)}"
-        case schema.Either():
+        case schema.OneOf():
             return f"{kind.short.words}, or {_words(kind.long)}"
 
 

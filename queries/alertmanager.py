@@ -13,9 +13,9 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from queries.decode_cache import Remembered
+from queries.decode_cache import DecodeCache
 from queries.decoding import decode_json
-from queries.errors import Malformed, NotConfigured, Rejected, SourceError
+from queries.errors import InvalidResponse, NotConfigured, RequestRejected, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
@@ -132,7 +132,7 @@ class _ServerStatus(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class _Rare:
+class _CachedResult:
     asked_at: float
     version: str
     receivers: tuple[str, ...]
@@ -143,7 +143,7 @@ class _PeerState:
     alerts: tuple[Alert, ...]
     silences: tuple[tuple[float, Silence], ...]
     """Each with its `updatedAt`."""
-    rare: _Rare
+    rare: _CachedResult
 
 
 class Alertmanager:
@@ -194,7 +194,7 @@ class Alertmanager:
         """
         found, lost = await self._ask(lambda peer: peer.silence(identity))
         if not found:
-            raise next((error for error in lost if isinstance(error, Rejected)), lost[0])
+            raise next((error for error in lost if isinstance(error, RequestRejected)), lost[0])
         return max(found, key=_updated_at)
 
     async def raw_silences(self) -> tuple[dict[str, Any], ...]:
@@ -238,10 +238,10 @@ class _Peer:
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         self._client = client
         self._clock = clock
-        self._rare: _Rare | None = None
+        self._rare: _CachedResult | None = None
         self._silences: tuple[tuple[float, Silence], ...] = ()
         self._silences_at = float("-inf")
-        self._known: Remembered[Alert] = Remembered(partial(_alert, where=self._client.where))
+        self._known: DecodeCache[Alert] = DecodeCache(partial(_alert, where=self._client.where))
         self._listed: tuple[Alert, ...] = ()
         self._silencing: frozenset[str] = frozenset()
         """The silences that the alerts name."""
@@ -275,7 +275,7 @@ class _Peer:
         except SourceError as error:
             if error.fault.status not in _UNKNOWN_ID:
                 raise
-            raise Rejected(
+            raise RequestRejected(
                 "Alertmanager has no silence with this id", status=404, where=self.where, hint="it may have expired long ago"
             ) from None
 
@@ -301,7 +301,7 @@ class _Peer:
         members = len(told.cluster.peers or ())
         return PeerStatus(self.where, told.cluster.status, members, self._client.ahead_seconds)
 
-    async def _rarely(self) -> _Rare:
+    async def _rarely(self) -> _CachedResult:
         """Version and receivers; a peer that does not tell them is no worse for it."""
         now = self._clock()
         if self._rare is not None and 0 <= now - self._rare.asked_at < _RARE_SECONDS:
@@ -312,7 +312,7 @@ class _Peer:
             receivers = tuple(item.name for item in await self._client.get("/api/v2/receivers", type=list[_Named]))
         except SourceError:
             pass
-        self._rare = _Rare(now, version, receivers)
+        self._rare = _CachedResult(now, version, receivers)
         return self._rare
 
     def _alerts(self, body: bytes) -> tuple[Alert, ...]:
@@ -350,8 +350,8 @@ def _decoded(shape: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, where: s
     return decode_json(shape, body, where=where, whose="Alertmanager's", hint=_HINT)
 
 
-def _odd(where: str) -> Malformed:
-    return Malformed("the answer has another shape than Alertmanager's", where=where, hint=_HINT)
+def _odd(where: str) -> InvalidResponse:
+    return InvalidResponse("the answer has another shape than Alertmanager's", where=where, hint=_HINT)
 
 
 def _alert(said: msgspec.Raw, *, where: str) -> Alert:

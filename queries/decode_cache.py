@@ -10,7 +10,7 @@ import msgspec
 V = TypeVar("V")
 
 
-class Remembered(Generic[V]):
+class DecodeCache(Generic[V]):
     """Keeps the values of the last answer by the bytes they came from.
 
     A long list is mostly the same as a second ago: what is said again is the same object again, so that whoever compares

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from queries.errors import Malformed
+from queries.errors import InvalidResponse
 
 T = TypeVar("T")
 
@@ -43,15 +43,15 @@ def decode_json(
     try:
         return made.decode(content)
     except RecursionError:
-        raise Malformed("the answer is nested too deeply", where=where, hint=hint) from None
+        raise InvalidResponse("the answer is nested too deeply", where=where, hint=hint) from None
     except msgspec.ValidationError as error:
-        raise Malformed(f"the answer has another shape than {whose}: {error}", where=where, hint=hint) from None
+        raise InvalidResponse(f"the answer has another shape than {whose}: {error}", where=where, hint=hint) from None
     except msgspec.DecodeError as error:
         if "truncated" in str(error):
-            raise Malformed("the answer was cut off", where=where, hint="the server or a proxy broke it") from None
-        raise Malformed(f"the answer is not JSON: {error}", where=where, hint=hint) from None
+            raise InvalidResponse("the answer was cut off", where=where, hint="the server or a proxy broke it") from None
+        raise InvalidResponse(f"the answer is not JSON: {error}", where=where, hint=hint) from None
     except (UnicodeDecodeError, ValueError):
-        raise Malformed("the answer is not JSON", where=where, hint=hint) from None
+        raise InvalidResponse("the answer is not JSON", where=where, hint=hint) from None
 
 
 def convert(value: object, shape: type[T], *, strict: bool = True) -> T:

@@ -44,19 +44,19 @@ class TimedOut(SourceError):
     kind = FaultKind.TIMED_OUT
 
 
-class Denied(SourceError):
+class AccessDenied(SourceError):
     kind = FaultKind.DENIED
 
 
-class Malformed(SourceError):
+class InvalidResponse(SourceError):
     kind = FaultKind.MALFORMED
 
 
-class Rejected(SourceError):
+class RequestRejected(SourceError):
     kind = FaultKind.REJECTED
 
 
-class Throttled(SourceError):
+class RateLimited(SourceError):
     kind = FaultKind.THROTTLED
 
 

@@ -8,7 +8,16 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from queries.errors import Denied, Malformed, NotConfigured, Rejected, SourceError, Throttled, TimedOut, Unreachable
+from queries.errors import (
+    AccessDenied,
+    InvalidResponse,
+    NotConfigured,
+    RateLimited,
+    RequestRejected,
+    SourceError,
+    TimedOut,
+    Unreachable,
+)
 from queries.http.endpoint import RedisEndpoint
 
 
@@ -61,8 +70,8 @@ def _lines_only() -> Any:
     return LinesOnly
 
 
-def _no_redis(endpoint: RedisEndpoint) -> Malformed:
-    return Malformed("the server that answered is not Redis", where=endpoint.where, hint="check host and port")
+def _no_redis(endpoint: RedisEndpoint) -> InvalidResponse:
+    return InvalidResponse("the server that answered is not Redis", where=endpoint.where, hint="check host and port")
 
 
 def _told(error: Exception, kinds: Any, endpoint: RedisEndpoint) -> SourceError:
@@ -70,13 +79,13 @@ def _told(error: Exception, kinds: Any, endpoint: RedisEndpoint) -> SourceError:
     if isinstance(error, TimeoutError | kinds.TimeoutError):
         return TimedOut(f"no PONG within {limit:g} s", where=where, hint="it is overloaded, or a firewall swallows the request")
     if isinstance(error, kinds.AuthenticationError | kinds.AuthorizationError | kinds.NoPermissionError):
-        return Denied("Redis refuses the user or the password", where=where, hint="check the credentials in REDIS_URL")
+        return AccessDenied("Redis refuses the user or the password", where=where, hint="check the credentials in REDIS_URL")
     if isinstance(error, kinds.BusyLoadingError):
         return Unreachable("Redis is loading its data", where=where, hint="wait; it answers when it has read them")
     if isinstance(error, kinds.MaxConnectionsError):
-        return Throttled("Redis takes no more connections", where=where, hint="look for a client that leaks them")
+        return RateLimited("Redis takes no more connections", where=where, hint="look for a client that leaks them")
     if isinstance(error, kinds.InvalidResponse):
         return _no_redis(endpoint)
     if isinstance(error, OSError | kinds.ConnectionError):
         return Unreachable("no connection to Redis", where=where, hint="check host, port and TLS (rediss://)")
-    return Rejected("Redis refuses the PING", where=where, hint="check its configuration")
+    return RequestRejected("Redis refuses the PING", where=where, hint="check its configuration")

@@ -26,7 +26,7 @@ class NodeError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Lined:
+class YamlDocument:
     """A document: plain values (dicts with text keys, lists, scalars), the line of each and each scalar as written, by path."""
 
     value: Any
@@ -44,23 +44,23 @@ class Lined:
         return self.texts.get(path, "")
 
 
-def load_with_lines(text: str) -> Lined:
+def load_with_lines(text: str) -> YamlDocument:
     """One YAML document; an empty one is None. Aliases, repeated keys and keys that are not text are refused: NodeError."""
     documents = _load(text, aliases=False, several=False)
-    return documents[0] if documents else Lined(None, {}, {})
+    return documents[0] if documents else YamlDocument(None, {}, {})
 
 
-def load_documents(text: str) -> tuple[Lined, ...]:
+def load_documents(text: str) -> tuple[YamlDocument, ...]:
     """Every document of the text, with aliases and merge keys written out as Go's YAML does it. Raises NodeError."""
     return _load(text, aliases=True, several=True)
 
 
-def _load(text: str, *, aliases: bool, several: bool) -> tuple[Lined, ...]:
+def _load(text: str, *, aliases: bool, several: bool) -> tuple[YamlDocument, ...]:
     loader = SafeLoader(text)
-    found: list[Lined] = []
+    found: list[YamlDocument] = []
     try:
         while (node := _next_node(loader, several=several, first=not found)) is not None:
-            document = Lined(None, {}, {})
+            document = YamlDocument(None, {}, {})
             walk = _Walk(loader, document, aliases=aliases, most=_MOST_NODES + len(text))
             found.append(replace(document, value=walk.value(node, ())))
     except yaml.MarkedYAMLError as error:
@@ -93,7 +93,7 @@ def dotted(path: Path) -> str:
 class _Walk:
     """Makes values of the nodes of one document. Without `aliases` a node that stands in two places is refused."""
 
-    def __init__(self, loader: Any, document: Lined, *, aliases: bool, most: int) -> None:
+    def __init__(self, loader: Any, document: YamlDocument, *, aliases: bool, most: int) -> None:
         self._loader = loader
         self._document = document
         self._aliases = aliases

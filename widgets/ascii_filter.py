@@ -30,7 +30,7 @@ def _is_utf8(name: str) -> bool:
     return "utf8" in name.lower().replace("-", "")
 
 
-class PlainText(TextFilter):
+class AsciiFilter(TextFilter):
     """Every character outside ASCII becomes one that looks alike, of the same width; unknown ones become `?`."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:

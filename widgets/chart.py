@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from queries.model.series import Point
 from widgets.axis_ticks import rounded, time_marks
 from widgets.formatting import minute, moment, short
-from widgets.line_view import Drawn
+from widgets.line_view import LineView
 from widgets.sparkline import drawable
 from widgets.styled_text import Line, Span, fit, text, width_of, wrap
 
@@ -18,7 +18,7 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 @dataclass(frozen=True, slots=True)
-class ChartTrack:
+class ChartSeries:
     """One series: its name and its points."""
 
     name: str
@@ -31,13 +31,13 @@ class ChartData:
 
     start: float
     end: float
-    tracks: tuple[ChartTrack, ...] = ()
+    tracks: tuple[ChartSeries, ...] = ()
     lines: tuple[tuple[str, float], ...] = ()
     suffix: str = ""
     message: str = ""
 
 
-class Chart(Drawn):
+class Chart(LineView):
     """Fills whatever height it is given; the lines are made once for a size and a set of data."""
 
     DEFAULT_CSS = "Chart { overflow-y: hidden; }"

@@ -12,7 +12,7 @@ from widgets.text_filter import TextFilter
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-class NoControls(TextFilter):
+class ControlCharFilter(TextFilter):
     """Our own widgets write such characters out; in an input or a Markdown text they are left out here."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.binding import Binding
 from textual.screen import Screen
 
-from widgets.line_view import Drawn
+from widgets.line_view import LineView
 from widgets.styled_text import Line, Span, spread, width_of
 
 LAST = ("/", ":", "?")
@@ -15,11 +15,11 @@ DANGEROUS = Binding.Group("dangerous")
 """The group of the bindings that change something outside."""
 
 
-class KeyBar(Drawn):
+class Footer(LineView):
     """Derived from the bindings of the screen; on a narrow terminal the later ones give way, `?` never does."""
 
     DEFAULT_CSS = """
-    KeyBar { dock: bottom; height: 1; background: $panel; }
+    Footer { dock: bottom; height: 1; background: $panel; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:

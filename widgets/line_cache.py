@@ -12,7 +12,7 @@ from widgets.text_filter import reworded
 _EFFECTS = ("opacity", "text_opacity", "tint", "hatch", "outline_top", "outline_right", "outline_bottom", "outline_left")
 
 
-class BareLines(StylesCache):
+class LineCache(StylesCache):
     """Takes the place of Textual's cache of a widget's lines, and with it what Textual knows of lines that changed.
 
     Textual goes through every line to lay border, padding, opacity and tint around it, and sends every piece of it through its

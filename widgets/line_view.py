@@ -7,20 +7,20 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from widgets.line_cache import BareLines
+from widgets.line_cache import LineCache
 from widgets.styled_text import Line, cut, difference, to_strip, width_of
 from widgets.styles import tone_style
 from widgets.text_filter import restyled
 
 
-class Drawn(ScrollView, can_focus=False):
+class LineView(ScrollView, can_focus=False):
     """The base of all widgets here: `line_at` gives one line of the viewport, `compare` repaints what changed.
 
     The first `fixed` lines of the viewport do not scroll (a table's heading).
     """
 
     DEFAULT_CSS = """
-    Drawn {
+    LineView {
         background: $background;
         color: $foreground;
         scrollbar-size-horizontal: 0;
@@ -36,7 +36,7 @@ class Drawn(ScrollView, can_focus=False):
         self._tones: dict[str, Style] = {}
         super().__init__(id=id, classes=classes)
         self._drawn: dict[int, Line] = {}
-        self._styles_cache = BareLines()
+        self._styles_cache = LineCache()
 
     @property
     def inner_width(self) -> int:

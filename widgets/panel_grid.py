@@ -13,9 +13,9 @@ from textual.message import Message
 
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
-from widgets.chart import ChartData, ChartTrack, chart_lines
+from widgets.chart import ChartData, ChartSeries, chart_lines
 from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, quantity, relation, verdict_words
-from widgets.line_view import Drawn
+from widgets.line_view import LineView
 from widgets.panel import PanelRow, remark_of, whole_parts
 from widgets.sparkline import sparkline
 from widgets.styled_text import VERDICT_TONES, Line, Span, cut, fit, text, width_of, wrap
@@ -114,7 +114,7 @@ def _known(tile: PanelTile, width: int, height: int) -> list[Line]:
             for name, value in (("warn", state.threshold.warn), ("critical", state.threshold.critical))
             if value is not None
         )
-        tracks = (ChartTrack(state.spec.title, state.trend),) if state.trend else ()
+        tracks = (ChartSeries(state.spec.title, state.trend),) if state.trend else ()
         message = "" if tracks else "no trend: this panel reads a long range"
         data = ChartData(start, end, tracks, lines, state.spec.unit.suffix, message)
         chart = chart_lines(data, width, height - 3)
@@ -130,7 +130,7 @@ def _known(tile: PanelTile, width: int, height: int) -> list[Line]:
     return [middle, remark]
 
 
-class PanelGrid(Drawn, can_focus=True):
+class PanelGrid(LineView, can_focus=True):
     """Tiles in rows; the cursor stays on its panel. An equal list repaints nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,13 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 
-from widgets.line_view import Drawn
+from widgets.line_view import LineView
 from widgets.styled_text import Line, wrap
 
 T = TypeVar("T")
 
 
-class Rows(Drawn, Generic[T], can_focus=True):
+class Rows(LineView, Generic[T], can_focus=True):
     """Draws only the rows in view; `key` names a row, `draw` makes its line for a width. `opens` says that
     a row can be opened; where nothing would, also for want of rows, no key says that it does.
 

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from widgets.line_view import Drawn
+from widgets.line_view import LineView
 from widgets.styled_text import Line
 
 
-class Page(Drawn):
+class TextView(LineView):
     """Shows the lines it is given; longer than its height, it scrolls (and then it can have the focus)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

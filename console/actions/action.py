@@ -27,7 +27,7 @@ class Parameter:
         return self.required and not given.get(self.name) and not given.get(self.unless)
 
 
-class Reads(Protocol):
+class ClusterReader(Protocol):
     """What an action may look at; every call asks afresh and raises `queries.errors.SourceError`."""
 
     @property
@@ -74,7 +74,7 @@ class Reads(Protocol):
         """The panel's value now and the same as text with its unit; None where there is no data."""
 
 
-class Writes(Protocol):
+class ChangeWriter(Protocol):
     """The one door out. Every call may raise `queries.errors.SourceError`; none is ever repeated by itself."""
 
     async def patch(
@@ -142,19 +142,21 @@ class Action(Protocol):
     @property
     def parameters(self) -> tuple[Parameter, ...]: ...
 
-    async def facts(self, request: Request, reads: Reads) -> Any: ...
+    async def facts(self, request: Request, reads: ClusterReader) -> Any: ...
 
     def plan(self, request: Request, facts: Any, now: float) -> Plan: ...
 
-    async def preflight(self, plan: Plan, facts: Any, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]: ...
+    async def preflight(
+        self, plan: Plan, facts: Any, reads: ClusterReader, writes: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]: ...
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
+    async def execute(self, plan: Plan, writes: ChangeWriter) -> str:
         """Sends the one write; gives `Plan.written`. Raises SourceError."""
 
-    async def landed(self, plan: Plan, reads: Reads) -> Landing:
+    async def landed(self, plan: Plan, reads: ClusterReader) -> Landing:
         """One look after a write whose answer was lost. Raises SourceError."""
 
-    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
+    async def undone(self, plan: Plan, reads: ClusterReader) -> Progress | None:
         """Whether somebody changed it back since it was done; None while it stands. Raises SourceError."""
 
-    def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]: ...
+    def verify(self, plan: Plan, reads: ClusterReader) -> AsyncGenerator[Progress, None]: ...

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from console.actions.action import Action, Progress, Reads
+from console.actions.action import Action, ClusterReader, Progress
 from console.actions.plan import Outcome, Plan
-from console.actions.recovery import Cause, Sight
+from console.actions.recovery import RecoveryProbe, Trigger
 from console.config.settings import Settings
 from queries.errors import SourceError
 
@@ -16,7 +16,9 @@ _SAY_EVERY_SECONDS = 5
 class Aftermath:
     """One action's; `look` is called again and again until `over`, or until nobody wants to wait any longer."""
 
-    def __init__(self, action: Action, plan: Plan, cause: Cause, before: Sight, said: str, *, settings: Settings) -> None:
+    def __init__(
+        self, action: Action, plan: Plan, cause: Trigger, before: RecoveryProbe, said: str, *, settings: Settings
+    ) -> None:
         self._action, self._plan = action, plan
         self._cause, self._before, self._said = cause, before, said
         self._limit = settings.verify_timeout_seconds
@@ -38,7 +40,7 @@ class Aftermath:
     def over(self) -> bool:
         return self.undone is not None or (self.settled and self.well is True)
 
-    async def look(self, reads: Reads) -> None:
+    async def look(self, reads: ClusterReader) -> None:
         try:
             self.undone, self._unseen = await self._action.undone(self._plan, reads), ""
         except SourceError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.actions.action import Reads
+from console.actions.action import ClusterReader
 from console.actions.plan import CheckLevel, PreflightCheck, Request
 from console.config.settings import Settings
 from console.state.place import Place, PodOwners, names_namespace, pod_of
@@ -13,7 +13,7 @@ _HOW = "place of the alert"
 _NO_POD = PodOwners({}, {})
 
 
-async def place_checks(request: Request, settings: Settings, reads: Reads) -> tuple[PreflightCheck, ...]:
+async def place_checks(request: Request, settings: Settings, reads: ClusterReader) -> tuple[PreflightCheck, ...]:
     """One line where the request follows from an alert: a healthy namesake must not be changed for another one's trouble.
 
     Where nobody can say where the alert points, the target's name has to be typed for that alone.
@@ -43,7 +43,7 @@ async def place_checks(request: Request, settings: Settings, reads: Reads) -> tu
     return (PreflightCheck(CheckLevel.WARN, text, _HOW),)
 
 
-async def _causes(request: Request, reads: Reads) -> tuple[Alert, ...]:
+async def _causes(request: Request, reads: ClusterReader) -> tuple[Alert, ...]:
     """The alert that the request names by its fingerprint; else all those that its cause `alert NAME` may mean."""
     if request.fingerprint:
         found = await reads.alert(request.fingerprint)
@@ -52,7 +52,7 @@ async def _causes(request: Request, reads: Reads) -> tuple[Alert, ...]:
     return tuple(item for item in await reads.alerts() if item.name == name) if word == "alert" and name else ()
 
 
-async def _elsewhere(alert: Alert, place: Place, reads: Reads) -> Elsewhere | None:
+async def _elsewhere(alert: Alert, place: Place, reads: ClusterReader) -> Elsewhere | None:
     away, pod = place.elsewhere(alert.labels), pod_of(alert.labels)
     if away is None and pod and not names_namespace(alert.labels) and not await reads.has_pod(pod):
         return place.elsewhere(alert.labels, _NO_POD)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from console.actions.plan import Refusal
+from console.actions.plan import ActionRefused
 from console.checks.panels import judge
 from console.config.incident_settings import IncidentSettings
 from console.state.incident import Incident, Update
-from console.state.journal_state import LedgerState
+from console.state.journal_state import JournalState
 from console.state.revisions import NO_RECORDS, Records
 from queries.errors import NotConfigured
 from queries.model.alert import Alert
@@ -26,7 +26,7 @@ _EVALUATED = ("prometheus:", "pending:")
 """How the fingerprint begins of an alert that Prometheus evaluates and Alertmanager does not list."""
 
 
-class Known(Protocol):
+class KnownState(Protocol):
     """What the console shows already, where an action asks for the same."""
 
     def alert(self, fingerprint: str) -> Alert | None: ...
@@ -34,8 +34,8 @@ class Known(Protocol):
     def query_of(self, spec: PanelSpec) -> str: ...
 
 
-class SourceReads:
-    """`console.actions.action.Reads` over Kubernetes, Alertmanager and Prometheus; each call asks afresh."""
+class LiveClusterReader:
+    """`console.actions.action.ClusterReader` over Kubernetes, Alertmanager and Prometheus; each call asks afresh."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class SourceReads:
         alertmanager: Alertmanager | None,
         prometheus: Prometheus | None,
         specs: tuple[PanelSpec, ...],
-        board: Known,
-        ledger: Callable[[], Awaitable[LedgerState]] | None = None,
+        board: KnownState,
+        ledger: Callable[[], Awaitable[JournalState]] | None = None,
         incident: Callable[[str], Awaitable[Incident | None]] | None = None,
         channels: IncidentSettings | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class SourceReads:
             return NO_RECORDS
         ledger = await self._ledger()
         if not ledger.known:
-            raise Refusal(f"{ledger.trouble}; try again then")
+            raise ActionRefused(f"{ledger.trouble}; try again then")
         return ledger.revisions
 
     async def autoscalers(self) -> list[dict[str, Any]]:
@@ -113,13 +113,13 @@ class SourceReads:
 
     async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
         if self._incident is None:
-            raise Refusal("there is no journal, so no update")
+            raise ActionRefused("there is no journal, so no update")
         found = await self._incident(incident)
         if found is None:
-            raise Refusal(f"the journal has no incident {incident[:40]!r}; `cad-console incident list` names them")
+            raise ActionRefused(f"the journal has no incident {incident[:40]!r}; `cad-console incident list` names them")
         text = next((item for item in found.updates if item.id == update), None)
         if text is None:
-            raise Refusal(f"the incident {incident} has no update {update[:40]!r}")
+            raise ActionRefused(f"the incident {incident} has no update {update[:40]!r}")
         return found, text
 
     def channel_kind(self, name: str) -> str:

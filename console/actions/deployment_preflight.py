@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from console.actions.action import Reads, Writes
-from console.actions.deployment_state import WorkloadFacts
+from console.actions.action import ChangeWriter, ClusterReader
+from console.actions.deployment_state import DeploymentState
 from console.actions.plan import CheckLevel, Plan, PreflightCheck
 from console.actions.pod_template_diff import container_names
 from queries.errors import SourceError
@@ -15,7 +15,7 @@ MERGE_PATCH = "application/merge-patch+json"
 OK, WARN, BLOCK = CheckLevel.OK, CheckLevel.WARN, CheckLevel.BLOCK
 
 
-async def access(reads: Reads, name: str, *, subresource: str = "") -> PreflightCheck:
+async def access(reads: ClusterReader, name: str, *, subresource: str = "") -> PreflightCheck:
     """Whether the cluster would let us patch this very Deployment."""
     what = f"deployments/{subresource}" if subresource else "deployments"
     try:
@@ -28,7 +28,7 @@ async def access(reads: Reads, name: str, *, subresource: str = "") -> Preflight
 
 
 async def dry_run(
-    plan: Plan, facts: WorkloadFacts, writes: Writes, *, content_type: str, subresource: str = ""
+    plan: Plan, facts: DeploymentState, writes: ChangeWriter, *, content_type: str, subresource: str = ""
 ) -> PreflightCheck:
     """Whether the server would accept it, and whether its answer still has the containers that were meant.
 
@@ -60,7 +60,7 @@ def _anytime(body: object) -> object:
     return body
 
 
-def expected_containers(plan: Plan, facts: WorkloadFacts) -> tuple[str, ...]:
+def expected_containers(plan: Plan, facts: DeploymentState) -> tuple[str, ...]:
     """Those of the template in the JSON patch, else the Deployment's own: nothing else may add or drop one."""
     if isinstance(plan.body, list):
         for operation in plan.body:
@@ -69,7 +69,7 @@ def expected_containers(plan: Plan, facts: WorkloadFacts) -> tuple[str, ...]:
     return container_names(facts.template)
 
 
-def running(facts: WorkloadFacts) -> PreflightCheck:
+def running(facts: DeploymentState) -> PreflightCheck:
     """Whether a rollout is under way already, as kubectl judges it."""
     status = rollout_status(facts.workload)
     if facts.workload.paused:
@@ -81,7 +81,7 @@ def running(facts: WorkloadFacts) -> PreflightCheck:
     return PreflightCheck(WARN, f"a rollout is in progress: {status.sentence}", "rollout status")
 
 
-def autoscaling(facts: WorkloadFacts, *, replicas: int | None = None) -> tuple[PreflightCheck, ...]:
+def autoscaling(facts: DeploymentState, *, replicas: int | None = None) -> tuple[PreflightCheck, ...]:
     """Whether an HPA would fight it; `replicas` is what is wished for, None where the number is not touched."""
     if facts.autoscalers is None:
         return (PreflightCheck(WARN, f"it is not known whether an HPA would fight this ({'; '.join(facts.unread)})", "HPA"),)
@@ -104,7 +104,7 @@ def autoscaling(facts: WorkloadFacts, *, replicas: int | None = None) -> tuple[P
     return (PreflightCheck(WARN, f"{span} is active and may change {replicas} again", "HPA"),)
 
 
-def budgets(facts: WorkloadFacts, *, scaling_down: bool) -> tuple[PreflightCheck, ...]:
+def budgets(facts: DeploymentState, *, scaling_down: bool) -> tuple[PreflightCheck, ...]:
     """What a PodDisruptionBudget means here, which is less than people hope."""
     found = []
     for item in facts.own_budgets():

@@ -8,8 +8,8 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from console.actions.action import Reads
-from console.actions.plan import Refusal, Request
+from console.actions.action import ClusterReader
+from console.actions.plan import ActionRefused, Request
 from console.state.revisions import NO_RECORDS, Records, describe
 from queries.errors import SourceError
 from queries.kubernetes import decode
@@ -21,7 +21,7 @@ _KINDS = ("deployment", "deployments", "deploy")
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadFacts:
+class DeploymentState:
     """One Deployment, raw and as the model has it, with what surrounds it.
 
     `autoscalers` and `budgets` are None where they could not be read; `unread` says why.
@@ -74,11 +74,11 @@ def name_of(request: Request) -> str:
     """The Deployment's name out of `deployment/NAME`. Raises Refusal."""
     kind, slash, name = request.target.partition("/")
     if not slash or kind.lower() not in _KINDS or not _NAME.fullmatch(name):
-        raise Refusal(f"the target {request.target[:80]!r} is not deployment/NAME")
+        raise ActionRefused(f"the target {request.target[:80]!r} is not deployment/NAME")
     return name
 
 
-async def workload_facts(request: Request, reads: Reads) -> WorkloadFacts:
+async def workload_facts(request: Request, reads: ClusterReader) -> DeploymentState:
     """Raises SourceError where the Deployment cannot be read, Refusal where the target is no Deployment's.
 
     The Deployment is read again at the end: while pods come and go its resourceVersion, our precondition, is old within
@@ -98,12 +98,12 @@ def _same_spec(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one["metadata"].get(key) == other["metadata"].get(key) for key in ("uid", "generation", "annotations"))
 
 
-async def _around(deployment: dict[str, Any], reads: Reads) -> WorkloadFacts:
+async def _around(deployment: dict[str, Any], reads: ClusterReader) -> DeploymentState:
     sets, scalers, budgets = await asyncio.gather(
         reads.replica_sets(deployment), _tolerated(reads.autoscalers()), _tolerated(reads.budgets())
     )
     unread = [f"{name}: {found}" for name, found in (("HPAs", scalers), ("PodDisruptionBudgets", budgets)) if _said(found)]
-    return WorkloadFacts(
+    return DeploymentState(
         raw=deployment,
         replica_sets=tuple(sets),
         autoscalers=None if isinstance(scalers, str) else tuple(decode.autoscaler_of(item) for item in scalers),
@@ -128,6 +128,6 @@ def _said(found: object) -> bool:
     return isinstance(found, str)
 
 
-def kubectl(facts: WorkloadFacts, *words: str) -> str:
+def kubectl(facts: DeploymentState, *words: str) -> str:
     """The equal kubectl command, with its context, quoted for a shell."""
     return shlex.join([*facts.kubectl, "-n", facts.workload.namespace, *words])

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from console.actions import silences
-from console.actions.action import Landing, Parameter, Progress, Reads, Writes
+from console.actions.action import ChangeWriter, ClusterReader, Landing, Parameter, Progress
 from console.actions.digest import digest
-from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
-from console.actions.silences import Known
+from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
+from console.actions.silences import ExistingSilence
 from queries.errors import SourceError
 from queries.model.alert import Alert
 
@@ -19,7 +19,7 @@ from queries.model.alert import Alert
 class ExpireFacts:
     """The silence, and the alerts as Alertmanager has them now."""
 
-    silence: Known
+    silence: ExistingSilence
     alerts: tuple[Alert, ...]
 
 
@@ -32,21 +32,21 @@ class Expire:
     heals: bool = False
     parameters: tuple[Parameter, ...] = ()
 
-    async def facts(self, request: Request, reads: Reads) -> ExpireFacts:
+    async def facts(self, request: Request, reads: ClusterReader) -> ExpireFacts:
         identity = _identity(request)
         try:
             found = await reads.silence(identity)
         except SourceError as error:
             # Alertmanager 0.25 answers an unknown id with 500.
             if error.fault.status in (404, 500):
-                raise Refusal(f"Alertmanager has no silence {identity}; it may have expired long ago") from None
+                raise ActionRefused(f"Alertmanager has no silence {identity}; it may have expired long ago") from None
             raise
         return ExpireFacts(silences.known(found), await reads.alerts())
 
     def plan(self, request: Request, facts: ExpireFacts, now: float) -> Plan:
         found = facts.silence
         if found.state == "expired":
-            raise Refusal(f"nothing to do: silence {found.id} has expired already")
+            raise ActionRefused(f"nothing to do: silence {found.id} has expired already")
         back = [item for item in facts.alerts if found.id in item.silenced_by and item.silenced_by == (found.id,)]
         names = ", ".join(sorted({item.name for item in back})[:8])
         told = f"{len(back)} {'alert' if len(back) == 1 else 'alerts'} will notify again: {names}" if back else ""
@@ -68,21 +68,23 @@ class Expire:
             digest=digest(self.name, found.id, found.state, silences.text(found.matchers)),
         )
 
-    async def preflight(self, plan: Plan, facts: ExpireFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+    async def preflight(
+        self, plan: Plan, facts: ExpireFacts, reads: ClusterReader, writes: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]:
         return (PreflightCheck(CheckLevel.OK, "Alertmanager answers and has this silence", "GET silence"),)
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
+    async def execute(self, plan: Plan, writes: ChangeWriter) -> str:
         await writes.expire_silence(_identity(plan.request))
         return ""
 
-    async def landed(self, plan: Plan, reads: Reads) -> Landing:
+    async def landed(self, plan: Plan, reads: ClusterReader) -> Landing:
         found = silences.known(await reads.silence(_identity(plan.request)))
         return Landing(replace(plan)) if found.state == "expired" else Landing(text=f"the silence is still {found.state}")
 
-    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
+    async def undone(self, plan: Plan, reads: ClusterReader) -> Progress | None:
         return None
 
-    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
+    async def verify(self, plan: Plan, reads: ClusterReader) -> AsyncGenerator[Progress, None]:
         identity = _identity(plan.request)
         async for found in silences.watched(identity, reads):
             if found is None or found.state == "expired":
@@ -94,5 +96,5 @@ class Expire:
 def _identity(request: Request) -> str:
     kind, slash, identity = request.target.partition("/")
     if not slash or kind != "silence" or not identity.strip():
-        raise Refusal(f"the target {request.target[:80]!r} is not silence/ID")
+        raise ActionRefused(f"the target {request.target[:80]!r} is not silence/ID")
     return identity.strip()

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from console.actions.action import Landing, Parameter, Progress, Reads, Writes
+from console.actions.action import ChangeWriter, ClusterReader, Landing, Parameter, Progress
 from console.actions.digest import digest
-from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
-from console.state.incident import Delivery, Incident, Update
+from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
+from console.state.incident import DeliveryState, Incident, Update
 from console.state.public_status import phase
 from queries.model.alert import Priority
 from queries.text.spans import ago, utc
@@ -38,18 +38,20 @@ class Notify:
     heals: bool = False
     parameters: tuple[Parameter, ...] = (Parameter("channel", required=True, meaning="one of the environment's channels"),)
 
-    async def facts(self, request: Request, reads: Reads) -> NotifyFacts:
+    async def facts(self, request: Request, reads: ClusterReader) -> NotifyFacts:
         kind, _, rest = request.target.partition("/")
         incident, _, update = rest.partition("/")
         if kind != "update" or not incident or not update:
-            raise Refusal(f"the target {request.target[:80]!r} is not update/INCIDENT/UPDATE")
+            raise ActionRefused(f"the target {request.target[:80]!r} is not update/INCIDENT/UPDATE")
         found = await reads.incident_update(incident, update)
         return NotifyFacts(*found, reads.channel_kind(request.parameters["channel"]))
 
     def plan(self, request: Request, facts: NotifyFacts, now: float) -> Plan:
         channel, incident, update = request.parameters["channel"], facts.incident, facts.update
         if not facts.kind:
-            raise Refusal(f"there is no channel {channel!r}; name it under `channels` of the environment in the config file")
+            raise ActionRefused(
+                f"there is no channel {channel!r}; name it under `channels` of the environment in the config file"
+            )
         body = _payload(facts, now)
         return Plan(
             request=request,
@@ -67,33 +69,35 @@ class Notify:
             digest=digest(self.name, channel, facts.kind, incident.id, update.id, update.text),
         )
 
-    async def preflight(self, plan: Plan, facts: NotifyFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+    async def preflight(
+        self, plan: Plan, facts: NotifyFacts, reads: ClusterReader, writes: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]:
         channel = plan.request.parameters["channel"]
         checks = [PreflightCheck(CheckLevel.OK, f"channel {channel} is configured", "config file")]
         for item in facts.update.sendings:
-            if item.where == channel and item.state is Delivery.SENT:
+            if item.where == channel and item.state is DeliveryState.SENT:
                 checks.append(PreflightCheck(CheckLevel.WARN, f"it was sent there before, by {item.author}", "journal"))
-            elif item.where == channel and item.state is Delivery.UNKNOWN:
+            elif item.where == channel and item.state is DeliveryState.UNKNOWN:
                 checks.append(PreflightCheck(CheckLevel.WARN, "an earlier attempt may have arrived all the same", "journal"))
         newest = facts.incident.updates[-1]
         if newest.id != facts.update.id:
             checks.append(PreflightCheck(CheckLevel.WARN, "there is a newer update", "journal"))
         return tuple(checks)
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
+    async def execute(self, plan: Plan, writes: ChangeWriter) -> str:
         assert isinstance(plan.body, dict)  # noqa: S101 - made by `plan` alone
         await writes.post_update(plan.request.parameters["channel"], plan.body)
         return ""
 
-    async def landed(self, plan: Plan, reads: Reads) -> Landing:
+    async def landed(self, plan: Plan, reads: ClusterReader) -> Landing:
         """A channel cannot be asked what it has."""
         channel = plan.request.parameters["channel"]
         return Landing(text=f"nobody can see whether it arrived: look at {channel} before you send it again", final=True)
 
-    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
+    async def undone(self, plan: Plan, reads: ClusterReader) -> Progress | None:
         return None
 
-    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
+    async def verify(self, plan: Plan, reads: ClusterReader) -> AsyncGenerator[Progress, None]:
         """That the channel took it is all that there is to see."""
         yield Progress(f"{plan.request.parameters['channel']} took it", done=True)
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from console.actions import deployment_preflight as checks
-from console.actions.action import Parameter, Progress, Reads, Writes
-from console.actions.deployment_state import WorkloadFacts, kubectl
+from console.actions.action import ChangeWriter, ClusterReader, Parameter, Progress
+from console.actions.deployment_state import DeploymentState, kubectl
 from console.actions.digest import digest
-from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.plan import ActionRefused, Difference, Plan, PreflightCheck, Request
 from console.actions.pod_template_diff import differences
 from console.actions.reconcilers import PAUSED, reconcilers
-from console.actions.rollout import OnDeployment
+from console.actions.rollout import DeploymentAction
 
 
-async def preflight(plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+async def preflight(
+    plan: Plan, facts: DeploymentState, reads: ClusterReader, writes: ChangeWriter
+) -> tuple[PreflightCheck, ...]:
     return (
         await checks.access(reads, facts.workload.name),
         await checks.dry_run(plan, facts, writes, content_type=checks.MERGE_PATCH),
@@ -25,7 +27,7 @@ async def preflight(plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writ
 
 
 @dataclass(frozen=True, slots=True)
-class Pause(OnDeployment):
+class Pause(DeploymentAction):
     name: str = "pause"
     title: str = "Pause the rollout"
     key: str = "p"
@@ -34,10 +36,10 @@ class Pause(OnDeployment):
     changes: ClassVar[str] = PAUSED
     parameters: tuple[Parameter, ...] = ()
 
-    def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
+    def plan(self, request: Request, facts: DeploymentState, now: float) -> Plan:
         workload = facts.workload
         if workload.paused:
-            raise Refusal(f"nothing to do: {workload.name} is already paused")
+            raise ActionRefused(f"nothing to do: {workload.name} is already paused")
         return Plan(
             request=request,
             title=f"Pause the rollout of {workload.target}",
@@ -57,7 +59,9 @@ class Pause(OnDeployment):
             digest=digest(self.name, workload.uid, workload.paused, facts.template),
         )
 
-    async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+    async def preflight(
+        self, plan: Plan, facts: DeploymentState, reads: ClusterReader, writes: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]:
         return await preflight(plan, facts, reads, writes)
 
     def holds(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
@@ -66,13 +70,13 @@ class Pause(OnDeployment):
     def otherwise(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
         return f"{plan.subject} was resumed again"
 
-    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
+    async def verify(self, plan: Plan, reads: ClusterReader) -> AsyncGenerator[Progress, None]:
         """That it is paused is all that there is to see: a paused rollout is never done."""
         yield await self.undone(plan, reads) or Progress(f"{plan.subject} is paused", done=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Resume(OnDeployment):
+class Resume(DeploymentAction):
     name: str = "resume"
     title: str = "Resume the rollout"
     key: str = "P"
@@ -81,10 +85,10 @@ class Resume(OnDeployment):
     changes: ClassVar[str] = PAUSED
     parameters: tuple[Parameter, ...] = ()
 
-    def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
+    def plan(self, request: Request, facts: DeploymentState, now: float) -> Plan:
         workload = facts.workload
         if not workload.paused:
-            raise Refusal(f"nothing to do: {workload.name} is not paused")
+            raise ActionRefused(f"nothing to do: {workload.name} is not paused")
         known = facts.revisions()
         waiting = differences(known[0][1]["spec"]["template"], facts.template) if known else ()
         changes = any(item.before != item.after for item in waiting)
@@ -107,7 +111,9 @@ class Resume(OnDeployment):
             digest=digest(self.name, workload.uid, workload.paused, facts.template),
         )
 
-    async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+    async def preflight(
+        self, plan: Plan, facts: DeploymentState, reads: ClusterReader, writes: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]:
         return await preflight(plan, facts, reads, writes)
 
     def holds(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:

@@ -152,7 +152,7 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RunStep:
     """One report of a run. `at` is Unix seconds, `elapsed_seconds` since the run began.
 
     Exactly the last step has an `outcome`; a step that begins the confirmation carries the `preview`.
@@ -170,5 +170,5 @@ class Step:
     """The source's own failure, where one ended the run."""
 
 
-class Refusal(Exception):
+class ActionRefused(Exception):
     """An action that must not be sent: the message says why and, where it can, what to do instead."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from console.actions.deployment_state import WorkloadFacts
+from console.actions.deployment_state import DeploymentState
 from console.actions.plan import Reconciler
 
 OWN = "cad-console"
@@ -15,7 +15,7 @@ REPLICAS, TEMPLATE, PAUSED = "replicas", "template", "paused"
 _EVERY = (REPLICAS, TEMPLATE, PAUSED)
 
 
-def reconcilers(facts: WorkloadFacts, field: str) -> tuple[Reconciler, ...]:
+def reconcilers(facts: DeploymentState, field: str) -> tuple[Reconciler, ...]:
     """Those that set this field of the Deployment."""
     return tuple(item for item in _known(facts) if field in item.fields)
 
@@ -29,7 +29,7 @@ def taken_back_by(deployment: Mapping[str, Any], field: str, known: tuple[Reconc
     return next((item.name for item in known if manager in item.managers), manager or "a manager without a name")
 
 
-def _known(facts: WorkloadFacts) -> Iterator[Reconciler]:
+def _known(facts: DeploymentState) -> Iterator[Reconciler]:
     meta = facts.raw["metadata"]
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
     writers = {str(item.get("manager", "")) for item in meta.get("managedFields") or ()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from console.actions.action import Reads
+from console.actions.action import ClusterReader
 from console.actions.plan import Request
 from console.checks.own_panels import overview_panels
 from console.config.settings import Settings
@@ -15,7 +15,7 @@ from queries.model.panel import PanelSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class RecoveryProbe:
     """What was seen of the cause at one moment; None is 'not known'. `why` says why something is not known."""
 
     value: float | None = None
@@ -25,7 +25,7 @@ class Sight:
     why: str = ""
 
 
-class Cause:
+class Trigger:
     """The panel and the alert of one request; without either there is nothing to wait for."""
 
     def __init__(self, request: Request, settings: Settings) -> None:
@@ -41,7 +41,7 @@ class Cause:
     def title(self) -> str:
         return self._spec.title.lower() if self._spec else self._panel
 
-    async def look(self, reads: Reads) -> Sight:
+    async def look(self, reads: ClusterReader) -> RecoveryProbe:
         """Asks both; a source that fails leaves its part unknown."""
         value, text, firing, name, why = None, "", None, "", ""
         try:
@@ -54,9 +54,9 @@ class Cause:
                 name = mine.name if mine else ""
         except SourceError as error:
             why = str(error)
-        return Sight(value, text, firing, name, why)
+        return RecoveryProbe(value, text, firing, name, why)
 
-    def well(self, sight: Sight) -> bool | None:
+    def well(self, sight: RecoveryProbe) -> bool | None:
         """None while it cannot be told."""
         if self._fingerprint:
             return None if sight.firing is None else not sight.firing
@@ -69,7 +69,7 @@ class Cause:
             return True
         return sight.value > line if self._spec.below else sight.value < line
 
-    def story(self, before: Sight, after: Sight) -> str:
+    def story(self, before: RecoveryProbe, after: RecoveryProbe) -> str:
         """`error ratio 7.8 % → 0.4 %; HighErrorRate resolved`."""
         parts = []
         if self._panel and (before.text or after.text):

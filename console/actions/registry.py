@@ -9,9 +9,9 @@ from console.actions.pause import Pause, Resume
 from console.actions.restart import Restart
 from console.actions.rollback import Rollback
 from console.actions.scale import Scale
-from console.actions.silence import Silence
+from console.actions.silence import CreateSilence
 
-ACTIONS: tuple[Action, ...] = (Rollback(), Scale(), Restart(), Pause(), Resume(), Silence(), Expire(), Notify())
+ACTIONS: tuple[Action, ...] = (Rollback(), Scale(), Restart(), Pause(), Resume(), CreateSilence(), Expire(), Notify())
 
 
 def action_named(name: str) -> Action | None:

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from console.actions import deployment_preflight as checks
-from console.actions.action import Parameter, Reads, Writes
-from console.actions.deployment_state import WorkloadFacts, kubectl
+from console.actions.action import ChangeWriter, ClusterReader, Parameter
+from console.actions.deployment_state import DeploymentState, kubectl
 from console.actions.digest import digest
-from console.actions.plan import Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.plan import ActionRefused, Difference, Plan, PreflightCheck, Request
 from console.actions.reconcilers import TEMPLATE, reconcilers
-from console.actions.rollout import OnDeployment
+from console.actions.rollout import DeploymentAction
 from queries.text.spans import utc
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
 @dataclass(frozen=True, slots=True)
-class Restart(OnDeployment):
+class Restart(DeploymentAction):
     name: str = "restart"
     title: str = "Restart"
     key: str = "r"
@@ -29,12 +29,12 @@ class Restart(OnDeployment):
     pods_must_be_new: ClassVar[bool] = True
     parameters: tuple[Parameter, ...] = ()
 
-    def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
+    def plan(self, request: Request, facts: DeploymentState, now: float) -> Plan:
         workload = facts.workload
         if workload.paused:
-            raise Refusal(f"{workload.name} is paused: a restart would wait; resume its rollout first")
+            raise ActionRefused(f"{workload.name} is paused: a restart would wait; resume its rollout first")
         if workload.wanted == 0:
-            raise Refusal(f"nothing to do: {workload.name} wants 0 replicas")
+            raise ActionRefused(f"nothing to do: {workload.name} wants 0 replicas")
         moment = utc(now)
         template = {"metadata": {"annotations": {RESTARTED_AT: moment}}}
         pods = "1 pod" if workload.wanted == 1 else f"{workload.wanted} pods"
@@ -63,7 +63,9 @@ class Restart(OnDeployment):
             digest=digest(self.name, workload.uid, facts.template, workload.wanted),
         )
 
-    async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+    async def preflight(
+        self, plan: Plan, facts: DeploymentState, reads: ClusterReader, writes: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]:
         return (
             await checks.access(reads, facts.workload.name),
             await checks.dry_run(plan, facts, writes, content_type=checks.MERGE_PATCH),

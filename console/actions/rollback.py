@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from console.actions import deployment_preflight as checks
-from console.actions.action import Parameter, Reads, Writes
-from console.actions.deployment_state import WorkloadFacts, kubectl, workload_facts
+from console.actions.action import ChangeWriter, ClusterReader, Parameter
+from console.actions.deployment_state import DeploymentState, kubectl, workload_facts
 from console.actions.digest import digest
-from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
 from console.actions.pod_template_diff import differences, without_hash
 from console.actions.reconcilers import TEMPLATE, reconcilers
-from console.actions.rollout import OnDeployment
-from console.state.revisions import Choice, Standing, choices, default_choice, describe, is_back
+from console.actions.rollout import DeploymentAction
+from console.state.revisions import RevisionChoice, Standing, choices, default_choice, describe, is_back
 from queries.model.workload import Revision
 from queries.text.spans import ago
 
@@ -30,7 +30,7 @@ KEPT_ANNOTATIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rollback(OnDeployment):
+class Rollback(DeploymentAction):
     name: str = "rollback"
     title: str = "Roll back"
     key: str = "ctrl+l"
@@ -42,23 +42,25 @@ class Rollback(OnDeployment):
         Parameter("revision", required=False, meaning="the revision to go back to (default: the last one that was ready)"),
     )
 
-    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
+    async def facts(self, request: Request, reads: ClusterReader) -> DeploymentState:
         return replace(await workload_facts(request, reads), records=await reads.revision_records())
 
-    def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
+    def plan(self, request: Request, facts: DeploymentState, now: float) -> Plan:
         workload = facts.workload
         if workload.paused:
-            raise Refusal(f"{workload.name} is paused: resume its rollout first")
+            raise ActionRefused(f"{workload.name} is paused: resume its rollout first")
         if workload.generation > workload.observed_generation:
             # The newest revision is not written down yet: what would be taken for the present one is the one before.
-            raise Refusal(f"{workload.name} was changed just now and its controller has not seen it; look again in a moment")
+            raise ActionRefused(
+                f"{workload.name} was changed just now and its controller has not seen it; look again in a moment"
+            )
         wanted = request.parameters.get("revision", "")
         goal, source = _goal(facts, wanted)
         known = [item for item, _ in facts.revisions()]
         current = next((item for item in known if item.number == workload.revision), known[0])
         template = without_hash(source["spec"]["template"])
         if template == without_hash(facts.template):
-            raise Refusal(f"nothing to do: {workload.name} already runs the template of revision {goal.number}")
+            raise ActionRefused(f"nothing to do: {workload.name} already runs the template of revision {goal.number}")
         before = _revision(workload.revision or current.number, current, now)
         after = _revision(goal.number, goal, now)
         changed = differences(facts.template, template)
@@ -79,7 +81,9 @@ class Rollback(OnDeployment):
             digest=digest(self.name, workload.uid, facts.template, template, goal.number, workload.wanted),
         )
 
-    async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+    async def preflight(
+        self, plan: Plan, facts: DeploymentState, reads: ClusterReader, writes: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]:
         return (
             _standing(plan, facts),
             await checks.access(reads, facts.workload.name),
@@ -96,33 +100,33 @@ class Rollback(OnDeployment):
         return f"{plan.subject} has another pod template again"
 
 
-def _choices(facts: WorkloadFacts) -> tuple[Choice, ...]:
+def _choices(facts: DeploymentState) -> tuple[RevisionChoice, ...]:
     return choices(facts.workload, [item for item, _ in facts.revisions()], facts.records)
 
 
-def _goal(facts: WorkloadFacts, wanted: str) -> tuple[Revision, dict[str, Any]]:
+def _goal(facts: DeploymentState, wanted: str) -> tuple[Revision, dict[str, Any]]:
     known = {item.number: (item, raw) for item, raw in facts.revisions()}
     name = facts.workload.name
     if not known:
-        raise Refusal(f"{name} has no revisions to go back to")
+        raise ActionRefused(f"{name} has no revisions to go back to")
     numbers = ", ".join(map(str, known))
     if not wanted:
         found = _choices(facts)
         if not found:
-            raise Refusal(f"{name} has no revision before {facts.workload.revision or numbers}")
+            raise ActionRefused(f"{name} has no revision before {facts.workload.revision or numbers}")
         default = default_choice(found)
         if default is None:
             said = "; ".join(f"{item.revision.number} {item.text}" for item in found)
-            raise Refusal(
+            raise ActionRefused(
                 f"{name} has no revision that is known to be better: {said}. Name one (--revision) to choose it anyway"
             )
         return known[default.revision.number]
     if not (wanted.isascii() and wanted.isdigit()) or int(wanted) not in known:
-        raise Refusal(f"{name} has no revision {wanted[:20]}; there are {numbers}")
+        raise ActionRefused(f"{name} has no revision {wanted[:20]}; there are {numbers}")
     return known[int(wanted)]
 
 
-def _passed_over(facts: WorkloadFacts, goal: Revision) -> tuple[str, ...]:
+def _passed_over(facts: DeploymentState, goal: Revision) -> tuple[str, ...]:
     """The newer revisions that were not chosen, and why."""
     return tuple(
         f"passes over {item.revision.number}, which {item.text}"
@@ -131,7 +135,7 @@ def _passed_over(facts: WorkloadFacts, goal: Revision) -> tuple[str, ...]:
     )
 
 
-def _standing(plan: Plan, facts: WorkloadFacts) -> PreflightCheck:
+def _standing(plan: Plan, facts: DeploymentState) -> PreflightCheck:
     """Anything but the last revision that was ready is named as what it is, and asked again."""
     goal = str(plan.request.parameters.get("revision", "")) or str(_goal(facts, "")[0].number)
     found = _choices(facts)
@@ -150,7 +154,7 @@ def _revision(number: int, revision: Revision, now: float) -> str:
     return f"{number} ({', '.join(words)})"
 
 
-def _patch(facts: WorkloadFacts, template: dict[str, Any], source: dict[str, Any]) -> list[dict[str, Any]]:
+def _patch(facts: DeploymentState, template: dict[str, Any], source: dict[str, Any]) -> list[dict[str, Any]]:
     own = facts.raw["metadata"].get("annotations") or {}
     theirs = source["metadata"].get("annotations") or {}
     annotations = {name: own[name] for name in KEPT_ANNOTATIONS if name in own}

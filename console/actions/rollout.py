@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from console.actions.action import Landing, Progress, Reads, Writes
+from console.actions.action import ChangeWriter, ClusterReader, Landing, Progress
 from console.actions.deployment_preflight import MERGE_PATCH
-from console.actions.deployment_state import WorkloadFacts, name_of, workload_facts
+from console.actions.deployment_state import DeploymentState, name_of, workload_facts
 from console.actions.plan import Plan, Request
 from console.actions.reconcilers import taken_back_by
 from queries.kubernetes import decode
@@ -20,7 +20,7 @@ FAILED_POLLS = 8
 """A deadline that an older rollout exceeded is still written down for a moment after the new one began."""
 
 
-class OnDeployment:
+class DeploymentAction:
     """The base of every action on a Deployment; a subclass says with `holds` whether its change is there."""
 
     __slots__ = ()
@@ -39,15 +39,15 @@ class OnDeployment:
         """What it has instead, where it does not hold."""
         raise NotImplementedError
 
-    async def facts(self, request: Request, reads: Reads) -> WorkloadFacts:
+    async def facts(self, request: Request, reads: ClusterReader) -> DeploymentState:
         return await workload_facts(request, reads)
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
+    async def execute(self, plan: Plan, writes: ChangeWriter) -> str:
         name = name_of(plan.request)
         await writes.patch("deployments", name, plan.body, subresource=self.subresource, content_type=self.content_type)
         return ""
 
-    async def landed(self, plan: Plan, reads: Reads) -> Landing:
+    async def landed(self, plan: Plan, reads: ClusterReader) -> Landing:
         """The write carries a resourceVersion: once the Deployment has another one, it can take effect no more."""
         deployment = await reads.deployment(name_of(plan.request))
         meta = deployment["metadata"]
@@ -61,7 +61,7 @@ class OnDeployment:
         text = f"{plan.subject} was changed meanwhile and does not have it: refused as stale, or taken back at once"
         return Landing(text=text, final=True)
 
-    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
+    async def undone(self, plan: Plan, reads: ClusterReader) -> Progress | None:
         return self._undone(plan, await reads.deployment(name_of(plan.request)))
 
     def _undone(self, plan: Plan, deployment: Mapping[str, Any]) -> Progress | None:
@@ -70,7 +70,7 @@ class OnDeployment:
         by = taken_back_by(deployment, self.changes, plan.reconcilers)
         return Progress(self.otherwise(plan, deployment), done=False, undone_by=by)
 
-    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
+    async def verify(self, plan: Plan, reads: ClusterReader) -> AsyncGenerator[Progress, None]:
         """Reports until the rollout is done, failed or undone. Raises SourceError."""
         failed = 0
         while True:
@@ -97,7 +97,7 @@ class OnDeployment:
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def _old_pods(reads: Reads, deployment: dict[str, Any]) -> int:
+async def _old_pods(reads: ClusterReader, deployment: dict[str, Any]) -> int:
     sets = [decode.revision_of(item) for item in await reads.replica_sets(deployment)]
     newest = max((item.number for item in sets), default=0)
     return sum(item.replicas for item in sets if item.number != newest)

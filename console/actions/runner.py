@@ -10,12 +10,12 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from console.actions.action import Action, Landing, Reads, Writes
+from console.actions.action import Action, ChangeWriter, ClusterReader, Landing
 from console.actions.aftermath import Aftermath
 from console.actions.alert_place import place_checks
 from console.actions.journal_payload import declined_data, intent_data, outcome_data
-from console.actions.plan import CheckLevel, Outcome, Plan, PreflightCheck, Preview, Refusal, Request, Stage, Step
-from console.actions.recovery import Cause, Sight
+from console.actions.plan import ActionRefused, CheckLevel, Outcome, Plan, PreflightCheck, Preview, Request, RunStep, Stage
+from console.actions.recovery import RecoveryProbe, Trigger
 from console.actions.registry import action_named
 from console.actions.write_failure import never_left, reason, refused
 from console.config.settings import Settings
@@ -46,20 +46,20 @@ async def run(
     request: Request,
     *,
     settings: Settings,
-    reads: Reads,
-    writes: Writes,
+    reads: ClusterReader,
+    writes: ChangeWriter,
     journal: Journal | None,
     confirm: Confirm,
     clock: Callable[[], float] = time.time,
     journal_fault: str = "",
-) -> AsyncGenerator[Step, None]:
+) -> AsyncGenerator[RunStep, None]:
     """Runs one action and reports each step; exactly the last one has an outcome.
 
     A blocked preview comes with a PREFLIGHT step; `confirm` shows it, but is not asked: nothing is sent then.
     Leaving early (closing this generator, or a cancelled task) is safe: before the write nothing happens, after it the
     journal says that the outcome is unknown.
     """
-    course = _Course(
+    course = _ActionRun(
         request,
         settings=settings,
         reads=reads,
@@ -74,7 +74,7 @@ async def run(
             yield step
 
 
-class _Course:
+class _ActionRun:
     """One run: its clock, its identity, and how far it came."""
 
     def __init__(
@@ -82,8 +82,8 @@ class _Course:
         request: Request,
         *,
         settings: Settings,
-        reads: Reads,
-        writes: Writes,
+        reads: ClusterReader,
+        writes: ChangeWriter,
         journal: Journal | None,
         journal_fault: str,
         confirm: Confirm,
@@ -108,7 +108,7 @@ class _Course:
         self.aftermath: Aftermath | None = None
         self.settled = False
 
-    async def steps(self) -> AsyncGenerator[Step, None]:
+    async def steps(self) -> AsyncGenerator[RunStep, None]:
         try:
             for part in (self._before, self._after):
                 async with aclosing(part()) as steps:
@@ -124,7 +124,7 @@ class _Course:
 
     # Before anything is sent
 
-    async def _before(self) -> AsyncGenerator[Step, None]:
+    async def _before(self) -> AsyncGenerator[RunStep, None]:
         action = self._action()
         yield self._step(f"{action.title.lower()} {self.request.target}")
         preview = None
@@ -168,7 +168,7 @@ class _Course:
         try:
             facts = await action.facts(self.request, self.reads)
             return action.plan(self.request, facts, self.clock()), facts
-        except (Refusal, InvalidTime) as refusal:
+        except (ActionRefused, InvalidTime) as refusal:
             raise _Ended(f"refused, nothing was sent: {refusal}") from None
         except SourceError as error:
             raise _Ended(f"refused, nothing was sent: {error}", error.fault) from None
@@ -234,10 +234,10 @@ class _Course:
 
     # From the intent on
 
-    async def _after(self) -> AsyncGenerator[Step, None]:
+    async def _after(self) -> AsyncGenerator[RunStep, None]:
         plan, action = self._fixed(), self._action()
-        cause = Cause(self.request if action.heals else Request(action.name, ""), self.settings)
-        before = await cause.look(self.reads) if cause else Sight()
+        cause = Trigger(self.request if action.heals else Request(action.name, ""), self.settings)
+        before = await cause.look(self.reads) if cause else RecoveryProbe()
         self.stage = Stage.INTENT
         try:
             event = await asyncio.to_thread(self._journal().append, self._event(INTENT, intent_data(plan, self._cluster())))
@@ -256,7 +256,7 @@ class _Course:
         except PermissionError as error:
             self.sent = False
             raise _Ended(f"refused: {error}") from None
-        except (Refusal, InvalidTime) as refusal:
+        except (ActionRefused, InvalidTime) as refusal:
             self.sent = False
             raise _Ended(f"refused, nothing was sent: {refusal}") from None
         except SourceError as error:
@@ -307,7 +307,9 @@ class _Course:
                 return Landing(text=f"{landing.text} {LANDING_SECONDS:g} s later; it may still arrive")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _verified(self, action: Action, plan: Plan, cause: Cause, before: Sight) -> AsyncGenerator[Step, None]:
+    async def _verified(
+        self, action: Action, plan: Plan, cause: Trigger, before: RecoveryProbe
+    ) -> AsyncGenerator[RunStep, None]:
         self.stage = Stage.VERIFY
         limit = self.settings.verify_timeout_seconds
         deadline = time.monotonic() + limit
@@ -345,7 +347,7 @@ class _Course:
             async for step in self._watched(aftermath, deadline):
                 yield step
 
-    async def _watched(self, aftermath: Aftermath, deadline: float) -> AsyncGenerator[Step, None]:
+    async def _watched(self, aftermath: Aftermath, deadline: float) -> AsyncGenerator[RunStep, None]:
         """The action itself is done; now whether it stays so, and whether the panel and the alert behind it follow."""
         self.aftermath, done_in, told = aftermath, self._elapsed(), ""
         deadline = max(deadline, time.monotonic() + aftermath.seconds)
@@ -381,7 +383,7 @@ class _Course:
     def _event(self, kind: str, data: dict[str, Any]) -> Event:
         return Event(self.clock(), kind, self.identity, self.settings.user, self.settings.environment, data)
 
-    async def _finished(self, outcome: Outcome, text: str, fault: Fault | None = None) -> Step:
+    async def _finished(self, outcome: Outcome, text: str, fault: Fault | None = None) -> RunStep:
         trouble = await self._journal_outcome(outcome, text)
         self.stage = Stage.OUTCOME
         return self._step(text + trouble, outcome=outcome, fault=fault)
@@ -424,6 +426,6 @@ class _Course:
 
     def _step(
         self, text: str, *, preview: Preview | None = None, outcome: Outcome | None = None, fault: Fault | None = None
-    ) -> Step:
+    ) -> RunStep:
         now = self.clock()
-        return Step(self.stage, text, now, max(0.0, now - self.began), preview, outcome, self.identity, fault)
+        return RunStep(self.stage, text, now, max(0.0, now - self.began), preview, outcome, self.identity, fault)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from console.actions import deployment_preflight as checks
-from console.actions.action import Parameter, Reads, Writes
-from console.actions.deployment_state import WorkloadFacts, kubectl
+from console.actions.action import ChangeWriter, ClusterReader, Parameter
+from console.actions.deployment_state import DeploymentState, kubectl
 from console.actions.digest import digest
-from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
+from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
 from console.actions.reconcilers import REPLICAS, reconcilers
-from console.actions.rollout import OnDeployment
+from console.actions.rollout import DeploymentAction
 
 _MOST = 10_000
 _WARN_FACTOR, _ASK_FACTOR = 2.0, 5.0
@@ -20,7 +20,7 @@ _WARN_FACTOR, _ASK_FACTOR = 2.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scale(OnDeployment):
+class Scale(DeploymentAction):
     name: str = "scale"
     title: str = "Scale"
     key: str = "s"
@@ -32,11 +32,11 @@ class Scale(OnDeployment):
         Parameter("replicas", required=True, meaning="how many pods it shall have; 0 stops them all"),
     )
 
-    def plan(self, request: Request, facts: WorkloadFacts, now: float) -> Plan:
+    def plan(self, request: Request, facts: DeploymentState, now: float) -> Plan:
         workload = facts.workload
         wanted = _number(request.parameters.get("replicas", ""))
         if wanted == workload.wanted:
-            raise Refusal(f"nothing to do: {workload.name} already wants {_count(wanted)}")
+            raise ActionRefused(f"nothing to do: {workload.name} already wants {_count(wanted)}")
         images = tuple(
             Difference(f"image {item.name}" if len(workload.containers) > 1 else "image", item.image, item.image)
             for item in workload.containers
@@ -61,7 +61,9 @@ class Scale(OnDeployment):
             digest=digest(self.name, workload.uid, workload.wanted, wanted),
         )
 
-    async def preflight(self, plan: Plan, facts: WorkloadFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+    async def preflight(
+        self, plan: Plan, facts: DeploymentState, reads: ClusterReader, writes: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]:
         wanted = _wanted(plan)
         return (
             *drastic(facts.workload.wanted, wanted),
@@ -79,7 +81,7 @@ class Scale(OnDeployment):
         return f"{plan.subject} wants {deployment['spec'].get('replicas')} again"
 
 
-def _record(facts: WorkloadFacts, wanted: int) -> dict[str, Any]:
+def _record(facts: DeploymentState, wanted: int) -> dict[str, Any]:
     """Once it is rolled out, and only then, the present revision was ready with so many pods."""
     present = facts.revision_record()
     return {**present, "goal": present["replica_set"], "goal_desired": wanted} if present else {}
@@ -106,7 +108,7 @@ def _wanted(plan: Plan) -> int:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > _MOST:
-        raise Refusal(f"replicas {text[:20]!r} is not a number from 0 to {_MOST}")
+        raise ActionRefused(f"replicas {text[:20]!r} is not a number from 0 to {_MOST}")
     return int(text)
 
 

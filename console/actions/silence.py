@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from console.actions import silences
-from console.actions.action import Landing, Parameter, Progress, Reads, Writes
+from console.actions.action import ChangeWriter, ClusterReader, Landing, Parameter, Progress
 from console.actions.digest import digest
-from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Refusal, Request
-from console.actions.silences import Known
+from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
+from console.actions.silences import ExistingSilence
 from queries.model.alert import Alert
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.model.regex import RegexError, check_regex
@@ -27,11 +27,11 @@ class SilenceFacts:
     """The alerts as Alertmanager has them now, and the silence that is edited, None for a new one."""
 
     alerts: tuple[Alert, ...]
-    old: Known | None
+    old: ExistingSilence | None
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class CreateSilence:
     name: str = "silence"
     title: str = "Silence"
     key: str = "z"
@@ -53,7 +53,7 @@ class Silence:
         Parameter("created_by", required=False, meaning="its author (default: you; a changed silence keeps its author)"),
     )
 
-    async def facts(self, request: Request, reads: Reads) -> SilenceFacts:
+    async def facts(self, request: Request, reads: ClusterReader) -> SilenceFacts:
         identity = request.parameters.get("id", "")
         old = silences.known(await reads.silence(identity)) if identity else None
         return SilenceFacts(await reads.alerts(), old)
@@ -61,15 +61,15 @@ class Silence:
     def plan(self, request: Request, facts: SilenceFacts, now: float) -> Plan:
         old = facts.old
         if old and old.state == "expired":
-            raise Refusal("that silence has expired; make a new one")
+            raise ActionRefused("that silence has expired; make a new one")
         matchers = _matchers(request.target, old)
         given = {name: value.strip() for name, value in request.parameters.items()}
         comment = given.get("comment") or (old.comment if old else "")
         author = given.get("created_by") or (old.created_by if old else request.user)
         if not comment.strip():
-            raise Refusal("a silence needs a comment: say why, for those who wonder where the alert went")
+            raise ActionRefused("a silence needs a comment: say why, for those who wonder where the alert went")
         if not author:
-            raise Refusal("a silence needs to say whose it is")
+            raise ActionRefused("a silence needs to say whose it is")
         ends_at, lasts = _end(given.get("duration", ""), old, now)
         same = old is not None and frozenset(matchers) == frozenset(old.matchers)
         body = {
@@ -101,7 +101,9 @@ class Silence:
             ),
         )
 
-    async def preflight(self, plan: Plan, facts: SilenceFacts, reads: Reads, writes: Writes) -> tuple[PreflightCheck, ...]:
+    async def preflight(
+        self, plan: Plan, facts: SilenceFacts, reads: ClusterReader, writes: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]:
         matchers = _planned(plan)
         firing = [item for item in facts.alerts if item.firing]
         hidden = [item for item in firing if all(one.matches(item.labels) for one in matchers)]
@@ -115,10 +117,10 @@ class Silence:
             checks.append(PreflightCheck(CheckLevel.OK, f"it matches {len(hidden)} of {len(firing)} alerts", "matchers"))
         return tuple(checks)
 
-    async def execute(self, plan: Plan, writes: Writes) -> str:
+    async def execute(self, plan: Plan, writes: ChangeWriter) -> str:
         return await writes.post_silence(_body(plan))
 
-    async def landed(self, plan: Plan, reads: Reads) -> Landing:
+    async def landed(self, plan: Plan, reads: ClusterReader) -> Landing:
         """A new silence has no id that we know: it is looked for among all silences by everything that was sent of it."""
         matchers, body = set(_planned(plan)), _body(plan)
         for found in map(silences.known, await reads.silences()):
@@ -128,10 +130,10 @@ class Silence:
                 return Landing(replace(plan, written=found.id))
         return Landing(text="Alertmanager lists no such silence")
 
-    async def undone(self, plan: Plan, reads: Reads) -> Progress | None:
+    async def undone(self, plan: Plan, reads: ClusterReader) -> Progress | None:
         return None
 
-    async def verify(self, plan: Plan, reads: Reads) -> AsyncGenerator[Progress, None]:
+    async def verify(self, plan: Plan, reads: ClusterReader) -> AsyncGenerator[Progress, None]:
         """Read back from Alertmanager: the silence is active, and every alert that it matches is suppressed by it."""
         matchers, body, identity = _planned(plan), _body(plan), plan.written
         async for found in silences.watched(identity, reads):
@@ -155,7 +157,7 @@ class Silence:
             yield Progress(f"silence {identity[:8]} is active; {_count(len(loud))} not suppressed yet")
 
 
-def _as_sent(found: Known, body: Mapping[str, Any]) -> bool:
+def _as_sent(found: ExistingSilence, body: Mapping[str, Any]) -> bool:
     """Whether Alertmanager has what was sent, field by field; the times in its own writing."""
     sent = silences.known(body)
     return (
@@ -165,7 +167,7 @@ def _as_sent(found: Known, body: Mapping[str, Any]) -> bool:
     )
 
 
-def _matchers(target: str, old: Known | None) -> tuple[Matcher, ...]:
+def _matchers(target: str, old: ExistingSilence | None) -> tuple[Matcher, ...]:
     if old and not target.strip():
         _check(old.matchers)
         return old.matchers
@@ -177,12 +179,12 @@ def matchers_of(target: str) -> tuple[Matcher, ...]:
     try:
         found = parse_matchers(target)
     except MatcherError as error:
-        raise Refusal(f"the matchers are not understood: {error}") from None
+        raise ActionRefused(f"the matchers are not understood: {error}") from None
     if not found:
-        raise Refusal('a silence without matchers would hide everything; write alertname="HighErrorRate"')
+        raise ActionRefused('a silence without matchers would hide everything; write alertname="HighErrorRate"')
     _check(found)
     if all(item.matches(()) for item in found):
-        raise Refusal("these matchers match everything, also an alert without any label: name at least one value")
+        raise ActionRefused("these matchers match everything, also an alert without any label: name at least one value")
     return found
 
 
@@ -193,14 +195,14 @@ def _check(matchers: tuple[Matcher, ...]) -> None:
     """
     for item in matchers:
         if not item.name:
-            raise Refusal("the matchers are not understood: a matcher needs the name of a label")
+            raise ActionRefused("the matchers are not understood: a matcher needs the name of a label")
         try:
             item.check()
             if item.is_regex:
                 check_regex(item.value)
         except (MatcherError, RegexError) as error:
             words = str(error) if isinstance(error, MatcherError) else f"{item}: not a regular expression: {error}"
-            raise Refusal(f"the matchers are not understood: {words}") from None
+            raise ActionRefused(f"the matchers are not understood: {words}") from None
 
 
 def _planned(plan: Plan) -> tuple[Matcher, ...]:
@@ -212,11 +214,11 @@ def _body(plan: Plan) -> dict[str, Any]:
     return plan.body
 
 
-def _end(duration: str, old: Known | None, now: float) -> tuple[str, str]:
+def _end(duration: str, old: ExistingSilence | None, now: float) -> tuple[str, str]:
     """When it ends, and how long that is, in words. Raises Refusal."""
     if not duration:
         if old is None:
-            raise Refusal("a silence needs a duration, like 30m, 2h or 1d")
+            raise ActionRefused("a silence needs a duration, like 30m, 2h or 1d")
         return old.ends_at, ""
     length = seconds_of(duration)
     if old and _scheduled(old):
@@ -224,7 +226,7 @@ def _end(duration: str, old: Known | None, now: float) -> tuple[str, str]:
     return utc(now + length), duration_text(length)
 
 
-def _scheduled(old: Known | None) -> bool:
+def _scheduled(old: ExistingSilence | None) -> bool:
     return old is not None and old.state == "pending"
 
 
@@ -232,10 +234,12 @@ def _seconds(moment: str) -> float:
     try:
         return unix_seconds(moment)
     except ValueError:
-        raise Refusal(f"Alertmanager names a start that is no time: {moment[:40]}") from None
+        raise ActionRefused(f"Alertmanager names a start that is no time: {moment[:40]}") from None
 
 
-def _differences(old: Known | None, body: Mapping[str, Any], text: str, lasts: str, *, same: bool) -> tuple[Difference, ...]:
+def _differences(
+    old: ExistingSilence | None, body: Mapping[str, Any], text: str, lasts: str, *, same: bool
+) -> tuple[Difference, ...]:
     until = str(body["endsAt"])
     if lasts:
         until += f" ({lasts})" if _scheduled(old) else f" ({lasts} from now)"
@@ -259,7 +263,7 @@ def _differences(old: Known | None, body: Mapping[str, Any], text: str, lasts: s
     )
 
 
-def _change_notes(old: Known | None, author: str, *, same: bool) -> tuple[str, ...]:
+def _change_notes(old: ExistingSilence | None, author: str, *, same: bool) -> tuple[str, ...]:
     """What changing a silence does beside the differences."""
     if old is None:
         return ()
@@ -281,7 +285,9 @@ def _notes(hidden: tuple[Alert, ...], known: int, *, scheduled: bool) -> tuple[s
     return tuple(lines)
 
 
-def _amtool(matchers: tuple[Matcher, ...], old: Known | None, body: Mapping[str, Any], lasts: str, *, same: bool) -> str:
+def _amtool(
+    matchers: tuple[Matcher, ...], old: ExistingSilence | None, body: Mapping[str, Any], lasts: str, *, same: bool
+) -> str:
     """amtool counts the duration of an update from the silence's start: so the end is named."""
     author, comment = f"--author={body['createdBy']}", f"--comment={body['comment']}"
     words = [str(item) for item in matchers]

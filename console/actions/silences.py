@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from console.actions.action import Reads
+from console.actions.action import ClusterReader
 from queries.errors import SourceError
 from queries.model.matcher import Matcher
 
@@ -16,7 +16,7 @@ POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ExistingSilence:
     """One silence as Alertmanager has it; times stay in its own writing, so that they can be sent back unchanged.
 
     `raw` is all that Alertmanager said, also what no field here stands for.
@@ -45,8 +45,8 @@ class Known:
 _OF_THE_SERVER = ("status", "updatedAt")
 
 
-def known(silence: Mapping[str, Any]) -> Known:
-    return Known(
+def known(silence: Mapping[str, Any]) -> ExistingSilence:
+    return ExistingSilence(
         id=str(silence.get("id", "")),
         state=str((silence.get("status") or {}).get("state", "active")),
         matchers=tuple(matcher(item) for item in silence.get("matchers") or ()),
@@ -86,7 +86,7 @@ def same_moment(left: str, right: str) -> bool:
         return left == right
 
 
-async def watched(identity: str, reads: Reads) -> AsyncGenerator[Known | None, None]:
+async def watched(identity: str, reads: ClusterReader) -> AsyncGenerator[ExistingSilence | None, None]:
     """The silence again and again, None while there is none with this id. Raises other SourceErrors."""
     while True:
         try:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from console.config.incident_settings import Channel
 from console.config.settings import Settings
-from queries.errors import Denied, Malformed, NotConfigured, SourceError
+from queries.errors import AccessDenied, InvalidResponse, NotConfigured, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint, credentials_of
 from queries.http.redact import scrubbed, secrets_of
@@ -52,7 +52,7 @@ class Writer:
         answer = await peer.send("POST", "/api/v2/silences", json=silence)
         identity = answer.get("silenceID") if isinstance(answer, dict) else None
         if not isinstance(identity, str) or not identity:
-            raise Malformed("Alertmanager did not say which id the silence has", where=peer.where)
+            raise InvalidResponse("Alertmanager did not say which id the silence has", where=peer.where)
         return identity
 
     async def expire_silence(self, identity: str) -> None:
@@ -122,7 +122,7 @@ def _secret(value: str, file: str, channel: Channel) -> str:
         with open(file, encoding="utf-8") as lines:  # noqa: PTH123 - one line, read when it is needed
             return lines.read().strip()
     except (OSError, UnicodeDecodeError):
-        raise Denied(
+        raise AccessDenied(
             f"the secret file of channel {channel.name} cannot be read",
             where=f"channel {channel.name}",
             hint="check its rights",

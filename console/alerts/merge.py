@@ -16,14 +16,14 @@ _LOOSE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class MergedAlerts:
     """`alerts` are Alertmanager's (with their live value), then the pending; `missing` fire in Prometheus only."""
 
     alerts: tuple[Alert, ...]
     missing: tuple[Alert, ...]
 
 
-def join(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> Joined:
+def join(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> MergedAlerts:
     """Join by the labels of the rule's instance: Alertmanager's may have more (`external_labels`), never other ones."""
     listed = tuple(delivered)
     by_name: dict[str, list[Alert]] = defaultdict(list)
@@ -52,7 +52,7 @@ def join(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> Joined:
     valued = tuple(
         replace(alert, value=values[alert.fingerprint]) if alert.fingerprint in values else alert for alert in listed
     )
-    return Joined((*valued, *pending), tuple(missing))
+    return MergedAlerts((*valued, *pending), tuple(missing))
 
 
 def undelivered(missing: Iterable[Alert], rules: Iterable[AlertRule], *, now: float) -> tuple[Alert, ...]:

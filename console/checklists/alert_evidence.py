@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from console.checklists.alert_history import AlertRecord, AlertWindow, identity
+from console.checklists.alert_history import AlertHistory, AlertWindow, identity
 from console.checklists.definition import Item
-from console.checklists.result import Detail, Finding, Place
+from console.checklists.result import Detail, ItemResult, NavigationTarget
 from console.state.snapshot import Snapshot
 from queries.model.alert import Priority, TrackedAlert
-from queries.model.identity_cache import Kept
-from queries.model.poll_result import Reading
+from queries.model.identity_cache import IdentityCache
+from queries.model.poll_result import PollResult
 from queries.model.series import Labels, label
 from queries.model.severity import BUILT_IN, Severities
 from queries.model.text import visible
@@ -28,11 +28,11 @@ _QUIET = ("silenced", "inhibited", "muted")
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class AlertSummary:
     """One alert over the window and now. `record` is None where Prometheus' record has none; `alerts` fire now."""
 
     labels: Labels
-    record: AlertRecord | None
+    record: AlertHistory | None
     alerts: tuple[TrackedAlert, ...] = ()
     severities: Severities = BUILT_IN
 
@@ -101,16 +101,16 @@ class Night:
 
 def nights(
     window: AlertWindow | None, alerts: Sequence[TrackedAlert], *, severities: Severities = BUILT_IN
-) -> tuple[Night, ...]:
+) -> tuple[AlertSummary, ...]:
     """Every alert of the window or of now, what fires first, then by priority and by how long it fired."""
     now = dict(_by_identity(tuple(alerts) if not isinstance(alerts, tuple) else alerts))
     records = window.records if window else ()
-    found = [Night(record.labels, record, now.pop(record.labels, ()), severities) for record in records]
-    found += [Night(labels, None, tracked, severities) for labels, tracked in now.items()]
+    found = [AlertSummary(record.labels, record, now.pop(record.labels, ()), severities) for record in records]
+    found += [AlertSummary(labels, None, tracked, severities) for labels, tracked in now.items()]
     return tuple(sorted(found, key=_order))
 
 
-def _order(night: Night) -> tuple[bool, str, float, Labels]:
+def _order(night: AlertSummary) -> tuple[bool, str, float, Labels]:
     total = night.record.total_seconds if night.record else 0.0
     return (not night.firing or bool(night.quiet), night.priority.value, -total, night.labels)
 
@@ -123,13 +123,13 @@ def _grouped(alerts: tuple[TrackedAlert, ...]) -> dict[Labels, tuple[TrackedAler
     return {labels: tuple(items) for labels, items in found.items()}
 
 
-_by_identity: Kept[tuple[TrackedAlert, ...], dict[Labels, tuple[TrackedAlert, ...]]] = Kept(_grouped)
+_by_identity: IdentityCache[tuple[TrackedAlert, ...], dict[Labels, tuple[TrackedAlert, ...]]] = IdentityCache(_grouped)
 """With thousands of alerts, grouped once for each list of them."""
 
 
 def judge_alerts(
-    item: Item, reading: Reading[AlertWindow] | None, snapshot: Snapshot, *, now: float, unanswered: str
-) -> Finding:
+    item: Item, reading: PollResult[AlertWindow] | None, snapshot: Snapshot, *, now: float, unanswered: str
+) -> ItemResult:
     """Critical while a P1 fires that is not silenced or inhibited; warn for any other that fires, for what flapped, and for a
     P1 that is over. What one of the two servers could not tell is not called fine.
     """
@@ -153,7 +153,7 @@ def judge_alerts(
     details = [Detail(night.sentence(now), night.verdict) for night in found]
     if window is not None:
         details.append(Detail(f"as Prometheus recorded it; a break under {span(window.step_seconds)} is not seen"))
-    return Finding(
+    return ItemResult(
         item,
         verdict,
         told or ("none" if not doubt else "not known"),
@@ -169,10 +169,10 @@ def judge_alerts(
     )
 
 
-_ALERTS = Place("screen", "alerts", "all alerts")
+_ALERTS = NavigationTarget("screen", "alerts", "all alerts")
 
 
-def _doubt(reading: Reading[AlertWindow] | None, snapshot: Snapshot, now: float, unanswered: str) -> str:
+def _doubt(reading: PollResult[AlertWindow] | None, snapshot: Snapshot, now: float, unanswered: str) -> str:
     """Why it is not known what fired; empty where it is."""
     parts: list[str] = []
     if not snapshot.alerts_known:
@@ -205,16 +205,16 @@ def _before(window: AlertWindow, now: float) -> str:
     return f"{min(near, key=lambda point: abs(point[0] - at))[1]:.0f} firing" if near else "no data then"
 
 
-def places_of(alerts: Iterable[TrackedAlert]) -> list[Place]:
+def places_of(alerts: Iterable[TrackedAlert]) -> list[NavigationTarget]:
     """The alert, its runbook, and the first action that fits it."""
-    found: list[Place] = []
+    found: list[NavigationTarget] = []
     for tracked in alerts:
         alert = tracked.alert
         where = visible(label(alert.labels, "provider") or alert.component)
         name = f"{visible(alert.name)}{f' {where}' if where else ''}"
-        found.append(Place("alert", alert.fingerprint, f"alert {name}"))
+        found.append(NavigationTarget("alert", alert.fingerprint, f"alert {name}"))
         if tracked.runbook is not None:
-            found.append(Place("runbook", tracked.runbook.id, f"runbook {tracked.runbook.id}", alert.fingerprint))
+            found.append(NavigationTarget("runbook", tracked.runbook.id, f"runbook {tracked.runbook.id}", alert.fingerprint))
         for suggestion in tracked.suggestions[:1]:
-            found.append(Place("action", suggestion.target, suggestion.sentence, alert.fingerprint, suggestion))
+            found.append(NavigationTarget("action", suggestion.target, suggestion.sentence, alert.fingerprint, suggestion))
     return found

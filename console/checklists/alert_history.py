@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from queries.model.series import Labels, Point, Track, label, quote
+from queries.model.series import Labels, Point, Series, label, quote
 
 IDENTITY = ("alertname", "severity", "priority", "component", "team", "provider", "deployment", "service", "endpoint")
 """What tells two alerts apart here; the pods of one Deployment are one, or a bad night would be thousands of lines."""
@@ -20,7 +20,7 @@ _LOOK_BACK = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
+class FiringInterval:
     """One time for which an alert fired without a break; Unix seconds."""
 
     starts_at: float
@@ -28,13 +28,13 @@ class Spell:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertRecord:
+class AlertHistory:
     """One alert (or the alike ones of several pods) over the window. `total_seconds` is the time for which it fired;
     `until_now` whether it still did when Prometheus was asked.
     """
 
     labels: Labels
-    spells: tuple[Spell, ...]
+    spells: tuple[FiringInterval, ...]
     total_seconds: float
     until_now: bool
 
@@ -60,8 +60,8 @@ class AlertWindow:
     starts_at: float
     ends_at: float
     step_seconds: float
-    records: tuple[AlertRecord, ...] = ()
-    gaps: tuple[Spell, ...] = ()
+    records: tuple[AlertHistory, ...] = ()
+    gaps: tuple[FiringInterval, ...] = ()
     counts: tuple[Point, ...] = ()
 
     @property
@@ -93,8 +93,8 @@ def identity(labels: Labels) -> Labels:
 
 
 def alert_window(
-    fired: Iterable[Track],
-    seen: Iterable[Track],
+    fired: Iterable[Series],
+    seen: Iterable[Series],
     *,
     starts_at: float,
     asked_from: float,
@@ -134,7 +134,7 @@ def alert_window(
     )
 
 
-def _record(labels: Labels, points: Sequence[Point], ends_at: float, step: float, interval: float) -> AlertRecord:
+def _record(labels: Labels, points: Sequence[Point], ends_at: float, step: float, interval: float) -> AlertHistory:
     """Each point stands for the step before it, and its value for the evaluations in which it fired."""
     runs: list[list[Point]] = []
     for at, count in points:
@@ -145,16 +145,16 @@ def _record(labels: Labels, points: Sequence[Point], ends_at: float, step: float
             runs.append([(at, length)])
     until_now = ends_at - points[-1][0] < step * 1.5
     spells = tuple(_spell(run, step, goes_on=until_now and run is runs[-1]) for run in runs)
-    return AlertRecord(labels, spells, sum(length for run in runs for _, length in run), until_now)
+    return AlertHistory(labels, spells, sum(length for run in runs for _, length in run), until_now)
 
 
-def _spell(run: Sequence[Point], step: float, *, goes_on: bool) -> Spell:
+def _spell(run: Sequence[Point], step: float, *, goes_on: bool) -> FiringInterval:
     """Steps in a row, each with the seconds for which it fired: in the first to its end, in the last from its beginning."""
     (first, begun), (last, ended) = run[0], run[-1]
-    return Spell(first - begun, last if goes_on or len(run) == 1 else last - step + ended)
+    return FiringInterval(first - begun, last if goes_on or len(run) == 1 else last - step + ended)
 
 
-def _gaps(watched: Sequence[float], starts_at: float, ends_at: float, step: float) -> tuple[Spell, ...]:
+def _gaps(watched: Sequence[float], starts_at: float, ends_at: float, step: float) -> tuple[FiringInterval, ...]:
     """Between neighbours that are further apart than a step; a server's first minutes belong to what is not known."""
     edges = [starts_at, *watched, ends_at]
     found = []
@@ -162,5 +162,5 @@ def _gaps(watched: Sequence[float], starts_at: float, ends_at: float, step: floa
         if after - before > step * 2.5:
             # For five minutes after it stopped, Prometheus still shows the last value: the gap began by then.
             began = before if before == starts_at else max(starts_at, before - min(_LOOK_BACK, before - starts_at))
-            found.append(Spell(began, after))
+            found.append(FiringInterval(began, after))
     return tuple(found)

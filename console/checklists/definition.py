@@ -86,7 +86,7 @@ class PlatformEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QuestionEvidence:
     """Only a person can answer it."""
 
     text: str
@@ -101,7 +101,7 @@ Evidence: TypeAlias = (
     | IncidentsEvidence
     | MaintenanceEvidence
     | PlatformEvidence
-    | Question
+    | QuestionEvidence
 )
 
 

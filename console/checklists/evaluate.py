@@ -19,19 +19,19 @@ from console.checklists.definition import (
     PanelEvidence,
     PlatformEvidence,
     QueryEvidence,
-    Question,
+    QuestionEvidence,
 )
-from console.checklists.evidence_queries import Answers, samples_at
+from console.checklists.evidence_queries import CollectedEvidence, samples_at
 from console.checklists.incidents import incident_verdict, incident_words
 from console.checklists.platform_item import judge_platform_item
-from console.checklists.result import Detail, Finding, Place
+from console.checklists.result import Detail, ItemResult, NavigationTarget
 from console.checks.panels import compare, contradiction_sentence, judge
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
 from queries.model.aggregation import folded
 from queries.model.job import BatchJob
-from queries.model.panel import MOST_SERIES, Origin, PanelAnswer, PanelSpec, PanelState, Threshold, Unit
-from queries.model.series import Sample, Track, braces, label, without
+from queries.model.panel import MOST_SERIES, Origin, PanelResult, PanelSpec, PanelState, Threshold, Unit
+from queries.model.series import Sample, Series, braces, label, without
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.formatting import brief_figure, figure, span
@@ -43,25 +43,25 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class EvaluationInput:
     """Everything that an item may be judged by. `answers` is None until they were asked; `incidents` where nobody keeps any.
 
     `unanswered` says why there are no answers.
     """
 
     snapshot: Snapshot
-    answers: Answers | None
+    answers: CollectedEvidence | None
     now: float
     incidents: Incidents | None = None
     unanswered: str = "asking …"
 
 
-def findings(checklist: Checklist, facts: Facts) -> tuple[Finding, ...]:
+def findings(checklist: Checklist, facts: EvaluationInput) -> tuple[ItemResult, ...]:
     """One for each item, in their order."""
     return tuple(_finding(item, facts) for item in checklist.items)
 
 
-def _finding(item: Item, facts: Facts) -> Finding:
+def _finding(item: Item, facts: EvaluationInput) -> ItemResult:
     match item.evidence:
         case PanelEvidence() as wanted:
             return _panel(item, wanted, facts)
@@ -80,8 +80,8 @@ def _finding(item: Item, facts: Facts) -> Finding:
             return _maintenance(item, wanted, facts)
         case PlatformEvidence():
             return judge_platform_item(item, facts.snapshot)
-        case Question() as wanted:
-            return Finding(item, None, "for you to say", wanted.text)
+        case QuestionEvidence() as wanted:
+            return ItemResult(item, None, "for you to say", wanted.text)
 
 
 # Figures
@@ -110,10 +110,10 @@ def _crossed(value: float, verdict: Verdict, limits: Threshold, unit: Unit, *, b
     return f"{told} is {'under' if below else 'at or over'} {limit}"
 
 
-def _panel(item: Item, wanted: PanelEvidence, facts: Facts) -> Finding:
+def _panel(item: Item, wanted: PanelEvidence, facts: EvaluationInput) -> ItemResult:
     state = facts.snapshot.panel(wanted.panel)
     if state is None:
-        return Finding(item, Verdict.NO_DATA, "no answer yet", "no answer yet")
+        return ItemResult(item, Verdict.NO_DATA, "no answer yet", "no answer yet")
     spec = state.spec
     limits = state.threshold.override(wanted.threshold)
     if spec.source == "kubernetes":
@@ -128,7 +128,7 @@ def _panel(item: Item, wanted: PanelEvidence, facts: Facts) -> Finding:
         named = _worst(state, limits) if verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
         reason = f"{named}: {reason}" if named else reason
         told = figure(state.value, spec.unit, spec.decimals)
-    return Finding(
+    return ItemResult(
         item,
         verdict,
         told,
@@ -179,7 +179,7 @@ def _series(samples: Sequence[Sample], spec: PanelSpec, limits: Threshold, *, mo
     return tuple(found)
 
 
-def _before(spec: PanelSpec, facts: Facts, value: float | None) -> str:
+def _before(spec: PanelSpec, facts: EvaluationInput, value: float | None) -> str:
     """The same local time yesterday, in words."""
     if spec.source == "kubernetes":
         return "not known: the cluster knows only what is now"
@@ -207,35 +207,35 @@ def compared(old: float | None, new: float | None, spec: PanelSpec) -> str:
     return f"{told} (the same now)" if float(change) == 0.0 else f"{told} (now {change})"
 
 
-def _places(item: Item, state: PanelState, snapshot: Snapshot) -> tuple[Place, ...]:
-    found = [Place("panel", state.spec.id, f"panel {state.spec.title}")]
+def _places(item: Item, state: PanelState, snapshot: Snapshot) -> tuple[NavigationTarget, ...]:
+    found = [NavigationTarget("panel", state.spec.id, f"panel {state.spec.title}")]
     if state.spec.source == "kubernetes":
-        found.append(Place("screen", "workloads", "workloads"))
+        found.append(NavigationTarget("screen", "workloads", "workloads"))
     own = [tracked for tracked in snapshot.alerts if tracked.alert.name in state.spec.alerts and tracked.alert.firing]
     found += alert_evidence.places_of(own[:3])
     runbook = item.runbook or state.spec.runbook
     if runbook and all(place.subject != runbook for place in found):
-        found.append(Place("runbook", runbook, f"runbook {runbook}"))
+        found.append(NavigationTarget("runbook", runbook, f"runbook {runbook}"))
     if state.query and state.spec.source != "kubernetes":
-        found.append(Place("explore", state.query, "the query"))
+        found.append(NavigationTarget("explore", state.query, "the query"))
     return tuple(found)
 
 
-def _query(item: Item, wanted: QueryEvidence, facts: Facts) -> Finding:
+def _query(item: Item, wanted: QueryEvidence, facts: EvaluationInput) -> ItemResult:
     spec = wanted.spec
     limits = spec.threshold.override(wanted.threshold)
     reading = facts.answers.tracks.get(item.id) if facts.answers else None
-    places = (Place("explore", spec.raw, "the query"), *_runbook_place(item))
+    places = (NavigationTarget("explore", spec.raw, "the query"), *_runbook_place(item))
     limit = limit_words(limits, spec.unit, below=spec.below)
     if reading is None or reading.value is None:
         reason = visible(reading.fault.sentence()) if reading and reading.fault else facts.unanswered
-        return Finding(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
+        return ItemResult(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
     samples = samples_at(reading.value, facts.answers.asked_at if facts.answers else 0.0)
     contradictions = facts.answers.doubts.get(item.id, ()) if facts.answers else ()
-    answer = PanelAnswer(spec.id, Origin.RAW, spec.raw, samples, contradictions=contradictions)
+    answer = PanelResult(spec.id, Origin.RAW, spec.raw, samples, contradictions=contradictions)
     state = judge(spec, limits, answer, taken_at=facts.now, now=facts.now, stale_after=math.inf)
     named = _worst(state, limits) if state.verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
-    return Finding(
+    return ItemResult(
         item,
         state.verdict,
         figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known",
@@ -252,7 +252,7 @@ def _query(item: Item, wanted: QueryEvidence, facts: Facts) -> Finding:
     )
 
 
-def _folded_points(tracks: Sequence[Track], spec: PanelSpec) -> tuple[tuple[float, float], ...]:
+def _folded_points(tracks: Sequence[Series], spec: PanelSpec) -> tuple[tuple[float, float], ...]:
     values: dict[float, list[float]] = {}
     for track in tracks:
         for at, value in track.points:
@@ -262,20 +262,20 @@ def _folded_points(tracks: Sequence[Track], spec: PanelSpec) -> tuple[tuple[floa
     return tuple((at, value) for at, value in folds if value is not None)
 
 
-def _folded_first(tracks: Sequence[Track], spec: PanelSpec) -> float | None:
+def _folded_first(tracks: Sequence[Series], spec: PanelSpec) -> float | None:
     """The value of the first moment that was asked for; None where no series had one then."""
     points = _folded_points(tracks, spec)
     return points[0][1] if len(points) == 25 else None
 
 
-def _runbook_place(item: Item) -> tuple[Place, ...]:
-    return (Place("runbook", item.runbook, f"runbook {item.runbook}"),) if item.runbook else ()
+def _runbook_place(item: Item) -> tuple[NavigationTarget, ...]:
+    return (NavigationTarget("runbook", item.runbook, f"runbook {item.runbook}"),) if item.runbook else ()
 
 
 # KPIs
 
 
-def _kpis(item: Item, wanted: KpisEvidence, facts: Facts) -> Finding:
+def _kpis(item: Item, wanted: KpisEvidence, facts: EvaluationInput) -> ItemResult:
     reading = facts.answers.figures.get(item.id) if facts.answers else None
     details: list[Detail] = []
     verdicts: list[Verdict] = []
@@ -291,12 +291,14 @@ def _kpis(item: Item, wanted: KpisEvidence, facts: Facts) -> Finding:
         reason = visible(fault.sentence())
     if bad and reading is not None and fault is None:
         reason = f"not within its objective or not known: {', '.join(bad)}"
-    places = [Place("panel", spec.id, f"panel {spec.title}") for spec in wanted.specs if facts.snapshot.panel(spec.id)]
+    places = [
+        NavigationTarget("panel", spec.id, f"panel {spec.title}") for spec in wanted.specs if facts.snapshot.panel(spec.id)
+    ]
     told = f"{len(verdicts) - len(bad)} of {len(verdicts)} within their objective" if reading else "not known"
-    return Finding(item, worst, told, reason, details=tuple(details), places=(*places, *_runbook_place(item)))
+    return ItemResult(item, worst, told, reason, details=tuple(details), places=(*places, *_runbook_place(item)))
 
 
-def _kpi(spec: PanelSpec, facts: Facts) -> Detail:
+def _kpi(spec: PanelSpec, facts: EvaluationInput) -> Detail:
     answers = facts.answers
     state = facts.snapshot.panel(spec.id)
     limits = state.threshold if state is not None else spec.threshold
@@ -319,7 +321,7 @@ def _kpi(spec: PanelSpec, facts: Facts) -> Detail:
     )
 
 
-def figure_pair(spec: PanelSpec, answers: Answers | None) -> tuple[float | None, float | None] | None:
+def figure_pair(spec: PanelSpec, answers: CollectedEvidence | None) -> tuple[float | None, float | None] | None:
     """A KPI at midnight and now; None where it was not asked or refused."""
     for reading in answers.figures.values() if answers else ():
         if reading.value is None or spec.id not in reading.value.found:
@@ -335,20 +337,20 @@ def figure_pair(spec: PanelSpec, answers: Answers | None) -> tuple[float | None,
 # What runs by the clock
 
 
-def _batch(item: Item, wanted: BatchEvidence, facts: Facts) -> Finding:
+def _batch(item: Item, wanted: BatchEvidence, facts: EvaluationInput) -> ItemResult:
     reading = facts.answers.batch.get(item.id) if facts.answers else None
     limit = f"a success within {span(wanted.within_seconds)}"
-    places = (Place("screen", "workloads", "workloads"), *_runbook_place(item))
+    places = (NavigationTarget("screen", "workloads", "workloads"), *_runbook_place(item))
     if reading is None or reading.value is None:
         reason = visible(reading.fault.sentence()) if reading and reading.fault else facts.unanswered
-        return Finding(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
+        return ItemResult(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
     found = [job for job in reading.value if fnmatchcase(job.name, wanted.name)]
     if not found:
         known = ", ".join(visible(job.name) for job in reading.value[:5])
         reason = f"no {wanted.kind} {visible(wanted.name)} in {facts.snapshot.namespace}; " + (
             f"there {'are' if len(reading.value) > 1 else 'is'} {known}" if known else "there is none at all"
         )
-        return Finding(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
+        return ItemResult(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
     judged = [(job, *_judge_job(job, wanted, facts.now)) for job in found]
     if wanted.kind == "Job":
         # Every run of a Job has a name of its own: the newest success counts, not the worst of all that ever ran.
@@ -363,7 +365,7 @@ def _batch(item: Item, wanted: BatchEvidence, facts: Facts) -> Finding:
     ago = f"{span(facts.now - job.succeeded_at)} ago" if job.succeeded_at else "never"
     details = tuple(Detail(text, each) for _, each, text in judged[:_SHOWN])
     age = facts.now - job.succeeded_at if job.succeeded_at else None
-    return Finding(item, verdict, f"last success {ago}", reason, value=age, limit=limit, details=details, places=places)
+    return ItemResult(item, verdict, f"last success {ago}", reason, value=age, limit=limit, details=details, places=places)
 
 
 def _judge_job(job: BatchJob, wanted: BatchEvidence, now: float) -> tuple[Verdict, str]:
@@ -386,41 +388,41 @@ def _judge_job(job: BatchJob, wanted: BatchEvidence, now: float) -> tuple[Verdic
 # Incidents
 
 
-def _incidents(item: Item, wanted: IncidentsEvidence, facts: Facts) -> Finding:
+def _incidents(item: Item, wanted: IncidentsEvidence, facts: EvaluationInput) -> ItemResult:
     if facts.incidents is None:
-        return Finding(item, Verdict.NO_DATA, "not known", "the journal could not be read, and with it no incident")
+        return ItemResult(item, Verdict.NO_DATA, "not known", "the journal could not be read, and with it no incident")
     now = facts.now
     start = midnight(now) if wanted.today else math.inf
     found = [each for each in facts.incidents.all if each.closed_at is None or each.closed_at >= start]
     details = tuple(Detail(incident_words(each, now), incident_verdict(each)) for each in found[-_SHOWN:])
-    places = (Place("screen", "incident", "incidents"),)
+    places = (NavigationTarget("screen", "incident", "incidents"),)
     count = float(len(found))
     if not found:
         told = "no incident today" if wanted.today else "none open"
-        return Finding(item, Verdict.OK, told, f"{told} in the console's journal", value=0.0, places=places)
+        return ItemResult(item, Verdict.OK, told, f"{told} in the console's journal", value=0.0, places=places)
     if wanted.today:
         reason = "only a person knows whether the tickets are up to date"
-        return Finding(item, None, f"{len(found)} today", reason, count, details=details, places=places)
+        return ItemResult(item, None, f"{len(found)} today", reason, count, details=details, places=places)
     worst = max((detail.verdict or Verdict.OK for detail in details), key=lambda verdict: verdict.rank)
     reason = "; ".join(detail.text for detail in details[:2])
-    return Finding(item, worst, f"{len(found)} open", reason, count, limit="none open", details=details, places=places)
+    return ItemResult(item, worst, f"{len(found)} open", reason, count, limit="none open", details=details, places=places)
 
 
 # What is ahead
 
 
-def _maintenance(item: Item, wanted: MaintenanceEvidence, facts: Facts) -> Finding:
+def _maintenance(item: Item, wanted: MaintenanceEvidence, facts: EvaluationInput) -> ItemResult:
     now = facts.now
     rows = maintenance_ahead(facts.snapshot, wanted, now)
     limit = f"within {span(wanted.within_seconds)}"
     known = facts.snapshot.source("alertmanager")
     if known is None or known.last_good_at is None:
         told = "the silences are not known: Alertmanager has not answered"
-        return Finding(item, Verdict.NO_DATA, "not known", told, limit=limit, details=rows)
-    places = (Place("screen", "silences", "silences"),)
+        return ItemResult(item, Verdict.NO_DATA, "not known", told, limit=limit, details=rows)
+    places = (NavigationTarget("screen", "silences", "silences"),)
     told = f"{len(rows)} planned" if rows else "nothing planned"
     reason = "silences that begin later, and what the checklist names" if rows else "no silence begins later, nothing is noted"
-    return Finding(item, Verdict.OK, told, reason, float(len(rows)), limit=limit, details=rows, places=places)
+    return ItemResult(item, Verdict.OK, told, reason, float(len(rows)), limit=limit, details=rows, places=places)
 
 
 def maintenance_ahead(snapshot: Snapshot, wanted: MaintenanceEvidence, now: float) -> tuple[Detail, ...]:

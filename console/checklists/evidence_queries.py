@@ -20,16 +20,16 @@ from console.checklists.definition import (
     PanelEvidence,
     QueryEvidence,
 )
-from console.state.checklist_runs import Walks
+from console.state.checklist_runs import ChecklistRuns
 from console.state.snapshot import Snapshot
-from queries.errors import NotConfigured, Rejected, SourceError
+from queries.errors import NotConfigured, RequestRejected, SourceError
 from queries.model.job import BatchJob
 from queries.model.panel import Contradiction, PanelSpec
-from queries.model.poll_result import Reading
-from queries.model.series import Sample, Track
+from queries.model.poll_result import PollResult
+from queries.model.series import Sample, Series
 from queries.offload import compute
-from queries.prometheus.query_batch import Joined, Part, Parts
-from queries.prometheus.responses import Answer, RangeAnswer
+from queries.prometheus.query_batch import BatchQuery, BatchResult, QueryBatch
+from queries.prometheus.responses import InstantResult, RangeResult
 from queries.prometheus.witnesses import Pair
 from queries.text.local_time import midnight, yesterday
 
@@ -48,11 +48,11 @@ class MetricsSource(Protocol):
 
     def expression(self, spec: PanelSpec) -> str: ...
 
-    async def query(self, text: str, *, at: float | None = None) -> Answer: ...
+    async def query(self, text: str, *, at: float | None = None) -> InstantResult: ...
 
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]: ...
 
-    async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeAnswer: ...
+    async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeResult: ...
 
 
 class ClusterSource(Protocol):
@@ -62,38 +62,38 @@ class ClusterSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class CollectedEvidence:
     """Everything that was asked for one walk at `asked_at`, by item id; a failure is a reading's fault.
 
     `before` are the panels at the same local time yesterday, by panel id. `figures` are the KPIs at midnight and now.
     """
 
     asked_at: float
-    before: Reading[Parts[Sample]] | None = None
-    alerts: Mapping[str, Reading[AlertWindow]] = field(default_factory=dict)
-    tracks: Mapping[str, Reading[tuple[Track, ...]]] = field(default_factory=dict)
+    before: PollResult[BatchResult[Sample]] | None = None
+    alerts: Mapping[str, PollResult[AlertWindow]] = field(default_factory=dict)
+    tracks: Mapping[str, PollResult[tuple[Series, ...]]] = field(default_factory=dict)
     doubts: Mapping[str, tuple[Contradiction, ...]] = field(default_factory=dict)
     """What contradicts the signals of an item's own query, by the item, and of a KPI, by its panel."""
-    figures: Mapping[str, Reading[Parts[Track]]] = field(default_factory=dict)
-    batch: Mapping[str, Reading[tuple[BatchJob, ...]]] = field(default_factory=dict)
+    figures: Mapping[str, PollResult[BatchResult[Series]]] = field(default_factory=dict)
+    batch: Mapping[str, PollResult[tuple[BatchJob, ...]]] = field(default_factory=dict)
 
 
 async def ask(
     checklist: Checklist,
     snapshot: Snapshot,
-    walks: Walks,
+    walks: ChecklistRuns,
     *,
     prometheus: MetricsSource | None,
     kubernetes: ClusterSource | None,
     clock: Callable[[], float],
-) -> Answers:
+) -> CollectedEvidence:
     """All questions at the same time. `snapshot` says which expression each panel reads; `walks`, since when alerts count."""
     now = clock()
-    asking = _Asking(snapshot, walks, prometheus, kubernetes, clock, now)
-    alerts: dict[str, Reading[AlertWindow]] = {}
-    tracks: dict[str, Reading[tuple[Track, ...]]] = {}
-    figures: dict[str, Reading[Parts[Track]]] = {}
-    batch: dict[str, Reading[tuple[BatchJob, ...]]] = {}
+    asking = _EvidenceFetcher(snapshot, walks, prometheus, kubernetes, clock, now)
+    alerts: dict[str, PollResult[AlertWindow]] = {}
+    tracks: dict[str, PollResult[tuple[Series, ...]]] = {}
+    figures: dict[str, PollResult[BatchResult[Series]]] = {}
+    batch: dict[str, PollResult[tuple[BatchJob, ...]]] = {}
     jobs: list[Awaitable[None]] = []
     for item in checklist.items:
         match item.evidence:
@@ -108,37 +108,37 @@ async def ask(
             case _:
                 pass
     before, _ = await asyncio.gather(asking.before(checklist), asyncio.gather(*jobs))
-    return Answers(now, before, alerts, tracks, asking.doubts, figures, batch)
+    return CollectedEvidence(now, before, alerts, tracks, asking.doubts, figures, batch)
 
 
-def samples_at(tracks: Sequence[Track], at: float) -> tuple[Sample, ...]:
+def samples_at(tracks: Sequence[Series], at: float) -> tuple[Sample, ...]:
     """The last point of each series, where it is of that moment: one that ended earlier has no value now."""
     return tuple(
         Sample(track.labels, track.points[-1][1]) for track in tracks if track.points and at - track.points[-1][0] < _AT_NOW
     )
 
 
-async def _into(found: dict[str, Reading[T]], key: str, reading: Awaitable[Reading[T]]) -> None:
+async def _into(found: dict[str, PollResult[T]], key: str, reading: Awaitable[PollResult[T]]) -> None:
     found[key] = await reading
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
+class _EvidenceFetcher:
     snapshot: Snapshot
-    walks: Walks
+    walks: ChecklistRuns
     prometheus: MetricsSource | None
     kubernetes: ClusterSource | None
     clock: Callable[[], float]
     now: float
     doubts: dict[str, tuple[Contradiction, ...]] = field(default_factory=dict)
 
-    async def read(self, source: str, asked: Awaitable[T]) -> Reading[T]:
+    async def read(self, source: str, asked: Awaitable[T]) -> PollResult[T]:
         began = time.monotonic()
         try:
             value = await asked
         except SourceError as error:
-            return Reading(source, self.clock(), time.monotonic() - began, fault=error.fault)
-        return Reading(source, self.clock(), time.monotonic() - began, value=value)
+            return PollResult(source, self.clock(), time.monotonic() - began, fault=error.fault)
+        return PollResult(source, self.clock(), time.monotonic() - began, value=value)
 
     @property
     def metrics(self) -> MetricsSource:
@@ -152,20 +152,20 @@ class _Asking:
         shown = state.query if state else ""
         return shown or self.metrics.expression(spec) or self.metrics.expand(spec.written or spec.raw)
 
-    async def before(self, checklist: Checklist) -> Reading[Parts[Sample]] | None:
+    async def before(self, checklist: Checklist) -> PollResult[BatchResult[Sample]] | None:
         named = dict.fromkeys(item.evidence.panel for item in checklist.items if isinstance(item.evidence, PanelEvidence))
         states = [state for name in named if (state := self.snapshot.panel(name)) is not None]
-        parts = [Part(item.spec.id, self.expression(item.spec)) for item in states if item.spec.source == "prometheus"]
+        parts = [BatchQuery(item.spec.id, self.expression(item.spec)) for item in states if item.spec.source == "prometheus"]
         return await self.read("prometheus", self._before(parts)) if parts else None
 
-    async def _before(self, parts: Sequence[Part]) -> Parts[Sample]:
+    async def _before(self, parts: Sequence[BatchQuery]) -> BatchResult[Sample]:
         metrics, at = self.metrics, yesterday(self.now)
 
         async def instant(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
             answer = await metrics.query(text, at=at)
             return answer.samples, answer.warnings
 
-        joined: Joined[Sample] = Joined(instant, clock=self.clock)
+        joined: QueryBatch[Sample] = QueryBatch(instant, clock=self.clock)
         return await joined.ask(parts)
 
     async def window(self, wanted: AlertsEvidence) -> AlertWindow:
@@ -174,13 +174,13 @@ class _Asking:
         asked_from = min(begins, yesterday(self.now))
         step = windows.step_for(self.now - asked_from)
         parts = [
-            Part(windows.FIRED, windows.fired_query(step, self.snapshot.heartbeat_alert)),
-            Part(windows.SEEN, windows.SEEN_QUERY),
+            BatchQuery(windows.FIRED, windows.fired_query(step, self.snapshot.heartbeat_alert)),
+            BatchQuery(windows.SEEN, windows.SEEN_QUERY),
         ]
         found = await self._ranges(parts, start=asked_from, step=step)
         fault = found.faults.get(windows.FIRED)
         if fault is not None:
-            raise Rejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
+            raise RequestRejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
         rules = {rule.name: rule.interval_seconds for rule in self.snapshot.rules}
         fold = partial(
             windows.alert_window,
@@ -194,44 +194,44 @@ class _Asking:
         )
         return await compute(fold)
 
-    async def tracks(self, item: str, spec: PanelSpec) -> tuple[Track, ...]:
+    async def tracks(self, item: str, spec: PanelSpec) -> tuple[Series, ...]:
         start = yesterday(self.now)
         query, pairs = self.metrics.expand(spec.written or spec.raw), self.metrics.pairs(spec)
-        parts = [Part(_VALUE, query), *(pair.figures for pair in pairs)]
+        parts = [BatchQuery(_VALUE, query), *(pair.figures for pair in pairs)]
         found = await self._ranges(parts, start=start, step=(self.now - start) / _HOURS)
         fault = found.faults.get(_VALUE)
         if fault is not None:
-            raise Rejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
+            raise RequestRejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
         self._compare(item, pairs, found)
         return tuple(found.found[_VALUE])
 
-    async def figures(self, specs: Sequence[PanelSpec]) -> Parts[Track]:
+    async def figures(self, specs: Sequence[PanelSpec]) -> BatchResult[Series]:
         """Two points of each: at midnight and now. Some of them read a month, and a trend would read it over and over."""
         start = min(midnight(self.now), self.now - _LEAST_SECONDS)
         pairs = {spec.id: self.metrics.pairs(spec) for spec in specs}
-        parts = [Part(spec.id, self.expression(spec)) for spec in specs]
+        parts = [BatchQuery(spec.id, self.expression(spec)) for spec in specs]
         parts += [pair.figures for pair in dict.fromkeys(chain(*pairs.values()))]
         found = await self._ranges(parts, start=start, step=self.now - start)
         for name, each in pairs.items():
             self._compare(name, each, found)
         return found
 
-    def _compare(self, name: str, pairs: Iterable[Pair], found: Parts[Track]) -> None:
+    def _compare(self, name: str, pairs: Iterable[Pair], found: BatchResult[Series]) -> None:
         """Keep what the second counts of now contradict."""
         self.doubts[name] = tuple(
             one for pair in pairs for one in pair.contradictions(samples_at(found.found.get(pair.key, ()), self.now))
         )
 
-    async def _ranges(self, parts: Sequence[Part], *, start: float, step: float) -> Parts[Track]:
+    async def _ranges(self, parts: Sequence[BatchQuery], *, start: float, step: float) -> BatchResult[Series]:
         metrics = self.metrics
         # Counted back from now, so that the last point is of now.
         first = self.now - step * int((self.now - start) / step + 1e-6)
 
-        async def ranges(text: str) -> tuple[Sequence[Track], Sequence[str]]:
+        async def ranges(text: str) -> tuple[Sequence[Series], Sequence[str]]:
             answer = await metrics.query_range(text, start=first, end=self.now, step_seconds=step)
             return answer.tracks, answer.warnings
 
-        joined: Joined[Track] = Joined(ranges, clock=self.clock)
+        joined: QueryBatch[Series] = QueryBatch(ranges, clock=self.clock)
         return await joined.ask(parts)
 
     async def batch(self, wanted: BatchEvidence) -> tuple[BatchJob, ...]:
@@ -240,7 +240,7 @@ class _Asking:
         return await (self.kubernetes.cron_jobs() if wanted.kind == "CronJob" else self.kubernetes.jobs())
 
 
-def window_start(wanted: AlertsEvidence, walks: Walks, now: float) -> float:
+def window_start(wanted: AlertsEvidence, walks: ChecklistRuns, now: float) -> float:
     """Since when alerts count, Unix seconds; a sign-off that lies in the future (a clock was set) counts as none."""
     if not wanted.since:
         return min(midnight(now), now - _LEAST_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.checklists.result import Detail
 from console.state.incident import Incident, Incidents, Role
 from console.state.incident_metrics import kpis
-from console.state.journal_state import LedgerState
+from console.state.journal_state import JournalState
 from queries.model.alert import Priority
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -13,7 +13,7 @@ from queries.text.formatting import span
 from queries.text.local_time import local_clock
 
 
-def known_incidents(ledger: LedgerState, *, known: bool) -> Incidents | None:
+def known_incidents(ledger: JournalState, *, known: bool) -> Incidents | None:
     """The incidents of the journal; None where the journal could not be read: then none of them is known."""
     return ledger.incidents if known else None
 

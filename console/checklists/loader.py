@@ -14,14 +14,14 @@ from console.checklists import definition
 from console.checklists.definition import Checklist, Evidence, Item
 from console.checks.own_panels import board_panels, known_signals
 from console.config.errors import ConfigError
-from console.config.schema import NUMBER, TEXT, Either, Kind, Many, Named, Scalar, SchemaError, Table, check_document
+from console.config.schema import NUMBER, TEXT, Fields, Kind, ListOf, MapOf, OneOf, Scalar, SchemaError, check_document
 from console.config.settings import Settings
 from console.runbooks.index import RunbookIndex
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import Signal, SignalError
-from queries.model.panel import Fold, PanelSpec, Range, Threshold, Unit
+from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.text.suggestions import instead
-from queries.yaml_nodes import Lined, NodeError, dotted, load_with_lines
+from queries.yaml_nodes import NodeError, YamlDocument, dotted, load_with_lines
 from queries.yaml_nodes import Path as Place
 
 SHIPPED = Path(__file__).parent
@@ -61,8 +61,8 @@ _UNIT = Scalar(f"one of {', '.join(Unit)}", lambda value: value in tuple(Unit))
 _FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
 _COUNT = Scalar("a number of decimals from 0 to 6", lambda value: type(value) is int and 0 <= value <= 6)
 _RANGE = Scalar("a range like [0, 100], null for an end that it has not", _is_range)
-_BATCH = Table({"name": TEXT, "within": _DURATION}, ("name", "within"))
-_QUERY = Table(
+_BATCH = Fields({"name": TEXT, "within": _DURATION}, ("name", "within"))
+_QUERY = Fields(
     {
         "title": TEXT, "expr": TEXT, "unit": _UNIT, "decimals": _COUNT, "by": TEXT, "below": _FLAG, "warn": NUMBER,
         "critical": NUMBER, "absent": TEXT, "range": _RANGE,
@@ -72,9 +72,9 @@ _QUERY = Table(
 _EVIDENCE: dict[str, Kind] = {
     "panel": TEXT,
     "query": TEXT,
-    "alerts": Table(
+    "alerts": Fields(
         {
-            "since": Either(Scalar("midnight", lambda value: value == definition.MIDNIGHT), Many(TEXT)),
+            "since": OneOf(Scalar("midnight", lambda value: value == definition.MIDNIGHT), ListOf(TEXT)),
             "otherwise": _DURATION,
             "at_most": _DURATION,
         },
@@ -82,10 +82,13 @@ _EVIDENCE: dict[str, Kind] = {
     ),
     "cronjob": _BATCH,
     "job": _BATCH,
-    "kpis": Many(TEXT),
+    "kpis": ListOf(TEXT),
     "incidents": Scalar("open or today", lambda value: value in ("open", "today")),
-    "maintenance": Table(
-        {"within": _DURATION, "planned": Many(Table({"title": TEXT, "from": _MOMENT, "to": _MOMENT}, ("title", "from", "to")))},
+    "maintenance": Fields(
+        {
+            "within": _DURATION,
+            "planned": ListOf(Fields({"title": TEXT, "from": _MOMENT, "to": _MOMENT}, ("title", "from", "to"))),
+        },
         ("within",),
     ),
     "platform": Scalar("ready", lambda value: value == "ready"),
@@ -93,17 +96,17 @@ _EVIDENCE: dict[str, Kind] = {
 }
 KINDS = tuple(_EVIDENCE)
 """The kinds of evidence; an item has exactly one."""
-_ITEM = Table(
+_ITEM = Fields(
     {"id": _ID_TEXT, "title": TEXT, "asks": TEXT, "runbook": TEXT, "warn": NUMBER, "critical": NUMBER, **_EVIDENCE}, ("id",)
 )
-_DOCUMENT = Table(
-    {"title": TEXT, "due": _DUE_TIME, "summary": _FLAG, "items": Many(_ITEM), "queries": Named(_QUERY)}, ("title", "items")
+_DOCUMENT = Fields(
+    {"title": TEXT, "due": _DUE_TIME, "summary": _FLAG, "items": ListOf(_ITEM), "queries": MapOf(_QUERY)}, ("title", "items")
 )
-_QUERIES_DOCUMENT = Table({"queries": Named(_QUERY)}, ("queries",))
+_QUERIES_DOCUMENT = Fields({"queries": MapOf(_QUERY)}, ("queries",))
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class ChecklistNames:
     """What a checklist may name, and the namespace that stands for `$namespace` in its queries. Empty `runbooks` and `lists`
     mean that nobody knows which there are. `boards` are the panels of boards that only a checklist or a look asks for.
     """
@@ -117,14 +120,14 @@ class Vocabulary:
     """What a query may ask by; None for the catalogue's."""
 
     @classmethod
-    def configured(cls, settings: Settings, specs: tuple[PanelSpec, ...], runbooks: RunbookIndex) -> Vocabulary:
+    def configured(cls, settings: Settings, specs: tuple[PanelSpec, ...], runbooks: RunbookIndex) -> ChecklistNames:
         """`specs` are the overview's panels."""
         names = tuple(item.id for item in runbooks.runbooks)
         return cls(specs, names, settings.namespace, boards=board_panels(settings), signals=known_signals(settings))
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenChecklist:
     """A file that cannot be used, and why (`file:line: …`)."""
 
     name: str
@@ -137,7 +140,7 @@ class Checklists:
     """All that could be read, and what could not be."""
 
     lists: tuple[Checklist, ...] = ()
-    broken: tuple[Broken, ...] = ()
+    broken: tuple[BrokenChecklist, ...] = ()
 
     def get(self, name: str) -> Checklist | None:
         return next((item for item in self.lists if item.name == name), None)
@@ -147,7 +150,7 @@ class Checklists:
         return tuple(item.name for item in self.lists)
 
     @classmethod
-    def load(cls, folder: str, vocabulary: Vocabulary) -> Checklists:
+    def load(cls, folder: str, vocabulary: ChecklistNames) -> Checklists:
         """The shipped ones and those of `folder`, which may be empty or absent. A broken file hides the shipped one of its
         name: the team's own must not silently become another.
         """
@@ -157,12 +160,12 @@ class Checklists:
         files.update({path.stem: path for path in own})
         vocabulary = replace(vocabulary, lists=tuple(files))
         found: list[Checklist] = []
-        broken: list[Broken] = []
+        broken: list[BrokenChecklist] = []
         for name in sorted(files, key=lambda item: (ORDER.index(item) if item in ORDER else len(ORDER), item)):
             try:
                 found.append(parse(_text(files[name]), name=name, path=str(files[name]), vocabulary=vocabulary))
             except ConfigError as error:
-                broken.append(Broken(name, str(files[name]), str(error)))
+                broken.append(BrokenChecklist(name, str(files[name]), str(error)))
         return cls(tuple(found), tuple(broken))
 
 
@@ -174,7 +177,7 @@ def shipped_text(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def parse(text: str, *, name: str, path: str, vocabulary: Vocabulary) -> Checklist:
+def parse(text: str, *, name: str, path: str, vocabulary: ChecklistNames) -> Checklist:
     """One file's checklist. Raises ConfigError with file, line, key and what exists instead."""
     document = _checked(text, path, _DOCUMENT)
     queries = {**_shipped_queries(vocabulary.namespace), **_queries(document, vocabulary.namespace, path, vocabulary.signals)}
@@ -191,7 +194,7 @@ def parse(text: str, *, name: str, path: str, vocabulary: Vocabulary) -> Checkli
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    document: Lined
+    document: YamlDocument
     path: str
     panels: Mapping[str, PanelSpec]
     boards: Mapping[str, PanelSpec]
@@ -219,7 +222,7 @@ class _Reading:
         if runbook and self.runbooks and runbook not in self.runbooks:
             raise self.wrong(f"no such runbook, {instead(runbook, self.runbooks)}", (*place, "runbook"))
         evidence = self._evidence(kind, told, (*place, kind))
-        title = told.get("title") or (evidence.text if isinstance(evidence, definition.Question) else told["id"])
+        title = told.get("title") or (evidence.text if isinstance(evidence, definition.QuestionEvidence) else told["id"])
         return Item(told["id"], title, told.get("asks") or title, evidence, runbook)
 
     def _evidence(self, kind: str, told: Mapping[str, Any], place: Place) -> Evidence:
@@ -258,7 +261,7 @@ class _Reading:
                 return definition.MaintenanceEvidence(_seconds(value["within"]), self._planned(value, place))
             case "platform":
                 return definition.PlatformEvidence()
-        return definition.Question(value)
+        return definition.QuestionEvidence(value)
 
     def _panel(self, name: str, place: Place) -> PanelSpec:
         found = self.panels.get(name) or self.boards.get(name)
@@ -293,7 +296,7 @@ class _Reading:
         return tuple(found)
 
 
-def _checked(text: str, path: str, kind: Table) -> Lined:
+def _checked(text: str, path: str, kind: Fields) -> YamlDocument:
     try:
         document = load_with_lines(text)
         if document.value is None:
@@ -317,7 +320,9 @@ def _text(path: Path) -> str:
         raise ConfigError(source=str(path), expected=f"cannot be read: {error.strerror}") from None
 
 
-def _queries(document: Lined, namespace: str, path: str, signals: Mapping[str, Signal] | None = None) -> dict[str, PanelSpec]:
+def _queries(
+    document: YamlDocument, namespace: str, path: str, signals: Mapping[str, Signal] | None = None
+) -> dict[str, PanelSpec]:
     found: Mapping[str, Mapping[str, Any]] = document.value.get("queries", {})
     specs: dict[str, PanelSpec] = {}
     for name, told in found.items():
@@ -347,7 +352,7 @@ def _spec(name: str, told: Mapping[str, Any], namespace: str, signals: Mapping[s
         id=name,
         title=told["title"],
         unit=Unit(told["unit"]),
-        fold=Fold.MIN if below else Fold.MAX,
+        fold=Aggregation.MIN if below else Aggregation.MAX,
         raw=raw,
         written=written if raw != written else "",
         by=told.get("by", ""),

@@ -8,11 +8,11 @@ from typing import Any
 
 from console.checklists import section
 from console.checklists.definition import Checklist
-from console.checklists.result import OPEN, Finding, exit_code
+from console.checklists.result import OPEN, ItemResult, exit_code
 from console.checklists.run_events import answer_words, left_open
-from console.checklists.section import Section
+from console.checklists.section import ReportSection
 from console.state import snapshot_json
-from console.state.checklist_runs import Walk
+from console.state.checklist_runs import ChecklistRun
 from console.state.snapshot import Snapshot
 from queries.model.text import visible
 from queries.model.verdict import UNKNOWN
@@ -25,14 +25,14 @@ _MEANING = {0: "all ok", 1: "something is critical or warns", 2: "something coul
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ChecklistReport:
     """What one look (or one walk) through a checklist gave; `sections` are the daily summary, where the list has one."""
 
     checklist: Checklist
-    findings: tuple[Finding, ...]
+    findings: tuple[ItemResult, ...]
     snapshot: Snapshot
-    sections: tuple[Section, ...] = ()
-    walk: Walk | None = None
+    sections: tuple[ReportSection, ...] = ()
+    walk: ChecklistRun | None = None
 
     @property
     def code(self) -> int:
@@ -45,7 +45,7 @@ class Report:
         return f"{visible(self.checklist.title)} · {where} · {snapshot_json.utc(at)} ({local_clock(at)})"
 
 
-def as_text(report: Report) -> str:
+def as_text(report: ChecklistReport) -> str:
     rows = [(item.word, visible(item.item.title), item.told, item.limit, _then(item)) for item in report.findings]
     blocks = [report.headline, aligned(rows)]
     blocks += ["\n".join(_lines(finding, report)) for finding in report.findings if finding.verdict in (*OPEN, *UNKNOWN, None)]
@@ -55,7 +55,7 @@ def as_text(report: Report) -> str:
     return "\n\n".join(blocks)
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: ChecklistReport) -> str:
     rows = [(item.word, visible(item.item.title), item.told, item.limit, item.before) for item in report.findings]
     blocks = [
         f"## {escaped(report.headline)}",
@@ -72,7 +72,7 @@ def as_markdown(report: Report) -> str:
     return "\n\n".join(blocks)
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: ChecklistReport) -> dict[str, Any]:
     snapshot = report.snapshot
     return {
         "schema": 1,
@@ -87,13 +87,13 @@ def as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def as_junit(report: Report) -> str:
+def as_junit(report: ChecklistReport) -> str:
     """An item that is not ok is a failure, one that could not be judged an error, a question to a person is skipped."""
     cases = [_case(item, report.checklist.name) for item in report.findings]
     return junit(f"cad-console checklist {report.checklist.name}", cases, errors=True)
 
 
-def _case(item: Finding, checklist: str) -> Case:
+def _case(item: ItemResult, checklist: str) -> Case:
     title = visible(item.item.title)
     if item.verdict in OPEN:
         return Case(checklist, title, CaseResult.FAILURE, item.reason, type=item.word)
@@ -104,7 +104,7 @@ def _case(item: Finding, checklist: str) -> Case:
     return Case(checklist, title, CaseResult.PASSED, item.told)
 
 
-def _lines(finding: Finding, report: Report) -> list[str]:
+def _lines(finding: ItemResult, report: ChecklistReport) -> list[str]:
     """What is wrong with it, in one line; below it the details, where no summary repeats them."""
     head = f"{finding.word} {visible(finding.item.title)}: {finding.reason}"
     if finding.verdict is None:
@@ -113,16 +113,16 @@ def _lines(finding: Finding, report: Report) -> list[str]:
     return [head, *(f"  {f'{item.verdict.word} ' if item.verdict else ''}{item.text}" for item in details)]
 
 
-def _then(finding: Finding) -> str:
+def _then(finding: ItemResult) -> str:
     return f"yesterday {finding.before}" if finding.before else ""
 
 
-def _questions(report: Report) -> str:
+def _questions(report: ChecklistReport) -> str:
     count = sum(item.verdict is None for item in report.findings)
     return f"; {count} {'question' if count == 1 else 'questions'} for a person" if count else ""
 
 
-def _item_json(item: Finding) -> dict[str, Any]:
+def _item_json(item: ItemResult) -> dict[str, Any]:
     return {
         "id": item.item.id,
         "title": item.item.title,
@@ -140,7 +140,7 @@ def _item_json(item: Finding) -> dict[str, Any]:
     }
 
 
-def _trend_json(item: Finding) -> dict[str, Any] | None:
+def _trend_json(item: ItemResult) -> dict[str, Any] | None:
     values = [value for _, value in item.trend if math.isfinite(value)]
     if not values:
         return None
@@ -148,7 +148,7 @@ def _trend_json(item: Finding) -> dict[str, Any] | None:
     return {"covers": item.trend_words, **ends}
 
 
-def _walk_markdown(report: Report, walk: Walk) -> str:
+def _walk_markdown(report: ChecklistReport, walk: ChecklistRun) -> str:
     """Who said what, what was noted, who signed, and what was open."""
     lines = [
         f"### Walk, begun {local_clock(walk.begun_at, now=report.snapshot.taken_at)} by {escaped(visible(walk.begun_by))}",

@@ -11,7 +11,7 @@ from queries.model.verdict import UNKNOWN, Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NavigationTarget:
     """Where one can go and look: `panel`, `alert`, `runbook`, `explore`, `screen` or `action`, by its key."""
 
     kind: str
@@ -31,7 +31,7 @@ class Detail:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ItemResult:
     """`verdict` is None for a question that only a person can answer. `told` is the value in words, `limit` what it is held
     against, `reason` why the verdict is what it is, in one sentence. `before` is the value at the same time yesterday (or why
     it is not known), empty where there is no such thing. `trend` has its threshold `lines` and covers `trend_words`.
@@ -49,7 +49,7 @@ class Finding:
     trend_words: str = ""
     lines: tuple[float, ...] = ()
     below: bool = False
-    places: tuple[Place, ...] = ()
+    places: tuple[NavigationTarget, ...] = ()
 
     @property
     def word(self) -> str:
@@ -60,7 +60,7 @@ class Finding:
 OPEN = (Verdict.WARN, Verdict.CRITICAL)
 
 
-def exit_code(findings: tuple[Finding, ...]) -> int:
+def exit_code(findings: tuple[ItemResult, ...]) -> int:
     """0 where everything is ok, 1 where something is critical or warns, 2 where something could not be judged.
 
     What is known to be wrong comes first. A warning is a target that was missed, and so not 0; a question to a person does

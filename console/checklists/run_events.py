@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from console.checklists.definition import Checklist, Item
-from console.checklists.result import Finding
+from console.checklists.result import ItemResult
 from console.journal.elapsed import MARK, mark
-from console.state.checklist_runs import AGREE, KEPT, OVERRULE, Answer, Walk, Walks
+from console.state.checklist_runs import AGREE, KEPT, OVERRULE, ChecklistRun, ChecklistRuns, ItemAnswer
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 
@@ -24,7 +24,7 @@ def begun(checklist: Checklist) -> dict[str, Any]:
     return {"checklist": checklist.name, "title": checklist.title, MARK: mark()}
 
 
-def answered(finding: Finding, answer: str, *, reason: str = "") -> dict[str, Any]:
+def answered(finding: ItemResult, answer: str, *, reason: str = "") -> dict[str, Any]:
     """The data of `walk.item`: what the evidence said at this moment, and what the person leaves it at."""
     data: dict[str, Any] = {
         "item": finding.item.id,
@@ -47,7 +47,9 @@ def noted(item: Item, text: str) -> dict[str, Any]:
     return {"item": item.id, "title": item.title, "text": text}
 
 
-def signed(checklist: Checklist, walk: Walk, findings: Iterable[Finding], *, name: str, remark: str = "") -> dict[str, Any]:
+def signed(
+    checklist: Checklist, walk: ChecklistRun, findings: Iterable[ItemResult], *, name: str, remark: str = ""
+) -> dict[str, Any]:
     """The data of `walk.signed`: with what name, and everything that was open."""
     left = [item.sentence for item in left_open(checklist, walk, findings)]
     data: dict[str, Any] = {"checklist": checklist.name, "title": checklist.title, "name": name, "open": left, MARK: mark()}
@@ -63,7 +65,7 @@ def stands(found: Verdict | None, answer: str) -> Verdict:
     return Verdict.NO_DATA
 
 
-def answer_words(answer: Answer) -> str:
+def answer_words(answer: ItemAnswer) -> str:
     """`agreed`, `overruled to ok: known since Monday`, `said no: …`."""
     reason = f": {visible(answer.reason)}" if answer.reason else ""
     if answer.found is None:
@@ -74,7 +76,7 @@ def answer_words(answer: Answer) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class OpenItem:
     """One item that the sign-off has to name."""
 
     item: Item
@@ -82,7 +84,7 @@ class Left:
     sentence: str
 
 
-def left_open(checklist: Checklist, walk: Walk, findings: Iterable[Finding]) -> tuple[Left, ...]:
+def left_open(checklist: Checklist, walk: ChecklistRun, findings: Iterable[ItemResult]) -> tuple[OpenItem, ...]:
     """What is not ok: not answered, left at anything but ok, or answered differently by several people."""
     by_item = {finding.item.id: finding for finding in findings}
     found = []
@@ -90,13 +92,13 @@ def left_open(checklist: Checklist, walk: Walk, findings: Iterable[Finding]) -> 
         answer, finding = walk.answer_to(item.id), by_item.get(item.id)
         if answer is None:
             told = f" ({finding.word}{f' {finding.told}' if finding.verdict is not None else ''})" if finding else ""
-            found.append(Left(item, Verdict.NO_DATA, f"{item.title}: not answered{told}"))
+            found.append(OpenItem(item, Verdict.NO_DATA, f"{item.title}: not answered{told}"))
         elif walk.disputed(item.id):
             each = "; ".join(f"{visible(one.author)} {answer_words(one)}" for one in walk.answers_to(item.id))
-            found.append(Left(item, Verdict.WARN, f"{item.title}: the answers differ: {each}"))
+            found.append(OpenItem(item, Verdict.WARN, f"{item.title}: the answers differ: {each}"))
         elif answer.stands is not Verdict.OK:
             reason = f" ({visible(answer.reason)})" if answer.reason else ""
-            found.append(Left(item, answer.stands, f"{item.title}: {answer.stands.word} {visible(answer.told)}{reason}"))
+            found.append(OpenItem(item, answer.stands, f"{item.title}: {answer.stands.word} {visible(answer.told)}{reason}"))
     return tuple(found)
 
 
@@ -115,7 +117,9 @@ class Streak:
     """Whether it began within the walks that are kept."""
 
 
-def last_answer(walks: Walks, checklist: str, item: str, *, before: Walk | None = None) -> tuple[Walk, Answer] | None:
+def last_answer(
+    walks: ChecklistRuns, checklist: str, item: str, *, before: ChecklistRun | None = None
+) -> tuple[ChecklistRun, ItemAnswer] | None:
     """What the item was left at in the newest signed walk that is not this one."""
     for walk in reversed(walks.signed(checklist)):
         if before is not None and walk.id == before.id:
@@ -125,7 +129,7 @@ def last_answer(walks: Walks, checklist: str, item: str, *, before: Walk | None 
     return None
 
 
-def streaks(walks: Walks, checklist: Checklist) -> tuple[Streak, ...]:
+def streaks(walks: ChecklistRuns, checklist: Checklist) -> tuple[Streak, ...]:
     """The items whose data said the same thing that is not ok in each of the last walks, two or more; the longest first."""
     found = []
     signed_ones = walks.signed(checklist.name)
@@ -136,7 +140,7 @@ def streaks(walks: Walks, checklist: Checklist) -> tuple[Streak, ...]:
     return tuple(sorted(found, key=lambda each: -each.walks))
 
 
-def streak_of(signed_ones: tuple[Walk, ...], item: str) -> Streak | None:
+def streak_of(signed_ones: tuple[ChecklistRun, ...], item: str) -> Streak | None:
     """The streak that the newest of these walks ends; None where that one was ok, or did not ask."""
     verdict, count, since = None, 0, 0.0
     for walk in reversed(signed_ones):

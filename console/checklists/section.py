@@ -11,7 +11,7 @@ from queries.text.tables import escaped
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """`empty` is what stands there without lines: that there is nothing, or that it is not known."""
 
     title: str
@@ -20,7 +20,7 @@ class Section:
     known: bool = True
 
 
-def as_text(sections: Iterable[Section]) -> str:
+def as_text(sections: Iterable[ReportSection]) -> str:
     blocks = []
     for section in sections:
         lines = [f"  {_marked(line)}" for line in section.lines] or [f"  {section.empty}"]
@@ -28,7 +28,7 @@ def as_text(sections: Iterable[Section]) -> str:
     return "\n\n".join(blocks)
 
 
-def as_markdown(sections: Iterable[Section]) -> str:
+def as_markdown(sections: Iterable[ReportSection]) -> str:
     blocks = []
     for section in sections:
         lines = [f"- {escaped(_marked(line))}" for line in section.lines] or [escaped(section.empty)]
@@ -36,7 +36,7 @@ def as_markdown(sections: Iterable[Section]) -> str:
     return "\n\n".join(blocks)
 
 
-def as_json(sections: Iterable[Section]) -> list[dict[str, Any]]:
+def as_json(sections: Iterable[ReportSection]) -> list[dict[str, Any]]:
     return [
         {
             "title": section.title,

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from console.checklists.alert_evidence import nights
 from console.checklists.alert_history import AlertWindow
 from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, KpisEvidence, MaintenanceEvidence
-from console.checklists.evaluate import Facts, figure_pair
+from console.checklists.evaluate import EvaluationInput, figure_pair
 from console.checklists.incidents import incident_figures
-from console.checklists.result import Detail, Finding
-from console.checklists.section import Section
+from console.checklists.result import Detail, ItemResult
+from console.checklists.section import ReportSection
 from queries.model.silence import Silence
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -22,7 +22,7 @@ _BRIEF_SECONDS = 300.0
 _SHOWN = 40
 
 
-def summary(checklist: Checklist, findings: Iterable[Finding], facts: Facts) -> tuple[Section, ...]:
+def summary(checklist: Checklist, findings: Iterable[ItemResult], facts: EvaluationInput) -> tuple[ReportSection, ...]:
     """The sections in the order in which one reads them: figures, alerts, what was done, what is ahead."""
     by_kind = {type(finding.item.evidence): finding for finding in findings}
     window = next(
@@ -47,13 +47,13 @@ def summary(checklist: Checklist, findings: Iterable[Finding], facts: Facts) -> 
     )
 
 
-def _figures(finding: Finding | None, facts: Facts) -> Section:
+def _figures(finding: ItemResult | None, facts: EvaluationInput) -> ReportSection:
     lines = [*(finding.details if finding else ())]
     lines += incident_figures(facts.incidents, facts.now)
-    return Section("Key figures", tuple(lines), empty="the checklist names none")
+    return ReportSection("Key figures", tuple(lines), empty="the checklist names none")
 
 
-def _budget(finding: Finding | None, facts: Facts) -> Section:
+def _budget(finding: ItemResult | None, facts: EvaluationInput) -> ReportSection:
     title = "Error budget spent today"
     evidence = finding.item.evidence if finding else None
     specs = evidence.specs if isinstance(evidence, KpisEvidence) else ()
@@ -61,25 +61,25 @@ def _budget(finding: Finding | None, facts: Facts) -> Section:
     pair = figure_pair(spec, facts.answers) if spec else None
     before, now = pair or (None, None)
     if now is None:
-        return Section(title, empty="not known: what is left of it is not known", known=False)
+        return ReportSection(title, empty="not known: what is left of it is not known", known=False)
     if before is None:
         line = Detail(f"not known: nothing tells what was left at midnight; {brief(now)} % are left now", Verdict.NO_DATA)
-        return Section(title, (line,), known=False)
+        return ReportSection(title, (line,), known=False)
     spent = before - now
     # The window moves on: what left it can be more than what was spent.
     told = f"{spent:.2f} points" if spent > 0 else f"none, {-spent:.2f} points came back as old errors left the window"
     words = f"{told}: {before:.2f} % were left at midnight, {now:.2f} % are left now"
     state = facts.snapshot.panel("error_budget")
     if state is not None and state.verdict is Verdict.IN_DOUBT:
-        return Section(title, (Detail(f"{words} ({visible(state.reason)})", state.verdict),), known=False)
-    return Section(title, (Detail(words),))
+        return ReportSection(title, (Detail(f"{words} ({visible(state.reason)})", state.verdict),), known=False)
+    return ReportSection(title, (Detail(words),))
 
 
-def _alerts(window: AlertWindow | None, facts: Facts) -> Section:
+def _alerts(window: AlertWindow | None, facts: EvaluationInput) -> ReportSection:
     """By name, with how often and how long."""
     title = "Alerts of the day"
     if window is None:
-        return Section(title, empty="not known: Prometheus did not tell what fired", known=False)
+        return ReportSection(title, empty="not known: Prometheus did not tell what fired", known=False)
     lines = []
     by_name: dict[str, list[tuple[str, int, float, bool]]] = {}
     for night in nights(window, facts.snapshot.alerts, severities=facts.snapshot.severities):
@@ -98,10 +98,10 @@ def _alerts(window: AlertWindow | None, facts: Facts) -> Section:
         share = 100.0 * len(brief_ones) / len(spells)
         told = f"{len(brief_ones)} of {len(spells)} ({share:.0f} %) were over within {span(_BRIEF_SECONDS)}"
         lines.append(Detail(f"False positives, as an estimate  {told}"))
-    return Section(title, tuple(lines), empty="nothing fired")
+    return ReportSection(title, tuple(lines), empty="nothing fired")
 
 
-def _changes(facts: Facts, kinds: tuple[str, ...], title: str, empty: str) -> Section:
+def _changes(facts: EvaluationInput, kinds: tuple[str, ...], title: str, empty: str) -> ReportSection:
     start = midnight(facts.now)
     found = [change for change in facts.snapshot.changes if change.kind in kinds and change.at >= start]
     lines = [
@@ -109,15 +109,15 @@ def _changes(facts: Facts, kinds: tuple[str, ...], title: str, empty: str) -> Se
         for change in reversed(found)
     ]
     if facts.snapshot.cluster is None and "rollout" in kinds:
-        return Section(title, tuple(lines), empty="not known: the cluster has not answered", known=False)
-    return Section(title, tuple(lines[-_SHOWN:]), empty=empty)
+        return ReportSection(title, tuple(lines), empty="not known: the cluster has not answered", known=False)
+    return ReportSection(title, tuple(lines[-_SHOWN:]), empty=empty)
 
 
-def _silences(facts: Facts) -> Section:
+def _silences(facts: EvaluationInput) -> ReportSection:
     manager = facts.snapshot.source("alertmanager")
     if manager is None or manager.last_good_at is None:
-        return Section("Silences in force", empty="not known: Alertmanager has not answered", known=False)
-    return Section("Silences in force", tuple(Detail(words) for words in in_force(facts.snapshot.silences, facts.now)))
+        return ReportSection("Silences in force", empty="not known: Alertmanager has not answered", known=False)
+    return ReportSection("Silences in force", tuple(Detail(words) for words in in_force(facts.snapshot.silences, facts.now)))
 
 
 def in_force(silences: Iterable[Silence], now: float) -> tuple[str, ...]:
@@ -134,9 +134,9 @@ def silence_words(silence: Silence, now: float) -> str:
     return f"{matchers}  until {local_clock(silence.ends_at, now=now)}{left}, by {visible(silence.created_by)}{comment}"
 
 
-def _taken_over(finding: Finding | None, title: str) -> Section:
+def _taken_over(finding: ItemResult | None, title: str) -> ReportSection:
     if finding is None:
-        return Section(title, empty="the checklist does not ask", known=False)
+        return ReportSection(title, empty="the checklist does not ask", known=False)
     head = Detail(f"{finding.told}: {finding.reason}", finding.verdict if finding.verdict is not Verdict.OK else None)
     lines = finding.details if finding.details else (head,)
-    return Section(title, lines if finding.verdict is Verdict.OK else (head, *finding.details), empty=finding.told)
+    return ReportSection(title, lines if finding.verdict is Verdict.OK else (head, *finding.details), empty=finding.told)

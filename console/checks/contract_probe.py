@@ -16,7 +16,7 @@ from queries.model.series import Sample, label, quote
 from queries.prometheus.client import Prometheus
 from queries.prometheus.code_counts import Counts, RangeQuery, date_codes, seen_query
 from queries.prometheus.metadata import Discovery
-from queries.prometheus.query_batch import Joined, Part
+from queries.prometheus.query_batch import BatchQuery, QueryBatch
 
 _NAMES, _LACKING, _WHOLE, _EDGES, _CODES, _SUMLESS = "names", "lacking", "whole", "edges", "codes", "sumless"
 
@@ -46,7 +46,7 @@ async def stored_facts(
         answer = await prometheus.query(text)
         return answer.samples, answer.warnings
 
-    joined: Joined[Sample] = Joined(ask, clock=time.monotonic)
+    joined: QueryBatch[Sample] = QueryBatch(ask, clock=time.monotonic)
     try:
         answer = await joined.ask(tuple(_parts(contract, taxonomy, window_seconds)))
     except SourceError as error:
@@ -113,9 +113,9 @@ def in_exposition(promised: ContractMetric, exposed: Exposition) -> MetricSeen:
     return MetricSeen(EXPORTER, told, stored, tuple(lacking), missing, any(edge < 0 for edge in edges))
 
 
-def _parts(contract: Contract, taxonomy: Taxonomy, window_seconds: float) -> Iterator[Part]:
+def _parts(contract: Contract, taxonomy: Taxonomy, window_seconds: float) -> Iterator[BatchQuery]:
     every = [name for promised in contract.metrics for name in promised.series]
-    yield Part(_NAMES, f"group by (__name__) ({{{_named(every)}}})")
+    yield BatchQuery(_NAMES, f"group by (__name__) ({{{_named(every)}}})")
     by_label: dict[str, list[str]] = {}
     for promised in contract.metrics:
         if promised.exporter == PLATFORM:
@@ -123,17 +123,17 @@ def _parts(contract: Contract, taxonomy: Taxonomy, window_seconds: float) -> Ite
                 by_label.setdefault(own, []).extend(promised.series)
         elif promised.labels:
             carried = ", ".join(f'{own}!=""' for own in promised.labels)
-            yield Part(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_named(promised.series)}, {carried}}})")
+            yield BatchQuery(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_named(promised.series)}, {carried}}})")
         else:
-            yield Part(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_named(promised.series)}}})")
+            yield BatchQuery(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_named(promised.series)}}})")
     for own, names in by_label.items():
-        yield Part(f"{_LACKING} {own}", f'group by (__name__) ({{{_named(names)}, {own}=""}})')
+        yield BatchQuery(f"{_LACKING} {own}", f'group by (__name__) ({{{_named(names)}, {own}=""}})')
     bucketed = [f"{promised.name}_bucket" for promised in contract.metrics if promised.buckets]
-    yield Part(_EDGES, f"group by (__name__, le) ({{{_named(bucketed)}}})")
+    yield BatchQuery(_EDGES, f"group by (__name__, le) ({{{_named(bucketed)}}})")
     histograms = [f"{promised.name}_bucket" for promised in contract.metrics if promised.type == "histogram"]
-    yield Part(_SUMLESS, f'group by (__name__) ({{{_named(histograms)}, le=~"-.+"}})')
+    yield BatchQuery(_SUMLESS, f'group by (__name__) ({{{_named(histograms)}, le=~"-.+"}})')
     for source in taxonomy.counted:
-        yield Part(f"{_CODES} {source.metric}", seen_query(source, window_seconds))
+        yield BatchQuery(f"{_CODES} {source.metric}", seen_query(source, window_seconds))
 
 
 def _named(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from queries.catalogue.error_code_series import CODE, samples_by_code
 from queries.model.aggregation import folded
 from queries.model.fault import FaultKind
-from queries.model.panel import Contradiction, Fold, PanelAnswer, PanelSpec, PanelState, Range, Threshold
+from queries.model.panel import Aggregation, Contradiction, PanelResult, PanelSpec, PanelState, Range, Threshold
 from queries.model.series import Point, Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -45,7 +45,7 @@ def compare(value: float, threshold: Threshold, *, below: bool, allowed: Range) 
 def judge(
     spec: PanelSpec,
     threshold: Threshold,
-    answer: PanelAnswer | None,
+    answer: PanelResult | None,
     *,
     taken_at: float,
     now: float,
@@ -123,7 +123,7 @@ def judge(
     )
 
 
-def _doubt(value: float, verdict: Verdict, known: Sequence[Sample], answer: PanelAnswer, spec: PanelSpec) -> str:
+def _doubt(value: float, verdict: Verdict, known: Sequence[Sample], answer: PanelResult, spec: PanelSpec) -> str:
     """Why the value cannot be believed, in one sentence; empty where it can.
 
     A series that is impossible beside a worse one that is not leaves the verdict of the worse one.
@@ -180,7 +180,7 @@ def _reason(value: float, verdict: Verdict, limits: Threshold, spec: PanelSpec) 
     return f"{told} is {'under' if spec.below else 'at or over'} {limit}"
 
 
-def _note(spec: PanelSpec, answer: PanelAnswer, verdict: Verdict, limits: Threshold) -> str:
+def _note(spec: PanelSpec, answer: PanelResult, verdict: Verdict, limits: Threshold) -> str:
     if answer.contradictions and verdict is Verdict.IN_DOUBT:
         found = answer.contradictions[0]
         more = len(answer.contradictions) - 1
@@ -195,7 +195,7 @@ def _note(spec: PanelSpec, answer: PanelAnswer, verdict: Verdict, limits: Thresh
             parts.append(f"since {format_time(at, '%H:%M')}")
     if spec.by and samples:
         # In a count of things that are so, those that are not so say nothing.
-        shown = [item for item in samples if item.value != 0.0] if spec.fold is Fold.SUM else samples
+        shown = [item for item in samples if item.value != 0.0] if spec.fold is Aggregation.SUM else samples
         worst = sorted(shown, key=lambda item: _badness(item, below=spec.below))
         told = [f"{_name(sample, spec)} {brief(sample.value)}" for sample in worst[:NOTE_PARTS]]
         # Who it is comes before since when: where there is room for one, that is the one.

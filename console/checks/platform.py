@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from console.checks.platform_lines import READY, RESILIENCE, PlatformLine, Section, judge_platform
+from console.checks.platform_lines import READY, RESILIENCE, PlatformLine, PlatformSection, judge_platform
 from console.checks.result import API, HEALTH, METRICS, CheckResult, Result
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth
@@ -13,7 +13,7 @@ from queries.model.text import visible
 from queries.model.verdict import Verdict
 
 _UNCONNECTED = (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT, FaultKind.NOT_CONFIGURED)
-_SUMMED = (Section.BREAKERS, Section.MODELS, Section.PROVIDERS)
+_SUMMED = (PlatformSection.BREAKERS, PlatformSection.MODELS, PlatformSection.PROVIDERS)
 """Sections of which what is fine makes one line together."""
 
 
@@ -40,12 +40,12 @@ def health(found: PlatformHealth | None, fault: Fault | None, *, strict: bool) -
     results = []
     if judged.verdict is Verdict.NO_DATA and not judged.trouble:
         results.append(CheckResult("health", "status", Result.NOTED, judged.reason, HEALTH))
-    fine: Counter[Section] = Counter()
+    fine: Counter[PlatformSection] = Counter()
     for line in judged.lines:
         if line.section in _SUMMED and line.verdict is Verdict.OK and line.name != RESILIENCE:
             fine[line.section] += 1
         elif (result := _result(line, strict=strict)) is not None:
-            told = f"is {line.text}" if line.section is Section.SERVICES else line.text
+            told = f"is {line.text}" if line.section is PlatformSection.SERVICES else line.text
             results.append(CheckResult("health", _name(line), result, told, HEALTH))
     for section, count in fine.items():
         results.append(CheckResult("health", section.lower(), Result.PASSED, f"{count} fine", HEALTH))
@@ -58,19 +58,19 @@ def _result(line: PlatformLine, *, strict: bool) -> Result | None:
         return Result.SKIPPED if line.name.startswith("/") else None
     if line.verdict is Verdict.OK:
         return Result.PASSED
-    if line.verdict is Verdict.NO_DATA and line.section is not Section.READINESS:
+    if line.verdict is Verdict.NO_DATA and line.section is not PlatformSection.READINESS:
         return Result.SKIPPED
     if line.verdict in (Verdict.CRITICAL, Verdict.NO_DATA):
         return Result.FAILED
-    return Result.FAILED if strict or line.section is Section.SERVICES else Result.NOTED
+    return Result.FAILED if strict or line.section is PlatformSection.SERVICES else Result.NOTED
 
 
 def _name(line: PlatformLine) -> str:
-    if line.section is Section.READINESS:
+    if line.section is PlatformSection.READINESS:
         return {READY: "ready", "/health": "status", "degraded": "degraded"}.get(line.name, f"ready {line.name}")
     if line.name.startswith("/") or line.name == RESILIENCE:
         return line.name
-    singular = {Section.SERVICES: "service ", Section.BREAKERS: "breaker ", Section.MODELS: "model "}
+    singular = {PlatformSection.SERVICES: "service ", PlatformSection.BREAKERS: "breaker ", PlatformSection.MODELS: "model "}
     return f"{singular.get(line.section, '')}{line.name}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from queries.model.identity_cache import Kept
+from queries.model.identity_cache import IdentityCache
 from queries.model.platform import PlatformHealth
 from queries.model.source import Health
 from queries.model.text import visible
@@ -20,7 +20,7 @@ _UNKNOWN = {"", "?", "unknown", "none"}
 _MOST_NAMED = 3
 
 
-class Section(StrEnum):
+class PlatformSection(StrEnum):
     READINESS = "Readiness"
     SERVICES = "Services"
     BREAKERS = "Circuit breakers"
@@ -34,7 +34,7 @@ class Section(StrEnum):
 class PlatformLine:
     """One thing that the platform says; `verdict` is None where it only tells. Texts are visible already."""
 
-    section: Section
+    section: PlatformSection
     name: str
     verdict: Verdict | None
     text: str
@@ -92,13 +92,13 @@ def _judge(found: PlatformHealth) -> PlatformVerdict:
     return PlatformVerdict(verdict, reason, not_ready, lines)
 
 
-judge_platform: Kept[PlatformHealth, PlatformVerdict] = Kept(_judge)
+judge_platform: IdentityCache[PlatformHealth, PlatformVerdict] = IdentityCache(_judge)
 """The verdict on what the platform says of itself; made once for each answer."""
 
 
 def _counts(line: PlatformLine) -> bool:
     """A page that only some builds have may be unknown without making the whole so; readiness may not."""
-    return line.verdict is not None and (line.verdict is not Verdict.NO_DATA or line.section is Section.READINESS)
+    return line.verdict is not None and (line.verdict is not Verdict.NO_DATA or line.section is PlatformSection.READINESS)
 
 
 def _fine(found: PlatformHealth) -> str:
@@ -123,22 +123,22 @@ def judge_word(word: str) -> Verdict | None:
 def _lines(found: PlatformHealth) -> Iterator[PlatformLine]:
     yield from _readiness(found)
     for name, word in found.services:
-        yield PlatformLine(Section.SERVICES, visible(name), _known(judge_word(word)), visible(word))
+        yield PlatformLine(PlatformSection.SERVICES, visible(name), _known(judge_word(word)), visible(word))
     yield from _breakers(found)
     for name, word in found.models:
         # Whether the platform can do without it, /ready says.
         verdict = judge_word(word)
         yield PlatformLine(
-            Section.MODELS, visible(name), Verdict.WARN if verdict is Verdict.CRITICAL else verdict, visible(word)
+            PlatformSection.MODELS, visible(name), Verdict.WARN if verdict is Verdict.CRITICAL else verdict, visible(word)
         )
     for provider in found.providers:
         told = "ready" if provider.ready else f"not ready{f': {visible(provider.error)}' if provider.error else ''}"
         verdict = Verdict.OK if provider.ready else Verdict.WARN
-        yield PlatformLine(Section.PROVIDERS, visible(provider.name), verdict, told)
+        yield PlatformLine(PlatformSection.PROVIDERS, visible(provider.name), verdict, told)
     for name, rate in found.error_rates:
         told = f"{100.0 * rate:.2f} % fail, by the platform's own moving average"
         verdict = None if 0.0 <= rate <= 1.0 else Verdict.IN_DOUBT
-        yield PlatformLine(Section.RATES, visible(name), verdict, told)
+        yield PlatformLine(PlatformSection.RATES, visible(name), verdict, told)
     yield from _vectors(found)
     yield from _unread(found)
 
@@ -148,19 +148,19 @@ def _readiness(found: PlatformHealth) -> Iterator[PlatformLine]:
     if readiness is not None:
         reason = f": {visible(readiness.reason)}" if readiness.reason else ""
         told = f"ready{reason}" if readiness.ready else f"503 not ready{reason}"
-        yield PlatformLine(Section.READINESS, READY, Verdict.OK if readiness.ready else Verdict.CRITICAL, told)
+        yield PlatformLine(PlatformSection.READINESS, READY, Verdict.OK if readiness.ready else Verdict.CRITICAL, told)
         for check in readiness.checks:
             verdict = judge_word(check.status)
             if verdict is Verdict.OK and check.degraded:
                 verdict = Verdict.WARN
             word = f"{visible(check.status)}, degraded" if check.degraded else visible(check.status)
             detail = f": {visible(check.detail)}" if check.detail else ""
-            yield PlatformLine(Section.READINESS, visible(check.name), verdict, f"{word}{detail}")
+            yield PlatformLine(PlatformSection.READINESS, visible(check.name), verdict, f"{word}{detail}")
     health = judge_word(found.status)
     if health is not Verdict.OK:
-        yield PlatformLine(Section.READINESS, "/health", _known(health), f"says {visible(found.status)}")
+        yield PlatformLine(PlatformSection.READINESS, "/health", _known(health), f"says {visible(found.status)}")
     for reason in found.degraded_reasons:
-        yield PlatformLine(Section.READINESS, "degraded", Verdict.WARN, visible(reason))
+        yield PlatformLine(PlatformSection.READINESS, "degraded", Verdict.WARN, visible(reason))
 
 
 def _breakers(found: PlatformHealth) -> Iterator[PlatformLine]:
@@ -168,12 +168,12 @@ def _breakers(found: PlatformHealth) -> Iterator[PlatformLine]:
         verdict = judge_word(found.resilience)
         # A breaker that is open spares a provider; how many may be, the panel says.
         worst = Verdict.WARN if verdict is Verdict.CRITICAL else verdict
-        yield PlatformLine(Section.BREAKERS, RESILIENCE, worst, visible(found.resilience))
+        yield PlatformLine(PlatformSection.BREAKERS, RESILIENCE, worst, visible(found.resilience))
     for breaker in found.breakers:
         limit = "" if breaker.threshold is None else f" of {breaker.threshold}"
         failures = "" if breaker.failures is None else f", failures {breaker.failures}{limit}"
         verdict = Verdict.OK if breaker.state == "closed" else Verdict.WARN
-        yield PlatformLine(Section.BREAKERS, visible(breaker.name), verdict, f"{breaker.state}{failures}")
+        yield PlatformLine(PlatformSection.BREAKERS, visible(breaker.name), verdict, f"{breaker.state}{failures}")
 
 
 def _vectors(found: PlatformHealth) -> Iterator[PlatformLine]:
@@ -182,24 +182,24 @@ def _vectors(found: PlatformHealth) -> Iterator[PlatformLine]:
     versions = " · ".join(f"{visible(version)} {count}" for version, count in found.vectors.versions)
     total = "" if found.vectors.total is None else f"{found.vectors.total} in all"
     told = " · ".join(filter(None, (versions, total))) or "none"
-    yield PlatformLine(Section.VECTORS, "versions", None, told)
+    yield PlatformLine(PlatformSection.VECTORS, "versions", None, told)
     if found.vectors.faiss:
         told = " · ".join(f"{visible(key)} {visible(value)}" for key, value in found.vectors.faiss if value)
-        yield PlatformLine(Section.VECTORS, "faiss", None, told)
+        yield PlatformLine(PlatformSection.VECTORS, "faiss", None, told)
 
 
 _PAGES = {
-    READY: Section.READINESS,
-    "/health/circuit-breakers": Section.BREAKERS,
-    "/api/v1/providers/health": Section.PROVIDERS,
-    "/health/extended": Section.VECTORS,
+    READY: PlatformSection.READINESS,
+    "/health/circuit-breakers": PlatformSection.BREAKERS,
+    "/api/v1/providers/health": PlatformSection.PROVIDERS,
+    "/health/extended": PlatformSection.VECTORS,
 }
 
 
 def _unread(found: PlatformHealth) -> Iterator[PlatformLine]:
     for path, why in found.unread:
         told = visible(why) if why else "this build does not have it (404); asked for again in an hour, or for a new build"
-        yield PlatformLine(_PAGES.get(path, Section.READINESS), path, Verdict.NO_DATA if why else None, told)
+        yield PlatformLine(_PAGES.get(path, PlatformSection.READINESS), path, Verdict.NO_DATA if why else None, told)
 
 
 def _known(verdict: Verdict | None) -> Verdict | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from console.checks.result import METRICS, CheckResult, Result
 from queries.model.fault import Fault
-from queries.model.recorded import RecordedBook, Worth
+from queries.model.recorded import RecordedBook, RuleMatch
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
 from queries.prometheus.recorded_series import SLACK_SECONDS, in_time, recorded_twice
@@ -58,9 +58,9 @@ def meanings(
     `book` is what each that is loaded is worth."""
     twice = [(name, places) for name, places in recorded_twice(groups)]
     own = any(name in ours for name, _ in twice)
-    other = [item for item in book.values() if item.worth is Worth.DIFFERENT]
+    other = [item for item in book.values() if item.worth is RuleMatch.DIFFERENT]
     renamed = sum(item.read != item.name for item in book.values())
-    same = sum(item.worth not in (Worth.DIFFERENT, Worth.TWICE, Worth.UNVERIFIED) for item in book.values())
+    same = sum(item.worth not in (RuleMatch.DIFFERENT, RuleMatch.TWICE, RuleMatch.UNVERIFIED) for item in book.values())
     return (
         listed_result(
             "recorded once",

@@ -16,7 +16,7 @@ _AREA, _NAME = "alertmanager", "heartbeat"
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
+class WatchdogState:
     """What both servers have of it. `fires_since` is Unix seconds, None where no instance fires; `broken` says that its rule
     was evaluated and should have fired all the same.
     """
@@ -50,7 +50,7 @@ def apart(name: str, alerts: Iterable[Alert]) -> tuple[tuple[Alert, ...], tuple[
 
 def heartbeat(
     name: str, rules: Iterable[AlertRule], evaluated: Iterable[Alert], delivered: Iterable[Alert]
-) -> Heartbeat | None:
+) -> WatchdogState | None:
     """`evaluated` and `delivered` are its instances in Prometheus and in Alertmanager; None where no rule has its name."""
     own = [rule for rule in rules if rule.name == name]
     if not own:
@@ -58,10 +58,10 @@ def heartbeat(
     firing = [alert for alert in evaluated if alert.firing]
     since = min((alert.starts_at for alert in firing), default=None)
     judged = all(rule.health in ("ok", "err") for rule in own)
-    return Heartbeat(name, since, arrived=any(True for _ in delivered), broken=judged and not firing and not any(evaluated))
+    return WatchdogState(name, since, arrived=any(True for _ in delivered), broken=judged and not firing and not any(evaluated))
 
 
-def check(name: str, found: Heartbeat | None, *, now: float) -> CheckResult:
+def check(name: str, found: WatchdogState | None, *, now: float) -> CheckResult:
     """The line of the self-check; `now` is Unix seconds."""
     if found is None:
         told = f"no rule {visible(name)} is loaded, so nothing proves that alerts arrive"

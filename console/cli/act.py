@@ -10,7 +10,7 @@ import sys
 from contextlib import aclosing
 from typing import Any
 
-from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage, Step
+from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
 from console.actions.registry import ACTIONS, action_named
 from console.cli.one_shot import say_note
 from console.config.errors import ConfigError
@@ -137,7 +137,7 @@ def _cancel(task: asyncio.Task[Any] | None) -> None:
         task.cancel()
 
 
-def _told(step: Step, *, dry_run: bool, code: int) -> int:
+def _told(step: RunStep, *, dry_run: bool, code: int) -> int:
     print(f"{step.elapsed_seconds:6.1f} s  {step.stage.value:<15} {visible(step.text)}", flush=True)
     if step.outcome is None:
         return code

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from console.checklists import report
 from console.checklists.definition import Checklist, KpisEvidence, QueryEvidence
-from console.checklists.evaluate import Facts, findings
+from console.checklists.evaluate import EvaluationInput, findings
 from console.checklists.evidence_queries import ask
 from console.checklists.incidents import known_incidents
-from console.checklists.loader import Checklists, Vocabulary, shipped_text
-from console.checklists.report import Report
+from console.checklists.loader import ChecklistNames, Checklists, shipped_text
+from console.checklists.report import ChecklistReport
 from console.checklists.summary import summary
 from console.checks.own_panels import overview_panels
 from console.cli.one_shot import with_session
@@ -24,12 +24,12 @@ from console.monitor.session import Session
 from console.runbooks.index import RunbookIndex
 from console.state import snapshot_json
 from queries.catalogue.loader import load_board
-from queries.errors import Rejected, SourceError
+from queries.errors import RequestRejected, SourceError
 from queries.model.text import visible
 from queries.text.suggestions import instead
 from queries.text.tables import aligned
 
-_FORMS: Mapping[str, Callable[[Report], str]] = {
+_FORMS: Mapping[str, Callable[[ChecklistReport], str]] = {
     "text": report.as_text,
     "json": lambda made: snapshot_json.dumps(report.as_json(made)),
     "markdown": report.as_markdown,
@@ -71,11 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load_checklists(settings: Settings) -> Checklists:
     """The shipped ones and the team's own, with what they may name. Reads files."""
-    vocabulary = Vocabulary.configured(settings, overview_panels(settings), RunbookIndex.configured(settings))
+    vocabulary = ChecklistNames.configured(settings, overview_panels(settings), RunbookIndex.configured(settings))
     return Checklists.load(settings.paths.checklists_dir, vocabulary)
 
 
-async def look(session: Session, checklist: Checklist) -> Report:
+async def look(session: Session, checklist: Checklist) -> ChecklistReport:
     """Every source asked once, then the checklist's own questions; nothing is written."""
     snapshot = await session.once()
     answers = await ask(
@@ -86,10 +86,10 @@ async def look(session: Session, checklist: Checklist) -> Report:
         kubernetes=session.kubernetes,
         clock=time.time,
     )
-    facts = Facts(snapshot, answers, snapshot.taken_at, known_incidents(snapshot.ledger, known=session.journal_known))
+    facts = EvaluationInput(snapshot, answers, snapshot.taken_at, known_incidents(snapshot.ledger, known=session.journal_known))
     found = findings(checklist, facts)
     sections = summary(checklist, found, facts) if checklist.summary else ()
-    return Report(checklist, found, snapshot, sections)
+    return ChecklistReport(checklist, found, snapshot, sections)
 
 
 def write(text: str, output: str | None) -> int:
@@ -109,7 +109,7 @@ def _print_shipped(name: str) -> int:
     try:
         print(shipped_text(name), end="")
     except KeyError:
-        known = Checklists.load("", Vocabulary(load_board("overview"))).names
+        known = Checklists.load("", ChecklistNames(load_board("overview"))).names
         print(f"cad-console checklist: no shipped checklist {name!r}, {instead(name, known)}", file=sys.stderr)
         return 2
     return 0
@@ -154,7 +154,7 @@ def _refused(known: Checklists, settings: Settings) -> tuple[str, ...]:
         for (path, name), spec in specs.items():
             try:
                 await session.evaluate(spec.raw)
-            except Rejected as error:
+            except RequestRejected as error:
                 found.append(f"{path}: query {name}: {error.fault.what}")
             except SourceError as error:
                 print(f"the queries were not tried: {visible(error.fault.sentence())}")

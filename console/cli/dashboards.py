@@ -19,7 +19,7 @@ from queries.model.text import visible
 
 if TYPE_CHECKING:
     from console.config.settings import Settings
-    from queries.grafana.dashboard_lint import Finding
+    from queries.grafana.dashboard_lint import DashboardFinding
     from queries.grafana.model import GrafanaQueries
 
 _UNJUDGED = 2
@@ -94,26 +94,26 @@ def _lint(settings: Settings, arguments: argparse.Namespace) -> int:
     return 1 if errors else 3 if findings else 0
 
 
-def _read(files: list[str]) -> tuple[list[tuple[str, Any]], list[Finding]]:
+def _read(files: list[str]) -> tuple[list[tuple[str, Any]], list[DashboardFinding]]:
     """The JSON of every file by its name, and a finding for each that cannot be read."""
-    from queries.grafana.dashboard_lint import Finding  # noqa: PLC0415
+    from queries.grafana.dashboard_lint import DashboardFinding  # noqa: PLC0415
 
     documents: list[tuple[str, Any]] = []
-    broken: list[Finding] = []
+    broken: list[DashboardFinding] = []
     for file in files:
         try:
             documents.append((file, json.loads(Path(file).read_text(encoding="utf-8"))))
         except (OSError, ValueError, RecursionError) as error:
             told = (error.strerror or str(error)) if isinstance(error, OSError) else f"not JSON: {error}"
-            broken.append(Finding("not-a-dashboard", "error", file, "file", told, "name a file that Grafana exported"))
+            broken.append(DashboardFinding("not-a-dashboard", "error", file, "file", told, "name a file that Grafana exported"))
     return documents, broken
 
 
 async def _judged(
-    settings: Settings, files: tuple[list[tuple[str, Any]], list[Finding]], *, live: bool
-) -> tuple[list[tuple[str, GrafanaQueries]], tuple[Finding, ...]]:
+    settings: Settings, files: tuple[list[tuple[str, Any]], list[DashboardFinding]], *, live: bool
+) -> tuple[list[tuple[str, GrafanaQueries]], tuple[DashboardFinding, ...]]:
     from queries.grafana.client import Grafana  # noqa: PLC0415
-    from queries.grafana.dashboard_lint import Exported, Finding, lint  # noqa: PLC0415  # brings the parser and the clients
+    from queries.grafana.dashboard_lint import DashboardFinding, Exported, lint  # noqa: PLC0415  # brings the parser and the clients
     from queries.grafana.model import NoDashboard, read_dashboard  # noqa: PLC0415
     from queries.prometheus.client import Prometheus  # noqa: PLC0415
     from queries.prometheus.metadata import Discovery  # noqa: PLC0415
@@ -131,7 +131,9 @@ async def _judged(
         try:
             asked.append((name, read_dashboard(document)))
         except NoDashboard as error:
-            broken.append(Finding("not-a-dashboard", "error", name, "file", str(error), "name a file that Grafana exported"))
+            broken.append(
+                DashboardFinding("not-a-dashboard", "error", name, "file", str(error), "name a file that Grafana exported")
+            )
     discovery, prometheus = Discovery(settings.prometheus), Prometheus(settings.prometheus)
     try:
         names = frozenset(await discovery.metric_names())
@@ -144,7 +146,7 @@ async def _judged(
     return asked, (*broken, *found)
 
 
-def _json(finding: Finding) -> dict[str, str]:
+def _json(finding: DashboardFinding) -> dict[str, str]:
     return {
         "rule": finding.rule,
         "severity": finding.severity,
@@ -164,7 +166,7 @@ def _unchecked(asked: list[tuple[str, GrafanaQueries]]) -> Iterator[tuple[str, i
             yield name, number, f"no value is known for {', '.join(f'${one}' for one in unset)}"
 
 
-def _print(asked: list[tuple[str, GrafanaQueries]], findings: tuple[Finding, ...], count: int) -> None:
+def _print(asked: list[tuple[str, GrafanaQueries]], findings: tuple[DashboardFinding, ...], count: int) -> None:
     for item in findings:
         print(visible(f"{item.dashboard}: {item.place}: {item.severity} {item.rule}: {item.problem}; {item.mend}"))
     for name, number, why in _unchecked(asked):

@@ -74,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _on_stack(arguments: argparse.Namespace) -> int:
     from console.demo.backfill import HistoryFailed  # noqa: PLC0415
     from console.demo.process import StartFailed  # noqa: PLC0415
-    from console.demo.server_binaries import NotBrought, bring  # noqa: PLC0415  # clients and servers, only for a demo
-    from console.demo.stack import DemoStack, NotSettled  # noqa: PLC0415
+    from console.demo.server_binaries import BinaryNotFound, bring  # noqa: PLC0415  # clients and servers, only for a demo
+    from console.demo.stack import DemoStack, NotReady  # noqa: PLC0415
     from queries.errors import SourceError  # noqa: PLC0415
 
     clock = _Clock()
@@ -94,7 +94,7 @@ def _on_stack(arguments: argparse.Namespace) -> int:
         if arguments.run:
             return _run_command(stack, arguments.run, clock)
         return _open_console(stack, arguments)
-    except (NotBrought, StartFailed, HistoryFailed, NotSettled, SourceError) as error:
+    except (BinaryNotFound, StartFailed, HistoryFailed, NotReady, SourceError) as error:
         print(f"cad-console demo: {error}", file=sys.stderr)
         return 1
     finally:

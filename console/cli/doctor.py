@@ -25,7 +25,7 @@ from queries.catalogue.contract import Need, load_contract
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterEndpoint
 from queries.model.panel import PanelSpec
-from queries.model.recorded import Worth
+from queries.model.recorded import RuleMatch
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
 from queries.prometheus.metadata import Discovery, Metadata, Target
@@ -200,15 +200,15 @@ def _recorded(loaded: RecordedPanels) -> list[tuple[str, ...]]:
     ours = our_expressions()
     rows: list[tuple[str, ...]] = []
     if not loaded.book:
-        return [("", Worth.UNVERIFIED.value, visible(loaded.fault or "no recording rule of the console is loaded"))]
+        return [("", RuleMatch.UNVERIFIED.value, visible(loaded.fault or "no recording rule of the console is loaded"))]
     for name in ours:
         item = loaded.book.get(name)
         if item is None:
             rows.append((name, "not loaded"))
             continue
-        word = item.worth.value if item.worth is Worth.SAME else item.worth.value.upper()
+        word = item.worth.value if item.worth is RuleMatch.SAME else item.worth.value.upper()
         rows.append((name, word, visible(item.says) or (f"recorded as {visible(item.read)}" if item.read != name else "")))
-        if item.worth in (Worth.DIFFERENT, Worth.TWICE, Worth.UNVERIFIED):
+        if item.worth in (RuleMatch.DIFFERENT, RuleMatch.TWICE, RuleMatch.UNVERIFIED):
             rows.append(("", "ours", _flat(ours[name])))
             rows += [("", "loaded", _flat(text)) for text in item.loaded]
     return rows

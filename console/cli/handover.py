@@ -15,15 +15,15 @@ from console.cli.one_shot import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.handover import report
-from console.handover.report import Report
-from console.handover.sections import Facts, handover, signed
+from console.handover.report import HandoverReport
+from console.handover.sections import HandoverInput, handover, signed
 from console.handover.shift import budget_over, shift_of
 from console.journal.sqlite import JournalError
 from console.monitor.session import Session
 from console.state import snapshot_json
 from console.state.handovers import SIGNED
 
-_FORMS: Mapping[str, Callable[[Report], str]] = {
+_FORMS: Mapping[str, Callable[[HandoverReport], str]] = {
     "text": report.as_text,
     "json": lambda made: snapshot_json.dumps(report.as_json(made)),
     "markdown": report.as_markdown,
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("cad-console handover: --to and --remark go with --sign", file=sys.stderr)
         return 2
 
-    async def work(session: Session) -> tuple[Report, str]:
+    async def work(session: Session) -> tuple[HandoverReport, str]:
         made = await look(session, settings)
         if not arguments.sign:
             return made, ""
@@ -64,12 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     return code or (0 if made.snapshot.answered else 2)
 
 
-async def look(session: Session, settings: Settings) -> Report:
+async def look(session: Session, settings: Settings) -> HandoverReport:
     """Every source asked once, and the error budget over the shift."""
     snapshot = await session.once()
     now = time.time()
     shift = shift_of(snapshot.ledger.handovers, now=now, hours=settings.shift_hours)
     budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=now)
     incidents = known_incidents(snapshot.ledger, known=session.journal_known)
-    facts = Facts(snapshot, shift, load_checklists(settings), incidents, budget, now)
-    return Report(handover(facts), snapshot, shift, snapshot.ledger.head)
+    facts = HandoverInput(snapshot, shift, load_checklists(settings), incidents, budget, now)
+    return HandoverReport(handover(facts), snapshot, shift, snapshot.ledger.head)

@@ -24,7 +24,7 @@ from console.incidents.text import entry_row, incident_lines, state_words
 from console.journal.sqlite import JournalError
 from console.monitor.session import Session
 from console.state import incident_events
-from console.state.incident import Delivery, Incident, Incidents, Role, Step
+from console.state.incident import DeliveryState, Incident, Incidents, Role, Step
 from console.state.incident_metrics import kpis
 from console.state.public_status import phase
 from console.state.snapshot import Snapshot
@@ -41,7 +41,7 @@ _NAMED = 20
 _NUMBER = "its number or id; the only open one where it is left out"
 
 
-class _Unusable(Exception):
+class _UsageError(Exception):
     """What was asked for cannot be done; the message says why and what there is instead."""
 
 
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     try:
         return with_session(settings, lambda session: _WORK[arguments.verb](session, arguments))
-    except (_Unusable, JournalError, TemplateError) as error:
+    except (_UsageError, JournalError, TemplateError) as error:
         print(f"cad-console incident: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -134,7 +134,7 @@ def _duration(text: str) -> float:
 
 async def _incidents(session: Session) -> Incidents:
     if session.journal is None:
-        raise _Unusable(session.journal_fault or "there is no journal")
+        raise _UsageError(session.journal_fault or "there is no journal")
     return (await session.ledger()).incidents
 
 
@@ -148,8 +148,8 @@ async def _chosen(session: Session, words: str) -> Incident:
     numbers = ", ".join(str(item.number) for item in (found.open if not words else found.all[-_NAMED:])) or "none"
     if words:
         more = f" and {found.count - _NAMED} older ones" if found.count > _NAMED else ""
-        raise _Unusable(f"there is no incident {visible(words)!r}; there are {numbers}{more}")
-    raise _Unusable(f"which incident? open are {numbers}" if found.open else "there is no incident yet")
+        raise _UsageError(f"there is no incident {visible(words)!r}; there are {numbers}{more}")
+    raise _UsageError(f"which incident? open are {numbers}" if found.open else "there is no incident yet")
 
 
 async def _declare(session: Session, arguments: argparse.Namespace) -> int:
@@ -166,7 +166,7 @@ async def _declare(session: Session, arguments: argparse.Namespace) -> int:
             stability_seconds=arguments.stability,
         )
     except ValueError as error:
-        raise _Unusable(f"{error}: give a TITLE or --alert NAME") from None
+        raise _UsageError(f"{error}: give a TITLE or --alert NAME") from None
     identity = incident_events.new_id()
     await session.record(incident_events.DECLARED, identity, data)
     incident = await _chosen(session, identity)
@@ -182,7 +182,7 @@ def _alert(shown: Snapshot, words: str) -> TrackedAlert:
     if found:
         return found[0]
     names = ", ".join(sorted({visible(item.alert.name) for item in shown.alerts})) or "none"
-    raise _Unusable(f"no alert {visible(words)!r} is known now; there are {names}")
+    raise _UsageError(f"no alert {visible(words)!r} is known now; there are {names}")
 
 
 async def _list(session: Session, arguments: argparse.Namespace) -> int:
@@ -303,10 +303,10 @@ def _whole(session: Session, incident: Incident, now: float) -> dict[str, Any]:
 async def _note(session: Session, arguments: argparse.Namespace) -> int:
     incident = await _chosen(session, arguments.incident)
     if not arguments.text.strip():
-        raise _Unusable("a note needs a text")
+        raise _UsageError("a note needs a text")
     data = incident_events.note(arguments.text, corrects=arguments.corrects)
     if arguments.corrects and all(entry.id != arguments.corrects for entry in incident.entries):
-        raise _Unusable(f"there is no entry {visible(arguments.corrects)!r}; `incident show --format json` has the ids")
+        raise _UsageError(f"there is no entry {visible(arguments.corrects)!r}; `incident show --format json` has the ids")
     await session.record(incident_events.NOTE, incident.id, data)
     print(f"noted as {data['id']}")
     return 0
@@ -316,7 +316,7 @@ async def _tick(session: Session, arguments: argparse.Namespace) -> int:
     incident = await _chosen(session, arguments.incident)
     step, done = Step(arguments.step), arguments.verb == "tick"
     if not done and step not in incident.ticks:
-        raise _Unusable(f"{step} is not done")
+        raise _UsageError(f"{step} is not done")
     note = arguments.note
     if done and step is Step.RESOLVE:
         note = _early_words(session, incident, note, time.time())
@@ -360,7 +360,7 @@ async def _level(session: Session, arguments: argparse.Namespace) -> int:
 async def _close(session: Session, arguments: argparse.Namespace) -> int:
     incident = await _chosen(session, arguments.incident)
     if not incident.open:
-        raise _Unusable(f"incident {incident.number} is closed already")
+        raise _UsageError(f"incident {incident.number} is closed already")
     await session.record(incident_events.CLOSED, incident.id, incident_events.closed(arguments.why))
     print(f"closed {incident.number}")
     missing = [step.value for step in Step if step not in incident.ticks and step is not Step.REVIEW]
@@ -372,7 +372,7 @@ async def _close(session: Session, arguments: argparse.Namespace) -> int:
 async def _reopen(session: Session, arguments: argparse.Namespace) -> int:
     incident = await _chosen(session, arguments.incident)
     if incident.open:
-        raise _Unusable(f"incident {incident.number} is open")
+        raise _UsageError(f"incident {incident.number} is open")
     await session.record(incident_events.REOPENED, incident.id, incident_events.closed(arguments.why))
     print(f"opened {incident.number} again")
     return 0
@@ -383,9 +383,9 @@ async def _update(session: Session, arguments: argparse.Namespace) -> int:
     unknown = [name for name in arguments.send if session.settings.incidents.channel(name) is None]
     if unknown:
         there = ", ".join(item.name for item in session.settings.incidents.channels) or "none"
-        raise _Unusable(f"there is no channel {visible(unknown[0])!r}; configured are {there}")
+        raise _UsageError(f"there is no channel {visible(unknown[0])!r}; configured are {there}")
     if arguments.send and not arguments.yes and not sys.stdin.isatty():
-        raise _Unusable("there is no terminal to ask on; give --yes")
+        raise _UsageError("there is no terminal to ask on; give --yes")
     if arguments.text:
         text = sys.stdin.read() if arguments.text == "-" else arguments.text
     else:
@@ -401,7 +401,7 @@ async def _update(session: Session, arguments: argparse.Namespace) -> int:
         await session.record(
             incident_events.DELIVERED,
             incident.id,
-            incident_events.delivered(data["update"], Delivery.WRITTEN, arguments.output),
+            incident_events.delivered(data["update"], DeliveryState.WRITTEN, arguments.output),
         )
     code = 0
     for channel in arguments.send:
@@ -418,11 +418,13 @@ async def _sent(session: Session, arguments: argparse.Namespace) -> int:
     found = [item for item in incident.updates if not arguments.update or item.id == arguments.update]
     if not found:
         there = ", ".join(item.id for item in incident.updates) or "none"
-        raise _Unusable(f"there is no such update; there are {there}")
+        raise _UsageError(f"there is no such update; there are {there}")
     now = time.time()
     at = now - arguments.ago if arguments.ago else now
     await session.record(
-        incident_events.DELIVERED, incident.id, incident_events.delivered(found[-1].id, Delivery.MARKED, arguments.where, at=at)
+        incident_events.DELIVERED,
+        incident.id,
+        incident_events.delivered(found[-1].id, DeliveryState.MARKED, arguments.where, at=at),
     )
     print(f"update {found[-1].id}: marked as sent to {visible(arguments.where)}")
     return 0

@@ -15,9 +15,9 @@ from console.config.load import load_settings
 from console.config.settings import Settings
 from console.journal.errors import VERIFY
 from console.journal.event import Event
-from console.journal.hash_chain import End, Head, end_line, line
+from console.journal.hash_chain import ChainEnd, Head, end_line, line
 from console.journal.left_out import SETTLED
-from console.journal.search import Wanted, page
+from console.journal.search import SearchQuery, page
 from console.journal.sqlite import Journal, JournalError
 from console.monitor.session import Session
 from queries.model.text import visible
@@ -160,7 +160,7 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
 
 
 def _show_unshared(journal: Journal, arguments: argparse.Namespace) -> int:
-    wanted = Wanted(kinds=tuple(arguments.kind), unshared=True)
+    wanted = SearchQuery(kinds=tuple(arguments.kind), unshared=True)
     # A journal of an older console has no such list.
     entries = tuple(reversed(page(journal, wanted, limit=arguments.limit).entries)) if journal.unshared() else ()
     if arguments.format == "json":
@@ -182,7 +182,7 @@ def _export(journal: Journal, after: int) -> int:
         print(line(link))
         last, head = link.event.sequence, link.hash
         first, entries = first or last, entries + 1
-    print(end_line(End(last, head, entries, first)), flush=True)
+    print(end_line(ChainEnd(last, head, entries, first)), flush=True)
     if entries:
         print(f"{entries} entries, head {Head(head, last)}", file=sys.stderr)
     return _complete(journal, first=after + 1, last=journal.counted(), found=entries)

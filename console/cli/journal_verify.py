@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from console.config.settings import Settings
-from console.journal.hash_chain import Checked, End, Head, Link, checked, parse_head, parsed
+from console.journal.hash_chain import ChainEnd, ChainEntry, ChainReport, Head, checked, parse_head, parsed
 from console.journal.sqlite import Journal, JournalError
 from queries.errors import SourceError
 from queries.model.text import visible
@@ -49,7 +49,7 @@ def _verify_export(file: str, heads: tuple[Head, ...]) -> int:
     return _report(found, name, [*_notes(found), *cut, *_unanchored(found)])
 
 
-def _read(lines: Iterable[str]) -> Iterator[Link | End]:
+def _read(lines: Iterable[str]) -> Iterator[ChainEntry | ChainEnd]:
     """Raises JournalError for the first line that is no entry: then nothing can be said about the rest.
 
     A last line without its end is a cut, which the missing end of the export tells.
@@ -63,7 +63,7 @@ def _read(lines: Iterable[str]) -> Iterator[Link | End]:
             raise JournalError(f"line {number} {error}: this is no export of a journal, or a damaged one") from None
 
 
-def _compared(found: Checked, journal: Journal, settings: Settings) -> tuple[Checked, list[str]]:
+def _compared(found: ChainReport, journal: Journal, settings: Settings) -> tuple[ChainReport, list[str]]:
     """With what the shared store knows of this file, where one is configured."""
     from console.journal.anchors import compare  # noqa: PLC0415  # a client
     from console.journal.store_factory import open_store  # noqa: PLC0415  # as above
@@ -85,7 +85,7 @@ def _compared(found: Checked, journal: Journal, settings: Settings) -> tuple[Che
     return replace(found, faults=faults, heads=(*found.heads, anchored)), [f"compared with the shared store ({where}): {heads}"]
 
 
-def _notes(found: Checked) -> Iterator[str]:
+def _notes(found: ChainReport) -> Iterator[str]:
     if found.older:
         entries = "1 entry is" if found.older == 1 else f"{found.older} entries are"
         yield f"{entries} of the release before: the hash does not cover the column `writer` there"
@@ -94,7 +94,7 @@ def _notes(found: Checked) -> Iterator[str]:
             yield f"the head {head} that you gave is in it"
 
 
-def _unanchored(found: Checked) -> Iterator[str]:
+def _unanchored(found: ChainReport) -> Iterator[str]:
     if not found.heads:
         yield (
             "not compared with anything outside: whoever can write the file can have written all of it again; "
@@ -102,7 +102,7 @@ def _unanchored(found: Checked) -> Iterator[str]:
         )
 
 
-def _report(found: Checked, name: str, notes: Iterable[str]) -> int:
+def _report(found: ChainReport, name: str, notes: Iterable[str]) -> int:
     entries = f"{found.entries} {'entry' if found.entries == 1 else 'entries'}"
     head = Head(found.head, found.last)
     told = f"{entries}, #{found.first} to #{found.last}, head {head}" if found.entries else "no entries"

@@ -14,7 +14,7 @@ from console import __version__
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Verb:
     """One verb: where its module is, and what `--help` says of it."""
 
     name: str
@@ -23,21 +23,21 @@ class Command:
 
 
 COMMANDS = (
-    Command("console", "console.cli.console", "open the console (what happens without a verb)"),
-    Command("status", "console.cli.status", "print one snapshot: 0 healthy, 1 something critical, 2 no source answered"),
-    Command("check", "console.cli.check", "the self-check: API, health, metrics, rules, contract, mapping, servers"),
-    Command("contract", "console.cli.contract", "the metrics and error codes that are relied on, against what is there"),
-    Command("rules", "console.cli.rules", "lint rule files, or the rules of a server, for traps; export our own rules"),
-    Command("doctor", "console.cli.doctor", "what can be reached, which rules and metrics are missing, every path used"),
-    Command("alerts", "console.cli.alerts", "list the alerts"),
-    Command("runbook", "console.cli.runbook", "print a runbook by its name or by an alert's"),
-    Command("checklist", "console.cli.checklist", "a checklist judged from live data: morning, hourly, end-of-day"),
-    Command("incident", "console.cli.incident", "declare, follow, tell and review incidents"),
-    Command("handover", "console.cli.handover", "what the next shift has to know, and its signature"),
-    Command("act", "console.cli.act", "run an action through the same stages as the console"),
-    Command("journal", "console.cli.journal", "what was done, by whom, with what outcome"),
-    Command("dashboards", "console.cli.dashboards", "the key dashboards for Grafana, or what is wrong with existing ones"),
-    Command("demo", "console.cli.demo", "the console on an embedded stack, or a scenario played headless"),
+    Verb("console", "console.cli.console", "open the console (what happens without a verb)"),
+    Verb("status", "console.cli.status", "print one snapshot: 0 healthy, 1 something critical, 2 no source answered"),
+    Verb("check", "console.cli.check", "the self-check: API, health, metrics, rules, contract, mapping, servers"),
+    Verb("contract", "console.cli.contract", "the metrics and error codes that are relied on, against what is there"),
+    Verb("rules", "console.cli.rules", "lint rule files, or the rules of a server, for traps; export our own rules"),
+    Verb("doctor", "console.cli.doctor", "what can be reached, which rules and metrics are missing, every path used"),
+    Verb("alerts", "console.cli.alerts", "list the alerts"),
+    Verb("runbook", "console.cli.runbook", "print a runbook by its name or by an alert's"),
+    Verb("checklist", "console.cli.checklist", "a checklist judged from live data: morning, hourly, end-of-day"),
+    Verb("incident", "console.cli.incident", "declare, follow, tell and review incidents"),
+    Verb("handover", "console.cli.handover", "what the next shift has to know, and its signature"),
+    Verb("act", "console.cli.act", "run an action through the same stages as the console"),
+    Verb("journal", "console.cli.journal", "what was done, by whom, with what outcome"),
+    Verb("dashboards", "console.cli.dashboards", "the key dashboards for Grafana, or what is wrong with existing ones"),
+    Verb("demo", "console.cli.demo", "the console on an embedded stack, or a scenario played headless"),
 )
 
 _FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -15,7 +15,7 @@ from console.cli.rules_export import add_export, run_export
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.lint.context import SCRAPE_SECONDS, Scene, parsed, scene
+from console.lint.context import SCRAPE_SECONDS, LintContext, parsed, scene
 from console.lint.finding import Finding, exit_code
 from console.lint.linter import TRAPS, lint
 from console.lint.report import as_json, as_text
@@ -27,7 +27,7 @@ from queries.catalogue.exported import load_exported
 from queries.errors import NotConfigured, SourceError
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
-from queries.promql.metric_catalog import Vocabulary
+from queries.promql.metric_catalog import MetricCatalog
 from queries.promql.rule_files import PlacedRule, RuleFile, built_in, built_in_names, read_rules
 from queries.text.durations import duration_seconds
 
@@ -43,7 +43,7 @@ class _Server:
     """What a live server has."""
 
     rules: tuple[PlacedRule, ...]
-    vocabulary: Vocabulary
+    vocabulary: MetricCatalog
     scrape_seconds: float
 
 
@@ -156,9 +156,9 @@ async def _asked(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
         await prometheus.close()
 
 
-def _known() -> Vocabulary:
+def _known() -> MetricCatalog:
     """What is known without a server: the contract, and what the platform's metric objects export."""
-    return Vocabulary.of_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
+    return MetricCatalog.of_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
 
 
 def _shortest(intervals: Iterable[str]) -> float:
@@ -176,7 +176,7 @@ def _placed(groups: Iterable[RuleGroup], *, where: str) -> Iterable[PlacedRule]:
             yield PlacedRule(rule, group.name, group.file or where)
 
 
-def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | None) -> Scene:
+def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | None) -> LintContext:
     if server is not None:
         return scene(
             placed,
@@ -215,7 +215,7 @@ def _panels(settings: Settings) -> list[PanelSpec]:
     return [replace(spec, threshold=effective(spec, settings.threshold(spec.id))) for spec in overview_panels(settings)]
 
 
-def _print(findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: Scene, tools: Tools) -> None:
+def _print(findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: LintContext, tools: Tools) -> None:
     told = f"{len(looked_at.rules)} rules" + (f" in {len(files)} files" if files else " of the server")
     for line in as_text(findings, TRAPS, looked_at=told):
         print(line)
@@ -225,7 +225,7 @@ def _print(findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: Sc
 
 
 def _json(
-    findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: Scene, tools: Tools, code: int
+    findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: LintContext, tools: Tools, code: int
 ) -> dict[str, object]:
     return {
         "schema": 1,

@@ -13,7 +13,7 @@ from console.config.validators import is_dns_name, is_redis_url, is_target, is_u
 from queries.catalogue.panel_titles import outline
 from queries.model.dashboard import DASHBOARDS
 from queries.model.severity import Priority
-from queries.yaml_nodes import Lined, Path, dotted
+from queries.yaml_nodes import Path, YamlDocument, dotted
 
 PANEL_IDS = tuple(dict.fromkeys(name for board in ("overview", *dict(DASHBOARDS)) for name, _ in outline(board)))
 """Every panel of the catalogue; the overview's first."""
@@ -38,7 +38,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Fields:
     """A mapping with known keys."""
 
     keys: Mapping[str, Kind]
@@ -46,7 +46,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class MapOf:
     """A mapping whose keys are names: any text, or one of `names`."""
 
     each: Kind
@@ -54,21 +54,21 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class ListOf:
     """A list."""
 
     each: Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class OneOf:
     """A scalar, or a table or list that says more."""
 
     short: Scalar
-    long: Table | Many
+    long: Fields | ListOf
 
 
-Kind: TypeAlias = Scalar | Table | Named | Many | Either
+Kind: TypeAlias = Scalar | Fields | MapOf | ListOf | OneOf
 
 
 def is_seconds(value: Any) -> bool:
@@ -104,22 +104,22 @@ REDIS_URL = Scalar("a redis://, rediss:// or unix:// URL", is_redis_url)
 TARGET = Scalar("deployment/NAME", is_target)
 NAMESPACE = Scalar("a namespace's name", lambda value: isinstance(value, str) and is_dns_name(value))
 
-HTTP_CONFIG = Table(
+HTTP_CONFIG = Fields(
     {
-        "basic_auth": Table({"username": TEXT, "password": TEXT, "password_file": TEXT}, ("username",)),
-        "authorization": Table({"type": TEXT, "credentials": TEXT, "credentials_file": TEXT}),
+        "basic_auth": Fields({"username": TEXT, "password": TEXT, "password_file": TEXT}, ("username",)),
+        "authorization": Fields({"type": TEXT, "credentials": TEXT, "credentials_file": TEXT}),
         "bearer_token": TEXT,
         "bearer_token_file": TEXT,
-        "tls_config": Table(
+        "tls_config": Fields(
             {"ca_file": TEXT, "cert_file": TEXT, "key_file": TEXT, "server_name": TEXT, "insecure_skip_verify": FLAG}
         ),
         "proxy_url": URL,
         "no_proxy": TEXT,
         "follow_redirects": FLAG,
-        "http_headers": Named(Table({"values": Many(TEXT), "secrets": Many(TEXT), "files": Many(TEXT)})),
+        "http_headers": MapOf(Fields({"values": ListOf(TEXT), "secrets": ListOf(TEXT), "files": ListOf(TEXT)})),
     }
 )
-CHANNEL = Table(
+CHANNEL = Fields(
     {
         "kind": Scalar("slack, webhook or pagerduty", lambda value: value in ("slack", "webhook", "pagerduty")),
         "url": Scalar("an http:// or https:// URL", is_webhook),
@@ -132,10 +132,10 @@ CHANNEL = Table(
     ("kind",),
 )
 _DURATION = Scalar("a duration like 15m, 2h or 1h30m", _is_duration)
-INCIDENTS = Table(
+INCIDENTS = Fields(
     {
-        "severities": Named(
-            Table(
+        "severities": MapOf(
+            Fields(
                 {
                     **dict.fromkeys(("response", "acknowledge", "assess", "update_every", "mitigate"), _DURATION),
                     **dict.fromkeys(("stability", "review", "escalate_after"), _DURATION),
@@ -147,61 +147,61 @@ INCIDENTS = Table(
             ),
             ("P1", "P2", "P3", "P4"),
         ),
-        "contacts": Many(Table({"team": TEXT, "chat": TEXT, "email": TEXT, "pager": TEXT}, ("team",))),
+        "contacts": ListOf(Fields({"team": TEXT, "chat": TEXT, "email": TEXT, "pager": TEXT}, ("team",))),
         "templates": TEXT,
     }
 )
 _DAYS = Scalar("a number of days greater than 0", lambda value: _is_number(value) and 0 < value <= 3650)
 POSTGRESQL = Scalar("a postgresql:// URL", is_postgresql_url)
-STORE = Either(
+STORE = OneOf(
     Scalar("kubernetes or a postgresql:// URL", is_store),
-    Table(
+    Fields(
         {
-            "kubernetes": Table({"namespace": NAMESPACE, "keep_days": _DAYS}),
-            "postgresql": Table({"url": POSTGRESQL, "password_file": TEXT}, ("url",)),
+            "kubernetes": Fields({"namespace": NAMESPACE, "keep_days": _DAYS}),
+            "postgresql": Fields({"url": POSTGRESQL, "password_file": TEXT}, ("url",)),
         }
     ),
 )
-SERVER = Either(URL, Table({"url": URL, "timeout": SECONDS, "http_config": HTTP_CONFIG}, ("url",)))
-ENVIRONMENT = Table(
+SERVER = OneOf(URL, Fields({"url": URL, "timeout": SECONDS, "http_config": HTTP_CONFIG}, ("url",)))
+ENVIRONMENT = Fields(
     {
         "protected": FLAG,
         "read_only": FLAG,
         "namespace": NAMESPACE,
-        "labels": Named(Either(TEXT, Many(TEXT))),
+        "labels": MapOf(OneOf(TEXT, ListOf(TEXT))),
         "prometheus": SERVER,
-        "rule_windows": Named(_DURATION),
-        "alertmanager": Either(URL, Many(SERVER)),
+        "rule_windows": MapOf(_DURATION),
+        "alertmanager": OneOf(URL, ListOf(SERVER)),
         "platform": SERVER,
-        "kubernetes": Table({"kubeconfig": TEXT, "context": TEXT, "in_cluster": FLAG, "timeout": SECONDS}),
+        "kubernetes": Fields({"kubeconfig": TEXT, "context": TEXT, "in_cluster": FLAG, "timeout": SECONDS}),
         "grafana": SERVER,
         "loki": URL,
         "redis": REDIS_URL,
         "store": STORE,
-        "channels": Named(CHANNEL),
+        "channels": MapOf(CHANNEL),
     }
 )
-_PLACES = Either(TEXT, Many(TEXT))
-DOCUMENT = Table(
+_PLACES = OneOf(TEXT, ListOf(TEXT))
+DOCUMENT = Fields(
     {
         "default_environment": TEXT,
         "read_only": FLAG,
-        "environments": Named(ENVIRONMENT),
-        "thresholds": Named(Table({"warn": NUMBER, "critical": NUMBER})),
-        "alert_targets": Named(TARGET),
+        "environments": MapOf(ENVIRONMENT),
+        "thresholds": MapOf(Fields({"warn": NUMBER, "critical": NUMBER})),
+        "alert_targets": MapOf(TARGET),
         "heartbeat_alert": TEXT,
-        "error_codes": Named(TEXT),
+        "error_codes": MapOf(TEXT),
         "error_codes_window": _DURATION,
-        "severities": Named(Scalar("P1, P2, P3 or P4", lambda value: value in tuple(Priority))),
-        "refresh": Either(
+        "severities": MapOf(Scalar("P1, P2, P3 or P4", lambda value: value in tuple(Priority))),
+        "refresh": OneOf(
             SECONDS,
-            Table(
+            Fields(
                 {
                     "every": SECONDS,
                     "stale_after": SECONDS,
                     "backoff_cap": SECONDS,
                     "verify_timeout": SECONDS,
-                    "settle": Table(dict.fromkeys(SETTLE, SETTLE_SECONDS)),
+                    "settle": Fields(dict.fromkeys(SETTLE, SETTLE_SECONDS)),
                 }
             ),
         ),
@@ -214,14 +214,14 @@ DOCUMENT = Table(
         "incidents": INCIDENTS,
         "theme": TEXT,
         "slow": FLAG,
-        "keys": Named(TEXT),
+        "keys": MapOf(TEXT),
     }
 )
 
 
 @dataclass(slots=True)
 class _Walk:
-    document: Lined
+    document: YamlDocument
     kinds: dict[type, str] = field(
         default_factory=lambda: {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
     )
@@ -231,7 +231,7 @@ class _Walk:
             case Scalar():
                 if not kind.fits(value):
                     raise self.wrong(kind.words, value, path)
-            case Table():
+            case Fields():
                 self.mapping(value, path)
                 for key in value:
                     if key not in kind.keys:
@@ -240,22 +240,22 @@ class _Walk:
                 for key in kind.required:
                     if key not in value:
                         raise SchemaError(f"expected the key {key!r} here", key=dotted(path), line=self.document.line(path))
-            case Named():
+            case MapOf():
                 self.mapping(value, path)
                 for key in value:
                     if kind.names and key not in kind.names:
                         raise self.unknown(key, kind.names, path)
                     self.check(value[key], kind.each, (*path, key))
-            case Many():
+            case ListOf():
                 if not isinstance(value, list):
                     raise self.wrong("a list", value, path)
                 for index, item in enumerate(value):
                     self.check(item, kind.each, (*path, index))
-            case Either():
-                if isinstance(value, dict if isinstance(kind.long, Table) else list):
+            case OneOf():
+                if isinstance(value, dict if isinstance(kind.long, Fields) else list):
                     self.check(value, kind.long, path)
                 elif not kind.short.fits(value):
-                    more = "a mapping" if isinstance(kind.long, Table) else "a list of them"
+                    more = "a mapping" if isinstance(kind.long, Fields) else "a list of them"
                     raise self.wrong(f"{kind.short.words} or {more}", value, path)
 
     def mapping(self, value: Any, path: Path) -> None:
@@ -275,7 +275,7 @@ class _Walk:
         return SchemaError(f"unknown key, {hint}", key=dotted((*path, key)), line=self.document.line((*path, key)))
 
 
-def check_document(document: Lined, kind: Kind = DOCUMENT) -> None:
+def check_document(document: YamlDocument, kind: Kind = DOCUMENT) -> None:
     """Raises SchemaError for the first thing that does not belong; an empty document is fine."""
     if document.value is not None:
         _Walk(document).check(document.value, kind, ())

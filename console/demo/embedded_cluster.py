@@ -13,7 +13,7 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
 @dataclass(frozen=True, slots=True)
-class SeenDeployment:
+class ObservedDeployment:
     image: str
     wanted: int
     ready: int
@@ -21,17 +21,17 @@ class SeenDeployment:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedCluster:
     """Everything at one moment; pods are name and readiness, by the label `app`."""
 
-    deployments: Mapping[str, SeenDeployment]
+    deployments: Mapping[str, ObservedDeployment]
     pods: Mapping[str, tuple[tuple[str, bool], ...]]
 
-    def deployment(self, name: str) -> SeenDeployment | None:
+    def deployment(self, name: str) -> ObservedDeployment | None:
         return self.deployments.get(name)
 
 
-def seen(deployments: list[dict[str, Any]], pods: list[dict[str, Any]]) -> Seen:
+def seen(deployments: list[dict[str, Any]], pods: list[dict[str, Any]]) -> ObservedCluster:
     """The few facts of two listings, as the API server gives them."""
     by_app: dict[str, list[tuple[str, bool]]] = {}
     for pod in pods:
@@ -39,15 +39,15 @@ def seen(deployments: list[dict[str, Any]], pods: list[dict[str, Any]]) -> Seen:
         conditions = (pod.get("status") or {}).get("conditions") or ()
         ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
         by_app.setdefault(app, []).append((pod["metadata"]["name"], ready))
-    return Seen(
+    return ObservedCluster(
         {item["metadata"]["name"]: _deployment(item) for item in deployments},
         {app: tuple(sorted(found)) for app, found in by_app.items()},
     )
 
 
-def _deployment(item: dict[str, Any]) -> SeenDeployment:
+def _deployment(item: dict[str, Any]) -> ObservedDeployment:
     template = item["spec"]["template"]
-    return SeenDeployment(
+    return ObservedDeployment(
         image=template["spec"]["containers"][0]["image"],
         wanted=item["spec"].get("replicas", 1),
         ready=(item.get("status") or {}).get("readyReplicas") or 0,
@@ -62,7 +62,7 @@ class EmbeddedView:
         self._cluster = cluster
         self._lock = threading.Lock()
         self._stale = threading.Event()
-        self._seen = Seen({}, {})
+        self._seen = ObservedCluster({}, {})
         self._stale.set()
         cluster.on_change(self._changed)
 
@@ -70,13 +70,13 @@ class EmbeddedView:
         if plural in ("deployments", "pods"):
             self._stale.set()
 
-    def deployment(self, name: str) -> SeenDeployment | None:
+    def deployment(self, name: str) -> ObservedDeployment | None:
         return self._now().deployments.get(name)
 
     def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
         return self._now().pods.get(name, ())
 
-    def _now(self) -> Seen:
+    def _now(self) -> ObservedCluster:
         if self._stale.is_set():
             with self._lock:
                 self._stale.clear()  # before the listing: a change during it makes the next call list again

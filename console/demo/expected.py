@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from console.demo.scenario_test import NotSeen, Say, until
+from console.demo.scenario_test import Say, ScenarioTimeout, until
 from console.demo.scenarios import SLOW_PROVIDER
 from console.demo.simulator import Simulator
 from console.monitor.session import Session
@@ -78,7 +78,7 @@ async def silent_failure(watch: Watch) -> None:
     for identity in ("error_ratio", "provider_health"):
         state = now.panel(identity)
         if state is None or state.verdict is not Verdict.CRITICAL:
-            raise NotSeen(f"{_sentence(state) if state else identity} is not called critical")
+            raise ScenarioTimeout(f"{_sentence(state) if state else identity} is not called critical")
 
 
 async def foreign_rules(watch: Watch) -> None:
@@ -89,10 +89,10 @@ async def foreign_rules(watch: Watch) -> None:
     while time.monotonic() < ends:
         now = watch.session.snapshot()
         if found := wrong(now, watch.simulator):
-            raise NotSeen("; ".join(found))
+            raise ScenarioTimeout("; ".join(found))
         recorded = [state for state in now.panels if state.origin is Origin.RECORDED and state.verdict is not Verdict.IN_DOUBT]
         if recorded:
-            raise NotSeen(f"read from somebody else's rules: {', '.join(_sentence(state) for state in recorded)}")
+            raise ScenarioTimeout(f"read from somebody else's rules: {', '.join(_sentence(state) for state in recorded)}")
         await asyncio.sleep(_POLL_SECONDS)
     watch.say(f"no panel read a foreign rule for {WATCH_SECONDS:.0f} s", step="rules")
 
@@ -109,10 +109,10 @@ async def two_rule_sets(watch: Watch) -> None:
         code, text = await _command(watch, verb)
         named = [line for line in text.splitlines() if _GROUPS.search(line)]
         if not named:
-            raise NotSeen(f"`cad-console {verb}` does not name two groups that record one name")
+            raise ScenarioTimeout(f"`cad-console {verb}` does not name two groups that record one name")
         watch.say(f"{verb}: {visible(named[0].strip())}", step="two groups")
         if verb == "check" and code == 0:
-            raise NotSeen("`cad-console check` passes with two groups that record one name")
+            raise ScenarioTimeout("`cad-console check` passes with two groups that record one name")
 
 
 async def not_ready(watch: Watch) -> None:
@@ -122,10 +122,10 @@ async def not_ready(watch: Watch) -> None:
         bad = "NOT READY" if verb == "status" else "FAILED"
         lines = [line for line in text.splitlines() if bad in line and "models" in line]
         if not lines:
-            raise NotSeen(f"`cad-console {verb}` does not say that the platform is not ready because of its models")
+            raise ScenarioTimeout(f"`cad-console {verb}` does not say that the platform is not ready because of its models")
         watch.say(f"{verb}: {visible(lines[0].strip())}", step="not ready")
         if verb == "check" and code == 0:
-            raise NotSeen("`cad-console check` passes while /ready answers 503")
+            raise ScenarioTimeout("`cad-console check` passes while /ready answers 503")
 
 
 async def _true_figures(watch: Watch) -> None:
@@ -135,8 +135,8 @@ async def _true_figures(watch: Watch) -> None:
 
     try:
         await until(watch.session, look, "the figures are not what is true")
-    except NotSeen as reason:
-        raise NotSeen(f"{reason}: {'; '.join(wrong(watch.session.snapshot(), watch.simulator))}") from None
+    except ScenarioTimeout as reason:
+        raise ScenarioTimeout(f"{reason}: {'; '.join(wrong(watch.session.snapshot(), watch.simulator))}") from None
     now = watch.session.snapshot()
     for identity, truth in true_figures(watch.simulator).items():
         state = now.panel(identity)

@@ -12,7 +12,7 @@ import httpx
 
 import queries.http.transport  # noqa: F401 - it limits the head of every answer
 from queries.decoding import decode_json
-from queries.errors import Malformed, TimedOut
+from queries.errors import InvalidResponse, TimedOut
 from queries.http import error_mapping
 from queries.http.body import Body
 
@@ -41,7 +41,7 @@ def answer(url: str, params: Mapping[str, str] | None = None, *, timeout: httpx.
                         raise told
                     yield response
                     return
-            raise Malformed("the redirects do not end", where=url)
+            raise InvalidResponse("the redirects do not end", where=url)
     except httpx.HTTPError as error:
         raise error_mapping.from_exception(error, where=url, host=place.host) from None
 
@@ -50,7 +50,7 @@ def _target(place: httpx.URL, location: str, where: str) -> httpx.URL:
     try:
         return place.join(location)
     except (httpx.InvalidURL, ValueError):
-        raise Malformed("the server redirects us to what is not a URL", where=where) from None
+        raise InvalidResponse("the server redirects us to what is not a URL", where=where) from None
 
 
 def read(response: httpx.Response, *, limit_bytes: int, where: str, seconds: float) -> bytes:

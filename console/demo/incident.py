@@ -11,9 +11,9 @@ from typing import TypeVar
 from console.actions.plan import Request
 from console.config.settings import Settings
 from console.demo import server_config
-from console.demo.scenario_test import NotSeen, Say, act, active, gone, journalled, until
-from console.demo.scenarios import Remedy, Scenario
-from console.demo.verify_report import Disagrees, compare
+from console.demo.scenario_test import Say, ScenarioTimeout, act, active, gone, journalled, until
+from console.demo.scenarios import Fix, Scenario
+from console.demo.verify_report import ReportMismatch, compare
 from console.incidents.declaration import declaration
 from console.incidents.postmortem import as_json, as_markdown
 from console.incidents.postmortem_data import review
@@ -22,7 +22,7 @@ from console.incidents.templates import STATUS_PAGE, Templates, facts_of
 from console.incidents.text import entry_row, moment
 from console.monitor.session import Session
 from console.state import incident_events
-from console.state.incident import Delivery, Incident, Step
+from console.state.incident import DeliveryState, Incident, Step
 from console.state.public_status import phase
 from queries.errors import SourceError
 from queries.model.text import visible
@@ -52,11 +52,11 @@ async def play_incident(
     session = await asyncio.to_thread(Session.open, settings)
     try:
         if scenario.remedy is None:
-            raise NotSeen(f"the scenario {scenario.name} has nothing to mitigate")
+            raise ScenarioTimeout(f"the scenario {scenario.name} has nothing to mitigate")
         await stack_up
         session.start(lambda snapshot: None)
         await _Play(session, scenario, scenario.remedy, say).run(report_file, stability_seconds)
-    except (NotSeen, Disagrees) as reason:
+    except (ScenarioTimeout, ReportMismatch) as reason:
         say(str(reason), step="FAILED")
         return False
     finally:
@@ -66,7 +66,7 @@ async def play_incident(
 
 
 class _Play:
-    def __init__(self, session: Session, scenario: Scenario, remedy: Remedy, say: Say) -> None:
+    def __init__(self, session: Session, scenario: Scenario, remedy: Fix, say: Say) -> None:
         self.session = session
         self.scenario = scenario
         self.remedy = remedy
@@ -139,10 +139,14 @@ class _Play:
         file = Path(session.settings.paths.state_dir) / "status-page.txt"
         await asyncio.to_thread(file.write_text, text + "\n", "utf-8")
         await session.record(
-            incident_events.DELIVERED, self.identity, incident_events.delivered(data["update"], Delivery.WRITTEN, str(file))
+            incident_events.DELIVERED,
+            self.identity,
+            incident_events.delivered(data["update"], DeliveryState.WRITTEN, str(file)),
         )
         await session.record(
-            incident_events.DELIVERED, self.identity, incident_events.delivered(data["update"], Delivery.MARKED, STATUS_PAGE)
+            incident_events.DELIVERED,
+            self.identity,
+            incident_events.delivered(data["update"], DeliveryState.MARKED, STATUS_PAGE),
         )
         await self._ticked(Step.COMMUNICATE)
         for line in text.splitlines():
@@ -155,14 +159,14 @@ class _Play:
         await asyncio.to_thread(file.write_text, text, "utf-8")
         say(str(file), step="report")
         if not any(item["kind"] == "rollout" for item in document["changes"]):
-            raise NotSeen("the report does not name the rollout among the contributing changes")
+            raise ScenarioTimeout("the report does not name the rollout among the contributing changes")
         wanted = f"{made.impact.failed:,.0f}" if made.impact.failed is not None else "unknown"
         if f"| requests failed | {wanted} |" not in text:
-            raise NotSeen("the written report has another number of failed requests than was measured")
+            raise ScenarioTimeout("the written report has another number of failed requests than was measured")
         sources = {item["source"] for item in document["timeline"]}
         missing = {"person", "console", "alertmanager", "kubernetes", "prometheus"} - sources
         if missing:
-            raise NotSeen(f"the timeline has nothing from {', '.join(sorted(missing))}")
+            raise ScenarioTimeout(f"the timeline has nothing from {', '.join(sorted(missing))}")
         for entry in made.incident.entries:
             say(visible("  ".join(entry_row(entry))))
         url = session.settings.prometheus.url if session.settings.prometheus else ""
@@ -171,12 +175,12 @@ class _Play:
                 compare, document, url, alert=self.scenario.alert, step_seconds=server_config.SCRAPE_SECONDS
             )
         except SourceError as error:
-            raise NotSeen(f"Prometheus could not be asked for its own data: {error}") from None
+            raise ScenarioTimeout(f"Prometheus could not be asked for its own data: {error}") from None
         for item in found:
             say(str(item), step="agreement" if item.holds else "DISAGREES")
         wrong = [item for item in found if not item.holds]
         if wrong:
-            raise Disagrees("; ".join(map(str, wrong)))
+            raise ReportMismatch("; ".join(map(str, wrong)))
 
     async def _ticked(self, step: Step) -> None:
         incident = await self._until(lambda now: now if step in now.ticks else None, f"the step {step} was not ticked")
@@ -186,7 +190,7 @@ class _Play:
     async def _incident(self) -> Incident:
         found = (await self.session.ledger()).incidents.get(self.identity)
         if found is None:
-            raise NotSeen("the incident is not in the journal")
+            raise ScenarioTimeout("the incident is not in the journal")
         return found
 
     async def _until(self, look: Callable[[Incident], T | None], otherwise: str) -> T:
@@ -196,4 +200,4 @@ class _Play:
             if found is not None:
                 return found
             await asyncio.sleep(_POLL_SECONDS)
-        raise NotSeen(f"{otherwise} within {_WAIT_SECONDS:.0f} s")
+        raise ScenarioTimeout(f"{otherwise} within {_WAIT_SECONDS:.0f} s")

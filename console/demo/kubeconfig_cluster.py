@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from console.demo.embedded_cluster import Seen, SeenDeployment, seen
+from console.demo.embedded_cluster import ObservedCluster, ObservedDeployment, seen
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.api import KubeApi
@@ -20,7 +20,7 @@ class ContextView:
     def __init__(self, context: str, namespace: str) -> None:
         self._namespace = namespace
         self._api = KubeApi(KubeAccess(ClusterEndpoint(namespace, context=context)), read_only=False, timeout_seconds=5.0)
-        self._seen = Seen({}, {})
+        self._seen = ObservedCluster({}, {})
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="demo cluster view", daemon=True)
 
@@ -35,7 +35,7 @@ class ContextView:
             self._thread.join(8)
         self._api.close()
 
-    def deployment(self, name: str) -> SeenDeployment | None:
+    def deployment(self, name: str) -> ObservedDeployment | None:
         return self._seen.deployments.get(name)
 
     def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
@@ -57,7 +57,7 @@ class ContextView:
             except SourceError:
                 continue  # the console's own Kubernetes source says what is wrong
 
-    def _ask(self) -> Seen:
+    def _ask(self) -> ObservedCluster:
         return seen(
             self._list(f"/apis/apps/v1/namespaces/{self._namespace}/deployments"),
             self._list(f"/api/v1/namespaces/{self._namespace}/pods"),

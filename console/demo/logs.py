@@ -11,7 +11,7 @@ LINES = 60
 _EVERY_SECONDS = 5.0
 
 
-class Faring(Protocol):
+class PodLogProfile(Protocol):
     """The part of the simulator's state that a log tells of."""
 
     @property
@@ -27,7 +27,7 @@ class Faring(Protocol):
     def backlog(self) -> float: ...
 
 
-def log_lines(app: str, now: float, fare: Faring) -> list[str]:
+def log_lines(app: str, now: float, fare: PodLogProfile) -> list[str]:
     """The last lines of one pod, oldest first; what is wrong now began a minute ago."""
     usual = f"INFO {app}: served, 0 errors"
     trouble = _trouble(app, fare)
@@ -40,7 +40,7 @@ def log_lines(app: str, now: float, fare: Faring) -> list[str]:
     return lines
 
 
-def _trouble(app: str, fare: Faring) -> str:
+def _trouble(app: str, fare: PodLogProfile) -> str:
     if app == API and fare.error_share > 0.01:
         return "ERROR cad-ml-api: INTERNAL_ERROR stage=infer: result schema v2 not understood (since 1.9.0)"
     if app == API and fare.memory_shares.get(API, 0.0) > 0.8:

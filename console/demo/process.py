@@ -24,7 +24,7 @@ class StartFailed(Exception):
     """A server did not get ready; the message carries the last line of its log."""
 
 
-class Server:
+class ServerProcess:
     """A running server: `url`, `pid` of the server itself, `log` of what it said."""
 
     def __init__(self, name: str, url: str, keeper: subprocess.Popen[bytes], log: Path) -> None:
@@ -74,7 +74,7 @@ def start_server(
     port: int = 0,
     ready_path: str = "/-/ready",
     ready_seconds: float = _READY_SECONDS,
-) -> Server:
+) -> ServerProcess:
     """Start `command(port)` in `folder`, with its log there, and wait until `ready_path` answers 200. Raises StartFailed.
 
     A port that somebody took in between is replaced by another one, unless `port` asks for this very one.
@@ -94,7 +94,7 @@ def start_server(
             _close(keeper)
             raise
         else:
-            return Server(name, f"http://127.0.0.1:{chosen}", keeper, log)
+            return ServerProcess(name, f"http://127.0.0.1:{chosen}", keeper, log)
     raise StartFailed(f"{name} found no free port")
 
 

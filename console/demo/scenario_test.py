@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from console.actions.plan import Outcome, Preview, Request
 from console.config.settings import Settings
-from console.demo.scenarios import Remedy, Scenario
+from console.demo.scenarios import Fix, Scenario
 from console.journal.event import Event
 from console.monitor.session import Session
 from console.state.snapshot import Snapshot
@@ -34,7 +34,7 @@ class Say(Protocol):
     def __call__(self, text: str, *, step: str = "") -> None: ...
 
 
-class NotSeen(Exception):
+class ScenarioTimeout(Exception):
     """Something that had to happen did not; the message says what."""
 
 
@@ -61,7 +61,7 @@ async def play(
             await _play_incident(scenario, scenario.remedy, session, say)
         elif expect is None:
             await _watch_quiet(scenario, session, say)
-    except NotSeen as reason:
+    except ScenarioTimeout as reason:
         say(str(reason), step="FAILED")
         return False
     finally:
@@ -70,7 +70,7 @@ async def play(
     return True
 
 
-async def _play_incident(scenario: Scenario, remedy: Remedy, session: Session, say: Say) -> None:
+async def _play_incident(scenario: Scenario, remedy: Fix, session: Session, say: Say) -> None:
     tracked = await until(session, lambda now: active(now, scenario.alert), f"no alert {scenario.alert} in Alertmanager")
     alert = tracked.alert
     say(f"{alert.priority.value} {alert.name} {alert.severity} is {alert.state.value} in Alertmanager", step="alert")
@@ -79,7 +79,7 @@ async def _play_incident(scenario: Scenario, remedy: Remedy, session: Session, s
 
     runbook = tracked.runbook
     if runbook is None or runbook.matched_by == "triage":
-        raise NotSeen(f"no runbook serves {alert.name}")
+        raise ScenarioTimeout(f"no runbook serves {alert.name}")
     say(f"{runbook.id}, found by {runbook.matched_by}", step="runbook")
     await _runbook_steps(session, tracked, runbook.id, say)
 
@@ -128,7 +128,7 @@ async def act(session: Session, request: Request, say: Say) -> str:
             say(visible(step.text), step=step.stage.value)
             outcome, identity = step.outcome or outcome, step.identity or identity
     if outcome is not Outcome.DONE:
-        raise NotSeen(f"the action ended as {outcome.value if outcome else 'nothing'}, not as done")
+        raise ScenarioTimeout(f"the action ended as {outcome.value if outcome else 'nothing'}, not as done")
     return identity
 
 
@@ -144,7 +144,7 @@ def _tell_preview(preview: Preview, say: Say) -> None:
 async def _runbook_steps(session: Session, tracked: TrackedAlert, identity: str, say: Say) -> None:
     runbook = session.runbooks.get(identity)
     if runbook is None:
-        raise NotSeen(f"the runbook {identity} is not there")
+        raise ScenarioTimeout(f"the runbook {identity} is not there")
     async for result in session.runbook_steps(runbook, tracked):
         verdict = f"{result.verdict.word}: " if result.verdict else ""
         value = result.value_text or (result.text.splitlines()[0] if result.text else "")
@@ -156,7 +156,7 @@ def journalled(session: Session, identity: str, say: Say) -> None:
     kinds = {event.kind for event in events if event.subject == identity}
     missing = {"action.intent", "action.outcome"} - kinds
     if missing:
-        raise NotSeen(f"the journal has no {' and no '.join(sorted(missing))} of the run {identity}")
+        raise ScenarioTimeout(f"the journal has no {' and no '.join(sorted(missing))} of the run {identity}")
     say(f"intent and outcome of the run {identity} are there", step="journal")
 
 
@@ -167,7 +167,7 @@ async def _watch_quiet(scenario: Scenario, session: Session, say: Say) -> None:
     while time.monotonic() < ends:
         found = [f"{item.alert.name} ({item.alert.state.value})" for item in session.snapshot().alerts]
         if found:
-            raise NotSeen(f"there are alerts: {', '.join(found)}")
+            raise ScenarioTimeout(f"there are alerts: {', '.join(found)}")
         await asyncio.sleep(_POLL_SECONDS)
     say(f"none for {CALM_SECONDS:.0f} s, not even a pending one", step="alerts")
     now = session.snapshot()
@@ -179,7 +179,7 @@ async def _watch_quiet(scenario: Scenario, session: Session, say: Say) -> None:
     else:
         wrong = [state.spec.id for state in now.panels if state.verdict is not Verdict.OK]
     if wrong:
-        raise NotSeen(f"these panels say something else than they should: {', '.join(wrong)}")
+        raise ScenarioTimeout(f"these panels say something else than they should: {', '.join(wrong)}")
 
 
 async def panel(session: Session, panel_id: str, say: Say) -> None:
@@ -195,7 +195,7 @@ async def until(session: Session, look: Callable[[Snapshot], T | None], otherwis
         if found is not None:
             return found
         await asyncio.sleep(_POLL_SECONDS)
-    raise NotSeen(f"{otherwise} within {ALERT_SECONDS:.0f} s")
+    raise ScenarioTimeout(f"{otherwise} within {ALERT_SECONDS:.0f} s")
 
 
 def active(now: Snapshot, name: str) -> TrackedAlert | None:

@@ -90,7 +90,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Remedy:
+class Fix:
     """The action that ends the story, as `cad-console act` would name it."""
 
     action: str
@@ -111,7 +111,7 @@ class Scenario:
     says: str
     alert: str
     conditions: Callable[[ClusterView, Start], Conditions]
-    remedy: Remedy | None = None
+    remedy: Fix | None = None
     rolls_out_bad_image: bool = False
     rules: tuple[RuleSet, ...] = (RuleSet.OURS,)
     trouble_seconds: float = 22.0
@@ -169,14 +169,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         f"the OCR provider {SLOW_PROVIDER} times out until it is restarted",
         "ProviderTimeout",
         _provider_timeout,
-        Remedy("restart", f"deployment/{SLOW_DEPLOYMENT}", {}, "provider_health"),
+        Fix("restart", f"deployment/{SLOW_DEPLOYMENT}", {}, "provider_health"),
     ),
     Scenario(
         "bad-deploy",
         f"{API} was rolled out from {GOOD_IMAGE_TAG} to {BAD_IMAGE_TAG}, and 8 % of all requests fail until it is rolled back",
         "HighErrorRate",
         _bad_deploy,
-        Remedy("rollback", f"deployment/{API}", {"revision": "1"}, "error_ratio"),
+        Fix("rollback", f"deployment/{API}", {"revision": "1"}, "error_ratio"),
         rolls_out_bad_image=True,
     ),
     Scenario(
@@ -184,14 +184,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         f"{API} runs into its memory limit until it has {ENOUGH_API_REPLICAS} replicas",
         "HighMemoryUsage",
         _memory_pressure,
-        Remedy("scale", f"deployment/{API}", {"replicas": str(ENOUGH_API_REPLICAS)}, "memory"),
+        Fix("scale", f"deployment/{API}", {"replicas": str(ENOUGH_API_REPLICAS)}, "memory"),
     ),
     Scenario(
         "queue-backlog",
         f"deduplication jobs pile up until {WORKER} has {ENOUGH_WORKERS} replicas",
         "QueueBacklog",
         _queue_backlog,
-        Remedy("scale", f"deployment/{WORKER}", {"replicas": str(ENOUGH_WORKERS)}, "queue_depth"),
+        Fix("scale", f"deployment/{WORKER}", {"replicas": str(ENOUGH_WORKERS)}, "queue_depth"),
     ),
     Scenario(
         "silent-failure",
@@ -199,7 +199,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "until it is restarted",
         "ProviderDown",
         _silent_failure,
-        Remedy("restart", f"deployment/{SLOW_DEPLOYMENT}", {}, "provider_health"),
+        Fix("restart", f"deployment/{SLOW_DEPLOYMENT}", {}, "provider_health"),
         trouble_seconds=RAW_SECONDS,
     ),
     Scenario(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from console.demo.process import Server, start_server
+from console.demo.process import ServerProcess, start_server
 from console.demo.server_binaries import Servers
 
 
-def launch_prometheus(servers: Servers, folder: Path, *, port: int = 0, retention: str = "45d") -> Server:
+def launch_prometheus(servers: Servers, folder: Path, *, port: int = 0, retention: str = "45d") -> ServerProcess:
     """Prometheus on `folder/prometheus.yml`, with its data in `folder/data`."""
     return start_server(
         "prometheus",
@@ -26,7 +26,7 @@ def launch_prometheus(servers: Servers, folder: Path, *, port: int = 0, retentio
     )
 
 
-def launch_alertmanager(servers: Servers, folder: Path, *, port: int = 0) -> Server:
+def launch_alertmanager(servers: Servers, folder: Path, *, port: int = 0) -> ServerProcess:
     """Alertmanager on `folder/alertmanager.yml`, with its silences in `folder/alerts`."""
     if servers.templates:
         for template in Path(servers.templates).iterdir():

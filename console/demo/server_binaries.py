@@ -23,7 +23,7 @@ _ALSO_CALLED = {"alertmanager": ("prometheus-alertmanager",)}
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class DownloadProgress:
     """One report of the way; `total_bytes` is 0 where it is not known or nothing is being loaded."""
 
     text: str
@@ -36,7 +36,7 @@ class Progress:
         return f"{self.text}: {self.done_bytes / 1e6:.1f} of {self.total_bytes / 1e6:.1f} MB"
 
 
-Report = Callable[[Progress], None]
+Report = Callable[[DownloadProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Servers:
     origin: str = ""
 
 
-class NotBrought(Exception):
+class BinaryNotFound(Exception):
     """No source gave the servers; the message names each one with its reason."""
 
 
@@ -114,20 +114,20 @@ def bring(
     cache = cache_folder(environ)
     try:
         if why := distrust(cache):
-            raise NotBrought(f"what lies in the cache is not run: {why}")
+            raise BinaryNotFound(f"what lies in the cache is not run: {why}")
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / ".lock").open("a") as lock:
             _take(lock.fileno(), report)
             return locate(environ, sources) or _fetch_first(cache, sources, report)
     except OSError as error:
-        raise NotBrought(f"the cache {cache} cannot be written: {error.strerror or error}") from error
+        raise BinaryNotFound(f"the cache {cache} cannot be written: {error.strerror or error}") from error
 
 
 def _take(descriptor: int, report: Report) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        report(Progress("another console is bringing the servers; waiting for it"))
+        report(DownloadProgress("another console is bringing the servers; waiting for it"))
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
@@ -136,8 +136,8 @@ def _fetch_first(cache: Path, sources: Sequence[ServerSource], report: Report) -
     for source in sources:
         staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=cache))
         try:
-            report(Progress(f"bringing Prometheus and Alertmanager from {source.name}"))
-            source.fetch(staging, lambda text, done, total: report(Progress(text, done, total)))
+            report(DownloadProgress(f"bringing Prometheus and Alertmanager from {source.name}"))
+            source.fetch(staging, lambda text, done, total: report(DownloadProgress(text, done, total)))
             _check_whole(staging)
             staging.chmod(0o755)
             target = cache / source.folder_name
@@ -147,10 +147,10 @@ def _fetch_first(cache: Path, sources: Sequence[ServerSource], report: Report) -
             return _in_folder(target)
         except SourceFailed as error:
             reasons.append(f"{source.name}: {error}")
-            report(Progress(f"not from {source.name}: {error}"))
+            report(DownloadProgress(f"not from {source.name}: {error}"))
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-    raise NotBrought("Prometheus and Alertmanager could not be brought\n  " + "\n  ".join(reasons))
+    raise BinaryNotFound("Prometheus and Alertmanager could not be brought\n  " + "\n  ".join(reasons))
 
 
 def _check_whole(folder: Path) -> None:

@@ -64,7 +64,7 @@ _ANALYSIS = (
 
 
 @dataclass(slots=True)
-class Fare:
+class TrafficOutcome:
     """How the platform fares now, eased: it neither breaks nor heals from one second to the next."""
 
     error_share: float = 0.0
@@ -99,7 +99,7 @@ class Simulator:
 
     def __init__(self, scenario: Scenario, cluster: ClusterView, *, seed: int, now: float) -> None:
         self.scenario = scenario
-        self.fare = Fare()
+        self.fare = TrafficOutcome()
         self.metrics = Metrics(at=now)
         self._cluster = cluster
         self._seed = seed

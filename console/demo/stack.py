@@ -23,7 +23,7 @@ from console.demo.embedded_cluster import EmbeddedView
 from console.demo.kubeconfig_cluster import ContextView
 from console.demo.logs import log_lines
 from console.demo.platform_api import PlatformApi
-from console.demo.process import Server, free_port, keep, release
+from console.demo.process import ServerProcess, free_port, keep, release
 from console.demo.scenarios import API, BAD_IMAGE_TAG, Scenario
 from console.demo.server_args import launch_alertmanager, launch_prometheus
 from console.demo.server_binaries import Servers
@@ -40,7 +40,7 @@ _AHEAD_SECONDS = 1.8
 """The history reaches to about the moment at which Prometheus starts; its first scrape comes five to seven seconds later."""
 
 
-class NotSettled(Exception):
+class NotReady(Exception):
     """The scenario's state was not reached in time; the message says what was waited for and what is there instead."""
 
 
@@ -97,7 +97,7 @@ class DemoStack:
         self._life = threading.Lock()
         self._stopped = False
         self._folder_keeper: Popen[bytes] | None = None
-        self._running: list[Server] = []
+        self._running: list[ServerProcess] = []
         self._cluster: DemoCluster | None = None
         self._context_view: ContextView | None = None
         self._api: PlatformApi | None = None
@@ -121,7 +121,7 @@ class DemoStack:
             raise RuntimeError("the stack was not prepared")
         return self._simulator
 
-    def server(self, name: str) -> Server:
+    def server(self, name: str) -> ServerProcess:
         """The running `prometheus` or `alertmanager`."""
         return next(item for item in self._running if item.name == name)
 
@@ -210,7 +210,7 @@ class DemoStack:
                 return time.monotonic() - started
             time.sleep(0.25)
         found = ", ".join(sorted(self.active_alerts())) or "none"
-        raise NotSettled(f"{what} did not come within {timeout_seconds:.0f} s; active alerts: {found}")
+        raise NotReady(f"{what} did not come within {timeout_seconds:.0f} s; active alerts: {found}")
 
     def active_alerts(self) -> frozenset[str]:
         """Names of the alerts that Alertmanager has now, without the heartbeat."""
@@ -227,7 +227,7 @@ class DemoStack:
             running, self._running = self._running, []
         if running:
             with ThreadPoolExecutor(len(running), thread_name_prefix="demo stop") as hands:
-                list(hands.map(Server.stop, running))
+                list(hands.map(ServerProcess.stop, running))
         if self._api is not None:
             self._api.stop()
         if self._cluster is not None:
@@ -269,7 +269,7 @@ class DemoStack:
         self._hold(launch_prometheus(self.servers, folder, port=_port(self.addresses.prometheus)))
         self._report(f"Prometheus at {self.addresses.prometheus}")
 
-    def _hold(self, server: Server) -> None:
+    def _hold(self, server: ServerProcess) -> None:
         """Remember a server, or end it at once where the stack was stopped while it started."""
         with self._life:
             if not self._stopped:
@@ -298,7 +298,7 @@ class DemoStack:
         view = self._cluster or self._context_view
         state = view.deployment(API) if view is not None else None
         if state is None:
-            raise NotSettled(f"no deployment {API} in the namespace {NAMESPACE}: the scenario cannot be played there")
+            raise NotReady(f"no deployment {API} in the namespace {NAMESPACE}: the scenario cannot be played there")
         image = state.image.rpartition(":")[0] + f":{BAD_IMAGE_TAG}"
         return {"name": API, "image": image, "env": [{"name": "OCR_TIMEOUT_MS", "value": "8000"}]}
 

@@ -27,7 +27,7 @@ error. Each selector is taken as often as its number says; the simulated platfor
 _ASKED = ((1.0, 'ocr_requests_total{status=~"start|cache_hit"}'), (1.0, 'vision_requests_total{status="start"}'))
 
 
-class Disagrees(Exception):
+class ReportMismatch(Exception):
     """The report and Prometheus say different things; the message has both."""
 
 
@@ -64,7 +64,7 @@ def compare(document: dict[str, Any], prometheus: str, *, alert: str, step_secon
     ]
     firing = samples.raw(f'ALERTS{{alertname="{alert}", alertstate="firing"}}')
     if not firing:
-        raise Disagrees(f"Prometheus has no firing {alert} between the report's start and end")
+        raise ReportMismatch(f"Prometheus has no firing {alert} between the report's start and end")
     first, last = firing[0][0][0], max(points[-1][0] for points in firing)
     detected = _seconds(times["detected_at"])
     found.append(Agreement("detected", detected - first, -EVALUATION_SECONDS, EVALUATION_SECONDS))
@@ -74,7 +74,7 @@ def compare(document: dict[str, Any], prometheus: str, *, alert: str, step_secon
     mitigated = _seconds(document["steps"]["mitigate"])
     ratio = [value for at, value in _joined(samples.raw("platform_error_ratio")) if abs(at - mitigated) <= EVALUATION_SECONDS]
     if not ratio:
-        raise Disagrees("Prometheus has no platform_error_ratio at the moment of the mitigation")
+        raise ReportMismatch("Prometheus has no platform_error_ratio at the moment of the mitigation")
     found.append(Agreement("error ratio when it was mitigated", min(ratio), 0.0, 5.0))
     return tuple(found)
 
@@ -101,7 +101,7 @@ def _counted(
     least = edges = 0.0
     series = [(times, points) for times, selector in selectors for points in samples.raw(selector)]
     if not series:
-        raise Disagrees(f"Prometheus has no samples of {', '.join(selector for _, selector in selectors)}")
+        raise ReportMismatch(f"Prometheus has no samples of {', '.join(selector for _, selector in selectors)}")
     for times, points in series:
         within = [item for item in points if samples.start <= item[0] <= samples.end]
         least += times * _risen([value for _, value in within])
@@ -134,5 +134,5 @@ def _joined(series: list[Points]) -> Points:
 
 def _seconds(moment: str | None) -> float:
     if moment is None:
-        raise Disagrees("the report leaves out a moment that it should have")
+        raise ReportMismatch("the report leaves out a moment that it should have")
     return datetime.fromisoformat(moment).timestamp()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.checklists import section
-from console.checklists.section import Section
+from console.checklists.section import ReportSection
 from console.handover.shift import Shift
 from console.state import snapshot_json
 from console.state.snapshot import Snapshot
@@ -16,8 +16,8 @@ from queries.text.tables import escaped
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    sections: tuple[Section, ...]
+class HandoverReport:
+    sections: tuple[ReportSection, ...]
     snapshot: Snapshot
     shift: Shift
     head: str = ""
@@ -30,19 +30,19 @@ class Report:
         return f"Shift handover · {where} · {snapshot_json.utc(at)} ({local_clock(at)}) · {visible(self.snapshot.user)}"
 
 
-def as_text(report: Report) -> str:
+def as_text(report: HandoverReport) -> str:
     return f"{report.headline}\n\n{section.as_text(report.sections)}{_head(report)}"
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: HandoverReport) -> str:
     return f"## {escaped(report.headline)}\n\n{section.as_markdown(report.sections)}{_head(report)}"
 
 
-def _head(report: Report) -> str:
+def _head(report: HandoverReport) -> str:
     return f"\n\nJournal head {report.head}" if report.head else ""
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: HandoverReport) -> dict[str, Any]:
     return {
         "schema": 1,
         "environment": report.snapshot.environment,

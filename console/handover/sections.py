@@ -11,14 +11,14 @@ from console.checklists.definition import HOURLY, Checklist
 from console.checklists.incidents import incident_verdict, incident_words
 from console.checklists.loader import Checklists
 from console.checklists.result import Detail
-from console.checklists.section import Section
+from console.checklists.section import ReportSection
 from console.checklists.summary import silence_words
 from console.handover.shift import BUDGET, Shift
 from console.journal.elapsed import MARK, mark
-from console.state.checklist_runs import Walks
+from console.state.checklist_runs import ChecklistRuns
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.series import Point
 from queries.model.source import Health
 from queries.model.text import visible
@@ -36,18 +36,18 @@ _MONTH = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class HandoverInput:
     """Everything that a handover is put together from. `incidents` is None where the journal could not be read."""
 
     snapshot: Snapshot
     shift: Shift
     checklists: Checklists
     incidents: Incidents | None
-    budget: Reading[tuple[Point, ...]] | None
+    budget: PollResult[tuple[Point, ...]] | None
     now: float
 
 
-def handover(facts: Facts) -> tuple[Section, ...]:
+def handover(facts: HandoverInput) -> tuple[ReportSection, ...]:
     """The sections in the order in which the next person needs them."""
     return (
         _shift(facts),
@@ -60,41 +60,41 @@ def handover(facts: Facts) -> tuple[Section, ...]:
     )
 
 
-def signed(sections: Iterable[Section], shift: Shift, *, name: str, to: str = "", remark: str = "") -> dict[str, Any]:
+def signed(sections: Iterable[ReportSection], shift: Shift, *, name: str, to: str = "", remark: str = "") -> dict[str, Any]:
     """The data of `handover.signed`: who, since when, and everything that was handed over, as it was read."""
     told = {section.title: [line.text for line in section.lines[:_SHOWN]] or [section.empty] for section in sections}
     data: dict[str, Any] = {"name": name, "since": shift.since, "handed_over": told, MARK: mark()}
     return {**data, **({"to": to} if to else {}), **({"remark": remark} if remark else {})}
 
 
-def _shift(facts: Facts) -> Section:
+def _shift(facts: HandoverInput) -> ReportSection:
     shift, now = facts.shift, facts.now
     since = f"since {local_clock(shift.since, now=now)} ({span(now - shift.since)})"
     if shift.signed is None:
-        return Section(
+        return ReportSection(
             "This shift", (Detail(f"{since}: no handover was signed before, so it is the configured length of a shift"),)
         )
     to = f" to {visible(shift.signed.to)}" if shift.signed.to else ""
     lines = [Detail(f"{since}: the last handover, signed by {visible(shift.signed.name)}{to}")]
     if shift.signed.remark:
         lines.append(Detail(f"said then: {visible(shift.signed.remark)}"))
-    return Section("This shift", tuple(lines))
+    return ReportSection("This shift", tuple(lines))
 
 
-def _incidents(facts: Facts) -> Section:
+def _incidents(facts: HandoverInput) -> ReportSection:
     title = "Incidents"
     if facts.incidents is None:
-        return Section(title, empty="not known: the journal could not be read", known=False)
+        return ReportSection(title, empty="not known: the journal could not be read", known=False)
     found = [item for item in facts.incidents.all if item.closed_at is None or item.closed_at >= facts.shift.since]
     ordered = sorted(found, key=lambda item: (not item.open, item.severity.value, item.began_at))
     lines = tuple(Detail(incident_words(item, facts.now), incident_verdict(item)) for item in ordered)
-    return Section(title, lines, empty="none open, none closed in this shift")
+    return ReportSection(title, lines, empty="none open, none closed in this shift")
 
 
-def _firing(facts: Facts) -> Section:
+def _firing(facts: HandoverInput) -> ReportSection:
     title, snapshot = "Alerts still firing", facts.snapshot
     if not snapshot.alerts_known:
-        return Section(title, empty="not known: neither Alertmanager nor Prometheus told", known=False)
+        return ReportSection(title, empty="not known: neither Alertmanager nor Prometheus told", known=False)
     lines = [
         Detail(night.sentence(facts.now), night.verdict)
         for night in nights(None, snapshot.alerts, severities=snapshot.severities)
@@ -106,16 +106,16 @@ def _firing(facts: Facts) -> Section:
         doubt.append(Detail(visible(snapshot.alerts_caveat), Verdict.STALE if snapshot.alerts_from == "alertmanager" else None))
     if snapshot.delivery_doubt:
         doubt.append(Detail(snapshot.delivery_doubt))
-    return Section(title, (*lines, *doubt), empty="none")
+    return ReportSection(title, (*lines, *doubt), empty="none")
 
 
-def _silences(facts: Facts) -> Section:
+def _silences(facts: HandoverInput) -> ReportSection:
     """Those that end soon, and those that hide nothing: nobody will notice either."""
     snapshot, now = facts.snapshot, facts.now
     title = f"Silences that end within {_ENDS_SECONDS / 3600.0:.0f} h, or match nothing"
     manager = snapshot.source("alertmanager")
     if manager is None or manager.last_good_at is None:
-        return Section(title, empty="not known: Alertmanager has not answered", known=False)
+        return ReportSection(title, empty="not known: Alertmanager has not answered", known=False)
     lines = []
     in_force = [item for item in snapshot.silences if item.state != "expired" and item.starts_at <= now < item.ends_at]
     for silence in sorted(in_force, key=lambda item: item.ends_at):
@@ -125,10 +125,10 @@ def _silences(facts: Facts) -> Section:
             continue
         why = " and ".join(words for words, so in (("ends soon", ends), ("matches nothing now", not hides)) if so)
         lines.append(Detail(f"{silence_words(silence, now)}  ({why})"))
-    return Section(title, (*lines[:_SHOWN], *_doubt(snapshot, "alertmanager", now)), empty="none")
+    return ReportSection(title, (*lines[:_SHOWN], *_doubt(snapshot, "alertmanager", now)), empty="none")
 
 
-def _changes(facts: Facts) -> Section:
+def _changes(facts: HandoverInput) -> ReportSection:
     now = facts.now
     found = [change for change in facts.snapshot.changes if change.at > now - _CHANGES_SECONDS]
     lines = tuple(
@@ -144,8 +144,8 @@ def _changes(facts: Facts) -> Section:
     cluster = facts.snapshot.source("kubernetes")
     if facts.snapshot.cluster is None and cluster is not None and cluster.health is not Health.NOT_CONFIGURED:
         doubt = Detail("rollouts are not known: the cluster has not answered", Verdict.NO_DATA)
-        return Section(title, (*lines, doubt), known=False)
-    return Section(title, lines, empty="none that the console has seen")
+        return ReportSection(title, (*lines, doubt), known=False)
+    return ReportSection(title, lines, empty="none that the console has seen")
 
 
 def _named(change: Change) -> str:
@@ -154,7 +154,7 @@ def _named(change: Change) -> str:
     return change.text if change.text.startswith(kind) else f"{kind} {change.text}"
 
 
-def _checklists(facts: Facts) -> Section:
+def _checklists(facts: HandoverInput) -> ReportSection:
     walks = facts.snapshot.ledger.walks
     lines: list[Detail] = []
     for checklist in facts.checklists.lists:
@@ -162,10 +162,10 @@ def _checklists(facts: Facts) -> Section:
     lines += [
         Detail(f"{visible(item.name)} cannot be read: {visible(item.why)}", Verdict.NO_DATA) for item in facts.checklists.broken
     ]
-    return Section("Left open in today's checklists", tuple(lines), empty="nothing")
+    return ReportSection("Left open in today's checklists", tuple(lines), empty="nothing")
 
 
-def _left(checklist: Checklist, walks: Walks, now: float) -> Iterable[Detail]:
+def _left(checklist: Checklist, walks: ChecklistRuns, now: float) -> Iterable[Detail]:
     """What today's newest walk left, or that there was none though it was due."""
     title, today = visible(checklist.title), midnight(now)
     own = [walk for walk in walks.of(checklist.name) if walk.begun_at >= today]
@@ -186,18 +186,18 @@ def _left(checklist: Checklist, walks: Walks, now: float) -> Iterable[Detail]:
         yield Detail(f"{title}, signed {local_clock(signature.at)} by {visible(signature.name)}: {visible(words)}")
 
 
-def _budget(facts: Facts) -> Section:
+def _budget(facts: HandoverInput) -> ReportSection:
     title, reading = "Error budget over this shift", facts.budget
     if reading is None or reading.value is None:
         why = visible(reading.fault.sentence()) if reading and reading.fault else "asking …"
-        return Section(title, empty=f"not known: {why}", known=False)
+        return ReportSection(title, empty=f"not known: {why}", known=False)
     points = reading.value
     if not points or reading.taken_at - points[-1][0] > 90.0:
-        return Section(title, empty="not known: Prometheus has no value of now", known=False)
+        return ReportSection(title, empty="not known: Prometheus has no value of now", known=False)
     (begun, first), (_, last) = points[0], points[-1]
     if len(points) < 2 or begun - facts.shift.since > (facts.now - facts.shift.since) / 2.0:
         line = Detail(f"{last:.2f} % are left; what was left when the shift began is not known", Verdict.NO_DATA)
-        return Section(title, (line,), known=False)
+        return ReportSection(title, (line,), known=False)
     when = "now" if facts.now - reading.taken_at < 120.0 else local_clock(reading.taken_at, now=facts.now)
     length, spent = points[-1][0] - begun, first - last
     rate = lasts = ""
@@ -209,8 +209,8 @@ def _budget(facts: Facts) -> Section:
     words = f"{first:.2f} % were left {local_clock(begun, now=facts.now)}, {last:.2f} % {when}: {told}{lasts}"
     state = facts.snapshot.panel(BUDGET)
     if state is not None and state.verdict is Verdict.IN_DOUBT:
-        return Section(title, (Detail(f"{words} ({visible(state.reason)})", state.verdict),), known=False)
-    return Section(title, (Detail(words),))
+        return ReportSection(title, (Detail(f"{words} ({visible(state.reason)})", state.verdict),), known=False)
+    return ReportSection(title, (Detail(words),))
 
 
 def _doubt(snapshot: Snapshot, name: str, now: float) -> tuple[Detail, ...]:

@@ -12,7 +12,7 @@ from console.state.snapshot import Snapshot
 from queries.errors import NotConfigured, SourceError
 from queries.model.aggregation import folded
 from queries.model.panel import Origin
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.series import Point
 
 BUDGET = "error_budget"
@@ -40,7 +40,7 @@ def shift_of(signatures: tuple[HandoverSigned, ...], *, now: float, hours: float
 
 async def budget_over(
     snapshot: Snapshot, shift: Shift, *, prometheus: MetricsSource | None, now: float
-) -> Reading[tuple[Point, ...]]:
+) -> PollResult[tuple[Point, ...]]:
     """What was left of the error budget from the shift's beginning until now, percent: one request.
 
     Twelve steps where a recorded series tells it; where it has to be computed from a month of counters, only both ends.
@@ -56,7 +56,7 @@ async def budget_over(
         steps = 1 if state.origin is Origin.RAW else _POINTS
         answer = await prometheus.query_range(state.query, start=start, end=now, step_seconds=(now - start) / steps)
     except SourceError as error:
-        return Reading("prometheus", now, time.monotonic() - began, fault=error.fault)
+        return PollResult("prometheus", now, time.monotonic() - began, fault=error.fault)
     values: dict[float, list[float]] = {}
     for track in answer.tracks:
         for at, value in track.points:
@@ -64,4 +64,4 @@ async def budget_over(
                 values.setdefault(at, []).append(value)
     folds = ((at, folded(state.spec.fold, values[at])) for at in sorted(values))
     points = tuple((at, value) for at, value in folds if value is not None)
-    return Reading("prometheus", now, time.monotonic() - began, value=points)
+    return PollResult("prometheus", now, time.monotonic() - began, value=points)

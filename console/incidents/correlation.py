@@ -10,10 +10,10 @@ from typing import Protocol
 from console.alerts.recent_changes import what_changed
 from console.state.snapshot import Snapshot
 from queries.errors import SourceError
-from queries.model.series import Track, quote
+from queries.model.series import Series, quote
 from queries.model.text import visible
 from queries.model.workload import Change, Cluster, Touched
-from queries.prometheus.responses import RangeAnswer
+from queries.prometheus.responses import RangeResult
 
 HOUR_SECONDS = 3600.0
 _STEPS = 240
@@ -25,7 +25,7 @@ _POD_TROUBLE = ("BackOff", "OOMKilling", "Evicted", "Unhealthy", "FailedScheduli
 
 
 class Ranges(Protocol):
-    async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeAnswer: ...
+    async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeResult: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class _Question:
     kind: str
     query: str
     names: str
-    told: Callable[[str, Track, float | None, float], tuple[str, str] | None]
+    told: Callable[[str, Series, float | None, float], tuple[str, str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class _Account:
         return [change for track in answer.tracks for change in _steps(track, question, step, self.start)], ""
 
 
-def _steps(track: Track, question: _Question, step: float, start: float) -> Iterable[Change]:
+def _steps(track: Series, question: _Question, step: float, start: float) -> Iterable[Change]:
     """Where the value differs from the one before; None stands for a series that was not there."""
     name = track.label(question.names)
     before: float | None = None
@@ -127,28 +127,28 @@ def _questions(namespace: str, own_alerts: tuple[str, ...]) -> tuple[_Question, 
         one = f"max by ({label}) ({metric}{{{here}}})"
         return f"{one} and on ({label}) max by ({label}) (changes({metric}{{{here}}}$window)) > 0"
 
-    def scaled(name: str, track: Track, before: float | None, value: float) -> tuple[str, str] | None:
+    def scaled(name: str, track: Series, before: float | None, value: float) -> tuple[str, str] | None:
         return None if before is None else (f"deployment/{name}", f"{visible(name)} {before:g}→{value:g}")
 
-    def moved(name: str, track: Track, before: float | None, value: float) -> tuple[str, str] | None:
+    def moved(name: str, track: Series, before: float | None, value: float) -> tuple[str, str] | None:
         return None if before is None else (f"hpa/{name}", f"HPA {visible(name)} wants {before:g}→{value:g}")
 
-    def configured(name: str, track: Track, before: float | None, value: float) -> tuple[str, str] | None:
+    def configured(name: str, track: Series, before: float | None, value: float) -> tuple[str, str] | None:
         told = "appeared" if before is None else "changed"
         return None if name.startswith(_OWN) else (f"configmap/{name}", f"ConfigMap {visible(name)} {told}")
 
-    def restarted(name: str, track: Track, before: float | None, value: float) -> tuple[str, str] | None:
+    def restarted(name: str, track: Series, before: float | None, value: float) -> tuple[str, str] | None:
         if before is None or value <= before:
             return None
         return f"pod/{name}", f"{visible(name)} restarted ({value:g} times so far)"
 
-    def deployed(name: str, track: Track, before: float | None, value: float) -> tuple[str, str] | None:
+    def deployed(name: str, track: Series, before: float | None, value: float) -> tuple[str, str] | None:
         if before is not None:
             return None
         image = visible(track.label("image").rpartition("/")[2])
         return f"deployment/{name}", f"{visible(name)} image {image} runs for the first time in this hour"
 
-    def fired(name: str, track: Track, before: float | None, value: float) -> tuple[str, str] | None:
+    def fired(name: str, track: Series, before: float | None, value: float) -> tuple[str, str] | None:
         return None if before is not None or name in own_alerts else (f"alert/{name}", f"{visible(name)} began to fire")
 
     return (

@@ -12,7 +12,7 @@ from console.checks.panels import contradiction_sentence
 from queries.errors import SourceError
 from queries.model.panel import Contradiction, PanelHistory, PanelSpec
 from queries.model.verdict import Verdict
-from queries.prometheus.responses import Answer
+from queries.prometheus.responses import InstantResult
 
 AVAILABILITY = 0.999
 """The objective over 30 days; what is beyond is the error budget."""
@@ -23,10 +23,10 @@ _LOOK_BACK_SECONDS = 3600.0
 _MONTH_SECONDS = 30 * 86_400.0
 
 
-class Asks(Protocol):
+class MetricsQueries(Protocol):
     def expand(self, text: str) -> str: ...
 
-    async def query(self, text: str, *, at: float | None = None) -> Answer: ...
+    async def query(self, text: str, *, at: float | None = None) -> InstantResult: ...
 
     async def contradictions(self, text: str, *, at: float | None = None) -> tuple[Contradiction, ...]: ...
 
@@ -75,20 +75,20 @@ def _window(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
-async def measure(prometheus: Asks | None, ratio: PanelSpec | None, *, detected_at: float, end: float) -> Impact:
+async def measure(prometheus: MetricsQueries | None, ratio: PanelSpec | None, *, detected_at: float, end: float) -> Impact:
     """`ratio` is the error ratio's panel; the window begins where the ratio went bad, else with the detection."""
     if prometheus is None:
         told = "Prometheus is not configured"
         names = ("requests", "failed", "slow_percent", "budget_percent", "outside_seconds")
         return Impact(detected_at, end, why=tuple((name, told) for name in names))
-    desk = _Desk(prometheus, detected_at, max(end, detected_at + 1.0))
+    desk = _ImpactQuery(prometheus, detected_at, max(end, detected_at + 1.0))
     return await desk.measured(ratio)
 
 
-class _Desk:
+class _ImpactQuery:
     """One measurement: its window, and why something stays unknown."""
 
-    def __init__(self, prometheus: Asks, detected_at: float, end: float) -> None:
+    def __init__(self, prometheus: MetricsQueries, detected_at: float, end: float) -> None:
         self.prometheus = prometheus
         self.detected_at = detected_at
         self.end = end

@@ -9,7 +9,7 @@ from console.state.incident import FIRING, RESOLVED, Incident, Source
 from console.state.revisions import image_change
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState, Priority, TrackedAlert
-from queries.model.identity_cache import Kept
+from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import label
@@ -32,7 +32,7 @@ _MOST = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """One thing now. `taken_at` is when the source said so and `began_at` since when it is so where the source tells that,
     both Unix seconds. `say` makes the sentence, given the value before (empty: it was not there). `settle_seconds` is how
     long it has to stay so.
@@ -47,9 +47,9 @@ class Sight:
     settle_seconds: float = 0.0
 
 
-def sights(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Sight, ...]:
+def sights(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observation, ...]:
     """Everything whose source answers now; what a source that is down said last is no sight. `alerts` False leaves them out."""
-    found: list[Sight] = []
+    found: list[Observation] = []
     alerting = _teller(snapshot)
     if alerting is not None:
         if alerts:
@@ -63,7 +63,7 @@ def sights(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Sight, ...]:
     return tuple(found)
 
 
-def ended(incident: Incident, snapshot: Snapshot) -> tuple[Sight, ...]:
+def ended(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
     """Its alerts that a whole answer of Alertmanager (or, without one, of Prometheus) does not list any more."""
     alerting = _teller(snapshot)
     if alerting is None or alerting.health is not Health.UP:
@@ -100,14 +100,18 @@ def _up(snapshot: Snapshot, name: str) -> SourceState | None:
     return state if well else None
 
 
-def _end(fingerprint: str, name: str, taken_at: float) -> Sight:
-    return Sight(f"alert:{fingerprint}", RESOLVED, Source.ALERTMANAGER, taken_at, lambda before: f"{name or 'an alert'} ended")
+def _end(fingerprint: str, name: str, taken_at: float) -> Observation:
+    return Observation(
+        f"alert:{fingerprint}", RESOLVED, Source.ALERTMANAGER, taken_at, lambda before: f"{name or 'an alert'} ended"
+    )
 
 
-def _of_alerts(alerts: tuple[TrackedAlert, ...], taken_at: float) -> Iterable[Sight]:
+def _of_alerts(alerts: tuple[TrackedAlert, ...], taken_at: float) -> Iterable[Observation]:
     for alert, value in _watched(alerts):
         began = alert.alert.starts_at if value == FIRING else None
-        yield Sight(f"alert:{alert.alert.fingerprint}", value, Source.ALERTMANAGER, taken_at, _alert_words(alert, value), began)
+        yield Observation(
+            f"alert:{alert.alert.fingerprint}", value, Source.ALERTMANAGER, taken_at, _alert_words(alert, value), began
+        )
 
 
 def _alert_words(tracked: TrackedAlert, value: str) -> Callable[[str], str]:
@@ -133,11 +137,11 @@ def _named(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
     return frozenset(item.alert.fingerprint for item in alerts if item.alert.state in _STATES)
 
 
-_watched: Kept[tuple[TrackedAlert, ...], tuple[tuple[TrackedAlert, str], ...]] = Kept(_watching)
-_fingerprints: Kept[tuple[TrackedAlert, ...], frozenset[str]] = Kept(_named)
+_watched: IdentityCache[tuple[TrackedAlert, ...], tuple[tuple[TrackedAlert, str], ...]] = IdentityCache(_watching)
+_fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_named)
 
 
-def _of_panels(snapshot: Snapshot) -> Iterable[Sight]:
+def _of_panels(snapshot: Snapshot) -> Iterable[Observation]:
     for panel in snapshot.panels:
         state = _up(snapshot, panel.spec.source)
         if state is None or panel.verdict is Verdict.STALE:
@@ -146,7 +150,7 @@ def _of_panels(snapshot: Snapshot) -> Iterable[Sight]:
         if taken_at is not None:
             thing = f"panel:{panel.spec.id}"
             source = Source.KUBERNETES if panel.spec.source == "kubernetes" else Source.PROMETHEUS
-            yield Sight(thing, panel.verdict.value, source, taken_at, _panel_words(panel), settle_seconds=_SETTLE_SECONDS)
+            yield Observation(thing, panel.verdict.value, source, taken_at, _panel_words(panel), settle_seconds=_SETTLE_SECONDS)
 
 
 def _panel_words(panel: PanelState) -> Callable[[str], str]:
@@ -158,11 +162,11 @@ def _panel_words(panel: PanelState) -> Callable[[str], str]:
     return say
 
 
-def _of_cluster(cluster: Cluster, taken_at: float) -> Iterable[Sight]:
+def _of_cluster(cluster: Cluster, taken_at: float) -> Iterable[Observation]:
     for workload in cluster.workloads:
         if workload.revision:
             told = _rollout_words(cluster, workload)
-            yield Sight(
+            yield Observation(
                 f"revision:{workload.target}",
                 str(workload.revision),
                 Source.KUBERNETES,
@@ -170,12 +174,12 @@ def _of_cluster(cluster: Cluster, taken_at: float) -> Iterable[Sight]:
                 told,
                 cluster.rolled_out_at(workload),
             )
-        yield Sight(
+        yield Observation(
             f"replicas:{workload.target}", str(workload.wanted), Source.KUBERNETES, taken_at, _scale_words(cluster, workload)
         )
         status = rollout_status(workload)
         stuck = status.phase is RolloutPhase.FAILED
-        yield Sight(
+        yield Observation(
             f"rollout:{workload.target}",
             "failed" if stuck else "",
             Source.KUBERNETES,
@@ -207,12 +211,12 @@ def _scale_words(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
     return say
 
 
-def _of_silences(silences: tuple[Silence, ...], taken_at: float) -> Iterable[Sight]:
+def _of_silences(silences: tuple[Silence, ...], taken_at: float) -> Iterable[Observation]:
     for silence in silences:
         if silence.state == "pending":
             continue
         began = silence.starts_at if silence.state == "active" else silence.ends_at
-        yield Sight(
+        yield Observation(
             f"silence:{silence.id}",
             silence.state,
             Source.ALERTMANAGER,

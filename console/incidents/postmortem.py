@@ -8,9 +8,9 @@ from typing import Any
 
 from console.incidents.correlation import Correlation
 from console.incidents.impact import SLO_PERCENT, Impact
-from console.incidents.severity_policy import SeverityResponse
+from console.incidents.severity_policy import SeverityPolicy
 from console.incidents.text import author_words
-from console.state.incident import Entry, Incident, Role, Source, Step
+from console.state.incident import Incident, Role, Source, Step, TimelineEntry
 from console.state.incident_metrics import Kpis
 from queries.model.text import visible
 from queries.text.formatting import brief, span
@@ -29,13 +29,13 @@ _FOLLOW_UP = ("follow-up:", "follow up:", "todo:", "action item:")
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Postmortem:
     """`made_at` is Unix seconds; an incident that is still open is reported as far as it came."""
 
     incident: Incident
     impact: Impact
     correlation: Correlation
-    response: SeverityResponse
+    response: SeverityPolicy
     kpis: Kpis
     made_at: float
 
@@ -49,7 +49,7 @@ def window_end(incident: Incident, now: float) -> float:
     return incident.resolved_at or incident.closed_at or now
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: Postmortem) -> str:
     incident = report.incident
     blocks = [
         f"# {incident.severity} incident {incident.number}: {_text(incident.title)}",
@@ -81,7 +81,7 @@ def as_markdown(report: Report) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: Postmortem) -> dict[str, Any]:
     incident, impact = report.incident, report.impact
     return {
         "schema": 1,
@@ -140,7 +140,7 @@ def _mean(seconds: float | None, count: int, what: str) -> str:
     return f"not known: none was {what}" if seconds is None else f"{span(seconds)} (of {count} {what})"
 
 
-def _summary(report: Report) -> str:
+def _summary(report: Postmortem) -> str:
     incident, impact = report.incident, report.impact
     alerts = ", ".join(dict.fromkeys(visible(item.name) for item in incident.alerts))
     noticed = f"The alert {_text(alerts)} began" if alerts else "It was noticed without an alert"
@@ -194,7 +194,7 @@ def _impact_rows(impact: Impact) -> list[tuple[str, str, str]]:
     ]
 
 
-def _time_rows(report: Report) -> list[tuple[str, str, str, str, str]]:
+def _time_rows(report: Postmortem) -> list[tuple[str, str, str, str, str]]:
     incident, response = report.incident, report.response
     allowed = {
         Step.ACKNOWLEDGE: response.acknowledge_seconds,
@@ -235,7 +235,7 @@ def _changes(found: Correlation) -> str:
     return f"{head}\n\n{table}{missing}"
 
 
-def _entries(entries: Iterable[Entry]) -> str:
+def _entries(entries: Iterable[TimelineEntry]) -> str:
     listed = list(entries)
     times = {item.id: item.at for item in listed}
     rows = []
@@ -256,7 +256,7 @@ def _updates(incident: Incident) -> str:
     return "\n\n".join(blocks) or "None was written."
 
 
-def _questions(report: Report) -> Iterable[str]:
+def _questions(report: Postmortem) -> Iterable[str]:
     """What the data leaves open, and what people asked in their notes."""
     incident, impact = report.incident, report.impact
     if incident.open:
@@ -294,7 +294,7 @@ def _count(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
-def _end(report: Report) -> str:
+def _end(report: Postmortem) -> str:
     return _moment(report.end) if report.incident.resolved_at or report.incident.closed_at else "now, still open"
 
 

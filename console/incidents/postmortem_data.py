@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from console.incidents.correlation import Correlation, correlate
 from console.incidents.impact import measure
-from console.incidents.postmortem import Report, window_end
+from console.incidents.postmortem import Postmortem, window_end
 from console.state.incident import Incident
 from console.state.incident_metrics import kpis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from console.incidents.severity_policy import Response
-    from console.state.journal_state import LedgerState
+    from console.incidents.severity_policy import SeverityPolicies
+    from console.state.journal_state import JournalState
     from console.state.snapshot import Snapshot
     from queries.kubernetes.client import Kubernetes
     from queries.model.panel import PanelSpec
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RATIO_PANEL = "error_ratio"
 
 
-class Sources(Protocol):
+class PostmortemSources(Protocol):
     """What a review asks: a session has all of it."""
 
     @property
@@ -37,14 +37,14 @@ class Sources(Protocol):
     def specs(self) -> Sequence[PanelSpec]: ...
 
     @property
-    def response(self) -> Response: ...
+    def response(self) -> SeverityPolicies: ...
 
     def snapshot(self) -> Snapshot: ...
 
-    async def ledger(self) -> LedgerState: ...
+    async def ledger(self) -> JournalState: ...
 
 
-async def changes_before(session: Sources, incident: Incident) -> Correlation:
+async def changes_before(session: PostmortemSources, incident: Incident) -> Correlation:
     """What changed in the hour before its first alert."""
     kubernetes = session.kubernetes
     return await correlate(
@@ -56,7 +56,7 @@ async def changes_before(session: Sources, incident: Incident) -> Correlation:
     )
 
 
-async def review(session: Sources, incident: Incident, *, now: float) -> Report:
+async def review(session: PostmortemSources, incident: Incident, *, now: float) -> Postmortem:
     """The report as of `now`, Unix seconds. A source that does not answer leaves its part unknown."""
     spec = next((item for item in session.specs if item.id == RATIO_PANEL), None)
     impact, correlation = await asyncio.gather(
@@ -65,4 +65,4 @@ async def review(session: Sources, incident: Incident, *, now: float) -> Report:
     )
     ledger = await session.ledger()
     response = session.response.of(incident.severity)
-    return Report(incident, impact, correlation, response, kpis(ledger.incidents.all, now=now), now)
+    return Postmortem(incident, impact, correlation, response, kpis(ledger.incidents.all, now=now), now)

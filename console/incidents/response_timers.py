@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from console.incidents.severity_policy import SeverityResponse
-from console.state.incident import Incident, Step, Tick
+from console.incidents.severity_policy import SeverityPolicy
+from console.state.incident import Incident, Step, StepCompletion
 
 
-class Pace(StrEnum):
+class TimerState(StrEnum):
     DONE = "done"
     DUE = "due"
     OVERDUE = "overdue"
@@ -20,15 +20,15 @@ class Pace(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class ResponseTimer:
     """One step now. `due_at` is Unix seconds, None where nothing is due; of a stable platform, when it was stable for long
     enough. `why` says what a waiting step waits for, `tick` who did it.
     """
 
     step: Step
-    pace: Pace
+    pace: TimerState
     due_at: float | None = None
-    tick: Tick | None = None
+    tick: StepCompletion | None = None
     why: str = ""
 
     def left_seconds(self, now: float) -> float | None:
@@ -36,16 +36,16 @@ class Clock:
         return None if self.due_at is None else self.due_at - now
 
 
-def clocks(incident: Incident, response: SeverityResponse, now: float) -> tuple[Clock, ...]:
+def clocks(incident: Incident, response: SeverityPolicy, now: float) -> tuple[ResponseTimer, ...]:
     """All six, in their order."""
     return tuple(_clock(step, incident, response, now) for step in Step)
 
 
-def overdue(incident: Incident, response: SeverityResponse, now: float) -> tuple[Clock, ...]:
-    return tuple(item for item in clocks(incident, response, now) if item.pace is Pace.OVERDUE)
+def overdue(incident: Incident, response: SeverityPolicy, now: float) -> tuple[ResponseTimer, ...]:
+    return tuple(item for item in clocks(incident, response, now) if item.pace is TimerState.OVERDUE)
 
 
-def update_due_at(incident: Incident, response: SeverityResponse) -> float | None:
+def update_due_at(incident: Incident, response: SeverityPolicy) -> float | None:
     """When the next update is due; None once the incident is resolved or closed."""
     if incident.resolved_at is not None or not incident.open:
         return None
@@ -53,7 +53,7 @@ def update_due_at(incident: Incident, response: SeverityResponse) -> float | Non
     return max(last or 0.0, incident.declared_at) + response.update_every_seconds
 
 
-def stable_at(incident: Incident, response: SeverityResponse) -> float | None:
+def stable_at(incident: Incident, response: SeverityPolicy) -> float | None:
     """When it will have been stable for long enough, if nothing of it fires again; None where something does."""
     window = response.stability_seconds if incident.stability_seconds is None else incident.stability_seconds
     if incident.mitigated_at is None or incident.firing:
@@ -61,7 +61,7 @@ def stable_at(incident: Incident, response: SeverityResponse) -> float | None:
     return max(incident.mitigated_at, incident.quiet_since or 0.0) + window
 
 
-def early_resolution(incident: Incident, response: SeverityResponse, now: float) -> str:
+def early_resolution(incident: Incident, response: SeverityPolicy, now: float) -> str:
     """What a resolution at this moment leaves out of the window of stability; empty where it was stable for long enough."""
     if incident.mitigated_at is None:
         return "without a mitigation"
@@ -71,14 +71,14 @@ def early_resolution(incident: Incident, response: SeverityResponse, now: float)
     return f"{until - now:.0f} s before it was stable for long enough" if now < until else ""
 
 
-def escalate_at(incident: Incident, response: SeverityResponse) -> float | None:
+def escalate_at(incident: Incident, response: SeverityPolicy) -> float | None:
     """When to escalate; None once it is mitigated or over."""
     if incident.mitigated_at is not None or incident.resolved_at is not None or not incident.open:
         return None
     return incident.declared_at + response.escalate_after_seconds
 
 
-def _clock(step: Step, incident: Incident, response: SeverityResponse, now: float) -> Clock:
+def _clock(step: Step, incident: Incident, response: SeverityPolicy, now: float) -> ResponseTimer:
     tick = incident.ticks.get(step)
     if step is Step.COMMUNICATE:
         due = update_due_at(incident, response)
@@ -86,24 +86,30 @@ def _clock(step: Step, incident: Incident, response: SeverityResponse, now: floa
         if due is not None and tick is not None:
             due = max(due, tick.at + response.update_every_seconds)
         if due is not None:
-            return Clock(step, Pace.OVERDUE if now > due else Pace.DUE, due, tick)
-        return Clock(step, Pace.DONE, None, tick) if tick else Clock(step, Pace.WAITING, why="no update went out")
+            return ResponseTimer(step, TimerState.OVERDUE if now > due else TimerState.DUE, due, tick)
+        return (
+            ResponseTimer(step, TimerState.DONE, None, tick)
+            if tick
+            else ResponseTimer(step, TimerState.WAITING, why="no update went out")
+        )
     if tick is not None:
-        return Clock(step, Pace.DONE, None, tick)
+        return ResponseTimer(step, TimerState.DONE, None, tick)
     if step is Step.RESOLVE:
         if incident.mitigated_at is None:
-            return Clock(step, Pace.WAITING, why="after it is mitigated")
+            return ResponseTimer(step, TimerState.WAITING, why="after it is mitigated")
         until = stable_at(incident, response)
         if until is None:
-            return Clock(step, Pace.WAITING, why="still fires: " + ", ".join(item.name for item in incident.firing))
-        return Clock(step, Pace.STABLE, until)
+            return ResponseTimer(
+                step, TimerState.WAITING, why="still fires: " + ", ".join(item.name for item in incident.firing)
+            )
+        return ResponseTimer(step, TimerState.STABLE, until)
     if step is Step.REVIEW:
         if incident.resolved_at is None and incident.open:
-            return Clock(step, Pace.WAITING, why="after it is resolved")
+            return ResponseTimer(step, TimerState.WAITING, why="after it is resolved")
         since = incident.resolved_at or incident.closed_at or incident.declared_at
         return _running(step, since + response.review_seconds, now)
     if not incident.open:
-        return Clock(step, Pace.WAITING, why="closed without it")
+        return ResponseTimer(step, TimerState.WAITING, why="closed without it")
     limits = {
         Step.ACKNOWLEDGE: response.acknowledge_seconds,
         Step.ASSESS: response.assess_seconds,
@@ -112,5 +118,5 @@ def _clock(step: Step, incident: Incident, response: SeverityResponse, now: floa
     return _running(step, incident.declared_at + limits[step], now)
 
 
-def _running(step: Step, due_at: float, now: float) -> Clock:
-    return Clock(step, Pace.OVERDUE if now > due_at else Pace.DUE, due_at)
+def _running(step: Step, due_at: float, now: float) -> ResponseTimer:
+    return ResponseTimer(step, TimerState.OVERDUE if now > due_at else TimerState.DUE, due_at)

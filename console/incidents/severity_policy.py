@@ -23,7 +23,7 @@ WAYS = ("pager", "email", "ticket", "chat")
 
 
 @dataclass(frozen=True, slots=True)
-class SeverityResponse:
+class SeverityPolicy:
     """The response times of one severity; `escalate_after_seconds` 0 is at once. `escalate_by` is one of `WAYS`."""
 
     meaning: str
@@ -40,11 +40,11 @@ class SeverityResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    severities: Mapping[Priority, SeverityResponse]
+class SeverityPolicies:
+    severities: Mapping[Priority, SeverityPolicy]
     contacts: tuple[Contact, ...]
 
-    def of(self, level: Priority) -> SeverityResponse:
+    def of(self, level: Priority) -> SeverityPolicy:
         return self.severities[level]
 
     def contact(self, team: str) -> Contact | None:
@@ -58,7 +58,7 @@ class Response:
         return tuple((team, address) for team, address in found if address)
 
 
-def load_response(given: IncidentSettings | None = None) -> Response:
+def load_response(given: IncidentSettings | None = None) -> SeverityPolicies:
     """The console's own data with the configured changes. Raises ConfigError for a time that is none."""
     own = given or IncidentSettings()
     told: dict[str, dict[str, Any]] = {level: dict(values) for level, values in _defaults()["severities"].items()}
@@ -67,17 +67,19 @@ def load_response(given: IncidentSettings | None = None) -> Response:
     contacts = own.contacts
     if contacts is None:
         contacts = tuple(Contact(**item) for item in _defaults()["contacts"])
-    return Response(MappingProxyType({Priority(level): _severity(level, values) for level, values in told.items()}), contacts)
+    return SeverityPolicies(
+        MappingProxyType({Priority(level): _severity(level, values) for level, values in told.items()}), contacts
+    )
 
 
-def _severity(level: str, values: Mapping[str, Any]) -> SeverityResponse:
+def _severity(level: str, values: Mapping[str, Any]) -> SeverityPolicy:
     told: dict[str, Any] = {key: str(values[key]) for key in WORDS}
     for key in TIMES:
         try:
             told[f"{key}_seconds"] = float(seconds_of(str(values[key]))) if key in values else 0.0
         except InvalidTime as error:
             raise ConfigError(source=f"incidents.severities.{level}.{key}", expected=str(error)) from None
-    return SeverityResponse(**told)
+    return SeverityPolicy(**told)
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from console.incidents.response_timers import update_due_at
-from console.incidents.severity_policy import SeverityResponse
+from console.incidents.severity_policy import SeverityPolicy
 from console.state.incident import Incident, Role, Source
 from console.state.public_status import Phase, phase
 from console.state.snapshot import Snapshot
@@ -78,7 +78,7 @@ class Templates:
         return Template(best.text).substitute(facts).strip()
 
 
-def facts_of(incident: Incident, snapshot: Snapshot | None, response: SeverityResponse, *, now: float) -> dict[str, str]:
+def facts_of(incident: Incident, snapshot: Snapshot | None, response: SeverityPolicy, *, now: float) -> dict[str, str]:
     """Every variable; what cannot be told now says so. `now` is Unix seconds."""
     due = update_due_at(incident, response)
     end = incident.resolved_at or incident.closed_at or now

@@ -4,44 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from console.incidents.response_timers import Clock, Pace, clocks, escalate_at, update_due_at
-from console.incidents.severity_policy import Response, SeverityResponse
-from console.state.incident import Entry, Incident, Role, Source
+from console.incidents.response_timers import ResponseTimer, TimerState, clocks, escalate_at, update_due_at
+from console.incidents.severity_policy import SeverityPolicies, SeverityPolicy
+from console.state.incident import Incident, Role, Source, TimelineEntry
 from console.state.public_status import phase
 from queries.model.text import visible
 from queries.text.formatting import span
 from queries.text.times import format_time
 
 
-def state_words(incident: Incident, response: SeverityResponse, now: float) -> str:
+def state_words(incident: Incident, response: SeverityPolicy, now: float) -> str:
     """`open 12m 3s, monitoring` or `closed after 40m 2s`, with what is overdue."""
     if not incident.open:
         return f"closed after {span((incident.closed_at or now) - incident.began_at)}"
-    late = [item.step.value for item in clocks(incident, response, now) if item.pace is Pace.OVERDUE]
+    late = [item.step.value for item in clocks(incident, response, now) if item.pace is TimerState.OVERDUE]
     told = f"open {span(now - incident.began_at)}, {phase(incident)}"
     return f"{told}, OVERDUE: {', '.join(late)}" if late else told
 
 
-def clock_words(clock: Clock, now: float) -> str:
+def clock_words(clock: ResponseTimer, now: float) -> str:
     """`done 14:03:27Z by ann`, `due in 4m 10s`, `OVERDUE 2m`, `stable, done in 3m`, `waiting: after it is mitigated`."""
     left = clock.left_seconds(now)
     done = f"{moment(clock.tick.at)} by {visible(clock.tick.author)}" if clock.tick else ""
     told = visible(clock.tick.because or clock.tick.note) if clock.tick else ""
     why = f" ({told})" if told else ""
     match clock.pace:
-        case Pace.DONE:
+        case TimerState.DONE:
             return f"done {done}{why}"
-        case Pace.DUE:
+        case TimerState.DUE:
             return f"{f'done {done}{why}; next ' if clock.tick else ''}due in {span(left or 0.0)}"
-        case Pace.OVERDUE:
+        case TimerState.OVERDUE:
             return f"OVERDUE {span(-(left or 0.0))}{f' (last {done})' if clock.tick else ''}"
-        case Pace.STABLE:
+        case TimerState.STABLE:
             return "stable for long enough" if left is not None and left <= 0 else f"stable, {span(left or 0.0)} to go"
         case _:
             return f"waiting: {visible(clock.why)}"
 
 
-def incident_lines(incident: Incident, response: Response, now: float) -> Iterable[tuple[str, str]]:
+def incident_lines(incident: Incident, response: SeverityPolicies, now: float) -> Iterable[tuple[str, str]]:
     """Names and values: who, how long, every step, what is due, whom to call."""
     own = response.of(incident.severity)
     yield "incident", f"{incident.number} ({incident.id})"
@@ -72,13 +72,13 @@ def incident_lines(incident: Incident, response: Response, now: float) -> Iterab
         )
 
 
-def entry_row(entry: Entry) -> tuple[str, str, str, str]:
+def entry_row(entry: TimelineEntry) -> tuple[str, str, str, str]:
     """Time, source, author, text."""
     corrects = f" (corrects {entry.corrects})" if entry.corrects else ""
     return moment(entry.at), entry.source.value, author_words(entry), visible(entry.text) + corrects
 
 
-def author_words(entry: Entry) -> str:
+def author_words(entry: TimelineEntry) -> str:
     """Who did it; of what a console only saw, whose console that was."""
     seen = entry.source not in (Source.PERSON, Source.CONSOLE)
     return f"seen by {visible(entry.author)}" if seen else visible(entry.author)

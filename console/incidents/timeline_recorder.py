@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from console.incidents.observations import Sight, ended, sights
+from console.incidents.observations import Observation, ended, sights
 from console.state import incident_events
-from console.state.incident import Incident, Incidents, Seen
+from console.state.incident import Incident, Incidents, LastRecorded
 from console.state.snapshot import Snapshot
 
 _MOST_ALERTS = 200
@@ -17,14 +17,14 @@ MANY = "alerts:many"
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class TimelineEntryDraft:
     """One entry to be written, where nobody has written it yet."""
 
     subject: str
     data: dict[str, Any]
 
 
-class Recorder:
+class TimelineRecorder:
     """Compares what is seen with what the journal says, not with what this console saw before: so one that opens later, or
     comes back after a crash, writes down what changed meanwhile, and several write nothing twice. Pure but for what it
     remembers of things that have yet to settle; for one thread.
@@ -38,7 +38,7 @@ class Recorder:
         """Alerts and incidents that were found to agree: thousands are not compared again while both are the same."""
         self._differs = False
 
-    def look(self, snapshot: Snapshot, incidents: Incidents) -> tuple[Observation, ...]:
+    def look(self, snapshot: Snapshot, incidents: Incidents) -> tuple[TimelineEntryDraft, ...]:
         """What is to be written now."""
         watching = incidents.open
         if not watching:
@@ -53,7 +53,7 @@ class Recorder:
             self._calm = None if self._differs else (snapshot.alerts, incidents)
         return found
 
-    def _of(self, incident: Incident, seen: tuple[Sight, ...], snapshot: Snapshot) -> Iterable[Observation]:
+    def _of(self, incident: Incident, seen: tuple[Observation, ...], snapshot: Snapshot) -> Iterable[TimelineEntryDraft]:
         alerts = sum(thing.startswith("alert:") for thing in incident.seen)
         for sight in (*seen, *ended(incident, snapshot)):
             last = self._last(incident, sight)
@@ -70,19 +70,19 @@ class Recorder:
             at = self._since.pop((incident.id, sight.thing))[1]
             yield _observation(incident, sight, last, at)
 
-    def _last(self, incident: Incident, sight: Sight) -> Seen | None:
+    def _last(self, incident: Incident, sight: Observation) -> LastRecorded | None:
         """What the journal said last; of what is new since the declaration, that it was not there; None: nothing to compare."""
         known = incident.seen.get(sight.thing)
         if known is not None:
             return known
         if sight.thing.startswith("rollout:"):
-            return Seen("", incident.declared_at)
+            return LastRecorded("", incident.declared_at)
         if sight.began_at is not None and sight.began_at > incident.declared_at and not sight.thing.startswith("revision:"):
-            return Seen("", incident.declared_at)
+            return LastRecorded("", incident.declared_at)
         first = self._first.setdefault((incident.id, sight.thing), sight.value)
-        return Seen(first, incident.declared_at)
+        return LastRecorded(first, incident.declared_at)
 
-    def _changed(self, incident: Incident, sight: Sight, last: Seen, now: float) -> bool:
+    def _changed(self, incident: Incident, sight: Observation, last: LastRecorded, now: float) -> bool:
         key = (incident.id, sight.thing)
         self._differs |= sight.value != last.value and sight.thing.startswith("alert:")
         if sight.value == last.value or sight.taken_at <= last.at:
@@ -94,17 +94,17 @@ class Recorder:
             self._since[key] = (sight.value, since)
         return now - since >= sight.settle_seconds
 
-    def _too_many(self, incident: Incident, sight: Sight, snapshot: Snapshot) -> Observation:
+    def _too_many(self, incident: Incident, sight: Observation, snapshot: Snapshot) -> TimelineEntryDraft:
         told = f"more than {_MOST_ALERTS} alerts: further ones are not told here one by one"
         data = incident_events.seen(MANY, "yes", count=1, at=snapshot.taken_at, source=sight.source, text=told)
-        return Observation(incident_events.seen_subject(incident.id, MANY, 1), data)
+        return TimelineEntryDraft(incident_events.seen_subject(incident.id, MANY, 1), data)
 
 
-def _observation(incident: Incident, sight: Sight, last: Seen, at: float) -> Observation:
+def _observation(incident: Incident, sight: Observation, last: LastRecorded, at: float) -> TimelineEntryDraft:
     count = last.count + 1
     text = sight.say(last.value)
     data = incident_events.seen(sight.thing, sight.value, count=count, at=at, source=sight.source, text=text)
-    return Observation(incident_events.seen_subject(incident.id, sight.thing, count), data)
+    return TimelineEntryDraft(incident_events.seen_subject(incident.id, sight.thing, count), data)
 
 
 def _told(incident: Incident, silence: str) -> bool:

@@ -19,7 +19,7 @@ MOST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Acknowledgement:
     """`at` is when it was set, Unix seconds; `id` is the event that set it. `console` is the process that wrote it, empty
     where an older console did: an account may be shared, so a name alone does not say which person it was.
     """
@@ -30,7 +30,7 @@ class Mark:
     console: str = field(default="", compare=False)
 
 
-class Whose(Enum):
+class Ownership(Enum):
     """To whom an alert belongs, seen from one console. SAME_ACCOUNT: to another console of the very account, and so perhaps
     to another person.
     """
@@ -43,34 +43,34 @@ class Whose(Enum):
     @property
     def held(self) -> bool:
         """Whether somebody has to be asked about."""
-        return self in (Whose.SAME_ACCOUNT, Whose.ANOTHER)
+        return self in (Ownership.SAME_ACCOUNT, Ownership.ANOTHER)
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class AcknowledgeResult:
     """How an alert stands after somebody wanted to take or to release it. Where it is held by somebody else and nothing was
     `written`, a person has to be asked; where it was written all the same, somebody else came first. `doubt` says why it is
     not known what others did.
     """
 
-    mark: Mark | None
-    whose: Whose
+    mark: Acknowledgement | None
+    whose: Ownership
     written: bool
     doubt: str = ""
 
 
-class Owners(Projection[Mapping[str, Mark]]):
+class Acknowledgements(Projection[Mapping[str, Acknowledgement]]):
     """The mark of each owned alert, by fingerprint."""
 
     kinds = (OWNED, RELEASED)
 
-    def initial(self) -> Mapping[str, Mark]:
+    def initial(self) -> Mapping[str, Acknowledgement]:
         return MappingProxyType({})
 
-    def apply(self, state: Mapping[str, Mark], event: Event) -> Mapping[str, Mark]:
+    def apply(self, state: Mapping[str, Acknowledgement], event: Event) -> Mapping[str, Acknowledgement]:
         return self.fold(state, (event,))
 
-    def fold(self, state: Mapping[str, Mark], events: Iterable[Event]) -> Mapping[str, Mark]:
+    def fold(self, state: Mapping[str, Acknowledgement], events: Iterable[Event]) -> Mapping[str, Acknowledgement]:
         marks = dict(state)
         for event in events:
             mark = mark_after(marks.pop(event.subject, None), event)
@@ -79,7 +79,7 @@ class Owners(Projection[Mapping[str, Mark]]):
         return MappingProxyType(newest(marks, MOST))
 
 
-def mark_after(mark: Mark | None, event: Event) -> Mark | None:
+def mark_after(mark: Acknowledgement | None, event: Event) -> Acknowledgement | None:
     """Whose the alert is after one more event; the very mark where the event came too late.
 
     An event says which mark it takes over or ends. Of two people who take an alert at the same moment both say that nobody
@@ -92,39 +92,39 @@ def mark_after(mark: Mark | None, event: Event) -> Mark | None:
     if event.kind == RELEASED:
         return None
     console = event.data.get("console")
-    return Mark(event.author, event.at, event.id, console if isinstance(console, str) else "")
+    return Acknowledgement(event.author, event.at, event.id, console if isinstance(console, str) else "")
 
 
-def whose(mark: Mark | None, *, user: str) -> Whose:
+def whose(mark: Acknowledgement | None, *, user: str) -> Ownership:
     """Seen from this process. What an earlier console of this account on this machine took is ours as soon as it ended."""
     if mark is None:
-        return Whose.NOBODY
+        return Ownership.NOBODY
     if mark.author != user:
-        return Whose.ANOTHER
+        return Ownership.ANOTHER
     here = not mark.console or mark.console == process.this().text() or process.alive(mark.console) is False
-    return Whose.OURS if here else Whose.SAME_ACCOUNT
+    return Ownership.OURS if here else Ownership.SAME_ACCOUNT
 
 
-def taken(name: str, over: Mark | None) -> dict[str, Any]:
+def taken(name: str, over: Acknowledgement | None) -> dict[str, Any]:
     """The data of `alert.owned`."""
     return {"name": name, "console": process.this().text(), "over": over.id if over else ""}
 
 
-def released(name: str, mark: Mark | None) -> dict[str, Any]:
+def released(name: str, mark: Acknowledgement | None) -> dict[str, Any]:
     """The data of `alert.released`."""
     return {"name": name, "of": mark.id if mark else ""}
 
 
-def held_sentence(mark: Mark, held: Whose, elapsed: str) -> str:
+def held_sentence(mark: Acknowledgement, held: Ownership, elapsed: str) -> str:
     """`ann@bastion took it 2m ago`."""
-    other = ", on another console of this account" if held is Whose.SAME_ACCOUNT else ""
+    other = ", on another console of this account" if held is Ownership.SAME_ACCOUNT else ""
     return f"{mark.author} took it {elapsed} ago{other}"
 
 
-def outcome_sentence(name: str, found: Acknowledgement, *, taking: bool) -> str:
+def outcome_sentence(name: str, found: AcknowledgeResult, *, taking: bool) -> str:
     """What a person is told when it was written, for screen and command alike."""
     if taking and found.mark is not None and found.whose.held:
-        other = " on another console" if found.whose is Whose.SAME_ACCOUNT else ""
+        other = " on another console" if found.whose is Ownership.SAME_ACCOUNT else ""
         return f"{found.mark.author}{other} took {name} first: it is not yours"
     if not taking:
         said = f"{name} is nobody's again" if found.mark is None else f"{name} was taken by {found.mark.author} meanwhile"
@@ -134,7 +134,7 @@ def outcome_sentence(name: str, found: Acknowledgement, *, taking: bool) -> str:
     return f"{name} is yours until it resolves"
 
 
-def resolved(marks: Mapping[str, Mark], present: Collection[str], *, taken_at: float) -> tuple[str, ...]:
+def resolved(marks: Mapping[str, Acknowledgement], present: Collection[str], *, taken_at: float) -> tuple[str, ...]:
     """The fingerprints of owned alerts that are not there any more.
 
     `present` must come from a whole answer of Alertmanager, taken at `taken_at`: one that could not be asked has not

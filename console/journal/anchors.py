@@ -16,7 +16,7 @@ _MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class AnchorComparison:
     """How many heads of this file the store has, up to which sequence, and where the file differs from them."""
 
     heads: int = 0
@@ -24,7 +24,7 @@ class Compared:
     faults: tuple[str, ...] = ()
 
 
-def compare(journal: Journal, store: SharedStore, *, seconds: float) -> Compared:
+def compare(journal: Journal, store: SharedStore, *, seconds: float) -> AnchorComparison:
     """Reads the whole store once. Raises SourceError where it does not answer within so long, and JournalError."""
     found = _Comparison(journal)
     woken = threading.Event()
@@ -68,6 +68,6 @@ class _Comparison:
                 )
                 self._faults.append(f"#{anchor.sequence} {told}: it was written again, or put back from a copy")
 
-    def result(self) -> Compared:
+    def result(self) -> AnchorComparison:
         more = (f"and {self._wrong - _MOST} more that were shared",) if self._wrong > _MOST else ()
-        return Compared(self._heads, self._last, (*self._faults, *more))
+        return AnchorComparison(self._heads, self._last, (*self._faults, *more))

@@ -16,12 +16,12 @@ from typing import Any
 
 from console.config.store_settings import StoreSettings
 from console.journal.event import AHEAD_SECONDS, Event
-from console.journal.shared_store import EVENT_BYTES, Brought, LeftOut, Take, as_text
-from queries.errors import Denied, Rejected, SourceError, Throttled
+from console.journal.shared_store import EVENT_BYTES, LeftOut, PushResult, Take, as_text
+from queries.errors import AccessDenied, RateLimited, RequestRejected, SourceError
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.api import KubeApi
 from queries.kubernetes.auth import KubeAccess
-from queries.kubernetes.objects import ListOf, Meta, Struct
+from queries.kubernetes.objects import Meta, ObjectList, Struct
 from queries.kubernetes.watch import JOURNAL_LABEL, PAGE, Kind, Watcher
 from queries.model.fault import Fault
 
@@ -149,7 +149,7 @@ class ConfigMaps:
         next is fetched.
         """
         query = [*self._kind.selection, ("limit", str(PAGE))]
-        page = self._api.decode(self._api.call("GET", self._path, query, None, _METADATA), ListOf[_Touched])
+        page = self._api.decode(self._api.call("GET", self._path, query, None, _METADATA), ObjectList[_Touched])
         if self._watcher is None:
             return
         self._watcher.retry_now()
@@ -167,14 +167,14 @@ class ConfigMaps:
             if segment is not None:
                 self._missed[name] = segment
 
-    def bring(self, events: Sequence[Event]) -> Brought:
+    def bring(self, events: Sequence[Event]) -> PushResult:
         with _rights_named():
             return self._bring(events)
 
-    def _bring(self, events: Sequence[Event]) -> Brought:
+    def _bring(self, events: Sequence[Event]) -> PushResult:
         watcher = self._watcher
         if watcher is None or not watcher.settled or watcher.fault:
-            return Brought()  # what is there already cannot be seen now: so nothing is written
+            return PushResult()  # what is there already cannot be seen now: so nothing is written
         texts = {_key(event): (event, as_text(event)) for event in events}
         sizes = {key: len(key) + len(text.encode()) for key, (_, text) in texts.items()}
         refused = tuple(
@@ -194,7 +194,7 @@ class ConfigMaps:
                 left = {key: text for key, text in left.items() if key not in head.keys}
                 next_number = max(next_number, head.number + 1)
             if not left:
-                return Brought(tuple(stored), refused)
+                return PushResult(tuple(stored), refused)
             batch = self._fitting(left, sizes, head.size if head else self._segment_bytes)
             try:
                 if batch and head is not None:
@@ -202,13 +202,13 @@ class ConfigMaps:
                 else:
                     head = self._begun(next_number, self._fitting(left, sizes, 0))
                     self._tidy(segments)
-            except Rejected as error:
+            except RequestRejected as error:
                 if error.fault.status not in (404, 409) or (error.fault.status == 404 and not (batch and head)):
                     raise
                 # Somebody else was quicker: see what is there now, and go on from that.
                 time.sleep(random.uniform(0.0, 0.02) * min(attempt, 10))  # noqa: S311 - so that two do not stay in step
                 head = self._fetched(head.name if batch and head else _name(next_number))
-        raise Throttled("the shared journal changes faster than this console can append", where=self._api.where)
+        raise RateLimited("the shared journal changes faster than this console can append", where=self._api.where)
 
     def close(self) -> None:
         if self._watcher is not None:
@@ -221,7 +221,7 @@ class ConfigMaps:
         """As it is now; None where it is not there (any more)."""
         try:
             return self._built(self._api.decoded(_SegmentObject, "GET", f"{self._path}/{name}"))
-        except Rejected as error:
+        except RequestRejected as error:
             if error.fault.status == 404:
                 return None
             raise
@@ -292,9 +292,9 @@ def _rights_named() -> Iterator[None]:
     """What the cluster denies to a console's account is in a Role that somebody has to apply."""
     try:
         yield
-    except Denied as error:
+    except AccessDenied as error:
         told, status = error.fault.what, error.fault.status
-        raise Denied(told, where=error.fault.where, hint=_RIGHTS, status=status) from None
+        raise AccessDenied(told, where=error.fault.where, hint=_RIGHTS, status=status) from None
 
 
 def _key(event: Event) -> str:

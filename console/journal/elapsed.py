@@ -16,7 +16,7 @@ MARK = "uptime"
 
 
 @dataclass(frozen=True, slots=True)
-class Lapse:
+class Elapsed:
     """`seconds`, never negative; `measured` is False where only the wall clock could tell."""
 
     seconds: float
@@ -33,11 +33,11 @@ def mark() -> dict[str, Any]:
     return {"boot": process.boot_id(), "seconds": round(seconds, 3)}
 
 
-def lapse(first: tuple[float, Mapping[str, Any]], last: tuple[float, Mapping[str, Any]]) -> Lapse:
+def lapse(first: tuple[float, Mapping[str, Any]], last: tuple[float, Mapping[str, Any]]) -> Elapsed:
     """From one moment to another; each is Unix seconds and the `mark` taken with it (empty where there is none)."""
     (at, old), (until, new) = first, last
     before, after = old.get("seconds"), new.get("seconds")
     same = bool(old.get("boot")) and old.get("boot") == new.get("boot")
     if same and isinstance(before, int | float) and isinstance(after, int | float) and 0 <= before <= after < _LONGEST_SECONDS:
-        return Lapse(float(after - before), measured=True)
-    return Lapse(max(0.0, until - at), measured=False)
+        return Elapsed(float(after - before), measured=True)
+    return Elapsed(max(0.0, until - at), measured=False)

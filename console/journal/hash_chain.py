@@ -24,7 +24,7 @@ _LEAST_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainEntry:
     """One event with the hash of the entry before it and its own, both as they were written.
 
     `writer` is the process that wrote it; None where the hash does not cover it. `intact` is False where a column does not
@@ -40,7 +40,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ChainEnd:
     """Where an export says that it ends: the newest entry's sequence and hash, and how many entries there are from which
     one on; None where the release before wrote it, which did not say so.
     """
@@ -64,7 +64,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ChainReport:
     """What was found: how many entries, from which sequence to which, the newest hash, and everything that is wrong.
 
     `older` counts the entries of the release before, `heads` those noted elsewhere that are in the chain. `uncounted` says
@@ -85,26 +85,26 @@ def hash_of(event: Event, previous: str, writer: str | None) -> str:
     return hashlib.sha256(_text(_fields(event, previous, writer)).encode("ascii")).hexdigest()
 
 
-def link_of(event: Event, previous: str, hash_: str, writer: str, *, intact: bool = True, older: bool = False) -> Link:
+def link_of(event: Event, previous: str, hash_: str, writer: str, *, intact: bool = True, older: bool = False) -> ChainEntry:
     """The entry of a file, in the form in which its hash fits: a file holds those of the release before too. `older` is which
     of the two it probably is.
     """
     for told in (None, writer) if older else (writer, None):
         if intact and hash_of(event, previous, told) == hash_:
-            return Link(event, previous, hash_, told, intact, fits=True)
-    return Link(event, previous, hash_, writer, intact, fits=False)
+            return ChainEntry(event, previous, hash_, told, intact, fits=True)
+    return ChainEntry(event, previous, hash_, writer, intact, fits=False)
 
 
-def line(link: Link) -> str:
+def line(link: ChainEntry) -> str:
     """As one line of an export, without its line break."""
     return _text({**_fields(link.event, link.previous, link.writer), "hash": link.hash})
 
 
-def end_line(end: End) -> str:
+def end_line(end: ChainEnd) -> str:
     return _text({"end": end.sequence, "hash": end.hash, "entries": end.entries or 0, "first": end.first})
 
 
-def parsed(text: str) -> Link | End:
+def parsed(text: str) -> ChainEntry | ChainEnd:
     """One line of an export. Raises ValueError with what is wrong."""
     try:
         found = json.loads(text, object_pairs_hook=_once)
@@ -117,12 +117,12 @@ def parsed(text: str) -> Link | End:
     if "end" in found:
         counted = ("entries", int), ("first", int)
         sequence, hash_ = _typed(found, (("end", int), ("hash", str)))
-        return End(sequence, hash_, *(_typed(found, counted) if "entries" in found else ()))
+        return ChainEnd(sequence, hash_, *(_typed(found, counted) if "entries" in found else ()))
     at, kind, subject, author, environment, data, sequence, identity, stamp, previous, hash_ = _typed(found, _KEYS)
     event = Event(float(at), kind, subject, author, environment, data, sequence, identity, stamp)
     (writer,) = _typed(found, (("writer", str),)) if "writer" in found else (None,)
     # A key that the hash does not cover, or a number in another spelling, is not what was written.
-    return Link(event, previous, hash_, writer, found == {**_fields(event, previous, writer), "hash": hash_})
+    return ChainEntry(event, previous, hash_, writer, found == {**_fields(event, previous, writer), "hash": hash_})
 
 
 def parse_head(text: str) -> Head:
@@ -135,7 +135,9 @@ def parse_head(text: str) -> Head:
     return Head(digits, int(number or 0))
 
 
-def checked(links: Iterable[Link | End], *, whole: bool = True, begin: int = 0, heads: Iterable[Head] = ()) -> Checked:
+def checked(
+    links: Iterable[ChainEntry | ChainEnd], *, whole: bool = True, begin: int = 0, heads: Iterable[Head] = ()
+) -> ChainReport:
     """Goes through entries in the order in which they stand; with `whole` the last of them has to be an End, with `begin` the
     first of them has to be that one.
 
@@ -144,7 +146,7 @@ def checked(links: Iterable[Link | End], *, whole: bool = True, begin: int = 0, 
     """
     check = _Check(heads, begin)
     for item in links:
-        if isinstance(item, End):
+        if isinstance(item, ChainEnd):
             check.end_at(item)
         else:
             check.take(item)
@@ -164,12 +166,12 @@ class _Check:
         self._faults: list[str] = []
         self._gaps: list[tuple[int, int]] = []
         self._late: set[int] = set()
-        self._newest: Link | None = None
-        self._end: End | None = None
+        self._newest: ChainEntry | None = None
+        self._end: ChainEnd | None = None
         self._first = self._entries = self._older = self._since = self._begin = 0
         self._uncounted = False
 
-    def take(self, link: Link) -> None:
+    def take(self, link: ChainEntry) -> None:
         number, newest = link.event.sequence, self._newest
         self._end = None
         self._entries += 1
@@ -191,7 +193,7 @@ class _Check:
             self._gaps.append((newest.event.sequence + 1, number - 1))
         self._newest = link
 
-    def end_at(self, end: End) -> None:
+    def end_at(self, end: ChainEnd) -> None:
         if end.entries is None:
             self._uncounted = True
         elif end.entries != self._since or (self._since and end.first != self._begin):
@@ -199,7 +201,7 @@ class _Check:
             self._faults.append(f"the export says that it has {told}, and has {self._since} from #{self._begin} on")
         self._end, self._since = end, 0
 
-    def result(self, *, whole: bool) -> Checked:
+    def result(self, *, whole: bool) -> ChainReport:
         end, newest = self._end, self._newest
         last, hash_ = (newest.event.sequence, newest.hash) if newest else (0, "")
         if end is not None and end.sequence <= last and (end.sequence, end.hash) != (last, hash_):
@@ -214,9 +216,9 @@ class _Check:
         self._faults += [_not_there(head, last) for head in self._wanted if not self._found.get(head)]
         good = tuple(head for head in self._wanted if self._found.get(head))
         faults = tuple(self._faults)
-        return Checked(self._entries, self._first, last, hash_, faults, self._older, good, self._uncounted)
+        return ChainReport(self._entries, self._first, last, hash_, faults, self._older, good, self._uncounted)
 
-    def _see(self, link: Link) -> None:
+    def _see(self, link: ChainEntry) -> None:
         for number in {link.event.sequence, 0} & self._by_number.keys():
             for head in self._by_number[number]:
                 self._found[head] = self._found.get(head, False) or link.hash.startswith(head.hash)
@@ -229,7 +231,7 @@ def _not_there(head: Head, last: int) -> str:
     return f"the head {head}{where} is not there: the chain up to it was written again, or this is another journal"
 
 
-def _faults(link: Link, head: Link | None) -> Iterator[str]:
+def _faults(link: ChainEntry, head: ChainEntry | None) -> Iterator[str]:
     """What is wrong with one entry, where `head` is the newest of those before it."""
     number = link.event.sequence
     fits = hash_of(link.event, link.previous, link.writer) == link.hash if link.fits is None else link.fits

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from console.journal.errors import JournalError
-from console.journal.hash_chain import Checked, Head, Link, checked, missing
+from console.journal.hash_chain import ChainEntry, ChainReport, Head, checked, missing
 from console.journal.schema import VERSION, schema
 from console.journal.sqlite import INTENT, OUTCOME, Journal
 
@@ -14,7 +14,7 @@ _MOST = 50
 """Of the faults that SQLite names; a damaged index has one for every event."""
 
 
-def verify(journal: Journal, *, heads: Iterable[Head] = ()) -> Checked:
+def verify(journal: Journal, *, heads: Iterable[Head] = ()) -> ChainReport:
     """Everything that is wrong with the file, as far as the file itself and `heads`, noted elsewhere, tell.
 
     Memory does not grow with the file. Raises JournalError where nothing of it can be read.
@@ -33,12 +33,12 @@ def verify(journal: Journal, *, heads: Iterable[Head] = ()) -> Checked:
 class _Watch:
     """The entries as they come, until one cannot be read, and what they leave open."""
 
-    def __init__(self, links: Iterator[Link]) -> None:
+    def __init__(self, links: Iterator[ChainEntry]) -> None:
         self._links = links
         self._open: dict[str, list[int]] = {}
         self.fault = ""
 
-    def __iter__(self) -> Iterator[Link]:
+    def __iter__(self) -> Iterator[ChainEntry]:
         try:
             for link in self._links:
                 event = link.event

@@ -39,14 +39,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RowFilter:
     """Of which kinds and environments the events are read; of the others only that they are there."""
 
     kinds: Collection[str]
     environments: Collection[str]
 
 
-def in_order(journal: Journal, wanted: Wanted, *, after: Any = FIRST, limit: int = PAGE) -> tuple[tuple[Row, ...], Any]:
+def in_order(journal: Journal, wanted: RowFilter, *, after: Any = FIRST, limit: int = PAGE) -> tuple[tuple[Row, ...], Any]:
     """The rows after a stamp in their order, and where to go on; rows of one stamp are never on two pages. Empty at the end.
 
     Raises JournalError where the index and the rows do not agree.
@@ -71,14 +71,14 @@ def in_order(journal: Journal, wanted: Wanted, *, after: Any = FIRST, limit: int
     return tuple(found), listed[-1][0] if listed else after
 
 
-def as_written(journal: Journal, wanted: Wanted, *, after: int, until: int, limit: int = PAGE) -> tuple[Row, ...]:
+def as_written(journal: Journal, wanted: RowFilter, *, after: int, until: int, limit: int = PAGE) -> tuple[Row, ...]:
     """The rows after a sequence, in the order in which they were written, by no index."""
     statement = f"""SELECT {journal.columns} FROM events NOT INDEXED
         WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input
     return tuple(_row(journal, row, wanted) for row in journal.select(statement, (after, until, limit)))
 
 
-def _row(journal: Journal, columns: Sequence[Any], wanted: Wanted) -> Row:
+def _row(journal: Journal, columns: Sequence[Any], wanted: RowFilter) -> Row:
     sequence, _, kind, _, _, environment, _, identity, stamp = columns
     mine = kind in wanted.kinds and environment in wanted.environments
     event = journal.event(columns) if mine else None

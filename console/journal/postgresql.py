@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from console.config.store_settings import StoreSettings
 from console.journal.event import Event
 from console.journal.postgresql_limit import PAGE_BYTES, limited
-from console.journal.shared_store import AGAIN_SECONDS, EVENT_BYTES, Brought, LeftOut, Take, as_text
-from queries.errors import Denied, NotConfigured, Rejected, SourceError, Throttled, TimedOut, Unreachable
+from console.journal.shared_store import AGAIN_SECONDS, EVENT_BYTES, LeftOut, PushResult, Take, as_text
+from queries.errors import AccessDenied, NotConfigured, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.kubernetes.watch import Backoff
 from queries.model.fault import Fault
 
@@ -135,7 +135,7 @@ class PostgreSQL:
         """Up to where it was read, and what was left out until there: the next process names it too."""
         return json.dumps([after, last, [int(place) for place in self._left_out.places[:_MOST_LEFT_OUT]]])
 
-    def bring(self, events: Sequence[Event]) -> Brought:
+    def bring(self, events: Sequence[Event]) -> PushResult:
         texts = [(event, as_text(event)) for event in events]
         refused = tuple((event, "it is too large to be shared") for event, text in texts if len(text) > EVENT_BYTES)
         written = [(event, text) for event, text in texts if len(text) <= EVENT_BYTES]
@@ -148,7 +148,7 @@ class PostgreSQL:
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
                 connection.execute(_INSERT, ([event.id for event, _ in written], [text for _, text in written]))
                 connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
-        return Brought(tuple(event for event, _ in written), refused)
+        return PushResult(tuple(event for event, _ in written), refused)
 
     def pulse(self, *, fresh: bool = False) -> None:
         with self._using() as connection:
@@ -200,7 +200,9 @@ class PostgreSQL:
         try:
             return Path(self._settings.password_file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            raise Denied("the password file of the store cannot be read", where=self.where, hint="check its rights") from None
+            raise AccessDenied(
+                "the password file of the store cannot be read", where=self.where, hint="check its rights"
+            ) from None
 
     @contextmanager
     def _using(self) -> Iterator[psycopg.Connection[Any]]:
@@ -323,24 +325,24 @@ def _explained(error: BaseException, where: str) -> SourceError | None:
     if isinstance(error, client.OperationalError | client.InterfaceError):
         return Unreachable("no connection to PostgreSQL", where=where, hint="check host, port and sslmode, and whether it runs")
     if isinstance(error, client.ProgrammingError) and not state:
-        return Rejected("the store's URL is not one that libpq takes", where=where, hint="see docs/configuration.md")
-    return Rejected(f"PostgreSQL refuses this ({state or type(error).__name__})", where=where, hint="its log says more")
+        return RequestRejected("the store's URL is not one that libpq takes", where=where, hint="see docs/configuration.md")
+    return RequestRejected(f"PostgreSQL refuses this ({state or type(error).__name__})", where=where, hint="its log says more")
 
 
 _GRANT = f"GRANT SELECT, INSERT ON {TABLE} to this user; the first time somebody with CREATE has to open the console"
 _CAUSES: tuple[tuple[type[SourceError], tuple[str, ...], tuple[str, ...], str, str], ...] = (
     (
-        Denied,
+        AccessDenied,
         ("28",),
         ("password authentication failed", "no password supplied", "no pg_hba.conf entry", 'role "'),
         "PostgreSQL refuses the user or the password",
         "check them, and pg_hba.conf",
     ),
-    (Denied, ("42501",), (), "PostgreSQL forbids this user to use the table", _GRANT),
-    (Rejected, ("3D000",), ('" does not exist',), "there is no such database", "create it, or correct the URL"),
-    (Rejected, ("25006",), (), "this PostgreSQL takes no writes", "it is a standby: name the primary in the URL"),
-    (Rejected, ("53100",), (), "the disk of PostgreSQL is full", "free some space there"),
-    (Throttled, ("53",), ("too many clients", "too many connections"), "PostgreSQL takes no more connections", "end some"),
+    (AccessDenied, ("42501",), (), "PostgreSQL forbids this user to use the table", _GRANT),
+    (RequestRejected, ("3D000",), ('" does not exist',), "there is no such database", "create it, or correct the URL"),
+    (RequestRejected, ("25006",), (), "this PostgreSQL takes no writes", "it is a standby: name the primary in the URL"),
+    (RequestRejected, ("53100",), (), "the disk of PostgreSQL is full", "free some space there"),
+    (RateLimited, ("53",), ("too many clients", "too many connections"), "PostgreSQL takes no more connections", "end some"),
     (
         Unreachable,
         ("57P",),

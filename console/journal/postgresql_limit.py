@@ -13,7 +13,7 @@ from collections.abc import Generator
 from functools import lru_cache
 from typing import Any
 
-from queries.errors import Malformed
+from queries.errors import InvalidResponse
 from queries.http.body import size_text
 
 PAGE_BYTES = 8 << 20
@@ -46,4 +46,4 @@ def _metered(steps: Generator[Any, Any, Any], connection: Any) -> Generator[Any,
         fcntl.ioctl(connection.socket, termios.FIONREAD, waiting)
         came += waiting[0]
         if came > LIMIT_BYTES:
-            raise Malformed(f"the answer is larger than {size_text(LIMIT_BYTES)}", hint="is this the store's database?")
+            raise InvalidResponse(f"the answer is larger than {size_text(LIMIT_BYTES)}", hint="is this the store's database?")

@@ -10,7 +10,7 @@ from console.journal.projection import Projection
 LIMIT = 200
 
 
-class Recent(Projection[tuple[Event, ...]]):
+class RecentActions(Projection[tuple[Event, ...]]):
     """The newest outcomes of actions and notes, in their order."""
 
     kinds = ("action.outcome", "note")

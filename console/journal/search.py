@@ -16,7 +16,7 @@ WAITS = "it waits to be shared"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchQuery:
     """`kinds` and `authors` as they begin; `words` anywhere in the event, small and capital ASCII letters alike."""
 
     kinds: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SearchHit:
     """`unshared` says why the event is only on this machine; empty where it is shared, or there is nothing to share."""
 
     event: Event
@@ -35,15 +35,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class PageOf:
+class SearchPage:
     """Entries, and whether older ones follow; `last_sequence` is that of the newest event of all."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[SearchHit, ...] = ()
     older: bool = False
     last_sequence: int = 0
 
 
-def parse_wanted(typed: str) -> Wanted:
+def parse_wanted(typed: str) -> SearchQuery:
     """`kind:alert. by:ann is:unshared rollback`: what is typed in the filter."""
     kinds, authors, words, unshared, complaint = [], [], [], False, ""
     for part in typed.split():
@@ -58,10 +58,10 @@ def parse_wanted(typed: str) -> Wanted:
             complaint = "expected kind:NAME, by:NAME, is:unshared, or plain words"
         else:
             words.append(part)
-    return Wanted(tuple(kinds), tuple(authors), tuple(words), unshared, complaint)
+    return SearchQuery(tuple(kinds), tuple(authors), tuple(words), unshared, complaint)
 
 
-def page(journal: Journal, wanted: Wanted, *, before: Event | None = None, limit: int = PAGE) -> PageOf:
+def page(journal: Journal, wanted: SearchQuery, *, before: Event | None = None, limit: int = PAGE) -> SearchPage:
     """The newest entries of those that every console sorts before `before`. Raises JournalError; for any thread."""
     where, values = _conditions(wanted)
     if before is not None:
@@ -74,15 +74,16 @@ def page(journal: Journal, wanted: Wanted, *, before: Event | None = None, limit
     last = journal.last_sequence()
     rows = journal.select(statement, (*values, limit + 1))
     entries = tuple(
-        Entry(journal.event(columns), "" if store is None else trouble or WAITS) for *columns, store, trouble in rows[:limit]
+        SearchHit(journal.event(columns), "" if store is None else trouble or WAITS)
+        for *columns, store, trouble in rows[:limit]
     )
     if not wanted.unshared:
         _compare(journal, wanted, entries, before=before, older=len(rows) > limit, last=last)
-    return PageOf(entries, len(rows) > limit, last)
+    return SearchPage(entries, len(rows) > limit, last)
 
 
 def _compare(
-    journal: Journal, wanted: Wanted, entries: Sequence[Entry], *, before: Event | None, older: bool, last: int
+    journal: Journal, wanted: SearchQuery, entries: Sequence[SearchHit], *, before: Event | None, older: bool, last: int
 ) -> None:
     """Raises JournalError where the index, which gave the page, hides an event that belongs on it.
 
@@ -104,7 +105,7 @@ def _compare(
         raise JournalError(f"the journal {journal.path} is damaged: {told}; {VERIFY}")
 
 
-def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
+def _conditions(wanted: SearchQuery) -> tuple[list[str], list[Any]]:
     where: list[str] = []
     values: list[Any] = []
     for column, starts in (("kind", wanted.kinds), ("author", wanted.authors)):

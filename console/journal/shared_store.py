@@ -26,7 +26,7 @@ Take = Callable[[tuple[Event, ...], str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class PushResult:
     """Which events the store has now, and which it will never take, each with the reason."""
 
     stored: tuple[Event, ...] = ()
@@ -58,7 +58,7 @@ class SharedStore(Protocol):
     def read(self, cursor: str, take: Take) -> bool:
         """Hand over what was not handed over yet; gives whether the store could be read at all."""
 
-    def bring(self, events: Sequence[Event]) -> Brought:
+    def bring(self, events: Sequence[Event]) -> PushResult:
         """Write these, each id once, also where an earlier attempt ended nobody knows how."""
 
     def pulse(self, *, fresh: bool = False) -> None:

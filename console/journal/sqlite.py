@@ -18,7 +18,7 @@ from console.journal import process
 from console.journal.errors import BUSY_SECONDS, JournalError, explained
 from console.journal.event import AHEAD_SECONDS, Anchor, Event, read_data, storable, validate, written_out
 from console.journal.file_lock import alone, make
-from console.journal.hash_chain import Head, Link, link_of
+from console.journal.hash_chain import ChainEntry, Head, link_of
 from console.journal.schema import CHAINED, INSERT, VERSION, data_text, prepare, row_of
 from console.journal.unfinished import INTENT, OUTCOME, Unfinished, examine, settled
 
@@ -270,7 +270,7 @@ class Journal:
         if disk.f_bavail * disk.f_frsize < 1 << 16:
             raise JournalError(f"the journal {self._path} cannot be written: the disk is full; free some space")
 
-    def links(self, *, after: int = 0) -> Iterator[Link]:
+    def links(self, *, after: int = 0) -> Iterator[ChainEntry]:
         """Every event after a sequence with its place in the hash chain, read a thousand at a time, by no index."""
         if self._version < CHAINED:
             told = "was written by an older cad-console and has no chain yet; open the console once, which makes it"
@@ -471,7 +471,7 @@ def _event(row: tuple[Any, ...]) -> Event:
     return Event(0.0, kind, subject, author, environment, {"damaged": str(data)}, sequence, identity, number)
 
 
-def _link(row: tuple[Any, ...], previous: Any, hash_: Any, writer: Any, *, older: bool) -> Link:
+def _link(row: tuple[Any, ...], previous: Any, hash_: Any, writer: Any, *, older: bool) -> ChainEntry:
     """The entry, and whether every column of it is as the console writes it."""
     event = _event(row)
     texts = isinstance(previous, str) and isinstance(hash_, str) and isinstance(writer, str)

@@ -13,7 +13,7 @@ from queries.model.fault import Fault
 if TYPE_CHECKING:
     from console.config.settings import Settings
     from console.journal.event import Event
-    from console.journal.shared_store import Brought, SharedStore, Take
+    from console.journal.shared_store import PushResult, SharedStore, Take
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -60,7 +60,7 @@ def open_store(settings: Settings) -> SharedStore | None:
     if store.kind == KUBERNETES:
         if settings.kubernetes is None:
             hint = "set KUBECONFIG or --kubeconfig, or share the journal elsewhere"
-            return _Nowhere(store.where, NotConfigured("Kubernetes is not configured", hint=hint))
+            return _UnavailableStore(store.where, NotConfigured("Kubernetes is not configured", hint=hint))
         from console.journal.config_maps import ConfigMaps  # noqa: PLC0415  # a client
 
         return ConfigMaps(
@@ -71,7 +71,7 @@ def open_store(settings: Settings) -> SharedStore | None:
     return PostgreSQL(store, read_only=settings.read_only, backoff_cap_seconds=settings.backoff_cap_seconds)
 
 
-class _Nowhere:
+class _UnavailableStore:
     """A store that cannot be there, and why."""
 
     warnings: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class _Nowhere:
     def read(self, cursor: str, take: Take) -> bool:
         raise self._error
 
-    def bring(self, events: Sequence[Event]) -> Brought:
+    def bring(self, events: Sequence[Event]) -> PushResult:
         raise self._error
 
     def pulse(self, *, fresh: bool = False) -> None:

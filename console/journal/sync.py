@@ -30,7 +30,7 @@ _CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Sharing:
+class SyncStatus:
     """How the shared journal is at this moment. `waiting` events are brought by themselves, `kept` ones never."""
 
     store: str
@@ -78,7 +78,7 @@ def _refused(count: int, why: str) -> str:
     return f"{events} will never be shared: {why}; `cad-console journal --unshared` names them"
 
 
-class Sharer:
+class SyncWorker:
     """One daemon thread that talks to the store, so that a store that hangs holds up nobody; `changed` is called in it."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Sharer:
         self._clock = clock
         self._pulse = pulse_seconds
         self._lock = threading.Condition()
-        self._sharing = Sharing(store.where, writes)
+        self._sharing = SyncStatus(store.where, writes)
         self._thread: threading.Thread | None = None
         self._woken = threading.Event()
         self._heard = True
@@ -124,7 +124,7 @@ class Sharer:
         """Something was written."""
         self._woken.set()
 
-    def sharing(self) -> Sharing:
+    def sharing(self) -> SyncStatus:
         """The latest; a call that hangs is seen from here."""
         busy = self._busy_since
         with self._lock:
@@ -325,7 +325,7 @@ class Sharer:
         refused = (_refused(count, why) for why, count in kept.items() if why != READ_ONLY)
         left_out = (*self._store.left_out, *refused)
         good = now if self._read and fault is None else before.last_good_at
-        sharing = Sharing(
+        sharing = SyncStatus(
             self._store.where,
             self._writes,
             waiting,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
 from queries.promql.syntax import COMPARISONS, bare, children, is_scalar, nodes, number, selector, vector_argument
 
@@ -17,7 +17,7 @@ _ONLY_WHILE_TRUE = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 
 
-def _unconditional(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _unconditional(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None or not item.expression.selectors:
         return  # without a series it is a dead-man's switch, which always fires
     root = bare(item.expression.root)
@@ -25,31 +25,31 @@ def _unconditional(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         return
     line = item.placed.line_of("expr")
     if isinstance(root, ast.VectorSelector):
-        yield Hit(line, "has no condition: it fires as long as the series exists, whatever its value", Level.WARNING)
+        yield LintMatch(line, "has no condition: it fires as long as the series exists, whatever its value", Level.WARNING)
     elif isinstance(root, ast.BinaryExpr) and str(root.op) == "or" and is_conditional(root.lhs) != is_conditional(root.rhs):
-        yield Hit(line, "one side of its `or` has no condition, so that it always fires")
+        yield LintMatch(line, "one side of its `or` has no condition, so that it always fires")
     else:
-        yield Hit(line, "has no condition: it fires as long as there is any result")
+        yield LintMatch(line, "has no condition: it fires as long as there is any result")
 
 
-def _bool(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _bool(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None or is_conditional(item.expression.root):
         return
     for node in item.expression.parts:
         if isinstance(node, ast.BinaryExpr) and _is_bool(node):
             line = item.placed.line_of("expr", "bool")
-            yield Hit(line, f"compares with `{node.op} bool`, which gives 0 instead of nothing, so that it always fires")
+            yield LintMatch(line, f"compares with `{node.op} bool`, which gives 0 instead of nothing, so that it always fires")
             return
 
 
-def _never(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _never(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
     for node in item.expression.parts:
         if isinstance(node, ast.BinaryExpr) and str(node.op) in ("and", *COMPARISONS):
             told = _contradiction(node)
             if told:
-                yield Hit(item.placed.line_of("expr"), told)
+                yield LintMatch(item.placed.line_of("expr"), told)
                 return
 
 
@@ -117,7 +117,7 @@ def _conditions(node: ast.Expr) -> Iterator[tuple[str, str, float]]:
         yield inner.prettify(), _TURNED[op] if is_scalar(node.lhs) else op, value
 
 
-NO_CONDITION = Trap(
+NO_CONDITION = LintRule(
     "no-condition",
     Level.ERROR,
     "An alert has no condition",
@@ -125,7 +125,7 @@ NO_CONDITION = Trap(
     "Compare the value with a limit, `… > 5`; where the mere existence is the trouble, write `count(…) > 0`.",
     _unconditional,
 )
-BOOL_CONDITION = Trap(
+BOOL_CONDITION = LintRule(
     "bool-condition",
     Level.ERROR,
     "An alert compares with `bool`",
@@ -133,7 +133,7 @@ BOOL_CONDITION = Trap(
     "Remove `bool`.",
     _bool,
 )
-NEVER_TRUE = Trap(
+NEVER_TRUE = LintRule(
     "never-true",
     Level.ERROR,
     "Two conditions exclude each other",

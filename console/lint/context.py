@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from queries.catalogue.contract import Contract, load_contract
 from queries.catalogue.exported import PARTS, load_exported
 from queries.model.rule import Rule, RuleKind
-from queries.promql.label_inference import Flow, flow, follow_records
-from queries.promql.metric_catalog import Spelling, Vocabulary
+from queries.promql.label_inference import InferredLabels, flow, follow_records
+from queries.promql.metric_catalog import MetricCatalog, Spelling
 from queries.promql.rule_files import PlacedRule
 from queries.promql.syntax import Expression, PromqlError, parse
 
@@ -61,7 +61,7 @@ class ParsedRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class LintContext:
     """`rules` are the ones under lint; `known_rules` these and all others that define what is recorded.
 
     `panels` carry the thresholds of this environment.
@@ -69,7 +69,7 @@ class Scene:
 
     rules: tuple[ParsedRule, ...]
     known_rules: tuple[ParsedRule, ...]
-    vocabulary: Vocabulary
+    vocabulary: MetricCatalog
     contract: Contract
     exported: frozenset[str]
     """Names that a scrape brings."""
@@ -85,7 +85,7 @@ class Scene:
     _panels: Callable[[], tuple[PanelSpec, ...]]
     percent: dict[str, bool] = field(default_factory=dict)
     """Whether a series is a percentage of 0 to 100, as far as somebody asked."""
-    _flows: dict[int, Flow] = field(default_factory=dict)
+    _flows: dict[int, InferredLabels] = field(default_factory=dict)
     _alike: dict[object, dict[Hashable, dict[int, ParsedRule]]] = field(default_factory=dict)
 
     @property
@@ -101,7 +101,7 @@ class Scene:
         """The recording rules that write a series: those under lint, or where none of them does, any other."""
         return self._records.get(name, ())
 
-    def flow(self, item: ParsedRule) -> Flow | None:
+    def flow(self, item: ParsedRule) -> InferredLabels | None:
         """What is known of the labels of a rule's expression; None where that is no PromQL."""
         if item.expression is None:
             return None
@@ -142,14 +142,14 @@ def scene(
     rules: Sequence[PlacedRule],
     *,
     others: Callable[[frozenset[str]], Sequence[PlacedRule]],
-    vocabulary: Vocabulary,
+    vocabulary: MetricCatalog,
     runbooks: Callable[[], RunbookIndex],
     panels: Callable[[], Sequence[PanelSpec]],
     names: Collection[str] = (),
     strict: bool = False,
     sources: Sequence[PlacedRule] = (),
     scrape_seconds: float = SCRAPE_SECONDS,
-) -> Scene:
+) -> LintContext:
     """`vocabulary` is of what is exported; the series that `rules` and `others` record are added to it.
 
     `others` gives the rules beside those under lint for the names that these read, and `names` are names that are known
@@ -159,7 +159,7 @@ def scene(
     more = parsed(others(frozenset(name for item in under_lint if item.expression for name in item.expression.metrics)))
     every = [(item.rule, item.expression) for item in (*more, *under_lint) if item.expression is not None]
     vocabulary_of_all, flows = follow_records(vocabulary, [one for one in every if one[0].kind is RuleKind.RECORD])
-    return Scene(
+    return LintContext(
         rules=under_lint,
         known_rules=(*under_lint, *more),
         vocabulary=vocabulary_of_all,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
 from queries.promql.syntax import COMPARISONS, bare, is_scalar, nodes, number, selector, selectors, vector_argument
 
@@ -22,7 +22,7 @@ _KEEPS_VALUE = frozenset(
 _ADDS_UP = frozenset({"sum", "avg", "min", "max", "quantile", "topk", "bottomk"})
 
 
-def _of_gauge(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _of_gauge(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     words = [scene.vocabulary.get(name) for name in item.expression.metrics] if item.expression is not None else []
     if not any(word is not None and word.type == "gauge" for word in words):
         return
@@ -34,10 +34,10 @@ def _of_gauge(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
             word = scene.vocabulary.get(name)
             if word is not None and word.type == "gauge":
                 line = item.placed.line_of("expr", name)
-                yield Hit(line, f"{node.func.name}() of {name}, which is a gauge: every fall counts as a restart")
+                yield LintMatch(line, f"{node.func.name}() of {name}, which is a gauge: every fall counts as a restart")
 
 
-def _of_sum(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _of_sum(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.expression is None or not (
         any(scene.recorded(name) for name in item.expression.metrics)
         or any(isinstance(part, ast.SubqueryExpr) for part in item.expression.parts)
@@ -48,16 +48,16 @@ def _of_sum(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         if isinstance(inner, ast.SubqueryExpr):
             told = _sum_of_counters(inner.expr, scene)
             if told:
-                yield Hit(item.placed.line_of("expr", node.func.name), f"{node.func.name}() over a sum of {told}")
+                yield LintMatch(item.placed.line_of("expr", node.func.name), f"{node.func.name}() over a sum of {told}")
         elif isinstance(inner, ast.MatrixSelector):
             for name in selector(inner).metrics:
                 sums = (_sum_of_counters(rule.expression.root, scene) for rule in scene.recorded(name) if rule.expression)
                 if told := next(filter(None, sums), ""):
                     line = item.placed.line_of("expr", name)
-                    yield Hit(line, f"{node.func.name}() of {name}, which records a sum of {told}")
+                    yield LintMatch(line, f"{node.func.name}() of {name}, which records a sum of {told}")
 
 
-def _without_rate(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _without_rate(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None:
         return
     for node in item.expression.parts:
@@ -73,10 +73,10 @@ def _without_rate(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
             if (known or (not kind and name.endswith("_total"))) and not is_count_for_score(name, limit, scene):
                 line = item.placed.line_of("expr", name)
                 told = f"compares {name} with {limit:g} without rate() or increase(): a counter only grows until a restart"
-                yield Hit(line, told, None if known else Level.WARNING)
+                yield LintMatch(line, told, None if known else Level.WARNING)
 
 
-def _short_range(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _short_range(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     picked = item.expression.selectors if item.expression is not None else ()
     if not any(one.range_seconds is not None and one.range_seconds < 2 * scene.scrape_seconds for one in picked):
         return
@@ -86,7 +86,7 @@ def _short_range(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         if seconds is not None and seconds < 2 * scene.scrape_seconds:
             line = item.placed.line_of("expr", f"{seconds:g}s")
             every = f"{scene.scrape_seconds:g}s"
-            yield Hit(
+            yield LintMatch(
                 line, f"{node.func.name}() over {seconds:g}s, where a scrape each {every} may leave fewer than two samples"
             )
 
@@ -120,7 +120,7 @@ def _calls(item: ParsedRule, names: frozenset[str]) -> Iterator[ast.Call]:
                 yield node
 
 
-def _sum_of_counters(node: ast.Expr, scene: Scene) -> str:
+def _sum_of_counters(node: ast.Expr, scene: LintContext) -> str:
     """The counter that an aggregation adds up without a rate; empty where that is not what it does."""
     node = bare(node)
     if not isinstance(node, ast.AggregateExpr) or str(node.op) not in _ADDS_UP:
@@ -135,7 +135,7 @@ def _sum_of_counters(node: ast.Expr, scene: Scene) -> str:
     return ""
 
 
-def is_count_for_score(name: str, limit: float, scene: Scene) -> bool:
+def is_count_for_score(name: str, limit: float, scene: LintContext) -> bool:
     """Whether a number of observations is compared with a limit that only a value between 0 and 1 can have."""
     if not name.endswith(("_bucket", "_count")) or not 0 < limit < 1:
         return False
@@ -148,7 +148,7 @@ def _asks_whether_ever(op: str, limit: float) -> bool:
     return limit == 0 or (limit == 1 and op in (">=", "<"))
 
 
-RATE_OF_GAUGE = Trap(
+RATE_OF_GAUGE = LintRule(
     "rate-of-gauge",
     Level.ERROR,
     "A rate of a gauge",
@@ -157,7 +157,7 @@ RATE_OF_GAUGE = Trap(
     "Use delta() or deriv() for a gauge.",
     _of_gauge,
 )
-RATE_OF_SUM = Trap(
+RATE_OF_SUM = LintRule(
     "rate-of-sum",
     Level.ERROR,
     "A rate of a sum of counters",
@@ -166,7 +166,7 @@ RATE_OF_SUM = Trap(
     "Take the rate first, then the sum: `sum(rate(x[5m]))`.",
     _of_sum,
 )
-COUNTER_WITHOUT_RATE = Trap(
+COUNTER_WITHOUT_RATE = LintRule(
     "counter-without-rate",
     Level.ERROR,
     "A counter is compared without a rate",
@@ -174,7 +174,7 @@ COUNTER_WITHOUT_RATE = Trap(
     "Compare what was counted in a window: `increase(x[10m]) > 5`, `rate(x[5m]) > 0.1`.",
     _without_rate,
 )
-RANGE_TOO_SHORT = Trap(
+RANGE_TOO_SHORT = LintRule(
     "range-too-short",
     Level.WARNING,
     "A range holds fewer than two scrapes",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
 from queries.model.series import label
 
 
-def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     rule = item.rule
     line = item.placed.line_of(rule.kind.value)
     for other in scene.before(item, _labelled):
@@ -18,10 +18,10 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         if not same and not _may_overlap(item, other, scene):
             continue
         if rule.kind is RuleKind.RECORD:
-            yield Hit(line, f"is recorded at {_place(other)} already, with the same labels")
+            yield LintMatch(line, f"is recorded at {_place(other)} already, with the same labels")
             return
         differs = "the same expression" if same else "another expression over the same metrics"
-        yield Hit(line, f"is defined at {_place(other)} already, with the same labels and {differs}")
+        yield LintMatch(line, f"is defined at {_place(other)} already, with the same labels and {differs}")
         return
     if rule.kind is RuleKind.RECORD:
         return
@@ -30,11 +30,11 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         if apart and not _same(item, other):
             labels = "the same labels" if other.rule.labels == rule.labels else "other labels"
             told = f"is defined at {_place(other)} too, with {labels} and another expression"
-            yield Hit(line, told, Level.WARNING)
+            yield LintMatch(line, told, Level.WARNING)
             return
 
 
-def _may_overlap(one: ParsedRule, other: ParsedRule, scene: Scene) -> bool:
+def _may_overlap(one: ParsedRule, other: ParsedRule, scene: LintContext) -> bool:
     """Whether two rules can give the same series: not where a label that both keep is matched in two ways, nor where two
     alerts read different metrics."""
     if one.expression is None or other.expression is None:
@@ -51,12 +51,12 @@ def _may_overlap(one: ParsedRule, other: ParsedRule, scene: Scene) -> bool:
     return not any(all(found is not None and found.labels.can_have(name) for found in flows) for name in apart)
 
 
-def _repeats(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _repeats(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None or not item.expression.selectors:
         return
     for other in scene.before(item, _expression):
         if other.rule.kind is RuleKind.ALERT and other.rule.name != item.rule.name and not _is_a_step_up(item, other):
-            yield Hit(item.placed.line_of("alert"), f"has the expression of {other.rule.name} at {_place(other)}")
+            yield LintMatch(item.placed.line_of("alert"), f"has the expression of {other.rule.name} at {_place(other)}")
             return
 
 
@@ -86,7 +86,7 @@ def _place(item: ParsedRule) -> str:
     return f"{item.placed.file}:{item.placed.line}" if item.placed.line else f"{item.placed.file}, group {item.placed.group}"
 
 
-DUPLICATE_NAME = Trap(
+DUPLICATE_NAME = LintRule(
     "duplicate-name",
     Level.ERROR,
     "The same name is defined twice",
@@ -95,7 +95,7 @@ DUPLICATE_NAME = Trap(
     "Keep one, or give the second a name or a severity of its own beside the first.",
     _find,
 )
-SAME_EXPRESSION = Trap(
+SAME_EXPRESSION = LintRule(
     "same-expression",
     Level.WARNING,
     "Two alerts of different names have one expression",

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 import promql_parser as ast
 
 from console.lint.conditions import is_conditional
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.catalogue.contract import PLATFORM
 from queries.promql.syntax import Selector, bare, number, selectors
 
@@ -20,7 +20,7 @@ _WRITTEN_ON_USE = frozenset({"code", "status", "status_code", "response_code", "
 """Labels whose series appear with their first event."""
 
 
-def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
     seen: set[tuple[int, str]] = set()
@@ -40,7 +40,7 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
                 seen.add((line, metrics))
                 foreign = all(_exporters(picked.metric, scene) for picked in selectors(term))
                 level = Level.WARNING if foreign else None  # only its exporter knows whether it always has them
-                yield Hit(line, f"the whole sum is empty while {metrics} has no series", level)
+                yield LintMatch(line, f"the whole sum is empty while {metrics} has no series", level)
 
 
 def _terms(node: ast.Expr) -> Iterator[ast.Expr]:
@@ -60,7 +60,7 @@ def _sources(node: ast.Expr) -> frozenset[tuple[str, frozenset[tuple[str, str, s
     )
 
 
-def _go_together(term: ast.Expr, other: ast.Expr, scene: Scene) -> bool:
+def _go_together(term: ast.Expr, other: ast.Expr, scene: LintContext) -> bool:
     """Whether the other term is empty with this one, or falls back on it: it reads the same, or what the same exporter has."""
     if _sources(term) <= _sources(other):
         return True
@@ -68,7 +68,7 @@ def _go_together(term: ast.Expr, other: ast.Expr, scene: Scene) -> bool:
     return all(is_always_there(one, scene) or any(_come_together(one, two, scene) for two in beside) for one in read)
 
 
-def is_always_there(picked: Selector, scene: Scene) -> bool:
+def is_always_there(picked: Selector, scene: LintContext) -> bool:
     """Whether the platform exports a metric from its start: one without labels of its own does not wait for its first use."""
     word = scene.vocabulary.get(picked.metric)
     family = picked.metric.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum")
@@ -79,7 +79,7 @@ def is_always_there(picked: Selector, scene: Scene) -> bool:
     return not own and all(item.name in scene.vocabulary.target_labels or item.name == "le" for item in picked.labels)
 
 
-def _come_together(one: Selector, two: Selector, scene: Scene) -> bool:
+def _come_together(one: Selector, two: Selector, scene: LintContext) -> bool:
     beside = {(item.name, item.operator, item.value) for item in two.labels}
     apart = {item.name for item in one.labels if (item.name, item.operator, item.value) not in beside} - {"le"}
     if one.metric and one.metric == two.metric and not apart and len(one.labels) == len(two.labels):
@@ -88,7 +88,7 @@ def _come_together(one: Selector, two: Selector, scene: Scene) -> bool:
     return len(exporters) == 1 and exporters == _exporters(two.metric, scene) and apart.isdisjoint(_WRITTEN_ON_USE)
 
 
-def _exporters(name: str, scene: Scene, depth: int = _DEEPEST) -> frozenset[str]:
+def _exporters(name: str, scene: LintContext, depth: int = _DEEPEST) -> frozenset[str]:
     """Who else than the platform has a metric, by the first word of its name; empty where the platform itself has it.
 
     What an exporter writes beside the other comes and goes with it; the platform counts in its own time.
@@ -126,7 +126,7 @@ def _vectors(arguments: Iterable[ast.Expr]) -> list[ast.Expr]:
     return [item for item in arguments if not isinstance(item, ast.StringLiteral | ast.NumberLiteral)]
 
 
-EMPTY_SUM = Trap(
+EMPTY_SUM = LintRule(
     "empty-sum",
     Level.ERROR,
     "A sum turns empty when one of its terms has no series",

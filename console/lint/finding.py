@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from console.lint.context import ParsedRule, Scene
+    from console.lint.context import LintContext, ParsedRule
 
 
 class Level(StrEnum):
@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class LintMatch:
     """One place in a rule: what is wrong there. `level` is the trap's own where it is None."""
 
     line: int
@@ -28,7 +28,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Trap:
+class LintRule:
     """One kind of mistake. `find` looks for it in one rule; None where the file as a whole or another program tells it."""
 
     id: str
@@ -36,14 +36,14 @@ class Trap:
     title: str
     why: str
     mend: str
-    find: Callable[[ParsedRule, Scene], Iterable[Hit]] | None = None
+    find: Callable[[ParsedRule, LintContext], Iterable[LintMatch]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A trap that was stepped into. `line` is 0 where only a server told the rule; `rule` is empty for a whole file."""
 
-    trap: Trap
+    trap: LintRule
     level: Level
     file: str
     line: int

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
-from console.lint.context import ParsedRule, Scene
+from console.lint.context import LintContext, ParsedRule
 from console.lint.counters import is_count_for_score, raw_series
-from console.lint.finding import Hit, Level, Trap
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.catalogue.contract import PLATFORM
 from queries.promql.syntax import COMPARISONS, number
 
@@ -17,19 +17,21 @@ _WHOLE = re.compile(r"[+-]?\d+")
 _MOST_TOLD = 12
 
 
-def _plain(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _plain(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     for name in item.expression.metrics if item.expression is not None else ():
         if is_plain_histogram(name, scene):
             line = item.placed.line_of("expr", name)
-            yield Hit(line, f"{name} is a histogram: it has {name}_bucket, _count and _sum, and no series of its plain name")
+            yield LintMatch(
+                line, f"{name} is a histogram: it has {name}_bucket, _count and _sum, and no series of its plain name"
+            )
 
 
-def is_plain_histogram(name: str, scene: Scene) -> bool:
+def is_plain_histogram(name: str, scene: LintContext) -> bool:
     """Whether a name is that of a histogram, which has no series of its plain name."""
     return scene.vocabulary.families.get(name) == "histogram" and scene.vocabulary.get(name) is None
 
 
-def _no_bucket(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _no_bucket(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     for picked in item.expression.selectors if item.expression is not None else ():
         for matcher in picked.labels:
             if matcher.name != "le" or matcher.operator != "=" or not picked.metric:
@@ -41,18 +43,18 @@ def _no_bucket(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
             if bounds and matcher.value not in bounds:
                 same = next((bound for bound in bounds if _value(bound) == _value(matcher.value)), "")
                 if same:
-                    yield Hit(
+                    yield LintMatch(
                         line, f'{picked.metric} spells this bucket le="{same}", so that le="{matcher.value}" matches nothing'
                     )
                 else:
                     listed = ", ".join(sorted(bounds, key=_value)[:_MOST_TOLD])
                     level = None if scene.vocabulary.complete else Level.WARNING
-                    yield Hit(line, f'{picked.metric} has no bucket le="{matcher.value}" (there are {listed})', level)
+                    yield LintMatch(line, f'{picked.metric} has no bucket le="{matcher.value}" (there are {listed})', level)
             elif not bounds and ours is not None and ours.exporter == PLATFORM and _WHOLE.fullmatch(matcher.value):
                 told = (
                     f'prometheus_client spells this bucket le="{matcher.value}.0", so that le="{matcher.value}" matches nothing'
                 )
-                yield Hit(line, told)
+                yield LintMatch(line, told)
 
 
 def _value(bound: str) -> float:
@@ -62,7 +64,7 @@ def _value(bound: str) -> float:
         return float("nan")
 
 
-def _score(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _score(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
     for node in item.expression.parts:
@@ -73,10 +75,10 @@ def _score(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
                     line = item.placed.line_of("expr", name)
                     stem = name.removesuffix("_bucket").removesuffix("_count")
                     told = f"{name} counts how many values there were, and is compared with {limit:g} like a value of {stem}"
-                    yield Hit(line, told)
+                    yield LintMatch(line, told)
 
 
-HISTOGRAM_AS_SERIES = Trap(
+HISTOGRAM_AS_SERIES = LintRule(
     "histogram-as-series",
     Level.ERROR,
     "A histogram is read as a plain series",
@@ -85,7 +87,7 @@ HISTOGRAM_AS_SERIES = Trap(
     "`sum(rate(x_sum[5m])) / sum(rate(x_count[5m]))`.",
     _plain,
 )
-NO_SUCH_BUCKET = Trap(
+NO_SUCH_BUCKET = LintRule(
     "no-such-bucket",
     Level.ERROR,
     "A matcher asks for a bucket that the histogram does not have",
@@ -93,7 +95,7 @@ NO_SUCH_BUCKET = Trap(
     "Take one of the bounds that the histogram has, spelled as it spells them.",
     _no_bucket,
 )
-COUNT_AS_SCORE = Trap(
+COUNT_AS_SCORE = LintRule(
     "count-as-score",
     Level.ERROR,
     "A count of observations is compared like a score",

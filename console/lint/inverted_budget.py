@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
 from queries.promql.syntax import Selector, bare, children, number, selector
 
@@ -22,7 +22,7 @@ _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<=", "and", "unless"})
 _DEEPEST_CHAIN = 10
 
 
-def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.RECORD or item.expression is None:
         return
     left, spent = _LEFT.search(item.rule.name), _SPENT.search(item.rule.name)
@@ -30,12 +30,12 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         return
     rises = direction(item.expression.root, scene)
     if left and rises == 1:
-        yield Hit(item.placed.line_of("expr"), "the value rises with the errors: it is the share that was consumed")
+        yield LintMatch(item.placed.line_of("expr"), "the value rises with the errors: it is the share that was consumed")
     elif spent and rises == -1:
-        yield Hit(item.placed.line_of("expr"), "the value falls with the errors: it is the share that is left")
+        yield LintMatch(item.placed.line_of("expr"), "the value falls with the errors: it is the share that is left")
 
 
-def direction(node: ast.Expr, scene: Scene, *, depth: int = 0) -> int | None:
+def direction(node: ast.Expr, scene: LintContext, *, depth: int = 0) -> int | None:
     """What more errors do to the value: 1 it rises, -1 it falls, 0 nothing; None where that cannot be told."""
     node = bare(node)
     if number(node) is not None:
@@ -52,7 +52,7 @@ def direction(node: ast.Expr, scene: Scene, *, depth: int = 0) -> int | None:
     return direction(inner[0], scene, depth=depth) if inner else 0
 
 
-def _of_both(node: ast.BinaryExpr, scene: Scene, depth: int) -> int | None:
+def _of_both(node: ast.BinaryExpr, scene: LintContext, depth: int) -> int | None:
     left, right = (direction(side, scene, depth=depth) for side in (node.lhs, node.rhs))
     op = str(node.op)
     if op in _COMPARISONS:
@@ -73,7 +73,7 @@ def _of_both(node: ast.BinaryExpr, scene: Scene, depth: int) -> int | None:
     return left or right
 
 
-def _of_series(picked: Selector, scene: Scene, depth: int) -> int | None:
+def _of_series(picked: Selector, scene: LintContext, depth: int) -> int | None:
     for item in picked.labels:
         bad = _BAD_VALUE.search(item.value) is not None
         good = item.name == "le" or (not bad and _GOOD_VALUE.search(item.value) is not None)
@@ -90,7 +90,7 @@ def _turned(value: int | None) -> int | None:
     return None if value is None else -value
 
 
-BUDGET_IS_SPENT = Trap(
+BUDGET_IS_SPENT = LintRule(
     "budget-is-spent",
     Level.ERROR,
     "A budget that remains is computed as the share consumed",

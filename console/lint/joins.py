@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 
 
-def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     found = scene.flow(item)
     for miss in found.mismatches if found is not None else ():
         line = item.placed.line_of("expr", miss.label)
@@ -22,10 +22,10 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
                 f"`{miss.operator}` wants equal labels: the {miss.side} side ({miss.what or 'a constant'}) has {miss.label}, "
                 f"the {other} side ({miss.other or 'a constant'}) never has it"
             )
-        yield Hit(line, told)
+        yield LintMatch(line, told)
 
 
-JOIN_NEVER_MATCHES = Trap(
+JOIN_NEVER_MATCHES = LintRule(
     "join-never-matches",
     Level.ERROR,
     "The two sides of an operation never have equal labels",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.promql.syntax import LabelMatcher, Selector, alternatives_of_or
 
 _MOST_TOLD = 6
 _ENUMERATED = frozenset({"code", "status", "result"})
 
 
-def _not_carried(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _not_carried(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
     found = scene.flow(item)
@@ -20,12 +20,12 @@ def _not_carried(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         what = miss.what or "what stands inside"
         how = {"a matcher": "is matched", "on": "is joined on"}.get(miss.how, f"is asked for by `{miss.how}`")
         beside = miss.what.partition("|")[0] if miss.how == "a matcher" else miss.how.rpartition(" ")[2]
-        yield Hit(
+        yield LintMatch(
             item.placed.line_of("expr", miss.label, beside), f"the label {miss.label} {how}, and {what} does not carry it"
         )
 
 
-def _matches_nothing(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _matches_nothing(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
     spared: frozenset[Selector] | None = None
@@ -48,7 +48,7 @@ def _matches_nothing(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
             told = ", ".join(listed[:_MOST_TOLD]) + (", …" if len(listed) > _MOST_TOLD else "")
             text = f'{matcher.name}{matcher.operator}"{matcher.value}" matches none of the known values ({told})'
             line = item.placed.line_of("expr", matcher.name, matcher.value)
-            yield Hit(line, text, None if closed else Level.WARNING)
+            yield LintMatch(line, text, None if closed else Level.WARNING)
 
 
 def _was_never_written(matcher: LabelMatcher) -> bool:
@@ -61,13 +61,13 @@ def _was_never_written(matcher: LabelMatcher) -> bool:
     return matcher.operator == "=~" or matcher.name in _ENUMERATED
 
 
-def _names(item: ParsedRule, picked: Selector, scene: Scene) -> Iterator[Hit]:
+def _names(item: ParsedRule, picked: Selector, scene: LintContext) -> Iterator[LintMatch]:
     named = [one for one in picked.matchers if one.name == "__name__" and one.operator == "=~"]
     if scene.vocabulary.complete and not picked.metric and named and not any(scene.vocabulary.chosen(picked)):
-        yield Hit(item.placed.line_of("expr", "__name__"), f'__name__=~"{named[0].value}" matches no known metric')
+        yield LintMatch(item.placed.line_of("expr", "__name__"), f'__name__=~"{named[0].value}" matches no known metric')
 
 
-LABEL_NOT_CARRIED = Trap(
+LABEL_NOT_CARRIED = LintRule(
     "label-not-carried",
     Level.ERROR,
     "A rule asks for a label that the metric does not carry",
@@ -76,7 +76,7 @@ LABEL_NOT_CARRIED = Trap(
     "Use a label that the metric has; `cad-console contract` lists them.",
     _not_carried,
 )
-MATCHES_NOTHING = Trap(
+MATCHES_NOTHING = LintRule(
     "matcher-matches-nothing",
     Level.ERROR,
     "A matcher matches nothing",

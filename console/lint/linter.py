@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from console.lint.conditions import BOOL_CONDITION, NEVER_TRUE, NO_CONDITION
-from console.lint.context import Scene
+from console.lint.context import LintContext
 from console.lint.counters import COUNTER_WITHOUT_RATE, RANGE_TOO_SHORT, RATE_OF_GAUGE, RATE_OF_SUM
 from console.lint.duplicates import DUPLICATE_NAME, SAME_EXPRESSION
 from console.lint.empty_sum import EMPTY_SUM
-from console.lint.finding import Finding, Level, Trap
+from console.lint.finding import Finding, Level, LintRule
 from console.lint.histograms import COUNT_AS_SCORE, HISTOGRAM_AS_SERIES, NO_SUCH_BUCKET
 from console.lint.inverted_budget import BUDGET_IS_SPENT
 from console.lint.joins import JOIN_NEVER_MATCHES
@@ -29,16 +29,16 @@ from console.lint.templates import TEMPLATE_LABEL
 from console.lint.thresholds import THRESHOLD_DIFFERS
 from console.lint.unknown_metrics import METRIC_NOT_EXPORTED, METRIC_UNKNOWN, RECORD_SHADOWS_EXPORTED, unknown_metrics
 from console.lint.windows import WINDOW_DIFFERS
-from queries.promql.rule_files import Fault, RuleFile
+from queries.promql.rule_files import ProblemKind, RuleFile
 
-NO_RULE_FILE = Trap(
+NO_RULE_FILE = LintRule(
     "no-rule-file",
     Level.ERROR,
     "A file, or a rule in it, has not the form that Prometheus wants",
     "Prometheus refuses the whole file, and with it its whole new configuration.",
     "Correct the line; `promtool check rules FILE` says the same.",
 )
-UNKNOWN_FIELD = Trap(
+UNKNOWN_FIELD = LintRule(
     "unknown-field",
     Level.ERROR,
     "A field that rules do not have",
@@ -46,28 +46,28 @@ UNKNOWN_FIELD = Trap(
     "once, or without its labels.",
     "Correct the name of the field.",
 )
-NAME_IN_QUOTES = Trap(
+NAME_IN_QUOTES = LintRule(
     "name-in-quotes",
     Level.WARNING,
     "A name that only Prometheus 3 takes",
     "Prometheus 2 and its promtool refuse the file; in Prometheus 3 every query, matcher and template has to quote the name.",
     "Write letters, digits and underscores.",
 )
-BAD_PROMQL = Trap(
+BAD_PROMQL = LintRule(
     "bad-promql",
     Level.ERROR,
     "An expression is no PromQL",
     "Prometheus refuses the whole file, and with it its whole new configuration.",
     "Correct the expression at the place that is named.",
 )
-SAID_BY_PROMTOOL = Trap(
+SAID_BY_PROMTOOL = LintRule(
     "promtool",
     Level.ERROR,
     "promtool refuses the file",
     "What promtool refuses, Prometheus does not load.",
     "Correct what promtool names.",
 )
-SAID_BY_AMTOOL = Trap(
+SAID_BY_AMTOOL = LintRule(
     "amtool",
     Level.ERROR,
     "amtool refuses the configuration",
@@ -75,7 +75,7 @@ SAID_BY_AMTOOL = Trap(
     "Correct what amtool names.",
 )
 
-SAID_BY_PINT = Trap(
+SAID_BY_PINT = LintRule(
     "pint",
     Level.WARNING,
     "pint finds a problem",
@@ -83,7 +83,7 @@ SAID_BY_PINT = Trap(
     "See https://cloudflare.github.io/pint/checks/.",
 )
 
-TRAPS: tuple[Trap, ...] = (
+TRAPS: tuple[LintRule, ...] = (
     NO_RULE_FILE,
     UNKNOWN_FIELD,
     NAME_IN_QUOTES,
@@ -127,10 +127,10 @@ TRAPS: tuple[Trap, ...] = (
     SAID_BY_PINT,
 )
 _OF_A_RULE = tuple(trap for trap in TRAPS if trap.find is not None)
-_OF_A_FORM = {Fault.FORM: NO_RULE_FILE, Fault.FIELD: UNKNOWN_FIELD, Fault.NAME: NAME_IN_QUOTES}
+_OF_A_FORM = {ProblemKind.FORM: NO_RULE_FILE, ProblemKind.FIELD: UNKNOWN_FIELD, ProblemKind.NAME: NAME_IN_QUOTES}
 
 
-def lint(files: Iterable[RuleFile], scene: Scene) -> tuple[Finding, ...]:
+def lint(files: Iterable[RuleFile], scene: LintContext) -> tuple[Finding, ...]:
     """Every trap that the files and the scene's rules step into, by file and line."""
     files = tuple(files)
     found = [*_troubles(files), *_in_rules(scene), *lint_routes(files, scene), *unknown_metrics(scene)]
@@ -144,7 +144,7 @@ def _troubles(files: Iterable[RuleFile]) -> Iterator[Finding]:
             yield Finding(trap, trap.level, file.path, trouble.line, trouble.rule, trouble.text)
 
 
-def _in_rules(scene: Scene) -> Iterator[Finding]:
+def _in_rules(scene: LintContext) -> Iterator[Finding]:
     for item in scene.rules:
         file, name, allowed = item.placed.file, item.rule.name, item.allowed
         if item.trouble is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
 
 _LONG_SECONDS = 300
 
 
-def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     rule = item.rule
     if rule.kind is not RuleKind.ALERT or rule.for_seconds is not None or item.expression is None:
         return
@@ -19,10 +19,10 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         return  # a dead-man's switch always fires; and a server says 0 s for `for: 0s` and for none at all
     if all((picked.range_seconds or 0) >= _LONG_SECONDS for picked in item.expression.selectors):
         return  # it looks back far enough for one failed scrape not to count
-    yield Hit(item.placed.line_of("alert"), "has no `for`")
+    yield LintMatch(item.placed.line_of("alert"), "has no `for`")
 
 
-MISSING_FOR = Trap(
+MISSING_FOR = LintRule(
     "missing-for",
     Level.WARNING,
     "An alert has no `for`",

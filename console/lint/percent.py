@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.panel import Unit
 from queries.promql.syntax import bare, children, nodes, number, selector
 
@@ -23,7 +23,7 @@ _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
 _DEEPEST_CHAIN = 10
 
 
-def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     shown = [(key, text) for key, text in item.rule.annotations if _AS_RATIO.search(text)]
     if item.expression is None or not shown:
         return
@@ -37,10 +37,10 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
         return
     for key, _ in shown:
         line = item.placed.line_of(f"annotations.{key}", "humanizePercentage")
-        yield Hit(line, f"{told}, and `{key}` shows it with humanizePercentage, which multiplies by 100")
+        yield LintMatch(line, f"{told}, and `{key}` shows it with humanizePercentage, which multiplies by 100")
 
 
-def is_percent(node: ast.Expr, scene: Scene, *, depth: int = 0) -> bool:
+def is_percent(node: ast.Expr, scene: LintContext, *, depth: int = 0) -> bool:
     """Whether the value of an expression is a percentage of 0 to 100; False where that is not known."""
     node = bare(node)
     if depth > _DEEPEST_CHAIN:
@@ -62,14 +62,14 @@ def is_percent(node: ast.Expr, scene: Scene, *, depth: int = 0) -> bool:
     return bool(inner) and _keeps_unit(node) and is_percent(inner[0], scene, depth=depth)
 
 
-def _is_percent_series(name: str, scene: Scene, *, depth: int) -> bool:
+def _is_percent_series(name: str, scene: LintContext, *, depth: int) -> bool:
     if name not in scene.percent:
         scene.percent[name] = False  # where rules read each other in a circle
         scene.percent[name] = _records_percent(name, scene, depth=depth)
     return scene.percent[name]
 
 
-def _records_percent(name: str, scene: Scene, *, depth: int) -> bool:
+def _records_percent(name: str, scene: LintContext, *, depth: int) -> bool:
     rules = [item.expression for item in scene.recorded(name) if item.expression is not None]
     if rules:
         return any(is_percent(item.root, scene, depth=depth) for item in rules)
@@ -98,7 +98,7 @@ def _limit(root: ast.Expr) -> float | None:
     return None
 
 
-PERCENT_AS_RATIO = Trap(
+PERCENT_AS_RATIO = LintRule(
     "percent-as-ratio",
     Level.ERROR,
     "A percentage is formatted as a ratio",

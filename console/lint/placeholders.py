@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import promql_parser as ast
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from console.lint.runbook_links import LINK_KEYS
 from queries.promql.routing import Text
 
@@ -27,12 +27,14 @@ _VARIABLE = re.compile(r"\$\{[A-Za-z_]\w*\}")
 _MENTIONED = 60
 
 
-def _hosts(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _hosts(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     for kind, pairs in (("annotations", item.rule.annotations), ("labels", item.rule.labels)):
         for key, text in pairs:
             host = placeholder_host(text) if key not in LINK_KEYS else ""
             if host:
-                yield Hit(item.placed.line_of(f"{kind}.{key}", host), f"`{key}` leads to {host}, which was never filled in")
+                yield LintMatch(
+                    item.placed.line_of(f"{kind}.{key}", host), f"`{key}` leads to {host}, which was never filled in"
+                )
 
 
 def placeholder_host(text: str) -> str:
@@ -42,19 +44,19 @@ def placeholder_host(text: str) -> str:
     return next((match[1] for match in _HOST.finditer(text) if _MADE_UP.fullmatch(match[1])), "")
 
 
-def _variables(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _variables(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     rule = item.rule
     if "${" in rule.expression:
         meant = frozenset(_replacements(item))
         for match in _VARIABLE.finditer(rule.expression):
             if not any(match[0] in text for text in meant):
-                yield Hit(item.placed.line_of("expr", match[0]), f"{match[0]} stands in the expression as it is")
+                yield LintMatch(item.placed.line_of("expr", match[0]), f"{match[0]} stands in the expression as it is")
                 break
     for kind, pairs in (("annotations", rule.annotations), ("labels", rule.labels)):
         for key, text in pairs:
             found = _VARIABLE.search(text)
             if found:
-                yield Hit(item.placed.line_of(f"{kind}.{key}", found[0]), f"`{key}` shows {found[0]} as it is")
+                yield LintMatch(item.placed.line_of(f"{kind}.{key}", found[0]), f"`{key}` shows {found[0]} as it is")
 
 
 def _replacements(item: ParsedRule) -> Iterator[str]:
@@ -64,26 +66,26 @@ def _replacements(item: ParsedRule) -> Iterator[str]:
             yield from (part.val for part in node.args[2:3] if isinstance(part, ast.StringLiteral))
 
 
-def hosts_of_routing(texts: Iterable[Text]) -> Iterator[Hit]:
+def hosts_of_routing(texts: Iterable[Text]) -> Iterator[LintMatch]:
     """Addresses and keys in Alertmanager's configuration that were never filled in."""
     for text in texts:
         host = placeholder_host(text.text)
         unfilled = _UNFILLED.search(text.text)
         if host:
-            yield Hit(text.line, f"`{text.key}` leads to {host}, which was never filled in")
+            yield LintMatch(text.line, f"`{text.key}` leads to {host}, which was never filled in")
         elif unfilled:
-            yield Hit(text.line, f"`{text.key}` says {unfilled[0]}, which was never filled in")
+            yield LintMatch(text.line, f"`{text.key}` says {unfilled[0]}, which was never filled in")
 
 
-def variables_of_routing(texts: Iterable[Text]) -> Iterator[Hit]:
+def variables_of_routing(texts: Iterable[Text]) -> Iterator[LintMatch]:
     """Variables in Alertmanager's configuration, which replaces none."""
     for text in texts:
         found = _VARIABLE.search(text.text)
         if found:
-            yield Hit(text.line, f"`{text.key}` holds {found[0]} as it is")
+            yield LintMatch(text.line, f"`{text.key}` holds {found[0]} as it is")
 
 
-PLACEHOLDER_HOST = Trap(
+PLACEHOLDER_HOST = LintRule(
     "placeholder-host",
     Level.WARNING,
     "An address is a placeholder",
@@ -91,7 +93,7 @@ PLACEHOLDER_HOST = Trap(
     "Put the real address there, or remove the line.",
     _hosts,
 )
-UNEXPANDED_VARIABLE = Trap(
+UNEXPANDED_VARIABLE = LintRule(
     "unexpanded-variable",
     Level.ERROR,
     "A variable was not replaced",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from console.lint.finding import Finding, Level, Trap
+from console.lint.finding import Finding, Level, LintRule
 from queries.model.text import visible
 
 
-def as_text(findings: Sequence[Finding], traps: Sequence[Trap], *, looked_at: str) -> Iterator[str]:
+def as_text(findings: Sequence[Finding], traps: Sequence[LintRule], *, looked_at: str) -> Iterator[str]:
     """A line a finding, then why each trap is one and how to mend it, then the count."""
     for item in findings:
         place = f"{visible(item.file)}:{item.line}" if item.line else visible(item.file)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from console.lint.context import Scene
-from console.lint.finding import Finding, Hit, Level, Trap
+from console.lint.context import LintContext
+from console.lint.finding import Finding, Level, LintMatch, LintRule
 from console.lint.placeholders import PLACEHOLDER_HOST, UNEXPANDED_VARIABLE, hosts_of_routing, variables_of_routing
 from queries.model.matcher import Matcher, MatcherError
 from queries.model.rule import RuleKind
@@ -24,7 +24,7 @@ class _Alert:
     any_label: bool
 
 
-def lint_routes(files: Iterable[RuleFile], scene: Scene) -> Iterator[Finding]:
+def lint_routes(files: Iterable[RuleFile], scene: LintContext) -> Iterator[Finding]:
     """What is wrong in the Alertmanager configurations of the files; alerts are those of the rules under lint."""
     alerts = tuple(_alerts(scene))
     for file in files:
@@ -39,7 +39,7 @@ def lint_routes(files: Iterable[RuleFile], scene: Scene) -> Iterator[Finding]:
                     yield Finding(trap, hit.level or trap.level, file.path, hit.line, "", hit.text)
 
 
-def _alerts(scene: Scene) -> Iterator[_Alert]:
+def _alerts(scene: LintContext) -> Iterator[_Alert]:
     for item in scene.known_rules if scene.vocabulary.complete else scene.rules:
         if item.rule.kind is RuleKind.ALERT:
             found = scene.flow(item)
@@ -52,14 +52,14 @@ def _alerts(scene: Scene) -> Iterator[_Alert]:
             yield _Alert(tuple(sorted(labels.items())), names - labels.keys(), any_label)
 
 
-def _routes(routing: Routing, alerts: Sequence[_Alert]) -> Iterator[Hit]:
+def _routes(routing: Routing, alerts: Sequence[_Alert]) -> Iterator[LintMatch]:
     if routing.route is None:
         return
     added = (Matcher("namespace", routing.namespace),) if routing.namespace else ()
     yield from _below(routing.route, added, alerts, bool(alerts))
 
 
-def _below(route: Route, around: tuple[Matcher, ...], alerts: Sequence[_Alert], known: bool) -> Iterator[Hit]:
+def _below(route: Route, around: tuple[Matcher, ...], alerts: Sequence[_Alert], known: bool) -> Iterator[LintMatch]:
     """What is wrong with the routes inside of one; `around` are the matchers of all routes outside."""
     mine = (*around, *route.matchers)
     earlier: list[Route] = []
@@ -68,7 +68,7 @@ def _below(route: Route, around: tuple[Matcher, ...], alerts: Sequence[_Alert], 
         if not told and known:
             told, level = _unmet_by_all(inner, mine, earlier, alerts), Level.WARNING
         if told:
-            yield Hit(inner.line, f"the route to {inner.receiver or route.receiver}: {told}", level)
+            yield LintMatch(inner.line, f"the route to {inner.receiver or route.receiver}: {told}", level)
         else:
             yield from _below(inner, mine, alerts, known)
         if not inner.goes_on:
@@ -86,7 +86,7 @@ def _unreachable(route: Route, around: tuple[Matcher, ...], earlier: Iterable[Ro
     return ""
 
 
-def _inhibitions(routing: Routing, alerts: Sequence[_Alert]) -> Iterator[Hit]:
+def _inhibitions(routing: Routing, alerts: Sequence[_Alert]) -> Iterator[LintMatch]:
     for rule in routing.inhibitions:
         told, level = _never_mutes(rule), None
         if not told and alerts:
@@ -95,7 +95,9 @@ def _inhibitions(routing: Routing, alerts: Sequence[_Alert]) -> Iterator[Hit]:
             if lost is not None:
                 told, level = f"no alert of these rules is its {lost[0]}, {_spell(lost[1])}", Level.WARNING
         if told:
-            yield Hit(rule.line, f"the inhibition {told}" if level is None else f"the inhibition can never mute: {told}", level)
+            yield LintMatch(
+                rule.line, f"the inhibition {told}" if level is None else f"the inhibition can never mute: {told}", level
+            )
 
 
 def _never_mutes(rule: Inhibition) -> str:
@@ -178,14 +180,14 @@ def _spell(matchers: Iterable[Matcher]) -> str:
     return ", ".join(str(item) for item in matchers)
 
 
-NEVER_ROUTED = Trap(
+NEVER_ROUTED = LintRule(
     "route-never-matches",
     Level.ERROR,
     "No alert can ever come to a route",
     "Whoever was to be called by it is never called, and the alert goes to somebody else without a word.",
     "Correct the matchers, move the route before the one that takes its alerts, or give that one `continue: true`.",
 )
-NEVER_INHIBITED = Trap(
+NEVER_INHIBITED = LintRule(
     "inhibition-never-matches",
     Level.ERROR,
     "An inhibition can never mute anything",

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
 from queries.model.series import label
 
@@ -34,33 +34,33 @@ def _link(item: ParsedRule) -> tuple[str, str]:
     return "", ""
 
 
-def _missing(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _missing(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is RuleKind.ALERT and not _link(item)[1]:
         fits = scene.runbooks.for_alert_name(item.rule.name)
         hint = f"; the runbook {fits.id} is about it" if fits else ""
-        yield Hit(item.placed.line_of("alert"), f"has no {_KEY}{hint}")
+        yield LintMatch(item.placed.line_of("alert"), f"has no {_KEY}{hint}")
 
 
-def _other_key(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _other_key(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     key, _ = _link(item)
     if item.rule.kind is RuleKind.ALERT and key and key != _KEY:
-        yield Hit(item.placed.line_of(f"annotations.{key}"), f"the link stands under `{key}` instead of `{_KEY}`")
+        yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"the link stands under `{key}` instead of `{_KEY}`")
 
 
-def _placeholder(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _placeholder(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     key, address = _link(item)
     if item.rule.kind is RuleKind.ALERT and _PLACEHOLDER.search(_filled(item, address)):
-        yield Hit(item.placed.line_of(f"annotations.{key}"), f"{address} was never filled in")
+        yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"{address} was never filled in")
 
 
-def _relative(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _relative(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     key, address = _link(item)
     filled = _filled(item, address)
     if item.rule.kind is RuleKind.ALERT and filled and not _absolute(filled) and not _PLACEHOLDER.search(filled):
-        yield Hit(item.placed.line_of(f"annotations.{key}"), f"{address} is a path, not an address")
+        yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"{address} is a path, not an address")
 
 
-def _dead(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _dead(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     key, address = _link(item)
     filled = _filled(item, address)
     if item.rule.kind is not RuleKind.ALERT or not filled or "{{" in filled or _PLACEHOLDER.search(filled):
@@ -75,7 +75,7 @@ def _dead(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
     line = item.placed.line_of(f"annotations.{key}")
     fits = scene.runbooks.for_alert_name(item.rule.name)
     hint = f"; {fits.id} is about {item.rule.name}" if fits else ""
-    yield Hit(line, f"there is no runbook {name or '(no name)'}{hint}")
+    yield LintMatch(line, f"there is no runbook {name or '(no name)'}{hint}")
 
 
 def _filled(item: ParsedRule, address: str) -> str:
@@ -91,7 +91,7 @@ def _absolute(address: str) -> bool:
 
 
 _WHY = "Who is called opens the link first. "
-RUNBOOK_MISSING = Trap(
+RUNBOOK_MISSING = LintRule(
     "runbook-missing",
     Level.ERROR,
     "An alert has no runbook",
@@ -99,7 +99,7 @@ RUNBOOK_MISSING = Trap(
     "Add `runbook_url` with the address of its page; `cad-console runbook` lists what there is.",
     _missing,
 )
-RUNBOOK_KEY = Trap(
+RUNBOOK_KEY = LintRule(
     "runbook-key",
     Level.ERROR,
     "A runbook's link stands under another key than runbook_url",
@@ -107,7 +107,7 @@ RUNBOOK_KEY = Trap(
     "Rename the annotation to `runbook_url`.",
     _other_key,
 )
-RUNBOOK_PLACEHOLDER = Trap(
+RUNBOOK_PLACEHOLDER = LintRule(
     "runbook-placeholder",
     Level.ERROR,
     "A runbook's link is a placeholder",
@@ -115,7 +115,7 @@ RUNBOOK_PLACEHOLDER = Trap(
     "Put the address of the runbook there, or write the runbook.",
     _placeholder,
 )
-RUNBOOK_RELATIVE = Trap(
+RUNBOOK_RELATIVE = LintRule(
     "runbook-relative",
     Level.ERROR,
     "A runbook's link is a relative path",
@@ -123,7 +123,7 @@ RUNBOOK_RELATIVE = Trap(
     "Write the whole address, `https://…/name.md`.",
     _relative,
 )
-RUNBOOK_DEAD = Trap(
+RUNBOOK_DEAD = LintRule(
     "runbook-dead",
     Level.ERROR,
     "A runbook's link leads to a page that does not exist",

@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 from console import __version__
-from console.lint.finding import Finding, Level, Trap
+from console.lint.finding import Finding, Level, LintRule
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
-def sarif(findings: Sequence[Finding], traps: Sequence[Trap], *, here: Path) -> dict[str, Any]:
+def sarif(findings: Sequence[Finding], traps: Sequence[LintRule], *, here: Path) -> dict[str, Any]:
     """One run. Files below `here` are named relative to it, as code hosts want them."""
     ids = [trap.id for trap in traps]
     return {
@@ -32,7 +32,7 @@ def sarif(findings: Sequence[Finding], traps: Sequence[Trap], *, here: Path) -> 
     }
 
 
-def _rule(trap: Trap) -> dict[str, Any]:
+def _rule(trap: LintRule) -> dict[str, Any]:
     return {
         "id": trap.id,
         "shortDescription": {"text": trap.title},

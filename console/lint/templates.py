@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
 from queries.promql.label_inference import LabelSet
 
@@ -19,7 +19,7 @@ _OF_ALERTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 _MOST_TOLD = 6
 
 
-def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     found = scene.flow(item)
     if item.rule.kind is not RuleKind.ALERT or item.expression is None or found is None:
         return
@@ -32,7 +32,7 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
             if _is_lost(name, found.labels, item):
                 own = any(own == name for own, _ in item.rule.labels) or name == "alertname"
                 why = "templates do not see the labels that the rule adds" if own else _kept(found.labels)
-                yield Hit(item.placed.line_of(place, name), f"`{key}` shows $labels.{name}, which is empty: {why}")
+                yield LintMatch(item.placed.line_of(place, name), f"`{key}` shows $labels.{name}, which is empty: {why}")
 
 
 def _shown(text: str) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _kept(labels: LabelSet) -> str:
     return f"the expression keeps only {', '.join(kept[:_MOST_TOLD])}{more}"
 
 
-TEMPLATE_LABEL = Trap(
+TEMPLATE_LABEL = LintRule(
     "template-label",
     Level.ERROR,
     "A text shows a label that the expression drops",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from console.lint.percent import is_percent
 from queries.model.panel import PanelSpec, Unit
 from queries.model.rule import RuleKind
@@ -19,7 +19,7 @@ _DOWNWARD = frozenset({"<", "<="})
 _PERCENT = 100.0
 
 
-def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None:
         return
     for node in item.expression.parts:
@@ -37,10 +37,10 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
             told = " or ".join(f"{value:g}" for value in known)
             line = item.placed.line_of("expr", f"{limit:g}")
             mine = f"{limit:g} ({limit * scale:g} %)" if is_share else f"{limit:g}"
-            yield Hit(line, f"fires at {mine}, and the console judges {panel.title} by {told}")
+            yield LintMatch(line, f"fires at {mine}, and the console judges {panel.title} by {told}")
 
 
-def _panel(item: ParsedRule, left: ast.Expr, scene: Scene) -> PanelSpec | None:
+def _panel(item: ParsedRule, left: ast.Expr, scene: LintContext) -> PanelSpec | None:
     """The panel that shows what is compared: its recorded series as it is, or for an alert of its own the same metrics."""
     names = {name for picked in selectors(left) for name in picked.metrics}
     if not names:
@@ -73,7 +73,7 @@ def _metrics(text: str) -> frozenset[str]:
         return frozenset()
 
 
-THRESHOLD_DIFFERS = Trap(
+THRESHOLD_DIFFERS = LintRule(
     "threshold-differs",
     Level.WARNING,
     "An alert's threshold is not the console's",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from console.lint.finding import Finding, Level, Trap
+from console.lint.finding import Finding, Level, LintRule
 from console.lint.linter import (
     BAD_PROMQL,
     NAME_IN_QUOTES,
@@ -80,7 +80,7 @@ class _Run:
     """A program at work. What it says goes to a file, so that it never waits for a reader."""
 
     name: str
-    trap: Trap
+    trap: LintRule
     copies: tuple[_Copy, ...]
     read: Callable[[_Run, str], Iterable[Finding]]
     output: IO[str]
@@ -182,7 +182,7 @@ def _copies(files: Iterable[RuleFile], folder: Path) -> Iterator[_Copy]:
 
 
 def _start(
-    name: str, trap: Trap, copies: tuple[_Copy, ...], read: Callable[[_Run, str], Iterable[Finding]], command: list[str]
+    name: str, trap: LintRule, copies: tuple[_Copy, ...], read: Callable[[_Run, str], Iterable[Finding]], command: list[str]
 ) -> _Run:
     output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - `ask` closes it
     run = _Run(name, trap, copies, read, output)
@@ -244,7 +244,7 @@ def _unexplained(run: _Run) -> Iterator[Finding]:
     yield Finding(run.trap, run.trap.level, run.copies[0].file.path, 0, "", told, run.name)
 
 
-def _finding(trap: Trap, file: RuleFile, line: int, text: str, name: str) -> Finding:
+def _finding(trap: LintRule, file: RuleFile, line: int, text: str, name: str) -> Finding:
     rule = _NAMED.match(text)
     subject = rule[1] if rule else ""
     if not line and subject:

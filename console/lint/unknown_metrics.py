@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Finding, Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Finding, Level, LintMatch, LintRule
 from console.lint.histograms import is_plain_histogram
 from queries.catalogue.contract import Need
 from queries.catalogue.exported import load_exported
@@ -15,25 +15,25 @@ from queries.promql.syntax import alternatives_of_or
 _MOST_TOLD = 8
 
 
-def _unknown(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _unknown(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     for name in _unknown_names(item, scene):
         if _is_sum_of_negatives(name):
             told = f"nobody exports {name}: its buckets begin below zero, and prometheus_client then leaves the sum out"
-            yield Hit(item.placed.line_of("expr", name), told)
+            yield LintMatch(item.placed.line_of("expr", name), told)
             continue
         if not scene.vocabulary.complete:
             near = scene.spelling.near(name)
             if scene.strict or scene.spelling.is_slip(name):
                 told = f"neither the contract nor a recording rule knows {name}{_hint(near)}"
-                yield Hit(item.placed.line_of("expr", name), told, Level.WARNING)
+                yield LintMatch(item.placed.line_of("expr", name), told, Level.WARNING)
             continue
         near = scene.spelling.near(name)
         line = item.placed.line_of("expr", name)
         promised = scene.contract.get(name)
         if promised is not None and promised.need is Need.OPTIONAL:
-            yield Hit(line, f"nobody exports {name} here; not every build or cluster has it", Level.NOTE)
+            yield LintMatch(line, f"nobody exports {name} here; not every build or cluster has it", Level.NOTE)
         else:
-            yield Hit(line, f"nobody exports or records {name}{_hint(near)}")
+            yield LintMatch(line, f"nobody exports or records {name}{_hint(near)}")
 
 
 def _is_sum_of_negatives(name: str) -> bool:
@@ -45,7 +45,7 @@ def _hint(near: str) -> str:
     return f"; did you mean {near}?" if near else ""
 
 
-def unknown_metrics(scene: Scene) -> Iterator[Finding]:
+def unknown_metrics(scene: LintContext) -> Iterator[Finding]:
     """One note a file: the names of which no file can tell whether somebody exports them."""
     if scene.vocabulary.complete:
         return
@@ -64,7 +64,7 @@ def unknown_metrics(scene: Scene) -> Iterator[Finding]:
         yield Finding(METRIC_UNKNOWN, METRIC_UNKNOWN.level, file, next(iter(names.values())), "", told)
 
 
-def _unknown_names(item: ParsedRule, scene: Scene) -> Iterator[str]:
+def _unknown_names(item: ParsedRule, scene: LintContext) -> Iterator[str]:
     found: dict[str, None] = {}
     if item.expression is None or all(scene.vocabulary.get(name) is not None for name in item.expression.metrics):
         return
@@ -79,13 +79,13 @@ def _unknown_names(item: ParsedRule, scene: Scene) -> Iterator[str]:
     yield from found
 
 
-def _shadows(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _shadows(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     name = item.rule.name
     if item.rule.kind is RuleKind.RECORD and name in scene.exported:
-        yield Hit(item.placed.line_of("record"), f"{name} is exported by a scrape already")
+        yield LintMatch(item.placed.line_of("record"), f"{name} is exported by a scrape already")
 
 
-METRIC_NOT_EXPORTED = Trap(
+METRIC_NOT_EXPORTED = LintRule(
     "metric-not-exported",
     Level.ERROR,
     "A rule reads a metric that nobody exports",
@@ -93,14 +93,14 @@ METRIC_NOT_EXPORTED = Trap(
     "Correct the name, or remove the rule; with --live it is compared with what the server really has.",
     _unknown,
 )
-METRIC_UNKNOWN = Trap(
+METRIC_UNKNOWN = LintRule(
     "metric-unknown",
     Level.NOTE,
     "A rule reads metrics that nobody here knows",
     "The lint knows what the platform and the contract export, and what rules record; other exporters it does not know.",
     "With --live the names are compared with those that the server really has.",
 )
-RECORD_SHADOWS_EXPORTED = Trap(
+RECORD_SHADOWS_EXPORTED = LintRule(
     "record-shadows-exported",
     Level.ERROR,
     "A recorded series has the name of an exported metric",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import promql_parser as ast
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Hit, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
 from queries.promql.syntax import number, selector
 
@@ -23,7 +23,7 @@ _DEEPEST = 3
 _CLOSE = 1e-6
 
 
-def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
+def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None:
         return
     stated = [(key, match) for key, text in item.rule.annotations for match in _STATED.finditer(text)]
@@ -41,11 +41,11 @@ def _find(item: ParsedRule, scene: Scene) -> Iterator[Hit]:
             told = ", ".join(spell(one) for one in sorted(ranges))
             more = f" and `for: {spell(pending)}`" if pending else ""
             line = item.placed.line_of(f"annotations.{key}", match[1])
-            yield Hit(line, f'`{key}` says "{match[0]}", and the expression looks at {told}{more}')
+            yield LintMatch(line, f'`{key}` says "{match[0]}", and the expression looks at {told}{more}')
             return
 
 
-def _ranges(item: ParsedRule, scene: Scene, depth: int) -> Iterator[float]:
+def _ranges(item: ParsedRule, scene: LintContext, depth: int) -> Iterator[float]:
     """The windows of range selectors and subqueries, also of the rules that record what is read."""
     if item.expression is None:
         return
@@ -61,7 +61,7 @@ def _ranges(item: ParsedRule, scene: Scene, depth: int) -> Iterator[float]:
             yield float(match[1] or match[3]) * _UNITS[match[2] or match[4]]
 
 
-def _windows(item: ParsedRule, scene: Scene, depth: int) -> Iterator[float]:
+def _windows(item: ParsedRule, scene: LintContext, depth: int) -> Iterator[float]:
     """Every time that the expression speaks of: windows, offsets, and the numbers in it, which may be seconds."""
     yield from _ranges(item, scene, depth)
     for node in item.expression.parts if item.expression is not None else ():
@@ -81,7 +81,7 @@ def spell(seconds: float) -> str:
     return f"{seconds / unit:g}{name}"
 
 
-WINDOW_DIFFERS = Trap(
+WINDOW_DIFFERS = LintRule(
     "window-differs",
     Level.WARNING,
     "A text states another window than the expression has",

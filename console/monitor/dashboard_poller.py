@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from console.checks.panels import judge
 from console.config.settings import Settings
-from console.monitor.pauses import Heartbeat
+from console.monitor.pauses import PauseDetector
 from console.monitor.poller import Poller
 from queries.errors import NotConfigured, SourceError
 from queries.model.aggregation import folded
-from queries.model.dashboard import Comparison, Dashboard, DashboardAnswer, DashboardChoice, DashboardState
+from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult, DashboardState, PeriodComparison
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import PanelAnswer, PanelHistory, PanelSpec
-from queries.model.poll_result import Reading
+from queries.model.panel import PanelHistory, PanelResult, PanelSpec
+from queries.model.poll_result import PollResult
 from queries.model.verdict import Verdict
 from queries.offload import compute
 
@@ -32,17 +32,17 @@ LEASE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class DashboardReading:
     """What is known of the dashboard that is looked at: the latest reading, and the last good one."""
 
     choice: DashboardChoice
-    latest: Reading[DashboardAnswer] | None = None
-    good: Reading[DashboardAnswer] | None = None
+    latest: PollResult[DashboardResult] | None = None
+    good: PollResult[DashboardResult] | None = None
     resumed_at: float = 0.0
     """Since when it is asked for again, Unix seconds: an older answer is old because nothing was asked."""
 
 
-def judged(held: Held | None, settings: Settings, now: float) -> DashboardState | None:
+def judged(held: DashboardReading | None, settings: Settings, now: float) -> DashboardState | None:
     """The dashboard as it is drawn at `now`, Unix seconds; old answers are stale, missing ones are NO DATA."""
     if held is None:
         return None
@@ -77,25 +77,25 @@ def judged(held: Held | None, settings: Settings, now: float) -> DashboardState 
     )
 
 
-def compared(answer: DashboardAnswer) -> tuple[Comparison, ...]:
+def compared(answer: DashboardResult) -> tuple[PeriodComparison, ...]:
     """Every panel's value at the earlier time, in the order of the panels."""
     specs = answer.dashboard.panels
     if not answer.earlier:
         told = answer.earlier_fault.sentence() if answer.earlier_fault else "not asked yet"
-        return tuple(Comparison(None, told) for _ in specs)
+        return tuple(PeriodComparison(None, told) for _ in specs)
     return tuple(_comparison(spec, told) for spec, told in zip(specs, answer.earlier, strict=True))
 
 
-def _comparison(spec: PanelSpec, told: PanelAnswer) -> Comparison:
+def _comparison(spec: PanelSpec, told: PanelResult) -> PeriodComparison:
     if told.fault is not None:
-        return Comparison(None, told.fault.sentence())
+        return PeriodComparison(None, told.fault.sentence())
     value = folded(spec.fold, (sample.value for sample in told.samples))
     if value is None:
-        return Comparison(None, "there was no series then")
-    return Comparison(value, doubtful=not spec.allowed.holds(value))
+        return PeriodComparison(None, "there was no series then")
+    return PeriodComparison(value, doubtful=not spec.allowed.holds(value))
 
 
-class Dashboards:
+class DashboardPoller:
     """Asks for one dashboard at a time, while somebody looks at it.
 
     `look` is called at every drawing and costs nothing; without it the asking ends by itself. `show` is told what is
@@ -106,11 +106,11 @@ class Dashboards:
         self,
         settings: Settings,
         prometheus: Prometheus | None,
-        show: Callable[[Held | None], None],
+        show: Callable[[DashboardReading | None], None],
         *,
         clock: Callable[[], float] = time.time,
         environ: Mapping[str, str] = os.environ,
-        heartbeat: Heartbeat | None = None,
+        heartbeat: PauseDetector | None = None,
     ) -> None:
         self.environments: tuple[str, ...] = ()
         """The other environments of the config file that have a Prometheus, by name."""
@@ -120,7 +120,7 @@ class Dashboards:
         self._clock = clock
         self._environ = environ
         self._heartbeat = heartbeat
-        self._held: Held | None = None
+        self._held: DashboardReading | None = None
         self._open: OpenDashboard | None = None
         self._poller: Poller | None = None
         self._task: asyncio.Task[None] | None = None
@@ -209,7 +209,7 @@ class Dashboards:
 
     def _begin(self, choice: DashboardChoice) -> None:
         self._end()
-        self._held = Held(choice)
+        self._held = DashboardReading(choice)
         self._show(self._held)
         endpoint = self._settings.prometheus
         self._poller = Poller(
@@ -238,7 +238,7 @@ class Dashboards:
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    def _take(self, reading: Reading[Any]) -> None:
+    def _take(self, reading: PollResult[Any]) -> None:
         if self._held is None:
             return
         good = reading if reading.fault is None else self._held.good
@@ -249,7 +249,7 @@ class Dashboards:
     def _asking(self, choice: DashboardChoice) -> Callable[[], Any]:
         opened: OpenDashboard | None = None
 
-        async def ask() -> tuple[DashboardAnswer, tuple[str, ...]]:
+        async def ask() -> tuple[DashboardResult, tuple[str, ...]]:
             nonlocal opened
             if opened is None:
                 opened = self._open = await self._opened(choice)

@@ -11,25 +11,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.config.settings import Settings
-from console.incidents.timeline_recorder import Recorder
+from console.incidents.timeline_recorder import TimelineRecorder
 from console.journal.acknowledgements import (
     OWNED,
     RELEASED,
     Acknowledgement,
-    Mark,
-    Whose,
+    AcknowledgeResult,
+    Ownership,
     released,
     resolved,
     taken,
     whose,
 )
 from console.journal.event import Event
-from console.journal.sync import Sharer, Sharing
-from console.monitor.state_store import Board
+from console.journal.sync import SyncStatus, SyncWorker
+from console.monitor.state_store import StateStore
 from console.state.incident_events import SEEN
-from console.state.journal_state import Ledger
+from console.state.journal_state import JournalReader
 from console.state.revisions import observe
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 
 if TYPE_CHECKING:
     from console.journal.shared_store import SharedStore
@@ -62,13 +62,13 @@ _MEANWHILE_SECONDS = 0.5
 """Longer than an event of another console needs to the shared store, as a rule."""
 
 
-class JournalWatch:
+class JournalService:
     """Writes and reads the journal, and looks again and again for what others wrote."""
 
     def __init__(
         self,
         journal: Journal,
-        board: Board,
+        board: StateStore,
         settings: Settings,
         *,
         clock: Callable[[], float],
@@ -82,24 +82,24 @@ class JournalWatch:
         self._board = board
         self._author = settings.user
         self._environment = settings.environment
-        self._ledger = Ledger(journal, environment=settings.environment, clock=clock)
+        self._ledger = JournalReader(journal, environment=settings.environment, clock=clock)
         self._clock = clock
         self._present: tuple[float, frozenset[str]] | None = None
         self._woken = asyncio.Event()
-        self._recorder = Recorder()
+        self._recorder = TimelineRecorder()
         self._watched: Future[None] | None = None
         self._watched_at = float("-inf")
         self._cluster: Cluster | None = None
         """The one whose rollouts were looked at last."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._sharer: Sharer | None = None
+        self._sharer: SyncWorker | None = None
         if store is not None:
-            self._sharer = Sharer(journal, store, writes=not settings.read_only, changed=self._shared_changed, clock=clock)
+            self._sharer = SyncWorker(journal, store, writes=not settings.read_only, changed=self._shared_changed, clock=clock)
         # One thread: an fsync that hangs must not take the threads that answers are decoded in.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
     @property
-    def sharing(self) -> Sharing | None:
+    def sharing(self) -> SyncStatus | None:
         """How the shared journal is; None where there is none."""
         return self._sharer.sharing() if self._sharer else None
 
@@ -118,7 +118,7 @@ class JournalWatch:
         if self._sharer is not None:
             await asyncio.to_thread(self._sharer.settle, _SHARED_SECONDS)
 
-    def heard(self, reading: Reading[Any]) -> None:
+    def heard(self, reading: PollResult[Any]) -> None:
         """What Alertmanager has; only a whole answer can tell that an alert is not there any more."""
         state = reading.value
         if state is None or state.peer_faults:
@@ -133,7 +133,9 @@ class JournalWatch:
             self._sharer.wake()
         return event
 
-    async def acknowledge(self, fingerprint: str, name: str, *, on: bool, over: Mark | None = None) -> Acknowledgement:
+    async def acknowledge(
+        self, fingerprint: str, name: str, *, on: bool, over: Acknowledgement | None = None
+    ) -> AcknowledgeResult:
         """Take an alert, or release it: what screens and commands call. Raises JournalError.
 
         First it takes in what others wrote. What somebody else has is not touched unless `over` is that very mark: then a
@@ -142,10 +144,10 @@ class JournalWatch:
         doubt = await self.fetch()
         mark = self._board.ledger.owners.get(fingerprint)
         standing = whose(mark, user=self._author)
-        if on and standing is Whose.OURS:
-            return Acknowledgement(mark, standing, written=False, doubt=doubt)
+        if on and standing is Ownership.OURS:
+            return AcknowledgeResult(mark, standing, written=False, doubt=doubt)
         if mark is not None and standing.held and (over is None or over.id != mark.id):
-            return Acknowledgement(mark, standing, written=False, doubt=doubt)
+            return AcknowledgeResult(mark, standing, written=False, doubt=doubt)
         await self.record(OWNED if on else RELEASED, fingerprint, taken(name, mark) if on else released(name, mark))
         if not doubt:
             # The first brings it there, the second takes in what came before it: also what somebody else wrote in the same
@@ -157,7 +159,7 @@ class JournalWatch:
         if not doubt and self._sharer is not None and not self._sharer.sharing().writes:
             doubt = "this console is read-only, so nobody else sees it"
         mark = self._board.ledger.owners.get(fingerprint)
-        return Acknowledgement(mark, whose(mark, user=self._author), written=True, doubt=doubt)
+        return AcknowledgeResult(mark, whose(mark, user=self._author), written=True, doubt=doubt)
 
     def watch(self, snapshot: Snapshot) -> None:
         """Have rollouts and an open incident's timeline written, in the journal's thread; nobody waits for it."""

@@ -12,7 +12,7 @@ _STOOD_STILL_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class ClockPause:
     """From when to when these sources were not asked, Unix seconds; `ended_at` is None while that goes on."""
 
     began_at: float
@@ -26,7 +26,7 @@ def boot_seconds() -> float:
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
-class Heartbeat:
+class PauseDetector:
     """Notices that this process stood still. `beat` is called every `BEAT_SECONDS`.
 
     What comes right after may be handled before the next beat: `missed` and `missed_since` know all the same.

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from console.log import report_error
-from console.monitor.pauses import Heartbeat
+from console.monitor.pauses import PauseDetector
 from queries.errors import SourceError
 from queries.model.fault import Fault, FaultKind
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 
 Ask: TypeAlias = Callable[[], Awaitable[tuple[Any, tuple[str, ...]]]]
 """Asks once: the value and the server's own warnings, or a SourceError."""
@@ -36,7 +36,7 @@ def next_delay(*, every: float, failures: int, cap: float, retry_after: float | 
     return max(delay, min(retry_after or 0.0, RETRY_AFTER_CAP_SECONDS))
 
 
-async def read(source: str, ask: Ask, *, limit_seconds: float, clock: Callable[[], float] = time.time) -> Reading[Any]:
+async def read(source: str, ask: Ask, *, limit_seconds: float, clock: Callable[[], float] = time.time) -> PollResult[Any]:
     """Ask once and give a Reading, whatever happens: failure is data. This is the one broad catch."""
     begun = time.perf_counter()
     value: Any = None
@@ -53,7 +53,7 @@ async def read(source: str, ask: Ask, *, limit_seconds: float, clock: Callable[[
         _log.exception("asking %s failed in a way that nobody foresaw", source)
         told = f"asking {source} failed with {type(error).__name__}"
         fault = Fault(FaultKind.MALFORMED, told, hint="this is a defect of the console; the log file has more")
-    return Reading(source, clock(), time.perf_counter() - begun, value, fault, warnings)
+    return PollResult(source, clock(), time.perf_counter() - begun, value, fault, warnings)
 
 
 class Poller:
@@ -66,7 +66,7 @@ class Poller:
         self,
         source: str,
         ask: Ask,
-        deliver: Callable[[Reading[Any]], None],
+        deliver: Callable[[PollResult[Any]], None],
         *,
         every: float,
         timeout: float,
@@ -74,7 +74,7 @@ class Poller:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = lambda: random.uniform(-1.0, 1.0),  # noqa: S311  # no secret depends on it
         late: Callable[[str, float], None] = lambda source, since: None,
-        heartbeat: Heartbeat | None = None,
+        heartbeat: PauseDetector | None = None,
     ) -> None:
         self.source = source
         self._late = late
@@ -85,7 +85,7 @@ class Poller:
         self._cap = cap
         self._clock = clock
         self._jitter = jitter
-        self._heartbeat = heartbeat or Heartbeat()
+        self._heartbeat = heartbeat or PauseDetector()
         self._question: asyncio.Timeout | None = None
         self._woken = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -163,8 +163,8 @@ class Poller:
 
 async def follow(
     source: str,
-    watch: Callable[[Callable[[Reading[Any]], None]], Awaitable[None]],
-    deliver: Callable[[Reading[Any]], None],
+    watch: Callable[[Callable[[PollResult[Any]], None]], Awaitable[None]],
+    deliver: Callable[[PollResult[Any]], None],
     *,
     cap: float,
     clock: Callable[[], float] = time.time,
@@ -183,5 +183,5 @@ async def follow(
             told = f"watching {source} failed with {type(error).__name__}"
             fault = Fault(FaultKind.MALFORMED, told, hint="this is a defect of the console; the log file has more")
         failures = 1 if clock() - begun > 60.0 else failures + 1
-        deliver(Reading(source, clock(), 0.0, fault=fault))
+        deliver(PollResult(source, clock(), 0.0, fault=fault))
         await asyncio.sleep(next_delay(every=1.0, failures=failures, cap=cap, retry_after=None, jitter=0.0))

@@ -27,7 +27,7 @@ from queries.platform.client import Platform
 from queries.prometheus.client import Prometheus
 from queries.prometheus.code_counts import Counts, exposed_codes
 from queries.prometheus.metadata import Discovery
-from queries.prometheus.query_batch import Joined, Part
+from queries.prometheus.query_batch import BatchQuery, QueryBatch
 from queries.promql.rule_files import built_in
 from queries.redis_ping import ping
 
@@ -36,7 +36,7 @@ _METRICS_PATH = "/metrics"
 
 
 @dataclass(frozen=True, slots=True)
-class ApiLook:
+class ApiProbe:
     """What the platform's own API says."""
 
     health: PlatformHealth | None = None
@@ -47,7 +47,7 @@ class ApiLook:
 
 
 @dataclass(frozen=True, slots=True)
-class MetricsLook:
+class MetricsProbe:
     """What Prometheus has of the contract: the facts, or why there are none."""
 
     facts: StoredFacts | None = None
@@ -94,7 +94,9 @@ async def examine_contract(settings: Settings, *, strict: bool, metrics_url: str
     return in_order((reachable, *contract_results(looked, metrics, strict=strict, window_seconds=window)))
 
 
-def contract_results(looked: ApiLook, metrics: MetricsLook, *, strict: bool, window_seconds: float) -> tuple[CheckResult, ...]:
+def contract_results(
+    looked: ApiProbe, metrics: MetricsProbe, *, strict: bool, window_seconds: float
+) -> tuple[CheckResult, ...]:
     """The metrics areas, the contract and the mapping, from both places as far as they answered."""
     held, taxonomy = load_contract(), load_taxonomy()
     exposed, facts = looked.exposed, metrics.facts
@@ -131,12 +133,12 @@ def _seen(item: ContractMetric, exposed: Exposition | None, facts: StoredFacts |
     return tuple(found)
 
 
-async def _api(settings: Settings, metrics_url: str) -> ApiLook:
+async def _api(settings: Settings, metrics_url: str) -> ApiProbe:
     """Health first: where it does not answer at all, the exporter behind the same address is not asked."""
     if settings.platform is None:
         missing = NotConfigured("the platform's API is not configured", hint="set CAD_ML_API_URL or --api-url").fault
         exposed, exposed_fault = await _exporter(metrics_url) if metrics_url else (None, None)
-        return ApiLook(None, missing, exposed, exposed_fault)
+        return ApiProbe(None, missing, exposed, exposed_fault)
     api = Platform(settings.platform)
     try:
         health, fault = await _tried(api.health(whole=True))
@@ -147,7 +149,7 @@ async def _api(settings: Settings, metrics_url: str) -> ApiLook:
             exposed, exposed_fault = None, None
         else:
             exposed, exposed_fault = await _tried(api.metrics())
-        return ApiLook(health, fault, exposed, exposed_fault, None if lost else api.ahead_seconds)
+        return ApiProbe(health, fault, exposed, exposed_fault, None if lost else api.ahead_seconds)
     finally:
         await api.close()
 
@@ -199,11 +201,11 @@ async def _heartbeat(settings: Settings) -> CheckResult:
 
 async def _prometheus(
     settings: Settings, *, strict: bool, rest: bool = True
-) -> tuple[MetricsLook, tuple[CheckResult, ...], list[tuple[str, float]]]:
+) -> tuple[MetricsProbe, tuple[CheckResult, ...], list[tuple[str, float]]]:
     """The facts of the contract; with `rest` also targets and rules, and how far the clock is off."""
     if settings.prometheus is None:
         missing = NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
-        return MetricsLook(fault=missing.fault), _skipped("Prometheus is not configured") if rest else (), []
+        return MetricsProbe(fault=missing.fault), _skipped("Prometheus is not configured") if rest else (), []
     prometheus, discovery = Prometheus(settings.prometheus), Discovery(settings.prometheus)
     try:
         found = await stored_facts(
@@ -214,9 +216,9 @@ async def _prometheus(
             window_seconds=settings.error_codes_window_seconds,
         )
         if isinstance(found, Fault):
-            return MetricsLook(fault=found), _skipped("Prometheus does not answer") if rest else (), []
+            return MetricsProbe(fault=found), _skipped("Prometheus does not answer") if rest else (), []
         around = await _around(settings, prometheus, discovery, strict=strict) if rest else ()
-        return MetricsLook(found), around, [(prometheus.where, prometheus.ahead_seconds)]
+        return MetricsProbe(found), around, [(prometheus.where, prometheus.ahead_seconds)]
     finally:
         discovery.close()
         await prometheus.close()
@@ -285,9 +287,9 @@ async def _stamps(prometheus: Prometheus, groups: Sequence[RuleGroup]) -> tuple[
         answer = await prometheus.query(text)
         return answer.samples, answer.warnings
 
-    joined: Joined[Sample] = Joined(ask, clock=time.monotonic)
+    joined: QueryBatch[Sample] = QueryBatch(ask, clock=time.monotonic)
     try:
-        answer = await joined.ask([Part(name, f'max(timestamp({{__name__="{name}"}}))') for name in names])
+        answer = await joined.ask([BatchQuery(name, f'max(timestamp({{__name__="{name}"}}))') for name in names])
     except SourceError as error:
         return {}, error.fault
     for fault in answer.faults.values():

@@ -12,23 +12,23 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from console.actions.cluster_reader import SourceReads
-from console.actions.plan import Preview, Request, Step
+from console.actions.cluster_reader import LiveClusterReader
+from console.actions.plan import Preview, Request, RunStep
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
-from console.journal.acknowledgements import Acknowledgement, Mark
+from console.journal.acknowledgements import Acknowledgement, AcknowledgeResult
 from console.journal.event import Event
 from console.log import log_to
-from console.monitor.dashboard_poller import Dashboards, Held
-from console.monitor.journal_service import JournalWatch
-from console.monitor.pauses import BEAT_SECONDS, Heartbeat, Pause
+from console.monitor.dashboard_poller import DashboardPoller, DashboardReading
+from console.monitor.journal_service import JournalService
+from console.monitor.pauses import BEAT_SECONDS, ClockPause, PauseDetector
 from console.monitor.poller import Ask, Poller, follow, read
-from console.monitor.snapshot_builder import Desk
-from console.monitor.state_store import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES, Board
+from console.monitor.snapshot_builder import SnapshotBuilder
+from console.monitor.state_store import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES, StateStore
 from console.runbooks.index import RunbookFound, RunbookIndex
 from console.runbooks.page import Runbook
-from console.runbooks.steps import Sight, StepResult, answer_steps
-from console.state.journal_state import LedgerState
+from console.runbooks.steps import StepContext, StepResult, answer_steps
+from console.state.journal_state import JournalState
 from console.state.place import Place
 from console.state.snapshot import Snapshot
 from queries.catalogue.error_codes import use_team_codes
@@ -38,21 +38,21 @@ from queries.model.dashboard import DASHBOARDS
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.panel import PanelHistory, PanelSpec, Unit
-from queries.model.poll_result import Reading
-from queries.model.series import Labels, Track
+from queries.model.poll_result import PollResult
+from queries.model.series import Labels, Series
 from queries.promql.threshold import comparison
 
 if TYPE_CHECKING:
     from console.actions.action import Action
-    from console.incidents.severity_policy import Response
+    from console.incidents.severity_policy import SeverityPolicies
     from console.journal.shared_store import SharedStore
     from console.journal.sqlite import Journal
-    from console.journal.sync import Sharing
+    from console.journal.sync import SyncStatus
     from console.state.incident import Incident, Role
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
     from queries.platform.client import Platform
-    from queries.prometheus.client import Answer, Prometheus, RulesAnswer
+    from queries.prometheus.client import InstantResult, Prometheus, RulesResult
 
 _log = logging.getLogger(__name__)
 
@@ -99,9 +99,9 @@ class Session:
         self.kubernetes = kubernetes
         self.platform = platform
         self._clock = clock
-        self._board = Board(settings, specs, runbooks=runbooks)
-        self._desk = Desk(self._board, self._made)
-        self.reads = SourceReads(
+        self._board = StateStore(settings, specs, runbooks=runbooks)
+        self._desk = SnapshotBuilder(self._board, self._made)
+        self.reads = LiveClusterReader(
             kubernetes=kubernetes,
             alertmanager=alertmanager,
             prometheus=prometheus,
@@ -111,15 +111,15 @@ class Session:
             incident=self.incident,
             channels=settings.incidents,
         )
-        self._heartbeat = Heartbeat()
-        self.dashboards = Dashboards(settings, prometheus, self._show_dashboard, clock=clock, heartbeat=self._heartbeat)
+        self._heartbeat = PauseDetector()
+        self.dashboards = DashboardPoller(settings, prometheus, self._show_dashboard, clock=clock, heartbeat=self._heartbeat)
         self._asks = self._make_asks()
         self._pollers: list[Poller] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._paused = False
-        self._unseen: Pause | None = None
-        self._stood_still: Pause | None = None
-        self._marks = JournalWatch(journal, self._board, settings, clock=clock, store=store) if journal else None
+        self._unseen: ClockPause | None = None
+        self._stood_still: ClockPause | None = None
+        self._marks = JournalService(journal, self._board, settings, clock=clock, store=store) if journal else None
 
     @classmethod
     def open(cls, settings: Settings) -> Session:
@@ -240,7 +240,7 @@ class Session:
         return self.snapshot()
 
     @property
-    def sharing(self) -> Sharing | None:
+    def sharing(self) -> SyncStatus | None:
         """How the shared journal is; None where the journal stays on this machine."""
         return self._marks.sharing if self._marks is not None else None
 
@@ -252,7 +252,7 @@ class Session:
         now = self._clock()
         if missed := self._heartbeat.missed():
             # Continued a moment ago: what was due meanwhile comes first, this among it, and the next beat after it.
-            self._board.pauses = (*self._board.pauses, Pause(now - missed, frozenset(SOURCES), now))
+            self._board.pauses = (*self._board.pauses, ClockPause(now - missed, frozenset(SOURCES), now))
         return self._board.snapshot(now)
 
     def refresh_now(self) -> None:
@@ -276,7 +276,9 @@ class Session:
             return
         self._paused = not visible
         now = self._clock()
-        unseen = Pause(now, frozenset(self._asks)) if self._paused else self._unseen and replace(self._unseen, ended_at=now)
+        unseen = (
+            ClockPause(now, frozenset(self._asks)) if self._paused else self._unseen and replace(self._unseen, ended_at=now)
+        )
         self._unseen = unseen
         self._tell_pauses()
         for poller in self._pollers:
@@ -290,7 +292,7 @@ class Session:
         if not missed:
             return
         now = self._clock()
-        self._stood_still = Pause(now - missed, frozenset(SOURCES), now)
+        self._stood_still = ClockPause(now - missed, frozenset(SOURCES), now)
         self._board.resume()
         self._tell_pauses()
         for poller in self._pollers:
@@ -317,7 +319,7 @@ class Session:
 
     # Asking
 
-    async def evaluate(self, query: str) -> Answer:
+    async def evaluate(self, query: str) -> InstantResult:
         """One PromQL query, now. Raises SourceError."""
         if self.prometheus is None:
             raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
@@ -381,7 +383,7 @@ class Session:
         """Every step of the runbook with what is so now."""
         shown, place, targets = self.snapshot(), Place.of(self.settings), self.settings.alert_targets
         records = shown.ledger.revisions
-        sight = Sight(
+        sight = StepContext(
             self.evaluate,
             self.kubernetes,
             shown.cluster,
@@ -421,7 +423,7 @@ class Session:
             and all(matcher.matches(item.alert.labels) for matcher in wanted)
         )
 
-    async def run(self, request: Request, confirm: Callable[[Preview], Awaitable[bool]]) -> AsyncIterator[Step]:
+    async def run(self, request: Request, confirm: Callable[[Preview], Awaitable[bool]]) -> AsyncIterator[RunStep]:
         """Run an action through its stages; without a journal the runner refuses before anything is sent."""
         from console.actions.runner import run  # noqa: PLC0415
         from console.actions.writers import Writer  # noqa: PLC0415
@@ -455,7 +457,7 @@ class Session:
         await self._desk.at_once()
         return event
 
-    async def ledger(self) -> LedgerState:
+    async def ledger(self) -> JournalState:
         """What the journal adds up to at this moment; a journal that cannot be read is as it was last.
 
         A command waits until all of it was read, a console does not: `ledger.known` says which.
@@ -489,7 +491,7 @@ class Session:
         """Outlines of incidents that `snapshot().ledger` does not hold, the newest first. Raises JournalError."""
         return await self._marks.older_incidents(before=before, limit=limit) if self._marks is not None else ()
 
-    async def newest_ledger(self) -> tuple[LedgerState, str]:
+    async def newest_ledger(self) -> tuple[JournalState, str]:
         """What the journal adds up to with what the shared store has at this moment; and why that is not known, or nothing."""
         doubt = await self._marks.fetch() if self._marks is not None else ""
         return self._board.ledger, doubt
@@ -501,7 +503,7 @@ class Session:
         text = f"unknown: nobody saw how it ended; settled by {self.settings.user}"
         await self.record(OUTCOME, intent.subject, settled(intent, text))
 
-    async def acknowledge(self, fingerprint: str, *, on: bool = True, over: Mark | None = None) -> Acknowledgement:
+    async def acknowledge(self, fingerprint: str, *, on: bool = True, over: Acknowledgement | None = None) -> AcknowledgeResult:
         """Take an alert, or release it; `over` is the mark of somebody else that a person said to take over. JournalError."""
         from console.journal.sqlite import JournalError  # noqa: PLC0415
 
@@ -519,7 +521,7 @@ class Session:
         """
         from console.state import incident_events  # noqa: PLC0415
 
-        def holder(ledger: LedgerState) -> str:
+        def holder(ledger: JournalState) -> str:
             found = ledger.incidents.get(identity)
             return found.person(role) if found else ""
 
@@ -532,7 +534,7 @@ class Session:
         return holder(ledger), doubt or later
 
     @cached_property
-    def response(self) -> Response:
+    def response(self) -> SeverityPolicies:
         """How incidents of each severity are answered; `open` reads it already."""
         from console.incidents.severity_policy import load_response  # noqa: PLC0415  # YAML
 
@@ -549,7 +551,7 @@ class Session:
             prometheus.windows = dict(self.settings.rule_windows)
             asks[PROMETHEUS] = _plain(lambda: prometheus.panels(asked), prometheus)
 
-            async def rules() -> RulesAnswer:
+            async def rules() -> RulesResult:
                 await prometheus.read_codings()  # hourly, and here off the path of the first values
                 return await prometheus.rules()
 
@@ -582,7 +584,7 @@ class Session:
         self._board.pauses = tuple(item for item in (self._unseen, self._stood_still) if item is not None)
         self._desk.schedule()
 
-    def _take(self, reading: Reading[Any]) -> None:
+    def _take(self, reading: PollResult[Any]) -> None:
         if (
             reading.fault
             and reading.source == KUBERNETES
@@ -593,7 +595,7 @@ class Session:
             self._marks.heard(reading)
         self._desk.take(reading)
 
-    def _show_dashboard(self, held: Held | None) -> None:
+    def _show_dashboard(self, held: DashboardReading | None) -> None:
         self._board.dashboard = held
         self._desk.schedule()
 
@@ -640,6 +642,6 @@ def _plain(call: Callable[[], Awaitable[Any]], source: _Source | None = None) ->
     return ask
 
 
-def _belongs(track: Track, labels: Labels) -> bool:
+def _belongs(track: Series, labels: Labels) -> bool:
     known = dict(labels)
     return all(known.get(name, value) == value for name, value in track.labels if name != "__name__")

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from console.log import report_error
-from console.monitor.state_store import Board
+from console.monitor.state_store import StateStore
 from console.state.snapshot import Snapshot
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.offload import TURN
 
 _COALESCE_SECONDS = 0.05
@@ -19,19 +19,19 @@ _SILENT_SECONDS = 1.4
 """Ages are brought up to date where nothing came for so long; with a refresh a second that is never."""
 
 
-class Desk:
+class SnapshotBuilder:
     """`make` puts the snapshot together from the board as it is; it is called in the desk's thread.
 
     One thread: with thousands of alerts that takes longer than a key press may wait.
     """
 
-    def __init__(self, board: Board, make: Callable[[], Snapshot]) -> None:
+    def __init__(self, board: StateStore, make: Callable[[], Snapshot]) -> None:
         self.shown: Snapshot | None = None
         """The newest; None while there is none."""
         self._board = board
         self._make = make
         self._show: Callable[[Snapshot], None] | None = None
-        self._inbox: list[Reading[Any]] = []
+        self._inbox: list[PollResult[Any]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="board")
         self._making: asyncio.Task[None] | None = None
         self._scheduled: asyncio.TimerHandle | None = None
@@ -41,7 +41,7 @@ class Desk:
         """From now on `show` is called in the loop with every snapshot; before, nothing is made."""
         self._show = show
 
-    def take(self, reading: Reading[Any]) -> None:
+    def take(self, reading: PollResult[Any]) -> None:
         self._inbox.append(reading)
         self.schedule()
 
@@ -101,7 +101,7 @@ class Desk:
         finally:
             self._making = None
 
-    def _digest(self, inbox: Iterable[Reading[Any]], loop: asyncio.AbstractEventLoop) -> Snapshot:
+    def _digest(self, inbox: Iterable[PollResult[Any]], loop: asyncio.AbstractEventLoop) -> Snapshot:
         with TURN:
             for reading in inbox:
                 try:

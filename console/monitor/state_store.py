@@ -7,25 +7,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from console.alerts.merge import Joined, join, undelivered, urgency
+from console.alerts.merge import MergedAlerts, join, undelivered, urgency
 from console.alerts.recent_changes import what_changed
 from console.checks.panels import judge
 from console.checks.platform_lines import judge_platform
-from console.checks.watchdog import Heartbeat, apart, heartbeat
+from console.checks.watchdog import WatchdogState, apart, heartbeat
 from console.checks.workloads import judge_workloads
 from console.config.settings import Settings
 from console.journal.unfinished import open_actions
-from console.monitor.dashboard_poller import Held, judged
-from console.monitor.pauses import Pause
+from console.monitor.dashboard_poller import DashboardReading, judged
+from console.monitor.pauses import ClockPause
 from console.runbooks.index import RunbookIndex
 from console.runbooks.suggested_actions import suggestions_for
-from console.state.journal_state import LedgerState
+from console.state.journal_state import JournalState
 from console.state.place import Place, PodOwners, pod_owners
 from console.state.snapshot import Snapshot, active, tally
 from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.fault import FaultKind
-from queries.model.panel import PanelAnswer, PanelSpec, PanelState, Threshold
-from queries.model.poll_result import Reading
+from queries.model.panel import PanelResult, PanelSpec, PanelState, Threshold
+from queries.model.poll_result import PollResult
 from queries.model.series import label
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
@@ -33,7 +33,7 @@ from queries.model.workload import Cluster
 
 if TYPE_CHECKING:
     from queries.alertmanager import AlertmanagerState
-    from queries.prometheus.client import PanelsAnswer, RulesAnswer
+    from queries.prometheus.client import PanelResults, RulesResult
 
 PROMETHEUS, RULES, ALERTMANAGER, KUBERNETES, PLATFORM = "prometheus", "rules", "alertmanager", "kubernetes", "platform"
 SOURCES = (PROMETHEUS, ALERTMANAGER, KUBERNETES, PLATFORM)
@@ -42,7 +42,7 @@ _CHANGES_SECONDS = 30.0
 _Fitting: TypeAlias = tuple[tuple[Suggestion, ...], Elsewhere | None]
 
 
-class Board:
+class StateStore:
     """Takes readings in and gives snapshots out; does no I/O and reads no clock.
 
     What is costly (joining and sorting alerts, finding changes) is done once for each new reading that differs, so that a
@@ -55,14 +55,14 @@ class Board:
         self._settings = settings
         self._specs = specs
         self._runbooks = runbooks
-        self._latest: dict[str, Reading[Any]] = {}
-        self._good: dict[str, Reading[Any]] = {}
-        self._ledger = LedgerState()
+        self._latest: dict[str, PollResult[Any]] = {}
+        self._good: dict[str, PollResult[Any]] = {}
+        self._ledger = JournalState()
         self._restarted_at: dict[str, float] = {}
         self._missing: frozenset[str] = frozenset()
         self._late: dict[str, float] = {}
-        self._joined: tuple[Any, Any, Joined] | None = None
-        self._heartbeat: Heartbeat | None = None
+        self._joined: tuple[Any, Any, MergedAlerts] | None = None
+        self._heartbeat: WatchdogState | None = None
         self._listed: tuple[Alert, ...] | None = None
         self._last_listed: tuple[Alert, ...] = ()
         """Set in one step, so that nobody waits for the lock."""
@@ -72,9 +72,9 @@ class Board:
         self._fits: dict[Any, _Fitting] = {}
         self._pod_owners: PodOwners | None = None
         self._place = Place.of(settings)
-        self.dashboard: Held | None = None
+        self.dashboard: DashboardReading | None = None
         """The dashboard that is looked at; set in one step, so that nobody waits for the lock."""
-        self.pauses: tuple[Pause, ...] = ()
+        self.pauses: tuple[ClockPause, ...] = ()
         """When sources were not asked; set in one step."""
         self.starting: Mapping[str, str] = {}
         """Sources that somebody is just starting, and what to say of each until it first answers; empty once all should."""
@@ -87,12 +87,12 @@ class Board:
 
     # In
 
-    def apply(self, reading: Reading[Any]) -> None:
+    def apply(self, reading: PollResult[Any]) -> None:
         """Take one reading in; of two of one source the later counts."""
         with self._lock:
             self._apply(reading)
 
-    def _apply(self, reading: Reading[Any]) -> None:
+    def _apply(self, reading: PollResult[Any]) -> None:
         source = reading.source
         before = self._good.get(source)
         if reading.fault is not None and before is None and source in self.starting:
@@ -124,7 +124,7 @@ class Board:
         """The source was asked at `since` and has not answered; its next reading ends that."""
         self._late[source] = since  # one step, so that nobody waits for the lock
 
-    def set_ledger(self, ledger: LedgerState) -> None:
+    def set_ledger(self, ledger: JournalState) -> None:
         """What the journal adds up to."""
         with self._lock:
             if self._ledger.owners != ledger.owners:
@@ -139,7 +139,7 @@ class Board:
     # Out
 
     @property
-    def ledger(self) -> LedgerState:
+    def ledger(self) -> JournalState:
         return self._ledger
 
     def snapshot(self, now: float) -> Snapshot:
@@ -189,12 +189,12 @@ class Board:
         return (found.query if found else "") or spec.raw
 
     @staticmethod
-    def _answer(spec: PanelSpec, answers: PanelsAnswer | None) -> PanelAnswer | None:
+    def _answer(spec: PanelSpec, answers: PanelResults | None) -> PanelResult | None:
         return next((item for item in answers.answers if item.id == spec.id), None) if answers else None
 
     def records(self) -> dict[str, tuple[str, ...]]:
         """The expressions that the loaded rules record, by name; empty where they are not known."""
-        rules: RulesAnswer | None = self._value(RULES)
+        rules: RulesResult | None = self._value(RULES)
         found: dict[str, tuple[str, ...]] = {}
         for name, expression in rules.records if rules else ():
             found[name] = (*found.get(name, ()), expression)
@@ -232,7 +232,7 @@ class Board:
         if fault is not None:
             health = {FaultKind.DENIED: Health.DENIED, FaultKind.STALE: Health.STALE}.get(fault.kind, Health.DOWN)
         elif name == PROMETHEUS:
-            answers: PanelsAnswer = self._value(PROMETHEUS)
+            answers: PanelResults = self._value(PROMETHEUS)
             broken = [item for item in answers.answers if item.fault is not None]
             rules = self._latest.get(RULES)
             warnings += answers.warnings
@@ -377,9 +377,9 @@ class Board:
             return frozenset()
         return frozenset(item.fingerprint for item in self._join().missing)
 
-    def _join(self) -> Joined:
+    def _join(self) -> MergedAlerts:
         manager: AlertmanagerState | None = self._value(ALERTMANAGER)
-        rules: RulesAnswer | None = self._value(RULES)
+        rules: RulesResult | None = self._value(RULES)
         if self._joined is None or self._joined[0] is not manager or self._joined[1] is not rules:
             name = self._settings.heartbeat_alert
             arrived, delivered = apart(name, manager.alerts if manager else ())
@@ -409,7 +409,7 @@ class Board:
 
     def _all_alerts(self, now: float) -> tuple[Alert, ...]:
         manager: AlertmanagerState | None = self._value(ALERTMANAGER)
-        rules: RulesAnswer | None = self._value(RULES)
+        rules: RulesResult | None = self._value(RULES)
         joined = self._join()
         if manager is None or self._latest[ALERTMANAGER].fault is not None:
             # Whom they reached nobody knows; that they fire is known all the same.

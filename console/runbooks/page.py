@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from queries.model.panel import Range, Threshold
 from queries.model.series import Labels
-from queries.yaml_nodes import Lined, NodeError, load_with_lines
+from queries.yaml_nodes import NodeError, YamlDocument, load_with_lines
 
 if TYPE_CHECKING:
     from queries.catalogue.signals import Signal
@@ -171,7 +171,7 @@ def _heading(body: str) -> str:
     return ""
 
 
-def _is_foreign(document: Lined) -> bool:
+def _is_foreign(document: YamlDocument) -> bool:
     """Whether the front matter is another program's: it has no key of ours, and none that is nearly one."""
     keys = document.value if isinstance(document.value, dict) else {}
     others = [key for key in keys if key not in FRONT_KEYS]
@@ -182,7 +182,7 @@ def _is_foreign(document: Lined) -> bool:
 class _Front:
     """Reads typed values out of the front matter and knows their lines."""
 
-    def __init__(self, document: Lined) -> None:
+    def __init__(self, document: YamlDocument) -> None:
         self.document = document
 
     def fail(self, path: tuple[str | int, ...], expected: str) -> NodeError:
@@ -232,7 +232,7 @@ class _Front:
         return value
 
 
-def _read(path: Path, document: Lined, body: str, signals: Mapping[str, Signal] | None) -> Runbook:
+def _read(path: Path, document: YamlDocument, body: str, signals: Mapping[str, Signal] | None) -> Runbook:
     front = _Front(document)
     table = front.known(document.value, (), FRONT_KEYS)
     title = front.text(table, "title", ())

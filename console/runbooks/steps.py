@@ -19,7 +19,7 @@ from queries.catalogue.error_code_series import counts_codes, samples_by_code
 from queries.errors import NotConfigured, SourceError
 from queries.model.aggregation import folded
 from queries.model.alert import Alert
-from queries.model.panel import Contradiction, Fold, Origin, PanelAnswer, PanelSpec, Range, Threshold, Unit
+from queries.model.panel import Aggregation, Contradiction, Origin, PanelResult, PanelSpec, Range, Threshold, Unit
 from queries.model.series import braces, without
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -29,7 +29,7 @@ from queries.text.formatting import brief, figure, span
 
 if TYPE_CHECKING:
     from queries.kubernetes.client import Kubernetes
-    from queries.prometheus.client import Answer
+    from queries.prometheus.client import InstantResult
 
 _ROWS = 8
 _LOG_LINES = 20
@@ -48,12 +48,12 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class StepContext:
     """What the steps may look at. `query` asks Prometheus; `cluster` is the last good one, `kubernetes` None where there is
     none; both may fail with a SourceError, which becomes the step's text.
     """
 
-    query: Callable[[str], Awaitable[Answer]]
+    query: Callable[[str], Awaitable[InstantResult]]
     kubernetes: Kubernetes | None
     cluster: Cluster | None
     configured: tuple[AlertTarget, ...]
@@ -70,7 +70,7 @@ class Sight:
         return await self.contradictions(written) if written and self.contradictions else ()
 
 
-async def answer_steps(runbook: Runbook, alert: Alert | None, sight: Sight) -> AsyncIterator[StepResult]:
+async def answer_steps(runbook: Runbook, alert: Alert | None, sight: StepContext) -> AsyncIterator[StepResult]:
     """Every step in its order; one that fails says so and the next is tried."""
     for index, page_step in enumerate(runbook.steps):
         step = page_step
@@ -89,13 +89,13 @@ async def answer_steps(runbook: Runbook, alert: Alert | None, sight: Sight) -> A
             yield StepResult(index, step.title, told, Verdict.NO_DATA, "-", step.query)
 
 
-async def _asked(index: int, step: RunbookStep, sight: Sight) -> StepResult:
+async def _asked(index: int, step: RunbookStep, sight: StepContext) -> StepResult:
     answer, contradictions = await asyncio.gather(sight.query(step.query), sight.doubts(step.written))
     if counts_codes(step.query):
         answer = replace(answer, samples=samples_by_code(answer.samples))
     unit = Unit(step.unit)
     threshold = Threshold(step.warn, step.critical)
-    fold = Fold.MIN if step.below else Fold.MAX
+    fold = Aggregation.MIN if step.below else Aggregation.MAX
     value = folded(fold, [item.value for item in answer.samples])
     if value is None:
         why = "no series" if not answer.samples else "not a number: nothing was counted (no traffic)"
@@ -104,7 +104,7 @@ async def _asked(index: int, step: RunbookStep, sight: Sight) -> StepResult:
     # A step that says no unit asks for a number, a difference or a slope as well as a count.
     allowed = step.range or (Range() if unit is Unit.COUNT else unit.allowed)
     spec = PanelSpec(step.title, step.title, unit, fold, raw=step.query, below=step.below, threshold=threshold, range=allowed)
-    asked = PanelAnswer(spec.id, Origin.RAW, step.query, answer.samples, contradictions=contradictions)
+    asked = PanelResult(spec.id, Origin.RAW, step.query, answer.samples, contradictions=contradictions)
     state = judge(spec, Threshold(), asked, taken_at=0.0, now=0.0, stale_after=math.inf)
     verdict = state.verdict if judged or state.verdict is Verdict.IN_DOUBT else None
     ordered = sorted(answer.samples, key=lambda item: item.value, reverse=not step.below)
@@ -116,7 +116,7 @@ async def _asked(index: int, step: RunbookStep, sight: Sight) -> StepResult:
     return StepResult(index, step.title, _joined(step.text, doubt, told), verdict, figure(value, unit), step.query)
 
 
-async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, sight: Sight) -> str:
+async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, sight: StepContext) -> str:
     if sight.kubernetes is None:
         raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig to see this step")
     cluster = sight.cluster or await sight.kubernetes.cluster()
@@ -147,7 +147,7 @@ async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, s
     return await _logs(sight.kubernetes, pods)
 
 
-def _history(cluster: Cluster, workload: Workload | None, sight: Sight) -> str:
+def _history(cluster: Cluster, workload: Workload | None, sight: StepContext) -> str:
     rows: list[str] = []
     for item in (workload,) if workload else cluster.workloads:
         revisions = cluster.revisions_of(item)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage, Step
+from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
 from console.screens.base import ConsoleScreen, section
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import as_of
 from queries.model.rollout import rollout_status
 from widgets.formatting import clock
 from widgets.panel import PanelRow, panel_line
 from widgets.styled_text import Line, Span, text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
@@ -36,19 +36,19 @@ _LEVELS = {
 }
 
 
-class ActionRun:
+class ActionRunModel:
     """A run that goes on whether or not its screen is open; `steps` is what it reported so far."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.steps: list[Step] = []
+        self.steps: list[RunStep] = []
         self.fault = ""
         self.finished = False
         self.declined = False
         """A person said no, or closed a preview that offered nothing."""
 
     @property
-    def outcome(self) -> Step | None:
+    def outcome(self) -> RunStep | None:
         return next((step for step in reversed(self.steps) if step.outcome is not None), None)
 
     @property
@@ -60,7 +60,7 @@ class ActionRun:
         self,
         session: Session,
         confirm: Callable[[Preview], Awaitable[bool]],
-        told: Callable[[ActionRun], None],
+        told: Callable[[ActionRunModel], None],
         failed: Callable[[BaseException], str],
     ) -> None:
         """Runs to the end; every step is kept and told. `failed` reports a defect and gives its sentence."""
@@ -85,25 +85,25 @@ class ActionRunScreen(ConsoleScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, run: ActionRun) -> None:
+    def __init__(self, run: ActionRunModel) -> None:
         super().__init__()
         self.run = run
-        self._status = Page(id="run-status")
-        self._page = Page(id="stages", focusable=True)
+        self._status = TextView(id="run-status")
+        self._page = TextView(id="stages", focusable=True)
         self._page.add_class("grow")
 
     def body(self) -> Iterable[Widget]:
         yield self._status
         yield self._page
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         self._status.show(tuple(self._status_lines(view, self.size.width)))
         before = self._page.lines
         self._page.show(tuple(self._stage_lines(view, max(20, self.size.width - 2))))
         if self._page.lines != before:
             self._page.scroll_end(animate=False)
 
-    def _status_lines(self, view: View, width: int) -> Iterable[Line]:
+    def _status_lines(self, view: RenderContext, width: int) -> Iterable[Line]:
         run = self.run
         title = next((step.preview.plan.title for step in run.steps if step.preview), "")
         because: Span = text(f"  because of {run.request.cause}" if run.request.cause else "", "dim")
@@ -116,7 +116,7 @@ class ActionRunScreen(ConsoleScreen):
         yield from self._workload(view)
         yield section("Stages", width)
 
-    def _stage_lines(self, view: View, width: int) -> Iterable[Line]:
+    def _stage_lines(self, view: RenderContext, width: int) -> Iterable[Line]:
         run = self.run
         if not run.steps and not run.finished:
             yield ((" asking the servers for the facts …", "dim"),)
@@ -134,12 +134,12 @@ class ActionRunScreen(ConsoleScreen):
         for line in wrap(text(outcome_sentence(step))[0], width - 2):
             yield ((" " + line, tone),)
 
-    def _panel(self, view: View, width: int) -> Iterable[Line]:
+    def _panel(self, view: RenderContext, width: int) -> Iterable[Line]:
         state = view.snapshot.panel(self.run.request.panel_id) if view.snapshot else None
         if state is not None:
             yield panel_line(PanelRow(state), width)
 
-    def _workload(self, view: View) -> Iterable[Line]:
+    def _workload(self, view: RenderContext) -> Iterable[Line]:
         target = self.run.request.target
         cluster = view.snapshot.cluster if view.snapshot else None
         if cluster is None or not target.startswith("deployment/"):
@@ -154,15 +154,15 @@ class ActionRunScreen(ConsoleScreen):
                 yield (text(f" {age_word}  revision {revision.number}: {revision.ready} of {revision.replicas} ready"),)
 
 
-def outcome_sentence(step: Step) -> str:
+def outcome_sentence(step: RunStep) -> str:
     """`done in 41 s; …`, with the outcome's word in front where the text does not begin with it."""
     word = step.outcome.value if step.outcome else ""
     return step.text if step.text.startswith(word) else f"{word}: {step.text}"
 
 
-def newest_of_each(steps: list[Step]) -> list[Step]:
+def newest_of_each(steps: list[RunStep]) -> list[RunStep]:
     """Of neighbouring reports that begin alike (`cad-ml-api: 1 of 3 …`, `cad-ml-api: 2 of 3 …`) only the newest."""
-    kept: list[Step] = []
+    kept: list[RunStep] = []
     for step in steps:
         alike = kept and (kept[-1].stage, kept[-1].text.partition(":")[0]) == (step.stage, step.text.partition(":")[0])
         if alike and step.outcome is None:
@@ -171,7 +171,7 @@ def newest_of_each(steps: list[Step]) -> list[Step]:
     return kept
 
 
-def _waiting_for(step: Step) -> str:
+def _waiting_for(step: RunStep) -> str:
     return {
         Stage.PLAN: "checking (access review, dry run)",
         Stage.PREFLIGHT: "waiting for you",
@@ -183,7 +183,7 @@ def _waiting_for(step: Step) -> str:
     }[step.stage]
 
 
-def _step_lines(step: Step, width: int) -> Iterable[Line]:
+def _step_lines(step: RunStep, width: int) -> Iterable[Line]:
     when = f" {clock(step.at)}" if width >= 100 else ""
     head = f"{when}{step.elapsed_seconds:7.1f} s  {step.stage.value:<15} "
     words = wrap(text(step.text)[0], width - len(head) - 1)
@@ -192,7 +192,7 @@ def _step_lines(step: Step, width: int) -> Iterable[Line]:
         yield ((" " * len(head), ""), (more, ""))
 
 
-def preview_lines(preview: Preview, view: View, width: int) -> tuple[Line, ...]:
+def preview_lines(preview: Preview, view: RenderContext, width: int) -> tuple[Line, ...]:
     """What the dialog shows: before and after, the checks, and the equal command."""
     plan = preview.plan
     settings = view.settings

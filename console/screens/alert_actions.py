@@ -14,7 +14,7 @@ from console.screens.messages import (
     OwnRequested,
     SilenceRequested,
 )
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from queries.model.series import braces
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from queries.model.alert import TrackedAlert
 
 
-class OnAlert(DOMNode):
+class AlertActionsMixin(DOMNode):
     """A mixin for screens; they say which alert (and, without one, which runbook) is meant."""
 
-    view: View | None
+    view: RenderContext | None
 
     def current_alert(self) -> TrackedAlert | None:
         raise NotImplementedError

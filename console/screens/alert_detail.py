@@ -13,11 +13,11 @@ from textual.widget import Widget
 
 from console.actions.plan import Request
 from console.screens import keys, time_range
-from console.screens.alert_actions import OnAlert
+from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_row import place_of, state_words
 from console.screens.base import ConsoleScreen, section
 from console.screens.messages import ActionRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_are_old, alerts_reservation, unwell
 from queries.model.alert import AlertState, Suggestion, TrackedAlert
 from queries.model.panel import PanelHistory, Unit
@@ -27,7 +27,7 @@ from widgets.chart import Chart
 from widgets.formatting import VERDICT_WIDTH, age, limit, minute, severity_word, short
 from widgets.rows import Rows
 from widgets.styled_text import VERDICT_TONES, Line, severity_tone, text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.runbooks.steps import StepResult
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 15.0
 
 
-class AlertDetailScreen(ConsoleScreen, OnAlert):
+class AlertDetailScreen(ConsoleScreen, AlertActionsMixin):
     """Facts left, trend right; below the runbook's first deciding step and the actions."""
 
     TITLE_WORDS = "Alert"
@@ -55,10 +55,10 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         self._steps: list[StepResult] = []
         self._doubt = ""
         self._asked_at = 0.0
-        self._head = Page(classes="title")
-        self._facts = Page(id="facts", focusable=True)
+        self._head = TextView(classes="title")
+        self._facts = TextView(id="facts", focusable=True)
         self._chart = Chart(id="chart")
-        self._step = Page(id="steps-side")
+        self._step = TextView(id="steps-side")
         self._actions: Rows[Suggestion] = Rows(
             key=_key, draw=_draw_suggestion, empty="no action fits this alert", id="alert-actions"
         )
@@ -77,7 +77,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         super().on_mount()
         self._actions.focus()
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         tracked = self.current_alert()
         width = self.size.width
         gone = view.snapshot is not None and view.snapshot.alert(self._fingerprint) is None
@@ -143,7 +143,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         self._steps = found
         self.redraw()
 
-    def _fact_lines(self, tracked: TrackedAlert, view: View, width: int) -> Iterable[Line]:
+    def _fact_lines(self, tracked: TrackedAlert, view: RenderContext, width: int) -> Iterable[Line]:
         alert = tracked.alert
         for name in ("summary", "description", "action"):
             told = dict(alert.annotations).get(name, "")
@@ -173,7 +173,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
             if name not in ("summary", "description", "action"):
                 yield from _fact(name, value, width, "dim")
 
-    def _rule_lines(self, tracked: TrackedAlert, view: View, width: int) -> Iterable[Line]:
+    def _rule_lines(self, tracked: TrackedAlert, view: RenderContext, width: int) -> Iterable[Line]:
         alert, unit = tracked.alert, self._unit(tracked, view)
         rule = view.session.rule_of(tracked) if view.session else None
         live = ""
@@ -187,7 +187,7 @@ class AlertDetailScreen(ConsoleScreen, OnAlert):
         elif live:
             yield from _fact("value", live, width, "")
 
-    def _unit(self, tracked: TrackedAlert, view: View) -> Unit | None:
+    def _unit(self, tracked: TrackedAlert, view: RenderContext) -> Unit | None:
         """The unit of what the rule compares, where that is the recorded series of a panel; None where nothing tells."""
         rule = view.session.rule_of(tracked) if view.session else None
         first = rule.expression.split(maxsplit=1)[:1] if rule else []
@@ -233,7 +233,7 @@ def elsewhere_lines(tracked: TrackedAlert, width: int) -> Iterable[Line]:
         yield ((" instead   " if at == 0 else " " * 11, "dim"), text(words, "accent"))
 
 
-def _headline(tracked: TrackedAlert, view: View, *, gone: bool) -> Line:
+def _headline(tracked: TrackedAlert, view: RenderContext, *, gone: bool) -> Line:
     alert = tracked.alert
     since = f"since {minute(alert.starts_at, now=view.now)} ({age(view.now - alert.starts_at)})" if alert.starts_at else ""
     doubt = alerts_reservation(view)

@@ -10,12 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.screens import keys
-from console.screens.alert_actions import OnAlert
+from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_filter import AlertFilter, parse_filter
 from console.screens.alert_row import COLUMNS, cells, place_of
-from console.screens.filterable_screen import FilteredScreen, FilterField
+from console.screens.filterable_screen import FilterableScreen, FilterField
 from console.screens.messages import OpenRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_are_old, alerts_reservation
 from console.state.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
@@ -24,13 +24,13 @@ from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text
 from widgets.table import Table
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 SORTS = ("worst first", "oldest unacknowledged first", "newest first", "by name")
 GROUPS = ("none", "name", "component", "severity", "provider")
 
 
-class AlertsScreen(FilteredScreen, OnAlert):
+class AlertsScreen(FilterableScreen, AlertActionsMixin):
     """The table keeps its cursor by fingerprint; the filter takes Alertmanager's matchers and free words."""
 
     TITLE_WORDS = "Alerts"
@@ -52,7 +52,7 @@ class AlertsScreen(FilteredScreen, OnAlert):
         self._sort = 0
         self._group = 0
         self._filter = AlertFilter()
-        self._title = Page(classes="title")
+        self._title = TextView(classes="title")
         self._table: Table[TrackedAlert] = Table(
             COLUMNS, key=lambda item: item.alert.fingerprint, cells=self._cells, empty=NO_ANSWER, id="alerts"
         )
@@ -69,7 +69,7 @@ class AlertsScreen(FilteredScreen, OnAlert):
         yield self._table
         yield self._field
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         rows = self._wanted(view.snapshot)
         empty = NO_ANSWER
         if view.snapshot is not None:
@@ -117,7 +117,7 @@ class AlertsScreen(FilteredScreen, OnAlert):
         self._rows = arrange(alerts, self._filter, SORTS[self._sort], GROUPS[self._group])
         return self._rows
 
-    def _words(self, view: View, shown: int) -> Line:
+    def _words(self, view: RenderContext, shown: int) -> Line:
         every = len(view.alerts)
         count = f"{shown} of {every}" if shown != every else str(every)
         spans: list[Span] = [(" Alerts ", "title"), (f" {count} ", "strong"), (f" {SORTS[self._sort]}", "dim")]

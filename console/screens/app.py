@@ -25,15 +25,15 @@ from textual.theme import Theme
 from console.config.settings import Settings
 from console.screens import keys, messages
 from console.screens.base import ConsoleScreen
-from console.screens.gc_policy import Collector
+from console.screens.gc_policy import GcPolicy
 from console.screens.registry import MODES, preload
-from console.screens.render_context import View, marks
+from console.screens.render_context import RenderContext, marks
 from console.screens.worker_errors import ReportsWorkerErrors
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
-from widgets.ascii_filter import PlainText, needs_plain
-from widgets.control_char_filter import NoControls
-from widgets.terminal.app import StagedApp
+from widgets.ascii_filter import AsciiFilter, needs_plain
+from widgets.control_char_filter import ControlCharFilter
+from widgets.terminal.app import LowBandwidthApp
 from widgets.theme import THEME_NAMES, THEMES
 
 _TICK_SECONDS = 1.0
@@ -46,7 +46,7 @@ _NOTE_SECONDS = 10.0
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
-    from console.screens.flows.actions import Errands
+    from console.screens.flows.actions import ActionFlow
     from console.state.snapshot import Snapshot
 
 
@@ -72,7 +72,7 @@ class SnapshotArrived(Message):
         return isinstance(message, SnapshotArrived)
 
 
-class ConsoleApp(ReportsWorkerErrors, StagedApp):
+class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
     """Wiring and global keys; what a screen shows is the screen's business."""
 
     CSS_PATH = "console.tcss"
@@ -102,13 +102,13 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
         self._reported: dict[str, float] = {}
         self._note_until = clock() + _NOTE_SECONDS
         self._trail: list[str] = []
-        self._errands: Errands | None = None
+        self._errands: ActionFlow | None = None
         self._worn: Theme | None = None
-        self._collector = Collector()
+        self._collector = GcPolicy()
         self._signals: list[signal.Signals] = []
-        self._filters.append(NoControls())
+        self._filters.append(ControlCharFilter())
         if _needs_ascii() if ascii_only is None else ascii_only:
-            self._filters.append(PlainText())
+            self._filters.append(AsciiFilter())
         for theme in THEMES:
             self.register_theme(theme)
         for name, make in MODES.items():
@@ -196,7 +196,7 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
         await self._close_session()
         self.exit()
 
-    async def _leave_if_wanted(self, errands: Errands) -> None:
+    async def _leave_if_wanted(self, errands: ActionFlow) -> None:
         if await errands.may_leave():
             await self._close_session()
             self.exit()
@@ -263,11 +263,11 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
     # doing what screens ask
 
     @property
-    def errands(self) -> Errands:
+    def errands(self) -> ActionFlow:
         if self._errands is None:
-            from console.screens.flows.actions import Errands  # noqa: PLC0415  # all details and dialogs, after the first frame
+            from console.screens.flows.actions import ActionFlow  # noqa: PLC0415  # all details and dialogs, after the first frame
 
-            self._errands = Errands(self)
+            self._errands = ActionFlow(self)
         return self._errands
 
     @on(messages.OpenRequested)
@@ -303,7 +303,7 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
     # showing
 
     @property
-    def view(self) -> View:
+    def view(self) -> RenderContext:
         now, snapshot = self.clock(), self._snapshot
         held = now - snapshot.taken_at if snapshot is not None else 0.0
         if snapshot is not None and held > _HELD_SECONDS:
@@ -314,7 +314,7 @@ class ConsoleApp(ReportsWorkerErrors, StagedApp):
                 sources=tuple(_held(item, snapshot.taken_at) for item in snapshot.sources),
                 alerts_age_seconds=None if age is None else age + held,
             )
-        return View(
+        return RenderContext(
             settings=self.settings,
             now=now,
             session=self.session,

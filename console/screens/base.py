@@ -15,11 +15,11 @@ from textual.widget import Widget
 from console.screens import keys
 from console.screens.header import masthead
 from console.screens.messages import ViewRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.worker_errors import ReportsWorkerErrors
-from widgets.footer import KeyBar
+from widgets.footer import Footer
 from widgets.styled_text import Line
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 
 class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
@@ -36,12 +36,12 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.view: View | None = None
-        self.masthead = Page(id="masthead")
-        self.key_bar = KeyBar(id="keys")
+        self.view: RenderContext | None = None
+        self.masthead = TextView(id="masthead")
+        self.key_bar = Footer(id="keys")
         self._room = Size(0, 0)
 
-    def prepare(self, view: View, room: Size) -> None:
+    def prepare(self, view: RenderContext, room: Size) -> None:
         """Before it is mounted: what it shows first and the room it will have, so that its first frame is the whole one.
 
         Only for a screen that makes all its widgets in its constructor.
@@ -66,17 +66,17 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
     def body(self) -> Iterable[Widget]:
         raise NotImplementedError
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         """Give every widget what it should show now."""
         raise NotImplementedError
 
-    def show_view(self, view: View) -> None:
+    def show_view(self, view: RenderContext) -> None:
         self.view = view
         if not self.is_mounted or not self.size.width:
             return
         self._fill(view)
 
-    def _fill(self, view: View) -> None:
+    def _fill(self, view: RenderContext) -> None:
         self.masthead.show(masthead(view, self.width))
         self.key_bar.tell(view.line)
         self.draw(view)

@@ -9,10 +9,10 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen, section
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from widgets.formatting import clock, minute
 from widgets.styled_text import Line, text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.incidents.correlation import Correlation
@@ -31,7 +31,7 @@ class ChangesScreen(ConsoleScreen):
     def __init__(self, found: Correlation) -> None:
         super().__init__()
         self._found = found
-        self._page = Page(id="changes", focusable=True)
+        self._page = TextView(id="changes", focusable=True)
         self._page.add_class("grow")
 
     def body(self) -> Iterable[Widget]:
@@ -41,7 +41,7 @@ class ChangesScreen(ConsoleScreen):
         super().on_mount()
         self._page.focus()
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         self._page.show(tuple(self._lines(self.width)))
 
     def _lines(self, width: int) -> Iterable[Line]:

@@ -11,14 +11,14 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.checklists.definition import HOURLY, Checklist
-from console.checklists.loader import Broken, Checklists, Vocabulary
+from console.checklists.loader import BrokenChecklist, ChecklistNames, Checklists
 from console.checklists.run_events import begun, new_id, streaks
 from console.journal.errors import JournalError
 from console.screens.base import ConsoleScreen, section
-from console.screens.checklist_run import WalkScreen
+from console.screens.checklist_run import ChecklistRunScreen
 from console.screens.checklist_run_view import past_lines, tone_of
-from console.screens.render_context import View
-from console.state.checklist_runs import BEGUN, Walk, Walks
+from console.screens.render_context import RenderContext
+from console.state.checklist_runs import BEGUN, ChecklistRun, ChecklistRuns
 from queries.model.text import visible
 from queries.text.formatting import span
 from queries.text.local_time import due_today, hour, local_clock
@@ -26,7 +26,7 @@ from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text
 from widgets.table import Column, Table
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 _LISTS = (
     Column("checklist", 12, flex=2),
@@ -57,16 +57,16 @@ class ChecklistScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._title = Page(classes="title")
+        self._title = TextView(classes="title")
         self._lists: Table[Checklist] = Table(
             _LISTS, key=lambda item: item.name, cells=self._cells, empty=NO_ANSWER, id="checklists"
         )
-        self._history: Table[Walk] = Table(
+        self._history: Table[ChecklistRun] = Table(
             _HISTORY, key=lambda item: item.id, cells=self._past_cells, empty="no walk yet", id="past-walks"
         )
         self._history.add_class("grow")
-        self._rule = Page(classes="title")
-        self._detail = Page(id="event")
+        self._rule = TextView(classes="title")
+        self._detail = TextView(id="event")
         self._known: Checklists | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -76,11 +76,11 @@ class ChecklistScreen(ConsoleScreen):
         yield self._history
         yield self._detail
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         if self._known is None and view.session is not None and "checklists" not in self.worker_errors:
             self.action_read()
         known = self._known
-        broken: tuple[Broken, ...] = known.broken if known else ()
+        broken: tuple[BrokenChecklist, ...] = known.broken if known else ()
         fault = view.session.journal_trouble if view.session else ""
         said: Span = text(f"  no journal, so no walk: {fault}", "critical") if fault else ("", "")
         if broken:
@@ -106,7 +106,7 @@ class ChecklistScreen(ConsoleScreen):
         if view is None or view.session is None:
             return
         settings = view.settings
-        vocabulary = Vocabulary.configured(settings, view.session.specs, view.session.runbooks)
+        vocabulary = ChecklistNames.configured(settings, view.session.specs, view.session.runbooks)
         loop = asyncio.get_running_loop()
         self._known = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
         self.redraw()
@@ -131,10 +131,10 @@ class ChecklistScreen(ConsoleScreen):
             except JournalError as error:
                 self._say(f"no walk was begun: {error}")
                 return
-            self.app.push_screen(WalkScreen(checklist, identity))
+            self.app.push_screen(ChecklistRunScreen(checklist, identity))
             return
         first_open = next((item.id for item in checklist.items if item.id not in walk.answered), "")
-        self.app.push_screen(WalkScreen(checklist, walk.id, at=first_open))
+        self.app.push_screen(ChecklistRunScreen(checklist, walk.id, at=first_open))
 
     @on(Rows.Chosen, "#past-walks")
     def _reopen(self, event: Rows.Chosen) -> None:
@@ -142,7 +142,7 @@ class ChecklistScreen(ConsoleScreen):
         checklist = self._lists.current
         walk = self._walks().get(event.key)
         if checklist is not None and walk is not None and not walk.signed:
-            self.app.push_screen(WalkScreen(checklist, walk.id))
+            self.app.push_screen(ChecklistRunScreen(checklist, walk.id))
 
     @on(Rows.Moved)
     def _another(self) -> None:
@@ -158,9 +158,9 @@ class ChecklistScreen(ConsoleScreen):
     def on_descendant_focus(self) -> None:
         self.redraw()
 
-    def _walks(self) -> Walks:
+    def _walks(self) -> ChecklistRuns:
         snapshot = self.view.snapshot if self.view else None
-        return snapshot.ledger.walks if snapshot else Walks()
+        return snapshot.ledger.walks if snapshot else ChecklistRuns()
 
     def _cells(self, item: Checklist) -> tuple[Span, ...]:
         now = self.view.now if self.view else 0.0
@@ -171,7 +171,7 @@ class ChecklistScreen(ConsoleScreen):
         told = f"{local_clock(signed.at, now=now)} {visible(signed.name)}{left}" if signed else "never"
         return (text(item.title, "strong"), text(item.due or "-", "dim"), self._state(item, walks, now), text(told, "dim"))
 
-    def _state(self, item: Checklist, walks: Walks, now: float) -> Span:
+    def _state(self, item: Checklist, walks: ChecklistRuns, now: float) -> Span:
         walk = walks.current(item.name, due=item.due, now=now)
         if walk is not None:
             answered = len(walk.answered & {each.id for each in item.items})
@@ -186,7 +186,7 @@ class ChecklistScreen(ConsoleScreen):
             return (f"due in {span(due - now)}", "dim")
         return (f"due since {local_clock(due, now=now)}", "warn")
 
-    def _past_cells(self, walk: Walk) -> tuple[Span, ...]:
+    def _past_cells(self, walk: ChecklistRun) -> tuple[Span, ...]:
         now = self.view.now if self.view else walk.begun_at
         signature, took = walk.signed, walk.took
         about = "" if took is None or took.measured else "~"
@@ -198,7 +198,7 @@ class ChecklistScreen(ConsoleScreen):
             (str(len(signature.open)) if signature else "-", "warn" if signature and signature.open else "dim"),
         )
 
-    def _detail_lines(self, view: View, checklist: Checklist | None, walks: Walks) -> Iterable[Line]:
+    def _detail_lines(self, view: RenderContext, checklist: Checklist | None, walks: ChecklistRuns) -> Iterable[Line]:
         if checklist is None:
             return
         titles = {item.id: item.title for item in checklist.items}

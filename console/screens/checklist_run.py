@@ -12,30 +12,30 @@ from textual.widget import Widget
 
 from console.checklists import definition, report, run_events
 from console.checklists.definition import Checklist, PanelEvidence
-from console.checklists.evaluate import Facts, findings
-from console.checklists.evidence_queries import Answers, ask
+from console.checklists.evaluate import EvaluationInput, findings
+from console.checklists.evidence_queries import CollectedEvidence, ask
 from console.checklists.incidents import known_incidents
-from console.checklists.result import Finding, Place
+from console.checklists.result import ItemResult, NavigationTarget
 from console.checklists.summary import summary
 from console.journal.errors import JournalError
 from console.screens import keys
 from console.screens.base import ConsoleScreen
-from console.screens.checklist_run_view import SIGN_OFF, Sight, item_lines, rail_line, section_lines, sign_off_lines
+from console.screens.checklist_run_view import SIGN_OFF, ChecklistRunView, item_lines, rail_line, section_lines, sign_off_lines
 from console.screens.messages import ActionRequested, CopyRequested, OpenRequested
-from console.screens.render_context import View
-from console.state.checklist_runs import AGREE, ITEM, NOTE, OVERRULE, SIGNED, Walk
+from console.screens.render_context import RenderContext
+from console.state.checklist_runs import AGREE, ITEM, NOTE, OVERRULE, SIGNED, ChecklistRun
 from queries.model.verdict import Verdict
-from widgets.dialogs.form import FormDialog, Question
-from widgets.dialogs.select import PickDialog
+from widgets.dialogs.form import FormDialog, FormField
+from widgets.dialogs.select import SelectDialog
 from widgets.rows import Rows
 from widgets.styled_text import Line, text
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.state.snapshot import Snapshot
 
 
-class WalkScreen(ConsoleScreen):
+class ChecklistRunScreen(ConsoleScreen):
     """What is confirmed here is in the journal before it is shown, and everything shown of people comes from there."""
 
     TITLE_WORDS = "Walk"
@@ -71,15 +71,15 @@ class WalkScreen(ConsoleScreen):
         self.checklist = checklist
         self.walk_id = walk_id
         self.at = at or checklist.items[0].id
-        self.answers: Answers | None = None
+        self.answers: CollectedEvidence | None = None
         self._writing = False
         self._asked = False
-        self._known: tuple[Snapshot, Answers | None, tuple[Finding, ...]] | None = None
-        self._title = Page(classes="title")
+        self._known: tuple[Snapshot, CollectedEvidence | None, tuple[ItemResult, ...]] | None = None
+        self._title = TextView(classes="title")
         self._rail: Rows[str] = Rows(key=lambda key: key or "sign-off", draw=self._rail_line, id="walk-rail")
         self._rail.can_focus = False
         self._rail.always_active = True
-        self._page = Page(id="walk-page")
+        self._page = TextView(id="walk-page")
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -87,7 +87,7 @@ class WalkScreen(ConsoleScreen):
             yield self._rail
             yield self._page
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         if not self._asked and view.session is not None and view.snapshot is not None:
             self.action_ask()
         sight = self._sight()
@@ -115,7 +115,7 @@ class WalkScreen(ConsoleScreen):
         if self.at == SIGN_OFF:
             self.run_worker(self._sign(), "signing the walk", "walk")
         elif (finding := self._finding()) is not None:
-            if self.answers is None and not isinstance(finding.item.evidence, PanelEvidence | definition.Question):
+            if self.answers is None and not isinstance(finding.item.evidence, PanelEvidence | definition.QuestionEvidence):
                 self._say("its evidence is still being asked")
                 return
             self.run_worker(self._answer(finding, AGREE), "writing the answer", "walk")
@@ -141,7 +141,7 @@ class WalkScreen(ConsoleScreen):
             self._go(places[0])
         elif places:
             choices = tuple((str(at), place.words) for at, place in enumerate(places))
-            self.app.push_screen(PickDialog("Go and look", choices), lambda key: self._go(places[int(key)]) if key else None)
+            self.app.push_screen(SelectDialog("Go and look", choices), lambda key: self._go(places[int(key)]) if key else None)
         else:
             self._say("there is nowhere to look for this")
 
@@ -158,7 +158,7 @@ class WalkScreen(ConsoleScreen):
         if view is None or view.snapshot is None or sight is None:
             return
         sections = summary(self.checklist, sight.findings, self._facts(view)) if self.checklist.summary else ()
-        made = report.Report(self.checklist, sight.findings, view.snapshot, sections, sight.walk)
+        made = report.ChecklistReport(self.checklist, sight.findings, view.snapshot, sections, sight.walk)
         self.post_message(CopyRequested(report.as_markdown(made), "the walk as Markdown"))
 
     def action_ask(self) -> None:
@@ -188,7 +188,7 @@ class WalkScreen(ConsoleScreen):
             self._page.scroll_home(animate=False)
             self.redraw()
 
-    def _go(self, place: Place) -> None:
+    def _go(self, place: NavigationTarget) -> None:
         if place.kind == "action" and place.action is not None:
             from console.actions.plan import Request  # noqa: PLC0415  # not before the first frame
 
@@ -205,21 +205,21 @@ class WalkScreen(ConsoleScreen):
 
     # writing: the journal first, the screen after it
 
-    async def _answer(self, finding: Finding, answer: str, reason: str = "") -> None:
+    async def _answer(self, finding: ItemResult, answer: str, reason: str = "") -> None:
         if await self._write(ITEM, run_events.answered(finding, answer, reason=reason)) and self.at == finding.item.id:
             self.action_step(1)
 
-    async def _overrule(self, finding: Finding) -> None:
+    async def _overrule(self, finding: ItemResult) -> None:
         becomes = run_events.stands(finding.verdict, OVERRULE)
         asked = "no" if finding.verdict is None else f"{finding.word}, you say {'ok' if becomes is Verdict.OK else 'not ok'}"
         title = f"{finding.item.title}: {f'the data says {asked}' if finding.verdict is not None else 'you say no'}"
-        dialog = FormDialog(title, (Question("reason", "why; the next person reads it"),), verb="Overrule")
+        dialog = FormDialog(title, (FormField("reason", "why; the next person reads it"),), verb="Overrule")
         said = await self.app.push_screen_wait(dialog)
         if said is not None:
             await self._answer(finding, OVERRULE, said["reason"])
 
-    async def _note(self, finding: Finding) -> None:
-        dialog = FormDialog(f"Note on {finding.item.title}", (Question("note", "stored as typed"),), verb="Note")
+    async def _note(self, finding: ItemResult) -> None:
+        dialog = FormDialog(f"Note on {finding.item.title}", (FormField("note", "stored as typed"),), verb="Note")
         said = await self.app.push_screen_wait(dialog)
         if said is not None:
             await self._write(NOTE, run_events.noted(finding.item, said["note"]))
@@ -231,8 +231,8 @@ class WalkScreen(ConsoleScreen):
         left = run_events.left_open(self.checklist, sight.walk, sight.findings)
         title = f"Sign {self.checklist.title}: {f'{len(left)} open' if left else 'nothing is open'}"
         questions = (
-            Question("name", "who signs", view.settings.user),
-            Question("remark", "what the next person should know", required=False),
+            FormField("name", "who signs", view.settings.user),
+            FormField("remark", "what the next person should know", required=False),
         )
         said = await self.app.push_screen_wait(FormDialog(title, questions, verb="Sign"))
         sight = self._sight()
@@ -279,28 +279,28 @@ class WalkScreen(ConsoleScreen):
 
     # what is known
 
-    def _walk(self) -> Walk | None:
+    def _walk(self) -> ChecklistRun | None:
         snapshot = self.view.snapshot if self.view else None
         return snapshot.ledger.walks.get(self.walk_id) if snapshot else None
 
-    def _facts(self, view: View) -> Facts:
+    def _facts(self, view: RenderContext) -> EvaluationInput:
         snapshot = view.snapshot
         assert snapshot is not None  # noqa: S101  a walk is opened from what is known
         known = view.session is not None and view.session.journal_known
         incidents = known_incidents(snapshot.ledger, known=known)
         unanswered = self.worker_errors.get("evidence", "asking …")
-        return Facts(snapshot, self.answers, view.now, incidents, unanswered)
+        return EvaluationInput(snapshot, self.answers, view.now, incidents, unanswered)
 
-    def _sight(self) -> Sight | None:
+    def _sight(self) -> ChecklistRunView | None:
         view, walk = self.view, self._walk()
         if view is None or view.snapshot is None or walk is None:
             return None
         if self._known is None or self._known[0] is not view.snapshot or self._known[1] is not self.answers:
             self._known = (view.snapshot, self.answers, findings(self.checklist, self._facts(view)))
         asked_at = self.answers.asked_at if self.answers else 0.0
-        return Sight(self.checklist, self._known[2], walk, view.snapshot.ledger.walks, view.now, asked_at)
+        return ChecklistRunView(self.checklist, self._known[2], walk, view.snapshot.ledger.walks, view.now, asked_at)
 
-    def _finding(self) -> Finding | None:
+    def _finding(self) -> ItemResult | None:
         """Of the item in view; None on the sign-off."""
         sight = self._sight()
         return next((item for item in sight.findings if item.item.id == self.at), None) if sight else None
@@ -309,7 +309,7 @@ class WalkScreen(ConsoleScreen):
         sight = self._sight()
         return rail_line(sight, key, width) if sight else ()
 
-    def _head(self, sight: Sight) -> Line:
+    def _head(self, sight: ChecklistRunView) -> Line:
         answered = len(sight.walk.answered & {item.id for item in self.checklist.items})
         people = ", ".join(sight.walk.people)
         state = " signed" if sight.walk.signed else ""

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from console.checklists.definition import Checklist
-from console.checklists.result import Finding
+from console.checklists.result import ItemResult
 from console.checklists.run_events import answer_words, last_answer, left_open, streak_of
-from console.checklists.section import Section
+from console.checklists.section import ReportSection
 from console.screens.base import section
-from console.state.checklist_runs import OVERRULE, Answer, Walk, Walks
+from console.state.checklist_runs import OVERRULE, ChecklistRun, ChecklistRuns, ItemAnswer
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.formatting import span
@@ -26,13 +26,13 @@ _TREND = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ChecklistRunView:
     """What one look at a walk shows. `walk` is None where the journal does not have it (any more)."""
 
     checklist: Checklist
-    findings: tuple[Finding, ...]
-    walk: Walk
-    walks: Walks
+    findings: tuple[ItemResult, ...]
+    walk: ChecklistRun
+    walks: ChecklistRuns
     now: float
     asked_at: float = 0.0
     """When the evidence was asked, Unix seconds; 0 while the answers have not come."""
@@ -42,7 +42,7 @@ def tone_of(verdict: Verdict | None) -> str:
     return VERDICT_TONES[verdict] if verdict is not None else "accent"
 
 
-def rail_line(sight: Sight, key: str, width: int) -> Line:
+def rail_line(sight: ChecklistRunView, key: str, width: int) -> Line:
     """`● WARN    Error ratio`: whether it was answered, what the data says, its title."""
     if key == SIGN_OFF:
         left = len(left_open(sight.checklist, sight.walk, sight.findings))
@@ -57,13 +57,13 @@ def rail_line(sight: Sight, key: str, width: int) -> Line:
     )
 
 
-def _mark(answer: Answer | None, *, disputed: bool) -> Span:
+def _mark(answer: ItemAnswer | None, *, disputed: bool) -> Span:
     if answer is None:
         return ("○ ", "dim")
     return ("▲ ", "warn") if disputed or answer.answer == OVERRULE else ("● ", "ok")
 
 
-def item_lines(sight: Sight, finding: Finding, number: int, width: int) -> tuple[Line, ...]:
+def item_lines(sight: ChecklistRunView, finding: ItemResult, number: int, width: int) -> tuple[Line, ...]:
     """One item: its question, the evidence against its target, then and now, what people said, where to look."""
     item, found = finding.item, []
     found.append(_title(f"{number} of {len(sight.checklist.items)}", item.title))
@@ -93,7 +93,7 @@ def item_lines(sight: Sight, finding: Finding, number: int, width: int) -> tuple
     return tuple(cut(line, width) for line in found)
 
 
-def _then(sight: Sight, finding: Finding, width: int) -> Iterable[Line]:
+def _then(sight: ChecklistRunView, finding: ItemResult, width: int) -> Iterable[Line]:
     """Yesterday, the last walk, the streak, the trend; each only where there is one."""
     now = sight.now
     if finding.before:
@@ -118,7 +118,7 @@ def _then(sight: Sight, finding: Finding, width: int) -> Iterable[Line]:
         yield from _fact("asked", f"{span(now - sight.asked_at)} ago; u asks again", width)
 
 
-def _said(sight: Sight, finding: Finding, width: int) -> Iterable[Line]:
+def _said(sight: ChecklistRunView, finding: ItemResult, width: int) -> Iterable[Line]:
     answers, notes = sight.walk.answers_to(finding.item.id), sight.walk.notes_on(finding.item.id)
     if not answers and not notes:
         return
@@ -130,7 +130,7 @@ def _said(sight: Sight, finding: Finding, width: int) -> Iterable[Line]:
         yield from _wrapped(f"{local_clock(note.at, now=sight.now)}  {visible(note.author)}: {visible(note.text)}", width)
 
 
-def sign_off_lines(sight: Sight, width: int) -> tuple[Line, ...]:
+def sign_off_lines(sight: ChecklistRunView, width: int) -> tuple[Line, ...]:
     """Everything that is not ok, who walked, for how long, and the signature where there is one."""
     walk, checklist, now = sight.walk, sight.checklist, sight.now
     found: list[Line] = [_title("Sign-off", checklist.title)]
@@ -176,7 +176,7 @@ def sign_off_lines(sight: Sight, width: int) -> tuple[Line, ...]:
     return tuple(cut(line, width) for line in found)
 
 
-def section_lines(sections: Iterable[Section], width: int) -> Iterable[Line]:
+def section_lines(sections: Iterable[ReportSection], width: int) -> Iterable[Line]:
     """A summary's or a handover's sections, each line with its verdict in a word."""
     for each in sections:
         yield section(each.title, width)
@@ -202,7 +202,9 @@ def _wrapped(words: str, width: int, tone: str = "") -> list[Line]:
     return [((f" {part}", tone),) for part in wrap(words, max(10, width - 2))]
 
 
-def past_lines(walk: Walk, before: Walk | None, titles: dict[str, str], now: float, width: int) -> tuple[Line, ...]:
+def past_lines(
+    walk: ChecklistRun, before: ChecklistRun | None, titles: dict[str, str], now: float, width: int
+) -> tuple[Line, ...]:
     """A past walk: every answer beside that of the walk before it, the notes, the signature."""
     found: list[Line] = []
     items = dict.fromkeys([*titles, *(answer.item for answer in walk.answers)])

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from console.screens.commands import Command, fitting
+from console.screens.commands import ScreenCommand, fitting
 from widgets.rows import Rows
 from widgets.styled_text import Line, fit, text
 
@@ -26,10 +26,10 @@ class CommandLine(ModalScreen[str]):
         Binding("up,ctrl+p", "choose(-1)", "previous", priority=True, tooltip="The name before", id="command.previous"),
     ]
 
-    def __init__(self, found: tuple[Command, ...]) -> None:
+    def __init__(self, found: tuple[ScreenCommand, ...]) -> None:
         super().__init__()
         self._found = found
-        self._choices: Rows[Command] = Rows(
+        self._choices: Rows[ScreenCommand] = Rows(
             key=lambda item: item.words, draw=_line, empty="no such command", id="command-choices"
         )
         self._choices.can_focus = False
@@ -74,12 +74,12 @@ class CommandLine(ModalScreen[str]):
     def _picked(self, event: Rows.Chosen) -> None:
         self.dismiss(event.key)
 
-    def _put(self, chosen: Command) -> None:
+    def _put(self, chosen: ScreenCommand) -> None:
         field = self.query_one(Input)
         field.value = chosen.words + (" " if chosen.open_ended else "")
         field.cursor_position = len(field.value)
 
 
-def _line(item: Command, width: int) -> Line:
+def _line(item: ScreenCommand, width: int) -> Line:
     names = min(40, max(24, width // 2))
     return (text(fit(text(item.words)[0], names) + " ", "strong"), text(item.meaning, "dim"))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ScreenCommand:
     """One thing to run: what is typed and what it does. `open_ended` ones take more words."""
 
     words: str
@@ -25,42 +25,42 @@ class Command:
     open_ended: bool = False
 
 
-def commands(app: ConsoleApp) -> tuple[Command, ...]:
+def commands(app: ConsoleApp) -> tuple[ScreenCommand, ...]:
     """Everything that can be run now: screens, panels, runbooks, actions on every workload, themes."""
-    found = [Command(name, f"{title}: {shows}") for name, title, shows in SCREENS]
+    found = [ScreenCommand(name, f"{title}: {shows}") for name, title, shows in SCREENS]
     found += [
-        Command("explore", "type PromQL and see the result", open_ended=True),
-        Command("silence", 'a new silence: silence alertname="X"', open_ended=True),
-        Command("handover", "Shift handover: what the next person has to know; sign it there"),
-        Command("incident declare", "begin an incident: its clocks run, its timeline writes itself"),
-        Command("doctor", "Sources: what answers, what does not, and what to try"),
-        Command("refresh", "ask every source now"),
-        Command("help", "what the screen shows and its keys"),
-        Command("slow on", "for a slow line: fewer frames, nothing that blinks, a byte counter"),
-        Command("slow off", "every frame at once"),
-        Command("quit", "leave the console"),
+        ScreenCommand("explore", "type PromQL and see the result", open_ended=True),
+        ScreenCommand("silence", 'a new silence: silence alertname="X"', open_ended=True),
+        ScreenCommand("handover", "Shift handover: what the next person has to know; sign it there"),
+        ScreenCommand("incident declare", "begin an incident: its clocks run, its timeline writes itself"),
+        ScreenCommand("doctor", "Sources: what answers, what does not, and what to try"),
+        ScreenCommand("refresh", "ask every source now"),
+        ScreenCommand("help", "what the screen shows and its keys"),
+        ScreenCommand("slow on", "for a slow line: fewer frames, nothing that blinks, a byte counter"),
+        ScreenCommand("slow off", "every frame at once"),
+        ScreenCommand("quit", "leave the console"),
     ]
     boards = app.session.boards if app.session else DASHBOARDS
-    found += [Command(f"dashboard {name}", f"{title}: the dashboard") for name, title in boards]
-    found += [Command(f"theme {name}", f"colours: {name}") for name in THEME_NAMES if name]
+    found += [ScreenCommand(f"dashboard {name}", f"{title}: the dashboard") for name, title in boards]
+    found += [ScreenCommand(f"theme {name}", f"colours: {name}") for name in THEME_NAMES if name]
     session, snapshot = app.session, app.view.snapshot
     if session is not None:
-        found += [Command(f"panel {spec.id}", f"{spec.title}: series, chart, query") for spec in session.specs]
-        found += [Command(f"runbook {item.id}", item.title) for item in session.runbooks.runbooks]
+        found += [ScreenCommand(f"panel {spec.id}", f"{spec.title}: series, chart, query") for spec in session.specs]
+        found += [ScreenCommand(f"runbook {item.id}", item.title) for item in session.runbooks.runbooks]
         workloads = snapshot.cluster.workloads if snapshot and snapshot.cluster else ()
         for action in session.actions:
             if action.targets == "deployment":
                 for workload in workloads:
                     more = any(parameter.required for parameter in action.parameters)
                     found.append(
-                        Command(f"{action.name} {workload.name}", f"{action.title} {workload.target}", open_ended=more)
+                        ScreenCommand(f"{action.name} {workload.name}", f"{action.title} {workload.target}", open_ended=more)
                     )
     names = {item.alert.name for item in snapshot.alerts} if snapshot else set()
-    found += [Command(f"alert {name}", "alert detail") for name in sorted(names)]
+    found += [ScreenCommand(f"alert {name}", "alert detail") for name in sorted(names)]
     return tuple(found)
 
 
-def fitting(found: tuple[Command, ...], typed: str) -> tuple[Command, ...]:
+def fitting(found: tuple[ScreenCommand, ...], typed: str) -> tuple[ScreenCommand, ...]:
     """The commands that begin with what was typed, then those that hold all of its words."""
     wanted = typed.strip().lower()
     if not wanted:

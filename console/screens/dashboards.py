@@ -11,19 +11,19 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.screens import keys, time_range
-from console.screens.alert_actions import OnAlert
+from console.screens.alert_actions import AlertActionsMixin
 from console.screens.base import ConsoleScreen
 from console.screens.messages import OpenRequested
 from console.screens.panel_detail import PanelDetailScreen
-from console.screens.render_context import View
-from queries.model.dashboard import DASHBOARDS, Comparison, DashboardChoice, DashboardState
+from console.screens.render_context import RenderContext
+from queries.model.dashboard import DASHBOARDS, DashboardChoice, DashboardState, PeriodComparison
 from queries.model.panel import PanelHistory, PanelState
 from queries.model.verdict import Verdict
 from widgets.formatting import age, quantity
 from widgets.panel import PanelRow
 from widgets.panel_grid import PanelGrid, PanelTile
 from widgets.styled_text import Line, Span, cut, spread, text, width_of, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
@@ -33,7 +33,7 @@ BACK = (("", 0.0), ("yesterday", 86400.0), ("last week", 7 * 86400.0))
 """What the values can be compared with: the same time of an earlier day."""
 
 
-class DashboardsScreen(ConsoleScreen, OnAlert):
+class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
     """What a person wants to see is kept here; the session asks for it while this screen is drawn."""
 
     TITLE_WORDS = "Dashboards"
@@ -57,7 +57,7 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
     def __init__(self) -> None:
         super().__init__()
         self._choice = DashboardChoice(DASHBOARDS[0][0])
-        self._head = Page(id="dashboard-head")
+        self._head = TextView(id="dashboard-head")
         self._grid = PanelGrid(id="dashboard-grid")
         self._grid.add_class("grow")
 
@@ -78,7 +78,7 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
         self._choice = choice
         self.redraw()
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         if view.session is not None:
             view.session.dashboards.look(self._choice)
         shown = view.snapshot.dashboard if view.snapshot else None
@@ -141,10 +141,10 @@ class DashboardsScreen(ConsoleScreen, OnAlert):
     def _state(self) -> DashboardState | None:
         return self.view.snapshot.dashboard if self.view and self.view.snapshot else None
 
-    def _head_lines(self, state: DashboardState, view: View, width: int) -> tuple[Line, ...]:
+    def _head_lines(self, state: DashboardState, view: RenderContext, width: int) -> tuple[Line, ...]:
         return (_names(self._choice.name, self._boards, width), self._terms(state, view, width), *_troubles(state, view, width))
 
-    def _terms(self, state: DashboardState, view: View, width: int) -> Line:
+    def _terms(self, state: DashboardState, view: RenderContext, width: int) -> Line:
         """What is looked at, in words, and how old it is."""
         choice = self._choice
         back = next(name for name, seconds in BACK if seconds == choice.back_seconds)
@@ -174,16 +174,16 @@ class DashboardPanelScreen(PanelDetailScreen):
         super().__init__(panel_id)
         self._choice: DashboardChoice | None = None
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         if view.session is not None:
             view.session.dashboards.look_again()
         super().draw(view)
 
     def current_panel(self) -> str:
         """An action is verified on a panel of the overview: the one that lists the alert as its own."""
-        return OnAlert.current_panel(self)
+        return AlertActionsMixin.current_panel(self)
 
-    def _state_in(self, view: View) -> PanelState | None:
+    def _state_in(self, view: RenderContext) -> PanelState | None:
         shown = view.snapshot.dashboard if view.snapshot else None
         if shown is not None:
             self._choice = shown.choice
@@ -212,7 +212,7 @@ def _names(chosen: str, boards: tuple[tuple[str, str], ...], width: int) -> Line
     return cut(tuple(spans), width)
 
 
-def _troubles(state: DashboardState, view: View, width: int) -> Iterable[Line]:
+def _troubles(state: DashboardState, view: RenderContext, width: int) -> Iterable[Line]:
     told = [(state.fault.sentence(), "critical")] if state.fault else []
     told += [(warning, "warn") for warning in state.warnings[:1]]
     for sentence, tone in told:
@@ -220,7 +220,7 @@ def _troubles(state: DashboardState, view: View, width: int) -> Iterable[Line]:
             yield ((f" {words}", tone),)
 
 
-def _tiles(state: DashboardState, view: View) -> Iterable[PanelTile]:
+def _tiles(state: DashboardState, view: RenderContext) -> Iterable[PanelTile]:
     end = state.taken_at or view.now
     # To the step, so that a trend that rests is drawn once and not every second.
     step = state.choice.window_seconds / 60.0
@@ -232,7 +232,7 @@ def _tiles(state: DashboardState, view: View) -> Iterable[PanelTile]:
         yield PanelTile(PanelRow(panel, changed=mark), earlier, (end - state.choice.window_seconds, end))
 
 
-def _compared(panel: PanelState, then: Comparison, back: str) -> str:
+def _compared(panel: PanelState, then: PeriodComparison, back: str) -> str:
     """`yesterday 0.41 %`; what was not known then is not 0."""
     if then.value is None:
         return f"{back} no data"

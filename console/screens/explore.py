@@ -11,12 +11,12 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from console.screens.base import ConsoleScreen
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from queries.errors import SourceError
 from queries.model.series import braces, without
 from widgets.formatting import short
 from widgets.styled_text import Line, fit, text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 MOST = 1000
 
@@ -45,8 +45,8 @@ class ExploreScreen(ConsoleScreen):
             query, placeholder="PromQL, also with signals: sum by (provider) (${requests[5m]})", id="promql"
         )
         self._field.add_class("field")
-        self._title = Page(classes="title")
-        self._answer = Page(id="answer", focusable=True)
+        self._title = TextView(classes="title")
+        self._answer = TextView(id="answer", focusable=True)
         self._answer.add_class("grow")
 
     def body(self) -> Iterable[Widget]:
@@ -64,7 +64,7 @@ class ExploreScreen(ConsoleScreen):
         if lines := self.error_lines(group, max(20, self.size.width - 2)):
             self._answer.show(lines)
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         self._title.show((((" Explore ", "title"), (" PromQL, evaluated now", "dim")),))
 
     def action_to_answer(self) -> None:

@@ -28,7 +28,7 @@ class FilterField(Input):
     ]
 
 
-class FilteredScreen(ConsoleScreen):
+class FilterableScreen(ConsoleScreen):
     """Who derives from it makes `_table` and `_field` in the constructor, and hears in `narrow` what is typed."""
 
     _table: Table[Any]

@@ -10,7 +10,7 @@ _YOUNG = (700, 10)
 _NEVER = 1_000_000_000
 
 
-class Collector:
+class GcPolicy:
     """The whole collection walks over every alert and pod there is, 40 to 90 ms with thousands of them, and stops every
     thread meanwhile. Nearly nothing here is freed by it, because nearly nothing lies in cycles: so the young generations
     are looked through as always, and the whole only every five minutes, when no key was pressed for a while.

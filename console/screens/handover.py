@@ -10,26 +10,26 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.checklists.incidents import known_incidents
-from console.checklists.loader import Checklists, Vocabulary
+from console.checklists.loader import ChecklistNames, Checklists
 from console.checklists.run_events import new_id
-from console.checklists.section import Section
+from console.checklists.section import ReportSection
 from console.handover import report
-from console.handover.sections import Facts, handover, signed
+from console.handover.sections import HandoverInput, handover, signed
 from console.handover.shift import Shift, budget_over, shift_of
 from console.journal.errors import JournalError
 from console.screens import keys
 from console.screens.base import ConsoleScreen
 from console.screens.checklist_run_view import section_lines
 from console.screens.messages import CopyRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.state.handovers import SIGNED
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.series import Point
-from widgets.dialogs.form import FormDialog, Question
+from widgets.dialogs.form import FormDialog, FormField
 from widgets.formatting import NO_ANSWER
 from widgets.sparkline import sparkline
 from widgets.styled_text import VERDICT_TONES, Line, text
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 _TREND = 40
 
@@ -51,18 +51,18 @@ class HandoverScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._title = Page(classes="title")
-        self._page = Page(id="handover", focusable=True)
+        self._title = TextView(classes="title")
+        self._page = TextView(id="handover", focusable=True)
         self._page.add_class("grow")
         self._lists: Checklists | None = None
-        self._budget: Reading[tuple[Point, ...]] | None = None
+        self._budget: PollResult[tuple[Point, ...]] | None = None
         self._asked = False
 
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._page
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         facts = self._facts(view)
         if not self._asked and view.session is not None and view.snapshot is not None:
             self.action_ask()
@@ -83,7 +83,7 @@ class HandoverScreen(ConsoleScreen):
         made = self._made()
         if made is not None and self.view is not None and self.view.snapshot is not None:
             sections, shift = made
-            whole = report.Report(sections, self.view.snapshot, shift)
+            whole = report.HandoverReport(sections, self.view.snapshot, shift)
             self.post_message(CopyRequested(report.as_markdown(whole), "the handover as Markdown"))
 
     def action_sign(self) -> None:
@@ -94,9 +94,9 @@ class HandoverScreen(ConsoleScreen):
         if view is None or view.session is None:
             return
         questions = (
-            Question("name", "who hands over", view.settings.user),
-            Question("to", "who takes over", required=False),
-            Question("remark", "what else the next person should know", required=False),
+            FormField("name", "who hands over", view.settings.user),
+            FormField("to", "who takes over", required=False),
+            FormField("remark", "what else the next person should know", required=False),
         )
         said = await self.app.push_screen_wait(FormDialog("Sign the handover", questions, verb="Sign"))
         made = self._made()
@@ -120,7 +120,7 @@ class HandoverScreen(ConsoleScreen):
         if view is None or view.session is None or view.snapshot is None:
             return
         settings, session, snapshot = view.settings, view.session, view.snapshot
-        vocabulary = Vocabulary.configured(settings, session.specs, session.runbooks)
+        vocabulary = ChecklistNames.configured(settings, session.specs, session.runbooks)
         loop = asyncio.get_running_loop()
         self._lists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
         self.redraw()
@@ -128,11 +128,11 @@ class HandoverScreen(ConsoleScreen):
         self._budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=view.now)
         self.redraw()
 
-    def _made(self) -> tuple[tuple[Section, ...], Shift] | None:
+    def _made(self) -> tuple[tuple[ReportSection, ...], Shift] | None:
         facts = self._facts(self.view) if self.view else None
         return (handover(facts), facts.shift) if facts else None
 
-    def _facts(self, view: View) -> Facts | None:
+    def _facts(self, view: RenderContext) -> HandoverInput | None:
         """None until something is known, and the checklists were read."""
         snapshot = view.snapshot
         if snapshot is None or self._lists is None:
@@ -140,7 +140,7 @@ class HandoverScreen(ConsoleScreen):
         known = view.session is not None and view.session.journal_known
         shift = shift_of(snapshot.ledger.handovers, now=view.now, hours=view.settings.shift_hours)
         incidents = known_incidents(snapshot.ledger, known=known)
-        return Facts(snapshot, shift, self._lists, incidents, self._budget, view.now)
+        return HandoverInput(snapshot, shift, self._lists, incidents, self._budget, view.now)
 
     def _trend(self, width: int) -> Iterable[Line]:
         points = self._budget.value if self._budget else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_age, alerts_doubt, panels_doubt, platform_doubt
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
@@ -33,7 +33,7 @@ _SHORT = {"prometheus": "prom", "platform": "api"}
 _SHORTER = {"prometheus": "prom", "alertmanager": "am", "kubernetes": "k8s", "platform": "api"}
 
 
-def masthead(view: View, width: int) -> tuple[Line, ...]:
+def masthead(view: RenderContext, width: int) -> tuple[Line, ...]:
     """Both lines for this width."""
     return (_where(view, width), _sources(view, width))
 
@@ -46,7 +46,7 @@ def health_words(state: SourceState) -> tuple[str, str, str]:
     return (glyph, text(state.detail)[0], tone) if state.health is Health.WAITING and state.detail else (glyph, word, tone)
 
 
-def _where(view: View, width: int) -> Line:
+def _where(view: RenderContext, width: int) -> Line:
     settings = view.settings
     role = "READ-ONLY" if settings.read_only else "ACTING"
     right: list[Span] = []
@@ -101,7 +101,7 @@ def _places(settings: Settings) -> Iterator[tuple[str, str]]:
         yield f"{settings.namespace} in {name if len(name) <= most else f'…{name[1 - most :]}'}", acting
 
 
-def _hidden(view: View) -> str:
+def _hidden(view: RenderContext) -> str:
     """`, 1 silenced`: what nobody is told of is there all the same."""
     if view.snapshot is None:
         return ""
@@ -112,7 +112,7 @@ def _hidden(view: View) -> str:
     return "".join(f", {count} {word}" for count, word in counts if count)
 
 
-def _sources(view: View, width: int) -> Line:
+def _sources(view: RenderContext, width: int) -> Line:
     if view.trouble:
         return cut((text(f" {view.trouble}", "critical"),), width)
     if view.note:
@@ -128,7 +128,7 @@ def _sources(view: View, width: int) -> Line:
     return cut(line, width)
 
 
-def _journal(view: View) -> Line:
+def _journal(view: RenderContext) -> Line:
     """What is wrong with the journal of the team, in two words; nothing while all of it counts and is shared."""
     sharing = view.session.sharing if view.session else None
     if sharing is not None and sharing.fault:
@@ -143,7 +143,7 @@ def _journal(view: View) -> Line:
     return ()
 
 
-def _joined(states: tuple[SourceState, ...], names: dict[str, str], view: View, *, detail: int) -> Line:
+def _joined(states: tuple[SourceState, ...], names: dict[str, str], view: RenderContext, *, detail: int) -> Line:
     """All sources in one line; the less `detail`, the shorter, down to glyph, name, word and age."""
     brief = detail < 2
     spans: list[Span] = [(" ", "")]
@@ -160,7 +160,7 @@ def _joined(states: tuple[SourceState, ...], names: dict[str, str], view: View, 
     return tuple(spans)
 
 
-def _more(state: SourceState, view: View, *, detail: int) -> str:
+def _more(state: SourceState, view: RenderContext, *, detail: int) -> str:
     """What there is to say beside the word. A source that is well and answered within the last rounds has no age: one that
     counts 0, 1, 0, 1 beside every source would be the only thing that moves on a quiet screen.
     """

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen, section
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from widgets.footer import DANGEROUS
 from widgets.styled_text import Line, fit, text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 
 class HelpScreen(ConsoleScreen):
@@ -26,13 +26,13 @@ class HelpScreen(ConsoleScreen):
         super().__init__()
         self._about = about
         self._bindings_shown = [active.binding for active in about.active_bindings.values()]
-        self._page = Page(id="help", focusable=True)
+        self._page = TextView(id="help", focusable=True)
         self._page.add_class("grow")
 
     def body(self) -> Iterable[Widget]:
         yield self._page
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         self._page.show(tuple(self._lines(self.size.width - 1)))
 
     def _lines(self, width: int) -> Iterable[Line]:

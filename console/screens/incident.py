@@ -15,23 +15,23 @@ from console.journal.errors import JournalError
 from console.screens.base import ConsoleScreen, section
 from console.screens.incident_view import due_line, entry_line, head_lines, side_lines, step_lines
 from console.screens.messages import IncidentRequested
-from console.screens.render_context import View
-from console.state.incident import Entry, Incident
-from queries.model.identity_cache import Kept
+from console.screens.render_context import RenderContext
+from console.state.incident import Incident, TimelineEntry
+from queries.model.identity_cache import IdentityCache
 from widgets.footer import DANGEROUS
 from widgets.rows import Rows
 from widgets.styled_text import text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
 
 
-def _newest_first(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+def _newest_first(entries: tuple[TimelineEntry, ...]) -> tuple[TimelineEntry, ...]:
     return tuple(reversed(entries))
 
 
-_reversed: Kept[tuple[Entry, ...], tuple[Entry, ...]] = Kept(_newest_first)
+_reversed: IdentityCache[tuple[TimelineEntry, ...], tuple[TimelineEntry, ...]] = IdentityCache(_newest_first)
 
 
 class NoteField(Input):
@@ -71,19 +71,19 @@ class IncidentScreen(ConsoleScreen):
         self._read: Incident | None = None
         self._read_for: Incident | None = None
         self._asked_at = float("-inf")
-        self._head = Page(id="incident-head")
-        self._steps = Page(id="incident-steps")
-        self._rules = [Page(classes="rule") for _ in range(2)]
-        self._timeline: Rows[Entry] = Rows(
+        self._head = TextView(id="incident-head")
+        self._steps = TextView(id="incident-steps")
+        self._rules = [TextView(classes="rule") for _ in range(2)]
+        self._timeline: Rows[TimelineEntry] = Rows(
             key=lambda item: item.id, draw=entry_line, empty="nothing yet", opens=False, id="timeline"
         )
         self._timeline.add_class("grow")
-        self._whole = Page(id="entry")
-        self._side = Page(id="incident-side", focusable=True)
+        self._whole = TextView(id="entry")
+        self._side = TextView(id="incident-side", focusable=True)
         self._note = NoteField(
             placeholder="n or any letter: a note", id="incident-note", classes="field", select_on_focus=False
         )
-        self._due = Page(classes="title")
+        self._due = TextView(classes="title")
 
     def body(self) -> Iterable[Widget]:
         yield self._head
@@ -114,7 +114,7 @@ class IncidentScreen(ConsoleScreen):
         """As the style sheet divides it; measured, it would be known only after the first frame."""
         return self.width * 3 // 5 if self.has_class("-narrow") else self.width // 2
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         self._read_whole(view)
         incident, session = self.incident, view.session
         width = self.width
@@ -137,10 +137,10 @@ class IncidentScreen(ConsoleScreen):
         self._due.show((due_line(incident, response, view.now, width),))
         self._draw_entry()
 
-    def _held(self, view: View) -> Incident | None:
+    def _held(self, view: RenderContext) -> Incident | None:
         return view.snapshot.ledger.incidents.get(self.identity) if view.snapshot else None
 
-    def _read_whole(self, view: View) -> None:
+    def _read_whole(self, view: RenderContext) -> None:
         """Reads one that is over, or that the state does not hold: once, and again where its outline is another one."""
         held = self._held(view)
         if view.session is None or (held is not None and not held.outline):

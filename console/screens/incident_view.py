@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from console.incidents.response_timers import Clock, Pace, clocks, escalate_at, update_due_at
+from console.incidents.response_timers import ResponseTimer, TimerState, clocks, escalate_at, update_due_at
 from console.screens.base import section
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_reservation
-from console.state.incident import Entry, Incident, Role, Step
+from console.state.incident import Incident, Role, Step, TimelineEntry
 from console.state.public_status import phase
 from queries.model.alert import AlertState, Priority
 from widgets.formatting import VERDICT_WIDTH, minute, quantity, verdict_words
@@ -19,7 +19,7 @@ from widgets.formatting import clock as clock_text
 from widgets.styled_text import VERDICT_TONES, Line, cut, fit, spread, text, width_of
 
 if TYPE_CHECKING:
-    from console.incidents.severity_policy import Response
+    from console.incidents.severity_policy import SeverityPolicies
 
 SEVERITY_TONES = {Priority.P1: "critical", Priority.P2: "warn", Priority.P3: "warn", Priority.P4: "accent"}
 _TITLES = {
@@ -64,7 +64,7 @@ def head_lines(incident: Incident, now: float, width: int) -> Iterable[Line]:
     yield cut(tuple(spans), width)
 
 
-def step_lines(incident: Incident, response: Response, now: float, width: int) -> Iterable[Line]:
+def step_lines(incident: Incident, response: SeverityPolicies, now: float, width: int) -> Iterable[Line]:
     """Six cells beside each other: the step, and how its clock stands."""
     cell = max(12, width // 6)
     numbered = cell > 15
@@ -83,16 +83,16 @@ def step_lines(incident: Incident, response: Response, now: float, width: int) -
     yield cut(tuple(states), width)
 
 
-def _clock_cell(item: Clock, now: float) -> tuple[str, str]:
+def _clock_cell(item: ResponseTimer, now: float) -> tuple[str, str]:
     left = item.left_seconds(now) or 0.0
     match item.pace:
-        case Pace.DONE:
+        case TimerState.DONE:
             return (f"done {minute(item.tick.at)}" if item.tick else "done", "ok")
-        case Pace.DUE:
+        case TimerState.DUE:
             return (f"due {running(left)}" if left >= 36_000 else f"due in {running(left)}", "")
-        case Pace.OVERDUE:
+        case TimerState.OVERDUE:
             return (f"OVERDUE {_brief(-left)}", "critical")
-        case Pace.STABLE:
+        case TimerState.STABLE:
             return ("stable: tick" if left <= 0 else f"stable {running(left)}", "ok")
         case _:
             return (
@@ -106,7 +106,7 @@ def _brief(seconds: float) -> str:
     return f"{whole}s" if whole < 60 else f"{whole // 60}m" if whole < 3600 else f"{whole // 3600}h"
 
 
-def due_line(incident: Incident, response: Response, now: float, width: int) -> Line:
+def due_line(incident: Incident, response: SeverityPolicies, now: float, width: int) -> Line:
     """When the next update is due, whether the last one went out, and when to escalate."""
     own = response.of(incident.severity)
     due = update_due_at(incident, own)
@@ -135,7 +135,7 @@ def due_line(incident: Incident, response: Response, now: float, width: int) -> 
     return cut(tuple(spans), width)
 
 
-def side_lines(incident: Incident, view: View, response: Response, width: int) -> Iterable[Line]:
+def side_lines(incident: Incident, view: RenderContext, response: SeverityPolicies, width: int) -> Iterable[Line]:
     """Its panels, its alerts, and whom to call; small."""
     snapshot = view.snapshot
     yield section("Panels", width)
@@ -170,7 +170,7 @@ def side_lines(incident: Incident, view: View, response: Response, width: int) -
             yield cut(((f" {minute(change.at, now=view.now)} ", "dim"), text(kind, "accent"), text(change.text)), width)
 
 
-def _alert_lines(incident: Incident, view: View, width: int) -> Iterable[Line]:
+def _alert_lines(incident: Incident, view: RenderContext, width: int) -> Iterable[Line]:
     snapshot = view.snapshot
     words = {AlertState.ACTIVE: ("FIRES", "critical"), AlertState.UNDELIVERED: ("FIRES", "critical")}
     for item in incident.alerts:
@@ -188,7 +188,7 @@ def _alert_lines(incident: Incident, view: View, width: int) -> Iterable[Line]:
         yield ((" none is linked; i on an alert (2) links it", "dim"),)
 
 
-def entry_line(entry: Entry, width: int) -> Line:
+def entry_line(entry: TimelineEntry, width: int) -> Line:
     """`14:03:27 kubernetes rollout …`; the author where a person acted and there is room."""
     when = clock_text(entry.at)[:-1]
     who = entry.author if entry.source in ("person", "console") else ""

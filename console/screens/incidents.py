@@ -15,14 +15,14 @@ from console.journal.errors import JournalError
 from console.screens.base import ConsoleScreen
 from console.screens.incident_view import SEVERITY_TONES
 from console.screens.messages import IncidentRequested, OpenRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.state.incident import Incident, Role
 from console.state.incident_metrics import kpis
 from widgets.formatting import NO_ANSWER, minute
 from widgets.rows import Rows
 from widgets.styled_text import Span, text
 from widgets.table import Column, Table
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 PAGE = 200
 COLUMNS = (
@@ -49,7 +49,7 @@ class IncidentsScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._title = Page(classes="title")
+        self._title = TextView(classes="title")
         self._table: Table[Incident] = Table(
             COLUMNS, key=lambda item: item.id, cells=self._cells, empty=NO_ANSWER, id="incidents"
         )
@@ -62,7 +62,7 @@ class IncidentsScreen(ConsoleScreen):
         yield self._title
         yield self._table
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         if view.snapshot is None or view.session is None:
             self._title.show((((f" {NO_ANSWER}", "dim"),),))
             return

@@ -13,19 +13,19 @@ from textual.widget import Widget
 
 from console.checklists.journal_text import event_words
 from console.journal.event import Event
-from console.journal.search import Entry, PageOf, Wanted, page, parse_wanted
+from console.journal.search import SearchHit, SearchPage, SearchQuery, page, parse_wanted
 from console.journal.sqlite import Journal, JournalError
 from console.journal.unfinished import Unfinished
 from console.screens import keys
 from console.screens.base import section
-from console.screens.filterable_screen import FilteredScreen, FilterField
-from console.screens.render_context import View
+from console.screens.filterable_screen import FilterableScreen, FilterField
+from console.screens.render_context import RenderContext
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.formatting import NO_ANSWER, age, minute, moment
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit, text, wrap
 from widgets.table import Column, Table
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 COLUMNS = (
     Column("", 1),
@@ -39,11 +39,11 @@ UNSHARED = "↑"
 LEFT_OUT = "!"
 _TONES = {"done": "ok", "refused": "warn", "failed": "critical", "unknown": "critical", "undone": "critical"}
 _AGAIN_SECONDS = 1.0
-_Key: TypeAlias = tuple[Wanted, str, tuple[int, int]]
+_Key: TypeAlias = tuple[SearchQuery, str, tuple[int, int]]
 """What a page shows: the wish, where it begins, and the journal's version."""
 
 
-class JournalScreen(FilteredScreen):
+class JournalScreen(FilterableScreen):
     """Reads with a connection and a thread of its own: a slow search holds up nobody who writes."""
 
     TITLE_WORDS = "Journal"
@@ -64,17 +64,17 @@ class JournalScreen(FilteredScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._title = Page(classes="title")
-        self._table: Table[Entry] = Table(
+        self._title = TextView(classes="title")
+        self._table: Table[SearchHit] = Table(
             COLUMNS, key=lambda item: item.event.id, cells=self._cells, empty=NO_ANSWER, opens=False, id="journal"
         )
         self._table.add_class("grow")
-        self._event = Page(id="event")
+        self._event = TextView(id="event")
         self._field = FilterField(
             placeholder="words, kind:alert., by:ann, is:unshared", id="journal-filter", classes="field hidden"
         )
-        self._wanted = Wanted()
-        self._page = PageOf()
+        self._wanted = SearchQuery()
+        self._page = SearchPage()
         self._before: list[Event] = []
         """Where each page that was turned begins; empty on the newest."""
         self._read_at = 0.0
@@ -95,7 +95,7 @@ class JournalScreen(FilteredScreen):
         self._thread.submit(self._close)
         self._thread.shutdown(wait=False)
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         session = view.session
         if session is not None and session.journal is None:
             self._table.show((), empty="there is no journal, and without it nothing is changed")
@@ -204,7 +204,7 @@ class JournalScreen(FilteredScreen):
             self._edge = 0
         self.redraw()
 
-    def _read(self, path: str, wanted: Wanted, before: Event | None, shown: _Key | None) -> tuple[PageOf, _Key] | None:
+    def _read(self, path: str, wanted: SearchQuery, before: Event | None, shown: _Key | None) -> tuple[SearchPage, _Key] | None:
         """In the thread; None where this is shown already."""
         if self._reader is None:
             self._reader = Journal.open_to_read(path)
@@ -218,7 +218,7 @@ class JournalScreen(FilteredScreen):
 
     # What is shown
 
-    def _words(self, view: View) -> Line:
+    def _words(self, view: RenderContext) -> Line:
         session = view.session
         fault = self._fault or self.worker_errors.get("journal", "") or (session.journal_trouble if session else "")
         count = f" {len(self._page.entries)}{'+' if self._page.older else ''}"
@@ -264,13 +264,13 @@ class JournalScreen(FilteredScreen):
                 lines.append(((f" {told} ", "dim"), (words, "")))
         self._event.show(tuple(lines))
 
-    def _left_out(self, entry: Entry) -> str:
+    def _left_out(self, entry: SearchHit) -> str:
         """Why the event counts for nothing; empty where it counts."""
         snapshot = self.view.snapshot if self.view else None
         known = snapshot.ledger.left_out.get(entry.event.sequence) if snapshot else None
         return known.why if known else ""
 
-    def _cells(self, entry: Entry) -> tuple[Span, ...]:
+    def _cells(self, entry: SearchHit) -> tuple[Span, ...]:
         event = entry.event
         now = self.view.now if self.view else event.at
         outcome = str(event.data.get("outcome", ""))

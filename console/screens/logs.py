@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from queries.errors import SourceError
 from widgets.styled_text import Line, text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 LINES = 2000
 
@@ -30,15 +30,15 @@ class LogsScreen(ConsoleScreen):
         super().__init__()
         self._pod = pod
         self._asked = False
-        self._title = Page(classes="title")
-        self._page = Page((((" asking …", "dim"),),), id="log", focusable=True)
+        self._title = TextView(classes="title")
+        self._page = TextView((((" asking …", "dim"),),), id="log", focusable=True)
         self._page.add_class("grow")
 
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._page
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         self._title.show((((" Log ", "title"), text(self._pod, "strong")),))
         if not self._asked and view.session is not None:
             self.action_ask_again()

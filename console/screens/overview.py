@@ -12,28 +12,28 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from console.screens import keys
-from console.screens.alert_actions import OnAlert
+from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_row import SHORT_COLUMNS, short_cells
 from console.screens.base import ConsoleScreen, section
 from console.screens.messages import OpenRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_reservation
 from queries.catalogue.panel_titles import outline
 from queries.model.panel import PanelSpec, PanelState, Unit
 from queries.model.verdict import Verdict
-from widgets.chart import Chart, ChartData, ChartTrack
+from widgets.chart import Chart, ChartData, ChartSeries
 from widgets.formatting import NO_ANSWER, age, minute
 from widgets.panel import PanelList, PanelRow
 from widgets.rows import Rows
 from widgets.styled_text import Line, text, width_of, wrap
 from widgets.table import Table
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from queries.model.alert import TrackedAlert
 
 
-class OverviewScreen(ConsoleScreen, OnAlert):
+class OverviewScreen(ConsoleScreen, AlertActionsMixin):
     """Panels above; firing alerts and changes below, beside each other where there is room."""
 
     TITLE_WORDS = "Overview"
@@ -53,11 +53,11 @@ class OverviewScreen(ConsoleScreen, OnAlert):
             empty=NO_ANSWER,
             id="firing",
         )
-        self._changed = Page(id="changed")
-        self._chart_title = Page(classes="title high-only")
+        self._changed = TextView(id="changed")
+        self._chart_title = TextView(classes="title high-only")
         self._chart = Chart(id="overview-chart")
         self._chart.add_class("high-only", update=False)
-        self._rules = [Page(classes="rule") for _ in range(2)]
+        self._rules = [TextView(classes="rule") for _ in range(2)]
 
     def body(self) -> Iterable[Widget]:
         yield self._rules[0]
@@ -71,7 +71,7 @@ class OverviewScreen(ConsoleScreen, OnAlert):
             with Vertical(id="changed-side"):
                 yield self._changed
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         width = self.width
         self._rules[0].show((section("", width),))
         self._rules[1].show((section(alerts_reservation(view), self._rules[1].inner_width or width),))
@@ -110,7 +110,7 @@ class OverviewScreen(ConsoleScreen, OnAlert):
             for name, value in (("warn", state.threshold.warn), ("critical", state.threshold.critical))
             if value is not None
         )
-        tracks = (ChartTrack(state.spec.title, points),) if points else ()
+        tracks = (ChartSeries(state.spec.title, points),) if points else ()
         message = "" if points else state.reason or NO_ANSWER
         self._chart.show(ChartData(start, end, tracks, lines, state.spec.unit.suffix, message))
 
@@ -130,7 +130,7 @@ class OverviewScreen(ConsoleScreen, OnAlert):
         assert self.view is not None  # noqa: S101  cells are asked for only once there is a view
         return short_cells(tracked, self.view.now, self.view.marked)
 
-    def _firing_now(self, view: View) -> tuple[tuple[TrackedAlert, ...], str]:
+    def _firing_now(self, view: RenderContext) -> tuple[tuple[TrackedAlert, ...], str]:
         snapshot = view.snapshot
         if snapshot is None:
             return (), NO_ANSWER
@@ -142,7 +142,7 @@ class OverviewScreen(ConsoleScreen, OnAlert):
         more = f"; {hidden} pending or silenced (2)" if hidden else ""
         return firing, f"{quiet}{more}"
 
-    def _changes(self, view: View, width: int) -> tuple[Line, ...]:
+    def _changes(self, view: RenderContext, width: int) -> tuple[Line, ...]:
         lines: list[Line] = [section("What changed", width)]
         snapshot = view.snapshot
         if snapshot is None:
@@ -173,7 +173,7 @@ def _announced() -> tuple[PanelSpec, ...]:
     return tuple(PanelSpec(id=identity, title=title, unit=Unit.COUNT) for identity, title in outline("overview"))
 
 
-def panel_rows(view: View) -> tuple[PanelRow, ...]:
+def panel_rows(view: RenderContext) -> tuple[PanelRow, ...]:
     """The panels in their fixed order, as rows."""
     if view.snapshot is None:
         specs = view.session.specs if view.session else _announced()

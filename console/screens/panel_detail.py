@@ -10,14 +10,14 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from console.screens import keys, time_range
-from console.screens.alert_actions import OnAlert
+from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_row import SHORT_COLUMNS, short_cells
 from console.screens.base import ConsoleScreen, section
 from console.screens.messages import CopyRequested, OpenRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_reservation
 from queries.model.alert import TrackedAlert
-from queries.model.panel import Fold, Origin, PanelHistory, PanelState
+from queries.model.panel import Aggregation, Origin, PanelHistory, PanelState
 from queries.model.series import braces, without
 from widgets.chart import Chart
 from widgets.formatting import limit, quantity
@@ -25,7 +25,7 @@ from widgets.panel import PanelRow, panel_line
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit, text, wrap
 from widgets.table import Table
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 30.0
 
 
-class PanelDetailScreen(ConsoleScreen, OnAlert):
+class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
     """The chart is asked for when the screen opens, when the window changes, and every half minute."""
 
     TITLE_WORDS = "Panel"
@@ -50,8 +50,8 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         self._window = 0
         self._history: PanelHistory | None = None
         self._asked_at = 0.0
-        self._head = Page(id="panel-head")
-        self._series = Page(id="series")
+        self._head = TextView(id="panel-head")
+        self._series = TextView(id="series")
         self._chart = Chart(id="chart")
         self._alerts: Table[TrackedAlert] = Table(
             SHORT_COLUMNS,
@@ -67,7 +67,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         yield self._series
         yield self._alerts
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         width = self.size.width
         state = self._state_in(view)
         if state is None:
@@ -138,7 +138,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
     def _state(self) -> PanelState | None:
         return self._state_in(self.view) if self.view else None
 
-    def _state_in(self, view: View) -> PanelState | None:
+    def _state_in(self, view: RenderContext) -> PanelState | None:
         return view.snapshot.panel(self._subject) if view.snapshot else None
 
     async def _history_of(self, session: Session, seconds: float) -> PanelHistory:
@@ -153,7 +153,7 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
         assert view is not None  # noqa: S101  rows are drawn only once there is a view
         return short_cells(tracked, view.now, view.marked)
 
-    def _head_lines(self, state: PanelState, view: View, width: int) -> Iterable[Line]:
+    def _head_lines(self, state: PanelState, view: RenderContext, width: int) -> Iterable[Line]:
         yield panel_line(_row(state, view), width)
         if state.value is None or not state.verdict.known:
             for words in wrap(text(state.reason or "no series")[0], width - 2):
@@ -199,10 +199,10 @@ class PanelDetailScreen(ConsoleScreen, OnAlert):
 
 
 _MOST_LINES = 200
-_FOLDS = {Fold.MAX: "the highest", Fold.MIN: "the lowest", Fold.SUM: "their sum"}
+_FOLDS = {Aggregation.MAX: "the highest", Aggregation.MIN: "the lowest", Aggregation.SUM: "their sum"}
 
 
-def _row(state: PanelState, view: View) -> PanelRow:
+def _row(state: PanelState, view: RenderContext) -> PanelRow:
     source = state.spec.source
     return PanelRow(state, waiting=state.value is None and view.waiting(source), denied=view.denied(source))
 
@@ -212,7 +212,7 @@ def _flat(query: str) -> str:
     return " ".join(line.strip() for line in query.splitlines())
 
 
-def _none_fires(state: PanelState, view: View) -> str:
+def _none_fires(state: PanelState, view: RenderContext) -> str:
     if not state.spec.alerts:
         return "no alert belongs to it"
     if view.snapshot is None or not view.snapshot.alerts_known:

@@ -12,12 +12,12 @@ from textual.widget import Widget
 from console.checks.platform_lines import PlatformLine, PlatformVerdict
 from console.monitor.state_store import PLATFORM
 from console.screens.base import ConsoleScreen, section
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import as_of
 from queries.model.source import Health
 from widgets.formatting import NO_ANSWER
 from widgets.styled_text import VERDICT_TONES, Line, fit, text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 _WORD, _NAME = 9, 24
 
@@ -34,16 +34,16 @@ class PlatformScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._page = Page(id="platform", focusable=True)
+        self._page = TextView(id="platform", focusable=True)
         self._page.add_class("grow")
 
     def body(self) -> Iterable[Widget]:
         yield self._page
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         self._page.show(tuple(self._lines(view, self.size.width - 1)))
 
-    def _lines(self, view: View, width: int) -> Iterator[Line]:
+    def _lines(self, view: RenderContext, width: int) -> Iterator[Line]:
         state = view.snapshot.source(PLATFORM) if view.snapshot else None
         judged = view.snapshot.platform_verdict if view.snapshot else None
         yield section(f"Platform{as_of(view, PLATFORM)}", width)

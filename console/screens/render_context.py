@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class RenderContext:
     """`session` is None until it was opened; `snapshot` until something was known. `marked` are the panel ids and
     fingerprints whose verdict or state the last refresh changed. `trouble` says why the session could not be opened.
     """

@@ -14,15 +14,15 @@ from textual.widgets import Markdown
 
 from console.incidents.severity_policy import load_response
 from console.screens import keys
-from console.screens.alert_actions import OnAlert
+from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_detail import elsewhere_lines, step_line
 from console.screens.base import ConsoleScreen, section
 from console.screens.messages import CopyRequested, OpenRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from queries.model.alert import TrackedAlert
 from queries.model.text import visible
 from widgets.styled_text import Line, text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.runbooks.page import Runbook
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 10.0
 
 
-class RunbookScreen(ConsoleScreen, OnAlert):
+class RunbookScreen(ConsoleScreen, AlertActionsMixin):
     """Steps are asked again every ten seconds while the screen is open."""
 
     TITLE_WORDS = "Runbook"
@@ -61,14 +61,14 @@ class RunbookScreen(ConsoleScreen, OnAlert):
         self._asked_at = 0.0
         self._shown = ""
         self._doubt = ""
-        self._head = Page(id="runbook-head")
+        self._head = TextView(id="runbook-head")
         self._text = Markdown(id="runbook-text", open_links=False)
         self._scroll = VerticalScroll(self._head, self._text, classes="grow")
 
     def body(self) -> Iterable[Widget]:
         yield self._scroll
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         runbook = self._runbook()
         width = (self._head.size.width or self.size.width) - 1
         if runbook is None:

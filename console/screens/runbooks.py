@@ -13,14 +13,14 @@ from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen
 from console.screens.messages import OpenRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_reservation
 from queries.model.severity import BUILT_IN
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Span, severity_tone, text
 from widgets.table import Column, Table
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.runbooks.index import RunbookIndex
@@ -48,7 +48,7 @@ class RunbooksScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._title = Page(classes="title")
+        self._title = TextView(classes="title")
         self._table: Table[Runbook] = Table(
             COLUMNS, key=lambda item: item.id, cells=self._cells, empty=NO_ANSWER, id="runbooks"
         )
@@ -61,7 +61,7 @@ class RunbooksScreen(ConsoleScreen):
         yield self._title
         yield self._table
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         firing: dict[str, int] = {}
         for item in view.alerts:
             if item.runbook is not None and item.alert.firing:

@@ -13,7 +13,7 @@ from console.actions.plan import Request
 from console.screens import keys
 from console.screens.base import ConsoleScreen, section
 from console.screens.messages import ActionRequested, CopyRequested, SilenceRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import as_of, unwell
 from queries.model.silence import Silence
 from queries.model.source import Health
@@ -21,7 +21,7 @@ from widgets.formatting import NO_ANSWER, age, minute, severity_word
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, severity_tone, text, wrap
 from widgets.table import Column, Table
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 COLUMNS = (
     Column("state", 10),
@@ -45,12 +45,12 @@ class SilencesScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._title = Page(classes="title")
+        self._title = TextView(classes="title")
         self._table: Table[Silence] = Table(
             COLUMNS, key=lambda item: item.id, cells=self._cells, empty=NO_ANSWER, id="silences"
         )
         self._table.add_class("grow")
-        self._hidden = Page(id="hidden")
+        self._hidden = TextView(id="hidden")
         self._counts: dict[str, int] = {}
         self._old = False
 
@@ -59,7 +59,7 @@ class SilencesScreen(ConsoleScreen):
         yield self._table
         yield self._hidden
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         snapshot = view.snapshot
         found = sorted(snapshot.silences, key=lambda item: (_ORDER.get(item.state, 3), item.ends_at)) if snapshot else []
         counts: dict[str, int] = {}
@@ -112,7 +112,7 @@ class SilencesScreen(ConsoleScreen):
         if self.view is not None:
             self._hidden.show(tuple(self._hidden_lines(self.view)))
 
-    def _hidden_lines(self, view: View) -> Iterable[Line]:
+    def _hidden_lines(self, view: RenderContext) -> Iterable[Line]:
         silence = self._table.current
         if silence is None:
             return

@@ -8,16 +8,16 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from console.journal.sync import Sharing
+from console.journal.sync import SyncStatus
 from console.screens.base import ConsoleScreen, section
 from console.screens.header import health_words
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from queries.model.panel import Origin
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, age
 from widgets.styled_text import VERDICT_TONES, Line, fit, text, wrap
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 
 class SourcesScreen(ConsoleScreen):
@@ -29,16 +29,16 @@ class SourcesScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._page = Page(id="sources", focusable=True)
+        self._page = TextView(id="sources", focusable=True)
         self._page.add_class("grow")
 
     def body(self) -> Iterable[Widget]:
         yield self._page
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         self._page.show(tuple(self._lines(view, self.size.width - 1)))
 
-    def _lines(self, view: View, width: int) -> Iterable[Line]:
+    def _lines(self, view: RenderContext, width: int) -> Iterable[Line]:
         yield section("Sources", width)
         if view.trouble:
             for words in wrap(text(view.trouble)[0], width - 2):
@@ -64,7 +64,7 @@ class SourcesScreen(ConsoleScreen):
         for sentence in session.file_warnings if session is not None else ():
             yield from (((f" {words}", "warn"),) for words in wrap(text(sentence)[0], width - 2))
 
-    def _source(self, state: SourceState, view: View, width: int) -> Iterable[Line]:
+    def _source(self, state: SourceState, view: RenderContext, width: int) -> Iterable[Line]:
         glyph, word, tone = health_words(state)
         parts = [f"not asked for {age(view.now - state.paused_at)}"] if state.paused_at is not None else []
         parts += [state.detail] if state.detail and state.detail != word else []
@@ -92,7 +92,7 @@ class SourcesScreen(ConsoleScreen):
             for words in wrap(text(sentence)[0], width - 4):
                 yield ((f"   {words}", colour),)
 
-    def _sharing(self, sharing: Sharing, view: View, width: int) -> Iterable[Line]:
+    def _sharing(self, sharing: SyncStatus, view: RenderContext, width: int) -> Iterable[Line]:
         """Where the journal is shared, since when not, and what to try."""
         yield section("Shared journal", width)
         known = "warn" if sharing.left_out else "ok"
@@ -108,7 +108,7 @@ class SourcesScreen(ConsoleScreen):
             for words in wrap(text(sentence)[0], width - 4):
                 yield ((f"   {words}", colour),)
 
-    def _left_out(self, view: View, width: int) -> Iterable[Line]:
+    def _left_out(self, view: RenderContext, width: int) -> Iterable[Line]:
         """What is in this machine's journal and counts for nothing, and why."""
         left_out = view.snapshot.ledger.left_out if view.snapshot else None
         trouble = view.session.journal_trouble if view.session and view.session.journal else ""
@@ -121,7 +121,7 @@ class SourcesScreen(ConsoleScreen):
             for words in wrap(text(sentence)[0], width - 4):
                 yield ((f"   {words}", "warn"),)
 
-    def _panels(self, view: View, width: int) -> Iterable[Line]:
+    def _panels(self, view: RenderContext, width: int) -> Iterable[Line]:
         panels = view.snapshot.panels if view.snapshot else ()
         if not panels:
             return

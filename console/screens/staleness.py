@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from widgets.formatting import age
@@ -13,7 +13,7 @@ PAUSED = "PAUSED"
 _SHORT = {"prometheus": "prom", "alertmanager": "am", "kubernetes": "k8s", "platform": "api"}
 
 
-def unwell(view: View, name: str) -> str:
+def unwell(view: RenderContext, name: str) -> str:
     """`DOWN`, `DENIED`, `PAUSED` or `not answering yet`; empty while the source answers, or where it is not configured."""
     state = view.snapshot.source(name) if view.snapshot else None
     if state is not None and state.paused:
@@ -23,7 +23,7 @@ def unwell(view: View, name: str) -> str:
     return "not answering yet" if state.health is Health.WAITING else state.health.value.upper()
 
 
-def as_of(view: View, name: str) -> str:
+def as_of(view: RenderContext, name: str) -> str:
     """` · as of 40s ago: Kubernetes DOWN`, for the title of a list that this source filled; empty while it is current."""
     word = unwell(view, name)
     if not word:
@@ -32,7 +32,7 @@ def as_of(view: View, name: str) -> str:
     return f" · as of {elapsed} ago: {TITLES[name]} {word}" if elapsed else f" · {TITLES[name]} {word}"
 
 
-def last_answer(view: View, name: str) -> str:
+def last_answer(view: RenderContext, name: str) -> str:
     """`40s`: the age of the last good answer; empty where there never was one."""
     state: SourceState | None = view.snapshot.source(name) if view.snapshot else None
     if state is None or state.last_good_at is None:
@@ -40,7 +40,7 @@ def last_answer(view: View, name: str) -> str:
     return age(max(0.0, view.now - state.last_good_at))
 
 
-def alerts_are_old(view: View) -> bool:
+def alerts_are_old(view: RenderContext) -> bool:
     """Whether the states of the alerts are those of an earlier moment."""
     snapshot = view.snapshot
     if snapshot is None or snapshot.alerts_age_seconds is None:
@@ -50,13 +50,13 @@ def alerts_are_old(view: View) -> bool:
     return bool(unwell(view, basis)) or snapshot.alerts_age_seconds > view.settings.stale_after_seconds
 
 
-def alerts_age(view: View) -> str:
+def alerts_age(view: RenderContext) -> str:
     """` 40s ago` where the alerts are those of an earlier moment."""
     seconds = view.snapshot.alerts_age_seconds if view.snapshot else None
     return f" {age(seconds)} ago" if seconds is not None and alerts_are_old(view) else ""
 
 
-def alerts_doubt(view: View) -> str:
+def alerts_doubt(view: RenderContext) -> str:
     """Why `none firing` is not the whole truth, in a few words: ` 40s ago, prom DOWN`; empty where it is."""
     told = alerts_age(view)
     for name in ("alertmanager", "prometheus"):
@@ -68,7 +68,7 @@ def alerts_doubt(view: View) -> str:
     return told
 
 
-def panels_doubt(view: View) -> str:
+def panels_doubt(view: RenderContext) -> str:
     """`, 1 IN DOUBT`: how many panels have a value that cannot be believed, else how many have none, of sources that answer;
     empty where all of them are known. What a source that does not answer keeps from us is said of that source.
     """
@@ -80,13 +80,13 @@ def panels_doubt(view: View) -> str:
     return ""
 
 
-def platform_doubt(view: View) -> str:
+def platform_doubt(view: RenderContext) -> str:
     """`, api NOT READY`: what serves nothing may well raise no alert."""
     state = view.snapshot.source("platform") if view.snapshot else None
     return f", {_SHORT['platform']} NOT READY" if state is not None and state.health is Health.NOT_READY else ""
 
 
-def alerts_reservation(view: View) -> str:
+def alerts_reservation(view: RenderContext) -> str:
     """The same as a sentence for a list: `as Alertmanager said 40s ago; Prometheus DOWN: nothing new can fire`."""
     parts = []
     when = alerts_age(view)

@@ -8,7 +8,7 @@ from queries.catalogue.error_code_series import CODE, tracks_by_code
 from queries.model.panel import PanelHistory, Unit
 from queries.model.series import braces, without
 from queries.model.text import visible
-from widgets.chart import ChartData, ChartTrack
+from widgets.chart import ChartData, ChartSeries
 
 WINDOWS = (("1 h", 3600.0), ("6 h", 6 * 3600.0), ("24 h", 24 * 3600.0), ("7 d", 7 * 86400.0))
 
@@ -46,8 +46,9 @@ def chart_of(
         return ChartData(history.start, history.end, message="NO DATA in this window")
     shown = tracks_by_code(history.tracks) if by == CODE else history.tracks
     tracks = tuple(
-        ChartTrack(track.label(by) if by else braces(without(track.labels, "__name__")), track.points) for track in shown[:most]
+        ChartSeries(track.label(by) if by else braces(without(track.labels, "__name__")), track.points)
+        for track in shown[:most]
     )
     if earlier and history.earlier:
-        tracks = (*tracks, ChartTrack(earlier, history.earlier))
+        tracks = (*tracks, ChartSeries(earlier, history.earlier))
     return ChartData(history.start, history.end, tracks, lines, unit.suffix if unit else "")

@@ -14,7 +14,7 @@ from console.actions.plan import Request
 from console.screens import keys
 from console.screens.base import ConsoleScreen
 from console.screens.messages import ActionRequested, CopyRequested, OpenRequested
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.screens.staleness import PAUSED, as_of, unwell
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.source import Health
@@ -23,7 +23,7 @@ from widgets.formatting import NO_ANSWER, age
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text
 from widgets.table import Column, Table
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 COLUMNS = (
     Column("", 5),
@@ -68,7 +68,7 @@ class WorkloadsScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._title = Page(classes="title")
+        self._title = TextView(classes="title")
         self._list: Table[Workload] = Table(
             COLUMNS, key=lambda item: item.name, cells=self._cells, empty=NO_ANSWER, id="workload-list"
         )
@@ -92,7 +92,7 @@ class WorkloadsScreen(ConsoleScreen):
             with Vertical(classes="right"):
                 yield self._revisions
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: RenderContext) -> None:
         cluster = view.snapshot.cluster if view.snapshot else None
         if cluster is None:
             words = NO_ANSWER

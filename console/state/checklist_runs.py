@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from console.journal.elapsed import MARK, Lapse, lapse
+from console.journal.elapsed import MARK, Elapsed, lapse
 from console.journal.event import Event
 from console.journal.projection import Projection
 from queries.model.verdict import Verdict
@@ -19,7 +19,7 @@ KEPT = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ItemAnswer:
     """What a person said to one item. `found` is the verdict of the data, None for a question; `stands` is what the person
     leaves it at. `value` is in the item's unit, None where there was none; `told` is the same in words.
     """
@@ -56,14 +56,14 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class ChecklistRun:
     """One walk through one checklist. Nothing in it is ever replaced: a correction stands behind what it corrects."""
 
     id: str
     checklist: str
     begun_at: float
     begun_by: str
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[ItemAnswer, ...] = ()
     notes: tuple[Note, ...] = ()
     signatures: tuple[Signature, ...] = ()
     mark: Mapping[str, Any] = field(default_factory=dict)
@@ -73,15 +73,15 @@ class Walk:
         """The first one counts; others stand beside it."""
         return self.signatures[0] if self.signatures else None
 
-    def answers_to(self, item: str) -> tuple[Answer, ...]:
+    def answers_to(self, item: str) -> tuple[ItemAnswer, ...]:
         """Everybody's last word on it, in the order in which they first spoke."""
-        last: dict[str, Answer] = {}
+        last: dict[str, ItemAnswer] = {}
         for answer in self.answers:
             if answer.item == item:
                 last[answer.author] = answer
         return tuple(last.values())
 
-    def answer_to(self, item: str) -> Answer | None:
+    def answer_to(self, item: str) -> ItemAnswer | None:
         """Whose word counts: the first person's, as last corrected by that person."""
         return next(iter(self.answers_to(item)), None)
 
@@ -104,29 +104,29 @@ class Walk:
         return tuple(dict.fromkeys([self.begun_by, *(author for _, author in sorted(wrote))]))
 
     @property
-    def took(self) -> Lapse | None:
+    def took(self) -> Elapsed | None:
         """From its beginning to its signature; None while it is not signed."""
         end = self.signed
         return lapse((self.begun_at, self.mark), (end.at, end.mark)) if end else None
 
 
 @dataclass(frozen=True, slots=True)
-class Walks:
+class ChecklistRuns:
     """The newest walks of every checklist, oldest first."""
 
-    by_list: tuple[tuple[str, tuple[Walk, ...]], ...] = ()
+    by_list: tuple[tuple[str, tuple[ChecklistRun, ...]], ...] = ()
 
-    def of(self, checklist: str) -> tuple[Walk, ...]:
+    def of(self, checklist: str) -> tuple[ChecklistRun, ...]:
         return next((walks for name, walks in self.by_list if name == checklist), ())
 
-    def get(self, walk_id: str) -> Walk | None:
+    def get(self, walk_id: str) -> ChecklistRun | None:
         return next((walk for _, walks in self.by_list for walk in reversed(walks) if walk.id == walk_id), None)
 
-    def signed(self, checklist: str) -> tuple[Walk, ...]:
+    def signed(self, checklist: str) -> tuple[ChecklistRun, ...]:
         """Those that were signed, oldest first."""
         return tuple(walk for walk in self.of(checklist) if walk.signed)
 
-    def current(self, checklist: str, *, due: str, now: float) -> Walk | None:
+    def current(self, checklist: str, *, due: str, now: float) -> ChecklistRun | None:
         """The walk that one would go on with: the first one of this period that nobody signed."""
         open_ones = (walk for walk in self.of(checklist) if not walk.signed and same_period(walk.begun_at, now, due=due))
         return next(open_ones, None)
@@ -137,33 +137,33 @@ class Walks:
         return max(times, default=None)
 
 
-class WalksProjection(Projection[Walks]):
+class ChecklistRunsProjection(Projection[ChecklistRuns]):
     """Folds the journal's walk events; one that belongs to no known walk is left out."""
 
     kinds = (BEGUN, ITEM, NOTE, SIGNED)
 
-    def initial(self) -> Walks:
-        return Walks()
+    def initial(self) -> ChecklistRuns:
+        return ChecklistRuns()
 
-    def apply(self, state: Walks, event: Event) -> Walks:
+    def apply(self, state: ChecklistRuns, event: Event) -> ChecklistRuns:
         return self.fold(state, (event,))
 
-    def fold(self, state: Walks, events: Iterable[Event]) -> Walks:
+    def fold(self, state: ChecklistRuns, events: Iterable[Event]) -> ChecklistRuns:
         walks = {walk.id: walk for _, listed in state.by_list for walk in listed}
         for event in events:
             walk = walks.get(event.subject)
             if event.kind == BEGUN and walk is None:
-                begun = Walk(event.subject, text_in(event.data, "checklist"), event.at, event.author, mark=_mark(event))
+                begun = ChecklistRun(event.subject, text_in(event.data, "checklist"), event.at, event.author, mark=_mark(event))
                 walks[event.subject] = begun
             elif event.kind != BEGUN and walk is not None:
                 walks[walk.id] = _changed(walk, event)
-        by_list: dict[str, list[Walk]] = {}
+        by_list: dict[str, list[ChecklistRun]] = {}
         for walk in walks.values():
             by_list.setdefault(walk.checklist, []).append(walk)
-        return Walks(tuple((name, tuple(listed[-KEPT:])) for name, listed in by_list.items()))
+        return ChecklistRuns(tuple((name, tuple(listed[-KEPT:])) for name, listed in by_list.items()))
 
 
-def _changed(walk: Walk, event: Event) -> Walk:
+def _changed(walk: ChecklistRun, event: Event) -> ChecklistRun:
     data = event.data
     if event.kind == NOTE:
         note = Note(text_in(data, "item"), event.author, event.at, text_in(data, "text"))
@@ -177,7 +177,7 @@ def _changed(walk: Walk, event: Event) -> Walk:
     found = _verdict(data.get("verdict"))
     value = data.get("value")
     known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
-    answer = Answer(
+    answer = ItemAnswer(
         item=text_in(data, "item"),
         author=event.author,
         at=event.at,

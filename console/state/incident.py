@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from console.journal.acknowledgements import Mark
+from console.journal.acknowledgements import Acknowledgement
 from queries.model.alert import Priority
 from queries.model.series import Labels
 
@@ -42,7 +42,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One line of the timeline. `at` is when it happened and `recorded_at` when it was written down, Unix seconds.
 
     `corrects` is the id of the entry that this one corrects; the corrected entry stays as it is.
@@ -58,7 +58,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class StepCompletion:
     """A step that is done: `at` in Unix seconds; `because` says what ticked it where no person did."""
 
     at: float
@@ -67,7 +67,7 @@ class Tick:
     note: str = ""
 
 
-class Delivery(StrEnum):
+class DeliveryState(StrEnum):
     """How an update went out, or did not."""
 
     SENT = "sent"
@@ -85,16 +85,16 @@ class Delivery(StrEnum):
     @property
     def out(self) -> bool:
         """Whether it is known that people outside can have read it."""
-        return self in (Delivery.SENT, Delivery.MARKED)
+        return self in (DeliveryState.SENT, DeliveryState.MARKED)
 
     @property
     def by_hand(self) -> bool:
         """Whether a person has to bring it out: that it was copied or written tells nobody anything."""
-        return self in (Delivery.COPIED, Delivery.WRITTEN)
+        return self in (DeliveryState.COPIED, DeliveryState.WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class Delivery:
     """One attempt to bring an update to `where` (a channel's name, `clipboard`, a file's, what a person says); `why` says why
     it failed. `at` is when it went out, as far as is known, Unix seconds.
     """
@@ -102,7 +102,7 @@ class Sending:
     at: float
     author: str
     where: str
-    state: Delivery
+    state: DeliveryState
     why: str = ""
 
 
@@ -114,7 +114,7 @@ class Update:
     at: float
     author: str
     text: str
-    sendings: tuple[Sending, ...] = ()
+    sendings: tuple[Delivery, ...] = ()
 
     @property
     def out_at(self) -> float | None:
@@ -133,7 +133,7 @@ class LinkedAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LastRecorded:
     """What was last recorded of one thing that is watched; `count` is how often it was recorded."""
 
     value: str
@@ -163,13 +163,13 @@ class Incident:
     alerts: tuple[LinkedAlert, ...] = ()
     panels: tuple[str, ...] = ()
     roles: tuple[tuple[Role, str], ...] = ()
-    ticks: Mapping[Step, Tick] = field(default_factory=lambda: MappingProxyType({}))
+    ticks: Mapping[Step, StepCompletion] = field(default_factory=lambda: MappingProxyType({}))
     updates: tuple[Update, ...] = ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[TimelineEntry, ...] = ()
     closed_at: float | None = None
     closed_by: str = ""
     stability_seconds: float | None = None
-    seen: Mapping[str, Seen] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    seen: Mapping[str, LastRecorded] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     earlier: int = 0
     outline: bool = False
 
@@ -240,7 +240,7 @@ class Incidents:
     """
 
     all: tuple[Incident, ...] = ()
-    marks: Mapping[str, Mark] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    marks: Mapping[str, Acknowledgement] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     count: int = 0
 
     @property

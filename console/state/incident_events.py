@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from console.state.incident import Delivery, LinkedAlert, Role, Source, Step
+from console.state.incident import DeliveryState, LinkedAlert, Role, Source, Step
 from queries.model.alert import Priority
 
 DECLARED = "incident.declared"
@@ -91,7 +91,7 @@ def update(text: str, *, identity: str = "") -> dict[str, Any]:
     return {"update": identity or part_id(), "text": text}
 
 
-def delivered(identity: str, how: Delivery, where: str = "", *, at: float | None = None) -> dict[str, Any]:
+def delivered(identity: str, how: DeliveryState, where: str = "", *, at: float | None = None) -> dict[str, Any]:
     """`how` is copied, written or marked as sent; what is sent is told by the action that sends it.
 
     `at` is when a person says that it went out, Unix seconds; without it, now.

@@ -9,23 +9,23 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from console.journal.acknowledgements import MOST, OWNED, RELEASED, Mark, mark_after
+from console.journal.acknowledgements import MOST, OWNED, RELEASED, Acknowledgement, mark_after
 from console.journal.event import Event
 from console.journal.projection import Projection, Recalled, Settled, newest
 from console.state import incident_events as kinds
 from console.state.incident import (
     FIRING,
     Delivery,
-    Entry,
+    DeliveryState,
     Incident,
     Incidents,
+    LastRecorded,
     LinkedAlert,
     Role,
-    Seen,
-    Sending,
     Source,
     Step,
-    Tick,
+    StepCompletion,
+    TimelineEntry,
     Update,
 )
 from queries.model.alert import Priority
@@ -44,7 +44,7 @@ to twice as many. What people forgot to close takes part in everything that happ
 INCIDENT, OUTLINE, TIMELINE = "incident", "incident.outline", "incident.timeline"
 """The kinds under which an incident settles: whole but for the timeline's earlier part, its outline, and that part."""
 _MITIGATES = ("rollback", "scale", "restart", "pause")
-_DELIVERY = {"done": Delivery.SENT, "unknown": Delivery.UNKNOWN}
+_DELIVERY = {"done": DeliveryState.SENT, "unknown": DeliveryState.UNKNOWN}
 
 
 class IncidentsProjection(Projection[Incidents]):
@@ -90,7 +90,7 @@ class IncidentsProjection(Projection[Incidents]):
         return replace(state, all=tuple(sorted({**held, **found}.values(), key=lambda item: item.number)))
 
     def fold(self, state: Incidents, events: Iterable[Event]) -> Incidents:
-        desk = _Desk(state)
+        desk = _IncidentReducer(state)
         for event in events:
             desk.take(event)
         return desk.state()
@@ -132,7 +132,7 @@ def _settle_closed(incident: Incident) -> tuple[Incident, list[Settled]]:
     return outline, settled
 
 
-class _Draft:
+class _IncidentBuilder:
     """One incident while events are taken in: lists instead of tuples, so that many at once stay cheap."""
 
     def __init__(self, incident: Incident) -> None:
@@ -157,7 +157,7 @@ class _Draft:
         self, event: Event, source: Source, text: str, *, at: float | None = None, id: str = "", corrects: str = ""
     ) -> None:
         """An entry, where it belongs in time; the id is the same in every console."""
-        entry = Entry(
+        entry = TimelineEntry(
             at=event.at if at is None else at,
             source=source,
             author=event.author,
@@ -168,12 +168,12 @@ class _Draft:
         )
         bisect.insort_right(self.entries, entry, key=lambda item: item.at)
 
-    def tick(self, step: Step, tick: Tick) -> None:
+    def tick(self, step: Step, tick: StepCompletion) -> None:
         """The first one counts, until it is taken back."""
         self.ticks.setdefault(step, tick)
 
 
-class _Desk:
+class _IncidentReducer:
     """The incidents that events touch, as drafts; the others stay the very objects that they were."""
 
     def __init__(self, state: Incidents) -> None:
@@ -181,9 +181,9 @@ class _Desk:
         self._order = [item.id for item in state.all]
         self._count = max(state.count, len(state.all))
         self._kept = {item.id: item for item in state.all}
-        self._drafts: dict[str, _Draft] = {}
+        self._drafts: dict[str, _IncidentBuilder] = {}
         self._open = [item.id for item in state.open]
-        self._marks: dict[str, Mark] = dict(state.marks)
+        self._marks: dict[str, Acknowledgement] = dict(state.marks)
         self._marked = False
 
     def state(self) -> Incidents:
@@ -208,9 +208,9 @@ class _Desk:
             if identity in self._kept:
                 _TAKERS[event.kind](self, self._draft(identity), event, event.data)
 
-    def _draft(self, identity: str) -> _Draft:
+    def _draft(self, identity: str) -> _IncidentBuilder:
         if identity not in self._drafts:
-            self._drafts[identity] = _Draft(self._kept[identity])
+            self._drafts[identity] = _IncidentBuilder(self._kept[identity])
         return self._drafts[identity]
 
     def _declare(self, event: Event) -> None:
@@ -231,7 +231,9 @@ class _Desk:
             alerts=linked,
             panels=tuple(str(item) for item in data.get("panels") or ()),
             stability_seconds=None if stability is None else _seconds(stability),
-            seen=MappingProxyType({str(key): Seen(str(value), event.at) for key, value in (data.get("seen") or {}).items()}),
+            seen=MappingProxyType(
+                {str(key): LastRecorded(str(value), event.at) for key, value in (data.get("seen") or {}).items()}
+            ),
         )
         self._kept[incident.id] = incident
         self._order.append(incident.id)
@@ -239,7 +241,7 @@ class _Desk:
         self._open.append(incident.id)
         draft = self._draft(incident.id)
         for item in linked:
-            draft.seen.setdefault(f"alert:{item.fingerprint}", Seen(FIRING, item.starts_at or event.at))
+            draft.seen.setdefault(f"alert:{item.fingerprint}", LastRecorded(FIRING, item.starts_at or event.at))
         draft.tell(event, Source.PERSON, f"declared {incident.severity}: {incident.title}")
         for item in linked:
             if item.starts_at and item.starts_at < event.at:
@@ -252,7 +254,7 @@ class _Desk:
                 )
             mark = self._marks.get(item.fingerprint)
             if mark is not None:
-                draft.tick(Step.ACKNOWLEDGE, Tick(mark.at, mark.author, f"{item.name} was marked as theirs"))
+                draft.tick(Step.ACKNOWLEDGE, StepCompletion(mark.at, mark.author, f"{item.name} was marked as theirs"))
         if data.get("commander"):
             draft.roles[Role.COMMANDER] = str(data["commander"])
 
@@ -276,7 +278,7 @@ class _Desk:
         over = f" over from {before.author}" if before is not None and before.author != mark.author else ""
         for draft in self._about(event.subject, only_linked=True):
             draft.tell(event, Source.PERSON, f"took {name}{over}")
-            draft.tick(Step.ACKNOWLEDGE, Tick(event.at, event.author, f"took {name}"))
+            draft.tick(Step.ACKNOWLEDGE, StepCompletion(event.at, event.author, f"took {name}"))
 
     def _act(self, event: Event) -> None:
         data = event.data
@@ -299,7 +301,7 @@ class _Desk:
             for draft in drafts:
                 step = _step_of(str(data.get("action")), str(data.get("target") or ""), draft.incident)
                 if step is not None:
-                    draft.tick(step, Tick(event.at, event.author, title))
+                    draft.tick(step, StepCompletion(event.at, event.author, title))
 
     def _send(self, event: Event, title: str, outcome: str) -> None:
         """An update on its way to a channel; its target is `update/INCIDENT/UPDATE/CHANNEL`."""
@@ -311,19 +313,21 @@ class _Desk:
             draft.tell(event, Source.CONSOLE, f"{title}: not confirmed, nothing was sent")
             return
         update = draft.updates[name]
-        others = tuple(item for item in update.sendings if item.state is not Delivery.SENDING or item.where != channel)
+        others = tuple(item for item in update.sendings if item.state is not DeliveryState.SENDING or item.where != channel)
         if event.kind == INTENT:
-            sending = Sending(event.at, event.author, channel, Delivery.SENDING)
+            sending = Delivery(event.at, event.author, channel, DeliveryState.SENDING)
         else:
             why = str(event.data.get("text") or outcome)
-            state = _DELIVERY.get(outcome, Delivery.NOT_SENT)
-            sending = Sending(event.at, event.author, channel, state, "" if state is Delivery.SENT else why)
-            draft.tell(event, Source.CONSOLE, f"update to {channel}: {why if state is Delivery.SENT else f'{state}: {why}'}")
+            state = _DELIVERY.get(outcome, DeliveryState.NOT_SENT)
+            sending = Delivery(event.at, event.author, channel, state, "" if state is DeliveryState.SENT else why)
+            draft.tell(
+                event, Source.CONSOLE, f"update to {channel}: {why if state is DeliveryState.SENT else f'{state}: {why}'}"
+            )
         draft.updates[name] = replace(update, sendings=(*others, sending))
         if sending.state.out:
-            draft.tick(Step.COMMUNICATE, Tick(event.at, event.author, f"update sent to {channel}"))
+            draft.tick(Step.COMMUNICATE, StepCompletion(event.at, event.author, f"update sent to {channel}"))
 
-    def _about(self, fingerprint: str, *, only_linked: bool = False) -> list[_Draft]:
+    def _about(self, fingerprint: str, *, only_linked: bool = False) -> list[_IncidentBuilder]:
         """The open incidents that something is about: those with this alert; without any such, all, unless told otherwise."""
         linked = [item for item in self._open if self._now(item).links(fingerprint)] if fingerprint else []
         wanted = linked if linked or only_linked else self._open
@@ -334,13 +338,13 @@ class _Desk:
 
     # What is said of the incident itself
 
-    def _severity(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _severity(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         level = Priority(data["severity"])
         why = f": {data['why']}" if data.get("why") else ""
         draft.tell(event, Source.PERSON, f"severity {draft.incident.severity} → {level}{why}")
         draft.incident = replace(draft.incident, severity=level)
 
-    def _role(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _role(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         name, person = Role(data["role"]), str(data.get("person") or "")
         before, over = draft.roles.get(name, ""), data.get("over")
         if before and isinstance(over, str) and over != before:
@@ -351,32 +355,32 @@ class _Desk:
             draft.roles[name] = person
         draft.tell(event, Source.PERSON, f"{name}: {before or 'nobody'} → {person or 'nobody'}")
 
-    def _step(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _step(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         step, done, note = Step(data["step"]), bool(data["done"]), str(data.get("note") or "")
         because = str(data.get("because") or "")
         again = " (it was done already)" if done and step in draft.ticks else ""
         words = f"{step}: {'done' if done else 'not done after all'}{again}"
         draft.tell(event, Source.PERSON, ": ".join(part for part in (words, because, note) if part))
         if done:
-            draft.tick(step, Tick(event.at, event.author, because, note))
+            draft.tick(step, StepCompletion(event.at, event.author, because, note))
         else:
             draft.ticks.pop(step, None)
 
-    def _note(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _note(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         draft.tell(event, Source.PERSON, str(data["text"]), id=str(data["id"]), corrects=str(data.get("corrects") or ""))
 
-    def _alert(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _alert(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         item, incident = _linked(data), draft.incident
         others = tuple(one for one in incident.alerts if one.fingerprint != item.fingerprint)
         if data.get("on", True):
             draft.incident = replace(incident, alerts=(*others, item))
-            draft.seen.setdefault(f"alert:{item.fingerprint}", Seen(FIRING, item.starts_at or event.at))
+            draft.seen.setdefault(f"alert:{item.fingerprint}", LastRecorded(FIRING, item.starts_at or event.at))
             draft.tell(event, Source.PERSON, f"{item.name} belongs to this incident")
         else:
             draft.incident = replace(incident, alerts=others)
             draft.tell(event, Source.PERSON, f"{item.name} does not belong to this incident")
 
-    def _update(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _update(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         identity = str(data["update"])
         if identity in draft.updates:
             return
@@ -384,30 +388,30 @@ class _Desk:
         draft.updates[identity] = Update(identity, event.at, event.author, text)
         draft.tell(event, Source.PERSON, f"update written: {text.strip().partition(chr(10))[0]}")
 
-    def _delivered(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _delivered(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         update = draft.updates[str(data["update"])]
-        state, where = Delivery(data["how"]), str(data.get("where") or "")
-        if not (state.by_hand or state is Delivery.MARKED):
+        state, where = DeliveryState(data["how"]), str(data.get("where") or "")
+        if not (state.by_hand or state is DeliveryState.MARKED):
             raise ValueError(f"{state} is told by the action that sends")
         # Nobody read it before it was written, and nobody can say that it will go out.
         at = min(event.at, max(update.at, _time(data.get("at", event.at))))
-        draft.updates[update.id] = replace(update, sendings=(*update.sendings, Sending(at, event.author, where, state)))
+        draft.updates[update.id] = replace(update, sendings=(*update.sendings, Delivery(at, event.author, where, state)))
         told = f"{state} to {where}" if where else str(state)
         draft.tell(event, Source.PERSON, f"update {told}{', to be pasted by hand' if state.by_hand else ''}", at=at)
         if state.out:
-            draft.tick(Step.COMMUNICATE, Tick(at, event.author, f"update {told}"))
+            draft.tick(Step.COMMUNICATE, StepCompletion(at, event.author, f"update {told}"))
 
-    def _seen(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _seen(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         thing, count, at = str(data["thing"]), int(data["count"]), _time(data["at"])
         last = draft.seen.get(thing)
         if last is not None and count <= last.count:
             return  # another console saw the same
         if count > (last.count if last else 0) + _JUMP:
             raise ValueError(f"{count} changes at once")  # every later one would be taken for seen
-        draft.seen[thing] = Seen(str(data["value"]), at, count)
+        draft.seen[thing] = LastRecorded(str(data["value"]), at, count)
         draft.tell(event, Source(data["source"]), str(data["text"]), at=at, id=event.subject)
 
-    def _closed(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _closed(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         why = f": {data['why']}" if data.get("why") else ""
         again = "" if draft.incident.open else " again"
         draft.tell(event, Source.PERSON, f"closed{again}{why}")
@@ -415,7 +419,7 @@ class _Desk:
             draft.incident = replace(draft.incident, closed_at=event.at, closed_by=event.author)
             self._open.remove(draft.incident.id)
 
-    def _reopened(self, draft: _Draft, event: Event, data: Mapping[str, Any]) -> None:
+    def _reopened(self, draft: _IncidentBuilder, event: Event, data: Mapping[str, Any]) -> None:
         why = f": {data['why']}" if data.get("why") else ""
         draft.tell(event, Source.PERSON, f"opened again{why}")
         if not draft.incident.open:
@@ -428,17 +432,17 @@ _JUMP = 1000
 RESOLVED_WHY = "resolved"
 """The mark of an alert that ended is taken away by the console, not by a person."""
 
-_TAKERS: dict[str, Callable[[_Desk, _Draft, Event, Mapping[str, Any]], None]] = {
-    kinds.SEVERITY: _Desk._severity,
-    kinds.ROLE: _Desk._role,
-    kinds.STEP: _Desk._step,
-    kinds.NOTE: _Desk._note,
-    kinds.ALERT: _Desk._alert,
-    kinds.UPDATE: _Desk._update,
-    kinds.DELIVERED: _Desk._delivered,
-    kinds.SEEN: _Desk._seen,
-    kinds.CLOSED: _Desk._closed,
-    kinds.REOPENED: _Desk._reopened,
+_TAKERS: dict[str, Callable[[_IncidentReducer, _IncidentBuilder, Event, Mapping[str, Any]], None]] = {
+    kinds.SEVERITY: _IncidentReducer._severity,
+    kinds.ROLE: _IncidentReducer._role,
+    kinds.STEP: _IncidentReducer._step,
+    kinds.NOTE: _IncidentReducer._note,
+    kinds.ALERT: _IncidentReducer._alert,
+    kinds.UPDATE: _IncidentReducer._update,
+    kinds.DELIVERED: _IncidentReducer._delivered,
+    kinds.SEEN: _IncidentReducer._seen,
+    kinds.CLOSED: _IncidentReducer._closed,
+    kinds.REOPENED: _IncidentReducer._reopened,
 }
 
 
@@ -477,5 +481,5 @@ def _time(value: Any) -> float:
     return at
 
 
-def _name_of(draft: _Draft, fingerprint: str) -> str:
+def _name_of(draft: _IncidentBuilder, fingerprint: str) -> str:
     return next((item.name for item in draft.incident.alerts if item.fingerprint == fingerprint), "the alert")

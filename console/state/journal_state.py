@@ -9,18 +9,18 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from console.journal.acknowledgements import Mark, Owners
+from console.journal.acknowledgements import Acknowledgement, Acknowledgements
 from console.journal.errors import VERIFY, JournalError
 from console.journal.event import AHEAD_SECONDS, Event, validate
 from console.journal.left_out import NOT_UNDERSTOOD, LeftOutEvent, SettledProjection
-from console.journal.ordered import FIRST, Row, Wanted, as_written, in_order
+from console.journal.ordered import FIRST, Row, RowFilter, as_written, in_order
 from console.journal.projection import Projection, Settled
-from console.journal.recent_actions import Recent
+from console.journal.recent_actions import RecentActions
 from console.journal.snapshots import Snapshots, Stored, decode, encode, reducers_of
 from console.journal.unfinished import UnfinishedProjection
-from console.state.checklist_runs import Walks, WalksProjection
+from console.state.checklist_runs import ChecklistRuns, ChecklistRunsProjection
 from console.state.handovers import HandoverSigned, HandoversProjection
-from console.state.incident import Entry, Incident, Incidents
+from console.state.incident import Incident, Incidents, TimelineEntry
 from console.state.incident_projection import INCIDENT, OUTLINE, TIMELINE, IncidentsProjection
 from console.state.revisions import NO_RECORDS, Records, RevisionRecords
 
@@ -36,13 +36,13 @@ _LEFT_OUT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerState:
+class JournalState:
     """One field for each projection, of one environment; `sequence` is the newest event that is in it."""
 
     sequence: int = 0
-    owners: Mapping[str, Mark] = field(default_factory=lambda: MappingProxyType({}))
+    owners: Mapping[str, Acknowledgement] = field(default_factory=lambda: MappingProxyType({}))
     recent: tuple[Event, ...] = ()
-    walks: Walks = field(default_factory=Walks)
+    walks: ChecklistRuns = field(default_factory=ChecklistRuns)
     incidents: Incidents = field(default_factory=Incidents)
     handovers: tuple[HandoverSigned, ...] = ()
     unfinished: Mapping[str, Event] = field(default_factory=lambda: MappingProxyType({}))
@@ -74,9 +74,9 @@ class LedgerState:
 
 
 PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
-    ("owners", Owners()),
-    ("recent", Recent()),
-    ("walks", WalksProjection()),
+    ("owners", Acknowledgements()),
+    ("recent", RecentActions()),
+    ("walks", ChecklistRunsProjection()),
     ("incidents", IncidentsProjection()),
     ("handovers", HandoversProjection()),
     ("unfinished", UnfinishedProjection()),
@@ -94,7 +94,7 @@ _EVERY, _EVERY_WHILE_READING = 512, 16_384
 class _Base:
     """What all rows up to a stamp add up to, how many they are, and the newest snapshot before it, by its stamp."""
 
-    state: LedgerState
+    state: JournalState
     left_out: dict[int, LeftOutEvent]
     stamp: int = FIRST
     covered: int = 0
@@ -103,7 +103,7 @@ class _Base:
     """`covered` of that snapshot."""
 
 
-class Ledger:
+class JournalReader:
     """Folds one environment's events, and those of no environment; belongs to one thread, that of the journal.
 
     It begins with the newest snapshot, reads what is newer, and afterwards only what is new; while nothing is written, by this
@@ -125,11 +125,11 @@ class Ledger:
         self._projections = projections
         self._every = every
         kinds = frozenset(kind for _, projection in projections for kind in projection.kinds)
-        self._wanted = Wanted(kinds, ("", environment))
-        classes = (LedgerState, *(type(projection) for _, projection in projections))
+        self._wanted = RowFilter(kinds, ("", environment))
+        classes = (JournalState, *(type(projection) for _, projection in projections))
         self._snapshots = Snapshots(journal, environment, reducers_of(classes))
         self._version: tuple[int, int] | None = None
-        self.state = self._initial = replace(LedgerState(), **{name: item.initial() for name, item in projections})
+        self.state = self._initial = replace(JournalState(), **{name: item.initial() for name, item in projections})
         # The newest rows, and what there was before them: a late one among them is put in its place at little cost.
         self._base = _Base(self._initial, {})
         self._tail: list[Row] = []
@@ -286,7 +286,7 @@ class Ledger:
         if self._until is None:
             self.state = replace(self._folded(base, state, self._tail), **_kept(self.state))
 
-    def _folded(self, base: _Base, state: LedgerState, rows: Sequence[Row]) -> LedgerState:
+    def _folded(self, base: _Base, state: JournalState, rows: Sequence[Row]) -> JournalState:
         events = [row.event for row in rows if row.event is not None]
         made: dict[str, Any] = {}
         for name, projection in self._projections:
@@ -337,7 +337,7 @@ class Ledger:
         if found is None or not found.earlier or found.outline:
             return found
         parts = self._snapshots.settled(TIMELINE, identity, until=self._base.parent or FIRST)
-        earlier = [entry for part, body in parts if part < found.earlier for entry in decode(body, tuple[Entry, ...])]
+        earlier = [entry for part, body in parts if part < found.earlier for entry in decode(body, tuple[TimelineEntry, ...])]
         entries = sorted((*earlier, *found.entries), key=lambda entry: entry.at)
         return replace(found, entries=tuple(entries), earlier=max(0, found.earlier - len(earlier)))
 
@@ -366,13 +366,13 @@ class Ledger:
             return decode(body, of)
         return None
 
-    def _decoded(self, body: bytes) -> tuple[LedgerState, dict[int, LeftOutEvent]]:
+    def _decoded(self, body: bytes) -> tuple[JournalState, dict[int, LeftOutEvent]]:
         """Raises ValueError for what is none of this release."""
-        found = decode(body, LedgerState)
+        found = decode(body, JournalState)
         return replace(found, left_out=MappingProxyType(dict(found.left_out))), dict(found.left_out)
 
 
-def _kept(state: LedgerState) -> dict[str, Any]:
+def _kept(state: JournalState) -> dict[str, Any]:
     """What is not of the events."""
     return {name: getattr(state, name) for name in ("sequence", "head", "read", "behind")}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from console.config.load import UNNAMED
 from queries.model.alert import Elsewhere
-from queries.model.identity_cache import Kept
+from queries.model.identity_cache import IdentityCache
 from queries.model.series import Labels
 from queries.model.text import visible
 from queries.model.workload import Cluster
@@ -75,7 +75,7 @@ def pod_owners(cluster: Cluster) -> PodOwners:
     return PodOwners(found, {item.name: owners.get(item.owner_uid, "") for item in cluster.revisions})
 
 
-owners_of: Kept[Cluster, PodOwners] = Kept(pod_owners)
+owners_of: IdentityCache[Cluster, PodOwners] = IdentityCache(pod_owners)
 """The same, for one cluster only once: with 10,000 pods the walk takes longer than a key may wait."""
 
 

@@ -49,7 +49,7 @@ NO_RECORDS: Records = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RevisionChoice:
     """One revision that one could go back to, and in words what it is."""
 
     revision: Revision
@@ -57,7 +57,7 @@ class Choice:
     text: str
 
 
-def choices(workload: Workload, revisions: Iterable[Revision], records: Records) -> tuple[Choice, ...]:
+def choices(workload: Workload, revisions: Iterable[Revision], records: Records) -> tuple[RevisionChoice, ...]:
     """Every revision but the present one, the newest first."""
     known = sorted(revisions, key=lambda item: item.number, reverse=True)
     turns = _Turns(known)
@@ -72,7 +72,7 @@ def choices(workload: Workload, revisions: Iterable[Revision], records: Records)
     return tuple(found)
 
 
-def default_choice(found: Iterable[Choice]) -> Choice | None:
+def default_choice(found: Iterable[RevisionChoice]) -> RevisionChoice | None:
     """The last revision that was ready and was not rolled back from; where none is known to be, the last of which nobody knows.
 
     None where every revision is known to be bad, or to be what runs.
@@ -119,25 +119,29 @@ class _Turns:
 
 def _choice(
     revision: Revision, alike: list[Revision], records: Mapping[str, RevisionRecord], turns: _Turns, *, same: bool
-) -> Choice:
+) -> RevisionChoice:
     if same:
-        return Choice(revision, Standing.SAME, f"is {Standing.SAME}")
+        return RevisionChoice(revision, Standing.SAME, f"is {Standing.SAME}")
     left = max(
         (records[item.name] for item in alike if records[item.name].left_at and records[item.name].left_number == item.number),
         key=lambda item: item.left_at,
         default=None,
     )
     if left is not None:
-        return Choice(revision, Standing.ROLLED_BACK, f"was rolled back from at {_moment(left.left_at)} by {left.left_by}")
+        return RevisionChoice(
+            revision, Standing.ROLLED_BACK, f"was rolled back from at {_moment(left.left_at)} by {left.left_by}"
+        )
     if by := turns.rolled_back_by(revision):
-        return Choice(revision, Standing.ROLLED_BACK, f"was rolled back from: revision {by} brought an older template back")
+        return RevisionChoice(
+            revision, Standing.ROLLED_BACK, f"was rolled back from: revision {by} brought an older template back"
+        )
     if any(item.ready for item in alike):
-        return Choice(revision, Standing.READY, "has ready pods now")
+        return RevisionChoice(revision, Standing.READY, "has ready pods now")
     if ready_at := max(item.ready_at for item in records.values()):
-        return Choice(revision, Standing.READY, f"was ready at {_moment(ready_at)}")
+        return RevisionChoice(revision, Standing.READY, f"was ready at {_moment(ready_at)}")
     if failed_at := max(item.failed_at for item in records.values()):
-        return Choice(revision, Standing.NEVER_READY, f"never became ready, as seen at {_moment(failed_at)}")
-    return Choice(revision, Standing.UNKNOWN, f"is {Standing.UNKNOWN}")
+        return RevisionChoice(revision, Standing.NEVER_READY, f"never became ready, as seen at {_moment(failed_at)}")
+    return RevisionChoice(revision, Standing.UNKNOWN, f"is {Standing.UNKNOWN}")
 
 
 def _current(workload: Workload, known: list[Revision]) -> Revision | None:
@@ -152,7 +156,7 @@ def _moment(at: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class RevisionObservation:
     """A rollout that is to be journalled, once for all consoles."""
 
     kind: str
@@ -160,7 +164,7 @@ class Observation:
     data: dict[str, Any]
 
 
-def observe(cluster: Cluster, records: Records) -> tuple[Observation, ...]:
+def observe(cluster: Cluster, records: Records) -> tuple[RevisionObservation, ...]:
     """The rollouts that are complete, or failed without one ready pod, and of which the journal does not know that."""
     present = {(item.owner_uid, item.number): item for item in cluster.revisions}
     found = []
@@ -177,10 +181,10 @@ def observe(cluster: Cluster, records: Records) -> tuple[Observation, ...]:
     return tuple(found)
 
 
-def _observation(kind: str, words: str, workload: Workload, revision: Revision) -> Observation:
+def _observation(kind: str, words: str, workload: Workload, revision: Revision) -> RevisionObservation:
     text = f"revision {revision.number} {words}, {revision.ready} of {workload.wanted} pods ready"
     data = {"target": workload.target, "text": text, "revisions": describe(workload, revision)}
-    return Observation(kind, f"{workload.uid}/{revision.name}", data)
+    return RevisionObservation(kind, f"{workload.uid}/{revision.name}", data)
 
 
 def describe(workload: Workload, revision: Revision) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from console.checks.platform_lines import PlatformVerdict, judge_platform
 from console.journal.unfinished import Unfinished
-from console.state.journal_state import LedgerState
+from console.state.journal_state import JournalState
 from queries.model.alert import AlertRule, AlertState, Priority, TrackedAlert
 from queries.model.dashboard import DashboardState
-from queries.model.identity_cache import Kept
+from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
 from queries.model.platform import PlatformHealth
 from queries.model.severity import BUILT_IN, Severities
@@ -54,7 +54,7 @@ class Snapshot:
     changes: tuple[Change, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
     """Actions without an outcome, but for those that a console on this machine is at."""
-    ledger: LedgerState = field(default_factory=LedgerState)
+    ledger: JournalState = field(default_factory=JournalState)
     heartbeat_alert: str = ""
     """The alert that always fires; `alerts` leave it out."""
     delivery_doubt: str = ""
@@ -145,7 +145,7 @@ def _counted(alerts: tuple[TrackedAlert, ...]) -> Counter[tuple[AlertState, Prio
     return Counter((item.alert.state, item.alert.priority) for item in alerts)
 
 
-tally: Kept[tuple[TrackedAlert, ...], Counter[tuple[AlertState, Priority]]] = Kept(_counted)
+tally: IdentityCache[tuple[TrackedAlert, ...], Counter[tuple[AlertState, Priority]]] = IdentityCache(_counted)
 """How many alerts there are of each state and priority; counted once for each list of alerts."""
 
 
@@ -153,4 +153,4 @@ def _of_active(alerts: tuple[TrackedAlert, ...]) -> tuple[TrackedAlert, ...]:
     return tuple(item for item in alerts if item.alert.state in (AlertState.ACTIVE, AlertState.UNDELIVERED))
 
 
-active: Kept[tuple[TrackedAlert, ...], tuple[TrackedAlert, ...]] = Kept(_of_active)
+active: IdentityCache[tuple[TrackedAlert, ...], tuple[TrackedAlert, ...]] = IdentityCache(_of_active)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from queries.catalogue.error_codes import load_taxonomy
-from queries.model.series import Labels, Point, Sample, Track, label, without
+from queries.model.series import Labels, Point, Sample, Series, label, without
 
 CODE = "code"
-_S = TypeVar("_S", Sample, Track)
+_S = TypeVar("_S", Sample, Series)
 
 
 def counts_codes(query: str) -> bool:
@@ -24,10 +24,10 @@ def samples_by_code(samples: Iterable[Sample]) -> tuple[Sample, ...]:
     return tuple(Sample(labels, _sum([item.value for item in items])) for labels, items in grouped)
 
 
-def tracks_by_code(tracks: Iterable[Track]) -> tuple[Track, ...]:
+def tracks_by_code(tracks: Iterable[Series]) -> tuple[Series, ...]:
     """As `samples_by_code`, moment by moment; where one of them has no point, the others alone count."""
     grouped = _grouped(tracks, lambda item: item.points[-1][1] if item.points else 0.0)
-    return tuple(Track(labels, items[0].points if len(items) == 1 else _points(items)) for labels, items in grouped)
+    return tuple(Series(labels, items[0].points if len(items) == 1 else _points(items)) for labels, items in grouped)
 
 
 def _grouped(items: Iterable[_S], weight: Callable[[_S], float]) -> list[tuple[Labels, list[_S]]]:
@@ -59,7 +59,7 @@ def _sum(values: Sequence[float]) -> float:
     return sum(known) if known else math.nan
 
 
-def _points(tracks: Sequence[Track]) -> tuple[Point, ...]:
+def _points(tracks: Sequence[Series]) -> tuple[Point, ...]:
     moments: dict[float, list[float]] = {}
     for track in tracks:
         for at, value in track.points:

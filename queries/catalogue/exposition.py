@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from queries.errors import Malformed
+from queries.errors import InvalidResponse
 from queries.model.series import Labels, Sample
 
 _LIMIT_SAMPLES = 500_000
@@ -33,7 +33,7 @@ def exposition(body: bytes, *, where: str) -> Exposition:
         return _kept(format.text_string_to_metric_families(text), where)
     except (ValueError, IndexError, KeyError, TypeError) as error:
         what = str(error).splitlines()[0][:120] if str(error) else "it cannot be read"
-        raise Malformed(
+        raise InvalidResponse(
             f"/metrics is not Prometheus' text format: {what}", where=where, hint="check that the URL is the exporter's"
         ) from None
 

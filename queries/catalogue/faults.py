@@ -9,7 +9,7 @@ from typing import Any
 
 from queries.model.panel import Unit
 from queries.text.suggestions import instead
-from queries.yaml_nodes import Lined, NodeError, load_with_lines
+from queries.yaml_nodes import NodeError, YamlDocument, load_with_lines
 from queries.yaml_nodes import Path as Part
 
 _LIMIT_BYTES = 1 << 20
@@ -27,7 +27,7 @@ class Wrong(ValueError):
         self.part = part
 
 
-def read_document(path: Path, key: str, kind: type, words: str) -> Lined:
+def read_document(path: Path, key: str, kind: type, words: str) -> YamlDocument:
     """A file that is a mapping, in which `key` holds a list or a mapping. Raises NodeError."""
     try:
         if path.stat().st_size > _LIMIT_BYTES:

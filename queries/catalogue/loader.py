@@ -10,10 +10,10 @@ from importlib import resources
 
 import msgspec
 
-from queries.catalogue.signals import UNDECIDED, Choice, Signal, SignalError, UnstatedState, expand
+from queries.catalogue.signals import UNDECIDED, DefinitionChoice, Signal, SignalError, UnstatedState, expand
 from queries.decoding import convert
 from queries.model.dashboard import DASHBOARDS, Dashboard
-from queries.model.panel import Fold, PanelSpec, Range, Threshold, Unit
+from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.model.series import quote
 from queries.yaml_text import loads
 
@@ -32,7 +32,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     id: str
     title: str
     unit: Unit
-    fold: Fold = Fold.MAX
+    fold: Aggregation = Aggregation.MAX
     source: str = "prometheus"
     recorded: str | None = None
     recorded_names: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ def parse_board(
     return tuple(narrowed(filled(spec, namespace=namespace), "") for spec in specs)
 
 
-def expand_spec(spec: PanelSpec, choice: Choice, *, signals: Mapping[str, Signal] | None = None) -> PanelSpec:
+def expand_spec(spec: PanelSpec, choice: DefinitionChoice, *, signals: Mapping[str, Signal] | None = None) -> PanelSpec:
     """The panel with the raw expression that the choice makes of it; where it makes none, `absent` says why."""
     if not spec.written:
         return spec  # no signal is in it
@@ -96,7 +96,9 @@ def expand_spec(spec: PanelSpec, choice: Choice, *, signals: Mapping[str, Signal
     return replace(spec, raw=_narrow(raw, spec.provider))
 
 
-def expand_query(text: str, choice: Choice = UNDECIDED, *, signals: Mapping[str, Signal] | None = None, where: str = "") -> str:
+def expand_query(
+    text: str, choice: DefinitionChoice = UNDECIDED, *, signals: Mapping[str, Signal] | None = None, where: str = ""
+) -> str:
     """The PromQL of a text with ${signal[5m]}, for all providers. Raises as `expand`."""
     return _narrow(expand(text, choice, signals=signals, where=where), "")
 

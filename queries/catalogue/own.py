@@ -28,7 +28,7 @@ from queries.catalogue.signals import Signal, referenced
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec, Unit
 from queries.text.suggestions import instead
-from queries.yaml_nodes import Lined, NodeError, dotted
+from queries.yaml_nodes import NodeError, YamlDocument, dotted
 
 FILE = "file"
 """The source of a panel whose definition is wrong: nobody is asked for it."""
@@ -150,14 +150,14 @@ class _Reading:
         self.problems.append(sentence)
         return sentence
 
-    def _text(self, document: Lined, key: str, path: str) -> str:
+    def _text(self, document: YamlDocument, key: str, path: str) -> str:
         value = document.value.get(key, "")
         if isinstance(value, str):
             return value.strip()
         self._problem(f"{path}:{document.line((key,))}", f"{key}: expected text")
         return ""
 
-    def _panel(self, document: Lined, index: int, path: str) -> PanelSpec:
+    def _panel(self, document: YamlDocument, index: int, path: str) -> PanelSpec:
         entry = document.value["panels"][index]
         at = ("panels", index)
         try:

@@ -14,7 +14,7 @@ import msgspec
 from queries.catalogue.faults import Wrong, explain, read_document
 from queries.catalogue.signals import TABLE_KEYS, Signal, SignalError, expand, load_signals, read_signal, referenced
 from queries.text.suggestions import instead
-from queries.yaml_nodes import Lined, NodeError, dotted
+from queries.yaml_nodes import NodeError, YamlDocument, dotted
 from queries.yaml_nodes import Path as Part
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
@@ -43,7 +43,7 @@ def read_own_signals(files: tuple[str, ...]) -> OwnSignals:
 @dataclass(slots=True)
 class _Reading:
     found: dict[str, Signal]
-    own: dict[str, tuple[str, Lined]] = field(default_factory=dict)
+    own: dict[str, tuple[str, YamlDocument]] = field(default_factory=dict)
     """Which file has the last word on a signal, and its lines."""
     problems: list[str] = field(default_factory=list)
 
@@ -101,5 +101,5 @@ class _Reading:
         except SignalError as error:
             raise Wrong((), str(error).removeprefix(": ")) from None
 
-    def _problem(self, path: str, document: Lined, part: Part, text: str) -> None:
+    def _problem(self, path: str, document: YamlDocument, part: Part, text: str) -> None:
         self.problems.append(f"{path}:{document.line(part)}: {dotted(part)}: {text}")

@@ -98,7 +98,7 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DefinitionChoice:
     """What evidence decided: the definition of each signal by its id, and the numbers of each metric's states.
 
     A signal without a decision stands as all its definitions joined by `or`; a metric without a coding as the catalogue has it.
@@ -110,7 +110,7 @@ class Choice:
     signals: Mapping[str, Signal] | None = None
 
 
-UNDECIDED = Choice()
+UNDECIDED = DefinitionChoice()
 
 
 class _Needs(msgspec.Struct, forbid_unknown_fields=True):
@@ -195,7 +195,9 @@ def referenced_through(text: str, *, signals: Mapping[str, Signal]) -> tuple[Sig
     return tuple(found.values())
 
 
-def expand(text: str, choice: Choice = UNDECIDED, *, signals: Mapping[str, Signal] | None = None, where: str = "") -> str:
+def expand(
+    text: str, choice: DefinitionChoice = UNDECIDED, *, signals: Mapping[str, Signal] | None = None, where: str = ""
+) -> str:
     """The text with every signal's expression in its place.
 
     Raises SignalError for a signal that does not exist, UnstatedState for a metric whose coding lacks a state.
@@ -205,7 +207,7 @@ def expand(text: str, choice: Choice = UNDECIDED, *, signals: Mapping[str, Signa
 
 @dataclass(frozen=True, slots=True)
 class _Expansion:
-    choice: Choice
+    choice: DefinitionChoice
     signals: Mapping[str, Signal]
     place: str
 
@@ -234,7 +236,7 @@ class _Expansion:
         return REFERENCE.sub(put, text)
 
 
-def _alternatives(signal: Signal, choice: Choice) -> str:
+def _alternatives(signal: Signal, choice: DefinitionChoice) -> str:
     """The one definition that was decided, with its rest; else all of them, each for the label sets that no earlier one has."""
     decided = choice.definitions.get(signal.id)
     if decided is not None:
@@ -250,7 +252,7 @@ def _alternatives(signal: Signal, choice: Choice) -> str:
     return whole
 
 
-def _numbered(text: str, coding: Encoding, choice: Choice) -> str:
+def _numbered(text: str, coding: Encoding, choice: DefinitionChoice) -> str:
     """The text with the number of each state in the place of its word."""
     states = choice.encodings.get(coding.metric, dict(coding.states))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from queries.errors import Malformed
+from queries.errors import InvalidResponse
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
 
@@ -25,11 +25,13 @@ class Grafana:
         found = []
         for item in listed:
             if not isinstance(item.get("uid"), str):
-                raise Malformed("a dashboard has no uid", where=self._client.where, hint="check that the URL is Grafana's")
+                raise InvalidResponse(
+                    "a dashboard has no uid", where=self._client.where, hint="check that the URL is Grafana's"
+                )
             told = await self._client.get(f"/api/dashboards/uid/{item['uid']}", type=dict[str, Any])
             model = told.get("dashboard")
             if not isinstance(model, dict):
-                raise Malformed("the answer holds no dashboard", where=self._client.where)
+                raise InvalidResponse("the answer holds no dashboard", where=self._client.where)
             found.append((str(item.get("title", item["uid"])), model))
         return tuple(sorted(found, key=lambda pair: pair[0]))
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from queries.errors import SourceError
-from queries.model.dashboard import Dashboard, DashboardAnswer, DashboardChoice
+from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult
 from queries.model.fault import Fault
-from queries.model.panel import PanelAnswer, PanelHistory, PanelSpec, Unit
+from queries.model.panel import PanelHistory, PanelResult, PanelSpec, Unit
 from queries.model.series import Point, Sample
 from queries.prometheus.client import Prometheus
 from queries.prometheus.panel_fetcher import folded_part, folded_query
-from queries.prometheus.query_batch import Joined, Part
+from queries.prometheus.query_batch import BatchQuery, QueryBatch
 
 _EARLIER_EVERY_SECONDS = 60.0
 _PROVIDERS = PanelSpec(
@@ -42,12 +42,12 @@ class OpenDashboard:
         self._choice = choice
         self._clock = clock
         self._panels = prometheus.board(choice.window_seconds)
-        self._earlier: Joined[Sample] = Joined(self._ask_back, clock=clock)
+        self._earlier: QueryBatch[Sample] = QueryBatch(self._ask_back, clock=clock)
         self._back_at = 0.0
-        self._known_back: tuple[float, tuple[Part, ...], tuple[PanelAnswer, ...]] | None = None
-        self._now_asked: dict[str, PanelAnswer] = {}
+        self._known_back: tuple[float, tuple[BatchQuery, ...], tuple[PanelResult, ...]] | None = None
+        self._now_asked: dict[str, PanelResult] = {}
 
-    async def refresh(self) -> DashboardAnswer:
+    async def refresh(self) -> DashboardResult:
         """Ask every panel. Raises SourceError where the server as a whole does not answer now."""
         await self._prometheus.see_rules()
         self._panels.rules = self._prometheus.recorded_rules
@@ -55,7 +55,7 @@ class OpenDashboard:
         *answers, providers = told.answers
         self._now_asked = {answer.id: answer for answer in answers}
         earlier, fault = await self._look_back(answers)
-        return DashboardAnswer(
+        return DashboardResult(
             dashboard=self.dashboard,
             answers=tuple(answers),
             earlier=earlier,
@@ -82,7 +82,7 @@ class OpenDashboard:
     async def close(self) -> None:
         await self._panels.close()
 
-    async def _look_back(self, answers: Sequence[PanelAnswer]) -> tuple[tuple[PanelAnswer, ...], Fault | None]:
+    async def _look_back(self, answers: Sequence[PanelResult]) -> tuple[tuple[PanelResult, ...], Fault | None]:
         """The folded values of the earlier time, kept for a minute: yesterday moves as slowly as today."""
         if not self._choice.back_seconds:
             return (), None

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import promql_parser as ast
 
-from queries.errors import Rejected
+from queries.errors import RequestRejected
 from queries.grafana.dashboard_values import VariableValues
 from queries.grafana.model import GrafanaQueries, GrafanaQuery
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
-from queries.prometheus.query_batch import Joined, Part
+from queries.prometheus.query_batch import BatchQuery, QueryBatch
 from queries.promql.syntax import Expression, LabelMatcher, PromqlError, children, nodes, parse, selector, selectors
 
 ERROR, WARNING = "error", "warning"
@@ -29,7 +29,7 @@ _FILTERS = ("==", "!=", ">", "<", ">=", "<=", "unless")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DashboardFinding:
     """One thing that is wrong: its name, how bad it is, where, what, and how to mend it."""
 
     rule: str
@@ -61,7 +61,9 @@ class Exported:
         return any(matcher.takes(name) for name in self.names)
 
 
-async def lint(asked: Sequence[tuple[str, GrafanaQueries]], prometheus: Prometheus, exported: Exported) -> tuple[Finding, ...]:
+async def lint(
+    asked: Sequence[tuple[str, GrafanaQueries]], prometheus: Prometheus, exported: Exported
+) -> tuple[DashboardFinding, ...]:
     """Every finding, in the order of the queries; the text before each dashboard names it. Raises SourceError."""
     labels = _Labels(prometheus, exported)
     values = VariableValues(prometheus, has_label=exported.labels.__contains__, has_metrics=exported.any_like)
@@ -71,21 +73,21 @@ async def lint(asked: Sequence[tuple[str, GrafanaQueries]], prometheus: Promethe
         [(found, query.label) for board in boards for query, found in board.parsed if isinstance(found, Expression)]
     )
 
-    async def one(name: str, query: GrafanaQuery, found: Expression | PromqlError | None) -> list[Finding]:
+    async def one(name: str, query: GrafanaQuery, found: Expression | PromqlError | None) -> list[DashboardFinding]:
         async with gate:
             return await _check(name, query, found, labels=labels, exported=exported, prometheus=prometheus)
 
-    told: list[Finding] = []
+    told: list[DashboardFinding] = []
     for board in boards:
         found = await asyncio.gather(*(one(board.name, *item) for item in board.parsed))
         told += await board.blame_variables(found, prometheus)
     return (*told, *(_silent(name, board) for name, board in asked if not board.queries))
 
 
-def _silent(name: str, board: GrafanaQueries) -> Finding:
+def _silent(name: str, board: GrafanaQueries) -> DashboardFinding:
     others = ", ".join(f"{count} of {kind}" for kind, count in board.others)
     mend = f"its other queries ({others}) are not checked" if others else "it may be left out"
-    return Finding("no-queries", WARNING, name, "dashboard", "nothing in it asks Prometheus", mend)
+    return DashboardFinding("no-queries", WARNING, name, "dashboard", "nothing in it asks Prometheus", mend)
 
 
 class _Board:
@@ -100,7 +102,7 @@ class _Board:
             (query, _parse(query, original)) for query, original in zip(self.queries, model.queries, strict=True)
         )
 
-    async def blame_variables(self, found: Sequence[list[Finding]], prometheus: Prometheus) -> list[Finding]:
+    async def blame_variables(self, found: Sequence[list[DashboardFinding]], prometheus: Prometheus) -> list[DashboardFinding]:
         """One finding for a variable without a value instead of one for each query that returns nothing because of it.
 
         Where all of them return data without it nothing is wrong, and then its label is no fault in a `by` either.
@@ -115,7 +117,7 @@ class _Board:
                 told.remove(empty[0])
         used = {name for query in self.queries for name in query.used}
         nowhere = {query.label for query in self.queries if query.fills in self._lacking}
-        kept: list[Finding] = []
+        kept: list[DashboardFinding] = []
         for query, told in zip(self.queries, found, strict=True):
             if query.fills in self._lacking:
                 noticed = query.fills not in used and not self._model.variables[query.fills].hidden
@@ -124,7 +126,9 @@ class _Board:
                 kept += [item for item in told if item.rule != "unknown-label" or item.label not in nowhere]
         return kept
 
-    def _of_variable(self, query: GrafanaQuery, told: list[Finding], *, harmed: int, noticed: bool) -> list[Finding]:
+    def _of_variable(
+        self, query: GrafanaQuery, told: list[DashboardFinding], *, harmed: int, noticed: bool
+    ) -> list[DashboardFinding]:
         others = [item for item in told if item.rule not in ("unknown-label", "no-data")]
         if not harmed and not noticed:
             return others
@@ -135,14 +139,14 @@ class _Board:
             "1 query returns nothing" if harmed == 1 else f"{harmed} queries return nothing" if harmed else "it stays empty"
         )
         problem = f"no series has a value for ${query.fills}: {result}"
-        return [Finding("no-data", WARNING, self.name, query.place, problem, "look at its matchers")]
+        return [DashboardFinding("no-data", WARNING, self.name, query.place, problem, "look at its matchers")]
 
     async def _returns(self, at: int, name: str, prometheus: Prometheus) -> bool:
         """Whether a query returns data where this variable narrows nothing."""
         query = self._model.refill(self._lacking, loose=name)[at]
         try:
             return bool((await prometheus.query(query.expression)).samples)
-        except Rejected:
+        except RequestRejected:
             return False
 
 
@@ -171,11 +175,11 @@ async def _check(
     labels: _Labels,
     exported: Exported,
     prometheus: Prometheus,
-) -> list[Finding]:
+) -> list[DashboardFinding]:
     """What is wrong with one query."""
 
-    def finding(rule: str, severity: str, problem: str, mend: str, label: str = "") -> Finding:
-        return Finding(rule, severity, name, query.place, problem, mend, label)
+    def finding(rule: str, severity: str, problem: str, mend: str, label: str = "") -> DashboardFinding:
+        return DashboardFinding(rule, severity, name, query.place, problem, mend, label)
 
     if query.unknown:
         listed = ", ".join(f"${item}" for item in query.unknown)
@@ -186,7 +190,7 @@ async def _check(
         return [finding("unknown-metric", ERROR, f"no metric's name matches {query.names}", "mend the pattern")]
     if found is None:
         return []
-    told: list[Finding] = []
+    told: list[DashboardFinding] = []
     for metrics in dict.fromkeys(_missing(found.root, exported)):
         words = " or ".join(metrics)
         if any(exported.never_counted(item) for item in metrics):
@@ -207,7 +211,7 @@ async def _check(
             told.append(
                 finding("no-data", WARNING, "metrics and labels exist, the query returns nothing now", "look at its matchers")
             )
-    except Rejected as error:
+    except RequestRejected as error:
         return [*told, finding("refused", ERROR, error.fault.sentence(), "write what this server can evaluate")]
     return told
 
@@ -262,11 +266,12 @@ class _Labels:
         uses = (pairs for found, extra in expressions for pairs in _label_uses(found, self._exported, extra))
         pairs = {pair for use in uses for pair in use}
         wanted = sorted(pairs - set(self._known))
-        joined: Joined[Sample] = Joined(self._ask, clock=lambda: 0.0)
+        joined: QueryBatch[Sample] = QueryBatch(self._ask, clock=lambda: 0.0)
         for at in range(0, len(wanted), _PARTS):
             chunk = wanted[at : at + _PARTS]
             parts = [
-                Part(str(number), f'count({{__name__="{metric}",{label}!=""}})') for number, (metric, label) in enumerate(chunk)
+                BatchQuery(str(number), f'count({{__name__="{metric}",{label}!=""}})')
+                for number, (metric, label) in enumerate(chunk)
             ]
             told = await joined.ask(parts)
             for number, pair in enumerate(chunk):

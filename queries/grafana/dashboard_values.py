@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from queries.errors import Rejected
+from queries.errors import RequestRejected
 from queries.grafana.model import GrafanaQueries, GrafanaQuery
 from queries.model.series import label
 from queries.prometheus.client import Prometheus
@@ -44,7 +44,7 @@ class VariableValues:
         if text not in self._known:
             try:
                 samples = (await self._prometheus.query(text)).samples
-            except Rejected:
+            except RequestRejected:
                 return False if any(name in found for name in query.used) else None
             there = any(not query.label or label(item.labels, query.label) for item in samples)
             self._known[text] = None if there else bool(samples)

@@ -6,7 +6,7 @@ import zlib
 from collections import deque
 from collections.abc import Mapping
 
-from queries.errors import Malformed
+from queries.errors import InvalidResponse
 
 PIECE_BYTES = 256 << 10
 """How much is inflated at once on the event loop: about a millisecond."""
@@ -39,7 +39,7 @@ class Body:
         layers = [layer for item in encoding.lower().split(",") if (layer := item.strip()) not in ("", "identity")]
         if layers and (len(layers) > 1 or asked != "gzip" or layers[0] not in _GZIP):
             named = "".join(char if char.isprintable() else " " for char in encoding[:40])
-            raise Malformed(
+            raise InvalidResponse(
                 f"the answer is encoded as {named}, and {asked} was asked for",
                 where=where,
                 hint="a proxy on the way may have encoded it",
@@ -81,7 +81,7 @@ class Body:
         while self._raw:
             self._decode_piece(min(_PIECES_BYTES, self.limit_bytes + 1 - self._found_bytes))
         if self._inflater is not None and self.size and not self._inflater.eof:
-            raise Malformed(
+            raise InvalidResponse(
                 "the answer was cut off", where=self._where, hint="its compressed data is not whole", status=self._status
             )
         content = self._found[0] if len(self._found) == 1 else b"".join(self._found)
@@ -113,16 +113,16 @@ class Body:
         if piece:
             self._found.append(piece)
 
-    def _broken(self) -> Malformed:
-        return Malformed(
+    def _broken(self) -> InvalidResponse:
+        return InvalidResponse(
             "the answer's compression is broken",
             where=self._where,
             hint="a proxy on the way may damage it",
             status=self._status,
         )
 
-    def _too_large(self) -> Malformed:
-        return Malformed(
+    def _too_large(self) -> InvalidResponse:
+        return InvalidResponse(
             f"the answer is larger than {size_text(self.limit_bytes)}",
             where=self._where,
             hint="check that the URL is this server's, or narrow the query",

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from queries.decoding import decode_json
-from queries.errors import Malformed, SourceError, TimedOut, Unreachable
+from queries.errors import InvalidResponse, SourceError, TimedOut, Unreachable
 from queries.http import error_mapping, tls
 from queries.http import transport as wire
 from queries.http.body import PIECE_BYTES, Body
@@ -258,7 +258,7 @@ class Client:
             target = response.request.url.join(response.headers["location"])
         except (httpx.InvalidURL, ValueError):
             told = "the server redirects us to what is not a URL"
-            raise Malformed(told, where=self.where, hint="check the proxy in front of it") from None
+            raise InvalidResponse(told, where=self.where, hint="check the proxy in front of it") from None
         same = (target.scheme, target.host, target.port) == (base.scheme, base.host, base.port)
         if same and reads and self._config.follow_redirects and hop < 5:
             return target
@@ -290,7 +290,7 @@ class Client:
             body = self._empty(response, 2 * PIECE_BYTES)
             await _read(response, body, _ERROR_BYTES)
             return body.start()[:_ERROR_BYTES]
-        except Malformed:
+        except InvalidResponse:
             return b""
 
     def _empty(self, response: httpx.Response, limit_bytes: int) -> Body:

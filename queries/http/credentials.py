@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from queries.errors import Denied, SourceError
+from queries.errors import AccessDenied, SourceError
 from queries.http.endpoint import HttpConfig
 
 
@@ -76,10 +76,10 @@ class Credentials:
                 kept = _Kept(stamp, file.read_text(encoding="utf-8").strip())
                 self._files[path] = kept
         except UnicodeDecodeError:
-            raise Denied(f"the secret file {path} is not text", where=self._where) from None
+            raise AccessDenied(f"the secret file {path} is not text", where=self._where) from None
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise Denied(
+            raise AccessDenied(
                 f"the secret file {path} cannot be read ({reason})", where=self._where, hint="check its path and its rights"
             ) from None
         return kept.text

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import msgspec
 
-from queries.errors import Denied, Malformed, Rejected, SourceError, Throttled, TimedOut, Unreachable
+from queries.errors import AccessDenied, InvalidResponse, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
 
 _SAMPLE = 200
 """How many characters of a server's own words go into a sentence."""
@@ -44,7 +44,7 @@ def from_answer(status: int, headers: Mapping[str, str], body: bytes, *, where: 
         return _denied(status, said, where)
     if status == 429 or (status == 503 and retry_after is not None and not error_type):
         wait = f"it asks to wait {retry_after:.0f} s" if retry_after is not None else "it is asked less often now"
-        return Throttled(
+        return RateLimited(
             f"the server is over its limit: {status}{said}",
             where=where,
             hint=wait,
@@ -54,14 +54,14 @@ def from_answer(status: int, headers: Mapping[str, str], body: bytes, *, where: 
     if error_type:
         return _by_error_type(error_type, words, status, where, retry_after)
     if "text/html" in media and status < 400:
-        return Denied(
+        return AccessDenied(
             "a web page came instead of JSON",
             where=where,
             status=status,
             hint="probably a login page: check the credentials, or the URL and its path prefix",
         )
     if status < 300:
-        return Malformed(
+        return InvalidResponse(
             f"{media or 'something without a content type'} came instead of JSON{said}",
             where=where,
             status=status,
@@ -70,13 +70,13 @@ def from_answer(status: int, headers: Mapping[str, str], body: bytes, *, where: 
     return _by_status(status, said, words, where, retry_after)
 
 
-def _denied(status: int, said: str, where: str) -> Denied:
+def _denied(status: int, said: str, where: str) -> AccessDenied:
     what, hint = {
         401: ("401 the server wants credentials", "set basic_auth or authorization for this server, or renew the token"),
         403: ("403 these credentials are not allowed to read this", "ask for read access"),
         407: ("407 the proxy wants credentials", "put them into proxy_url, or name the host in no_proxy"),
     }[status]
-    return Denied(what + said, where=where, hint=hint, status=status)
+    return AccessDenied(what + said, where=where, hint=hint, status=status)
 
 
 def _by_error_type(error_type: str, words: str, status: int, where: str, retry_after: float | None) -> SourceError:
@@ -97,12 +97,12 @@ def _by_error_type(error_type: str, words: str, status: int, where: str, retry_a
             retry_after_seconds=retry_after,
             hint="look at its own log",
         )
-    return Rejected(said, where=where, status=status)
+    return RequestRejected(said, where=where, status=status)
 
 
 def _by_status(status: int, said: str, words: str, where: str, retry_after: float | None) -> SourceError:
     if status == 404:
-        return Malformed(
+        return InvalidResponse(
             f"404 nothing is at this path{said}", where=where, status=status, hint="check the URL and its path prefix"
         )
     if status in (408, 504):
@@ -127,20 +127,20 @@ def _by_status(status: int, said: str, words: str, where: str, retry_after: floa
             retry_after_seconds=retry_after,
         )
     if status == 405:
-        return Rejected(f"405 the method is not allowed here{said}", where=where, status=status)
-    return Rejected(f"{status}{said or ' the request is refused'}", where=where, status=status)
+        return RequestRejected(f"405 the method is not allowed here{said}", where=where, status=status)
+    return RequestRejected(f"{status}{said or ' the request is refused'}", where=where, status=status)
 
 
 def from_redirect(status: int, target: httpx.URL, *, origin: httpx.URL, where: str, followed: bool) -> SourceError:
     """The error for a redirect that is not followed; the target is told without its query, which may hold a token."""
     place = bare(target)
     if target.host == origin.host and (origin.scheme, target.scheme) == ("http", "https"):
-        return Malformed(f"{status} the server wants https", where=where, hint=f"use {place} in the URL", status=status)
+        return InvalidResponse(f"{status} the server wants https", where=where, hint=f"use {place} in the URL", status=status)
     if followed:
-        return Malformed(
+        return InvalidResponse(
             f"{status} the redirects do not end", where=where, hint=f"the last one leads to {place}", status=status
         )
-    return Denied(
+    return AccessDenied(
         f"{status} the server sends us to {place}",
         where=where,
         status=status,
@@ -161,7 +161,7 @@ def from_exception(error: httpx.HTTPError, *, where: str, host: str) -> SourceEr
             return _denied(407, "", where)
         return Unreachable("the proxy did not let us through", where=where, hint="check proxy_url and no_proxy")
     if isinstance(error, httpx.LocalProtocolError):
-        return Denied(
+        return AccessDenied(
             "a header of this endpoint cannot be sent",
             where=where,
             hint="look for line breaks in http_headers, credentials or their files",
@@ -183,10 +183,10 @@ def _protocol(text: str, where: str) -> SourceError:
             hint="it may be stopping, or speak TLS on this port",
         )
     if "incomplete" in text or "peer closed" in text:
-        return Malformed("the answer was cut off", where=where, hint="the server or a proxy broke the connection")
+        return InvalidResponse("the answer was cut off", where=where, hint="the server or a proxy broke the connection")
     if "does not begin" in text or "too long" in text:
-        return Malformed("the answer does not end", where=where, hint="check that the URL is this server's")
-    return Malformed("the server does not speak HTTP here", where=where, hint="check the port")
+        return InvalidResponse("the answer does not end", where=where, hint="check that the URL is this server's")
+    return InvalidResponse("the server does not speak HTTP here", where=where, hint="check the port")
 
 
 def from_causes(error: BaseException, *, where: str, host: str) -> SourceError | None:
@@ -246,7 +246,7 @@ def _tls(cause: ssl.SSLError, where: str) -> SourceError:
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"):
         return Unreachable("the server does not speak TLS on this port", where=where, hint="use http:// in the URL")
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason or "BAD_CERTIFICATE" in reason:
-        return Denied(
+        return AccessDenied(
             f"TLS: the server refused us ({reason.lower().replace('_', ' ')})",
             where=where,
             hint="it may want a client certificate: set tls_config.cert_file and key_file",

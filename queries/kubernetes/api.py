@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from queries.decoding import decode_json
-from queries.errors import Denied, Malformed, Rejected, SourceError, Throttled, TimedOut, Unreachable
+from queries.errors import AccessDenied, InvalidResponse, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http import wire_limit
 from queries.http.body import Body, size_text
 from queries.http.clock_skew import ServerClock
@@ -158,7 +158,7 @@ class KubeApi:
                 pending += first
                 if len(pending) > LINE_BYTES:
                     told = f"a line of more than {size_text(LINE_BYTES)} in a watch"
-                    raise Malformed(told, where=self.where, hint=_WRONG_URL)
+                    raise InvalidResponse(told, where=self.where, hint=_WRONG_URL)
                 if not more:
                     continue
                 *lines, rest = bytes(pending), *more
@@ -294,10 +294,10 @@ class KubeApi:
         if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
             return self._late()
         if wire_limit.endless(error):
-            return Malformed("the answer does not end", where=where, hint=_WRONG_URL)
+            return InvalidResponse("the answer does not end", where=where, hint=_WRONG_URL)
         if isinstance(error, exceptions.HTTPError | OSError):
             return self._broken(error)
-        return Malformed(f"the API server cannot be understood ({type(error).__name__})", where=where, hint=_WRONG_URL)
+        return InvalidResponse(f"the API server cannot be understood ({type(error).__name__})", where=where, hint=_WRONG_URL)
 
     def _broken(self, error: BaseException) -> SourceError:
         hint = f"it may be restarting, or a proxy on the way ended it ({type(error).__name__})"
@@ -320,7 +320,7 @@ class KubeApi:
         where = self.where
         try:
             answer = self.decode(content, _Status)
-        except Malformed:
+        except InvalidResponse:
             answer = _Status()
         message = answer.message[:500]
         # A cause that only repeats the message is left out.
@@ -330,7 +330,7 @@ class KubeApi:
             if cause.field
         )[:300]
         if status == 401:
-            return Denied(
+            return AccessDenied(
                 "the API server does not accept these credentials (401)",
                 where=where,
                 hint="log in again: the token expired or belongs to another cluster",
@@ -338,15 +338,15 @@ class KubeApi:
             )
         if status == 407:
             told = message or "the proxy in front of the API server wants credentials (407)"
-            return Denied(told, where=where, hint="put them into the kubeconfig's proxy-url", status=status)
+            return AccessDenied(told, where=where, hint="put them into the kubeconfig's proxy-url", status=status)
         if status == 403:
             told = message or "the API server forbids this (403)"
-            return Denied(told, where=where, hint="ask for read access to this namespace", status=status)
+            return AccessDenied(told, where=where, hint="ask for read access to this namespace", status=status)
         if 200 <= status < 400:
             told = "a log-in page or proxy answers instead of the API server"
-            return Denied(told, where=where, hint="log in there first, or check the kubeconfig's server", status=status)
+            return AccessDenied(told, where=where, hint="log in there first, or check the kubeconfig's server", status=status)
         if status == 429:
-            return Throttled(
+            return RateLimited(
                 message or "the API server is over its limit (429)",
                 where=where,
                 hint="it is asked less often now",
@@ -360,8 +360,8 @@ class KubeApi:
             what = message or f"the API server is not well ({status})"
             return Unreachable(what, where=where, hint="it may be starting or stopping", status=status)
         if status == 404 and not message:
-            return Rejected("the API server does not serve this (404)", where=where, hint=_WRONG_URL, status=status)
-        return Rejected(message or f"the API server rejects this ({status})", where=where, hint=causes, status=status)
+            return RequestRejected("the API server does not serve this (404)", where=where, hint=_WRONG_URL, status=status)
+        return RequestRejected(message or f"the API server rejects this ({status})", where=where, hint=causes, status=status)
 
 
 def _dropped(error: Exception) -> bool:

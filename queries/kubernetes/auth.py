@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from queries.errors import Denied, NotConfigured, SourceError, Unreachable
+from queries.errors import AccessDenied, NotConfigured, SourceError, Unreachable
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.http.wire_limit import limit_pools
 from queries.kubernetes.exec_plugin import ExecCredential, run_plugin
@@ -241,7 +241,7 @@ def _read_token(path: str) -> str:
 def _id_token(provider: AuthProvider, now: float) -> str:
     token = (provider.config or {}).get("id-token", "")
     if provider.name != "oidc" or not token:
-        raise Denied(
+        raise AccessDenied(
             f"the kubeconfig's auth-provider {provider.name} is gone from Kubernetes 1.26 on",
             hint="use an exec plugin instead",
         )
@@ -251,7 +251,7 @@ def _id_token(provider: AuthProvider, now: float) -> str:
     except (ValueError, LookupError, TypeError):
         expired = False  # the server will say what it thinks of it
     if expired:
-        raise Denied(
+        raise AccessDenied(
             "the id-token of the kubeconfig's auth-provider oidc has expired, and this console does not honour refresh-token",
             hint="run kubectl once, or use an exec plugin instead",
         )

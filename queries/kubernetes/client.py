@@ -20,7 +20,7 @@ from queries.kubernetes.auth import KubeAccess
 from queries.kubernetes.watch import CRON_JOBS, JOBS, JOURNAL_LABEL, KINDS, PAGE, Kind, Raws, Watcher, list_kind
 from queries.model.fault import Fault, FaultKind
 from queries.model.job import BatchJob
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.workload import Cluster, PodUsage, Touched
 from queries.offload import TURN, compute
 
@@ -130,7 +130,7 @@ class Kubernetes:
             raise
         return tuple(found[name] for name in sorted(found))
 
-    async def follow(self, on_reading: Callable[[Reading[Cluster]], None]) -> None:
+    async def follow(self, on_reading: Callable[[PollResult[Cluster]], None]) -> None:
         """Lists, then watches, and calls back in this loop with every new reading; runs until it is cancelled or closed.
 
         Bursts become one reading per 100 ms. A pulse every 5 s, a consistent read, proves that the server still answers and
@@ -182,13 +182,13 @@ class Kubernetes:
         for watcher in self._watchers:
             watcher.start()
 
-    async def _first(self, changed: asyncio.Event, on_reading: Callable[[Reading[Cluster]], None]) -> None:
+    async def _first(self, changed: asyncio.Event, on_reading: Callable[[PollResult[Cluster]], None]) -> None:
         """Wait for the first answer to every list; say so where one does not come, and go on waiting."""
         began = time.monotonic()
         limit = self._timeout + _LATE_SECONDS
         while not all(watcher.settled for watcher in self._watchers):
             if not await _heard(changed, limit - (time.monotonic() - began)):
-                on_reading(Reading(SOURCE, self._clock(), 0.0, fault=self._late(time.monotonic() - began)))
+                on_reading(PollResult(SOURCE, self._clock(), 0.0, fault=self._late(time.monotonic() - began)))
                 limit += _ANXIOUS_SECONDS
             changed.clear()
 
@@ -247,16 +247,16 @@ class Kubernetes:
         faults = [item.fault for item in self._watchers if item.fault and not _spared(item.kind, item.fault)]
         return faults[0] if faults else None
 
-    def _reading(self, latency: float, doubt: Fault | None) -> Reading[Cluster]:
+    def _reading(self, latency: float, doubt: Fault | None) -> PollResult[Cluster]:
         fault = doubt or self._trouble()
         if fault:
-            return Reading(SOURCE, self._clock(), latency, fault=fault)
+            return PollResult(SOURCE, self._clock(), latency, fault=fault)
         spared = [(item.kind.name, item.fault) for item in self._watchers if item.fault]
         warnings = [*self._api.warnings, *(f"no {name}: {fault.what}" for name, fault in spared)]
         with TURN:
             cluster = self._assembled({watcher.kind.name: watcher.items() for watcher in self._watchers})
             cluster.derive()
-        return Reading(SOURCE, self._clock(), latency, value=cluster, warnings=tuple(warnings))
+        return PollResult(SOURCE, self._clock(), latency, value=cluster, warnings=tuple(warnings))
 
     def _assembled(self, items: Mapping[str, tuple[Any, ...]]) -> Cluster:
         newest = sorted(items["events"], key=lambda item: item.at)[-EVENTS_KEPT:]
@@ -336,7 +336,7 @@ class Kubernetes:
         path = f"/api/v1/namespaces/{self._namespace}/configmaps"
         query = [("limit", str(PAGE)), ("labelSelector", JOURNAL_LABEL.replace("=", "!="))]
         content = await self.call("GET", path, query, None, _METADATA)
-        page = await _decode(partial(self._api.decode, content, k8s.ListOf[k8s.TouchedObject]), content)
+        page = await _decode(partial(self._api.decode, content, k8s.ObjectList[k8s.TouchedObject]), content)
         return tuple(decode.touched(item) for item in page.items or ())
 
     async def _batch(self, kind: Kind) -> tuple[BatchJob, ...]:
@@ -347,7 +347,7 @@ class Kubernetes:
         """What metrics.k8s.io says of each pod. Raises Rejected with status 404 where the cluster has no metrics API."""
         path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{self._namespace}/pods"
         found: list[PodUsage] = []
-        page = await self._ask(self._api.decoded, k8s.Page, "GET", path)
+        page = await self._ask(self._api.decoded, k8s.ListPage, "GET", path)
         for raw in page.items or ():
             found.append(decode.usage(self._api.decode(raw, k8s.UsageObject)))
         return tuple(sorted(found, key=lambda item: item.name))

@@ -251,7 +251,7 @@ def _containers(template: k8s.Template | None) -> tuple[Container, ...]:
     return tuple(Container(item.name, item.image, _environment(item)) for item in every)
 
 
-def _environment(item: k8s.Container) -> tuple[tuple[str, str], ...]:
+def _environment(item: k8s.ContainerObject) -> tuple[tuple[str, str], ...]:
     found = [(f"{entry.prefix or ''}*", _whole(entry)) for entry in item.env_from or ()]
     for entry in item.env or ():
         # A secret that was written out leaves the model here: what is behind shows it, compares it, journals it.

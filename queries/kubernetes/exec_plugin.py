@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from queries.errors import Denied, NotConfigured, TimedOut
+from queries.errors import AccessDenied, NotConfigured, TimedOut
 from queries.http.body import size_text
 
 LIMIT_SECONDS = 8.0
@@ -60,9 +60,9 @@ def run_plugin(
     version = str(spec.get("apiVersion") or _VERSIONS[0])
     name = command[0]
     if version not in _VERSIONS:
-        raise Denied(f"the exec plugin {name} speaks {version}", hint=f"this console knows {' and '.join(_VERSIONS)}")
+        raise AccessDenied(f"the exec plugin {name} speaks {version}", hint=f"this console knows {' and '.join(_VERSIONS)}")
     if spec.get("interactiveMode") == "Always":
-        raise Denied(f"the exec plugin {name} wants a terminal", hint="log in with it in a shell first, then start again")
+        raise AccessDenied(f"the exec plugin {name} wants a terminal", hint="log in with it in a shell first, then start again")
     try:
         # A session of its own: it can neither read our keys nor open /dev/tty to prompt there.
         process = subprocess.Popen(  # noqa: S603 - the kubeconfig is the user's own
@@ -75,7 +75,7 @@ def run_plugin(
         )
     except OSError as error:
         hint = str(spec.get("installHint") or "is it installed and on PATH?").strip().splitlines()[0]
-        raise Denied(f"the exec plugin {name} cannot be started ({error.strerror or error})", hint=hint) from None
+        raise AccessDenied(f"the exec plugin {name} cannot be started ({error.strerror or error})", hint=hint) from None
     started(lambda: _end(process))
     try:
         output, complaint = _communicate(process, limit_seconds)
@@ -87,17 +87,17 @@ def run_plugin(
         ) from None
     if len(output) > LIMIT_BYTES:
         _kill(process)
-        raise Denied(f"the exec plugin {name} printed more than {size_text(LIMIT_BYTES)}", hint="run it in a shell")
+        raise AccessDenied(f"the exec plugin {name} printed more than {size_text(LIMIT_BYTES)}", hint="run it in a shell")
     if process.returncode != 0:
         said = _last_line(complaint)
-        raise Denied(f"the exec plugin {name} failed with exit code {process.returncode}", hint=said or "it said nothing")
+        raise AccessDenied(f"the exec plugin {name} failed with exit code {process.returncode}", hint=said or "it said nothing")
     return _credential(output, name, version)
 
 
 def _command(spec: Mapping[str, Any]) -> list[str]:
     command = str(spec.get("command") or "")
     if not command:
-        raise Denied("the kubeconfig's exec section has no command")
+        raise AccessDenied("the kubeconfig's exec section has no command")
     return [command, *(str(item) for item in spec.get("args") or ())]
 
 
@@ -178,23 +178,23 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _credential(output: bytes, name: str, version: str) -> ExecCredential:
-    garbage = Denied(f"the exec plugin {name} printed something that is not an ExecCredential", hint="run it in a shell")
+    garbage = AccessDenied(f"the exec plugin {name} printed something that is not an ExecCredential", hint="run it in a shell")
     try:
         answer = json.loads(output)
     except RecursionError:
-        raise Denied(f"the exec plugin {name} printed JSON that is nested too deeply", hint="run it in a shell") from None
+        raise AccessDenied(f"the exec plugin {name} printed JSON that is nested too deeply", hint="run it in a shell") from None
     except ValueError:
         raise garbage from None
     if not isinstance(answer, dict) or answer.get("kind") != "ExecCredential":
         raise garbage
     if answer.get("apiVersion") != version:
-        raise Denied(f"the exec plugin {name} answered in another version than the {version} it was asked for")
+        raise AccessDenied(f"the exec plugin {name} answered in another version than the {version} it was asked for")
     status = answer.get("status")
     if not isinstance(status, dict):
         raise garbage
     token, certificate, key = (str(status.get(field) or "") for field in ("token", "clientCertificateData", "clientKeyData"))
     if not token and not (certificate and key):
-        raise Denied(f"the exec plugin {name} gave neither a token nor a certificate with its key")
+        raise AccessDenied(f"the exec plugin {name} gave neither a token nor a certificate with its key")
     return ExecCredential(token=token, certificate=certificate, key=key, expires_at=_expiry(status, name))
 
 
@@ -205,7 +205,7 @@ def _expiry(status: Mapping[str, Any], name: str) -> float | None:
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
-        raise Denied(f"the exec plugin {name} gave an expirationTimestamp that is no time") from None
+        raise AccessDenied(f"the exec plugin {name} gave an expirationTimestamp that is no time") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from queries.errors import Denied
+from queries.errors import AccessDenied
 from queries.kubernetes.kubeconfig import ChosenContext
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -190,9 +190,9 @@ def _split(url: str | None) -> Any:
         return None
 
 
-def _both(whose: str, one: str, other: str) -> Denied:
+def _both(whose: str, one: str, other: str) -> AccessDenied:
     return _refused(whose, f"`{one}` and `{other}` exclude each other", "keep one of them")
 
 
-def _refused(whose: str, what: str, hint: str) -> Denied:
-    return Denied(f"the kubeconfig's {whose} is refused: {what}", hint=hint)
+def _refused(whose: str, what: str, hint: str) -> AccessDenied:
+    return AccessDenied(f"the kubeconfig's {whose} is refused: {what}", hint=hint)

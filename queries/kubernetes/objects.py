@@ -82,7 +82,7 @@ class EnvFrom(Struct):
     secret_ref: KeyRef | None = None
 
 
-class Container(Struct):
+class ContainerObject(Struct):
     name: str = ""
     image: str = ""
     env: list[Env] | None = None
@@ -90,8 +90,8 @@ class Container(Struct):
 
 
 class PodSpec(Struct):
-    containers: list[Container] | None = None
-    init_containers: list[Container] | None = None
+    containers: list[ContainerObject] | None = None
+    init_containers: list[ContainerObject] | None = None
     node_name: str | None = None
 
 
@@ -100,18 +100,18 @@ class Template(Struct):
     spec: PodSpec | None = None
 
 
-class Selector(Struct):
+class LabelSelector(Struct):
     match_labels: dict[str, str] | None = None
 
 
 class WorkloadSpec(Struct):
     replicas: int | None = None
     paused: bool | None = None
-    selector: Selector | None = None
+    selector: LabelSelector | None = None
     template: Template | None = None
 
 
-class Condition(Struct):
+class ConditionObject(Struct):
     type: str = ""
     status: str = ""
     reason: str | None = None
@@ -125,7 +125,7 @@ class WorkloadStatus(Struct):
     updated_replicas: int = 0
     ready_replicas: int = 0
     available_replicas: int = 0
-    conditions: list[Condition] | None = None
+    conditions: list[ConditionObject] | None = None
 
 
 class DeploymentObject(Struct):
@@ -219,7 +219,7 @@ class ScalerObject(Struct):
 
 
 class BudgetSpec(Struct):
-    selector: Selector | None = None
+    selector: LabelSelector | None = None
     min_available: int | str | None = None
     max_unavailable: int | str | None = None
 
@@ -292,7 +292,7 @@ class JobStatus(Struct):
     active: int | None = None
     start_time: str | None = None
     completion_time: str | None = None
-    conditions: list[Condition] | None = None
+    conditions: list[ConditionObject] | None = None
 
 
 class JobSpec(Struct):
@@ -310,14 +310,14 @@ class ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "n
     next: str | None = None
 
 
-class Page(msgspec.Struct):
+class ListPage(msgspec.Struct):
     """One page of a list; the items stay raw until their kind is known."""
 
     metadata: ListMeta
     items: list[msgspec.Raw] | None = None
 
 
-class ListOf(msgspec.Struct, Generic[T]):
+class ObjectList(msgspec.Struct, Generic[T]):
     """One page of a list whose kind is known."""
 
     metadata: ListMeta

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from queries.errors import Malformed, Rejected, SourceError, TimedOut, Unreachable
+from queries.errors import InvalidResponse, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.kubernetes import decode
 from queries.kubernetes import objects as k8s
 from queries.kubernetes.api import KubeApi
@@ -46,7 +46,7 @@ class Kind:
     @property
     def page(self) -> Any:
         """What one page of a list is decoded into."""
-        generic: Any = k8s.ListOf
+        generic: Any = k8s.ObjectList
         return generic[self.type]
 
     def path(self, namespace: str) -> str:
@@ -75,7 +75,7 @@ def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any],
     for _ in range(3):
         try:
             return _pages(api, kind, namespace)
-        except Rejected as error:
+        except RequestRejected as error:
             # The list ran out of the server's memory of it between two pages: begin again.
             if error.fault.status != 410:
                 raise
@@ -88,7 +88,7 @@ def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], st
     while True:
         body = api.call("GET", kind.path(namespace), query)
         with TURN:
-            page: k8s.ListOf[Any] = api.decode(body, kind.page)
+            page: k8s.ObjectList[Any] = api.decode(body, kind.page)
             for item in page.items or ():
                 found[item.metadata.name] = kind.build(item)
         if not page.metadata.next:
@@ -170,7 +170,7 @@ class Watcher:
                     return
                 pause = self._failed(error)
             except Exception as error:  # a thread that dies silently would leave an old picture on the screen
-                pause = self._failed(Malformed(f"watching {self.kind.name} failed: {type(error).__name__}: {error}"))
+                pause = self._failed(InvalidResponse(f"watching {self.kind.name} failed: {type(error).__name__}: {error}"))
             if pause:
                 self._kick.wait(pause)
                 self._kick.clear()
@@ -232,7 +232,7 @@ class Watcher:
         content = line.object
         if line.type == "ERROR":
             status = self._api.decode(content, k8s.StatusObject)
-            raise Rejected(status.message or "the watch ended with an error", where=self._api.where, status=status.code)
+            raise RequestRejected(status.message or "the watch ended with an error", where=self._api.where, status=status.code)
         if line.type == "BOOKMARK":
             self._version = self._api.decode(content, k8s.Bookmark).metadata.resource_version
             return

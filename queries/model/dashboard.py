@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queries.model.fault import Fault
-from queries.model.panel import PanelAnswer, PanelSpec, PanelState
+from queries.model.panel import PanelResult, PanelSpec, PanelState
 
 DASHBOARDS: tuple[tuple[str, str], ...] = (
     ("platform_overview", "Platform Overview"),
@@ -43,7 +43,7 @@ class DashboardChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class DashboardAnswer:
+class DashboardResult:
     """What Prometheus said to every panel, in the order of `dashboard.panels`.
 
     `earlier` holds the answers of `back_seconds` ago in the same order, empty where none was asked for; `earlier_fault`
@@ -51,15 +51,15 @@ class DashboardAnswer:
     """
 
     dashboard: Dashboard
-    answers: tuple[PanelAnswer, ...]
-    earlier: tuple[PanelAnswer, ...] = ()
+    answers: tuple[PanelResult, ...]
+    earlier: tuple[PanelResult, ...] = ()
     earlier_fault: Fault | None = None
     providers: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PeriodComparison:
     """A panel's value at the earlier moment; None where it had none then, with the reason."""
 
     value: float | None
@@ -77,7 +77,7 @@ class DashboardState:
 
     choice: DashboardChoice
     panels: tuple[PanelState, ...] = ()
-    compared: tuple[Comparison, ...] = ()
+    compared: tuple[PeriodComparison, ...] = ()
     providers: tuple[str, ...] = ()
     taken_at: float | None = None
     fault: Fault | None = None

@@ -12,7 +12,7 @@ _KEPT = 2
 """The newest value, and the one that is still on the screen while the newest is being prepared in another thread."""
 
 
-class Kept(Generic[K, V]):
+class IdentityCache(Generic[K, V]):
     """Derives once for each object, told apart by identity: comparing thousands of alerts would cost what it saves."""
 
     def __init__(self, derive: Callable[[K], V]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from queries.model.fault import Fault
-from queries.model.series import Point, Sample, Track
+from queries.model.series import Point, Sample, Series
 from queries.model.verdict import Verdict
 
 MOST_SERIES = 50
@@ -80,7 +80,7 @@ _SUFFIXES = {
 }
 
 
-class Fold(StrEnum):
+class Aggregation(StrEnum):
     """How a panel's series become its one value."""
 
     MAX = "max"
@@ -138,7 +138,7 @@ class PanelSpec:
     id: str
     title: str
     unit: Unit
-    fold: Fold = Fold.MAX
+    fold: Aggregation = Aggregation.MAX
     source: str = "prometheus"
     recorded: str | None = None
     recorded_names: tuple[str, ...] = ()
@@ -205,7 +205,7 @@ class Caveat:
 
 
 @dataclass(frozen=True, slots=True)
-class PanelAnswer:
+class PanelResult:
     """What the source said to one panel: samples (possibly none) or the fault of this one query."""
 
     id: str
@@ -265,7 +265,7 @@ class PanelHistory:
     start: float
     end: float
     step_seconds: float
-    tracks: tuple[Track, ...] = ()
+    tracks: tuple[Series, ...] = ()
     fault: Fault | None = None
     earlier: tuple[Point, ...] = ()
     earlier_fault: Fault | None = None

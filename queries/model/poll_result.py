@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
+class PollResult(Generic[T]):
     """What one poll of one source gave: exactly one of `value` and `fault`.
 
     `taken_at` is in Unix seconds (UTC) when the answer was complete, `latency_seconds` how long it took.

@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 
-class Worth(StrEnum):
+class RuleMatch(StrEnum):
     """Whether a recorded series may be read, in a word."""
 
     SAME = "same"
@@ -25,7 +25,7 @@ class RecordedSeries:
     worth is what it is, a sentence, nothing where it is read as it is; the expressions are as each side writes them."""
 
     name: str
-    worth: Worth
+    worth: RuleMatch
     read: str
     says: str = ""
     ours: str = ""

@@ -24,7 +24,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class Series:
     """One element of a range matrix: points in order of time, gaps left out."""
 
     labels: Labels

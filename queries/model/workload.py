@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queries.model.identity_cache import Kept
+from queries.model.identity_cache import IdentityCache
 from queries.model.series import Labels
 
 
@@ -206,7 +206,7 @@ def _selected(cluster: Cluster) -> dict[Labels, tuple[Pod, ...]]:
     return {item.selector: tuple(found.get(frozenset(item.selector), ())) for item in cluster.workloads}
 
 
-_pods_by_selector: Kept[Cluster, dict[Labels, tuple[Pod, ...]]] = Kept(_selected)
+_pods_by_selector: IdentityCache[Cluster, dict[Labels, tuple[Pod, ...]]] = IdentityCache(_selected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from functools import partial
 import httpx
 
 from queries.catalogue.exposition import Exposition, exposition
-from queries.errors import Malformed, SourceError
+from queries.errors import InvalidResponse, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
 from queries.model.fault import Fault, FaultKind
@@ -121,7 +121,7 @@ class Platform:
     def _body(self, body: bytes) -> dict[str, object]:
         found = self._client.decode(dict[str, object], body)
         if not isinstance(found.get("status"), (str, bool, dict)):
-            raise Malformed("/health names no status", where=self.where, hint="check that the URL is the platform's API")
+            raise InvalidResponse("/health names no status", where=self.where, hint="check that the URL is the platform's API")
         return found
 
     # Pages that not every build has

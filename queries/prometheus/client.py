@@ -13,23 +13,23 @@ import httpx
 
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import Signal, SignalError
-from queries.errors import Rejected, SourceError
+from queries.errors import RequestRejected, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
-from queries.model.panel import Contradiction, Origin, PanelAnswer, PanelHistory, PanelSpec, Unit
+from queries.model.panel import Contradiction, Origin, PanelHistory, PanelResult, PanelSpec, Unit
 from queries.model.recorded import NOTHING_SEEN, RecordedBook
 from queries.model.rule import RuleGroup
-from queries.model.series import Sample, Track, without
+from queries.model.series import Sample, Series, without
 from queries.offload import compute
 from queries.prometheus import responses
 from queries.prometheus.evidence import Decisions
-from queries.prometheus.panel_fetcher import Panels, PanelsAnswer
-from queries.prometheus.query_batch import Joined, Part
+from queries.prometheus.panel_fetcher import PanelFetcher, PanelResults
+from queries.prometheus.query_batch import BatchQuery, QueryBatch
 from queries.prometheus.recorded_panels import RecordedPanels
-from queries.prometheus.responses import Answer, RangeAnswer, RulesAnswer
+from queries.prometheus.responses import InstantResult, RangeResult, RulesResult
 from queries.prometheus.witnesses import Pair
 
-__all__ = ["Answer", "PanelsAnswer", "Prometheus", "RangeAnswer", "RulesAnswer"]
+__all__ = ["InstantResult", "PanelResults", "Prometheus", "RangeResult", "RulesResult"]
 
 if TYPE_CHECKING:
     from queries.prometheus.recorded_series import LoadedRules
@@ -73,7 +73,7 @@ class Prometheus:
         self._rules_answered = asyncio.Event()
         self._rules_due = float("-inf")
         self._loaded: LoadedRules | None = None
-        self._panels = Panels(self._samples, self._tracks, clock=clock, decisions=self.decisions, recorded=self.recorded)
+        self._panels = PanelFetcher(self._samples, self._tracks, clock=clock, decisions=self.decisions, recorded=self.recorded)
 
     @property
     def where(self) -> str:
@@ -89,18 +89,18 @@ class Prometheus:
         """What is odd about the server though it answers."""
         return self._client.warnings
 
-    async def query(self, text: str, *, at: float | None = None) -> Answer:
+    async def query(self, text: str, *, at: float | None = None) -> InstantResult:
         """The instant vector of `text`, now or at Unix seconds `at`; a scalar is one sample without labels."""
         params = [("query", text), self._limit] + ([("time", f"{at:.3f}")] if at is not None else [])
         return await self._ask("/api/v1/query", params, decode=partial(responses.instant, where=self.where))
 
-    async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeAnswer:
+    async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeResult:
         """The tracks of `text` from `start` to `end` (Unix seconds, both included)."""
         window = [("start", f"{start:.3f}"), ("end", f"{end:.3f}"), ("step", f"{step_seconds:.3f}")]
         params = [("query", text), *window, self._limit]
         return await self._ask("/api/v1/query_range", params, decode=partial(responses.matrix, where=self.where))
 
-    async def panels(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
+    async def panels(self, specs: Sequence[PanelSpec]) -> PanelResults:
         """One refresh of these panels: one request, two where a recorded series is missing, and at first one for the trends."""
         if self.rules_come and not self._rules_answered.is_set():
             with suppress(TimeoutError):
@@ -108,14 +108,14 @@ class Prometheus:
                     await self._rules_answered.wait()
         return await self._panels.refresh(specs)
 
-    async def panel(self, spec: PanelSpec, query: str, *, at: float | None = None) -> PanelAnswer:
+    async def panel(self, spec: PanelSpec, query: str, *, at: float | None = None) -> PanelResult:
         """What one panel says by this expression, now or at Unix seconds `at`, with what contradicts it: one request."""
         pairs = self._panels.pairs(spec)
-        joined: Joined[Sample] = Joined(partial(self._samples, at=at), clock=self._clock)
-        answer = await joined.ask([Part(spec.id, query), *(pair.figures for pair in pairs)])
+        joined: QueryBatch[Sample] = QueryBatch(partial(self._samples, at=at), clock=self._clock)
+        answer = await joined.ask([BatchQuery(spec.id, query), *(pair.figures for pair in pairs)])
         doubt = tuple(found for pair in pairs for found in pair.contradictions(answer.found[pair.key]))
         samples, fault = tuple(answer.found[spec.id]), answer.faults.get(spec.id)
-        return PanelAnswer(spec.id, Origin.NONE, query, samples, fault, contradictions=doubt)
+        return PanelResult(spec.id, Origin.NONE, query, samples, fault, contradictions=doubt)
 
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]:
         """The second counts that a panel is held against, for whoever asks for the panel himself."""
@@ -126,13 +126,13 @@ class Prometheus:
         pairs = self._panels.pairs(PanelSpec("", "", Unit.COUNT, raw=text, written=text))
         if not pairs:
             return ()
-        joined: Joined[Sample] = Joined(partial(self._samples, at=at), clock=self._clock)
+        joined: QueryBatch[Sample] = QueryBatch(partial(self._samples, at=at), clock=self._clock)
         answer = await joined.ask([pair.figures for pair in pairs])
         return tuple(found for pair in pairs for found in pair.contradictions(answer.found[pair.key]))
 
-    def board(self, window_seconds: float) -> Panels:
+    def board(self, window_seconds: float) -> PanelFetcher:
         """Panels of their own, beside those of `panels`, with trends over this window; whoever has them closes them."""
-        return Panels(
+        return PanelFetcher(
             self._samples,
             self._tracks,
             clock=self._clock,
@@ -156,16 +156,16 @@ class Prometheus:
         try:
             return expand_query(text, self.decisions.choice)
         except SignalError as error:
-            raise Rejected(str(error), where=self.where) from None
+            raise RequestRejected(str(error), where=self.where) from None
 
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory:
         """A panel's tracks by series, from its recorded series where it has them; a failure is data."""
-        tracks: tuple[Track, ...] = ()
+        tracks: tuple[Series, ...] = ()
         spec = self.recorded.plan(self._panels.expanded(spec)).spec
         try:
             if spec.recorded is not None and self._panels.reads_recorded(spec):
                 answer = await self.query_range(spec.recorded, start=start, end=end, step_seconds=step_seconds)
-                tracks = tuple(Track(without(track.labels, "__name__"), track.points) for track in answer.tracks)
+                tracks = tuple(Series(without(track.labels, "__name__"), track.points) for track in answer.tracks)
             if not tracks and spec.raw:
                 tracks = (await self.query_range(spec.raw, start=start, end=end, step_seconds=step_seconds)).tracks
         except SourceError as error:
@@ -191,7 +191,7 @@ class Prometheus:
         self.decisions.take_help(metric, [item.type for item in found], [item.help for item in found if item.help])
         return any(item.help for item in found)
 
-    async def rules(self) -> RulesAnswer:
+    async def rules(self) -> RulesResult:
         """The rules and their pending and firing instances; these lack the server's external labels."""
         try:
             answer = await self._client.fetch("/api/v1/rules", decode=self._read_rules)
@@ -238,7 +238,7 @@ class Prometheus:
         answer = await self.query(text, at=at)
         return answer.samples, answer.warnings
 
-    async def _tracks(self, text: str, start: float, end: float, step: float) -> tuple[Sequence[Track], Sequence[str]]:
+    async def _tracks(self, text: str, start: float, end: float, step: float) -> tuple[Sequence[Series], Sequence[str]]:
         answer = await self.query_range(text, start=start, end=end, step_seconds=step)
         return answer.tracks, answer.warnings
 
@@ -246,7 +246,7 @@ class Prometheus:
         if self._forms and len(params[0][1]) > _LONG_QUERY:
             try:
                 return await self._client.fetch(path, params, decode=decode, method="POST")
-            except Rejected as error:
+            except RequestRejected as error:
                 if error.fault.status != 405:
                     raise
                 self._forms = False  # a read-only proxy: then a long URL, and its own word on that

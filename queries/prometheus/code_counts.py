@@ -11,9 +11,9 @@ from queries.catalogue.error_codes import CodeSource, Taxonomy
 from queries.catalogue.exposition import Exposition
 from queries.errors import SourceError
 from queries.model.fault import Fault
-from queries.model.series import Labels, Sample, Track, label, quote, without
-from queries.prometheus.query_batch import Joined, Part
-from queries.prometheus.responses import RangeAnswer
+from queries.model.series import Labels, Sample, Series, label, quote, without
+from queries.prometheus.query_batch import BatchQuery, QueryBatch
+from queries.prometheus.responses import RangeResult
 
 _STEPS = 288
 """Of 24 h each is five minutes long: how exact 'since when' is."""
@@ -43,13 +43,13 @@ Counts = Mapping[CodeSource, tuple[CodeCount, ...]]
 class RangeQuery:
     """Asks one range query: `text, start, end, step_seconds` to the answer. Raises SourceError."""
 
-    def __init__(self, ask: Callable[..., Awaitable[RangeAnswer]], *, start: float, end: float) -> None:
+    def __init__(self, ask: Callable[..., Awaitable[RangeResult]], *, start: float, end: float) -> None:
         self._ask = ask
         self.step = max(1.0, round((end - start) / _STEPS, 3))
         # Counted back from the end, so that the last step is of now: a code that came a moment ago must not be missed.
         self.start, self.end = end - self.step * int((end - start) / self.step), end
 
-    async def tracks(self, text: str) -> tuple[Sequence[Track], Sequence[str]]:
+    async def tracks(self, text: str) -> tuple[Sequence[Series], Sequence[str]]:
         answer = await self._ask(text, start=self.start, end=self.end, step_seconds=self.step)
         return answer.tracks, answer.warnings
 
@@ -66,10 +66,10 @@ async def date_codes(taxonomy: Taxonomy, seen: Mapping[CodeSource, Sequence[Samp
     gaps = {source: tuple(dict.fromkeys(code for who, code in _pairs(source, items) if not taxonomy.mapped(code, provider=who)))
             for source, items in seen.items()}  # fmt: skip
     parts = [part for source, codes in gaps.items() if codes for part in _parts(source, codes[:_MOST_CODES], asking.step)]
-    found: dict[str, list[Track]] = {}
+    found: dict[str, list[Series]] = {}
     if parts:
         try:
-            answer = await Joined[Track](asking.tracks, clock=time.monotonic).ask(parts)
+            answer = await QueryBatch[Series](asking.tracks, clock=time.monotonic).ask(parts)
         except SourceError as error:
             return error.fault
         for fault in answer.faults.values():
@@ -103,17 +103,19 @@ def _pairs(source: CodeSource, items: Iterable[Sample]) -> tuple[tuple[str, str]
     return tuple((label(item.labels, source.by), label(item.labels, "code")) for item in items)
 
 
-def _parts(source: CodeSource, codes: Sequence[str], step: float) -> tuple[Part, Part]:
+def _parts(source: CodeSource, codes: Sequence[str], step: float) -> tuple[BatchQuery, BatchQuery]:
     """The counters, and when each began. The largest value of each step, so that a pod that lived between two is not missed."""
     named = quote("|".join(map(re.escape, codes)))
     window = f"{max(_LOOKBACK_SECONDS, step):.0f}s"
     return (
-        Part(source.metric, f"max_over_time({source.metric}{{code=~{named}}}[{window}])"),
-        Part(source.born, f"max_over_time({source.born}{{code=~{named}}}[{window}])"),
+        BatchQuery(source.metric, f"max_over_time({source.metric}{{code=~{named}}}[{window}])"),
+        BatchQuery(source.born, f"max_over_time({source.born}{{code=~{named}}}[{window}])"),
     )
 
 
-def _dated(source: CodeSource, counters: Iterable[Track], births: Iterable[Track], asking: RangeQuery) -> tuple[CodeCount, ...]:
+def _dated(
+    source: CodeSource, counters: Iterable[Series], births: Iterable[Series], asking: RangeQuery
+) -> tuple[CodeCount, ...]:
     born = {_own(track.labels): track.points[0][1] for track in births if track.points}
     found: dict[tuple[str, str], list[tuple[float, float | None]]] = {}
     for track in counters:
@@ -125,7 +127,7 @@ def _dated(source: CodeSource, counters: Iterable[Track], births: Iterable[Track
     )
 
 
-def increase(track: Track, born: float | None, *, start: float, step: float) -> tuple[float, float | None]:
+def increase(track: Series, born: float | None, *, start: float, step: float) -> tuple[float, float | None]:
     """How much one counter rose, and since when.
 
     A counter that appears within the window began at 0, unless it says itself (`_created`) that it is older: then Prometheus

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from queries.catalogue.signals import (
     STATES,
-    Choice,
     Definition,
+    DefinitionChoice,
     Evidence,
     Signal,
     load_signals,
@@ -18,7 +18,7 @@ from queries.catalogue.signals import (
     referenced_through,
 )
 from queries.model.series import Sample, quote
-from queries.prometheus.query_batch import Part
+from queries.prometheus.query_batch import BatchQuery
 
 EVIDENCE = "/evidence"
 """The key of the evidence among the parts of a refresh; no panel has such an id."""
@@ -38,7 +38,7 @@ _WORD_FIRST = re.compile(rf"(?<![\w-])({_WORD})\b{_SAYS}({_NUMBER})", re.IGNOREC
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedSeries:
     """What a server shows of the metrics that were looked for: by metric the labels of its series that were looked for, and its
     type where it is known. `before` is what it has shown in the hours before: metric, label, value (empty for the metric)."""
 
@@ -63,7 +63,7 @@ class Decision:
         return f"{name}: {self.definition.says}{why}; {self.applies} of {self.of} definitions apply"
 
 
-def decide(signals: Iterable[Signal], seen: Seen, before: Mapping[str, Decision]) -> Mapping[str, Decision]:
+def decide(signals: Iterable[Signal], seen: ObservedSeries, before: Mapping[str, Decision]) -> Mapping[str, Decision]:
     """A decision for every signal with several definitions. One whose metrics are all gone keeps its decision."""
     found: dict[str, Decision] = {}
     for signal in signals:
@@ -82,7 +82,7 @@ def decide(signals: Iterable[Signal], seen: Seen, before: Mapping[str, Decision]
     return MappingProxyType(found)
 
 
-def _missing(definition: Definition, seen: Seen) -> str:
+def _missing(definition: Definition, seen: ObservedSeries) -> str:
     """What the definition lacks, in words; empty where it holds."""
     needs, unless = definition.needs, definition.unless
     if unless and (unless in seen.series or (unless, "", "") in seen.before):
@@ -125,7 +125,7 @@ class Decisions:
 
     def __init__(self, signals: Mapping[str, Signal] | None = None) -> None:
         self._signals = signals
-        self.choice = Choice(signals=signals)
+        self.choice = DefinitionChoice(signals=signals)
         self._decided: Mapping[str, Decision] = MappingProxyType({})
         self._shown: dict[tuple[str, str, str], float] = {}
         self._present: Mapping[str, frozenset[tuple[str, str]]] | None = None
@@ -175,7 +175,7 @@ class Decisions:
 
     # Series
 
-    def part(self, now: float) -> Part | None:
+    def part(self, now: float) -> BatchQuery | None:
         """What a refresh asks besides its panels where it is time; `now` is in seconds of any clock."""
         if now < self._due and not self._due - now > EVERY_SECONDS:
             return None
@@ -184,7 +184,7 @@ class Decisions:
         names = sorted({item.metric for item in wanted} | {*self.coded})
         labels = sorted({name for item in wanted for name, _ in item.labels})
         query = f"group by ({', '.join(('__name__', *labels))}) ({{__name__=~{quote('|'.join(names))}}})"
-        return Part(EVIDENCE, query)
+        return BatchQuery(EVIDENCE, query)
 
     def take(self, samples: Sequence[Sample], now: float) -> None:
         """Decide from what was answered."""
@@ -206,7 +206,7 @@ class Decisions:
         return needed(signal for signal in self.signals.values() if len(signal.definitions) > 1)
 
     def _decide(self, before: frozenset[tuple[str, str, str]]) -> None:
-        self._decided = decide(self.signals.values(), Seen(self._present or {}, before, self._types), self._decided)
+        self._decided = decide(self.signals.values(), ObservedSeries(self._present or {}, before, self._types), self._decided)
         self._choose()
 
     # Help texts
@@ -243,7 +243,7 @@ class Decisions:
     def _choose(self) -> None:
         definitions = {name: item.definition for name, item in self._decided.items()}
         if (definitions, self._codings) != (self.choice.definitions, self.choice.encodings):
-            self.choice = Choice(MappingProxyType(definitions), MappingProxyType(dict(self._codings)), self._signals)
+            self.choice = DefinitionChoice(MappingProxyType(definitions), MappingProxyType(dict(self._codings)), self._signals)
 
     def _coding(self, metric: str) -> str:
         states = self._codings.get(metric)

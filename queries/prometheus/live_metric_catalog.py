@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from queries.catalogue.exported import PARTS
 from queries.prometheus.metadata import Discovery
-from queries.promql.metric_catalog import Vocabulary, Word
+from queries.promql.metric_catalog import MetricCatalog, MetricInfo
 from queries.promql.syntax import LabelMatcher, Selector
 
 _PARTS = {**PARTS, "counter": ("", "_total")}
@@ -16,8 +16,8 @@ _ENUMERATED = frozenset({"le", "code", "status", "result"})
 
 
 async def live_vocabulary(
-    discovery: Discovery, wanted: Iterable[Selector], *, known: Vocabulary, recorded: Collection[str]
-) -> Vocabulary:
+    discovery: Discovery, wanted: Iterable[Selector], *, known: MetricCatalog, recorded: Collection[str]
+) -> MetricCatalog:
     """What the server has, complete. `known` is what the contract says of names that are announced without series, and of
     values; `recorded` are the names that the server's rules write.
 
@@ -30,7 +30,7 @@ async def live_vocabulary(
     families = {item.name: item.type for item in metadata}
     kinds = {item.name + part: _kind(item.type, part) for item in metadata for part in _PARTS.get(item.type, ("",))}
     words = {
-        name: Word(name, None, recorded=name in recorded and name not in announced, type=kinds.get(name, ""))
+        name: MetricInfo(name, None, recorded=name in recorded and name not in announced, type=kinds.get(name, ""))
         for name in announced | stored
     }
     for name in announced - stored:

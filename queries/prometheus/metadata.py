@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 
 from queries.daemon_pool import DaemonPool
-from queries.errors import Malformed, SourceError, TimedOut, Unreachable
+from queries.errors import InvalidResponse, SourceError, TimedOut, Unreachable
 from queries.http import error_mapping, wire_limit
 from queries.http.body import Body
 from queries.http.client import accepted_encoding, usable
@@ -150,19 +150,19 @@ class Discovery:
         except (requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError):
             raise TimedOut("no answer in time", where=self.where) from None
         except RecursionError:
-            raise Malformed("the answer is nested too deeply", where=self.where, hint=_HINT) from None
+            raise InvalidResponse("the answer is nested too deeply", where=self.where, hint=_HINT) from None
         except requests.exceptions.JSONDecodeError:
-            raise Malformed("the answer is not JSON", where=self.where, hint=_HINT) from None
+            raise InvalidResponse("the answer is not JSON", where=self.where, hint=_HINT) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             if wire_limit.endless(error):
-                raise Malformed("the answer does not end", where=self.where, hint=_HINT) from None
+                raise InvalidResponse("the answer does not end", where=self.where, hint=_HINT) from None
             if isinstance(error, urllib3.exceptions.ProtocolError):
-                raise Malformed("the answer was cut off or damaged", where=self.where) from None
+                raise InvalidResponse("the answer was cut off or damaged", where=self.where) from None
             raise error_mapping.from_causes(error, where=self.where, host=host) or Unreachable(
                 "no connection", where=self.where, hint="check host, port and proxy"
             ) from None
         except (KeyError, TypeError, AttributeError, ValueError, httpx.InvalidURL):
-            raise Malformed("the answer has another shape than Prometheus'", where=self.where, hint=_HINT) from None
+            raise InvalidResponse("the answer has another shape than Prometheus'", where=self.where, hint=_HINT) from None
 
     def _connect(self) -> PrometheusConnect:
         """The client with a session of our own: same access and proxy as the refresh path, no retries, no environment."""

@@ -10,16 +10,16 @@ from functools import partial
 
 from queries.catalogue.error_code_series import CODE
 from queries.catalogue.loader import expand_spec
-from queries.catalogue.signals import UNDECIDED, Choice
+from queries.catalogue.signals import UNDECIDED, DefinitionChoice
 from queries.errors import SourceError
 from queries.model.aggregation import folded
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import MOST_SERIES, Fold, Origin, PanelAnswer, PanelSpec
-from queries.model.series import Sample, Track, without
+from queries.model.panel import MOST_SERIES, Aggregation, Origin, PanelResult, PanelSpec
+from queries.model.series import Sample, Series, without
 from queries.offload import aside
 from queries.prometheus.evidence import Decisions
-from queries.prometheus.query_batch import Joined, Part, Parts
-from queries.prometheus.recorded_panels import ByValue, Plan, RecordedPanels
+from queries.prometheus.query_batch import BatchQuery, BatchResult, QueryBatch
+from queries.prometheus.recorded_panels import ByValue, RecordedPanels, RecordedPlan
 from queries.prometheus.trends import WINDOW_SECONDS, Trends
 from queries.prometheus.witnesses import Pair, Witnesses, pairs_of
 
@@ -28,19 +28,19 @@ _SEED_WAIT_SECONDS = 0.4
 _SEED_AGAIN_SECONDS = 300.0
 
 AskInstant = Callable[[str], Awaitable[tuple[Sequence[Sample], Sequence[str]]]]
-AskRange = Callable[[str, float, float, float], Awaitable[tuple[Sequence[Track], Sequence[str]]]]
+AskRange = Callable[[str, float, float, float], Awaitable[tuple[Sequence[Series], Sequence[str]]]]
 
 
 @dataclass(frozen=True, slots=True)
-class PanelsAnswer:
+class PanelResults:
     """Every panel's answer in the order of the specs, with the server's warnings."""
 
-    answers: tuple[PanelAnswer, ...]
+    answers: tuple[PanelResult, ...]
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Rare:
+class _CachedResult:
     """The kept answer of a raw expression that is asked rarely."""
 
     query: str
@@ -49,7 +49,7 @@ class _Rare:
     fault: Fault | None
 
 
-class Panels:
+class PanelFetcher:
     """Remembers from refresh to refresh who has recorded series, what was refused, and the trends.
 
     A panel reads its recorded series where they exist, and its raw expression where not. The question whether they exist
@@ -66,7 +66,7 @@ class Panels:
         decisions: Decisions | None = None,
         recorded: RecordedPanels | None = None,
     ) -> None:
-        self._instant: Joined[Sample] = Joined(instant, clock=clock)
+        self._instant: QueryBatch[Sample] = QueryBatch(instant, clock=clock)
         self._ranges = ranges
         self._clock = clock
         self.decisions = decisions or Decisions()
@@ -74,9 +74,9 @@ class Panels:
         self.recorded = recorded or RecordedPanels()
         """What the loaded rules say of the recorded series; shared by all panels of one server."""
         self._by_value = ByValue()
-        self._expanded: tuple[Choice, dict[PanelSpec, PanelSpec]] = (UNDECIDED, {})
+        self._expanded: tuple[DefinitionChoice, dict[PanelSpec, PanelSpec]] = (UNDECIDED, {})
         self._unrecorded: set[str] = set()
-        self._rare: dict[str, _Rare] = {}
+        self._rare: dict[str, _CachedResult] = {}
         self._trends = Trends(window_seconds)
         self._witnesses = Witnesses(clock=clock)
         self._seeding: asyncio.Task[None] | None = None
@@ -88,7 +88,7 @@ class Panels:
         """Whether the panel read its recorded series at the last refresh, or would at the first."""
         return spec.recorded is not None and spec.id not in self._unrecorded
 
-    async def refresh(self, specs: Sequence[PanelSpec]) -> PanelsAnswer:
+    async def refresh(self, specs: Sequence[PanelSpec]) -> PanelResults:
         """Ask everything. Raises SourceError where the server as a whole does not answer."""
         now = self._clock()
         wanted = [spec for spec in specs if spec.source == "prometheus"]
@@ -135,7 +135,7 @@ class Panels:
         await self._remember(dict(zip((spec.id for spec in asked), asked, strict=True)), results, now)
         warnings = [*answer.warnings, *_refused_rules(asked, answer), *self._witnesses.refused(answer)]
         answers = (self._with_more(spec, item) for spec, item in zip(asked, results, strict=True))
-        return PanelsAnswer(tuple(answers), tuple(dict.fromkeys(warnings)))
+        return PanelResults(tuple(answers), tuple(dict.fromkeys(warnings)))
 
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]:
         """The second counts that the panel is held against."""
@@ -146,10 +146,10 @@ class Panels:
             self._seeding.cancel()
             await asyncio.wait([self._seeding])
 
-    def _without_records(self, asked: Sequence[PanelSpec], answer: Parts[Sample]) -> set[str]:
+    def _without_records(self, asked: Sequence[PanelSpec], answer: BatchResult[Sample]) -> set[str]:
         return {spec.id for spec in asked if not self._has_recorded(spec, answer)}
 
-    def _has_recorded(self, spec: PanelSpec, answer: Parts[Sample]) -> bool:
+    def _has_recorded(self, spec: PanelSpec, answer: BatchResult[Sample]) -> bool:
         """Whether every recorded series of the panel is there, or its rule is known and has nothing to say beside others.
 
         An expression that computes something from recorded series loses their names; then having a result is enough.
@@ -162,12 +162,12 @@ class Panels:
         names = {sample.label("__name__") for sample in samples} - {""}
         return not names or names | self.rules >= set(spec.recorded_names)
 
-    def _to_verify(self, plan: Plan, now: float) -> bool:
+    def _to_verify(self, plan: RecordedPlan, now: float) -> bool:
         """Whether the raw expression is asked beside recorded series that nobody could verify by their rules."""
         spec = plan.spec
         return not plan.verified and bool(spec.raw) and self.reads_recorded(spec) and self._by_value.due(spec, now)
 
-    def _verify(self, plan: Plan, result: PanelAnswer, answer: Parts[Sample], now: float) -> PanelAnswer:
+    def _verify(self, plan: RecordedPlan, result: PanelResult, answer: BatchResult[Sample], now: float) -> PanelResult:
         """With what there is to say of the recorded series, and what their raw expression says against them."""
         spec = plan.spec
         if result.origin is not Origin.RECORDED:
@@ -204,16 +204,16 @@ class Panels:
             return True
         return not 0 <= now - kept.asked_at < spec.raw_every_seconds
 
-    def _keep_rare(self, spec: PanelSpec, answer: Parts[Sample], now: float) -> None:
+    def _keep_rare(self, spec: PanelSpec, answer: BatchResult[Sample], now: float) -> None:
         if spec.raw_every_seconds:
             key = _raw(spec).key
-            self._rare[spec.id] = _Rare(spec.raw, now, tuple(answer.found[key]), answer.faults.get(key))
+            self._rare[spec.id] = _CachedResult(spec.raw, now, tuple(answer.found[key]), answer.faults.get(key))
 
-    def _answer(self, spec: PanelSpec, answer: Parts[Sample]) -> PanelAnswer:
+    def _answer(self, spec: PanelSpec, answer: BatchResult[Sample]) -> PanelResult:
         if self.reads_recorded(spec):
             found = answer.found[_recorded(spec).key]
             samples = tuple(Sample(without(item.labels, "__name__"), item.value) for item in found)
-            return PanelAnswer(
+            return PanelResult(
                 spec.id,
                 Origin.RECORDED,
                 spec.recorded or "",
@@ -222,22 +222,22 @@ class Panels:
                 contradictions=self._witnesses.of(spec.id),
             )
         if not spec.raw:
-            return PanelAnswer(spec.id, Origin.NONE, "", fault=Fault(FaultKind.REJECTED, spec.absent))
+            return PanelResult(spec.id, Origin.NONE, "", fault=Fault(FaultKind.REJECTED, spec.absent))
         key = _raw(spec).key
         if key in answer.found:
             samples, fault = tuple(answer.found[key]), answer.faults.get(key)
         else:
             samples, fault = self._rare[spec.id].samples, self._rare[spec.id].fault
         more, doubt = _may_be_more(spec, samples), self._witnesses.of(spec.id)
-        return PanelAnswer(spec.id, Origin.RAW, spec.raw, samples, fault, more=more, contradictions=doubt)
+        return PanelResult(spec.id, Origin.RAW, spec.raw, samples, fault, more=more, contradictions=doubt)
 
-    def _with_more(self, spec: PanelSpec, answer: PanelAnswer) -> PanelAnswer:
+    def _with_more(self, spec: PanelSpec, answer: PanelResult) -> PanelResult:
         """With the trend, and how it is counted: raw, or by a rule that is known to mean the same."""
         counted = spec.written and (answer.origin is not Origin.RECORDED or answer.caveat is None)
         basis = self.decisions.basis(spec.written) if counted else ()
         return replace(answer, trend=self._trends.points(answer.id), basis=basis)
 
-    async def _remember(self, specs: dict[str, PanelSpec], results: Sequence[PanelAnswer], now: float) -> None:
+    async def _remember(self, specs: dict[str, PanelSpec], results: Sequence[PanelResult], now: float) -> None:
         """Extend the trends, and see to it that their window is asked for when it is missing."""
         missing = self._trends.wanted(now) and now >= self._seed_after
         for result in results:
@@ -252,14 +252,14 @@ class Panels:
             for task in done:
                 task.result()
 
-    async def _seed(self, parts: Sequence[Part], now: float) -> None:
+    async def _seed(self, parts: Sequence[BatchQuery], now: float) -> None:
         window, step = self._trends.window_seconds, self._trends.step_seconds
         end = now // step * step
 
-        async def ask(text: str) -> tuple[Sequence[Track], Sequence[str]]:
+        async def ask(text: str) -> tuple[Sequence[Series], Sequence[str]]:
             return await self._ranges(text, end - window, end, step)
 
-        joined: Joined[Track] = Joined(ask, clock=self._clock)
+        joined: QueryBatch[Series] = QueryBatch(ask, clock=self._clock)
         try:
             answer = await joined.ask(parts)
         except SourceError:
@@ -270,17 +270,17 @@ class Panels:
         self._trends.seeded(now)
 
 
-def _recorded(spec: PanelSpec) -> Part:
-    return Part(f"{spec.id}/recorded", _worst(spec, spec.recorded or ""))
+def _recorded(spec: PanelSpec) -> BatchQuery:
+    return BatchQuery(f"{spec.id}/recorded", _worst(spec, spec.recorded or ""))
 
 
-def _raw(spec: PanelSpec) -> Part:
-    return Part(f"{spec.id}/raw", _worst(spec, spec.raw))
+def _raw(spec: PanelSpec) -> BatchQuery:
+    return BatchQuery(f"{spec.id}/raw", _worst(spec, spec.raw))
 
 
 def _shows_the_worst(spec: PanelSpec) -> bool:
     """Whether the series that are left out could change nothing: a sum needs them all, and so do codes with two spellings."""
-    return bool(spec.by) and spec.by != CODE and spec.fold is (Fold.MIN if spec.below else Fold.MAX)
+    return bool(spec.by) and spec.by != CODE and spec.fold is (Aggregation.MIN if spec.below else Aggregation.MAX)
 
 
 def _worst(spec: PanelSpec, query: str) -> str:
@@ -297,22 +297,22 @@ def _may_be_more(spec: PanelSpec, samples: Sequence[Sample]) -> bool:
     return _shows_the_worst(spec) and max(names.values(), default=0) >= MOST_SERIES
 
 
-def _seedable(spec: PanelSpec, answer: PanelAnswer) -> bool:
+def _seedable(spec: PanelSpec, answer: PanelResult) -> bool:
     """A window of an expression that reads long ranges would be asked sixty times over."""
     return answer.fault is None and not (answer.origin is Origin.RAW and spec.raw_every_seconds)
 
 
-def folded_query(fold: Fold, query: str) -> str:
+def folded_query(fold: Aggregation, query: str) -> str:
     """One series: the panel's value."""
     return f"{fold.value}(\n{query}\n)"
 
 
-def folded_part(fold: Fold, answer: PanelAnswer) -> Part:
+def folded_part(fold: Aggregation, answer: PanelResult) -> BatchQuery:
     """What was asked, as the one value of the panel, under the panel's id."""
-    return Part(answer.id, folded_query(fold, answer.query))
+    return BatchQuery(answer.id, folded_query(fold, answer.query))
 
 
-def _refused_rules(specs: Sequence[PanelSpec], answer: Parts[Sample]) -> list[str]:
+def _refused_rules(specs: Sequence[PanelSpec], answer: BatchResult[Sample]) -> list[str]:
     """A refused recorded expression has its raw one to stand in; that it was refused is still worth a word."""
     faults = ((spec, answer.faults.get(_recorded(spec).key)) for spec in specs)
     return [f"{spec.title}: {fault.sentence()}" for spec, fault in faults if fault]

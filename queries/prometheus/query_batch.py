@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
 
-from queries.errors import Rejected, SourceError, TimedOut
+from queries.errors import RequestRejected, SourceError, TimedOut
 from queries.model.fault import Fault
-from queries.model.series import Sample, Track, label, quote, without
+from queries.model.series import Sample, Series, label, quote, without
 from queries.offload import aside
 
-MARK = "__q__"
+BATCH_LABEL = "__q__"
 """The label that says which part an element belongs to; it also keeps `or` from dropping equal label sets."""
 
-Item = TypeVar("Item", Sample, Track)
+Item = TypeVar("Item", Sample, Series)
 
 _REMEMBERED_SECONDS = 60.0
 _FIRST_SECONDS = 2.0
@@ -26,7 +26,7 @@ _AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BatchQuery:
     """One expression, by the key under which its elements come back."""
 
     key: str
@@ -41,7 +41,7 @@ class _Refusal:
 
 
 @dataclass(slots=True)
-class Parts(Generic[Item]):
+class BatchResult(Generic[Item]):
     """What came back: for every key either its elements (possibly none) or the fault of this one expression."""
 
     found: dict[str, list[Item]] = field(default_factory=dict)
@@ -49,15 +49,15 @@ class Parts(Generic[Item]):
     warnings: list[str] = field(default_factory=list)
 
 
-def joined(parts: Sequence[Part]) -> str:
-    """One expression that gives every part's elements, each with its key in MARK.
+def joined(parts: Sequence[BatchQuery]) -> str:
+    """One expression that gives every part's elements, each with its key in BATCH_LABEL.
 
     The line breaks keep a comment at the end of a part from swallowing what follows.
     """
-    return "\nor ".join(f'label_replace(\n{part.query}\n, "{MARK}", {quote(part.key)}, "", "")' for part in parts)
+    return "\nor ".join(f'label_replace(\n{part.query}\n, "{BATCH_LABEL}", {quote(part.key)}, "", "")' for part in parts)
 
 
-class Joined(Generic[Item]):
+class QueryBatch(Generic[Item]):
     """Asks parts together, and remembers for a while which part was refused, so that it does not spoil the rest.
 
     `ask` gives the elements of one expression and the server's warnings; `clock` is in seconds.
@@ -68,15 +68,15 @@ class Joined(Generic[Item]):
     ) -> None:
         self._ask: Callable[[str], Awaitable[tuple[Sequence[Item], Sequence[str]]]] = ask
         self._clock = clock
-        self._refused: dict[Part, _Refusal] = {}
+        self._refused: dict[BatchQuery, _Refusal] = {}
         self._alone_until = float("-inf")
 
-    async def ask(self, parts: Sequence[Part]) -> Parts[Item]:
+    async def ask(self, parts: Sequence[BatchQuery]) -> BatchResult[Item]:
         """One request in the good case. Raises SourceError for what is wrong with the server, not with one expression."""
         now = self._clock()
-        answer: Parts[Item] = Parts({part.key: [] for part in parts})
-        together: list[Part] = []
-        suspects: list[Part] = []
+        answer: BatchResult[Item] = BatchResult({part.key: [] for part in parts})
+        together: list[BatchQuery] = []
+        suspects: list[BatchQuery] = []
         for part in parts:
             refused = self._refused.get(part)
             if refused is None:
@@ -102,21 +102,21 @@ class Joined(Generic[Item]):
             await self._alone(suspects, answer, whole=len(suspects) == len(parts))
         return answer
 
-    async def _alone(self, parts: Sequence[Part], answer: Parts[Item], *, whole: bool) -> int:
+    async def _alone(self, parts: Sequence[BatchQuery], answer: BatchResult[Item], *, whole: bool) -> int:
         """Ask each part by itself, some at once; gives how many were refused.
 
         `whole` says that there are no other parts: when every one of several fails, it is the server, not the queries.
         """
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(part: Part) -> tuple[Sequence[Item], Sequence[str]]:
+        async def one(part: BatchQuery) -> tuple[Sequence[Item], Sequence[str]]:
             async with gate:
                 return await self._ask(part.query)
 
         results = await asyncio.gather(*(one(part) for part in parts), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         for failure in failures:
-            if not isinstance(failure, (Rejected, TimedOut)):
+            if not isinstance(failure, (RequestRejected, TimedOut)):
                 raise failure
         if whole and len(parts) > 1 and len(failures) == len(parts):
             raise failures[0]
@@ -138,14 +138,14 @@ class Joined(Generic[Item]):
 
 def _refusal(error: SourceError) -> bool:
     """Whether the server understood, and minds these expressions: bad PromQL, a failed execution, its own time limit."""
-    return isinstance(error, Rejected) or (isinstance(error, TimedOut) and error.fault.status == 503)
+    return isinstance(error, RequestRejected) or (isinstance(error, TimedOut) and error.fault.status == 503)
 
 
-def _sort_into(answer: Parts[Item], items: Sequence[Item], warnings: Sequence[str]) -> None:
+def _sort_into(answer: BatchResult[Item], items: Sequence[Item], warnings: Sequence[str]) -> None:
     answer.warnings.extend(warnings)
     for item in items:
-        belongs = answer.found.get(label(item.labels, MARK))
+        belongs = answer.found.get(label(item.labels, BATCH_LABEL))
         if belongs is None:
             continue  # a server that invents series: nobody asked for them
-        rest = without(item.labels, MARK)
-        belongs.append(Sample(rest, item.value) if isinstance(item, Sample) else Track(rest, item.points))
+        rest = without(item.labels, BATCH_LABEL)
+        belongs.append(Sample(rest, item.value) if isinstance(item, Sample) else Series(rest, item.points))

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from queries.model.aggregation import folded
 from queries.model.panel import Caveat, Contradiction, ContradictionKind, Figure, PanelSpec, Unit
-from queries.model.recorded import NOTHING_SEEN, RecordedBook, Worth
+from queries.model.recorded import NOTHING_SEEN, RecordedBook, RuleMatch
 from queries.model.series import Sample
 
 EVERY_SECONDS = 300.0
@@ -22,16 +22,16 @@ _RATIO = 0.1
 _MOST = 5
 _LEAST = {Unit.PERCENT: 0.2, Unit.SECONDS: 0.05, Unit.COUNT: 0.05, Unit.PER_SECOND: 0.1, Unit.PER_MINUTE: 1.0, Unit.TIMES: 0.1}
 _WORDS = {
-    Worth.DIFFERENT: "raw: the rule differs",
-    Worth.TWICE: "raw: recorded twice",
-    Worth.FAILING: "raw: the rule fails",
-    Worth.LATE: "raw: the rule is late",
-    Worth.UNVERIFIED: "not verified",
+    RuleMatch.DIFFERENT: "raw: the rule differs",
+    RuleMatch.TWICE: "raw: recorded twice",
+    RuleMatch.FAILING: "raw: the rule fails",
+    RuleMatch.LATE: "raw: the rule is late",
+    RuleMatch.UNVERIFIED: "not verified",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RecordedPlan:
     """The panel as it is asked, whether what it reads was verified, and what there is to say of it."""
 
     spec: PanelSpec
@@ -64,36 +64,36 @@ class RecordedPanels:
         self.book: RecordedBook = NOTHING_SEEN
         self.fault = "the server has not said yet which rules it has"
         """Why the rules cannot be seen; empty where they can."""
-        self._plans: dict[PanelSpec, Plan] = {}
+        self._plans: dict[PanelSpec, RecordedPlan] = {}
         self._planned_by: RecordedBook | None = None
 
     def take(self, book: RecordedBook, fault: str = "") -> None:
         """What the loaded rules say now, or why they cannot be seen."""
         self.book, self.fault, self._planned_by = book, fault, None
 
-    def plan(self, spec: PanelSpec) -> Plan:
+    def plan(self, spec: PanelSpec) -> RecordedPlan:
         if self._planned_by is not self.book:
             self._plans, self._planned_by = {}, self.book
         if spec not in self._plans:
             self._plans[spec] = self._plan_anew(spec)
         return self._plans[spec]
 
-    def _plan_anew(self, spec: PanelSpec) -> Plan:
+    def _plan_anew(self, spec: PanelSpec) -> RecordedPlan:
         if spec.recorded is None:
-            return Plan(spec)
+            return RecordedPlan(spec)
         known = [self.book.get(name) for name in spec.recorded_names]
-        bad = next((item for item in known if item and item.worth not in (Worth.SAME, Worth.UNVERIFIED)), None)
+        bad = next((item for item in known if item and item.worth not in (RuleMatch.SAME, RuleMatch.UNVERIFIED)), None)
         if bad is not None:
-            return Plan(replace(spec, recorded=None, recorded_names=()), caveat=Caveat(_WORDS[bad.worth], bad.says))
+            return RecordedPlan(replace(spec, recorded=None, recorded_names=()), caveat=Caveat(_WORDS[bad.worth], bad.says))
         names = {item.name: item.read for item in known if item}
         spec = _renamed(spec, {old: new for old, new in names.items() if old != new})
-        if all(item is not None and item.worth is Worth.SAME for item in known):
-            return Plan(spec)
+        if all(item is not None and item.worth is RuleMatch.SAME for item in known):
+            return RecordedPlan(spec)
         missing = next((name for name, item in zip(spec.recorded_names, known, strict=True) if item is None), "")
         says = (
             next((item.says for item in known if item and item.says), "") or self.fault or f"no loaded rule records {missing}"
         )
-        return Plan(spec, verified=False, caveat=Caveat(_WORDS[Worth.UNVERIFIED], says))
+        return RecordedPlan(spec, verified=False, caveat=Caveat(_WORDS[RuleMatch.UNVERIFIED], says))
 
 
 class ByValue:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from queries.catalogue.signals import Choice
-from queries.model.recorded import NOTHING_SEEN, RecordedBook, RecordedSeries, Worth
+from queries.catalogue.signals import DefinitionChoice
+from queries.model.recorded import NOTHING_SEEN, RecordedBook, RecordedSeries, RuleMatch
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.promql.equivalence import Forms, Incomparable
 from queries.promql.normal_form import Form
@@ -33,13 +33,13 @@ class _Loaded:
 class LoadedRules:
     """Holds the loaded expressions against ours, once for each change of them; how they fare, every time."""
 
-    def __init__(self, ours: Callable[[Choice], Mapping[str, str]]) -> None:
+    def __init__(self, ours: Callable[[DefinitionChoice], Mapping[str, str]]) -> None:
         """`ours` gives what our rules record, with the codings of circuits that are decided."""
         self._ours = ours
         self._seen: object = None
         self._compared: RecordedBook = NOTHING_SEEN
 
-    def judge(self, groups: Sequence[RuleGroup], choice: Choice, *, now: float) -> RecordedBook:
+    def judge(self, groups: Sequence[RuleGroup], choice: DefinitionChoice, *, now: float) -> RecordedBook:
         """`now` is the server's, Unix seconds. Takes a second where a thousand rules have changed: not for the loop."""
         loaded = [_Loaded(rule, group) for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD]
         seen = tuple(
@@ -87,10 +87,10 @@ def _compare(loaded: Sequence[_Loaded], ours: Mapping[str, str]) -> dict[str, Re
     for name in ours:
         if by_name.get(name):
             found[name] = _one(forms, name, ours[name], by_name[name])
-    missing = [name for name in ours if name not in found or found[name].worth is not Worth.SAME]
+    missing = [name for name in ours if name not in found or found[name].worth is not RuleMatch.SAME]
     if missing and len(loaded) <= _MOST_FOR_OTHER_NAMES:
         for name, other in _under_other_names(forms, missing, single):
-            found[name] = RecordedSeries(name, Worth.SAME, other, "", ours[name], (single[other],))
+            found[name] = RecordedSeries(name, RuleMatch.SAME, other, "", ours[name], (single[other],))
     return found
 
 
@@ -100,19 +100,21 @@ def _one(forms: Forms, name: str, ours: str, items: Sequence[_Loaded]) -> Record
     if len(rules) > 1:
         places = " and ".join(dict.fromkeys(_place(item.group) for item in items))
         told = f"{len(rules)} rules record {name} ({places}): its value may flip at every evaluation"
-        return RecordedSeries(name, Worth.TWICE, name, told, ours, tuple(rule.expression for rule in rules))
+        return RecordedSeries(name, RuleMatch.TWICE, name, told, ours, tuple(rule.expression for rule in rules))
     labels = [label for label, _ in rules[0].labels if re.search(rf"\b{re.escape(label)}\b", ours)]
     if labels:
         told = f"the rule that is loaded sets {', '.join(labels)}"
-        return RecordedSeries(name, Worth.DIFFERENT, name, f"{name}: {told}", ours, (loaded,), ("labels",))
+        return RecordedSeries(name, RuleMatch.DIFFERENT, name, f"{name}: {told}", ours, (loaded,), ("labels",))
     try:
         apart = forms.differences((loaded, _LOADED), (ours, _OURS))
     except Incomparable as error:
-        return RecordedSeries(name, Worth.UNVERIFIED, name, f"{name}: {error}", ours, (loaded,))
+        return RecordedSeries(name, RuleMatch.UNVERIFIED, name, f"{name}: {error}", ours, (loaded,))
     if not apart:
-        return RecordedSeries(name, Worth.SAME, name, "", ours, (loaded,))
+        return RecordedSeries(name, RuleMatch.SAME, name, "", ours, (loaded,))
     told = f"{name} is loaded with another meaning: {'; '.join(item.text for item in apart)}"
-    return RecordedSeries(name, Worth.DIFFERENT, name, told, ours, (loaded,), tuple(dict.fromkeys(item.kind for item in apart)))
+    return RecordedSeries(
+        name, RuleMatch.DIFFERENT, name, told, ours, (loaded,), tuple(dict.fromkeys(item.kind for item in apart))
+    )
 
 
 def _under_other_names(forms: Forms, missing: Iterable[str], single: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -139,10 +141,13 @@ def _with_health(book: RecordedBook, loaded: Iterable[_Loaded], now: float) -> I
     by_name = {item.rule.name: item for item in loaded}
     for name, series in book.items():
         item = by_name[series.read]
-        if series.worth is Worth.SAME and item.rule.health == "err":
+        if series.worth is RuleMatch.SAME and item.rule.health == "err":
             told = f"the rule {series.read} fails: {item.rule.last_error or 'the server does not say why'}"
-            yield name, replace(series, worth=Worth.FAILING, says=told)
-        elif series.worth is Worth.SAME and not in_time(item.group, now):
-            yield name, replace(series, worth=Worth.LATE, says=f"the group {item.group.name} was not evaluated when it was due")
+            yield name, replace(series, worth=RuleMatch.FAILING, says=told)
+        elif series.worth is RuleMatch.SAME and not in_time(item.group, now):
+            yield (
+                name,
+                replace(series, worth=RuleMatch.LATE, says=f"the group {item.group.name} was not evaluated when it was due"),
+            )
         else:
             yield name, series

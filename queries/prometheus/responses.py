@@ -9,20 +9,20 @@ from typing import TypeVar
 
 import msgspec
 
-from queries.decode_cache import Remembered
+from queries.decode_cache import DecodeCache
 from queries.decoding import decode_json
-from queries.errors import Malformed, SourceError
+from queries.errors import InvalidResponse, SourceError
 from queries.http.error_mapping import from_answer
 from queries.model.alert import Alert, AlertRule, AlertState
 from queries.model.rule import Rule, RuleGroup, RuleKind
-from queries.model.series import Labels, Point, Sample, Track
+from queries.model.series import Labels, Point, Sample, Series
 from queries.text.rfc3339 import unix_seconds
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class InstantResult:
     """An instant vector (a scalar is one sample without labels), with the server's warnings and infos."""
 
     samples: tuple[Sample, ...]
@@ -30,15 +30,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class RangeAnswer:
+class RangeResult:
     """A range matrix, with the server's warnings and infos."""
 
-    tracks: tuple[Track, ...]
+    tracks: tuple[Series, ...]
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class RulesAnswer:
+class RulesResult:
     """What Prometheus evaluates: alerting rules, their pending and firing instances, and the names of recorded series.
 
     The instances carry the labels as Prometheus has them: its `external_labels`, which Alertmanager sees, are absent.
@@ -145,39 +145,39 @@ _RULES = msgspec.json.Decoder(_Groups)
 _METADATA = msgspec.json.Decoder(dict[str, list[Described]])
 
 
-def instant(body: bytes, *, where: str) -> Answer:
+def instant(body: bytes, *, where: str) -> InstantResult:
     """Decode an answer of /api/v1/query. Raises Malformed, or what an error in the body stands for."""
     envelope = _envelope(body, where)
     data = _shaped(_INSTANT, envelope.data, where)
     warnings = _warnings(envelope)
     if isinstance(data, _Matrix):
-        raise Malformed("the query gives a range, not one value a series", where=where, hint="remove the [range]")
+        raise InvalidResponse("the query gives a range, not one value a series", where=where, hint="remove the [range]")
     if isinstance(data, _String):
-        raise Malformed("the query gives a text, not a number", where=where)
+        raise InvalidResponse("the query gives a text, not a number", where=where)
     if isinstance(data, _Scalar):
-        return Answer((Sample((), number(data.result[1], where)),), warnings)
+        return InstantResult((Sample((), number(data.result[1], where)),), warnings)
     items = _each(_ITEM, data.result, where)
     samples = tuple(Sample(pairs(item.metric), number(item.value[1], where)) for item in items if item.value is not None)
     if len(samples) < len(data.result):
         warnings += (f"{len(data.result) - len(samples)} native histograms are not shown",)
-    return Answer(samples, warnings)
+    return InstantResult(samples, warnings)
 
 
-def matrix(body: bytes, *, where: str) -> RangeAnswer:
+def matrix(body: bytes, *, where: str) -> RangeResult:
     """Decode an answer of /api/v1/query_range. Raises as `instant`; NaN stays a point."""
     envelope = _envelope(body, where)
     data = _shaped(_RANGE, envelope.data, where)
     items = _each(_SERIES, data.result, where)
-    tracks = tuple(Track(pairs(item.metric), _points(item.values, where)) for item in items)
-    return RangeAnswer(tracks, _warnings(envelope))
+    tracks = tuple(Series(pairs(item.metric), _points(item.values, where)) for item in items)
+    return RangeResult(tracks, _warnings(envelope))
 
 
-def remembered_alerts(where: str) -> Remembered[Alert]:
+def remembered_alerts(where: str) -> DecodeCache[Alert]:
     """For `rules`, where the same server is asked again and again."""
-    return Remembered(lambda said: _alert(_shaped(_INSTANCE, said, where), where))
+    return DecodeCache(lambda said: _alert(_shaped(_INSTANCE, said, where), where))
 
 
-def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) -> RulesAnswer:
+def rules(body: bytes, *, where: str, known: DecodeCache[Alert] | None = None) -> RulesResult:
     """Decode an answer of /api/v1/rules. Raises as `instant`."""
     envelope = _envelope(body, where)
     data = _shaped(_RULES, envelope.data, where)
@@ -196,7 +196,7 @@ def rules(body: bytes, *, where: str, known: Remembered[Alert] | None = None) ->
     recorded = tuple(sorted({name for name, _ in records}))
     recording = tuple(_rule_group(group, where, {"recording": RuleKind.RECORD}) for group in data.groups)
     recording = tuple(group for group in recording if group.rules)
-    return RulesAnswer(tuple(alerting), tuple(alerts), recorded, _warnings(envelope), tuple(sorted(records)), recording)
+    return RulesResult(tuple(alerting), tuple(alerts), recorded, _warnings(envelope), tuple(sorted(records)), recording)
 
 
 def metadata(body: bytes, *, where: str) -> Mapping[str, list[Described]]:
@@ -241,7 +241,7 @@ def _moment(text: str, where: str) -> float | None:
     try:
         at = unix_seconds(text) if text else 0.0
     except ValueError:
-        raise Malformed("a time in the answer is not RFC 3339", where=where) from None
+        raise InvalidResponse("a time in the answer is not RFC 3339", where=where) from None
     return at if at > 0 else None
 
 
@@ -263,14 +263,18 @@ def number(text: str, where: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise Malformed("a sample value is not a number", where=where, hint="check that the URL is this server's") from None
+        raise InvalidResponse(
+            "a sample value is not a number", where=where, hint="check that the URL is this server's"
+        ) from None
 
 
 def _points(values: list[tuple[float, str]], where: str) -> tuple[Point, ...]:
     try:
         return tuple([(at, float(text)) for at, text in values])
     except ValueError:
-        raise Malformed("a sample value is not a number", where=where, hint="check that the URL is this server's") from None
+        raise InvalidResponse(
+            "a sample value is not a number", where=where, hint="check that the URL is this server's"
+        ) from None
 
 
 def _alert_rule(rule: _Rule, group: _Group) -> AlertRule:
@@ -294,7 +298,7 @@ def _alert(item: _Instance, where: str) -> Alert:
     try:
         since = unix_seconds(item.activeAt)
     except ValueError:
-        raise Malformed("a time in the answer is not RFC 3339", where=where) from None
+        raise InvalidResponse("a time in the answer is not RFC 3339", where=where) from None
     return Alert(
         fingerprint=f"{'pending' if pending else 'prometheus'}:{digest(labels)}",
         state=AlertState.PENDING if pending else AlertState.ACTIVE,

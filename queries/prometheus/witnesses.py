@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from queries.catalogue.loader import expand_spec
-from queries.catalogue.signals import SETTLED, UNDECIDED, UNDER_WAY, Choice, Signal, Witness, witnessed
+from queries.catalogue.signals import SETTLED, UNDECIDED, UNDER_WAY, DefinitionChoice, Signal, Witness, witnessed
 from queries.model.panel import Contradiction, ContradictionKind, Figure, PanelSpec, Unit
 from queries.model.series import Sample, without
-from queries.prometheus.query_batch import Part, Parts
+from queries.prometheus.query_batch import BatchQuery, BatchResult
 from queries.text.durations import duration_seconds
 
 FIGURE = "__figure__"
@@ -62,7 +62,7 @@ class Pair:
         return f"{self.key}/suspicion"
 
     @property
-    def suspicion(self) -> Part:
+    def suspicion(self) -> BatchQuery:
         """Something where the two may contradict each other, nothing where they do not: each is evaluated once.
 
         With m = events / ratio the tolerance is ratio * max(m, first, second), at least ratio / 2 * (m + the larger of both): a
@@ -70,10 +70,10 @@ class Pair:
         """
         most = -math.log(1.0 - self.ratio / 2.0)
         first, second = (f"((\n{query}\n) + {self.events / self.scale / self.ratio!r})" for query in (self.first, self.second))
-        return Part(self.suspicion_key, f"topk(1, abs(ln({first} / {second})) >= {most!r})")
+        return BatchQuery(self.suspicion_key, f"topk(1, abs(ln({first} / {second})) >= {most!r})")
 
     @property
-    def figures(self) -> Part:
+    def figures(self) -> BatchQuery:
         """Both counts of the label sets that contradict each other, the worst ones; nothing where none does, or where only one
         of them has series.
         """
@@ -82,7 +82,7 @@ class Pair:
         first = "\nor ".join([first, *(_figure(query, str(at)) for at, query in enumerate(self.bounds))])
         over = f"min by ({by}) (\n{first}\n) - (\n{self.second}\n) >= {least}"
         under = f"(\n{self.second}\n) - max by ({by}) (\n{first}\n) >= {least}"
-        return Part(self.key, f"({first}\nor {second})\nand on ({by}) topk({MOST}, ({over}) or ({under}))")
+        return BatchQuery(self.key, f"({first}\nor {second})\nand on ({by}) topk({MOST}, ({over}) or ({under}))")
 
     def contradictions(self, samples: Iterable[Sample]) -> tuple[Contradiction, ...]:
         """Of what the part gave, what lies beyond the tolerance."""
@@ -124,7 +124,7 @@ def _figure(query: str, name: str) -> str:
     return f'label_replace(\n{query}\n, "{FIGURE}", "{name}", "", "")'
 
 
-def pairs_of(specs: Sequence[PanelSpec], choice: Choice | None) -> dict[str, tuple[Pair, ...]]:
+def pairs_of(specs: Sequence[PanelSpec], choice: DefinitionChoice | None) -> dict[str, tuple[Pair, ...]]:
     """What each panel is held against, by the panel's id. Panels of the same signal, provider and window share a pair."""
     signals = choice.signals if choice else None
     named = {spec.id: (spec, witnessed(spec.written, signals=signals)) for spec in specs if spec.written}
@@ -154,7 +154,7 @@ def pairs_of(specs: Sequence[PanelSpec], choice: Choice | None) -> dict[str, tup
     }
 
 
-def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window: str, choice: Choice | None) -> Pair:
+def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window: str, choice: DefinitionChoice | None) -> Pair:
     known = choice or UNDECIDED
     decided = known.definitions.get(signal.id)
 
@@ -213,10 +213,10 @@ class Witnesses:
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._pairs: dict[str, tuple[Pair, ...]] = {}
-        self._for: tuple[tuple[PanelSpec, ...], Choice | None] | None = None
+        self._for: tuple[tuple[PanelSpec, ...], DefinitionChoice | None] | None = None
         self._looks: dict[str, _Look] = {}
 
-    def due(self, specs: Sequence[PanelSpec], choice: Choice | None) -> list[Part]:
+    def due(self, specs: Sequence[PanelSpec], choice: DefinitionChoice | None) -> list[BatchQuery]:
         """What to ask along with these panels now."""
         asked = (tuple(specs), choice)
         if self._for is None or self._for[0] != asked[0] or self._for[1] is not choice:
@@ -230,7 +230,7 @@ class Witnesses:
             if look is None or not 0 <= now - look.at < pair.every_seconds
         ]
 
-    def take(self, answer: Parts[Sample]) -> list[Part]:
+    def take(self, answer: BatchResult[Sample]) -> list[BatchQuery]:
         """Learn what the answer has of the pairs; gives the figures to ask of those that are suspected for the first time."""
         now, suspects = self._clock(), []
         for pair in self._each():
@@ -245,7 +245,7 @@ class Witnesses:
                 self._looks[pair.key] = _Look(pair, now)
         return suspects
 
-    def refused(self, answer: Parts[Sample]) -> list[str]:
+    def refused(self, answer: BatchResult[Sample]) -> list[str]:
         """What the server said of the second counts that it does not evaluate, one sentence each."""
         pairs = ((pair, answer.faults.get(pair.key) or answer.faults.get(pair.suspicion_key)) for pair in self._each())
         return [

@@ -10,9 +10,9 @@ from itertools import combinations
 
 from promql_parser import display_duration
 
-from queries.promql.normal_form import Blind, Form, Incomparable, Key, Normalizer, Table, rounded
+from queries.promql.normal_form import Blind, Form, Incomparable, Key, NodeTable, Normalizer, rounded
 
-__all__ = ["Difference", "Differs", "Forms", "Incomparable"]
+__all__ = ["Differs", "FormDifference", "Forms", "Incomparable"]
 
 
 class Differs(StrEnum):
@@ -28,7 +28,7 @@ class Differs(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FormDifference:
     kind: Differs
     text: str
 
@@ -43,7 +43,7 @@ class Forms:
     def __init__(self, **sets: Mapping[str, str]) -> None:
         self._sets = sets
         self._normalizers: dict[tuple[str, Blind], Normalizer] = {}
-        self._tables: dict[Blind, Table] = {}
+        self._tables: dict[Blind, NodeTable] = {}
 
     def form(self, expression: str, rules: str) -> Form:
         """The form of an expression in which `rules` names the set that defines its recorded names. Raises Incomparable."""
@@ -56,7 +56,7 @@ class Forms:
     def equal(self, one: Form, other: Form) -> bool:
         return one.number == other.number and rounded(one.factor) == rounded(other.factor)
 
-    def differences(self, theirs: tuple[str, str], ours: tuple[str, str]) -> tuple[Difference, ...]:
+    def differences(self, theirs: tuple[str, str], ours: tuple[str, str]) -> tuple[FormDifference, ...]:
         """What differs between two expressions, each with the name of its set; nothing where they mean the same.
 
         Raises Incomparable.
@@ -70,11 +70,11 @@ class Forms:
     def _normalizer(self, rules: str, blind: Blind) -> Normalizer:
         key = (rules, blind)
         if key not in self._normalizers:
-            table = self._tables.setdefault(blind, Table())
+            table = self._tables.setdefault(blind, NodeTable())
             self._normalizers[key] = Normalizer(table, self._sets[rules], blind)
         return self._normalizers[key]
 
-    def _apart(self, theirs: tuple[str, str], ours: tuple[str, str], blind: Blind) -> tuple[Difference, ...]:
+    def _apart(self, theirs: tuple[str, str], ours: tuple[str, str], blind: Blind) -> tuple[FormDifference, ...]:
         """What differs where nothing but a factor and what `blind` leaves out does; else nothing."""
         (their_text, their_set), (our_text, our_set) = theirs, ours
         one, other = (
@@ -84,7 +84,7 @@ class Forms:
         table = self._tables[blind]
         full = self._tables[Blind()]
         left, right = (_features(full, form.number) for form in (self.form(*theirs), self.form(*ours)))
-        found: list[Difference] = []
+        found: list[FormDifference] = []
         if blind.windows:
             found.append(_between(Differs.WINDOW, "window", left.windows, right.windows))
         if blind.filters:
@@ -94,18 +94,18 @@ class Forms:
                 found.append(_unit(one, other))
             return tuple(found)
         if _complements(table, one, other):
-            return (*found, Difference(Differs.COMPLEMENT, "it computes the rest of what the console means"))
+            return (*found, FormDifference(Differs.COMPLEMENT, "it computes the rest of what the console means"))
         return ()
 
-    def _apart_in_kind(self, one: Form, other: Form) -> Iterator[Difference]:
+    def _apart_in_kind(self, one: Form, other: Form) -> Iterator[FormDifference]:
         """What differs where more than a window, a filter or a factor does."""
         table = self._tables[Blind()]
         left, right = _features(table, one.number), _features(table, other.number)
         quotients = [_quotient(table, form.number) for form in (one, other)]
         if all(below for _, below in quotients) and quotients[0][1] != quotients[1][1]:
-            yield Difference(Differs.DENOMINATOR, "it divides by something else")
+            yield FormDifference(Differs.DENOMINATOR, "it divides by something else")
         if rounded(one.factor) != rounded(other.factor):
-            yield Difference(Differs.UNIT, f"factor {one.factor:.6g} instead of {other.factor:.6g}")
+            yield FormDifference(Differs.UNIT, f"factor {one.factor:.6g} instead of {other.factor:.6g}")
         if left.metrics != right.metrics:
             yield _between(Differs.METRICS, "metric", left.metrics, right.metrics)
         if left.windows != right.windows:
@@ -113,7 +113,7 @@ class Forms:
         if left.metrics == right.metrics and left.filters != right.filters:
             yield _between(Differs.FILTER, "filter", left.filters, right.filters)
         if left == right and rounded(one.factor) == rounded(other.factor):
-            yield Difference(Differs.OTHER, "it computes something else from the same series")
+            yield FormDifference(Differs.OTHER, "it computes something else from the same series")
 
 
 _BLINDS = tuple(
@@ -130,7 +130,7 @@ class _Features:
     filters: tuple[str, ...] = ()
 
 
-def _features(table: Table, number: int) -> _Features:
+def _features(table: NodeTable, number: int) -> _Features:
     metrics: set[str] = set()
     windows: set[float] = set()
     filters: set[str] = set()
@@ -172,7 +172,7 @@ def _children(key: Key) -> Iterator[int]:
         yield from (part[1] for part in key[2:] if isinstance(part, tuple))
 
 
-def _quotient(table: Table, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _quotient(table: NodeTable, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What is multiplied and what is divided by, through the sum around a quotient."""
     key = table.keys[number]
     if key[0] == "sum":
@@ -184,7 +184,7 @@ def _quotient(table: Table, number: int) -> tuple[tuple[int, ...], tuple[int, ..
     return tuple(n for n, power in parts if power > 0), tuple(n for n, power in parts if power < 0)
 
 
-def _complements(table: Table, one: Form, other: Form) -> bool:
+def _complements(table: NodeTable, one: Form, other: Form) -> bool:
     """Whether the one is a number minus the other, or minus so many times the other."""
 
     def core(form: Form) -> int | None:
@@ -198,20 +198,20 @@ def _complements(table: Table, one: Form, other: Form) -> bool:
     return core(one) is not None and core(one) == core(other)
 
 
-def _unit(one: Form, other: Form) -> Difference:
+def _unit(one: Form, other: Form) -> FormDifference:
     if not one.factor or not other.factor:
-        return Difference(Differs.UNIT, "it is always 0" if not one.factor else "it is not always 0")
+        return FormDifference(Differs.UNIT, "it is always 0" if not one.factor else "it is not always 0")
     ratio = one.factor / other.factor
     told = f"{ratio:.6g} times" if abs(ratio) >= 1 else f"1/{1 / ratio:.6g} of"
-    return Difference(Differs.UNIT, f"it is {told} what the console means")
+    return FormDifference(Differs.UNIT, f"it is {told} what the console means")
 
 
-def _between(kind: Differs, name: str, theirs: tuple[str, ...], ours: tuple[str, ...]) -> Difference:
+def _between(kind: Differs, name: str, theirs: tuple[str, ...], ours: tuple[str, ...]) -> FormDifference:
     one, other = ([item for item in left if item not in right] for left, right in ((theirs, ours), (ours, theirs)))
     if one and other:
-        return Difference(kind, f"{name} {', '.join(one)} instead of {', '.join(other)}")
+        return FormDifference(kind, f"{name} {', '.join(one)} instead of {', '.join(other)}")
     verb, found = ("adds", one) if one else ("lacks", other)
-    return Difference(kind, f"it {verb} the {name}{'s' if len(found) > 1 else ''} {', '.join(found)}")
+    return FormDifference(kind, f"it {verb} the {name}{'s' if len(found) > 1 else ''} {', '.join(found)}")
 
 
 def _duration(seconds: float) -> str:

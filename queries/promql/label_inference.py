@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 import promql_parser as ast
 
 from queries.model.rule import Rule, RuleKind
-from queries.promql.metric_catalog import Vocabulary, Word
+from queries.promql.metric_catalog import MetricCatalog, MetricInfo
 from queries.promql.syntax import (
     Expression,
     PromqlError,
@@ -104,7 +104,7 @@ NONE = LabelSet()
 
 
 @dataclass(frozen=True, slots=True)
-class Miss:
+class UnmatchedLabel:
     """A label that is asked for where nothing carries it: by `how` (a matcher, `by`, `on`, `label_replace`), of `what`."""
 
     label: str
@@ -128,22 +128,22 @@ class Mismatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class InferredLabels:
     """What is known of an expression's labels."""
 
     labels: LabelSet
-    misses: tuple[Miss, ...]
+    misses: tuple[UnmatchedLabel, ...]
     mismatches: tuple[Mismatch, ...]
 
 
-def flow(expression: Expression, vocabulary: Vocabulary) -> Flow:
+def flow(expression: Expression, vocabulary: MetricCatalog) -> InferredLabels:
     """The labels of the result, every label that is asked for in vain and every join without a partner, each once."""
     walk = _Walk(vocabulary, iter(expression.selectors))
     labels = walk.labels(expression.root)
-    return Flow(labels, tuple(dict.fromkeys(walk.missed)), tuple(walk.mismatched))
+    return InferredLabels(labels, tuple(dict.fromkeys(walk.missed)), tuple(walk.mismatched))
 
 
-def with_recorded(vocabulary: Vocabulary, rules: Iterable[Rule]) -> Vocabulary:
+def with_recorded(vocabulary: MetricCatalog, rules: Iterable[Rule]) -> MetricCatalog:
     """With the series that recording rules make, and the labels that these leave; in whatever order the rules stand."""
     records = []
     for rule in rules:
@@ -153,12 +153,14 @@ def with_recorded(vocabulary: Vocabulary, rules: Iterable[Rule]) -> Vocabulary:
     return follow_records(vocabulary, records)[0]
 
 
-def follow_records(vocabulary: Vocabulary, records: Iterable[tuple[Rule, Expression]]) -> tuple[Vocabulary, dict[int, Flow]]:
+def follow_records(
+    vocabulary: MetricCatalog, records: Iterable[tuple[Rule, Expression]]
+) -> tuple[MetricCatalog, dict[int, InferredLabels]]:
     """The vocabulary with what recording rules make, and the flow of each of their expressions by its id()."""
     by_name: dict[str, list[tuple[Rule, Expression]]] = {}
     for rule, expression in records:
         by_name.setdefault(rule.name, []).append((rule, expression))
-    words = {**vocabulary.words, **{name: Word(name, None, recorded=True) for name in by_name}}
+    words = {**vocabulary.words, **{name: MetricInfo(name, None, recorded=True) for name in by_name}}
     known = replace(vocabulary, words=words)
     readers: dict[str, set[str]] = {}
     for name, recorded in by_name.items():
@@ -166,7 +168,7 @@ def follow_records(vocabulary: Vocabulary, records: Iterable[tuple[Rule, Express
             for read in expression.metrics:
                 if read in by_name:
                     readers.setdefault(read, set()).add(name)
-    flows: dict[int, Flow] = {}
+    flows: dict[int, InferredLabels] = {}
     pending: Iterable[str] = by_name
     for _ in range(_ROUNDS):
         changed = []
@@ -182,11 +184,11 @@ def follow_records(vocabulary: Vocabulary, records: Iterable[tuple[Rule, Express
     return known, flows
 
 
-def _write(name: str, left: LabelSet, words: dict[str, Word]) -> bool:
+def _write(name: str, left: LabelSet, words: dict[str, MetricInfo]) -> bool:
     """Writes what a recorded name carries; says whether that is new."""
     labels = None if left.open else left.names
     lacks = left.names if left.open else frozenset()
-    word = Word(name, labels, recorded=True, certain=left.certain, fixed=left.fixed, lacks=lacks)
+    word = MetricInfo(name, labels, recorded=True, certain=left.certain, fixed=left.fixed, lacks=lacks)
     if words[name] == word:
         return False
     words[name] = word
@@ -199,10 +201,10 @@ def _of_either(sets: Iterable[LabelSet]) -> LabelSet:
 
 @dataclass(slots=True)
 class _Walk:
-    vocabulary: Vocabulary
+    vocabulary: MetricCatalog
     selectors: Iterator[Selector]
     """Those of the expression in the order in which they are written, which is the order of the walk."""
-    missed: list[Miss] = field(default_factory=list)
+    missed: list[UnmatchedLabel] = field(default_factory=list)
     mismatched: list[Mismatch] = field(default_factory=list)
 
     def labels(self, node: ast.Expr) -> LabelSet:
@@ -223,14 +225,14 @@ class _Walk:
             return known
         what = _what(picked)
         wanted = [item for item in picked.labels if item.positive]
-        self.missed += [Miss(item.name, "a matcher", what) for item in wanted if not known.can_have(item.name)]
+        self.missed += [UnmatchedLabel(item.name, "a matcher", what) for item in wanted if not known.can_have(item.name)]
         gone = [item.name for item in picked.labels if item.operator == "=" and not item.value]
         left = known.without(frozenset(gone)) if gone else known
         certain = left.certain | {item.name for item in wanted if left.can_have(item.name)}
         fixed = {**left.fixed, **{item.name: item.value for item in wanted if item.operator == "="}}
         return LabelSet(left.names, left.open, certain, fixed)
 
-    def _of_word(self, word: Word | None) -> LabelSet:
+    def _of_word(self, word: MetricInfo | None) -> LabelSet:
         """A recorded series has only what its rule left; what is scraped may have the labels of its target."""
         if word is None:
             return ANY
@@ -324,7 +326,7 @@ class _Walk:
         missing = [name for name in wanted if name != "__name__" and not labels.can_have(name)]
         if missing and not _is_constant(inside):
             what = _metrics(inside)
-            self.missed += [Miss(name, how, what) for name in missing]
+            self.missed += [UnmatchedLabel(name, how, what) for name in missing]
 
 
 def _of_absent(worked_on: ast.Expr) -> LabelSet:

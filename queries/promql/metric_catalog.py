@@ -13,7 +13,7 @@ from queries.promql.syntax import Selector
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class MetricInfo:
     """One metric name. `labels` is None where it is not known what its series carry.
 
     `values` are all values that a label can take, `seen` some: there may be others. `type` is empty where it is not known.
@@ -32,22 +32,22 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class MetricCatalog:
     """The known names. `complete` says that what is not among them is exported by nobody; else it is only not known here.
 
     `target_labels` may be on any series that is scraped. `families` are types by the names that a scrape announces, which for
     a histogram is the name of no series.
     """
 
-    words: Mapping[str, Word]
+    words: Mapping[str, MetricInfo]
     target_labels: frozenset[str] = frozenset()
     complete: bool = False
     families: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_contract(cls, contract: Contract, taxonomy: Taxonomy) -> Vocabulary:
+    def of_contract(cls, contract: Contract, taxonomy: Taxonomy) -> MetricCatalog:
         """What the contract promises, by the names under which it is stored, with the codes that are known."""
-        words: dict[str, Word] = {}
+        words: dict[str, MetricInfo] = {}
         codes = {"code": tuple(sorted(taxonomy.words))}
         for metric in contract.metrics:
             for name in metric.series:
@@ -56,11 +56,11 @@ class Vocabulary:
                 labels = None if metric.any_label else each | frozenset(metric.also)
                 kind = "counter" if name != metric.name else metric.type
                 seen = codes if "code" in each else {}
-                words[name] = Word(name, labels, metric.values, seen, type=kind, certain=each)
+                words[name] = MetricInfo(name, labels, metric.values, seen, type=kind, certain=each)
         families = {metric.name: str(metric.type) for metric in contract.metrics}
         return cls(words, contract.target_labels, families=families)
 
-    def with_exported(self, exported: Mapping[str, ExportedMetric]) -> Vocabulary:
+    def with_exported(self, exported: Mapping[str, ExportedMetric]) -> MetricCatalog:
         """With what a build is known to export; what the contract says of a metric comes first."""
         words = dict(self.words)
         for family, metric in exported.items():
@@ -71,15 +71,15 @@ class Vocabulary:
                     continue
                 more = {"le": metric.buckets} if part == "_bucket" and metric.buckets else {}
                 each = frozenset(metric.labels) | (frozenset({"le"}) if part == "_bucket" else frozenset())
-                word = words.get(name) or Word(name, each, type="counter" if part else metric.type, certain=each)
+                word = words.get(name) or MetricInfo(name, each, type="counter" if part else metric.type, certain=each)
                 words[name] = replace(word, seen={**metric.values, **more, **word.seen})
         families = {**{name: metric.type for name, metric in exported.items()}, **self.families}
         return replace(self, words=words, families=families)
 
-    def get(self, name: str) -> Word | None:
+    def get(self, name: str) -> MetricInfo | None:
         return self.words.get(name)
 
-    def chosen(self, selector: Selector) -> tuple[Word | None, ...]:
+    def chosen(self, selector: Selector) -> tuple[MetricInfo | None, ...]:
         """The words that a selector can mean: None for each name that it spells out and that is not known."""
         if selector.metrics:
             return tuple(self.words.get(name) for name in selector.metrics)
@@ -88,7 +88,7 @@ class Vocabulary:
             return (None,)
         return tuple(word for name, word in self.words.items() if all(item.takes(name) for item in named))
 
-    def extended(self, words: Iterable[Word], *, complete: bool | None = None) -> Vocabulary:
+    def extended(self, words: Iterable[MetricInfo], *, complete: bool | None = None) -> MetricCatalog:
         """With more words; one that is there already is replaced."""
         more = {**self.words, **{word.name: word for word in words}}
         return replace(self, words=more, complete=self.complete if complete is None else complete)

@@ -41,7 +41,7 @@ class Blind:
     filters: bool = False
 
 
-class Table:
+class NodeTable:
     """Every node of every normal form once, by number: equal nodes have equal numbers, however large they are."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Table:
 class Normalizer:
     """The normal forms of one set of rules, in one table."""
 
-    def __init__(self, table: Table, rules: Mapping[str, str], blind: Blind) -> None:
+    def __init__(self, table: NodeTable, rules: Mapping[str, str], blind: Blind) -> None:
         self._table = table
         self._rules = rules
         self._blind = blind

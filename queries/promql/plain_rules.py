@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from queries.yaml_nodes import Lined, Path
+from queries.yaml_nodes import Path, YamlDocument
 
 _ONLY_OF_THE_OPERATOR = frozenset({"partial_response_strategy"})
 """Fields of a group that Thanos reads, and Prometheus refuses in a file."""
@@ -26,7 +26,7 @@ class PlainRules:
 
 
 def write_plain(
-    groups: Any, path: Path, document: Lined, *, shift: Callable[[int], int], without: Collection[Path] = ()
+    groups: Any, path: Path, document: YamlDocument, *, shift: Callable[[int], int], without: Collection[Path] = ()
 ) -> PlainRules:
     """One value a line. `path` is where the groups stand in the document, `shift` makes its lines those of the file; what
     stands at the paths `without` is left out.
@@ -37,7 +37,7 @@ def write_plain(
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    document: Lined
+    document: YamlDocument
     without: Collection[Path]
 
     def write(self, key: str, value: Any, path: Path, depth: int) -> Iterator[tuple[str, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
-from queries.yaml_nodes import Lined, Path
+from queries.yaml_nodes import Path, YamlDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Routing:
     namespace: str = ""
 
 
-def read_routing(value: dict[str, Any], path: Path, document: Lined, *, shift: Callable[[int], int]) -> Routing:
+def read_routing(value: dict[str, Any], path: Path, document: YamlDocument, *, shift: Callable[[int], int]) -> Routing:
     """Alertmanager's configuration. What has not the form that Alertmanager wants is left out here: amtool names it."""
     reading = _Reading(document, shift)
     route = value.get("route")
@@ -64,7 +64,7 @@ def read_routing(value: dict[str, Any], path: Path, document: Lined, *, shift: C
 
 
 class _Reading:
-    def __init__(self, document: Lined, shift: Callable[[int], int]) -> None:
+    def __init__(self, document: YamlDocument, shift: Callable[[int], int]) -> None:
         self._document = document
         self._shift = shift
 

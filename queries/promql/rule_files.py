@@ -16,7 +16,7 @@ from queries.model.series import Labels
 from queries.promql.plain_rules import PlainRules, write_plain
 from queries.promql.routing import Routing, read_routing
 from queries.text.durations import duration_seconds
-from queries.yaml_nodes import Lined, NodeError, Path, load_documents
+from queries.yaml_nodes import NodeError, Path, YamlDocument, load_documents
 
 _GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "labels", "rules", "partial_response_strategy")
 _RULE_FIELDS = ("alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations")
@@ -33,7 +33,7 @@ _NEEDED = frozenset({"groups", "name", "rules", "alert", "record", "expr"})
 """Without these there is no rule to check."""
 
 
-class Fault(StrEnum):
+class ProblemKind(StrEnum):
     """What kind of mistake in a file's form it is."""
 
     FORM = "form"
@@ -45,12 +45,12 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class RuleFileProblem:
     """What is no rule file, or no rule, and on which line."""
 
     line: int
     text: str
-    fault: Fault = Fault.FORM
+    fault: ProblemKind = ProblemKind.FORM
     rule: str = ""
 
 
@@ -112,7 +112,7 @@ class RuleFile:
 
     path: str
     rules: tuple[PlacedRule, ...] = ()
-    troubles: tuple[Trouble, ...] = ()
+    troubles: tuple[RuleFileProblem, ...] = ()
     routings: tuple[Routing, ...] = ()
     plain: tuple[PlainRules, ...] | None = None
     native_routing: bool = False
@@ -131,7 +131,7 @@ def read_rules(text: str, *, path: str) -> RuleFile:
         documents = load_documents(text)
     except NodeError as error:
         told = f"{error.key}: {error}" if error.key else str(error)
-        return RuleFile(path, troubles=(Trouble(max(error.line, 1), told),))
+        return RuleFile(path, troubles=(RuleFileProblem(max(error.line, 1), told),))
     reading = _Reading(path, text.splitlines())
     for number, document in enumerate(documents):
         reading.document(document, first=not number)
@@ -158,7 +158,7 @@ class _Reading:
     def __init__(self, path: str, source: list[str]) -> None:
         self.path = path
         self.source = source
-        self._troubles: list[Trouble] = []
+        self._troubles: list[RuleFileProblem] = []
         self._rules: list[PlacedRule] = []
         self._routings: list[Routing] = []
         self._copies: list[Callable[[], PlainRules]] = []
@@ -171,7 +171,7 @@ class _Reading:
     def result(self) -> RuleFile:
         if self._other and not (self._has_groups or self._routings or self._troubles):
             told = "expected `groups`, a list of rule groups, or a manifest that holds them"
-            self._troubles.append(Trouble(self._other, told))
+            self._troubles.append(RuleFileProblem(self._other, told))
         return RuleFile(
             self.path,
             tuple(self._rules),
@@ -181,11 +181,11 @@ class _Reading:
             self._is_native_routing,
         )
 
-    def document(self, document: Lined, *, first: bool) -> None:
+    def document(self, document: YamlDocument, *, first: bool) -> None:
         part = _Part(document, self.source)
         if isinstance(document.value, dict) and "groups" in document.value and not first and self._is_plain:
             told = "Prometheus reads only the first document of a rule file, and what stands from here on is never loaded"
-            self._troubles.append(Trouble(document.line(()), told))
+            self._troubles.append(RuleFileProblem(document.line(()), told))
             self._needs_copy = True
         self._value(document.value, (), part)
 
@@ -231,7 +231,7 @@ class _Reading:
                 documents = load_documents(text)
             except NodeError as error:
                 if name.endswith(_RULE_KEYS):
-                    self._troubles.append(Trouble(inner(max(error.line, 1)), f"{name}: {error}"))
+                    self._troubles.append(RuleFileProblem(inner(max(error.line, 1)), f"{name}: {error}"))
                 continue
             for document in documents:
                 if isinstance(document.value, dict) and {"groups", "route"} & document.value.keys():
@@ -301,14 +301,14 @@ class _Reading:
                     self._wrong(part, (*at, key), f"a recording rule has no `{key}`")
             if not _METRIC_NAME.fullmatch(name):
                 told = f"{name} is no metric name for Prometheus 2, and Prometheus 3 takes it only in quotes"
-                self._wrong(part, (*at, kind.value), told, Fault.NAME, name)
+                self._wrong(part, (*at, kind.value), told, ProblemKind.NAME, name)
         labels = rule.get("labels")
         for key in labels if isinstance(labels, dict) else ():
             if key == "__name__":
                 self._wrong(part, (*at, "labels", key), "a rule cannot set the label __name__")
             elif not _LABEL_NAME.fullmatch(key):
                 told = f"{key} is no label name for Prometheus 2, and Prometheus 3 takes it only in quotes"
-                self._wrong(part, (*at, "labels", key), told, Fault.NAME, name)
+                self._wrong(part, (*at, "labels", key), told, ProblemKind.NAME, name)
 
     def _unknown_fields(
         self, table: dict[str, Any], at: Path, known: tuple[str, ...], part: _Part, what: str, *, rule: str = ""
@@ -317,7 +317,7 @@ class _Reading:
             if key not in known:
                 near = get_close_matches(key.lower(), known, n=1, cutoff=0.6)
                 hint = f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(known)}"
-                self._wrong(part, (*at, key), f"{what} has no field `{key}`{hint}", Fault.FIELD, rule)
+                self._wrong(part, (*at, key), f"{what} has no field `{key}`{hint}", ProblemKind.FIELD, rule)
 
     def _placed(self, found: list[_Found], part: _Part) -> Iterator[PlacedRule]:
         begins = [part.line(item.at) for item in found]
@@ -354,8 +354,8 @@ class _Reading:
             self._wrong(part, (*at, key), f"expected a duration for `{key}`, such as 5m")
             return 0.0
 
-    def _wrong(self, part: _Part, at: Path, text: str, fault: Fault = Fault.FORM, rule: str = "") -> None:
-        self._troubles.append(Trouble(part.line(at), text, fault, rule))
+    def _wrong(self, part: _Part, at: Path, text: str, fault: ProblemKind = ProblemKind.FORM, rule: str = "") -> None:
+        self._troubles.append(RuleFileProblem(part.line(at), text, fault, rule))
         if at and at[-1] not in _NEEDED:
             self._faults.add(at)
 
@@ -373,7 +373,7 @@ class _Found:
 class _Part:
     """A document, or one that stands as a text in another; lines are those of the file."""
 
-    def __init__(self, document: Lined, source: list[str], shift: Callable[[int], int] | None = None) -> None:
+    def __init__(self, document: YamlDocument, source: list[str], shift: Callable[[int], int] | None = None) -> None:
         self.document = document
         self.whole = shift is None
         self.shift: Callable[[int], int] = shift or (lambda line: line)

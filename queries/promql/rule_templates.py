@@ -12,7 +12,7 @@ from types import MappingProxyType
 import promql_parser as ast
 
 from queries.catalogue.loader import expand_query
-from queries.catalogue.signals import UNDECIDED, Choice
+from queries.catalogue.signals import UNDECIDED, DefinitionChoice
 from queries.promql.rule_files import built_in_names
 from queries.promql.syntax import parse
 from queries.yaml_text import loads
@@ -63,14 +63,16 @@ def our_expressions() -> Mapping[str, str]:
     return found
 
 
-def our_recordings(choice: Choice = UNDECIDED, *, windows: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, str]:
+def our_recordings(
+    choice: DefinitionChoice = UNDECIDED, *, windows: Mapping[str, str] = MappingProxyType({})
+) -> Mapping[str, str]:
     """The same in PromQL, with the codings of the choice. `windows` are windows to take instead of others."""
-    coded = Choice(encodings=choice.encodings)
+    coded = DefinitionChoice(encodings=choice.encodings)
     found = {name: expand_query(text, coded, where=name) for name, text in our_expressions().items()}
     return {name: _WINDOW.sub(lambda match: windows.get(match[0], match[0]), text) for name, text in found.items()}
 
 
-def render(text: str, *, where: str, choice: Choice = UNDECIDED) -> str:
+def render(text: str, *, where: str, choice: DefinitionChoice = UNDECIDED) -> str:
     """The text of a rule file with the expression of every signal in its place; everything else stands as it was written.
 
     Raises SignalError.

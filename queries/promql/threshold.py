@@ -17,7 +17,7 @@ _SETS = {"and", "or", "unless"}
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ThresholdExpression:
     """`left` `operator` `threshold`."""
 
     left: str
@@ -25,7 +25,7 @@ class Comparison:
     threshold: float
 
 
-def comparison(expression: str) -> Comparison | None:
+def comparison(expression: str) -> ThresholdExpression | None:
     """What is compared with which number; None where the expression as a whole is anything else than one comparison."""
     text = _bare(expression)
     found: list[re.Match[str]] = []
@@ -48,7 +48,7 @@ def comparison(expression: str) -> Comparison | None:
         threshold = float(_bare(right.removeprefix("bool ").strip()))
     except ValueError:
         return None
-    return Comparison(left, operator[0], threshold) if left and math.isfinite(threshold) else None
+    return ThresholdExpression(left, operator[0], threshold) if left and math.isfinite(threshold) else None
 
 
 def _bare(expression: str) -> str:

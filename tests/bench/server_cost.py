@@ -17,7 +17,7 @@ from stage import Stage
 from console.demo.backfill import load_history
 from queries.catalogue.loader import load_board
 from queries.model.panel import PanelSpec
-from queries.prometheus.query_batch import Part, joined
+from queries.prometheus.query_batch import BatchQuery, joined
 
 _DAYS = 30
 _SERIES = 100
@@ -38,14 +38,14 @@ def measure(stage: Stage) -> list[Figure]:
     specs = [spec for spec in load_board("overview") if spec.source == "prometheus"]
     with start_prometheus("global: {scrape_interval: 1h}\n", folder=place) as server:
         recorded = _milliseconds(server.url, joined([_recorded(spec) for spec in specs]), end)
-        raw = _milliseconds(server.url, joined([Part(spec.id, spec.raw) for spec in specs]), end)
+        raw = _milliseconds(server.url, joined([BatchQuery(spec.id, spec.raw) for spec in specs]), end)
     note = f"{recorded:.2f} ms against {raw:.0f} ms"
     return [Figure("query time at the server, recorded ÷ raw", recorded / raw, "×", 0.1, note)]
 
 
-def _recorded(spec: PanelSpec) -> Part:
+def _recorded(spec: PanelSpec) -> BatchQuery:
     """What a refresh asks: the recorded series, or the raw expression of a panel that has none."""
-    return Part(spec.id, spec.recorded or spec.raw)
+    return BatchQuery(spec.id, spec.recorded or spec.raw)
 
 
 def _milliseconds(url: str, query: str, at: float) -> float:

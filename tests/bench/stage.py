@@ -21,7 +21,7 @@ from subject import PROGRAM, ROOT
 from terminal import Terminal
 
 from console.demo.backfill import load_history
-from console.demo.process import Server
+from console.demo.process import ServerProcess
 
 COLUMNS, ROWS = 120, 40
 RECORDING = ("recording.yaml", "recording-slo.yaml")
@@ -182,7 +182,7 @@ class Stage:
 class Sources:
     """The servers of one platform."""
 
-    def __init__(self, exporter: Exporter, prometheus: Server, manager: Server, cluster: Cluster) -> None:
+    def __init__(self, exporter: Exporter, prometheus: ServerProcess, manager: ServerProcess, cluster: Cluster) -> None:
         self.exporter = exporter
         self.prometheus = prometheus
         self.manager = manager
@@ -240,5 +240,5 @@ def _write_hour(exporter: Exporter, place: Path) -> None:
     load_history(servers().promtool, text, place / "data")
 
 
-def _address(server: Server) -> str:
+def _address(server: ServerProcess) -> str:
     return server.url.removeprefix("http://")

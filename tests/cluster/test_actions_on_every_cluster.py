@@ -12,22 +12,22 @@ import pytest
 from action_bench import records_of, settings_for
 from cluster_fixture import STRATEGIC, Namespace, until
 
-from console.actions.plan import CheckLevel, Outcome, Preview, Request, Step
+from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.runbooks.page import Runbook, RunbookStep
-from console.runbooks.steps import Sight, answer_steps
+from console.runbooks.steps import StepContext, answer_steps
 from console.runbooks.suggested_actions import suggestion
 from console.state.place import Place
 from console.state.revisions import Records, observe
-from queries.errors import Rejected
+from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.workload import Cluster
-from queries.prometheus.responses import Answer
+from queries.prometheus.responses import InstantResult
 
 TARGET = "deployment/web"
 
@@ -54,7 +54,7 @@ class Hands:
         self.journal = self.reads.journal = Journal.open(folder / "state" / "journal.sqlite3")
         self.previews: list[Preview] = []
 
-    async def act(self, action: str, **parameters: str) -> Step:
+    async def act(self, action: str, **parameters: str) -> RunStep:
         """Acts when the action before has died away: a controller's own write in between would be an honest 409."""
         await asyncio.to_thread(self.ns.quiet)
 
@@ -127,7 +127,7 @@ async def test_a_stale_resource_version_is_409_on_every_kind_of_patch(ns: Namesp
     for body, subresource, content_type in cases:
         if isinstance(body, list):
             body[1]["op"] = "add"
-        with pytest.raises(Rejected) as told:
+        with pytest.raises(RequestRejected) as told:
             await hands.writer.patch("deployments", "web", body, subresource=subresource, content_type=content_type)
         assert told.value.fault.status == 409
     found = ns.get(ns.deployments("web"))["spec"]
@@ -136,7 +136,7 @@ async def test_a_stale_resource_version_is_409_on_every_kind_of_patch(ns: Namesp
 
 async def test_following_sees_a_rollout(ns: Namespace, hands: Hands) -> None:
     """The watched namespace comes to what the server says: three ready pods, and their end after the deletion."""
-    readings: list[Reading[Cluster]] = []
+    readings: list[PollResult[Cluster]] = []
     task = asyncio.ensure_future(hands.reads.follow(readings.append))
 
     async def until(count: int) -> None:
@@ -164,12 +164,12 @@ async def test_a_deployment_without_a_replica_set(ns: Namespace, hands: Hands) -
     (workload,) = found.workloads
     assert found.revisions_of(workload) == () and workload.revision == 0
 
-    async def ask(query: str) -> Answer:
-        return Answer(())
+    async def ask(query: str) -> InstantResult:
+        return InstantResult(())
 
     lookups = ("rollout-history", "pods", "events", "top-pods")
     steps = tuple(RunbookStep(item, lookup=item, target=TARGET) for item in lookups)
-    sight = Sight(ask, hands.reads, found, (), 0.0, Place("test", ns.name))
+    sight = StepContext(ask, hands.reads, found, (), 0.0, Place("test", ns.name))
     results = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert len(results) == len(lookups)
     assert "web has no revision yet: it has no ReplicaSet" in results[0].text

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from cluster_fixture import deployment, until
 
-from console.demo.cluster import DemoCluster, Pace
+from console.demo.cluster import DemoCluster, PodTimings
 
-QUICK = Pace(schedule=(0.0, 0.01), start=(0.01, 0.03), ready=(0.01, 0.05), end=(0.01, 0.03))
+QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.03), ready=(0.01, 0.05), end=(0.01, 0.03))
 ROOT = "/apis/apps/v1/namespaces/cad-ml-platform/deployments"
 
 

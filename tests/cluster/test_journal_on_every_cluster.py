@@ -14,7 +14,7 @@ from cluster_fixture import Namespace, until
 from two_consoles import EACH, examine, settled, two, two_of_one
 
 from console.config.load import load_settings
-from console.journal.acknowledgements import Whose
+from console.journal.acknowledgements import Ownership
 from console.monitor.session import Session
 
 SEGMENT_BYTES = 8 << 10
@@ -75,14 +75,14 @@ async def test_an_acknowledgement_is_not_taken_without_a_word(ns: Namespace, tmp
     same moment both consoles agree.
     """
     async with console(ns, tmp_path, "ann") as ann, console(ns, tmp_path, "bob") as bob:
-        assert (await ann.acknowledge("fp")).whose is Whose.OURS
+        assert (await ann.acknowledge("fp")).whose is Ownership.OURS
         asked = await bob.acknowledge("fp")
-        assert (asked.whose, asked.written, asked.doubt) == (Whose.ANOTHER, False, "")
+        assert (asked.whose, asked.written, asked.doubt) == (Ownership.ANOTHER, False, "")
         assert asked.mark and asked.mark.author.startswith("ann@")
-        assert (await bob.acknowledge("fp", over=asked.mark)).whose is Whose.OURS
+        assert (await bob.acknowledge("fp", over=asked.mark)).whose is Ownership.OURS
         await within(lambda: ann.snapshot().ledger.owners["fp"].author.startswith("bob@"))
         told = await asyncio.gather(ann.acknowledge("both"), bob.acknowledge("both"))
-        assert any(item.whose is Whose.OURS for item in told)
+        assert any(item.whose is Ownership.OURS for item in told)
         await within(lambda: len({each.snapshot().ledger.owners["both"].author for each in (ann, bob)}) == 1)
 
 

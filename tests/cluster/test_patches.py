@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.demo.cluster import json_patch, strategic_patch
-from console.demo.cluster.api_errors import Failure
+from console.demo.cluster.api_errors import ApiError
 from console.demo.cluster.patch import JSON, MERGE, STRATEGIC, merged, patched
 
 PLAIN = st.recursive(
@@ -87,7 +87,7 @@ def test_json_patch_operations(document: Any, operations: Any, expected: Any) ->
 )
 def test_json_patch_refuses(operation: Any) -> None:
     """An operation that does not fit its document is the opaque 422; 1 is not true."""
-    with pytest.raises(Failure) as refused:
+    with pytest.raises(ApiError) as refused:
         json_patch.applied({"a": [1, 2], "n": 1}, [operation])
     assert refused.value.code == 422
 
@@ -102,7 +102,7 @@ def test_whatever_is_sent_is_an_answer_or_a_failure(target: dict[str, Any], kind
     before = copy.deepcopy(target)
     try:
         assert isinstance(patched(target, change, kind), dict)
-    except Failure as failed:
+    except ApiError as failed:
         assert failed.code in (400, 422, 500)
     assert target == before
 

@@ -11,13 +11,13 @@ import pytest
 from action_bench import Facts
 from cluster_fixture import Namespace, Target
 
-from console.actions.plan import Outcome, Preview, Request, Step
+from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.journal.sqlite import INTENT, Journal
-from queries.errors import Denied
+from queries.errors import AccessDenied
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
 from queries.model.alert import Alert, AlertState
@@ -52,7 +52,7 @@ class Acting:
         self.journal = Journal.open(told.paths.journal_file)
         self.previews: list[Preview] = []
 
-    async def act(self, request: Request) -> Step:
+    async def act(self, request: Request) -> RunStep:
         async def agree(preview: Preview) -> bool:
             self.previews.append(preview)
             return True
@@ -210,7 +210,7 @@ async def test_an_impersonating_kubeconfig_has_the_rights_of_whom_it_names(
         if name == "viewer":
             assert end.outcome is Outcome.REFUSED
             assert "you may not patch deployments" in end.text
-            with pytest.raises(Denied, match='User "viewer-only" cannot patch'):
+            with pytest.raises(AccessDenied, match='User "viewer-only" cannot patch'):
                 await console.writer.patch("deployments", "web", {}, content_type="application/merge-patch+json")
         else:
             assert end.outcome is Outcome.DONE, end.text
@@ -225,6 +225,6 @@ async def test_who_may_not_impersonate_is_told_so_by_the_server(ns: Namespace, t
     document["users"][0]["user"]["token"] = ns.target.client("powerless").headers["Authorization"].removeprefix("Bearer ")
     own.write_text(json.dumps(document))
     client = Kubernetes(ClusterEndpoint(ns.name, kubeconfig=str(own)))
-    with pytest.raises(Denied, match="cannot impersonate"):
+    with pytest.raises(AccessDenied, match="cannot impersonate"):
         await client.cluster()
     await client.close()

@@ -20,7 +20,7 @@ from console.__main__ import main
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
 from queries.model.fault import FaultKind
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.workload import Cluster
 
 pytestmark = pytest.mark.control_plane
@@ -47,13 +47,13 @@ class Followed:
     """What a console that follows the cluster was given."""
 
     def __init__(self) -> None:
-        self.readings: list[tuple[float, Reading[Cluster]]] = []
+        self.readings: list[tuple[float, PollResult[Cluster]]] = []
 
-    def __call__(self, reading: Reading[Cluster]) -> None:
+    def __call__(self, reading: PollResult[Cluster]) -> None:
         self.readings.append((time.monotonic(), reading))
 
     @property
-    def last(self) -> Reading[Cluster] | None:
+    def last(self) -> PollResult[Cluster] | None:
         return self.readings[-1][1] if self.readings else None
 
     async def until(self, kind: FaultKind | None, *, since: float, seconds: float) -> float:

@@ -143,13 +143,13 @@ def test_every_binding_explains_itself() -> None:
     from console.screens import action_run, alert_detail, command_line, explore, help, logs, panel_detail, runbook
     from widgets.dialogs import confirm, form, silence
     from widgets.rows import Rows
-    from widgets.text_view import Page
+    from widgets.text_view import TextView
 
     screens = [type(make()) for make in MODES.values() if callable(make)]
     details = [
         action_run.ActionRunScreen, alert_detail.AlertDetailScreen, command_line.CommandLine, explore.ExploreScreen,
         help.HelpScreen, logs.LogsScreen, panel_detail.PanelDetailScreen, runbook.RunbookScreen, confirm.ConfirmDialog,
-        form.FormDialog, silence.SilenceDialog, Page, Rows,
+        form.FormDialog, silence.SilenceDialog, TextView, Rows,
     ]  # fmt: skip
     ids: dict[str, str] = {}
     for owner in (ConsoleApp, *screens, *details):

@@ -22,7 +22,7 @@ from console.cli.main import main
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.demo.cluster import DemoCluster
-from console.journal.acknowledgements import Whose, outcome_sentence
+from console.journal.acknowledgements import Ownership, outcome_sentence
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.journal.store_factory import former_names, store_name
@@ -167,16 +167,16 @@ async def test_who_comes_second_is_asked_and_who_was_first_is_told(two: tuple[Se
     """
     async with console(two[0]) as ann, console(two[1]) as bob:
         first = await ann.acknowledge("fp")
-        assert (first.whose, first.written, first.doubt) == (Whose.OURS, True, "")
+        assert (first.whose, first.written, first.doubt) == (Ownership.OURS, True, "")
         asked = await bob.acknowledge("fp")
-        assert (asked.whose, asked.written, asked.doubt) == (Whose.ANOTHER, False, "")
+        assert (asked.whose, asked.written, asked.doubt) == (Ownership.ANOTHER, False, "")
         assert asked.mark and asked.mark.author == two[0].user
         assert [item.kind for item in bob.journal.events()] == ["alert.owned"]
         taken = await bob.acknowledge("fp", over=asked.mark)
-        assert (taken.whose, taken.written, taken.doubt) == (Whose.OURS, True, "")
+        assert (taken.whose, taken.written, taken.doubt) == (Ownership.OURS, True, "")
         await within(5.0, lambda: ann.snapshot().ledger.owners["fp"].author == two[1].user)
         late = await ann.acknowledge("fp", on=False)
-        assert (late.whose, late.written) == (Whose.ANOTHER, False)
+        assert (late.whose, late.written) == (Ownership.ANOTHER, False)
 
 
 async def test_of_two_at_the_same_moment_one_is_told_that_it_is_not_theirs(two: tuple[Settings, Settings]) -> None:
@@ -187,7 +187,7 @@ async def test_of_two_at_the_same_moment_one_is_told_that_it_is_not_theirs(two: 
         await within(5.0, lambda: all(not each.sharing or each.sharing.word == "ok" for each in (ann, bob)))
         for number in range(6):
             told = await asyncio.gather(ann.acknowledge(f"fp{number}"), bob.acknowledge(f"fp{number}"))
-            has = [item.whose is Whose.OURS for item in told]
+            has = [item.whose is Ownership.OURS for item in told]
             if not two[0].store:
                 assert sum(has) == 1, told  # on one file nothing is on its way
 
@@ -222,7 +222,7 @@ async def test_a_store_that_cannot_be_asked_is_said(cluster: DemoCluster, tmp_pa
         began = time.monotonic()
         found = await ann.acknowledge("fp")
         assert time.monotonic() - began < 4.0
-        assert (found.whose, found.written) == (Whose.OURS, True)
+        assert (found.whose, found.written) == (Ownership.OURS, True)
         assert "it is not known whether somebody else took it" in outcome_sentence("HighErrorRate", found, taking=True)
 
 

@@ -10,21 +10,21 @@ from typing import Any
 
 from screen_samples import NOW, StillSession, settings, snapshot
 
-from console.monitor.pauses import Heartbeat, Pause
+from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import Poller
 from console.monitor.session import Session
-from console.monitor.state_store import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, Board
+from console.monitor.state_store import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, StateStore
 from console.runbooks.index import RunbookIndex
 from console.screens.app import ConsoleApp
 from console.screens.header import masthead
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
 from queries.errors import TimedOut
 from queries.http.endpoint import Endpoint
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth, Readiness
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.source import Health, SourceState
 
 
@@ -43,7 +43,7 @@ async def test_a_pause_asks_nothing_and_its_end_asks_at_once() -> None:
         asked += 1
         return "good", ()
 
-    taken: list[Reading[Any]] = []
+    taken: list[PollResult[Any]] = []
     poller = Poller("x", ask, taken.append, every=0.001, timeout=1, cap=1)
     task = asyncio.create_task(poller.run())
     await until(lambda: asked >= 3)
@@ -74,7 +74,7 @@ async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
     session.set_visible(True)
     assert all(item.paused for item in session._made().sources if item.name != PLATFORM and item.name != KUBERNETES)
     for name in (PROMETHEUS, ALERTMANAGER):
-        session._take(Reading(name, NOW, 0.0, fault=Fault(FaultKind.UNREACHABLE, "refused")))
+        session._take(PollResult(name, NOW, 0.0, fault=Fault(FaultKind.UNREACHABLE, "refused")))
     await until(lambda: not any(item.paused for item in session.snapshot().sources))
     await session.close()
 
@@ -85,20 +85,20 @@ def test_a_paused_source_does_not_look_current(tmp_path: Path) -> None:
     up = SourceState("prometheus", Health.UP, "", 0.01, NOW - 725, paused_at=NOW - 720)
     down = replace(base.sources[3], paused_at=NOW - 720)
     shown = replace(base, sources=(up, down))
-    line = "".join(words for words, _ in masthead(View(settings(tmp_path), NOW, None, shown), 160)[1])
+    line = "".join(words for words, _ in masthead(RenderContext(settings(tmp_path), NOW, None, shown), 160)[1])
     assert "prom PAUSED 12m" in line
     assert "ok" not in line.replace("not known", "")
     assert "api PAUSED 12m was DENIED" in line
 
 
-def answers(at: float) -> Reading[Any]:
-    return Reading(PLATFORM, at, 0.01, value=PlatformHealth("healthy", readiness=Readiness(True)))
+def answers(at: float) -> PollResult[Any]:
+    return PollResult(PLATFORM, at, 0.01, value=PlatformHealth("healthy", readiness=Readiness(True)))
 
 
 def test_down_is_said_only_of_what_was_asked(tmp_path: Path) -> None:
     """Not asked for an hour it is PAUSED; asked again, PAUSED until it answers; asked for long without an answer, DOWN. Without
     a pause, silence is DOWN as ever."""
-    board = Board(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
+    board = StateStore(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
 
     def state(now: float) -> SourceState:
         found = board.snapshot(now).source(PLATFORM)
@@ -109,32 +109,34 @@ def test_down_is_said_only_of_what_was_asked(tmp_path: Path) -> None:
     assert (state(NOW + 20).health, state(NOW + 40).health) == (Health.UP, Health.DOWN)
 
     asked = frozenset({PLATFORM})
-    board.pauses = (Pause(NOW + 5, asked),)
+    board.pauses = (ClockPause(NOW + 5, asked),)
     assert (state(NOW + 3600).health, state(NOW + 3600).paused_at) == (Health.UP, NOW + 5)
-    board.pauses = (Pause(NOW + 5, asked, NOW + 3600),)
+    board.pauses = (ClockPause(NOW + 5, asked, NOW + 3600),)
     assert state(NOW + 3601).paused_at == NOW + 5
     board.apply(answers(NOW + 3602))
     assert (state(NOW + 3602).health, state(NOW + 3602).paused_at) == (Health.UP, None)
 
-    silent = Board(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
+    silent = StateStore(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
     silent.apply(answers(NOW))
-    silent.pauses = (Pause(NOW + 5, asked, NOW + 3600),)
+    silent.pauses = (ClockPause(NOW + 5, asked, NOW + 3600),)
     found = silent.snapshot(NOW + 3640).source(PLATFORM)
     assert found is not None and (found.health, found.detail, found.paused) == (Health.DOWN, "no answer any more", False)
 
 
 def test_a_source_that_never_answered_is_paused_too(tmp_path: Path) -> None:
     """Begun detached: PAUSED, and neither DOWN nor an answer that is waited for."""
-    board = Board(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
-    board.pauses = (Pause(NOW, frozenset({PLATFORM})),)
-    line = "".join(words for words, _ in masthead(View(settings(tmp_path), NOW + 40, None, board.snapshot(NOW + 40)), 160)[1])
+    board = StateStore(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
+    board.pauses = (ClockPause(NOW, frozenset({PLATFORM})),)
+    line = "".join(
+        words for words, _ in masthead(RenderContext(settings(tmp_path), NOW + 40, None, board.snapshot(NOW + 40)), 160)[1]
+    )
     assert "api PAUSED 40s" in line and "DOWN" not in line
 
 
 def test_the_heartbeat_knows_when_the_process_stood_still() -> None:
     """A late beat is no pause, a missed one is; what is handled before the next beat knows of it too."""
     now = 100.0
-    heart = Heartbeat(lambda: now)
+    heart = PauseDetector(lambda: now)
     assert heart.beat() == 0.0
     now = 102.5
     assert not heart.missed_since(100.0) and heart.beat() == 0.0
@@ -150,7 +152,7 @@ def test_the_heartbeat_knows_when_the_process_stood_still() -> None:
 async def test_a_limit_that_passed_while_it_stood_still_is_no_failure() -> None:
     """The question that was under way is given up and asked again at once; its failure is not delivered."""
     now, asked = 0.0, 0
-    heart = Heartbeat(lambda: now)
+    heart = PauseDetector(lambda: now)
     heart.beat()
 
     async def ask() -> tuple[Any, tuple[str, ...]]:
@@ -163,7 +165,7 @@ async def test_a_limit_that_passed_while_it_stood_still_is_no_failure() -> None:
             await asyncio.sleep(60)
         return "good", ()
 
-    taken: list[Reading[Any]] = []
+    taken: list[PollResult[Any]] = []
     poller = Poller("x", ask, taken.append, every=60, timeout=90, cap=1, heartbeat=heart)
     task = asyncio.create_task(poller.run())
     await until(lambda: asked == 2)

@@ -12,8 +12,8 @@ import pytest
 from screen_samples import NOW, panels, snapshot
 
 from console.checklists.definition import Checklist, Item, KpisEvidence, PanelEvidence, QueryEvidence
-from console.checklists.evaluate import Facts, findings
-from console.checklists.evidence_queries import Answers
+from console.checklists.evaluate import EvaluationInput, findings
+from console.checklists.evidence_queries import CollectedEvidence
 from console.checklists.result import exit_code as checklist_code
 from console.checklists.run_events import stands
 from console.cli.status import as_text, exit_code
@@ -23,20 +23,20 @@ from console.state.checklist_runs import AGREE
 from console.state.snapshot import Snapshot
 from queries.catalogue.loader import CatalogueError, parse_board
 from queries.model.panel import (
+    Aggregation,
     Contradiction,
     ContradictionKind,
     Figure,
-    Fold,
     PanelSpec,
     PanelState,
     Range,
     Threshold,
     Unit,
 )
-from queries.model.poll_result import Reading
-from queries.model.series import Track
+from queries.model.poll_result import PollResult
+from queries.model.series import Series
 from queries.model.verdict import UNKNOWN, Verdict
-from queries.prometheus.query_batch import Parts
+from queries.prometheus.query_batch import BatchResult
 from widgets.formatting import VERDICT_WIDTH
 from widgets.panel import PanelRow, panel_line
 from widgets.panel_grid import PanelTile, tile_lines
@@ -131,7 +131,7 @@ def _answered(now: Snapshot) -> Snapshot:
 def test_a_checklist_leaves_it_open() -> None:
     """An item whose panel is in doubt is in doubt whatever the item's own thresholds; agreeing to it does not make it ok."""
     item = Item("error-ratio", "Error ratio", "is it low?", PanelEvidence("error_ratio", Threshold(50.0)))
-    (found,) = findings(Checklist("hourly", "Hourly", (item,)), Facts(quiet(doubtful()), None, NOW))
+    (found,) = findings(Checklist("hourly", "Hourly", (item,)), EvaluationInput(quiet(doubtful()), None, NOW))
     assert (found.verdict, found.word, found.reason, found.told) == (Verdict.IN_DOUBT, "IN DOUBT", WHY, "0.40 %")
     assert checklist_code((found,)) == 2
     assert stands(found.verdict, AGREE) is Verdict.IN_DOUBT
@@ -147,22 +147,24 @@ def test_nobody_outside_is_told_a_figure_in_doubt() -> None:
 
 def test_a_query_of_a_checklist_is_held_against_its_second_count() -> None:
     """An item that asks for itself is in doubt where its signals contradict themselves, and a KPI with it."""
-    spec = PanelSpec("availability", "Availability", Unit.PERCENT, Fold.MIN, raw="x", below=True, threshold=Threshold(99.9))
+    spec = PanelSpec(
+        "availability", "Availability", Unit.PERCENT, Aggregation.MIN, raw="x", below=True, threshold=Threshold(99.9)
+    )
     found = Contradiction(
         ContradictionKind.WITNESS, "OCR failures in 5m", Unit.COUNT, Figure("a", 12, "a"), Figure("b", 240, "b")
     )
-    tracks = (Track((), ((NOW - 86_400.0, 99.99), (NOW, 99.99))),)
+    tracks = (Series((), ((NOW - 86_400.0, 99.99), (NOW, 99.99))),)
     items = (
         Item("own", "Own", "?", QueryEvidence(spec, Threshold())),
         Item("kpis", "KPIs", "?", KpisEvidence(("availability",), (spec,))),
     )
-    answers = Answers(
+    answers = CollectedEvidence(
         NOW,
-        tracks={"own": Reading("prometheus", NOW, 0.0, value=tracks)},
-        figures={"kpis": Reading("prometheus", NOW, 0.0, value=Parts({"availability": list(tracks)}))},
+        tracks={"own": PollResult("prometheus", NOW, 0.0, value=tracks)},
+        figures={"kpis": PollResult("prometheus", NOW, 0.0, value=BatchResult({"availability": list(tracks)}))},
         doubts={"own": (found,), "availability": (found,)},
     )
-    own, kpis = findings(Checklist("x", "X", items), Facts(quiet(), answers, NOW))
+    own, kpis = findings(Checklist("x", "X", items), EvaluationInput(quiet(), answers, NOW))
     assert own.verdict is kpis.verdict is Verdict.IN_DOUBT
     assert own.reason == "12 or 240: OCR failures in 5m, by a or by b" and "12 or 240" in kpis.details[0].text
 

@@ -18,10 +18,10 @@ from console.actions.plan import Outcome
 from console.demo.cluster import DemoCluster
 from console.demo.cluster.rbac import grants
 from console.journal.sqlite import Journal
-from queries.errors import Denied
+from queries.errors import AccessDenied
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 
 TARGET = f"deployment/{API}"
 ACTIONS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -75,7 +75,7 @@ async def test_the_reading_role_suffices_for_everything_that_is_read(cluster: De
     await source.cron_jobs()
     await source.jobs()
     assert await source.usage()
-    seen: list[Reading[Any]] = []
+    seen: list[PollResult[Any]] = []
     watching = asyncio.create_task(source.follow(seen.append))
     async with asyncio.timeout(20):
         while not seen or not cluster.watches:  # noqa: ASYNC110  # what is waited for has no event
@@ -125,7 +125,7 @@ async def test_the_reading_role_refuses_every_action(bench: Bench) -> None:
     from console.actions.writers import Writer
 
     writer = Writer(bench.settings)
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         await writer.patch("deployments", API, {}, content_type="application/merge-patch+json")
     await writer.close()
 

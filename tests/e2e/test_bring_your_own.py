@@ -14,7 +14,7 @@ from real_program import Bench
 from servers import start_prometheus
 from terminal import Terminal
 
-from console.demo.process import Server
+from console.demo.process import ServerProcess
 from queries.promql.rule_templates import rule_names, rule_text
 
 pytestmark = pytest.mark.servers
@@ -104,7 +104,7 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     config = json.dumps({"global": {"evaluation_interval": "1s"}, "rule_files": ["rules.yml"]})
     folder = tmp_path_factory.mktemp("prometheus")
     with start_prometheus(config, {"rules.yml": rules(*RECORDS, STOPPED, CACHE, LONG)}, folder=folder) as server:
@@ -116,7 +116,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, prometheus: Server) -> Scene:
+def scene(tmp_path: Path, prometheus: ServerProcess) -> Scene:
     team = tmp_path / "team"
     for name, text in {
         **{f"pages/{name}": text for name, text in PAGES.items()},

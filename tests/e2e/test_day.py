@@ -18,7 +18,7 @@ from terminal import Terminal
 from textual.pilot import Pilot
 
 from console.checklists.definition import AlertsEvidence, Checklist, Item
-from console.checklists.evidence_queries import Answers, ask
+from console.checklists.evidence_queries import CollectedEvidence, ask
 from console.cli.main import main
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
@@ -27,7 +27,7 @@ from console.demo.server_binaries import Servers
 from console.demo.stack import DemoStack
 from console.monitor.session import Session
 from console.screens.app import ConsoleApp
-from console.state.checklist_runs import Walks
+from console.state.checklist_runs import ChecklistRuns
 from console.state.revisions import COMPLETE
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("utc")]
@@ -102,10 +102,10 @@ def test_the_window_agrees_with_prometheus_own_record(slow_provider: DemoStack) 
     settings = load_settings({}, {**os.environ, **slow_provider.addresses.environment()})
     checklist = Checklist("x", "X", (Item("a", "A", "?", AlertsEvidence(otherwise_seconds=3600.0)),))
 
-    async def work(session: Session) -> Answers:
+    async def work(session: Session) -> CollectedEvidence:
         snapshot = await session.once()
         return await ask(
-            checklist, snapshot, Walks(), prometheus=session.prometheus, kubernetes=session.kubernetes, clock=time.time
+            checklist, snapshot, ChecklistRuns(), prometheus=session.prometheus, kubernetes=session.kubernetes, clock=time.time
         )
 
     answers = with_session(settings, work)

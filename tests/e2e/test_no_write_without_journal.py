@@ -16,9 +16,9 @@ import pytest
 from real_program import Bench
 from terminal import PROGRAM, Terminal
 
-from console.demo.cluster import DemoCluster, Pace
+from console.demo.cluster import DemoCluster, PodTimings
 
-QUICK = Pace(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
+QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 SCALE = ("act", "scale", "cad-ml-api", "--replicas", "4", "--yes")
 
 

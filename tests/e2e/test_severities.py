@@ -14,7 +14,7 @@ from faulty_server import faulty_server
 from real_program import Bench, platform
 from servers import start_alertmanager, start_prometheus
 
-from console.demo.process import Server
+from console.demo.process import ServerProcess
 
 pytestmark = pytest.mark.servers
 
@@ -33,8 +33,8 @@ def rules(severities: dict[str, str]) -> str:
 
 @dataclass
 class Scene:
-    prometheus: Server
-    alertmanager: Server
+    prometheus: ServerProcess
+    alertmanager: ServerProcess
     bench: Bench
 
     def config(self, *, alertmanager: str, **more: object) -> Path:
@@ -65,7 +65,7 @@ def scene_of(folder: Path, severities: dict[str, str]) -> Iterator[Scene]:
         yield Scene(prometheus, manager, Bench(folder))
 
 
-def firing(prometheus: Server) -> list[object]:
+def firing(prometheus: ServerProcess) -> list[object]:
     found = httpx.get(f"{prometheus.url}/api/v1/alerts", trust_env=False).json()["data"]["alerts"]
     return [item for item in found if item["state"] == "firing"]
 

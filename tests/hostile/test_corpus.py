@@ -18,7 +18,7 @@ from real_program import Bench
 from servers import start_prometheus
 
 from console.actions.plan import Request
-from console.actions.silence import Silence, SilenceFacts
+from console.actions.silence import CreateSilence, SilenceFacts
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.log import _Frames
@@ -121,7 +121,7 @@ def test_a_command_that_is_copied_says_what_it_shows(tmp_path: Path, value: str,
         return
     matcher = Matcher("instance", value)
     request = Request("silence", str(matcher), {"duration": "1h", "comment": comment, "created_by": author})
-    command = Silence().plan(request, SilenceFacts((), None), 1_800_000_000.0).command
+    command = CreateSilence().plan(request, SilenceFacts((), None), 1_800_000_000.0).command
     folder = tmp_path / "shell"
     folder.mkdir(exist_ok=True)
     tool = folder / "amtool"

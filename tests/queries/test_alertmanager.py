@@ -11,7 +11,7 @@ from loopback import RECORDINGS
 from stopwatch import turns
 
 from queries.alertmanager import Alertmanager
-from queries.errors import Denied, Malformed, NotConfigured, Unreachable
+from queries.errors import AccessDenied, InvalidResponse, NotConfigured, Unreachable
 from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertState
 
@@ -141,7 +141,7 @@ async def test_loss_of_all_peers_is_the_source_s_fault() -> None:
     with pytest.raises(Unreachable):
         await source.state()
     source, _ = peers(401, httpx.ConnectError("x"))
-    with pytest.raises(Denied):
+    with pytest.raises(AccessDenied):
         await source.state()
     with pytest.raises(NotConfigured, match="ALERTMANAGER_URL"):
         await Alertmanager(()).state()
@@ -169,7 +169,7 @@ async def test_half_an_answer_is_no_answer() -> None:
 async def test_other_shapes_are_malformed(body: bytes) -> None:
     """Another API behind the URL is said to be one."""
     source, _ = peers({"alerts": body})
-    with pytest.raises(Malformed):
+    with pytest.raises(InvalidResponse):
         await source.state()
     await source.close()
 

@@ -10,7 +10,7 @@ import pytest
 from servers import start_alertmanager
 
 from queries.alertmanager import Alertmanager
-from queries.errors import Rejected, Unreachable
+from queries.errors import RequestRejected, Unreachable
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertState
@@ -46,7 +46,7 @@ async def test_two_peers_then_one_then_none(tmp_path: Path) -> None:
         )
         assert state.version and state.receivers == ("nobody",)
 
-        with pytest.raises(Rejected):
+        with pytest.raises(RequestRejected):
             await writer.send("POST", "/api/v2/silences", json={**silence, "matchers": []})
         two.kill()
         state = await source.state()

@@ -10,9 +10,9 @@ import pytest
 
 from queries.catalogue.loader import CatalogueError, expand_spec, load_board, load_dashboard, load_dashboards, parse_board
 from queries.catalogue.panel_titles import outline
-from queries.catalogue.signals import UNDECIDED, Choice, load_signals
+from queries.catalogue.signals import UNDECIDED, DefinitionChoice, load_signals
 from queries.model.dashboard import DASHBOARDS
-from queries.model.panel import Fold, PanelSpec, Threshold
+from queries.model.panel import Aggregation, PanelSpec, Threshold
 from queries.promql.syntax import LabelMatcher, parse
 from queries.yaml_text import YamlError, loads
 
@@ -81,7 +81,7 @@ def test_namespace_is_filled_in() -> None:
 def test_defaults() -> None:
     """The shortest panel."""
     (spec,) = parse_board(PANEL, where="x.yaml")
-    assert (spec.fold, spec.recorded, spec.threshold) == (Fold.MAX, None, Threshold())
+    assert (spec.fold, spec.recorded, spec.threshold) == (Aggregation.MAX, None, Threshold())
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_dashboard_panels_can_explain_themselves() -> None:
     for spec in own_panels():
         assert spec.absent and spec.raw and (runbooks / f"{spec.runbook}.md").is_file(), spec.id
         assert set(spec.recorded_names) <= rules, spec.id
-        assert (spec.fold is Fold.MIN) == spec.below, spec.id
+        assert (spec.fold is Aggregation.MIN) == spec.below, spec.id
 
 
 def test_without_a_provider_no_matcher_is_left() -> None:
@@ -175,14 +175,14 @@ def test_a_panel_is_asked_again_as_the_choice_has_it() -> None:
     """A decided signal shortens the expression, for the provider that the panel is narrowed to."""
     starts = load_signals()["ocr_requests"].definitions[0]
     spec = next(item for item in load_dashboard("ocr_performance", provider="p").panels if item.id == "ocr_requests")
-    chosen = expand_spec(spec, Choice({"ocr_requests": starts}))
+    chosen = expand_spec(spec, DefinitionChoice({"ocr_requests": starts}))
     assert chosen.raw == '(sum by (provider) (rate(ocr_requests_total{status=~"start|cache_hit", provider="p"}[5m]))) > 0'
     assert spec.raw.count("provider=") > chosen.raw.count("provider=") and expand_spec(chosen, UNDECIDED) == spec
 
 
 def test_a_panel_whose_metric_does_not_say_a_state_is_not_asked() -> None:
     """The help text states a coding without half-open: what needs half-open says why it has no data, the rest is asked."""
-    coding = Choice(encodings={"ocr_circuit_state": {"open": 1.0}})
+    coding = DefinitionChoice(encodings={"ocr_circuit_state": {"open": 1.0}})
     panels = {spec.id: expand_spec(spec, coding) for spec in (*load_board("overview"), *load_board("ocr_performance"))}
     assert panels["ocr_circuits"].raw == "" and "does not say which number means half-open" in panels["ocr_circuits"].absent
     assert "ocr_circuit_state == bool 1," in panels["circuit_breakers"].raw

@@ -11,7 +11,7 @@ from console.demo.stack import DemoStack
 from queries.catalogue.loader import load_dashboard
 from queries.grafana.dashboard import OpenDashboard
 from queries.http.endpoint import Endpoint
-from queries.model.dashboard import DASHBOARDS, DashboardAnswer, DashboardChoice
+from queries.model.dashboard import DASHBOARDS, DashboardChoice, DashboardResult
 from queries.prometheus.client import Prometheus
 
 pytestmark = pytest.mark.servers
@@ -34,7 +34,7 @@ class Counting(Prometheus):
         return await super()._ask(*words, **more)  # type: ignore[arg-type]
 
 
-async def asked(stack: DemoStack, choice: DashboardChoice, *, recorded: bool = True) -> tuple[DashboardAnswer, int]:
+async def asked(stack: DemoStack, choice: DashboardChoice, *, recorded: bool = True) -> tuple[DashboardResult, int]:
     """The second refresh, and how many requests it took."""
     source = Counting(Endpoint(stack.addresses.prometheus))
     source.windows = fast_windows()

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from loopback import CERTIFICATES, http_answer
 
-from queries.errors import Denied, Malformed, Rejected, SourceError, Throttled, TimedOut, Unreachable
+from queries.errors import AccessDenied, InvalidResponse, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint, HttpConfig
 from queries.prometheus.client import Prometheus
@@ -49,15 +49,15 @@ def prometheus_error(kind: str, words: str) -> bytes:
 
 
 ANSWERS = [
-    ("401", http_answer("401 Unauthorized", b"Unauthorized\n", "text/plain"), Denied, "credentials"),
-    ("403", http_answer("403 Forbidden", b"no", "text/plain"), Denied, "allowed"),
-    ("404-prefix", http_answer("404 Not Found", b"404 page not found\n", "text/plain"), Malformed, "path prefix"),
-    ("405", http_answer("405 Method Not Allowed", b"", "text/plain"), Rejected, "405"),
-    ("407", http_answer("407 Proxy Authentication Required", b"", "text/plain"), Denied, "proxy"),
+    ("401", http_answer("401 Unauthorized", b"Unauthorized\n", "text/plain"), AccessDenied, "credentials"),
+    ("403", http_answer("403 Forbidden", b"no", "text/plain"), AccessDenied, "allowed"),
+    ("404-prefix", http_answer("404 Not Found", b"404 page not found\n", "text/plain"), InvalidResponse, "path prefix"),
+    ("405", http_answer("405 Method Not Allowed", b"", "text/plain"), RequestRejected, "405"),
+    ("407", http_answer("407 Proxy Authentication Required", b"", "text/plain"), AccessDenied, "proxy"),
     ("408", http_answer("408 Request Timeout", b"", "text/plain"), TimedOut, "408"),
-    ("429", http_answer("429 Too Many Requests", b"slow down", "text/plain", "Retry-After: 17"), Throttled, "17 s"),
-    ("429-silent", http_answer("429 Too Many Requests", b"", ""), Throttled, "limit"),
-    ("503-retry", http_answer("503 Service Unavailable", b"busy", "text/plain", "Retry-After: 5"), Throttled, "5 s"),
+    ("429", http_answer("429 Too Many Requests", b"slow down", "text/plain", "Retry-After: 17"), RateLimited, "17 s"),
+    ("429-silent", http_answer("429 Too Many Requests", b"", ""), RateLimited, "limit"),
+    ("503-retry", http_answer("503 Service Unavailable", b"busy", "text/plain", "Retry-After: 5"), RateLimited, "5 s"),
     ("503-starting", http_answer("503 Service Unavailable", b"Service Unavailable", "text/plain"), Unreachable, "starting"),
     (
         "503-timeout",
@@ -68,12 +68,22 @@ ANSWERS = [
     (
         "400-bad-data",
         http_answer("400 Bad Request", prometheus_error("bad_data", "1:5: parse error")),
-        Rejected,
+        RequestRejected,
         "1:5: parse error",
     ),
-    ("422", http_answer("422 Unprocessable", prometheus_error("execution", "too many samples")), Rejected, "too many samples"),
-    ("400-string", http_answer("400 Bad Request", b'"bad matcher format: a"'), Rejected, "bad matcher format"),
-    ("422-schema", http_answer("422 Unprocessable", b'{"code":602,"message":"startsAt is required"}'), Rejected, "startsAt"),
+    (
+        "422",
+        http_answer("422 Unprocessable", prometheus_error("execution", "too many samples")),
+        RequestRejected,
+        "too many samples",
+    ),
+    ("400-string", http_answer("400 Bad Request", b'"bad matcher format: a"'), RequestRejected, "bad matcher format"),
+    (
+        "422-schema",
+        http_answer("422 Unprocessable", b'{"code":602,"message":"startsAt is required"}'),
+        RequestRejected,
+        "startsAt",
+    ),
     (
         "400-tls",
         http_answer("400 Bad Request", b"Client sent an HTTP request to an HTTPS server.\n", "text/plain"),
@@ -83,38 +93,43 @@ ANSWERS = [
     ("500", http_answer("500 Internal Server Error", b"panic", "text/plain"), Unreachable, "500"),
     ("502-html", http_answer("502 Bad Gateway", HTML, "text/html"), Unreachable, "proxy"),
     ("504", http_answer("504 Gateway Timeout", HTML, "text/html"), TimedOut, "504"),
-    ("410", http_answer("410 Gone", b'{"status":"deprecated"}'), Rejected, "410"),
-    ("200-html", http_answer("200 OK", HTML, "text/html; charset=utf-8"), Denied, "login page"),
-    ("200-html-unnamed", http_answer("200 OK", HTML, "text/plain"), Denied, "login page"),
-    ("200-text", http_answer("200 OK", b"pong", "text/plain"), Malformed, "text/plain came instead of JSON (pong)"),
+    ("410", http_answer("410 Gone", b'{"status":"deprecated"}'), RequestRejected, "410"),
+    ("200-html", http_answer("200 OK", HTML, "text/html; charset=utf-8"), AccessDenied, "login page"),
+    ("200-html-unnamed", http_answer("200 OK", HTML, "text/plain"), AccessDenied, "login page"),
+    ("200-text", http_answer("200 OK", b"pong", "text/plain"), InvalidResponse, "text/plain came instead of JSON (pong)"),
     (
         "302",
         http_answer("302 Found", b"", "", "Location: https://sso.example/login?next=a&token=" + SECRET),
-        Denied,
+        AccessDenied,
         "sso.example/login",
     ),
-    ("302-itself", http_answer("302 Found", b"", "", "Location: /thing"), Malformed, "do not end"),
-    ("302-nowhere", http_answer("302 Found", b"", "", "Location: http://[::1"), Malformed, "not a URL"),
-    ("truncated-json", http_answer("200 OK", b'{"value": 1'), Malformed, "cut off"),
-    ("empty", http_answer("200 OK", b""), Malformed, "cut off"),
-    ("not-json", http_answer("200 OK", b"{'value': 1}"), Malformed, "not JSON"),
-    ("other-shape", http_answer("200 OK", b'{"value": "one"}'), Malformed, "$.value"),
-    ("deep", http_answer("200 OK", b'{"other":' + b"[" * 100_000), Malformed, "nested too deeply"),
-    ("deep-error", http_answer("400 Bad Request", b'{"error":' + b"[" * 60_000), Rejected, "400"),
+    ("302-itself", http_answer("302 Found", b"", "", "Location: /thing"), InvalidResponse, "do not end"),
+    ("302-nowhere", http_answer("302 Found", b"", "", "Location: http://[::1"), InvalidResponse, "not a URL"),
+    ("truncated-json", http_answer("200 OK", b'{"value": 1'), InvalidResponse, "cut off"),
+    ("empty", http_answer("200 OK", b""), InvalidResponse, "cut off"),
+    ("not-json", http_answer("200 OK", b"{'value': 1}"), InvalidResponse, "not JSON"),
+    ("other-shape", http_answer("200 OK", b'{"value": "one"}'), InvalidResponse, "$.value"),
+    ("deep", http_answer("200 OK", b'{"other":' + b"[" * 100_000), InvalidResponse, "nested too deeply"),
+    ("deep-error", http_answer("400 Bad Request", b'{"error":' + b"[" * 60_000), RequestRejected, "400"),
     (
         "gzip-garbage",
         http_answer("200 OK", b"\x1f\x8b garbage", "application/json", "Content-Encoding: gzip"),
-        Malformed,
+        InvalidResponse,
         "encoded as gzip, and identity was asked for",
     ),
-    ("not-http", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Malformed, "HTTP"),
+    ("not-http", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", InvalidResponse, "HTTP"),
     (
         "echo",
         http_answer("400 Bad Request", f"bad header: Bearer {SECRET}".encode(), "text/plain"),
-        Rejected,
+        RequestRejected,
         "bad header: Bearer …",
     ),
-    ("escapes", http_answer("400 Bad Request", b"\x1b[31mred\x1b[0m\x07\n\n line two", "text/plain"), Rejected, "[31mred"),
+    (
+        "escapes",
+        http_answer("400 Bad Request", b"\x1b[31mred\x1b[0m\x07\n\n line two", "text/plain"),
+        RequestRejected,
+        "[31mred",
+    ),
 ]
 
 
@@ -237,7 +252,7 @@ async def test_redirect_to_https_is_explained(serve) -> None:
         writer.write(http_answer("301 Moved", b"", "", "Location: https://127.0.0.1/thing"))
 
     error = await failure(client((await serve(behave)).url))
-    assert type(error) is Malformed and "https" in error.fault.what
+    assert type(error) is InvalidResponse and "https" in error.fault.what
 
 
 async def test_redirect_within_the_origin_is_followed(serve) -> None:
@@ -256,14 +271,14 @@ async def test_redirect_within_the_origin_is_followed(serve) -> None:
     assert (await made.get("/thing", type=Thing)).value == 2
     assert server.requests[1].startswith(b"GET /prefix/thing?a=1 ")
     await made.close()
-    assert type(await failure(client(server.url, follow_redirects=False))) is Denied
+    assert type(await failure(client(server.url, follow_redirects=False))) is AccessDenied
 
 
 async def test_cut_off_in_the_middle(serve) -> None:
     """A connection that breaks inside the body is a damaged answer, not a missing server."""
     server = await serve(http_answer("200 OK", b'{"value": 1}').replace(b"Length: 12", b"Length: 500"), close=True)
     error = await failure(client(server.url))
-    assert type(error) is Malformed and "cut off" in error.fault.what
+    assert type(error) is InvalidResponse and "cut off" in error.fault.what
 
 
 async def test_too_large(serve) -> None:

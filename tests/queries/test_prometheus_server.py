@@ -17,12 +17,12 @@ from servers import servers, start_prometheus
 
 from console.checks.panels import judge
 from queries.catalogue.loader import expand_spec, load_board
-from queries.errors import Malformed, Rejected, Unreachable
+from queries.errors import InvalidResponse, RequestRejected, Unreachable
 from queries.grafana.dashboard import OpenDashboard
 from queries.http.endpoint import Endpoint
 from queries.model.dashboard import DASHBOARDS, Dashboard, DashboardChoice
 from queries.model.fault import FaultKind
-from queries.model.panel import Fold, Origin, PanelSpec, Threshold, Unit
+from queries.model.panel import Aggregation, Origin, PanelSpec, Threshold, Unit
 from queries.model.verdict import Verdict
 from queries.prometheus.client import Prometheus
 from queries.prometheus.evidence import Decisions
@@ -366,12 +366,12 @@ async def test_joined_equals_one_by_one(filled: Filled) -> None:
 @pytest.mark.parametrize(
     ("fold", "below", "expected"),
     [
-        (Fold.MAX, False, {more + at for more in CROWDS.values() for at in range(10, 60)}),
-        (Fold.MIN, True, {more + at for more in CROWDS.values() for at in range(50)}),
-        (Fold.SUM, False, {more + at for more in CROWDS.values() for at in range(60)}),
+        (Aggregation.MAX, False, {more + at for more in CROWDS.values() for at in range(10, 60)}),
+        (Aggregation.MIN, True, {more + at for more in CROWDS.values() for at in range(50)}),
+        (Aggregation.SUM, False, {more + at for more in CROWDS.values() for at in range(60)}),
     ],
 )
-async def test_of_a_crowd_the_worst_are_asked_for(filled: Filled, fold: Fold, below: bool, expected: set[float]) -> None:
+async def test_of_a_crowd_the_worst_are_asked_for(filled: Filled, fold: Aggregation, below: bool, expected: set[float]) -> None:
     """Of every recorded name the fifty worst, which decide the value; it is said that there may be more. A sum has all."""
     crowd = PanelSpec(
         "crowd",
@@ -390,7 +390,7 @@ async def test_of_a_crowd_the_worst_are_asked_for(filled: Filled, fold: Fold, be
     assert answer.origin is Origin.RECORDED
     assert {sample.value for sample in answer.samples} == expected
     assert answer.query == crowd.recorded
-    assert answer.more is (fold is not Fold.SUM)
+    assert answer.more is (fold is not Aggregation.SUM)
 
 
 @pytest.mark.parametrize("below", [True, False])
@@ -398,7 +398,7 @@ async def test_an_infinite_series_of_a_crowd_is_seen(filled: Filled, below: bool
     """Infinite at the good end, where the worst are asked for: it comes too, and the panel is not called fine."""
     endless = math.inf if below else -math.inf
     raw = f'crowd_one + 0 or label_replace(vector({"+" if below else "-"}Inf), "provider", "broken", "", "")'
-    fold = Fold.MIN if below else Fold.MAX
+    fold = Aggregation.MIN if below else Aggregation.MAX
     crowd = PanelSpec("crowd", "Crowd", Unit.COUNT, fold=fold, below=below, by="provider", raw=raw)
     source = Prometheus(Endpoint(filled.url))
     answer = (await source.panels((crowd,))).answers[0]
@@ -490,7 +490,7 @@ async def test_discovery(filled: Filled) -> None:
     assert await found.targets() == () and await found.metadata() == ()
     found.close()
     wrong = Discovery(Endpoint(filled.url + "/wrong"))
-    with pytest.raises(Malformed, match="path prefix"):
+    with pytest.raises(InvalidResponse, match="path prefix"):
         await wrong.metric_names()
     wrong.close()
     refused = Discovery(Endpoint("http://127.0.0.1:1"))
@@ -515,7 +515,7 @@ async def test_rules_and_recovery(tmp_path: Path) -> None:
         (alert,) = answer.alerts
         assert (alert.name, alert.value, alert.state.value) == ("Soon", 7.0, "pending")
         assert answer.recorded == ("one",) and ("cluster", "x") not in alert.labels
-        with pytest.raises(Rejected, match="1:5"):
+        with pytest.raises(RequestRejected, match="1:5"):
             await source.query("sum(")
         port = httpx.URL(server.url).port or 0
         server.kill()

@@ -20,8 +20,8 @@ from queries.catalogue.loader import load_board, load_dashboards
 from queries.errors import SourceError
 from queries.http.endpoint import Endpoint
 from queries.model.aggregation import folded
-from queries.model.panel import ContradictionKind, Origin, PanelAnswer, PanelSpec, Threshold
-from queries.model.recorded import Worth
+from queries.model.panel import ContradictionKind, Origin, PanelResult, PanelSpec, Threshold
+from queries.model.recorded import RuleMatch
 from queries.model.verdict import Verdict
 from queries.prometheus.client import Prometheus
 from queries.promql.rule_templates import rule_names, rule_text
@@ -151,7 +151,7 @@ class Counting(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-async def asked(url: str, *, rules: bool = True) -> tuple[dict[str, PanelAnswer], Prometheus, Counting]:
+async def asked(url: str, *, rules: bool = True) -> tuple[dict[str, PanelResult], Prometheus, Counting]:
     """What every panel answers at its second refresh, once the rules were asked."""
     transport = Counting(rules=rules)
     source = Prometheus(Endpoint(url), transport=transport)
@@ -172,11 +172,11 @@ async def truth(source: Prometheus, spec: PanelSpec) -> float | None:
     return folded(spec.fold, [sample.value for sample in answer.samples])
 
 
-def word(answer: PanelAnswer) -> str:
+def word(answer: PanelResult) -> str:
     return answer.caveat.word if answer.caveat else ""
 
 
-def verdict(answer: PanelAnswer) -> Verdict:
+def verdict(answer: PanelResult) -> Verdict:
     return judge(SPECS[answer.id], Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0).verdict
 
 
@@ -212,7 +212,7 @@ async def test_another_meaning_under_our_name_is_not_read(loaded: Loaded) -> Non
     book = source.recorded.book
     assert set(book["cad:analysis_success_rate:5m"].differs) >= {"unit"}
     assert set(book["cad:feature_cache_hit_rate:1h"].differs) >= {"unit"}
-    assert {book[name].worth for name in FOREIGN.keys() - SAME_IN_FOREIGN} == {Worth.DIFFERENT}
+    assert {book[name].worth for name in FOREIGN.keys() - SAME_IN_FOREIGN} == {RuleMatch.DIFFERENT}
     await source.close()
 
 

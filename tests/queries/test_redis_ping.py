@@ -9,7 +9,7 @@ import pytest
 import redis_fixture
 from redis_fixture import redis_server
 
-from queries.errors import Denied, Malformed, NotConfigured, Rejected, SourceError, TimedOut, Unreachable
+from queries.errors import AccessDenied, InvalidResponse, NotConfigured, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http.endpoint import RedisEndpoint
 from queries.redis_ping import ping
 
@@ -25,9 +25,9 @@ async def test_a_pong_is_timed() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        ("wrong password", Denied, "refuses the user or the password"),
-        ("no password", Denied, "refuses the user or the password"),
-        ("no permission", Denied, "refuses the user or the password"),
+        ("wrong password", AccessDenied, "refuses the user or the password"),
+        ("no password", AccessDenied, "refuses the user or the password"),
+        ("no permission", AccessDenied, "refuses the user or the password"),
         ("loading", Unreachable, "loading"),
         ("full", SourceError, "Redis"),
         ("no redis", SourceError, "Redis"),
@@ -38,7 +38,7 @@ async def test_every_failure_is_told_without_the_secret(answer: str, kind: type[
     """What went wrong, where, and what to try; user, password and the server's own words are not repeated."""
     with redis_server(answer) as port, pytest.raises(kind, match=words) as caught:
         await ping(RedisEndpoint(f"redis://operator:{SECRET}@127.0.0.1:{port}/2?socket_keepalive=true", timeout_seconds=0.5))
-    assert isinstance(caught.value, Denied | Malformed | Rejected | TimedOut | Unreachable)
+    assert isinstance(caught.value, AccessDenied | InvalidResponse | RequestRejected | TimedOut | Unreachable)
     assert SECRET not in repr(caught.value) and "operator" not in str(caught.value)
     assert caught.value.fault.where == f"redis://127.0.0.1:{port}/2"
 
@@ -87,7 +87,7 @@ async def test_what_is_more_than_a_line_is_no_pong(kind: str, monkeypatch: pytes
             await ping(RedisEndpoint("redis://127.0.0.1:1"))  # imports
         tracemalloc.start()
         try:
-            with pytest.raises(Malformed, match="the server that answered is not Redis"):
+            with pytest.raises(InvalidResponse, match="the server that answered is not Redis"):
                 await ping(endpoint)
             assert tracemalloc.get_traced_memory()[1] < 2 << 20
         finally:

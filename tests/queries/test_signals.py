@@ -8,7 +8,7 @@ import pytest
 
 from queries.catalogue.signals import (
     UNDECIDED,
-    Choice,
+    DefinitionChoice,
     SignalError,
     UnstatedState,
     expand,
@@ -33,7 +33,7 @@ def test_every_signal_is_promql_in_every_form(name: str) -> None:
     """Undecided, and with each of its definitions chosen: PromQL without a placeholder left, of the labels that `by` names."""
     signal = SIGNALS[name]
     texts = [expand(reference(name))]
-    texts += [expand(reference(name), Choice({name: item})) for item in signal.definitions]
+    texts += [expand(reference(name), DefinitionChoice({name: item})) for item in signal.definitions]
     for text in texts:
         bare = text.replace(', provider=~"$provider"', "").replace('provider=~"$provider"', "")
         assert "$" not in bare.replace('"$1"', "").replace("dedupcad_vision/$1", ""), text
@@ -55,8 +55,8 @@ def test_a_decided_signal_is_one_definition_with_its_rest() -> None:
     """What the definition has nothing for is answered by its rest, and no other definition is asked."""
     failures = SIGNALS["ocr_failures"]
     status, starts = failures.definitions[:2]
-    assert expand("${ocr_failures[5m]}", Choice({failures.id: starts})).count("ocr_requests_total") == 2
-    text = expand("${ocr_failures[5m]}", Choice({failures.id: status}))
+    assert expand("${ocr_failures[5m]}", DefinitionChoice({failures.id: starts})).count("ocr_requests_total") == 2
+    text = expand("${ocr_failures[5m]}", DefinitionChoice({failures.id: status}))
     assert text.count("\nor ") == 1 and "clamp_min" in text and "and on" not in text
 
 
@@ -91,13 +91,13 @@ def test_the_codings_of_the_three_metrics() -> None:
     text = expand("${circuits}")
     assert "ocr_circuit_state == bool 2" in text and "circuit_breaker_state == bool 2" in text
     assert "dedupcad_vision_circuit_state == bool 1" in text and "resilience_circuit_state == bool 1" in text
-    stated = Choice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0, "half_open": 2.0}})
+    stated = DefinitionChoice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0, "half_open": 2.0}})
     assert "ocr_circuit_state == bool 1" in expand("${circuits}", stated)
 
 
 def test_a_coding_without_the_needed_state_is_an_error() -> None:
     """Nothing is guessed where the help text leaves a state out."""
-    stated = Choice(encodings={"ocr_circuit_state": {"closed": 0.0, "half_open": 1.0}})
+    stated = DefinitionChoice(encodings={"ocr_circuit_state": {"closed": 0.0, "half_open": 1.0}})
     with pytest.raises(
         UnstatedState, match="ocr_circuit_state does not say which number means open: 0 is closed, 1 is half-open"
     ):
@@ -167,5 +167,5 @@ def test_what_has_to_be_looked_for() -> None:
 
 def test_a_circuit_that_knows_no_half_open_is_never_half_open() -> None:
     """A coding of closed and open is whole: the state that it lacks equals no number."""
-    text = expand("${ocr_circuit_share}", Choice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0}}))
+    text = expand("${ocr_circuit_share}", DefinitionChoice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0}}))
     assert "== bool 1)" in text and "== bool NaN)" in text

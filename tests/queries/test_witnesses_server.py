@@ -17,20 +17,20 @@ from screen_samples import settings
 from servers import servers, start_prometheus
 from textual.pilot import Pilot
 
-from console.actions.cluster_reader import SourceReads
+from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import Request
-from console.actions.recovery import Cause
+from console.actions.recovery import Trigger
 from console.checks.panels import judge
 from console.cli.main import main
 from console.incidents.impact import measure
-from console.monitor.state_store import Board
+from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
 from console.runbooks.page import Runbook, RunbookStep
-from console.runbooks.steps import Sight, answer_steps
+from console.runbooks.steps import StepContext, answer_steps
 from console.screens.app import ConsoleApp
 from console.state.place import Place
 from queries.catalogue.loader import load_board
-from queries.catalogue.signals import Choice, load_signals
+from queries.catalogue.signals import DefinitionChoice, load_signals
 from queries.http.endpoint import Endpoint
 from queries.model.panel import Contradiction, ContradictionKind, PanelSpec, Threshold, Unit
 from queries.model.verdict import Verdict
@@ -154,7 +154,7 @@ def told(found: tuple[Contradiction, ...]) -> set[tuple[str, str, float, float]]
     return {(item.subject, item.whom, item.first.value, item.second.value) for item in found}
 
 
-DECIDED = Choice(
+DECIDED = DefinitionChoice(
     {
         "ocr_failures": next(item for item in load_signals()["ocr_failures"].definitions if item.id == "starts"),
         "vision_failures": next(item for item in load_signals()["vision_failures"].definitions if item.id == "status"),
@@ -163,7 +163,7 @@ DECIDED = Choice(
 
 
 @pytest.mark.parametrize("choice", [None, DECIDED], ids=["undecided", "decided"])
-async def test_exactly_what_contradicts_itself_is_in_doubt(platform: Any, choice: Choice | None) -> None:
+async def test_exactly_what_contradicts_itself_is_in_doubt(platform: Any, choice: DefinitionChoice | None) -> None:
     """Both figures of each provider that contradicts itself, of events in the window; whatever lies within the tolerance, is
     under way or has no second count is no contradiction. All of it in one request a refresh.
     """
@@ -299,9 +299,9 @@ async def test_an_action_does_not_take_it_for_well(platform: Any) -> None:
     """The runner waits for a value that it can believe: such a panel has none, and the text says why."""
     source = Prometheus(Endpoint(platform(ONE)))
     specs = (replace(SPECS["error_ratio"], recorded=None, recorded_names=()),)
-    board = Board(settings(Path()), specs, runbooks=RunbookIndex(()))
-    reads = SourceReads(kubernetes=None, alertmanager=None, prometheus=source, specs=specs, board=board)
-    cause = Cause(Request("rollback", "deployment/x", panel_id="error_ratio"), settings(Path()))
+    board = StateStore(settings(Path()), specs, runbooks=RunbookIndex(()))
+    reads = LiveClusterReader(kubernetes=None, alertmanager=None, prometheus=source, specs=specs, board=board)
+    cause = Trigger(Request("rollback", "deployment/x", panel_id="error_ratio"), settings(Path()))
     sight = await cause.look(reads)
     assert (sight.value, cause.well(sight)) == (None, None)
     assert sight.text.startswith("0.50 % IN DOUBT (15 or 600: Vision requests that failed")
@@ -314,7 +314,7 @@ async def test_a_runbook_and_an_incident_do_not_take_it_for_known(platform: Any)
     step = RunbookStep(
         "Ratio", query="x", written="100 * ${platform_failures[5m]} / ${platform_requests[5m]}", unit="percent", warn=1
     )
-    sight = Sight(
+    sight = StepContext(
         source.query, None, None, (), 0.0, Place("test", "n"), expand=source.expand, contradictions=source.contradictions
     )
     (result,) = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=(step,)), None, sight)]

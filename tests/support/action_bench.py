@@ -9,22 +9,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from console.actions.plan import Outcome, Preview, Request, Step
+from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer
 from console.config.settings import SETTLE, Paths, Settings
-from console.demo.cluster import DemoCluster, Pace
+from console.demo.cluster import DemoCluster, PodTimings
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.state.incident import Incident, Update
 from console.state.revisions import COMPLETE, Records, RevisionRecords
-from queries.errors import Rejected
+from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
 from queries.kubernetes.kubeconfig import choose_context, kubeconfig_files
 from queries.model.alert import Alert, Priority
 
-QUICK = Pace(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
+QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 NO_SETTLE = tuple((kind, 0.0) for kind in SETTLE)
 """For tests that are not about who takes a change back."""
 NAMESPACE = "cad-ml-platform"
@@ -63,7 +63,7 @@ class Facts(Kubernetes):
     async def silence(self, identity: str) -> dict[str, Any]:
         found = getattr(self, "silences", {})
         if identity not in found:
-            raise Rejected("no silence with this id", status=404)
+            raise RequestRejected("no silence with this id", status=404)
         return found[identity]
 
     async def alerts(self) -> tuple[Alert, ...]:
@@ -106,7 +106,7 @@ class Bench:
         settings: Settings | None = None,
         request: dict[str, str] | None = None,
         **parameters: str,
-    ) -> list[Step]:
+    ) -> list[RunStep]:
         async def agree(preview: Preview) -> bool:
             self.previews.append(preview)
             return await confirm(preview) if confirm else True
@@ -154,7 +154,7 @@ def settings_for(tmp_path: Path, endpoint: ClusterEndpoint | None, **changes: An
     return replace(made, **changes)
 
 
-def outcome(steps: list[Step]) -> tuple[Outcome | None, str]:
+def outcome(steps: list[RunStep]) -> tuple[Outcome | None, str]:
     assert [step for step in steps if step.outcome] == steps[-1:], "exactly the last step has an outcome"
     return steps[-1].outcome, steps[-1].text
 

@@ -9,7 +9,7 @@ import httpx
 
 from queries.http.endpoint import Endpoint
 from queries.prometheus.client import Prometheus
-from queries.prometheus.query_batch import MARK
+from queries.prometheus.query_batch import BATCH_LABEL
 
 NOW = 1_800_000_000.0
 Series = list[tuple[dict[str, str], str]]
@@ -33,7 +33,7 @@ class FakePrometheus:
 
     def take(self) -> list[tuple[str, str]]:
         """The requests since the last look: kind, and whether it was joined or alone."""
-        taken = [(kind, "joined" if f'"{MARK}"' in query else "alone") for _, kind, query in self.asked]
+        taken = [(kind, "joined" if f'"{BATCH_LABEL}"' in query else "alone") for _, kind, query in self.asked]
         self.asked.clear()
         return taken
 
@@ -46,7 +46,7 @@ class FakePrometheus:
         known = self.then if "time" in asked and float(asked["time"][0]) < self.now - 60.0 else self.series
         kind = request.url.path.rpartition("/")[2]
         self.asked.append((request.method, kind, query))
-        found = re.findall(rf'label_replace\(\n(.*?)\n, "{MARK}", "([^"]*)", "", ""\)', query, re.S)
+        found = re.findall(rf'label_replace\(\n(.*?)\n, "{BATCH_LABEL}", "([^"]*)", "", ""\)', query, re.S)
         if found and self.refuses_joined:
             return self.refusal(422, "execution", "too many samples")
         parts: list[tuple[str, str | None]] = [(text, key) for text, key in found] if found else [(query, None)]
@@ -55,7 +55,7 @@ class FakePrometheus:
             for bad, (status, error_type) in self.refuses.items():
                 if bad in text:
                     return self.refusal(status, error_type, f"1:3: cannot evaluate {bad}")
-            mark = {} if key is None else {MARK: key}
+            mark = {} if key is None else {BATCH_LABEL: key}
             finite = re.sub(r"\)\nor topk by \(__name__\) \(1, .*$", ")", text, flags=re.S)
             inner = re.sub(
                 r"^(?:max|min|sum|(?:top|bottom)k by \(__name__\) )\((?:\d+,)?\n(.*)\n\)$", r"\1", finite, flags=re.S

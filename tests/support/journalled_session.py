@@ -13,7 +13,7 @@ from console.config.settings import Settings
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.state.incident import Incident
-from console.state.journal_state import Ledger, LedgerState
+from console.state.journal_state import JournalReader, JournalState
 from console.state.snapshot import Snapshot
 from queries.http.endpoint import Endpoint
 from queries.prometheus.client import Prometheus
@@ -27,7 +27,7 @@ class JournalledSession(StillSession):
     ) -> None:
         super().__init__(given, shown)
         self.journal = Journal.open(given.paths.journal_file)
-        self._ledger = Ledger(self.journal, environment=given.environment)
+        self._ledger = JournalReader(self.journal, environment=given.environment)
         if told is not None:
             self.prometheus = Prometheus(Endpoint("http://prom.test"), transport=httpx.MockTransport(told), clock=lambda: NOW)
         self.look()
@@ -37,7 +37,7 @@ class JournalledSession(StillSession):
         self._ledger.refresh()
         self.deliver(replace(self.shown, ledger=self._ledger.state))
 
-    async def ledger(self) -> LedgerState:
+    async def ledger(self) -> JournalState:
         self.look()
         return self._ledger.state
 

@@ -17,7 +17,7 @@ from queries.model.alert import Alert, AlertRule, AlertState, RunbookMatch, Sugg
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.panel import Origin, PanelHistory, PanelState
-from queries.model.series import Sample, Track
+from queries.model.series import Sample, Series
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
@@ -279,7 +279,7 @@ class StillSession(Session):
     async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
         state = self.shown.panel(panel_id)
         tracks = tuple(
-            Track(
+            Series(
                 sample.labels,
                 tuple(
                     (NOW - window_seconds * (1 - at / 120), sample.value * (1 + 0.1 * math.sin(at / 9))) for at in range(121)
@@ -293,4 +293,4 @@ class StillSession(Session):
         self, fingerprint: str, *, window_seconds: float, points: int = 240
     ) -> tuple[PanelHistory, float | None]:
         points_ = tuple((NOW - window_seconds * (1 - at / 120), 0.4 + 7.4 * max(0.0, (at - 70) / 50)) for at in range(121))
-        return PanelHistory(fingerprint, NOW - window_seconds, NOW, 30.0, (Track((), points_),)), 5.0
+        return PanelHistory(fingerprint, NOW - window_seconds, NOW, 30.0, (Series((), points_),)), 5.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from console.demo.process import Server
+from console.demo.process import ServerProcess
 from console.demo.server_args import launch_alertmanager, launch_prometheus
 from console.demo.server_binaries import Servers, bring
 
@@ -56,7 +56,7 @@ def alertmanager_of(release: str) -> Servers:
 @contextmanager
 def start_prometheus(
     config: str = PLAIN_PROMETHEUS, rules: Mapping[str, str] | None = None, *, folder: Path, port: int = 0
-) -> Iterator[Server]:
+) -> Iterator[ServerProcess]:
     """Prometheus with the configuration text `config` and rule files `rules` (name → text) written beside it.
 
     Name the rule files in `config` by their bare names. Data lies in `folder/data` and survives a second start;
@@ -76,7 +76,7 @@ def start_prometheus(
 @contextmanager
 def start_alertmanager(
     config: str = PLAIN_ALERTMANAGER, *, folder: Path, port: int = 0, programs: Servers | None = None
-) -> Iterator[Server]:
+) -> Iterator[ServerProcess]:
     """Alertmanager with the configuration text `config`; silences lie in `folder/alerts` and survive a second start."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "alertmanager.yml").write_text(config)

@@ -13,7 +13,7 @@ from console.journal.config_maps import ConfigMaps
 from console.journal.event import Event
 from console.journal.shared_store import READ_ONLY, SharedStore
 from console.journal.sqlite import Journal
-from console.journal.sync import Sharer, Sharing
+from console.journal.sync import SyncStatus, SyncWorker
 from queries.http.endpoint import ClusterEndpoint
 
 NAMESPACE = "cad-ml-platform"
@@ -46,7 +46,9 @@ class Host:
         self.changed = threading.Event()
         kept = READ_ONLY if read_only else ""
         self.journal = Journal.open(folder / f"{name}.sqlite3", store=NAME, kept=kept, busy_seconds=busy_seconds)
-        self.sharer = Sharer(self.journal, store, writes=not read_only, changed=self.changed.set, pulse_seconds=pulse_seconds)
+        self.sharer = SyncWorker(
+            self.journal, store, writes=not read_only, changed=self.changed.set, pulse_seconds=pulse_seconds
+        )
 
     def __enter__(self) -> Host:
         self.sharer.start()
@@ -57,7 +59,7 @@ class Host:
         self.journal.close()
 
     @property
-    def sharing(self) -> Sharing:
+    def sharing(self) -> SyncStatus:
         return self.sharer.sharing()
 
     def write(self, subject: str, *, kind: str = "note", **data: object) -> Event:

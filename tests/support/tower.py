@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 from action_bench import settings_for
 
-from console.actions.cluster_reader import SourceReads
-from console.actions.plan import Preview, Request, Step
+from console.actions.cluster_reader import LiveClusterReader
+from console.actions.plan import Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer
 from console.config.settings import Settings
 from console.journal.sqlite import Journal
-from console.monitor.state_store import Board
+from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
 from queries.alertmanager import Alertmanager
 from queries.http.endpoint import Endpoint
@@ -44,7 +44,7 @@ class Tower:
         made = settings_for(self.folder, None, alertmanagers=(Endpoint(url or self.url, timeout_seconds=3.0),))
         return replace(made, verify_timeout_seconds=15.0)
 
-    async def act(self, action: str, target: str, *, settings: Settings | None = None, **parameters: str) -> list[Step]:
+    async def act(self, action: str, target: str, *, settings: Settings | None = None, **parameters: str) -> list[RunStep]:
         told = settings or self.settings()
 
         async def agree(preview: Preview) -> bool:
@@ -52,8 +52,8 @@ class Tower:
             return True
 
         manager, writer = Alertmanager(self.settings().alertmanagers), Writer(told)
-        board = Board(told, (), runbooks=RunbookIndex.load(str(self.folder / "none")))
-        reads = SourceReads(kubernetes=None, alertmanager=manager, prometheus=None, specs=(), board=board)
+        board = StateStore(told, (), runbooks=RunbookIndex.load(str(self.folder / "none")))
+        reads = LiveClusterReader(kubernetes=None, alertmanager=manager, prometheus=None, specs=(), board=board)
         try:
             with Journal.open(told.paths.journal_file) as journal:
                 asked = Request(action, target, parameters)

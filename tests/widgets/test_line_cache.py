@@ -12,10 +12,10 @@ from textual.filter import LineFilter, Monochrome
 from textual.geometry import Region
 from textual.strip import Strip
 
-from widgets.ascii_filter import PlainText
-from widgets.control_char_filter import NoControls
+from widgets.ascii_filter import AsciiFilter
+from widgets.control_char_filter import ControlCharFilter
 from widgets.styled_text import Line
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 LINES: tuple[Line, ...] = (
     (("● fine", "ok"), (" and then ", ""), ("worse", "critical")),
@@ -31,7 +31,7 @@ class Shown(App[None]):
     def __init__(self, filters: Sequence[LineFilter] = (), classes: str = "") -> None:
         super().__init__()
         self._filters += filters
-        self.page = Page(classes=classes)
+        self.page = TextView(classes=classes)
         self.page.show(LINES)
 
     def compose(self) -> ComposeResult:
@@ -44,7 +44,9 @@ def cells(strips: Sequence[Strip], width: int) -> list[list[Segment]]:
 
 
 @pytest.mark.parametrize("classes", ["", "framed"])
-@pytest.mark.parametrize("filters", [(), (PlainText(),), (Monochrome(), NoControls())], ids=["colour", "ASCII", "monochrome"])
+@pytest.mark.parametrize(
+    "filters", [(), (AsciiFilter(),), (Monochrome(), ControlCharFilter())], ids=["colour", "ASCII", "monochrome"]
+)
 async def test_the_lines_are_those_that_textual_makes(filters: tuple[LineFilter, ...], classes: str) -> None:
     """Every cell has the words and the style that Textual's own step gives it, with every filter, framed or not."""
     app = Shown(filters, classes)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from widgets.axis_ticks import rounded, time_marks
-from widgets.chart import ChartData, ChartTrack, chart_lines
+from widgets.chart import ChartData, ChartSeries, chart_lines
 from widgets.sparkline import sparkline
 from widgets.styled_text import width_of
 
@@ -40,7 +40,7 @@ def test_a_rise_is_seen_at_the_right_end() -> None:
 @given(POINTS, st.integers(1, 120), st.integers(1, 40))
 def test_a_chart_fits_its_box(points: tuple[tuple[float, float], ...], width: int, height: int) -> None:
     """Whatever the points are, no more lines than the height and a drawable line each."""
-    data = ChartData(0.0, 1e9, (ChartTrack("a", points), ChartTrack("b", ())), (("warn", 1.0),), "%")
+    data = ChartData(0.0, 1e9, (ChartSeries("a", points), ChartSeries("b", ())), (("warn", 1.0),), "%")
     lines = chart_lines(data, width, height)
     assert len(lines) <= max(1, height)
 
@@ -48,7 +48,7 @@ def test_a_chart_fits_its_box(points: tuple[tuple[float, float], ...], width: in
 def test_the_threshold_is_in_the_chart() -> None:
     """The line that the value is held against is drawn and named even far above the curve."""
     points = tuple((float(at), 0.4) for at in range(100))
-    lines = chart_lines(ChartData(0.0, 99.0, (ChartTrack("", points),), (("critical", 5.0),), "%"), 60, 10)
+    lines = chart_lines(ChartData(0.0, 99.0, (ChartSeries("", points),), (("critical", 5.0),), "%"), 60, 10)
     drawn = ["".join(words for words, _ in line) for line in lines]
     assert any("critical 5%" in line and "╌" in line for line in drawn)
     assert all(width_of(line) <= 60 for line in lines)
@@ -81,14 +81,14 @@ def test_noise_far_from_the_threshold_lies_low() -> None:
 def test_a_chart_draws_every_point() -> None:
     """One high sample among a thousand is not lost between the columns."""
     points = tuple((float(at), 9.0 if at == 501 else 1.0) for at in range(1000))
-    lines = chart_lines(ChartData(0.0, 999.0, (ChartTrack("", points),)), 60, 10)
+    lines = chart_lines(ChartData(0.0, 999.0, (ChartSeries("", points),)), 60, 10)
     assert any(character > "\u2800" for words, _ in lines[1] for character in words)
 
 
 def test_the_axes_have_round_numbers() -> None:
     """Values end on a round number and times stand on full minutes, whatever was measured."""
     points = tuple((1_767_276_207.0 + 15.0 * at, 8.066 * at / 240) for at in range(241))
-    lines = chart_lines(ChartData(points[0][0], points[-1][0], (ChartTrack("", points),), (("critical", 5.0),), "%"), 80, 11)
+    lines = chart_lines(ChartData(points[0][0], points[-1][0], (ChartSeries("", points),), (("critical", 5.0),), "%"), 80, 11)
     drawn = ["".join(words for words, _ in line) for line in lines]
     assert drawn[0].startswith("     10% │")
     assert any(line.startswith("      5% │") for line in drawn)

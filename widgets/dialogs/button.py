@@ -7,7 +7,7 @@ from textual.widgets import Button
 from textual.widgets.button import ButtonVariant
 
 
-class Choice(Button):
+class DialogButton(Button):
     """Brackets stand around the words while it has the focus; it is as wide without them."""
 
     def __init__(self, words: str, *, id: str, variant: ButtonVariant = "default", disabled: bool = False) -> None:

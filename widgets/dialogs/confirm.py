@@ -12,9 +12,9 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
-from widgets.dialogs.button import Choice
+from widgets.dialogs.button import DialogButton
 from widgets.styled_text import Line
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 
 class ConfirmDialog(ModalScreen[bool]):
@@ -38,14 +38,14 @@ class ConfirmDialog(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -danger"):
-            yield Page(self._lines, id="preview", focusable=False)
+            yield TextView(self._lines, id="preview", focusable=False)
             yield from self._typed()
             with Horizontal(classes="buttons"):
                 told = " esc changes nothing" + (" · tab: the other button" if self._verb else "")
-                yield Page((((told, "dim"),),), classes="keys")
-                yield Choice(self._cancel, id="cancel")
+                yield TextView((((told, "dim"),),), classes="keys")
+                yield DialogButton(self._cancel, id="cancel")
                 if self._verb:
-                    yield Choice(self._verb, id="confirm", disabled=bool(self._word), variant="warning")
+                    yield DialogButton(self._verb, id="confirm", disabled=bool(self._word), variant="warning")
 
     def on_mount(self) -> None:
         self.query_one("#cancel", Button).focus()
@@ -53,7 +53,7 @@ class ConfirmDialog(ModalScreen[bool]):
     def on_resize(self) -> None:
         """The preview scrolls where it is too long; the buttons are always there."""
         below = 6 if self._word else 4
-        self.query_one("#preview", Page).styles.max_height = max(1, self.size.height - below)
+        self.query_one("#preview", TextView).styles.max_height = max(1, self.size.height - below)
 
     def on_key(self, event: events.Key) -> None:
         """Typing goes to the confirmation, wherever the focus is; Cancel keeps the enter key."""
@@ -64,16 +64,16 @@ class ConfirmDialog(ModalScreen[bool]):
             field.cursor_position = len(field.value)
             event.stop()
         elif event.key in ("pageup", "pagedown", "up", "down"):
-            page = self.query_one("#preview", Page)
+            page = self.query_one("#preview", TextView)
             (page.scroll_up if event.key in ("pageup", "up") else page.scroll_down)(animate=False)
 
     def action_cancel(self) -> None:
         self.dismiss(False)
 
-    def _typed(self) -> Iterable[Page | Input]:
+    def _typed(self) -> Iterable[TextView | Input]:
         if self._word:
             words: Line = ((" type ", ""), (self._word, "strong"), (" to confirm:", ""))
-            yield Page((words,), classes="caption")
+            yield TextView((words,), classes="caption")
             yield Input(id="typed", select_on_focus=False)
 
     @on(Input.Changed, "#typed")

@@ -11,12 +11,12 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, TextArea
 
-from widgets.dialogs.button import Choice
+from widgets.dialogs.button import DialogButton
 from widgets.styled_text import text
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 
-class LetterDialog(ModalScreen[str | None]):
+class EditTextDialog(ModalScreen[str | None]):
     """Gives the text as it stands, or None when it was left. Enter makes a new line; ctrl+s keeps it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -31,17 +31,17 @@ class LetterDialog(ModalScreen[str | None]):
         self._title = title
         self._letter = letter
         self._verb = verb
-        self._complaint = Page(classes="caption")
+        self._complaint = TextView(classes="caption")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Page(((text(f" {self._title}", "title"),),), classes="caption")
+            yield TextView(((text(f" {self._title}", "title"),),), classes="caption")
             yield TextArea(self._letter, id="letter", soft_wrap=True, tab_behavior="focus")
             yield self._complaint
             with Horizontal(classes="buttons"):
-                yield Page((((" esc cancels · tab: the buttons · ctrl+s keeps it", "dim"),),), classes="keys")
-                yield Choice("Cancel", id="cancel")
-                yield Choice(self._verb, id="keep", variant="primary")
+                yield TextView((((" esc cancels · tab: the buttons · ctrl+s keeps it", "dim"),),), classes="keys")
+                yield DialogButton("Cancel", id="cancel")
+                yield DialogButton(self._verb, id="keep", variant="primary")
 
     def on_mount(self) -> None:
         area = self.query_one(TextArea)

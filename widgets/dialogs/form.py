@@ -12,13 +12,13 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
-from widgets.dialogs.button import Choice
+from widgets.dialogs.button import DialogButton
 from widgets.styled_text import text
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FormField:
     """One value: its name, what it means, what stands there already, and whether it may stay empty."""
 
     name: str
@@ -36,27 +36,27 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
         Binding("shift+tab,up", "app.focus_previous", show=False, tooltip="The field before", id="form.before"),
     ]
 
-    def __init__(self, title: str, questions: tuple[Question, ...], *, verb: str = "Continue") -> None:
+    def __init__(self, title: str, questions: tuple[FormField, ...], *, verb: str = "Continue") -> None:
         super().__init__()
         self._title = title
         self._questions = questions
         self._verb = verb
-        self._complaint = Page((((" ", ""),),), classes="caption")
+        self._complaint = TextView((((" ", ""),),), classes="caption")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Page(((text(f" {self._title}", "title"),),), classes="caption")
+            yield TextView(((text(f" {self._title}", "title"),),), classes="caption")
             for at, question in enumerate(self._questions):
                 optional = "" if question.required else " (may stay empty)"
-                yield Page(
+                yield TextView(
                     ((text(f" {question.name}", "strong"), text(f"  {question.meaning}{optional}", "dim")),), classes="caption"
                 )
                 yield Input(question.value, id=f"field-{at}")
             yield self._complaint
             with Horizontal(classes="buttons"):
-                yield Page((((" esc cancels · tab: the next field", "dim"),),), classes="keys")
-                yield Choice("Cancel", id="cancel")
-                yield Choice(self._verb, id="go", variant="primary")
+                yield TextView((((" esc cancels · tab: the next field", "dim"),),), classes="keys")
+                yield DialogButton("Cancel", id="cancel")
+                yield DialogButton(self._verb, id="go", variant="primary")
 
     def action_cancel(self) -> None:
         self.dismiss(None)

@@ -12,10 +12,10 @@ from textual.screen import ModalScreen
 
 from widgets.rows import Rows
 from widgets.styled_text import Line, text
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 
-class PickDialog(ModalScreen[str]):
+class SelectDialog(ModalScreen[str]):
     """Gives the key of the chosen row, empty when it was left. `choices` are key and words."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -30,9 +30,9 @@ class PickDialog(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Page(((text(f" {self._title}", "title"),),), classes="caption")
+            yield TextView(((text(f" {self._title}", "title"),),), classes="caption")
             yield self._choices
-            yield Page((((" enter chooses · esc goes back", "dim"),),), classes="caption")
+            yield TextView((((" enter chooses · esc goes back", "dim"),),), classes="caption")
 
     def on_mount(self) -> None:
         self._choices.focus()

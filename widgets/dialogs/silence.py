@@ -16,16 +16,16 @@ from textual.widgets import Button, Input
 
 from queries.model.alert import TrackedAlert
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
-from widgets.dialogs.button import Choice
+from widgets.dialogs.button import DialogButton
 from widgets.formatting import severity_word
 from widgets.styled_text import Line, text
-from widgets.text_view import Page
+from widgets.text_view import TextView
 
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+")
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceWish:
+class SilenceForm:
     """What a person wants silenced: matchers in Alertmanager's syntax, a duration (`2h`), and why."""
 
     matchers: str
@@ -33,7 +33,7 @@ class SilenceWish:
     comment: str
 
 
-class SilenceDialog(ModalScreen[SilenceWish | None]):
+class SilenceDialog(ModalScreen[SilenceForm | None]):
     """`matches` tells which of the known alerts a set of matchers would silence."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,7 +44,7 @@ class SilenceDialog(ModalScreen[SilenceWish | None]):
 
     def __init__(
         self,
-        wish: SilenceWish,
+        wish: SilenceForm,
         *,
         matches: Callable[[tuple[Matcher, ...]], tuple[TrackedAlert, ...]],
         editing: bool = False,
@@ -55,25 +55,25 @@ class SilenceDialog(ModalScreen[SilenceWish | None]):
         self._matches = matches
         self._editing = editing
         self._duration_hint = duration_hint
-        self._preview = Page(id="matched")
+        self._preview = TextView(id="matched")
 
     def compose(self) -> ComposeResult:
         title = " Change the silence" if self._editing else " Silence"
         with Vertical(classes="dialog"):
-            yield Page((((title, "title"),),), classes="caption")
-            yield Page(
+            yield TextView((((title, "title"),),), classes="caption")
+            yield TextView(
                 (((" matchers", "strong"), ('  name="value", name=~"a|b"; all have to match', "dim")),), classes="caption"
             )
             yield Input(self._wish.matchers, id="matchers")
-            yield Page((((" duration", "strong"), (f"  {self._duration_hint}", "dim")),), classes="caption")
+            yield TextView((((" duration", "strong"), (f"  {self._duration_hint}", "dim")),), classes="caption")
             yield Input(self._wish.duration, id="duration")
-            yield Page((((" comment", "strong"), ("  why; the next person reads it", "dim")),), classes="caption")
+            yield TextView((((" comment", "strong"), ("  why; the next person reads it", "dim")),), classes="caption")
             yield Input(self._wish.comment, id="comment")
             yield self._preview
             with Horizontal(classes="buttons"):
-                yield Page((((" esc cancels · tab: the next field", "dim"),),), classes="keys")
-                yield Choice("Cancel", id="cancel")
-                yield Choice("Preview", id="go", variant="primary")
+                yield TextView((((" esc cancels · tab: the next field", "dim"),),), classes="keys")
+                yield DialogButton("Cancel", id="cancel")
+                yield DialogButton("Preview", id="go", variant="primary")
 
     def on_mount(self) -> None:
         self.query_one("#comment", Input).focus()
@@ -93,7 +93,7 @@ class SilenceDialog(ModalScreen[SilenceWish | None]):
     @on(Input.Submitted)
     @on(Button.Pressed, "#go")
     def _finish(self) -> None:
-        wish = SilenceWish(*(self.query_one(f"#{name}", Input).value.strip() for name in ("matchers", "duration", "comment")))
+        wish = SilenceForm(*(self.query_one(f"#{name}", Input).value.strip() for name in ("matchers", "duration", "comment")))
         complaint, where = self._wrong(wish)
         if complaint:
             self._preview.show(((text(f" {complaint}", "warn"),),))
@@ -101,7 +101,7 @@ class SilenceDialog(ModalScreen[SilenceWish | None]):
             return
         self.dismiss(wish)
 
-    def _wrong(self, wish: SilenceWish) -> tuple[str, str]:
+    def _wrong(self, wish: SilenceForm) -> tuple[str, str]:
         try:
             if not parse_matchers(wish.matchers):
                 return "at least one matcher is needed: a silence without one would silence everything", "matchers"

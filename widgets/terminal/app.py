@@ -17,10 +17,10 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from queries.text.variables import unset_if_empty
-from widgets.terminal.clipboard import Reach, copy
-from widgets.terminal.driver import LineDriver, line_driver
-from widgets.terminal.flow_control import Pace
-from widgets.terminal.frame_renderer import Stage
+from widgets.terminal.clipboard import ClipboardReach, copy
+from widgets.terminal.driver import TtyDriver, line_driver
+from widgets.terminal.flow_control import FlowControl
+from widgets.terminal.frame_renderer import FrameRenderer
 from widgets.terminal.multiplexer import attached, socket_attached
 
 _ASK_SECONDS = 15.0
@@ -30,15 +30,15 @@ _SETTLE_SECONDS = 0.1
 """While a terminal is being resized: what is drawn for its old size is not sent to the new one."""
 
 
-class StagedApp(App[None]):
+class LowBandwidthApp(App[None]):
     """Takes the place of Textual's display step; everything else is Textual's."""
 
     def __init__(self, **options: Any) -> None:
         unset_if_empty(os.environ, "NO_COLOR")
         super().__init__(**options)
         colours = None if self.no_color else self.console._color_system or ColorSystem.TRUECOLOR
-        self.stage = Stage(colours)
-        self.pace = Pace()
+        self.stage = FrameRenderer(colours)
+        self.pace = FlowControl()
         self.frames = 0
         """How many frames were sent."""
         self._waiting: asyncio.TimerHandle | None = None
@@ -56,7 +56,7 @@ class StagedApp(App[None]):
     @property
     def bytes_sent(self) -> int:
         """What the terminal's side took since the start; 0 where the console does not know its line."""
-        return self._driver.line.taken if isinstance(self._driver, LineDriver) else 0
+        return self._driver.line.taken if isinstance(self._driver, TtyDriver) else 0
 
     @property
     def line_words(self) -> str:
@@ -73,9 +73,9 @@ class StagedApp(App[None]):
         if isinstance(event.widget, Input):
             event.widget.cursor_blink = not self.pace.slow
 
-    async def copy_out(self, text: str) -> Reach:
+    async def copy_out(self, text: str) -> ClipboardReach:
         """To where a person can paste it, as far as that can be; gives how far it is known to have come."""
-        tty = self._driver.line.terminal_name if isinstance(self._driver, LineDriver) else ""
+        tty = self._driver.line.terminal_name if isinstance(self._driver, TtyDriver) else ""
         return await copy(text, os.environ, tty, send=self.copy_to_clipboard)
 
     def seen(self, on: bool) -> None:
@@ -89,7 +89,7 @@ class StagedApp(App[None]):
     # Textual's display step
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        if renderable is None or not isinstance(self._driver, LineDriver):
+        if renderable is None or not isinstance(self._driver, TtyDriver):
             super()._display(screen, renderable)
             return
         try:
@@ -109,7 +109,7 @@ class StagedApp(App[None]):
     def _send(self) -> None:
         """Send the newest frame now, or as soon as the line takes it."""
         driver = self._driver
-        if not isinstance(driver, LineDriver) or not self._running or self._closed or self._batch_count:
+        if not isinstance(driver, TtyDriver) or not self._running or self._closed or self._batch_count:
             return
         now = time.monotonic()
         wait = max(self.pace.wait(now, pending=driver.line.pending), self._settled_at - now)
@@ -139,7 +139,7 @@ class StagedApp(App[None]):
 
     def _wake(self) -> None:
         self._waiting = None
-        if isinstance(self._driver, LineDriver) and not self._driver.line.pending:
+        if isinstance(self._driver, TtyDriver) and not self._driver.line.pending:
             question = self.pace.probe(time.monotonic())
             if question:
                 self._driver.line.write(question)
@@ -157,12 +157,12 @@ class StagedApp(App[None]):
     # Whether anybody looks
 
     def on_mount(self) -> None:
-        if isinstance(self._driver, LineDriver):
+        if isinstance(self._driver, TtyDriver):
             self.set_interval(1.0, self._look)
 
     async def _look(self) -> None:
         driver = self._driver
-        if not isinstance(driver, LineDriver) or driver.line.hung_up():
+        if not isinstance(driver, TtyDriver) or driver.line.hung_up():
             return
         now, socket = time.monotonic(), socket_attached(os.environ)
         if socket is not self._socket_attached or now - self._asked_at >= _ASK_SECONDS:

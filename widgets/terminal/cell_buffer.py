@@ -10,7 +10,7 @@ from rich.cells import split_graphemes
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from widgets.terminal.sgr import PLAIN, Pen, Pens
+from widgets.terminal.sgr import PLAIN, CellStyle, StyleTable
 
 NARROW = frozenset(
     chr(point)
@@ -65,22 +65,22 @@ def _leading_marks(text: str) -> str:
     return marks
 
 
-class Grid:
+class CellBuffer:
     """Rows of characters and rows of pens, equally long; `touched` are the rows that were written since they were sent."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width = width
         self.height = height
         self.characters = [[" "] * width for _ in range(height)]
-        self.pens: list[list[Pen]] = [[PLAIN] * width for _ in range(height)]
+        self.pens: list[list[CellStyle]] = [[PLAIN] * width for _ in range(height)]
         self.touched: set[int] = set(range(height))
 
-    def put(self, x: int, y: int, strip: Strip, pens: Pens) -> None:
+    def put(self, x: int, y: int, strip: Strip, pens: StyleTable) -> None:
         """Lay a strip over the cells from `x` on; what goes beyond the edge is left out."""
         if not 0 <= y < self.height or not 0 <= x < self.width:
             return
         characters: list[str] = []
-        looks: list[Pen] = []
+        looks: list[CellStyle] = []
         for text, style, control in strip:
             if control or not text:
                 continue
@@ -105,7 +105,7 @@ class Grid:
         self.pens[y][x:end] = looks
         self.touched.add(y)
 
-    def take_layout(self, update: LayoutUpdate, pens: Pens) -> None:
+    def take_layout(self, update: LayoutUpdate, pens: StyleTable) -> None:
         """Everything inside the update's region."""
         left, top, _, _ = update.region
         for y, strips in enumerate(update.strips, top):
@@ -114,7 +114,7 @@ class Grid:
                 self.put(x, y, strip, pens)
                 x += strip.cell_length
 
-    def take_chops(self, update: ChopsUpdate, pens: Pens) -> None:
+    def take_chops(self, update: ChopsUpdate, pens: StyleTable) -> None:
         """The strips that the update's spans touch, whole: what lies beside a span was composed anew with it."""
         for y, first, last in update.spans:
             if not 0 <= y < len(update.chops):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from widgets.terminal.cell_buffer import NARROW, Grid
-from widgets.terminal.sgr import Pen, change
+from widgets.terminal.cell_buffer import NARROW, CellBuffer
+from widgets.terminal.sgr import CellStyle, change
 
 _WIDEST_GAP = 4
 """Going over fewer than ten cells takes four bytes, over one three: so many cells may be written again instead."""
 
 
-class Hand:
+class CursorState:
     """Where the terminal's cursor stands and which pen it holds; both survive from one frame to the next.
 
     `column` is -1 where nobody knows it: after the last column, and after characters whose width terminals disagree about.
@@ -21,7 +21,7 @@ class Hand:
     def __init__(self) -> None:
         self.row = -1
         self.column = -1
-        self.pen: Pen | None = None
+        self.pen: CellStyle | None = None
 
     def lift(self) -> None:
         """Nothing is known any more."""
@@ -47,7 +47,7 @@ class Hand:
         self.column, self.row = x, y
         return min(ways, key=len)
 
-    def write(self, characters: list[str], pens: list[Pen], first: int, last: int) -> str:
+    def write(self, characters: list[str], pens: list[CellStyle], first: int, last: int) -> str:
         """The cells from `first` to before `last` of the row the cursor is in."""
         out: list[str] = []
         column = first
@@ -71,7 +71,7 @@ def _step(cells: int, direction: str) -> str:
     return f"\x1b[{cells if cells > 1 else ''}{direction}"
 
 
-def changed(shown: Grid, wanted: Grid, y: int) -> Iterable[tuple[int, int]]:
+def changed(shown: CellBuffer, wanted: CellBuffer, y: int) -> Iterable[tuple[int, int]]:
     """The runs of cells of one row that look different; both screens have the same size."""
     before, after = shown.characters[y], wanted.characters[y]
     was, now = shown.pens[y], wanted.pens[y]
@@ -98,7 +98,7 @@ def changed(shown: Grid, wanted: Grid, y: int) -> Iterable[tuple[int, int]]:
     return runs
 
 
-def _cheap(characters: list[str], pens: list[Pen], last: int, following: int) -> bool:
+def _cheap(characters: list[str], pens: list[CellStyle], last: int, following: int) -> bool:
     """Whether writing the cells between two runs again takes no more bytes than going over them."""
     gap = following - last - 1
     if gap > _WIDEST_GAP:

@@ -10,7 +10,7 @@ from widgets.terminal.multiplexer import own_sessions
 from widgets.terminal.tmux import ask_tmux
 
 
-class Reach(StrEnum):
+class ClipboardReach(StrEnum):
     """How far a text came."""
 
     TMUX = "tmux"
@@ -21,22 +21,22 @@ class Reach(StrEnum):
     """A multiplexer that drops it stands in between."""
 
 
-async def copy(text: str, environ: Mapping[str, str], tty: str, *, send: Callable[[str], None]) -> Reach:
+async def copy(text: str, environ: Mapping[str, str], tty: str, *, send: Callable[[str], None]) -> ClipboardReach:
     """`send` writes OSC 52 to the terminal `tty`.
 
     GNU screen drops that without a word, and so does tmux in its default (`set-clipboard external`); but tmux takes a buffer,
     and since 3.2 it passes that on.
     """
     if variable(environ, "STY"):
-        return Reach.NOWHERE
+        return ClipboardReach.NOWHERE
     if not variable(environ, "TMUX"):
         send(text)
-        return Reach.TERMINAL
+        return ClipboardReach.TERMINAL
     sessions = await own_sessions(environ, tty)
     if sessions == ():
         send(text)  # TMUX was inherited by a terminal of its own
-        return Reach.TERMINAL
+        return ClipboardReach.TERMINAL
     for words in (("load-buffer", "-w", "-"), ("load-buffer", "-")):
         if await ask_tmux(environ, *words, given=text.encode()) is not None:
-            return Reach.TMUX
-    return Reach.NOWHERE
+            return ClipboardReach.TMUX
+    return ClipboardReach.NOWHERE

@@ -18,13 +18,13 @@ from textual.geometry import Size
 from textual.message import Message
 
 from queries.text.variables import variable
-from widgets.terminal.tty_writer import Line
+from widgets.terminal.tty_writer import TtyWriter
 
 _LAST_ANSWERS_SECONDS = 0.3
 """Answers that come after the console has left would be typed into the shell."""
 
 
-class Staged(Protocol):
+class DriverEvents(Protocol):
     """What the driver tells the application, always in its loop."""
 
     def line_free(self) -> None: ...
@@ -36,15 +36,15 @@ class Staged(Protocol):
     def line_unanswered(self) -> bool: ...
 
 
-class LineDriver(LinuxDriver):
+class TtyDriver(LinuxDriver):
     """Made by the application as any driver; `line` takes the frames."""
 
     def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self.staged = cast("Staged", app)
+        self.staged = cast("DriverEvents", app)
         known = [stream for stream in (sys.__stderr__, sys.__stdout__, sys.__stdin__) if stream is not None]
         terminal = next((stream for stream in known if stream.isatty()), known[0])
-        self.line = Line(
+        self.line = TtyWriter(
             terminal.fileno(), encoding=terminal.encoding, on_free=self.staged.line_free, on_gone=self.staged.line_gone
         )
 
@@ -52,7 +52,7 @@ class LineDriver(LinuxDriver):
         # Textual makes a thread with a queue of thirty writes here, and waits where the queue is full; the line stands in.
 
         @property
-        def _writer_thread(self) -> Line | None:
+        def _writer_thread(self) -> TtyWriter | None:
             return getattr(self, "line", None)
 
         @_writer_thread.setter
@@ -115,4 +115,4 @@ class LineDriver(LinuxDriver):
 
 def line_driver() -> type[LinuxDriver] | None:
     """The driver for this place; None where Textual was told to use another one."""
-    return None if variable(os.environ, "TEXTUAL_DRIVER") else LineDriver
+    return None if variable(os.environ, "TEXTUAL_DRIVER") else TtyDriver

@@ -27,7 +27,7 @@ _LONG_SECONDS = 0.5
 """A shorter wait is the ordinary round trip of a distant line."""
 
 
-class Pace:
+class FlowControl:
     """Keeps what is on its way and what has been answered; every method is given the time (seconds of any clock)."""
 
     def __init__(self, *, slow: bool = False) -> None:

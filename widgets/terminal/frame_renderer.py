@@ -5,19 +5,19 @@ from __future__ import annotations
 from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 
-from widgets.terminal.cell_buffer import Grid
-from widgets.terminal.cell_diff import Hand, changed
-from widgets.terminal.sgr import Pens
+from widgets.terminal.cell_buffer import CellBuffer
+from widgets.terminal.cell_diff import CursorState, changed
+from widgets.terminal.sgr import StyleTable
 
 
-class Stage:
+class FrameRenderer:
     """Two screens: the one that is wanted and the one that is shown. Any number of updates may come between two frames."""
 
     def __init__(self, colours: ColorSystem | None) -> None:
-        self._pens = Pens(colours)
-        self._hand = Hand()
-        self._wanted: Grid | None = None
-        self._shown: Grid | None = None
+        self._pens = StyleTable(colours)
+        self._hand = CursorState()
+        self._wanted: CellBuffer | None = None
+        self._shown: CellBuffer | None = None
         """None where nobody knows what the terminal shows."""
 
     @property
@@ -30,7 +30,7 @@ class Stage:
         if isinstance(update, LayoutUpdate):
             x, y, width, height = update.region
             if not (x or y) and (width, height) != self.size:
-                self._wanted = Grid(width, height)
+                self._wanted = CellBuffer(width, height)
                 self.forget()
             if self._wanted is not None:
                 self._wanted.take_layout(update, self._pens)
@@ -53,7 +53,7 @@ class Stage:
             return ""
         out: list[str] = []
         if shown is None:
-            shown = self._shown = Grid(wanted.width, wanted.height)
+            shown = self._shown = CellBuffer(wanted.width, wanted.height)
             for y in range(wanted.height):
                 out += [hand.move(0, y), hand.write(wanted.characters[y], wanted.pens[y], 0, wanted.width)]
                 _copy(wanted, shown, y)
@@ -68,6 +68,6 @@ class Stage:
         return "".join(out)
 
 
-def _copy(wanted: Grid, shown: Grid, y: int) -> None:
+def _copy(wanted: CellBuffer, shown: CellBuffer, y: int) -> None:
     shown.characters[y] = wanted.characters[y][:]
     shown.pens[y] = wanted.pens[y][:]

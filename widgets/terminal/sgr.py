@@ -19,7 +19,7 @@ _SEEN_ON_BLANKS = sum(1 << bit for bit in (3, 6, 8, 9, 10, 11, 12))
 _MOST_PENS = 8192
 
 
-class Pen:
+class CellStyle:
     """Compared by identity: `pen_of` gives the same one for the same look."""
 
     __slots__ = ("attributes", "background", "foreground", "link", "on_blank")
@@ -36,19 +36,19 @@ class Pen:
         return f"Pen({self.attributes:b}, {self.foreground!r}, {self.background!r}, {self.link!r})"
 
 
-PLAIN = Pen(0, "", "", "")
+PLAIN = CellStyle(0, "", "", "")
 """What a terminal writes with after a reset."""
 
 
-class Pens:
+class StyleTable:
     """Finds the pen of a style, for one kind of terminal. `colours` is None where no colour is wanted (NO_COLOR)."""
 
     def __init__(self, colours: ColorSystem | None) -> None:
         self.colours = colours
-        self._by_style: dict[Style, Pen] = {}
-        self._by_look: dict[tuple[int, str, str, str], Pen] = {}
+        self._by_style: dict[Style, CellStyle] = {}
+        self._by_look: dict[tuple[int, str, str, str], CellStyle] = {}
 
-    def pen_of(self, style: Style | None) -> Pen:
+    def pen_of(self, style: Style | None) -> CellStyle:
         if style is None:
             return PLAIN
         pen = self._by_style.get(style)
@@ -60,7 +60,7 @@ class Pens:
             pen = self._by_style[style] = self._make(style)
         return pen
 
-    def _make(self, style: Style) -> Pen:
+    def _make(self, style: Style) -> CellStyle:
         foreground = background = ""
         if self.colours is not None:
             if style.color is not None and not style.color.is_default:
@@ -74,18 +74,18 @@ class Pens:
             pen.on_blank = self._interned(0, "", background, "")
         return pen
 
-    def _interned(self, attributes: int, foreground: str, background: str, link: str) -> Pen:
+    def _interned(self, attributes: int, foreground: str, background: str, link: str) -> CellStyle:
         if not (attributes or foreground or background or link):
             return PLAIN
         look = (attributes, foreground, background, link)
         pen = self._by_look.get(look)
         if pen is None:
-            pen = self._by_look[look] = Pen(*look)
+            pen = self._by_look[look] = CellStyle(*look)
         return pen
 
 
 @lru_cache(maxsize=4096)
-def change(old: Pen | None, new: Pen) -> str:
+def change(old: CellStyle | None, new: CellStyle) -> str:
     """The shortest sequence from one pen to the other; `old` is None where nobody knows what the terminal writes with."""
     sequence = _anew(new) if old is None else min(_from(old, new), _anew(new), key=len)
     if old is None or old.link != new.link:
@@ -93,13 +93,13 @@ def change(old: Pen | None, new: Pen) -> str:
     return sequence
 
 
-def _anew(new: Pen) -> str:
+def _anew(new: CellStyle) -> str:
     codes = [_ON[bit] for bit in range(len(_ON)) if new.attributes >> bit & 1]
     codes += [code for code in (new.foreground, new.background) if code]
     return f"\x1b[0;{';'.join(codes)}m" if codes else "\x1b[m"
 
 
-def _from(old: Pen, new: Pen) -> str:
+def _from(old: CellStyle, new: CellStyle) -> str:
     ending = {_OFF[bit] for bit in range(len(_OFF)) if old.attributes & ~new.attributes & 1 << bit}
     codes = sorted(ending)
     for bit, code in enumerate(_ON):

@@ -20,7 +20,7 @@ _UNREFUSED_CHUNK = 256
 """Where the terminal cannot be opened for writing without waiting, it gets this little at a time, when it says it is ready."""
 
 
-class Line:
+class TtyWriter:
     """A file-like object for Textual's driver (`start`, `write`, `stop`) with one more door for frames.
 
     Opened anew, because a terminal that does not wait would not wait for the shell either: the flag belongs to the opening.

@@ -1,6 +1,6 @@
 """A Kubernetes API server in the process, for the demo and the fast tests."""
 
-from console.demo.cluster.demo_cluster import DemoCluster, DeploymentState
-from console.demo.cluster.pods import Pace
+from console.demo.cluster.demo_cluster import ClusterDeployment, DemoCluster
+from console.demo.cluster.pods import PodTimings
 
-__all__ = ["DemoCluster", "DeploymentState", "Pace"]
+__all__ = ["ClusterDeployment", "DemoCluster", "PodTimings"]

@@ -10,7 +10,7 @@ from console.demo.cluster.resource import Resource
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class StatusCause:
     """One reason of a 422: `FieldValueInvalid`, its message, and the field in dotted form."""
 
     reason: str
@@ -18,7 +18,7 @@ class Cause:
     field: str
 
 
-class Failure(Exception):
+class ApiError(Exception):
     """A request that is refused; `status` is the Status object, `code` its HTTP status."""
 
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
@@ -54,22 +54,22 @@ def _details(resource: Resource, name: str, kind: str) -> dict[str, Any]:
     }
 
 
-def not_found(resource: Resource, name: str) -> Failure:
-    return Failure(404, "NotFound", f"{_named(resource, name)} not found", _details(resource, name, resource.plural))
+def not_found(resource: Resource, name: str) -> ApiError:
+    return ApiError(404, "NotFound", f"{_named(resource, name)} not found", _details(resource, name, resource.plural))
 
 
-def unknown_resource() -> Failure:
-    return Failure(404, "NotFound", "the server could not find the requested resource", {})
+def unknown_resource() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def exists(resource: Resource, name: str) -> Failure:
+def exists(resource: Resource, name: str) -> ApiError:
     details = _details(resource, name, resource.plural)
-    return Failure(409, "AlreadyExists", f"{_named(resource, name)} already exists", details)
+    return ApiError(409, "AlreadyExists", f"{_named(resource, name)} already exists", details)
 
 
-def conflict(resource: Resource, name: str, why: str = "") -> Failure:
+def conflict(resource: Resource, name: str, why: str = "") -> ApiError:
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
-    return Failure(
+    return ApiError(
         409,
         "Conflict",
         f"Operation cannot be fulfilled on {_named(resource, name)}: {why}",
@@ -77,7 +77,7 @@ def conflict(resource: Resource, name: str, why: str = "") -> Failure:
     )
 
 
-def invalid(kind: str, group: str, name: str, causes: Iterable[Cause]) -> Failure:
+def invalid(kind: str, group: str, name: str, causes: Iterable[StatusCause]) -> ApiError:
     causes = tuple(causes)
     texts = [f"{cause.field}: {cause.message}" for cause in causes]
     text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
@@ -88,64 +88,64 @@ def invalid(kind: str, group: str, name: str, causes: Iterable[Cause]) -> Failur
         "causes": [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes],
     }
     qualified = f"{kind}.{group}" if group else kind
-    return Failure(422, "Invalid", f'{qualified} "{name}" is invalid: {text}', details)
+    return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {text}', details)
 
 
-def opaque() -> Failure:
+def opaque() -> ApiError:
     """What a JSON patch that does not apply gets: the server says no more than this."""
-    return Failure(422, "Invalid", "the server rejected our request due to an error in our request", {})
+    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
-def bad_patch(shown: str, why: str) -> Failure:
+def bad_patch(shown: str, why: str) -> ApiError:
     message = f'Invalid value: "{shown}": {why}'
-    return invalid("", "", "", [Cause("FieldValueInvalid", message, "patch")])
+    return invalid("", "", "", [StatusCause("FieldValueInvalid", message, "patch")])
 
 
-def bad_request(message: str) -> Failure:
-    return Failure(400, "BadRequest", message)
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, "BadRequest", message)
 
 
-def internal(message: str) -> Failure:
-    return Failure(500, "", message)
+def internal(message: str) -> ApiError:
+    return ApiError(500, "", message)
 
 
-def unauthorized() -> Failure:
-    return Failure(401, "Unauthorized", "Unauthorized")
+def unauthorized() -> ApiError:
+    return ApiError(401, "Unauthorized", "Unauthorized")
 
 
-def forbidden(user: str, verb: str, resource: Resource, *, subresource: str, namespace: str, name: str) -> Failure:
+def forbidden(user: str, verb: str, resource: Resource, *, subresource: str, namespace: str, name: str) -> ApiError:
     what = f"{resource.plural}/{subresource}" if subresource else resource.plural
     where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
     message = (
         f'{_named(resource, name)} is forbidden: User "{user}" cannot {verb} resource "{what}" '
         f'in API group "{resource.group}"{where}'
     )
-    return Failure(403, "Forbidden", message, _details(resource, name, resource.plural))
+    return ApiError(403, "Forbidden", message, _details(resource, name, resource.plural))
 
 
-def forbidden_path(user: str, verb: str, path: str) -> Failure:
-    return Failure(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', {})
+def forbidden_path(user: str, verb: str, path: str) -> ApiError:
+    return ApiError(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', {})
 
 
-def not_allowed() -> Failure:
+def not_allowed() -> ApiError:
     message = "the server does not allow this method on the requested resource"
-    return Failure(405, "MethodNotAllowed", message, {})
+    return ApiError(405, "MethodNotAllowed", message, {})
 
 
-def unsupported_patch() -> Failure:
-    return Failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+def unsupported_patch() -> ApiError:
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
-def unsupported_body() -> Failure:
+def unsupported_body() -> ApiError:
     message = "the body of the request was in an unknown format - accepted media types include: application/json"
-    return Failure(415, "UnsupportedMediaType", message)
+    return ApiError(415, "UnsupportedMediaType", message)
 
 
-def too_old(asked: int, oldest: int) -> Failure:
-    return Failure(410, "Expired", f"too old resource version: {asked} ({oldest})")
+def too_old(asked: int, oldest: int) -> ApiError:
+    return ApiError(410, "Expired", f"too old resource version: {asked} ({oldest})")
 
 
-def too_large(asked: int, current: int) -> Failure:
+def too_large(asked: int, current: int) -> ApiError:
     message = f"Timeout: Too large resource version: {asked}, current: {current}"
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
-    return Failure(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
+    return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from console.demo.cluster import api_errors
-from console.demo.cluster.http1 import Request
+from console.demo.cluster.http1 import HttpRequest
 from console.demo.cluster.rbac import Grants
 from console.demo.cluster.resource import REVIEWS, Object, Resource
 
@@ -35,7 +35,7 @@ class Access:
     anonymous: bool = False
     """Whether somebody without a token is let in."""
 
-    def user(self, request: Request) -> User:
+    def user(self, request: HttpRequest) -> User:
         """Failure 401 for a token that nobody has."""
         given = request.headers.get("authorization", "")
         if not given:
@@ -67,7 +67,7 @@ class Access:
         asked = spec.get("resourceAttributes") if isinstance(spec, dict) else None
         if not isinstance(asked, dict):
             message = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
-            cause = api_errors.Cause("FieldValueInvalid", message, "spec.resourceAttributes")
+            cause = api_errors.StatusCause("FieldValueInvalid", message, "spec.resourceAttributes")
             raise api_errors.invalid("", REVIEWS.group, "", [cause])
         plural = str(asked.get("resource", ""))
         if asked.get("subresource"):

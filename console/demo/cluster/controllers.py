@@ -7,8 +7,8 @@ from console.demo.cluster.pdb_controller import Budgets
 from console.demo.cluster.pods import Pods
 from console.demo.cluster.resource import AUTOSCALERS, BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, Object
 from console.demo.cluster.rollout import Rollouts
-from console.demo.cluster.store import Change, Store
-from console.demo.cluster.timers import Agenda
+from console.demo.cluster.store import Store, WatchEvent
+from console.demo.cluster.timers import Timers
 
 GATHER_SECONDS = 0.02
 """The first change is looked at once, the next ones within this time together: thousands of pods change one by one."""
@@ -18,7 +18,7 @@ class Controllers:
     """A work queue without duplicates over Deployments, ReplicaSets and budgets; autoscalers have their own beat."""
 
     def __init__(
-        self, store: Store, agenda: Agenda, *, rollouts: Rollouts, pods: Pods, autoscalers: Autoscalers, budgets: Budgets
+        self, store: Store, agenda: Timers, *, rollouts: Rollouts, pods: Pods, autoscalers: Autoscalers, budgets: Budgets
     ) -> None:
         self._store, self._agenda = store, agenda
         self._rollouts, self._pods = rollouts, pods
@@ -28,7 +28,7 @@ class Controllers:
         self._worked_at = -GATHER_SECONDS
         store.listeners.append(self._changed)
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: WatchEvent) -> None:
         item = change.object
         namespace, name = change.key
         if change.resource is DEPLOYMENTS:
@@ -44,7 +44,7 @@ class Controllers:
         elif change.resource is AUTOSCALERS and change.type == "ADDED":
             self._agenda.after(self._autoscalers.sync_seconds, lambda: self._autoscale(namespace, name))
 
-    def _pod_changed(self, change: Change, pod: Object) -> None:
+    def _pod_changed(self, change: WatchEvent, pod: Object) -> None:
         if change.type == "ADDED":
             self._pods.added(pod)
         elif change.type == "MODIFIED" and _ends(pod) and not _ends(change.before or {}):

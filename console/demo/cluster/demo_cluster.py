@@ -18,19 +18,19 @@ from console.demo.cluster import api_errors, fixtures, patch
 from console.demo.cluster.auth import Access, User
 from console.demo.cluster.controllers import Controllers
 from console.demo.cluster.hpa_controller import Autoscalers
-from console.demo.cluster.http1 import Request
+from console.demo.cluster.http1 import HttpRequest
 from console.demo.cluster.metrics_api import Load, LogLines, Usage
 from console.demo.cluster.pdb_controller import Budgets
-from console.demo.cluster.pods import NODE_COUNT, Pace, Pods
+from console.demo.cluster.pods import NODE_COUNT, Pods, PodTimings
 from console.demo.cluster.rbac import grants
 from console.demo.cluster.registry import Registry
 from console.demo.cluster.resource import DEPLOYMENTS, NAMESPACES, NODES, RESOURCES, Object, Resource, of_kind
 from console.demo.cluster.revision import REVISION
 from console.demo.cluster.rollout import Rollouts
 from console.demo.cluster.routes import Routes
-from console.demo.cluster.server import Server
-from console.demo.cluster.store import Change, Store
-from console.demo.cluster.timers import Agenda
+from console.demo.cluster.server import ApiServer
+from console.demo.cluster.store import Store, WatchEvent
+from console.demo.cluster.timers import Timers
 
 T = TypeVar("T")
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -38,7 +38,7 @@ _CALL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentState:
+class ClusterDeployment:
     """What a scenario wants to know of a Deployment. `env` holds the literal values of its first container."""
 
     name: str
@@ -70,7 +70,7 @@ class DemoCluster:
         self,
         namespace: str = "cad-ml-platform",
         *,
-        pace: Pace | None = None,
+        pace: PodTimings | None = None,
         autoscaler_seconds: float = 3.0,
         bookmark_seconds: float = 60.0,
         history: int = 5000,
@@ -87,9 +87,9 @@ class DemoCluster:
         self._past_seconds = 0.0
         self._store = Store(clock=lambda: self._clock() - self._past_seconds, window=history)
         self._registry = Registry(self._store)
-        self._agenda = Agenda()
+        self._agenda = Timers()
         draw = chance or random.Random()  # noqa: S311 - it spreads start times and secures nothing
-        self._pods = Pods(self._store, self._registry, self._agenda, pace=pace or Pace(), chance=draw)
+        self._pods = Pods(self._store, self._registry, self._agenda, pace=pace or PodTimings(), chance=draw)
         self._usage = Usage(self._store)
         self._access = Access(
             {self.token: User("demo"), self.powerless_token: User("powerless", trusted=False)}, anonymous=anonymous
@@ -103,7 +103,7 @@ class DemoCluster:
             budgets=Budgets(self._store),
         )
         self._routes = Routes(self._store, self._registry, self._access, "", self._usage.log, self._usage.metrics)
-        self._server = Server(self._routes, bookmark_seconds=bookmark_seconds)
+        self._server = ApiServer(self._routes, bookmark_seconds=bookmark_seconds)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._store.create(NAMESPACES, {"metadata": {"name": namespace}, "spec": {}, "status": {"phase": "Active"}})
@@ -256,7 +256,7 @@ class DemoCluster:
     def _resource(self, plural: str) -> Resource:
         return next(item for item in RESOURCES if item.plural == plural)
 
-    def deployment(self, name: str) -> DeploymentState:
+    def deployment(self, name: str) -> ClusterDeployment:
         """KeyError where there is none of this name."""
         item = self._call(lambda: self._store.get(DEPLOYMENTS, self.namespace, name))
         if item is None:
@@ -266,7 +266,7 @@ class DemoCluster:
     def on_change(self, callback: Callable[[str, str, str], None]) -> None:
         """Calls back with the kind of change (ADDED, MODIFIED, DELETED), the plural and the name."""
 
-        def listen(change: Change) -> None:
+        def listen(change: WatchEvent) -> None:
             callback(change.type, change.resource.plural, change.key[1])
 
         self._call(lambda: self._store.listeners.append(listen))
@@ -289,7 +289,7 @@ class DemoCluster:
             500: "InternalError",
             503: "ServiceUnavailable",
         }
-        failed = [api_errors.Failure(status, reasons.get(status, ""), message) for _ in range(times)]
+        failed = [api_errors.ApiError(status, reasons.get(status, ""), message) for _ in range(times)]
         self._call(lambda: self._server.failing.extend(failed))
 
     def admit(self, name: str, roles: Iterable[Mapping[str, Any]]) -> str:
@@ -337,12 +337,12 @@ class DemoCluster:
         if lines is not None:
             self._usage.lines = lines
 
-    def on_request(self, callback: Callable[[Request], None] | None) -> None:
+    def on_request(self, callback: Callable[[HttpRequest], None] | None) -> None:
         """Calls back with every request as it arrives, before it is answered."""
         self._server.on_request = callback
 
     @property
-    def requests(self) -> tuple[Request, ...]:
+    def requests(self) -> tuple[HttpRequest, ...]:
         """The last thousand requests."""
         return tuple(self._call(lambda: list(self._server.seen)))
 
@@ -351,11 +351,11 @@ class DemoCluster:
         return self._call(lambda: self._server.watches)
 
 
-def _state(item: Object) -> DeploymentState:
+def _state(item: Object) -> ClusterDeployment:
     spec, status = item["spec"], item.get("status") or {}
     container = spec["template"]["spec"]["containers"][0]
     template_notes = spec["template"]["metadata"].get("annotations") or {}
-    return DeploymentState(
+    return ClusterDeployment(
         name=item["metadata"]["name"],
         image=container["image"],
         env=tuple((entry["name"], entry.get("value", "")) for entry in container.get("env") or ()),

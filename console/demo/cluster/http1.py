@@ -15,12 +15,12 @@ MAX_HEAD_BYTES = 64 << 10
 MAX_BODY_BYTES = 4 << 20
 
 
-class Malformed(Exception):
+class InvalidRequest(Exception):
     """What came over the wire is no HTTP request; the connection is closed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     method: str
     path: str
     query: Mapping[str, str]
@@ -33,40 +33,40 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     code: int
     body: bytes
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def as_json(code: int, body: Any, headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    return Response(code, json.dumps(body, separators=(",", ":")).encode(), headers=headers)
+def as_json(code: int, body: Any, headers: tuple[tuple[str, str], ...] = ()) -> HttpResponse:
+    return HttpResponse(code, json.dumps(body, separators=(",", ":")).encode(), headers=headers)
 
 
-def as_text(code: int, body: str) -> Response:
-    return Response(code, body.encode(), "text/plain; charset=utf-8")
+def as_text(code: int, body: str) -> HttpResponse:
+    return HttpResponse(code, body.encode(), "text/plain; charset=utf-8")
 
 
-async def read(reader: asyncio.StreamReader) -> Request | None:
+async def read(reader: asyncio.StreamReader) -> HttpRequest | None:
     """The next request; None where the client has closed the connection between two."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
         if error.partial.strip():
-            raise Malformed("the request ended in its head") from None
+            raise InvalidRequest("the request ended in its head") from None
         return None
     except asyncio.LimitOverrunError:
-        raise Malformed("the head of the request is too long") from None
+        raise InvalidRequest("the head of the request is too long") from None
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise Malformed("the first line is no request line")
+        raise InvalidRequest("the first line is no request line")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     parts = urlsplit(words[1])
     body = await _body(reader, headers)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return Request(words[0], unquote(parts.path), query, headers, body)
+    return HttpRequest(words[0], unquote(parts.path), query, headers, body)
 
 
 async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
@@ -75,10 +75,10 @@ async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> byt
             return await _chunks(reader)
         length = int(headers.get("content-length", "0"))
         if not 0 <= length <= MAX_BODY_BYTES:
-            raise Malformed("the body is too long")
+            raise InvalidRequest("the body is too long")
         return await reader.readexactly(length)
     except (ValueError, asyncio.IncompleteReadError):
-        raise Malformed("the body is incomplete") from None
+        raise InvalidRequest("the body is incomplete") from None
 
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
@@ -86,7 +86,7 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
     while True:
         size = int((await reader.readline()).split(b";")[0], 16)
         if len(body) + size > MAX_BODY_BYTES:
-            raise Malformed("the body is too long")
+            raise InvalidRequest("the body is too long")
         body += await reader.readexactly(size)
         await reader.readexactly(2)
         if not size:
@@ -100,7 +100,7 @@ def head(code: int, content_type: str, *extra: tuple[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def whole(response: Response) -> bytes:
+def whole(response: HttpResponse) -> bytes:
     length = ("Content-Length", str(len(response.body)))
     return head(response.code, response.content_type, length, *response.headers) + response.body
 

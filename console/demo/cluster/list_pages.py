@@ -48,7 +48,7 @@ def page(store: Store, resource: Resource, namespace: str, query: Mapping[str, s
         version, start = (asked if exact and asked is not None else store.version), ("", "")
     try:
         items = store.items(resource, namespace) if version == store.version else store.items_at(resource, namespace, version)
-    except api_errors.Failure as old:
+    except api_errors.ApiError as old:
         if not query.get("continue"):
             raise
         old.status["message"] = (

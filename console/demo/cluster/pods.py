@@ -13,13 +13,13 @@ from console.demo.cluster.registry import Registry
 from console.demo.cluster.resource import PODS, REPLICA_SETS, Object
 from console.demo.cluster.revision import controller_of
 from console.demo.cluster.store import Store
-from console.demo.cluster.timers import Agenda
+from console.demo.cluster.timers import Timers
 
 NODE_COUNT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PodTimings:
     """Seconds that the steps of a pod take, each drawn from a range."""
 
     schedule: tuple[float, float] = (0.02, 0.08)
@@ -31,7 +31,7 @@ class Pace:
 class Pods:
     """Keeps as many pods as each ReplicaSet wants, and plays the node that runs them."""
 
-    def __init__(self, store: Store, registry: Registry, agenda: Agenda, *, pace: Pace, chance: random.Random) -> None:
+    def __init__(self, store: Store, registry: Registry, agenda: Timers, *, pace: PodTimings, chance: random.Random) -> None:
         self._store, self._registry, self._agenda = store, registry, agenda
         self.pace = pace
         self._chance = chance

@@ -9,18 +9,18 @@ from typing import Any
 
 from console.demo.cluster import api_errors, discovery, list_pages, patch
 from console.demo.cluster.auth import ANONYMOUS, OPEN_PATHS, Access, User
-from console.demo.cluster.http1 import Request, Response, as_json, as_text
+from console.demo.cluster.http1 import HttpRequest, HttpResponse, as_json, as_text
 from console.demo.cluster.registry import Registry
 from console.demo.cluster.resource import DEPLOYMENTS, POD_METRICS, PODS, REPLICA_SETS, REVIEWS, Object, Resource, find
 from console.demo.cluster.store import Store
-from console.demo.cluster.watch import Wish, typed
+from console.demo.cluster.watch import WatchRequest, typed
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 DEFAULT_WATCH_SECONDS = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResourcePath:
     """What a path names: a kind, perhaps in a namespace, perhaps one object, perhaps a part of it."""
 
     resource: Resource
@@ -29,7 +29,7 @@ class Place:
     subresource: str = ""
 
 
-def place(path: str) -> Place:
+def place(path: str) -> ResourcePath:
     """NotServed for an unknown group or version, Failure 404 for an unknown kind in a known one."""
     steps = [step for step in path.split("/") if step]
     if steps[:1] == ["api"] and len(steps) > 2:
@@ -47,7 +47,7 @@ def place(path: str) -> Place:
     if resource is None or len(rest) > 3:
         raise api_errors.unknown_resource()
     named = [*rest[1:], "", ""]
-    return Place(resource, namespace, named[0], named[1])
+    return ResourcePath(resource, namespace, named[0], named[1])
 
 
 @dataclass(slots=True)
@@ -62,21 +62,21 @@ class Routes:
     usage: Callable[[str], list[Object]]
     has_metrics: bool = True
 
-    def answer(self, request: Request) -> Response | Wish:
+    def answer(self, request: HttpRequest) -> HttpResponse | WatchRequest:
         try:
             user = self.access.user(request)
             fixed = self._fixed(request, user)
             return fixed if fixed is not None else self._resource(request, user)
         except api_errors.NotServed:
             return as_text(404, "404 page not found\n")
-        except api_errors.Failure as failed:
+        except api_errors.ApiError as failed:
             return as_json(failed.code, failed.status)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # an object of a shape that no check foresaw: the request is at fault, and the server lives on
             unreadable = api_errors.bad_request(f"the object provided is unrecognized: {type(error).__name__}")
             return as_json(unreadable.code, unreadable.status)
 
-    def _fixed(self, request: Request, user: User) -> Response | None:
+    def _fixed(self, request: HttpRequest, user: User) -> HttpResponse | None:
         path = request.path.rstrip("/")
         if path in OPEN_PATHS:
             return as_json(200, discovery.version()) if path == "/version" else as_text(200, "ok")
@@ -100,7 +100,7 @@ class Routes:
             raise api_errors.forbidden_path(user.name, "get", path)
         return as_json(200, found)
 
-    def _resource(self, request: Request, user: User) -> Response | Wish:
+    def _resource(self, request: HttpRequest, user: User) -> HttpResponse | WatchRequest:
         at = place(request.path)
         watching = request.query.get("watch", "") in ("1", "true")
         if request.method in ("GET", "HEAD"):
@@ -126,14 +126,14 @@ class Routes:
             return self._subresource(request, at, verb)
         return self._object(request, at, verb)
 
-    def _wish(self, request: Request, at: Place) -> Wish:
+    def _wish(self, request: HttpRequest, at: ResourcePath) -> WatchRequest:
         query = request.query
         initial = query.get("sendInitialEvents") == "true"
         try:
             seconds = float(query.get("timeoutSeconds") or DEFAULT_WATCH_SECONDS)
         except ValueError:
             raise api_errors.bad_request("timeoutSeconds is no number") from None
-        return Wish(
+        return WatchRequest(
             at.resource,
             at.namespace,
             list_pages.matcher(at.resource, query),
@@ -143,7 +143,7 @@ class Routes:
             initial_bookmark=initial and query.get("allowWatchBookmarks") in ("1", "true"),
         )
 
-    def _object(self, request: Request, at: Place, verb: str) -> Response:
+    def _object(self, request: HttpRequest, at: ResourcePath, verb: str) -> HttpResponse:
         resource, dry = at.resource, _dry(request)
         if verb == "create" and not at.name:
             item = self.registry.create(
@@ -165,7 +165,7 @@ class Routes:
             return as_json(200, gone if gone.get("kind") == "Status" else typed(resource, gone))
         return as_json(200, typed(resource, self._written(request, at, verb, status=False)))
 
-    def _written(self, request: Request, at: Place, verb: str, *, status: bool) -> Object:
+    def _written(self, request: HttpRequest, at: ResourcePath, verb: str, *, status: bool) -> Object:
         dry = _dry(request)
         if verb == "patch":
             kind = _patch_type(request)
@@ -180,7 +180,7 @@ class Routes:
             at.resource, at.namespace, at.name, item, dry=dry, status=status, manager=_manager(request)
         )
 
-    def _subresource(self, request: Request, at: Place, verb: str) -> Response:
+    def _subresource(self, request: HttpRequest, at: ResourcePath, verb: str) -> HttpResponse:
         if at.subresource == "status" and at.resource.status:
             if verb == "get":
                 return as_json(200, typed(at.resource, self.registry.existing(at.resource, at.namespace, at.name)))
@@ -203,7 +203,7 @@ class Routes:
         scaled = self.registry.rescale(at.resource, at.namespace, at.name, wanted, dry=dry, manager=_manager(request))
         return as_json(200, scaled)
 
-    def _metrics(self, request: Request, at: Place) -> Response:
+    def _metrics(self, request: HttpRequest, at: ResourcePath) -> HttpResponse:
         if not self.has_metrics:
             raise api_errors.NotServed
         if request.method not in ("GET", "HEAD"):
@@ -219,18 +219,18 @@ class Routes:
         raise api_errors.not_found(POD_METRICS, at.name)
 
 
-def _manager(request: Request) -> str:
+def _manager(request: HttpRequest) -> str:
     """The field manager: the parameter, else the beginning of the client's name, as the real server takes it."""
     return request.query.get("fieldManager") or request.headers.get("user-agent", "").partition("/")[0] or "unknown"
 
 
-def _patch_type(request: Request) -> str:
+def _patch_type(request: HttpRequest) -> str:
     if request.content_type not in (patch.MERGE, patch.STRATEGIC, patch.JSON):
         raise api_errors.unsupported_patch()
     return request.content_type
 
 
-def _decoded(request: Request) -> Any:
+def _decoded(request: HttpRequest) -> Any:
     if request.method != "PATCH" and request.content_type not in ("application/json", ""):
         raise api_errors.unsupported_body()
     try:
@@ -246,10 +246,10 @@ def _object_of(body: Any) -> Object:
     return body
 
 
-def _dry(request: Request) -> bool:
+def _dry(request: HttpRequest) -> bool:
     given = request.query.get("dryRun", "")
     if given in ("", "All"):
         return given == "All"
     message = f'Unsupported value: ["{given}"]: supported values: "All"'
     kind = {"POST": "CreateOptions", "PUT": "UpdateOptions", "DELETE": "DeleteOptions"}.get(request.method, "PatchOptions")
-    raise api_errors.invalid(kind, "meta.k8s.io", "", [api_errors.Cause("FieldValueNotSupported", message, "dryRun")])
+    raise api_errors.invalid(kind, "meta.k8s.io", "", [api_errors.StatusCause("FieldValueNotSupported", message, "dryRun")])

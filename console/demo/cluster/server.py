@@ -7,23 +7,23 @@ import contextlib
 from collections.abc import Callable
 
 from console.demo.cluster import http1
-from console.demo.cluster.api_errors import Failure
-from console.demo.cluster.http1 import Malformed, Request, Response
+from console.demo.cluster.api_errors import ApiError
+from console.demo.cluster.http1 import HttpRequest, HttpResponse, InvalidRequest
 from console.demo.cluster.routes import Routes
-from console.demo.cluster.watch import Wish, follow
+from console.demo.cluster.watch import WatchRequest, follow
 
 
-class Server:
+class ApiServer:
     """Serves Routes on a loopback port; all of it runs in one event loop."""
 
     def __init__(self, routes: Routes, *, bookmark_seconds: float) -> None:
         self._routes = routes
         self.bookmark_seconds = bookmark_seconds
         self.delay_seconds = 0.0
-        self.failing: list[Failure] = []
+        self.failing: list[ApiError] = []
         """Answers that the next requests get instead of theirs."""
-        self.seen: list[Request] = []
-        self.on_request: Callable[[Request], None] | None = None
+        self.seen: list[HttpRequest] = []
+        self.on_request: Callable[[HttpRequest], None] | None = None
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._watches: set[asyncio.Task[None]] = set()
@@ -68,19 +68,19 @@ class Server:
         while True:
             try:
                 request = await http1.read(reader)
-            except Malformed as error:
+            except InvalidRequest as error:
                 writer.write(http1.whole(http1.as_text(400, f"400 Bad Request: {error}\n")))
                 await writer.drain()
                 return
             if request is None:
                 return
             answer = await self._answer(request)
-            if isinstance(answer, Wish):
+            if isinstance(answer, WatchRequest):
                 if not await self._stream(answer, reader, writer):
                     return
                 continue
             if request.method == "HEAD":
-                answer = Response(answer.code, b"", answer.content_type, answer.headers)
+                answer = HttpResponse(answer.code, b"", answer.content_type, answer.headers)
             writer.write(http1.whole(answer))
             await writer.drain()
             if request.headers.get("connection", "").lower() == "close":
@@ -93,7 +93,7 @@ class Server:
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
-    async def _answer(self, request: Request) -> Response | Wish:
+    async def _answer(self, request: HttpRequest) -> HttpResponse | WatchRequest:
         self.seen.append(request)
         del self.seen[:-1000]
         if self.on_request is not None:
@@ -106,7 +106,7 @@ class Server:
             return http1.as_json(failed.code, failed.status, extra)
         return self._routes.answer(request)
 
-    async def _stream(self, wish: Wish, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _stream(self, wish: WatchRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Fulfils a watch; False where the client has gone meanwhile."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101

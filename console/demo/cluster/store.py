@@ -17,7 +17,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WatchEvent:
     """One step of the history: ADDED, MODIFIED or DELETED, with the object before and after it."""
 
     version: int
@@ -45,8 +45,8 @@ class Store:
         self.version = 1000
         self._window = window
         self._objects: dict[Resource, dict[Key, Object]] = {}
-        self._history: list[Change] = []
-        self.listeners: list[Callable[[Change], None]] = []
+        self._history: list[WatchEvent] = []
+        self.listeners: list[Callable[[WatchEvent], None]] = []
 
     def now(self) -> str:
         return stamp(self.clock())
@@ -83,7 +83,7 @@ class Store:
         """The first version of which the change is still known."""
         return self._history[0].version if self._history else self.version + 1
 
-    def since(self, version: int) -> Iterator[Change]:
+    def since(self, version: int) -> Iterator[WatchEvent]:
         """The changes after a version; Failure 410 where some of them are forgotten."""
         if version < self.oldest - 1:
             raise api_errors.too_old(version, self.oldest)
@@ -131,7 +131,7 @@ class Store:
         else:
             after["metadata"]["resourceVersion"] = str(self.version)
             kept[key] = after
-        change = Change(self.version, kind, resource, key, before, after)
+        change = WatchEvent(self.version, kind, resource, key, before, after)
         self._history.append(change)
         if len(self._history) > self._window:
             del self._history[: len(self._history) - self._window]

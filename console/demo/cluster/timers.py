@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable
 
 
-class Agenda:
+class Timers:
     """`after` queues calls. With a running loop they are made in time; `settle` makes them without waiting."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from console.demo.cluster import selector
-from console.demo.cluster.api_errors import Cause
+from console.demo.cluster.api_errors import StatusCause
 from console.demo.cluster.resource import AUTOSCALERS, CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, Object, Resource
 
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -71,39 +71,39 @@ def _containers(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield container
 
 
-def problems(resource: Resource, item: Object, before: Object | None) -> list[Cause]:
+def problems(resource: Resource, item: Object, before: Object | None) -> list[StatusCause]:
     """All that is wrong with an object, as the causes of a 422; `before` is what it would replace."""
     return [*_name(item), *_data(resource, item), *_spec(resource, item, before)]
 
 
-def _name(item: Object) -> Iterator[Cause]:
+def _name(item: Object) -> Iterator[StatusCause]:
     name = item["metadata"].get("name") or ""
     if not name:
-        yield Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
+        yield StatusCause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
     elif not _SUBDOMAIN.match(name):
-        yield Cause("FieldValueInvalid", f'Invalid value: "{name}": {_BAD_SUBDOMAIN}', "metadata.name")
+        yield StatusCause("FieldValueInvalid", f'Invalid value: "{name}": {_BAD_SUBDOMAIN}', "metadata.name")
 
 
-def _data(resource: Resource, item: Object) -> Iterator[Cause]:
+def _data(resource: Resource, item: Object) -> Iterator[StatusCause]:
     if resource is CONFIG_MAPS:
         parts = [*(item.get("data") or {}).values(), *(item.get("binaryData") or {}).values()]
         if sum(len(str(part).encode()) for part in parts) > 1 << 20:
-            yield Cause("FieldValueTooLong", "Too long: may not be more than 1048576 bytes", "[]")
+            yield StatusCause("FieldValueTooLong", "Too long: may not be more than 1048576 bytes", "[]")
 
 
-def _spec(resource: Resource, item: Object, before: Object | None) -> Iterator[Cause]:
+def _spec(resource: Resource, item: Object, before: Object | None) -> Iterator[StatusCause]:
     spec = item.get("spec") or {}
     if resource in (DEPLOYMENTS, REPLICA_SETS):
         yield from counts(spec.get("replicas"))
         if not spec.get("selector"):
-            yield Cause("FieldValueRequired", "Required value", "spec.selector")
+            yield StatusCause("FieldValueRequired", "Required value", "spec.selector")
         have = (spec["template"].get("metadata") or {}).get("labels")
         if not spec.get("selector") or not selector.of_object(spec["selector"])(have or {}):
             yield _unmatched(have)
         yield from _pod(spec["template"].get("spec") or {}, "spec.template.spec")
         yield from _shares(spec)
         if before is not None and before["spec"].get("selector") != spec.get("selector"):
-            yield Cause(
+            yield StatusCause(
                 "FieldValueInvalid", f"Invalid value: {_shown(spec.get('selector'))}: field is immutable", "spec.selector"
             )
     elif resource is PODS:
@@ -111,50 +111,50 @@ def _spec(resource: Resource, item: Object, before: Object | None) -> Iterator[C
     elif resource is AUTOSCALERS:
         if (spec.get("maxReplicas") or 0) < 1:
             value = spec.get("maxReplicas") or 0
-            yield Cause("FieldValueInvalid", f"Invalid value: {value}: must be greater than 0", "spec.maxReplicas")
+            yield StatusCause("FieldValueInvalid", f"Invalid value: {value}: must be greater than 0", "spec.maxReplicas")
         if (spec.get("maxReplicas") or 0) < (spec.get("minReplicas") or 1):
             message = f"Invalid value: {spec.get('maxReplicas')}: must be greater than or equal to `minReplicas`"
-            yield Cause("FieldValueInvalid", message, "spec.maxReplicas")
+            yield StatusCause("FieldValueInvalid", message, "spec.maxReplicas")
 
 
-def counts(replicas: Any) -> Iterator[Cause]:
+def counts(replicas: Any) -> Iterator[StatusCause]:
     """The cause against a negative number of replicas."""
     if isinstance(replicas, int) and replicas < 0:
-        yield Cause("FieldValueInvalid", f"Invalid value: {replicas}: {_AT_LEAST_ZERO}", "spec.replicas")
+        yield StatusCause("FieldValueInvalid", f"Invalid value: {replicas}: {_AT_LEAST_ZERO}", "spec.replicas")
 
 
-def _shares(spec: dict[str, Any]) -> Iterator[Cause]:
+def _shares(spec: dict[str, Any]) -> Iterator[StatusCause]:
     rolling = (spec.get("strategy") or {}).get("rollingUpdate") or {}
     for name in ("maxUnavailable", "maxSurge"):
         value, field = rolling.get(name, 0), f"spec.strategy.rollingUpdate.{name}"
         if isinstance(value, str) and not _PERCENT.match(value):
-            yield Cause("FieldValueInvalid", f'Invalid value: "{value}": {_BAD_PERCENT}', field)
+            yield StatusCause("FieldValueInvalid", f'Invalid value: "{value}": {_BAD_PERCENT}', field)
         elif isinstance(value, int) and value < 0:
-            yield Cause("FieldValueInvalid", f"Invalid value: {value}: {_AT_LEAST_ZERO}", field)
+            yield StatusCause("FieldValueInvalid", f"Invalid value: {value}: {_AT_LEAST_ZERO}", field)
 
 
-def _unmatched(labels: Any) -> Cause:
+def _unmatched(labels: Any) -> StatusCause:
     message = f"Invalid value: {_shown(labels)}: `selector` does not match template `labels`"
-    return Cause("FieldValueInvalid", message, "spec.template.metadata.labels")
+    return StatusCause("FieldValueInvalid", message, "spec.template.metadata.labels")
 
 
-def _pod(pod: dict[str, Any], field: str) -> Iterator[Cause]:
+def _pod(pod: dict[str, Any], field: str) -> Iterator[StatusCause]:
     containers = pod.get("containers") or []
     if not containers:
-        yield Cause("FieldValueRequired", "Required value", f"{field}.containers")
+        yield StatusCause("FieldValueRequired", "Required value", f"{field}.containers")
     seen: set[str] = set()
     for index, container in enumerate(containers):
         at = f"{field}.containers[{index}]"
         name = container.get("name") or ""
         if not name:
-            yield Cause("FieldValueRequired", "Required value", f"{at}.name")
+            yield StatusCause("FieldValueRequired", "Required value", f"{at}.name")
         elif not _LABEL.match(name):
-            yield Cause("FieldValueInvalid", f'Invalid value: "{name}": {_BAD_LABEL}', f"{at}.name")
+            yield StatusCause("FieldValueInvalid", f'Invalid value: "{name}": {_BAD_LABEL}', f"{at}.name")
         elif name in seen:
-            yield Cause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{at}.name")
+            yield StatusCause("FieldValueDuplicate", f'Duplicate value: "{name}"', f"{at}.name")
         seen.add(name)
         if not container.get("image"):
-            yield Cause("FieldValueRequired", "Required value", f"{at}.image")
+            yield StatusCause("FieldValueRequired", "Required value", f"{at}.image")
 
 
 def _shown(value: Any) -> str:

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from console.demo.cluster.api_errors import Failure
+from console.demo.cluster.api_errors import ApiError
 from console.demo.cluster.resource import Object, Resource
 from console.demo.cluster.selector import Match
-from console.demo.cluster.store import Change, Store
+from console.demo.cluster.store import Store, WatchEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class WatchRequest:
     """What a watch asks for. `version` None means: first everything that is there."""
 
     resource: Resource
@@ -43,7 +43,7 @@ def bookmark(resource: Resource, version: int, *, initial_end: bool = False) -> 
     return line("BOOKMARK", typed(resource, {"metadata": meta}))
 
 
-def seen_as(change: Change, wish: Wish) -> tuple[str, Object] | None:
+def seen_as(change: WatchEvent, wish: WatchRequest) -> tuple[str, Object] | None:
     """The change as this watch sees it: an object that leaves the selection is DELETED for it."""
     if change.resource is not wish.resource or (wish.namespace and change.key[0] != wish.namespace):
         return None
@@ -58,7 +58,7 @@ def seen_as(change: Change, wish: Wish) -> tuple[str, Object] | None:
 
 
 async def follow(
-    wish: Wish,
+    wish: WatchRequest,
     store: Store,
     send: Callable[[bytes], Awaitable[None]],
     *,
@@ -70,7 +70,7 @@ async def follow(
     ends = loop.time() + wish.seconds
     woken = asyncio.Event()
 
-    def wake(change: Change) -> None:
+    def wake(change: WatchEvent) -> None:
         if change.resource is wish.resource:
             woken.set()
 
@@ -103,13 +103,13 @@ async def follow(
                 waiting.cancel()
             if gone.done():
                 return
-    except Failure as failed:
+    except ApiError as failed:
         await send(line("ERROR", failed.status))
     finally:
         store.listeners.remove(wake)
 
 
-async def _initial(wish: Wish, store: Store, send: Callable[[bytes], Awaitable[None]]) -> int:
+async def _initial(wish: WatchRequest, store: Store, send: Callable[[bytes], Awaitable[None]]) -> int:
     version = store.version
     found = [item for item in store.items(wish.resource, wish.namespace) if wish.match(item)]
     await send(b"".join(line("ADDED", typed(wish.resource, item)) for item in found))

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Finding, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Finding, Level, LintRule
 from console.lint.runbook_links import RUNBOOK_DEAD, RUNBOOK_MISSING
-from console.lint.runbooks.page import Page, near
+from console.lint.runbooks.page import RunbookPage, near
 from console.runbooks.index import VAGUE
 from queries.model.series import label
 
-NO_PAGE = Trap(
+NO_PAGE = LintRule(
     "alert-without-page",
     Level.ERROR,
     "An alert that no runbook lists, or whose link leads to another page",
     "In the console the list of the page decides, in the message its link: both have to lead to the same page.",
     "Write the page, or add the alert to `alerts` of the one that is meant.",
 )
-SERVED_TWICE = Trap(
+SERVED_TWICE = LintRule(
     "alert-served-twice",
     Level.ERROR,
     "An alert that two runbooks list",
     "Only the first one is ever opened.",
     "Leave it in the page that is meant.",
 )
-NO_SUCH_ALERT = Trap(
+NO_SUCH_ALERT = LintRule(
     "alert-unknown",
     Level.WARNING,
     "A runbook serves only alerts that no rule raises",
     "Either its name is wrong, and the alert that is meant has no page, or nobody will ever read this one.",
     "Correct the name, or remove it.",
 )
-RULE_DIFFERS = Trap(
+RULE_DIFFERS = LintRule(
     "runbook-differs",
     Level.WARNING,
     "A runbook says another severity or component than the rule",
@@ -41,7 +41,7 @@ RULE_DIFFERS = Trap(
 )
 
 
-def alerts_without_page(alerts: Mapping[str, ParsedRule], scene: Scene) -> Iterator[Finding]:
+def alerts_without_page(alerts: Mapping[str, ParsedRule], scene: LintContext) -> Iterator[Finding]:
     for name, item in alerts.items():
         for trap in (RUNBOOK_MISSING, RUNBOOK_DEAD):
             for hit in trap.find(item, scene) if trap.find else ():
@@ -58,9 +58,9 @@ def alerts_without_page(alerts: Mapping[str, ParsedRule], scene: Scene) -> Itera
             yield Finding(NO_PAGE, Level.ERROR, item.placed.file, line, name, text)
 
 
-def alerts_of_pages(pages: Iterable[Page], alerts: Mapping[str, ParsedRule]) -> Iterator[Finding]:
+def alerts_of_pages(pages: Iterable[RunbookPage], alerts: Mapping[str, ParsedRule]) -> Iterator[Finding]:
     # A team's own page may serve what one of ours does: it comes first.
-    seen: dict[tuple[str, bool], Page] = {}
+    seen: dict[tuple[str, bool], RunbookPage] = {}
     for page in (item for item in pages if not item.runbook.plain):
         for index, name in enumerate(page.runbook.alerts):
             line, key = page.line("alerts", index), (name, page.runbook.own)

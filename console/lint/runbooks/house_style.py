@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from console.lint.finding import Finding, Level, Trap
-from console.lint.runbooks.page import Page
+from console.lint.finding import Finding, Level, LintRule
+from console.lint.runbooks.page import RunbookPage
 from console.runbooks.index import TRIAGE
 from console.runbooks.page import PHASES
 
@@ -17,7 +17,7 @@ LONGEST = 12
 """Lines of a section without its blank ones: more is not read at three in the morning."""
 _TIME = re.compile(r"\d|\bat once\b|\b(second|minute|hour|day|week|month)s?\b", re.IGNORECASE)
 
-HOUSE_FRONT = Trap(
+HOUSE_FRONT = LintRule(
     "runbook-front",
     Level.ERROR,
     "A part of the front matter is missing or stands in the wrong place",
@@ -25,7 +25,7 @@ HOUSE_FRONT = Trap(
     "missing there is looked for in vain.",
     "Add it as it stands in the other pages.",
 )
-HOUSE_SECTION = Trap(
+HOUSE_SECTION = LintRule(
     "runbook-section",
     Level.ERROR,
     "A section is missing, empty, too long, or stands in the wrong place",
@@ -34,20 +34,20 @@ HOUSE_SECTION = Trap(
 )
 
 
-def is_plain(page: Page) -> bool:
+def is_plain(page: RunbookPage) -> bool:
     """A team's own page that uses nothing of the house format is not held to it."""
     book = page.runbook
     return not (book.guide or book.escalate or any(step.phase for step in book.steps))
 
 
-def house(page: Page) -> Iterator[Finding]:
+def house(page: RunbookPage) -> Iterator[Finding]:
     for line, text in (*_head(page), *_steps(page)):
         yield page.found(HOUSE_FRONT, line, text)
     for line, text in _sections(page):
         yield page.found(HOUSE_SECTION, line, text)
 
 
-def _head(page: Page) -> Iterator[tuple[int, str]]:
+def _head(page: RunbookPage) -> Iterator[tuple[int, str]]:
     book = page.runbook
     for key, value in (("severity", book.severity), ("component", book.component)):
         if not value and not (key == "component" and book.id == TRIAGE):  # else whatever has none would open the triage
@@ -62,7 +62,7 @@ def _head(page: Page) -> Iterator[tuple[int, str]]:
         yield page.line("escalate"), "no `when` of escalate names a time"
 
 
-def _steps(page: Page) -> Iterator[tuple[int, str]]:
+def _steps(page: RunbookPage) -> Iterator[tuple[int, str]]:
     phases: list[str] = []
     for index, row in enumerate(page.rows("steps")):
         phase = str(row.get("phase") or "")
@@ -85,7 +85,7 @@ def _steps(page: Page) -> Iterator[tuple[int, str]]:
         yield page.line("steps"), "more than two steps to verify"
 
 
-def _sections(page: Page) -> Iterator[tuple[int, str]]:
+def _sections(page: RunbookPage) -> Iterator[tuple[int, str]]:
     headings = [item for item in page.headings() if item.depth <= 2]
     names = [item.text for item in headings]
     for name in SECTIONS:

@@ -40,7 +40,7 @@ _RESOURCES = tuple(_KINDS.split())
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class KubectlResult:
     """`problem` is why kubectl refuses it, `unchecked` why it was not tried; both empty where it is valid."""
 
     problem: str = ""
@@ -78,24 +78,24 @@ class Kubectl:
             )
             yield cls(str(Path(path).absolute()), port, home)
 
-    def answer(self, words: Sequence[str]) -> Answer:
+    def answer(self, words: Sequence[str]) -> KubectlResult:
         """`words` begin with `kubectl`."""
         given = tuple(words[1:])
         own_words = _before_dashes(given)
         flags = [word.partition("=")[0] for word in own_words]
         own = next((flag for flag in flags if flag in _OWN_SERVER or _SHORT_SERVER.match(flag)), "")
         if own:
-            return Answer(problem=f"{own} names a server or a person; leave that to the kubeconfig of whoever runs it")
+            return KubectlResult(problem=f"{own} names a server or a person; leave that to the kubeconfig of whoever runs it")
         if wrote := next((flag for flag in flags if flag in _WRITING), ""):
-            return Answer(unchecked=f"{wrote} writes a file on this machine")
+            return KubectlResult(unchecked=f"{wrote} writes a file on this machine")
         verb = _verb(given)
         if verb in _NOT_ASKING:
-            return Answer(unchecked=f"kubectl {verb} works on this machine")
+            return KubectlResult(unchecked=f"kubectl {verb} works on this machine")
         if any("://" in word for word in own_words) or (verb in _FILES and any(flag in _OF_FILES for flag in flags)):
-            return Answer(unchecked=f"kubectl {verb} would read a file or an address")
+            return KubectlResult(unchecked=f"kubectl {verb} would read a file or an address")
         return self._asked(given, verb)
 
-    def _asked(self, given: tuple[str, ...], verb: str) -> Answer:
+    def _asked(self, given: tuple[str, ...], verb: str) -> KubectlResult:
         environ = {"HOME": self.home, "PATH": self.home, "KUBECONFIG": f"{self.home}/config", "KUBERC": "off", "LC_ALL": "C"}
         try:
             done = subprocess.run(  # noqa: S603  # kubectl, with words that no shell sees
@@ -104,13 +104,13 @@ class Kubectl:
                 timeout=_LIMIT_SECONDS, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return Answer(unchecked=f"kubectl gave no answer in {_LIMIT_SECONDS} s")
+            return KubectlResult(unchecked=f"kubectl gave no answer in {_LIMIT_SECONDS} s")
         except OSError as error:
-            return Answer(unchecked=f"kubectl cannot be run: {error.strerror}")
+            return KubectlResult(unchecked=f"kubectl cannot be run: {error.strerror}")
         told = f"{done.stderr}\n{done.stdout}"
         if done.returncode == 0 or (f"127.0.0.1:{self.port}" in told and "refused" in told):
             return _resource(given, verb)
-        return Answer(problem=_complaint(told, verb))
+        return KubectlResult(problem=_complaint(told, verb))
 
 
 def _before_dashes(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def _verb(words: tuple[str, ...]) -> str:
     return next(iter(_plain(words)), "")
 
 
-def _resource(words: tuple[str, ...], verb: str) -> Answer:
+def _resource(words: tuple[str, ...], verb: str) -> KubectlResult:
     """A kind that is spelled nearly like one of Kubernetes' own: only a server knows all that there are."""
     plain = _plain(words)[1:]
     named = plain[0] if plain and verb in _OF_RESOURCES else ""
@@ -147,8 +147,8 @@ def _resource(words: tuple[str, ...], verb: str) -> Answer:
         if kind and kind.lower().partition(".")[0] not in _RESOURCES:
             hint = near(kind.lower(), _RESOURCES)
             if hint:
-                return Answer(problem=f"Kubernetes has no resource {kind}{hint}")
-    return Answer()
+                return KubectlResult(problem=f"Kubernetes has no resource {kind}{hint}")
+    return KubectlResult()
 
 
 def _complaint(told: str, verb: str) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from console.lint.finding import Finding, Level, Trap
-from console.lint.runbooks.page import Page, near
+from console.lint.finding import Finding, Level, LintRule
+from console.lint.runbooks.page import RunbookPage, near
 from console.runbooks.index import RunbookIndex
 
-DEAD_LINK = Trap(
+DEAD_LINK = LintRule(
     "runbook-link",
     Level.ERROR,
     "A link in a runbook leads nowhere",
@@ -25,7 +25,7 @@ _SENT = re.compile(
 )
 
 
-def links(page: Page, index: RunbookIndex) -> Iterator[Finding]:
+def links(page: RunbookPage, index: RunbookIndex) -> Iterator[Finding]:
     prose = page.prose()
     for match in _LINK.finditer(prose):
         yield from _told(page, prose, match.start(), _dead(page, match[1], index))
@@ -37,12 +37,12 @@ def links(page: Page, index: RunbookIndex) -> Iterator[Finding]:
             yield from _told(page, prose, match.start(1), told)
 
 
-def _told(page: Page, prose: str, offset: int, text: str) -> Iterator[Finding]:
+def _told(page: RunbookPage, prose: str, offset: int, text: str) -> Iterator[Finding]:
     if text:
         yield page.found(DEAD_LINK, page.body_line + prose.count("\n", 0, offset), text)
 
 
-def _dead(page: Page, address: str, index: RunbookIndex) -> str:
+def _dead(page: RunbookPage, address: str, index: RunbookIndex) -> str:
     """Why a link leads nowhere; empty where it leads somewhere."""
     if not address:
         return "the link has no address"
@@ -61,7 +61,7 @@ def _dead(page: Page, address: str, index: RunbookIndex) -> str:
     return f"there is no file {path}"
 
 
-def _section(page: Page, anchor: str) -> str:
+def _section(page: RunbookPage, anchor: str) -> str:
     known = ["-".join(re.sub(r"[^\w\s-]", "", item.text.lower()).split()) for item in page.headings()]
     return "" if anchor in known else f"there is no section #{anchor}{near(anchor, known)}"
 

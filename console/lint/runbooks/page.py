@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.lint.finding import Finding, Level, Trap
+from console.lint.finding import Finding, Level, LintRule
 from console.runbooks.page import Runbook, split_page
-from queries.yaml_nodes import Lined, load_with_lines
+from queries.yaml_nodes import YamlDocument, load_with_lines
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")
 _FENCE = re.compile(r"^\s*(```|~~~)")
@@ -25,7 +25,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandLine:
+class ShellLine:
     """A line for the shell, in a fence or between backticks."""
 
     line: int
@@ -33,16 +33,16 @@ class CommandLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RunbookPage:
     """A runbook that is not broken, with its file's lines; `body_line` is the line of the file on which the body begins."""
 
     runbook: Runbook
     lines: tuple[str, ...]
-    front: Lined
+    front: YamlDocument
     body_line: int
 
     @classmethod
-    def of(cls, runbook: Runbook) -> Page:
+    def of(cls, runbook: Runbook) -> RunbookPage:
         text = Path(runbook.path).read_text(encoding="utf-8")
         front, _ = split_page(text)
         lines = text.removeprefix("\ufeff").splitlines()
@@ -74,14 +74,14 @@ class Page:
         """The body without what stands in fences; its lines are counted as in the file."""
         return "\n".join("" if fenced else text for _, text, fenced in self.body())
 
-    def spans(self) -> Iterator[CommandLine]:
+    def spans(self) -> Iterator[ShellLine]:
         """What stands between backticks."""
         for block in re.finditer(r"(?:[^\n]*\S[^\n]*(?:\n|$))+", self.prose()):
             for span in _SPAN.finditer(block[0]):
                 line = self.body_line + self.prose().count("\n", 0, block.start() + span.start())
-                yield CommandLine(line, " ".join(span[2].split()))
+                yield ShellLine(line, " ".join(span[2].split()))
 
-    def commands(self) -> Iterator[CommandLine]:
+    def commands(self) -> Iterator[ShellLine]:
         """Every line for the shell, with what is continued behind a backslash; one program's name alone is none."""
         begun, held = 0, ""
         for line, text, fenced in self.body():
@@ -92,14 +92,14 @@ class Page:
                 held = held[:-1]
                 continue
             if any(name in held for name in PROGRAMS):
-                yield CommandLine(begun, held.removeprefix("$ "))
+                yield ShellLine(begun, held.removeprefix("$ "))
             begun, held = 0, ""
         for span in self.spans():
             program, _, rest = span.text.partition(" ")
             if program in PROGRAMS and rest:
                 yield span
 
-    def found(self, trap: Trap, line: int, text: str, *, level: Level | None = None) -> Finding:
+    def found(self, trap: LintRule, line: int, text: str, *, level: Level | None = None) -> Finding:
         return Finding(trap, level or trap.level, self.runbook.path, line, "", text)
 
 

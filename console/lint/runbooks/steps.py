@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from console.actions.plan import Refusal
+from console.actions.plan import ActionRefused
 from console.actions.registry import ACTIONS, action_named
 from console.actions.silence import matchers_of
 from console.config.validators import is_dns_name
-from console.lint.context import ParsedRule, Scene
-from console.lint.finding import Finding, Level, Trap
+from console.lint.context import LintContext, ParsedRule
+from console.lint.finding import Finding, Level, LintRule
 from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING
 from console.lint.linter import BAD_PROMQL
-from console.lint.runbooks.page import Page, near
+from console.lint.runbooks.page import RunbookPage, near
 from console.lint.unknown_metrics import METRIC_NOT_EXPORTED
 from console.runbooks.page import RunbookAction
 from queries.catalogue.loader import expand_query
@@ -24,14 +24,14 @@ from queries.promql.rule_files import PlacedRule
 
 _LABEL = re.compile(r"\{([^{}]*)\}")
 
-ACTION_UNKNOWN = Trap(
+ACTION_UNKNOWN = LintRule(
     "runbook-action",
     Level.ERROR,
     "An action that the console does not have, or not in this way",
     "The console leaves it out, and who follows the page looks for it in vain.",
     "Take an action of `cad-console act --help`, with the parameters and the kind of target that it has.",
 )
-TARGET = Trap(
+TARGET = LintRule(
     "runbook-target",
     Level.ERROR,
     "A target that cannot be one",
@@ -42,7 +42,7 @@ _ON_QUERIES = (METRIC_NOT_EXPORTED, LABEL_NOT_CARRIED, MATCHES_NOTHING)
 _KINDS = {"deployment": "deployment/NAME", "silence": "silence/ID", "update": "INCIDENT/UPDATE"}
 
 
-def placed_steps(page: Page) -> tuple[PlacedRule, ...]:
+def placed_steps(page: RunbookPage) -> tuple[PlacedRule, ...]:
     """The queries in the form in which the lint of rules takes expressions."""
     found = []
     for index, row in enumerate(page.rows("steps")):
@@ -59,7 +59,7 @@ def placed_steps(page: Page) -> tuple[PlacedRule, ...]:
     return tuple(found)
 
 
-def queries(scene: Scene) -> Iterator[Finding]:
+def queries(scene: LintContext) -> Iterator[Finding]:
     """What is wrong with the queries that are the scene's rules."""
     for item in scene.rules:
         file, title = item.placed.file, item.rule.name
@@ -74,7 +74,7 @@ def queries(scene: Scene) -> Iterator[Finding]:
                 yield Finding(trap, level, file, hit.line, title, hit.text)
 
 
-def targets(page: Page, alerts: Mapping[str, ParsedRule], scene: Scene) -> Iterator[Finding]:
+def targets(page: RunbookPage, alerts: Mapping[str, ParsedRule], scene: LintContext) -> Iterator[Finding]:
     """Targets of steps and actions, and the actions' parameters."""
     known = _labels_of(page, alerts, scene)
     for index, row in enumerate(page.rows("steps")):
@@ -94,7 +94,7 @@ def _filled(action: RunbookAction) -> dict[str, str]:
 
 def wrong_action(
     name: str, target: str, given: Mapping[str, str], labels: frozenset[str] | None = None
-) -> Iterator[tuple[Trap, tuple[str, ...], str]]:
+) -> Iterator[tuple[LintRule, tuple[str, ...], str]]:
     """The trap, the part of the row and what is wrong with an action; `labels` may fill the target, None where not known."""
     action = action_named(name)
     if action is None:
@@ -125,7 +125,7 @@ def _deployment(target: str, labels: frozenset[str] | None) -> Iterator[str]:
 def _matchers(target: str, labels: frozenset[str] | None) -> Iterator[str]:
     try:
         matchers_of(target)
-    except Refusal as error:
+    except ActionRefused as error:
         yield str(error)
 
 
@@ -144,7 +144,7 @@ _FORMS: dict[str, Callable[[str, frozenset[str] | None], Iterable[str]]] = {
 }
 
 
-def _labels_of(page: Page, alerts: Mapping[str, ParsedRule], scene: Scene) -> frozenset[str] | None:
+def _labels_of(page: RunbookPage, alerts: Mapping[str, ParsedRule], scene: LintContext) -> frozenset[str] | None:
     """The labels that an alert of the page can carry; None where that is not known for one of them, or it has none."""
     rules: Sequence[ParsedRule | None] = [alerts.get(name) for name in page.runbook.alerts]
     whole: frozenset[str] = frozenset()

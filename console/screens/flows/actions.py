@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from console.actions.action import Action
 from console.actions.plan import Preview, Request
 from console.journal import acknowledgements
-from console.journal.acknowledgements import Acknowledgement, Whose, held_sentence, whose
+from console.journal.acknowledgements import AcknowledgeResult, Ownership, held_sentence, whose
 from console.journal.sqlite import JournalError
 from console.screens import messages
-from console.screens.action_run import ActionRun, ActionRunScreen, outcome_sentence, preview_lines
+from console.screens.action_run import ActionRunModel, ActionRunScreen, outcome_sentence, preview_lines
 from console.screens.alert_detail import AlertDetailScreen
 from console.screens.base import ConsoleScreen
 from console.screens.command_line import CommandLine
 from console.screens.commands import commands, perform
 from console.screens.dashboards import DashboardPanelScreen
 from console.screens.explore import ExploreScreen
-from console.screens.flows.incident import IncidentErrands
+from console.screens.flows.incident import IncidentFlow
 from console.screens.flows.silence_form import duration_hint, request_of, wish_of
 from console.screens.handover import HandoverScreen
 from console.screens.help import HelpScreen
@@ -31,11 +31,11 @@ from console.screens.registry import MODES
 from console.screens.runbook import RunbookScreen
 from console.text_files import write_export
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.dialogs.form import FormDialog, Question
+from widgets.dialogs.form import FormDialog, FormField
 from widgets.dialogs.silence import SilenceDialog
 from widgets.formatting import age
 from widgets.styled_text import text, wrap
-from widgets.terminal.clipboard import Reach
+from widgets.terminal.clipboard import ClipboardReach
 
 if TYPE_CHECKING:
     from console.journal.unfinished import Unfinished
@@ -44,18 +44,18 @@ if TYPE_CHECKING:
     from console.state.snapshot import Snapshot
 
 
-class Errands:
+class ActionFlow:
     """The half of the application that answers `…Requested` messages; imported when the first frame is on the screen."""
 
     def __init__(self, app: ConsoleApp) -> None:
         self.app = app
-        self.running: list[ActionRun] = []
+        self.running: list[ActionRunModel] = []
         self._began_at = app.clock()
         self._named: set[str] = set()
         """The runs without an outcome that were named already."""
         self._taking: set[str] = set()
         """The alerts that are just being taken or released here: how that ends is said there."""
-        self.incidents = IncidentErrands(app, self)
+        self.incidents = IncidentFlow(app, self)
 
     def say(self, words: str, *, trouble: bool = False, seconds: float = 4) -> None:
         """A notice in plain text."""
@@ -126,7 +126,7 @@ class Errands:
                 return
             parameters = {**request.parameters, **answers}
             request = replace(request, parameters=parameters)
-        run = ActionRun(request)
+        run = ActionRunModel(request)
         self.running.append(run)
         self.app.push_screen(ActionRunScreen(run))
 
@@ -142,7 +142,9 @@ class Errands:
     async def _ask(self, action: Action, request: Request) -> dict[str, str] | None:
 
         questions = tuple(
-            Question(item.name, item.meaning, request.parameters.get(item.name, self._known(request, item.name)), item.required)
+            FormField(
+                item.name, item.meaning, request.parameters.get(item.name, self._known(request, item.name)), item.required
+            )
             for item in action.parameters
         )
         return await self.app.push_screen_wait(FormDialog(f"{action.title} {request.target}", questions))
@@ -169,7 +171,7 @@ class Errands:
         verb = next((item.title for item in (session.actions if session else ()) if item.name == name), preview.plan.title)
         return await self.app.push_screen_wait(ConfirmDialog(lines, verb=verb, confirm_word=preview.phrase))
 
-    def _told(self, run: ActionRun) -> None:
+    def _told(self, run: ActionRunModel) -> None:
 
         if run.finished:
             self.running = [item for item in self.running if item is not run]
@@ -265,7 +267,7 @@ class Errands:
         if session is None or snapshot is None or tracked is None:
             return
         name, user = tracked.alert.name, self.app.settings.user
-        taking = whose(snapshot.ledger.owners.get(fingerprint), user=user) is not Whose.OURS
+        taking = whose(snapshot.ledger.owners.get(fingerprint), user=user) is not Ownership.OURS
         self._taking.add(fingerprint)
         try:
             found = await session.acknowledge(fingerprint, on=taking)
@@ -281,7 +283,7 @@ class Errands:
         lost = taking and found.whose.held
         self.say(acknowledgements.outcome_sentence(name, found, taking=taking), trouble=lost or bool(found.doubt))
 
-    async def _take_over(self, name: str, found: Acknowledgement) -> bool:
+    async def _take_over(self, name: str, found: AcknowledgeResult) -> bool:
         """Whether a person takes it from the one who has it; Cancel is what enter does."""
         assert found.mark is not None  # noqa: S101  only what is held is asked about
         told = held_sentence(found.mark, found.whose, age(max(0.0, self.app.clock() - found.mark.at)))
@@ -302,7 +304,7 @@ class Errands:
             new = after.ledger.owners.get(fingerprint)
             if new is None or new.id == old.id or fingerprint in self._taking:
                 continue
-            if whose(old, user=user) is not Whose.OURS or not whose(new, user=user).held:
+            if whose(old, user=user) is not Ownership.OURS or not whose(new, user=user).held:
                 continue
             tracked = after.alert(fingerprint) or before.alert(fingerprint)
             name = tracked.alert.name if tracked else fingerprint
@@ -324,13 +326,13 @@ class Errands:
         Only what tmux confirms is called copied; everything else is in a file too.
         """
         reach = await self.app.copy_out(text)
-        if reach is Reach.TMUX:
+        if reach is ClipboardReach.TMUX:
             return f"copied {named} into tmux's buffer: prefix ] pastes it", ""
         try:
             path = await asyncio.to_thread(write_export, self.app.settings.paths.state_dir, named, text, now=self.app.clock())
             file, where = str(path), f"it is in {path}"
         except OSError as error:
             file, where = "", f"it could not be written to a file either: {error.filename}: {error.strerror}"
-        if reach is Reach.TERMINAL:
+        if reach is ClipboardReach.TERMINAL:
             return f"sent {named} to the terminal's clipboard (OSC 52), which no terminal confirms; {where}", file
         return f"the multiplexer passes nothing on to a clipboard, so {named} was not copied; {where}", file

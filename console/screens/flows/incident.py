@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.actions.plan import Refusal, Request
+from console.actions.plan import ActionRefused, Request
 from console.config.errors import ConfigError
 from console.incidents.declaration import declaration
 from console.incidents.postmortem import as_markdown
@@ -20,20 +20,20 @@ from console.journal.sqlite import JournalError
 from console.screens.changes import ChangesScreen
 from console.screens.incident import IncidentScreen
 from console.state import incident_events
-from console.state.incident import Delivery, Incident, Role, Step, Update
+from console.state.incident import DeliveryState, Incident, Role, Step, Update
 from console.state.public_status import phase
 from queries.model.alert import Priority
 from queries.text.spans import InvalidTime, seconds_of
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.dialogs.edit_text import LetterDialog
-from widgets.dialogs.form import FormDialog, Question
-from widgets.dialogs.select import PickDialog
+from widgets.dialogs.edit_text import EditTextDialog
+from widgets.dialogs.form import FormDialog, FormField
+from widgets.dialogs.select import SelectDialog
 from widgets.styled_text import text
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
     from console.screens.app import ConsoleApp
-    from console.screens.flows.actions import Errands
+    from console.screens.flows.actions import ActionFlow
     from console.state.snapshot import Snapshot
 
 _CLIPBOARD, _FILE, _NOWHERE = "copied", "to a file", "nowhere yet"
@@ -48,10 +48,10 @@ class _Option:
     told: str = ""
 
 
-class IncidentErrands:
+class IncidentFlow:
     """Each errand asks what it has to, writes to the journal, and says so; the timeline shows the rest."""
 
-    def __init__(self, app: ConsoleApp, errands: Errands) -> None:
+    def __init__(self, app: ConsoleApp, errands: ActionFlow) -> None:
         self.app = app
         self.errands = errands
         self._giving: set[tuple[str, Role]] = set()
@@ -74,7 +74,7 @@ class IncidentErrands:
                 self.errands.say("this incident is not in the journal", trouble=True)
                 return
             await self._work[what](self, session, incident, told)
-        except (JournalError, TemplateError, ConfigError, Refusal, InvalidTime) as error:
+        except (JournalError, TemplateError, ConfigError, ActionRefused, InvalidTime) as error:
             self.errands.say(str(error), trouble=True)
         except OSError as error:
             self.errands.say(f"{error.filename}: {error.strerror}", trouble=True)
@@ -98,9 +98,9 @@ class IncidentErrands:
             FormDialog(
                 "Declare an incident",
                 (
-                    Question("title", "what is wrong", title),
-                    Question("severity", "P1 platform down · P2 major feature · P3 slow · P4 minor", severity),
-                    Question("commander", "who leads", self.app.settings.user, required=False),
+                    FormField("title", "what is wrong", title),
+                    FormField("severity", "P1 platform down · P2 major feature · P3 slow · P4 minor", severity),
+                    FormField("commander", "who leads", self.app.settings.user, required=False),
                 ),
                 verb="Declare",
             )
@@ -151,7 +151,9 @@ class IncidentErrands:
         early = early_resolution(incident, response, now) if done and step is Step.RESOLVE else ""
         verb = "Done" if done else "Not done"
         title = f"{step}: {'done' if done else 'not done after all'}{f' ({early})' if early else ''}"
-        answers = await self.app.push_screen_wait(FormDialog(title, (Question("note", "what for", required=False),), verb=verb))
+        answers = await self.app.push_screen_wait(
+            FormDialog(title, (FormField("note", "what for", required=False),), verb=verb)
+        )
         if answers is None:
             return
         note = ": ".join(part for part in (early, answers.get("note", "")) if part)
@@ -163,7 +165,7 @@ class IncidentErrands:
         if picked is None:
             return
         role = Role(picked)
-        question = Question("person", "empty: nobody", incident.person(role) or self.app.settings.user, required=False)
+        question = FormField("person", "empty: nobody", incident.person(role) or self.app.settings.user, required=False)
         answers = await self.app.push_screen_wait(FormDialog(f"{role} of this incident", (question,), verb="Set"))
         if answers is None:
             return
@@ -215,7 +217,7 @@ class IncidentErrands:
             audience = picked
         facts = facts_of(incident, session.snapshot(), session.response.of(incident.severity), now=self.app.clock())
         text = templates.fill(audience, facts, phase(incident))
-        letter = await self.app.push_screen_wait(LetterDialog(f"Update for {audience}, {phase(incident)}", text))
+        letter = await self.app.push_screen_wait(EditTextDialog(f"Update for {audience}, {phase(incident)}", text))
         if letter is None:
             return
         data = incident_events.update(letter)
@@ -243,7 +245,7 @@ class IncidentErrands:
             return
         if picked == _CLIPBOARD:
             told, file = await self.errands.copy_out(update.text, "the update")
-            how, where = (Delivery.WRITTEN, file) if file else (Delivery.COPIED, "tmux's buffer")
+            how, where = (DeliveryState.WRITTEN, file) if file else (DeliveryState.COPIED, "tmux's buffer")
             if file or told.startswith("copied"):
                 await session.record(incident_events.DELIVERED, incident.id, incident_events.delivered(update.id, how, where))
             self.errands.say(f"{told}. Paste it where people read it, then o marks it as sent", seconds=15)
@@ -255,12 +257,12 @@ class IncidentErrands:
 
     async def _to_file(self, session: Session, incident: Incident, update: Update) -> None:
         proposed = f"incident-{incident.id}-update.txt"
-        answers = await self.app.push_screen_wait(FormDialog("Write the update to", (Question("file", "a path", proposed),)))
+        answers = await self.app.push_screen_wait(FormDialog("Write the update to", (FormField("file", "a path", proposed),)))
         if answers is None:
             return
         await asyncio.to_thread(_write, answers["file"], update.text + "\n")
         await session.record(
-            incident_events.DELIVERED, incident.id, incident_events.delivered(update.id, Delivery.WRITTEN, answers["file"])
+            incident_events.DELIVERED, incident.id, incident_events.delivered(update.id, DeliveryState.WRITTEN, answers["file"])
         )
         self.errands.say(f"written to {answers['file']}; o marks it as sent once it is out")
 
@@ -271,8 +273,8 @@ class IncidentErrands:
             return
         update = incident.updates[-1]
         questions = (
-            Question("where", "where people read it", STATUS_PAGE),
-            Question("ago", "how long ago it went out, as 5m; empty: now", required=False),
+            FormField("where", "where people read it", STATUS_PAGE),
+            FormField("ago", "how long ago it went out, as 5m; empty: now", required=False),
         )
         first = update.text.strip().partition("\n")[0][:40]
         answers = await self.app.push_screen_wait(FormDialog(f"This update is out: {first}", questions, verb="It is out"))
@@ -283,7 +285,7 @@ class IncidentErrands:
         await session.record(
             incident_events.DELIVERED,
             incident.id,
-            incident_events.delivered(update.id, Delivery.MARKED, answers["where"], at=at),
+            incident_events.delivered(update.id, DeliveryState.MARKED, answers["where"], at=at),
         )
         self.errands.say("marked as sent; the next update is due from then on")
 
@@ -292,7 +294,7 @@ class IncidentErrands:
         self.app.push_screen(ChangesScreen(await changes_before(session, incident)))
 
     async def _report(self, session: Session, incident: Incident, told: str) -> None:
-        question = Question("file", "a path; Markdown", f"incident-{incident.id}.md")
+        question = FormField("file", "a path; Markdown", f"incident-{incident.id}.md")
         answers = await self.app.push_screen_wait(FormDialog("Write the post-incident review to", (question,), verb="Write"))
         if answers is None:
             return
@@ -306,7 +308,7 @@ class IncidentErrands:
         title = f"{verb} incident {incident.number}"
         if incident.open and missing:
             title += f" (not done: {', '.join(missing)})"
-        question = Question("why", "for the timeline", required=False)
+        question = FormField("why", "for the timeline", required=False)
         answers = await self.app.push_screen_wait(FormDialog(title, (question,), verb=verb))
         if answers is not None:
             kind = incident_events.CLOSED if incident.open else incident_events.REOPENED
@@ -316,9 +318,9 @@ class IncidentErrands:
         """The key of the one that was chosen; None where none was."""
         names = max(len(item.name) for item in options) + 2
         rows = tuple((item.key, f"{item.name:<{names}}{item.told}".rstrip()) for item in options)
-        return await self.app.push_screen_wait(PickDialog(title, rows)) or None
+        return await self.app.push_screen_wait(SelectDialog(title, rows)) or None
 
-    _work: dict[str, Callable[[IncidentErrands, Any, Incident, str], Awaitable[None]]] = {  # noqa: RUF012 - never changed
+    _work: dict[str, Callable[[IncidentFlow, Any, Incident, str], Awaitable[None]]] = {  # noqa: RUF012 - never changed
         "note": _note,
         "tick": _tick,
         "role": _role,

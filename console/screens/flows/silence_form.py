@@ -6,24 +6,24 @@ from console.actions.plan import Request
 from console.screens.messages import SilenceRequested
 from queries.model.matcher import Matcher
 from queries.model.text import visible
-from widgets.dialogs.silence import SilenceWish
+from widgets.dialogs.silence import SilenceForm
 
 DEFAULT_DURATION = "2h"
 LEFT_OUT = ("prometheus", "replica", "pod", "instance", "job", "endpoint")
 """Labels that would tie a silence to one replica of what is broken."""
 
 
-def wish_of(event: SilenceRequested, *, now: float) -> SilenceWish:
+def wish_of(event: SilenceRequested, *, now: float) -> SilenceForm:
     """The fields as they stand when the dialog opens."""
     if event.silence is not None:
         left = max(60, int(event.silence.ends_at - (event.silence.starts_at if _scheduled(event) else now)))
         words = f"{left // 3600}h{left % 3600 // 60}m" if left >= 3600 else f"{left // 60}m"
-        return SilenceWish(", ".join(str(item) for item in event.silence.matchers), words, event.silence.comment)
+        return SilenceForm(", ".join(str(item) for item in event.silence.matchers), words, event.silence.comment)
     if event.alert is not None:
         pairs = [pair for pair in event.alert.alert.labels if pair[0] not in LEFT_OUT]
         pairs.sort(key=lambda pair: pair[0] != "alertname")
-        return SilenceWish(", ".join(str(_typeable(name, value)) for name, value in pairs), DEFAULT_DURATION, "")
-    return SilenceWish(event.matchers, DEFAULT_DURATION, "")
+        return SilenceForm(", ".join(str(_typeable(name, value)) for name, value in pairs), DEFAULT_DURATION, "")
+    return SilenceForm(event.matchers, DEFAULT_DURATION, "")
 
 
 def duration_hint(event: SilenceRequested) -> str:
@@ -50,7 +50,7 @@ def _escaped(character: str) -> str:
     return f"\\{character}" if character in r"\.+*?()|[]{}^$" else character
 
 
-def request_of(wish: SilenceWish, event: SilenceRequested, *, before: SilenceWish) -> Request:
+def request_of(wish: SilenceForm, event: SilenceRequested, *, before: SilenceForm) -> Request:
     """`before` are the fields as the dialog showed them first: an end that nobody touched is not asked for anew."""
     parameters = {"duration": wish.duration, "comment": wish.comment}
     if event.silence is not None:

@@ -13,15 +13,15 @@ import pytest
 from action_bench import settings_for
 from loopback import Behaviour, Loopback, always, http_answer, loopback
 
-from console.actions.plan import Outcome, Preview, Request, Step
+from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.writers import Writer
 from console.config.incident_settings import Channel, IncidentSettings
 from console.journal.sqlite import Journal
 from console.monitor.session import Session
 from console.runbooks.index import RunbookIndex
 from console.state import incident_events
-from console.state.incident import Delivery, Incident
-from console.state.incident import Step as IncidentStep
+from console.state.incident import DeliveryState, Incident
+from console.state.incident import RunStep as IncidentStep
 from queries.errors import NotConfigured, SourceError
 from queries.http.endpoint import HttpConfig
 from queries.model.alert import Priority
@@ -43,7 +43,7 @@ class Desk:
         await self.session.record(incident_events.DECLARED, "i1", incident_events.declared("Errors everywhere", Priority.P1))
         await self.session.record(incident_events.UPDATE, "i1", incident_events.update(TEXT, identity="u1"))
 
-    async def send(self, channel: str = "chat") -> Step:
+    async def send(self, channel: str = "chat") -> RunStep:
         """The last step."""
 
         async def agree(preview: Preview) -> bool:
@@ -62,7 +62,7 @@ class Desk:
         assert found is not None
         return found
 
-    async def state(self) -> tuple[Delivery, str]:
+    async def state(self) -> tuple[DeliveryState, str]:
         """Of the newest attempt."""
         sending = (await self.incident()).updates[0].sendings[-1]
         return sending.state, sending.why
@@ -110,7 +110,7 @@ async def test_slack_takes_it(tmp_path: Path) -> None:
         assert (end.outcome, end.text) == (Outcome.DONE, "done in 0 s; chat took it")
         assert made.server.requests[0].startswith(f"POST /services/{SECRET}?token=alsoSecret99 HTTP".encode())
         assert json.loads(made.server.bodies[0]) == {"text": "8 % of requests fail &lt;!channel&gt;\nwe roll back"}
-        assert await made.state() == (Delivery.SENT, "")
+        assert await made.state() == (DeliveryState.SENT, "")
         incident = await made.incident()
         assert incident.ticks[IncidentStep.COMMUNICATE].because == "update sent to chat"
         assert incident.entries[-1].text == "update to chat: done in 0 s; chat took it"
@@ -140,16 +140,20 @@ async def test_a_generic_webhook_and_the_pager(tmp_path: Path) -> None:
 
 
 FAULTS = {
-    "hangs": (hang, Outcome.UNKNOWN, Delivery.UNKNOWN, "no whole answer within 0.5 s"),
-    "breaks off": (reset, Outcome.UNKNOWN, Delivery.UNKNOWN, "the connection broke"),
-    "500": (always(http_answer("500 Oops", b"boom", "text/plain")), Outcome.UNKNOWN, Delivery.UNKNOWN, "500 the server failed"),
-    "echo": (echo, Outcome.UNKNOWN, Delivery.UNKNOWN, "502"),
-    "refused": (
-        always(http_answer("404 Not Found", b"no_service", "text/plain")), Outcome.FAILED, Delivery.NOT_SENT, "no_service"
+    "hangs": (hang, Outcome.UNKNOWN, DeliveryState.UNKNOWN, "no whole answer within 0.5 s"),
+    "breaks off": (reset, Outcome.UNKNOWN, DeliveryState.UNKNOWN, "the connection broke"),
+    "500": (
+        always(http_answer("500 Oops", b"boom", "text/plain")), Outcome.UNKNOWN, DeliveryState.UNKNOWN, "500 the server failed"
     ),
-    "login page": (always(http_answer("200 OK", b"<html>sign in", "text/html")), Outcome.UNKNOWN, Delivery.UNKNOWN, "web page"),
+    "echo": (echo, Outcome.UNKNOWN, DeliveryState.UNKNOWN, "502"),
+    "refused": (
+        always(http_answer("404 Not Found", b"no_service", "text/plain")), Outcome.FAILED, DeliveryState.NOT_SENT, "no_service"
+    ),
+    "login page": (
+        always(http_answer("200 OK", b"<html>sign in", "text/html")), Outcome.UNKNOWN, DeliveryState.UNKNOWN, "web page"
+    ),
     "redirect": (
-        always(http_answer("302 Found", b"", "", f"Location: /login/{SECRET}")), Outcome.UNKNOWN, Delivery.UNKNOWN, "302"
+        always(http_answer("302 Found", b"", "", f"Location: /login/{SECRET}")), Outcome.UNKNOWN, DeliveryState.UNKNOWN, "302"
     ),
 }  # fmt: skip
 
@@ -200,7 +204,7 @@ async def test_a_lost_answer_of_a_channel_is_known_to_nobody(kind: str, tmp_path
         assert "nobody can see whether it arrived" in end.text
         incident = await made.incident()
         assert "nobody can see whether it arrived" in incident.entries[-1].text
-        assert (await made.state())[0] is Delivery.UNKNOWN
+        assert (await made.state())[0] is DeliveryState.UNKNOWN
 
 
 async def test_nothing_listens(tmp_path: Path) -> None:
@@ -213,7 +217,7 @@ async def test_nothing_listens(tmp_path: Path) -> None:
         end = await made.send()
         assert end.outcome is Outcome.REFUSED
         assert end.text.startswith("nothing was sent: ")
-        assert (await made.state())[0] is Delivery.NOT_SENT
+        assert (await made.state())[0] is DeliveryState.NOT_SENT
 
 
 async def test_read_only_sends_nothing(tmp_path: Path) -> None:

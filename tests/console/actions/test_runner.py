@@ -15,13 +15,13 @@ from cutting_proxy import CuttingProxy
 
 from console.actions import runner
 from console.actions.alert_place import place_checks
-from console.actions.cluster_reader import SourceReads
+from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage
 from console.actions.registry import ACTIONS
 from console.actions.writers import Writer
 from console.cli.act import confirmed
 from console.journal.sqlite import Journal
-from console.monitor.state_store import Board
+from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
 from queries.errors import NotConfigured, Unreachable
 from queries.http.endpoint import Endpoint
@@ -84,9 +84,9 @@ async def test_a_write_that_the_server_refuses_failed(bench: Bench, status: int,
         if request.method == "PATCH" and "dryRun" not in request.query:
             bench.cluster._server.failing.extend(failing)  # the knob, in the server's own thread
 
-    from console.demo.cluster.api_errors import Failure
+    from console.demo.cluster.api_errors import ApiError
 
-    failing = [Failure(status, "Conflict", "asked for by a test")]
+    failing = [ApiError(status, "Conflict", "asked for by a test")]
     bench.cluster.on_request(refuse)
     steps = await bench.act("scale", TARGET, replicas="5")
     result, text = outcome(steps)
@@ -534,8 +534,8 @@ async def test_a_headless_lookup_finds_what_only_prometheus_lists(bench: Bench) 
     prometheus = Prometheus(Endpoint("http://prometheus"), transport=httpx.MockTransport(answer))
     (listed,) = (await prometheus.rules()).alerts
     asked.clear()
-    board = Board(bench.settings, (), runbooks=RunbookIndex.load(bench.settings.paths.runbooks_dir or "none"))
-    reads = SourceReads(kubernetes=None, alertmanager=None, prometheus=prometheus, specs=(), board=board)
+    board = StateStore(bench.settings, (), runbooks=RunbookIndex.load(bench.settings.paths.runbooks_dir or "none"))
+    reads = LiveClusterReader(kubernetes=None, alertmanager=None, prometheus=prometheus, specs=(), board=board)
     assert await reads.alert(listed.fingerprint) == listed
     assert asked == ["/api/v1/rules"]
     with pytest.raises(NotConfigured, match="Alertmanager"):

@@ -16,8 +16,8 @@ from servers import start_alertmanager
 from tower import Tower, tower_of
 
 from console.actions import runner
-from console.actions.plan import CheckLevel, Outcome, Plan, Refusal, Request
-from console.actions.silence import Silence, SilenceFacts
+from console.actions.plan import ActionRefused, CheckLevel, Outcome, Plan, Request
+from console.actions.silence import CreateSilence, SilenceFacts
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
 from queries.model.matcher import parse_matchers
@@ -159,7 +159,7 @@ def alert(name: str, **labels: str) -> Alert:
 def planned(target: str, **parameters: str) -> Plan:
     facts = SilenceFacts((alert("HighErrorRate", severity="critical"), alert("HighLatency", severity="warning")), None)
     given = {"duration": "2h", "comment": "why", "created_by": "me", **parameters}
-    return Silence().plan(Request("silence", target, given), facts, 1_700_000_000.0)
+    return CreateSilence().plan(Request("silence", target, given), facts, 1_700_000_000.0)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def planned(target: str, **parameters: str) -> Plan:
 )
 def test_what_no_silence_can_be_made_of(target: str, parameters: dict[str, str], words: str) -> None:
     """Empty comment, matchers that match everything, and what is not understood are refused in words."""
-    with pytest.raises(Refusal, match=words):
+    with pytest.raises(ActionRefused, match=words):
         planned(target, **parameters)
 
 
@@ -187,8 +187,10 @@ async def test_hiding_everything_is_warned_of() -> None:
     """A matcher that hides every alert there is gets a warning, and so does one that hides none."""
     facts = SilenceFacts((alert("A", severity="x"), alert("B", severity="y")), None)
     for target, words in (('alertname=~".+"', "every alert"), ('alertname="C"', "no alert")):
-        plan = Silence().plan(Request("silence", target, {"duration": "1h", "comment": "c", "created_by": "m"}), facts, 0.0)
-        (_, check) = await Silence().preflight(plan, facts, None, None)  # type: ignore[arg-type]
+        plan = CreateSilence().plan(
+            Request("silence", target, {"duration": "1h", "comment": "c", "created_by": "m"}), facts, 0.0
+        )
+        (_, check) = await CreateSilence().preflight(plan, facts, None, None)  # type: ignore[arg-type]
         assert (check.level, words in check.text) == (CheckLevel.WARN, True)
 
 

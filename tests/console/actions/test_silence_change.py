@@ -13,7 +13,7 @@ from tower import Tower, tower_of
 
 from console.actions import silences
 from console.actions.plan import Outcome, Request
-from console.actions.silence import Silence, SilenceFacts
+from console.actions.silence import CreateSilence, SilenceFacts
 from queries.text.spans import utc
 
 MATCHERS = [
@@ -139,7 +139,7 @@ def test_fields_that_nobody_here_knows_go_back_as_they_came() -> None:
         "recurrence": {"every": "week"},
     }
     request = Request("silence", 'alertname=~"High.*"', {"id": "s1", "comment": "because"}, user="you")
-    body = Silence().plan(request, SilenceFacts((), silences.known(raw)), 1_767_276_207.0).body
+    body = CreateSilence().plan(request, SilenceFacts((), silences.known(raw)), 1_767_276_207.0).body
     assert body == {
         **{name: value for name, value in raw.items() if name not in ("status", "updatedAt")},
         "comment": "because",

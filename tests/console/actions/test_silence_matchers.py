@@ -9,8 +9,8 @@ import pytest
 from servers import ALERTMANAGERS, alertmanager_of, start_alertmanager
 from tower import Tower, tower_of
 
-from console.actions.plan import Outcome, Refusal, Request
-from console.actions.silence import Silence, SilenceFacts
+from console.actions.plan import ActionRefused, Outcome, Request
+from console.actions.silence import CreateSilence, SilenceFacts
 from queries.alertmanager import Alertmanager
 from queries.http.endpoint import Endpoint
 from queries.model.matcher import Matcher
@@ -60,7 +60,7 @@ async def test_the_preview_names_the_alerts_that_alertmanager_then_silences(towe
         for equal in (True, False):
             target = f'{Matcher("city", pattern, is_regex=True, is_equal=equal)}, alertname!="Other", alertname=~".+"'
             request = Request("silence", target, {"duration": "1h", "comment": target}, user="tester")
-            plan = Silence().plan(request, facts, tower.now)
+            plan = CreateSilence().plan(request, facts, tower.now)
             made = tower.http.post("/api/v2/silences", json=plan.body).raise_for_status().json()["silenceID"]
             previewed[made] = {line.split()[0] for line in plan.notes[1:]}
     hidden: dict[str, set[str]] = {made: set() for made in previewed}
@@ -91,7 +91,7 @@ async def test_an_expression_that_alertmanager_refuses_is_not_previewed(tower: T
 def test_an_expression_must_compile_alone_and_between_anchors(pattern: str) -> None:
     """Alertmanager checks a silence's expression alone and matches by it between anchors: one of them is not enough."""
     target = str(Matcher("city", pattern, is_regex=True))
-    with pytest.raises(Refusal, match="not a regular expression"):
-        Silence().plan(
+    with pytest.raises(ActionRefused, match="not a regular expression"):
+        CreateSilence().plan(
             Request("silence", target, {"duration": "1h", "comment": "x"}, user="tester"), SilenceFacts((), None), 0.0
         )

@@ -12,7 +12,7 @@ from action_bench import API, Bench, outcome, quiet, second_revision
 from console.actions.deployment_preflight import dry_run
 from console.actions.deployment_state import workload_facts
 from console.actions.journal_payload import outcome_data
-from console.actions.plan import CheckLevel, Outcome, Refusal, Request, Stage
+from console.actions.plan import ActionRefused, CheckLevel, Outcome, Request, Stage
 from console.actions.rollback import Rollback
 from console.actions.scale import Scale, drastic
 from console.actions.writers import Writer
@@ -195,7 +195,7 @@ async def test_rollback_waits_for_the_controller(bench: Bench) -> None:
     request = Request("rollback", TARGET)
     facts = await workload_facts(request, bench.facts)
     ahead = {**facts.raw["metadata"], "generation": facts.raw["metadata"]["generation"] + 1}
-    with pytest.raises(Refusal, match="controller has not seen it"):
+    with pytest.raises(ActionRefused, match="controller has not seen it"):
         Rollback().plan(request, replace(facts, raw={**facts.raw, "metadata": ahead}), 0.0)
 
 

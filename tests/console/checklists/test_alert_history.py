@@ -5,23 +5,23 @@ from __future__ import annotations
 import pytest
 
 from console.checklists.alert_history import AlertWindow, alert_window, fired_query, step_for
-from queries.model.series import Track
+from queries.model.series import Series
 
 END = 1_767_276_000.0
 STEP = 60.0
 LABELS = (("alertname", "ProviderTimeout"), ("provider", "deepseek"), ("severity", "warning"))
 
 
-def track(*fired: tuple[int, float], labels: tuple[tuple[str, str], ...] = LABELS) -> Track:
+def track(*fired: tuple[int, float], labels: tuple[tuple[str, str], ...] = LABELS) -> Series:
     """Points by how many steps they lie before the end, with how many evaluations it fired in that step."""
-    return Track(labels, tuple((END - STEP * back, value) for back, value in sorted(fired, reverse=True)))
+    return Series(labels, tuple((END - STEP * back, value) for back, value in sorted(fired, reverse=True)))
 
 
-def seen(hours: float = 2.0, *, without: range = range(0)) -> Track:
-    return Track((), tuple((END - STEP * back, 1.0) for back in range(int(hours * 60), -1, -1) if back not in without))
+def seen(hours: float = 2.0, *, without: range = range(0)) -> Series:
+    return Series((), tuple((END - STEP * back, 1.0) for back in range(int(hours * 60), -1, -1) if back not in without))
 
 
-def fold(*fired: Track, watched: Track | None = None, interval: float = 15.0, since: float = 3600.0) -> AlertWindow:
+def fold(*fired: Series, watched: Series | None = None, interval: float = 15.0, since: float = 3600.0) -> AlertWindow:
     return alert_window(
         fired,
         [watched] if watched else [],

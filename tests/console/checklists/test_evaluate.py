@@ -9,7 +9,7 @@ import pytest
 from screen_samples import NOW, alerts, snapshot, tracked
 
 from console.checklists.alert_evidence import nights
-from console.checklists.alert_history import AlertRecord, AlertWindow, Spell
+from console.checklists.alert_history import AlertHistory, AlertWindow, FiringInterval
 from console.checklists.definition import (
     AlertsEvidence,
     BatchEvidence,
@@ -22,13 +22,13 @@ from console.checklists.definition import (
     PanelEvidence,
     Planned,
     QueryEvidence,
-    Question,
+    QuestionEvidence,
 )
-from console.checklists.evaluate import Facts, findings
-from console.checklists.evidence_queries import Answers
-from console.checklists.result import Finding, exit_code
+from console.checklists.evaluate import EvaluationInput, findings
+from console.checklists.evidence_queries import CollectedEvidence
+from console.checklists.result import ItemResult, exit_code
 from console.checklists.summary import summary
-from console.state.incident import Incident, Incidents, Role, Step, Tick
+from console.state.incident import Incident, Incidents, Role, Step, StepCompletion
 from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
 from queries.model.alert import AlertState, Priority, TrackedAlert
@@ -36,13 +36,13 @@ from queries.model.fault import Fault, FaultKind
 from queries.model.job import BatchJob
 from queries.model.matcher import Matcher
 from queries.model.panel import PanelSpec, Threshold, Unit
-from queries.model.poll_result import Reading
-from queries.model.series import Sample, Track
+from queries.model.poll_result import PollResult
+from queries.model.series import Sample, Series
 from queries.model.severity import Severities
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from queries.prometheus.query_batch import Parts
+from queries.prometheus.query_batch import BatchResult
 from queries.text.local_time import midnight
 
 SPECS = {spec.id: spec for spec in load_board("overview")}
@@ -51,15 +51,17 @@ CALM = snapshot(alerts=())
 NONE = Incidents()
 
 
-def judged(evidence: Evidence, *, shown: Snapshot = CALM, incidents: Any = NONE, now: float = NOW, **answers: Any) -> Finding:
+def judged(
+    evidence: Evidence, *, shown: Snapshot = CALM, incidents: Any = NONE, now: float = NOW, **answers: Any
+) -> ItemResult:
     item = Item("it", "It", "Is it so?", evidence)
-    asked = Answers(now, **{key: {"it": value} if key != "before" else value for key, value in answers.items()})
-    (found,) = findings(Checklist("mine", "Mine", (item,)), Facts(shown, asked, now, incidents))
+    asked = CollectedEvidence(now, **{key: {"it": value} if key != "before" else value for key, value in answers.items()})
+    (found,) = findings(Checklist("mine", "Mine", (item,)), EvaluationInput(shown, asked, now, incidents))
     return found
 
 
-def reading(value: Any) -> Reading[Any]:
-    return Reading("x", NOW, 0.0, fault=value) if isinstance(value, Fault) else Reading("x", NOW, 0.0, value=value)
+def reading(value: Any) -> PollResult[Any]:
+    return PollResult("x", NOW, 0.0, fault=value) if isinstance(value, Fault) else PollResult("x", NOW, 0.0, value=value)
 
 
 # Panels and queries
@@ -84,7 +86,7 @@ def test_a_panel_is_held_against_the_items_own_target() -> None:
 def test_a_crowd_is_not_taken_for_all() -> None:
     """Where only the worst series are known, neither the names beyond the line nor the count claim to be all of them."""
 
-    def crowd(*, more: bool) -> Finding:
+    def crowd(*, more: bool) -> ItemResult:
         # The fifty worst of a recorded name, and all three of another.
         values = [("p", 80.0, 50), ("q", 99.0, 3)]
         samples = tuple(Sample((("provider", f"{name}{at}"),), value) for name, value, count in values for at in range(count))
@@ -108,12 +110,14 @@ def test_a_panel_without_a_value_of_now_is_not_fine(panel: str, verdict: Verdict
 def test_yesterday_is_told_or_why_it_is_not() -> None:
     """The same local time yesterday with the difference; no data then, a refusal and a dead server are told apart."""
     wanted = PanelEvidence("error_ratio", Threshold())
-    parts = Parts({"error_ratio": [Sample((), 0.4)]})
+    parts = BatchResult({"error_ratio": [Sample((), 0.4)]})
     assert judged(wanted, before=reading(parts)).before == "0.40 % (now +7.44)"
-    assert judged(wanted, before=reading(Parts({"error_ratio": []}))).before == "no data then"
+    assert judged(wanted, before=reading(BatchResult({"error_ratio": []}))).before == "no data then"
     assert (
         "too many samples"
-        in judged(wanted, before=reading(Parts({}, {"error_ratio": Fault(FaultKind.REJECTED, "too many samples")}))).before
+        in judged(
+            wanted, before=reading(BatchResult({}, {"error_ratio": Fault(FaultKind.REJECTED, "too many samples")}))
+        ).before
     )
     assert judged(wanted, before=reading(DOWN)).before.startswith("not known: Prometheus is not there")
     assert judged(PanelEvidence("workloads", Threshold())).before.startswith("not known: the cluster knows only")
@@ -124,7 +128,7 @@ def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
     spec = PanelSpec("q", "Q", Unit.COUNT, by="pod", raw="q", threshold=Threshold(warn=5))
     points = tuple((NOW - 3600.0 * back, float(24 - back)) for back in range(24, -1, -1))
     ended = tuple((NOW - 3600.0 * back, 99.0) for back in range(24, 10, -1))
-    tracks = (Track((("pod", "a"),), points), Track((("pod", "gone"),), ended))
+    tracks = (Series((("pod", "a"),), points), Series((("pod", "gone"),), ended))
     found = judged(QueryEvidence(spec, Threshold()), tracks=reading(tracks))
     assert (found.verdict, found.value, found.before) == (Verdict.WARN, 24.0, "99 (now -75)")
     assert found.reason.startswith("a: ") and len(found.trend) == 25
@@ -135,7 +139,7 @@ def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
 def test_kpis_are_as_good_as_the_worst_and_tell_since_midnight() -> None:
     """Each has its own objective; one that is not known makes the whole not known, unless another is worse."""
     good, bad = SPECS["error_ratio"], replace(SPECS["provider_health"], by="")
-    found = Parts({good.id: [Track((), ((midnight(NOW), 0.1), (NOW, 0.3)))], bad.id: []})
+    found = BatchResult({good.id: [Series((), ((midnight(NOW), 0.1), (NOW, 0.3)))], bad.id: []})
     figures = judged(KpisEvidence((good.id, bad.id), (good, bad)), figures=reading(found))
     assert (figures.verdict, figures.told) == (Verdict.NO_DATA, "1 of 2 within their objective")
     assert figures.details[0].text == "Error ratio  0.30 %  (under 1 %, critical from 5 %); at midnight 0.10 % (now +0.20)"
@@ -146,14 +150,14 @@ def test_kpis_are_as_good_as_the_worst_and_tell_since_midnight() -> None:
 # Alerts
 
 
-def window(*records: AlertRecord, gaps: tuple[Spell, ...] = ()) -> Reading[Any]:
+def window(*records: AlertHistory, gaps: tuple[FiringInterval, ...] = ()) -> PollResult[Any]:
     return reading(AlertWindow(NOW - 50_000, NOW, 60.0, records, gaps, ((NOW - 86_400, 2.0), (NOW, 0.0))))
 
 
-def record(name: str, severity: str, *spells: tuple[float, float], now: bool = False, **labels: str) -> AlertRecord:
+def record(name: str, severity: str, *spells: tuple[float, float], now: bool = False, **labels: str) -> AlertHistory:
     pairs = tuple(sorted({"alertname": name, "severity": severity, **labels}.items()))
-    times = tuple(Spell(NOW - start, NOW - end) for start, end in spells)
-    return AlertRecord(pairs, times, sum(item.ends_at - item.starts_at for item in times), now)
+    times = tuple(FiringInterval(NOW - start, NOW - end) for start, end in spells)
+    return AlertHistory(pairs, times, sum(item.ends_at - item.starts_at for item in times), now)
 
 
 def test_what_fires_is_told_with_its_provider_and_owner() -> None:
@@ -217,7 +221,7 @@ def test_the_verdict_on_a_night(records: Any, shown: Any, verdict: Verdict, told
     [
         (reading(DOWN), CALM, "what fired and resolved before is not known: Prometheus is not there"),
         (None, CALM, "what fired before: asking"),
-        (window(gaps=(Spell(NOW - 30_000, NOW - 20_000),)), CALM, "Prometheus knows nothing of 2h 46m of it"),
+        (window(gaps=(FiringInterval(NOW - 30_000, NOW - 20_000),)), CALM, "Prometheus knows nothing of 2h 46m of it"),
         (window(), snapshot(alerts=(), alerts_known=False), "what fires now is not known"),
         (window(), snapshot(alerts=(), delivery_doubt="Watchdog does not reach Alertmanager"), "Watchdog does not reach"),
         (
@@ -231,7 +235,7 @@ def test_a_night_that_nobody_watched_is_not_fine(answer: Any, shown: Snapshot, w
     """Either server silent, or Prometheus down for a part of it: not known, and why; a restart of a minute does not matter."""
     found = judged(AlertsEvidence(), shown=shown, **({"alerts": answer} if answer else {}))
     assert found.verdict is Verdict.NO_DATA and why in found.reason
-    assert judged(AlertsEvidence(), alerts=window(gaps=(Spell(NOW - 100, NOW - 40),))).verdict is Verdict.OK
+    assert judged(AlertsEvidence(), alerts=window(gaps=(FiringInterval(NOW - 100, NOW - 40),))).verdict is Verdict.OK
 
 
 def test_what_is_known_to_be_wrong_comes_before_what_is_not_known() -> None:
@@ -285,7 +289,7 @@ def test_incidents_are_open_or_a_question() -> None:
     opened = Incident("i1", 1, "Errors", Priority.P2, NOW - 600, "ann", roles=((Role.COMMANDER, "ann"),))
     closed = Incident("i2", 2, "Queue", Priority.P3, NOW - 9000, "ann", closed_at=NOW - 8000)
     worst = replace(opened, severity=Priority.P1)
-    mended = replace(worst, ticks={Step.RESOLVE: Tick(NOW - 60, "ann")})
+    mended = replace(worst, ticks={Step.RESOLVE: StepCompletion(NOW - 60, "ann")})
     found = judged(IncidentsEvidence(), incidents=Incidents((opened, closed)))
     assert (found.verdict, found.reason) == (Verdict.WARN, "P2 Errors (1), open for 10m 0s, commander ann")
     assert judged(IncidentsEvidence(), incidents=Incidents((worst,))).verdict is Verdict.CRITICAL
@@ -312,14 +316,14 @@ def test_maintenance_is_what_begins_later() -> None:
 
 def test_a_question_is_neither_fine_nor_a_failure() -> None:
     """It has no verdict until a person gives one."""
-    found = judged(Question("All well?"))
+    found = judged(QuestionEvidence("All well?"))
     assert (found.verdict, found.word, exit_code((found,))) == (None, "ASK", 0)
 
 
 def test_exit_codes() -> None:
     """What is wrong before what is not known, and both before fine."""
-    item = Item("a", "A", "?", Question("?"))
-    told = {verdict: Finding(item, verdict, "", "") for verdict in (*Verdict, None)}
+    item = Item("a", "A", "?", QuestionEvidence("?"))
+    told = {verdict: ItemResult(item, verdict, "", "") for verdict in (*Verdict, None)}
     assert exit_code((told[Verdict.OK], told[None])) == 0
     assert exit_code((told[Verdict.WARN], told[Verdict.OK])) == exit_code((told[Verdict.CRITICAL], told[Verdict.STALE])) == 1
     assert exit_code((told[Verdict.STALE], told[Verdict.OK])) == exit_code((told[Verdict.NO_DATA],)) == 2
@@ -341,8 +345,8 @@ def test_the_summary_is_put_together_from_the_findings() -> None:
         record("Slow", "warning", (9000, 8000), (500, 400), provider="x"),
         record("Slow", "warning", (100, 0), provider="y", now=True),
     )
-    figures = reading(Parts({"error_budget": [Track((), ((midnight(NOW), 61.5), (NOW, 60.25)))]}))
-    facts = Facts(CALM, Answers(NOW, alerts={"a": night}, figures={"k": figures}), NOW, Incidents())
+    figures = reading(BatchResult({"error_budget": [Series((), ((midnight(NOW), 61.5), (NOW, 60.25)))]}))
+    facts = EvaluationInput(CALM, CollectedEvidence(NOW, alerts={"a": night}, figures={"k": figures}), NOW, Incidents())
     told = {
         item.title: [line.text for line in item.lines] or [item.empty]
         for item in summary(checklist, findings(checklist, facts), facts)
@@ -361,7 +365,7 @@ def test_a_summary_without_answers_says_so() -> None:
     """With no source that told anything, no section claims that there was nothing."""
     bare = replace(CALM, cluster=None, silences=(), changes=(), sources=())
     checklist = Checklist("eod", "Eod", (Item("a", "A", "?", AlertsEvidence()),), summary=True)
-    facts = Facts(bare, Answers(NOW, alerts={"a": reading(DOWN)}), NOW, None)
+    facts = EvaluationInput(bare, CollectedEvidence(NOW, alerts={"a": reading(DOWN)}), NOW, None)
     for section in summary(checklist, findings(checklist, facts), facts):
         if section.title not in ("Actions of the day", "Key figures"):
             assert not section.known, section

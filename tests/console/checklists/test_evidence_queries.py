@@ -10,16 +10,16 @@ import pytest
 from screen_samples import NOW, snapshot
 
 from console.checklists.definition import AlertsEvidence, Checklist
-from console.checklists.evidence_queries import Answers, ask, window_start
-from console.checklists.loader import Checklists, Vocabulary, parse
-from console.state.checklist_runs import Signature, Walk, Walks
+from console.checklists.evidence_queries import CollectedEvidence, ask, window_start
+from console.checklists.loader import ChecklistNames, Checklists, parse
+from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
 from queries.catalogue.loader import load_board
 from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertRule
 from queries.model.job import BatchJob
 from queries.prometheus.client import Prometheus
 
-VOCABULARY = Vocabulary(load_board("overview"))
+VOCABULARY = ChecklistNames(load_board("overview"))
 
 
 class Server:
@@ -47,12 +47,14 @@ class Cluster:
         return ()
 
 
-async def asked(checklist: Checklist, server: Server, *, walks: Walks | None = None) -> Answers:
+async def asked(checklist: Checklist, server: Server, *, walks: ChecklistRuns | None = None) -> CollectedEvidence:
     prometheus = Prometheus(Endpoint("http://prom.test"), transport=httpx.MockTransport(server), clock=lambda: NOW)
     rule = AlertRule("X", "x", 0.0, (), (), "ok", "ok", interval_seconds=30.0)
     shown = replace(snapshot(), rules=(rule,))
     try:
-        return await ask(checklist, shown, walks or Walks(), prometheus=prometheus, kubernetes=Cluster(), clock=lambda: NOW)
+        return await ask(
+            checklist, shown, walks or ChecklistRuns(), prometheus=prometheus, kubernetes=Cluster(), clock=lambda: NOW
+        )
     finally:
         await prometheus.close()
 
@@ -91,7 +93,7 @@ async def test_sources_that_are_not_there_are_faults_of_their_items() -> None:
     """Without Prometheus and Kubernetes everything is answered by why not; nothing is raised."""
     checklist = Checklists.load("", VOCABULARY).get("end-of-day")
     assert checklist is not None
-    answers = await ask(checklist, snapshot(), Walks(), prometheus=None, kubernetes=None, clock=lambda: NOW)
+    answers = await ask(checklist, snapshot(), ChecklistRuns(), prometheus=None, kubernetes=None, clock=lambda: NOW)
     readings = [*answers.alerts.values(), *answers.figures.values(), *answers.batch.values()]
     assert len(readings) == 3 and all(item.fault and "not configured" in item.fault.what for item in readings)
 
@@ -100,12 +102,12 @@ def test_alerts_count_since_the_last_sign_off() -> None:
     """Of the named lists the newest signature; without one, or with one from the future, as long as the file says."""
     wanted = AlertsEvidence(("morning", "end-of-day"), otherwise_seconds=3600.0, at_most_seconds=40_000.0)
 
-    def walks(name: str, at: float) -> Walks:
-        return Walks(((name, (Walk("w", name, at, "ann", signatures=(Signature("Ann", "ann", at),)),)),))
+    def walks(name: str, at: float) -> ChecklistRuns:
+        return ChecklistRuns(((name, (ChecklistRun("w", name, at, "ann", signatures=(Signature("Ann", "ann", at),)),)),))
 
     assert window_start(wanted, walks("end-of-day", NOW - 9000), NOW) == NOW - 9000
     assert window_start(wanted, walks("hourly", NOW - 9000), NOW) == NOW - 3600
     assert window_start(wanted, walks("morning", NOW + 9000), NOW) == NOW - 3600
     assert window_start(wanted, walks("morning", NOW - 90_000), NOW) == NOW - 40_000
     assert window_start(wanted, walks("morning", NOW - 1), NOW) == NOW - 60
-    assert window_start(AlertsEvidence(), Walks(), NOW) == NOW // 86_400 * 86_400
+    assert window_start(AlertsEvidence(), ChecklistRuns(), NOW) == NOW // 86_400 * 86_400

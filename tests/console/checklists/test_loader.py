@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, MaintenanceEvidence, QueryEvidence
-from console.checklists.loader import KINDS, Checklists, Vocabulary, parse, shipped_text
+from console.checklists.loader import KINDS, ChecklistNames, Checklists, parse, shipped_text
 from console.config.errors import ConfigError
 from queries.catalogue.loader import load_board
 
-VOCABULARY = Vocabulary(load_board("overview"), ("triage", "high-error-rate"), "cad-ml-platform")
+VOCABULARY = ChecklistNames(load_board("overview"), ("triage", "high-error-rate"), "cad-ml-platform")
 QUERY = "queries:\n  q: {{title: Q, expr: up, unit: count, {}}}\n"
 HEAD = "title: Mine\nitems:\n"
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from console.checks.panels import compare, judge, since
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import (
+    Aggregation,
     Contradiction,
     ContradictionKind,
     Figure,
-    Fold,
     Origin,
-    PanelAnswer,
+    PanelResult,
     PanelSpec,
     PanelState,
     Range,
@@ -32,7 +32,7 @@ HEALTH = PanelSpec(
     "provider_health",
     "Health",
     Unit.PERCENT,
-    fold=Fold.MIN,
+    fold=Aggregation.MIN,
     by="provider",
     below=True,
     raw="up",
@@ -49,19 +49,19 @@ lines = st.none() | st.floats(min_value=-1e6, max_value=1e6)
 def state(
     *found: float, spec: PanelSpec = SPEC, now: float = 0.0, told: Threshold = NONE, fault: Fault | None = None
 ) -> PanelState:
-    answer = PanelAnswer(
+    answer = PanelResult(
         spec.id, Origin.RAW, "up", tuple(Sample((("provider", f"p{i}"),), v) for i, v in enumerate(found)), fault
     )
     return judge(spec, told, answer, taken_at=0.0, now=now, stale_after=30.0)
 
 
-@given(samples, lines, lines, st.sampled_from(list(Fold)), st.booleans(), st.floats(0, 1e6))
+@given(samples, lines, lines, st.sampled_from(list(Aggregation)), st.booleans(), st.floats(0, 1e6))
 def test_ok_means_known_current_and_within(
-    found: list[Sample], warn: float | None, critical: float | None, fold: Fold, below: bool, age: float
+    found: list[Sample], warn: float | None, critical: float | None, fold: Aggregation, below: bool, age: float
 ) -> None:
     """`ok` only where a finite value of now crosses no line; no value exactly where the verdict is no_data."""
     spec = PanelSpec("x", "X", Unit.COUNT, fold=fold, by="provider", below=below, raw="up")
-    answer = PanelAnswer("x", Origin.RAW, "up", tuple(found))
+    answer = PanelResult("x", Origin.RAW, "up", tuple(found))
     told = judge(spec, Threshold(warn, critical), answer, taken_at=1000.0, now=1000.0 + age, stale_after=30.0)
     assert (told.value is None) == (told.verdict is Verdict.NO_DATA)
     assert told.reason
@@ -114,7 +114,7 @@ def test_each_way_of_not_knowing_has_its_own_words() -> None:
     assert "no traffic" in state(math.nan).reason
     refused = Fault(FaultKind.REJECTED, "bad PromQL", hint="look at 1:7")
     assert state(fault=refused).reason == "bad PromQL: look at 1:7"
-    assert "infinite" in state(0.1, math.inf, spec=PanelSpec("x", "X", Unit.COUNT, fold=Fold.MIN, by="provider")).reason
+    assert "infinite" in state(0.1, math.inf, spec=PanelSpec("x", "X", Unit.COUNT, fold=Aggregation.MIN, by="provider")).reason
 
 
 def test_an_old_value_is_kept_and_called_stale() -> None:
@@ -131,7 +131,7 @@ def test_zero_is_zero() -> None:
 def test_the_worst_series_comes_first() -> None:
     """The remark names the worst series first and cuts the rest; what comes from outside is made visible."""
     assert state(99.0, 81.2, 95.0, 97.0, spec=HEALTH).note == "p1 81.2 · p2 95 · p3 97 · +1"
-    answer = PanelAnswer(HEALTH.id, Origin.RAW, "up", (Sample((("provider", "a\x1b[31m\nb"),), 95.0),))
+    answer = PanelResult(HEALTH.id, Origin.RAW, "up", (Sample((("provider", "a\x1b[31m\nb"),), 95.0),))
     note = judge(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0).note
     assert note == "a\\e[31m\\nb 95"
 
@@ -139,7 +139,7 @@ def test_the_worst_series_comes_first() -> None:
 def test_that_there_may_be_more_is_said() -> None:
     """Where only the worst series were asked for, the remark claims no count of all of them."""
     samples = tuple(Sample((("provider", f"p{at}"),), 80.0 + at) for at in range(5))
-    answer = PanelAnswer(HEALTH.id, Origin.RAW, "up", samples, more=True)
+    answer = PanelResult(HEALTH.id, Origin.RAW, "up", samples, more=True)
     told = judge(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0)
     assert told.note == "p0 80 · p1 81 · p2 82 · +2 or more"
     assert told.more
@@ -154,17 +154,17 @@ def test_since_when_a_line_is_crossed() -> None:
 
 def test_error_codes_are_told_as_one_of_the_nine() -> None:
     """A panel by code names the code of the taxonomy, with what was really said beside it where that differs."""
-    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, by="code", fold=Fold.SUM)
+    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, by="code", fold=Aggregation.SUM)
     samples = tuple(Sample((("code", said),), value) for said, value in (("provider_down", 3.0), ("PARSE_FAILED", 2.0)))
-    state = judge(spec, Threshold(), PanelAnswer("codes", Origin.RAW, "q", samples), taken_at=0.0, now=0.0, stale_after=1.0)
+    state = judge(spec, Threshold(), PanelResult("codes", Origin.RAW, "q", samples), taken_at=0.0, now=0.0, stale_after=1.0)
     assert "NETWORK_ERROR" in state.note and "provider_down" in state.note and "PARSE_FAILED 2" in state.note
 
 
 def test_spellings_of_one_code_count_as_one() -> None:
     """Each below the limit, together over it: a panel by code judges and names the sum of what means the same."""
-    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, by="code", fold=Fold.MAX)
+    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, by="code", fold=Aggregation.MAX)
     samples = tuple(Sample((("code", said),), value) for said, value in (("provider_down", 3.0), ("PROVIDER_DOWN", 4.0)))
-    answer = PanelAnswer("codes", Origin.RAW, "q", samples)
+    answer = PanelResult("codes", Origin.RAW, "q", samples)
     state = judge(spec, Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
     assert (state.verdict, state.value, len(state.samples)) == (Verdict.WARN, 7.0, 1)
     assert "NETWORK_ERROR (PROVIDER_DOWN, provider" in state.note
@@ -185,7 +185,7 @@ def test_spellings_of_one_code_count_as_one() -> None:
 @pytest.mark.parametrize("origin", [Origin.RECORDED, Origin.RAW])
 def test_a_value_that_its_unit_does_not_allow_is_in_doubt(value: float, spec: PanelSpec, why: str, origin: Origin) -> None:
     """Recorded or raw, on the good side of the thresholds or beyond them; the sentence says what would be possible."""
-    told = judge(spec, NONE, PanelAnswer(spec.id, origin, "up", (Sample((), value),)), taken_at=0.0, now=0.0, stale_after=30.0)
+    told = judge(spec, NONE, PanelResult(spec.id, origin, "up", (Sample((), value),)), taken_at=0.0, now=0.0, stale_after=30.0)
     assert (told.verdict, told.value, told.reason) == (Verdict.IN_DOUBT, value, why)
 
 
@@ -194,7 +194,7 @@ def test_what_the_catalogue_allows_beyond_the_unit_is_judged_as_usual() -> None:
     budget = replace(SPEC, range=Range(high=100.0), below=True, threshold=Threshold(25.0, 10.0))
     assert state(-400.0, spec=budget).verdict is Verdict.CRITICAL
     assert state(130.0, spec=replace(SPEC, range=Range(0.0), threshold=Threshold(100.0))).verdict is Verdict.WARN
-    assert state(100.00000001, spec=replace(HEALTH, fold=Fold.MAX)).verdict is Verdict.OK
+    assert state(100.00000001, spec=replace(HEALTH, fold=Aggregation.MAX)).verdict is Verdict.OK
     assert state(-1e-9).verdict is Verdict.OK
 
 
@@ -210,7 +210,7 @@ def test_two_counts_that_contradict_each_other_are_in_doubt(value: float) -> Non
     """Whatever the value: neither ok, nor a warning, nor critical can be believed. An old answer is still called old."""
     figures = (Figure('status="error"', 12.0, "a"), Figure("the error counter", 240.0, "b"))
     found = Contradiction(ContradictionKind.WITNESS, "OCR failures in 5m", Unit.COUNT, *figures, whom="paddle")
-    answer = PanelAnswer("error_ratio", Origin.RAW, "up", (Sample((), value),), contradictions=(found,))
+    answer = PanelResult("error_ratio", Origin.RAW, "up", (Sample((), value),), contradictions=(found,))
     told = judge(SPEC, NONE, answer, taken_at=0.0, now=0.0, stale_after=30.0)
     assert (told.verdict, told.value, told.contradictions) == (Verdict.IN_DOUBT, value, (found,))
     assert told.reason == '12 or 240: OCR failures in 5m, paddle, by status="error" or by the error counter'

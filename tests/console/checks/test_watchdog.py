@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from console.checks.result import Result
-from console.checks.watchdog import ARRIVES_WITHIN_SECONDS, Heartbeat, apart, check, heartbeat, skipped
+from console.checks.watchdog import ARRIVES_WITHIN_SECONDS, WatchdogState, apart, check, heartbeat, skipped
 from queries.model.alert import Alert, AlertRule, AlertState
 
 NOW = 1_800_000_000.0
@@ -18,7 +18,9 @@ def beat(at: float = NOW - 3600.0, state: AlertState = AlertState.ACTIVE, name: 
     return Alert("f", state, (("alertname", name), ("severity", "info")), starts_at=at)
 
 
-def found(*, rule: AlertRule | None = RULE, fired: tuple[Alert, ...] = (), arrived: tuple[Alert, ...] = ()) -> Heartbeat | None:
+def found(
+    *, rule: AlertRule | None = RULE, fired: tuple[Alert, ...] = (), arrived: tuple[Alert, ...] = ()
+) -> WatchdogState | None:
     return heartbeat("Watchdog", (rule,) if rule else (), fired, arrived)
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from console.demo.cluster import DemoCluster, Pace
+from console.demo.cluster import DemoCluster, PodTimings
 from console.journal.sqlite import Journal
 
 ROOT = Path(__file__).parents[3]
-QUICK = Pace(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
+QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 
 
 class Shell:

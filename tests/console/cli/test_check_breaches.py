@@ -20,7 +20,7 @@ from console.config import load
 from console.demo import server_config
 from console.demo.embedded_cluster import EmbeddedView
 from console.demo.platform_api import PlatformApi
-from console.demo.process import Server
+from console.demo.process import ServerProcess
 from console.demo.scenarios import scenario
 from console.demo.simulator import Simulator
 from console.demo.stack import DemoStack
@@ -53,7 +53,7 @@ class Bench:
 
     api: BreakableApi
     simulator: Simulator
-    prometheus: Server
+    prometheus: ServerProcess
     environment: dict[str, str]
 
     def value(self, query: str) -> float:

@@ -15,7 +15,7 @@ from served_platform import RECORDING, ServedPlatform, serve_platform
 from servers import start_prometheus
 
 from console.cli.main import main
-from console.demo.process import Server
+from console.demo.process import ServerProcess
 
 pytestmark = pytest.mark.servers
 
@@ -33,7 +33,7 @@ def exporter() -> Iterator[ServedPlatform]:
 
 
 @pytest.fixture(scope="module")
-def prometheus(exporter: ServedPlatform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def prometheus(exporter: ServedPlatform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     config = f"""
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 scrape_configs:
@@ -45,7 +45,7 @@ scrape_configs:
         yield server
 
 
-def until(server: Server, query: str, wanted: float) -> None:
+def until(server: ServerProcess, query: str, wanted: float) -> None:
     """Wait until Prometheus has scraped what was changed."""
     ends = time.monotonic() + 30.0
     while True:
@@ -59,7 +59,7 @@ def until(server: Server, query: str, wanted: float) -> None:
 @pytest.fixture
 def ask(
     exporter: ServedPlatform,
-    prometheus: Server,
+    prometheus: ServerProcess,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -122,7 +122,7 @@ def test_a_breach_is_still_one(ask: Ask, exporter: ServedPlatform, old: str, new
     assert any(told in line for line in texts(out, "failed"))
 
 
-def test_a_gap_is_what_was_counted_lately(ask: Ask, exporter: ServedPlatform, prometheus: Server) -> None:
+def test_a_gap_is_what_was_counted_lately(ask: Ask, exporter: ServedPlatform, prometheus: ServerProcess) -> None:
     """A code counted before the window is named and fails nothing; counted again it fails with provider, code, count and since
     when, and a team's `error_codes` maps it. What a new series has is counted from 0, an older one only by its increase."""
     _, out = ask("contract")

@@ -13,7 +13,7 @@ from journal_damage import OF_FILES, stamp_index_lacks
 
 from console.cli.main import main
 from console.journal.event import Event
-from console.journal.search import Wanted, page
+from console.journal.search import SearchQuery, page
 from console.journal.sqlite import Journal, JournalError
 
 UNANCHORED = (
@@ -158,7 +158,7 @@ def test_a_damaged_index_hides_no_event(run: Run, file: Path) -> None:
     code, out, _ = run("--kind", kind, "--format", "json")
     assert (code, 30 in numbers(out)) == (0, True)
     with Journal.open_to_read(file) as journal:
-        for wanted in (Wanted(), Wanted(kinds=(kind,)), Wanted(words=("text",))):
+        for wanted in (SearchQuery(), SearchQuery(kinds=(kind,)), SearchQuery(words=("text",))):
             for limit in (5, 15, 100):
                 before, hidden = None, 0
                 for _ in range(50):
@@ -196,11 +196,11 @@ def test_a_page_of_a_whole_journal_is_never_called_damaged(tmp_path: Path) -> No
                 late = 1_000_000_000 + number * 500_000
                 journal.merge([Event(1.0, "note", "late", "bob", "", {}, 0, f"l{number}", late)])
         for wanted in (
-            Wanted(),
-            Wanted(kinds=("note",)),
-            Wanted(authors=("bob",)),
-            Wanted(words=("late",)),
-            Wanted(unshared=True),
+            SearchQuery(),
+            SearchQuery(kinds=("note",)),
+            SearchQuery(authors=("bob",)),
+            SearchQuery(words=("late",)),
+            SearchQuery(unshared=True),
         ):
             for limit in (1, 7, 200):
                 before, seen = None, 0

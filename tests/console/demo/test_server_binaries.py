@@ -17,7 +17,7 @@ import pytest
 from console.demo.apt_packages import free_of_fixed_folder
 from console.demo.errors import SourceFailed
 from console.demo.official_release import VERSIONS, OfficialRelease
-from console.demo.server_binaries import NotBrought, Progress, bring, cache_folder, locate
+from console.demo.server_binaries import BinaryNotFound, DownloadProgress, bring, cache_folder, locate
 
 MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 WANTED = {"prometheus": ("prometheus", "promtool"), "alertmanager": ("alertmanager", "amtool")}
@@ -99,9 +99,9 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 class Says:
     def __init__(self) -> None:
-        self.lines: list[Progress] = []
+        self.lines: list[DownloadProgress] = []
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: DownloadProgress) -> None:
         self.lines.append(progress)
 
 
@@ -168,7 +168,7 @@ def test_a_bad_download_leaves_nothing(
 ) -> None:
     """Whatever is wrong with the download, it is named, and neither a program nor an unfinished folder stays behind."""
     spoil(releases)
-    with pytest.raises(NotBrought, match=reason):
+    with pytest.raises(BinaryNotFound, match=reason):
         bring(Says(), environ=environ, sources=[releases.source])
     assert leftovers(environ) == []
     assert locate(environ, [releases.source]) is None
@@ -196,14 +196,14 @@ def test_the_next_source_is_tried_and_each_reason_named(releases: Releases, envi
     bring(says, environ=environ, sources=[Broken(), releases.source])
     assert any("the broken shelf: the shelf fell down" in str(line) for line in says.lines)
     other = {**environ, "XDG_CACHE_HOME": environ["XDG_CACHE_HOME"] + "2"}
-    with pytest.raises(NotBrought, match=r"sudo shelf up\n.*half shelf: prometheus, promtool, alertmanager, amtool not in"):
+    with pytest.raises(BinaryNotFound, match=r"sudo shelf up\n.*half shelf: prometheus, promtool, alertmanager, amtool not in"):
         bring(says, environ=other, sources=[Broken(), Incomplete()])
 
 
 def test_a_host_that_is_not_there_fails_fast(environ: dict[str, str]) -> None:
     """A refused connection is a reason, within seconds, not a stack trace."""
     began = time.monotonic()
-    with pytest.raises(NotBrought, match="connection was refused"):
+    with pytest.raises(BinaryNotFound, match="connection was refused"):
         bring(Says(), environ=environ, sources=[OfficialRelease(base_url="http://127.0.0.1:9")])
     assert time.monotonic() - began < 5
 
@@ -242,7 +242,7 @@ def test_what_is_on_the_path_is_used(environ: dict[str, str], tmp_path: Path) ->
 def test_a_cache_that_cannot_be_written_is_told(environ: dict[str, str], tmp_path: Path) -> None:
     """A file where the cache should be is one sentence with its path."""
     Path(environ["XDG_CACHE_HOME"]).write_text("in the way")
-    with pytest.raises(NotBrought, match="cannot be written"):
+    with pytest.raises(BinaryNotFound, match="cannot be written"):
         bring(Says(), environ=environ, sources=[Broken()])
 
 

@@ -10,13 +10,13 @@ import pytest
 from journalled_session import matrix
 from screen_samples import NOW, alerts, snapshot
 
-from console.checklists.definition import Checklist, Item, Question
+from console.checklists.definition import Checklist, Item, QuestionEvidence
 from console.checklists.journal_text import event_words
-from console.checklists.loader import Broken, Checklists
-from console.handover.sections import Facts, handover, signed
+from console.checklists.loader import BrokenChecklist, Checklists
+from console.handover.sections import HandoverInput, handover, signed
 from console.handover.shift import Shift, budget_over, shift_of
 from console.journal.event import Event
-from console.state.checklist_runs import Answer, Signature, Walk, Walks
+from console.state.checklist_runs import ChecklistRun, ChecklistRuns, ItemAnswer, Signature
 from console.state.handovers import SIGNED, HandoverSigned, HandoversProjection
 from console.state.incident import Incident, Incidents
 from console.state.snapshot import Snapshot
@@ -25,7 +25,7 @@ from queries.model.alert import Priority
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.panel import Origin
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
@@ -35,7 +35,10 @@ pytestmark = pytest.mark.usefixtures("utc")
 
 HOUR = 3600.0
 MORNING = Checklist(
-    "morning", "Morning", (Item("a", "Errors", "?", Question("?")), Item("b", "Queue", "?", Question("?"))), "09:00"
+    "morning",
+    "Morning",
+    (Item("a", "Errors", "?", QuestionEvidence("?")), Item("b", "Queue", "?", QuestionEvidence("?"))),
+    "09:00",
 )
 HOURLY = Checklist("hourly", "Hourly", MORNING.items, "hourly")
 SHIFT = Shift(NOW - 8 * HOUR)
@@ -43,14 +46,16 @@ SHIFT = Shift(NOW - 8 * HOUR)
 
 def told(shown: Snapshot | None = None, **facts: Any) -> dict[str, Any]:
     """Each section by the first words of its title: its lines, or what stands there instead."""
-    made = Facts(shown or snapshot(), SHIFT, Checklists((MORNING, HOURLY)), Incidents(), None, NOW)
+    made = HandoverInput(shown or snapshot(), SHIFT, Checklists((MORNING, HOURLY)), Incidents(), None, NOW)
     found = handover(replace(made, **facts))
     return {section.title.split(" ")[0]: [line.text for line in section.lines] or section.empty for section in found}
 
 
-def points(*values: float, taken_at: float = NOW) -> Reading[Any]:
+def points(*values: float, taken_at: float = NOW) -> PollResult[Any]:
     step = 8 * HOUR / (len(values) - 1)
-    return Reading("prometheus", taken_at, 0.0, tuple((NOW - 8 * HOUR + step * at, value) for at, value in enumerate(values)))
+    return PollResult(
+        "prometheus", taken_at, 0.0, tuple((NOW - 8 * HOUR + step * at, value) for at, value in enumerate(values))
+    )
 
 
 def test_the_last_handover_begins_the_shift() -> None:
@@ -74,9 +79,9 @@ def test_what_the_next_person_has_to_know() -> None:
     idle = Silence("s2", (Matcher("alertname", "Gone"),), NOW - 60, NOW + 90 * HOUR, "ops", "y")
     both = replace(idle, id="s3", ends_at=NOW + 60)
     stays, later = replace(ends, id="s4", ends_at=NOW + 90 * HOUR), replace(ends, id="s5", starts_at=NOW + 60)
-    answer = Answer("a", "ann", NOW - HOUR, "agree", Verdict.OK)
-    begun = Walk("w", "morning", NOW - 2 * HOUR, "ann", answers=(answer,))
-    walks = Walks((("morning", (begun,)),))
+    answer = ItemAnswer("a", "ann", NOW - HOUR, "agree", Verdict.OK)
+    begun = ChecklistRun("w", "morning", NOW - 2 * HOUR, "ann", answers=(answer,))
+    walks = ChecklistRuns((("morning", (begun,)),))
     shown = snapshot(silences=(ends, idle, both, stays, later))
     fires = next(item for item in shown.alerts if item.alert.name == "HighErrorRate")
     hidden = replace(fires, alert=replace(fires.alert, silenced_by=("s1", "s4")))  # by Alertmanager's own word
@@ -104,17 +109,17 @@ def test_what_the_next_person_has_to_know() -> None:
 def test_what_a_signed_walk_left_is_handed_on_and_yesterdays_is_not() -> None:
     """Of today's newest walk what was open at its signature; the day before is over; a list that is broken is named."""
     signature = Signature("Ann", "ann", NOW - HOUR, ("Errors: WARN 1.4 %",))
-    today = Walk("w", "morning", NOW - 2 * HOUR, "ann", signatures=(signature,))
-    hourly = Walk("h", "hourly", NOW - 60, "ann", signatures=(replace(signature, open=()),))
+    today = ChecklistRun("w", "morning", NOW - 2 * HOUR, "ann", signatures=(signature,))
+    hourly = ChecklistRun("h", "hourly", NOW - 60, "ann", signatures=(replace(signature, open=()),))
     shown = snapshot()
-    shown = replace(shown, ledger=replace(shown.ledger, walks=Walks((("morning", (today,)), ("hourly", (hourly,))))))
-    lists = Checklists((MORNING, HOURLY), (Broken("weekly", "w", "w:3: no such panel"),))
+    shown = replace(shown, ledger=replace(shown.ledger, walks=ChecklistRuns((("morning", (today,)), ("hourly", (hourly,))))))
+    lists = Checklists((MORNING, HOURLY), (BrokenChecklist("weekly", "w", "w:3: no such panel"),))
     assert told(shown, checklists=lists)["Left"] == [
         "Morning, signed 13:03 UTC by Ann: Errors: WARN 1.4 %",
         "weekly cannot be read: w:3: no such panel",
     ]
     yesterday = replace(today, begun_at=NOW - 30 * HOUR)
-    shown = replace(shown, ledger=replace(shown.ledger, walks=Walks((("morning", (yesterday,)),))))
+    shown = replace(shown, ledger=replace(shown.ledger, walks=ChecklistRuns((("morning", (yesterday,)),))))
     assert told(shown)["Left"][0] == "Morning: due since 09:00 UTC, nobody walked it"
 
 
@@ -142,11 +147,11 @@ def test_what_is_not_known_is_not_none() -> None:
         (points(61.0, 60.9), "61.00 % were left 06:03 UTC, 60.90 % now: 0.10 points spent, 0.013 an hour"),
         (points(60.0, 61.0), "nothing spent, 1.00 points came back"),
         (points(60.0, 61.0, taken_at=NOW + 900), "not known: Prometheus has no value of now"),
-        (Reading("prometheus", NOW, 0.0, ((NOW, 60.0),)), "what was left when the shift began is not known"),
-        (Reading("prometheus", NOW, 0.0, fault=Fault(FaultKind.TIMED_OUT, "too slow")), "not known: too slow"),
+        (PollResult("prometheus", NOW, 0.0, ((NOW, 60.0),)), "what was left when the shift began is not known"),
+        (PollResult("prometheus", NOW, 0.0, fault=Fault(FaultKind.TIMED_OUT, "too slow")), "not known: too slow"),
     ],
 )  # fmt: skip
-def test_the_budgets_trend(reading: Reading[Any], words: str) -> None:
+def test_the_budgets_trend(reading: PollResult[Any], words: str) -> None:
     """How much was spent, how fast, and when it would be used up; not known where one end is missing."""
     found = told(budget=reading)["Error"]
     assert words in (found if isinstance(found, str) else found[0])
@@ -179,7 +184,7 @@ async def test_the_budget_is_one_request(origin: Origin, steps: int) -> None:
 
 def test_what_is_signed_is_what_was_read() -> None:
     """The journal keeps every section's lines with the signature."""
-    sections = handover(Facts(snapshot(), SHIFT, Checklists(), Incidents(), None, NOW))
+    sections = handover(HandoverInput(snapshot(), SHIFT, Checklists(), Incidents(), None, NOW))
     data = signed(sections, SHIFT, name="Ann", to="Bob", remark="watch the queue")
     assert (data["name"], data["to"], data["remark"], data["since"]) == ("Ann", "Bob", "watch the queue", SHIFT.since)
     assert data["handed_over"]["Incidents"] == ["none open, none closed in this shift"]

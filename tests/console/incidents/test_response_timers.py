@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 import pytest
 
-from console.incidents.response_timers import Clock, Pace, clocks, escalate_at, overdue, stable_at, update_due_at
+from console.incidents.response_timers import ResponseTimer, TimerState, clocks, escalate_at, overdue, stable_at, update_due_at
 from console.incidents.severity_policy import load_response
-from console.state.incident import Delivery, Incident, LinkedAlert, Seen, Sending, Step, Tick, Update
+from console.state.incident import Delivery, DeliveryState, Incident, LastRecorded, LinkedAlert, Step, StepCompletion, Update
 from console.state.incident_metrics import kpis
 from queries.model.alert import Priority
 
@@ -22,36 +22,36 @@ def incident(**changes: object) -> Incident:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def ticked(**at: float) -> MappingProxyType[Step, Tick]:
-    return MappingProxyType({Step(name): Tick(when, "ann") for name, when in at.items()})
+def ticked(**at: float) -> MappingProxyType[Step, StepCompletion]:
+    return MappingProxyType({Step(name): StepCompletion(when, "ann") for name, when in at.items()})
 
 
-def seen(value: str, at: float) -> MappingProxyType[str, Seen]:
-    return MappingProxyType({"alert:f": Seen(value, at, 1)})
+def seen(value: str, at: float) -> MappingProxyType[str, LastRecorded]:
+    return MappingProxyType({"alert:f": LastRecorded(value, at, 1)})
 
 
-def clock(of: Incident, step: Step, now: float) -> Clock:
+def clock(of: Incident, step: Step, now: float) -> ResponseTimer:
     return next(item for item in clocks(of, RESPONSE, now) if item.step is step)
 
 
 def test_a_fresh_p1() -> None:
     """Acknowledge within 5 min, assess 10, an update 15, mitigate 30; resolving and the review wait for their turn."""
     now = clocks(incident(), RESPONSE, T + 60)
-    assert [item.pace for item in now] == [Pace.DUE] * 4 + [Pace.WAITING] * 2
+    assert [item.pace for item in now] == [TimerState.DUE] * 4 + [TimerState.WAITING] * 2
     assert [item.left_seconds(T + 60) for item in now[:4]] == [240, 540, 840, 1740]
     assert [item.step for item in overdue(incident(), RESPONSE, T + 700)] == [Step.ACKNOWLEDGE, Step.ASSESS]
 
 
 def test_an_update_is_due_again_and_again() -> None:
     """Each one that went out starts the next quarter of an hour; one that was not sent does not; after the end none is."""
-    out = Update("u", T + 100, "ann", "x", (Sending(T + 120, "ann", "chat", Delivery.SENT),))
-    failed = Update("v", T + 900, "ann", "y", (Sending(T + 910, "ann", "chat", Delivery.NOT_SENT, "500"),))
+    out = Update("u", T + 100, "ann", "x", (Delivery(T + 120, "ann", "chat", DeliveryState.SENT),))
+    failed = Update("v", T + 900, "ann", "y", (Delivery(T + 910, "ann", "chat", DeliveryState.NOT_SENT, "500"),))
     told = incident(updates=(out, failed), ticks=ticked(communicate=T + 120))
     assert update_due_at(told, RESPONSE) == T + 120 + 900
-    assert clock(told, Step.COMMUNICATE, T + 1000).pace is Pace.DUE
-    assert clock(told, Step.COMMUNICATE, T + 1021).pace is Pace.OVERDUE
+    assert clock(told, Step.COMMUNICATE, T + 1000).pace is TimerState.DUE
+    assert clock(told, Step.COMMUNICATE, T + 1021).pace is TimerState.OVERDUE
     over = replace(told, ticks=ticked(communicate=T + 120, resolve=T + 1000))
-    assert clock(over, Step.COMMUNICATE, T + 9000).pace is Pace.DONE
+    assert clock(over, Step.COMMUNICATE, T + 9000).pace is TimerState.DONE
 
 
 def test_the_window_of_stability() -> None:
@@ -62,7 +62,7 @@ def test_the_window_of_stability() -> None:
     assert clock(mitigated, Step.RESOLVE, T + 400).why == "still fires: HighErrorRate"
     quiet = replace(mitigated, seen=seen("resolved", T + 360))
     assert stable_at(quiet, RESPONSE) == T + 360 + 900
-    assert clock(quiet, Step.RESOLVE, T + 400).pace is Pace.STABLE
+    assert clock(quiet, Step.RESOLVE, T + 400).pace is TimerState.STABLE
     assert stable_at(replace(quiet, stability_seconds=10.0), RESPONSE) == T + 370
     assert stable_at(replace(quiet, seen=seen("firing", T + 500)), RESPONSE) is None
     early = replace(quiet, seen=seen("resolved", T + 100))
@@ -74,7 +74,7 @@ def test_the_review_is_due_a_day_after_the_end() -> None:
     resolved = incident(ticks=ticked(resolve=T + 1000))
     assert clock(resolved, Step.REVIEW, T + 1001).left_seconds(T + 1001) == 86_399
     closed = incident(closed_at=T + 50)
-    assert clock(closed, Step.REVIEW, T + 100_000).pace is Pace.OVERDUE
+    assert clock(closed, Step.REVIEW, T + 100_000).pace is TimerState.OVERDUE
     assert clock(closed, Step.MITIGATE, T + 100).why == "closed without it"
 
 

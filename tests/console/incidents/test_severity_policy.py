@@ -40,10 +40,10 @@ def test_a_team_changes_what_it_wants() -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_the_schema_and_the_data_know_the_same_keys(key: str) -> None:
     """What the file beside the code may say, a config file may say too."""
-    from console.config.schema import INCIDENTS, Named, Table
+    from console.config.schema import INCIDENTS, Fields, MapOf
 
     severities = INCIDENTS.keys["severities"]
-    assert isinstance(severities, Named)
-    assert isinstance(severities.each, Table)
+    assert isinstance(severities, MapOf)
+    assert isinstance(severities.each, Fields)
     assert key in severities.each.keys
     assert set(severities.each.keys) == set(KEYS)

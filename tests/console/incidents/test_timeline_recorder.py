@@ -11,11 +11,11 @@ import pytest
 from screen_samples import NOW, settings, snapshot, tracked
 
 from console.incidents.declaration import declaration
-from console.incidents.timeline_recorder import MANY, Recorder
+from console.incidents.timeline_recorder import MANY, TimelineRecorder
 from console.journal.event import Event
 from console.journal.sqlite import Journal
-from console.monitor.journal_service import JournalWatch
-from console.monitor.state_store import Board
+from console.monitor.journal_service import JournalService
+from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
 from console.state import incident_events
 from console.state.incident import Incident, Incidents, Source
@@ -34,7 +34,7 @@ class Room:
     """Consoles that look at one platform and share one journal; `at` is now, seconds after the declaration."""
 
     def __init__(self, consoles: int = 1) -> None:
-        self.recorders = [Recorder() for _ in range(consoles)]
+        self.recorders = [TimelineRecorder() for _ in range(consoles)]
         self.events: list[Event] = []
         self.at = 0.0
         first = snapshot()
@@ -177,7 +177,7 @@ def test_silences_by_others(room: Room) -> None:
 def test_a_console_that_comes_later_tells_what_changed_meanwhile(room: Room) -> None:
     """Killed and started again it compares with the journal: nothing is lost and nothing told twice."""
     room.look(without(snapshot(), "PodNotReady"), at=10.0)
-    room.recorders[0] = Recorder()
+    room.recorders[0] = TimelineRecorder()
     assert room.look(without(without(snapshot(), "PodNotReady"), "HighErrorRate"), at=300.0) == ["HighErrorRate ended"]
 
 
@@ -222,8 +222,8 @@ async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
     moment = [NOW]
     watches = []
     for _ in range(2):
-        board = Board(own, (), runbooks=RunbookIndex.load(""))
-        watches.append(JournalWatch(Journal.open(path), board, own, clock=lambda: moment[0]))
+        board = StateStore(own, (), runbooks=RunbookIndex.load(""))
+        watches.append(JournalService(Journal.open(path), board, own, clock=lambda: moment[0]))
     first = snapshot()
     await watches[0].record(incident_events.DECLARED, "i1", declaration(first, alerts=(first.alerts[0],)))
     steps: list[tuple[float, Snapshot]] = [

@@ -6,10 +6,10 @@ from itertools import permutations
 from typing import Any
 
 from console.journal import process
-from console.journal.acknowledgements import OWNED, RELEASED, Mark, Owners, Whose, resolved, whose
+from console.journal.acknowledgements import OWNED, RELEASED, Acknowledgement, Acknowledgements, Ownership, resolved, whose
 from console.journal.event import Event
 
-FOLD = Owners()
+FOLD = Acknowledgements()
 
 
 def owned(fingerprint: str, author: str, at: float) -> Event:
@@ -20,8 +20,8 @@ def test_the_last_word_counts() -> None:
     """Own, own by another, release: what remains is what was said last, and the state before stays what it was."""
     first = FOLD.fold(FOLD.initial(), (owned("a", "ann", 1.0), owned("a", "bob", 2.0), owned("b", "ann", 3.0)))
     then = FOLD.apply(first, Event(4.0, RELEASED, "b", "ann"))
-    assert dict(then) == {"a": Mark("bob", 2.0)}
-    assert dict(first) == {"a": Mark("bob", 2.0), "b": Mark("ann", 3.0)}
+    assert dict(then) == {"a": Acknowledgement("bob", 2.0)}
+    assert dict(first) == {"a": Acknowledgement("bob", 2.0), "b": Acknowledgement("ann", 3.0)}
 
 
 def test_a_mark_ends_when_the_alert_resolves() -> None:
@@ -60,7 +60,12 @@ def test_an_account_is_no_person() -> None:
     me = process.this()
     elsewhere = process.Process("other-host", me.boot, me.pid, me.started).text()
     ended = process.Process(me.host, me.boot, me.pid, "1").text()
-    assert whose(None, user="root@bastion") is Whose.NOBODY
-    for console, found in (("", Whose.OURS), (me.text(), Whose.OURS), (ended, Whose.OURS), (elsewhere, Whose.SAME_ACCOUNT)):
-        assert whose(Mark("root@bastion", 1.0, "x", console), user="root@bastion") is found, console
-    assert whose(Mark("ann@bastion", 1.0, "x", me.text()), user="root@bastion") is Whose.ANOTHER
+    assert whose(None, user="root@bastion") is Ownership.NOBODY
+    for console, found in (
+        ("", Ownership.OURS),
+        (me.text(), Ownership.OURS),
+        (ended, Ownership.OURS),
+        (elsewhere, Ownership.SAME_ACCOUNT),
+    ):
+        assert whose(Acknowledgement("root@bastion", 1.0, "x", console), user="root@bastion") is found, console
+    assert whose(Acknowledgement("ann@bastion", 1.0, "x", me.text()), user="root@bastion") is Ownership.ANOTHER

@@ -30,11 +30,11 @@ from console.journal.shared_store import from_text
 from console.journal.sqlite import Journal
 from console.screens.incident_view import due_line, entry_line, head_lines, side_lines, step_lines
 from console.screens.journal import event_sentence
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from console.state.incident import Incidents
 from console.state.incident_metrics import kpis
 from console.state.incident_projection import IncidentsProjection
-from console.state.journal_state import PROJECTIONS, Ledger, LedgerState
+from console.state.journal_state import PROJECTIONS, JournalReader, JournalState
 
 KINDS = sorted({kind for _, projection in PROJECTIONS for kind in projection.kinds})
 GOOD: dict[str, dict[str, Any]] = {
@@ -96,11 +96,11 @@ def in_store(told: list[dict[str, Any]]) -> list[Event]:
     return found
 
 
-def draw_all(state: LedgerState, read: list[Event]) -> None:
+def draw_all(state: JournalState, read: list[Event]) -> None:
     """Everything that a screen or a command makes of it."""
     response = load_response(told_settings(Path()).incidents)
     shown = snapshot(ledger=state)
-    view = View(told_settings(Path()), NOW, snapshot=shown)
+    view = RenderContext(told_settings(Path()), NOW, snapshot=shown)
     for event in read:
         assert validate(event, now=NOW) == ""
         assert event_sentence(event) and what(event) is not None and json.dumps(as_json(event))
@@ -123,7 +123,7 @@ def draw_all(state: LedgerState, read: list[Event]) -> None:
         ]
         lines += [*side_lines(incident, view, response, 40), *(entry_line(entry, 80) for entry in incident.entries)]
         assert lines and list(incident_lines(incident, response, NOW)) and [entry_row(entry) for entry in incident.entries]
-        told = postmortem.Report(incident, Impact(0.0, NOW), Correlation(0.0, NOW, ()), own, found, NOW)
+        told = postmortem.Postmortem(incident, Impact(0.0, NOW), Correlation(0.0, NOW, ()), own, found, NOW)
         assert postmortem.as_markdown(told) and json.dumps(postmortem.as_json(told))
 
 
@@ -139,7 +139,7 @@ def test_nothing_that_an_event_holds_ends_a_console(told: list[dict[str, Any]]) 
         own = [event for event in read if event.kind in projection.kinds]
         made[name], puzzling = projection.fold_understood(projection.initial(), own)
         assert projection.fold(projection.initial(), [event for event in own if event not in puzzling]) == made[name]
-    draw_all(LedgerState(**made), read)
+    draw_all(JournalState(**made), read)
 
 
 def test_what_is_not_understood_is_counted_and_the_rest_counts() -> None:
@@ -150,7 +150,7 @@ def test_what_is_not_understood_is_counted_and_the_rest_counts() -> None:
         journal.append(Event(NOW, "incident.note", "i1", "ann", "test", GOOD["incident.note"]))
         journal.append(Event(NOW, "incident.seen", "i1/x", "eve", "test", {**GOOD["incident.seen"], "count": 10**9}))
         journal.append(Event(NOW, "incident.note", "never declared", "ann", "test", GOOD["incident.note"]))
-        ledger = Ledger(journal, environment="test")
+        ledger = JournalReader(journal, environment="test")
         ledger.refresh()
         assert [item.text for item in ledger.state.incidents.all[0].entries][-1] == "t"
         assert {sequence: item.why for sequence, item in ledger.state.left_out.items()} == {

@@ -15,7 +15,7 @@ from cutting_proxy import CuttingProxy
 from shared_host import NAME, NAMESPACE, Host, cluster_store, until
 
 from console.demo.cluster import DemoCluster
-from console.demo.cluster.http1 import Request
+from console.demo.cluster.http1 import HttpRequest
 from console.journal.event import Event
 from console.journal.hash_chain import checked
 from console.journal.shared_store import READ_ONLY, as_text
@@ -74,7 +74,7 @@ def test_who_was_slower_appends_to_what_is_there(cluster: DemoCluster, tmp_path:
         well(ann)
         name, taken = maps(cluster)[0]["metadata"]["name"], []
 
-        def quicker(request: Request) -> None:
+        def quicker(request: HttpRequest) -> None:
             if request.method == "PATCH" and not taken:
                 taken.append(cluster.patch("configmaps", name, {"data": {"2000000.other": OTHER}}))
 
@@ -97,7 +97,7 @@ def test_two_begin_the_next_segment(cluster: DemoCluster, tmp_path: Path) -> Non
         item = copy.deepcopy(maps(cluster)[0])
         made: list[bool] = []
 
-        def quicker(request: Request) -> None:
+        def quicker(request: HttpRequest) -> None:
             if request.method == "POST" and not made:
                 made.append(True)
                 labels = item["metadata"]["labels"]

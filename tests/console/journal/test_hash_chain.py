@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from console.journal.event import Event
-from console.journal.hash_chain import End, Link, checked, end_line, hash_of, line, parsed
+from console.journal.hash_chain import ChainEnd, ChainEntry, checked, end_line, hash_of, line, parsed
 
 
-def chain(count: int, *, begin: int = 1, writer: str | None = "host boot 1 1") -> list[Link | End]:
-    links: list[Link | End] = []
+def chain(count: int, *, begin: int = 1, writer: str | None = "host boot 1 1") -> list[ChainEntry | ChainEnd]:
+    links: list[ChainEntry | ChainEnd] = []
     previous = ""
     for number in range(begin, begin + count):
         event = Event(
@@ -27,9 +27,9 @@ def chain(count: int, *, begin: int = 1, writer: str | None = "host boot 1 1") -
             f"id{number}",
             number,
         )
-        links.append(Link(event, previous, hash_of(event, previous, writer), writer))
+        links.append(ChainEntry(event, previous, hash_of(event, previous, writer), writer))
         previous = links[-1].hash
-    return [*links, End(begin + count - 1, previous)]
+    return [*links, ChainEnd(begin + count - 1, previous)]
 
 
 def test_an_untouched_chain_is_whole() -> None:
@@ -37,37 +37,37 @@ def test_an_untouched_chain_is_whole() -> None:
     links = chain(9)
     found = checked(links)
     assert (found.entries, found.first, found.last, found.faults) == (9, 1, 9, ())
-    assert isinstance(links[-1], End) and found.head == links[-1].hash
+    assert isinstance(links[-1], ChainEnd) and found.head == links[-1].hash
     assert checked(links[4:]).faults == ()
     first = links[:5]
-    middle = End(5, first[-1].hash)
+    middle = ChainEnd(5, first[-1].hash)
     assert checked([*first, middle, *links[5:]]).faults == ()
 
 
 def test_lines_come_back_as_they_were_and_can_be_checked_by_anybody() -> None:
     """A line read again is the same entry, and its hash is SHA-256 of the line's own JSON without the hash."""
     for link in chain(3)[:-1]:
-        assert isinstance(link, Link)
+        assert isinstance(link, ChainEntry)
         text = line(link)
         assert parsed(text) == link
         told = json.loads(text)
         stated = told.pop("hash")
         whole = json.dumps(told, sort_keys=True, separators=(",", ":"))
         assert stated == hashlib.sha256(whole.encode()).hexdigest()
-    assert parsed(end_line(End(3, "h", 2, 2))) == End(3, "h", 2, 2)
-    assert parsed('{"end":3,"hash":"h"}') == End(3, "h")
+    assert parsed(end_line(ChainEnd(3, "h", 2, 2))) == ChainEnd(3, "h", 2, 2)
+    assert parsed('{"end":3,"hash":"h"}') == ChainEnd(3, "h")
 
 
-def changed(link: Link | End) -> Link:
-    assert isinstance(link, Link)
+def changed(link: ChainEntry | ChainEnd) -> ChainEntry:
+    assert isinstance(link, ChainEntry)
     return replace(link, event=replace(link.event, author="somebody else"))
 
 
-def rewritten(link: Link | End) -> Link:
+def rewritten(link: ChainEntry | ChainEnd) -> ChainEntry:
     """Changed by somebody who knows how the hash is made."""
     event = changed(link).event
-    assert isinstance(link, Link)
-    return Link(event, link.previous, hash_of(event, link.previous, link.writer), link.writer)
+    assert isinstance(link, ChainEntry)
+    return ChainEntry(event, link.previous, hash_of(event, link.previous, link.writer), link.writer)
 
 
 LINKS = chain(9)
@@ -87,12 +87,12 @@ LINKS = chain(9)
         ),
         (LINKS[:7], ["the end is missing: what came after #7 was cut off"]),
         ([*LINKS[:7], LINKS[-1]], ["#8 to #9 are missing"]),
-        ([*LINKS[:9], End(4, "x")], ["the last line is that of an export that ends at #4, not at #9"]),
+        ([*LINKS[:9], ChainEnd(4, "x")], ["the last line is that of an export that ends at #4, not at #9"]),
         ([*LINKS[:8], rewritten(LINKS[8]), LINKS[9]], ["the last line is that of an export that ends at #9, not at #9"]),
         ([], ["the end is missing: what came after #0 was cut off"]),
     ],
 )
-def test_what_was_touched_is_named(links: list[Link | End], told: list[str]) -> None:
+def test_what_was_touched_is_named(links: list[ChainEntry | ChainEnd], told: list[str]) -> None:
     """A change, a gap, a swap, a copy, a forged entry, a cut end: the sequence of it, and nothing else is blamed."""
     assert list(checked(links).faults) == told
 

@@ -21,7 +21,7 @@ from console.journal.left_out import left_out_sentences
 from console.journal.postgresql import TABLE, PostgreSQL
 from console.journal.shared_store import SharedStore
 from console.journal.sqlite import Journal, JournalError
-from console.state.journal_state import Ledger
+from console.state.journal_state import JournalReader
 
 DAY = 86_400.0
 
@@ -137,7 +137,7 @@ def test_what_is_in_the_file_already_counts_for_nothing_and_is_named(tmp_path: P
         for number, (at, stamp) in enumerate(((-7e10, 1), (now, (1 << 53) - 1), (now + 2 * DAY, int(now * 1e6)))):
             journal.merge([Event(at, "alert.owned", f"bad{number}", "eve@x", "prod", {}, 0, f"id{number}", stamp)])
         journal.append(Event(now, "alert.owned", "good", "ann@host", "prod"))
-        ledger = Ledger(journal, environment="prod")
+        ledger = JournalReader(journal, environment="prod")
         ledger.refresh()
         assert list(ledger.state.owners) == ["good"]
         assert [item.kind for item in ledger.state.left_out.values()] == ["alert.owned"] * 3

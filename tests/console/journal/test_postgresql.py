@@ -20,7 +20,7 @@ from console.config.store_settings import POSTGRESQL, StoreSettings
 from console.journal import postgresql_limit
 from console.journal.hash_chain import checked
 from console.journal.postgresql import TABLE, PostgreSQL
-from queries.errors import Malformed
+from queries.errors import InvalidResponse
 
 
 def host(
@@ -280,7 +280,7 @@ def test_a_row_that_does_not_end_is_ended_at_the_limit(monkeypatch: pytest.Monke
     store = PostgreSQL(StoreSettings(POSTGRESQL, url=f"postgresql://x@127.0.0.1:{server.port}/x"), read_only=False)
     try:
         began = time.monotonic()
-        with pytest.raises(Malformed, match="larger than 4 MiB"):
+        with pytest.raises(InvalidResponse, match="larger than 4 MiB"):
             store.pulse()
         assert time.monotonic() - began < 3.0
         assert server.sent < 16 << 20  # what the sockets hold is among it

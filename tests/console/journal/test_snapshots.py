@@ -24,7 +24,7 @@ from console.journal.ordered import as_written, in_order
 from console.journal.sqlite import Journal
 from console.state import incident_projection
 from console.state import journal_state as ledger_module
-from console.state.journal_state import PROJECTIONS, Ledger, LedgerState
+from console.state.journal_state import PROJECTIONS, JournalReader, JournalState
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,22 +41,22 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incident_projection, "FEW", 3)
 
 
-def opened(journal: Journal, **more: Any) -> Ledger:
-    ledger = Ledger(journal, environment=ENVIRONMENT, every=16, **more)
+def opened(journal: Journal, **more: Any) -> JournalReader:
+    ledger = JournalReader(journal, environment=ENVIRONMENT, every=16, **more)
     ledger.refresh()
     return ledger
 
 
-def told(journal: Journal) -> LedgerState:
+def told(journal: Journal) -> JournalState:
     """What all events add up to, in their order and in one go, without any snapshot."""
     found = sorted(journal.events(), key=lambda event: event.order)
     made = {
         name: item.fold(item.initial(), [event for event in found if event.kind in item.kinds]) for name, item in PROJECTIONS
     }
-    return replace(LedgerState(), **made)
+    return replace(JournalState(), **made)
 
 
-def same(ledger: Ledger, wanted: LedgerState) -> None:
+def same(ledger: JournalReader, wanted: JournalState) -> None:
     """Every field is as the events say; of incidents what is at hand, and with the rest of the file every one whole."""
     state = ledger.state
     for name in ("owners", "recent", "walks", "handovers", "unfinished", "left_out"):
@@ -166,7 +166,7 @@ def filled(path: Path, count: int = 400) -> None:
 
 def taken(journal: Journal) -> bool:
     """Whether a start would begin with a snapshot."""
-    reducers = Ledger(journal, environment=ENVIRONMENT)._snapshots
+    reducers = JournalReader(journal, environment=ENVIRONMENT)._snapshots
     return reducers.newest() is not None
 
 
@@ -266,7 +266,7 @@ def test_a_long_journal_is_read_in_slices(tmp_path: Path) -> None:
     """
     write_old(tmp_path / "j", events(20_000))
     with Journal.open(tmp_path / "j") as journal:
-        ledger = Ledger(journal, environment=ENVIRONMENT)
+        ledger = JournalReader(journal, environment=ENVIRONMENT)
         slices, longest, said = 0, 0.0, []
         while True:
             began = time.monotonic()
@@ -280,7 +280,7 @@ def test_a_long_journal_is_read_in_slices(tmp_path: Path) -> None:
             if slices == 15:
                 journal.append(Event(1.75e9, "note", "between", "ann", ENVIRONMENT, {"text": "x"}))
             if slices == 18:
-                ledger = Ledger(journal, environment=ENVIRONMENT)
+                ledger = JournalReader(journal, environment=ENVIRONMENT)
         assert slices > 10
         assert longest < 5.0  # one page of a thousand; a machine that is busy may take its time
         assert ledger.state.recent[-1].subject == "between"

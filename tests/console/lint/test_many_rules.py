@@ -13,7 +13,7 @@ from console.runbooks.index import RunbookIndex
 from queries.catalogue.contract import load_contract
 from queries.catalogue.error_codes import load_taxonomy
 from queries.catalogue.exported import load_exported
-from queries.promql.metric_catalog import Vocabulary
+from queries.promql.metric_catalog import MetricCatalog
 from queries.promql.rule_files import read_rules
 
 FEW, MANY = 200, 1600
@@ -34,7 +34,7 @@ def text_of(count: int, *, metric: str, label: str) -> str:
 
 def seconds_for_each(text: str, path: Path) -> float:
     """The processor time of reading and linting, the best of two: other work on the machine is no fault of ours."""
-    known = Vocabulary.of_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
+    known = MetricCatalog.of_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
     took = []
     for _ in range(2):
         begun = time.process_time()

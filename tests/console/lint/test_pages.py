@@ -12,8 +12,8 @@ import pytest
 
 from console.cli.main import main
 from console.lint.finding import Level
-from console.lint.runbooks.kubectl import Answer, Kubectl
-from console.lint.runbooks.linter import TRAPS, Linted, lint
+from console.lint.runbooks.kubectl import Kubectl, KubectlResult
+from console.lint.runbooks.linter import TRAPS, RunbookReport, lint
 from console.runbooks.index import RunbookIndex
 from queries.promql.rule_files import read_rules
 
@@ -152,7 +152,7 @@ def folder(tmp_path: Path) -> Path:
     return pages
 
 
-def linted(folder: Path, *, rules: str = RULES, shipped: bool = False) -> Linted:
+def linted(folder: Path, *, rules: str = RULES, shipped: bool = False) -> RunbookReport:
     return lint(RunbookIndex.load(folder), read_rules(rules, path="rules.yaml").rules, shipped=shipped)
 
 
@@ -296,8 +296,8 @@ def test_nothing_answers_where_kubectl_asks(monkeypatch: pytest.MonkeyPatch, tmp
         with socket.socket() as other, pytest.raises(ConnectionRefusedError):
             other.connect(("127.0.0.1", kubectl.port))
         assert kubectl.answer(("kubectl", "gett", "pods")).problem
-        assert kubectl.answer(("kubectl", "delete", "pod", "x")) == Answer()
-        assert kubectl.answer(("kubectl", "exec", "deploy/x", "--", "curl", "-s", "http://localhost/health")) == Answer()
+        assert kubectl.answer(("kubectl", "delete", "pod", "x")) == KubectlResult()
+        assert kubectl.answer(("kubectl", "exec", "deploy/x", "--", "curl", "-s", "http://localhost/health")) == KubectlResult()
     assert not (tmp_path / "ran").exists()
 
 

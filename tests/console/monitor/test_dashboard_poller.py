@@ -15,14 +15,14 @@ from console.config.load import load_settings
 from console.config.other_environments import prometheus_elsewhere
 from console.config.settings import Settings
 from console.monitor import dashboard_poller
-from console.monitor.dashboard_poller import Dashboards, Held, judged
+from console.monitor.dashboard_poller import DashboardPoller, DashboardReading, judged
 from console.monitor.session import Session
 from queries.catalogue.loader import load_dashboards
 from queries.http.endpoint import Endpoint
-from queries.model.dashboard import DASHBOARDS, Dashboard, DashboardAnswer, DashboardChoice
+from queries.model.dashboard import DASHBOARDS, Dashboard, DashboardChoice, DashboardResult
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold, Unit
-from queries.model.poll_result import Reading
+from queries.model.panel import Origin, PanelResult, PanelSpec, Threshold, Unit
+from queries.model.poll_result import PollResult
 from queries.model.series import Sample
 from queries.model.verdict import Verdict
 
@@ -30,39 +30,39 @@ CHOICE = DashboardChoice("slo_tracking", back_seconds=86400.0)
 SPECS = tuple(PanelSpec(name, name.title(), Unit.PERCENT, raw=name, threshold=Threshold(1.0, 5.0)) for name in "abc")
 
 
-def answer(name: str, value: float | None) -> PanelAnswer:
-    return PanelAnswer(name, Origin.RAW, name, () if value is None else (Sample((), value),))
+def answer(name: str, value: float | None) -> PanelResult:
+    return PanelResult(name, Origin.RAW, name, () if value is None else (Sample((), value),))
 
 
-def reading(earlier: tuple[float | None, ...] = (0.5, None, 0.0)) -> Reading[DashboardAnswer]:
+def reading(earlier: tuple[float | None, ...] = (0.5, None, 0.0)) -> PollResult[DashboardResult]:
     board = Dashboard("slo_tracking", "SLO Tracking", "", SPECS)
     now = tuple(answer(spec.id, value) for spec, value in zip(SPECS, (7.0, 0.0, None), strict=True))
     then = tuple(answer(spec.id, value) for spec, value in zip(SPECS, earlier, strict=True)) if earlier else ()
-    return Reading("dashboard", NOW, 0.01, DashboardAnswer(board, now, then))
+    return PollResult("dashboard", NOW, 0.01, DashboardResult(board, now, then))
 
 
 def test_verdicts_and_what_they_are_compared_with(tmp_path: Path) -> None:
     """Crossed is critical, zero is zero and fine, no series is NO DATA; the same of yesterday, where nothing is not 0."""
     good = reading()
-    state = judged(Held(CHOICE, good, good), settings(tmp_path), NOW)
+    state = judged(DashboardReading(CHOICE, good, good), settings(tmp_path), NOW)
     assert state is not None
     assert [item.verdict for item in state.panels] == [Verdict.CRITICAL, Verdict.OK, Verdict.NO_DATA]
     assert [item.value for item in state.compared] == [0.5, None, 0.0]
     assert state.compared[1].reason == "there was no series then"
     odd = reading((170.0, None, 0.0))
-    state = judged(Held(CHOICE, odd, odd), settings(tmp_path), NOW)
+    state = judged(DashboardReading(CHOICE, odd, odd), settings(tmp_path), NOW)
     assert state is not None and [item.doubtful for item in state.compared] == [True, False, False]
 
 
 def test_an_old_answer_is_stale_and_says_why(tmp_path: Path) -> None:
     """When the server is gone the last values stay, as STALE with its reason; before any answer there are no panels."""
     fault = Fault(FaultKind.UNREACHABLE, "nobody listens")
-    failed: Reading[DashboardAnswer] = Reading("dashboard", NOW + 60, 0.01, fault=fault)
-    state = judged(Held(CHOICE, failed, reading()), settings(tmp_path), NOW + 60)
+    failed: PollResult[DashboardResult] = PollResult("dashboard", NOW + 60, 0.01, fault=fault)
+    state = judged(DashboardReading(CHOICE, failed, reading()), settings(tmp_path), NOW + 60)
     assert state is not None and state.fault is fault
     assert [item.verdict for item in state.panels] == [Verdict.STALE, Verdict.STALE, Verdict.NO_DATA]
     assert "nobody listens" in state.panels[0].reason
-    nothing = judged(Held(CHOICE, failed), settings(tmp_path), NOW)
+    nothing = judged(DashboardReading(CHOICE, failed), settings(tmp_path), NOW)
     assert nothing is not None and nothing.panels == () and nothing.fault is fault
     assert judged(None, settings(tmp_path), NOW) is None
 
@@ -70,7 +70,7 @@ def test_an_old_answer_is_stale_and_says_why(tmp_path: Path) -> None:
 def test_thresholds_of_the_config_count_here_too(tmp_path: Path) -> None:
     """A threshold that a person set holds on the dashboards as well."""
     given = replace(settings(tmp_path), thresholds=(("a", Threshold(critical=50.0)),))
-    state = judged(Held(CHOICE, reading(), reading()), given, NOW)
+    state = judged(DashboardReading(CHOICE, reading(), reading()), given, NOW)
     assert state is not None and state.panels[0].verdict is Verdict.WARN
 
 
@@ -82,10 +82,10 @@ def test_every_panel_of_a_dashboard_may_have_a_threshold(tmp_path: Path) -> None
     assert len(load_settings({"config": str(file)}, {}).thresholds) == len(ids)
 
 
-def wired(folder: Path, fake: FakePrometheus) -> tuple[Dashboards, list[Held | None]]:
-    shown: list[Held | None] = []
+def wired(folder: Path, fake: FakePrometheus) -> tuple[DashboardPoller, list[DashboardReading | None]]:
+    shown: list[DashboardReading | None] = []
     quick = replace(settings(folder), refresh_seconds=0.02)
-    return Dashboards(quick, fake.source(), shown.append, environ={}), shown
+    return DashboardPoller(quick, fake.source(), shown.append, environ={}), shown
 
 
 async def until(met: Callable[[], bool]) -> None:
@@ -146,8 +146,8 @@ async def test_another_choice_never_shows_the_answer_of_the_one_before(tmp_path:
 
 async def test_without_prometheus_it_says_so(tmp_path: Path) -> None:
     """A source that is not configured is a fault with a hint, not an empty dashboard."""
-    shown: list[Held | None] = []
-    feed = Dashboards(settings(tmp_path), None, shown.append, environ={})
+    shown: list[DashboardReading | None] = []
+    feed = DashboardPoller(settings(tmp_path), None, shown.append, environ={})
     feed.look(CHOICE)
     await until(lambda: bool(shown[-1] and shown[-1].latest))
     assert shown[-1] is not None and shown[-1].latest is not None and shown[-1].latest.fault is not None

@@ -13,9 +13,9 @@ from quick_clock import run_quickly
 
 from console.monitor import poller as poller_module
 from console.monitor.poller import Poller, follow, next_delay, read
-from queries.errors import Denied, Throttled
+from queries.errors import AccessDenied, RateLimited
 from queries.model.fault import FaultKind
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 
 
 @given(
@@ -62,7 +62,7 @@ class Source:
             self.within -= 1
 
 
-def poller(source: Source, taken: list[Reading[Any]], waits: list[float]) -> Poller:
+def poller(source: Source, taken: list[PollResult[Any]], waits: list[float]) -> Poller:
     made = Poller("prometheus", source, taken.append, every=5, timeout=1, cap=30, clock=lambda: 100.0, jitter=lambda: 0.0)
 
     async def wait(seconds: float) -> bool:
@@ -81,8 +81,8 @@ async def until(met: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def rounds(source: Source, count: int) -> tuple[list[Reading[Any]], list[float]]:
-    taken: list[Reading[Any]] = []
+async def rounds(source: Source, count: int) -> tuple[list[PollResult[Any]], list[float]]:
+    taken: list[PollResult[Any]] = []
     waits: list[float] = []
     task = asyncio.create_task(poller(source, taken, waits).run())
     await until(lambda: len(waits) >= count)
@@ -93,7 +93,7 @@ async def rounds(source: Source, count: int) -> tuple[list[Reading[Any]], list[f
 
 async def test_failures_are_readings_and_recovery_needs_no_restart() -> None:
     """Errors, also those that nobody foresaw, become readings; the next good answer ends the back-off."""
-    source = Source(Denied("no right", status=403), ValueError("secret"), TypeError(), "good")
+    source = Source(AccessDenied("no right", status=403), ValueError("secret"), TypeError(), "good")
     taken, waits = await rounds(source, 5)
     assert [item.fault.kind if item.fault else None for item in taken[:4]] == [
         FaultKind.DENIED,
@@ -109,7 +109,7 @@ async def test_failures_are_readings_and_recovery_needs_no_restart() -> None:
 
 async def test_what_the_server_asks_for_is_honoured() -> None:
     """Retry-After is waited for."""
-    _, waits = await rounds(Source(Throttled("slow down", retry_after_seconds=120)), 1)
+    _, waits = await rounds(Source(RateLimited("slow down", retry_after_seconds=120)), 1)
     assert waits == [120]
 
 
@@ -117,7 +117,7 @@ async def test_a_consumer_that_fails_does_not_end_the_poll() -> None:
     """A defect in what takes the reading is logged; the source is asked on."""
     source = Source()
 
-    def broken(reading: Reading[Any]) -> None:
+    def broken(reading: PollResult[Any]) -> None:
         raise RuntimeError("a defect")
 
     made = Poller("x", source, broken, every=0.001, timeout=1, cap=1)
@@ -130,7 +130,7 @@ async def test_a_consumer_that_fails_does_not_end_the_poll() -> None:
 async def test_waking_asks_at_once_and_never_twice_at_a_time() -> None:
     """Refresh now ends the wait; while an answer is under way a second one is not asked for."""
     source = Source()
-    taken: list[Reading[Any]] = []
+    taken: list[PollResult[Any]] = []
     made = Poller("x", source, taken.append, every=3600, timeout=1, cap=3600)
     task = asyncio.create_task(made.run())
     for expected in (1, 2, 3):
@@ -185,7 +185,7 @@ async def test_an_answer_that_never_ends_is_given_up() -> None:
 async def test_a_watch_that_ends_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A watch that returns or raises is reported, and started anew after a wait."""
     begun = 0
-    taken: list[Reading[Any]] = []
+    taken: list[PollResult[Any]] = []
 
     async def watch(deliver: Any) -> None:
         nonlocal begun
@@ -214,7 +214,7 @@ async def test_a_source_that_says_nothing_is_named_before_its_time_limit(monkeyp
     def late(source: str, since: float) -> None:
         told.append((source, since))
 
-    taken: list[Reading[Any]] = []
+    taken: list[PollResult[Any]] = []
     made = Poller("x", slow, taken.append, every=5, timeout=1, cap=1, late=late, clock=lambda: 100.0)
     task = asyncio.create_task(made.run())
     await until(lambda: bool(taken))

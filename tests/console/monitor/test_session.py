@@ -21,7 +21,7 @@ from queries.alertmanager import AlertmanagerState
 from queries.errors import NotConfigured
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import parse_matchers
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.source import Health
 from queries.model.verdict import Verdict
 
@@ -175,15 +175,15 @@ async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session)
     empty = AlertmanagerState((), (), (), 1, 1, "")
     lost = Fault(FaultKind.UNREACHABLE, "gone")
     for reading in (
-        Reading("alertmanager", now - 60, 0.0, empty),
-        Reading("alertmanager", now + 60, 0.0, dataclasses.replace(empty, peer_faults=(lost,))),
-        Reading("alertmanager", now + 60, 0.0, fault=lost),
+        PollResult("alertmanager", now - 60, 0.0, empty),
+        PollResult("alertmanager", now + 60, 0.0, dataclasses.replace(empty, peer_faults=(lost,))),
+        PollResult("alertmanager", now + 60, 0.0, fault=lost),
     ):
         watch.heard(reading)
         await watch.read()
         assert session.journal is not None
         assert [item.kind for item in session.journal.events()] == ["alert.owned"]
-    watch.heard(Reading("alertmanager", now + 60, 0.0, empty))
+    watch.heard(PollResult("alertmanager", now + 60, 0.0, empty))
     await watch.read()
     assert [item.kind for item in session.journal.events()] == ["alert.owned", "alert.released"]
 

@@ -6,8 +6,8 @@ import asyncio
 import threading
 from typing import Any, cast
 
-from console.monitor.snapshot_builder import Desk
-from console.monitor.state_store import Board
+from console.monitor.snapshot_builder import SnapshotBuilder
+from console.monitor.state_store import StateStore
 from console.state.snapshot import Snapshot
 
 
@@ -20,7 +20,7 @@ async def test_closing_leaves_no_task_behind_a_slow_snapshot() -> None:
         go_on.wait(10.0)
         return cast(Snapshot, None)
 
-    desk = Desk(cast(Board, None), slow)
+    desk = SnapshotBuilder(cast(StateStore, None), slow)
     before = asyncio.all_tasks()
     shown: list[Any] = []
     desk.open(shown.append)

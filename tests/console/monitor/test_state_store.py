@@ -12,24 +12,24 @@ from stopwatch import quickest
 
 from console.alerts.merge import join
 from console.config.settings import Paths, Settings
-from console.journal.acknowledgements import Mark
-from console.monitor.state_store import Board
+from console.journal.acknowledgements import Acknowledgement
+from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
 from console.runbooks.page import Runbook
-from console.state.journal_state import LedgerState
+from console.state.journal_state import JournalState
 from console.state.revisions import RevisionRecord
 from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import ClusterEndpoint, Endpoint
 from queries.model.alert import Alert, AlertRule, AlertState, Priority
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import Origin, PanelAnswer, PanelSpec, Threshold, Unit
-from queries.model.poll_result import Reading
+from queries.model.panel import Origin, PanelResult, PanelSpec, Threshold, Unit
+from queries.model.poll_result import PollResult
 from queries.model.series import Sample
 from queries.model.source import Health
 from queries.model.verdict import Verdict
 from queries.model.workload import Cluster, Container, Pod, Revision, Workload
-from queries.prometheus.panel_fetcher import PanelsAnswer
-from queries.prometheus.responses import RulesAnswer
+from queries.prometheus.panel_fetcher import PanelResults
+from queries.prometheus.responses import RulesResult
 
 NOW = 1_800_000_000.0
 PATHS = Paths("", "", "", "", "", "")
@@ -49,16 +49,16 @@ RUNBOOKS = RunbookIndex((Runbook("triage", "triage.md", "Triage"), Runbook("high
 DOWN = Fault(FaultKind.UNREACHABLE, "connection refused", "http://p", "is it running?")
 
 
-def board(settings: Settings = SETTINGS) -> Board:
-    return Board(settings, SPECS, runbooks=RUNBOOKS)
+def board(settings: Settings = SETTINGS) -> StateStore:
+    return StateStore(settings, SPECS, runbooks=RUNBOOKS)
 
 
-def reading(source: str, value: Any = None, *, at: float = NOW, fault: Fault | None = None) -> Reading[Any]:
-    return Reading(source, at, 0.01, value, fault)
+def reading(source: str, value: Any = None, *, at: float = NOW, fault: Fault | None = None) -> PollResult[Any]:
+    return PollResult(source, at, 0.01, value, fault)
 
 
-def panels(value: float) -> PanelsAnswer:
-    return PanelsAnswer((PanelAnswer("error_ratio", Origin.RAW, "up", (Sample((), value),)),), ())
+def panels(value: float) -> PanelResults:
+    return PanelResults((PanelResult("error_ratio", Origin.RAW, "up", (Sample((), value),)),), ())
 
 
 def manager(*alerts: Alert, up: int = 2) -> AlertmanagerState:
@@ -73,8 +73,8 @@ def alert(
     return Alert(f"{of}:{labels}", state, labels, starts_at=at)
 
 
-def rules(*alerts: Alert, wait: float = 120.0) -> RulesAnswer:
-    return RulesAnswer((AlertRule("HighErrorRate", "x > 5", wait, (), (), "firing", "ok"),), alerts, ())
+def rules(*alerts: Alert, wait: float = 120.0) -> RulesResult:
+    return RulesResult((AlertRule("HighErrorRate", "x > 5", wait, (), (), "firing", "ok"),), alerts, ())
 
 
 def test_nothing_asked_yet_is_waiting_and_not_healthy() -> None:
@@ -147,7 +147,7 @@ def test_a_source_that_answers_in_part_is_degraded() -> None:
     view = board()
     view.apply(reading("alertmanager", manager(alert(), up=1)))
     refused = Fault(FaultKind.REJECTED, "bad PromQL")
-    view.apply(reading("prometheus", PanelsAnswer((PanelAnswer("error_ratio", Origin.RAW, "up", fault=refused),), ())))
+    view.apply(reading("prometheus", PanelResults((PanelResult("error_ratio", Origin.RAW, "up", fault=refused),), ())))
     told = view.snapshot(NOW)
     assert [(item.health, item.detail) for item in told.sources[:2]] == [
         (Health.DEGRADED, "1 of 1 queries refused"),
@@ -276,7 +276,7 @@ def test_owners_and_actions_come_with_the_alert() -> None:
     view.snapshot(NOW)
     view.apply(reading("kubernetes", cluster))
     seen = {("u", "a"): RevisionRecord(ready_at=NOW - 9e5)}
-    view.set_ledger(LedgerState(owners={firing.fingerprint: Mark("you", NOW)}, revisions=seen))
+    view.set_ledger(JournalState(owners={firing.fingerprint: Acknowledgement("you", NOW)}, revisions=seen))
     told = view.snapshot(NOW)
     assert told.alerts[0].owner == "you"
     assert told.alerts[0].suggestions[0].sentence == "roll back cad-ml-api 2 → 1 (image 1.9.0 → 1.8.2)"
@@ -376,9 +376,9 @@ def test_five_thousand_pods_cost_little() -> None:
     assert quickest(lambda: view.snapshot(NOW + 2)) < 0.02
 
 
-def beating(*alerts: Alert, name: str = "Watchdog") -> RulesAnswer:
+def beating(*alerts: Alert, name: str = "Watchdog") -> RulesResult:
     """Rules with a dead-man's switch of this name."""
-    return RulesAnswer((AlertRule(name, "vector(1)", 0.0, (), (), "firing", "ok"),), alerts, ())
+    return RulesResult((AlertRule(name, "vector(1)", 0.0, (), (), "firing", "ok"),), alerts, ())
 
 
 def test_the_heartbeat_is_never_an_alert() -> None:

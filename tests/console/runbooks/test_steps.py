@@ -10,18 +10,18 @@ import pytest
 from screen_samples import cluster
 
 from console.runbooks.page import Runbook, RunbookStep, read_page
-from console.runbooks.steps import Sight, answer_steps
+from console.runbooks.steps import StepContext, answer_steps
 from console.screens.time_range import chart_of
 from console.state import place
 from console.state.place import Place
 from queries.catalogue.loader import expand_query
-from queries.errors import Rejected
+from queries.errors import RequestRejected
 from queries.model.alert import Alert, AlertState
-from queries.model.identity_cache import Kept
+from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelHistory, Range
-from queries.model.series import Sample, Track
+from queries.model.series import Sample, Series
 from queries.model.verdict import Verdict
-from queries.prometheus.responses import Answer
+from queries.prometheus.responses import InstantResult
 
 SAID = (("TIMEOUT", 3.0), ("timeout", 2.0), ("PARSE_FAILED", 4.0))
 
@@ -29,14 +29,14 @@ SAID = (("TIMEOUT", 3.0), ("timeout", 2.0), ("PARSE_FAILED", 4.0))
 async def test_a_step_adds_up_the_spellings_of_a_code() -> None:
     """No spelling alone is over the limit, the code is; a label `code` of another metric is left as it is."""
 
-    async def asked(query: str) -> Answer:
-        return Answer(tuple(Sample((("code", code),), value) for code, value in SAID))
+    async def asked(query: str) -> InstantResult:
+        return InstantResult(tuple(Sample((("code", code),), value) for code, value in SAID))
 
     steps = tuple(
         RunbookStep("Which?", query=f"sum by (code) (rate({metric}[5m]))", warn=5.0)
         for metric in ("ocr_errors_total", "http_requests_total")
     )
-    sight = Sight(asked, None, None, (), 0.0, Place("test", "n"))
+    sight = StepContext(asked, None, None, (), 0.0, Place("test", "n"))
     ours, other = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert (ours.verdict, ours.value_text) == (Verdict.WARN, "5")
     assert ours.text.splitlines() == ['{code="PROVIDER_TIMEOUT (TIMEOUT, timeout)"} 5', '{code="PARSE_FAILED"} 4']
@@ -47,20 +47,20 @@ async def test_a_step_with_a_signal_is_asked_and_shown_as_promql() -> None:
     """What the server is asked is what the step shows and copies; what no server can be asked is the step's text."""
     asked: list[str] = []
 
-    async def ask(query: str) -> Answer:
+    async def ask(query: str) -> InstantResult:
         asked.append(query)
-        return Answer((Sample((), 1.0),))
+        return InstantResult((Sample((), 1.0),))
 
     def expand(text: str) -> str:
         if "circuits" in text:
-            raise Rejected("the help text does not say which number means open", where="http://prom")
+            raise RequestRejected("the help text does not say which number means open", where="http://prom")
         return expand_query(text)
 
     steps = (
         RunbookStep("Rate", query="old", written="${ocr_requests[5m]}"),
         RunbookStep("Open?", query="x", written="${circuits}"),
     )
-    sight = Sight(ask, None, None, (), 0.0, Place("test", "n"), expand=expand)
+    sight = StepContext(ask, None, None, (), 0.0, Place("test", "n"), expand=expand)
     rate, circuits = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert asked == [rate.query] and rate.query.startswith("(") and "$" not in rate.query
     assert circuits.verdict is Verdict.NO_DATA and "which number means open" in circuits.text
@@ -68,7 +68,7 @@ async def test_a_step_with_a_signal_is_asked_and_shown_as_promql() -> None:
 
 def test_a_chart_has_a_line_for_each_of_the_nine() -> None:
     """Lines by code are added up before the first few are chosen; by another label nothing is."""
-    tracks = tuple(Track((("code", code),), ((60.0, value),)) for code, value in SAID)
+    tracks = tuple(Series((("code", code),), ((60.0, value),)) for code, value in SAID)
     history = PanelHistory("codes", 0.0, 60.0, 15.0, tracks=tracks)
     lines = chart_of(history, by="code", unit=None, lines=(), most=2).tracks
     assert [(item.name, item.points) for item in lines] == [
@@ -86,13 +86,13 @@ async def test_a_deployment_without_a_replica_set_is_a_sentence() -> None:
         RunbookStep(target or "all", lookup="rollout-history", target=target) for target in ("deployment/cad-ml-api", "")
     )
 
-    async def asked(query: str) -> Answer:
-        return Answer(())
+    async def asked(query: str) -> InstantResult:
+        return InstantResult(())
 
     class Reads:
         """Nothing is asked of it: the cluster is known."""
 
-    sight = Sight(asked, Reads(), bare, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
+    sight = StepContext(asked, Reads(), bare, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
     one, every = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert one.text == "cad-ml-api has no revision yet: it has no ReplicaSet (new, paused, or its controller does not run)"
     assert every.text == "no revision was ever rolled out"
@@ -111,18 +111,18 @@ async def test_the_pods_are_walked_once_and_not_on_the_loop(
     found: list[threading.Thread] = []
 
     real = place.pod_owners
-    walk = Kept(lambda given: found.append(threading.current_thread()) or real(given))
+    walk = IdentityCache(lambda given: found.append(threading.current_thread()) or real(given))
     monkeypatch.setattr("console.runbooks.steps.owners_of", walk)
     monkeypatch.setattr("console.runbooks.suggested_actions.pod_owners", walk)
     steps = tuple(RunbookStep(name, lookup=name) for name in ("pods", "events", "rollout-history"))
 
-    async def asked(query: str) -> Answer:
-        return Answer(())
+    async def asked(query: str) -> InstantResult:
+        return InstantResult(())
 
     class Reads:
         """Nothing is asked of it: the cluster is known."""
 
-    sight = Sight(asked, Reads(), shown, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
+    sight = StepContext(asked, Reads(), shown, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
     results = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), alert, sight)]
     assert len(results) == 3
     assert len(found) == walks
@@ -144,11 +144,11 @@ async def test_a_step_believes_what_its_unit_or_its_range_allows(
 ) -> None:
     """A share over 100 % is in doubt where the page does not say that there may be more; a number without a unit may fall."""
 
-    async def ask(query: str) -> Answer:
-        return Answer((Sample((), value),))
+    async def ask(query: str) -> InstantResult:
+        return InstantResult((Sample((), value),))
 
     step = RunbookStep("It", query="x", unit=unit, warn=100.0, range=allowed)
-    sight = Sight(ask, None, None, (), 0.0, Place("test", "n"))
+    sight = StepContext(ask, None, None, (), 0.0, Place("test", "n"))
     (result,) = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=(step,)), None, sight)]
     assert result.verdict is verdict
     assert ("is not possible" in result.text) is (verdict is Verdict.IN_DOUBT)

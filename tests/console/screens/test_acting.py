@@ -22,12 +22,12 @@ from console.journal.event import Event
 from console.monitor.session import Session
 from console.screens.app import ConsoleApp
 from console.screens.header import masthead
-from console.screens.render_context import View
+from console.screens.render_context import RenderContext
 from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.kubernetes.kubeconfig import choose_context, kubeconfig_files
 from queries.model.alert import Alert, AlertState
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 
 IMAGE = "registry.example.com/cad-ml/api:1.9.0"
 
@@ -204,7 +204,7 @@ async def test_an_alert_is_marked_as_ones_own_and_given_back(given: Callable[...
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(app, pilot, "Workloads", "ready")
         assert app.session is not None
-        app.session._board.apply(Reading("alertmanager", time.time(), 0.01, _one_alert()))
+        app.session._board.apply(PollResult("alertmanager", time.time(), 0.01, _one_alert()))
         await pilot.press("2")
         await until(app, pilot, "HighErrorRate")
         await pilot.press("a")
@@ -224,7 +224,7 @@ async def test_taking_over_asks_and_who_had_it_is_told(given: Callable[..., Sett
         await until(app, pilot, "Workloads", "ready")
         session = app.session
         assert session is not None and session.journal is not None
-        session._board.apply(Reading("alertmanager", time.time(), 0.01, _one_alert()))
+        session._board.apply(PollResult("alertmanager", time.time(), 0.01, _one_alert()))
         assert (await other.acknowledge("f1")).written
         await pilot.press("2")
         await until(app, pilot, "HighErrorRate", "bob@")
@@ -319,7 +319,7 @@ async def test_an_alert_of_elsewhere_offers_no_action(cluster: DemoCluster, give
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await until(app, pilot, "Workloads", "ready")
         assert app.session is not None
-        app.session._board.apply(Reading("alertmanager", time.time(), 0.01, _of_place(namespace="payments", deployment=API)))
+        app.session._board.apply(PollResult("alertmanager", time.time(), 0.01, _of_place(namespace="payments", deployment=API)))
         await pilot.press("2")
         await until(app, pilot, "HighErrorRate")
         await pilot.press("enter")
@@ -359,7 +359,7 @@ def test_a_narrow_masthead_keeps_the_context(given: Callable[..., Settings], wid
     assert told.kubernetes is not None
     place = ClusterPlace("arn:aws:eks:eu-west-1:1:cluster/prod", "c", "https://10.0.0.1:6443", "u", "viewer (groups a)")
     told = replace(told, kubernetes=replace(told.kubernetes, place=place))
-    line = "".join(words for words, _ in masthead(View(told, now=0.0), width)[0])
+    line = "".join(words for words, _ in masthead(RenderContext(told, now=0.0), width)[0])
     assert len(line) <= width
     if width >= 80:
         assert "cluster/prod" in line

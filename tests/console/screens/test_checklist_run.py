@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 
 from console.journal.event import Event
 from console.screens.app import ConsoleApp
-from console.screens.checklist_run import WalkScreen
+from console.screens.checklist_run import ChecklistRunScreen
 from console.state.checklist_runs import BEGUN, ITEM, NOTE, SIGNED
 
 pytestmark = pytest.mark.usefixtures("utc")
@@ -55,7 +55,7 @@ class Walker:
 
     @property
     def at(self) -> str:
-        assert isinstance(self.app.screen, WalkScreen)
+        assert isinstance(self.app.screen, ChecklistRunScreen)
         return self.app.screen.at
 
     async def press(self, pilot: Pilot[None], *keys: str) -> str:
@@ -162,7 +162,7 @@ async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path, monkeypatch:
         assert "● CRIT     Error ratio" in shown and second.at == "providers"
         drawn: list[str] = []
         screen = second.app.screen
-        assert isinstance(screen, WalkScreen)
+        assert isinstance(screen, ChecklistRunScreen)
         draw = screen.draw
         monkeypatch.setattr(screen, "draw", lambda view: (drawn.append(screen.at), draw(view)))
         await pilot.pause(0.3)
@@ -214,7 +214,7 @@ async def test_evidence_that_is_still_being_asked_is_not_agreed_to(tmp_path: Pat
         shown = await walker.until(pilot, "is not known:")
         assert "NO DATA" in shown and "yesterday" not in shown
         screen = walker.app.screen
-        assert isinstance(screen, WalkScreen)
+        assert isinstance(screen, ChecklistRunScreen)
         screen.answers = None
         await walker.press(pilot, "enter")
         assert [event.kind for event in walker.events] == [BEGUN]

@@ -11,10 +11,10 @@ from screen_samples import NOW, snapshot, trend
 
 from console.screens.dashboards import DashboardsScreen
 from queries.catalogue.loader import load_dashboard
-from queries.model.dashboard import Comparison, DashboardChoice, DashboardState
+from queries.model.dashboard import DashboardChoice, DashboardState, PeriodComparison
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import Origin, PanelHistory, PanelState
-from queries.model.series import Sample, Track
+from queries.model.series import Sample, Series
 from queries.model.verdict import Verdict
 
 PROVIDERS = ("deepseek", "paddle")
@@ -48,7 +48,7 @@ class ToldDashboards:
     async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
         now = tuple((NOW - 3600.0 + 60.0 * at, 1.0 + at / 60.0) for at in range(60))
         then = tuple((at, 0.5) for at, _ in now)
-        return PanelHistory(panel_id, NOW - window_seconds, NOW, 60.0, (Track((), now),), earlier=then)
+        return PanelHistory(panel_id, NOW - window_seconds, NOW, 60.0, (Series((), now),), earlier=then)
 
     async def close(self) -> None:
         pass
@@ -65,7 +65,7 @@ def told(choice: DashboardChoice) -> DashboardState:
     ]  # fmt: skip
     panels[0] = replace(panels[0], verdict=Verdict.CRITICAL, value=7.84, note="deepseek 7.84")
     panels[1] = replace(panels[1], verdict=Verdict.NO_DATA, value=None, trend=(), reason="no such metric")
-    compared = tuple(Comparison(None if at == 2 else 0.25) for at in range(len(panels))) if choice.back_seconds else ()
+    compared = tuple(PeriodComparison(None if at == 2 else 0.25) for at in range(len(panels))) if choice.back_seconds else ()
     return DashboardState(choice, tuple(panels), compared, PROVIDERS, NOW)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from console.screens.gc_policy import Collector
+from console.screens.gc_policy import GcPolicy
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ class Knot:
 @pytest.mark.usefixtures("settings")
 def test_everything_only_in_a_pause() -> None:
     """A whole collection comes after five minutes, not while keys are pressed, and never by itself."""
-    collector = Collector()
+    collector = GcPolicy()
     collector.rest(1e6, key_at=0.0)
     assert gc.get_threshold()[2] < 1_000_000, "untouched before it begins"
     collector.begin(0.0)

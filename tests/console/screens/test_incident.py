@@ -22,14 +22,14 @@ from console.incidents.declaration import declaration
 from console.journal.event import Event
 from console.screens.app import ConsoleApp
 from console.state import incident_events
-from console.state.incident import Delivery, Incident, Incidents, Role, Step
+from console.state.incident import DeliveryState, Incident, Incidents, Role, Step
 from console.state.incident_projection import IncidentsProjection
-from console.state.journal_state import LedgerState
+from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot
 from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import ClusterEndpoint
 from queries.model.alert import Alert, AlertState
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def alerting(app: ConsoleApp) -> None:
     assert app.session is not None
     labels = (("alertname", "HighErrorRate"), ("component", "platform"), ("deployment", API), ("severity", "critical"))
     alert = Alert("f1", AlertState.ACTIVE, labels, (("summary", "Too many errors"),), starts_at=time.time() - 60)
-    app.session._board.apply(Reading("alertmanager", time.time(), 0.01, AlertmanagerState((alert,), (), (), 1, 1, "0.28")))
+    app.session._board.apply(PollResult("alertmanager", time.time(), 0.01, AlertmanagerState((alert,), (), (), 1, 1, "0.28")))
 
 
 def the(app: ConsoleApp) -> Incident:
@@ -182,7 +182,7 @@ async def test_an_update_that_a_channel_does_not_take(given: Callable[..., Setti
             await until(app, pilot, "unknown: 503")
             await pilot.press("escape")
             await until(app, pilot, "NOT SENT", "503")
-            assert the(app).updates[0].sendings[-1].state is Delivery.UNKNOWN
+            assert the(app).updates[0].sendings[-1].state is DeliveryState.UNKNOWN
             assert len(chat.requests) == 1
             await pilot.press("U")
             await until(app, pilot, "The update is kept", "to chat")
@@ -217,7 +217,7 @@ def with_incident() -> Snapshot:
         (-20.0, "action.outcome", failed),
     ]
     made = [Event(NOW + at, kind, "i1", "ann", "production", data, 1) for at, kind, data in told]
-    return replace(first, ledger=replace(LedgerState(), incidents=IncidentsProjection().fold(Incidents(), made)))
+    return replace(first, ledger=replace(JournalState(), incidents=IncidentsProjection().fold(Incidents(), made)))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)], ids=["80x24", "160x45"])

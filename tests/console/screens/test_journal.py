@@ -13,9 +13,9 @@ from screen_samples import HOSTILE, NOW, settings, snapshot
 from textual.pilot import Pilot
 
 from console.journal.event import Event
-from console.journal.search import WAITS, Wanted, page, parse_wanted
+from console.journal.search import WAITS, SearchQuery, page, parse_wanted
 from console.journal.sqlite import Journal
-from console.journal.sync import Sharing
+from console.journal.sync import SyncStatus
 from console.monitor.session import Session
 from console.screens.app import ConsoleApp
 from console.screens.journal import JournalScreen
@@ -124,7 +124,7 @@ async def test_what_is_not_shared_is_marked(tmp_path: Path, monkeypatch: pytest.
         first, second, third = (journal.append(Event(NOW - 9 + at, "note", f"n{at}", "ann", "prod", {})) for at in range(3))
         journal.delivered([first])
         journal.kept_here(third, "it is too large")
-    monkeypatch.setattr(Session, "sharing", property(lambda _: Sharing("ConfigMaps", waiting=1, kept=1, last_good_at=NOW)))
+    monkeypatch.setattr(Session, "sharing", property(lambda _: SyncStatus("ConfigMaps", waiting=1, kept=1, last_good_at=NOW)))
     scene = Scene(tmp_path)
     async with scene.app.run_test(size=(100, 30)) as pilot:
         scene.app.go("journal")
@@ -162,12 +162,12 @@ def test_pages_follow_the_order_of_all_consoles(tmp_path: Path) -> None:
         journal.merge(late)
         everything = sorted(journal.events(), key=lambda event: event.order, reverse=True)
         found: list[Any] = []
-        part = page(journal, Wanted(), limit=7)
+        part = page(journal, SearchQuery(), limit=7)
         while True:
             found += [entry.event for entry in part.entries]
             if not part.older:
                 break
-            part = page(journal, Wanted(), before=found[-1], limit=7)
+            part = page(journal, SearchQuery(), before=found[-1], limit=7)
         assert found == everything
         assert len(page(journal, parse_wanted("is:unshared"), limit=99).entries) == 20
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from screen_samples import NOW, alerts, panels, snapshot, tracked
 
-from console.journal.sync import Sharing
+from console.journal.sync import SyncStatus
 from console.monitor.session import Session
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState
@@ -178,7 +178,9 @@ async def test_never_answered_is_not_no_data_and_denied_is_named(stage: Callable
 async def test_a_shared_journal_that_is_gone_is_told(stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The Sources screen says in one sentence what is wrong with the shared store, since when, what waits and what to try."""
     fault = Fault(FaultKind.UNREACHABLE, "no connection to PostgreSQL", "postgresql://db/j", "check \x1b[31mhost and port")
-    gone = Sharing("postgresql://db/j", waiting=3, kept=1, fault=fault, since=NOW - 65.0, warnings=("2 entries are no events",))
+    gone = SyncStatus(
+        "postgresql://db/j", waiting=3, kept=1, fault=fault, since=NOW - 65.0, warnings=("2 entries are no events",)
+    )
     monkeypatch.setattr(Session, "sharing", property(lambda _: gone))
     scene = stage(snapshot())
     async with scene.app.run_test(size=(100, 40)) as pilot:

@@ -20,15 +20,15 @@ from console.actions.plan import Request
 from console.checklists.run_events import begun
 from console.journal.event import Event
 from console.journal.unfinished import Unfinished
-from console.screens.action_run import ActionRun
+from console.screens.action_run import ActionRunModel
 from console.screens.alert_detail import AlertDetailScreen
 from console.screens.app import ConsoleApp
 from console.screens.checklist import ChecklistScreen
-from console.screens.checklist_run import WalkScreen
+from console.screens.checklist_run import ChecklistRunScreen
 from console.screens.dashboards import DashboardPanelScreen
 from console.screens.explore import ExploreScreen
-from console.screens.flows.actions import Errands
-from console.screens.flows.incident import IncidentErrands
+from console.screens.flows.actions import ActionFlow
+from console.screens.flows.incident import IncidentFlow
 from console.screens.handover import HandoverScreen
 from console.screens.incident import IncidentScreen
 from console.screens.incidents import IncidentsScreen
@@ -107,15 +107,17 @@ def walked(*keys: str) -> Journey:
         checklist = place.app.screen._lists.current
         assert checklist is not None
         await place.session.record(BEGUN, "w1", begun(checklist))
-        place.app.push_screen(WalkScreen(checklist, "w1"))
-        await place.until(pilot, lambda: isinstance(place.app.screen, WalkScreen) and place.app.screen.answers is not None)
+        place.app.push_screen(ChecklistRunScreen(checklist, "w1"))
+        await place.until(
+            pilot, lambda: isinstance(place.app.screen, ChecklistRunScreen) and place.app.screen.answers is not None
+        )
         await pilot.press(*keys)
 
     return go
 
 
 async def leave(place: Place, pilot: Pilot[None]) -> None:
-    place.app.errands.running.append(ActionRun(Request("rollback", "deployment/cad-ml-api")))
+    place.app.errands.running.append(ActionRunModel(Request("rollback", "deployment/cad-ml-api")))
     await pilot.press("q")
 
 
@@ -162,11 +164,11 @@ CASES = (
     Case(HandoverScreen, "_sign", opened("handover", "", "s")),
     Case(ChecklistScreen, "_read", pressed("8"), waits=True),
     Case(ChecklistScreen, "_walk", pressed("8", "enter")),
-    Case(WalkScreen, "_ask", walked(), waits=True),
-    Case(WalkScreen, "_sign", walked("end", "enter")),
-    Case(WalkScreen, "_answer", walked("enter")),
-    Case(WalkScreen, "_overrule", walked("o")),
-    Case(WalkScreen, "_note", walked("n")),
+    Case(ChecklistRunScreen, "_ask", walked(), waits=True),
+    Case(ChecklistRunScreen, "_sign", walked("end", "enter")),
+    Case(ChecklistRunScreen, "_answer", walked("enter")),
+    Case(ChecklistRunScreen, "_overrule", walked("o")),
+    Case(ChecklistRunScreen, "_note", walked("n")),
     Case(PanelDetailScreen, "_ask", opened("panel", "error_ratio"), waits=True),
     Case(AlertDetailScreen, "_ask_history", opened("alert", "fp-HighErrorRate-"), waits=True),
     Case(AlertDetailScreen, "_ask_steps", opened("alert", "fp-HighErrorRate-"), waits=True),
@@ -176,11 +178,11 @@ CASES = (
     Case(JournalScreen, "_show", pressed("6"), waits=True),
     Case(JournalScreen, "_settle", settled),
     Case(LogsScreen, "_ask", opened("logs", "cad-ml-api-rs42-0"), waits=True),
-    Case(Errands, "_ask_and_run", acted),
-    Case(Errands, "_silence", pressed("z")),
-    Case(Errands, "_own", pressed("a")),
-    Case(Errands, "_copy", opened("panel", "error_ratio", "y")),
-    Case(IncidentErrands, "_run", pressed("i")),
+    Case(ActionFlow, "_ask_and_run", acted),
+    Case(ActionFlow, "_silence", pressed("z")),
+    Case(ActionFlow, "_own", pressed("a")),
+    Case(ActionFlow, "_copy", opened("panel", "error_ratio", "y")),
+    Case(IncidentFlow, "_run", pressed("i")),
     Case(IncidentsScreen, "_read_older", older),
     Case(IncidentScreen, "_fetch", opened("incident", "i0gone"), waits=True),
 )
@@ -231,7 +233,7 @@ async def test_a_worker_that_fails(case: Case, tmp_path: Path, monkeypatch: pyte
             await place.until(pilot, lambda: "HighErrorRate" in place.text)
         if case.method == "_leave_if_wanted":
             monkeypatch.setattr(ConsoleApp, case.method, broken)
-        if case.owner is WalkScreen and case.method == "_ask":
+        if case.owner is ChecklistRunScreen and case.method == "_ask":
             await pilot.press("8")
             await place.until(pilot, lambda: "Morning" in place.text)
             await pilot.press("enter")

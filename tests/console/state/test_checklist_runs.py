@@ -10,23 +10,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.checklists.definition import Checklist, Item, PanelEvidence, Question
-from console.checklists.result import Finding
+from console.checklists.definition import Checklist, Item, PanelEvidence, QuestionEvidence
+from console.checklists.result import ItemResult
 from console.checklists.run_events import answered, begun, last_answer, left_open, noted, signed, streaks
 from console.journal.elapsed import MARK, lapse, mark
 from console.journal.event import Event
-from console.state.checklist_runs import AGREE, BEGUN, ITEM, KEPT, NOTE, OVERRULE, SIGNED, Walks, WalksProjection
+from console.state.checklist_runs import (
+    AGREE,
+    BEGUN,
+    ITEM,
+    KEPT,
+    NOTE,
+    OVERRULE,
+    SIGNED,
+    ChecklistRuns,
+    ChecklistRunsProjection,
+)
 from queries.model.panel import Threshold
 from queries.model.verdict import Verdict
 from queries.text.local_time import due_today, local_clock, midnight, same_period, yesterday
 
 NOW = 1_767_276_207.0
 RATIO = Item("error-ratio", "Error ratio", "Under 1 %?", PanelEvidence("error_ratio", Threshold()))
-ASKED = Item("tickets", "Tickets", "Up to date?", Question("Up to date?"))
+ASKED = Item("tickets", "Tickets", "Up to date?", QuestionEvidence("Up to date?"))
 MORNING = Checklist("morning", "Morning", (RATIO, ASKED), due="09:00")
-BAD = Finding(RATIO, Verdict.WARN, "1.40 %", "1.4 % is at or over 1 %", value=1.4)
-GOOD = Finding(RATIO, Verdict.OK, "0.40 %", "0.4 % is under 1 %", value=0.4)
-OPEN = Finding(ASKED, None, "for you to say", "Up to date?")
+BAD = ItemResult(RATIO, Verdict.WARN, "1.40 %", "1.4 % is at or over 1 %", value=1.4)
+GOOD = ItemResult(RATIO, Verdict.OK, "0.40 %", "0.4 % is under 1 %", value=0.4)
+OPEN = ItemResult(ASKED, None, "for you to say", "Up to date?")
 
 
 class Told:
@@ -38,7 +48,7 @@ class Told:
     def say(self, kind: str, subject: str, data: dict[str, Any], *, who: str = "ann", at: float = NOW) -> None:
         self.events.append(Event(at, kind, subject, who, "prod", data, len(self.events) + 1))
 
-    def walk(self, subject: str, finding: Finding, *, at: float = NOW, answer: str = AGREE, who: str = "ann") -> None:
+    def walk(self, subject: str, finding: ItemResult, *, at: float = NOW, answer: str = AGREE, who: str = "ann") -> None:
         """A whole walk of one item, signed."""
         self.say(BEGUN, subject, begun(MORNING), at=at, who=who)
         self.say(ITEM, subject, answered(finding, answer), at=at + 60, who=who)
@@ -47,8 +57,8 @@ class Told:
         self.say(SIGNED, subject, signed(MORNING, found, (finding, OPEN), name="Ann"), at=at + 120, who=who)
 
     @property
-    def walks(self) -> Walks:
-        projection = WalksProjection()
+    def walks(self) -> ChecklistRuns:
+        projection = ChecklistRunsProjection()
         return projection.fold(projection.initial(), self.events)
 
 
@@ -146,7 +156,7 @@ def test_the_ledger_stays_small_however_long_the_journal_is(told: Told) -> None:
         told.say(BEGUN, f"w{number}", begun(MORNING))
     assert len(told.walks.of("morning")) == KEPT and told.walks.of("morning")[-1].id == f"w{KEPT + 4}"
     assert len(told.walks.of("hourly")) == 1
-    projection = WalksProjection()
+    projection = ChecklistRunsProjection()
     state = projection.initial()
     for event in told.events:
         state = projection.apply(state, event)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from console.journal.event import Event
 from console.state import incident_events as kinds
-from console.state.incident import Delivery, Incident, Incidents, LinkedAlert, Role, Source, Step
+from console.state.incident import DeliveryState, Incident, Incidents, LinkedAlert, Role, Source, Step
 from console.state.incident_projection import IncidentsProjection
 from queries.model.alert import Priority
 
@@ -169,16 +169,16 @@ def test_an_update_is_kept_and_tells_where_it_went() -> None:
     journal.add(kinds.UPDATE, "i1", kinds.update("we look at it", identity="u1"))
     target = "update/i1/u1/chat"
     journal.add("action.intent", "r1", {"action": "notify", "title": "Send", "target": target})
-    assert journal.incident().updates[0].sendings[0].state is Delivery.SENDING
+    assert journal.incident().updates[0].sendings[0].state is DeliveryState.SENDING
     journal.add("action.outcome", "r1", outcome("notify", "unknown", target=target, text="no answer"))
     found = journal.incident()
     assert [(item.where, item.state, item.why) for item in found.updates[0].sendings] == [
-        ("chat", Delivery.UNKNOWN, "no answer")
+        ("chat", DeliveryState.UNKNOWN, "no answer")
     ]
     assert found.communicated_at is None
     assert Step.COMMUNICATE not in found.ticks
-    journal.add(kinds.DELIVERED, "i1", kinds.delivered("u1", Delivery.COPIED, "tmux's buffer"))
-    journal.add(kinds.DELIVERED, "i1", kinds.delivered("u1", Delivery.WRITTEN, "update.txt"))
+    journal.add(kinds.DELIVERED, "i1", kinds.delivered("u1", DeliveryState.COPIED, "tmux's buffer"))
+    journal.add(kinds.DELIVERED, "i1", kinds.delivered("u1", DeliveryState.WRITTEN, "update.txt"))
     found = journal.incident()
     assert found.communicated_at is None and Step.COMMUNICATE not in found.ticks
     assert texts(found)[-1] == "update written to update.txt, to be pasted by hand"
@@ -195,7 +195,7 @@ def test_a_person_says_when_an_update_went_out() -> None:
         journal = Journal()
         journal.declare()
         journal.add(kinds.UPDATE, "i1", kinds.update("we look at it", identity="u1"), at=T + 10)
-        data = kinds.delivered("u1", Delivery.MARKED, "status-page", at=named)
+        data = kinds.delivered("u1", DeliveryState.MARKED, "status-page", at=named)
         journal.add(kinds.DELIVERED, "i1", data, at=T + 60)
         found = journal.incident()
         assert found.communicated_at == expected

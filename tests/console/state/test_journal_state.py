@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.journal.acknowledgements import OWNED, RELEASED, Mark
+from console.journal.acknowledgements import OWNED, RELEASED, Acknowledgement
 from console.journal.event import Event
 from console.journal.projection import Projection
 from console.journal.recent_actions import LIMIT
 from console.journal.sqlite import Journal
-from console.state.journal_state import PROJECTIONS, Ledger, LedgerState
+from console.state.journal_state import PROJECTIONS, JournalReader, JournalState
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,8 +44,8 @@ def test_every_projection_has_its_field() -> None:
     """The names in the tuple are the fields of the state, each once, and each field begins as its projection does."""
     names = [name for name, _ in PROJECTIONS]
     own = ("left_out", "head", "read", "behind", "lost")
-    assert ["sequence", *names, *own] == list(LedgerState.__dataclass_fields__)
-    state = LedgerState()
+    assert ["sequence", *names, *own] == list(JournalState.__dataclass_fields__)
+    state = JournalState()
     for name, projection in PROJECTIONS:
         assert getattr(state, name) == projection.initial(), name
 
@@ -54,9 +54,9 @@ def test_it_begins_with_all_and_goes_on_with_what_is_new(tmp_path: Path) -> None
     """Old events are in it from the start; a new one is folded once; nothing new is no change and the same object."""
     with Journal.open(tmp_path / "j") as journal:
         journal.append(event(OWNED, "a", at=1.0))
-        ledger = Ledger(journal, environment="prod")
+        ledger = JournalReader(journal, environment="prod")
         assert ledger.refresh()
-        assert dict(ledger.state.owners) == {"a": Mark("ann", 1.0)}
+        assert dict(ledger.state.owners) == {"a": Acknowledgement("ann", 1.0)}
         before = ledger.state
         assert not ledger.refresh()
         assert ledger.state is before
@@ -69,7 +69,7 @@ def test_it_begins_with_all_and_goes_on_with_what_is_new(tmp_path: Path) -> None
 def test_each_event_is_given_once_whenever_it_is_looked(tmp_path: Path) -> None:
     """Whether it was looked after each event, after some or after all of them, every event was folded once, in order."""
     with Journal.open(tmp_path / "j") as journal:
-        ledgers = [Ledger(journal, environment="prod", projections=(("owners", Counted()),)) for _ in range(3)]
+        ledgers = [JournalReader(journal, environment="prod", projections=(("owners", Counted()),)) for _ in range(3)]
         for number in range(20):
             journal.append(event(("note", OWNED, "other")[number % 3], str(number)))
             for every, ledger in enumerate(ledgers, 1):
@@ -84,7 +84,7 @@ def test_each_event_is_given_once_whenever_it_is_looked(tmp_path: Path) -> None:
 def test_an_event_that_nobody_wants_changes_nothing(tmp_path: Path) -> None:
     """A kind without a projection and another environment are passed over; an event of no environment belongs to all."""
     with Journal.open(tmp_path / "j") as journal:
-        ledger = Ledger(journal, environment="prod")
+        ledger = JournalReader(journal, environment="prod")
         ledger.refresh()
         journal.append(event("other"))
         journal.append(event(OWNED, "a", environment="staging"))
@@ -98,7 +98,7 @@ def test_an_event_that_nobody_wants_changes_nothing(tmp_path: Path) -> None:
 def test_another_process_is_seen_and_a_quiet_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another process appends is there at the next refresh; between writes no event is asked for."""
     with Journal.open(tmp_path / "j") as journal:
-        ledger = Ledger(journal, environment="prod")
+        ledger = JournalReader(journal, environment="prod")
         ledger.refresh()
         code = (
             "import sys; from console.journal.sqlite import Journal; from console.journal.event import Event\n"
@@ -106,7 +106,7 @@ def test_another_process_is_seen_and_a_quiet_file_is_not_read(tmp_path: Path, mo
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "j")], cwd=ROOT, check=True, timeout=30)
         assert ledger.refresh()
-        assert dict(ledger.state.owners) == {"a": Mark("bob", 2.0)}
+        assert dict(ledger.state.owners) == {"a": Acknowledgement("bob", 2.0)}
         asked: list[tuple[str, Sequence[Any]]] = []
         real = journal.select
 
@@ -126,13 +126,13 @@ def test_another_process_is_seen_and_a_quiet_file_is_not_read(tmp_path: Path, mo
 def test_the_newest_are_enough_where_a_projection_says_so(tmp_path: Path) -> None:
     """Of many notes the newest are kept, the same ones whether they were there at the beginning or came later."""
     with Journal.open(tmp_path / "j") as journal:
-        early = Ledger(journal, environment="prod")
+        early = JournalReader(journal, environment="prod")
         early.refresh()
         journal._connection.execute("PRAGMA synchronous = OFF")
         for number in range(LIMIT + 50):
             journal.append(event("note", str(number)))
             journal.append(event("note", str(number), environment="staging"))
-        late = Ledger(journal, environment="prod")
+        late = JournalReader(journal, environment="prod")
         assert early.refresh() and late.refresh()
         assert early.state == late.state
         assert [item.subject for item in late.state.recent] == [str(number) for number in range(50, LIMIT + 50)]
@@ -165,7 +165,7 @@ def test_events_that_come_late_are_put_where_they_belong(arrived: list[Event], l
     """In whatever order and portions the shared store brings them, the ledger ends as if they had come in their order."""
     with TemporaryDirectory() as folder, Journal.open(Path(folder) / "j", store="s") as journal:
         journal._connection.execute("PRAGMA synchronous = OFF")
-        ledger = Ledger(journal, environment="prod", projections=(("owners", Counted()), ("recent", PROJECTIONS[0][1])))
+        ledger = JournalReader(journal, environment="prod", projections=(("owners", Counted()), ("recent", PROJECTIONS[0][1])))
         for begin, end in pairwise([0, *sorted(looked), len(arrived)]):
             ledger.refresh()
             journal.merge(arrived[begin:end])
@@ -178,7 +178,7 @@ def test_one_that_is_older_than_all_that_is_remembered_is_put_in_its_place_too(t
     """After more events than the ledger keeps at hand, an event of a console that was cut off since the beginning."""
     with Journal.open(tmp_path / "j", store="s") as journal:
         journal._connection.execute("PRAGMA synchronous = OFF")
-        ledger = Ledger(journal, environment="prod", projections=(("owners", Counted()),))
+        ledger = JournalReader(journal, environment="prod", projections=(("owners", Counted()),))
         ledger.refresh()
         for number in range(700):
             journal.append(event("note", str(number), at=100.0 + number))

@@ -11,7 +11,7 @@ from console.journal.event import Event
 from console.state.revisions import (
     COMPLETE,
     FAILED,
-    Choice,
+    RevisionChoice,
     RevisionRecord,
     RevisionRecords,
     Standing,
@@ -40,12 +40,14 @@ def records(**found: RevisionRecord) -> dict[tuple[str, str], RevisionRecord]:
 READY = RevisionRecord(ready_at=86_400.0)
 
 
-def judged(current: int, revisions: list[Revision], **found: RevisionRecord) -> tuple[dict[int, Standing], Choice | None]:
+def judged(
+    current: int, revisions: list[Revision], **found: RevisionRecord
+) -> tuple[dict[int, Standing], RevisionChoice | None]:
     told = choices(replace(WEB, revision=current), revisions, records(**found))
     return {item.revision.number: item.standing for item in told}, default_choice(told)
 
 
-def number(choice: Choice | None) -> int | None:
+def number(choice: RevisionChoice | None) -> int | None:
     return choice.revision.number if choice else None
 
 

@@ -15,7 +15,7 @@ from queries.catalogue.error_codes import load_taxonomy
 from queries.catalogue.loader import load_board
 from queries.model.rule import Rule, RuleKind
 from queries.promql.label_inference import flow, with_recorded
-from queries.promql.metric_catalog import Vocabulary
+from queries.promql.metric_catalog import MetricCatalog
 from queries.promql.rule_files import built_in
 from queries.promql.syntax import parse
 
@@ -28,9 +28,9 @@ BOARDS = sorted(
 
 
 @pytest.fixture(scope="module")
-def vocabulary() -> Vocabulary:
+def vocabulary() -> MetricCatalog:
     rules = [placed.rule for file in built_in() for placed in file.rules]
-    return with_recorded(Vocabulary.of_contract(load_contract(), load_taxonomy()), rules)
+    return with_recorded(MetricCatalog.of_contract(load_contract(), load_taxonomy()), rules)
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -44,13 +44,13 @@ def expressions() -> Iterator[tuple[str, str]]:
         yield from ((f"runbook {runbook.id}", step.query) for step in runbook.steps if step.query)
 
 
-def test_everything_that_is_relied_on_is_in_the_contract(vocabulary: Vocabulary) -> None:
+def test_everything_that_is_relied_on_is_in_the_contract(vocabulary: MetricCatalog) -> None:
     """No panel, rule or runbook speaks of a metric that neither the contract nor a recording rule has."""
     unknown = {(where, name) for where, text in expressions() for name in parse(text).metrics if vocabulary.get(name) is None}
     assert not unknown
 
 
-def test_no_label_is_asked_for_in_vain(vocabulary: Vocabulary) -> None:
+def test_no_label_is_asked_for_in_vain(vocabulary: MetricCatalog) -> None:
     """Every matcher, grouping, `on` and label_replace of ours is about a label that the series have."""
     found = {(where, miss) for where, text in expressions() for miss in flow(parse(text), vocabulary).misses}
     assert not found
@@ -77,10 +77,10 @@ def test_the_simulator_exports_what_the_contract_expects() -> None:
     assert expected.items() <= families.items()
 
 
-def words(**labels: str) -> Vocabulary:
-    from queries.promql.metric_catalog import Word
+def words(**labels: str) -> MetricCatalog:
+    from queries.promql.metric_catalog import MetricInfo
 
-    return Vocabulary({name: Word(name, frozenset(text.split())) for name, text in labels.items()}, frozenset({"job"}))
+    return MetricCatalog({name: MetricInfo(name, frozenset(text.split())) for name, text in labels.items()}, frozenset({"job"}))
 
 
 FLOWS = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from queries.catalogue.error_code_series import counts_codes, samples_by_code, tracks_by_code
-from queries.model.series import Labels, Sample, Track
+from queries.model.series import Labels, Sample, Series
 
 
 def coded(code: str, **more: str) -> Labels:
@@ -52,7 +52,7 @@ def test_no_number_takes_none_away() -> None:
 
 def test_lines_are_added_moment_by_moment() -> None:
     """A line that begins later or has a gap counts where it has points."""
-    given = (Track(coded("TIMEOUT"), ((1.0, 1.0), (2.0, 1.0), (4.0, 1.0))), Track(coded("timeout"), ((2.0, 5.0), (3.0, 5.0))))
+    given = (Series(coded("TIMEOUT"), ((1.0, 1.0), (2.0, 1.0), (4.0, 1.0))), Series(coded("timeout"), ((2.0, 5.0), (3.0, 5.0))))
     (line,) = tracks_by_code(given)
     assert line.label("code") == "PROVIDER_TIMEOUT (timeout, TIMEOUT)"
     assert line.points == ((1.0, 1.0), (2.0, 6.0), (3.0, 5.0), (4.0, 1.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queries.catalogue.exposition import exposition
-from queries.errors import Malformed
+from queries.errors import InvalidResponse
 
 TEXT = """\
 # HELP ocr_errors_total Errors.
@@ -49,5 +49,5 @@ def test_openmetrics_is_read_too() -> None:
 @pytest.mark.parametrize("body", [b"<html>", b'{"status":"ok"}', b"a{ 1", b"\xff\xfe", b"# TYPE a counter\na{} x\n"])
 def test_what_is_no_exposition_is_refused(body: bytes) -> None:
     """A web page, JSON, half a line and other bytes are no metrics: never an empty set that looks like nothing exported."""
-    with pytest.raises(Malformed, match="not Prometheus' text format"):
+    with pytest.raises(InvalidResponse, match="not Prometheus' text format"):
         exposition(body, where="here")

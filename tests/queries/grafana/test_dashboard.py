@@ -9,8 +9,8 @@ from fake_prometheus import NOW, FakePrometheus
 
 from queries.errors import Unreachable
 from queries.grafana.dashboard import OpenDashboard
-from queries.model.dashboard import Dashboard, DashboardAnswer, DashboardChoice
-from queries.model.panel import Fold, Origin, PanelSpec, Unit
+from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult
+from queries.model.panel import Aggregation, Origin, PanelSpec, Unit
 
 BOARD = Dashboard(
     "board",
@@ -18,7 +18,7 @@ BOARD = Dashboard(
     "",
     (
         PanelSpec("errors", "Errors", Unit.PERCENT, recorded="rec", recorded_names=("rec",), raw="raw_errors"),
-        PanelSpec("health", "Health", Unit.PERCENT, raw="raw_health", by="provider", fold=Fold.MIN, below=True),
+        PanelSpec("health", "Health", Unit.PERCENT, raw="raw_health", by="provider", fold=Aggregation.MIN, below=True),
     ),
 )
 PROVIDERS = 'group by (provider) ({__name__=~"ocr_requests_total|vision_requests_total"})'
@@ -34,7 +34,7 @@ def told() -> FakePrometheus:
     return fake
 
 
-async def refreshed(fake: FakePrometheus, choice: DashboardChoice, times: int = 1) -> tuple[OpenDashboard, DashboardAnswer]:
+async def refreshed(fake: FakePrometheus, choice: DashboardChoice, times: int = 1) -> tuple[OpenDashboard, DashboardResult]:
     opened = OpenDashboard(fake.source(), BOARD, choice, clock=lambda: fake.now)
     for _ in range(times - 1):
         await opened.refresh()

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from queries.errors import Malformed
+from queries.errors import InvalidResponse
 from queries.http.body import Body
 
 
@@ -30,5 +30,5 @@ def test_what_was_asked_for_is_inflated() -> None:
 )
 def test_broken_compression_is_named(sent: bytes, words: str) -> None:
     """What was asked for as gzip and is not, or not whole, ends as a sentence that says which."""
-    with pytest.raises(Malformed, match=words):
+    with pytest.raises(InvalidResponse, match=words):
         _body(sent)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from loopback import http_answer
 
-from queries.errors import Denied
+from queries.errors import AccessDenied
 from queries.http.client import Client
 from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint, HttpConfig
@@ -59,7 +59,7 @@ def test_unreadable_file_is_denied_by_name(tmp_path: Path) -> None:
         path = tmp_path / "token"
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(Denied, match="token"):
+        with pytest.raises(AccessDenied, match="token"):
             Credentials(HttpConfig(credentials_file=str(path)), where="w").headers()
 
 
@@ -76,7 +76,7 @@ async def test_secret_that_cannot_be_sent(serve, secret: str) -> None:
     """A line break inside a token is an error in words that do not quote it."""
     server = await serve(http_answer("200 OK", b"{}"))
     made = Client(Endpoint(server.url, HttpConfig(http_headers=(("X-Key", secret),))), name="x")
-    with pytest.raises(Denied, match="cannot be sent") as caught:
+    with pytest.raises(AccessDenied, match="cannot be sent") as caught:
         await made.get("/", type=object)
     await made.close()
     assert "-in" not in str(caught.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from loopback import http_answer
 
-from queries.errors import Denied, Unreachable
+from queries.errors import AccessDenied, Unreachable
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint, HttpConfig
 from queries.http.proxy import bypasses, proxy_for
@@ -83,7 +83,7 @@ async def test_proxy_that_wants_credentials(serve, url: str) -> None:
     """407 is told as the proxy's, for plain requests and for tunnels; its password stands nowhere."""
     proxy = await serve(http_answer("407 Proxy Authentication Required", b"", "text/plain"), close=True)
     made = through(proxy.url.replace("//", "//me:pr0xy-pass@"), url)
-    with pytest.raises(Denied, match="proxy") as caught:
+    with pytest.raises(AccessDenied, match="proxy") as caught:
         await made.get("/api", type=dict)
     assert "pr0xy-pass" not in repr(caught.value)
     await made.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from queries.errors import Denied, NotConfigured, SourceError, TimedOut
+from queries.errors import AccessDenied, NotConfigured, SourceError, TimedOut
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes import exec_plugin
 from queries.kubernetes.auth import KubeAccess
@@ -200,9 +200,9 @@ async def test_closing_does_not_wait_for_a_plugin_and_leaves_none_behind(tmp_pat
 
 def test_a_plugin_that_prompts_gets_no_terminal(tmp_path: Path) -> None:
     """Its stdin is empty and /dev/tty cannot be opened: it fails at once instead of waiting for a password."""
-    with pytest.raises(Denied, match="exit code 1"):
+    with pytest.raises(AccessDenied, match="exit code 1"):
         run(tmp_path, "read -r password || exit 1\necho $password\n")
-    with pytest.raises(Denied, match="exit code 3"):
+    with pytest.raises(AccessDenied, match="exit code 3"):
         run(tmp_path, "( : < /dev/tty ) 2>/dev/null || exit 3\n")
 
 
@@ -229,21 +229,21 @@ def test_each_misbehaving_plugin_has_its_sentence(
 ) -> None:
     """Garbage, an empty answer, a wrong version, no credential, no end, a failure: Denied, with the last line of stderr."""
     monkeypatch.setattr(exec_plugin, "LIMIT_BYTES", 50 << 10)
-    with pytest.raises(Denied, match=words):
+    with pytest.raises(AccessDenied, match=words):
         run(tmp_path, body)
 
 
 def test_plugins_that_cannot_work_are_refused(tmp_path: Path) -> None:
     """Not installed (with its hint), one that insists on a terminal, an unknown version, a dropped auth-provider."""
     spec = {"apiVersion": V1, "command": "no-such-plugin", "installHint": "apt install it\nor not"}
-    with pytest.raises(Denied, match=r"cannot be started.*apt install it$"):
+    with pytest.raises(AccessDenied, match=r"cannot be started.*apt install it$"):
         run_plugin(spec, cluster={}, environ=os.environ)
-    with pytest.raises(Denied, match="wants a terminal"):
+    with pytest.raises(AccessDenied, match="wants a terminal"):
         run(tmp_path, "true\n", interactiveMode="Always")
-    with pytest.raises(Denied, match="v1alpha1"):
+    with pytest.raises(AccessDenied, match="v1alpha1"):
         run(tmp_path, "true\n", apiVersion="client.authentication.k8s.io/v1alpha1")
     path = config(tmp_path / "k", user={"auth-provider": {"name": "gcp", "config": {"cmd-path": "touch hacked"}}})
-    with pytest.raises(Denied, match="auth-provider gcp"):
+    with pytest.raises(AccessDenied, match="auth-provider gcp"):
         access(path).client()
     assert not (tmp_path / "hacked").exists()
 

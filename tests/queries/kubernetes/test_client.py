@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from console.demo.cluster import DemoCluster, Pace
-from queries.errors import Denied, SourceError, Unreachable
+from console.demo.cluster import DemoCluster, PodTimings
+from queries.errors import AccessDenied, SourceError, Unreachable
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
 from queries.model import workload
-from queries.model.poll_result import Reading
+from queries.model.poll_result import PollResult
 from queries.model.workload import Cluster
 
 NAMESPACE = "cad-ml-platform"
-QUICK = Pace(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
+QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 Open = Callable[..., Kubernetes]
 
 
@@ -55,17 +55,17 @@ class Ear:
     """Listens to `follow` and waits for a reading that fits."""
 
     def __init__(self, kube: Kubernetes) -> None:
-        self.readings: list[Reading[Cluster]] = []
+        self.readings: list[PollResult[Cluster]] = []
         self.at: list[float] = []
         self._news = asyncio.Event()
         self.task = asyncio.ensure_future(kube.follow(self._take))
 
-    def _take(self, reading: Reading[Cluster]) -> None:
+    def _take(self, reading: PollResult[Cluster]) -> None:
         self.readings.append(reading)
         self.at.append(time.monotonic())
         self._news.set()
 
-    async def hear(self, fits: Callable[[Reading[Cluster]], object], *, seconds: float = 8.0) -> Reading[Cluster]:
+    async def hear(self, fits: Callable[[PollResult[Cluster]], object], *, seconds: float = 8.0) -> PollResult[Cluster]:
         async with asyncio.timeout(seconds):
             while True:
                 for reading in reversed(self.readings):
@@ -251,10 +251,10 @@ async def test_optional_kinds_may_be_forbidden(kube: Open, cluster: DemoCluster)
 
 async def test_a_token_without_rights_and_a_false_one_are_told_apart(kube: Open, cluster: DemoCluster) -> None:
     """403 names what is missing, 401 says to log in again; both are Denied."""
-    with pytest.raises(Denied, match="forbidden") as told:
+    with pytest.raises(AccessDenied, match="forbidden") as told:
         await kube(token=cluster.powerless_token).cluster()
     assert told.value.fault.status == 403
-    with pytest.raises(Denied, match="log in again") as told:
+    with pytest.raises(AccessDenied, match="log in again") as told:
         await kube(token="false").cluster()
     assert told.value.fault.status == 401
 

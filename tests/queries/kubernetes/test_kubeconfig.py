@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from queries.errors import Denied, NotConfigured, SourceError
+from queries.errors import AccessDenied, NotConfigured, SourceError
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.kubernetes.auth import KubeAccess
 from queries.kubernetes.client import Kubernetes
@@ -156,7 +156,7 @@ def test_the_identity_in_words_keeps_extra_values_back() -> None:
 )
 def test_what_is_not_honoured_is_refused_by_name(tmp_path: Path, sections: dict[str, Any], words: str) -> None:
     """Unknown, malformed and contradicting fields of user, cluster, context and exec: Denied, naming section and field."""
-    with pytest.raises(Denied, match=words) as told:
+    with pytest.raises(AccessDenied, match=words) as told:
         login(write(tmp_path / "k", **sections))
     assert "abc" not in str(told.value)
 
@@ -218,7 +218,7 @@ def test_an_expired_id_token_is_refused_by_name(tmp_path: Path) -> None:
     """This console does not renew it: it says so instead of being refused by the server for no visible reason."""
     token = "e30.eyJleHAiOjE3MDAwMDAwMDB9.x"  # {"exp": 1700000000}
     provider = {"name": "oidc", "config": {"id-token": token, "refresh-token": "r"}}
-    with pytest.raises(Denied, match="refresh-token"):
+    with pytest.raises(AccessDenied, match="refresh-token"):
         login(write(tmp_path / "k", user={"auth-provider": provider}))
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from queries.errors import Denied, Malformed, Rejected, SourceError, TimedOut
+from queries.errors import AccessDenied, InvalidResponse, RequestRejected, SourceError, TimedOut
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes import decode as decode
 from queries.kubernetes import objects as k8s
@@ -259,13 +259,13 @@ def test_back_off_doubles_up_to_its_cap() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (lambda server, _: server.whole(200, b"<html>log in</html>", "text/html"), Denied, "log-in page"),
-        (lambda server, _: server.whole(302, b""), Denied, "log-in page"),
-        (lambda server, _: server.whole(200, b"[1, 2]"), Malformed, "another shape than Kubernetes'"),
-        (lambda server, _: server.whole(200, b'{"metadata": {"resou'), Malformed, "the answer was cut off"),
-        (refused(403, 'pods is forbidden: User "x"'), Denied, "pods is forbidden"),
-        (refused(404, "the server could not find"), Rejected, "could not find"),
-        (refused(422, "not so", details={"causes": [{"field": "spec.x", "message": "bad"}]}), Rejected, "spec.x: bad"),
+        (lambda server, _: server.whole(200, b"<html>log in</html>", "text/html"), AccessDenied, "log-in page"),
+        (lambda server, _: server.whole(302, b""), AccessDenied, "log-in page"),
+        (lambda server, _: server.whole(200, b"[1, 2]"), InvalidResponse, "another shape than Kubernetes'"),
+        (lambda server, _: server.whole(200, b'{"metadata": {"resou'), InvalidResponse, "the answer was cut off"),
+        (refused(403, 'pods is forbidden: User "x"'), AccessDenied, "pods is forbidden"),
+        (refused(404, "the server could not find"), RequestRejected, "could not find"),
+        (refused(422, "not so", details={"causes": [{"field": "spec.x", "message": "bad"}]}), RequestRejected, "spec.x: bad"),
         (refused(504), TimedOut, "no"),
     ],
 )

@@ -11,7 +11,7 @@ import served_platform as served
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queries.errors import Denied, Malformed, SourceError, Unreachable
+from queries.errors import AccessDenied, InvalidResponse, SourceError, Unreachable
 from queries.http.endpoint import Endpoint, HttpConfig
 from queries.model.platform import Breaker, PlatformHealth, ProviderHealth, Readiness, ReadinessCheck, VectorStore
 from queries.platform import client
@@ -257,10 +257,10 @@ async def test_unwell_is_an_answer() -> None:
     ("answer", "status", "kind"),
     [
         (b"<html>", 503, Unreachable),
-        (b"no", 401, Denied),
-        (b"[]", 200, Malformed),
-        (b'{"state": "up"}', 200, Malformed),
-        (b'{"status": "o', 200, Malformed),
+        (b"no", 401, AccessDenied),
+        (b"[]", 200, InvalidResponse),
+        (b'{"state": "up"}', 200, InvalidResponse),
+        (b'{"status": "o', 200, InvalidResponse),
     ],
 )
 async def test_other_answers(answer: bytes, status: int, kind: type[Exception]) -> None:

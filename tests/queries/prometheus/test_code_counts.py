@@ -8,11 +8,11 @@ import pytest
 
 from queries.catalogue.error_codes import load_taxonomy
 from queries.catalogue.exposition import exposition
-from queries.errors import Rejected
+from queries.errors import RequestRejected
 from queries.model.fault import Fault
-from queries.model.series import Sample, Track
+from queries.model.series import Sample, Series
 from queries.prometheus.code_counts import CodeCount, RangeQuery, date_codes, exposed_codes, increase
-from queries.prometheus.responses import RangeAnswer
+from queries.prometheus.responses import RangeResult
 
 START, STEP = 1000.0, 300.0
 
@@ -39,23 +39,23 @@ def test_the_increase_of_one_counter(
     points: list[tuple[float, float]], born: float | None, told: tuple[float, float | None]
 ) -> None:
     """Totals from before the window never count, and what came within it is not missed."""
-    assert increase(Track((), tuple(points)), born, start=START, step=STEP) == told
+    assert increase(Series((), tuple(points)), born, start=START, step=STEP) == told
 
 
 class Server:
     """Answers range queries with `tracks` by the metric's name; `queries` are what was asked."""
 
-    def __init__(self, tracks: dict[str, list[Track]], error: Exception | None = None) -> None:
+    def __init__(self, tracks: dict[str, list[Series]], error: Exception | None = None) -> None:
         self.tracks, self.error = tracks, error
         self.queries: list[str] = []
 
-    async def ask(self, text: str, **_times: Any) -> RangeAnswer:
+    async def ask(self, text: str, **_times: Any) -> RangeResult:
         self.queries.append(text)
         if self.error:
             raise self.error
-        return RangeAnswer(
+        return RangeResult(
             tuple(
-                Track(tuple(sorted((*track.labels, ("__q__", name)))), track.points)
+                Series(tuple(sorted((*track.labels, ("__q__", name)))), track.points)
                 for name, tracks in self.tracks.items()
                 for track in tracks
             )
@@ -75,7 +75,7 @@ async def test_only_unmapped_codes_are_dated() -> None:
     assert (told, quiet.queries) == ({ocr: (CodeCount("a", "timeout"),), vision: (), analysis: ()}, [])
 
     labels = (("code", "a.b|c"), ("instance", "1"), ("provider", "a"))
-    server = Server({"ocr_errors_total": [Track(labels, ((0.0, 1.0), (300.0, 4.0)))]})
+    server = Server({"ocr_errors_total": [Series(labels, ((0.0, 1.0), (300.0, 4.0)))]})
     asking = RangeQuery(server.ask, start=0.0, end=86_400.0)
     told = await date_codes(load_taxonomy(), {ocr: [seen("a.b|c", "a")], vision: [], analysis: []}, asking)
     assert not isinstance(told, Fault)
@@ -87,7 +87,7 @@ async def test_only_unmapped_codes_are_dated() -> None:
 async def test_a_refusal_is_told() -> None:
     """A server that takes no such range leaves a fault, never a clean mapping."""
     ocr = load_taxonomy().counted[0]
-    server = Server({}, Rejected("the range is too long"))
+    server = Server({}, RequestRejected("the range is too long"))
     told = await date_codes(load_taxonomy(), {ocr: [seen("ODD", "a")]}, RangeQuery(server.ask, start=0.0, end=86_400.0))
     assert isinstance(told, Fault) and told.what == "the range is too long"
 

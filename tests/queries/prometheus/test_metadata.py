@@ -8,7 +8,7 @@ import time
 import pytest
 from loopback import CERTIFICATES, http_answer
 
-from queries.errors import Denied, Malformed, Rejected, SourceError, TimedOut, Unreachable
+from queries.errors import AccessDenied, InvalidResponse, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http.endpoint import Endpoint, HttpConfig
 from queries.prometheus.metadata import Discovery
 
@@ -57,15 +57,15 @@ async def test_own_authority(serve) -> None:
 @pytest.mark.parametrize(
     ("raw", "kind"),
     [
-        (http_answer("401 Unauthorized", b"no", "text/plain"), Denied),
-        (http_answer("200 OK", b"<html>", "text/html"), Denied),
-        (http_answer("302 Found", b"", "", "Location: https://sso.example/?t=" + SECRET), Denied),
-        (http_answer("200 OK", b'{"status":"success","data"'), Malformed),
-        (http_answer("200 OK", b'{"status":"success"}'), Malformed),
-        (http_answer("200 OK", b'{"status":"success","data":3}'), Malformed),
+        (http_answer("401 Unauthorized", b"no", "text/plain"), AccessDenied),
+        (http_answer("200 OK", b"<html>", "text/html"), AccessDenied),
+        (http_answer("302 Found", b"", "", "Location: https://sso.example/?t=" + SECRET), AccessDenied),
+        (http_answer("200 OK", b'{"status":"success","data"'), InvalidResponse),
+        (http_answer("200 OK", b'{"status":"success"}'), InvalidResponse),
+        (http_answer("200 OK", b'{"status":"success","data":3}'), InvalidResponse),
         (
             http_answer("400 Bad Request", b'{"status":"error","errorType":"bad_data","error":"' + SECRET.encode() + b'"}'),
-            Rejected,
+            RequestRejected,
         ),
         (b"SSH-2.0\r\n\r\n", Unreachable),
     ],

@@ -13,16 +13,16 @@ from fake_prometheus import NOW, FakePrometheus
 from stopwatch import turns
 
 from queries.catalogue.loader import expand_spec, load_board
-from queries.errors import Rejected, SourceError, TimedOut, Unreachable
+from queries.errors import RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http.endpoint import Endpoint
 from queries.model.aggregation import folded
 from queries.model.fault import FaultKind
-from queries.model.panel import Fold, Origin, PanelSpec, Unit
-from queries.model.recorded import RecordedSeries, Worth
+from queries.model.panel import Aggregation, Origin, PanelSpec, Unit
+from queries.model.recorded import RecordedSeries, RuleMatch
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
 from queries.prometheus.evidence import Decisions
-from queries.prometheus.query_batch import MARK, Part, joined
+from queries.prometheus.query_batch import BATCH_LABEL, BatchQuery, joined
 
 
 def spec(name: str, **more: object) -> PanelSpec:
@@ -40,8 +40,8 @@ def fake() -> FakePrometheus:
 
 def test_joined_keeps_a_comment_to_its_part() -> None:
     """A comment at the end of an expression does not swallow the rest of the request."""
-    lines = joined([Part("a", "up # mine"), Part("b", "down")]).splitlines()
-    assert "up # mine" in lines and f', "{MARK}", "a", "", "")' in lines
+    lines = joined([BatchQuery("a", "up # mine"), BatchQuery("b", "down")]).splitlines()
+    assert "up # mine" in lines and f', "{BATCH_LABEL}", "a", "", "")' in lines
 
 
 async def test_recorded_series_are_preferred(fake: FakePrometheus) -> None:
@@ -174,7 +174,7 @@ async def test_a_dead_server_is_the_source_s_fault() -> None:
     await source.close()
 
 
-@pytest.mark.parametrize(("status", "error_type", "kind"), [(503, "timeout", TimedOut), (400, "bad_data", Rejected)])
+@pytest.mark.parametrize(("status", "error_type", "kind"), [(503, "timeout", TimedOut), (400, "bad_data", RequestRejected)])
 async def test_a_server_that_refuses_everything(
     fake: FakePrometheus, status: int, error_type: str, kind: type[SourceError]
 ) -> None:
@@ -301,15 +301,15 @@ async def test_history(fake: FakePrometheus) -> None:
 @pytest.mark.parametrize(
     ("fold", "values", "expected"),
     [
-        (Fold.MAX, [1.0, math.nan, 3.0], 3.0),
-        (Fold.MIN, [1.0, 3.0], 1.0),
-        (Fold.SUM, [1.0, math.nan, 3.0], 4.0),
-        (Fold.MAX, [math.inf, 1.0], math.inf),
-        (Fold.SUM, [], None),
-        (Fold.MAX, [math.nan], None),
+        (Aggregation.MAX, [1.0, math.nan, 3.0], 3.0),
+        (Aggregation.MIN, [1.0, 3.0], 1.0),
+        (Aggregation.SUM, [1.0, math.nan, 3.0], 4.0),
+        (Aggregation.MAX, [math.inf, 1.0], math.inf),
+        (Aggregation.SUM, [], None),
+        (Aggregation.MAX, [math.nan], None),
     ],
 )
-def test_fold(fold: Fold, values: list[float], expected: float | None) -> None:
+def test_fold(fold: Aggregation, values: list[float], expected: float | None) -> None:
     """NaN is 'no data' of one series, and nothing at all is None, never 0."""
     assert folded(fold, values) == expected
 
@@ -354,9 +354,9 @@ async def test_a_month_is_read_once_as_decided(fake: FakePrometheus) -> None:
 
 @pytest.mark.parametrize(
     ("worth", "basis"),
-    [(Worth.SAME, "ocr requests: starts and cached answers; 2 of 3 definitions apply"), (Worth.UNVERIFIED, "")],
+    [(RuleMatch.SAME, "ocr requests: starts and cached answers; 2 of 3 definitions apply"), (RuleMatch.UNVERIFIED, "")],
 )
-async def test_a_rule_that_means_the_same_says_how_it_counts(fake: FakePrometheus, worth: Worth, basis: str) -> None:
+async def test_a_rule_that_means_the_same_says_how_it_counts(fake: FakePrometheus, worth: RuleMatch, basis: str) -> None:
     """A panel says how a verified rule counts, as it does for a raw expression; of an unverified rule it says nothing."""
     month = next(item for item in load_board("slo_tracking") if item.id == "requests_30d")
     panel = replace(month, recorded="requests:30d", recorded_names=("requests:30d",))

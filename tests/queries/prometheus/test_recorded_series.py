@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from queries.catalogue.signals import UNDECIDED, Choice
+from queries.catalogue.signals import UNDECIDED, DefinitionChoice
 from queries.model.panel import Origin, PanelSpec, Threshold, Unit
-from queries.model.recorded import NOTHING_SEEN, Worth
+from queries.model.recorded import NOTHING_SEEN, RuleMatch
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.model.series import Sample
 from queries.prometheus.recorded_panels import EVERY_SECONDS, ByValue, RecordedPanels
@@ -37,7 +37,7 @@ ALL, RATIO = record("all", OURS["all"]), record("ratio", 'sum(rate(req{s="error"
 PREFIXED = record("x:ratio", '100 * sum(rate(req{s="error"}[5m])) / x:all')
 
 
-def worth(*groups: RuleGroup, name: str = "ratio") -> tuple[Worth | None, str]:
+def worth(*groups: RuleGroup, name: str = "ratio") -> tuple[RuleMatch | None, str]:
     book = LoadedRules(lambda choice: OURS).judge(groups, UNDECIDED, now=NOW)
     return (book[name].worth, book[name].read) if name in book else (None, "")
 
@@ -45,26 +45,26 @@ def worth(*groups: RuleGroup, name: str = "ratio") -> tuple[Worth | None, str]:
 @pytest.mark.parametrize(
     ("groups", "expected"),
     [
-        ([group(ALL, RATIO)], (Worth.SAME, "ratio")),
-        ([group(record("x:all", OURS["all"]), PREFIXED)], (Worth.SAME, "x:ratio")),
-        ([group(ALL, record("ratio", 'sum(rate(req{s="error"}[5m])) / all'))], (Worth.DIFFERENT, "ratio")),
-        ([group(record("all", "sum(rate(other[5m]))"), RATIO)], (Worth.DIFFERENT, "ratio")),
+        ([group(ALL, RATIO)], (RuleMatch.SAME, "ratio")),
+        ([group(record("x:all", OURS["all"]), PREFIXED)], (RuleMatch.SAME, "x:ratio")),
+        ([group(ALL, record("ratio", 'sum(rate(req{s="error"}[5m])) / all'))], (RuleMatch.DIFFERENT, "ratio")),
+        ([group(record("all", "sum(rate(other[5m]))"), RATIO)], (RuleMatch.DIFFERENT, "ratio")),
         (
             [group(ALL, record("ratio", "other"), record("better", RATIO.expression))],
-            (Worth.SAME, "better"),
+            (RuleMatch.SAME, "better"),
         ),
-        ([group(ALL, RATIO), group(RATIO, name="h")], (Worth.TWICE, "ratio")),
-        ([group(ALL, RATIO), group(record("ratio", "other"), name="h")], (Worth.TWICE, "ratio")),
-        ([group(ALL, replace(RATIO, health="err", last_error="many-to-many"))], (Worth.FAILING, "ratio")),
-        ([group(ALL, RATIO, age=89)], (Worth.SAME, "ratio")),
-        ([group(ALL, RATIO, age=91)], (Worth.LATE, "ratio")),
-        ([group(ALL, RATIO, age=None)], (Worth.LATE, "ratio")),
-        ([group(ALL, record("ratio", "sum(rate(req[5m] smoothed))"))], (Worth.UNVERIFIED, "ratio")),
+        ([group(ALL, RATIO), group(RATIO, name="h")], (RuleMatch.TWICE, "ratio")),
+        ([group(ALL, RATIO), group(record("ratio", "other"), name="h")], (RuleMatch.TWICE, "ratio")),
+        ([group(ALL, replace(RATIO, health="err", last_error="many-to-many"))], (RuleMatch.FAILING, "ratio")),
+        ([group(ALL, RATIO, age=89)], (RuleMatch.SAME, "ratio")),
+        ([group(ALL, RATIO, age=91)], (RuleMatch.LATE, "ratio")),
+        ([group(ALL, RATIO, age=None)], (RuleMatch.LATE, "ratio")),
+        ([group(ALL, record("ratio", "sum(rate(req[5m] smoothed))"))], (RuleMatch.UNVERIFIED, "ratio")),
         ([group(ALL)], (None, "")),
         ([], (None, "")),
     ],
 )  # fmt: skip
-def test_what_a_recorded_name_is_worth(groups: list[RuleGroup], expected: tuple[Worth | None, str]) -> None:
+def test_what_a_recorded_name_is_worth(groups: list[RuleGroup], expected: tuple[RuleMatch | None, str]) -> None:
     """The loaded expression decides, with the loaded ones that it reads; then whether it evaluates, and when it last did."""
     assert worth(*groups) == expected
 
@@ -73,9 +73,12 @@ def test_a_coding_that_the_help_text_states_counts() -> None:
     """A rule that calls 2 open is not ours where the metric's own help text says that 1 is."""
     name = "circuit_breaker_open_ratio"
     loaded = [group(record(name, our_recordings()[name]))]
-    codings = (({"closed": 0.0, "half_open": 1.0, "open": 2.0}, Worth.SAME), ({"closed": 0.0, "open": 1.0}, Worth.DIFFERENT))
+    codings = (
+        ({"closed": 0.0, "half_open": 1.0, "open": 2.0}, RuleMatch.SAME),
+        ({"closed": 0.0, "open": 1.0}, RuleMatch.DIFFERENT),
+    )
     for states, expected in codings:
-        choice = Choice(encodings={"ocr_circuit_state": states})
+        choice = DefinitionChoice(encodings={"ocr_circuit_state": states})
         assert LoadedRules(our_recordings).judge(loaded, choice, now=NOW)[name].worth is expected
 
 
@@ -88,9 +91,9 @@ def test_names_of_two_groups_are_found_and_labels_tell_rules_apart() -> None:
 
 def test_the_comparison_is_made_once_for_each_change_of_the_rules() -> None:
     """Evaluations that went on change nothing; another expression does."""
-    asked: list[Choice] = []
+    asked: list[DefinitionChoice] = []
 
-    def ours(choice: Choice) -> dict[str, str]:
+    def ours(choice: DefinitionChoice) -> dict[str, str]:
         asked.append(choice)
         return OURS
 
@@ -114,7 +117,7 @@ def test_a_thousand_rules_take_less_than_a_second() -> None:
     began = time.thread_time()
     book = LoadedRules(lambda choice: ours).judge(loaded, UNDECIDED, now=NOW)
     took = time.thread_time() - began
-    assert {item.worth for item in book.values()} == {Worth.SAME}
+    assert {item.worth for item in book.values()} == {RuleMatch.SAME}
     assert took < 1.0, f"{took:.2f} s"
 
 

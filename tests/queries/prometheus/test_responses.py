@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback import RECORDINGS
 
-from queries.errors import Malformed, Rejected, SourceError
+from queries.errors import InvalidResponse, RequestRejected, SourceError
 from queries.model.alert import AlertState
 from queries.prometheus import responses
 
@@ -40,14 +40,14 @@ def test_recorded_scalar() -> None:
 @pytest.mark.parametrize("name", ["string", "range-vector"])
 def test_results_that_are_no_vector(name: str) -> None:
     """A text or a range is refused with a sentence, not drawn as nothing."""
-    with pytest.raises(Malformed, match="gives a"):
+    with pytest.raises(InvalidResponse, match="gives a"):
         responses.instant(recorded(name), where=WHERE)
 
 
 @pytest.mark.parametrize(("name", "words"), [("bad-data", "1:7: parse error"), ("execution", "duplicate series")])
 def test_recorded_errors(name: str, words: str) -> None:
     """Prometheus' own words, with the position, are what the person reads."""
-    with pytest.raises(Rejected, match=words):
+    with pytest.raises(RequestRejected, match=words):
         responses.instant(recorded(name), where=WHERE)
 
 
@@ -119,7 +119,7 @@ def test_native_histograms_are_named_not_lost() -> None:
 )
 def test_other_shapes_are_malformed(body: bytes) -> None:
     """An answer of another shape is Malformed, never a crash and never an empty panel."""
-    with pytest.raises(Malformed):
+    with pytest.raises(InvalidResponse):
         responses.instant(body, where=WHERE)
 
 

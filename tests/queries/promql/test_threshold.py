@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queries.promql.threshold import Comparison, comparison
+from queries.promql.threshold import ThresholdExpression, comparison
 
 
 @pytest.mark.parametrize(
     ("expression", "parts"),
     [
-        ("platform_error_ratio > 5", Comparison("platform_error_ratio", ">", 5.0)),
-        ("(a + b) / c >= 0.01", Comparison("(a + b) / c", ">=", 0.01)),
-        ("((x < bool 1e3))", Comparison("x", "<", 1000.0)),
+        ("platform_error_ratio > 5", ThresholdExpression("platform_error_ratio", ">", 5.0)),
+        ("(a + b) / c >= 0.01", ThresholdExpression("(a + b) / c", ">=", 0.01)),
+        ("((x < bool 1e3))", ThresholdExpression("x", "<", 1000.0)),
         (
             'max by (provider) (x{a=">=", b=~"c|d"} or y) > 2',
-            Comparison('max by (provider) (x{a=">=", b=~"c|d"} or y)', ">", 2.0),
+            ThresholdExpression('max by (provider) (x{a=">=", b=~"c|d"} or y)', ">", 2.0),
         ),
-        ("x == 2 # closed > open", Comparison("x", "==", 2.0)),
-        ("cad:hit_rate:1h < 50", Comparison("cad:hit_rate:1h", "<", 50.0)),
+        ("x == 2 # closed > open", ThresholdExpression("x", "==", 2.0)),
+        ("cad:hit_rate:1h < 50", ThresholdExpression("cad:hit_rate:1h", "<", 50.0)),
         ("a > 1 and b > 2", None),
         ("a > 1 or b < 2", None),
         ("a unless b", None),
@@ -32,7 +32,7 @@ from queries.promql.threshold import Comparison, comparison
         ("> 5", None),
     ],
 )
-def test_only_one_comparison_with_a_number_is_taken_apart(expression: str, parts: Comparison | None) -> None:
+def test_only_one_comparison_with_a_number_is_taken_apart(expression: str, parts: ThresholdExpression | None) -> None:
     """Left side, operator and number, or nothing at all."""
     assert comparison(expression) == parts
 

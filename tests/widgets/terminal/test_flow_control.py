@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from widgets.terminal.flow_control import MARK, Pace
+from widgets.terminal.flow_control import MARK, FlowControl
 
 
-def answering() -> Pace:
+def answering() -> FlowControl:
     """A pace whose terminal has answered once."""
-    pace = Pace()
+    pace = FlowControl()
     assert pace.sent(100, 0.0) == MARK
     pace.answered()
     assert pace.wait(0.01, pending=False) == 0
@@ -50,7 +50,7 @@ def test_a_lost_answer_is_asked_for_again_ever_more_seldom() -> None:
 
 def test_a_terminal_that_never_answers_is_not_waited_for() -> None:
     """Three questions, then none; frames leave whenever the line takes them."""
-    pace = Pace()
+    pace = FlowControl()
     assert [pace.sent(10, float(at)) for at in range(5)] == [MARK, MARK, MARK, "", ""]
     assert pace.wait(9.0, pending=False) == 0
     assert pace.wait(9.0, pending=True) > 0
@@ -58,7 +58,7 @@ def test_a_terminal_that_never_answers_is_not_waited_for() -> None:
 
 def test_a_slow_line_gets_a_frame_a_second_and_keys_sooner() -> None:
     """Slow: a second between frames, a quarter of one after a key."""
-    pace = Pace(slow=True)
+    pace = FlowControl(slow=True)
     pace.sent(10, 10.0)
     assert 0.5 < pace.wait(10.4, pending=False) < 0.7
     pace.key(10.4)

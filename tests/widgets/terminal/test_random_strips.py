@@ -18,7 +18,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from widgets.terminal.cell_buffer import NARROW
-from widgets.terminal.frame_renderer import Stage
+from widgets.terminal.frame_renderer import FrameRenderer
 
 WORDS = (
     "7.84 %",
@@ -57,7 +57,7 @@ def test_what_is_shown_equals_a_full_repaint(system: str) -> None:
     chance = random.Random(f"strips {system}")
     width, height = 37, 7
     paper, looks = console(system), styles(system)
-    stage = Stage(SYSTEMS[system])
+    stage = FrameRenderer(SYSTEMS[system])
     shown, wanted = Painting(width, height, strict=True), [line(chance, width, looks) for _ in range(height)]
     stage.take(LayoutUpdate([[strip] for strip in wanted], Region(0, 0, width, height)))
     shown.feed(stage.frame((0, 0)))
@@ -90,7 +90,7 @@ def test_the_narrow_characters_are_narrow() -> None:
 )
 def test_no_control_character_gets_through(hostile: str) -> None:
     """Whatever a widget gives, the frame holds no control but those the stage makes itself; nothing moves."""
-    stage = Stage(ColorSystem.TRUECOLOR)
+    stage = FrameRenderer(ColorSystem.TRUECOLOR)
     strip = Strip([Segment(hostile), Segment("end")]).adjust_cell_length(20)
     stage.take(LayoutUpdate([[strip]], Region(0, 0, 20, 1)))
     frame = stage.frame((0, 0))
@@ -102,7 +102,7 @@ def test_no_control_character_gets_through(hostile: str) -> None:
 
 def test_a_flood_of_marks_is_cut() -> None:
     """A thousand combining marks on one letter become a few; the letter and what follows stay."""
-    stage = Stage(None)
+    stage = FrameRenderer(None)
     stage.take(LayoutUpdate([[Strip([Segment("a" + "\u0301" * 1000 + "b" + " " * 18)])]], Region(0, 0, 20, 1)))
     frame = stage.frame((0, 0))
     assert frame.count("\u0301") == 4
@@ -111,7 +111,7 @@ def test_a_flood_of_marks_is_cut() -> None:
 
 def test_half_a_wide_character_is_never_left_over() -> None:
     """A narrow character over the second half of a wide one: the first half goes too."""
-    stage, shown = Stage(None), Painting(6, 1, strict=True)
+    stage, shown = FrameRenderer(None), Painting(6, 1, strict=True)
     stage.take(LayoutUpdate([[Strip([Segment("日本語")])]], Region(0, 0, 6, 1)))
     shown.feed(stage.frame((0, 0)))
     stage.take(LayoutUpdate([[Strip([Segment("日 x語")])]], Region(0, 0, 6, 1)))
@@ -122,7 +122,7 @@ def test_half_a_wide_character_is_never_left_over() -> None:
 def test_a_terminal_may_think_otherwise_of_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """A character that this terminal draws two cells wide and Rich counts as one: what follows it is not lost."""
     monkeypatch.setattr("pyte.screens.wcwidth", lambda character: 2 if character == "☆" else 1)
-    stage, shown = Stage(None), Painting(6, 1, strict=True)
+    stage, shown = FrameRenderer(None), Painting(6, 1, strict=True)
     stage.take(LayoutUpdate([[Strip([Segment("abcdef")])]], Region(0, 0, 6, 1)))
     shown.feed(stage.frame((0, 0)))
     stage.take(LayoutUpdate([[Strip([Segment("a☆cdef")])]], Region(0, 0, 6, 1)))
@@ -132,7 +132,7 @@ def test_a_terminal_may_think_otherwise_of_a_width(monkeypatch: pytest.MonkeyPat
 
 def test_no_colour_where_none_is_wanted() -> None:
     """Under NO_COLOR no colour code is sent; bold, underline and reverse are."""
-    stage = Stage(None)
+    stage = FrameRenderer(None)
     stage.take(LayoutUpdate([[Strip([Segment("words ", style) for style in styles("none")])]], Region(0, 0, 60, 1)))
     frame = stage.frame((0, 0))
     assert "38" not in frame and "48" not in frame and "31" not in frame and "44m" not in frame

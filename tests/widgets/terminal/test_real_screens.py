@@ -19,7 +19,7 @@ import console.screens.app
 from console.screens.app import ConsoleApp
 from console.state.snapshot import Snapshot
 from queries.model.verdict import Verdict
-from widgets.terminal.frame_renderer import Stage
+from widgets.terminal.frame_renderer import FrameRenderer
 
 KEYS = (
     "j",
@@ -63,7 +63,7 @@ class Watched(ConsoleApp):
 
     def lay_out(self, columns: int, rows: int) -> None:
         self.console._color_system = ColorSystem.TRUECOLOR
-        self.twin = Stage(ColorSystem.TRUECOLOR)
+        self.twin = FrameRenderer(ColorSystem.TRUECOLOR)
         self.shown = Painting(columns, rows)
         self.bytes = 0
 

@@ -9,12 +9,12 @@ from painting import styles
 from rich.color import ColorSystem
 from rich.style import Style
 
-from widgets.terminal.sgr import PLAIN, Pens, change
+from widgets.terminal.sgr import PLAIN, StyleTable, change
 
 
 def test_every_change_ends_on_the_pen_that_was_meant() -> None:
     """Between any two pens, and from an unknown one: the next character has just the attributes and colours of the new."""
-    pens = Pens(ColorSystem.TRUECOLOR)
+    pens = StyleTable(ColorSystem.TRUECOLOR)
     known = [pens.pen_of(style) for style in styles("pens")]
     for old, new in product([None, *known], known):
         shown = []
@@ -27,7 +27,7 @@ def test_every_change_ends_on_the_pen_that_was_meant() -> None:
 
 def test_a_change_is_never_longer_than_a_reset() -> None:
     """The delta is taken where it is shorter, the reset where that is."""
-    pens = Pens(ColorSystem.TRUECOLOR)
+    pens = StyleTable(ColorSystem.TRUECOLOR)
     known = [pens.pen_of(style) for style in styles("lengths")]
     for old, new in product(known, known):
         assert len(change(old, new)) <= len(change(None, new)) + len("\x1b]8;;\x1b\\") * (old.link != new.link)
@@ -36,5 +36,5 @@ def test_a_change_is_never_longer_than_a_reset() -> None:
 
 def test_a_link_cannot_end_its_own_sequence() -> None:
     """Control characters and blanks in a link are left out."""
-    pen = Pens(None).pen_of(Style(link="https://x/\x1b\\\x07 \u202ey"))
+    pen = StyleTable(None).pen_of(Style(link="https://x/\x1b\\\x07 \u202ey"))
     assert pen.link == "https://x/\\y"

@@ -10,7 +10,7 @@ from console.screens.flows.silence_form import duration_hint, request_of, wish_o
 from console.screens.messages import SilenceRequested
 from queries.model.matcher import parse_matchers
 from queries.model.text import visible
-from widgets.dialogs.silence import SilenceWish
+from widgets.dialogs.silence import SilenceForm
 
 
 def test_the_prefilled_matchers_match_the_alert_whatever_its_labels_hold() -> None:
@@ -29,7 +29,7 @@ def test_editing_keeps_the_id_and_the_time_that_is_left() -> None:
     silence = snapshot().silences[0]
     event = SilenceRequested(silence=silence)
     wish = wish_of(event, now=NOW)
-    assert wish == SilenceWish('alertname="CacheHitRateLow"', "2h0m", "cache is being rebuilt")
+    assert wish == SilenceForm('alertname="CacheHitRateLow"', "2h0m", "cache is being rebuilt")
     request = request_of(wish, event, before=wish)
     assert request.action == "silence"
     assert "duration" not in request.parameters, "an end that nobody touched stays to the second"
