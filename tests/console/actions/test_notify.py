@@ -21,7 +21,7 @@ from console.monitor.session import Session
 from console.runbooks.index import RunbookIndex
 from console.state import incident_events
 from console.state.incident import DeliveryState, Incident
-from console.state.incident import RunStep as IncidentStep
+from console.state.incident import Step as IncidentStep
 from queries.errors import NotConfigured, SourceError
 from queries.http.endpoint import HttpConfig
 from queries.model.alert import Priority
