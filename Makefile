@@ -41,11 +41,11 @@ demo: $(STAMP) ## open the console on an embedded stack (SCENARIO=bad-deploy)
 	@$(BIN)/cad-console demo --scenario $(SCENARIO)
 
 .PHONY: test
-test: $(STAMP) ## run the whole test suite
+test: $(STAMP) ## run the whole test suite: 22 minutes on two quiet cores
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
-test-fast: $(STAMP) ## run the tests that start no server and no pseudo-terminal: under three minutes
+test-fast: $(STAMP) ## run the tests that start no server and no pseudo-terminal: 6 to 7 minutes
 	@$(BIN)/python -m pytest --fast -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: rules-test
@@ -101,10 +101,11 @@ security: $(SECURITY)/.installed ## locks, vulnerabilities, unsafe code, secrets
 PIP_COMPILE = $(SECURITY)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-options
 .PHONY: lock
-lock: $(SECURITY)/.installed ## make the locks from pyproject.toml, constraints.txt and deploy/security.in
+lock: $(SECURITY)/.installed ## write the locks from pyproject.toml, constraints.txt and deploy/security.in
 	@$(PIP_COMPILE) --constraint constraints.txt --all-build-deps --output-file requirements.lock pyproject.toml
 	@$(PIP_COMPILE) --constraint constraints.txt --all-build-deps --extra test --output-file requirements-test.lock pyproject.toml
 	@$(PIP_COMPILE) --output-file deploy/security.lock deploy/security.in
+	@$(SECURITY)/bin/python deploy/extra.py docs | $(PIP_COMPILE) --constraint constraints.txt --output-file requirements-docs.lock -
 
 .PHONY: manifests
 manifests: $(STAMP) ## make what in deploy/ comes from the rules and the dashboards
@@ -115,8 +116,19 @@ validate: $(STAMP) ## check deploy/ without a cluster
 	@deploy/validate
 
 .PHONY: docs
-docs: $(STAMP) ## write the references in docs/ from the program
+docs: $(STAMP) ## regenerate the references in docs/ from the program
 	@$(BIN)/python docs/generate.py
+
+# MkDocs is in neither the console's environment nor that of the tests.
+SITE := build/site-tools
+$(SITE)/.installed: requirements-docs.lock | python
+	@test -x $(SITE)/bin/python || "$(PYTHON)" -m venv $(SITE)
+	@$(SITE)/bin/python $(PIP_LOCKED) $<
+	@touch $@
+
+.PHONY: site
+site: $(SITE)/.installed ## build the manual strictly into build/site and check its links
+	@$(SITE)/bin/mkdocs build --strict --clean
 
 .PHONY: truth
 truth: $(STAMP) ## hold every panel's figure against counted events on real servers, into docs/truth.md

@@ -1,3 +1,3 @@
-"""The composition: the only package that sees both what is asked and what is drawn."""
+"""The application: the only package that sees both `queries` and `widgets`."""
 
-__version__ = "0.1.0"
+__version__ = "0.5.0"

@@ -1,4 +1,4 @@
-"""The log file: where what nobody foresaw is written, instead of over the screen."""
+"""The log file, for errors that must not be written over the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts as files for a person to fetch, where no clipboard is known to have taken them."""
+"""Text exported as files, for terminals that confirm no clipboard."""
 
 from __future__ import annotations
 

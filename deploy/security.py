@@ -17,7 +17,7 @@ from outcome import Checks, Failed, NotRun, report, run  # noqa: E402
 
 TOOLS = Path(sys.executable).parent
 LOCK, CONSTRAINTS = ROOT / "requirements.lock", ROOT / "constraints.txt"
-TEST_LOCK = ROOT / "requirements-test.lock"
+TEST_LOCK, DOCS_LOCK = ROOT / "requirements-test.lock", ROOT / "requirements-docs.lock"
 TOOL_LOCK = ROOT / "deploy" / "security.lock"
 BILL = ROOT / "build" / "sbom.cdx.json"
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)")
@@ -64,10 +64,11 @@ def lock_faults(lock: str, constraints: str, wanted: list[str]) -> list[str]:
 def lock() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    constraints, text, test = (path.read_text(encoding="utf-8") for path in (CONSTRAINTS, LOCK, TEST_LOCK))
+    constraints, text, test, docs = (path.read_text(encoding="utf-8") for path in (CONSTRAINTS, LOCK, TEST_LOCK, DOCS_LOCK))
     faults = lock_faults(text, constraints, wanted)
-    extra = project["project"]["optional-dependencies"]["test"]
-    faults += [f"{TEST_LOCK.name}: {fault}" for fault in lock_faults(test, constraints, [*wanted, *extra])]
+    extras = project["project"]["optional-dependencies"]
+    faults += [f"{TEST_LOCK.name}: {fault}" for fault in lock_faults(test, constraints, [*wanted, *extras["test"]])]
+    faults += [f"{DOCS_LOCK.name}: {fault}" for fault in lock_faults(docs, constraints, extras["docs"])]
     faults += [f"{name} differs in {TEST_LOCK.name}" for name, version in pins(text).items() if pins(test).get(name) != version]
     faults += [f"security.lock: {item} has no hash" for item in unhashed(TOOL_LOCK.read_text(encoding="utf-8"))]
     if faults:

@@ -1,12 +1,12 @@
-#!/bin/bash
-# k8s.io/client-go v0.36.3 (what kubectl 1.36 reads kubeconfigs with), a context whose `user` is in no file.
-# Guess: an error, as for a context whose cluster is not there ("no user ...").
-# Seen: no error; the configuration has no credential at all, so every request goes out as system:anonymous and the server
-# answers 403 for an identity that nobody asked for. A cluster that is missing is an error. It matters here: a KUBECONFIG of
-# several files easily loses the one with the users; this console names the user that is missing instead.
-#   client-go v0.36.3
-#   user missing:    error: none, credentials: none, host https://h:6443
-#   cluster missing: error: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable
+#!/usr/bin/env bash
+# k8s.io/client-go v0.36.3 (with which kubectl 1.36 reads kubeconfigs): a context whose `user` is in no file
+#   Expected: an error, as for a context whose cluster is missing ("no user ...").
+#   Observed: no error. The configuration has no credentials, so every request goes out as system:anonymous, and the server returns
+#   403 for an identity that nobody configured. A missing cluster is an error.
+#   Why it matters: a KUBECONFIG of several files easily loses the one with the users; this console names the missing user instead.
+#     client-go v0.36.3
+#     user missing:    error: none, credentials: none, host https://h:6443
+#     cluster missing: error: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable
 set -euo pipefail
 folder=$(mktemp -d)
 export GOPATH="$folder/go" GOCACHE="$folder/cache" GOFLAGS=-modcacherw

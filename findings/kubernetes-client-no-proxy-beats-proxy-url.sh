@@ -1,12 +1,13 @@
-#!/bin/bash
-# kubernetes (Python client) 37.0.2, kubeconfig field `proxy-url`.
-# Guess: as in kubectl, the proxy that a cluster's own `proxy-url` names is used whatever NO_PROXY holds; NO_PROXY is for the
-# proxies of the environment. (client-go gives the field to http.ProxyURL, which looks at no variable.)
-# Seen: with NO_PROXY=10.0.0.0/8, as clusters set it, the client connects to 10.1.2.3 directly, past the bastion that the
-# kubeconfig demands. It matters here: the console reads kubeconfigs with this client and must reach what kubectl reaches.
-#   kubernetes 37.0.2
-#   NO_PROXY unset:      ProxyManager
-#   NO_PROXY=10.0.0.0/8: PoolManager
+#!/usr/bin/env bash
+# kubernetes (Python client) 37.0.2: the kubeconfig field `proxy-url`
+#   Expected: as in kubectl, the client uses the cluster's own `proxy-url` regardless of NO_PROXY, which applies to the proxies of the
+#   environment. (client-go passes the field to http.ProxyURL, which reads no variable.)
+#   Observed: with NO_PROXY=10.0.0.0/8, as clusters set it, the client connects to 10.1.2.3 directly, past the bastion that the
+#   kubeconfig requires.
+#   Why it matters: the console reads kubeconfigs with this client and must reach what kubectl reaches.
+#     kubernetes 37.0.2
+#     NO_PROXY unset:      ProxyManager
+#     NO_PROXY=10.0.0.0/8: PoolManager
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

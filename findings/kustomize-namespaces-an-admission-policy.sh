@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# kustomize v5.8.1, `namespace: shop` over cluster-wide objects
-#   One would guess: namespace-less kinds stay as they are, as Namespace, ClusterRole and ValidatingWebhookConfiguration do.
-#   Seen: ValidatingAdmissionPolicy (stable since Kubernetes 1.30) gets `metadata.namespace: shop`, without a warning: the scope
-#   of a kind comes from a schema that is built in and older. kubectl 1.32 applies it all the same; a tool that compares the
-#   manifest with the cluster finds a difference for ever.
-#   Why it matters: deploy/admission is a kustomization of its own, outside the overlays that set a namespace.
+# kustomize v5.8.1: `namespace: shop` over cluster-scoped objects
+#   Expected: cluster-scoped kinds stay unchanged, as Namespace, ClusterRole and ValidatingWebhookConfiguration do.
+#   Observed: ValidatingAdmissionPolicy (stable since Kubernetes 1.30) gets `metadata.namespace: shop`, without a warning, because
+#   kustomize takes a kind's scope from an older, built-in schema. kubectl 1.32 still applies it; a tool that compares the manifest with
+#   the cluster reports a difference forever.
+#   Why it matters: deploy/admission is a separate kustomization, outside the overlays that set a namespace.
 #     kustomize v5.8.1: ClusterRole none, ValidatingWebhookConfiguration none, ValidatingAdmissionPolicy shop
 set -euo pipefail
 folder=$(mktemp -d)

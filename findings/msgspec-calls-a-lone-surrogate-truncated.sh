@@ -1,12 +1,12 @@
-#!/bin/bash
-# msgspec 0.22.0, decoding whole JSON texts that hold a lone surrogate, as Python's json.dumps writes one.
-# Guess: the error names the surrogate wherever it stands, and "Input data was truncated" is said of a text that was cut off.
-# Seen: within the last six bytes the whole text is called truncated; earlier the surrogate is named. It matters here: the
-# console tells an answer that a proxy cut off from one that is not JSON, and only this sentence tells the two apart.
-#   msgspec 0.22.0
-#   early: JSON is malformed: unexpected end of escaped utf-16 surrogate pair (byte 13)
-#   late:  Input data was truncated
-#   cut:   Input data was truncated
+#!/usr/bin/env bash
+# msgspec 0.22.0: decoding complete JSON documents with a lone surrogate, as Python's json.dumps writes one
+#   Expected: the error names the surrogate wherever it is, and "Input data was truncated" means that the document is cut off.
+#   Observed: if the surrogate is within the last six bytes, msgspec calls the whole document truncated; earlier, it names the surrogate.
+#   Why it matters: the console distinguishes a response that a proxy cut off from one that is not JSON by this message alone.
+#     msgspec 0.22.0
+#     early: JSON is malformed: unexpected end of escaped utf-16 surrogate pair (byte 13)
+#     late:  Input data was truncated
+#     cut:   Input data was truncated
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,12 +1,12 @@
-#!/bin/bash
-# msgspec 0.22.0, converting a mapping of names to structs in which one entry is wrong.
-# Guess: the error's path names the entry, as it names fields and indexes: $.signals.orders.unit.
-# Seen: every key of a mapping is written [...], so that of a hundred entries nobody knows which one is wrong. It matters here:
-# who wants to say file, line and name has to convert the entries one by one.
-#   msgspec 0.22.0
-#   field: Expected `int`, got `str` - at `$.unit`
-#   list:  Expected `int`, got `str` - at `$[1].unit`
-#   dict:  Expected `int`, got `str` - at `$[...].unit`
+#!/usr/bin/env bash
+# msgspec 0.22.0: converting a mapping of names to structs in which one entry is invalid
+#   Expected: the path in the error names the entry, as it names fields and indexes: $.signals.orders.unit.
+#   Observed: msgspec writes every key of a mapping as [...], so the error does not say which of a hundred entries is invalid.
+#   Why it matters: to report file, line and name, convert the entries one by one.
+#     msgspec 0.22.0
+#     field: Expected `int`, got `str` - at `$.unit`
+#     list:  Expected `int`, got `str` - at `$[1].unit`
+#     dict:  Expected `int`, got `str` - at `$[...].unit`
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

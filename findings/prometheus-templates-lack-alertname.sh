@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # promtool 3.5.0 (github.com/prometheus/prometheus v0.305.0): {{ $labels.alertname }} and {{ $labels.severity }} in an annotation
-#   One would guess: they are the labels of the alert, which Alertmanager's templates and the web page show under these names.
-#   Seen: both are empty; $labels holds what the expression returned, before the rule adds its own labels and its name.
-#   Why it matters: runbook_url: https://…/{{ $labels.alertname }}.md leads to "https://…/.md" in every notification.
+#   Expected: the labels of the alert, which Alertmanager's templates and web page show under these names.
+#   Observed: both are empty. $labels has the labels of the expression's result, before the rule adds its own labels and its name.
+#   Why it matters: runbook_url: https://…/{{ $labels.alertname }}.md becomes "https://…/.md" in every notification.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# promtool 3.5.0 (github.com/prometheus/prometheus v0.305.0) and PyYAML 6.0.3: label values that are not quoted
-#   One would guess: what YAML makes of them, in text ("true", "10", "1.1"), or an error.
-#   Seen: Prometheus takes every scalar as it is written ("yes", "012", "1.10", "1:30") and drops a null; PyYAML gives True,
-#   10, 1.1 and 90.
-#   Why it matters: a tool in Python that reads rule files sees other labels than Prometheus attaches, so its routes and
-#   silences are checked against alerts that will never exist.
+# promtool 3.5.0 (github.com/prometheus/prometheus v0.305.0) and PyYAML 6.0.3: unquoted label values
+#   Expected: the values that YAML defines, as text ("true", "10", "1.1"), or an error.
+#   Observed: Prometheus keeps every scalar as written ("yes", "012", "1.10", "1:30") and drops a null; PyYAML returns True, 10, 1.1
+#   and 90.
+#   Why it matters: a Python tool that reads rule files sees other labels than Prometheus attaches, and so checks routes and silences
+#   against alerts that will never exist.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

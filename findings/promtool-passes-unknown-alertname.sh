@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # promtool 3.5.0 (github.com/prometheus/prometheus v0.305.0): `promtool test rules` with an `alertname` that no rule has
-#   One would guess: the case fails, or promtool warns that there is no such alert.
-#   Seen: SUCCESS, exit 0 and no warning, as long as the case expects no alert.
-#   Why it matters: after an alert is renamed, every case that says "does not fire when ..." passes for ever. Whoever tests
-#   rules compares the names by other means, as tests/rules/run.py does.
+#   Expected: the case fails, or promtool warns that there is no such alert.
+#   Observed: SUCCESS, exit 0 and no warning, as long as the case expects no alert.
+#   Why it matters: after an alert is renamed, every case of the kind "does not fire when ..." passes forever. tests/rules/run.py
+#   compares the names itself.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

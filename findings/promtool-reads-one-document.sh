@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# promtool 3.5.0 (github.com/prometheus/prometheus v0.305.0): a rule file of two YAML documents
-#   One would guess: both are checked and loaded, as kubectl does, or the file is refused.
-#   Seen: "SUCCESS: 1 rules found", although the second document holds an expression that is no PromQL: it is never read.
-#   Why it matters: groups that are appended to a file behind "---" are never evaluated, and every check passes.
+# promtool 3.5.0 (github.com/prometheus/prometheus v0.305.0): a rule file with two YAML documents
+#   Expected: promtool checks and Prometheus loads both, as kubectl does, or rejects the file.
+#   Observed: "SUCCESS: 1 rules found", although the second document has an invalid PromQL expression: promtool never reads it.
+#   Why it matters: groups that are appended after "---" are never evaluated, and every check passes.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

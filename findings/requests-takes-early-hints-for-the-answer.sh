@@ -1,14 +1,15 @@
-#!/bin/bash
-# requests 2.34.2 with urllib3 2.8.0 (over Python's http.client), a response that 103 Early Hints precedes.
-# Guess: requests skips an informational response, as RFC 9110 (15.2) requires of every client, and returns status 200 with its
-# JSON, as httpx 0.28.1 does.
-# Seen: http.client skips only 100. requests returns 103 as the response, with an empty body, and raises nothing:
-# `raise_for_status` accepts it, and the real response stays unread on the connection. It matters here: the console queries
-# Prometheus through requests off the refresh path, and a proxy that sends early hints turns a good response into an empty one.
-#   requests 2.34.2
-#   urllib3  2.8.0
-#   requests: 103 b''
-#   httpx:    200 b'{"status":"success"}'
+#!/usr/bin/env bash
+# requests 2.34.2 with urllib3 2.8.0 (over Python's http.client): a response preceded by 103 Early Hints
+#   Expected: requests skips an informational response, as RFC 9110 (15.2) requires of every client, and returns status 200 with its
+#   JSON, as httpx 0.28.1 does.
+#   Observed: http.client skips only 100. requests returns 103 as the response, with an empty body, and raises nothing:
+#   `raise_for_status` accepts it, and the real response stays unread on the connection.
+#   Why it matters: the console queries Prometheus through requests off the refresh path, and a proxy that sends early hints turns a
+#   good response into an empty one.
+#     requests 2.34.2
+#     urllib3  2.8.0
+#     requests: 103 b''
+#     httpx:    200 b'{"status":"success"}'
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# google-re2 1.1.20251105 (PyPI; the RE2 of C++) and amtool 0.35.0 (Go's regexp, "the syntax accepted by RE2").
-# Guess: both are RE2 by their documentation, so what one compiles the other compiles.
-# Seen:  C++ takes \C (a single byte) and group names such as (?P<é>…); Go refuses both. With Go 1.26 the other way round too:
-#        Go takes \p{Letter}, C++ knows \pL alone. Of 100,000 random expressions nothing else differed, no match at all.
-# Matters: a preview that is made by google-re2 would show alerts for a silence that Alertmanager then answers with 400.
+# google-re2 1.1.20251105 (PyPI; the RE2 of C++) and amtool 0.35.0 (Go's regexp, "the syntax accepted by RE2")
+#   Expected: both are documented as RE2, so both compile the same expressions.
+#   Observed: C++ accepts \C (a single byte) and group names such as (?P<é>…); Go rejects both. With Go 1.26 also the reverse: Go accepts
+#   \p{Letter}, C++ only \pL. Of 100,000 random expressions nothing else differed, and no match at all.
+#   Why it matters: a preview from google-re2 would list alerts for a silence that Alertmanager then rejects with 400.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'chmod -R u+w "$folder"; rm -rf "$folder"' EXIT

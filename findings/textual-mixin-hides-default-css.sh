@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Textual 8.2.8 (Python 3.11): a mixin that derives from DOMNode stands before Screen in the bases of a class.
-# Guess: `class MyScreen(Mixin, Screen)` keeps what it inherits, as by Python's method resolution order: Screen's DEFAULT_CSS too.
-# Seen: Textual follows only the first base that is a node (Mixin, then DOMNode) for default style sheets: Screen's and Widget's
-# rules are gone for this class (background), while its methods and bindings are inherited.
-#   mixin of object: #121212   mixin of DOMNode: #00000000
-# Nothing warns; the screen works, with black scrollbars. A mixin for screens or widgets has to derive from object.
+# Textual 8.2.8 (Python 3.11): a mixin that derives from DOMNode, before Screen in the bases of a class
+#   Expected: `class MyScreen(Mixin, Screen)` inherits everything by Python's method resolution order, including Screen's DEFAULT_CSS.
+#   Observed: for default style sheets, Textual follows only the first base that is a node (Mixin, then DOMNode). The rules of Screen and
+#   Widget are lost for this class (background), while its methods and bindings are inherited.
+#     mixin of object: #121212   mixin of DOMNode: #00000000
+#   Why it matters: nothing warns; the screen works, with black scrollbars. Derive a mixin for screens or widgets from object.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

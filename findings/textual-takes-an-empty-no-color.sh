@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Textual 8.2.8 with Rich 15.0.0, both in one process, and an environment with `NO_COLOR=` (set, and empty)
-#   One would guess: colours. no-color.org says "when present and not an empty string", and Rich, which draws for Textual, reads
-#   it so.
-#   Seen: Rich's console keeps its colours, Textual's application has none: it asks only whether the variable is there.
-#   Why it matters: a unit file or a manifest that writes `NO_COLOR=` to switch it off switches it on; this console takes an
-#   empty one away before Textual asks.
+# Textual 8.2.8 with Rich 15.0.0 in one process, with `NO_COLOR=` in the environment (set, and empty)
+#   Expected: colours. no-color.org says "when present and not an empty string", and Rich, which draws for Textual, follows it.
+#   Observed: Rich's console keeps its colours, and Textual's application has none: it checks only whether the variable is present.
+#   Why it matters: a unit file or a manifest with `NO_COLOR=` switches on what it means to switch off; this console removes an empty
+#   variable before Textual reads it.
 #     textual 8.2.8, rich 15.0.0, NO_COLOR='': rich no_color False, textual no_color True
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# tmux 3.3a-3 (Debian 12), `display-message -p -t PANE '#{session_attached}'`.
-# Guess: for a pane given by its id, tmux says whether somebody is attached to a session that shows that pane.
-# Seen: several sessions may share a window (`new-session -t`); tmux answers for the one that was used last, attached or not:
-#   guess: an attached session      display-message: console 0      list-panes -a: console 0, wall 1
-# while `wall` is attached and shows the pane. It matters here: the console pauses while nobody is attached, and it paused on
-# the wall. `list-panes -a` has a row for every session that shows a pane.
+# tmux 3.3a-3 (Debian 12): `display-message -p -t PANE '#{session_attached}'`
+#   Expected: for a pane given by its id, tmux says whether a client is attached to any session that shows that pane.
+#   Observed: several sessions may share a window (`new-session -t`); tmux reports the most recently used one, attached or not:
+#     expected: an attached session   display-message: console 0      list-panes -a: console 0, wall 1
+#   while `wall` is attached and shows the pane.
+#   Why it matters: the console pauses while no client is attached, and it paused on the wall display. `list-panes -a` has a row for
+#   every session that shows a pane.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

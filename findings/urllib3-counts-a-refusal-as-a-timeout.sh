@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# urllib3 2.8.0: the exception behind a connection that the other side refuses at once
-#   One would guess: a connection error, and that `except TimeoutError` (urllib3's) means that time passed without an answer.
-#   Seen: NewConnectionError, which is a ConnectTimeoutError and so a TimeoutError; it came after some milliseconds of a limit
-#   of 30 s. A name that does not resolve is one too. Only __cause__ tells a refusal from a reset or a missing route.
-#   Why it matters: whoever maps timeouts first says "no answer within 30 s" of a server that refused at once.
+# urllib3 2.8.0: the exception for a connection that the server refuses at once
+#   Expected: a connection error; `except TimeoutError` (urllib3's) means that the timeout passed without a response.
+#   Observed: NewConnectionError, which is a ConnectTimeoutError and so a TimeoutError, after some milliseconds of a timeout of 30 s. A
+#   name that does not resolve raises it too. Only __cause__ distinguishes a refusal from a reset or a missing route.
+#   Why it matters: code that maps timeouts first reports "no answer within 30 s" for a server that refused at once.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

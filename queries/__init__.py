@@ -1,1 +1,1 @@
-"""Everything the console asks of the outside; read-only by construction."""
+"""Reads from servers; read-only by construction."""

@@ -1,4 +1,4 @@
-"""Alertmanager's API v2, read only: several peers of one cluster, merged into one state."""
+"""Alertmanager's API v2, read-only: several peers merged into one state."""
 
 from __future__ import annotations
 

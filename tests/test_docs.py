@@ -1,19 +1,33 @@
-"""The manual is what the program is: references in step, every command and every link there."""
+"""The manual matches the program: references, commands, links, paths, examples and versions."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
+import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
+from console import __version__
 from console.cli.parser import COMMANDS
 from console.config.load import load_settings
+from console.journal.event import Event
+from console.journal.schema import VERSION
+from console.runbooks.page import read_page
+from queries.catalogue.own import read_own_boards
+from queries.catalogue.own_signals import read_own_signals
+from queries.model.fault import Fault, FaultKind
 
 ROOT = Path(__file__).parents[1]
-DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("findings/*.md")])
+PATH = re.compile(r"(?<![\w./-])(?:console|widgets|queries|tests|runbooks|deploy|findings)/[\w./*{},-]*")
+DOTTED = re.compile(r"(?<![\w./-])(?:console|widgets|queries)(?:\.[A-Za-z_]\w*)+")
 
 
 def generator() -> ModuleType:
@@ -24,31 +38,31 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "keys.md", "commands.md"])
+@pytest.mark.parametrize("name", ["architecture.md", "configuration.md", "keys.md", "commands.md"])
 def test_references_are_in_step(name: str) -> None:
-    """Configuration, keys and commands are documented as they are: `make docs` after a change."""
-    made = generator().files()[ROOT / "docs" / name]
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made, "run make docs"
+    """Layers, configuration, keys and commands are documented as they are: `make docs` after a change."""
+    generated = generator().files()[ROOT / "docs" / name]
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == generated, "run make docs"
 
 
 def test_every_command_has_its_exit_codes() -> None:
-    """No verb is missing in the table of exit codes."""
-    told = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
+    """No verb is missing from the table of exit codes."""
+    table = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
     for command in COMMANDS:
-        assert re.search(rf"^\| `{command.name}[ `]", told, re.MULTILINE), command.name
+        assert re.search(rf"^\| `{command.name}[ `]", table, re.MULTILINE), command.name
 
 
-def test_a_key_that_nobody_explains_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new key of the schema without a meaning stops the generator, which says where to explain it."""
-    made = generator()
-    monkeypatch.setattr(made, "MEANINGS", {key: told for key, told in made.MEANINGS.items() if key != "theme"})
-    with pytest.raises(made.NoMeaning, match=r"theme.*meanings\.py"):
-        made.configuration()
+def test_a_key_without_a_description_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new key of the schema without a description stops the generator, which says where to add it."""
+    docs = generator()
+    monkeypatch.setattr(docs, "MEANINGS", {key: text for key, text in docs.MEANINGS.items() if key != "theme"})
+    with pytest.raises(docs.MissingDescription, match=r"theme.*descriptions\.py"):
+        docs.configuration()
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
-    """Every relative link and picture is there."""
+    """Every relative link and picture exists."""
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://")):
             assert (path.parent / target).exists(), target
@@ -61,3 +75,134 @@ def test_the_example_is_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "prometheus.token").write_text("x")
     for name in ("production", "staging"):
         assert load_settings({"config": str(tmp_path / "config.yaml"), "environment": name}, {}).prometheus is not None
+
+
+def missing(text: str) -> Iterator[str]:
+    """Every path and dotted name of the project in a text that does not exist."""
+    for found in PATH.findall(text):
+        path = found.rstrip(".,")
+        pattern = re.sub(r"\{[^}]*\}", "*", path)
+        if not (list(ROOT.glob(pattern)) if "*" in pattern else (ROOT / path).exists()):
+            yield path
+    yield from (name for name in DOTTED.findall(text) if not is_defined(name))
+
+
+def is_defined(name: str) -> bool:
+    """Whether a dotted name is a package, a module, or a name that a module or its class defines; imports nothing."""
+    parts = name.split(".")
+    for depth in range(len(parts), 0, -1):
+        base = ROOT.joinpath(*parts[:depth])
+        source = base.with_suffix(".py") if base.with_suffix(".py").is_file() else base / "__init__.py"
+        if source.is_file():
+            body = ast.parse(source.read_text(encoding="utf-8")).body
+            for part in parts[depth:]:
+                bodies = [getattr(node, "body", []) for node in body if part in names_of(node)]
+                if not bodies:
+                    return False
+                body = bodies[0]
+            return True
+    return False
+
+
+def names_of(node: ast.stmt) -> set[str]:
+    """The names that one statement of a module or class body defines."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {item.id for target in targets for item in ast.walk(target) if isinstance(item, ast.Name)}
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_paths_and_names_exist(path: Path) -> None:
+    """A file, folder, module or name of the project that the manual names is there."""
+    assert list(missing(path.read_text(encoding="utf-8"))) == []
+
+
+def test_what_does_not_exist_is_found() -> None:
+    """A module that was moved, a class that was renamed and a pattern without a match are all reported."""
+    here = "`console/checks/panels.py`, queries/catalogue/*.yaml, console.checks.result.CheckResult and console.cli."
+    assert list(missing(here)) == []
+    gone = "`console/board.py`, `queries/catalogue/*.json`, console.checks.result.Sight, console.checks.result.Result.GONE"
+    assert list(missing(gone)) == [
+        "console/board.py",
+        "queries/catalogue/*.json",
+        "console.checks.result.Sight",
+        "console.checks.result.Result.GONE",
+    ]
+
+
+def test_the_changelog_has_this_version() -> None:
+    """The newest section is the program's version, and its row in the table has the journal's format."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", text, re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == __version__
+    row = re.search(r"^\| (\S+) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    assert row is not None
+    assert (row[1], row[2]) == (".".join(__version__.split(".")[:2]), str(VERSION))
+
+
+def example(language: str, words: str) -> str:
+    """The block of CONTRIBUTING.md in this language that contains the words."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (block,) = (item for item in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) if words in item)
+    return str(block)
+
+
+def test_examples_of_data_load(tmp_path: Path) -> None:
+    """The signal, the panel and the runbook of CONTRIBUTING.md are read without a complaint, and refer to each other."""
+    signals, panels, page = tmp_path / "signals.yaml", tmp_path / "panels.yaml", tmp_path / "shop-orders-stopped.md"
+    signals.write_text(example("yaml", "shop_orders_total[$window]"))
+    panels.write_text(example("yaml", "${shop_orders[5m]}"))
+    page.write_text(example("markdown", "ShopOrdersStopped"))
+    known = read_own_signals((str(signals),))
+    assert known.problems == ()
+    boards = read_own_boards((str(panels),), (str(signals),))
+    assert boards.problems == ()
+    (panel,) = boards.panels
+    assert panel.id == "shop_orders"
+    runbook = read_page(page, root=tmp_path, own=True, signals=known.signals)
+    assert (runbook.id, len(runbook.steps), len(runbook.actions)) == (panel.runbook, 2, 1)
+
+
+def test_examples_of_code_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check, the action, the source and the projection of CONTRIBUTING.md run as they stand."""
+    module = ModuleType("contributing_example")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    scope: dict[str, Any] = module.__dict__
+    for words in ("def licence", "class Freeze", "class Shop", "class LastNote"):
+        exec(example("python", words), scope)
+    licence, action, projection = scope["licence"], scope["Freeze"](), scope["LastNote"]()
+    fault = Fault(FaultKind.UNREACHABLE, "no connection")
+    assert [licence(*each).result.value for each in ((8, None), (7, None), (None, None), (None, fault))] == [
+        "passed",
+        "failed",
+        "failed",
+        "failed",
+    ]
+    assert (action.name, action.holds(None, {"spec": {"paused": True}})) == ("freeze", True)
+    assert projection.apply("", Event(1.0, "note", "a", "ann", data={"text": "hello"})) == "hello"
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """mkdocs.yml lists every page of docs/ once."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"([\w/.-]+\.md)$", text, re.MULTILINE)
+    own = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert sorted(listed) == sorted(own | {"index.md", "contributing.md", "changelog.md"})
+
+
+def test_the_tools_of_the_manual_are_an_extra_of_their_own() -> None:
+    """MkDocs is in the extra `docs` alone: no user and no test run installs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert [item.split(">")[0] for item in project["optional-dependencies"]["docs"]] == ["mkdocs"]
+    for name in ("requirements.lock", "requirements-test.lock"):
+        assert "mkdocs" not in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_site_is_built_strictly() -> None:
+    """`make site` and the configuration are strict; with `--quiet` MkDocs does not count the warnings of dead links."""
+    recipe = re.search(r"mkdocs .*build.*", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert recipe is not None
+    assert "--strict" in recipe[0]
+    assert "quiet" not in recipe[0]

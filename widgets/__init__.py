@@ -1,1 +1,1 @@
-"""What the console draws: each widget shows what it is given and says what was asked of it."""
+"""What the console draws: each widget shows what it is given and reports what a person requested."""

@@ -1,1 +1,1 @@
-"""Alerts of Alertmanager and Prometheus as one list, and what changed around them."""
+"""Alerts of Alertmanager and Prometheus merged into one list, and recent changes."""

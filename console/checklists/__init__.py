@@ -1,1 +1,1 @@
-"""What people walk through each morning, each hour and at the end of the day, bound to live evidence."""
+"""Morning, hourly and end-of-day checklists, with live evidence for each item."""

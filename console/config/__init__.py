@@ -1,1 +1,1 @@
-"""Settings, environments and thresholds: schema, defaults and where each value came from."""
+"""Settings, environments and thresholds: schema, defaults and the origin of each value."""

@@ -1,1 +1,1 @@
-"""What one shift tells the next, put together from what is known and signed in the journal."""
+"""The shift handover: assembled from live data, signed in the journal."""

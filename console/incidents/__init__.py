@@ -1,1 +1,1 @@
-"""Incidents: declared, worked on against running clocks, told to others, and looked back at."""
+"""Incidents: declaration, response timers, timeline, updates and postmortem."""

@@ -1,1 +1,1 @@
-"""Append-only events, kept on this machine."""
+"""The audit log: append-only events on this host, synced to a shared store."""

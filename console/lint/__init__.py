@@ -1,1 +1,1 @@
-"""The traps of live rule sets, each found by one function over parsed rules."""
+"""Lint rules for rule files, routes and runbooks, each one function over parsed text."""

@@ -1,1 +1,1 @@
-"""Runbooks: the pages, which one an alert gets, their steps, and the actions that they suggest."""
+"""Runbooks: pages, their match to alerts, steps and suggested actions."""

@@ -1,1 +1,1 @@
-"""Panels and their PromQL as data, one YAML file a board."""
+"""Panels, signals, contract and error codes as data, and their loaders."""

@@ -1,1 +1,1 @@
-"""The one HTTP client: TLS, proxy, credentials, limits, and what its errors mean."""
+"""The one HTTP client: TLS, proxy, credentials, limits and error mapping."""

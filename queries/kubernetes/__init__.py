@@ -1,1 +1,1 @@
-"""A namespace of a Kubernetes cluster, decoded straight into the model."""
+"""One namespace of a Kubernetes cluster, decoded straight into the model."""

@@ -1,1 +1,1 @@
-"""PromQL and rule files as syntax trees: what an expression reads, means and yields."""
+"""PromQL and rule files as syntax trees: what an expression reads, means and returns."""

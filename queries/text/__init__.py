@@ -1,1 +1,1 @@
-"""Words that numbers, ages and times become: each is written once, pure, the lowest room."""
+"""Numbers, ages, times and durations as text: formatted and parsed here alone; pure."""

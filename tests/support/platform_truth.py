@@ -112,7 +112,7 @@ def truths(at: float) -> dict[str, Truth]:
 _OF_THE_CLUSTER = ("cpu", "memory", "cpu_cores", "memory_used", "pods_ready")
 
 
-_ASKED = "OCR requests begun or answered from the cache, Vision requests begun"
+_ASKED = "OCR requests started or served from the cache, Vision requests started"
 
 
 def _each(counts: str, series: dict[str, float], fold: Callable[[Iterable[float]], float]) -> Truth:
@@ -125,18 +125,18 @@ def _requests(short: tuple[Event, ...]) -> dict[str, Truth]:
     late = by(timed(short), lambda event: f"{event.provider} {event.what.value}")
     return {
         "request_rate": Truth(
-            "OCR requests begun or answered from the cache, Vision requests begun", len(asked(short)) / SHORT
+            "OCR requests started or served from the cache, Vision requests started", len(asked(short)) / SHORT
         ),
         "requests_by_service": _each(
-            "as for all, and CAD analyses", {name: len(found) / SHORT for name, found in rates.items()}, sum
+            "the same, and CAD analyses", {name: len(found) / SHORT for name, found in rates.items()}, sum
         ),
         "ocr_requests": _each(
-            "OCR requests begun or answered from the cache",
+            "OCR requests started or served from the cache",
             {name: len(found) / SHORT for name, found in by(ocr, provider).items()},
             sum,
         ),
         "p95_latency": _each(
-            "the 95th percentile of what was timed: OCR requests that succeeded, all Vision requests",
+            "the 95th percentile of timed requests: OCR requests that succeeded, all Vision requests",
             {name: quantile((event.seconds for event in found), 0.95) for name, found in late.items()},
             max,
         ),
@@ -166,12 +166,13 @@ def _errors(short: tuple[Event, ...]) -> dict[str, Truth]:
     jobs = of(short, What.JOB)
     return {
         "error_ratio": Truth(
-            "requests without success and refusals by an open circuit, of all that users asked", percent(failed(seen), seen)
+            "failed requests and refusals by an open circuit breaker, as a share of all user requests",
+            percent(failed(seen), seen),
         ),
         "error_ratio_by_service": _each("the same, of each service", services, max),
         "ocr_error_ratio": Truth("the same, of OCR", services["ocr"]),
         "error_ratio_by_provider": _each(
-            "requests without success, of those that reached the provider",
+            "failed requests, as a share of those that reached the provider",
             {name: percent(failed(found), found) for name, found in providers.items()},
             max,
         ),
@@ -194,11 +195,11 @@ def _errors(short: tuple[Event, ...]) -> dict[str, Truth]:
         ),
         "ocr_rejections": _each("refused inputs of OCR", reasons, sum),
         "analysis_errors": _each(
-            "errors as the platform counts them: one failed analysis has a word and an HTTP number",
+            "errors as the platform counts them: one failed analysis has a word and an HTTP status",
             _mapped({name: len(analyses) * MINUTE / SHORT for name in ("timeout", "500")}),
             sum,
         ),
-        "dedup_errors": Truth("failed jobs, of those that ended", percent(failed(jobs), jobs)),
+        "dedup_errors": Truth("failed jobs, as a share of finished jobs", percent(failed(jobs), jobs)),
     }
 
 
@@ -228,10 +229,11 @@ def _ocr(short: tuple[Event, ...]) -> dict[str, Truth]:
         circuit = 0.0 if open_ones.get(f"ocr:cb:{name}") else 30.0
         health[name] = 70.0 * (1.0 - len(failed(found)) / len(found)) + circuit
     return {
-        "provider_health": _each("70 parts requests that succeed, 30 parts a closed OCR circuit", health, min),
+        "provider_health": _each("weighted: 70 % successful requests, 30 % closed OCR breakers", health, min),
         "ocr_stages": _each("the mean of each stage", {name: seconds * part for name, part in STAGES}, max),
         "ocr_cache_hits": Truth(
-            "answered from the cache, of all requests", percent((event for event in ocr if event.outcome == "cached"), ocr)
+            "requests served from the cache, as a share of all requests",
+            percent((event for event in ocr if event.outcome == "cached"), ocr),
         ),
         "ocr_confidence": Truth("the mean of the results", 100.0 * sum(map(confidence, read)) / len(read)),
         "ocr_low_confidence": Truth(
@@ -253,18 +255,18 @@ def _states() -> dict[str, Truth]:
     gauge = {name: max(series.values()) for name, series in GAUGES.items()}
     return {
         "circuit_breakers": _each(
-            "breakers that are open in a pod, each by its metric's own coding", _numbers({**ocr, **others}), sum
+            "breakers that are open in a pod, each by its metric's own encoding", _numbers({**ocr, **others}), sum
         ),
         "ocr_circuits": _each(
             "OCR breakers that are open in a pod", _numbers({key.split(":")[-1]: value for key, value in ocr.items()}), sum
         ),
         "ocr_models": _each("whether every pod has the model", {"paddle": 1.0, "deepseek_hf": 1.0}, min),
-        "queue_depth": Truth("what every pod says of the one queue", gauge["dedup2d_job_queue_depth"]),
-        "jobs_active": _each("jobs that run", {"redis": gauge["dedup2d_jobs_active"]}, sum),
-        "ocr_error_ema": Truth("what the platform says of itself", 100.0 * gauge["ocr_error_rate_ema"]),
+        "queue_depth": Truth("the one queue, as every pod reports it", gauge["dedup2d_job_queue_depth"]),
+        "jobs_active": _each("running jobs", {"redis": gauge["dedup2d_jobs_active"]}, sum),
+        "ocr_error_ema": Truth("the platform's own report", 100.0 * gauge["ocr_error_rate_ema"]),
         "index_age": Truth("hours since the index was built", gauge["faiss_index_age_seconds"] / HOUR),
         "feature_cache_fill": Truth(
-            "entries, of the recommended capacity",
+            "entries, as a share of the recommended capacity",
             100.0 * gauge["feature_cache_size"] / gauge["feature_cache_tuning_recommended_capacity"],
         ),
     }
@@ -280,9 +282,9 @@ def _caches(short: tuple[Event, ...], hour: tuple[Event, ...]) -> dict[str, Trut
         return percent((event for event in looked if event.outcome == "hit"), looked)
 
     return {
-        "feature_cache_hits": Truth("look-ups of an hour that found something", hits(What.FEATURE_LOOKUP)),
-        "classification_cache_hits": Truth("look-ups of an hour that found something", hits(What.CLASS_LOOKUP)),
-        "cache_evictions": Truth("entries that had to go", len(of(short, What.EVICTION)) * MINUTE / SHORT),
+        "feature_cache_hits": Truth("lookups of an hour that hit", hits(What.FEATURE_LOOKUP)),
+        "classification_cache_hits": Truth("lookups of an hour that hit", hits(What.CLASS_LOOKUP)),
+        "cache_evictions": Truth("evicted entries", len(of(short, What.EVICTION)) * MINUTE / SHORT),
     }
 
 
@@ -295,19 +297,21 @@ def _objectives(at: float) -> dict[str, Truth]:
     def slow(found: tuple[Event, ...]) -> float:
         return sum(event.seconds > 2.0 for event in timed(found)) / len(timed(found))
 
-    asked_for = "requests without success and refusals by an open circuit, of all that users asked"
-    in_time = "requests that took longer than 2 s, of those that were timed"
+    asked_for = "failed requests and refusals by an open circuit breaker, as a share of all user requests"
+    in_time = "requests that took longer than 2 s, as a share of timed requests"
     return {
         "availability": Truth(f"100 less {asked_for}, 30 days", 100.0 * (1.0 - bad(month))),
-        "error_budget": Truth("the same, of the 0.1 % that may fail: what is left", 100.0 * (1.0 - bad(month) / OBJECTIVE)),
+        "error_budget": Truth(
+            "the same, as a share of the 0.1 % that may fail: what is left", 100.0 * (1.0 - bad(month) / OBJECTIVE)
+        ),
         "latency_compliance": Truth(f"100 less {in_time}, 30 days", 100.0 * (1.0 - slow(month))),
         "latency_budget": Truth(
-            "the same, of the 1 % that may be slow: what is left", 100.0 * (1.0 - slow(month) / SLOW_OBJECTIVE)
+            "the same, as a share of the 1 % that may be slow: what is left", 100.0 * (1.0 - slow(month) / SLOW_OBJECTIVE)
         ),
         "burn_1h": Truth(f"{asked_for}, 1 h, over 0.1 %", bad(hour) / OBJECTIVE),
         "burn_6h": Truth("the same, 6 h", bad(six_hours) / OBJECTIVE),
         "burn_3d": Truth("the same, 3 d", bad(three_days) / OBJECTIVE),
         "latency_burn_1h": Truth(f"{in_time}, 1 h, over 1 %", slow(hour) / SLOW_OBJECTIVE),
-        "requests_30d": Truth("all that users asked, refusals too", float(len(users(month)))),
-        "failed_30d": Truth("requests without success and refusals by an open circuit", float(len(failed(users(month))))),
+        "requests_30d": Truth("all user requests, including refusals", float(len(users(month)))),
+        "failed_30d": Truth("failed requests and refusals by an open circuit breaker", float(len(failed(users(month))))),
     }

@@ -1,1 +1,1 @@
-"""What lies between Textual's compositor and the terminal: only what differs is sent, and never more than the line takes."""
+"""Between Textual's compositor and the terminal: sends only cells that differ, and no more than the terminal accepts."""

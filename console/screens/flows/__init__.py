@@ -1,1 +1,1 @@
-"""What takes several steps on the screen: an action, a silence, an incident."""
+"""Flows of several steps on the screen: an action, a silence, an incident."""
