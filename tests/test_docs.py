@@ -12,7 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import commit_subject
 import pytest
+import yaml
 
 from console import __version__
 from console.cli.parser import COMMANDS
@@ -206,3 +208,55 @@ def test_the_site_is_built_strictly() -> None:
     assert recipe is not None
     assert "--strict" in recipe[0]
     assert "quiet" not in recipe[0]
+
+
+def shown_strings() -> Iterator[str]:
+    """Every string of the program that is not a docstring."""
+    for package in ("console", "widgets", "queries"):
+        for path in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+                    yield node.value
+
+
+def test_states_in_capitals_are_shown() -> None:
+    """A state that the manual quotes in capitals is one that the screens or commands print."""
+    strings = "\n".join(shown_strings())
+    pages = ("screen.md", "day.md", "incident.md", "actions.md", "journal.md", "troubleshooting.md")
+    quoted = {
+        word
+        for page in pages
+        for code in re.findall(r"(?<!`)`([^`\n]+)`", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+        if not re.search(r"cad-console|sqlite3|incident |--|_|/", code)
+        for word in re.findall(r"\b[A-Z]{4,}\b", code)
+    }
+    assert len(quoted) > 15
+    placeholders = {"NAME", "FILE", "LINE", "TRAP", "KUBECONFIG", "REINDEX"}
+    assert sorted(word for word in quoted - placeholders if not re.search(rf"\b{word}\b", strings)) == []
+
+
+def test_hooks_work_offline() -> None:
+    """Every hook of pre-commit is local and runs a tool of the project's environment."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [repository["repo"] for repository in config["repos"]] == ["local"]
+    hooks = config["repos"][0]["hooks"]
+    assert {hook["id"] for hook in hooks} >= {"ruff", "ruff-format", "mypy", "imports", "docs", "subject"}
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert [hook["id"] for hook in hooks if not hook["entry"].startswith(".venv/bin/")] == []
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("A" * 71, ""),
+        ("A" * 72, "the subject has 72 characters; write at most 71"),
+        ("query infinite samples too", "start the subject with an imperative and a capital letter"),
+        ("Query infinite samples too.", "end the subject without a full stop"),
+        ("Query infinite samples too\n\n" + "a" * 100, ""),
+    ],
+)
+def test_commit_subjects(message: str, words: str) -> None:
+    """A subject of 71 characters passes and one of 72 does not; only the first line counts."""
+    assert commit_subject.problem(message) == words
