@@ -1,1 +1,1 @@
-"""Lint rules for rule files, routes and runbooks, each one function over parsed text."""
+"""The traps of live rule sets, each found by one function over parsed rules."""
