@@ -1,11 +1,11 @@
-# The few commands of the project; `make` alone lists them.
+# The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# The newest interpreter that is there; PYTHON=… overrides it.
+# The first interpreter that is new enough; PYTHON=… overrides it.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 SCENARIO ?= bad-deploy
@@ -20,8 +20,8 @@ python:
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "the venv module of $(PYTHON) is missing: sudo apt-get install python3-venv" >&2; exit 1; }
 
-# Everything comes by its hash, as a wheel: building a source archive would bring unlocked build requirements. The project itself
-# is installed with what is there by then, and no index. pip is the interpreter's own.
+# Every dependency is installed by hash and as a wheel: a source archive would need unlocked build requirements. The project itself is
+# installed without an index. pip is the interpreter's own.
 PIP_LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement
 PIP_OWN := -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable
 
@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml requirements-test.lock | python
 	@touch $@
 
 .PHONY: install
-install: $(STAMP) ## make .venv with .venv/bin/cad-console
+install: $(STAMP) ## create .venv with .venv/bin/cad-console
 	@echo "ready: $(BIN)/cad-console"
 
 .PHONY: demo
@@ -49,11 +49,11 @@ test-fast: $(STAMP) ## run the tests that start no server and no pseudo-terminal
 	@$(BIN)/python -m pytest --fast -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: rules-test
-rules-test: $(STAMP) ## promtool and amtool on every rule, unit test and route, with the counts
+rules-test: $(STAMP) ## run promtool and amtool on every rule, unit test and route
 	@PYTHONPATH=. $(BIN)/python tests/rules/run.py
 
 .PHONY: lint
-lint: $(STAMP) ## check style, types and who imports whom
+lint: $(STAMP) ## check style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -65,18 +65,18 @@ bench: $(STAMP) ## measure speed, size and growth (BENCH="start wire"; BENCH_BAS
 		--pairs $(or $(BENCH_PAIRS),5),run.py) $(BENCH)
 
 .PHONY: profile
-profile: $(STAMP) ## where a refresh spends its time, into build/profile.md (takes the terminal for two minutes)
+profile: $(STAMP) ## profile a refresh into build/profile.md (takes over the terminal for two minutes)
 	@mkdir -p build
 	@BENCH_PROFILE=build/profile.md PYTHONPATH=. $(BIN)/cad-console demo --scenario calm --run \
 		$(BIN)/python tests/bench/refresh_profile.py --refresh 1
 	@cat build/profile.md
 
 .PHONY: soak
-soak: $(STAMP) ## an hour at twenty times the cadence, and 500 starts (SOAK_SECONDS, SOAK_STARTS)
+soak: $(STAMP) ## run an hour at twenty times the cadence, and 500 starts (SOAK_SECONDS, SOAK_STARTS)
 	@PYTHONPATH=.:tests/support $(BIN)/python tests/soak/run.py
 
 .PHONY: cluster-assets
-cluster-assets: $(STAMP) ## bring a real Kubernetes control plane for the contract suite
+cluster-assets: $(STAMP) ## fetch a real Kubernetes control plane for the contract suite
 	@$(BIN)/python tests/control_plane/build_assets.py
 
 .PHONY: alertmanager-assets
@@ -84,7 +84,7 @@ alertmanager-assets: $(STAMP) ## fetch a newer Alertmanager for the tests that m
 	@$(BIN)/python tests/alertmanager/build_assets.py
 
 .PHONY: screenshots
-screenshots: $(STAMP) ## take pictures of the main screens on the embedded stack
+screenshots: $(STAMP) ## draw the main screens on the embedded stack for the manual
 	@$(BIN)/python tests/support/screenshots.py build/screenshots
 	@for name in overview alert rollback dashboards; do cp build/screenshots/$$name.svg docs/$$name.svg; done
 
@@ -95,7 +95,7 @@ $(SECURITY)/.installed: deploy/security.lock | python
 	@touch $@
 
 .PHONY: security
-security: $(SECURITY)/.installed ## locks, vulnerabilities, unsafe code, secrets, bill of materials
+security: $(SECURITY)/.installed ## check locks, vulnerabilities, unsafe code and secrets; write the bill of materials
 	@$(SECURITY)/bin/python deploy/security.py
 
 PIP_COMPILE = $(SECURITY)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
@@ -108,7 +108,7 @@ lock: $(SECURITY)/.installed ## write the locks from pyproject.toml, constraints
 	@$(SECURITY)/bin/python deploy/extra.py docs | $(PIP_COMPILE) --constraint constraints.txt --output-file requirements-docs.lock -
 
 .PHONY: manifests
-manifests: $(STAMP) ## make what in deploy/ comes from the rules and the dashboards
+manifests: $(STAMP) ## regenerate the files in deploy/ that come from rules and dashboards
 	@$(BIN)/python deploy/generate.py
 
 .PHONY: validate
@@ -131,9 +131,9 @@ site: $(SITE)/.installed ## build the manual strictly into build/site and check 
 	@$(SITE)/bin/mkdocs build --strict --clean
 
 .PHONY: truth
-truth: $(STAMP) ## hold every panel's figure against counted events on real servers, into docs/truth.md
+truth: $(STAMP) ## compare every panel with counted events on real servers, into docs/truth.md
 	@TRUTH_PAGE=write $(BIN)/python -m pytest -q tests/queries/test_truth.py
 
 .PHONY: clean
-clean: ## remove what these commands made
+clean: ## remove everything that these commands created
 	@rm -rf $(VENV) build dist
