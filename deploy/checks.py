@@ -1,4 +1,4 @@
-"""Checks everything in deploy/ without a cluster: each check passes, fails, or is named as not run with the reason."""
+"""Check everything in deploy/ without a cluster: each check passes, fails, or is reported as not run with the reason."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ KINDS = {
 CLUSTER_WIDE = ("Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 
-def built(folder: Path) -> str:
-    """What kustomize makes of a folder, by kubectl or by kustomize itself."""
+def build(folder: Path) -> str:
+    """Return what kustomize builds from a folder, by kustomize itself or kubectl."""
     for command in (["kustomize", "build"], ["kubectl", "kustomize"]):
         if shutil.which(command[0]):
             return run([*command, str(folder)])
@@ -56,11 +56,12 @@ def built(folder: Path) -> str:
 
 
 def documents(text: str) -> list[dict[str, Any]]:
+    """Parse a text of several YAML documents."""
     return [item for item in yaml.load_all(text, Loader=SafeLoader) if item]
 
 
 def yaml_files() -> str:
-    """Every YAML and JSON file can be read."""
+    """Every YAML and JSON file parses."""
     count = 0
     for path in sorted(DEPLOY.rglob("*")):
         if path.suffix in (".yaml", ".yml"):
@@ -72,8 +73,8 @@ def yaml_files() -> str:
     return f"{count} files"
 
 
-def in_step() -> str:
-    """What is made from the program's own files is as they are now."""
+def up_to_date() -> str:
+    """Every generated file matches its source."""
     stale = [path for path, text in generate.files().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if stale:
         raise Failed(f"{', '.join(str(path.relative_to(ROOT)) for path in stale)}: run deploy/generate.py")
@@ -81,22 +82,22 @@ def in_step() -> str:
 
 
 def base_schemas() -> str:
-    """Every manifest has only known fields of the right types, by the models of the Kubernetes client."""
+    """Every manifest has only known fields of the right types, according to the models of the Kubernetes client."""
     count = 0
     folders = ("base", "shared-journal", "admission")
     for path in sorted(path for folder in folders for path in (DEPLOY / folder).glob("*.yaml")):
         for manifest in documents(path.read_text(encoding="utf-8")):
             if manifest.get("kind") == "Kustomization":
                 continue
-            found = faults(manifest)
-            if found:
-                raise Failed(f"{path.name}: {'; '.join(found[:5])}")
+            problems = faults(manifest)
+            if problems:
+                raise Failed(f"{path.name}: {'; '.join(problems[:5])}")
             count += 1
     return f"{count} manifests"
 
 
 def configs() -> str:
-    """The console itself takes the configuration of every overlay."""
+    """The console itself loads the configuration of every overlay."""
     for name in OVERLAYS:
         path = DEPLOY / "overlays" / name / "config.yaml"
         settings = load_settings({"config": str(path)}, {"HOME": "/nonexistent"})
@@ -108,42 +109,43 @@ def configs() -> str:
 
 
 def overlays() -> str:
-    """Everything that kustomize builds: its manifests are valid, and every name that they refer to is there."""
-    told = []
+    """Everything that kustomize builds is valid, and every name that it refers to exists."""
+    counts = []
     for name in BUILT:
-        manifests = documents(built(DEPLOY / name))
-        found = [fault for manifest in manifests for fault in faults(manifest)] + list(dangling(manifests))
-        if found:
-            raise Failed(f"{name}: {'; '.join(found[:5])}")
-        told.append(f"{name} {len(manifests)}")
-    return ", ".join(told) + " manifests"
+        manifests = documents(build(DEPLOY / name))
+        problems = [fault for manifest in manifests for fault in faults(manifest)] + list(dangling(manifests))
+        if problems:
+            raise Failed(f"{name}: {'; '.join(problems[:5])}")
+        counts.append(f"{name} {len(manifests)}")
+    return ", ".join(counts) + " manifests"
 
 
 def dangling(manifests: list[dict[str, Any]]) -> Iterator[str]:
-    """References of pods to config maps, claims and service accounts that nobody defines; pods that are too free."""
-    there = {(item["kind"], item["metadata"]["name"]) for item in manifests}
+    """Yield references of pods to undefined config maps, claims and service accounts, and pods that are too permissive."""
+    defined = {(item["kind"], item["metadata"]["name"]) for item in manifests}
     for item in manifests:
         for pod in pods(item):
             where = f"{item['kind']} {item['metadata']['name']}"
-            wanted = [("ServiceAccount", pod.get("serviceAccountName", "default"))]
+            required = [("ServiceAccount", pod.get("serviceAccountName", "default"))]
             for volume in pod.get("volumes", ()):
                 if "configMap" in volume:
-                    wanted.append(("ConfigMap", volume["configMap"]["name"]))
+                    required.append(("ConfigMap", volume["configMap"]["name"]))
                 if "persistentVolumeClaim" in volume:
-                    wanted.append(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
-            yield from (f"{where}: there is no {kind} {name}" for kind, name in wanted if (kind, name) not in there)
-            yield from (f"{where}: {fault}" for fault in too_free(pod))
+                    required.append(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
+            yield from (f"{where}: there is no {kind} {name}" for kind, name in required if (kind, name) not in defined)
+            yield from (f"{where}: {fault}" for fault in too_permissive(pod))
 
 
 def pods(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the pod spec of a workload."""
     if manifest["kind"] == "Deployment":
         yield manifest["spec"]["template"]["spec"]
     elif manifest["kind"] == "CronJob":
         yield manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
 
 
-def too_free(pod: dict[str, Any]) -> Iterator[str]:
-    """What the restricted pod security standard asks for, and a root that cannot be written."""
+def too_permissive(pod: dict[str, Any]) -> Iterator[str]:
+    """Yield violations of the restricted pod security standard, and a writable root."""
     if not pod.get("securityContext", {}).get("runAsNonRoot"):
         yield "it may run as root"
     if pod.get("securityContext", {}).get("seccompProfile", {}).get("type") != "RuntimeDefault":
@@ -151,7 +153,7 @@ def too_free(pod: dict[str, Any]) -> Iterator[str]:
     for container in pod["containers"]:
         context = container.get("securityContext", {})
         if not context.get("readOnlyRootFilesystem"):
-            yield "its root can be written"
+            yield "its root is writable"
         if context.get("allowPrivilegeEscalation") is not False or context.get("capabilities", {}).get("drop") != ["ALL"]:
             yield "it may gain privileges"
         if "limits" not in container.get("resources", {}):
@@ -159,24 +161,24 @@ def too_free(pod: dict[str, Any]) -> Iterator[str]:
 
 
 def dry_run() -> str:
-    """kubectl itself takes every manifest: its client-side dry-run, against a list of kinds instead of a cluster."""
+    """kubectl accepts every manifest in a client-side dry run, against a list of kinds instead of a cluster."""
     with kinds() as server:
         for name in BUILT:
-            made = built(DEPLOY / name)
+            manifests = build(DEPLOY / name)
             flags = ["--dry-run=client", "--validate=false", f"--server={server}", "-f", "-"]
-            told = run(
+            output = run(
                 ["kubectl", "create", *flags],
-                text=made,
+                text=manifests,
                 environ={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": tempfile.gettempdir()},
             )
-            if told.count("(dry run)") != len(documents(made)):
-                raise Failed(f"{name}: kubectl took {told.count('(dry run)')} of {len(documents(made))}")
+            if output.count("(dry run)") != len(documents(manifests)):
+                raise Failed(f"{name}: kubectl accepted {output.count('(dry run)')} of {len(documents(manifests))}")
     return ", ".join(BUILT)
 
 
 @contextmanager
 def kinds() -> Iterator[str]:
-    """A loopback listener that says which kinds there are, and knows nothing else: kubectl asks that even for a dry-run."""
+    """Serve the discovery API alone on loopback: kubectl queries it even for a dry run."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -211,7 +213,7 @@ def _discovery(path: str) -> dict[str, Any]:
             version = {"groupVersion": group, "version": group.partition("/")[2]}
             listed.append({"name": group.partition("/")[0], "versions": [version], "preferredVersion": version})
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
-    asked = "v1" if path == "/api/v1" else path.removeprefix("/apis/")
+    requested = "v1" if path == "/api/v1" else path.removeprefix("/apis/")
     resources = [
         {
             "name": plural,
@@ -221,35 +223,35 @@ def _discovery(path: str) -> dict[str, Any]:
             "singularName": kind.lower(),
         }
         for (version, kind), plural in KINDS.items()
-        if version == asked
+        if version == requested
     ]
     if not resources:
         return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": asked, "resources": resources}
+    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": requested, "resources": resources}
 
 
 def rules() -> str:
-    """promtool takes the rules of the manifest; their unit tests are `make rules-test`."""
+    """promtool accepts the rules of the manifest; `make rules-test` runs their unit tests."""
     count = 0
     for manifest in documents((DEPLOY / "base" / "rules.yaml").read_text(encoding="utf-8")):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rules.yaml"
             path.write_text(yaml.safe_dump(manifest["spec"]))
-            told = run([program("promtool"), "check", "rules", str(path)])
-        found = re.search(r"(\d+) rules found", told)
-        count += int(found[1]) if found else 0
+            output = run([program("promtool"), "check", "rules", str(path)])
+        match = re.search(r"(\d+) rules found", output)
+        count += int(match[1]) if match else 0
     return f"{count} rules"
 
 
 def routing() -> str:
-    """amtool takes the production routing and the compose file's."""
+    """amtool accepts the production routing and the compose file's."""
     for path in (ROOT / "queries" / "rules" / "alertmanager.yaml", DEPLOY / "compose" / "alertmanager.yml"):
         run([program("amtool"), "check-config", str(path)])
     return "both configurations"
 
 
 def prometheus_config() -> str:
-    """promtool takes the compose file's Prometheus configuration with the rules, all of them, where it mounts them."""
+    """promtool accepts the compose file's Prometheus configuration with all the rules, where it mounts them."""
     text = (DEPLOY / "compose" / "prometheus.yml").read_text(encoding="utf-8")
     listed = documents(text)[0]["rule_files"]
     if listed != [f"rules/{name}" for name in rule_names()]:
@@ -262,19 +264,19 @@ def prometheus_config() -> str:
 
 
 def program(name: str) -> str:
-    """A program of Prometheus or Alertmanager: the installed one, else the one that the demo once brought."""
+    """Locate a program of Prometheus or Alertmanager: the installed one, else the demo's download."""
     if shutil.which(name):
         return name
     from console.demo.server_binaries import default_sources, locate  # noqa: PLC0415  # only where it is not installed
 
-    found = locate(os.environ, default_sources())
-    if found is None:
-        raise NotRun(f"{name} is not installed; `cad-console demo` brings it")
-    return str(getattr(found, name))
+    servers = locate(os.environ, default_sources())
+    if servers is None:
+        raise NotRun(f"{name} is not installed; `cad-console demo` downloads it")
+    return str(getattr(servers, name))
 
 
 def compose_config() -> str:
-    """Docker's own reading of the compose file; the daemon is not asked."""
+    """Docker accepts the compose file; the daemon is not needed."""
     file = str(DEPLOY / "compose" / "compose.yaml")
     plugin = (
         shutil.which("docker")
@@ -290,12 +292,12 @@ def compose_config() -> str:
 
 
 def compose_file() -> str:
-    """Services are pinned, listen on this machine only, cannot gain privileges, and mount files that are there."""
-    told = documents((DEPLOY / "compose" / "compose.yaml").read_text(encoding="utf-8"))[0]
-    wanted = {"prometheus", "alertmanager", "grafana", "loki", "node-exporter", "simulator", "console"}
-    if set(told["services"]) != wanted:
-        raise Failed(f"services are {sorted(told['services'])}")
-    for name, service in told["services"].items():
+    """Services are pinned, listen on this machine only, cannot gain privileges, and mount files that exist."""
+    compose = documents((DEPLOY / "compose" / "compose.yaml").read_text(encoding="utf-8"))[0]
+    expected = {"prometheus", "alertmanager", "grafana", "loki", "node-exporter", "simulator", "console"}
+    if set(compose["services"]) != expected:
+        raise Failed(f"services are {sorted(compose['services'])}")
+    for name, service in compose["services"].items():
         if re.search(r":(latest)?$|^[^:]+$", service["image"]):
             raise Failed(f"{name}: the image {service['image']} is not pinned")
         if not all(port.startswith("127.0.0.1:") for port in service.get("ports", ())):
@@ -305,8 +307,8 @@ def compose_file() -> str:
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
             if source.startswith(".") and not (DEPLOY / "compose" / source).exists():
-                raise Failed(f"{name}: {source} is not there")
-    return f"{len(told['services'])} services"
+                raise Failed(f"{name}: {source} does not exist")
+    return f"{len(compose['services'])} services"
 
 
 def image() -> str:
@@ -321,18 +323,18 @@ def image() -> str:
     if "--require-hashes" not in text:
         raise Failed("dependencies are not installed by hash")
     if any(step == "ADD" for step, _ in steps):
-        raise Failed("ADD may bring files from elsewhere")
-    kept = (ROOT / ".dockerignore").read_text().split()
+        raise Failed("ADD may download files")
+    included = (ROOT / ".dockerignore").read_text().split()
     for _, rest in (step for step in steps if step[0] == "COPY" and not step[1].startswith("--from")):
         for source in rest.split()[:-1]:
-            if not (ROOT / source).exists() or f"!{source}" not in kept:
-                raise Failed(f"{source} is not there, or .dockerignore leaves it out")
+            if not (ROOT / source).exists() or f"!{source}" not in included:
+                raise Failed(f"{source} does not exist, or .dockerignore excludes it")
     return f"{len(steps)} steps"
 
 
 CHECKS: Checks = (
     ("files", yaml_files),
-    ("in step", in_step),
+    ("up to date", up_to_date),
     ("schemas", base_schemas),
     ("configurations", configs),
     ("image recipe", image),

@@ -1,4 +1,4 @@
-"""A list of checks and how they ended: passed, failed, or named as not run with the reason."""
+"""Checks and their results: passed, failed, or not run with the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Checks: TypeAlias = tuple[tuple[str, Callable[[], str]], ...]
 
 
 class Failed(Exception):
-    """A check did not pass; the message says where and why."""
+    """A check failed; the message says where and why."""
 
 
 class NotRun(Exception):
@@ -22,13 +22,13 @@ class NotRun(Exception):
 @dataclass(frozen=True)
 class Result:
     name: str
-    word: str
-    told: str = ""
+    status: str
+    text: str = ""
 
 
 def run(command: list[str], *, text: str = "", environ: Mapping[str, str] | None = None, codes: Iterable[int] = (0,)) -> str:
-    """The output of a program. Raises NotRun where it is missing, Failed where its exit code is none of `codes`,
-    or not 0 and it printed nothing: then it broke, whatever the code means when it reports.
+    """Run a program and return its output. Raises NotRun if it is missing, and Failed if its exit code is not one of `codes`
+    or if it is not 0 and nothing was printed: then the program crashed, whatever the code means.
     """
     if shutil.which(command[0]) is None:
         raise NotRun(f"{command[0]} is not installed")
@@ -39,20 +39,21 @@ def run(command: list[str], *, text: str = "", environ: Mapping[str, str] | None
 
 
 def results(checks: Checks) -> Iterator[Result]:
+    """Run the checks in order."""
     for name, check in checks:
         try:
             yield Result(name, "ok", check())
         except NotRun as reason:
             yield Result(name, "NOT RUN", str(reason))
-        except Exception as error:  # a check that breaks has not passed
+        except Exception as error:  # a check that crashes has not passed
             yield Result(name, "FAILED", str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}")
 
 
 def report(checks: Checks) -> int:
-    """Print every result as it comes; 1 where one failed."""
+    """Print each result as it arrives; return 1 if one failed."""
     counts = {"ok": 0, "NOT RUN": 0, "FAILED": 0}
     for result in results(checks):
-        counts[result.word] += 1
-        print(f"{result.word:<8} {result.name:<16} {result.told}", flush=True)
+        counts[result.status] += 1
+        print(f"{result.status:<8} {result.name:<16} {result.text}", flush=True)
     print(f"{counts['ok']} ok, {counts['FAILED']} failed, {counts['NOT RUN']} not run")
     return 1 if counts["FAILED"] else 0

@@ -11,7 +11,7 @@ import security
 LOCK = "httpx==0.28.1 \\\n    --hash=sha256:aa\nmsgspec==0.22.0 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
 
 
-def test_the_lock_is_in_step() -> None:
+def test_the_locks_are_up_to_date() -> None:
     """Every dependency of the program is locked with hashes at the version of the constraints: `make lock` after a change."""
     assert "dependencies" in security.lock()
 
@@ -73,11 +73,11 @@ def test_an_audit_that_could_not_look_up_is_not_passed() -> None:
     clean = {"name": "a", "version": "1", "vulns": []}
     skipped = {"name": "b", "skip_reason": "not found"}
     bad = {"name": "c", "version": "1", "vulns": [{"id": "PYSEC-1"}]}
-    assert "1 dependencies" in security.audited({"dependencies": [clean]})
+    assert "1 dependencies" in security.summarize_audit({"dependencies": [clean]})
     with pytest.raises(outcome.NotRun, match="1 of 2"):
-        security.audited({"dependencies": [clean, skipped]})
+        security.summarize_audit({"dependencies": [clean, skipped]})
     with pytest.raises(outcome.Failed, match="c 1: PYSEC-1"):
-        security.audited({"dependencies": [clean, skipped, bad]})
+        security.summarize_audit({"dependencies": [clean, skipped, bad]})
 
 
 def test_a_broken_check_has_not_passed() -> None:
@@ -87,7 +87,7 @@ def test_a_broken_check_has_not_passed() -> None:
         raise KeyError("x")
 
     (result,) = outcome.results((("x", broken),))
-    assert result.word == "FAILED" and outcome.report((("x", broken),)) == 1
+    assert result.status == "FAILED" and outcome.report((("x", broken),)) == 1
     assert outcome.report((("y", lambda: "fine"),)) == 0
 
 

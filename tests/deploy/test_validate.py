@@ -21,10 +21,10 @@ from queries.promql.rule_templates import rule_names, rule_text
 def test_everything_holds(servers: Servers) -> None:
     """No check fails; those that need no program of others all ran."""
     found = {result.name: result for result in outcome.results(checks.CHECKS)}
-    assert not [f"{item.name}: {item.told}" for item in found.values() if item.word == "FAILED"]
+    assert not [f"{item.name}: {item.text}" for item in found.values() if item.status == "FAILED"]
     for name in (
         "files",
-        "in step",
+        "up to date",
         "schemas",
         "configurations",
         "image recipe",
@@ -32,7 +32,7 @@ def test_everything_holds(servers: Servers) -> None:
         "promtool rules",
         "amtool routing",
     ):
-        assert found[name].word == "ok", name
+        assert found[name].status == "ok", name
 
 
 def test_what_is_missing_is_named_and_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,8 +41,8 @@ def test_what_is_missing_is_named_and_not_passed(monkeypatch: pytest.MonkeyPatch
     found = {
         item.name: item for item in (checks_named("overlays"), checks_named("kubectl dry-run"), checks_named("compose config"))
     }
-    assert {item.word for item in found.values()} == {"NOT RUN"}
-    assert "kubectl" in found["overlays"].told and "docker" in found["compose config"].told
+    assert {item.status for item in found.values()} == {"NOT RUN"}
+    assert "kubectl" in found["overlays"].text and "docker" in found["compose config"].text
 
 
 def checks_named(name: str) -> outcome.Result:
@@ -72,7 +72,7 @@ def test_a_wrong_manifest_is_found() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        ("readOnlyRootFilesystem", False, "root can be written"),
+        ("readOnlyRootFilesystem", False, "root is writable"),
         ("allowPrivilegeEscalation", True, "gain privileges"),
         ("capabilities", {"drop": []}, "gain privileges"),
     ],
@@ -80,9 +80,9 @@ def test_a_wrong_manifest_is_found() -> None:
 def test_a_pod_that_is_too_free_is_found(place: str, value: object, words: str) -> None:
     """Every hardening is held, one by one."""
     pod = next(checks.pods(manifest("console.yaml", "Deployment")))
-    assert list(checks.too_free(pod)) == []
+    assert list(checks.too_permissive(pod)) == []
     pod["containers"][0]["securityContext"][place] = value
-    assert words in " ".join(checks.too_free(pod))
+    assert words in " ".join(checks.too_permissive(pod))
 
 
 def test_a_reference_to_nothing_is_found() -> None:
@@ -92,9 +92,9 @@ def test_a_reference_to_nothing_is_found() -> None:
     assert "Deployment cad-console: there is no ConfigMap cad-console" in told
 
 
-def test_generated_files_are_in_step() -> None:
+def test_generated_files_are_up_to_date() -> None:
     """The rules' manifests hold exactly the rules that the platform loads: `python deploy/generate.py` after a change."""
-    assert checks.in_step()
+    assert checks.up_to_date()
     rules = checks.documents((checks.DEPLOY / "base" / "rules.yaml").read_text())
     for name, item in zip(rule_names(), rules, strict=True):
         source = checks.documents((checks.DEPLOY / "rules" / name).read_text())[0]
@@ -106,4 +106,4 @@ def test_a_changed_rule_is_out_of_step(tmp_path: Path, monkeypatch: pytest.Monke
     """When the source changes and nobody generates, the check fails and says what to run."""
     monkeypatch.setattr(generate, "files", lambda: {generate.ROOT / "deploy" / "base" / "rules.yaml": "other"})
     with pytest.raises(outcome.Failed, match=r"generate\.py"):
-        checks.in_step()
+        checks.up_to_date()
