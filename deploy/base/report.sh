@@ -1,4 +1,4 @@
-# Writes today's reports into $REPORTS and exits with the worst of their codes; a failed report does not stop the next one.
+# Write today's reports into $REPORTS and exit with the worst of their codes; a failed report does not stop the next one.
 set -u
 day=$(date -u +%Y-%m-%d)
 worst=0
