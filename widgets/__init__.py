@@ -1,1 +1,1 @@
-"""What the console draws: each widget shows what it is given and reports what a person requested."""
+"""The console's Textual widgets: each shows what it is given and reports what a person does in messages."""

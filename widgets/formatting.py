@@ -1,4 +1,4 @@
-"""Ages, times, values and thresholds in the words that every screen uses."""
+"""Ages, times, values and thresholds as text, the same on every screen."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 NO_ANSWER = "no answer yet"
 VERDICT_WIDTH = max(len(verdict.word) for verdict in Verdict) + 1
-"""A column of verdicts: the longest word and a space; `STALE 40s` fills it."""
+"""The width of a verdict column: the longest word and a space; `STALE 40s` fills it."""
 
 
-def age(seconds: float) -> str:
-    """`12s`, `4m`, `3h 05m`, `2d 4h`: seconds only under a minute, so that a resting screen rarely changes; `-` for none."""
+def format_age(seconds: float) -> str:
+    """`12s`, `4m`, `3h 05m`, `2d 4h`: seconds only under a minute, so that an idle screen rarely changes; `-` when unknown."""
     if not math.isfinite(seconds):
         return "-"
     whole = max(0, int(seconds))
@@ -32,23 +32,23 @@ def age(seconds: float) -> str:
     return f"{days}d {hours % 24}h" if days < 10 else f"{days}d"
 
 
-def clock(at: float) -> str:
+def format_clock(at: float) -> str:
     """`14:03:27Z`."""
     return format_time(at, "%H:%M:%SZ")
 
 
-def minute(at: float, *, now: float | None = None) -> str:
-    """`14:03`, or `23 Nov 14:03` when that was not within the last 18 hours of `now`."""
+def format_minute(at: float, *, now: float | None = None) -> str:
+    """`14:03`, or `23 Nov 14:03` when more than 18 hours from `now`."""
     return format_time(at, "%d %b %H:%M" if now is not None and abs(now - at) > 18 * 3600 else "%H:%M")
 
 
-def moment(at: float) -> str:
+def format_timestamp(at: float) -> str:
     """`2026-11-24 14:03:27Z`."""
     return format_time(at, "%Y-%m-%d %H:%M:%SZ")
 
 
-def number(value: float, decimals: int) -> str:
-    """The bare number; NaN and infinities are named as Prometheus names them."""
+def format_number(value: float, decimals: int) -> str:
+    """The bare number; NaN and infinities are spelled as in Prometheus."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -58,27 +58,27 @@ def number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}"
 
 
-def quantity(value: float | None, unit: Unit, decimals: int) -> str:
+def format_quantity(value: float | None, unit: Unit, decimals: int) -> str:
     """`7.84 %`, `0.84 s`, `14`, `212 /s`; empty for no value."""
-    return "" if value is None else f"{number(value, decimals)} {unit.suffix}".rstrip()
+    return "" if value is None else f"{format_number(value, decimals)} {unit.suffix}".rstrip()
 
 
-def short(value: float) -> str:
-    """A threshold or an axis value without needless digits: `5`, `0.5`, `1200`."""
+def format_short(value: float) -> str:
+    """A threshold or an axis value without trailing zeros: `5`, `0.5`, `1200`."""
     if math.isfinite(value) and abs(value) < 1e6:
         return f"{value:.3f}".rstrip("0").rstrip(".") or "0"
-    return number(value, 0)
+    return format_number(value, 0)
 
 
-def limit(value: float, unit: Unit) -> str:
+def format_threshold(value: float, unit: Unit) -> str:
     """A threshold with its unit: `5 %`, `0.5 s`."""
-    return f"{short(value)} {unit.suffix}".rstrip()
+    return f"{format_short(value)} {unit.suffix}".rstrip()
 
 
-def relation(state: PanelState) -> str:
-    """How the value stands to the line that decides: `>5` crossed, `<2` still below; empty without a threshold.
+def compare_with_threshold(state: PanelState) -> str:
+    """How the value compares with the deciding threshold: `>5` crossed, `<2` still below; empty without a threshold.
 
-    It is told from the value itself, so that it holds for an old one too.
+    Derived from the value itself, so that it also holds for a stale one.
     """
     value, below = state.value, state.spec.below
     if value is None or math.isnan(value):
@@ -86,26 +86,26 @@ def relation(state: PanelState) -> str:
     lines = [line for line in (state.threshold.critical, state.threshold.warn) if line is not None]
     for line in lines:
         if value < line if below else value >= line:
-            return ("<" if below else ">") + short(line)
-    return (">" if below else "<") + short(lines[-1]) if lines else ""
+            return ("<" if below else ">") + format_short(line)
+    return (">" if below else "<") + format_short(lines[-1]) if lines else ""
 
 
-def verdict_words(state: PanelState, *, waiting: bool = False) -> str:
-    """`ok`, `WARN`, `CRIT`, `NO DATA`, `IN DOUBT`, `STALE 40s`, `PAUSED`; an ellipsis before the first answer."""
+def verdict_label(state: PanelState, *, waiting: bool = False) -> str:
+    """`ok`, `WARN`, `CRIT`, `NO DATA`, `IN DOUBT`, `STALE 40s`, `PAUSED`; an ellipsis before the first response."""
     if waiting:
         return "…"
     if state.paused:
         return "PAUSED"
     if state.verdict is Verdict.STALE and state.age_seconds is not None:
-        return f"STALE {age(state.age_seconds).split(' ')[0]}"
+        return f"STALE {format_age(state.age_seconds).split(' ')[0]}"
     return state.verdict.word
 
 
 _SHORT_SEVERITIES = {"critical": "CRIT", "crit": "CRIT", "warning": "WARN", "warn": "WARN", "": "-"}
 
 
-def severity_word(alert: Alert) -> str:
-    """`CRIT`, `WARN`, `info`; another known word as the rule wrote it, `sev?` where nobody knows what it means."""
+def severity_label(alert: Alert) -> str:
+    """`CRIT`, `WARN`, `info`; another known severity as the rule spells it, `sev?` for an unknown one."""
     if not alert.severity_known:
         return "sev?"
     return _SHORT_SEVERITIES.get(alert.severity.casefold(), alert.severity)

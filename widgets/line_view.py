@@ -1,20 +1,51 @@
-"""A scrolling widget that is drawn line by line and repaints only the cells that differ from what it drew last."""
+"""A scrolling widget that is rendered line by line and repaints only the cells that changed."""
 
 from __future__ import annotations
 
 from rich.style import Style
+from textual._styles_cache import StylesCache
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
-from widgets.line_cache import LineCache
-from widgets.styled_text import Line, cut, difference, to_strip, width_of
+from widgets.line_filters import filter_strips, restyle
+from widgets.styled_text import Line, cut, diff_lines, to_strip, width_of
 from widgets.styles import tone_style
-from widgets.text_filter import restyled
+
+_EFFECTS = ("opacity", "text_opacity", "tint", "hatch", "outline_top", "outline_right", "outline_bottom", "outline_left")
+
+
+class LineCache(StylesCache):
+    """Replaces Textual's styles cache of a widget.
+
+    Textual wraps every line in border, padding, opacity and tint, and runs each of its segments through the line filters:
+    twice the time of rendering the line, for nothing when there is nothing to wrap. The widget filters its few styles
+    instead (`restyle`).
+    """
+
+    def render_widget(self, widget: Widget, crop: Region) -> list[Strip]:
+        width, _ = size = widget.region.size
+        if widget.content_region.size != size or any(widget.styles.has_rule(name) for name in _EFFECTS):
+            return super().render_widget(widget, crop)
+        if width != self._width:
+            self.clear()
+            self._width = width
+        lines = crop.line_range
+        stale = [y for y in lines if y in self._dirty_lines or y not in self._cache]
+        if stale:
+            # The column to the right of the line belongs to the scrollbar, which draws itself.
+            drawn = (widget.render_line(y).adjust_cell_length(width) for y in stale)
+            self._cache.update(zip(stale, filter_strips(drawn, widget), strict=True))
+        self._dirty_lines.difference_update(lines)
+        strips = [self._cache[y] for y in lines]
+        if crop.column_span != (0, width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
 
 
 class LineView(ScrollView, can_focus=False):
-    """The base of all widgets here: `line_at` gives one line of the viewport, `compare` repaints what changed.
+    """The base of all widgets here: `line_at` returns one line, `refresh_changes` repaints the cells that changed.
 
     The first `fixed` lines of the viewport do not scroll (a table's heading).
     """
@@ -40,11 +71,11 @@ class LineView(ScrollView, can_focus=False):
 
     @property
     def inner_width(self) -> int:
-        """The cells of a line; the scrollbar takes none of them."""
+        """The width of a line in cells, without the scrollbar."""
         return self.scrollable_content_region.width
 
     def line_count(self, width: int) -> int:
-        """How many lines there are in all, the fixed ones included."""
+        """The number of lines in total, fixed ones included."""
         raise NotImplementedError
 
     def line_at(self, index: int, width: int) -> Line:
@@ -52,11 +83,11 @@ class LineView(ScrollView, can_focus=False):
         raise NotImplementedError
 
     def row_tone(self, index: int) -> str:
-        """A tone that lies under the whole line (the cursor); empty for none."""
+        """The tone under the whole line (the cursor); empty for none."""
         return ""
 
-    def compare(self) -> None:
-        """Repaint the cells of the viewport that are no longer what was drawn; no bytes where all are the same."""
+    def refresh_changes(self) -> None:
+        """Repaint the cells of the viewport that differ from what was drawn; sends no bytes when none do."""
         width, height = self.inner_width, self.size.height
         count = self.line_count(max(1, width))
         if self.virtual_size != (width, count) and width:
@@ -69,12 +100,12 @@ class LineView(ScrollView, can_focus=False):
             if y >= height:
                 del self._drawn[y]
                 continue
-            changed = difference(old, self._viewport_line(y, width, top=top, count=count), width)
+            changed = diff_lines(old, self._viewport_line(y, width, top=top, count=count), width)
             if changed:
                 self.refresh(Region(changed[0], y, changed[1], 1))
 
     def redraw(self) -> None:
-        """Repaint everything: another cursor, another theme, other columns."""
+        """Repaint everything: after a resize, or for another theme."""
         self._drawn.clear()
         self.refresh()
 
@@ -92,11 +123,11 @@ class LineView(ScrollView, can_focus=False):
         return to_strip(line, width, self.tone_style)
 
     def tone_style(self, tone: str) -> Style:
-        """The style of one tone; `under+over` lays the second over the background of the first."""
+        """The style of one tone; `under+over` puts the second on the background of the first."""
         found = self._tones.get(tone)
         if found is None:
             own = tone_style(tone, self.rich_style, self.background_colors[1], self.app.theme_variables)
-            found = self._tones[tone] = restyled(own, self)
+            found = self._tones[tone] = restyle(own, self)
         return found
 
     def notify_style_update(self) -> None:
@@ -104,7 +135,7 @@ class LineView(ScrollView, can_focus=False):
         super().notify_style_update()
 
     def _viewport_line(self, y: int, width: int, *, top: int, count: int) -> Line:
-        """`top` is the first line in view, `count` how many there are: asked for once, and not for each of them."""
+        """`top` is the first line in view, `count` the number of lines: passed in to compute them once per repaint."""
         index = y if y < self.fixed else y + top
         if index >= count:
             return ()
@@ -113,4 +144,4 @@ class LineView(ScrollView, can_focus=False):
         if not under:
             return line
         tail = " " * max(0, width - width_of(line))
-        return tuple((words, f"{under}+{tone}") for words, tone in (*line, (tail, "")))
+        return tuple((content, f"{under}+{tone}") for content, tone in (*line, (tail, "")))

@@ -8,9 +8,9 @@ from rich.cells import cell_len
 
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
-from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, quantity, relation, verdict_words
+from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, compare_with_threshold, format_quantity, verdict_label
 from widgets.rows import Rows
-from widgets.sparkline import sparkline
+from widgets.sparkline import render_sparkline
 from widgets.styled_text import VERDICT_TONES, Line, fit, text
 
 VALUE_WIDTH = 10
@@ -19,7 +19,7 @@ THRESHOLD_WIDTH = 6
 
 @dataclass(frozen=True, slots=True)
 class PanelRow:
-    """A panel and whether its verdict is new; `waiting` while its source never answered, `denied` where it refuses us."""
+    """A panel and whether its verdict just changed; `waiting` until its source responds, `denied` when it refuses access."""
 
     state: PanelState
     changed: bool = False
@@ -27,64 +27,64 @@ class PanelRow:
     denied: bool = False
 
 
-def panel_line(row: PanelRow, width: int) -> Line:
-    """The row for `width` cells: a wider one has a longer trend and more remark."""
+def render_panel(row: PanelRow, width: int) -> Line:
+    """The row for `width` cells: a wider one has a longer trend and a longer remark."""
     state = row.state
     tone = VERDICT_TONES[state.verdict]
     titles = 17 if width < 110 else 22
     head: Line = (
         ("•" if row.changed else " ", "changed"),
-        (fit(_word(row), VERDICT_WIDTH) + " ", "unknown" if row.waiting else tone),
+        (fit(_verdict_text(row), VERDICT_WIDTH) + " ", "unknown" if row.waiting else tone),
         (fit(text(state.spec.title)[0], titles) + " ", "strong" if state.verdict.rank >= Verdict.IN_DOUBT.rank else ""),
     )
     if row.waiting:
         why = "" if state.reason in ("", NO_ANSWER) else f": {state.reason}"
         return (*head, text(NO_ANSWER + why, "dim"))
     if state.value is None:
-        return (*head, text(state.reason or state.spec.absent or "the source gave no series", "unknown"))
+        return (*head, text(state.reason or state.spec.absent or "the source returned no series", "unknown"))
     dim = "dim" if state.verdict is Verdict.STALE else ""
-    value = fit(quantity(state.value, state.spec.unit, state.spec.decimals), VALUE_WIDTH)
-    standing = relation(state)
+    value = fit(format_quantity(state.value, state.spec.unit, state.spec.decimals), VALUE_WIDTH)
+    standing = compare_with_threshold(state)
     if not state.trend and not standing and state.note:
         return (
             *head,
-            text(whole_parts(state.note, width - titles - VERDICT_WIDTH - 3), dim or ("" if tone == "ok" else "strong")),
+            text(fit_parts(state.note, width - titles - VERDICT_WIDTH - 3), dim or ("" if tone == "ok" else "strong")),
         )
     trend_width = max(0, min(48, 12 if width < 100 else width // 4))
     threshold = state.threshold
-    lines = tuple(line for line in (threshold.warn, threshold.critical) if line is not None)
-    trend = sparkline(state.trend, trend_width, lines=lines, below=state.spec.below)
+    limits = tuple(line for line in (threshold.warn, threshold.critical) if line is not None)
+    trend = render_sparkline(state.trend, trend_width, thresholds=limits, lower_is_worse=state.spec.below)
     used = 1 + VERDICT_WIDTH + 1 + titles + 1 + VALUE_WIDTH + 1 + trend_width + 1 + THRESHOLD_WIDTH + 1
-    # Why a value is old stands in the line of the sources, once for all panels of that source.
-    remark = remark_of(state)
+    # The line of sources explains why a value is stale, once for all panels of that source.
+    remark = panel_remark(state)
     return (
         *head,
         (value + " ", dim or ("strong" if tone in ("warn", "critical", "doubt") else "")),
         (fit(trend, trend_width) + " ", dim or tone),
         (fit(standing, THRESHOLD_WIDTH) + " ", "dim"),
-        text(whole_parts(remark, width - used), "dim"),
+        text(fit_parts(remark, width - used), "dim"),
     )
 
 
-def remark_of(state: PanelState) -> str:
-    """What stands at the end of a row."""
+def panel_remark(state: PanelState) -> str:
+    """The text at the end of a row."""
     return state.note or ("" if state.verdict in (Verdict.OK, Verdict.STALE) else state.reason)
 
 
-def _word(row: PanelRow) -> str:
-    return "DENIED" if row.denied and row.state.value is None else verdict_words(row.state, waiting=row.waiting)
+def _verdict_text(row: PanelRow) -> str:
+    return "DENIED" if row.denied and row.state.value is None else verdict_label(row.state, waiting=row.waiting)
 
 
-def whole_parts(words: str, width: int) -> str:
-    """As many of the parts between dots as fit; only a first one that is too long is left to be cut."""
-    parts = words.split(" · ")
+def fit_parts(content: str, width: int) -> str:
+    """As many of the parts between dots as fit; only a first part that is too long will be cut."""
+    parts = content.split(" · ")
     while len(parts) > 1 and cell_len(" · ".join(parts)) > width:
         parts.pop()
     return " · ".join(parts)
 
 
 class PanelList(Rows[PanelRow]):
-    """The panels, one row each."""
+    """The panels, one per row."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(key=lambda row: row.state.spec.id, draw=panel_line, empty=NO_ANSWER, id=id)
+        super().__init__(key=lambda row: row.state.spec.id, draw=render_panel, empty=NO_ANSWER, id=id)

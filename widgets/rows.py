@@ -1,4 +1,4 @@
-"""A list of rows with a cursor that follows its row, however many rows there are."""
+"""A list of rows with a cursor that follows its row, for any number of rows."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 
 class Rows(LineView, Generic[T], can_focus=True):
-    """Draws only the rows in view; `key` names a row, `draw` makes its line for a width. `opens` says that
-    a row can be opened; where nothing would, also for want of rows, no key says that it does.
+    """Renders only the rows in view; `key` identifies a row, `draw` renders it for a width. `opens` says whether rows can be
+    opened; without that, or without rows, the footer does not offer enter.
 
     An equal list repaints nothing. When rows come and go, the cursor stays on its key and that row on its screen line.
     """
@@ -35,7 +35,7 @@ class Rows(LineView, Generic[T], can_focus=True):
     ]
 
     @dataclass
-    class Chosen(Message):
+    class Selected(Message):
         """A person opened a row."""
 
         rows: Rows[Any]
@@ -46,8 +46,8 @@ class Rows(LineView, Generic[T], can_focus=True):
             return self.rows
 
     @dataclass
-    class Moved(Message):
-        """The cursor is on another row."""
+    class Highlighted(Message):
+        """The cursor moved to another row."""
 
         rows: Rows[Any]
         key: str
@@ -57,8 +57,8 @@ class Rows(LineView, Generic[T], can_focus=True):
             return self.rows
 
     @dataclass
-    class Left(Message):
-        """The cursor was moved beyond the first (-1) or the last (1) row."""
+    class EdgeReached(Message):
+        """A person moved the cursor beyond the first (-1) or the last (1) row."""
 
         rows: Rows[Any]
         direction: int
@@ -85,7 +85,7 @@ class Rows(LineView, Generic[T], can_focus=True):
         self._cursor_key = ""
         self._cursor = 0
         self.always_active = False
-        """Draw the cursor as active although the focus is elsewhere (a list under an input)."""
+        """Draw the cursor as active although the focus is elsewhere (a list below an input)."""
 
     @property
     def active(self) -> bool:
@@ -97,7 +97,7 @@ class Rows(LineView, Generic[T], can_focus=True):
 
     @property
     def cursor_key(self) -> str:
-        """The key under the cursor; empty while there are no rows."""
+        """The key under the cursor; empty without rows."""
         return self._cursor_key if self._items else ""
 
     @property
@@ -105,7 +105,7 @@ class Rows(LineView, Generic[T], can_focus=True):
         return self._items[self._cursor] if self._items else None
 
     def show(self, items: Sequence[T], *, empty: str | None = None) -> None:
-        """Takes the rows as they are now; keeps cursor and scroll by key."""
+        """Show these rows; cursor and scroll position follow their key."""
         if empty is not None:
             self._empty = empty
         old = self._cursor
@@ -114,37 +114,37 @@ class Rows(LineView, Generic[T], can_focus=True):
         self._items = items
         if items:
             if old >= len(items) or self._key_of(items[old]) != self._cursor_key:
-                found = next((at for at, item in enumerate(items) if self._key_of(item) == self._cursor_key), None)
-                self._cursor = min(old, len(items) - 1) if found is None else found
+                index = next((at for at, item in enumerate(items) if self._key_of(item) == self._cursor_key), None)
+                self._cursor = min(old, len(items) - 1) if index is None else index
             key = self._key_of(items[self._cursor])
             if key != self._cursor_key:
                 self._cursor_key = key
                 if self.is_mounted:
-                    self.post_message(self.Moved(self, key))
+                    self.post_message(self.Highlighted(self, key))
         shift = self._cursor - old
-        self.compare()
+        self.refresh_changes()
         if shift and self.is_mounted and self.scroll_offset.y:
             self.scroll_to(y=self.scroll_offset.y + shift, animate=False, immediate=True)
-        self._into_view()
+        self._scroll_into_view()
 
-    def place(self, key: str) -> None:
-        """Put the cursor on this key, where it is among the rows."""
+    def move_to(self, key: str) -> None:
+        """Move the cursor to this key if it is among the rows."""
         for at, item in enumerate(self._items):
             if self._key_of(item) == key:
-                self._to(at)
+                self._move_to_index(at)
                 return
 
-    # drawing
+    # rendering
 
     def line_count(self, width: int) -> int:
         return self.fixed + (len(self._items) or len(self._empty_lines(width)))
 
     def _empty_lines(self, width: int) -> list[str]:
-        """Why there are no rows, whole."""
+        """The reason why there are no rows, wrapped."""
         return wrap(self._empty, width - 2) if self._empty else []
 
     def heading(self, width: int) -> Line:
-        """The fixed line above the rows, where `fixed` is 1."""
+        """The fixed line above the rows, if `fixed` is 1."""
         return ()
 
     def line_at(self, index: int, width: int) -> Line:
@@ -152,8 +152,8 @@ class Rows(LineView, Generic[T], can_focus=True):
             return self.heading(width)
         at = index - self.fixed
         if not self._items:
-            told = self._empty_lines(width)
-            return ((f" {told[at]}", "dim"),) if at < len(told) else ()
+            lines = self._empty_lines(width)
+            return ((f" {lines[at]}", "dim"),) if at < len(lines) else ()
         mark = "›" if at == self._cursor and self.active else " "
         return ((mark, ""), *self._draw(self._items[at], width - 1))
 
@@ -162,61 +162,61 @@ class Rows(LineView, Generic[T], can_focus=True):
             return ""
         return "cursor" if self.active else ""
 
-    # moving
+    # cursor movement
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action != "choose" or (self._opens and self._items):
             return True
-        return None if self._opens else False  # None: the help still tells of the key
+        return None if self._opens else False  # None: help still lists the key
 
     def action_move(self, by: int) -> None:
         target = self._cursor + by
         if not 0 <= target < len(self._items):
-            self.post_message(self.Left(self, by))
+            self.post_message(self.EdgeReached(self, by))
             return
-        self._to(target)
+        self._move_to_index(target)
 
     def action_page(self, by: int) -> None:
-        self._to(self._cursor + by * max(1, self.size.height - self.fixed - 1))
+        self._move_to_index(self._cursor + by * max(1, self.size.height - self.fixed - 1))
 
     def action_edge(self, direction: int) -> None:
-        self._to(0 if direction < 0 else len(self._items) - 1)
+        self._move_to_index(0 if direction < 0 else len(self._items) - 1)
 
     def action_choose(self) -> None:
         if self._items:
-            self.post_message(self.Chosen(self, self._cursor_key))
+            self.post_message(self.Selected(self, self._cursor_key))
 
     def on_click(self, event: events.Click) -> None:
         index = event.y + self.scroll_offset.y - self.fixed
         if event.y < self.fixed or not 0 <= index < len(self._items):
             return
         again = index == self._cursor
-        self._to(index)
+        self._move_to_index(index)
         if again:
             self.action_choose()
 
     def on_focus(self) -> None:
-        self.compare()
+        self.refresh_changes()
 
     def on_blur(self) -> None:
-        self.compare()
+        self.refresh_changes()
 
     def on_resize(self) -> None:
         super().on_resize()
-        self._into_view()
+        self._scroll_into_view()
 
-    def _to(self, index: int) -> None:
+    def _move_to_index(self, index: int) -> None:
         if not self._items:
             return
         self._cursor = min(max(0, index), len(self._items) - 1)
         key = self._key_of(self._items[self._cursor])
         if key != self._cursor_key:
             self._cursor_key = key
-            self.post_message(self.Moved(self, key))
-        self.compare()
-        self._into_view()
+            self.post_message(self.Highlighted(self, key))
+        self.refresh_changes()
+        self._scroll_into_view()
 
-    def _into_view(self) -> None:
+    def _scroll_into_view(self) -> None:
         room = self.size.height - self.fixed
         if room <= 0 or not self._items:
             return

@@ -1,4 +1,4 @@
-"""A trend in one line of block characters."""
+"""A trend as one line of block characters."""
 
 from __future__ import annotations
 
@@ -9,70 +9,74 @@ from queries.model.series import Point
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 _LEAST_SPAN = 0.2
-"""Of its size: a steady value without a threshold that moves less than this looks steady."""
+"""Relative to the value: a steady value without a threshold that moves less than this looks flat."""
 
 
-def drawable(value: float) -> bool:
-    """Whether it can be put on a scale: NaN, infinities and what overflows a difference cannot."""
+def is_drawable(value: float) -> bool:
+    """Whether it fits on a scale: not NaN, infinite, or so large that a difference overflows."""
     return math.isfinite(value) and abs(value) < 1e300
 
 
-def buckets(points: tuple[Point, ...], width: int, *, start: float, end: float, below: bool = False) -> list[float | None]:
-    """One value a column: the worst finite one that fell into it (the smallest where small is bad), so that a short
-    trouble is never lost in a narrow trend; None where there was none.
+def bucket_points(
+    points: tuple[Point, ...], width: int, *, start: float, end: float, lower_is_worse: bool = False
+) -> list[float | None]:
+    """One value per column: the worst finite one in it (the smallest if lower is worse), so that a narrow trend still shows
+    a short spike; None for an empty column.
     """
     columns: list[float | None] = [None] * width
     span = end - start
     if span <= 0 or width <= 0:
         return columns
-    worst = min if below else max
+    worst = min if lower_is_worse else max
     for at, value in points:
-        if drawable(value) and start <= at <= end:
+        if is_drawable(value) and start <= at <= end:
             x = min(width - 1, int((at - start) / span * width))
-            there = columns[x]
-            columns[x] = value if there is None else worst(there, value)
+            worst_so_far = columns[x]
+            columns[x] = value if worst_so_far is None else worst(worst_so_far, value)
     return columns
 
 
 @lru_cache(maxsize=256)
-def sparkline(points: tuple[Point, ...], width: int, *, lines: tuple[float, ...] = (), below: bool = False) -> str:
-    """`width` characters, oldest left; a gap is a space.
+def render_sparkline(
+    points: tuple[Point, ...], width: int, *, thresholds: tuple[float, ...] = (), lower_is_worse: bool = False
+) -> str:
+    """`width` characters, oldest first; a gap is a space.
 
-    With thresholds (`lines`) the height says how near the value came to them: the scale goes from zero to the first line,
-    or, where small is bad, from the line up. Without one a line that hardly moves looks steady.
+    With `thresholds` the height shows how close the value came to them: the scale runs from zero to the first threshold,
+    or from the threshold upwards if lower is worse. Without one a value that hardly moves looks flat.
     """
-    finite = [(at, value) for at, value in points if drawable(value)]
+    finite = [(at, value) for at, value in points if is_drawable(value)]
     if not finite or width <= 0:
         return " " * max(0, width)
     start, end = points[0][0], points[-1][0]
     columns: list[float | None] = [finite[-1][1]]
     if end > start:
-        columns = buckets(points, width, start=start, end=end, below=below)
+        columns = bucket_points(points, width, start=start, end=end, lower_is_worse=lower_is_worse)
     last: float | None = None
-    if len(finite) < width:  # fewer points than columns: carry each one on to the next
+    if len(finite) < width:  # fewer points than columns: carry each one forward
         for x, value in enumerate(columns):
             last = value if value is not None else last
             columns[x] = last
     known = [value for value in columns if value is not None]
-    low, high = _scale(known, [line for line in lines if drawable(line)], below=below)
+    low, high = _scale(known, [line for line in thresholds if is_drawable(line)], lower_is_worse=lower_is_worse)
     if math.isclose(low, high, rel_tol=1e-9, abs_tol=1e-12):
         flat = BLOCKS[0] if low == 0 else BLOCKS[3]
-        drawn = "".join(" " if value is None else flat for value in columns)
+        trend = "".join(" " if value is None else flat for value in columns)
     else:
         steps = (len(BLOCKS) - 1) / (high - low)
-        drawn = "".join(" " if value is None else BLOCKS[round((value - low) * steps)] for value in columns)
-    return drawn.rjust(width)
+        trend = "".join(" " if value is None else BLOCKS[round((value - low) * steps)] for value in columns)
+    return trend.rjust(width)
 
 
-def _scale(known: list[float], lines: list[float], *, below: bool) -> tuple[float, float]:
+def _scale(known: list[float], thresholds: list[float], *, lower_is_worse: bool) -> tuple[float, float]:
     low, high = min(known), max(known)
-    if lines and below:
-        line = max(lines)
+    if thresholds and lower_is_worse:
+        line = max(thresholds)
         return min(low, line), max(high, 100.0) if low >= 0.0 and high <= 100.0 and line <= 100.0 else max(high, line)
-    if lines:
-        return min(0.0, low), max(high, min(lines))
+    if thresholds:
+        return min(0.0, low), max(high, min(thresholds))
     if low >= 0.0 and low < high - low:
-        return 0.0, high  # a small floor is drawn from zero, so that zero looks like zero
+        return 0.0, high  # a small minimum is drawn from zero, so that zero looks like zero
     least = max(abs(low), abs(high)) * _LEAST_SPAN
     if low != high and high - low < least:
         middle = (low + high) / 2.0

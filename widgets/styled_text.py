@@ -1,4 +1,4 @@
-"""A line of a screen as spans of text and tone, before it becomes cells."""
+"""A line of a screen as spans of text and tone, before it is rendered to cells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from queries.model.text import visible
 from queries.model.verdict import Verdict
 
 Span: TypeAlias = tuple[str, str]
-"""Text that is already visible, and its tone (a name in `widgets.styles`, or empty)."""
+"""Escaped text and its tone (a name in `widgets.styles`, or empty)."""
 
 Line: TypeAlias = tuple[Span, ...]
 
@@ -37,7 +37,7 @@ def severity_tone(priority: Priority) -> str:
 
 
 def text(outside: str, tone: str = "") -> Span:
-    """A span from text that came from outside: its control characters are written out, its markup stays text."""
+    """A span of untrusted text: control characters are escaped, markup stays text."""
     return (visible(outside), tone)
 
 
@@ -45,37 +45,37 @@ def width_of(line: Line) -> int:
     return sum(cell_len(span[0]) for span in line)
 
 
-def fit(words: str, width: int, *, right: bool = False) -> str:
-    """Exactly `width` cells: padded, or cut with an ellipsis. A wide character is never halved."""
+def fit(content: str, width: int, *, right: bool = False) -> str:
+    """Exactly `width` cells: padded, or cut with an ellipsis. A wide character is never split."""
     if width <= 0:
         return ""
-    length = cell_len(words)
+    length = cell_len(content)
     if length > width:
-        return set_cell_size(words, width - 1) + "…" if width > 1 else "…"
+        return set_cell_size(content, width - 1) + "…" if width > 1 else "…"
     padding = " " * (width - length)
-    return padding + words if right else words + padding
+    return padding + content if right else content + padding
 
 
 def cut(line: Line, width: int) -> Line:
-    """The line, cut to `width` cells with an ellipsis where it is longer."""
+    """The line, cut to `width` cells with an ellipsis if it is longer."""
     if width_of(line) <= width:
         return line
     room, kept = width, []
-    for words, tone in line:
-        length = cell_len(words)
-        if length >= room and tone == "rule":  # a rule has no words that could be missed
-            kept.append((set_cell_size(words, room), tone))
+    for content, tone in line:
+        length = cell_len(content)
+        if length >= room and tone == "rule":  # a rule needs no ellipsis
+            kept.append((set_cell_size(content, room), tone))
             break
         if length >= room:
-            kept.append((fit(words + " ", room) if length == room else fit(words, room), tone))
+            kept.append((fit(content + " ", room) if length == room else fit(content, room), tone))
             break
-        kept.append((words, tone))
+        kept.append((content, tone))
         room -= length
     return tuple(kept)
 
 
 def spread(left: Line, right: Line, width: int) -> Line:
-    """`left`, then `right` at the right edge; the left side gives way."""
+    """`left`, then `right` at the right edge; the left side is cut if necessary."""
     room = width - width_of(right)
     if room <= 1:
         return cut(left, width)
@@ -83,12 +83,12 @@ def spread(left: Line, right: Line, width: int) -> Line:
     return (*shown, (" " * (room - width_of(shown)), ""), *right)
 
 
-def wrap(words: str, width: int) -> list[str]:
-    """Visible text over several lines of at most `width` cells, broken at spaces where there are some."""
+def wrap(content: str, width: int) -> list[str]:
+    """Escaped text over several lines of at most `width` cells, broken at spaces if possible."""
     width = max(4, width)
     lines: list[str] = []
     current = ""
-    for word in words.split(" "):
+    for word in content.split(" "):
         candidate = f"{current} {word}" if current else word
         if cell_len(candidate) <= width:
             current = candidate
@@ -96,7 +96,7 @@ def wrap(words: str, width: int) -> list[str]:
         if current:
             lines.append(current)
         current = word
-        # Measured piece by piece: a word of thousands of characters is measured once, not once a line.
+        # Measured piece by piece: a word of thousands of characters is measured once, not once per line.
         while len(current) > 2 * width or cell_len(current) > width:
             head = set_cell_size(current[: 2 * width], width)
             taken = len(head.rstrip()) if current.startswith(head.rstrip()) else width // 2
@@ -107,13 +107,13 @@ def wrap(words: str, width: int) -> list[str]:
 
 
 def to_strip(line: Line, width: int, style_of: Callable[[str], Style]) -> Strip:
-    """Cells for one line: every span in its tone, filled to `width` in the base style."""
-    segments = [Segment(words, style_of(tone)) for words, tone in line if words]
+    """The cells of one line: every span in its tone, padded to `width` in the base style."""
+    segments = [Segment(content, style_of(tone)) for content, tone in line if content]
     return Strip(segments).adjust_cell_length(width, style_of(""))
 
 
-def difference(old: Line, new: Line, width: int) -> tuple[int, int] | None:
-    """The first cell that differs and how many from there to the last one; None where nothing differs."""
+def diff_lines(old: Line, new: Line, width: int) -> tuple[int, int] | None:
+    """The first cell that differs and the number of cells up to the last one; None for equal lines."""
     if old == new:
         return None
     before, after = _cells(old, width), _cells(new, width)
@@ -126,14 +126,14 @@ def difference(old: Line, new: Line, width: int) -> tuple[int, int] | None:
 
 def _cells(line: Line, width: int) -> list[Span]:
     cells: list[Span] = []
-    for words, tone in line:
-        for character in words:
+    for content, tone in line:
+        for character in content:
             size = cell_len(character)
             if size == 0 and cells:
                 cells[-1] = (cells[-1][0] + character, cells[-1][1])
             elif size:
                 cells.append((character, tone))
-                cells.extend([(f"{character} goes on", tone)] * (size - 1))
+                cells.extend([(f"{character} continued", tone)] * (size - 1))
         if len(cells) >= width:
             break
     cells.extend([(" ", "")] * (width - len(cells)))

@@ -1,7 +1,7 @@
-"""The style of each tone on a given background, from the theme's own tokens.
+"""The style of each tone on a given background, from the theme's tokens.
 
-Computed here and not as component classes: those are a style sheet's node for every tone of every widget, which was a
-third of the time to the first frame.
+Computed here, not as component classes: those cost a stylesheet node per tone and widget, a third of the time to the first
+frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OPAQUE = 100.0
 
 @dataclass(frozen=True)
 class _Tone:
-    """Theme tokens for text and background (with percent of opacity), and attributes as Rich names them."""
+    """Theme tokens for text and background (with opacity in percent), and attributes as Rich names them."""
 
     text: str = ""
     background: str = ""
@@ -44,19 +44,19 @@ _TONES = {
 }
 
 TONES = tuple(_TONES)
-"""None of them says anything that the text does not say too."""
+"""None of them carries information that the text does not."""
 
 
 def tone_style(tone: str, base: Style, background: Color, tokens: Mapping[str, str]) -> Style:
-    """The style of `tone` over a widget's own; `under+over` lays the second over the background of the first."""
+    """The style of `tone` over the widget's own; `under+over` puts the second on the background of the first."""
     under, _, over = tone.partition("+")
-    style = _laid(_TONES[under], base, background, tokens) if under else base
+    style = _lay_tone(_TONES[under], base, background, tokens) if under else base
     if over:
-        style = _laid(_TONES[over], base, background, tokens) + Style(bgcolor=style.bgcolor)
+        style = _lay_tone(_TONES[over], base, background, tokens) + Style(bgcolor=style.bgcolor)
     return style
 
 
-def _laid(tone: _Tone, base: Style, background: Color, tokens: Mapping[str, str]) -> Style:
+def _lay_tone(tone: _Tone, base: Style, background: Color, tokens: Mapping[str, str]) -> Style:
     behind = background
     if tone.background:
         behind = background + _color(tokens[tone.background])[0].multiply_alpha(tone.opacity / _OPAQUE)
@@ -70,7 +70,7 @@ def _laid(tone: _Tone, base: Style, background: Color, tokens: Mapping[str, str]
 
 @lru_cache(maxsize=256)
 def _color(token: str) -> tuple[Color, bool]:
-    """A token's colour, and whether it is the one that contrasts best: `#5AA9E6`, `ansi_default 50%`, `auto 60%`."""
+    """A token's colour, and whether it is the one with the best contrast: `#5AA9E6`, `ansi_default 50%`, `auto 60%`."""
     name, _, percent = token.partition(" ")
     alpha = float(percent.rstrip("%")) / 100.0 if percent else 1.0
     if name == "auto":

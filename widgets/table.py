@@ -1,4 +1,4 @@
-"""A table: rows under a heading, with columns that give way when the terminal is narrow."""
+"""A table: rows under a heading, with columns that are dropped on a narrow terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column, `width` cells wide; `flex` shares out what is left over. The greater `rank`, the sooner it is dropped."""
+    """One column, `width` cells wide; `flex` is its share of the spare width. The higher `rank`, the sooner it is dropped."""
 
     title: str
     width: int
@@ -24,7 +24,7 @@ class Column:
 
 
 class Table(Rows[T]):
-    """Rows of cells; `cells` gives one span a column, in the order of `columns`."""
+    """Rows of cells; `cells` returns one span per column, in the order of `columns`."""
 
     fixed = 1
 
@@ -61,7 +61,7 @@ class Table(Rows[T]):
 
 
 def arrange(columns: tuple[Column, ...], width: int) -> tuple[tuple[int, int], ...]:
-    """Which columns fit into `width` cells, as (position, width); a space stands after each."""
+    """The columns that fit into `width` cells, as (position, width); each is followed by a space."""
     kept = list(range(len(columns)))
     while len(kept) > 1 and sum(columns[at].width + 1 for at in kept) > width:
         worst = max(kept, key=lambda at: (columns[at].rank, at))

@@ -1,4 +1,4 @@
-"""Lines of text that a person reads: facts, a log, a header."""
+"""Lines of text to read: facts, a log, a header."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from widgets.styled_text import Line
 
 
 class TextView(LineView):
-    """Shows the lines it is given; longer than its height, it scrolls (and then it can have the focus)."""
+    """Shows the lines it is given; scrolls when they exceed its height (and can take the focus if `focusable`)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "up", show=False, tooltip="One line up", id="page.up"),
@@ -37,7 +37,7 @@ class TextView(LineView):
         if lines == self._lines:
             return
         self._lines = lines
-        self.compare()
+        self.refresh_changes()
 
     def line_count(self, width: int) -> int:
         return len(self._lines)

@@ -1,4 +1,4 @@
-"""The themes: dark, light and one that colour-blind people can tell apart."""
+"""The themes: dark, light and one for colour-blind people."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ COLOUR_BLIND = Theme(
     panel="#242424",
     dark=True,
 )
-"""Okabe and Ito's palette: blue is well, yellow warns, vermilion (lighter here, so that it can be read) is critical."""
+"""The Okabe-Ito palette: blue is ok, yellow is warning, vermilion (lightened for contrast) is critical."""
 
 THEMES = (DARK, LIGHT, COLOUR_BLIND)
 
 THEME_NAMES = {"": DARK.name, "dark": DARK.name, "light": LIGHT.name, "colour-blind": COLOUR_BLIND.name}
-"""What the config and the command line call them."""
+"""Their names in the config and on the command line."""

@@ -13,8 +13,8 @@ from console.screens.base import ConsoleScreen, section
 from console.screens.render_context import RenderContext
 from console.screens.staleness import as_of
 from queries.model.rollout import rollout_status
-from widgets.formatting import clock
-from widgets.panel import PanelRow, panel_line
+from widgets.formatting import format_clock
+from widgets.panel import PanelRow, render_panel
 from widgets.styled_text import Line, Span, text, wrap
 from widgets.text_view import TextView
 
@@ -137,7 +137,7 @@ class ActionRunScreen(ConsoleScreen):
     def _panel(self, view: RenderContext, width: int) -> Iterable[Line]:
         state = view.snapshot.panel(self.run.request.panel_id) if view.snapshot else None
         if state is not None:
-            yield panel_line(PanelRow(state), width)
+            yield render_panel(PanelRow(state), width)
 
     def _workload(self, view: RenderContext) -> Iterable[Line]:
         target = self.run.request.target
@@ -184,7 +184,7 @@ def _waiting_for(step: RunStep) -> str:
 
 
 def _step_lines(step: RunStep, width: int) -> Iterable[Line]:
-    when = f" {clock(step.at)}" if width >= 100 else ""
+    when = f" {format_clock(step.at)}" if width >= 100 else ""
     head = f"{when}{step.elapsed_seconds:7.1f} s  {step.stage.value:<15} "
     words = wrap(text(step.text)[0], width - len(head) - 1)
     yield ((head, "dim"), (words[0], ""))

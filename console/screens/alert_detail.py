@@ -24,7 +24,7 @@ from queries.model.panel import PanelHistory, Unit
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from widgets.chart import Chart
-from widgets.formatting import VERDICT_WIDTH, age, limit, minute, severity_word, short
+from widgets.formatting import VERDICT_WIDTH, format_age, format_minute, format_short, format_threshold, severity_label
 from widgets.rows import Rows
 from widgets.styled_text import VERDICT_TONES, Line, severity_tone, text, wrap
 from widgets.text_view import TextView
@@ -106,8 +106,8 @@ class AlertDetailScreen(ConsoleScreen, AlertActionsMixin):
         self._look()
         self.redraw()
 
-    @on(Rows.Chosen)
-    def _act(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected)
+    def _act(self, event: Rows.Selected) -> None:
         chosen, tracked = self._actions.current, self.current_alert()
         if chosen is None or tracked is None:
             return
@@ -178,12 +178,12 @@ class AlertDetailScreen(ConsoleScreen, AlertActionsMixin):
         rule = view.session.rule_of(tracked) if view.session else None
         live = ""
         if alert.value is not None:
-            live = limit(round(alert.value, 2), unit) if unit else short(round(alert.value, 4))
+            live = format_threshold(round(alert.value, 2), unit) if unit else format_short(round(alert.value, 4))
         if rule is not None:
             when = "was" if unwell(view, "prometheus") else "now"
             yield from _fact("expression", rule.expression + (f"  {when} {live}" if live else ""), width, "accent")
             if rule.for_seconds:
-                yield from _fact("for", age(rule.for_seconds), width, "")
+                yield from _fact("for", format_age(rule.for_seconds), width, "")
         elif live:
             yield from _fact("value", live, width, "")
 
@@ -235,13 +235,17 @@ def elsewhere_lines(tracked: TrackedAlert, width: int) -> Iterable[Line]:
 
 def _headline(tracked: TrackedAlert, view: RenderContext, *, gone: bool) -> Line:
     alert = tracked.alert
-    since = f"since {minute(alert.starts_at, now=view.now)} ({age(view.now - alert.starts_at)})" if alert.starts_at else ""
+    since = (
+        f"since {format_minute(alert.starts_at, now=view.now)} ({format_age(view.now - alert.starts_at)})"
+        if alert.starts_at
+        else ""
+    )
     doubt = alerts_reservation(view)
     ended = "  no longer listed; whether it is resolved is not known" if doubt else "  RESOLVED: no longer listed"
     owner = f"  owner {tracked.owner}" if tracked.owner else "  nobody owns it"
     tone = severity_tone(alert.priority)
     return (
-        text(f" {alert.priority} {severity_word(alert) if alert.severity_known else alert.severity_text} ", tone),
+        text(f" {alert.priority} {severity_label(alert) if alert.severity_known else alert.severity_text} ", tone),
         text(f"{alert.name} ", "strong"),
         text(f"{place_of(tracked)}  "),
         text(since, "dim"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queries.model.series import label
-from widgets.formatting import age, severity_word
+from widgets.formatting import format_age, severity_label
 from widgets.styled_text import Span, severity_tone, text
 from widgets.table import Column
 
@@ -78,10 +78,10 @@ def short_cells(tracked: TrackedAlert, now: float, marked: frozenset[str]) -> tu
     tone = severity_tone(alert.priority)
     return (
         ("•" if alert.fingerprint in marked else "", "changed"),
-        text(f"{alert.priority} {severity_word(alert)}", tone),
+        text(f"{alert.priority} {severity_label(alert)}", tone),
         text(alert.name, "strong"),
         text(place_of(tracked)),
-        (age(now - alert.starts_at) if alert.starts_at else "-", ""),
+        (format_age(now - alert.starts_at) if alert.starts_at else "-", ""),
         text(tracked.owner or "-", "" if tracked.owner else "dim"),
         runbook_of(tracked),
     )
@@ -98,11 +98,11 @@ def cells(
     summary = label(alert.annotations, "summary") or label(alert.annotations, "description")
     return (
         ("•" if alert.fingerprint in marked else "", "changed"),
-        text(severity_word(alert), tone),
+        text(severity_label(alert), tone),
         (alert.priority.value, tone),
         text(alert.name, "strong" if active else "dim"),
         text(place_of(tracked), "" if active else "dim"),
-        (age(now - alert.starts_at) if alert.starts_at else "-", ""),
+        (format_age(now - alert.starts_at) if alert.starts_at else "-", ""),
         text(f"was {state}" if old else state, "" if active and not old else "unknown"),
         text(tracked.owner or "-", "" if tracked.owner else "dim"),
         runbook_of(tracked),

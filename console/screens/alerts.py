@@ -98,8 +98,8 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         self._filter = parse_filter(words)
         self.redraw()
 
-    @on(Rows.Chosen)
-    def _open(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected)
+    def _open(self, event: Rows.Selected) -> None:
         self.post_message(OpenRequested("alert", event.key))
 
     def _cells(self, tracked: TrackedAlert) -> tuple[Span, ...]:

@@ -31,8 +31,7 @@ from console.screens.render_context import RenderContext, marks
 from console.screens.worker_errors import ReportsWorkerErrors
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
-from widgets.ascii_filter import AsciiFilter, needs_plain
-from widgets.control_char_filter import ControlCharFilter
+from widgets.line_filters import AsciiFilter, ControlCharFilter, needs_ascii
 from widgets.terminal.app import LowBandwidthApp
 from widgets.theme import THEME_NAMES, THEMES
 
@@ -92,7 +91,7 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         super().__init__()
         self.animation_level = "none"
         self.settings = settings
-        self.pace.slow = settings.slow
+        self.flow.slow = settings.slow
         self.session: Session | None = None
         self.clock = clock
         self._session_factory = session_factory or _open_session
@@ -322,7 +321,7 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
             marked=self._marked,
             trouble=self._trouble,
             note=self.settings.cluster_note if self.clock() < self._note_until else "",
-            line=self.line_words,
+            line=self.terminal_status,
         )
 
     @on(SnapshotArrived)
@@ -341,7 +340,7 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
 
     def _tick(self) -> None:
         """Ages and the clock move on also where no snapshot comes; one came within the last second nearly always."""
-        self._collector.rest(time.monotonic(), key_at=self.pace.key_at)
+        self._collector.rest(time.monotonic(), last_key_at=self.flow.last_key_at)
         if self._snapshot is None or not 0 <= self.clock() - self._snapshot.taken_at < _TICK_SECONDS:
             self._show()
 
@@ -380,18 +379,18 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         elif self._trail:
             self.switch_mode(self._trail.pop())
 
-    def seen(self, on: bool) -> None:
+    def set_visible(self, on: bool) -> None:
         """Ask nothing while nobody looks, except for an action that is under way."""
         if self.session is not None:
             self.session.set_visible(on or bool(self._errands and self._errands.running))
 
-    def line_begins(self) -> None:
-        super().line_begins()
+    def on_terminal_started(self) -> None:
+        super().on_terminal_started()
         if self.session is not None:
             self.session.check_clock()  # back from the shell: what is on the screen is as old as that took
             self._show()
 
-    def line_struggles(self) -> None:
+    def on_slow_terminal(self) -> None:
         self.notify("this line is slow; `:slow on` sends fewer frames", severity="warning", markup=False, timeout=10)
 
     def action_repaint(self) -> None:
@@ -411,4 +410,4 @@ def _held(state: SourceState, since: float) -> SourceState:
 def _needs_ascii() -> bool:
     """Whether the locale cannot carry the block characters."""
     encoding = sys.__stdout__.encoding if sys.__stdout__ is not None else ""
-    return needs_plain(encoding or "utf-8", os.environ)
+    return needs_ascii(encoding or "utf-8", os.environ)

@@ -78,7 +78,7 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
 
     def _fill(self, view: RenderContext) -> None:
         self.masthead.show(masthead(view, self.width))
-        self.key_bar.tell(view.line)
+        self.key_bar.show_note(view.line)
         self.draw(view)
 
     def redraw(self) -> None:

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen, section
 from console.screens.render_context import RenderContext
-from widgets.formatting import clock, minute
+from widgets.formatting import format_clock, format_minute
 from widgets.styled_text import Line, text, wrap
 from widgets.text_view import TextView
 
@@ -46,10 +46,10 @@ class ChangesScreen(ConsoleScreen):
 
     def _lines(self, width: int) -> Iterable[Line]:
         found = self._found
-        yield section(f"{minute(found.start)} to {minute(found.end)} UTC, the hour before the first alert", width)
+        yield section(f"{format_minute(found.start)} to {format_minute(found.end)} UTC, the hour before the first alert", width)
         for item in found.changes:
             author = f" ({item.author})" if item.author else ""
-            head: Line = ((f" {clock(item.at)} ", "dim"), text(f"{item.kind:<9}", "accent"))
+            head: Line = ((f" {format_clock(item.at)} ", "dim"), text(f"{item.kind:<9}", "accent"))
             for at, words in enumerate(wrap(text(item.text + author)[0], width - 21)):
                 yield (*head, (words, "")) if at == 0 else ((" " * 20, ""), (words, ""))
         if not found.changes:

@@ -88,13 +88,13 @@ class ChecklistScreen(ConsoleScreen):
         self._title.show((((" Checklists ", "title"), said),))
         failed = self.worker_errors.get("checklists", "")
         self._lists.show(known.lists if known else (), empty="no checklist can be read" if known else failed or NO_ANSWER)
-        self._lists.compare()
+        self._lists.refresh_changes()
         chosen = self._lists.current
         walks = self._walks()
         self._rule.show((section(f"Past walks of {visible(chosen.title)}" if chosen else "Past walks", self.width),))
         past = tuple(reversed(walks.of(chosen.name))) if chosen else ()
         self._history.show(past, empty="no walk yet; enter begins one")
-        self._history.compare()
+        self._history.refresh_changes()
         self._detail.show(tuple(self._detail_lines(view, chosen, walks)))
 
     def action_read(self) -> None:
@@ -111,8 +111,8 @@ class ChecklistScreen(ConsoleScreen):
         self._known = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
         self.redraw()
 
-    @on(Rows.Chosen, "#checklists")
-    def _open(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected, "#checklists")
+    def _open(self, event: Rows.Selected) -> None:
         checklist = self._known.get(event.key) if self._known else None
         if checklist is not None:
             self.run_worker(self._walk(checklist), "opening the walk", "walk", exclusive=True)
@@ -136,20 +136,20 @@ class ChecklistScreen(ConsoleScreen):
         first_open = next((item.id for item in checklist.items if item.id not in walk.answered), "")
         self.app.push_screen(ChecklistRunScreen(checklist, walk.id, at=first_open))
 
-    @on(Rows.Chosen, "#past-walks")
-    def _reopen(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected, "#past-walks")
+    def _reopen(self, event: Rows.Selected) -> None:
         """A walk that is still open is taken up; a past one is read below."""
         checklist = self._lists.current
         walk = self._walks().get(event.key)
         if checklist is not None and walk is not None and not walk.signed:
             self.app.push_screen(ChecklistRunScreen(checklist, walk.id))
 
-    @on(Rows.Moved)
+    @on(Rows.Highlighted)
     def _another(self) -> None:
         self.redraw()
 
-    @on(Rows.Left)
-    def _over(self, event: Rows.Left) -> None:
+    @on(Rows.EdgeReached)
+    def _over(self, event: Rows.EdgeReached) -> None:
         if event.rows is self._lists and event.direction > 0 and self._history.items:
             self._history.focus()
         elif event.rows is self._history and event.direction < 0:

@@ -96,8 +96,8 @@ class ChecklistRunScreen(ConsoleScreen):
             return
         self._title.show((self._head(sight),))
         self._rail.show((*(item.id for item in self.checklist.items), SIGN_OFF))
-        self._rail.place(self.at or "sign-off")
-        self._rail.compare()
+        self._rail.move_to(self.at or "sign-off")
+        self._rail.refresh_changes()
         # One less: where the page is longer than its height, the scrollbar takes a column.
         width = (self._page.size.width or 41) - 1
         if self.at == SIGN_OFF:
@@ -176,8 +176,8 @@ class ChecklistRunScreen(ConsoleScreen):
     def action_scroll(self, by: int) -> None:
         self._page.scroll_relative(y=by, animate=False)
 
-    @on(Rows.Moved)
-    def _clicked(self, event: Rows.Moved) -> None:
+    @on(Rows.Highlighted)
+    def _clicked(self, event: Rows.Highlighted) -> None:
         # The rail is also moved by drawing it: a message that is older than where it stands now must not move it back.
         if event.key == self._rail.cursor_key:
             self._move(SIGN_OFF if event.key == "sign-off" else event.key)

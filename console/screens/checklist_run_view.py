@@ -16,7 +16,7 @@ from queries.model.verdict import Verdict
 from queries.text.formatting import span
 from queries.text.local_time import local_clock
 from widgets.formatting import VERDICT_WIDTH
-from widgets.sparkline import sparkline
+from widgets.sparkline import render_sparkline
 from widgets.styled_text import VERDICT_TONES, Line, Span, cut, fit, text, width_of, wrap
 
 LABEL = 10
@@ -112,7 +112,7 @@ def _then(sight: ChecklistRunView, finding: ItemResult, width: int) -> Iterable[
         yield from _fact("streak", told, width, "warn")
     if finding.trend:
         room = max(8, min(_TREND, width - LABEL - len(finding.trend_words) - 4))
-        drawn = sparkline(finding.trend, room, lines=finding.lines, below=finding.below)
+        drawn = render_sparkline(finding.trend, room, thresholds=finding.lines, lower_is_worse=finding.below)
         yield ((f" {'trend':<{LABEL}}", "dim"), (drawn, tone_of(finding.verdict)), (f"  {finding.trend_words}", "dim"))
     if sight.asked_at and now - sight.asked_at >= 60.0 and finding.trend_words != "the last hour":
         yield from _fact("asked", f"{span(now - sight.asked_at)} ago; u asks again", width)

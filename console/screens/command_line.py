@@ -70,8 +70,8 @@ class CommandLine(ModalScreen[str]):
         with_more = chosen is None or (" " in typed and "=" in typed)
         self.dismiss(typed if (known and not self._chosen) or with_more or chosen is None else chosen.words)
 
-    @on(Rows.Chosen)
-    def _picked(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected)
+    def _picked(self, event: Rows.Selected) -> None:
         self.dismiss(event.key)
 
     def _put(self, chosen: ScreenCommand) -> None:

@@ -92,7 +92,7 @@ def perform(app: ConsoleApp, typed: str) -> None:
         case "theme" if rest in THEME_NAMES:
             app.theme = THEME_NAMES[rest]
         case "slow" if rest in ("on", "off", ""):
-            app.slow_down(not app.pace.slow if not rest else rest == "on")
+            app.set_slow(not app.flow.slow if not rest else rest == "on")
         case "dashboard" if rest in dict(app.session.boards if app.session else DASHBOARDS):
             app.call_later(_open_dashboard, app, rest)
         case "panel" | "runbook" | "explore" | "handover":

@@ -19,7 +19,7 @@ from console.screens.render_context import RenderContext
 from queries.model.dashboard import DASHBOARDS, DashboardChoice, DashboardState, PeriodComparison
 from queries.model.panel import PanelHistory, PanelState
 from queries.model.verdict import Verdict
-from widgets.formatting import age, quantity
+from widgets.formatting import format_age, format_quantity
 from widgets.panel import PanelRow
 from widgets.panel_grid import PanelGrid, PanelTile
 from widgets.styled_text import Line, Span, cut, spread, text, width_of, wrap
@@ -134,8 +134,8 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
         if tile is not None and tile.state.query:
             self.post_message(OpenRequested("explore", tile.state.query))
 
-    @on(PanelGrid.Chosen)
-    def _open(self, event: PanelGrid.Chosen) -> None:
+    @on(PanelGrid.Selected)
+    def _open(self, event: PanelGrid.Selected) -> None:
         self.post_message(OpenRequested("dashboard panel", event.key))
 
     def _state(self) -> DashboardState | None:
@@ -163,7 +163,7 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
         if state.taken_at is None:
             return spread(left, ((" not answered " if state.fault else " asking … ", "unknown"),), width)
         old = max(0.0, view.now - state.taken_at)
-        told = f" {age(old)} old " if old > view.settings.stale_after_seconds or state.fault else ""
+        told = f" {format_age(old)} old " if old > view.settings.stale_after_seconds or state.fault else ""
         return spread(left, ((told, "unknown"),), width)
 
 
@@ -237,4 +237,4 @@ def _compared(panel: PanelState, then: PeriodComparison, back: str) -> str:
     if then.value is None:
         return f"{back} no data"
     doubt = f" {Verdict.IN_DOUBT.word}" if then.doubtful else ""
-    return f"{back} {quantity(then.value, panel.spec.unit, panel.spec.decimals)}{doubt}"
+    return f"{back} {format_quantity(then.value, panel.spec.unit, panel.spec.decimals)}{doubt}"

@@ -14,7 +14,7 @@ from console.screens.base import ConsoleScreen
 from console.screens.render_context import RenderContext
 from queries.errors import SourceError
 from queries.model.series import braces, without
-from widgets.formatting import short
+from widgets.formatting import format_short
 from widgets.styled_text import Line, fit, text, wrap
 from widgets.text_view import TextView
 
@@ -98,7 +98,7 @@ class ExploreScreen(ConsoleScreen):
             name = sample.label("__name__")
             lines.append(
                 (
-                    (fit(short(sample.value), 14, right=True) + "  ", "strong"),
+                    (fit(format_short(sample.value), 14, right=True) + "  ", "strong"),
                     text(name + braces(without(sample.labels, "__name__"))),
                 )
             )

@@ -26,8 +26,8 @@ class GcPolicy:
         gc.enable()
         self._last = now
 
-    def rest(self, now: float, *, key_at: float) -> None:
+    def rest(self, now: float, *, last_key_at: float) -> None:
         """To be called now and then (seconds of one clock); does nothing where `begin` was not called."""
-        if self._last is not None and now - self._last >= _EVERY_SECONDS and now - key_at >= _QUIET_SECONDS:
+        if self._last is not None and now - self._last >= _EVERY_SECONDS and now - last_key_at >= _QUIET_SECONDS:
             self._last = now
             gc.collect()

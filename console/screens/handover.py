@@ -27,7 +27,7 @@ from queries.model.poll_result import PollResult
 from queries.model.series import Point
 from widgets.dialogs.form import FormDialog, FormField
 from widgets.formatting import NO_ANSWER
-from widgets.sparkline import sparkline
+from widgets.sparkline import render_sparkline
 from widgets.styled_text import VERDICT_TONES, Line, text
 from widgets.text_view import TextView
 
@@ -148,5 +148,5 @@ class HandoverScreen(ConsoleScreen):
         if not points or len(points) < 3 or state is None:
             return
         lines = tuple(line for line in (state.threshold.warn, state.threshold.critical) if line is not None)
-        drawn = sparkline(points, min(_TREND, width - 2), lines=lines, below=True)
+        drawn = render_sparkline(points, min(_TREND, width - 2), thresholds=lines, lower_is_worse=True)
         yield ((" ", ""), (drawn, VERDICT_TONES[state.verdict]))

@@ -9,7 +9,7 @@ from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_age, alerts_doubt, panels_doubt, platform_doubt
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from widgets.formatting import NO_ANSWER, age, minute
+from widgets.formatting import NO_ANSWER, format_age, format_minute
 from widgets.styled_text import Line, Span, cut, spread, text, width_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _where(view: RenderContext, width: int) -> Line:
             right.append((f"none {'active' if hidden else 'firing'}{hidden}{doubt} ", "unknown" if doubt or hidden else "ok"))
     elif snapshot is not None:
         right.append(("alerts not known ", "unknown"))
-    right.append((f" {minute(view.now)}Z ", ""))
+    right.append((f" {format_minute(view.now)}Z ", ""))
     room = width - width_of(tuple(right)) - 1
     for place, who in _places(settings):
         left: Line = (
@@ -166,7 +166,7 @@ def _more(state: SourceState, view: RenderContext, *, detail: int) -> str:
     """
     if state.paused_at is not None:
         was = f" was {_WORDS[state.health][1]}" if state.health in (Health.DOWN, Health.DENIED) and detail > 1 else ""
-        return f"{age(max(0.0, view.now - state.paused_at))}{was}"
+        return f"{format_age(max(0.0, view.now - state.paused_at))}{was}"
     if state.health in (Health.WAITING, Health.NOT_CONFIGURED):
         return ""
     well = state.health.answers
@@ -184,6 +184,6 @@ def _more(state: SourceState, view: RenderContext, *, detail: int) -> str:
         seconds = max(0.0, view.now - state.last_good_at)
         if well and seconds <= max(_FRESH_SECONDS, _FRESH_ROUNDS * view.settings.refresh_seconds):
             return " ".join(parts)
-        elapsed = age(seconds)
+        elapsed = format_age(seconds)
         parts.append(elapsed if well else f"last answer {elapsed} ago" if detail else f"{elapsed} ago")
     return " ".join(part for part in parts if part)

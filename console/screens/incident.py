@@ -132,7 +132,7 @@ class IncidentScreen(ConsoleScreen):
         newest = self._timeline.items and self._timeline.current is self._timeline.items[0]
         self._timeline.show(_reversed(incident.entries))
         if newest and incident.entries:
-            self._timeline.place(incident.entries[-1].id)  # who reads the newest entry goes on to do so
+            self._timeline.move_to(incident.entries[-1].id)  # who reads the newest entry goes on to do so
         self._side.show(tuple(side_lines(incident, view, response, width - left - 1)))
         self._due.show((due_line(incident, response, view.now, width),))
         self._draw_entry()
@@ -184,7 +184,7 @@ class IncidentScreen(ConsoleScreen):
         if told:
             self.post_message(IncidentRequested("note", self.identity, told))
 
-    @on(Rows.Moved)
+    @on(Rows.Highlighted)
     def _another(self) -> None:
         self._draw_entry()
 

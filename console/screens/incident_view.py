@@ -14,8 +14,7 @@ from console.screens.staleness import alerts_reservation
 from console.state.incident import Incident, Role, Step, TimelineEntry
 from console.state.public_status import phase
 from queries.model.alert import AlertState, Priority
-from widgets.formatting import VERDICT_WIDTH, minute, quantity, verdict_words
-from widgets.formatting import clock as clock_text
+from widgets.formatting import VERDICT_WIDTH, format_clock, format_minute, format_quantity, verdict_label
 from widgets.styled_text import VERDICT_TONES, Line, cut, fit, spread, text, width_of
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def _clock_cell(item: ResponseTimer, now: float) -> tuple[str, str]:
     left = item.left_seconds(now) or 0.0
     match item.pace:
         case TimerState.DONE:
-            return (f"done {minute(item.tick.at)}" if item.tick else "done", "ok")
+            return (f"done {format_minute(item.tick.at)}" if item.tick else "done", "ok")
         case TimerState.DUE:
             return (f"due {running(left)}" if left >= 36_000 else f"due in {running(left)}", "")
         case TimerState.OVERDUE:
@@ -145,8 +144,8 @@ def side_lines(incident: Incident, view: RenderContext, response: SeverityPolici
             yield ((f" {identity}: not known", "unknown"),)
             continue
         tone = VERDICT_TONES[state.verdict]
-        told = quantity(state.value, state.spec.unit, state.spec.decimals) or state.reason
-        word = text(f" {verdict_words(state):<{VERDICT_WIDTH}}", tone)
+        told = format_quantity(state.value, state.spec.unit, state.spec.decimals) or state.reason
+        word = text(f" {verdict_label(state):<{VERDICT_WIDTH}}", tone)
         # Where there is no room for both it is the title that gives way: a figure that is cut is another figure.
         room = width - width_of((word,)) - cell_len(told) - 1
         title = state.spec.title if cell_len(state.spec.title) <= room else fit(state.spec.title, max(4, room))
@@ -167,7 +166,7 @@ def side_lines(incident: Incident, view: RenderContext, response: SeverityPolici
         yield section("What changed lately (w: the hour before)", width)
         for change in snapshot.changes[:8]:
             kind = "" if change.kind == "action" or change.text.startswith(change.kind) else f"{change.kind} "
-            yield cut(((f" {minute(change.at, now=view.now)} ", "dim"), text(kind, "accent"), text(change.text)), width)
+            yield cut(((f" {format_minute(change.at, now=view.now)} ", "dim"), text(kind, "accent"), text(change.text)), width)
 
 
 def _alert_lines(incident: Incident, view: RenderContext, width: int) -> Iterable[Line]:
@@ -190,7 +189,7 @@ def _alert_lines(incident: Incident, view: RenderContext, width: int) -> Iterabl
 
 def entry_line(entry: TimelineEntry, width: int) -> Line:
     """`14:03:27 kubernetes rollout …`; the author where a person acted and there is room."""
-    when = clock_text(entry.at)[:-1]
+    when = format_clock(entry.at)[:-1]
     who = entry.author if entry.source in ("person", "console") else ""
     tone = {"person": "", "console": "strong", "alertmanager": "warn", "prometheus": "accent", "kubernetes": "accent"}
     mark = {"person": "·", "console": "▶", "alertmanager": "!", "prometheus": "~", "kubernetes": "○"}[entry.source]

@@ -18,7 +18,7 @@ from console.screens.messages import IncidentRequested, OpenRequested
 from console.screens.render_context import RenderContext
 from console.state.incident import Incident, Role
 from console.state.incident_metrics import kpis
-from widgets.formatting import NO_ANSWER, minute
+from widgets.formatting import NO_ANSWER, format_minute
 from widgets.rows import Rows
 from widgets.styled_text import Span, text
 from widgets.table import Column, Table
@@ -74,7 +74,7 @@ class IncidentsScreen(ConsoleScreen):
         ordered = sorted(known.values(), key=lambda item: (not item.open, -item.began_at))
         empty = "no incident yet; d declares one" if view.session.journal_known else "not known yet"
         self._table.show(tuple(ordered), empty=empty)
-        self._table.compare()
+        self._table.refresh_changes()
         if len(found.open) == 1 and found.open[0].id not in self._opened and self.is_current:
             self._opened.add(found.open[0].id)
             self.post_message(OpenRequested("incident", found.open[0].id))
@@ -82,8 +82,8 @@ class IncidentsScreen(ConsoleScreen):
     def action_declare(self) -> None:
         self.post_message(IncidentRequested("declare", ""))
 
-    @on(Rows.Left)
-    def _beyond(self, event: Rows.Left) -> None:
+    @on(Rows.EdgeReached)
+    def _beyond(self, event: Rows.EdgeReached) -> None:
         if event.direction > 0:
             self.run_worker(self._read_older(), "reading older incidents", "older", exclusive=True)
 
@@ -98,8 +98,8 @@ class IncidentsScreen(ConsoleScreen):
             self.app.notify(f"older incidents cannot be read: {error}", markup=False, severity="warning", timeout=8)
         self.redraw()
 
-    @on(Rows.Chosen)
-    def _open(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected)
+    def _open(self, event: Rows.Selected) -> None:
         self.post_message(OpenRequested("incident", event.key))
 
     def _cells(self, item: Incident) -> tuple[Span, ...]:
@@ -110,7 +110,7 @@ class IncidentsScreen(ConsoleScreen):
         return (
             (str(item.number), "dim"),
             (item.severity.value, SEVERITY_TONES[item.severity]),
-            (minute(item.began_at, now=now), "dim"),
+            (format_minute(item.began_at, now=now), "dim"),
             text(item.title, "strong" if item.open else ""),
             text(told, tone),
             text(item.person(Role.COMMANDER) or "-", "dim"),

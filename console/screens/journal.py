@@ -21,7 +21,7 @@ from console.screens.base import section
 from console.screens.filterable_screen import FilterableScreen, FilterField
 from console.screens.render_context import RenderContext
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.formatting import NO_ANSWER, age, minute, moment
+from widgets.formatting import NO_ANSWER, format_age, format_minute, format_timestamp
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit, text, wrap
 from widgets.table import Column, Table
@@ -103,7 +103,7 @@ class JournalScreen(FilterableScreen):
             self._read_at = view.now
             self._look()
         self._title.show((self._words(view),))
-        self._table.compare()
+        self._table.refresh_changes()
         self._detail()
 
     def show_worker_error(self, group: str) -> None:
@@ -135,7 +135,7 @@ class JournalScreen(FilterableScreen):
         view, session = self.view, self.view.session if self.view else None
         if view is None or session is None:
             return
-        told = (item.sentence(age(max(0.0, view.now - item.intent.at))), item.look(view.settings))
+        told = (item.sentence(format_age(max(0.0, view.now - item.intent.at))), item.look(view.settings))
         width = max(16, min(100, self.size.width) - 4)
         lines = [((f" {words}", "warn"),) for part in told for words in wrap(text(part)[0], width)]
         lines.append(((" settled, it is on record as unknown and no longer named", ""),))
@@ -162,8 +162,8 @@ class JournalScreen(FilterableScreen):
             self._before.pop()
             self._look(edge=1)
 
-    @on(Rows.Left)
-    def _beyond(self, event: Rows.Left) -> None:
+    @on(Rows.EdgeReached)
+    def _beyond(self, event: Rows.EdgeReached) -> None:
         if event.direction > 0:
             self.action_older()
         else:
@@ -242,7 +242,7 @@ class JournalScreen(FilterableScreen):
         spans.append(text(f" · {fault}", "critical") if fault else text(f" · {view.settings.paths.journal_file}", "dim"))
         return tuple(spans)
 
-    @on(Rows.Moved)
+    @on(Rows.Highlighted)
     def _another(self) -> None:
         self._detail()
 
@@ -252,7 +252,7 @@ class JournalScreen(FilterableScreen):
             self._event.show(())
             return
         event, width = entry.event, self.size.width
-        lines: list[Line] = [section(f"{moment(event.at)}  {event.kind}", width)]
+        lines: list[Line] = [section(f"{format_timestamp(event.at)}  {event.kind}", width)]
         pairs = [("subject", event.subject), ("author", event.author), ("environment", event.environment)]
         if why := self._left_out(entry):
             pairs = [("left out", why), *pairs]
@@ -276,7 +276,7 @@ class JournalScreen(FilterableScreen):
         outcome = str(event.data.get("outcome", ""))
         return (
             (LEFT_OUT if self._left_out(entry) else UNSHARED if entry.unshared else "", "warn"),
-            (minute(event.at, now=now), "dim"),
+            (format_minute(event.at, now=now), "dim"),
             text(event.kind, "accent"),
             text(outcome, _TONES.get(outcome, "")),
             text(event.author, "dim"),

@@ -22,7 +22,7 @@ from queries.catalogue.panel_titles import outline
 from queries.model.panel import PanelSpec, PanelState, Unit
 from queries.model.verdict import Verdict
 from widgets.chart import Chart, ChartData, ChartSeries
-from widgets.formatting import NO_ANSWER, age, minute
+from widgets.formatting import NO_ANSWER, format_age, format_minute
 from widgets.panel import PanelList, PanelRow
 from widgets.rows import Rows
 from widgets.styled_text import Line, text, width_of, wrap
@@ -95,7 +95,7 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
         row = self._panels.current
         return row.state.spec.runbook if row and self.focused is self._panels else ""
 
-    @on(Rows.Moved, "#panels")
+    @on(Rows.Highlighted, "#panels")
     def _draw_chart(self) -> None:
         """The trend of the panel under the cursor, where the terminal is high enough for it."""
         row = self._panels.current
@@ -114,13 +114,13 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
         message = "" if points else state.reason or NO_ANSWER
         self._chart.show(ChartData(start, end, tracks, lines, state.spec.unit.suffix, message))
 
-    @on(Rows.Chosen)
-    def _open(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected)
+    def _open(self, event: Rows.Selected) -> None:
         what = "panel" if event.rows is self._panels else "alert"
         self.post_message(OpenRequested(what, event.key))
 
-    @on(Rows.Left)
-    def _onward(self, event: Rows.Left) -> None:
+    @on(Rows.EdgeReached)
+    def _onward(self, event: Rows.EdgeReached) -> None:
         if event.rows is self._panels and event.direction > 0 and self._firing.items:
             self._firing.focus()
         elif event.rows is self._firing and event.direction < 0:
@@ -148,7 +148,7 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
         if snapshot is None:
             return (*lines, ((f" {NO_ANSWER}", "dim"),))
         for item in snapshot.unfinished:
-            elapsed = age(max(0.0, view.now - item.intent.at))
+            elapsed = format_age(max(0.0, view.now - item.intent.at))
             told = f"{item.sentence(elapsed)}; {item.look(view.settings)} (6 settles it)"
             parts = wrap(text(told)[0], width - 3) if self.has_class("-wide") else [text(told)[0]]
             lines.append(((" ! ", "warn"), (parts[0], "warn")))
@@ -156,7 +156,7 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
         for change in snapshot.changes:
             author = f" ({change.author})" if change.author else ""
             kind = "" if change.kind == "action" or change.text.startswith(change.kind) else f"{change.kind} "
-            when: Line = ((f" {minute(change.at, now=view.now)} ", "dim"), text(kind, "accent"))
+            when: Line = ((f" {format_minute(change.at, now=view.now)} ", "dim"), text(kind, "accent"))
             words, indent = text(f"{change.text}{author}")[0], width_of(when)
             # Beside the alerts there is height and no width; below them it is the other way round.
             parts = wrap(words, width - indent) if self.has_class("-wide") else [words]

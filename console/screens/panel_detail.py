@@ -20,8 +20,8 @@ from queries.model.alert import TrackedAlert
 from queries.model.panel import Aggregation, Origin, PanelHistory, PanelState
 from queries.model.series import braces, without
 from widgets.chart import Chart
-from widgets.formatting import limit, quantity
-from widgets.panel import PanelRow, panel_line
+from widgets.formatting import format_quantity, format_threshold
+from widgets.panel import PanelRow, render_panel
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit, text, wrap
 from widgets.table import Table
@@ -120,8 +120,8 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
         if state is not None:
             self.post_message(CopyRequested(state.query, "the query"))
 
-    @on(Rows.Chosen)
-    def _open(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected)
+    def _open(self, event: Rows.Selected) -> None:
         self.post_message(OpenRequested("alert", event.key))
 
     def _look(self) -> None:
@@ -154,13 +154,13 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
         return short_cells(tracked, view.now, view.marked)
 
     def _head_lines(self, state: PanelState, view: RenderContext, width: int) -> Iterable[Line]:
-        yield panel_line(_row(state, view), width)
+        yield render_panel(_row(state, view), width)
         if state.value is None or not state.verdict.known:
             for words in wrap(text(state.reason or "no series")[0], width - 2):
                 yield ((f" {words}", "unknown"),)
         for found in state.contradictions:
             for one in (found.first, found.second):
-                head: Line = ((f" {quantity(one.value, found.unit, 0):>9} ", "doubt"), text(one.says, "strong"))
+                head: Line = ((f" {format_quantity(one.value, found.unit, 0):>9} ", "doubt"), text(one.says, "strong"))
                 yield head
                 for words in wrap(text(_flat(one.query))[0], width - 12):
                     yield ((" " * 11, ""), (words, "accent"))
@@ -189,7 +189,7 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
         yield section(f"Series{f'; the value above is {fold}' if len(state.samples) > 1 else ''}", width)
         ordered = sorted(state.samples, key=lambda item: item.value, reverse=not state.spec.below)
         for sample in ordered[:_MOST_LINES]:
-            value = quantity(sample.value, state.spec.unit, state.spec.decimals)
+            value = format_quantity(sample.value, state.spec.unit, state.spec.decimals)
             labels = braces(without(sample.labels, "__name__")) or "(no labels)"
             yield ((fit(value, 12, right=True) + "  ", "strong"), text(labels))
         if len(ordered) > _MOST_LINES:
@@ -226,7 +226,7 @@ def _limits(state: PanelState) -> str:
     side = "under" if state.spec.below else "at"
     unit = state.spec.unit
     parts = [
-        f"{word} {side} {limit(line, unit)}"
+        f"{word} {side} {format_threshold(line, unit)}"
         for word, line in (("warns", state.threshold.warn), ("critical", state.threshold.critical))
         if line is not None
     ]

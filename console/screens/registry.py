@@ -37,6 +37,6 @@ def preload() -> None:
     """Import every screen and what a key can open from it; may be called in a thread."""
     from queries.offload import TURN  # noqa: PLC0415  # not before the first frame
 
-    for module in (*(module for module, _ in _CLASSES.values()), "errands"):
+    for module in (*(module for module, _ in _CLASSES.values()), "flows.actions"):
         with TURN:
             import_module(f"console.screens.{module}")

@@ -84,8 +84,8 @@ class RunbooksScreen(ConsoleScreen):
         self._served = await asyncio.to_thread(index.served, self._rules or ())
         self.redraw()
 
-    @on(Rows.Chosen)
-    def _open(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected)
+    def _open(self, event: Rows.Selected) -> None:
         self.post_message(OpenRequested("runbook", event.key))
 
     def _cells(self, item: Runbook) -> tuple[Span, ...]:

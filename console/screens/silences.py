@@ -17,7 +17,7 @@ from console.screens.render_context import RenderContext
 from console.screens.staleness import as_of, unwell
 from queries.model.silence import Silence
 from queries.model.source import Health
-from widgets.formatting import NO_ANSWER, age, minute, severity_word
+from widgets.formatting import NO_ANSWER, format_age, format_minute, severity_label
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, severity_tone, text, wrap
 from widgets.table import Column, Table
@@ -103,11 +103,11 @@ class SilencesScreen(ConsoleScreen):
             return
         self.post_message(ActionRequested(Request(name, f"silence/{silence.id}")))
 
-    @on(Rows.Chosen)
+    @on(Rows.Selected)
     def _open(self) -> None:
         self.action_edit()
 
-    @on(Rows.Moved)
+    @on(Rows.Highlighted)
     def _another(self) -> None:
         if self.view is not None:
             self._hidden.show(tuple(self._hidden_lines(self.view)))
@@ -118,7 +118,7 @@ class SilencesScreen(ConsoleScreen):
             return
         width = self.size.width
         yield section("This silence", width)
-        lasts = f"{minute(silence.starts_at, now=view.now)} to {minute(silence.ends_at, now=view.now)}"
+        lasts = f"{format_minute(silence.starts_at, now=view.now)} to {format_minute(silence.ends_at, now=view.now)}"
         for name, told in (
             ("matchers", ", ".join(str(matcher) for matcher in silence.matchers)),
             ("comment", silence.comment or "-"),
@@ -129,7 +129,7 @@ class SilencesScreen(ConsoleScreen):
         yield section("What it hides now", width)
         own = [item.alert for item in view.alerts if silence.id in item.alert.silenced_by]
         for alert in own[:8]:
-            spoken = f" {alert.priority} {severity_word(alert):<5}"
+            spoken = f" {alert.priority} {severity_label(alert):<5}"
             yield (text(spoken, severity_tone(alert.priority)), text(alert.name, "strong"), text(f"  {alert.component}"))
         if len(own) > 8:
             yield ((f" and {len(own) - 8} more", "dim"),)
@@ -140,7 +140,7 @@ class SilencesScreen(ConsoleScreen):
         now = self.view.now if self.view else 0.0
         tone = {"active": "ok", "pending": "accent"}.get(item.state, "dim")
         left = item.ends_at - now
-        ends = f"in {age(left)}" if left > 0 else f"{age(-left)} ago"
+        ends = f"in {format_age(left)}" if left > 0 else f"{format_age(-left)} ago"
         count = self._counts.get(item.id, 0)
         return (
             text(f"was {item.state}" if self._old else item.state, "unknown" if self._old else tone),

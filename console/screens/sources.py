@@ -15,7 +15,7 @@ from console.screens.render_context import RenderContext
 from queries.model.panel import Origin
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, age
+from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, format_age
 from widgets.styled_text import VERDICT_TONES, Line, fit, text, wrap
 from widgets.text_view import TextView
 
@@ -66,12 +66,12 @@ class SourcesScreen(ConsoleScreen):
 
     def _source(self, state: SourceState, view: RenderContext, width: int) -> Iterable[Line]:
         glyph, word, tone = health_words(state)
-        parts = [f"not asked for {age(view.now - state.paused_at)}"] if state.paused_at is not None else []
+        parts = [f"not asked for {format_age(view.now - state.paused_at)}"] if state.paused_at is not None else []
         parts += [state.detail] if state.detail and state.detail != word else []
         if state.latency_seconds is not None:
             parts.append(f"{state.latency_seconds * 1000:.0f} ms")
         if state.last_good_at is not None:
-            parts.append(f"last good answer {age(view.now - state.last_good_at)} ago")
+            parts.append(f"last good answer {format_age(view.now - state.last_good_at)} ago")
         elif state.health is not Health.NOT_CONFIGURED:
             parts.append("never answered")
         yield (
@@ -97,7 +97,7 @@ class SourcesScreen(ConsoleScreen):
         yield section("Shared journal", width)
         known = "warn" if sharing.left_out else "ok"
         tone = "critical" if sharing.fault else known if sharing.last_good_at is not None else "dim"
-        since = f" {age(view.now - sharing.since)}" if sharing.since is not None else ""
+        since = f" {format_age(view.now - sharing.since)}" if sharing.since is not None else ""
         yield ((f" {sharing.word}{since}", tone), text(f"  {sharing.store}", "dim"))
         events = f"{sharing.kept} {'event' if sharing.kept == 1 else 'events'}"
         kept = f"{events} will never be shared; `cad-console journal --unshared` says why"

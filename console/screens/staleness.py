@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.screens.render_context import RenderContext
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from widgets.formatting import age
+from widgets.formatting import format_age
 from widgets.styled_text import text
 
 TITLES = {"prometheus": "Prometheus", "alertmanager": "Alertmanager", "kubernetes": "Kubernetes", "platform": "the platform"}
@@ -37,7 +37,7 @@ def last_answer(view: RenderContext, name: str) -> str:
     state: SourceState | None = view.snapshot.source(name) if view.snapshot else None
     if state is None or state.last_good_at is None:
         return ""
-    return age(max(0.0, view.now - state.last_good_at))
+    return format_age(max(0.0, view.now - state.last_good_at))
 
 
 def alerts_are_old(view: RenderContext) -> bool:
@@ -53,7 +53,7 @@ def alerts_are_old(view: RenderContext) -> bool:
 def alerts_age(view: RenderContext) -> str:
     """` 40s ago` where the alerts are those of an earlier moment."""
     seconds = view.snapshot.alerts_age_seconds if view.snapshot else None
-    return f" {age(seconds)} ago" if seconds is not None and alerts_are_old(view) else ""
+    return f" {format_age(seconds)} ago" if seconds is not None and alerts_are_old(view) else ""
 
 
 def alerts_doubt(view: RenderContext) -> str:

@@ -19,7 +19,7 @@ from console.screens.staleness import PAUSED, as_of, unwell
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.source import Health
 from queries.model.workload import Cluster, Pod, Revision, Workload
-from widgets.formatting import NO_ANSWER, age
+from widgets.formatting import NO_ANSWER, format_age
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text
 from widgets.table import Column, Table
@@ -136,20 +136,20 @@ class WorkloadsScreen(ConsoleScreen):
             parameters["revision"] = str(revision.number)
         self.post_message(ActionRequested(Request(name, workload.target, parameters, panel_id="workloads")))
 
-    @on(Rows.Moved, "#workload-list")
+    @on(Rows.Highlighted, "#workload-list")
     def _another(self) -> None:
         if self._known is not None:
             self._below(self._known)
 
-    @on(Rows.Left)
-    def _onward(self, event: Rows.Left) -> None:
+    @on(Rows.EdgeReached)
+    def _onward(self, event: Rows.EdgeReached) -> None:
         order: list[Rows[Any]] = [self._list, self._pods, self._revisions]
         at = next((index for index, rows in enumerate(order) if rows is event.rows), 0) + event.direction
         if 0 <= at < len(order):
             order[at].focus()
 
-    @on(Rows.Chosen)
-    def _open(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected)
+    def _open(self, event: Rows.Selected) -> None:
         if event.rows is self._list:
             self._pods.focus()
         elif event.rows is self._pods:
@@ -189,7 +189,7 @@ class WorkloadsScreen(ConsoleScreen):
             (f"{item.ready}/{item.wanted}", tone if short_of else ""),
             (str(restarts), "warn" if restarts else "dim"),
             (str(item.revision) if item.revision else "-", ""),
-            (age(now - rolled_out_at) if rolled_out_at else "-", ""),
+            (format_age(now - rolled_out_at) if rolled_out_at else "-", ""),
             text(", ".join(image_tail(container.image) for container in item.containers)),
             text(says, "warn" if item.paused else "dim"),
         )
@@ -201,7 +201,7 @@ class WorkloadsScreen(ConsoleScreen):
             text(pod.name, "strong"),
             self._fares(pod),
             (str(pod.restarts), "warn" if pod.restarts else "dim"),
-            (age(now - pod.created_at), ""),
+            (format_age(now - pod.created_at), ""),
             (str(number) if number else "-", "dim"),
             text(pod.node, "dim"),
         )
@@ -217,7 +217,7 @@ class WorkloadsScreen(ConsoleScreen):
         current = workload is not None and workload.revision == item.number
         return (
             (str(item.number), "strong"),
-            (age(now - item.created_at), ""),
+            (format_age(now - item.created_at), ""),
             (f"{item.ready}/{item.replicas}", "" if item.replicas else "dim"),
             text(", ".join(image_tail(container.image) for container in item.containers), "strong" if current else ""),
             text(("now · " if current else "") + item.change_cause, "dim"),

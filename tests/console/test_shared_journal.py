@@ -30,7 +30,7 @@ from console.monitor.session import Session
 from console.state import incident_events
 from console.state.incident import Role, Step
 from queries.model.alert import Priority
-from widgets.formatting import moment
+from widgets.formatting import format_timestamp
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ async def test_one_bad_event_ends_no_console(
         await within(5.0, lambda: "we look" in ann.snapshot().ledger.incidents.open[0].entries[-1].text)
         for each in (ann, bob):
             (incident,) = each.snapshot().ledger.incidents.all
-            assert all(moment(entry.at) for entry in incident.entries)
+            assert all(format_timestamp(entry.at) for entry in incident.entries)
             assert each.sharing and each.sharing.word == "IN DOUBT"
     assert await asyncio.to_thread(ask, monkeypatch, tmp_path, "cyd", "doctor") != 0
     out = " ".join(capsys.readouterr().out.split())

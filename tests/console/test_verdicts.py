@@ -38,8 +38,8 @@ from queries.model.series import Series
 from queries.model.verdict import UNKNOWN, Verdict
 from queries.prometheus.query_batch import BatchResult
 from widgets.formatting import VERDICT_WIDTH
-from widgets.panel import PanelRow, panel_line
-from widgets.panel_grid import PanelTile, tile_lines
+from widgets.panel import PanelRow, render_panel
+from widgets.panel_grid import PanelTile, render_tile
 from widgets.styled_text import VERDICT_TONES
 from widgets.styles import TONES
 
@@ -105,10 +105,10 @@ def test_a_verdict_has_a_word_a_rank_and_a_tone_of_its_own() -> None:
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_a_row_in_doubt_says_its_word_its_value_and_why(width: int) -> None:
     """The word stands apart from the title at every width, and both figures fit."""
-    shown = "".join(words for words, _ in panel_line(PanelRow(doubtful()), width))
+    shown = "".join(words for words, _ in render_panel(PanelRow(doubtful()), width))
     assert shown.startswith(" IN DOUBT  Error ratio")
     assert "0.40 %" in shown and "12 or 240 · paddle" in shown
-    tile = "\n".join("".join(words for words, _ in line) for line in tile_lines(PanelTile(PanelRow(doubtful())), 60, 4))
+    tile = "\n".join("".join(words for words, _ in line) for line in render_tile(PanelTile(PanelRow(doubtful())), 60, 4))
     assert "IN DOUBT  Error ratio" in tile and "12 or 240 · paddle" in tile
 
 

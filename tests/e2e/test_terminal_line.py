@@ -236,7 +236,7 @@ def test_only_what_the_terminal_knows_is_sent(
 def test_a_slow_line_gets_few_frames(opened: Callable[..., AnsweringTerminal], moving: Moving) -> None:
     """With --slow and a value that changes five times a second: a frame a second, a byte counter, and keys still answered."""
     terminal = opened("--slow", columns=120, rows=30)
-    terminal.wait_for("slow line", "KB sent")
+    terminal.wait_for("slow link", "KB sent")
     terminal.pump(1.0)
     start = len(terminal.received)
     for step in range(15):
@@ -255,7 +255,7 @@ def test_slow_is_chosen_while_it_runs(opened: Callable[..., AnsweringTerminal]) 
     terminal.send(":")
     terminal.wait_for("a screen, a panel")
     terminal.send("slow on\r")
-    terminal.wait_for("slow line", "KB sent")
+    terminal.wait_for("slow link", "KB sent")
     terminal.send(":")
     terminal.wait_for("a screen, a panel")
     terminal.send("slow off\r")

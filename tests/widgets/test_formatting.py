@@ -8,7 +8,7 @@ import pytest
 
 from queries.model.panel import PanelSpec, PanelState, Threshold, Unit
 from queries.model.verdict import Verdict
-from widgets.formatting import age, number, quantity, relation, verdict_words
+from widgets.formatting import compare_with_threshold, format_age, format_number, format_quantity, verdict_label
 
 STATE = PanelState(PanelSpec("x", "X", Unit.PERCENT), Verdict.OK, Threshold(1.0, 5.0), value=0.4)
 
@@ -28,20 +28,20 @@ STATE = PanelState(PanelSpec("x", "X", Unit.PERCENT), Verdict.OK, Threshold(1.0,
 )
 def test_age_has_coarse_steps(seconds: float, words: str) -> None:
     """Seconds are told only under a minute, and never less than none."""
-    assert age(seconds) == words
+    assert format_age(seconds) == words
 
 
 def test_a_value_never_stands_without_its_unit() -> None:
     """Every unit has its suffix, zero is zero, and no value is empty text, not zero."""
-    assert quantity(7.84, Unit.PERCENT, 2) == "7.84 %"
-    assert quantity(0.0, Unit.SECONDS, 2) == "0.00 s"
-    assert quantity(0.0, Unit.COUNT, 0) == "0"
-    assert quantity(None, Unit.COUNT, 0) == ""
+    assert format_quantity(7.84, Unit.PERCENT, 2) == "7.84 %"
+    assert format_quantity(0.0, Unit.SECONDS, 2) == "0.00 s"
+    assert format_quantity(0.0, Unit.COUNT, 0) == "0"
+    assert format_quantity(None, Unit.COUNT, 0) == ""
 
 
 def test_what_is_no_number_is_named() -> None:
     """NaN and infinities are written as Prometheus writes them."""
-    assert [number(value, 2) for value in (float("nan"), float("inf"), float("-inf"))] == ["NaN", "+Inf", "-Inf"]
+    assert [format_number(value, 2) for value in (float("nan"), float("inf"), float("-inf"))] == ["NaN", "+Inf", "-Inf"]
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_the_relation_says_how_the_value_stands(value: float, below: bool, words
     """The sign is the relation that holds, against the line that decides; also for an old value."""
     threshold = Threshold(90.0, 70.0) if below else Threshold(1.0, 5.0)
     state = replace(STATE, value=value, verdict=verdict, threshold=threshold, spec=replace(STATE.spec, below=below))
-    assert relation(state) == words
+    assert compare_with_threshold(state) == words
 
 
 def test_stale_tells_its_age() -> None:
     """An old value is called old, with how old it is."""
-    assert verdict_words(replace(STATE, verdict=Verdict.STALE, age_seconds=40.0)) == "STALE 40s"
+    assert verdict_label(replace(STATE, verdict=Verdict.STALE, age_seconds=40.0)) == "STALE 40s"

@@ -9,11 +9,11 @@ from screen_samples import HOSTILE, NOW, panels
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
 from widgets.panel import PanelRow
-from widgets.panel_grid import PanelTile, tile_lines
+from widgets.panel_grid import PanelTile, render_tile
 
 
 def drawn(tile: PanelTile, width: int = 39, height: int = 3) -> list[str]:
-    return ["".join(words for words, _ in line).rstrip() for line in tile_lines(tile, width, height)]
+    return ["".join(words for words, _ in line).rstrip() for line in render_tile(tile, width, height)]
 
 
 def tile(identity: str, **more: object) -> PanelTile:
@@ -26,7 +26,7 @@ def tile(identity: str, **more: object) -> PanelTile:
 def test_a_tile_has_its_size(width: int, height: int) -> None:
     """Every state of a panel gives exactly that many lines; a chart stands in high ones, blocks in low ones."""
     for state in panels():
-        lines = tile_lines(PanelTile(PanelRow(state), "yesterday 0.41 %", (NOW - 3600.0, NOW)), width, height)
+        lines = render_tile(PanelTile(PanelRow(state), "yesterday 0.41 %", (NOW - 3600.0, NOW)), width, height)
         assert len(lines) == height
         charted = any("│" in words for line in lines for words, _ in line)
         assert charted == (height >= 7 and bool(state.trend) and state.value is not None and state.verdict is not None)
@@ -63,7 +63,7 @@ def test_what_has_no_threshold_is_not_called_fine() -> None:
 def test_the_cursor_is_seen_without_colour() -> None:
     """A mark stands before the tile under the cursor."""
     state = panels()[0]
-    pointed = tile_lines(PanelTile(PanelRow(state)), 39, 3, pointed=True)[0]
+    pointed = render_tile(PanelTile(PanelRow(state)), 39, 3, selected=True)[0]
     assert pointed[0][0] == "›" and {tone.partition("+")[0] for _, tone in pointed} == {"cursor"}
 
 
@@ -83,7 +83,7 @@ def test_hostile_text_stays_in_its_tile() -> None:
 
     for state in panels():
         bad: PanelState = replace(state, note=HOSTILE, reason=HOSTILE, verdict=Verdict.WARN)
-        for line in tile_lines(PanelTile(PanelRow(bad), "yesterday 1 %"), 39, 3):
+        for line in render_tile(PanelTile(PanelRow(bad), "yesterday 1 %"), 39, 3):
             words = "".join(part for part, _ in line)
             assert words.isprintable()
             assert cell_len(words) <= 39

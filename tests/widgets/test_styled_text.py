@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from screen_samples import HOSTILE
 
-from widgets.styled_text import cut, difference, fit, spread, text, to_strip, width_of, wrap
+from widgets.styled_text import cut, diff_lines, fit, spread, text, to_strip, width_of, wrap
 
 OUTSIDE = st.text(max_size=60) | st.just(HOSTILE)
 
@@ -48,9 +48,9 @@ def test_outside_text_shows_its_control_characters() -> None:
 def test_difference_names_only_the_cells_that_changed() -> None:
     """One changed digit is one cell; equal lines differ nowhere, however their spans are cut."""
     old = (("error ", "dim"), ("7.84 %", "ok"))
-    assert difference(old, (("error ", "dim"), ("7.94 %", "ok")), 20) == (8, 1)
-    assert difference(old, (("err", "dim"), ("or ", "dim"), ("7.84 %", "ok")), 20) is None
-    assert difference((("日本", ""),), (("日木", ""),), 10) == (2, 2)
+    assert diff_lines(old, (("error ", "dim"), ("7.94 %", "ok")), 20) == (8, 1)
+    assert diff_lines(old, (("err", "dim"), ("or ", "dim"), ("7.84 %", "ok")), 20) is None
+    assert diff_lines((("日本", ""),), (("日木", ""),), 10) == (2, 2)
 
 
 def test_spread_keeps_the_right_side() -> None:

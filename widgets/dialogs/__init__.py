@@ -1,1 +1,1 @@
-"""Dialogs: plan preview, confirmation, silence, note."""
+"""Modal dialogs: confirmation, form, selection, silence, text."""

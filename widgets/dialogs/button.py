@@ -1,4 +1,4 @@
-"""A button of a dialog whose focus is seen without colour: `[ Cancel ]`."""
+"""A dialog button whose focus is visible without colour: `[ Cancel ]`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from textual.widgets.button import ButtonVariant
 
 
 class DialogButton(Button):
-    """Brackets stand around the words while it has the focus; it is as wide without them."""
+    """Shows its label in brackets while focused; its width does not change."""
 
-    def __init__(self, words: str, *, id: str, variant: ButtonVariant = "default", disabled: bool = False) -> None:
-        super().__init__(_label(words, focused=False), id=id, variant=variant, disabled=disabled, compact=True)
-        self._words = words
+    def __init__(self, label: str, *, id: str, variant: ButtonVariant = "default", disabled: bool = False) -> None:
+        super().__init__(_label(label, focused=False), id=id, variant=variant, disabled=disabled, compact=True)
+        self._text = label
 
     def on_focus(self) -> None:
-        self.label = _label(self._words, focused=True)
+        self.label = _label(self._text, focused=True)
 
     def on_blur(self) -> None:
-        self.label = _label(self._words, focused=False)
+        self.label = _label(self._text, focused=False)
 
 
-def _label(words: str, *, focused: bool) -> Content:
-    return Content(f"[ {words} ]" if focused else f"  {words}  ")
+def _label(label: str, *, focused: bool) -> Content:
+    return Content(f"[ {label} ]" if focused else f"  {label}  ")

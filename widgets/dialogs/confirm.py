@@ -1,4 +1,4 @@
-"""The dialog before something is changed: what would happen, what was checked, and Cancel under the finger."""
+"""The dialog before a change: its preview and checks, with Cancel focused."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from widgets.text_view import TextView
 
 
 class ConfirmDialog(ModalScreen[bool]):
-    """Gives True only when a person chose the verb, and typed `confirm_word` where one is asked for.
+    """Returns True only when a person pressed the verb and typed `confirm_word`, if one is required.
 
-    Without a `verb` there is nothing to confirm: the dialog only shows why not, and closes.
+    Without a `verb` there is nothing to confirm: the dialog only shows why not.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel", tooltip="Change nothing", id="dialog.cancel"),
-        Binding("left,shift+tab", "app.focus_previous", show=False, tooltip="The control before", id="dialog.before"),
+        Binding("left,shift+tab", "app.focus_previous", show=False, tooltip="The previous control", id="dialog.before"),
         Binding("right,tab", "app.focus_next", show=False, tooltip="The next control", id="dialog.next"),
     ]
 
@@ -33,31 +33,31 @@ class ConfirmDialog(ModalScreen[bool]):
         super().__init__()
         self._lines = lines
         self._verb = verb
-        self._word = confirm_word if verb else ""
+        self._confirm_word = confirm_word if verb else ""
         self._cancel = cancel
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -danger"):
             yield TextView(self._lines, id="preview", focusable=False)
-            yield from self._typed()
+            yield from self._confirm_word_input()
             with Horizontal(classes="buttons"):
-                told = " esc changes nothing" + (" · tab: the other button" if self._verb else "")
-                yield TextView((((told, "dim"),),), classes="keys")
+                hint = " esc changes nothing" + (" · tab: the other button" if self._verb else "")
+                yield TextView((((hint, "dim"),),), classes="keys")
                 yield DialogButton(self._cancel, id="cancel")
                 if self._verb:
-                    yield DialogButton(self._verb, id="confirm", disabled=bool(self._word), variant="warning")
+                    yield DialogButton(self._verb, id="confirm", disabled=bool(self._confirm_word), variant="warning")
 
     def on_mount(self) -> None:
         self.query_one("#cancel", Button).focus()
 
     def on_resize(self) -> None:
-        """The preview scrolls where it is too long; the buttons are always there."""
-        below = 6 if self._word else 4
+        """A long preview scrolls; the buttons are always visible."""
+        below = 6 if self._confirm_word else 4
         self.query_one("#preview", TextView).styles.max_height = max(1, self.size.height - below)
 
     def on_key(self, event: events.Key) -> None:
-        """Typing goes to the confirmation, wherever the focus is; Cancel keeps the enter key."""
-        if self._word and event.is_printable and event.character and not isinstance(self.focused, Input):
+        """Typing goes to the confirmation field, wherever the focus is; enter stays with Cancel."""
+        if self._confirm_word and event.is_printable and event.character and not isinstance(self.focused, Input):
             field = self.query_one("#typed", Input)
             field.focus()
             field.value += event.character
@@ -70,27 +70,27 @@ class ConfirmDialog(ModalScreen[bool]):
     def action_cancel(self) -> None:
         self.dismiss(False)
 
-    def _typed(self) -> Iterable[TextView | Input]:
-        if self._word:
-            words: Line = ((" type ", ""), (self._word, "strong"), (" to confirm:", ""))
+    def _confirm_word_input(self) -> Iterable[TextView | Input]:
+        if self._confirm_word:
+            words: Line = ((" type ", ""), (self._confirm_word, "strong"), (" to confirm:", ""))
             yield TextView((words,), classes="caption")
             yield Input(id="typed", select_on_focus=False)
 
     @on(Input.Changed, "#typed")
-    def _compare(self, event: Input.Changed) -> None:
-        self.query_one("#confirm", Button).disabled = event.value != self._word
+    def _check_confirm_word(self, event: Input.Changed) -> None:
+        self.query_one("#confirm", Button).disabled = event.value != self._confirm_word
 
     @on(Input.Submitted, "#typed")
-    def _submitted(self, event: Input.Submitted) -> None:
-        if event.value == self._word:
+    def _on_submit(self, event: Input.Submitted) -> None:
+        if event.value == self._confirm_word:
             self.query_one("#confirm", Button).focus()
 
     @on(Button.Pressed, "#cancel")
-    def _cancelled(self) -> None:
+    def _on_cancel(self) -> None:
         self.dismiss(False)
 
     @on(Button.Pressed, "#confirm")
-    def _confirmed(self) -> None:
-        typed = not self._word or self.query_one("#typed", Input).value == self._word
+    def _on_confirm(self) -> None:
+        typed = not self._confirm_word or self.query_one("#typed", Input).value == self._confirm_word
         if typed:
             self.dismiss(True)

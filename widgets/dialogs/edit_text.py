@@ -1,4 +1,4 @@
-"""A dialog with a text of several lines that a person reads over and changes before it is kept."""
+"""A dialog to edit a text of several lines."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from widgets.text_view import TextView
 
 
 class EditTextDialog(ModalScreen[str | None]):
-    """Gives the text as it stands, or None when it was left. Enter makes a new line; ctrl+s keeps it."""
+    """Returns the text, or None when cancelled. Enter inserts a new line; ctrl+s keeps the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "cancel", priority=True, tooltip="Keep nothing", id="letter.cancel"),
+        Binding("escape", "cancel", "cancel", priority=True, tooltip="Discard the text", id="letter.cancel"),
         Binding("ctrl+s", "keep", "keep", priority=True, tooltip="Keep the text", id="letter.keep"),
         Binding("tab", "app.focus_next", show=False, priority=True, tooltip="To the buttons", id="letter.next"),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True, tooltip="Back", id="letter.before"),
     ]
 
-    def __init__(self, title: str, letter: str, *, verb: str = "Keep") -> None:
+    def __init__(self, title: str, text: str, *, verb: str = "Keep") -> None:
         super().__init__()
         self._title = title
-        self._letter = letter
+        self._text = text
         self._verb = verb
-        self._complaint = TextView(classes="caption")
+        self._error = TextView(classes="caption")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield TextView(((text(f" {self._title}", "title"),),), classes="caption")
-            yield TextArea(self._letter, id="letter", soft_wrap=True, tab_behavior="focus")
-            yield self._complaint
+            yield TextArea(self._text, id="letter", soft_wrap=True, tab_behavior="focus")
+            yield self._error
             with Horizontal(classes="buttons"):
-                yield TextView((((" esc cancels · tab: the buttons · ctrl+s keeps it", "dim"),),), classes="keys")
+                yield TextView((((" esc cancels · tab: buttons · ctrl+s keeps the text", "dim"),),), classes="keys")
                 yield DialogButton("Cancel", id="cancel")
                 yield DialogButton(self._verb, id="keep", variant="primary")
 
@@ -52,13 +52,13 @@ class EditTextDialog(ModalScreen[str | None]):
         self.dismiss(None)
 
     @on(Button.Pressed, "#cancel")
-    def _cancelled(self) -> None:
+    def _on_cancel(self) -> None:
         self.dismiss(None)
 
     @on(Button.Pressed, "#keep")
     def action_keep(self) -> None:
-        told = self.query_one(TextArea).text.strip()
-        if not told:
-            self._complaint.show((((" there is no text yet", "warn"),),))
+        content = self.query_one(TextArea).text.strip()
+        if not content:
+            self._error.show((((" the text is empty", "warn"),),))
             return
-        self.dismiss(told)
+        self.dismiss(content)

@@ -1,4 +1,4 @@
-"""A small dialog that asks for a few values before something is planned."""
+"""A small dialog that asks for a few values before an action is planned."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from widgets.text_view import TextView
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One value: its name, what it means, what stands there already, and whether it may stay empty."""
+    """One value: its name and description, its initial value, and whether it is required."""
 
     name: str
-    meaning: str
+    description: str
     value: str = ""
     required: bool = True
 
 
 class FormDialog(ModalScreen[dict[str, str] | None]):
-    """Gives the answers by name, or None when it was left."""
+    """Returns the values by name, or None when cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "cancel", tooltip="Ask for nothing", id="form.cancel"),
+        Binding("escape", "cancel", "cancel", tooltip="Close without doing anything", id="form.cancel"),
         Binding("tab,down", "app.focus_next", show=False, tooltip="The next field", id="form.next"),
-        Binding("shift+tab,up", "app.focus_previous", show=False, tooltip="The field before", id="form.before"),
+        Binding("shift+tab,up", "app.focus_previous", show=False, tooltip="The previous field", id="form.before"),
     ]
 
-    def __init__(self, title: str, questions: tuple[FormField, ...], *, verb: str = "Continue") -> None:
+    def __init__(self, title: str, fields: tuple[FormField, ...], *, verb: str = "Continue") -> None:
         super().__init__()
         self._title = title
-        self._questions = questions
+        self._fields = fields
         self._verb = verb
-        self._complaint = TextView((((" ", ""),),), classes="caption")
+        self._error = TextView((((" ", ""),),), classes="caption")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield TextView(((text(f" {self._title}", "title"),),), classes="caption")
-            for at, question in enumerate(self._questions):
-                optional = "" if question.required else " (may stay empty)"
+            for at, item in enumerate(self._fields):
+                optional = "" if item.required else " (optional)"
                 yield TextView(
-                    ((text(f" {question.name}", "strong"), text(f"  {question.meaning}{optional}", "dim")),), classes="caption"
+                    ((text(f" {item.name}", "strong"), text(f"  {item.description}{optional}", "dim")),), classes="caption"
                 )
-                yield Input(question.value, id=f"field-{at}")
-            yield self._complaint
+                yield Input(item.value, id=f"field-{at}")
+            yield self._error
             with Horizontal(classes="buttons"):
-                yield TextView((((" esc cancels · tab: the next field", "dim"),),), classes="keys")
+                yield TextView((((" esc cancels · tab: next field", "dim"),),), classes="keys")
                 yield DialogButton("Cancel", id="cancel")
                 yield DialogButton(self._verb, id="go", variant="primary")
 
@@ -62,20 +62,20 @@ class FormDialog(ModalScreen[dict[str, str] | None]):
         self.dismiss(None)
 
     @on(Button.Pressed, "#cancel")
-    def _cancelled(self) -> None:
+    def _on_cancel(self) -> None:
         self.dismiss(None)
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#go")
-    def _finish(self) -> None:
+    def _submit(self) -> None:
         answers: dict[str, str] = {}
-        for at, question in enumerate(self._questions):
+        for at, item in enumerate(self._fields):
             field = self.query_one(f"#field-{at}", Input)
             value = field.value.strip()
-            if question.required and not value:
-                self._complaint.show((((f" {question.name} is needed", "warn"),),))
+            if item.required and not value:
+                self._error.show((((f" {item.name} is required", "warn"),),))
                 field.focus()
                 return
             if value:
-                answers[question.name] = value
+                answers[item.name] = value
         self.dismiss(answers)

@@ -1,4 +1,4 @@
-"""A small dialog that offers a few things, one of which is chosen."""
+"""A small dialog to choose one of several options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from widgets.text_view import TextView
 
 
 class SelectDialog(ModalScreen[str]):
-    """Gives the key of the chosen row, empty when it was left. `choices` are key and words."""
+    """Returns the key of the chosen row, or an empty string. `choices` are (key, label) pairs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", tooltip="Choose nothing", id="pick.leave"),
@@ -32,7 +32,7 @@ class SelectDialog(ModalScreen[str]):
         with Vertical(classes="dialog"):
             yield TextView(((text(f" {self._title}", "title"),),), classes="caption")
             yield self._choices
-            yield TextView((((" enter chooses · esc goes back", "dim"),),), classes="caption")
+            yield TextView((((" enter selects · esc goes back", "dim"),),), classes="caption")
 
     def on_mount(self) -> None:
         self._choices.focus()
@@ -40,8 +40,8 @@ class SelectDialog(ModalScreen[str]):
     def action_leave(self) -> None:
         self.dismiss("")
 
-    @on(Rows.Chosen)
-    def _picked(self, event: Rows.Chosen) -> None:
+    @on(Rows.Selected)
+    def _on_selected(self, event: Rows.Selected) -> None:
         self.dismiss(event.key)
 
 

@@ -1,1 +1,1 @@
-"""Between Textual's compositor and the terminal: sends only cells that differ, and no more than the terminal accepts."""
+"""Between Textual's compositor and the tty: sends only the cells that changed, and no faster than the terminal accepts them."""

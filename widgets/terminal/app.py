@@ -1,4 +1,4 @@
-"""An application that shows itself through the frame stage: one frame is one write, and none waits behind another."""
+"""A Textual application with its own frame renderer: each frame is a single write, and frames never queue up."""
 
 from __future__ import annotations
 
@@ -18,72 +18,70 @@ from textual.widgets import Input
 
 from queries.text.variables import unset_if_empty
 from widgets.terminal.clipboard import ClipboardReach, copy
-from widgets.terminal.driver import TtyDriver, line_driver
+from widgets.terminal.driver import TtyDriver, select_driver
 from widgets.terminal.flow_control import FlowControl
 from widgets.terminal.frame_renderer import FrameRenderer
-from widgets.terminal.multiplexer import attached, socket_attached
+from widgets.terminal.multiplexer import is_attached, is_socket_attached
 
-_ASK_SECONDS = 15.0
-"""How often tmux itself is asked; its socket, which changes when the last terminal leaves, is looked at every second."""
+_TMUX_SECONDS = 15.0
+"""How often tmux is queried; the mode of its socket, which changes when the last client detaches, is checked every second."""
 
-_SETTLE_SECONDS = 0.1
-"""While a terminal is being resized: what is drawn for its old size is not sent to the new one."""
+_RESIZE_SECONDS = 0.1
+"""During a resize: a frame drawn for the old size is not sent to a terminal that already has the new one."""
 
 
 class LowBandwidthApp(App[None]):
-    """Takes the place of Textual's display step; everything else is Textual's."""
+    """Replaces Textual's display step; everything else is Textual's."""
 
     def __init__(self, **options: Any) -> None:
         unset_if_empty(os.environ, "NO_COLOR")
         super().__init__(**options)
         colours = None if self.no_color else self.console._color_system or ColorSystem.TRUECOLOR
-        self.stage = FrameRenderer(colours)
-        self.pace = FlowControl()
+        self.renderer = FrameRenderer(colours)
+        self.flow = FlowControl()
         self.frames = 0
         """How many frames were sent."""
-        self._waiting: asyncio.TimerHandle | None = None
-        self._probing: asyncio.TimerHandle | None = None
-        self._settled_at = 0.0
-        self._cursor: tuple[int, int] | None = None
-        self._told = False
-        self._attached = True
-        self._socket_attached = True
-        self._asked_at = time.monotonic()
+        self._wake_timer: asyncio.TimerHandle | None = None
+        self._resize_settles_at = 0.0
+        self._slow_reported = False
+        self._is_attached = True
+        self._is_socket_attached = True
+        self._tmux_queried_at = time.monotonic()
 
     def get_driver_class(self) -> type[Driver]:
-        return line_driver() or super().get_driver_class()
+        return select_driver() or super().get_driver_class()
 
     @property
     def bytes_sent(self) -> int:
-        """What the terminal's side took since the start; 0 where the console does not know its line."""
-        return self._driver.line.taken if isinstance(self._driver, TtyDriver) else 0
+        """Bytes written to the terminal since the start; 0 under a driver other than `TtyDriver`."""
+        return self._driver.writer.bytes_written if isinstance(self._driver, TtyDriver) else 0
 
     @property
-    def line_words(self) -> str:
-        """What the footer says of the line: nothing, unless it is slow."""
-        return f"slow line, {self.bytes_sent // 1024} KB sent" if self.pace.slow else ""
+    def terminal_status(self) -> str:
+        """What the footer says about the terminal; empty unless it is in slow mode."""
+        return f"slow link, {self.bytes_sent // 1024} KB sent" if self.flow.slow else ""
 
-    def slow_down(self, on: bool) -> None:
-        """Fewer frames, and nothing that blinks."""
-        self.pace.slow = on
+    def set_slow(self, on: bool) -> None:
+        """Send fewer frames, and stop the cursor from blinking."""
+        self.flow.slow = on
         if isinstance(self.focused, Input):
             self.focused.cursor_blink = not on
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, Input):
-            event.widget.cursor_blink = not self.pace.slow
+            event.widget.cursor_blink = not self.flow.slow
 
-    async def copy_out(self, text: str) -> ClipboardReach:
-        """To where a person can paste it, as far as that can be; gives how far it is known to have come."""
-        tty = self._driver.line.terminal_name if isinstance(self._driver, TtyDriver) else ""
+    async def copy_text(self, text: str) -> ClipboardReach:
+        """Copy to wherever a person can paste it from; returns how far the text is known to have got."""
+        tty = self._driver.writer.terminal_name if isinstance(self._driver, TtyDriver) else ""
         return await copy(text, os.environ, tty, send=self.copy_to_clipboard)
 
-    def seen(self, on: bool) -> None:
-        """Called every second, and at once when it changes to the better: whether anybody can see the screen."""
+    def set_visible(self, on: bool) -> None:
+        """Called every second, and at once when the screen becomes visible again: whether anybody can see it."""
 
     def repaint_all(self) -> None:
         """Write every cell again, whatever the terminal shows."""
-        self.stage.forget()
+        self.renderer.invalidate()
         self._send()
 
     # Textual's display step
@@ -93,113 +91,113 @@ class LowBandwidthApp(App[None]):
             super()._display(screen, renderable)
             return
         try:
-            taken = self.stage.take(renderable)  # type: ignore[arg-type]  # what it cannot take is given back below
+            accepted = self.renderer.ingest(renderable)  # type: ignore[arg-type]  # an update it does not accept goes to Textual
         except Exception as error:
             self._handle_exception(error)
             return
-        if not taken:
+        if not accepted:
             super()._display(screen, renderable)
-            self.stage.forget()
+            self.renderer.invalidate()
             return
-        if self._settled_at and self.stage.size == self._driver.terminal_size():
-            self._settled_at = 0.0
+        if self._resize_settles_at and self.renderer.size == self._driver.terminal_size():
+            self._resize_settles_at = 0.0
         self._send()
         self.post_display_hook()
 
     def _send(self) -> None:
-        """Send the newest frame now, or as soon as the line takes it."""
+        """Send the newest frame now, or as soon as the terminal accepts it."""
         driver = self._driver
         if not isinstance(driver, TtyDriver) or not self._running or self._closed or self._batch_count:
             return
         now = time.monotonic()
-        wait = max(self.pace.wait(now, pending=driver.line.pending), self._settled_at - now)
+        wait = max(self.flow.delay(now, pending=driver.writer.pending), self._resize_settles_at - now)
         if wait > 0:
             self._wake_in(wait)
             return
-        frame = self.stage.frame(self.screen.outer_size.clamp_offset(self.cursor_position))
+        frame = self.renderer.render(self.screen.outer_size.clamp_offset(self.cursor_position))
         if not frame:
             return
         if self._sync_available:
             frame = f"{SYNC_START}{frame}{SYNC_END}"
-        question = self.pace.sent(len(frame), now)
+        query = self.flow.record_frame(len(frame), now)
         self.frames += 1
-        driver.line.send_frame(frame + question)
-        if self.pace.struggling and not self._told:
-            self._told = True
-            self.line_struggles()
+        driver.writer.send_frame(frame + query)
+        if self.flow.congested and not self._slow_reported:
+            self._slow_reported = True
+            self.on_slow_terminal()
 
     def _wake_in(self, seconds: float) -> None:
-        """Look again then, or at an earlier moment that was set before."""
+        """Try again after `seconds`, or at an earlier moment that is already scheduled."""
         loop = asyncio.get_running_loop()
-        if self._waiting is not None:
-            if self._waiting.when() <= loop.time() + seconds:
+        if self._wake_timer is not None:
+            if self._wake_timer.when() <= loop.time() + seconds:
                 return
-            self._waiting.cancel()
-        self._waiting = loop.call_later(seconds, self._wake)
+            self._wake_timer.cancel()
+        self._wake_timer = loop.call_later(seconds, self._wake)
 
     def _wake(self) -> None:
-        self._waiting = None
-        if isinstance(self._driver, TtyDriver) and not self._driver.line.pending:
-            question = self.pace.probe(time.monotonic())
-            if question:
-                self._driver.line.write(question)
+        self._wake_timer = None
+        if isinstance(self._driver, TtyDriver) and not self._driver.writer.pending:
+            query = self.flow.probe(time.monotonic())
+            if query:
+                self._driver.writer.write(query)
         self._send()
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent) and not isinstance(event, events.MouseMove):
-            self.pace.key(time.monotonic())
-        # Where the keyboard is says nothing of who looks: a screen on the wall never has it. Only that it comes back does.
+            self.flow.record_key(time.monotonic())
+        # Losing the focus proves nothing: a wall screen never has it. Only regaining it does.
         if isinstance(event, (events.AppFocus, events.InputEvent)):
-            self._attached = True
-            self.seen(True)
+            self._is_attached = True
+            self.set_visible(True)
         await super().on_event(event)
 
-    # Whether anybody looks
+    # Whether anybody can see the screen
 
     def on_mount(self) -> None:
         if isinstance(self._driver, TtyDriver):
-            self.set_interval(1.0, self._look)
+            self.set_interval(1.0, self._update_visibility)
 
-    async def _look(self) -> None:
+    async def _update_visibility(self) -> None:
         driver = self._driver
-        if not isinstance(driver, TtyDriver) or driver.line.hung_up():
+        if not isinstance(driver, TtyDriver) or driver.writer.detect_hangup():
             return
-        now, socket = time.monotonic(), socket_attached(os.environ)
-        if socket is not self._socket_attached or now - self._asked_at >= _ASK_SECONDS:
-            self._socket_attached, self._asked_at = socket, now
-            self._attached = await attached(os.environ, driver.line.terminal_name)
-        self.seen(self._attached)
+        now, socket = time.monotonic(), is_socket_attached(os.environ)
+        if socket is not self._is_socket_attached or now - self._tmux_queried_at >= _TMUX_SECONDS:
+            self._is_socket_attached, self._tmux_queried_at = socket, now
+            self._is_attached = await is_attached(os.environ, driver.writer.terminal_name)
+        self.set_visible(self._is_attached)
 
-    # What the driver tells
+    # Events from the driver
 
-    def line_free(self) -> None:
-        """What waited is sent."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def on_terminal_writable(self) -> None:
+        """Send the frame that was waiting."""
+        if self._wake_timer is not None:
+            self._wake_timer.cancel()
+            self._wake_timer = None
             self._send()
 
-    def line_answered(self) -> None:
-        """In the input's thread."""
-        self.pace.answered()
+    def on_cursor_reported(self) -> None:
+        """Runs in the input thread."""
+        self.flow.record_reply()
 
     @property
-    def line_unanswered(self) -> bool:
-        return self.pace.unanswered
+    def awaiting_cursor_report(self) -> bool:
+        return self.flow.awaiting_reply
 
-    def line_begins(self) -> None:
-        """The terminal is ours, at the start or again."""
-        self.pace.restart()
+    def on_terminal_started(self) -> None:
+        """The console owns the terminal, at the start or after a suspend."""
+        self.flow.reset()
         self.repaint_all()
 
-    def line_resized(self) -> None:
-        self.stage.forget()
-        self._settled_at = time.monotonic() + _SETTLE_SECONDS
+    def on_terminal_resized(self) -> None:
+        self.renderer.invalidate()
+        self._resize_settles_at = time.monotonic() + _RESIZE_SECONDS
         self._send()
 
-    def line_struggles(self) -> None:
-        """Called once, when frames had to wait long for the line."""
+    def on_slow_terminal(self) -> None:
+        """Called once, when frames had to wait long for the terminal."""
 
-    def line_gone(self) -> None:
+    def on_terminal_closed(self) -> None:
         """Nobody can see anything any more."""
         self.exit(return_code=129)

@@ -1,4 +1,4 @@
-"""The screen as cells: what the compositor composed, one character and one pen a cell."""
+"""The screen as a grid of cells: one character and one style each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.cells import split_graphemes
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from widgets.terminal.sgr import PLAIN, CellStyle, StyleTable
+from widgets.terminal.sgr import DEFAULT_STYLE, CellStyle, StyleTable
 
 NARROW = frozenset(
     chr(point)
@@ -29,36 +29,36 @@ NARROW = frozenset(
     )
     for point in range(first, last + 1)
 )
-"""Characters that every terminal draws one cell wide; of others the terminals may think differently."""
+"""Characters that every terminal draws one cell wide; terminals disagree about some of the others."""
 
-_MOST_MARKS = 4
-"""Combining marks kept on one character: more is a flood, not a word."""
+_MAX_MARKS = 4
+"""Combining marks kept per character: more is a flood, not a word."""
 
-_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def cells(text: str) -> Iterable[str]:
-    """One item a cell: a character with its marks; an empty one where a wide character goes on."""
-    return text if NARROW.issuperset(text) else _uncommon_cells(text)
+def split_cells(text: str) -> Iterable[str]:
+    """One item per cell: a character with its combining marks, and an empty string for the second cell of a wide character."""
+    return text if NARROW.issuperset(text) else _split_wide_cells(text)
 
 
 @lru_cache(maxsize=2048)
-def _uncommon_cells(text: str) -> tuple[str, ...]:
-    found: list[str] = []
+def _split_wide_cells(text: str) -> tuple[str, ...]:
+    result: list[str] = []
     for start, end, size in split_graphemes(text)[0]:
         if not size:
             continue
         first, marks = text[start], text[start + 1 : end]
-        seen = [mark for mark in marks if mark == "\u200d" or unicodedata.category(mark) not in _UNSEEN]
-        shown = " " if unicodedata.category(first) in _UNSEEN or first.isspace() else first + "".join(seen[:_MOST_MARKS])
-        found += [" "] * size if shown == " " else [shown, *[""] * (size - 1)]
-    return tuple(found)
+        seen = [mark for mark in marks if mark == "\u200d" or unicodedata.category(mark) not in _INVISIBLE]
+        shown = " " if unicodedata.category(first) in _INVISIBLE or first.isspace() else first + "".join(seen[:_MAX_MARKS])
+        result += [" "] * size if shown == " " else [shown, *[""] * (size - 1)]
+    return tuple(result)
 
 
 def _leading_marks(text: str) -> str:
-    """The combining marks that a text begins with: they were cut off from their character."""
+    """The combining marks at the start of a text: a strip boundary cut them off from their character."""
     marks = ""
-    for character in text[:_MOST_MARKS]:
+    for character in text[:_MAX_MARKS]:
         if unicodedata.category(character) not in ("Mn", "Me"):
             break
         marks += character
@@ -66,59 +66,59 @@ def _leading_marks(text: str) -> str:
 
 
 class CellBuffer:
-    """Rows of characters and rows of pens, equally long; `touched` are the rows that were written since they were sent."""
+    """Equally long rows of characters and of styles; `dirty_rows` are the rows written since the last frame."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width = width
         self.height = height
         self.characters = [[" "] * width for _ in range(height)]
-        self.pens: list[list[CellStyle]] = [[PLAIN] * width for _ in range(height)]
-        self.touched: set[int] = set(range(height))
+        self.styles: list[list[CellStyle]] = [[DEFAULT_STYLE] * width for _ in range(height)]
+        self.dirty_rows: set[int] = set(range(height))
 
-    def put(self, x: int, y: int, strip: Strip, pens: StyleTable) -> None:
-        """Lay a strip over the cells from `x` on; what goes beyond the edge is left out."""
+    def write_strip(self, x: int, y: int, strip: Strip, table: StyleTable) -> None:
+        """Write a strip into the cells from `x` on; what exceeds the right edge is dropped."""
         if not 0 <= y < self.height or not 0 <= x < self.width:
             return
         characters: list[str] = []
-        looks: list[CellStyle] = []
+        styles: list[CellStyle] = []
         for text, style, control in strip:
             if control or not text:
                 continue
             before = len(characters)
-            characters += cells(text)
+            characters += split_cells(text)
             marks = "" if text[0] in NARROW else _leading_marks(text)
             if marks and before and characters[before - 1]:
                 characters[before - 1] += marks
             elif marks and not before and x and not self.characters[y][x - 1].endswith(marks):
                 self.characters[y][x - 1] += marks
-            pen = pens.pen_of(style)
+            cell = table.cell_style(style)
             if text.isspace():
-                pen = pen.on_blank
-            looks += [pen] * (len(characters) - before)
+                cell = cell.on_blank
+            styles += [cell] * (len(characters) - before)
         room = self.width - x
         if len(characters) > room:
-            if characters[room] == "":  # half of a wide character is a space
+            if characters[room] == "":  # half a wide character becomes a space
                 characters[room - 1] = " "
-            del characters[room:], looks[room:]
+            del characters[room:], styles[room:]
         end = x + len(characters)
         self.characters[y][x:end] = characters
-        self.pens[y][x:end] = looks
-        self.touched.add(y)
+        self.styles[y][x:end] = styles
+        self.dirty_rows.add(y)
 
-    def take_layout(self, update: LayoutUpdate, pens: StyleTable) -> None:
-        """Everything inside the update's region."""
+    def apply_layout(self, update: LayoutUpdate, table: StyleTable) -> None:
+        """Write everything inside the update's region."""
         left, top, _, _ = update.region
         for y, strips in enumerate(update.strips, top):
             x = left
             for strip in strips:
-                self.put(x, y, strip, pens)
+                self.write_strip(x, y, strip, table)
                 x += strip.cell_length
 
-    def take_chops(self, update: ChopsUpdate, pens: StyleTable) -> None:
-        """The strips that the update's spans touch, whole: what lies beside a span was composed anew with it."""
+    def apply_chops(self, update: ChopsUpdate, table: StyleTable) -> None:
+        """Write every strip that a span of the update touches, whole: the compositor renewed all of it."""
         for y, first, last in update.spans:
             if not 0 <= y < len(update.chops):
                 continue
             for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
                 if strip is not None and x < last and end > first:
-                    self.put(x, y, strip, pens)
+                    self.write_strip(x, y, strip, table)

@@ -1,4 +1,4 @@
-"""Textual's driver for Unix terminals on a line that never waits, with the answers to the stage's questions kept apart."""
+"""Textual's Linux driver over a writer that never blocks; cursor reports go to flow control, not to the widgets."""
 
 from __future__ import annotations
 
@@ -20,40 +20,43 @@ from textual.message import Message
 from queries.text.variables import variable
 from widgets.terminal.tty_writer import TtyWriter
 
-_LAST_ANSWERS_SECONDS = 0.3
-"""Answers that come after the console has left would be typed into the shell."""
+_LAST_REPLIES_SECONDS = 0.3
+"""Replies that arrive after the console has quit would be typed into the shell."""
 
 
 class DriverEvents(Protocol):
-    """What the driver tells the application, always in its loop."""
+    """What the driver reports to the application, always in its event loop."""
 
-    def line_free(self) -> None: ...
-    def line_gone(self) -> None: ...
-    def line_answered(self) -> None: ...
-    def line_begins(self) -> None: ...
-    def line_resized(self) -> None: ...
+    def on_terminal_writable(self) -> None: ...
+    def on_terminal_closed(self) -> None: ...
+    def on_cursor_reported(self) -> None: ...
+    def on_terminal_started(self) -> None: ...
+    def on_terminal_resized(self) -> None: ...
     @property
-    def line_unanswered(self) -> bool: ...
+    def awaiting_cursor_report(self) -> bool: ...
 
 
 class TtyDriver(LinuxDriver):
-    """Made by the application as any driver; `line` takes the frames."""
+    """Created by the application like any driver; `writer` sends the frames."""
 
     def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self.staged = cast("DriverEvents", app)
+        self._listener = cast("DriverEvents", app)
         known = [stream for stream in (sys.__stderr__, sys.__stdout__, sys.__stdin__) if stream is not None]
         terminal = next((stream for stream in known if stream.isatty()), known[0])
-        self.line = TtyWriter(
-            terminal.fileno(), encoding=terminal.encoding, on_free=self.staged.line_free, on_gone=self.staged.line_gone
+        self.writer = TtyWriter(
+            terminal.fileno(),
+            encoding=terminal.encoding,
+            on_writable=self._listener.on_terminal_writable,
+            on_closed=self._listener.on_terminal_closed,
         )
 
     if not TYPE_CHECKING:
-        # Textual makes a thread with a queue of thirty writes here, and waits where the queue is full; the line stands in.
+        # Textual creates a thread with a queue of thirty writes here and blocks when it is full; our writer replaces it.
 
         @property
         def _writer_thread(self) -> TtyWriter | None:
-            return getattr(self, "line", None)
+            return getattr(self, "writer", None)
 
         @_writer_thread.setter
         def _writer_thread(self, thread: object) -> None:
@@ -61,58 +64,58 @@ class TtyDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        # Also a terminal that comes back to the same size may have lost what was on it, and Textual then draws nothing.
+        # A terminal that returns to the same size may still have lost its contents, and Textual would draw nothing.
         before = signal.getsignal(signal.SIGWINCH)
         if callable(before):
-            signal.signal(signal.SIGWINCH, self._resized(before))
-        self._tell(self.staged.line_begins)
+            signal.signal(signal.SIGWINCH, self._wrap_resize_handler(before))
+        self._post(self._listener.on_terminal_started)
 
     def stop_application_mode(self) -> None:
-        # The input is still read here, by its thread.
-        deadline = time.monotonic() + _LAST_ANSWERS_SECONDS
-        while self.staged.line_unanswered and not self.line.gone and time.monotonic() < deadline:
+        # The input thread still reads at this point.
+        deadline = time.monotonic() + _LAST_REPLIES_SECONDS
+        while self._listener.awaiting_cursor_report and not self.writer.closed and time.monotonic() < deadline:
             time.sleep(0.01)
-        if not self.line.gone:
-            self.line.write("\x1b[m")
+        if not self.writer.closed:
+            self.writer.write("\x1b[m")
         super().stop_application_mode()
 
     def close(self) -> None:
-        self.line.stop()
+        self.writer.stop()
 
     def process_message(self, message: Message) -> None:
-        """In the input's thread."""
+        """Runs in the input thread."""
         if isinstance(message, events.CursorPosition):
-            self.staged.line_answered()
-            self._tell(self.staged.line_free)
+            self._listener.on_cursor_reported()
+            self._post(self._listener.on_terminal_writable)
             return
         if isinstance(message, events.Resize):
-            self._tell(self.staged.line_resized)
+            self._post(self._listener.on_terminal_resized)
         super().process_message(message)
 
     def terminal_size(self) -> Size:
-        """As Textual itself measures it."""
+        """The size as Textual itself measures it."""
         return Size(*self._get_terminal_size())
 
     def _run_input_thread(self) -> None:
         try:
             self.run_input_thread()
         except OSError:  # the terminal is closed
-            self._tell(self.staged.line_gone)
+            self._post(self._listener.on_terminal_closed)
         except Exception as error:
-            self._tell(partial(self._app._handle_exception, error))
+            self._post(partial(self._app._handle_exception, error))
 
-    def _resized(self, before: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+    def _wrap_resize_handler(self, before: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
         def resized(number: int, frame: FrameType | None) -> None:
-            self._tell(self.staged.line_resized)
+            self._post(self._listener.on_terminal_resized)
             before(number, frame)
 
         return resized
 
-    def _tell(self, what: Callable[[], Any]) -> None:
+    def _post(self, what: Callable[[], Any]) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(what)
 
 
-def line_driver() -> type[LinuxDriver] | None:
-    """The driver for this place; None where Textual was told to use another one."""
+def select_driver() -> type[LinuxDriver] | None:
+    """The driver for this platform; None when TEXTUAL_DRIVER names another one."""
     return None if variable(os.environ, "TEXTUAL_DRIVER") else TtyDriver

@@ -1,4 +1,4 @@
-"""The frame stage: takes what the compositor composed, and gives the bytes that bring the terminal there."""
+"""Turns the compositor's updates into the bytes that bring the terminal up to date."""
 
 from __future__ import annotations
 
@@ -6,68 +6,68 @@ from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 
 from widgets.terminal.cell_buffer import CellBuffer
-from widgets.terminal.cell_diff import CursorState, changed
+from widgets.terminal.cell_diff import CursorState, diff_row
 from widgets.terminal.sgr import StyleTable
 
 
 class FrameRenderer:
-    """Two screens: the one that is wanted and the one that is shown. Any number of updates may come between two frames."""
+    """Two buffers: the target and what the terminal displays. Any number of updates may arrive between two frames."""
 
     def __init__(self, colours: ColorSystem | None) -> None:
-        self._pens = StyleTable(colours)
-        self._hand = CursorState()
-        self._wanted: CellBuffer | None = None
-        self._shown: CellBuffer | None = None
-        """None where nobody knows what the terminal shows."""
+        self._styles = StyleTable(colours)
+        self._cursor = CursorState()
+        self._target: CellBuffer | None = None
+        self._displayed: CellBuffer | None = None
+        """None when the terminal's contents are unknown."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and rows of what is wanted."""
-        return (self._wanted.width, self._wanted.height) if self._wanted else (0, 0)
+        """Columns and rows of the target."""
+        return (self._target.width, self._target.height) if self._target else (0, 0)
 
-    def take(self, update: CompositorUpdate) -> bool:
-        """Lay an update over what is wanted; False where it is none that can be laid."""
+    def ingest(self, update: CompositorUpdate) -> bool:
+        """Apply an update to the target; False for an update of an unknown kind."""
         if isinstance(update, LayoutUpdate):
             x, y, width, height = update.region
             if not (x or y) and (width, height) != self.size:
-                self._wanted = CellBuffer(width, height)
-                self.forget()
-            if self._wanted is not None:
-                self._wanted.take_layout(update, self._pens)
+                self._target = CellBuffer(width, height)
+                self.invalidate()
+            if self._target is not None:
+                self._target.apply_layout(update, self._styles)
             return True
         if isinstance(update, ChopsUpdate):
-            if self._wanted is not None:
-                self._wanted.take_chops(update, self._pens)
+            if self._target is not None:
+                self._target.apply_chops(update, self._styles)
             return True
         return False
 
-    def forget(self) -> None:
-        """The next frame writes every cell: the terminal was resized, another program had it, or a person asks for it."""
-        self._shown = None
-        self._hand.lift()
+    def invalidate(self) -> None:
+        """Make the next frame write every cell: after a resize, after another program, or when a person requests it."""
+        self._displayed = None
+        self._cursor.reset()
 
-    def frame(self, cursor: tuple[int, int]) -> str:
-        """What makes the terminal show what is wanted, with the cursor there; empty where it does already."""
-        wanted, shown, hand = self._wanted, self._shown, self._hand
-        if wanted is None:
+    def render(self, cursor: tuple[int, int]) -> str:
+        """The bytes that bring the terminal to the target, cursor included; empty when it is up to date."""
+        target, displayed, state = self._target, self._displayed, self._cursor
+        if target is None:
             return ""
         out: list[str] = []
-        if shown is None:
-            shown = self._shown = CellBuffer(wanted.width, wanted.height)
-            for y in range(wanted.height):
-                out += [hand.move(0, y), hand.write(wanted.characters[y], wanted.pens[y], 0, wanted.width)]
-                _copy(wanted, shown, y)
+        if displayed is None:
+            displayed = self._displayed = CellBuffer(target.width, target.height)
+            for y in range(target.height):
+                out += [state.move(0, y), state.write(target.characters[y], target.styles[y], 0, target.width)]
+                _copy(target, displayed, y)
         else:
-            for y in sorted(wanted.touched):
-                for first, last in changed(shown, wanted, y):
-                    out += [hand.move(first, y), hand.write(wanted.characters[y], wanted.pens[y], first, last)]
-                _copy(wanted, shown, y)
-        wanted.touched.clear()
+            for y in sorted(target.dirty_rows):
+                for first, last in diff_row(displayed, target, y):
+                    out += [state.move(first, y), state.write(target.characters[y], target.styles[y], first, last)]
+                _copy(target, displayed, y)
+        target.dirty_rows.clear()
         x, y = cursor
-        out.append(hand.move(min(max(0, x), wanted.width - 1), min(max(0, y), wanted.height - 1)))
+        out.append(state.move(min(max(0, x), target.width - 1), min(max(0, y), target.height - 1)))
         return "".join(out)
 
 
-def _copy(wanted: CellBuffer, shown: CellBuffer, y: int) -> None:
-    shown.characters[y] = wanted.characters[y][:]
-    shown.pens[y] = wanted.pens[y][:]
+def _copy(target: CellBuffer, displayed: CellBuffer, y: int) -> None:
+    displayed.characters[y] = target.characters[y][:]
+    displayed.styles[y] = target.styles[y][:]

@@ -1,7 +1,8 @@
-"""Whether anybody can see the terminal that this runs in: not where tmux or screen is known to be detached from it."""
+"""Whether anybody can see this terminal: nobody can when its tmux or screen session is known to be detached."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import stat
@@ -10,39 +11,69 @@ from contextlib import suppress
 from pathlib import Path
 
 from queries.text.variables import variable
-from widgets.terminal.tmux import ask_tmux, tmux_socket
+
+_TIMEOUT_SECONDS = 2.0
 
 
-def socket_attached(environ: Mapping[str, str]) -> bool:
-    """False where tmux or screen has taken the x off its socket: nobody is attached to any of its sessions.
+def is_socket_attached(environ: Mapping[str, str]) -> bool:
+    """False when tmux or screen has removed the x bit from its socket: no client is attached to any of its sessions.
 
-    Cheap enough for every second. It says nothing of a terminal that only inherited the environment of one.
+    Cheap enough for every second. Says nothing about a terminal that only inherited TMUX or STY.
     """
-    return all(_executable(path) for path in (tmux_socket(environ), _screen_socket(environ)) if path is not None)
+    return all(_is_executable(path) for path in (_tmux_socket(environ), _screen_socket(environ)) if path is not None)
 
 
-async def attached(environ: Mapping[str, str], tty: str) -> bool:
-    """False only where it is known that nobody can see the terminal `tty`. Asks tmux.
+async def is_attached(environ: Mapping[str, str], tty: str) -> bool:
+    """False only when it is known that nobody can see the terminal `tty`. Queries tmux.
 
-    A window may stand in several sessions: one that is attached suffices. Where the pane has another terminal, or screen did
-    not start this one, their names were inherited (a window that was opened from within), and say nothing of it.
+    A window may belong to several sessions: one attached session is enough. If the pane has another tty, or screen did not
+    start this terminal, then TMUX or STY was inherited and says nothing about it.
     """
     screen = _screen_socket(environ)
-    if screen is not None and not _executable(screen) and _started_by(screen):
+    if screen is not None and not _is_executable(screen) and _is_started_by(screen):
         return False
-    return any(await own_sessions(environ, tty) or (True,))
+    return any(await list_pane_sessions(environ, tty) or (True,))
 
 
-async def own_sessions(environ: Mapping[str, str], tty: str) -> tuple[bool, ...] | None:
-    """Of every tmux session that shows this very pane whether anybody is attached; None where tmux does not say.
+async def list_pane_sessions(environ: Mapping[str, str], tty: str) -> tuple[bool, ...] | None:
+    """For every tmux session that shows this very pane, whether a client is attached; None when tmux does not reply.
 
-    Empty where the terminal is no pane of that tmux.
+    Empty when the terminal is not a pane of that tmux.
     """
     pane = variable(environ, "TMUX_PANE")
-    answer = await ask_tmux(environ, "list-panes", "-a", "-F", "#{pane_id} #{pane_tty} #{session_attached}")
-    if answer is None or not pane:
+    output = await run_tmux(environ, "list-panes", "-a", "-F", "#{pane_id} #{pane_tty} #{session_attached}")
+    if output is None or not pane:
         return None
-    return tuple(not row.endswith(" 0") for row in answer.splitlines() if row.startswith(f"{pane} {tty} "))
+    return tuple(not row.endswith(" 0") for row in output.splitlines() if row.startswith(f"{pane} {tty} "))
+
+
+async def run_tmux(environ: Mapping[str, str], *words: str, stdin: bytes | None = None) -> str | None:
+    """What this tmux command prints, with `stdin` as its input; None when it failed, timed out, or tmux is missing."""
+    socket = _tmux_socket(environ)
+    if socket is None:
+        return None
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *("tmux", "-S", str(socket), *words),
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
+    try:
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            output, _ = await process.communicate(stdin)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        return None
+    return output.decode(errors="replace") if process.returncode == 0 else None
+
+
+def _tmux_socket(environ: Mapping[str, str]) -> Path | None:
+    path = variable(environ, "TMUX").rsplit(",", 2)[0]
+    return Path(path) if path else None
 
 
 def _screen_socket(environ: Mapping[str, str]) -> Path | None:
@@ -61,10 +92,10 @@ def _screen_socket(environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def _started_by(screen: Path) -> bool:
-    """Whether this terminal's first process is a child of that screen, whose socket is named PID.NAME.
+def _is_started_by(screen: Path) -> bool:
+    """Whether this terminal's session leader is a child of that screen, whose socket is named PID.NAME.
 
-    False where it cannot be told: then somebody may be looking.
+    False when that cannot be determined: somebody may be watching.
     """
     try:
         parent = Path(f"/proc/{os.getsid(0)}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
@@ -73,8 +104,8 @@ def _started_by(screen: Path) -> bool:
     return parent == screen.name.partition(".")[0]
 
 
-def _executable(socket: Path) -> bool:
+def _is_executable(socket: Path) -> bool:
     try:
         return bool(socket.stat().st_mode & stat.S_IXUSR)
     except OSError:
-        return True  # nothing can be told: somebody may be looking
+        return True  # unknown: somebody may be watching

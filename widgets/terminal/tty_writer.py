@@ -1,4 +1,4 @@
-"""The line to the terminal: writing never waits, at most one frame is under way, and what it takes is counted."""
+"""Non-blocking writes to the tty: at most one frame in flight, and every accepted byte counted."""
 
 from __future__ import annotations
 
@@ -10,123 +10,123 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-_MOST_WAITING_BYTES = 65_536
-"""Sequences that are no frames (bell, title, clipboard) wait behind a frame; on a dead line they must not pile up."""
+_MAX_CONTROL_BYTES = 65_536
+"""Other sequences (bell, title, clipboard) wait behind a frame; on a dead terminal they must not pile up."""
 
-_LEAVE_SECONDS = 1.0
-"""How long the terminal has for taking its own settings back when the console leaves."""
+_CLOSE_SECONDS = 1.0
+"""How long the terminal has to accept the restore sequences when the console quits."""
 
-_UNREFUSED_CHUNK = 256
-"""Where the terminal cannot be opened for writing without waiting, it gets this little at a time, when it says it is ready."""
+_BLOCKING_CHUNK_BYTES = 256
+"""If the terminal cannot be reopened non-blocking, it gets this little at a time, whenever it reports ready."""
 
 
 class TtyWriter:
-    """A file-like object for Textual's driver (`start`, `write`, `stop`) with one more door for frames.
+    """A file-like object for Textual's driver (`start`, `write`, `stop`), with a separate method for frames.
 
-    Opened anew, because a terminal that does not wait would not wait for the shell either: the flag belongs to the opening.
+    Reopens the tty: O_NONBLOCK on the inherited descriptor would apply to the shell too.
     """
 
-    def __init__(self, number: int, *, encoding: str, on_free: Callable[[], None], on_gone: Callable[[], None]) -> None:
-        self.taken = 0
-        """Bytes that the terminal's side took so far."""
-        self.gone = False
-        self._number = number
+    def __init__(self, fd: int, *, encoding: str, on_writable: Callable[[], None], on_closed: Callable[[], None]) -> None:
+        self.bytes_written = 0
+        """Bytes that the terminal accepted so far."""
+        self.closed = False
+        self._fd = fd
         self._encoding = encoding
-        self._on_free = on_free
-        self._on_gone = on_gone
+        self._on_writable = on_writable
+        self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         self._lock = threading.RLock()
         self._frame = bytearray()
-        self._rest = bytearray()
+        self._control = bytearray()
         self._file = -1
-        self._ours = False
-        self._watched = False
+        self._owns_file = False
+        self._watching = False
 
     def start(self) -> None:
-        """Open the line; it may be started again after it was stopped."""
+        """Open the tty; may be called again after `stop`."""
         with self._lock:
-            self._file, self._ours = _open(self._number)
+            self._file, self._owns_file = _open(self._fd)
             self._frame.clear()
-            self._rest.clear()
+            self._control.clear()
 
     @property
     def terminal_name(self) -> str:
-        """`/dev/pts/3`; empty where it has none."""
+        """`/dev/pts/3`; empty when it has no name."""
         try:
-            return os.ttyname(self._number)
+            return os.ttyname(self._fd)
         except OSError:
             return ""
 
     @property
     def pending(self) -> bool:
-        """Whether something still waits to be taken."""
-        return bool(self._frame or self._rest)
+        """Whether bytes are still waiting to be accepted."""
+        return bool(self._frame or self._control)
 
     def write(self, text: str) -> None:
-        """Anything but a frame; from any thread."""
+        """Write anything but a frame; may be called from any thread."""
         with self._lock:
-            if self._file < 0 or self.gone or len(self._rest) > _MOST_WAITING_BYTES:
+            if self._file < 0 or self.closed or len(self._control) > _MAX_CONTROL_BYTES:
                 return
-            self._rest += text.encode(self._encoding, "replace")
-            self._take()
+            self._control += text.encode(self._encoding, "replace")
+            self._flush()
 
     def send_frame(self, text: str) -> int:
-        """One frame, only when nothing is pending; gives its bytes."""
+        """Write one frame, only when nothing is pending; returns its size in bytes."""
         data = text.encode(self._encoding, "replace")
         with self._lock:
-            if self._file >= 0 and not self.gone:
+            if self._file >= 0 and not self.closed:
                 self._frame += data
-                self._take()
+                self._flush()
         return len(data)
 
     def stop(self) -> None:
-        """Leave: a frame that is still waiting is dropped, the settings are given back as far as the terminal takes them."""
+        """Drop a waiting frame and restore the terminal's settings as far as it accepts them."""
         with self._lock:
             if self._file < 0:
                 return
             if self._frame:
                 self._frame.clear()
-                # What was begun may have ended in the middle of a sequence; an escape begins a new one.
-                self._rest[:0] = b"\x1b\\\x1b[m\x1b[?2026l"
-            deadline = time.monotonic() + _LEAVE_SECONDS
-            while self._rest and not self.gone and (left := deadline - time.monotonic()) > 0:
+                # The dropped frame may have ended inside an escape sequence; a new escape aborts it.
+                self._control[:0] = b"\x1b\\\x1b[m\x1b[?2026l"
+            deadline = time.monotonic() + _CLOSE_SECONDS
+            while self._control and not self.closed and (left := deadline - time.monotonic()) > 0:
                 _wait_until_ready(self._file, left)
-                self._take()
+                self._flush()
             self._unwatch()
-            if self._ours:
+            if self._owns_file:
                 os.close(self._file)
             self._file = -1
 
-    def hung_up(self) -> bool:
+    def detect_hangup(self) -> bool:
         """Whether the other side of the terminal is closed."""
-        if self._file >= 0 and not self.gone:
+        if self._file >= 0 and not self.closed:
             watch = select.poll()
             watch.register(self._file, 0)
             if any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in watch.poll(0)):
-                self._end()
-        return self.gone
+                self._close()
+        return self.closed
 
-    def _take(self) -> None:
-        """Hand over as much as the terminal's side takes now, and come back when it takes more."""
-        for waiting in (self._frame, self._rest):
+    def _flush(self) -> None:
+        """Write as much as the terminal accepts now, and continue when it becomes writable."""
+        for waiting in (self._frame, self._control):
             while waiting:
-                if not self._ours and not _wait_until_ready(self._file, 0.0):
+                if not self._owns_file and not _wait_until_ready(self._file, 0.0):
                     break
                 try:
-                    count = os.write(self._file, waiting if self._ours else waiting[:_UNREFUSED_CHUNK])
+                    count = os.write(self._file, waiting if self._owns_file else waiting[:_BLOCKING_CHUNK_BYTES])
                 except BlockingIOError:
                     break
                 except OSError:  # the terminal is closed
-                    self._end()
+                    self._close()
                     return
                 del waiting[:count]
-                self.taken += count
+                self.bytes_written += count
             if waiting:
                 break
-        if self.pending and not self._watched:
-            self._watched = True
+        if self.pending and not self._watching:
+            self._watching = True
             self._call(self._watch)
-        elif self._watched and not self.pending:
+        elif self._watching and not self.pending:
             self._call(self._unwatch)
 
     def _watch(self) -> None:
@@ -134,46 +134,46 @@ class TtyWriter:
             if self._file >= 0 and self.pending:
                 self._loop.add_writer(self._file, self._ready)
             else:
-                self._watched = False
+                self._watching = False
 
     def _ready(self) -> None:
         with self._lock:
-            self._take()
+            self._flush()
             free = not self.pending
             if free:
                 self._unwatch()
         if free:
-            self._on_free()
+            self._on_writable()
 
     def _unwatch(self) -> None:
         with self._lock:
-            self._watched = False
+            self._watching = False
             if self._file >= 0 and not self._loop.is_closed():
                 with suppress(RuntimeError, OSError, ValueError):
                     self._loop.remove_writer(self._file)
 
-    def _end(self) -> None:
-        self.gone = True
+    def _close(self) -> None:
+        self.closed = True
         self._frame.clear()
-        self._rest.clear()
+        self._control.clear()
         self._call(self._unwatch)
-        self._call(self._on_gone)
+        self._call(self._on_closed)
 
     def _call(self, what: Callable[[], None]) -> None:
-        """In the loop, from whichever thread this is."""
+        """Run in the event loop, whichever thread this is."""
         with suppress(RuntimeError):  # the loop is closed: nothing is left to do
             self._loop.call_soon_threadsafe(what)
 
 
-def _open(number: int) -> tuple[int, bool]:
-    """The terminal behind this file, opened so that writing never waits; else the file itself."""
+def _open(fd: int) -> tuple[int, bool]:
+    """The tty behind this descriptor, reopened non-blocking; otherwise the descriptor itself."""
     names = ["/dev/tty"]
     with suppress(OSError):
-        names.insert(0, os.ttyname(number))
+        names.insert(0, os.ttyname(fd))
     for name in names:
         with suppress(OSError):
             return os.open(name, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC), True
-    return number, False
+    return fd, False
 
 
 def _wait_until_ready(file: int, seconds: float) -> bool:

@@ -33,7 +33,7 @@ from console.text_files import write_export
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.form import FormDialog, FormField
 from widgets.dialogs.silence import SilenceDialog
-from widgets.formatting import age
+from widgets.formatting import format_age
 from widgets.styled_text import text, wrap
 from widgets.terminal.clipboard import ClipboardReach
 
@@ -230,7 +230,7 @@ class ActionFlow:
         if item.intent.subject in self._named:
             return
         self._named.add(item.intent.subject)
-        told = item.sentence(age(max(0.0, self.app.clock() - item.intent.at)))
+        told = item.sentence(format_age(max(0.0, self.app.clock() - item.intent.at)))
         self.app.notify(
             f"outcome unknown: {told}; {item.look(self.app.settings)} (6)",
             title="An earlier action has no outcome", severity="warning", timeout=60, markup=False,
@@ -286,7 +286,7 @@ class ActionFlow:
     async def _take_over(self, name: str, found: AcknowledgeResult) -> bool:
         """Whether a person takes it from the one who has it; Cancel is what enter does."""
         assert found.mark is not None  # noqa: S101  only what is held is asked about
-        told = held_sentence(found.mark, found.whose, age(max(0.0, self.app.clock() - found.mark.at)))
+        told = held_sentence(found.mark, found.whose, format_age(max(0.0, self.app.clock() - found.mark.at)))
         lines = [f"{name}: {told}: take it over?"]
         lines += [f"not known whether that is still so: {found.doubt}"] if found.doubt else []
         width = max(16, min(100, self.app.size.width) - 4)
@@ -317,15 +317,15 @@ class ActionFlow:
         self.app.run_worker(self._copy(event), f"copying {event.named}", "copy", exclusive=True)
 
     async def _copy(self, event: messages.CopyRequested) -> None:
-        told, file = await self.copy_out(event.text, event.named)
+        told, file = await self.copy_text(event.text, event.named)
         self.say(told, seconds=10 if file else 4)
 
-    async def copy_out(self, text: str, named: str) -> tuple[str, str]:
+    async def copy_text(self, text: str, named: str) -> tuple[str, str]:
         """Puts a text where a person can paste it; gives the sentence that says where, and the path of its file, if any.
 
         Only what tmux confirms is called copied; everything else is in a file too.
         """
-        reach = await self.app.copy_out(text)
+        reach = await self.app.copy_text(text)
         if reach is ClipboardReach.TMUX:
             return f"copied {named} into tmux's buffer: prefix ] pastes it", ""
         try:

@@ -244,7 +244,7 @@ class IncidentFlow:
         if picked in (None, _NOWHERE):
             return
         if picked == _CLIPBOARD:
-            told, file = await self.errands.copy_out(update.text, "the update")
+            told, file = await self.errands.copy_text(update.text, "the update")
             how, where = (DeliveryState.WRITTEN, file) if file else (DeliveryState.COPIED, "tmux's buffer")
             if file or told.startswith("copied"):
                 await session.record(incident_events.DELIVERED, incident.id, incident_events.delivered(update.id, how, where))

@@ -31,7 +31,7 @@ class Knot:
 def test_everything_only_in_a_pause() -> None:
     """A whole collection comes after five minutes, not while keys are pressed, and never by itself."""
     collector = GcPolicy()
-    collector.rest(1e6, key_at=0.0)
+    collector.rest(1e6, last_key_at=0.0)
     assert gc.get_threshold()[2] < 1_000_000, "untouched before it begins"
     collector.begin(0.0)
     passes: list[int] = []
@@ -40,14 +40,14 @@ def test_everything_only_in_a_pause() -> None:
     try:
         kept = [[number] for number in range(300_000)]
         assert 2 not in passes, "not by itself, however much is made"
-        collector.rest(100.0, key_at=0.0)
-        collector.rest(301.0, key_at=295.0)
+        collector.rest(100.0, last_key_at=0.0)
+        collector.rest(301.0, last_key_at=295.0)
         assert 2 not in passes, "not early, and not while somebody types"
         Knot()
-        collector.rest(322.0, key_at=295.0)
+        collector.rest(322.0, last_key_at=295.0)
         assert 2 in passes
         passes.clear()
-        collector.rest(330.0, key_at=295.0)
+        collector.rest(330.0, last_key_at=295.0)
         assert 2 not in passes, "once"
     finally:
         gc.callbacks.remove(watch)

@@ -140,7 +140,7 @@ async def older(place: Place, pilot: Pilot[None]) -> None:
     await place.until(pilot, lambda: isinstance(place.app.screen, IncidentsScreen))
     screen = place.app.screen
     assert isinstance(screen, IncidentsScreen)
-    screen._beyond(Rows.Left(screen._table, 1))
+    screen._beyond(Rows.EdgeReached(screen._table, 1))
 
 
 async def nothing(place: Place, pilot: Pilot[None]) -> None:

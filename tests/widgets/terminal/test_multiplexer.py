@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from widgets.terminal.multiplexer import attached, socket_attached
+from widgets.terminal.multiplexer import is_attached, is_socket_attached
 
 
 @pytest.fixture
@@ -26,24 +26,24 @@ def place(tmp_path: Path) -> Path:
 def test_the_mode_tells(place: Path, mode: int, expected: bool) -> None:
     """tmux and screen take the x away from their socket when the last terminal leaves."""
     place.chmod(mode)
-    assert socket_attached({"TMUX": f"{place},1234,0"}) is expected
-    assert socket_attached({"STY": place.name, "SCREENDIR": str(place.parent)}) is expected
+    assert is_socket_attached({"TMUX": f"{place},1234,0"}) is expected
+    assert is_socket_attached({"STY": place.name, "SCREENDIR": str(place.parent)}) is expected
 
 
 def test_what_cannot_be_known_is_seen(tmp_path: Path) -> None:
     """No multiplexer, a socket that is gone, a name that leaves the folder: somebody may be looking."""
-    assert socket_attached({})
-    assert socket_attached({"TMUX": f"{tmp_path / 'gone'},1,0"})
-    assert socket_attached({"STY": "../../etc/passwd", "SCREENDIR": str(tmp_path)})
+    assert is_socket_attached({})
+    assert is_socket_attached({"TMUX": f"{tmp_path / 'gone'},1,0"})
+    assert is_socket_attached({"STY": "../../etc/passwd", "SCREENDIR": str(tmp_path)})
 
 
 async def test_a_tmux_that_does_not_answer_hides_nothing(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No program, or one that fails, or says nothing: seen. Only 0 of every session with this very pane is unseen."""
     environ = {"TMUX": f"{place},1,0", "TMUX_PANE": "%1"}
-    assert await attached({}, "/dev/pts/3")
+    assert await is_attached({}, "/dev/pts/3")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert await attached(environ, "/dev/pts/3")
-    for said, expected in (
+    assert await is_attached(environ, "/dev/pts/3")
+    for script, expected in (
         ("exit 1", True),
         ("echo '%1 /dev/pts/3 1'", True),
         ("echo '%1 /dev/pts/3 0'", False),
@@ -52,33 +52,33 @@ async def test_a_tmux_that_does_not_answer_hides_nothing(place: Path, tmp_path: 
         ("echo '%11 /dev/pts/3 0'", True),
     ):
         program = tmp_path / "tmux"
-        program.write_text(f"#!/bin/sh\n{said}\n")
+        program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-        assert await attached(environ, "/dev/pts/3") is expected, said
+        assert await is_attached(environ, "/dev/pts/3") is expected, script
 
 
 def test_a_screen_that_did_not_start_this_terminal_hides_nothing(place: Path) -> None:
     """Its name was inherited by a terminal that was opened from within; where the first process is its child, it counts."""
     place.chmod(0o600)
     environ = {"STY": place.name, "SCREENDIR": str(place.parent)}
-    assert asyncio.run(attached(environ, ""))
+    assert asyncio.run(is_attached(environ, ""))
     # A session of its own, whose first process is our child, as a terminal's shell is screen's.
     mine = place.rename(place.with_name(f"{os.getpid()}.mine"))
-    assert not asked_in_a_session_of_its_own(mine)
+    assert not query_in_own_session(mine)
     theirs = mine.rename(place.with_name(f"{os.getppid()}.theirs"))
-    assert asked_in_a_session_of_its_own(theirs)
+    assert query_in_own_session(theirs)
 
 
-def asked_in_a_session_of_its_own(screen: Path) -> bool:
-    asked = (
-        "import asyncio, sys; from widgets.terminal.multiplexer import attached;"
-        "print(asyncio.run(attached({'STY': sys.argv[1], 'SCREENDIR': sys.argv[2]}, '')))"
+def query_in_own_session(screen: Path) -> bool:
+    code = (
+        "import asyncio, sys; from widgets.terminal.multiplexer import is_attached;"
+        "print(asyncio.run(is_attached({'STY': sys.argv[1], 'SCREENDIR': sys.argv[2]}, '')))"
     )
-    answer = subprocess.run(
-        [sys.executable, "-c", asked, screen.name, str(screen.parent)],
+    done = subprocess.run(
+        [sys.executable, "-c", code, screen.name, str(screen.parent)],
         capture_output=True,
         text=True,
         check=True,
         start_new_session=True,
     )
-    return answer.stdout.strip() == "True"
+    return done.stdout.strip() == "True"

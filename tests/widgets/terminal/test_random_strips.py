@@ -57,10 +57,10 @@ def test_what_is_shown_equals_a_full_repaint(system: str) -> None:
     chance = random.Random(f"strips {system}")
     width, height = 37, 7
     paper, looks = console(system), styles(system)
-    stage = FrameRenderer(SYSTEMS[system])
+    renderer = FrameRenderer(SYSTEMS[system])
     shown, wanted = Painting(width, height, strict=True), [line(chance, width, looks) for _ in range(height)]
-    stage.take(LayoutUpdate([[strip] for strip in wanted], Region(0, 0, width, height)))
-    shown.feed(stage.frame((0, 0)))
+    renderer.ingest(LayoutUpdate([[strip] for strip in wanted], Region(0, 0, width, height)))
+    shown.feed(renderer.render((0, 0)))
     for _ in range(300):
         for _ in range(chance.randint(1, 3)):
             y = chance.randrange(height)
@@ -70,14 +70,14 @@ def test_what_is_shown_equals_a_full_repaint(system: str) -> None:
             wanted[y] = Strip.join(parts)
             chops: list[dict[int, Strip | None]] = [{} for _ in range(height)]
             chops[y] = {0: parts[0], cut: parts[1]}
-            stage.take(ChopsUpdate(chops, [(y, 0, width)], [[cut, width] for _ in range(height)]))
+            renderer.ingest(ChopsUpdate(chops, [(y, 0, width)], [[cut, width] for _ in range(height)]))
         cursor = (chance.randrange(width), chance.randrange(height))
-        shown.feed(stage.frame(cursor))
+        shown.feed(renderer.render(cursor))
         expected = Painting(width, height)
         expected.feed(strips_repaint(wanted, width, paper))
         assert not difference(shown.screen, expected.screen)
         assert (shown.screen.cursor.x, shown.screen.cursor.y) == cursor
-        assert stage.frame(cursor) == ""
+        assert renderer.render(cursor) == ""
 
 
 def test_the_narrow_characters_are_narrow() -> None:
@@ -90,10 +90,10 @@ def test_the_narrow_characters_are_narrow() -> None:
 )
 def test_no_control_character_gets_through(hostile: str) -> None:
     """Whatever a widget gives, the frame holds no control but those the stage makes itself; nothing moves."""
-    stage = FrameRenderer(ColorSystem.TRUECOLOR)
+    renderer = FrameRenderer(ColorSystem.TRUECOLOR)
     strip = Strip([Segment(hostile), Segment("end")]).adjust_cell_length(20)
-    stage.take(LayoutUpdate([[strip]], Region(0, 0, 20, 1)))
-    frame = stage.frame((0, 0))
+    renderer.ingest(LayoutUpdate([[strip]], Region(0, 0, 20, 1)))
+    frame = renderer.render((0, 0))
     left = frame.replace("\x1b[H", "").replace("\x1b[m", "").replace("\r", "")
     assert "end" in left
     assert all(character.isprintable() for character in left)
@@ -102,39 +102,39 @@ def test_no_control_character_gets_through(hostile: str) -> None:
 
 def test_a_flood_of_marks_is_cut() -> None:
     """A thousand combining marks on one letter become a few; the letter and what follows stay."""
-    stage = FrameRenderer(None)
-    stage.take(LayoutUpdate([[Strip([Segment("a" + "\u0301" * 1000 + "b" + " " * 18)])]], Region(0, 0, 20, 1)))
-    frame = stage.frame((0, 0))
+    renderer = FrameRenderer(None)
+    renderer.ingest(LayoutUpdate([[Strip([Segment("a" + "\u0301" * 1000 + "b" + " " * 18)])]], Region(0, 0, 20, 1)))
+    frame = renderer.render((0, 0))
     assert frame.count("\u0301") == 4
     assert "a" in frame and "b" in frame
 
 
 def test_half_a_wide_character_is_never_left_over() -> None:
     """A narrow character over the second half of a wide one: the first half goes too."""
-    stage, shown = FrameRenderer(None), Painting(6, 1, strict=True)
-    stage.take(LayoutUpdate([[Strip([Segment("日本語")])]], Region(0, 0, 6, 1)))
-    shown.feed(stage.frame((0, 0)))
-    stage.take(LayoutUpdate([[Strip([Segment("日 x語")])]], Region(0, 0, 6, 1)))
-    shown.feed(stage.frame((0, 0)))
+    renderer, shown = FrameRenderer(None), Painting(6, 1, strict=True)
+    renderer.ingest(LayoutUpdate([[Strip([Segment("日本語")])]], Region(0, 0, 6, 1)))
+    shown.feed(renderer.render((0, 0)))
+    renderer.ingest(LayoutUpdate([[Strip([Segment("日 x語")])]], Region(0, 0, 6, 1)))
+    shown.feed(renderer.render((0, 0)))
     assert "".join(shown.screen.buffer[0][x].data for x in range(6)) == "日 x語"
 
 
 def test_a_terminal_may_think_otherwise_of_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """A character that this terminal draws two cells wide and Rich counts as one: what follows it is not lost."""
     monkeypatch.setattr("pyte.screens.wcwidth", lambda character: 2 if character == "☆" else 1)
-    stage, shown = FrameRenderer(None), Painting(6, 1, strict=True)
-    stage.take(LayoutUpdate([[Strip([Segment("abcdef")])]], Region(0, 0, 6, 1)))
-    shown.feed(stage.frame((0, 0)))
-    stage.take(LayoutUpdate([[Strip([Segment("a☆cdef")])]], Region(0, 0, 6, 1)))
-    shown.feed(stage.frame((0, 0)))
+    renderer, shown = FrameRenderer(None), Painting(6, 1, strict=True)
+    renderer.ingest(LayoutUpdate([[Strip([Segment("abcdef")])]], Region(0, 0, 6, 1)))
+    shown.feed(renderer.render((0, 0)))
+    renderer.ingest(LayoutUpdate([[Strip([Segment("a☆cdef")])]], Region(0, 0, 6, 1)))
+    shown.feed(renderer.render((0, 0)))
     assert "".join(shown.screen.buffer[0][x].data for x in range(2, 6)) == "cdef"
 
 
 def test_no_colour_where_none_is_wanted() -> None:
     """Under NO_COLOR no colour code is sent; bold, underline and reverse are."""
-    stage = FrameRenderer(None)
-    stage.take(LayoutUpdate([[Strip([Segment("words ", style) for style in styles("none")])]], Region(0, 0, 60, 1)))
-    frame = stage.frame((0, 0))
+    renderer = FrameRenderer(None)
+    renderer.ingest(LayoutUpdate([[Strip([Segment("words ", style) for style in styles("none")])]], Region(0, 0, 60, 1)))
+    frame = renderer.render((0, 0))
     assert "38" not in frame and "48" not in frame and "31" not in frame and "44m" not in frame
     assert "\x1b[0;1m" in frame or "\x1b[1m" in frame
     assert "7m" in frame

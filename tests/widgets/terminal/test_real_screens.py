@@ -69,11 +69,11 @@ class Watched(ConsoleApp):
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         super()._display(screen, renderable)
-        if renderable is not None and self.twin.take(renderable):  # type: ignore[arg-type]
+        if renderable is not None and self.twin.ingest(renderable):  # type: ignore[arg-type]
             width, height = self.twin.size
             if (width, height) != (self.shown.screen.columns, self.shown.screen.lines):
                 self.shown.resize(width, height)
-            frame = self.twin.frame(self.screen.outer_size.clamp_offset(self.cursor_position))
+            frame = self.twin.render(self.screen.outer_size.clamp_offset(self.cursor_position))
             self.bytes += len(frame.encode())
             self.shown.feed(frame)
 

@@ -9,16 +9,16 @@ from painting import styles
 from rich.color import ColorSystem
 from rich.style import Style
 
-from widgets.terminal.sgr import PLAIN, StyleTable, change
+from widgets.terminal.sgr import DEFAULT_STYLE, StyleTable, switch_style
 
 
 def test_every_change_ends_on_the_pen_that_was_meant() -> None:
     """Between any two pens, and from an unknown one: the next character has just the attributes and colours of the new."""
-    pens = StyleTable(ColorSystem.TRUECOLOR)
-    known = [pens.pen_of(style) for style in styles("pens")]
+    table = StyleTable(ColorSystem.TRUECOLOR)
+    known = [table.cell_style(style) for style in styles("pens")]
     for old, new in product([None, *known], known):
         shown = []
-        for sequence in (change(None, old or PLAIN) + change(old, new), change(None, new)):
+        for sequence in (switch_style(None, old or DEFAULT_STYLE) + switch_style(old, new), switch_style(None, new)):
             screen = pyte.Screen(4, 1)
             pyte.Stream(screen).feed(sequence + "x")
             shown.append(screen.buffer[0][0])
@@ -27,14 +27,14 @@ def test_every_change_ends_on_the_pen_that_was_meant() -> None:
 
 def test_a_change_is_never_longer_than_a_reset() -> None:
     """The delta is taken where it is shorter, the reset where that is."""
-    pens = StyleTable(ColorSystem.TRUECOLOR)
-    known = [pens.pen_of(style) for style in styles("lengths")]
+    table = StyleTable(ColorSystem.TRUECOLOR)
+    known = [table.cell_style(style) for style in styles("lengths")]
     for old, new in product(known, known):
-        assert len(change(old, new)) <= len(change(None, new)) + len("\x1b]8;;\x1b\\") * (old.link != new.link)
-    assert change(known[1], known[2]) == "\x1b[22m"
+        assert len(switch_style(old, new)) <= len(switch_style(None, new)) + len("\x1b]8;;\x1b\\") * (old.link != new.link)
+    assert switch_style(known[1], known[2]) == "\x1b[22m"
 
 
 def test_a_link_cannot_end_its_own_sequence() -> None:
     """Control characters and blanks in a link are left out."""
-    pen = StyleTable(None).pen_of(Style(link="https://x/\x1b\\\x07 \u202ey"))
-    assert pen.link == "https://x/\\y"
+    style = StyleTable(None).cell_style(Style(link="https://x/\x1b\\\x07 \u202ey"))
+    assert style.link == "https://x/\\y"

@@ -12,8 +12,7 @@ from textual.filter import LineFilter, Monochrome
 from textual.geometry import Region
 from textual.strip import Strip
 
-from widgets.ascii_filter import AsciiFilter
-from widgets.control_char_filter import ControlCharFilter
+from widgets.line_filters import AsciiFilter, ControlCharFilter
 from widgets.styled_text import Line
 from widgets.text_view import TextView
 
@@ -26,7 +25,7 @@ LINES: tuple[Line, ...] = (
 
 
 class Shown(App[None]):
-    CSS = "Page { height: 8; width: 40; } .framed { border: round red; padding: 0 1; }"
+    CSS = "TextView { height: 8; width: 40; } .framed { border: round red; padding: 0 1; }"
 
     def __init__(self, filters: Sequence[LineFilter] = (), classes: str = "") -> None:
         super().__init__()
@@ -66,11 +65,11 @@ async def test_only_a_line_that_changed_is_made_again(monkeypatch: pytest.Monkey
     async with app.run_test(size=(60, 20)) as pilot:
         for _ in range(2):  # the scrollbar takes its column after the first frame
             await pilot.pause(0.1)
-            app.page.compare()
+            app.page.refresh_changes()
         await pilot.pause(0.1)
-        made: list[int] = []
-        draw = app.page.render_line
-        monkeypatch.setattr(app.page, "render_line", lambda y: made.append(y) or draw(y))
+        calls: list[int] = []
+        render = app.page.render_line
+        monkeypatch.setattr(app.page, "render_line", lambda y: calls.append(y) or render(y))
         app.page.show((*LINES[:2], (("new", "warn"),), *LINES[3:]))
         await pilot.pause()
-        assert made == [2]
+        assert calls == [2]

@@ -7,25 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from widgets.ascii_filter import needs_plain, plain
+from widgets.line_filters import needs_ascii, to_ascii
 
 
 @given(st.text(st.characters(blacklist_categories=("Cs", "Cc", "Mn", "Me", "Cf")), max_size=40))
 def test_every_character_becomes_ascii_of_the_same_width(words: str) -> None:
     """Nothing outside ASCII is sent, and columns stay where they are."""
-    shown = plain(words)
+    shown = to_ascii(words)
     assert shown.isascii()
     assert cell_len(shown) == sum(max(cell_len(character), 0) for character in words)
 
 
 def test_trends_stay_readable() -> None:
     """The eight blocks become eight different signs."""
-    assert len(set(plain("▁▂▃▄▅▆▇█"))) == 8
-    assert plain("42 → 41 …") == "42 > 41 ~"
+    assert len(set(to_ascii("▁▂▃▄▅▆▇█"))) == 8
+    assert to_ascii("42 → 41 …") == "42 > 41 ~"
 
 
 @pytest.mark.parametrize(
-    ("encoding", "environ", "plain"),
+    ("encoding", "environ", "expected"),
     [
         ("utf-8", {}, False),
         ("utf-8", {"LANG": "de_DE.UTF-8"}, False),
@@ -36,6 +36,6 @@ def test_trends_stay_readable() -> None:
         ("ascii", {}, True),
     ],
 )
-def test_who_asks_for_ascii_gets_ascii(encoding: str, environ: dict[str, str], plain: bool) -> None:
+def test_who_asks_for_ascii_gets_ascii(encoding: str, environ: dict[str, str], expected: bool) -> None:
     """LC_ALL=C means ASCII although Python itself then speaks UTF-8; a UTF-8 locale keeps the block characters."""
-    assert needs_plain(encoding, environ) is plain
+    assert needs_ascii(encoding, environ) is expected
