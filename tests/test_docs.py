@@ -70,13 +70,27 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
-def test_the_example_is_a_configuration(tmp_path: Path) -> None:
-    """The config file of the reference loads as it stands."""
-    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    (tmp_path / "config.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
-    (tmp_path / "prometheus.token").write_text("x")
+@pytest.mark.parametrize("page", ["configuration.md", "connect.md"])
+def test_the_example_is_a_configuration(page: str, tmp_path: Path) -> None:
+    """The config file of the reference, and that of the page about servers, load as they stand."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    (block,) = (item for item in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "default_environment" in item)
+    (tmp_path / "config.yaml").write_text(block)
+    for name in ("prometheus.token", "ca.pem", "production.kubeconfig", "staging.kubeconfig"):
+        (tmp_path / name).write_text("x")
     for name in ("production", "staging"):
-        assert load_settings({"config": str(tmp_path / "config.yaml"), "environment": name}, {}).prometheus is not None
+        settings = load_settings({"config": str(tmp_path / "config.yaml"), "environment": name}, {})
+        assert settings.prometheus is not None
+
+
+def test_the_example_is_a_board(tmp_path: Path) -> None:
+    """The panel of the page about servers is read without a complaint."""
+    text = (ROOT / "docs" / "connect.md").read_text(encoding="utf-8")
+    (block,) = (item for item in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "orders_waiting" in item)
+    (tmp_path / "shop.yaml").write_text(block)
+    boards = read_own_boards((str(tmp_path / "shop.yaml"),))
+    assert boards.problems == ()
+    assert [panel.id for panel in boards.panels] == ["orders_waiting"]
 
 
 def missing(text: str) -> Iterator[str]:
