@@ -128,6 +128,22 @@ def test_no_banned_identifier(area: str) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("area", [item for item in areas() if item not in pending("docstring")])
+def test_public_functions_have_docstrings(area: str) -> None:
+    """Every public function says what it does, unless its name is one that modules share."""
+    missing = [
+        f"{path}: {node.name}"
+        for path, tree in trees().items()
+        if area_of(path) == area
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not node.name.startswith("_")
+        and node.name not in PROTOCOL
+        and not ast.get_docstring(node)
+    ]
+    assert missing == []
+
+
 @pytest.mark.parametrize(
     "path",
     [item for item in MANUAL if str(item.relative_to(ROOT)) not in pending("page")],
