@@ -80,6 +80,8 @@ class Exporter:
                     self.values[series] = 1.0 + (self._round % 7)
                 elif series.startswith("provider_health_score"):
                     self.values[series] = 91.0 + (self._round * 1.7 + at * 0.1) % 8.0
+                elif series.startswith("error_budget_remaining"):  # more than 100 % is none, and the console says so
+                    self.values[series] = 42.0 + (self._round * 13.7) % 55.0
                 elif "circuit" not in series:
                     self.values[series] = round(base * (1.0 + ((self._round * 0.37 + at * 0.013) % 1.1)), 4)
 
