@@ -20,9 +20,9 @@ from textual.widget import Widget  # noqa: E402
 
 import console.screens  # noqa: E402
 import widgets  # noqa: E402
-from console.cli.parser import COMMANDS, build_parser, flags  # noqa: E402
+from console.cli.parser import VERBS, build_parser, flags  # noqa: E402
 from console.config import schema  # noqa: E402
-from console.config.descriptions import MEANINGS  # noqa: E402
+from console.config.validation import Fields, Key, Kind, ListOf, MapOf, OneOf, Scalar  # noqa: E402
 from console.screens import keys  # noqa: E402
 from console.screens.base import ConsoleScreen  # noqa: E402
 from widgets.footer import DANGEROUS  # noqa: E402
@@ -43,11 +43,6 @@ def configuration() -> str:
     rows = list(_rows(schema.DOCUMENT, ""))
     server = list(_rows(schema.SERVER.long, "server"))
     shared = list(_rows(schema.HTTP_CONFIG, "http_config"))
-    stray = set(MEANINGS) - {path.strip("`") for path, _, _ in (*rows, *server, *shared)}
-    if stray:
-        raise MissingDescription(
-            f"console/config/descriptions.py describes {', '.join(sorted(stray))}, which the schema does not have"
-        )
     panels = ", ".join(f"`{name}`" for name in schema.PANEL_IDS)
     return f"""# Configuration reference
 
@@ -115,45 +110,45 @@ An empty variable counts as unset.
 """
 
 
-def _rows(kind: schema.Kind, path: str) -> Iterator[tuple[str, str, str]]:
+def _rows(kind: Kind, path: str) -> Iterator[tuple[str, str, str]]:
     if kind is schema.SERVER:
         return
     match kind:
-        case schema.Fields():
-            for key, inner in kind.keys.items():
-                yield from _row(inner, f"{path}.{key}".removeprefix("."), required=key in kind.required)
-        case schema.MapOf():
+        case Fields():
+            for name, key in kind.keys.items():
+                yield from _row(key, f"{path}.{name}".removeprefix("."), required=name in kind.required)
+        case MapOf():
             yield from _row(kind.each, f"{path}.*", required=False)
-        case schema.ListOf():
+        case ListOf():
             yield from _rows(kind.each, f"{path}[]")
-        case schema.OneOf():
+        case OneOf():
             yield from _rows(kind.long, path)
-        case schema.Scalar():
+        case Scalar():
             return
 
 
-def _row(kind: schema.Kind, path: str, *, required: bool) -> Iterator[tuple[str, str, str]]:
-    if path not in MEANINGS:
-        raise MissingDescription(f"the key {path} has no description: add one to console/config/descriptions.py")
-    yield (f"`{path}`", _words(kind) + (" (required)" if required else ""), MEANINGS[path])
-    if kind is not schema.HTTP_CONFIG:
-        yield from _rows(kind, path)
+def _row(key: Kind | Key, path: str, *, required: bool) -> Iterator[tuple[str, str, str]]:
+    if not isinstance(key, Key):
+        raise MissingDescription(f"the key {path} has no description: make it a Key in console/config/schema.py")
+    yield (f"`{path}`", _type_text(key.kind) + (" (required)" if required else ""), key.description)
+    if key.kind is not schema.HTTP_CONFIG:
+        yield from _rows(key.kind, path)
 
 
-def _words(kind: schema.Kind) -> str:
+def _type_text(kind: Kind) -> str:
     if kind is schema.SERVER:
         return "a server"
     match kind:
-        case schema.Scalar():
-            return kind.words
-        case schema.Fields():
+        case Scalar():
+            return kind.expected
+        case Fields():
             return "the fields of `http_config` below" if kind is schema.HTTP_CONFIG else "a mapping"
-        case schema.MapOf():
+        case MapOf():
             return "a mapping by name"
-        case schema.ListOf():
-            return f"a list: {_words(kind.each)}"
-        case schema.OneOf():
-            return f"{kind.short.words}, or {_words(kind.long)}"
+        case ListOf():
+            return f"a list: {_type_text(kind.each)}"
+        case OneOf():
+            return f"{kind.short.expected}, or {_type_text(kind.long)}"
 
 
 # keys
@@ -240,7 +235,7 @@ def commands() -> str:
     """Return every verb with its arguments and exit codes, as the parser has them."""
     order = "Options and operands may stand in any order, before a verb too; after `--` nothing is an option.\n"
     parts = [f"# Command reference\n\n{_GENERATED}\n{order}"]
-    for command in COMMANDS:
+    for command in VERBS:
         parser = build_parser(command.name)
         verb = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
         parts.append("\n".join(_command(f"cad-console {command.name}", verb.choices[command.name], command.meaning, level=2)))

@@ -17,8 +17,10 @@ import pytest
 import yaml
 
 from console import __version__
-from console.cli.parser import COMMANDS
+from console.cli.parser import VERBS
 from console.config.load import load_settings
+from console.config.schema import DOCUMENT
+from console.config.validation import TEXT, Fields
 from console.journal.event import Event
 from console.journal.schema import VERSION
 from console.runbooks.page import read_page
@@ -50,15 +52,15 @@ def test_references_are_in_step(name: str) -> None:
 def test_every_command_has_its_exit_codes() -> None:
     """No verb is missing from the table of exit codes."""
     table = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
-    for command in COMMANDS:
+    for command in VERBS:
         assert re.search(rf"^\| `{command.name}[ `]", table, re.MULTILINE), command.name
 
 
 def test_a_key_without_a_description_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new key of the schema without a description stops the generator, which says where to add it."""
     docs = generator()
-    monkeypatch.setattr(docs, "MEANINGS", {key: text for key, text in docs.MEANINGS.items() if key != "theme"})
-    with pytest.raises(docs.MissingDescription, match=r"theme.*descriptions\.py"):
+    monkeypatch.setattr(docs.schema, "DOCUMENT", Fields({**DOCUMENT.keys, "theme": TEXT}))
+    with pytest.raises(docs.MissingDescription, match=r"theme.*schema\.py"):
         docs.configuration()
 
 

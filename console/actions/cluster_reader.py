@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from console.actions.plan import ActionRefused
 from console.checks.panels import judge
-from console.config.incident_settings import IncidentSettings
+from console.config.settings import IncidentSettings
 from console.state.incident import Incident, Update
 from console.state.journal_state import JournalState
 from console.state.revisions import NO_RECORDS, Records

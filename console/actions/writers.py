@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from console.config.incident_settings import Channel
-from console.config.settings import Settings
+from console.config.settings import Channel, Settings
 from queries.errors import AccessDenied, InvalidResponse, NotConfigured, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint, credentials_of

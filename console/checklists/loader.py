@@ -14,8 +14,8 @@ from console.checklists import definition
 from console.checklists.definition import Checklist, Evidence, Item
 from console.checks.own_panels import board_panels, known_signals
 from console.config.errors import ConfigError
-from console.config.schema import NUMBER, TEXT, Fields, Kind, ListOf, MapOf, OneOf, Scalar, SchemaError, check_document
 from console.config.settings import Settings
+from console.config.validation import NUMBER, TEXT, Fields, Kind, ListOf, MapOf, OneOf, Scalar, SchemaError, check_document
 from console.runbooks.index import RunbookIndex
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import Signal, SignalError

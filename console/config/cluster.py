@@ -1,4 +1,4 @@
-"""Which cluster the console works in: the flags', else the environment's own, else the shell's, else the default file's."""
+"""The choice of the cluster: from the flags, else the environment, else the shell, else the default kubeconfig."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _STANDARD = ".kube/config"
 
 @dataclass(frozen=True, slots=True)
 class ClusterChoice:
-    """`origin` is what chose the cluster; `named` whether that was the environment itself, by a file or as the pod's own, and
-    nothing else: a context alone names one only in the default file.
+    """`origin` is the source that chose the cluster. `named` is true where the environment itself did, by a kubeconfig or as
+    the pod's own; a context alone names a cluster only in the default file.
 
-    `passed_over` is the KUBECONFIG of the shell where the environment's own cluster came before it. `namespace` is the
-    context's own, empty where it has none.
+    `passed_over` is the shell's KUBECONFIG where the environment's own cluster took precedence. `namespace` is the context's
+    own, empty where it has none.
     """
 
     endpoint: ClusterEndpoint | None = None
@@ -35,7 +35,7 @@ class ClusterChoice:
     passed_over: str = ""
     namespace: str = ""
     secret_files: tuple[str, ...] = ()
-    """Those that the context's user names for its key and token."""
+    """The files that the context's user names for its key and token."""
 
 
 def choose_cluster(
@@ -48,9 +48,9 @@ def choose_cluster(
     line: str,
     service_account: str,
 ) -> ClusterChoice:
-    """`table` is the environment's `kubernetes` section and `line` where it stands; `file` resolves a path of it.
+    """`table` is the environment's `kubernetes` section and `line` its place; `file` resolves a path in it.
 
-    Raises ConfigError where a flag names no file, or the context a namespace that cannot be one.
+    Raises ConfigError where a flag names a missing file, or the context an invalid namespace.
     """
     timeout = float(table.get("timeout", 5.0))
     shell, standard = variable(environ, "KUBECONFIG"), str(Path(home) / _STANDARD)
@@ -62,7 +62,7 @@ def choose_cluster(
     own = bool(own_file or table.get("in_cluster") or (own_context and not shell_chooses))
     if flag_file and not Path(flag_file).expanduser().is_file():
         raise ConfigError(source="flag --kubeconfig", expected=f"expected a kubeconfig, found no file at {flag_file}")
-    # A context belongs to its file: the one that the environment names is not looked for in a file that a flag names.
+    # A context belongs to its file: never look up the environment's context in a flag's file.
     context = flag_context or ("" if flag_file and own_file else own_context)
     named_file, from_file = (flag_file, "flag --kubeconfig") if flag_file else (file(own_file) if own_file else "", line)
     if not named_file and not (table.get("in_cluster") and not flagged):
@@ -84,20 +84,20 @@ def choose_cluster(
         host, port = variable(environ, "KUBERNETES_SERVICE_HOST"), variable(environ, "KUBERNETES_SERVICE_PORT")
         server = f"https://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
         place = ClusterPlace(server=server) if server else None
-        # kubectl takes the pod's service account only where it finds no kubeconfig.
+        # kubectl uses the pod's service account only where it finds no kubeconfig.
         kubectl = ("env", f"KUBECONFIG={os.devnull}", "kubectl") if shell or Path(standard).is_file() else ("kubectl",)
         endpoint = ClusterEndpoint("", in_cluster=True, timeout_seconds=timeout, place=place, kubectl=kubectl)
         return ClusterChoice(endpoint, SERVICE_ACCOUNT, own, shell if own else "")
     if context or table:
-        # A context without any kubeconfig: the source says what is missing, once it is asked.
+        # A context without any kubeconfig: the source reports what is missing at its first request.
         endpoint = ClusterEndpoint("", context=context, timeout_seconds=timeout)
         return ClusterChoice(endpoint, "flag --context" if flag_context else line, own and not flagged)
     return ClusterChoice()
 
 
 def _from_kubeconfig(named: str, context: str, *, plain: str) -> tuple[ClusterEndpoint, str, tuple[str, ...]]:
-    """Where it leads, the context's namespace, and the files of its user's key and token. `plain` is the file that kubectl
-    reads in this shell by itself, empty where the shell names one.
+    """The endpoint, the context's namespace, and the files of its user's key and token. `plain` is the file that kubectl reads
+    by default, empty where the shell names another.
     """
     # Imported here: a console without a kubeconfig starts without them.
     from queries.errors import NotConfigured  # noqa: PLC0415
@@ -107,14 +107,14 @@ def _from_kubeconfig(named: str, context: str, *, plain: str) -> tuple[ClusterEn
     try:
         chosen = choose_context(kubeconfig_files(named), context)
     except NotConfigured:
-        chosen = None  # the source says what is wrong, once it is asked
+        chosen = None  # the source reports the error at its first request
     if chosen and chosen.namespace and not is_dns_name(chosen.namespace):
         key = f"contexts.{chosen.context}.namespace"
         raise ConfigError(source=f"kubeconfig {named}", key=key, expected="expected a namespace's name")
     endpoint = ClusterEndpoint(
         "",
         kubeconfig=os.pathsep.join(str(Path(part).expanduser()) for part in named.split(os.pathsep) if part),
-        # Pinned: whoever changes the current context in another shell must not move this console to another cluster.
+        # Pinned: a changed current-context in another shell must not move this console to another cluster.
         context=chosen.context if chosen else context,
         place=chosen.place if chosen else None,
         kubectl=_kubectl(named, chosen.context if chosen else context, plain),
@@ -125,9 +125,7 @@ def _from_kubeconfig(named: str, context: str, *, plain: str) -> tuple[ClusterEn
 
 
 def _kubectl(named: str, context: str, plain: str) -> tuple[str, ...]:
-    """The words that bring kubectl to the same cluster, in this shell as well as in one without KUBECONFIG; --kubeconfig takes
-    one file only.
-    """
+    """The command that leads kubectl to the same cluster, with or without KUBECONFIG; --kubeconfig accepts one file only."""
     files = [str(Path(part).expanduser().absolute()) for part in named.split(os.pathsep) if part]
     which = ("--context", context) if context else ()
     if files == [plain]:

@@ -1,4 +1,4 @@
-"""The rules that a Prometheus should have loaded: the files that the config names, else those that ship with the console."""
+"""The rules that a Prometheus should have loaded: the configured files, else the built-in ones."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _LIMIT_BYTES = 16 << 20
 
 
 def expected_rules(settings: Settings) -> tuple[RuleFile, ...]:
-    """What is wrong with a file is in its `troubles`; never raises."""
+    """Never raises: a file carries its errors in `troubles`."""
     if not settings.own.rules:
         return built_in()
-    found = tuple(_read(path) for path in settings.own.rules)
-    return tuple(file for file in found if not file.routing)
+    files = (_read(path) for path in settings.own.rules)
+    return tuple(file for file in files if not file.routing)
 
 
 def expected_alerts(settings: Settings) -> tuple[PlacedRule, ...]:
-    """The alerting ones among them."""
+    """The alerting rules among them."""
     return tuple(item for file in expected_rules(settings) for item in file.rules if item.rule.kind is RuleKind.ALERT)
 
 

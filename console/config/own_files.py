@@ -1,4 +1,4 @@
-"""A team's own runbooks, panels, signals and rules: where the config file says that they are."""
+"""Paths of a team's own runbooks, panels, signals and rules."""
 
 from __future__ import annotations
 
@@ -7,22 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.config.errors import InvalidSetting
+
 KEYS = ("runbooks", "panels", "signals", "rules")
 YAML = (".yaml", ".yml")
 RULES = (*YAML, ".rules")
 
 
-class NoSuchPlace(ValueError):
-    """A path of the config file where nothing is that could be read; `path` is the key that names it."""
-
-    def __init__(self, expected: str) -> None:
-        super().__init__(expected)
-        self.path: tuple[str | int, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class OwnFiles:
-    """Each in the order of the config file: folders of runbooks, and files of all else."""
+    """Folders of runbooks, and files of everything else, in the order of the config file."""
 
     runbooks: tuple[str, ...] = ()
     panels: tuple[str, ...] = ()
@@ -30,19 +24,18 @@ class OwnFiles:
     rules: tuple[str, ...] = ()
 
 
-def find_own_files(told: Mapping[str, str | Sequence[str] | None], base: Path) -> OwnFiles:
-    """What the config file names by each of `KEYS`: one place or a list of them, relative to its folder. Raises NoSuchPlace."""
+def find_own_files(table: Mapping[str, str | Sequence[str] | None], base: Path) -> OwnFiles:
+    """The files named by each of `KEYS`: one place or a list of them, relative to `base`. Raises InvalidSetting."""
 
     def every(key: str, find: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
-        places = told.get(key) or ()
-        found: dict[str, None] = {}
+        places = table.get(key) or ()
+        files: dict[str, None] = {}
         for index, place in enumerate((places,) if isinstance(places, str) else places):
             try:
-                found.update(dict.fromkeys(find(place)))
-            except NoSuchPlace as error:
-                error.path = (key,) if isinstance(places, str) else (key, index)
-                raise
-        return tuple(found)
+                files.update(dict.fromkeys(find(place)))
+            except InvalidSetting as error:
+                raise InvalidSetting(error.expected, *((key,) if isinstance(places, str) else (key, index))) from None
+        return tuple(files)
 
     return OwnFiles(
         runbooks=every("runbooks", lambda place: (find_folder(base, place),)),
@@ -53,28 +46,29 @@ def find_own_files(told: Mapping[str, str | Sequence[str] | None], base: Path) -
 
 
 def find_folder(base: Path, place: str) -> str:
-    """The folder, relative to the config file's own. Raises NoSuchPlace."""
+    """A folder, relative to `base`. Raises InvalidSetting where there is none."""
     folder = base / Path(place).expanduser()
     if not folder.is_dir():
-        raise NoSuchPlace(f"expected a folder, found none at {folder}")
+        raise InvalidSetting(f"expected a folder, found none at {folder}")
     return str(folder)
 
 
 def find_files(base: Path, place: str, *, suffixes: tuple[str, ...] = YAML) -> tuple[str, ...]:
-    """A file, every file of a folder with one of the suffixes, or what a pattern (`panels/*.yaml`) matches, each once and
-    sorted. Raises NoSuchPlace where that is nothing."""
+    """A file, a folder's files with one of the suffixes, or the matches of a pattern (`panels/*.yaml`), sorted. Raises
+    InvalidSetting where that is nothing.
+    """
     path = base / Path(place).expanduser()
     if path.is_dir():
         found = sorted(str(item) for item in path.iterdir() if item.suffix in suffixes and item.is_file())
         if not found:
-            raise NoSuchPlace(f"expected files that end in {' or '.join(suffixes)}, found none in {path}")
+            raise InvalidSetting(f"expected files that end in {' or '.join(suffixes)}, found none in {path}")
     elif path.is_file():
         found = [str(path)]
     elif glob.has_magic(place):
         root = Path(path.anchor)
         found = sorted(str(item) for item in root.glob(str(path.relative_to(path.anchor))) if item.is_file())
         if not found:
-            raise NoSuchPlace(f"expected files, found none that match {path}")
+            raise InvalidSetting(f"expected files, found none that match {path}")
     else:
-        raise NoSuchPlace(f"expected a file, a folder or a pattern, found nothing at {path}")
+        raise InvalidSetting(f"expected a file, a folder or a pattern, found nothing at {path}")
     return tuple(found)

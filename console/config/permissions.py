@@ -1,7 +1,7 @@
-"""Whether the console's own files may be trusted: their owner and their mode, as ssh judges its key, its config and its folder.
+"""Checks owner and mode of the console's files, as ssh does for its key, config and folder.
 
-What another user could have written (state folder, journal, log) is not used. A secret that others can read, or a file that
-they can change, is used and warned about, with the command that mends it.
+The console refuses a state folder, journal or log that another user could have written. It uses a secret that others can read,
+or a file that they can change, with a warning and the command that fixes it.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ _INLINE_SECRET = re.compile(
     r"""\b(password|token|client-key-data|id-token|refresh-token|credentials|bearer_token|routing_key|secrets)["']?\s*:\s*[^\s{]"""
     r"|://[^/\s:@]+:[^/\s@]+@"
 )
-"""A value in a config file or kubeconfig that is a secret itself; `password_file` and `{credentials: {…}}` are none."""
+"""A secret value in a config file or kubeconfig; `password_file` and `{credentials: {…}}` are not."""
 _MOUNTED = ("/run/secrets/", "/var/run/secrets/")
 
 
 def distrust(path: Path) -> str:
-    """Why another user could have written this folder or file, or what lies in it; empty where nobody but root could.
+    """Why another user could have written this folder or file, or its contents; empty where only root could.
 
-    The group may write: inside a pod `fsGroup` gives every volume that way to a group that only the pod has.
+    The group may write: inside a pod, `fsGroup` makes every volume writable by a group that only the pod has.
     """
     try:
         facts = path.stat()
     except OSError:
-        return ""  # not there, or whoever opens it says why not
+        return ""  # missing or unreadable: opening it reports why
     if facts.st_uid not in (os.geteuid(), 0):
         return f"{path} belongs to {_name(facts.st_uid)}, not to {_name(os.geteuid())}"
     if facts.st_mode & stat.S_IWOTH:
-        return f"{path} can be written by everybody ({_mode(facts)}): chmod {'700' if path.is_dir() else '600'} {path}"
+        return f"{path} is writable by everybody ({_mode(facts)}): chmod {'700' if path.is_dir() else '600'} {path}"
     return ""
 
 
 def refuse_state(path: Path) -> str:
-    """Why this folder or file must not hold the console's record, and what to do; empty where it may."""
+    """Why this folder or file must not hold the console's state, and what to do; empty where it may."""
     why = distrust(path)
     return f"{why}; run as its owner, or set XDG_STATE_HOME to a folder of your own" if "belongs to" in why else why
 
 
 def file_warnings(settings: Settings) -> tuple[str, ...]:
-    """One sentence for each file of the configuration that others can change, or read although it holds a secret."""
+    """One sentence for each configuration file that others can change, or that holds a secret which others can read."""
     return tuple(dict.fromkeys(_warnings(settings)))
 
 
@@ -60,30 +60,30 @@ def _warnings(settings: Settings) -> Iterator[str]:
             yield from warn_file(Path(text), secret=_holds_secret(Path(text)))
     folder = Path(settings.paths.state_dir)
     if not refuse_state(folder) and _writable_by_group(folder):
-        yield f"{folder} can be written by its group ({_mode(folder.stat())}): chmod 700 {folder}"
+        yield f"{folder} is writable by its group ({_mode(folder.stat())}): chmod 700 {folder}"
 
 
 def warn_file(path: Path, *, secret: bool) -> Iterator[str]:
-    """What ssh would say of it. A Secret that Kubernetes or Docker mounted is as they made it, for its container alone."""
+    """The warnings that ssh would print. Skips a Secret that Kubernetes or Docker mounted: only its container sees it."""
     try:
         facts = path.stat()
     except OSError:
-        return  # whoever reads it says so
+        return  # reading it reports the error
     if mounted(path):
         return
     own = facts.st_uid == os.geteuid()
     if not own and facts.st_uid != 0:
         yield f"{path} belongs to {_name(facts.st_uid)}, who can change it"
     elif facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        yield f"{path} can be changed by {_whom(facts, stat.S_IWOTH)} ({_mode(facts)}): chmod go-w {path}"
-    # Of another's file the group is the owner's decision, and may be how one is meant to read it.
+        yield f"{path} is writable by {_whom(facts, stat.S_IWOTH)} ({_mode(facts)}): chmod go-w {path}"
+    # The group of a file of another owner is that owner's decision, and may be how this user is meant to read it.
     readable = facts.st_mode & ((stat.S_IRGRP | stat.S_IROTH) if own else stat.S_IROTH)
     if secret and readable:
-        yield f"{path} holds a secret and can be read by {_whom(facts, stat.S_IROTH)} ({_mode(facts)}): chmod 600 {path}"
+        yield f"{path} holds a secret and is readable by {_whom(facts, stat.S_IROTH)} ({_mode(facts)}): chmod 600 {path}"
 
 
 def mounted(path: Path) -> bool:
-    """Whether Kubernetes mounted it (a link through `..data`, which it exchanges as a whole), or Docker or Podman did."""
+    """Whether Kubernetes mounted it (a link through `..data`, which Kubernetes swaps atomically), or Docker or Podman."""
     place = path.absolute()
     if str(place).startswith(_MOUNTED):
         return True

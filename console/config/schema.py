@@ -1,84 +1,20 @@
-"""What a config file may hold: every key, its type, and the words for what was expected."""
+"""Every key of the config file: its kind, its description, and the field of `Settings` that it fills."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
-from console.config.settings import SETTLE
-from console.config.store_settings import is_postgresql_url, is_store
-from console.config.validators import is_dns_name, is_redis_url, is_target, is_url, is_webhook
+from console.config.errors import InvalidSetting
+from console.config.settings import AlertTarget
+from console.config.validation import FLAG, NUMBER, TEXT, Fields, Key, ListOf, MapOf, OneOf, Scalar, is_number
+from console.config.validators import is_dns_name, is_postgresql_url, is_redis_url, is_store, is_target, is_url, is_webhook
 from queries.catalogue.panel_titles import outline
 from queries.model.dashboard import DASHBOARDS
-from queries.model.severity import Priority
-from queries.yaml_nodes import Path, YamlDocument, dotted
+from queries.model.severity import Priority, Severities, normalize
 
 PANEL_IDS = tuple(dict.fromkeys(name for board in ("overview", *dict(DASHBOARDS)) for name, _ in outline(board)))
 """Every panel of the catalogue; the overview's first."""
-
-
-class SchemaError(ValueError):
-    """One value that is not what was expected; `line` counts from 1."""
-
-    def __init__(self, expected: str, *, key: str, line: int) -> None:
-        super().__init__(expected)
-        self.expected = expected
-        self.key = key
-        self.line = line
-
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """A value without parts: the words for it and the test that it passes."""
-
-    words: str
-    fits: Callable[[Any], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """A mapping with known keys."""
-
-    keys: Mapping[str, Kind]
-    required: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MapOf:
-    """A mapping whose keys are names: any text, or one of `names`."""
-
-    each: Kind
-    names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ListOf:
-    """A list."""
-
-    each: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """A scalar, or a table or list that says more."""
-
-    short: Scalar
-    long: Fields | ListOf
-
-
-Kind: TypeAlias = Scalar | Fields | MapOf | ListOf | OneOf
-
-
-def is_seconds(value: Any) -> bool:
-    """Whether this is a length of time that one can wait for."""
-    return _is_number(value) and 0 < value <= 86_400
-
-
-def _is_number(value: Any) -> bool:
-    # Not math.isfinite: an integer of four hundred digits is more than it takes.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _is_duration(value: Any) -> bool:
@@ -90,192 +26,346 @@ def _is_duration(value: Any) -> bool:
         return False
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
+def _items(value: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(value.items())
 
 
-TEXT = Scalar("text", _is_text)
-FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
-NUMBER = Scalar("a number", _is_number)
-SECONDS = Scalar("a number of seconds greater than 0", is_seconds)
-SETTLE_SECONDS = Scalar("a number of seconds, 0 for none", lambda value: _is_number(value) and 0 <= value <= 3600)
+def _labels(value: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((name, (each,) if isinstance(each, str) else tuple(each)) for name, each in value.items())
+
+
+def _alert_targets(value: Mapping[str, str]) -> tuple[AlertTarget, ...]:
+    return tuple(AlertTarget(alertname, target) for alertname, target in value.items())
+
+
+def _severities(value: Mapping[str, str]) -> Severities:
+    return Severities(tuple((normalize(label), Priority(priority)) for label, priority in value.items()))
+
+
+def _error_codes(value: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """A reversed mapping would hide a gap. Raises InvalidSetting."""
+    from queries.catalogue.error_codes import load_taxonomy, team_code_problem  # noqa: PLC0415  # only where a file has one
+
+    for own, code in value.items():
+        if problem := team_code_problem(load_taxonomy(), own, code):
+            raise InvalidSetting(problem, own)
+    return tuple(value.items())
+
+
+def _seconds(value: str) -> float:
+    from queries.text.spans import seconds_of  # noqa: PLC0415  # only where a file has one
+
+    return float(seconds_of(value))
+
+
+SECONDS = Scalar("a number of seconds greater than 0", lambda value: is_number(value) and 0 < value <= 86_400)
+SETTLE_SECONDS = Scalar("a number of seconds, 0 for none", lambda value: is_number(value) and 0 <= value <= 3600)
+HOURS = Scalar("a number of hours greater than 0", lambda value: is_number(value) and 0 < value <= 168)
+DAYS = Scalar("a number of days greater than 0", lambda value: is_number(value) and 0 < value <= 3650)
+DURATION = Scalar("a duration like 15m, 2h or 1h30m", _is_duration)
 URL = Scalar("an http:// or https:// URL", is_url)
+WEBHOOK = Scalar("an http:// or https:// URL", is_webhook)
 REDIS_URL = Scalar("a redis://, rediss:// or unix:// URL", is_redis_url)
+POSTGRESQL_URL = Scalar("a postgresql:// URL", is_postgresql_url)
 TARGET = Scalar("deployment/NAME", is_target)
 NAMESPACE = Scalar("a namespace's name", lambda value: isinstance(value, str) and is_dns_name(value))
+PRIORITY = Scalar("P1, P2, P3 or P4", lambda value: value in tuple(Priority))
+CHANNEL_KIND = Scalar("slack, webhook or pagerduty", lambda value: value in ("slack", "webhook", "pagerduty"))
+CONTACT_METHOD = Scalar("pager, email, ticket or chat", lambda value: value in ("pager", "email", "ticket", "chat"))
+PATHS = OneOf(TEXT, ListOf(TEXT))
 
 HTTP_CONFIG = Fields(
     {
-        "basic_auth": Fields({"username": TEXT, "password": TEXT, "password_file": TEXT}, ("username",)),
-        "authorization": Fields({"type": TEXT, "credentials": TEXT, "credentials_file": TEXT}),
-        "bearer_token": TEXT,
-        "bearer_token_file": TEXT,
-        "tls_config": Fields(
-            {"ca_file": TEXT, "cert_file": TEXT, "key_file": TEXT, "server_name": TEXT, "insecure_skip_verify": FLAG}
+        "basic_auth": Key(
+            Fields(
+                {
+                    "username": Key(TEXT, "the username"),
+                    "password": Key(TEXT, "the password; prefer `password_file`"),
+                    "password_file": Key(TEXT, "a file that holds the password"),
+                },
+                ("username",),
+            ),
+            "username and password",
         ),
-        "proxy_url": URL,
-        "no_proxy": TEXT,
-        "follow_redirects": FLAG,
-        "http_headers": MapOf(Fields({"values": ListOf(TEXT), "secrets": ListOf(TEXT), "files": ListOf(TEXT)})),
+        "authorization": Key(
+            Fields(
+                {
+                    "type": Key(TEXT, "the authentication scheme (default Bearer)"),
+                    "credentials": Key(TEXT, "the credentials; prefer `credentials_file`"),
+                    "credentials_file": Key(TEXT, "a file that holds the credentials"),
+                }
+            ),
+            "the Authorization header",
+        ),
+        "bearer_token": Key(TEXT, "the older spelling of `authorization.credentials`"),
+        "bearer_token_file": Key(TEXT, "the older spelling of `authorization.credentials_file`"),
+        "tls_config": Key(
+            Fields(
+                {
+                    "ca_file": Key(TEXT, "the CA that must have signed the server's certificate"),
+                    "cert_file": Key(TEXT, "the client certificate"),
+                    "key_file": Key(TEXT, "the client certificate's key"),
+                    "server_name": Key(TEXT, "the name in the server's certificate, where it differs from the URL's host"),
+                    "insecure_skip_verify": Key(FLAG, "accept any certificate; for troubleshooting only"),
+                }
+            ),
+            "TLS settings",
+        ),
+        "proxy_url": Key(URL, "the proxy"),
+        "no_proxy": Key(TEXT, "hosts to reach without the proxy"),
+        "follow_redirects": Key(FLAG, "follow redirects of reads, to the same server only (default true)"),
+        "http_headers": Key(
+            MapOf(
+                Key(
+                    Fields(
+                        {
+                            "values": Key(ListOf(TEXT), "values that are not secret"),
+                            "secrets": Key(ListOf(TEXT), "secret values, never shown"),
+                            "files": Key(ListOf(TEXT), "files that hold values"),
+                        }
+                    ),
+                    "the header's name",
+                )
+            ),
+            "additional headers, such as X-API-Key",
+        ),
     }
+)
+SERVER = OneOf(
+    URL,
+    Fields(
+        {
+            "url": Key(URL, "the server's URL; user and password in it are sent as basic auth and never shown"),
+            "timeout": Key(SECONDS, "the timeout of a request, in seconds (default 5)"),
+            "http_config": Key(HTTP_CONFIG, "authentication, TLS and proxy"),
+        },
+        ("url",),
+    ),
 )
 CHANNEL = Fields(
     {
-        "kind": Scalar("slack, webhook or pagerduty", lambda value: value in ("slack", "webhook", "pagerduty")),
-        "url": Scalar("an http:// or https:// URL", is_webhook),
-        "url_file": TEXT,
-        "routing_key": TEXT,
-        "routing_key_file": TEXT,
-        "timeout": SECONDS,
-        "http_config": HTTP_CONFIG,
+        "kind": Key(CHANNEL_KIND, "the receiving service"),
+        "url": Key(WEBHOOK, "its URL; user and password in it are sent as basic auth; a secret, so prefer `url_file`"),
+        "url_file": Key(TEXT, "a file that holds the URL"),
+        "routing_key": Key(TEXT, "PagerDuty's routing key; a secret, so prefer `routing_key_file`"),
+        "routing_key_file": Key(TEXT, "a file that holds the routing key"),
+        "timeout": Key(SECONDS, "the timeout of a delivery, in seconds"),
+        "http_config": Key(HTTP_CONFIG, "authentication, TLS and proxy"),
     },
     ("kind",),
 )
-_DURATION = Scalar("a duration like 15m, 2h or 1h30m", _is_duration)
-INCIDENTS = Fields(
-    {
-        "severities": MapOf(
-            Fields(
-                {
-                    **dict.fromkeys(("response", "acknowledge", "assess", "update_every", "mitigate"), _DURATION),
-                    **dict.fromkeys(("stability", "review", "escalate_after"), _DURATION),
-                    **dict.fromkeys(("meaning", "escalation"), TEXT),
-                    "escalate_by": Scalar(
-                        "pager, email, ticket or chat", lambda value: value in ("pager", "email", "ticket", "chat")
-                    ),
-                }
-            ),
-            ("P1", "P2", "P3", "P4"),
-        ),
-        "contacts": ListOf(Fields({"team": TEXT, "chat": TEXT, "email": TEXT, "pager": TEXT}, ("team",))),
-        "templates": TEXT,
-    }
-)
-_DAYS = Scalar("a number of days greater than 0", lambda value: _is_number(value) and 0 < value <= 3650)
-POSTGRESQL = Scalar("a postgresql:// URL", is_postgresql_url)
 STORE = OneOf(
     Scalar("kubernetes or a postgresql:// URL", is_store),
     Fields(
         {
-            "kubernetes": Fields({"namespace": NAMESPACE, "keep_days": _DAYS}),
-            "postgresql": Fields({"url": POSTGRESQL, "password_file": TEXT}, ("url",)),
+            "kubernetes": Key(
+                Fields(
+                    {
+                        "namespace": Key(
+                            NAMESPACE,
+                            "the ConfigMaps' namespace (default: --namespace, the environment's, else `cad-ml-platform`; "
+                            "never the context's)",
+                        ),
+                        "keep_days": Key(DAYS, "how long the cluster keeps an event (default 30); the hosts keep all"),
+                    }
+                ),
+                "in ConfigMaps of this environment's cluster",
+            ),
+            "postgresql": Key(
+                Fields(
+                    {
+                        "url": Key(POSTGRESQL_URL, "the database's URL, preferably without a password"),
+                        "password_file": Key(TEXT, "a file that holds the password"),
+                    },
+                    ("url",),
+                ),
+                "in a PostgreSQL database; requires the extra `cad-console[postgresql]`",
+            ),
         }
     ),
 )
-SERVER = OneOf(URL, Fields({"url": URL, "timeout": SECONDS, "http_config": HTTP_CONFIG}, ("url",)))
 ENVIRONMENT = Fields(
     {
-        "protected": FLAG,
-        "read_only": FLAG,
-        "namespace": NAMESPACE,
-        "labels": MapOf(OneOf(TEXT, ListOf(TEXT))),
-        "prometheus": SERVER,
-        "rule_windows": MapOf(_DURATION),
-        "alertmanager": OneOf(URL, ListOf(SERVER)),
-        "platform": SERVER,
-        "kubernetes": Fields({"kubeconfig": TEXT, "context": TEXT, "in_cluster": FLAG, "timeout": SECONDS}),
-        "grafana": SERVER,
-        "loki": URL,
-        "redis": REDIS_URL,
-        "store": STORE,
-        "channels": MapOf(CHANNEL),
-    }
-)
-_PLACES = OneOf(TEXT, ListOf(TEXT))
-DOCUMENT = Fields(
-    {
-        "default_environment": TEXT,
-        "read_only": FLAG,
-        "environments": MapOf(ENVIRONMENT),
-        "thresholds": MapOf(Fields({"warn": NUMBER, "critical": NUMBER})),
-        "alert_targets": MapOf(TARGET),
-        "heartbeat_alert": TEXT,
-        "error_codes": MapOf(TEXT),
-        "error_codes_window": _DURATION,
-        "severities": MapOf(Scalar("P1, P2, P3 or P4", lambda value: value in tuple(Priority))),
-        "refresh": OneOf(
-            SECONDS,
+        "protected": Key(
+            FLAG,
+            "a write requires typing the target's name (default true); `false` lifts that only where this environment's "
+            "`kubernetes` names the cluster",
+        ),
+        "read_only": Key(FLAG, "the console sends no write; a `false` lifts no other `true`"),
+        "namespace": Key(
+            NAMESPACE, "the platform's namespace in the cluster (default: the context's own, else `cad-ml-platform`)"
+        ),
+        "labels": Key(
+            MapOf(
+                Key(
+                    OneOf(TEXT, ListOf(TEXT)),
+                    "by label name: its value here, or a list of them; an alert with any other value belongs to another "
+                    "place, and the console offers no action but a silence for it",
+                )
+            ),
+            "the values that this environment's alerts carry in labels that name a place, such as `cluster`",
+            "labels",
+            _labels,
+        ),
+        "prometheus": Key(SERVER, "the source of panels, dashboards, rules and runbook steps"),
+        "rule_windows": Key(
+            MapOf(Key(DURATION, "by our window, such as `5m`: theirs, such as `10m`")),
+            "windows over which this environment's Prometheus records the series that our rules record over others; the "
+            "console reads a series over any other window raw",
+            "rule_windows",
+            _items,
+        ),
+        "alertmanager": Key(OneOf(URL, ListOf(SERVER)), "every peer; a silence goes to the first that answers"),
+        "platform": Key(SERVER, "the platform's API: /health, /ready and its other endpoints, and /metrics"),
+        "kubernetes": Key(
             Fields(
                 {
-                    "every": SECONDS,
-                    "stale_after": SECONDS,
-                    "backoff_cap": SECONDS,
-                    "verify_timeout": SECONDS,
-                    "settle": Fields(dict.fromkeys(SETTLE, SETTLE_SECONDS)),
+                    "kubeconfig": Key(TEXT, "the kubeconfig file, or several as in KUBECONFIG"),
+                    "context": Key(TEXT, "the context in it, or in the shell's kubeconfig"),
+                    "in_cluster": Key(FLAG, "use the service account of the pod that the console runs in"),
+                    "timeout": Key(SECONDS, "the timeout of a request, in seconds (default 5)"),
                 }
             ),
+            "the cluster; overrides the shell's KUBECONFIG, and --kubeconfig and --context override it",
         ),
-        "checklists": TEXT,
-        "runbooks": _PLACES,
-        "panels": _PLACES,
-        "signals": _PLACES,
-        "rules": _PLACES,
-        "shift_hours": Scalar("a number of hours greater than 0", lambda value: _is_number(value) and 0 < value <= 168),
-        "incidents": INCIDENTS,
-        "theme": TEXT,
-        "slow": FLAG,
-        "keys": MapOf(TEXT),
+        "grafana": Key(SERVER, "for `dashboards lint --live`"),
+        "loki": Key(URL, "where logs are kept beyond the pods' own"),
+        "redis": Key(REDIS_URL, "the platform's Redis, which `check` pings; with a password, prefer REDIS_URL"),
+        "store": Key(STORE, "where consoles on several hosts share their journal; without it each host has its own"),
+        "channels": Key(
+            MapOf(Key(CHANNEL, "one channel, by the name that people choose it by")),
+            "where an incident's updates can be sent",
+        ),
     }
 )
-
-
-@dataclass(slots=True)
-class _Walk:
-    document: YamlDocument
-    kinds: dict[type, str] = field(
-        default_factory=lambda: {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
-    )
-
-    def check(self, value: Any, kind: Kind, path: Path) -> None:  # noqa: PLR0912  # one case a kind
-        match kind:
-            case Scalar():
-                if not kind.fits(value):
-                    raise self.wrong(kind.words, value, path)
-            case Fields():
-                self.mapping(value, path)
-                for key in value:
-                    if key not in kind.keys:
-                        raise self.unknown(key, tuple(kind.keys), path)
-                    self.check(value[key], kind.keys[key], (*path, key))
-                for key in kind.required:
-                    if key not in value:
-                        raise SchemaError(f"expected the key {key!r} here", key=dotted(path), line=self.document.line(path))
-            case MapOf():
-                self.mapping(value, path)
-                for key in value:
-                    if kind.names and key not in kind.names:
-                        raise self.unknown(key, kind.names, path)
-                    self.check(value[key], kind.each, (*path, key))
-            case ListOf():
-                if not isinstance(value, list):
-                    raise self.wrong("a list", value, path)
-                for index, item in enumerate(value):
-                    self.check(item, kind.each, (*path, index))
-            case OneOf():
-                if isinstance(value, dict if isinstance(kind.long, Fields) else list):
-                    self.check(value, kind.long, path)
-                elif not kind.short.fits(value):
-                    more = "a mapping" if isinstance(kind.long, Fields) else "a list of them"
-                    raise self.wrong(f"{kind.short.words} or {more}", value, path)
-
-    def mapping(self, value: Any, path: Path) -> None:
-        if not isinstance(value, dict):
-            raise self.wrong("a mapping", value, path)
-
-    def wrong(self, words: str, value: Any, path: Path) -> SchemaError:
-        # The type is named, never the value: it may be a password on the wrong line.
-        numeric = "a number" if _is_number(value) else "a number out of range"
-        found = self.kinds.get(type(value), numeric if isinstance(value, int | float) else f"a {type(value).__name__}")
-        told = "" if found == words or words.startswith(found) else f", found {found}"
-        return SchemaError(f"expected {words}{told}", key=dotted(path), line=self.document.line(path))
-
-    def unknown(self, key: str, known: tuple[str, ...], path: Path) -> SchemaError:
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
-        return SchemaError(f"unknown key, {hint}", key=dotted((*path, key)), line=self.document.line((*path, key)))
-
-
-def check_document(document: YamlDocument, kind: Kind = DOCUMENT) -> None:
-    """Raises SchemaError for the first thing that does not belong; an empty document is fine."""
-    if document.value is not None:
-        _Walk(document).check(document.value, kind, ())
+SEVERITY_POLICY = Fields(
+    {
+        "response": Key(DURATION, "time to respond"),
+        "acknowledge": Key(DURATION, "time to acknowledge"),
+        "assess": Key(DURATION, "time to establish scope and impact"),
+        "update_every": Key(DURATION, "interval of status updates"),
+        "mitigate": Key(DURATION, "time to mitigate"),
+        "stability": Key(DURATION, "how long it must stay quiet before it counts as resolved"),
+        "review": Key(DURATION, "time to the review"),
+        "escalate_after": Key(DURATION, "time to the next escalation level"),
+        "meaning": Key(TEXT, "the definition of this severity"),
+        "escalation": Key(TEXT, "whom to escalate to, as text"),
+        "escalate_by": Key(CONTACT_METHOD, "the contact method of an escalation"),
+    }
+)
+INCIDENTS = Fields(
+    {
+        "severities": Key(
+            MapOf(Key(SEVERITY_POLICY, "P1, P2, P3 or P4"), ("P1", "P2", "P3", "P4")),
+            "response timers and escalation by severity",
+        ),
+        "contacts": Key(
+            ListOf(
+                Fields(
+                    {
+                        "team": Key(TEXT, "the team's name"),
+                        "chat": Key(TEXT, "its chat channel"),
+                        "email": Key(TEXT, "its email address"),
+                        "pager": Key(TEXT, "its name in the paging service"),
+                    },
+                    ("team",),
+                )
+            ),
+            "the teams to contact",
+        ),
+        "templates": Key(TEXT, "a folder with a team's own templates of updates and reviews"),
+    }
+)
+REFRESH = Fields(
+    {
+        "every": Key(SECONDS, "the polling interval (default 5)"),
+        "stale_after": Key(SECONDS, "the age from which a value is STALE (default 30, at least three intervals)"),
+        "backoff_cap": Key(SECONDS, "the longest pause after failures (default 30)"),
+        "verify_timeout": Key(SECONDS, "the timeout for an action to take effect (default 180)"),
+        "settle": Key(
+            Fields(
+                {
+                    "hpa": Key(SETTLE_SECONDS, "an HPA or KEDA, after a scale (default 45)"),
+                    "argocd": Key(
+                        SETTLE_SECONDS,
+                        "Argo CD (default 30: its self-heal comes within seconds, its full comparison every 3 minutes)",
+                    ),
+                    "flux": Key(SETTLE_SECONDS, "Flux (default 60; its interval is its own)"),
+                    "helm": Key(SETTLE_SECONDS, "Helm (default 0: it reapplies nothing until an upgrade)"),
+                }
+            ),
+            "how long the console watches a finished change, by the controller that may revert it; 0: not at all",
+        ),
+    }
+)
+THRESHOLD = Fields(
+    {
+        "warn": Key(NUMBER, "warning threshold, in the panel's unit"),
+        "critical": Key(NUMBER, "critical threshold, in the panel's unit"),
+    }
+)
+DOCUMENT = Fields(
+    {
+        "default_environment": Key(TEXT, "the environment to open without --environment"),
+        "read_only": Key(FLAG, "as `environments.*.read_only`, for every environment"),
+        "environments": Key(
+            MapOf(Key(ENVIRONMENT, "one environment")), "where the platform runs, and how to reach each of its servers"
+        ),
+        "thresholds": Key(MapOf(Key(THRESHOLD, "one panel")), "thresholds that replace the catalogue's, by panel"),
+        "alert_targets": Key(
+            MapOf(Key(TARGET, "by the alert's name")),
+            "the workload that an alert is about, where its labels name none",
+            "alert_targets",
+            _alert_targets,
+        ),
+        "heartbeat_alert": Key(
+            TEXT, "the alert that always fires, the dead man's switch of the rules (default `Watchdog`)", "heartbeat_alert"
+        ),
+        "error_codes": Key(
+            MapOf(Key(TEXT, "one of the nine, such as INPUT_ERROR")),
+            "a team's own error codes, each mapped to one of the platform's nine",
+            "error_codes",
+            _error_codes,
+        ),
+        "error_codes_window": Key(
+            DURATION,
+            "the window over which `check` counts codes that map to none of the nine (default 24h)",
+            "error_codes_window_seconds",
+            _seconds,
+        ),
+        "severities": Key(
+            MapOf(Key(PRIORITY, "P1, P2, P3 or P4 for this value, such as `gold: P1`")),
+            "the priority of each value of the label `severity`; the usual values are known, in any case",
+            "severities",
+            _severities,
+        ),
+        "refresh": Key(OneOf(SECONDS, REFRESH), "the polling interval in seconds (default 5), or a mapping"),
+        "checklists": Key(TEXT, "a folder with a team's own checklists"),
+        "runbooks": Key(
+            PATHS,
+            "folders with a team's own runbooks, searched with their subfolders before the console's; plain Markdown works",
+        ),
+        "panels": Key(
+            PATHS,
+            "files, folders or patterns: a team's own panels in the catalogue's format; a file with a title is a board, one "
+            "without adds its panels to the overview",
+        ),
+        "signals": Key(
+            PATHS,
+            "files, folders or patterns: what a team measures, in the format of `queries/catalogue/signals.yaml`; definitions "
+            "of an existing signal take precedence over the catalogue's",
+        ),
+        "rules": Key(
+            PATHS,
+            "files, folders or patterns: the rule files that should be loaded; `check` reports what is missing, different or "
+            "extra",
+        ),
+        "shift_hours": Key(HOURS, "the length of a shift, for the handover (default 12)", "shift_hours", float),
+        "incidents": Key(INCIDENTS, "changes to the built-in incident policy"),
+        "theme": Key(TEXT, "dark, light or colour-blind", "theme"),
+        "slow": Key(FLAG, "for a slow connection: fewer frames, nothing blinks", "slow"),
+        "keys": Key(
+            MapOf(Key(TEXT, "the key, as Textual names it")), "key bindings by id; docs/keys.md lists all", "keys", _items
+        ),
+    }
+)

@@ -1,24 +1,29 @@
-"""What the console was told: one frozen value that everything else reads."""
+"""The configuration as frozen values; everything else reads it from here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-from console.config.incident_settings import IncidentSettings
 from console.config.own_files import OwnFiles
-from console.config.store_settings import StoreSettings
-from queries.http.endpoint import ClusterEndpoint, Endpoint, RedisEndpoint
+from queries.http.endpoint import ClusterEndpoint, Endpoint, HttpConfig, RedisEndpoint
 from queries.model.panel import Threshold
 from queries.model.severity import BUILT_IN, Severities
 
 ERROR_CODES_WINDOW_SECONDS = 86_400.0
 HEARTBEAT_ALERT = "Watchdog"
-"""What the alert that always fires is called where nobody says otherwise."""
+"""The default name of the alert that always fires."""
+KUBERNETES = "kubernetes"
+POSTGRESQL = "postgresql"
+SETTLE = {"hpa": 45.0, "argocd": 30.0, "flux": 60.0, "helm": 0.0}
+"""Seconds. The HPA controller syncs every 15 s; Argo CD's self-heal comes within seconds, its full comparison every 3 min; Flux
+has an interval of its own, which a Deployment does not name; Helm reapplies nothing until an upgrade.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertTarget:
-    """Which workload an alert is about, where its labels do not say: `deployment/cad-ml-api`."""
+    """The workload that an alert is about, where its labels name none: `deployment/cad-ml-api`."""
 
     alertname: str
     target: str
@@ -26,7 +31,7 @@ class AlertTarget:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Every path the console uses; `doctor` lists them."""
+    """Every path that the console uses; `doctor` lists them."""
 
     config_file: str
     state_dir: str
@@ -35,22 +40,86 @@ class Paths:
     log_file: str
     runbooks_dir: str
     checklists_dir: str = ""
-    """A team's own checklists; they come before the shipped ones of the same name."""
+    """A team's own checklists; they take precedence over the built-in ones of the same name."""
 
 
-SETTLE = {"hpa": 45.0, "argocd": 30.0, "flux": 60.0, "helm": 0.0}
-"""Seconds. An HPA is evaluated every 15 s; Argo CD's self-heal comes within seconds, its full comparison every 3 min; Flux
-keeps an interval of its own, which a Deployment does not name; Helm sets nothing again before somebody upgrades.
-"""
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where the journal is shared. `namespace` and `keep_days` are those of Kubernetes; `url` may hold a password and is in no
+    representation.
+    """
+
+    kind: str
+    namespace: str = ""
+    keep_days: float = 30.0
+    url: str = field(default="", repr=False)
+    password_file: str = ""
+
+    @property
+    def where(self) -> str:
+        """The store without its password."""
+        if self.kind == KUBERNETES:
+            return f"ConfigMaps in the namespace {self.namespace}"
+        parts = urlsplit(self.url)
+        return f"{POSTGRESQL}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A team and how to contact it; unknown addresses are empty."""
+
+    team: str
+    chat: str = ""
+    email: str = ""
+    pager: str = ""
+
+    @property
+    def ways(self) -> str:
+        """Every known address of the team, the chat channel first."""
+        return "  ".join(filter(None, (self.chat, self.email, self.pager)))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Channel:
+    """Where updates can be sent. `kind` is slack, webhook or pagerduty. URL and routing key are secrets: values, or files that
+    the console reads for each delivery. The representation shows neither.
+    """
+
+    name: str
+    kind: str
+    url: str = ""
+    url_file: str = ""
+    routing_key: str = ""
+    routing_key_file: str = ""
+    http: HttpConfig = field(default_factory=HttpConfig)
+    timeout_seconds: float = 10.0
+
+    def __repr__(self) -> str:
+        return f"Channel({self.name!r}, {self.kind!r}, …)"
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentSettings:
+    """`changes` are severity, key and value of what differs from `console/incidents/response.yaml`; `contacts` replace its
+    contacts, None keeps them. `templates_dir` is empty for the built-in templates.
+    """
+
+    changes: tuple[tuple[str, str, str], ...] = ()
+    contacts: tuple[Contact, ...] | None = None
+    templates_dir: str = ""
+    channels: tuple[Channel, ...] = ()
+
+    def channel(self, name: str) -> Channel | None:
+        return next((item for item in self.channels if item.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole configuration after flags, environment variables, config file and defaults were merged.
+    """The whole configuration: flags over environment variables over config file over defaults. Durations are in seconds.
 
-    A source that is None is not configured. `origins` tells where each set value came from (`flag`, `environment
-    variable PROMETHEUS_URL`, `config file, line 4`), by dotted key, for `doctor`; defaults are not listed.
-    `protected` asks for the target's name to be typed before a write. Seconds everywhere.
+    A source that is None is not configured. `origins` names by dotted key where each value came from (`flag --theme`,
+    `environment variable PROMETHEUS_URL`, `config file, line 4`), for `doctor`; it omits defaults. `protected` requires
+    typing the target's name before a write.
     """
 
     environment: str
@@ -65,41 +134,41 @@ class Settings:
     cluster_named: bool = True
     """Whether the environment itself names its cluster; one that a flag or the shell chose is protected."""
     cluster_note: str = ""
-    """What has to be told once about how the cluster was chosen; empty where nothing is surprising."""
+    """A notice about how the cluster was chosen; empty where nothing is surprising."""
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """What alerts of this environment say in labels that name a place, beyond its own names."""
+    """The values that alerts of this environment carry in labels that name a place, beyond its own names."""
     rule_windows: tuple[tuple[str, str], ...] = ()
-    """Windows over which this Prometheus records what our rules record over others."""
+    """Windows over which this Prometheus records the series that our rules record over others."""
     platform: Endpoint | None = None
     grafana: Endpoint | None = None
     redis: RedisEndpoint | None = None
     loki_url: str = ""
     store: StoreSettings | None = None
-    """Where the journal is shared; None: it stays on this machine."""
+    """Where the journal is shared; None keeps it on this machine."""
     refresh_seconds: float = 5.0
     stale_after_seconds: float = 30.0
     backoff_cap_seconds: float = 30.0
     verify_timeout_seconds: float = 180.0
     settle: tuple[tuple[str, float], ...] = ()
-    """For how many seconds a change is watched once it is done, by who may take it back; what is left out is `SETTLE`."""
+    """How long the console watches a finished change, by the controller that may revert it; `SETTLE` has the defaults."""
     thresholds: tuple[tuple[str, Threshold], ...] = ()
     alert_targets: tuple[AlertTarget, ...] = ()
     heartbeat_alert: str = HEARTBEAT_ALERT
-    """The alert that always fires: never trouble, and told of only where it does not arrive."""
+    """The alert that always fires: never a problem, and reported only where it is missing."""
     error_codes: tuple[tuple[str, str], ...] = ()
-    """A team's own error codes, and which of the nine each is."""
+    """A team's own error codes, each with the one of the nine that it maps to."""
     error_codes_window_seconds: float = ERROR_CODES_WINDOW_SECONDS
-    """Over how long a mapping gap is judged."""
+    """The window over which `check` looks for unmapped codes."""
     shift_hours: float = 12.0
-    """How long a shift is taken to run where no handover was ever signed."""
+    """The length of a shift, for a handover without a signed predecessor."""
     incidents: IncidentSettings = field(default_factory=IncidentSettings)
     own: OwnFiles = field(default_factory=OwnFiles)
-    """A team's own runbooks, panels and rules."""
+    """A team's own runbooks, panels, signals and rules."""
     severities: Severities = BUILT_IN
-    """What the severities of alerts mean here."""
+    """The priority of each value of the label `severity`."""
     theme: str = ""
     slow: bool = False
-    """The line to the terminal is slow: fewer frames, nothing that blinks, and the bytes sent in the footer."""
+    """The connection to the terminal is slow: fewer frames, nothing blinks, and the footer counts the bytes."""
     keys: tuple[tuple[str, str], ...] = ()
     secret_files: tuple[str, ...] = field(default=(), repr=False)
     """The files that the configuration and the kubeconfig name for a password, token or key."""

@@ -1,9 +1,10 @@
-"""Whether the thresholds of the config file are of panels that exist, and stand in the right order."""
+"""Checks that the configured thresholds belong to existing panels and are in the right order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from console.config.errors import InvalidSetting
 from console.config.own_files import OwnFiles
 from queries.catalogue.loader import load_board
 from queries.catalogue.own import read_own_boards
@@ -12,39 +13,31 @@ from queries.model.panel import PanelSpec, Threshold
 from queries.text.suggestions import instead
 
 
-class WrongThreshold(ValueError):
-    """`path` is the panel, and the threshold where one of them is wrong."""
-
-    def __init__(self, expected: str, *path: str) -> None:
-        super().__init__(expected)
-        self.path = path
-
-
-def check_thresholds(told: Iterable[tuple[str, Threshold]], files: OwnFiles) -> None:
-    """`files` are a team's own. A threshold that the config leaves out is the panel's. Raises WrongThreshold."""
+def check_thresholds(thresholds: Iterable[tuple[str, Threshold]], files: OwnFiles) -> None:
+    """`files` are a team's own. A threshold that the config omits is the panel's. Raises InvalidSetting."""
     known: dict[str, PanelSpec] = {}
     unreadable = bool(files.panels) and read_own_boards(files.panels, files.signals).unreadable
     boards = _boards(files)
-    for panel, threshold in told:
-        while panel not in known and (more := next(boards, None)) is not None:
-            known.update(more)
+    for panel, threshold in thresholds:
+        while panel not in known and (board := next(boards, None)) is not None:
+            known.update(board)
         spec = known.get(panel)
         if spec is None and unreadable:
-            continue  # it may be a panel of the file that cannot be read, which is reported
+            continue  # it may belong to the unreadable file, which the self-check reports
         if spec is None:
             near = instead(panel, known)
-            raise WrongThreshold(f"unknown key, {near}", panel)
+            raise InvalidSetting(f"unknown key, {near}", panel)
         if spec.broken:
-            continue  # what is wrong with the panel is said where it stands, and it shows no value
+            continue  # the panel itself shows its error and no value
         effective = spec.threshold.override(threshold)
         if wrong := effective.order_error(below=spec.below):
             part = "critical" if threshold.critical is not None else "warn"
-            ours = "" if None not in (threshold.warn, threshold.critical) else " (the other one is the panel's own)"
-            raise WrongThreshold(f"{wrong}{ours}", panel, part)
+            note = "" if None not in (threshold.warn, threshold.critical) else " (the other one is the panel's own)"
+            raise InvalidSetting(f"{wrong}{note}", panel, part)
 
 
 def _boards(files: OwnFiles) -> Iterator[dict[str, PanelSpec]]:
-    """One board after another, so that only what is needed is read."""
+    """One board at a time, so that a match in the first reads no other."""
     yield {spec.id: spec for spec in load_board("overview")}
     if files.panels:
         own = read_own_boards(files.panels, files.signals)

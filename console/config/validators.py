@@ -1,9 +1,9 @@
-"""The forms of the few texts that a setting may have: a URL, a target, a name."""
+"""Formats of texts in the configuration: URLs, targets and names."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 def is_url(value: Any) -> bool:
@@ -12,19 +12,39 @@ def is_url(value: Any) -> bool:
 
 
 def is_webhook(value: Any) -> bool:
-    """Whether this is an http or https URL with a host; a webhook's key may stand in its query."""
+    """Whether this is an http or https URL with a host; a webhook's key may be in its query."""
+    return _has_parts(value, ("http", "https")) and bool(urlsplit(value).hostname)
+
+
+def is_postgresql_url(value: Any) -> bool:
+    """Whether this is the URL of one PostgreSQL database; libpq's own variables and files supply the parts that it omits."""
+    if not _has_parts(value, ("postgresql", "postgres")):
+        return False
+    try:
+        unquote(urlsplit(value).netloc, errors="strict")
+    except ValueError:
+        return False
+    return True
+
+
+def is_store(value: Any) -> bool:
+    return value == "kubernetes" or is_postgresql_url(value)
+
+
+def _has_parts(value: Any, schemes: tuple[str, ...]) -> bool:
+    """Whether this is a URL with one of the schemes and a valid port, without fragment, blanks and control characters."""
     if not isinstance(value, str) or any(character.isspace() or ord(character) < 32 for character in value):
         return False
     try:
         parts = urlsplit(value)
-        port_fits = parts.port is None or parts.port > 0
+        valid_port = parts.port is None or parts.port > 0
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits and not parts.fragment
+    return parts.scheme in schemes and valid_port and not parts.fragment
 
 
 def is_redis_url(value: Any) -> bool:
-    """Whether this is a URL that redis-py takes."""
+    """Whether redis-py accepts this URL."""
     try:
         parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
     except ValueError:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from console.config.errors import ConfigError
-from console.config.incident_settings import Contact, IncidentSettings
+from console.config.settings import Contact, IncidentSettings
 from queries.model.alert import Priority
 from queries.text.spans import InvalidTime, seconds_of
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from console.config.store_settings import StoreSettings
+from console.config.settings import StoreSettings
 from console.journal.event import AHEAD_SECONDS, Event
 from console.journal.shared_store import EVENT_BYTES, LeftOut, PushResult, Take, as_text
 from queries.errors import AccessDenied, RateLimited, RequestRejected, SourceError

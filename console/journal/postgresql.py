@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.config.store_settings import StoreSettings
+from console.config.settings import StoreSettings
 from console.journal.event import Event
 from console.journal.postgresql_limit import PAGE_BYTES, limited
 from console.journal.shared_store import AGAIN_SECONDS, EVENT_BYTES, LeftOut, PushResult, Take, as_text

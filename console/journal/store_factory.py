@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from console.config.store_settings import KUBERNETES
+from console.config.settings import KUBERNETES
 from queries.errors import NotConfigured, SourceError
 from queries.model.fault import Fault
 

@@ -269,9 +269,9 @@ class DashboardPoller:
         from console.checks.own_panels import open_board  # noqa: PLC0415
 
         if self._elsewhere is None:
-            from console.config.other_environments import prometheus_elsewhere  # noqa: PLC0415
+            from console.config.load import load_other_environments  # noqa: PLC0415
 
-            self._elsewhere = prometheus_elsewhere(self._settings, self._environ)
+            self._elsewhere = load_other_environments(self._settings, self._environ)
             self.environments = tuple(self._elsewhere)
         there = self._elsewhere.get(choice.environment, self._settings)
         return open_board(self._settings, choice.name, namespace=there.namespace, provider=choice.provider)

@@ -92,7 +92,7 @@ async def test_the_environments_own_cluster_is_acted_on_whatever_the_shell_says(
             KUBECONFIG=str(shell),
         )
         assert told.namespace == ns.name
-        assert told.cluster_note.startswith("KUBECONFIG of the shell is passed over")
+        assert told.cluster_note.startswith("KUBECONFIG of the shell is ignored")
         console = Acting(told)
         acting.append(console)
         end = await console.act(Request("scale", TARGET, {"replicas": "2"}))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from console.config.store_settings import KUBERNETES, StoreSettings
+from console.config.settings import KUBERNETES, StoreSettings
 from console.journal.config_maps import ConfigMaps
 from console.journal.event import Event
 from console.journal.shared_store import READ_ONLY, SharedStore

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shared_host import Host, cluster_store
 
-from console.config.store_settings import POSTGRESQL, StoreSettings
+from console.config.settings import POSTGRESQL, StoreSettings
 from console.journal.event import Event
 from console.journal.postgresql import PostgreSQL
 from console.journal.shared_store import SharedStore

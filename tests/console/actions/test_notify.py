@@ -15,7 +15,7 @@ from loopback import Behaviour, Loopback, always, http_answer, loopback
 
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.writers import Writer
-from console.config.incident_settings import Channel, IncidentSettings
+from console.config.settings import Channel, IncidentSettings
 from console.journal.sqlite import Journal
 from console.monitor.session import Session
 from console.runbooks.index import RunbookIndex

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from console.config.errors import ConfigError
 from console.config.load import load_settings
-from console.config.settings import Settings
+from console.config.schema import DOCUMENT, ENVIRONMENT, REFRESH
+from console.config.settings import SETTLE, Settings
+from console.config.validation import Fields, kind_of
 from queries.errors import NotConfigured
 from queries.http.credentials import Credentials
 from queries.http.endpoint import ClusterPlace
@@ -158,7 +161,7 @@ OWN = "{kubeconfig: own}"
 @pytest.mark.parametrize(
     ("flags", "table", "shell", "server", "origin", "protected", "note"),
     [
-        ({}, OWN, True, "https://a.own:6443", "config file, line 2", False, "KUBECONFIG of the shell is passed over"),
+        ({}, OWN, True, "https://a.own:6443", "config file, line 2", False, "KUBECONFIG of the shell is ignored"),
         ({}, OWN, False, "https://a.own:6443", "config file, line 2", False, ""),
         (
             {},
@@ -223,7 +226,7 @@ def test_the_pods_own_cluster_comes_before_the_shells(home: Home) -> None:
     assert settings.kubernetes is not None
     assert (settings.kubernetes.in_cluster, settings.protected) == (True, False)
     assert settings.kubernetes.place == ClusterPlace(server="https://10.0.0.1:443")
-    assert "passed over" in settings.cluster_note
+    assert "ignored" in settings.cluster_note
     flagged = home.load({"context": "a"}, **pod)
     assert flagged.kubernetes is not None
     assert (flagged.kubernetes.in_cluster, flagged.protected) == (False, True)
@@ -318,7 +321,7 @@ def test_kubectl_is_led_there_where_the_shells_kubeconfig_is_passed_over(home: H
     home.config("environments: {staging: {kubernetes: {kubeconfig: ~/.kube/config}}}\n".replace("~", str(home.root)))
     settings = home.load(KUBECONFIG=shell)
     assert settings.kubernetes is not None
-    assert settings.cluster_note.startswith("KUBECONFIG of the shell is passed over")
+    assert settings.cluster_note.startswith("KUBECONFIG of the shell is ignored")
     assert settings.kubernetes.kubectl == ("kubectl", "--kubeconfig", standard, "--context", "a")
     alone = home.load().kubernetes
     assert alone is not None
@@ -381,12 +384,12 @@ def test_user_information_leaves_the_url(home: Home) -> None:
 @pytest.mark.parametrize(
     ("server", "name"),
     [
-        ("{url: 'http://u:sw0rdfish@p', http_config: {authorization: {credentials: t}}}", "http_config.authorization is there"),
-        ("{url: 'http://u:sw0rdfish@p', http_config: {bearer_token: t}}", "http_config.authorization is there"),
-        ("{url: 'http://:sw0rdfish@p', http_config: {basic_auth: {username: x}}}", "http_config.basic_auth is there"),
+        ("{url: 'http://u:sw0rdfish@p', http_config: {authorization: {credentials: t}}}", "http_config.authorization is set"),
+        ("{url: 'http://u:sw0rdfish@p', http_config: {bearer_token: t}}", "http_config.authorization is set"),
+        ("{url: 'http://:sw0rdfish@p', http_config: {basic_auth: {username: x}}}", "http_config.basic_auth is set"),
         (
             "{url: 'http://u:sw0rdfish@p', http_config: {http_headers: {authorization: {values: [x]}}}}",
-            "http_config.http_headers.Authorization is there",
+            "http_config.http_headers.Authorization is set",
         ),
         (
             "{url: 'http://p', http_config: {basic_auth: {username: x}, authorization: {credentials: sw0rdfish}}}",
@@ -411,6 +414,22 @@ def test_a_password_without_a_user_stays(home: Home) -> None:
     settings = home.load()
     assert settings.prometheus is not None and settings.prometheus.http.password == "t0ken"
     assert Credentials(settings.prometheus.http, where="").headers() == [(b"authorization", b"Basic OnQwa2Vu")]
+
+
+def test_every_key_fills_a_field_of_the_settings() -> None:
+    """A key that names a setting names a field of Settings, and the keys that fill one are known."""
+    fields = {field.name for field in dataclasses.fields(Settings)}
+    filled = [key.setting for table in (DOCUMENT, ENVIRONMENT) for _, key in table.settings()]
+    assert len(filled) >= 10
+    assert set(filled) <= fields
+    assert len(set(filled)) == len(filled)
+
+
+def test_every_controller_that_may_revert_a_change_has_a_settle_time() -> None:
+    """The schema and the defaults know the same controllers."""
+    settle = kind_of(REFRESH.keys["settle"])
+    assert isinstance(settle, Fields)
+    assert set(settle.keys) == set(SETTLE)
 
 
 @pytest.mark.parametrize("said", ["1", "true", "YES", "on"])
@@ -534,7 +553,7 @@ def test_kubernetes_is_found_as_kubectl_finds_it(home: Home) -> None:
         (
             "environments:\n  a:\n    prometheus:\n      url: http://x\n      http_config:\n        bearer_token_file: gone\n",
             6,
-            "expected a file",
+            "expected a readable file",
         ),
     ],
 )

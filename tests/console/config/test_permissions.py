@@ -87,7 +87,7 @@ def test_a_volume_of_a_pod_is_taken(tmp_path: Path, uid: Uid, monkeypatch: pytes
     state.mkdir()
     state.chmod(0o2770)
     settings = settings_of(tmp_path)
-    assert refuse_state(state) == "" and "can be written by its group (2770)" in " ".join(file_warnings(settings))
+    assert refuse_state(state) == "" and "is writable by its group (2770)" in " ".join(file_warnings(settings))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     assert file_warnings(settings) == ()
     if os.getuid() == 0:
@@ -135,7 +135,7 @@ def test_every_secret_file_that_others_can_read_is_warned_about(tmp_path: Path, 
         (tmp_path / name).chmod(0o644)
     settings = settings_of(tmp_path, CONFIG.format(kind=kind))
     path = tmp_path / "secret"
-    assert file_warnings(settings) == (f"{path} holds a secret and can be read by everybody (0644): chmod 600 {path}",)
+    assert file_warnings(settings) == (f"{path} holds a secret and is readable by everybody (0644): chmod 600 {path}",)
     path.chmod(0o640)
     assert "by its group (0640)" in file_warnings(settings)[0]
     path.chmod(0o600)
@@ -188,7 +188,7 @@ def test_what_others_can_change_is_warned_about(tmp_path: Path, uid: Uid) -> Non
     """Whoever changes the config chooses where the credentials go."""
     settings = settings_of(tmp_path)
     (tmp_path / "config.yaml").chmod(0o666)
-    assert "can be changed by everybody (0666): chmod go-w" in file_warnings(settings)[0]
+    assert "is writable by everybody (0666): chmod go-w" in file_warnings(settings)[0]
 
 
 def test_a_file_of_somebody_else_is_warned_about(someone_elses: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.config.incident_settings import Contact, IncidentSettings
+from console.config.settings import Contact, IncidentSettings
 from console.incidents.severity_policy import KEYS, WAYS, load_response
 from queries.model.alert import Priority
 
@@ -40,10 +40,12 @@ def test_a_team_changes_what_it_wants() -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_the_schema_and_the_data_know_the_same_keys(key: str) -> None:
     """What the file beside the code may say, a config file may say too."""
-    from console.config.schema import INCIDENTS, Fields, MapOf
+    from console.config.schema import INCIDENTS
+    from console.config.validation import Fields, MapOf, kind_of
 
-    severities = INCIDENTS.keys["severities"]
+    severities = kind_of(INCIDENTS.keys["severities"])
     assert isinstance(severities, MapOf)
-    assert isinstance(severities.each, Fields)
-    assert key in severities.each.keys
-    assert set(severities.each.keys) == set(KEYS)
+    policy = kind_of(severities.each)
+    assert isinstance(policy, Fields)
+    assert key in policy.keys
+    assert set(policy.keys) == set(KEYS)

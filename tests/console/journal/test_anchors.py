@@ -11,7 +11,7 @@ from journal_damage import OF_FILES
 from postgresql_fixture import Server
 from shared_host import NAMESPACE, Host, cluster_store, until
 
-from console.config.store_settings import POSTGRESQL, StoreSettings
+from console.config.settings import POSTGRESQL, StoreSettings
 from console.demo.cluster import DemoCluster
 from console.journal.anchors import compare
 from console.journal.event import Event

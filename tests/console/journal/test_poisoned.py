@@ -14,7 +14,7 @@ import pytest
 from postgresql_fixture import Server
 from shared_host import NAME, NAMESPACE, Host, cluster_store, until
 
-from console.config.store_settings import POSTGRESQL, StoreSettings
+from console.config.settings import POSTGRESQL, StoreSettings
 from console.demo.cluster import DemoCluster
 from console.journal.event import AHEAD_SECONDS, Event, validate
 from console.journal.left_out import left_out_sentences

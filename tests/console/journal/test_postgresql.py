@@ -16,7 +16,7 @@ from cutting_proxy import CuttingProxy
 from postgresql_fixture import PASSWORD, Server
 from shared_host import Host, until
 
-from console.config.store_settings import POSTGRESQL, StoreSettings
+from console.config.settings import POSTGRESQL, StoreSettings
 from console.journal import postgresql_limit
 from console.journal.hash_chain import checked
 from console.journal.postgresql import TABLE, PostgreSQL

@@ -11,8 +11,7 @@ import pytest
 from fake_prometheus import FakePrometheus
 from screen_samples import NOW, settings
 
-from console.config.load import load_settings
-from console.config.other_environments import prometheus_elsewhere
+from console.config.load import load_other_environments, load_settings
 from console.config.settings import Settings
 from console.monitor import dashboard_poller
 from console.monitor.dashboard_poller import DashboardPoller, DashboardReading, judged
@@ -167,7 +166,7 @@ def test_other_environments_come_from_the_file_alone(tmp_path: Path) -> None:
     )
     environ = {"HOME": str(tmp_path), "PROMETHEUS_URL": "http://here:9090", "CAD_CONSOLE_ENVIRONMENT": "production"}
     own = load_settings({"config": str(file)}, environ)
-    found = prometheus_elsewhere(own, environ)
+    found = load_other_environments(own, environ)
     assert {name: (item.prometheus.url, item.namespace) for name, item in found.items() if item.prometheus} == {
         "staging": ("http://stage:9090", "trial")
     }
@@ -175,7 +174,7 @@ def test_other_environments_come_from_the_file_alone(tmp_path: Path) -> None:
 
 def test_no_config_file_no_other_environment(tmp_path: Path) -> None:
     """Without a file there is one environment, and nothing to choose."""
-    assert prometheus_elsewhere(settings(tmp_path), {"HOME": str(tmp_path)}) == {}
+    assert load_other_environments(settings(tmp_path), {"HOME": str(tmp_path)}) == {}
 
 
 async def test_the_session_puts_it_into_the_snapshot(tmp_path: Path) -> None:

@@ -338,13 +338,13 @@ async def test_masthead_and_preview_name_cluster_and_identity(given: Callable[..
     told = given()
     assert told.kubernetes is not None
     place = choose_context(kubeconfig_files(told.kubernetes.kubeconfig)).place
-    server, note = place.server, "KUBECONFIG of the shell is passed over"
+    server, note = place.server, "KUBECONFIG of the shell is ignored"
     told = replace(told, kubernetes=replace(told.kubernetes, place=place), cluster_note=note)
     app = ConsoleApp(told, ascii_only=False)
     async with app.run_test(size=(140, 30)) as pilot:
-        first, second, *_ = (await until(app, pilot, "KUBECONFIG of the shell is passed over")).splitlines()
+        first, second, *_ = (await until(app, pilot, "KUBECONFIG of the shell is ignored")).splitlines()
         assert f"in demo at {server.removeprefix('http://')}" in first
-        assert "passed over" in second
+        assert "ignored" in second
         await until(app, pilot, "Workloads", "ready")
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")

@@ -15,8 +15,7 @@ from loopback import always, http_answer, loopback
 from screen_samples import NOW, StillSession, settings, snapshot
 from textual.pilot import Pilot
 
-from console.config.incident_settings import Channel, IncidentSettings
-from console.config.settings import Settings
+from console.config.settings import Channel, IncidentSettings, Settings
 from console.demo.cluster import DemoCluster
 from console.incidents.declaration import declaration
 from console.journal.event import Event

@@ -312,11 +312,11 @@ async def test_an_action_on_an_alert_watches_the_panel_that_it_belongs_to(stage:
 async def test_a_file_that_others_can_read_is_told(stage: Callable[..., Any]) -> None:
     """Once as a notice when the session is there, and on the sources screen for as long as it is so; what it says is text."""
     scene = stage()
-    scene.session.file_warnings = ("[b]/tmp/token[/b] can be read by everybody (0644): chmod 600 \x1b[2J",)
+    scene.session.file_warnings = ("[b]/tmp/token[/b] is readable by everybody (0644): chmod 600 \x1b[2J",)
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         assert [notice.message for notice in scene.app._notifications] == [
-            "[b]/tmp/token[/b] can be read by everybody (0644): chmod 600 \\e[2J"
+            "[b]/tmp/token[/b] is readable by everybody (0644): chmod 600 \\e[2J"
         ]
         await scene.press(pilot, "7", "end")
         shown = await scene.until(pilot, "chmod 600")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from console.config.incident_settings import Contact, IncidentSettings
+from console.config.settings import Contact, IncidentSettings
 from console.runbooks.index import RunbookIndex
 
 PAGE = """---

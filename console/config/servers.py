@@ -1,0 +1,168 @@
+"""The servers of an environment: their URLs, authentication, TLS and proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from console.config.errors import ConfigError
+from console.config.settings import KUBERNETES, POSTGRESQL, Channel, StoreSettings
+from console.config.sources import KeyPath, Sources
+from console.config.validators import is_store, is_url
+from queries.http.endpoint import Endpoint, HttpConfig, RedisEndpoint, credentials_of
+from queries.text.variables import variable
+
+_AUTHORIZING = ("basic_auth", "authorization", "bearer_token", "bearer_token_file")
+
+
+def read_endpoint(sources: Sources, key: str, *, flag: str = "", variable: str = "") -> Endpoint | None:
+    """One server, None where it is not configured. Raises ConfigError."""
+    value, origin = sources.given(flag, variable)
+    if value:
+        sources.origins[key] = origin
+        return _endpoint(value, source=origin)
+    entry = sources.own(key)
+    return None if entry is None else _from_file(sources, entry, (*sources.environment_path, key))
+
+
+def read_alertmanagers(sources: Sources) -> tuple[Endpoint, ...]:
+    """Every peer. Raises ConfigError."""
+    urls: Sequence[str] = sources.flags.get("alertmanager_url") or ()
+    origin = "flag --alertmanager-url"
+    if not urls:
+        urls = [part.strip() for part in variable(sources.environ, "ALERTMANAGER_URL").split(",") if part.strip()]
+        origin = "environment variable ALERTMANAGER_URL"
+    if urls:
+        sources.origins["alertmanager"] = origin
+        return tuple(_endpoint(url, source=origin) for url in urls)
+    entry = sources.own("alertmanager")
+    path = (*sources.environment_path, "alertmanager")
+    if entry is None:
+        return ()
+    if isinstance(entry, str):
+        return (_from_file(sources, entry, path),)
+    return tuple(_from_file(sources, item, (*path, index)) for index, item in enumerate(entry))
+
+
+def read_redis(sources: Sources) -> RedisEndpoint | None:
+    """REDIS_URL belongs to the platform: an invalid one fails the self-check and nothing else here."""
+    value, origin = sources.given("", "REDIS_URL")
+    if value:
+        sources.origins["redis"] = origin
+    value = value or sources.own("redis")
+    return RedisEndpoint(value) if value else None
+
+
+def read_store(sources: Sources, namespace: str) -> StoreSettings | None:
+    """The journal's shared store, by default in `namespace`; None without one. Raises ConfigError."""
+    value, origin = sources.given("", "CAD_CONSOLE_STORE")
+    if value and not is_store(value):
+        raise ConfigError(source=origin, expected="expected kubernetes or a postgresql:// URL")
+    if value:
+        sources.origins["store"] = origin
+    entry = value or sources.own("store")
+    if entry is None:
+        return None
+    if entry == KUBERNETES:
+        entry = {KUBERNETES: {}}
+    elif isinstance(entry, str):
+        entry = {POSTGRESQL: {"url": entry}}
+    path = (*sources.environment_path, "store")
+    if len(entry) != 1:
+        raise sources.error(path, "expected one of kubernetes and postgresql here")
+    ((kind, fields),) = entry.items()
+    if kind == KUBERNETES:
+        return StoreSettings(kind, fields.get("namespace", namespace), float(fields.get("keep_days", 30.0)))
+    password_file = sources.file(fields.get("password_file", ""), (*path, kind, "password_file"))
+    return StoreSettings(kind, url=fields["url"], password_file=password_file)
+
+
+def read_channels(sources: Sources) -> tuple[Channel, ...]:
+    """Where an incident's updates can be sent. Raises ConfigError."""
+    path = (*sources.environment_path, "channels")
+    return tuple(_channel(sources, name, item, (*path, name)) for name, item in (sources.own("channels") or {}).items())
+
+
+def _channel(sources: Sources, name: str, item: Mapping[str, Any], path: KeyPath) -> Channel:
+    required = "routing_key" if item["kind"] == "pagerduty" else "url"
+    if not (item.get(required) or item.get(f"{required}_file")):
+        raise sources.error(path, f"expected {required} or {required}_file here")
+    http = _http_config(sources, item.get("http_config", {}), (*path, "http_config"))
+    if item.get("url") and credentials_of(item["url"]) != ("", ""):
+        _refuse_second_authorization(sources, http, path)
+    return Channel(
+        name=name,
+        kind=item["kind"],
+        url=item.get("url", ""),
+        url_file=sources.file(item.get("url_file", ""), (*path, "url_file")),
+        routing_key=item.get("routing_key", ""),
+        routing_key_file=sources.file(item.get("routing_key_file", ""), (*path, "routing_key_file")),
+        http=http,
+        timeout_seconds=float(item.get("timeout", 10.0)),
+    )
+
+
+def _from_file(sources: Sources, entry: Any, path: KeyPath) -> Endpoint:
+    if isinstance(entry, str):
+        return _endpoint(entry, source=str(sources.config_file))
+    endpoint = _endpoint(entry["url"], source=str(sources.config_file))
+    http = _http_config(sources, entry.get("http_config", {}), (*path, "http_config"))
+    if endpoint.http.authorizing:
+        _refuse_second_authorization(sources, http, path)
+        http = replace(http, username=endpoint.http.username, password=endpoint.http.password)
+    return replace(endpoint, http=http, timeout_seconds=float(entry.get("timeout", endpoint.timeout_seconds)))
+
+
+def _http_config(sources: Sources, table: Mapping[str, Any], path: KeyPath) -> HttpConfig:
+    basic = table.get("basic_auth", {})
+    authorization = table.get("authorization", {})
+    tls = table.get("tls_config", {})
+    headers: list[tuple[str, str]] = []
+    for name, values in table.get("http_headers", {}).items():
+        headers += [(name, value) for kind in ("values", "secrets") for value in values.get(kind, ())]
+        for index, file in enumerate(values.get("files", ())):
+            found = sources.file(file, (*path, "http_headers", name, "files", index))
+            headers.append((name, Path(found).read_text(encoding="utf-8").strip()))
+    authorizing = [name for name in _AUTHORIZING if name in table]
+    authorizing += ["http_headers.Authorization" for name, _ in headers if name.strip().lower() == "authorization"]
+    if len(authorizing) > 1:
+        raise sources.error(path, f"expected at most one of {' and '.join(authorizing)}: each sets the Authorization header")
+    return HttpConfig(
+        username=basic.get("username", ""),
+        password=basic.get("password", ""),
+        password_file=sources.file(basic.get("password_file", ""), (*path, "basic_auth", "password_file")),
+        authorization_type=authorization.get("type", "Bearer"),
+        credentials=authorization.get("credentials", table.get("bearer_token", "")),
+        credentials_file=sources.file(authorization.get("credentials_file", ""), (*path, "authorization", "credentials_file"))
+        or sources.file(table.get("bearer_token_file", ""), (*path, "bearer_token_file")),
+        ca_file=sources.file(tls.get("ca_file", ""), (*path, "tls_config", "ca_file")),
+        cert_file=sources.file(tls.get("cert_file", ""), (*path, "tls_config", "cert_file")),
+        key_file=sources.file(tls.get("key_file", ""), (*path, "tls_config", "key_file")),
+        server_name=tls.get("server_name", ""),
+        insecure_skip_verify=tls.get("insecure_skip_verify", False),
+        proxy_url=table.get("proxy_url", ""),
+        no_proxy=table.get("no_proxy", ""),
+        follow_redirects=table.get("follow_redirects", True),
+        http_headers=tuple(headers),
+    )
+
+
+def _refuse_second_authorization(sources: Sources, http: HttpConfig, path: KeyPath) -> None:
+    """Raises ConfigError where the URL's credentials and `http_config` would both set the Authorization header."""
+    if http.authorizing:
+        raise sources.error(path, f"the URL has credentials and http_config.{http.authorizing} is set too: remove one of them")
+
+
+def _endpoint(url: str, *, source: str) -> Endpoint:
+    """Credentials move from the URL into `http`, so that no message can show them. Raises ConfigError."""
+    if not is_url(url):
+        raise ConfigError(source=source, expected="expected an http:// or https:// URL with a host")
+    parts = urlsplit(url)
+    username, password = credentials_of(url)
+    host = parts.netloc.rpartition("@")[2]
+    return Endpoint(
+        urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", "")), HttpConfig(username=username, password=password)
+    )

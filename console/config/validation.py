@@ -1,0 +1,159 @@
+"""Kinds of values that a YAML file may hold, and the check of a document against them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from queries.yaml_nodes import Path, YamlDocument, dotted
+
+
+class SchemaError(ValueError):
+    """One value that does not fit the schema; `line` counts from 1."""
+
+    def __init__(self, expected: str, *, key: str, line: int) -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.key = key
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A value without parts: what errors and the reference call it, and the test for it."""
+
+    expected: str
+    fits: Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A mapping with known keys."""
+
+    keys: Mapping[str, Kind | Key]
+    required: tuple[str, ...] = ()
+
+    def settings(self) -> Iterator[tuple[str, Key]]:
+        """The keys that fill a field of `Settings` by themselves."""
+        for name, key in self.keys.items():
+            if isinstance(key, Key) and key.setting:
+                yield name, key
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A mapping whose keys are names: any text, or one of `names`."""
+
+    each: Kind | Key
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list."""
+
+    each: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A scalar, or a mapping or list with more detail."""
+
+    short: Scalar
+    long: Fields | ListOf
+
+
+Kind: TypeAlias = Scalar | Fields | MapOf | ListOf | OneOf
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A kind with its description, which the generated reference prints.
+
+    `setting` is the field of `Settings` that the key's value fills, through `convert` where there is one; empty where the
+    loader combines the value with something else. `convert` raises InvalidSetting for a value that cannot be used.
+    """
+
+    kind: Kind
+    description: str
+    setting: str = ""
+    convert: Callable[[Any], Any] | None = None
+
+
+def kind_of(entry: Kind | Key) -> Kind:
+    return entry.kind if isinstance(entry, Key) else entry
+
+
+def is_number(value: Any) -> bool:
+    # Not math.isfinite: it overflows on an integer of four hundred digits.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+TEXT = Scalar("text", lambda value: isinstance(value, str) and value != "")
+FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
+NUMBER = Scalar("a number", is_number)
+
+_TYPE_NAMES: Mapping[type, str] = {
+    dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"
+}  # fmt: skip
+
+
+def check_document(document: YamlDocument, kind: Kind) -> None:
+    """Raises SchemaError for the first value that does not fit; an empty document fits."""
+    if document.value is not None:
+        _check(document, document.value, kind, ())
+
+
+def _check(document: YamlDocument, value: Any, entry: Kind | Key, path: Path) -> None:
+    match kind_of(entry):
+        case Scalar() as kind:
+            if not kind.fits(value):
+                raise _mismatch(document, kind.expected, value, path)
+        case Fields() as kind:
+            _check_fields(document, value, kind, path)
+        case MapOf() as kind:
+            _check_mapping(document, value, kind.names, path)
+            for key in value:
+                _check(document, value[key], kind.each, (*path, key))
+        case ListOf() as kind:
+            if not isinstance(value, list):
+                raise _mismatch(document, "a list", value, path)
+            for index, item in enumerate(value):
+                _check(document, item, kind.each, (*path, index))
+        case OneOf() as kind:
+            if isinstance(value, dict if isinstance(kind.long, Fields) else list):
+                _check(document, value, kind.long, path)
+            elif not kind.short.fits(value):
+                alternative = "a mapping" if isinstance(kind.long, Fields) else "a list of them"
+                raise _mismatch(document, f"{kind.short.expected} or {alternative}", value, path)
+
+
+def _check_fields(document: YamlDocument, value: Any, kind: Fields, path: Path) -> None:
+    _check_mapping(document, value, tuple(kind.keys), path)
+    for key in value:
+        _check(document, value[key], kind.keys[key], (*path, key))
+    for key in kind.required:
+        if key not in value:
+            raise SchemaError(f"expected the key {key!r} here", key=dotted(path), line=document.line(path))
+
+
+def _check_mapping(document: YamlDocument, value: Any, known: tuple[str, ...], path: Path) -> None:
+    """Raises SchemaError unless this is a mapping with known keys; any key is known where `known` is empty."""
+    if not isinstance(value, dict):
+        raise _mismatch(document, "a mapping", value, path)
+    for key in value:
+        if known and key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+            line = document.line((*path, key))
+            raise SchemaError(f"unknown key, {hint}", key=dotted((*path, key)), line=line)
+
+
+def _mismatch(document: YamlDocument, expected: str, value: Any, path: Path) -> SchemaError:
+    # Only the type is named: the value may be a password on the wrong line.
+    number = "a number" if is_number(value) else "a number out of range"
+    actual = _TYPE_NAMES.get(type(value), number if isinstance(value, int | float) else f"a {type(value).__name__}")
+    difference = "" if actual == expected or expected.startswith(actual) else f", found {actual}"
+    return SchemaError(f"expected {expected}{difference}", key=dotted(path), line=document.line(path))
