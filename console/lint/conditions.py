@@ -14,12 +14,12 @@ from queries.promql.syntax import COMPARISONS, bare, children, is_scalar, nodes,
 
 _ONLY_WHILE_TRUE = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 """Series that exist only while something is wrong."""
-_TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
+_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 
 
-def _unconditional(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_unconditional(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None or not item.expression.selectors:
-        return  # without a series it is a dead-man's switch, which always fires
+        return  # without a series it is a dead man's switch, which always fires
     root = bare(item.expression.root)
     if is_conditional(root) or any(_is_bool(node) for node in nodes(root)):
         return
@@ -27,34 +27,34 @@ def _unconditional(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
     if isinstance(root, ast.VectorSelector):
         yield LintMatch(line, "has no condition: it fires as long as the series exists, whatever its value", Level.WARNING)
     elif isinstance(root, ast.BinaryExpr) and str(root.op) == "or" and is_conditional(root.lhs) != is_conditional(root.rhs):
-        yield LintMatch(line, "one side of its `or` has no condition, so that it always fires")
+        yield LintMatch(line, "one side of its `or` has no condition, so it always fires")
     else:
-        yield LintMatch(line, "has no condition: it fires as long as there is any result")
+        yield LintMatch(line, "has no condition: it fires on any result")
 
 
-def _bool(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_bool(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None or is_conditional(item.expression.root):
         return
     for node in item.expression.parts:
         if isinstance(node, ast.BinaryExpr) and _is_bool(node):
             line = item.placed.line_of("expr", "bool")
-            yield LintMatch(line, f"compares with `{node.op} bool`, which gives 0 instead of nothing, so that it always fires")
+            yield LintMatch(line, f"compares with `{node.op} bool`, which returns 0 instead of nothing, so it always fires")
             return
 
 
-def _never(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_contradiction(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
     for node in item.expression.parts:
         if isinstance(node, ast.BinaryExpr) and str(node.op) in ("and", *COMPARISONS):
-            told = _contradiction(node)
-            if told:
-                yield LintMatch(item.placed.line_of("expr"), told)
+            text = _contradiction(node)
+            if text:
+                yield LintMatch(item.placed.line_of("expr"), text)
                 return
 
 
 def is_conditional(node: ast.Expr) -> bool:
-    """Whether something can be missing from the result: a comparison, `and`, `unless` or absent() decides about it."""
+    """Whether the result can be empty by design: it depends on a comparison, `and`, `unless` or absent()."""
     node = bare(node)
     if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
         return not _ONLY_WHILE_TRUE.isdisjoint(selector(node).metrics)
@@ -69,8 +69,8 @@ def is_conditional(node: ast.Expr) -> bool:
     if isinstance(node, ast.Call):
         if node.func.name.startswith("absent"):
             return True
-        worked_on = vector_argument(node)
-        return node.func.return_type != ast.ValueType.Scalar and worked_on is not None and is_conditional(worked_on)
+        vector = vector_argument(node)
+        return node.func.return_type != ast.ValueType.Scalar and vector is not None and is_conditional(vector)
     if isinstance(node, ast.AggregateExpr):
         return is_conditional(node.expr)
     return any(is_conditional(inner) for inner in children(node))
@@ -81,23 +81,23 @@ def _is_bool(node: ast.Expr) -> bool:
 
 
 def _contradiction(node: ast.BinaryExpr) -> str:
-    """Two conditions on one value that no value meets; empty where there is none."""
+    """Two conditions that no value satisfies together; empty without such a pair."""
     ranges: dict[str, tuple[float, float, str]] = {}
     for subject, op, limit in _conditions(node):
-        low, high, told = ranges.get(subject, (-math.inf, math.inf, ""))
+        low, high, previous = ranges.get(subject, (-math.inf, math.inf, ""))
         if op in (">", ">=", "=="):
             low = max(low, math.nextafter(limit, math.inf) if op == ">" else limit)
         if op in ("<", "<=", "=="):
             high = min(high, math.nextafter(limit, -math.inf) if op == "<" else limit)
-        mine = f"{op} {limit:g}"
+        condition = f"{op} {limit:g}"
         if low > high:
-            return f"no value is both {told} and {mine}"
-        ranges[subject] = (low, high, mine)
+            return f"no value is both {previous} and {condition}"
+        ranges[subject] = (low, high, condition)
     return ""
 
 
 def _conditions(node: ast.Expr) -> Iterator[tuple[str, str, float]]:
-    """What must hold of one value: its text, the comparison and the limit."""
+    """The conditions on a value: its text, the comparison and the limit."""
     node = bare(node)
     if not isinstance(node, ast.BinaryExpr) or _is_bool(node):
         return
@@ -114,16 +114,16 @@ def _conditions(node: ast.Expr) -> Iterator[tuple[str, str, float]]:
         yield from _conditions(inner)
         while isinstance(inner, ast.BinaryExpr) and str(inner.op) in COMPARISONS and not _is_bool(inner):
             inner = bare(inner.rhs if is_scalar(inner.lhs) else inner.lhs)
-        yield inner.prettify(), _TURNED[op] if is_scalar(node.lhs) else op, value
+        yield inner.prettify(), _MIRRORED[op] if is_scalar(node.lhs) else op, value
 
 
 NO_CONDITION = LintRule(
     "no-condition",
     Level.ERROR,
     "An alert has no condition",
-    "Whatever its expression returns fires, also a value of 0: it pages on a quiet day, and never resolves.",
-    "Compare the value with a limit, `… > 5`; where the mere existence is the trouble, write `count(…) > 0`.",
-    _unconditional,
+    "Any result of its expression fires, even a value of 0: it pages on a quiet day, and never resolves.",
+    "Compare the value with a limit, `… > 5`; where the existence itself is the problem, write `count(…) > 0`.",
+    _find_unconditional,
 )
 BOOL_CONDITION = LintRule(
     "bool-condition",
@@ -131,13 +131,13 @@ BOOL_CONDITION = LintRule(
     "An alert compares with `bool`",
     "With `bool` a comparison keeps every series and makes it 0 or 1; an alert fires for both.",
     "Remove `bool`.",
-    _bool,
+    _find_bool,
 )
 NEVER_TRUE = LintRule(
     "never-true",
     Level.ERROR,
-    "Two conditions exclude each other",
-    "An expression that no value meets is empty for ever: the rule looks healthy, and its alert never fires.",
-    "Write `or` where one of both is meant, or correct a limit.",
-    _never,
+    "Two conditions are mutually exclusive",
+    "An expression that no value satisfies is always empty: the rule looks healthy, and its alert never fires.",
+    "Use `or` for an alternative, or correct a limit.",
+    _find_contradiction,
 )

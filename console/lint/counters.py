@@ -1,4 +1,4 @@
-"""Counters that are read like gauges, and gauges that are read like counters."""
+"""Counters used like gauges, and gauges used like counters."""
 
 from __future__ import annotations
 
@@ -22,77 +22,77 @@ _KEEPS_VALUE = frozenset(
 _ADDS_UP = frozenset({"sum", "avg", "min", "max", "quantile", "topk", "bottomk"})
 
 
-def _of_gauge(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
-    words = [scene.vocabulary.get(name) for name in item.expression.metrics] if item.expression is not None else []
-    if not any(word is not None and word.type == "gauge" for word in words):
+def _find_rate_of_gauge(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
+    infos = [context.catalog.get(name) for name in item.expression.metrics] if item.expression is not None else []
+    if not any(info is not None and info.type == "gauge" for info in infos):
         return
     for node in _calls(item, _OF_COUNTERS):
         inner = vector_argument(node)
         if not isinstance(inner, ast.MatrixSelector):
             continue
         for name in selector(inner).metrics:
-            word = scene.vocabulary.get(name)
-            if word is not None and word.type == "gauge":
+            info = context.catalog.get(name)
+            if info is not None and info.type == "gauge":
                 line = item.placed.line_of("expr", name)
                 yield LintMatch(line, f"{node.func.name}() of {name}, which is a gauge: every fall counts as a restart")
 
 
-def _of_sum(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_rate_of_sum(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.expression is None or not (
-        any(scene.recorded(name) for name in item.expression.metrics)
+        any(context.recorded(name) for name in item.expression.metrics)
         or any(isinstance(part, ast.SubqueryExpr) for part in item.expression.parts)
     ):
         return
     for node in _calls(item, _OF_COUNTERS):
         inner = vector_argument(node)
         if isinstance(inner, ast.SubqueryExpr):
-            told = _sum_of_counters(inner.expr, scene)
-            if told:
-                yield LintMatch(item.placed.line_of("expr", node.func.name), f"{node.func.name}() over a sum of {told}")
+            counter = _sum_of_counters(inner.expr, context)
+            if counter:
+                yield LintMatch(item.placed.line_of("expr", node.func.name), f"{node.func.name}() over a sum of {counter}")
         elif isinstance(inner, ast.MatrixSelector):
             for name in selector(inner).metrics:
-                sums = (_sum_of_counters(rule.expression.root, scene) for rule in scene.recorded(name) if rule.expression)
-                if told := next(filter(None, sums), ""):
+                sums = (_sum_of_counters(rule.expression.root, context) for rule in context.recorded(name) if rule.expression)
+                if counter := next(filter(None, sums), ""):
                     line = item.placed.line_of("expr", name)
-                    yield LintMatch(line, f"{node.func.name}() of {name}, which records a sum of {told}")
+                    yield LintMatch(line, f"{node.func.name}() of {name}, which records a sum of {counter}")
 
 
-def _without_rate(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_counter_without_rate(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None:
         return
     for node in item.expression.parts:
         if not isinstance(node, ast.BinaryExpr) or str(node.op) not in COMPARISONS:
             continue
         limit = number(node.rhs)
-        if limit is None or _asks_whether_ever(str(node.op), limit):
+        if limit is None or _tests_for_any(str(node.op), limit):
             continue
         for name in raw_series(node.lhs):
-            word = scene.vocabulary.get(name)
-            kind = word.type if word is not None else ""
+            info = context.catalog.get(name)
+            kind = info.type if info is not None else ""
             known = kind == "counter"
-            if (known or (not kind and name.endswith("_total"))) and not is_count_for_score(name, limit, scene):
+            if (known or (not kind and name.endswith("_total"))) and not is_count_for_score(name, limit, context):
                 line = item.placed.line_of("expr", name)
-                told = f"compares {name} with {limit:g} without rate() or increase(): a counter only grows until a restart"
-                yield LintMatch(line, told, None if known else Level.WARNING)
+                text = f"compares {name} with {limit:g} without rate() or increase(): a counter only grows until a restart"
+                yield LintMatch(line, text, None if known else Level.WARNING)
 
 
-def _short_range(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_short_range(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     picked = item.expression.selectors if item.expression is not None else ()
-    if not any(one.range_seconds is not None and one.range_seconds < 2 * scene.scrape_seconds for one in picked):
+    if not any(each.range_seconds is not None and each.range_seconds < 2 * context.scrape_seconds for each in picked):
         return
     for node in _calls(item, _OF_COUNTERS | {"delta"}):
         inner = vector_argument(node)
         seconds = selector(inner).range_seconds if isinstance(inner, ast.MatrixSelector) else None
-        if seconds is not None and seconds < 2 * scene.scrape_seconds:
+        if seconds is not None and seconds < 2 * context.scrape_seconds:
             line = item.placed.line_of("expr", f"{seconds:g}s")
-            every = f"{scene.scrape_seconds:g}s"
+            every = f"{context.scrape_seconds:g}s"
             yield LintMatch(
-                line, f"{node.func.name}() over {seconds:g}s, where a scrape each {every} may leave fewer than two samples"
+                line, f"{node.func.name}() over {seconds:g}s, where one scrape every {every} may leave fewer than two samples"
             )
 
 
 def raw_series(node: ast.Expr) -> Iterator[str]:
-    """The metrics whose value comes through as it is: chosen from, added up or divided, and no rate made of it."""
+    """The metrics whose raw value reaches the result: selected, summed or divided, but without a rate."""
     node = bare(node)
     if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
         yield from selector(node).metrics
@@ -100,11 +100,11 @@ def raw_series(node: ast.Expr) -> Iterator[str]:
         if str(node.op) in _ADDS_UP:
             yield from raw_series(node.expr)
     elif isinstance(node, ast.Call):
-        worked_on = vector_argument(node)
-        if node.func.name in _KEEPS_VALUE and worked_on is not None:
-            yield from raw_series(worked_on)
+        vector = vector_argument(node)
+        if node.func.name in _KEEPS_VALUE and vector is not None:
+            yield from raw_series(vector)
     elif isinstance(node, ast.BinaryExpr):
-        # What is taken off may be the value of a while ago, and what stands behind `and` only chooses.
+        # A subtrahend may be an older value, and the right side of `and` only filters.
         if str(node.op) in COMPARISONS | {"and", "unless"}:
             yield from raw_series(node.lhs)
         elif str(node.op) in ("+", "*", "/", "or") and not (is_scalar(node.lhs) and is_scalar(node.rhs)):
@@ -120,8 +120,8 @@ def _calls(item: ParsedRule, names: frozenset[str]) -> Iterator[ast.Call]:
                 yield node
 
 
-def _sum_of_counters(node: ast.Expr, scene: LintContext) -> str:
-    """The counter that an aggregation adds up without a rate; empty where that is not what it does."""
+def _sum_of_counters(node: ast.Expr, context: LintContext) -> str:
+    """The counter that an aggregation sums without a rate; empty for anything else."""
     node = bare(node)
     if not isinstance(node, ast.AggregateExpr) or str(node.op) not in _ADDS_UP:
         return ""
@@ -129,22 +129,22 @@ def _sum_of_counters(node: ast.Expr, scene: LintContext) -> str:
         return ""
     for picked in selectors(node.expr):
         for name in picked.metrics:
-            word = scene.vocabulary.get(name)
-            if (word is not None and word.type == "counter") or name.endswith("_total"):
+            info = context.catalog.get(name)
+            if (info is not None and info.type == "counter") or name.endswith("_total"):
                 return name
     return ""
 
 
-def is_count_for_score(name: str, limit: float, scene: LintContext) -> bool:
-    """Whether a number of observations is compared with a limit that only a value between 0 and 1 can have."""
+def is_count_for_score(name: str, limit: float, context: LintContext) -> bool:
+    """Whether a count of observations is compared with a limit between 0 and 1, which only suits a value."""
     if not name.endswith(("_bucket", "_count")) or not 0 < limit < 1:
         return False
-    family = scene.vocabulary.families.get(name.removesuffix("_bucket").removesuffix("_count"))
+    family = context.catalog.families.get(name.removesuffix("_bucket").removesuffix("_count"))
     return family == "histogram" or (family is None and name.endswith("_bucket"))
 
 
-def _asks_whether_ever(op: str, limit: float) -> bool:
-    """Whether a comparison only asks whether anything was ever counted."""
+def _tests_for_any(op: str, limit: float) -> bool:
+    """Whether a comparison only tests for any event at all."""
     return limit == 0 or (limit == 1 and op in (">=", "<"))
 
 
@@ -152,33 +152,32 @@ RATE_OF_GAUGE = LintRule(
     "rate-of-gauge",
     Level.ERROR,
     "A rate of a gauge",
-    "rate() and increase() take every fall of the value for a restart and add the whole value to the result: of something that "
-    "goes up and down it is a number without meaning.",
+    "rate() and increase() treat every decrease as a counter reset and add the whole value to the result, which is meaningless "
+    "for a value that goes up and down.",
     "Use delta() or deriv() for a gauge.",
-    _of_gauge,
+    _find_rate_of_gauge,
 )
 RATE_OF_SUM = LintRule(
     "rate-of-sum",
     Level.ERROR,
     "A rate of a sum of counters",
-    "When one process restarts, the sum falls, and rate() takes that for a restart of all: the result jumps by the sum of all "
-    "that was ever counted.",
+    "When one process restarts, the sum decreases, and rate() treats it as a reset of all: the result jumps by the whole sum.",
     "Take the rate first, then the sum: `sum(rate(x[5m]))`.",
-    _of_sum,
+    _find_rate_of_sum,
 )
 COUNTER_WITHOUT_RATE = LintRule(
     "counter-without-rate",
     Level.ERROR,
     "A counter is compared without a rate",
-    "A counter only grows: once beyond the limit the alert fires until the process restarts, and a restart silences it.",
-    "Compare what was counted in a window: `increase(x[10m]) > 5`, `rate(x[5m]) > 0.1`.",
-    _without_rate,
+    "A counter only grows: once above the limit the alert fires until the process restarts.",
+    "Compare the increase within a window: `increase(x[10m]) > 5`, `rate(x[5m]) > 0.1`.",
+    _find_counter_without_rate,
 )
 RANGE_TOO_SHORT = LintRule(
     "range-too-short",
     Level.WARNING,
     "A range holds fewer than two scrapes",
-    "A rate needs two samples: over a shorter range it is empty now and then, or always, and `for` begins again each time.",
-    "Take at least four times the scrape interval, `[1m]` or more.",
-    _short_range,
+    "A rate needs two samples: over a shorter range it is sometimes or always empty, and `for` restarts each time.",
+    "Use at least four times the scrape interval, `[1m]` or more.",
+    _find_short_range,
 )

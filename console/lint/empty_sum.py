@@ -1,4 +1,4 @@
-"""A sum of two services that turns empty as soon as one of them has no series."""
+"""Sums that become empty when one term has no series."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from console.lint.finding import Level, LintMatch, LintRule
 from queries.catalogue.contract import PLATFORM
 from queries.promql.syntax import Selector, bare, number, selectors
 
-_DEEPEST = 3
+_MAX_DEPTH = 3
 _FIRST_WORD = re.compile(r"[a-z]+|[A-Z]+")
 """`node` of node_exporter's names, `if` of ifHCInOctets."""
 _WRITTEN_ON_USE = frozenset({"code", "status", "status_code", "response_code", "result", "reason", "error", "method"})
 """Labels whose series appear with their first event."""
 
 
-def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
     seen: set[tuple[int, str]] = set()
@@ -29,22 +29,22 @@ def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
             continue
         bare_terms = [term for term in _terms(node) if number(term) is None]
         if any(is_conditional(term) for term in bare_terms):
-            continue  # the sum is a join, which gives nothing where a condition is not met
+            continue  # the sum is a join, empty by design unless its condition holds
         for term in bare_terms:
             others = [other for other in bare_terms if other is not term and selectors(other)]
-            if not others or not _can_be_empty(term) or all(_go_together(term, other, scene) for other in others):
+            if not others or not _can_be_empty(term) or all(_go_together(term, other, context) for other in others):
                 continue
             metrics = ", ".join(dict.fromkeys(name for picked in selectors(term) for name in picked.metrics)) or "a series"
             line = item.placed.line_of("expr", next((name for picked in selectors(term) for name in picked.metrics), ""))
             if (line, metrics) not in seen:
                 seen.add((line, metrics))
-                foreign = all(_exporters(picked.metric, scene) for picked in selectors(term))
-                level = Level.WARNING if foreign else None  # only its exporter knows whether it always has them
+                foreign = all(_exporters(picked.metric, context) for picked in selectors(term))
+                level = Level.WARNING if foreign else None  # its exporter may always write them
                 yield LintMatch(line, f"the whole sum is empty while {metrics} has no series", level)
 
 
 def _terms(node: ast.Expr) -> Iterator[ast.Expr]:
-    """The terms of a sum, also of a sum in parentheses."""
+    """The terms of a sum, including nested sums."""
     node = bare(node)
     if isinstance(node, ast.BinaryExpr) and str(node.op) == "+":
         yield from _terms(node.lhs)
@@ -60,46 +60,46 @@ def _sources(node: ast.Expr) -> frozenset[tuple[str, frozenset[tuple[str, str, s
     )
 
 
-def _go_together(term: ast.Expr, other: ast.Expr, scene: LintContext) -> bool:
-    """Whether the other term is empty with this one, or falls back on it: it reads the same, or what the same exporter has."""
+def _go_together(term: ast.Expr, other: ast.Expr, context: LintContext) -> bool:
+    """Whether both terms are empty together: they read the same series, or series of one exporter."""
     if _sources(term) <= _sources(other):
         return True
-    read, beside = selectors(term), selectors(other)
-    return all(is_always_there(one, scene) or any(_come_together(one, two, scene) for two in beside) for one in read)
+    own, others = selectors(term), selectors(other)
+    return all(is_always_exported(each, context) or any(_come_together(each, peer, context) for peer in others) for each in own)
 
 
-def is_always_there(picked: Selector, scene: LintContext) -> bool:
-    """Whether the platform exports a metric from its start: one without labels of its own does not wait for its first use."""
-    word = scene.vocabulary.get(picked.metric)
+def is_always_exported(picked: Selector, context: LintContext) -> bool:
+    """Whether the platform exports a metric from its start, as it does without labels of its own."""
+    info = context.catalog.get(picked.metric)
     family = picked.metric.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum")
-    known = word is not None and (picked.metric in scene.vocabulary.families or family in scene.vocabulary.families)
-    if word is None or not known or word.recorded or word.labels is None or _exporters(picked.metric, scene):
+    known = info is not None and (picked.metric in context.catalog.families or family in context.catalog.families)
+    if info is None or not known or info.recorded or info.labels is None or _exporters(picked.metric, context):
         return False
-    own = word.labels - scene.vocabulary.target_labels - {"le"}
-    return not own and all(item.name in scene.vocabulary.target_labels or item.name == "le" for item in picked.labels)
+    own = info.labels - context.catalog.target_labels - {"le"}
+    return not own and all(item.name in context.catalog.target_labels or item.name == "le" for item in picked.labels)
 
 
-def _come_together(one: Selector, two: Selector, scene: LintContext) -> bool:
-    beside = {(item.name, item.operator, item.value) for item in two.labels}
-    apart = {item.name for item in one.labels if (item.name, item.operator, item.value) not in beside} - {"le"}
-    if one.metric and one.metric == two.metric and not apart and len(one.labels) == len(two.labels):
+def _come_together(one: Selector, two: Selector, context: LintContext) -> bool:
+    other = {(item.name, item.operator, item.value) for item in two.labels}
+    differing = {item.name for item in one.labels if (item.name, item.operator, item.value) not in other} - {"le"}
+    if one.metric and one.metric == two.metric and not differing and len(one.labels) == len(two.labels):
         return True
-    exporters = _exporters(one.metric, scene)
-    return len(exporters) == 1 and exporters == _exporters(two.metric, scene) and apart.isdisjoint(_WRITTEN_ON_USE)
+    exporters = _exporters(one.metric, context)
+    return len(exporters) == 1 and exporters == _exporters(two.metric, context) and differing.isdisjoint(_WRITTEN_ON_USE)
 
 
-def _exporters(name: str, scene: LintContext, depth: int = _DEEPEST) -> frozenset[str]:
-    """Who else than the platform has a metric, by the first word of its name; empty where the platform itself has it.
+def _exporters(name: str, context: LintContext, depth: int = _MAX_DEPTH) -> frozenset[str]:
+    """The exporters of a metric other than the platform, by the first word of its name; empty for the platform's own.
 
-    What an exporter writes beside the other comes and goes with it; the platform counts in its own time.
+    Series of one exporter appear and disappear together; those of the platform appear with their first event.
     """
-    rules = scene.recorded(name) if depth else ()
+    rules = context.recorded(name) if depth else ()
     if rules:
         read = {metric for rule in rules if rule.expression is not None for metric in rule.expression.metrics}
-        found = [_exporters(metric, scene, depth - 1) for metric in read]
+        found = [_exporters(metric, context, depth - 1) for metric in read]
         return frozenset().union(*found) if all(found) else frozenset()
-    promised = scene.contract.get(name)
-    known = promised is not None or name in scene.known_exports
+    promised = context.contract.get(name)
+    known = promised is not None or name in context.known_exports
     if not name or (known and (promised is None or promised.exporter == PLATFORM)):
         return frozenset()
     first = _FIRST_WORD.match(name)
@@ -107,7 +107,7 @@ def _exporters(name: str, scene: LintContext, depth: int = _DEEPEST) -> frozense
 
 
 def _can_be_empty(node: ast.Expr) -> bool:
-    """Whether nothing stands in for a series that is not there."""
+    """Whether nothing replaces a missing series."""
     node = bare(node)
     if number(node) is not None or not selectors(node):
         return False
@@ -129,9 +129,9 @@ def _vectors(arguments: Iterable[ast.Expr]) -> list[ast.Expr]:
 EMPTY_SUM = LintRule(
     "empty-sum",
     Level.ERROR,
-    "A sum turns empty when one of its terms has no series",
-    "PromQL adds only what is there on both sides: a service without traffic, or a counter that was never incremented, "
-    "takes the other one with it, and an alert over the sum falls silent.",
-    "Give every term something that stands in for it: `(sum(rate(a[5m])) or vector(0)) + (sum(rate(b[5m])) or vector(0))`.",
+    "A sum is empty when one of its terms has no series",
+    "PromQL adds only series that exist on both sides: a service without traffic, or a counter without increments, empties "
+    "the whole sum, and an alert over it cannot fire.",
+    "Give every term a default: `(sum(rate(a[5m])) or vector(0)) + (sum(rate(b[5m])) or vector(0))`.",
     _find,
 )

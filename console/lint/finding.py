@@ -1,4 +1,4 @@
-"""What a lint says: a named trap, where it was stepped into, why it is one and how to mend it."""
+"""Lint rules and their findings: what is wrong, where, why, and how to fix it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Level(StrEnum):
     ERROR = "error"
     WARNING = "warning"
     NOTE = "note"
-    """What the lint could not find out: nothing to correct, and no reason to fail."""
+    """Something that the lint could not determine; no reason to fail."""
 
 
 @dataclass(frozen=True, slots=True)
 class LintMatch:
-    """One place in a rule: what is wrong there. `level` is the trap's own where it is None."""
+    """A problem at one line of a rule. `level` None means the lint rule's own."""
 
     line: int
     text: str
@@ -29,34 +29,37 @@ class LintMatch:
 
 @dataclass(frozen=True, slots=True)
 class LintRule:
-    """One kind of mistake. `find` looks for it in one rule; None where the file as a whole or another program tells it."""
+    """One kind of mistake. `find` searches one rule for it; None where a whole file or another program reports it."""
 
     id: str
     level: Level
     title: str
     why: str
-    mend: str
+    fix: str
     find: Callable[[ParsedRule, LintContext], Iterable[LintMatch]] | None = None
+
+    def report(self, match: LintMatch, *, file: str, rule: str) -> Finding:
+        return Finding(self, match.level or self.level, file, match.line, rule, match.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A trap that was stepped into. `line` is 0 where only a server told the rule; `rule` is empty for a whole file."""
+    """A violated lint rule. `line` is 0 for a rule that only a server has; `rule` is empty for a whole file."""
 
-    trap: LintRule
+    lint_rule: LintRule
     level: Level
     file: str
     line: int
     rule: str
     text: str
-    said_by: str = ""
-    """The other program that said so, empty for the console itself."""
+    source: str = ""
+    """The program that reported it, empty for the console itself."""
 
 
 CLEAN, ERRORS, UNUSABLE, WARNINGS = 0, 1, 2, 3
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """promtool's habit: 0 clean or notes only, 1 errors, 3 warnings only."""
+    """As in promtool: 0 clean or notes only, 1 errors, 3 warnings only."""
     levels = {item.level for item in findings} - {Level.NOTE}
     return ERRORS if Level.ERROR in levels else WARNINGS if levels else CLEAN

@@ -1,4 +1,4 @@
-"""An 'error budget remaining' that computes the share that was consumed, or the other way round."""
+"""Error budgets named 'remaining' that compute the consumed share, or the other way round."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ _GOOD = re.compile(r"availab|success|complian|remain|health|uptime", re.IGNORECA
 _BAD_VALUE = re.compile(r"error|fail|5\.\.|5xx|timeout|5\\d", re.IGNORECASE)
 _GOOD_VALUE = re.compile(r"success|ok|hit|2\.\.|2xx|2\\d", re.IGNORECASE)
 _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<=", "and", "unless"})
-_DEEPEST_CHAIN = 10
+_MAX_DEPTH = 10
 
 
-def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.RECORD or item.expression is None:
         return
     left, spent = _LEFT.search(item.rule.name), _SPENT.search(item.rule.name)
     if bool(left) == bool(spent):
         return
-    rises = direction(item.expression.root, scene)
+    rises = direction(item.expression.root, context)
     if left and rises == 1:
-        yield LintMatch(item.placed.line_of("expr"), "the value rises with the errors: it is the share that was consumed")
+        yield LintMatch(item.placed.line_of("expr"), "the value rises with the errors: it is the consumed share")
     elif spent and rises == -1:
-        yield LintMatch(item.placed.line_of("expr"), "the value falls with the errors: it is the share that is left")
+        yield LintMatch(item.placed.line_of("expr"), "the value falls with the errors: it is the remaining share")
 
 
-def direction(node: ast.Expr, scene: LintContext, *, depth: int = 0) -> int | None:
-    """What more errors do to the value: 1 it rises, -1 it falls, 0 nothing; None where that cannot be told."""
+def direction(node: ast.Expr, context: LintContext, *, depth: int = 0) -> int | None:
+    """How the value reacts to more errors: 1 rises, -1 falls, 0 stays; None where that is unknown."""
     node = bare(node)
     if number(node) is not None:
         return 0
-    if depth > _DEEPEST_CHAIN:
+    if depth > _MAX_DEPTH:
         return None
     if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
-        return _of_series(selector(node), scene, depth)
+        return _series_direction(selector(node), context, depth)
     if isinstance(node, ast.UnaryExpr):
-        return _turned(direction(node.expr, scene, depth=depth))
+        return _negate(direction(node.expr, context, depth=depth))
     if isinstance(node, ast.BinaryExpr):
-        return _of_both(node, scene, depth)
+        return _binary_direction(node, context, depth)
     inner = [item for item in children(node) if not isinstance(item, ast.StringLiteral | ast.NumberLiteral)]
-    return direction(inner[0], scene, depth=depth) if inner else 0
+    return direction(inner[0], context, depth=depth) if inner else 0
 
 
-def _of_both(node: ast.BinaryExpr, scene: LintContext, depth: int) -> int | None:
-    left, right = (direction(side, scene, depth=depth) for side in (node.lhs, node.rhs))
+def _binary_direction(node: ast.BinaryExpr, context: LintContext, depth: int) -> int | None:
+    left, right = (direction(side, context, depth=depth) for side in (node.lhs, node.rhs))
     op = str(node.op)
     if op in _COMPARISONS:
         return left
     if op == "or":
         return left or right
     if op in ("-", "/"):
-        right = _turned(right)
+        right = _negate(right)
     if op in ("*", "/"):
         for side, other in ((node.lhs, right), (node.rhs, left)):
             value = number(side)
             if value is not None and value < 0:
-                return _turned(other)
+                return _negate(other)
     if left is None or right is None:
         return None
     if left and right and left != right:
@@ -73,29 +73,29 @@ def _of_both(node: ast.BinaryExpr, scene: LintContext, depth: int) -> int | None
     return left or right
 
 
-def _of_series(picked: Selector, scene: LintContext, depth: int) -> int | None:
+def _series_direction(picked: Selector, context: LintContext, depth: int) -> int | None:
     for item in picked.labels:
         bad = _BAD_VALUE.search(item.value) is not None
         good = item.name == "le" or (not bad and _GOOD_VALUE.search(item.value) is not None)
         if bad or good:
             return 1 if bad == item.operator.startswith("=") else -1
-    rules = [item.expression for name in picked.metrics for item in scene.recorded(name) if item.expression is not None]
-    if rules and (found := direction(rules[0].root, scene, depth=depth + 1)) is not None:
+    rules = [item.expression for name in picked.metrics for item in context.recorded(name) if item.expression is not None]
+    if rules and (found := direction(rules[0].root, context, depth=depth + 1)) is not None:
         return found
     names = " ".join(picked.metrics)
     return 1 if _BAD.search(names) else -1 if _GOOD.search(names) else 0
 
 
-def _turned(value: int | None) -> int | None:
+def _negate(value: int | None) -> int | None:
     return None if value is None else -value
 
 
 BUDGET_IS_SPENT = LintRule(
     "budget-is-spent",
     Level.ERROR,
-    "A budget that remains is computed as the share consumed",
-    "The series is near 0 while all is well and near 100 when nothing is left: alerts on a low budget fire on quiet days and "
-    "are silent when it is used up.",
+    "A remaining budget is computed as the consumed share",
+    "The series is near 0 on a quiet day and near 100 when the budget is spent: alerts on a low budget fire on quiet days and "
+    "not when it is spent.",
     "Subtract the consumed share from the whole: `100 * (1 - (100 - slo_availability) / (100 - 99.9))`, or name it consumed.",
     _find,
 )

@@ -1,4 +1,4 @@
-"""Labels that a metric does not carry, and matchers that match nothing."""
+"""Labels that a metric lacks, and matchers that match nothing."""
 
 from __future__ import annotations
 
@@ -8,80 +8,80 @@ from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.promql.syntax import LabelMatcher, Selector, alternatives_of_or
 
-_MOST_TOLD = 6
+_MAX_LISTED = 6
 _ENUMERATED = frozenset({"code", "status", "result"})
 
 
-def _not_carried(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_absent_label(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
-    found = scene.flow(item)
-    for miss in found.misses if found is not None else ():
-        what = miss.what or "what stands inside"
-        how = {"a matcher": "is matched", "on": "is joined on"}.get(miss.how, f"is asked for by `{miss.how}`")
+    labels = context.flow(item)
+    for miss in labels.misses if labels is not None else ():
+        what = miss.what or "the inner expression"
+        how = {"a matcher": "is matched", "on": "is joined on"}.get(miss.how, f"is used by `{miss.how}`")
         beside = miss.what.partition("|")[0] if miss.how == "a matcher" else miss.how.rpartition(" ")[2]
         yield LintMatch(
-            item.placed.line_of("expr", miss.label, beside), f"the label {miss.label} {how}, and {what} does not carry it"
+            item.placed.line_of("expr", miss.label, beside), f"the label {miss.label} {how}, but {what} does not have it"
         )
 
 
-def _matches_nothing(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_empty_matcher(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
-    spared: frozenset[Selector] | None = None
+    optional: frozenset[Selector] | None = None
     for picked in item.expression.selectors:
-        yield from _names(item, picked, scene)
-        words = [word for word in scene.vocabulary.chosen(picked) if word is not None]
-        for matcher in picked.labels if words else ():
+        yield from _find_empty_name_matcher(item, picked, context)
+        infos = [info for info in context.catalog.chosen(picked) if info is not None]
+        for matcher in picked.labels if infos else ():
             if not matcher.positive or matcher.name == "le":
-                continue  # buckets have a trap of their own
-            closed = all(matcher.name in word.values for word in words)
-            values = {value for word in words for known in (word.values, word.seen) for value in known.get(matcher.name, ())}
+                continue  # buckets have a lint rule of their own
+            closed = all(matcher.name in info.values for info in infos)
+            values = {value for info in infos for known in (info.values, info.seen) for value in known.get(matcher.name, ())}
             if not values or any(matcher.takes(value) for value in values):
                 continue
-            if not closed and not _was_never_written(matcher):
-                continue  # a value that was not seen yet may come
-            spared = frozenset(alternatives_of_or(item.expression)) if spared is None else spared
-            if picked in spared and not closed:
-                continue  # another build's spelling, and the other side of the `or` stands in
+            if not closed and not _is_mistake(matcher):
+                continue  # the value may appear later
+            optional = frozenset(alternatives_of_or(item.expression)) if optional is None else optional
+            if picked in optional and not closed:
+                continue  # for another build; the other side of the `or` covers this one
             listed = sorted(values)
-            told = ", ".join(listed[:_MOST_TOLD]) + (", …" if len(listed) > _MOST_TOLD else "")
-            text = f'{matcher.name}{matcher.operator}"{matcher.value}" matches none of the known values ({told})'
+            shown = ", ".join(listed[:_MAX_LISTED]) + (", …" if len(listed) > _MAX_LISTED else "")
+            text = f'{matcher.name}{matcher.operator}"{matcher.value}" matches none of the known values ({shown})'
             line = item.placed.line_of("expr", matcher.name, matcher.value)
             yield LintMatch(line, text, None if closed else Level.WARNING)
 
 
-def _was_never_written(matcher: LabelMatcher) -> bool:
-    """Whether a value that no series has is a mistake, and not only one that has not come yet.
+def _is_mistake(matcher: LabelMatcher) -> bool:
+    """Whether a value that no series has is a mistake, rather than one that may still appear.
 
-    A regular expression is meant to take several; the words of a status are written in the code, other than HTTP's numbers.
+    A regular expression should match several values; a status label has fixed values in the code, except HTTP status codes.
     """
     if any(character.isdigit() for character in matcher.value):
         return matcher.operator == "=~" and matcher.name not in _ENUMERATED
     return matcher.operator == "=~" or matcher.name in _ENUMERATED
 
 
-def _names(item: ParsedRule, picked: Selector, scene: LintContext) -> Iterator[LintMatch]:
-    named = [one for one in picked.matchers if one.name == "__name__" and one.operator == "=~"]
-    if scene.vocabulary.complete and not picked.metric and named and not any(scene.vocabulary.chosen(picked)):
+def _find_empty_name_matcher(item: ParsedRule, picked: Selector, context: LintContext) -> Iterator[LintMatch]:
+    named = [each for each in picked.matchers if each.name == "__name__" and each.operator == "=~"]
+    if context.catalog.complete and not picked.metric and named and not any(context.catalog.chosen(picked)):
         yield LintMatch(item.placed.line_of("expr", "__name__"), f'__name__=~"{named[0].value}" matches no known metric')
 
 
 LABEL_NOT_CARRIED = LintRule(
     "label-not-carried",
     Level.ERROR,
-    "A rule asks for a label that the metric does not carry",
-    "A matcher on an absent label selects nothing, a grouping by it makes one series of all, and a join over it finds no "
-    "partner: the rule is empty or means something else.",
+    "A rule uses a label that the metric does not have",
+    "A matcher on an absent label selects nothing, grouping by it merges all series, and a join on it finds no match: the rule "
+    "is empty or means something else.",
     "Use a label that the metric has; `cad-console contract` lists them.",
-    _not_carried,
+    _find_absent_label,
 )
 MATCHES_NOTHING = LintRule(
     "matcher-matches-nothing",
     Level.ERROR,
     "A matcher matches nothing",
-    "Regular expressions in PromQL are anchored at both ends and mind the case: one that takes no value that exists makes the "
-    "whole expression empty.",
-    "Compare with the values that the label has; write `.*` where a part is meant.",
-    _matches_nothing,
+    "PromQL anchors regular expressions at both ends, and they are case-sensitive: one that matches no existing value makes "
+    "the whole expression empty.",
+    "Compare it with the label's values; add `.*` to match a part.",
+    _find_empty_matcher,
 )

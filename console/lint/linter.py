@@ -1,4 +1,4 @@
-"""The lint as a whole: every trap over every rule."""
+"""Runs every lint rule over every file and rule."""
 
 from __future__ import annotations
 
@@ -34,56 +34,56 @@ from queries.promql.rule_files import ProblemKind, RuleFile
 NO_RULE_FILE = LintRule(
     "no-rule-file",
     Level.ERROR,
-    "A file, or a rule in it, has not the form that Prometheus wants",
-    "Prometheus refuses the whole file, and with it its whole new configuration.",
-    "Correct the line; `promtool check rules FILE` says the same.",
+    "A file, or a rule in it, is not in the format of Prometheus",
+    "Prometheus rejects the whole file, and the configuration reload with it.",
+    "Correct the line; `promtool check rules FILE` reports the same.",
 )
 UNKNOWN_FIELD = LintRule(
     "unknown-field",
     Level.ERROR,
     "A field that rules do not have",
-    "Prometheus refuses a file with it; of a PrometheusRule the API server drops it without a word, and the alert pages at "
-    "once, or without its labels.",
+    "Prometheus rejects a file with it; the API server silently drops it from a PrometheusRule, and the alert pages at once, "
+    "or without its labels.",
     "Correct the name of the field.",
 )
 NAME_IN_QUOTES = LintRule(
     "name-in-quotes",
     Level.WARNING,
-    "A name that only Prometheus 3 takes",
-    "Prometheus 2 and its promtool refuse the file; in Prometheus 3 every query, matcher and template has to quote the name.",
-    "Write letters, digits and underscores.",
+    "A name that only Prometheus 3 accepts",
+    "Prometheus 2 and its promtool reject the file; in Prometheus 3 every query, matcher and template has to quote the name.",
+    "Use letters, digits and underscores.",
 )
 BAD_PROMQL = LintRule(
     "bad-promql",
     Level.ERROR,
-    "An expression is no PromQL",
-    "Prometheus refuses the whole file, and with it its whole new configuration.",
-    "Correct the expression at the place that is named.",
+    "Invalid PromQL expression",
+    "Prometheus rejects the whole file, and the configuration reload with it.",
+    "Correct the expression at the reported position.",
 )
-SAID_BY_PROMTOOL = LintRule(
+PROMTOOL_ERROR = LintRule(
     "promtool",
     Level.ERROR,
-    "promtool refuses the file",
-    "What promtool refuses, Prometheus does not load.",
-    "Correct what promtool names.",
+    "promtool rejects the file",
+    "Prometheus does not load what promtool rejects.",
+    "Correct what promtool reports.",
 )
-SAID_BY_AMTOOL = LintRule(
+AMTOOL_ERROR = LintRule(
     "amtool",
     Level.ERROR,
-    "amtool refuses the configuration",
-    "What amtool refuses, Alertmanager does not load.",
-    "Correct what amtool names.",
+    "amtool rejects the configuration",
+    "Alertmanager does not load what amtool rejects.",
+    "Correct what amtool reports.",
 )
 
-SAID_BY_PINT = LintRule(
+PINT_PROBLEM = LintRule(
     "pint",
     Level.WARNING,
     "pint finds a problem",
-    "pint looks for mistakes of its own; its documentation explains each by the name in front of it.",
+    "pint has checks of its own; its documentation explains each by the name in front.",
     "See https://cloudflare.github.io/pint/checks/.",
 )
 
-TRAPS: tuple[LintRule, ...] = (
+LINT_RULES: tuple[LintRule, ...] = (
     NO_RULE_FILE,
     UNKNOWN_FIELD,
     NAME_IN_QUOTES,
@@ -122,35 +122,35 @@ TRAPS: tuple[LintRule, ...] = (
     NEVER_ROUTED,
     NEVER_INHIBITED,
     METRIC_UNKNOWN,
-    SAID_BY_PROMTOOL,
-    SAID_BY_AMTOOL,
-    SAID_BY_PINT,
+    PROMTOOL_ERROR,
+    AMTOOL_ERROR,
+    PINT_PROBLEM,
 )
-_OF_A_RULE = tuple(trap for trap in TRAPS if trap.find is not None)
-_OF_A_FORM = {ProblemKind.FORM: NO_RULE_FILE, ProblemKind.FIELD: UNKNOWN_FIELD, ProblemKind.NAME: NAME_IN_QUOTES}
+_RULE_CHECKS = tuple(lint_rule for lint_rule in LINT_RULES if lint_rule.find is not None)
+_BY_PROBLEM = {ProblemKind.FORM: NO_RULE_FILE, ProblemKind.FIELD: UNKNOWN_FIELD, ProblemKind.NAME: NAME_IN_QUOTES}
 
 
-def lint(files: Iterable[RuleFile], scene: LintContext) -> tuple[Finding, ...]:
-    """Every trap that the files and the scene's rules step into, by file and line."""
+def lint(files: Iterable[RuleFile], context: LintContext) -> tuple[Finding, ...]:
+    """The findings in the files and in the rules of the context, by file and line."""
     files = tuple(files)
-    found = [*_troubles(files), *_in_rules(scene), *lint_routes(files, scene), *unknown_metrics(scene)]
-    return tuple(sorted(found, key=lambda item: (item.file, item.line, item.trap.id, item.text)))
+    findings = [*_troubles(files), *_in_rules(context), *lint_routes(files, context), *unknown_metrics(context)]
+    return tuple(sorted(findings, key=lambda item: (item.file, item.line, item.lint_rule.id, item.text)))
 
 
 def _troubles(files: Iterable[RuleFile]) -> Iterator[Finding]:
     for file in files:
         for trouble in file.troubles:
-            trap = _OF_A_FORM[trouble.fault]
-            yield Finding(trap, trap.level, file.path, trouble.line, trouble.rule, trouble.text)
+            lint_rule = _BY_PROBLEM[trouble.fault]
+            yield Finding(lint_rule, lint_rule.level, file.path, trouble.line, trouble.rule, trouble.text)
 
 
-def _in_rules(scene: LintContext) -> Iterator[Finding]:
-    for item in scene.rules:
+def _in_rules(context: LintContext) -> Iterator[Finding]:
+    for item in context.rules:
         file, name, allowed = item.placed.file, item.rule.name, item.allowed
-        if item.trouble is not None:
-            line = item.placed.line_in_expression(item.trouble.line)
-            yield Finding(BAD_PROMQL, BAD_PROMQL.level, file, line, name, str(item.trouble))
-        for trap in _OF_A_RULE:
-            if trap.find is not None and trap.id not in allowed:
-                for hit in dict.fromkeys(trap.find(item, scene)):
-                    yield Finding(trap, hit.level or trap.level, file, hit.line, name, hit.text)
+        if item.error is not None:
+            line = item.placed.line_in_expression(item.error.line)
+            yield Finding(BAD_PROMQL, BAD_PROMQL.level, file, line, name, str(item.error))
+        for lint_rule in _RULE_CHECKS:
+            if lint_rule.find is not None and lint_rule.id not in allowed:
+                for lint_match in dict.fromkeys(lint_rule.find(item, context)):
+                    yield lint_rule.report(lint_match, file=file, rule=name)

@@ -11,14 +11,14 @@ from queries.model.rule import RuleKind
 _LONG_SECONDS = 300
 
 
-def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     rule = item.rule
     if rule.kind is not RuleKind.ALERT or rule.for_seconds is not None or item.expression is None:
         return
     if not item.expression.selectors or not item.placed.line:
-        return  # a dead-man's switch always fires; and a server says 0 s for `for: 0s` and for none at all
+        return  # a dead man's switch always fires; and a server returns 0 for `for: 0s` and for a missing `for`
     if all((picked.range_seconds or 0) >= _LONG_SECONDS for picked in item.expression.selectors):
-        return  # it looks back far enough for one failed scrape not to count
+        return  # the range is long enough to tolerate a failed scrape
     yield LintMatch(item.placed.line_of("alert"), "has no `for`")
 
 
@@ -26,7 +26,7 @@ MISSING_FOR = LintRule(
     "missing-for",
     Level.WARNING,
     "An alert has no `for`",
-    "One failed scrape or one slow minute is enough to call somebody; alerts that resolve by themselves teach people to wait.",
-    "Say how long it must hold (`for: 5m`); `for: 0s` says that at once is meant.",
+    "One failed scrape or one slow minute is enough to page someone; alerts that resolve by themselves teach people to wait.",
+    "Set how long the condition must hold (`for: 5m`); `for: 0s` states that firing at once is intended.",
     _find,
 )

@@ -1,4 +1,4 @@
-"""A value of 0 to 100 that is formatted as if it were 0 to 1."""
+"""Values of 0 to 100 formatted as ratios of 0 to 1."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ _AS_RATIO = re.compile(
     r"|\{\{-?\s*humanizePercentage\s+\(?\s*(?:\$value|\.Value)\b[^{}]*\}\}"
 )
 _HUNDRED = 100.0
-_NO_RATIO = 1.5
-"""A threshold beyond this is none of a share of 0 to 1."""
+_MAX_RATIO = 1.5
+"""A higher threshold does not belong to a ratio of 0 to 1."""
 _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
-_DEEPEST_CHAIN = 10
+_MAX_DEPTH = 10
 
 
-def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     shown = [(key, text) for key, text in item.rule.annotations if _AS_RATIO.search(text)]
     if item.expression is None or not shown:
         return
     root = item.expression.root
     limit = _limit(root)
-    if is_percent(root, scene):
-        told = "the value is 0 to 100"
-    elif limit is not None and abs(limit) > _NO_RATIO:
-        told = f"the rule compares with {limit:g}, so the value is no share of 0 to 1"
+    if is_percent(root, context):
+        reason = "the value is 0 to 100"
+    elif limit is not None and abs(limit) > _MAX_RATIO:
+        reason = f"the rule compares with {limit:g}, so the value is not a ratio of 0 to 1"
     else:
         return
     for key, _ in shown:
         line = item.placed.line_of(f"annotations.{key}", "humanizePercentage")
-        yield LintMatch(line, f"{told}, and `{key}` shows it with humanizePercentage, which multiplies by 100")
+        yield LintMatch(line, f"{reason}, but `{key}` shows it with humanizePercentage, which multiplies by 100")
 
 
-def is_percent(node: ast.Expr, scene: LintContext, *, depth: int = 0) -> bool:
-    """Whether the value of an expression is a percentage of 0 to 100; False where that is not known."""
+def is_percent(node: ast.Expr, context: LintContext, *, depth: int = 0) -> bool:
+    """Whether an expression is a percentage of 0 to 100; False where that is unknown."""
     node = bare(node)
-    if depth > _DEEPEST_CHAIN:
+    if depth > _MAX_DEPTH:
         return False
     if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
-        return any(_is_percent_series(name, scene, depth=depth + 1) for name in selector(node).metrics)
+        return any(_is_percent_series(name, context, depth=depth + 1) for name in selector(node).metrics)
     if isinstance(node, ast.BinaryExpr):
         op = str(node.op)
         left, right = number(node.lhs), number(node.rhs)
-        sides = [is_percent(side, scene, depth=depth) for side in (node.lhs, node.rhs)]
+        sides = [is_percent(side, context, depth=depth) for side in (node.lhs, node.rhs)]
         if op == "*":
             return any(side == _HUNDRED for side in (left, right)) or any(sides)
         if op == "/":
@@ -59,21 +59,21 @@ def is_percent(node: ast.Expr, scene: LintContext, *, depth: int = 0) -> bool:
             return sides[0] if left is None else sides[1]
         return any(sides)
     inner = [item for item in children(node) if not isinstance(item, ast.StringLiteral | ast.NumberLiteral)]
-    return bool(inner) and _keeps_unit(node) and is_percent(inner[0], scene, depth=depth)
+    return bool(inner) and _keeps_unit(node) and is_percent(inner[0], context, depth=depth)
 
 
-def _is_percent_series(name: str, scene: LintContext, *, depth: int) -> bool:
-    if name not in scene.percent:
-        scene.percent[name] = False  # where rules read each other in a circle
-        scene.percent[name] = _records_percent(name, scene, depth=depth)
-    return scene.percent[name]
+def _is_percent_series(name: str, context: LintContext, *, depth: int) -> bool:
+    if name not in context.percent:
+        context.percent[name] = False  # for rules that read each other
+        context.percent[name] = _records_percent(name, context, depth=depth)
+    return context.percent[name]
 
 
-def _records_percent(name: str, scene: LintContext, *, depth: int) -> bool:
-    rules = [item.expression for item in scene.recorded(name) if item.expression is not None]
+def _records_percent(name: str, context: LintContext, *, depth: int) -> bool:
+    rules = [item.expression for item in context.recorded(name) if item.expression is not None]
     if rules:
-        return any(is_percent(item.root, scene, depth=depth) for item in rules)
-    return any(panel.unit is Unit.PERCENT and name in panel.recorded_names for panel in scene.panels)
+        return any(is_percent(item.root, context, depth=depth) for item in rules)
+    return any(panel.unit is Unit.PERCENT and name in panel.recorded_names for panel in context.panels)
 
 
 def _keeps_unit(node: ast.Expr) -> bool:
@@ -89,7 +89,7 @@ def _keeps_unit(node: ast.Expr) -> bool:
 
 
 def _limit(root: ast.Expr) -> float | None:
-    """The number with which the whole is compared; None where it is not one comparison."""
+    """The limit of the comparison; None where the expression is not a single comparison."""
     for node in nodes(root):
         if isinstance(node, ast.BinaryExpr) and str(node.op) in _COMPARISONS:
             return number(node.rhs) if number(node.rhs) is not None else number(node.lhs)
@@ -102,8 +102,8 @@ PERCENT_AS_RATIO = LintRule(
     "percent-as-ratio",
     Level.ERROR,
     "A percentage is formatted as a ratio",
-    "humanizePercentage takes a share of 0 to 1 and multiplies it by 100: a platform error ratio of 7.8 is read out as 780 %, "
-    "and who is called at night cannot tell how bad it is.",
-    'Write `{{ printf "%.1f" $value }} %` for a value that is 0 to 100 already.',
+    "humanizePercentage expects a ratio of 0 to 1 and multiplies it by 100: a platform error ratio of 7.8 reads as 780 %, and "
+    "the person on call cannot tell how bad it is.",
+    'Write `{{ printf "%.1f" $value }} %` for a value of 0 to 100.',
     _find,
 )

@@ -1,4 +1,4 @@
-"""Addresses that were never filled in, and variables that nobody replaced."""
+"""Placeholder addresses and unexpanded variables."""
 
 from __future__ import annotations
 
@@ -27,78 +27,76 @@ _VARIABLE = re.compile(r"\$\{[A-Za-z_]\w*\}")
 _MENTIONED = 60
 
 
-def _hosts(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_placeholder_host(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     for kind, pairs in (("annotations", item.rule.annotations), ("labels", item.rule.labels)):
         for key, text in pairs:
             host = placeholder_host(text) if key not in LINK_KEYS else ""
             if host:
-                yield LintMatch(
-                    item.placed.line_of(f"{kind}.{key}", host), f"`{key}` leads to {host}, which was never filled in"
-                )
+                yield LintMatch(item.placed.line_of(f"{kind}.{key}", host), f"`{key}` contains the placeholder {host}")
 
 
 def placeholder_host(text: str) -> str:
-    """The first made-up host in a text's addresses; empty where there is none."""
+    """The first placeholder host in a text; empty without one."""
     if "." not in text and "localhost" not in text:
         return ""
     return next((match[1] for match in _HOST.finditer(text) if _MADE_UP.fullmatch(match[1])), "")
 
 
-def _variables(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_variable(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     rule = item.rule
     if "${" in rule.expression:
-        meant = frozenset(_replacements(item))
+        replacements = frozenset(_replacements(item))
         for match in _VARIABLE.finditer(rule.expression):
-            if not any(match[0] in text for text in meant):
-                yield LintMatch(item.placed.line_of("expr", match[0]), f"{match[0]} stands in the expression as it is")
+            if not any(match[0] in text for text in replacements):
+                yield LintMatch(item.placed.line_of("expr", match[0]), f"the expression contains {match[0]} unexpanded")
                 break
     for kind, pairs in (("annotations", rule.annotations), ("labels", rule.labels)):
         for key, text in pairs:
             found = _VARIABLE.search(text)
             if found:
-                yield LintMatch(item.placed.line_of(f"{kind}.{key}", found[0]), f"`{key}` shows {found[0]} as it is")
+                yield LintMatch(item.placed.line_of(f"{kind}.{key}", found[0]), f"`{key}` contains {found[0]} unexpanded")
 
 
 def _replacements(item: ParsedRule) -> Iterator[str]:
-    """What label_replace writes: there ${name} is a group of its regular expression."""
+    """The replacements of label_replace, where ${name} is a capture group."""
     for node in item.expression.parts if item.expression is not None else ():
         if isinstance(node, ast.Call) and node.func.name == "label_replace":
             yield from (part.val for part in node.args[2:3] if isinstance(part, ast.StringLiteral))
 
 
-def hosts_of_routing(texts: Iterable[Text]) -> Iterator[LintMatch]:
-    """Addresses and keys in Alertmanager's configuration that were never filled in."""
+def routing_placeholder_hosts(texts: Iterable[Text]) -> Iterator[LintMatch]:
+    """Placeholder addresses and keys in Alertmanager's configuration."""
     for text in texts:
         host = placeholder_host(text.text)
         unfilled = _UNFILLED.search(text.text)
         if host:
-            yield LintMatch(text.line, f"`{text.key}` leads to {host}, which was never filled in")
+            yield LintMatch(text.line, f"`{text.key}` contains the placeholder {host}")
         elif unfilled:
-            yield LintMatch(text.line, f"`{text.key}` says {unfilled[0]}, which was never filled in")
+            yield LintMatch(text.line, f"`{text.key}` contains the placeholder {unfilled[0]}")
 
 
-def variables_of_routing(texts: Iterable[Text]) -> Iterator[LintMatch]:
-    """Variables in Alertmanager's configuration, which replaces none."""
+def routing_variables(texts: Iterable[Text]) -> Iterator[LintMatch]:
+    """Variables in Alertmanager's configuration, which expands none."""
     for text in texts:
         found = _VARIABLE.search(text.text)
         if found:
-            yield LintMatch(text.line, f"`{text.key}` holds {found[0]} as it is")
+            yield LintMatch(text.line, f"`{text.key}` contains {found[0]} unexpanded")
 
 
 PLACEHOLDER_HOST = LintRule(
     "placeholder-host",
     Level.WARNING,
     "An address is a placeholder",
-    "It leads nowhere, or to the reader's own machine, in the minute in which somebody needs it.",
-    "Put the real address there, or remove the line.",
-    _hosts,
+    "It leads nowhere, or to the reader's own machine, in the moment when it is needed.",
+    "Insert the real address, or remove the line.",
+    _find_placeholder_host,
 )
 UNEXPANDED_VARIABLE = LintRule(
     "unexpanded-variable",
     Level.ERROR,
-    "A variable was not replaced",
-    "Neither Prometheus nor Alertmanager replaces variables of the environment in these files: the text stands there with its "
-    "dollar sign, and in an expression it matches nothing.",
-    "Replace it before the file is installed (envsubst, Helm), or write the value.",
-    _variables,
+    "A variable is not expanded",
+    "Neither Prometheus nor Alertmanager expands environment variables in these files: the text keeps its dollar sign, and in "
+    "an expression it matches nothing.",
+    "Expand it before installing the file (envsubst, Helm), or write the value.",
+    _find_variable,
 )

@@ -1,4 +1,4 @@
-"""Routes, matchers and inhibitions of Alertmanager that no alert can ever meet."""
+"""Alertmanager routes and inhibitions that no alert can ever match."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from console.lint.context import LintContext
 from console.lint.finding import Finding, Level, LintMatch, LintRule
-from console.lint.placeholders import PLACEHOLDER_HOST, UNEXPANDED_VARIABLE, hosts_of_routing, variables_of_routing
+from console.lint.placeholders import PLACEHOLDER_HOST, UNEXPANDED_VARIABLE, routing_placeholder_hosts, routing_variables
 from queries.model.matcher import Matcher, MatcherError
 from queries.model.rule import RuleKind
 from queries.model.series import Labels
@@ -17,38 +17,38 @@ from queries.promql.rule_files import RuleFile
 
 @dataclass(frozen=True, slots=True)
 class _Alert:
-    """What is known of an alert before it fires: labels with their values, and the names of labels whose value is not known."""
+    """An alert before it fires: its labels, the names of labels with unknown values, and whether it may have any other."""
 
     labels: Labels
-    open: frozenset[str]
+    unknown_values: frozenset[str]
     any_label: bool
 
 
-def lint_routes(files: Iterable[RuleFile], scene: LintContext) -> Iterator[Finding]:
-    """What is wrong in the Alertmanager configurations of the files; alerts are those of the rules under lint."""
-    alerts = tuple(_alerts(scene))
+def lint_routes(files: Iterable[RuleFile], context: LintContext) -> Iterator[Finding]:
+    """Findings in the Alertmanager configurations of the files, for the alerts of the rules under lint."""
+    alerts = tuple(_alerts(context))
     for file in files:
         for routing in file.routings:
-            for trap, hits in (
+            for lint_rule, lint_matches in (
                 (NEVER_ROUTED, _routes(routing, alerts)),
                 (NEVER_INHIBITED, _inhibitions(routing, alerts)),
-                (PLACEHOLDER_HOST, hosts_of_routing(routing.texts)),
-                (UNEXPANDED_VARIABLE, variables_of_routing(routing.texts)),
+                (PLACEHOLDER_HOST, routing_placeholder_hosts(routing.texts)),
+                (UNEXPANDED_VARIABLE, routing_variables(routing.texts)),
             ):
-                for hit in hits:
-                    yield Finding(trap, hit.level or trap.level, file.path, hit.line, "", hit.text)
+                for lint_match in lint_matches:
+                    yield lint_rule.report(lint_match, file=file.path, rule="")
 
 
-def _alerts(scene: LintContext) -> Iterator[_Alert]:
-    for item in scene.known_rules if scene.vocabulary.complete else scene.rules:
+def _alerts(context: LintContext) -> Iterator[_Alert]:
+    for item in context.known_rules if context.catalog.complete else context.rules:
         if item.rule.kind is RuleKind.ALERT:
-            found = scene.flow(item)
+            inferred = context.flow(item)
             fixed = {name: value for name, value in item.rule.labels if "{{" not in value}
-            written = frozenset(name for name, value in item.rule.labels if "{{" in value)
-            left = found.labels if found is not None else None
-            names = written if left is None or left.open else written | left.names
+            templated = frozenset(name for name, value in item.rule.labels if "{{" in value)
+            own = inferred.labels if inferred is not None else None
+            names = templated if own is None or own.open else templated | own.names
             labels = {**fixed, "alertname": item.rule.name}
-            any_label = left is None or left.open
+            any_label = own is None or own.open
             yield _Alert(tuple(sorted(labels.items())), names - labels.keys(), any_label)
 
 
@@ -56,47 +56,47 @@ def _routes(routing: Routing, alerts: Sequence[_Alert]) -> Iterator[LintMatch]:
     if routing.route is None:
         return
     added = (Matcher("namespace", routing.namespace),) if routing.namespace else ()
-    yield from _below(routing.route, added, alerts, bool(alerts))
+    yield from _child_routes(routing.route, added, alerts, bool(alerts))
 
 
-def _below(route: Route, around: tuple[Matcher, ...], alerts: Sequence[_Alert], known: bool) -> Iterator[LintMatch]:
-    """What is wrong with the routes inside of one; `around` are the matchers of all routes outside."""
-    mine = (*around, *route.matchers)
+def _child_routes(route: Route, around: tuple[Matcher, ...], alerts: Sequence[_Alert], known: bool) -> Iterator[LintMatch]:
+    """Findings in the child routes; `around` are the matchers of all parent routes."""
+    own = (*around, *route.matchers)
     earlier: list[Route] = []
     for inner in route.routes:
-        told, level = _unreachable(inner, mine, earlier), None
-        if not told and known:
-            told, level = _unmet_by_all(inner, mine, earlier, alerts), Level.WARNING
-        if told:
-            yield LintMatch(inner.line, f"the route to {inner.receiver or route.receiver}: {told}", level)
+        reason, level = _unreachable(inner, own, earlier), None
+        if not reason and known:
+            reason, level = _unmatched(inner, own, earlier, alerts), Level.WARNING
+        if reason:
+            yield LintMatch(inner.line, f"the route to {inner.receiver or route.receiver}: {reason}", level)
         else:
-            yield from _below(inner, mine, alerts, known)
+            yield from _child_routes(inner, own, alerts, known)
         if not inner.goes_on:
             earlier.append(inner)
 
 
 def _unreachable(route: Route, around: tuple[Matcher, ...], earlier: Iterable[Route]) -> str:
-    """Why no alert at all can come to a route; empty where one can."""
+    """Why no alert can reach a route; empty where one can."""
     clash = _clash((*around, *route.matchers))
     if clash:
-        return f"{clash[0]} and {clash[1]} exclude each other"
-    before = next((one for one in earlier if all(_implied(matcher, route.matchers) for matcher in one.matchers)), None)
+        return f"{clash[0]} and {clash[1]} are mutually exclusive"
+    before = next((each for each in earlier if all(_implied(matcher, route.matchers) for matcher in each.matchers)), None)
     if before is not None:
-        return f"the route at line {before.line} takes every alert that would come here; it has no `continue: true`"
+        return f"the route at line {before.line} matches every such alert first, without `continue: true`"
     return ""
 
 
 def _inhibitions(routing: Routing, alerts: Sequence[_Alert]) -> Iterator[LintMatch]:
     for rule in routing.inhibitions:
-        told, level = _never_mutes(rule), None
-        if not told and alerts:
+        reason, level = _never_mutes(rule), None
+        if not reason and alerts:
             sides = (("source", rule.source), ("target", rule.target))
-            lost = next((side for side in sides if not any(_may_meet(alert, side[1]) for alert in alerts)), None)
-            if lost is not None:
-                told, level = f"no alert of these rules is its {lost[0]}, {_spell(lost[1])}", Level.WARNING
-        if told:
+            unmatched = next((side for side in sides if not any(_may_meet(alert, side[1]) for alert in alerts)), None)
+            if unmatched is not None:
+                reason, level = f"no alert of these rules is its {unmatched[0]}, {_format(unmatched[1])}", Level.WARNING
+        if reason:
             yield LintMatch(
-                rule.line, f"the inhibition {told}" if level is None else f"the inhibition can never mute: {told}", level
+                rule.line, f"the inhibition {reason}" if level is None else f"the inhibition can never mute: {reason}", level
             )
 
 
@@ -104,11 +104,11 @@ def _never_mutes(rule: Inhibition) -> str:
     for side, matchers in (("source", rule.source), ("target", rule.target)):
         clash = _clash(matchers)
         if clash:
-            return f"has a {side} that no alert is: {clash[0]} and {clash[1]} exclude each other"
+            return f"has a {side} that no alert matches: {clash[0]} and {clash[1]} are mutually exclusive"
     for name in rule.equal:
         one, other = (_value_of(name, matchers) for matchers in (rule.source, rule.target))
         if one is not None and other is not None and one != other:
-            return f'wants equal {name}, and its source has "{one}" where its target has "{other}"'
+            return f'needs equal {name}, but its source has "{one}" and its target "{other}"'
     return ""
 
 
@@ -117,7 +117,7 @@ def _value_of(name: str, matchers: Iterable[Matcher]) -> str | None:
 
 
 def _clash(matchers: Sequence[Matcher]) -> tuple[Matcher, Matcher] | None:
-    """Two matchers of one label of which no value meets both, where that is certain."""
+    """Two matchers of one label that certainly no value satisfies together."""
     for one in matchers:
         if one.operator != "=":
             continue
@@ -128,17 +128,17 @@ def _clash(matchers: Sequence[Matcher]) -> tuple[Matcher, Matcher] | None:
 
 
 def _implied(matcher: Matcher, given: Iterable[Matcher]) -> bool:
-    """Whether every alert that meets the given matchers meets this one too."""
+    """Whether every alert that satisfies the given matchers satisfies this one too."""
     return matcher in given or any(
-        one.name == matcher.name and one.operator == "=" and _meets(matcher, one.value) for one in given
+        each.name == matcher.name and each.operator == "=" and _meets(matcher, each.value) for each in given
     )
 
 
 def _may_meet(alert: _Alert, matchers: Iterable[Matcher]) -> bool:
-    """Whether an alert can meet all matchers; what is not known of it is believed."""
+    """Whether an alert may satisfy all matchers; unknown labels count as satisfied."""
     for item in matchers:
         value = next((value for name, value in alert.labels if name == item.name), None)
-        if value is None and (item.name in alert.open or alert.any_label or _is_external(item.name)):
+        if value is None and (item.name in alert.unknown_values or alert.any_label or _is_external(item.name)):
             continue
         if not _meets(item, value or ""):
             return False
@@ -146,25 +146,25 @@ def _may_meet(alert: _Alert, matchers: Iterable[Matcher]) -> bool:
 
 
 def _is_external(name: str) -> bool:
-    """Labels that a Prometheus adds to all of its alerts: no rule says them."""
+    """Whether Prometheus may add this label to every alert as an external label."""
     return name not in ("alertname", "severity")
 
 
-def _unmet_by_all(route: Route, around: tuple[Matcher, ...], earlier: Sequence[Route], alerts: Sequence[_Alert]) -> str:
-    """Why none of the known alerts comes to a route; empty where one may."""
-    meeting = [alert for alert in alerts if _may_meet(alert, (*around, *route.matchers))]
-    if not meeting:
-        alone = [item for item in route.matchers if not any(_may_meet(alert, (item,)) for alert in alerts)]
-        return f"no alert of these rules has {_spell(alone or (*around, *route.matchers))}"
-    takers = [next((one for one in earlier if _takes(one, alert)), None) for alert in meeting]
-    first = takers[0]
-    if first is None or None in takers:
+def _unmatched(route: Route, around: tuple[Matcher, ...], earlier: Sequence[Route], alerts: Sequence[_Alert]) -> str:
+    """Why none of the known alerts reaches a route; empty where one may."""
+    matching = [alert for alert in alerts if _may_meet(alert, (*around, *route.matchers))]
+    if not matching:
+        unsatisfied = [item for item in route.matchers if not any(_may_meet(alert, (item,)) for alert in alerts)]
+        return f"no alert of these rules has {_format(unsatisfied or (*around, *route.matchers))}"
+    earlier_matches = [next((each for each in earlier if _certainly_matches(each, alert)), None) for alert in matching]
+    first = earlier_matches[0]
+    if first is None or None in earlier_matches:
         return ""
-    return f"the routes before it take all alerts of these rules that would come here, the one at line {first.line} the first"
+    return f"earlier routes match all such alerts of these rules, the first at line {first.line}"
 
 
-def _takes(route: Route, alert: _Alert) -> bool:
-    """Whether an alert certainly meets the matchers of a route."""
+def _certainly_matches(route: Route, alert: _Alert) -> bool:
+    """Whether an alert certainly satisfies the matchers of a route."""
     known = dict(alert.labels)
     return all(item.name in known and _meets(item, known[item.name]) for item in route.matchers)
 
@@ -176,21 +176,21 @@ def _meets(matcher: Matcher, value: str) -> bool:
         return True
 
 
-def _spell(matchers: Iterable[Matcher]) -> str:
+def _format(matchers: Iterable[Matcher]) -> str:
     return ", ".join(str(item) for item in matchers)
 
 
 NEVER_ROUTED = LintRule(
     "route-never-matches",
     Level.ERROR,
-    "No alert can ever come to a route",
-    "Whoever was to be called by it is never called, and the alert goes to somebody else without a word.",
-    "Correct the matchers, move the route before the one that takes its alerts, or give that one `continue: true`.",
+    "No alert can ever reach a route",
+    "Its receiver is never notified, and the alerts silently go to another one.",
+    "Correct the matchers, move the route before the one that matches its alerts, or set `continue: true` there.",
 )
 NEVER_INHIBITED = LintRule(
     "inhibition-never-matches",
     Level.ERROR,
     "An inhibition can never mute anything",
-    "It looks as if noise were muted, and every one of its alerts pages.",
+    "It seems to mute noise, but every one of its alerts pages.",
     "Correct the matchers or the list `equal`.",
 )

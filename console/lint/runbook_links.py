@@ -1,4 +1,4 @@
-"""Alerts without a runbook, or with a link that leads nowhere."""
+"""Alerts without a runbook, or with a dead link."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from queries.model.rule import RuleKind
 from queries.model.series import label
 
 OWN_HOST = "runbooks.cad-ml-platform.internal"
-"""Where the console's own rules lead: the lint knows every page of it, and of other sites none."""
+"""The host of the console's own runbook links; the lint knows all of its pages, and none of other hosts."""
 _KEY = "runbook_url"
 _OTHER_KEYS = ("runbook", "runbookUrl", "runbook_link", "runbookURL", "run_book")
 LINK_KEYS = frozenset({_KEY, *_OTHER_KEYS})
@@ -25,60 +25,60 @@ _NAME_OF_ALERT = re.compile(r"\{\{-?\s*\$labels\.alertname\s*-?\}\}")
 
 
 def _link(item: ParsedRule) -> tuple[str, str]:
-    """The key and the address of the link; both empty where there is none, as of a recording rule."""
+    """The key and the URL of the link; both empty without one, as for a recording rule."""
     if item.rule.kind is not RuleKind.ALERT:
         return "", ""
     for key in (_KEY, *_OTHER_KEYS):
-        if found := label(item.rule.annotations, key).strip():
-            return key, found
+        if url := label(item.rule.annotations, key).strip():
+            return key, url
     return "", ""
 
 
-def _missing(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_missing(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is RuleKind.ALERT and not _link(item)[1]:
-        fits = scene.runbooks.for_alert_name(item.rule.name)
-        hint = f"; the runbook {fits.id} is about it" if fits else ""
+        runbook = context.runbooks.for_alert_name(item.rule.name)
+        hint = f"; the runbook {runbook.id} covers it" if runbook else ""
         yield LintMatch(item.placed.line_of("alert"), f"has no {_KEY}{hint}")
 
 
-def _other_key(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_other_key(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     key, _ = _link(item)
     if item.rule.kind is RuleKind.ALERT and key and key != _KEY:
-        yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"the link stands under `{key}` instead of `{_KEY}`")
+        yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"the link is in `{key}` instead of `{_KEY}`")
 
 
-def _placeholder(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_placeholder(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     key, address = _link(item)
-    if item.rule.kind is RuleKind.ALERT and _PLACEHOLDER.search(_filled(item, address)):
-        yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"{address} was never filled in")
+    if item.rule.kind is RuleKind.ALERT and _PLACEHOLDER.search(_expand(item, address)):
+        yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"{address} is a placeholder")
 
 
-def _relative(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_relative(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     key, address = _link(item)
-    filled = _filled(item, address)
+    filled = _expand(item, address)
     if item.rule.kind is RuleKind.ALERT and filled and not _absolute(filled) and not _PLACEHOLDER.search(filled):
-        yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"{address} is a path, not an address")
+        yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"{address} is a path, not a URL")
 
 
-def _dead(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_dead(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     key, address = _link(item)
-    filled = _filled(item, address)
+    filled = _expand(item, address)
     if item.rule.kind is not RuleKind.ALERT or not filled or "{{" in filled or _PLACEHOLDER.search(filled):
         return
-    from console.runbooks.index import last_part  # noqa: PLC0415 - it brings the reader of pages, which other links do not need
+    from console.runbooks.index import last_part  # noqa: PLC0415  # imports the runbook parser, which other checks do not need
 
     name = last_part(filled)
-    if scene.runbooks.at(filled) is not None:
+    if context.runbooks.at(filled) is not None:
         return
     if _absolute(filled) and urlsplit(filled).hostname != OWN_HOST:
-        return  # of another site nobody here knows the pages
+        return  # the pages of other sites are unknown
     line = item.placed.line_of(f"annotations.{key}")
-    fits = scene.runbooks.for_alert_name(item.rule.name)
-    hint = f"; {fits.id} is about {item.rule.name}" if fits else ""
-    yield LintMatch(line, f"there is no runbook {name or '(no name)'}{hint}")
+    runbook = context.runbooks.for_alert_name(item.rule.name)
+    hint = f"; {runbook.id} covers {item.rule.name}" if runbook else ""
+    yield LintMatch(line, f"no such runbook: {name or '(no name)'}{hint}")
 
 
-def _filled(item: ParsedRule, address: str) -> str:
+def _expand(item: ParsedRule, address: str) -> str:
     return _NAME_OF_ALERT.sub(item.rule.name, address)
 
 
@@ -90,38 +90,38 @@ def _absolute(address: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
-_WHY = "Who is called opens the link first. "
+_WHY = "The person on call opens the link first. "
 RUNBOOK_MISSING = LintRule(
     "runbook-missing",
     Level.ERROR,
     "An alert has no runbook",
-    _WHY + "Without one, every incident begins with finding out what the alert means.",
-    "Add `runbook_url` with the address of its page; `cad-console runbook` lists what there is.",
-    _missing,
+    _WHY + "Without one, every incident starts with finding out what the alert means.",
+    "Add `runbook_url` with the URL of its runbook; `cad-console runbook` lists them.",
+    _find_missing,
 )
 RUNBOOK_KEY = LintRule(
     "runbook-key",
     Level.ERROR,
-    "A runbook's link stands under another key than runbook_url",
-    _WHY + "Alertmanager's templates, Grafana and chat messages look for `runbook_url` and show nothing else.",
+    "A runbook's link is under another key than runbook_url",
+    _WHY + "Alertmanager's templates, Grafana and chat messages show `runbook_url` and no other key.",
     "Rename the annotation to `runbook_url`.",
-    _other_key,
+    _find_other_key,
 )
 RUNBOOK_PLACEHOLDER = LintRule(
     "runbook-placeholder",
     Level.ERROR,
     "A runbook's link is a placeholder",
-    _WHY + "It leads to a page that was never meant to be there.",
-    "Put the address of the runbook there, or write the runbook.",
-    _placeholder,
+    _WHY + "It leads to a page that never existed.",
+    "Insert the URL of the runbook, or write the runbook.",
+    _find_placeholder,
 )
 RUNBOOK_RELATIVE = LintRule(
     "runbook-relative",
     Level.ERROR,
     "A runbook's link is a relative path",
-    _WHY + "From a chat message, an e-mail or a pager, a path leads nowhere.",
-    "Write the whole address, `https://…/name.md`.",
-    _relative,
+    _WHY + "A path leads nowhere from a chat message, an email or a pager.",
+    "Write the full URL, `https://…/name.md`.",
+    _find_relative,
 )
 RUNBOOK_DEAD = LintRule(
     "runbook-dead",
@@ -129,5 +129,5 @@ RUNBOOK_DEAD = LintRule(
     "A runbook's link leads to a page that does not exist",
     _WHY + "A dead link costs the minutes that count most.",
     "Correct the name, or write the runbook.",
-    _dead,
+    _find_dead,
 )

@@ -14,31 +14,35 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
-def sarif(findings: Sequence[Finding], traps: Sequence[LintRule], *, here: Path) -> dict[str, Any]:
-    """One run. Files below `here` are named relative to it, as code hosts want them."""
-    ids = [trap.id for trap in traps]
+def sarif(findings: Sequence[Finding], lint_rules: Sequence[LintRule], *, here: Path) -> dict[str, Any]:
+    """One run. Paths below `here` are relative to it, as code hosts expect."""
+    ids = [lint_rule.id for lint_rule in lint_rules]
     return {
         "$schema": _SCHEMA,
         "version": "2.1.0",
         "runs": [
             {
                 "tool": {
-                    "driver": {"name": "cad-console", "version": __version__, "rules": [_rule(trap) for trap in traps]},
+                    "driver": {
+                        "name": "cad-console",
+                        "version": __version__,
+                        "rules": [_rule(lint_rule) for lint_rule in lint_rules],
+                    },
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(item, ids.index(item.trap.id), here) for item in findings],
+                "results": [_result(item, ids.index(item.lint_rule.id), here) for item in findings],
             }
         ],
     }
 
 
-def _rule(trap: LintRule) -> dict[str, Any]:
+def _rule(lint_rule: LintRule) -> dict[str, Any]:
     return {
-        "id": trap.id,
-        "shortDescription": {"text": trap.title},
-        "fullDescription": {"text": trap.why},
-        "help": {"text": trap.mend},
-        "defaultConfiguration": {"level": _LEVELS[trap.level]},
+        "id": lint_rule.id,
+        "shortDescription": {"text": lint_rule.title},
+        "fullDescription": {"text": lint_rule.why},
+        "help": {"text": lint_rule.fix},
+        "defaultConfiguration": {"level": _LEVELS[lint_rule.level]},
     }
 
 
@@ -50,7 +54,7 @@ def _result(item: Finding, index: int, here: Path) -> dict[str, Any]:
     if item.rule:
         place["logicalLocations"] = [{"name": item.rule, "kind": "member"}]
     return {
-        "ruleId": item.trap.id,
+        "ruleId": item.lint_rule.id,
         "ruleIndex": index,
         "level": _LEVELS[item.level],
         "message": {"text": f"{item.rule}: {item.text}" if item.rule else item.text},

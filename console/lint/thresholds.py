@@ -1,4 +1,4 @@
-"""Alerts whose limits are not those of the console."""
+"""Alerts whose thresholds differ from the console's."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ _DOWNWARD = frozenset({"<", "<="})
 _PERCENT = 100.0
 
 
-def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None:
         return
     for node in item.expression.parts:
         if not isinstance(node, ast.BinaryExpr) or str(node.op) not in _UPWARD | _DOWNWARD:
             continue
         limit = number(node.rhs)
-        panel = _panel(item, node.lhs, scene) if limit is not None else None
+        panel = _panel(item, node.lhs, context) if limit is not None else None
         if panel is None or limit is None or (str(node.op) in _DOWNWARD) != panel.below:
             continue
         known = [value for value in (panel.threshold.warn, panel.threshold.critical) if value is not None]
-        # A limit below 1 is one of a share, whoever records the series: as a percentage it would be almost nothing.
-        is_share = panel.unit is Unit.PERCENT and (abs(limit) < 1 or not is_percent(node.lhs, scene))
-        scale = _PERCENT if is_share else 1.0
+        # A limit below 1 is a ratio, whatever records the series: as a percentage it would be negligible.
+        is_ratio = panel.unit is Unit.PERCENT and (abs(limit) < 1 or not is_percent(node.lhs, context))
+        scale = _PERCENT if is_ratio else 1.0
         if known and not any(abs(limit * scale - value) <= 1e-9 * max(1.0, abs(value)) for value in known):
-            told = " or ".join(f"{value:g}" for value in known)
+            thresholds = " or ".join(f"{value:g}" for value in known)
             line = item.placed.line_of("expr", f"{limit:g}")
-            mine = f"{limit:g} ({limit * scale:g} %)" if is_share else f"{limit:g}"
-            yield LintMatch(line, f"fires at {mine}, and the console judges {panel.title} by {told}")
+            own = f"{limit:g} ({limit * scale:g} %)" if is_ratio else f"{limit:g}"
+            yield LintMatch(line, f"fires at {own}, but the console's thresholds of {panel.title} are {thresholds}")
 
 
-def _panel(item: ParsedRule, left: ast.Expr, scene: LintContext) -> PanelSpec | None:
-    """The panel that shows what is compared: its recorded series as it is, or for an alert of its own the same metrics."""
+def _panel(item: ParsedRule, left: ast.Expr, context: LintContext) -> PanelSpec | None:
+    """The panel that shows the compared value: its recorded series unchanged, or the same metrics for one of its alerts."""
     names = {name for picked in selectors(left) for name in picked.metrics}
     if not names:
         return None
-    for panel in scene.panels:
+    for panel in context.panels:
         if names <= set(panel.recorded_names) and _plain(left):
             return panel
         if item.rule.name in panel.alerts and panel.raw and names <= _metrics(panel.raw):
@@ -54,7 +54,7 @@ def _panel(item: ParsedRule, left: ast.Expr, scene: LintContext) -> PanelSpec | 
 
 
 def _plain(node: ast.Expr) -> bool:
-    """Whether a value is taken as it is: chosen from, not computed with, and not of another time."""
+    """Whether a value is only selected: no arithmetic and no offset."""
     node = bare(node)
     if isinstance(node, ast.VectorSelector):
         return node.offset is None and not node.matchers.matchers
@@ -77,7 +77,7 @@ THRESHOLD_DIFFERS = LintRule(
     "threshold-differs",
     Level.WARNING,
     "An alert's threshold is not the console's",
-    "The screen says ok while the alert fires, or the other way round, and who is called does not know which to believe.",
-    "Use one of the console's two limits, or set `thresholds` in its config to the alert's.",
+    "The screen shows ok while the alert fires, or the other way round, and the person on call cannot tell which is right.",
+    "Use one of the console's two thresholds, or set `thresholds` in its config to the alert's.",
     _find,
 )

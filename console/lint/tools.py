@@ -1,4 +1,4 @@
-"""What promtool, amtool and pint say of the same files, where they are present."""
+"""Runs promtool, amtool and pint on the same files, where they are on PATH, and merges their findings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import IO, Any
 
 from console.lint.finding import Finding, Level, LintRule
 from console.lint.linter import (
+    AMTOOL_ERROR,
     BAD_PROMQL,
     NAME_IN_QUOTES,
     NO_RULE_FILE,
-    SAID_BY_AMTOOL,
-    SAID_BY_PINT,
-    SAID_BY_PROMTOOL,
+    PINT_PROBLEM,
+    PROMTOOL_ERROR,
     UNKNOWN_FIELD,
 )
 from queries.promql.plain_rules import PlainRules
@@ -33,7 +33,7 @@ _NAMED = re.compile(r'^group "[^"]*", rule \d+, "([^"]*)": ')
 _CHECKING = re.compile(r"^Checking (.*)$", re.MULTILINE)
 _QUOTED = re.compile(r"[A-Za-z0-9_:.-]+")
 _PINT_LEVELS = {"Fatal": Level.ERROR, "Bug": Level.ERROR, "Warning": Level.WARNING}
-"""pint's "Information" is advice on style, and is left out."""
+"""Omits pint's "Information", which is advice on style."""
 _SAME_AS = {
     "promql/syntax": ("bad-promql", "promtool"),
     "yaml/parse": ("no-rule-file", "unknown-field", "name-in-quotes", "promtool"),
@@ -47,25 +47,25 @@ _SAME_AS = {
     "rule/duplicate": ("duplicate-name", "same-expression"),
     "alerts/for": ("missing-for", "no-rule-file"),
 }
-"""pint's checks, and the console's own traps that say the same of a rule."""
+"""pint's checks, and the console's own lint rules that report the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The programs by their path, empty where they are not on PATH."""
+    """Paths of the programs; empty where one is not on PATH."""
 
     promtool: str = ""
     amtool: str = ""
     pint: str = ""
 
     @classmethod
-    def found(cls) -> Tools:
+    def find(cls) -> Tools:
         return cls(*(shutil.which(name) or "" for name in ("promtool", "amtool", "pint")))
 
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """A rule file as a program gets it: itself, or its rules written out as a plain file."""
+    """A rule file as input of a program: the file itself, or its rules as a plain file."""
 
     file: RuleFile
     path: str
@@ -77,15 +77,15 @@ class _Copy:
 
 @dataclass(slots=True)
 class _Run:
-    """A program at work. What it says goes to a file, so that it never waits for a reader."""
+    """A running program. Its output goes to a file, so that it never blocks on a full pipe."""
 
     name: str
-    trap: LintRule
+    lint_rule: LintRule
     copies: tuple[_Copy, ...]
     read: Callable[[_Run, str], Iterable[Finding]]
     output: IO[str]
     process: subprocess.Popen[str] | None = None
-    trouble: str = ""
+    error: str = ""
     report: Path = field(default_factory=Path)
 
     def findings(self) -> list[Finding]:
@@ -93,19 +93,19 @@ class _Run:
             try:
                 self.process.wait(_LIMIT_SECONDS)
             except subprocess.TimeoutExpired:
-                self.trouble = "gave no answer in time"
-        if self.trouble:
+                self.error = "timed out"
+        if self.error:
             file = self.copies[0].file
-            return [Finding(self.trap, self.trap.level, file.path, 0, "", f"{self.name} {self.trouble}", self.name)]
+            return [Finding(self.lint_rule, self.lint_rule.level, file.path, 0, "", f"{self.name} {self.error}", self.name)]
         self.output.seek(0)
         return list(self.read(self, self.output.read()))
 
 
 @contextmanager
-def ask(files: Sequence[RuleFile], tools: Tools) -> Iterator[Callable[[], list[Finding]]]:
-    """Starts the programs and gives what collects their findings, so that they work while the console does."""
+def run_tools(files: Sequence[RuleFile], tools: Tools) -> Iterator[Callable[[], list[Finding]]]:
+    """Starts the programs and yields a function that collects their findings, so that they run beside the console's lint."""
     with tempfile.TemporaryDirectory(prefix="cad-console-lint-") as folder:
-        runs = list(_runs(files, tools, Path(folder)))
+        runs = list(_start_all(files, tools, Path(folder)))
         try:
             yield lambda: [finding for run in runs for finding in run.findings()]
         finally:
@@ -116,59 +116,59 @@ def ask(files: Sequence[RuleFile], tools: Tools) -> Iterator[Callable[[], list[F
                 run.output.close()
 
 
-def merged(files: Iterable[RuleFile], found: Iterable[Finding], told: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings with those of the tools; what both say of one place is kept once, in the console's words."""
-    own = list(found)
+def merge(files: Iterable[RuleFile], own: Iterable[Finding], reported: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The console's findings with those of the programs; of two about the same problem only the console's stays."""
+    own, reported = list(own), list(reported)
     by_path = {file.path: file for file in files}
-    of_form = [item for item in own if item.trap in (BAD_PROMQL, NO_RULE_FILE, UNKNOWN_FIELD, NAME_IN_QUOTES)]
-    fresh = [item for item in told if item.trap is not SAID_BY_PINT and not _is_said(item, of_form)]
+    invalid = [item for item in own if item.lint_rule in (BAD_PROMQL, NO_RULE_FILE, UNKNOWN_FIELD, NAME_IN_QUOTES)]
+    fresh = [item for item in reported if item.lint_rule is not PINT_PROBLEM and not _is_duplicate(item, invalid)]
     by_rule: dict[tuple[str, str], set[str]] = {}
     for item in (*own, *fresh):
-        by_rule.setdefault((item.file, item.rule), set()).add(item.trap.id)
-    for item in told:
-        if item.trap is SAID_BY_PINT and item.file in by_path:
+        by_rule.setdefault((item.file, item.rule), set()).add(item.lint_rule.id)
+    for item in reported:
+        if item.lint_rule is PINT_PROBLEM and item.file in by_path:
             same = _SAME_AS.get(item.text.partition(":")[0], ())
             here = by_rule.get((item.file, item.rule), set()) | (
                 by_rule.get((item.file, ""), set()) if not item.rule else set()
             )
             if here.isdisjoint(same):
                 fresh.append(item)
-    return tuple(sorted([*own, *fresh], key=lambda item: (item.file, item.line, item.trap.id, item.text)))
+    return tuple(sorted([*own, *fresh], key=lambda item: (item.file, item.line, item.lint_rule.id, item.text)))
 
 
-def _is_said(item: Finding, own: Iterable[Finding]) -> bool:
-    """Whether the console says the same: at this line, of this rule's expression, or of the name in the text."""
-    words = set(_QUOTED.findall(item.text))
-    for one in own:
-        if one.file != item.file:
+def _is_duplicate(item: Finding, own: Iterable[Finding]) -> bool:
+    """Whether the console reports the same: at this line, about this rule's expression, or about the name in the text."""
+    names = set(_QUOTED.findall(item.text))
+    for each in own:
+        if each.file != item.file:
             continue
-        if one.trap is NAME_IN_QUOTES:
-            if one.text.split()[0] in words:
+        if each.lint_rule is NAME_IN_QUOTES:
+            if each.text.split()[0] in names:
                 return True
         elif (
-            (one.line == item.line and one.line)
-            or (one.trap is BAD_PROMQL and one.rule == item.rule)
-            or (one.trap is NO_RULE_FILE and not item.line)
+            (each.line == item.line and each.line)
+            or (each.lint_rule is BAD_PROMQL and each.rule == item.rule)
+            or (each.lint_rule is NO_RULE_FILE and not item.line)
         ):
             return True
     return False
 
 
-def _runs(files: Sequence[RuleFile], tools: Tools, folder: Path) -> Iterator[_Run]:
+def _start_all(files: Sequence[RuleFile], tools: Tools, folder: Path) -> Iterator[_Run]:
     copies = tuple(_copies(files, folder)) if tools.promtool or tools.pint else ()
     paths = [copy.path for copy in copies]
     if tools.promtool and copies:
-        yield _start("promtool", SAID_BY_PROMTOOL, copies, _read_promtool, [tools.promtool, "check", "rules", *paths])
+        yield _start("promtool", PROMTOOL_ERROR, copies, _read_promtool, [tools.promtool, "check", "rules", *paths])
     if tools.pint and copies:
         report = folder / "pint.json"
         command = [tools.pint, "--no-color", "--offline", "lint", "--json", str(report), *paths]
-        run = _start("pint", SAID_BY_PINT, copies, _read_pint, command)
+        run = _start("pint", PINT_PROBLEM, copies, _read_pint, command)
         run.report = report
         yield run
     for file in files if tools.amtool else ():
         if file.native_routing:
             command = [tools.amtool, "check-config", file.path]
-            yield _start("amtool", SAID_BY_AMTOOL, (_Copy(file, file.path),), _read_amtool, command)
+            yield _start("amtool", AMTOOL_ERROR, (_Copy(file, file.path),), _read_amtool, command)
 
 
 def _copies(files: Iterable[RuleFile], folder: Path) -> Iterator[_Copy]:
@@ -182,16 +182,20 @@ def _copies(files: Iterable[RuleFile], folder: Path) -> Iterator[_Copy]:
 
 
 def _start(
-    name: str, trap: LintRule, copies: tuple[_Copy, ...], read: Callable[[_Run, str], Iterable[Finding]], command: list[str]
+    name: str,
+    lint_rule: LintRule,
+    copies: tuple[_Copy, ...],
+    read: Callable[[_Run, str], Iterable[Finding]],
+    command: list[str],
 ) -> _Run:
-    output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - `ask` closes it
-    run = _Run(name, trap, copies, read, output)
+    output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # `run_tools` closes it
+    run = _Run(name, lint_rule, copies, read, output)
     try:
-        run.process = subprocess.Popen(  # noqa: S603 - the tools on PATH, and files that were named
+        run.process = subprocess.Popen(  # noqa: S603  # programs on PATH, and the named files
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True
         )
     except OSError as error:
-        run.trouble = f"cannot be run: {error.strerror}"
+        run.error = f"cannot be run: {error.strerror}"
     return run
 
 
@@ -202,21 +206,21 @@ def _read_promtool(run: _Run, output: str) -> Iterator[Finding]:
     sections = {name.strip(): text for name, text in zip(parts[1::2], parts[2::2], strict=True)}
     silent = True
     for copy in run.copies:
-        for line, text in complaints_of(sections.get(copy.path, ""), copy.path):
+        for line, text in parse_complaints(sections.get(copy.path, ""), copy.path):
             silent = False
-            yield _finding(run.trap, copy.file, copy.line(line), text, run.name)
+            yield _finding(run.lint_rule, copy.file, copy.line(line), text, run.name)
     if silent:
-        yield from _unexplained(run)
+        yield from _report_silence(run)
 
 
 def _read_amtool(run: _Run, output: str) -> Iterator[Finding]:
     if run.process is None or run.process.returncode == 0:
         return
-    found = list(complaints_of(output, run.copies[0].path))
-    for line, text in found:
-        yield _finding(run.trap, run.copies[0].file, line, text, run.name)
-    if not found:
-        yield from _unexplained(run)
+    complaints = list(parse_complaints(output, run.copies[0].path))
+    for line, text in complaints:
+        yield _finding(run.lint_rule, run.copies[0].file, line, text, run.name)
+    if not complaints:
+        yield from _report_silence(run)
 
 
 def _read_pint(run: _Run, output: str) -> Iterator[Finding]:
@@ -224,7 +228,7 @@ def _read_pint(run: _Run, output: str) -> Iterator[Finding]:
     try:
         reports: Any = json.loads(run.report.read_bytes())
     except (OSError, ValueError):
-        yield from _unexplained(run)
+        yield from _report_silence(run)
         return
     for item in reports:
         level = _PINT_LEVELS.get(item.get("severity"))
@@ -232,41 +236,41 @@ def _read_pint(run: _Run, output: str) -> Iterator[Finding]:
         if level is not None and copy is not None:
             lines = item.get("lines") or [0]
             line = copy.line(lines[0])
-            rule = next((one.rule.name for one in reversed(copy.file.rules) if one.line <= line), "")
+            rule = next((each.rule.name for each in reversed(copy.file.rules) if each.line <= line), "")
             yield Finding(
-                run.trap, level, copy.file.path, line, rule, f"{item.get('reporter')}: {item.get('problem')}", run.name
+                run.lint_rule, level, copy.file.path, line, rule, f"{item.get('reporter')}: {item.get('problem')}", run.name
             )
 
 
-def _unexplained(run: _Run) -> Iterator[Finding]:
+def _report_silence(run: _Run) -> Iterator[Finding]:
     code = run.process.returncode if run.process is not None else 0
-    told = f"{run.name} ends with exit code {code} and says nothing"
-    yield Finding(run.trap, run.trap.level, run.copies[0].file.path, 0, "", told, run.name)
+    text = f"{run.name} exited with code {code} and no output"
+    yield Finding(run.lint_rule, run.lint_rule.level, run.copies[0].file.path, 0, "", text, run.name)
 
 
-def _finding(trap: LintRule, file: RuleFile, line: int, text: str, name: str) -> Finding:
+def _finding(lint_rule: LintRule, file: RuleFile, line: int, text: str, name: str) -> Finding:
     rule = _NAMED.match(text)
     subject = rule[1] if rule else ""
     if not line and subject:
         line = next((item.line for item in file.rules if item.rule.name == subject), 0)
-    return Finding(trap, trap.level, file.path, line, subject, _NAMED.sub("", text), name)
+    return Finding(lint_rule, lint_rule.level, file.path, line, subject, _NAMED.sub("", text), name)
 
 
-def complaints_of(output: str, path: str) -> Iterable[tuple[int, str]]:
-    """Line (0 where none is named) and text of everything that the tools complain about in their output."""
+def parse_complaints(output: str, path: str) -> Iterable[tuple[int, str]]:
+    """Line (0 without one) and text of each complaint in a program's output."""
     parts = re.split(rf"^\s*{re.escape(path)}: ", output, flags=re.MULTILINE)
     if len(parts) > 1:
         for part in parts[1:]:
-            kept = [text.strip() for text in part.split("\n\n", 1)[0].splitlines() if text.strip()]
-            kept = [text for text in kept if not text.startswith(("Checking ", "FAILED", "SUCCESS", "amtool: error"))]
-            place = _PLACE.match(" ".join(kept))
+            lines = [text.strip() for text in part.split("\n\n", 1)[0].splitlines() if text.strip()]
+            lines = [text for text in lines if not text.startswith(("Checking ", "FAILED", "SUCCESS", "amtool: error"))]
+            place = _PLACE.match(" ".join(lines))
             if place is None or not place[2]:
                 continue
             other = _LINE.search(place[2])
             yield int(place[1] or (other[1] if other else 0)), place[2]
         return
     for text in output.splitlines():
-        told = text.partition("FAILED:")[2].strip()
-        if told:
-            other = _LINE.search(told)
-            yield int(other[1]) if other else 0, told
+        complaint = text.partition("FAILED:")[2].strip()
+        if complaint:
+            other = _LINE.search(complaint)
+            yield int(other[1]) if other else 0, complaint

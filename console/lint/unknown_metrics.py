@@ -1,4 +1,4 @@
-"""Names that nobody exports, and recorded names that hide exported ones."""
+"""Metrics that nothing exports, and recorded names that shadow exported ones."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from queries.catalogue.exported import load_exported
 from queries.model.rule import RuleKind
 from queries.promql.syntax import alternatives_of_or
 
-_MOST_TOLD = 8
+_MAX_LISTED = 8
 
 
-def _unknown(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
-    for name in _unknown_names(item, scene):
+def _find_unknown(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
+    for name in _unknown_names(item, context):
         if _is_sum_of_negatives(name):
-            told = f"nobody exports {name}: its buckets begin below zero, and prometheus_client then leaves the sum out"
-            yield LintMatch(item.placed.line_of("expr", name), told)
+            text = f"nothing exports {name}: its buckets start below zero, and prometheus_client then omits the sum"
+            yield LintMatch(item.placed.line_of("expr", name), text)
             continue
-        if not scene.vocabulary.complete:
-            near = scene.spelling.near(name)
-            if scene.strict or scene.spelling.is_slip(name):
-                told = f"neither the contract nor a recording rule knows {name}{_hint(near)}"
-                yield LintMatch(item.placed.line_of("expr", name), told, Level.WARNING)
+        if not context.catalog.complete:
+            suggest = context.spelling.near(name)
+            if context.strict or context.spelling.is_slip(name):
+                text = f"neither the contract nor a recording rule has {name}{_hint(suggest)}"
+                yield LintMatch(item.placed.line_of("expr", name), text, Level.WARNING)
             continue
-        near = scene.spelling.near(name)
+        suggest = context.spelling.near(name)
         line = item.placed.line_of("expr", name)
-        promised = scene.contract.get(name)
+        promised = context.contract.get(name)
         if promised is not None and promised.need is Need.OPTIONAL:
-            yield LintMatch(line, f"nobody exports {name} here; not every build or cluster has it", Level.NOTE)
+            yield LintMatch(line, f"nothing exports {name} here; not every build or cluster has it", Level.NOTE)
         else:
-            yield LintMatch(line, f"nobody exports or records {name}{_hint(near)}")
+            yield LintMatch(line, f"nothing exports or records {name}{_hint(suggest)}")
 
 
 def _is_sum_of_negatives(name: str) -> bool:
@@ -41,70 +41,70 @@ def _is_sum_of_negatives(name: str) -> bool:
     return family is not None and family.begins_below_zero
 
 
-def _hint(near: str) -> str:
-    return f"; did you mean {near}?" if near else ""
+def _hint(suggest: str) -> str:
+    return f"; did you mean {suggest}?" if suggest else ""
 
 
-def unknown_metrics(scene: LintContext) -> Iterator[Finding]:
-    """One note a file: the names of which no file can tell whether somebody exports them."""
-    if scene.vocabulary.complete:
+def unknown_metrics(context: LintContext) -> Iterator[Finding]:
+    """One note per file: the names that only a server can confirm."""
+    if context.catalog.complete:
         return
     by_file: dict[str, dict[str, int]] = {}
-    for item in scene.rules:
-        for name in _unknown_names(item, scene):
+    for item in context.rules:
+        for name in _unknown_names(item, context):
             names = by_file.setdefault(item.placed.file, {})
-            if name not in names and not _is_sum_of_negatives(name) and not scene.spelling.is_slip(name):
+            if name not in names and not _is_sum_of_negatives(name) and not context.spelling.is_slip(name):
                 names[name] = item.placed.line_of("expr", name)
     for file, names in by_file.items():
         if not names:
             continue
-        listed = ", ".join(list(names)[:_MOST_TOLD]) + (", …" if len(names) > _MOST_TOLD else "")
+        listed = ", ".join(list(names)[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
         subject = "metric is" if len(names) == 1 else "metrics are"
-        told = f"{len(names)} {subject} unknown here, and only a server (--live) can tell who exports them: {listed}"
-        yield Finding(METRIC_UNKNOWN, METRIC_UNKNOWN.level, file, next(iter(names.values())), "", told)
+        text = f"{len(names)} {subject} unknown here; only a server (--live) can confirm them: {listed}"
+        yield Finding(METRIC_UNKNOWN, METRIC_UNKNOWN.level, file, next(iter(names.values())), "", text)
 
 
-def _unknown_names(item: ParsedRule, scene: LintContext) -> Iterator[str]:
-    found: dict[str, None] = {}
-    if item.expression is None or all(scene.vocabulary.get(name) is not None for name in item.expression.metrics):
+def _unknown_names(item: ParsedRule, context: LintContext) -> Iterator[str]:
+    unknown: dict[str, None] = {}
+    if item.expression is None or all(context.catalog.get(name) is not None for name in item.expression.metrics):
         return
-    spared = {name for picked in alternatives_of_or(item.expression) for name in picked.metrics}
+    optional = {name for picked in alternatives_of_or(item.expression) for name in picked.metrics}
     for picked in item.expression.selectors:
-        known = [scene.vocabulary.get(name) is not None for name in picked.metrics]
+        known = [context.catalog.get(name) is not None for name in picked.metrics]
         if not picked.metric and any(known):
-            continue  # one of several names: that not every build has each of them is why they stand there
+            continue  # one of several names, since not every build has each
         for name in picked.metrics:
-            if scene.vocabulary.get(name) is None and not is_plain_histogram(name, scene) and name not in spared:
-                found.setdefault(name)
-    yield from found
+            if context.catalog.get(name) is None and not is_plain_histogram(name, context) and name not in optional:
+                unknown.setdefault(name)
+    yield from unknown
 
 
-def _shadows(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find_shadowing(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     name = item.rule.name
-    if item.rule.kind is RuleKind.RECORD and name in scene.exported:
-        yield LintMatch(item.placed.line_of("record"), f"{name} is exported by a scrape already")
+    if item.rule.kind is RuleKind.RECORD and name in context.exported:
+        yield LintMatch(item.placed.line_of("record"), f"{name} is already an exported metric")
 
 
 METRIC_NOT_EXPORTED = LintRule(
     "metric-not-exported",
     Level.ERROR,
-    "A rule reads a metric that nobody exports",
-    "An expression over series that do not exist is empty for ever: the rule looks healthy, and its alert can never fire.",
-    "Correct the name, or remove the rule; with --live it is compared with what the server really has.",
-    _unknown,
+    "A rule reads a metric that nothing exports",
+    "An expression over series that do not exist is always empty: the rule looks healthy, and its alert can never fire.",
+    "Correct the name, or remove the rule; --live compares it with the server's metrics.",
+    _find_unknown,
 )
 METRIC_UNKNOWN = LintRule(
     "metric-unknown",
     Level.NOTE,
-    "A rule reads metrics that nobody here knows",
-    "The lint knows what the platform and the contract export, and what rules record; other exporters it does not know.",
-    "With --live the names are compared with those that the server really has.",
+    "A rule reads unknown metrics",
+    "The lint knows the metrics of the platform, the contract and the recording rules, but not those of other exporters.",
+    "Use --live to compare the names with the server's metrics.",
 )
 RECORD_SHADOWS_EXPORTED = LintRule(
     "record-shadows-exported",
     Level.ERROR,
     "A recorded series has the name of an exported metric",
-    "Both end up under one name: sums count twice, and which value a panel shows depends on labels that nobody looks at.",
+    "Both share one name: sums count twice, and the value of a panel depends on labels that nobody looks at.",
     "Give the recorded series a name of its own, `level:metric:operation`.",
-    _shadows,
+    _find_shadowing,
 )

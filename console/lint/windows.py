@@ -1,4 +1,4 @@
-"""Texts that state another window than the expression has."""
+"""Texts that state another window than the expression."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _IN_NAME = re.compile(r"(?<![A-Za-z0-9])(\d+)(s|m|h|d|w)(?![A-Za-z0-9])|(?:rate|increase)(\d+)(s|m|h|d|w)(?![A-Za-z0-9])")
-_DEEPEST = 3
-_CLOSE = 1e-6
+_MAX_DEPTH = 3
+_TOLERANCE = 1e-6
 
 
-def _find(item: ParsedRule, scene: LintContext) -> Iterator[LintMatch]:
+def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None:
         return
     stated = [(key, match) for key, text in item.rule.annotations for match in _STATED.finditer(text)]
     if not stated:
         return
-    known = frozenset(_windows(item, scene, _DEEPEST))
-    ranges = frozenset(_ranges(item, scene, _DEEPEST))
+    known = frozenset(_windows(item, context, _MAX_DEPTH))
+    ranges = frozenset(_ranges(item, context, _MAX_DEPTH))
     if not ranges:
         return
     pending = item.rule.for_seconds or 0.0
-    sums = {one + pending for one in known} | known | {pending}
+    sums = {window + pending for window in known} | known | {pending}
     for key, match in stated:
         seconds = float(match[1]) * _UNITS[match[2][0].lower()]
-        if not any(abs(seconds - one) <= _CLOSE * max(seconds, one) for one in sums):
-            told = ", ".join(spell(one) for one in sorted(ranges))
-            more = f" and `for: {spell(pending)}`" if pending else ""
+        if not any(abs(seconds - window) <= _TOLERANCE * max(seconds, window) for window in sums):
+            windows = ", ".join(format_window(window) for window in sorted(ranges))
+            delay = f" and `for: {format_window(pending)}`" if pending else ""
             line = item.placed.line_of(f"annotations.{key}", match[1])
-            yield LintMatch(line, f'`{key}` says "{match[0]}", and the expression looks at {told}{more}')
+            yield LintMatch(line, f'`{key}` says "{match[0]}", but the expression covers {windows}{delay}')
             return
 
 
-def _ranges(item: ParsedRule, scene: LintContext, depth: int) -> Iterator[float]:
-    """The windows of range selectors and subqueries, also of the rules that record what is read."""
+def _ranges(item: ParsedRule, context: LintContext, depth: int) -> Iterator[float]:
+    """The windows of range selectors and subqueries, including those of the recording rules that are read."""
     if item.expression is None:
         return
     for node in item.expression.parts:
@@ -55,15 +55,15 @@ def _ranges(item: ParsedRule, scene: LintContext, depth: int) -> Iterator[float]
         elif isinstance(node, ast.SubqueryExpr):
             yield node.range.total_seconds() if node.range is not None else 0.0
     for name in item.expression.metrics:
-        for rule in scene.recorded(name) if depth else ():
-            yield from _ranges(rule, scene, depth - 1)
+        for rule in context.recorded(name) if depth else ():
+            yield from _ranges(rule, context, depth - 1)
         for match in _IN_NAME.finditer(name):
             yield float(match[1] or match[3]) * _UNITS[match[2] or match[4]]
 
 
-def _windows(item: ParsedRule, scene: LintContext, depth: int) -> Iterator[float]:
-    """Every time that the expression speaks of: windows, offsets, and the numbers in it, which may be seconds."""
-    yield from _ranges(item, scene, depth)
+def _windows(item: ParsedRule, context: LintContext, depth: int) -> Iterator[float]:
+    """Every duration in the expression: windows, offsets, and numbers, which may be seconds."""
+    yield from _ranges(item, context, depth)
     for node in item.expression.parts if item.expression is not None else ():
         value = number(node)
         if value is not None:
@@ -73,8 +73,8 @@ def _windows(item: ParsedRule, scene: LintContext, depth: int) -> Iterator[float
             yield abs(offset.total_seconds())
 
 
-def spell(seconds: float) -> str:
-    """A window as PromQL writes it."""
+def format_window(seconds: float) -> str:
+    """A window in PromQL notation."""
     unit, name = next(
         ((size, name) for name, size in reversed(_UNITS.items()) if seconds >= size and seconds % size == 0), (1.0, "s")
     )
@@ -84,8 +84,8 @@ def spell(seconds: float) -> str:
 WINDOW_DIFFERS = LintRule(
     "window-differs",
     Level.WARNING,
-    "A text states another window than the expression has",
-    'Who reads "in the last hour" looks at the wrong hour, and takes a figure of five minutes for one of a day.',
-    "Write the window that the expression has, or correct the expression.",
+    "A text states another window than the expression",
+    'A reader of "in the last hour" checks the wrong hour, and takes a figure of five minutes for one of a day.',
+    "State the window of the expression, or correct the expression.",
     _find,
 )

@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from console.cli.main import main as console
-from console.lint.tools import Tools, ask
+from console.lint.tools import Tools, run_tools
 from queries.promql.rule_files import RuleFile, read_rules
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "lint.md"
@@ -94,7 +94,7 @@ def findings_of_console(files: Iterable[Path]) -> Iterator[tuple[str, str, str]]
 
 def findings_of_pint(files: list[RuleFile], pint: str) -> Iterator[tuple[str, str, str]]:
     """File, rule and check of everything that pint says, its advice on style apart."""
-    with ask(files, Tools(pint=pint)) as told:
+    with run_tools(files, Tools(pint=pint)) as told:
         for item in told():
             yield item.file, item.rule, item.text.partition(":")[0]
 
@@ -135,7 +135,7 @@ def judge(
     true: Counter[str] = Counter()
     false: Counter[str] = Counter()
     open_: list[Found] = []
-    listed = [item for item in known if (item.rules, item.said_by) == (rules, said_by)]
+    listed = [item for item in known if (item.rules, item.source) == (rules, said_by)]
     for one in sorted(found):
         if one.kind == ADVICE:
             true[ADVICE] += 1

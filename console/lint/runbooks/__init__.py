@@ -1,1 +1,1 @@
-"""The lint of runbooks."""
+"""Lint rules for runbooks."""

@@ -1,4 +1,4 @@
-"""What kubectl itself says of a command, without a cluster: wrong usage is refused before anybody is asked."""
+"""Validates a command with kubectl itself, without a cluster: kubectl rejects wrong usage before it connects."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.lint.runbooks.page import near
+from console.lint.runbooks.page import suggest
 
 _LIMIT_SECONDS = 20
 _OWN_SERVER = ("--kubeconfig", "--server", "-s", "--context", "--cluster", "--user", "--token", "--as", "--tls-server-name")
 _SHORT_SERVER = re.compile(r"-[AwitfpRLhq]*s")
-"""`-sHOST`, also behind short flags that take no value."""
+"""`-sHOST`, also after short flags without a value."""
 _WRITING = ("--profile", "--profile-output", "--cache-dir")
-_NOT_ASKING = frozenset({"proxy", "config", "plugin", "kustomize", "completion", "alpha", "kuberc"})
-"""Verbs that do something on this machine instead of asking a server first."""
+_LOCAL_VERBS = frozenset({"proxy", "config", "plugin", "kustomize", "completion", "alpha", "kuberc"})
+"""Verbs that act on this machine without connecting first."""
 _FILES = frozenset({"apply", "create", "replace", "delete", "diff", "patch"})
 _OF_FILES = ("-f", "--filename", "-k", "--kustomize")
 _WITH_VALUE = frozenset({"-n", "--namespace", "--request-timeout", "-v"})
@@ -41,7 +41,7 @@ _RESOURCES = tuple(_KINDS.split())
 
 @dataclass(frozen=True, slots=True)
 class KubectlResult:
-    """`problem` is why kubectl refuses it, `unchecked` why it was not tried; both empty where it is valid."""
+    """`problem` is why kubectl rejects the command, `unchecked` why it was not run; both empty for a valid one."""
 
     problem: str = ""
     unchecked: str = ""
@@ -49,7 +49,7 @@ class KubectlResult:
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """kubectl by its path, in a place of its own: an empty home, no plugins, and a server that is not there."""
+    """kubectl in isolation: an empty home, no plugins, and an unreachable server."""
 
     path: str
     port: int
@@ -60,8 +60,8 @@ class Kubectl:
     def open(cls) -> Iterator[Kubectl | None]:
         """None where kubectl is not on PATH.
 
-        The server is a port that this process holds and never listens on: nobody else can, so that nothing can answer, and
-        whatever a command would change, it changes nothing.
+        The server is a port that this process binds and never listens on. No other process can listen there, so no command
+        can change anything.
         """
         path = shutil.which("kubectl")
         if not path:
@@ -78,44 +78,44 @@ class Kubectl:
             )
             yield cls(str(Path(path).absolute()), port, home)
 
-    def answer(self, words: Sequence[str]) -> KubectlResult:
+    def validate(self, words: Sequence[str]) -> KubectlResult:
         """`words` begin with `kubectl`."""
         given = tuple(words[1:])
         own_words = _before_dashes(given)
         flags = [word.partition("=")[0] for word in own_words]
         own = next((flag for flag in flags if flag in _OWN_SERVER or _SHORT_SERVER.match(flag)), "")
         if own:
-            return KubectlResult(problem=f"{own} names a server or a person; leave that to the kubeconfig of whoever runs it")
+            return KubectlResult(problem=f"{own} names a server or a user; leave that to the reader's kubeconfig")
         if wrote := next((flag for flag in flags if flag in _WRITING), ""):
             return KubectlResult(unchecked=f"{wrote} writes a file on this machine")
         verb = _verb(given)
-        if verb in _NOT_ASKING:
+        if verb in _LOCAL_VERBS:
             return KubectlResult(unchecked=f"kubectl {verb} works on this machine")
         if any("://" in word for word in own_words) or (verb in _FILES and any(flag in _OF_FILES for flag in flags)):
-            return KubectlResult(unchecked=f"kubectl {verb} would read a file or an address")
-        return self._asked(given, verb)
+            return KubectlResult(unchecked=f"kubectl {verb} would read a file or a URL")
+        return self._run(given, verb)
 
-    def _asked(self, given: tuple[str, ...], verb: str) -> KubectlResult:
+    def _run(self, given: tuple[str, ...], verb: str) -> KubectlResult:
         environ = {"HOME": self.home, "PATH": self.home, "KUBECONFIG": f"{self.home}/config", "KUBERC": "off", "LC_ALL": "C"}
         try:
-            done = subprocess.run(  # noqa: S603  # kubectl, with words that no shell sees
+            done = subprocess.run(  # noqa: S603  # kubectl, without a shell
                 [self.path, *given],
                 env=environ, cwd=self.home, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                 timeout=_LIMIT_SECONDS, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return KubectlResult(unchecked=f"kubectl gave no answer in {_LIMIT_SECONDS} s")
+            return KubectlResult(unchecked=f"kubectl did not finish within {_LIMIT_SECONDS} s")
         except OSError as error:
             return KubectlResult(unchecked=f"kubectl cannot be run: {error.strerror}")
-        told = f"{done.stderr}\n{done.stdout}"
-        if done.returncode == 0 or (f"127.0.0.1:{self.port}" in told and "refused" in told):
-            return _resource(given, verb)
-        return KubectlResult(problem=_complaint(told, verb))
+        output = f"{done.stderr}\n{done.stdout}"
+        if done.returncode == 0 or (f"127.0.0.1:{self.port}" in output and "refused" in output):
+            return _check_resource(given, verb)
+        return KubectlResult(problem=_parse_error(output, verb))
 
 
 def _before_dashes(words: tuple[str, ...]) -> tuple[str, ...]:
-    """What kubectl itself reads: behind `--` stands the command of a container. Where the dashes may be a flag's value
-    (`-n --`), they do not count.
+    """The words that kubectl itself parses: after `--` follows a container's command. Dashes that may be a flag's value
+    (`-n --`) do not count.
     """
     for at, word in enumerate(words):
         if word == "--" and at and not words[at - 1].startswith("-"):
@@ -123,39 +123,39 @@ def _before_dashes(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def _plain(words: tuple[str, ...]) -> list[str]:
-    """The words that are no flags."""
-    found: list[str] = []
+def _operands(words: tuple[str, ...]) -> list[str]:
+    """The words that are not flags."""
+    operands: list[str] = []
     rest = iter(_before_dashes(words))
     for word in rest:
         if word in _WITH_VALUE:
             next(rest, None)
         elif not word.startswith("-"):
-            found.append(word)
-    return found
+            operands.append(word)
+    return operands
 
 
 def _verb(words: tuple[str, ...]) -> str:
-    return next(iter(_plain(words)), "")
+    return next(iter(_operands(words)), "")
 
 
-def _resource(words: tuple[str, ...], verb: str) -> KubectlResult:
-    """A kind that is spelled nearly like one of Kubernetes' own: only a server knows all that there are."""
-    plain = _plain(words)[1:]
-    named = plain[0] if plain and verb in _OF_RESOURCES else ""
+def _check_resource(words: tuple[str, ...], verb: str) -> KubectlResult:
+    """Reports a kind that resembles a built-in one; only a server knows every kind."""
+    operands = _operands(words)[1:]
+    named = operands[0] if operands and verb in _OF_RESOURCES else ""
     for kind in named.partition("/")[0].split(","):
         if kind and kind.lower().partition(".")[0] not in _RESOURCES:
-            hint = near(kind.lower(), _RESOURCES)
+            hint = suggest(kind.lower(), _RESOURCES)
             if hint:
                 return KubectlResult(problem=f"Kubernetes has no resource {kind}{hint}")
     return KubectlResult()
 
 
-def _complaint(told: str, verb: str) -> str:
-    if "flags cannot be placed before plugin name" in told:
+def _parse_error(output: str, verb: str) -> str:
+    if "flags cannot be placed before plugin name" in output:
         return f'kubectl has no command "{verb}"'
-    for line in told.splitlines():
+    for line in output.splitlines():
         match = re.search(r'(?:^error: |^Error: |err=")(.*?)"?$', line)
         if match:
             return "kubectl: " + match[1].replace('\\"', '"')
-    return "kubectl refuses it: " + next((line.strip() for line in told.splitlines() if line.strip()), "without a word")
+    return "kubectl rejects it: " + next((line.strip() for line in output.splitlines() if line.strip()), "without a message")

@@ -1,4 +1,4 @@
-"""Links of a runbook's body: to other runbooks, to documents beside it, to its own sections and to the web."""
+"""Checks the links in a runbook's body: to runbooks, to files beside it, to its sections and to the web."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from console.lint.finding import Finding, Level, LintRule
-from console.lint.runbooks.page import RunbookPage, near
+from console.lint.runbooks.page import RunbookPage, suggest
 from console.runbooks.index import RunbookIndex
 
 DEAD_LINK = LintRule(
     "runbook-link",
     Level.ERROR,
-    "A link in a runbook leads nowhere",
-    "It is followed when there is no time to search for what was meant.",
-    "Correct the name of the page, of the file or of the section.",
+    "A dead link in a runbook",
+    "People follow it when there is no time to search.",
+    "Correct the name of the runbook, file or section.",
 )
 _LINK = re.compile(r"\[[^\]\n]*\]\(\s*<?([^)\s>]*)>?[^)\n]*\)")
 _BARE = re.compile(r"(?<![(\w])https?://[^\s)>`]+")
@@ -25,56 +25,56 @@ _SENT = re.compile(
 )
 
 
-def links(page: RunbookPage, index: RunbookIndex) -> Iterator[Finding]:
+def check_links(page: RunbookPage, index: RunbookIndex) -> Iterator[Finding]:
     prose = page.prose()
     for match in _LINK.finditer(prose):
-        yield from _told(page, prose, match.start(), _dead(page, match[1], index))
+        yield from _findings(page, prose, match.start(), _check_target(page, match[1], index))
     for match in _BARE.finditer(prose):
-        yield from _told(page, prose, match.start(), _address(match[0].rstrip(".,;:")))
+        yield from _findings(page, prose, match.start(), _check_address(match[0].rstrip(".,;:")))
     for match in _SENT.finditer(prose):
         for name in filter(None, match.groups()):
-            told = "" if index.get(name) else f"there is no runbook {name}{near(name, _names(index))}"
-            yield from _told(page, prose, match.start(1), told)
+            error = "" if index.get(name) else f"no such runbook: {name}{suggest(name, _names(index))}"
+            yield from _findings(page, prose, match.start(1), error)
 
 
-def _told(page: RunbookPage, prose: str, offset: int, text: str) -> Iterator[Finding]:
+def _findings(page: RunbookPage, prose: str, offset: int, text: str) -> Iterator[Finding]:
     if text:
-        yield page.found(DEAD_LINK, page.body_line + prose.count("\n", 0, offset), text)
+        yield page.finding(DEAD_LINK, page.body_line + prose.count("\n", 0, offset), text)
 
 
-def _dead(page: RunbookPage, address: str, index: RunbookIndex) -> str:
-    """Why a link leads nowhere; empty where it leads somewhere."""
+def _check_target(page: RunbookPage, address: str, index: RunbookIndex) -> str:
+    """Why a link is dead; empty where it is not."""
     if not address:
-        return "the link has no address"
+        return "the link has no target"
     if address.startswith(("{{", "{%")):
-        return ""  # a site generator fills it in, and it alone knows where it leads
+        return ""  # a site generator expands it
     if "://" in address or address.startswith("mailto:"):
-        return _address(address)
+        return _check_address(address)
     path, _, anchor = address.partition("#")
     if not path:
-        return _section(page, anchor)
+        return _check_section(page, anchor)
     folder = Path(page.runbook.path).parent
     if (folder / unquote(path)).exists():
         return ""
     if "/" not in path:
-        return f"there is no runbook {path}{near(path.removesuffix('.md'), _names(index))}"
-    return f"there is no file {path}"
+        return f"no such runbook: {path}{suggest(path.removesuffix('.md'), _names(index))}"
+    return f"no such file: {path}"
 
 
-def _section(page: RunbookPage, anchor: str) -> str:
+def _check_section(page: RunbookPage, anchor: str) -> str:
     known = ["-".join(re.sub(r"[^\w\s-]", "", item.text.lower()).split()) for item in page.headings()]
-    return "" if anchor in known else f"there is no section #{anchor}{near(anchor, known)}"
+    return "" if anchor in known else f"no such section: #{anchor}{suggest(anchor, known)}"
 
 
-def _address(address: str) -> str:
+def _check_address(address: str) -> str:
     if address.startswith("mailto:"):
-        return "" if re.fullmatch(r"mailto:[^@\s]+@[^@\s]+", address) else f"{address} is no address of a person"
+        return "" if re.fullmatch(r"mailto:[^@\s]+@[^@\s]+", address) else f"{address} is not an email address"
     try:
         parts = urlsplit(address)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and "." in f"{parts.hostname}" and (parts.port or 1)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and "." in f"{parts.hostname}" and (parts.port or 1)
     except ValueError:
-        whole = False
-    return "" if whole else f"{address} is no address, expected http or https, a host and a path"
+        valid = False
+    return "" if valid else f"{address} is not a URL, expected http or https, a host and a path"
 
 
 def _names(index: RunbookIndex) -> list[str]:

@@ -1,4 +1,4 @@
-"""The lint of runbooks as a whole."""
+"""Runs every lint rule over every runbook."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from console.lint.context import parsed, scene
+from console.lint.context import build_context, parse_rules
 from console.lint.finding import Finding, Level, LintRule
 from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING
 from console.lint.linter import BAD_PROMQL
 from console.lint.runbook_links import RUNBOOK_DEAD, RUNBOOK_MISSING
 from console.lint.runbooks.alerts import (
+    COVERED_TWICE,
     NO_PAGE,
     NO_SUCH_ALERT,
     RULE_DIFFERS,
-    SERVED_TWICE,
-    alerts_of_pages,
-    alerts_without_page,
+    check_alerts,
+    check_pages,
 )
-from console.lint.runbooks.commands import BAD_CONSOLE, BAD_KUBECTL, BAD_LINE, NOT_CHECKED, ConsoleCheck, commands
-from console.lint.runbooks.house_style import HOUSE_FRONT, HOUSE_SECTION, house, is_plain
+from console.lint.runbooks.commands import BAD_CONSOLE, BAD_KUBECTL, BAD_LINE, NOT_CHECKED, ConsoleCheck, check_commands
+from console.lint.runbooks.house_style import HOUSE_FRONT, HOUSE_SECTION, check_house_style, is_plain
 from console.lint.runbooks.kubectl import Kubectl
-from console.lint.runbooks.links import DEAD_LINK, links
+from console.lint.runbooks.links import DEAD_LINK, check_links
 from console.lint.runbooks.page import RunbookPage
-from console.lint.runbooks.steps import ACTION_UNKNOWN, TARGET, placed_steps, queries, targets
+from console.lint.runbooks.steps import ACTION_UNKNOWN, TARGET, check_queries, check_targets, step_rules
 from console.lint.unknown_metrics import METRIC_NOT_EXPORTED
 from console.runbooks.index import RunbookIndex
 from console.runbooks.page import Runbook
@@ -38,11 +38,11 @@ BROKEN = LintRule(
     "runbook-broken",
     Level.ERROR,
     "A runbook cannot be read",
-    "The console lists it as broken: its steps and actions are not there.",
-    "Correct the line that is named.",
+    "The console lists it as broken, without its steps and actions.",
+    "Correct the reported line.",
 )
-TRAPS: tuple[LintRule, ...] = (
-    *(BROKEN, NO_PAGE, RUNBOOK_MISSING, RUNBOOK_DEAD, SERVED_TWICE, NO_SUCH_ALERT, RULE_DIFFERS),
+LINT_RULES: tuple[LintRule, ...] = (
+    *(BROKEN, NO_PAGE, RUNBOOK_MISSING, RUNBOOK_DEAD, COVERED_TWICE, NO_SUCH_ALERT, RULE_DIFFERS),
     *(HOUSE_FRONT, HOUSE_SECTION, BAD_PROMQL, METRIC_NOT_EXPORTED, LABEL_NOT_CARRIED, MATCHES_NOTHING),
     *(ACTION_UNKNOWN, TARGET, DEAD_LINK, BAD_LINE, BAD_CONSOLE, BAD_KUBECTL, NOT_CHECKED),
 )
@@ -50,7 +50,7 @@ TRAPS: tuple[LintRule, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class RunbookReport:
-    """`kubectl` is its path, empty where it is not there: then `kubectl_lines` were not looked at."""
+    """`kubectl` is its path; empty without kubectl, and then the `kubectl_lines` are unchecked."""
 
     findings: tuple[Finding, ...]
     runbooks: int
@@ -59,32 +59,32 @@ class RunbookReport:
     kubectl: str
 
 
-def lint(index: RunbookIndex, rules: Sequence[PlacedRule], *, check_console: ConsoleCheck, shipped: bool) -> RunbookReport:
-    """Every runbook of the folder against the rules. Those that are `shipped` have to be in the house format; of a team's own
-    only those that use it.
+def lint(index: RunbookIndex, rules: Sequence[PlacedRule], *, check_console: ConsoleCheck, built_in: bool) -> RunbookReport:
+    """Checks every runbook against the rules. Built-in runbooks must be in the house format, a team's own only where they use
+    it.
     """
-    found = [_broken(item) for item in index.runbooks if item.broken]
+    findings = [_broken(item) for item in index.runbooks if item.broken]
     if index.fault:
-        found.append(Finding(BROKEN, Level.ERROR, index.fault, 0, "", "nothing to look at"))
+        findings.append(Finding(BROKEN, Level.ERROR, index.fault, 0, "", "no runbooks"))
     pages = [RunbookPage.of(item) for item in index.runbooks if not item.broken]
-    steps = [item for page in pages for item in placed_steps(page)]
-    vocabulary = MetricCatalog.of_contract(load_contract(), load_taxonomy())
-    looked_at = scene(steps, others=lambda _: rules, vocabulary=vocabulary, runbooks=lambda: index, panels=tuple, strict=True)
-    alerts = {item.rule.name: item for item in parsed(rules) if item.rule.kind is RuleKind.ALERT}
-    found += [*queries(looked_at), *alerts_without_page(alerts, looked_at), *alerts_of_pages(pages, alerts)]
+    steps = [item for page in pages for item in step_rules(page)]
+    catalog = MetricCatalog.of_contract(load_contract(), load_taxonomy())
+    context = build_context(steps, others=lambda _: rules, catalog=catalog, runbooks=lambda: index, panels=tuple, strict=True)
+    alerts = {item.rule.name: item for item in parse_rules(rules) if item.rule.kind is RuleKind.ALERT}
+    findings += [*check_queries(context), *check_alerts(alerts, context), *check_pages(pages, alerts)]
     for page in pages:
-        found += [*targets(page, alerts, looked_at), *links(page, index)]
-        if (shipped and not page.runbook.own) or not is_plain(page):
-            found += house(page)
+        findings += [*check_targets(page, alerts, context), *check_links(page, index)]
+        if (built_in and not page.runbook.own) or not is_plain(page):
+            findings += check_house_style(page)
     with Kubectl.open() as kubectl:
-        more, lines = commands(pages, check_console, kubectl)
+        command_findings, lines = check_commands(pages, check_console, kubectl)
         path = kubectl.path if kubectl else ""
-    findings = sorted([*found, *more], key=lambda item: (item.file, item.line, item.trap.id, item.text))
-    return RunbookReport(tuple(dict.fromkeys(findings)), len(index.runbooks), len(alerts), lines, path)
+    ordered = sorted([*findings, *command_findings], key=lambda item: (item.file, item.line, item.lint_rule.id, item.text))
+    return RunbookReport(tuple(dict.fromkeys(ordered)), len(index.runbooks), len(alerts), lines, path)
 
 
 def _broken(runbook: Runbook) -> Finding:
-    told = (runbook.broken or "").removeprefix(runbook.path).removeprefix(":")
-    place = re.match(r"(\d+): ", told)
-    text = told[place.end() :] if place else told.strip()
+    error = (runbook.broken or "").removeprefix(runbook.path).removeprefix(":")
+    place = re.match(r"(\d+): ", error)
+    text = error[place.end() :] if place else error.strip()
     return Finding(BROKEN, Level.ERROR, runbook.path, int(place[1]) if place else 0, "", text)

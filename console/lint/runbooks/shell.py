@@ -1,4 +1,4 @@
-"""Lines for the shell, taken apart into the commands that they run."""
+"""Splits shell lines into the commands that they run."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import shlex
 from collections.abc import Iterator
 
 _INNER = re.compile(r"\$\(([^()]*)\)")
-_BETWEEN = frozenset({"|", "||", "&", "&&", ";", "|&"})
+_SEPARATORS = frozenset({"|", "||", "&", "&&", ";", "|&"})
 
 
 class NotRunnable(ValueError):
-    """A line that a shell would not run as it stands, and why."""
+    """A line that a shell cannot run as it stands; the message has the reason."""
 
 
 def simple_commands(line: str) -> Iterator[tuple[str, ...]]:
-    """The words of every command of a line, also those inside `$(…)`. Raises NotRunnable."""
+    """The words of every command in a line, including those in `$(…)`. Raises NotRunnable."""
     for inner in _INNER.findall(line):
         yield from simple_commands(inner)
     words: list[str] = []
     for word in (*_tokens(_INNER.sub("inner", line)), ";"):
-        if word in _BETWEEN:
+        if word in _SEPARATORS:
             if words:
                 yield tuple(words)
             words = []
         elif "<" in word and not set(word) - set("<>|&"):
-            raise NotRunnable("a shell takes < for a redirection; write what can be run as it stands")
+            raise NotRunnable("a shell reads < as a redirection; write a line that runs as it stands")
         elif "…" in word or word == "...":
-            raise NotRunnable("something is left out; write what can be run as it stands")
+            raise NotRunnable("a part is omitted; write a line that runs as it stands")
         else:
             words.append(word)
 
@@ -35,21 +35,21 @@ def simple_commands(line: str) -> Iterator[tuple[str, ...]]:
 def _tokens(line: str) -> list[str]:
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
     lexer.whitespace_split = True
-    # A comment begins with its own word alone: `#devops` in a quoted text is none, and `a#b` neither.
+    # Only a word of its own starts a comment: neither `#devops` in quotes nor `a#b` does.
     lexer.commenters = ""
-    found: list[str] = []
+    tokens: list[str] = []
     try:
         for token in lexer:
             if token.startswith("#"):
                 break
-            found.append(token)
+            tokens.append(token)
     except ValueError as error:
-        raise NotRunnable(f"a shell does not take it: {str(error).lower()}") from None
-    return _redirected(found)
+        raise NotRunnable(f"not valid shell syntax: {str(error).lower()}") from None
+    return _strip_redirections(tokens)
 
 
-def _redirected(tokens: list[str]) -> list[str]:
-    """Without what is written to a file or to another stream (`2>/dev/null`)."""
+def _strip_redirections(tokens: list[str]) -> list[str]:
+    """The tokens without redirections (`2>/dev/null`)."""
     kept: list[str] = []
     rest = iter(tokens)
     for token in rest:

@@ -1,4 +1,4 @@
-"""Queries and actions of a runbook, against what the platform exports and what the console can do."""
+"""Checks a runbook's queries against the platform's metrics, and its actions against the console's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Finding, Level, LintRule
 from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING
 from console.lint.linter import BAD_PROMQL
-from console.lint.runbooks.page import RunbookPage, near
+from console.lint.runbooks.page import RunbookPage, suggest
 from console.lint.unknown_metrics import METRIC_NOT_EXPORTED
 from console.runbooks.page import RunbookAction
 from queries.catalogue.loader import expand_query
@@ -27,130 +27,130 @@ _LABEL = re.compile(r"\{([^{}]*)\}")
 ACTION_UNKNOWN = LintRule(
     "runbook-action",
     Level.ERROR,
-    "An action that the console does not have, or not in this way",
-    "The console leaves it out, and who follows the page looks for it in vain.",
-    "Take an action of `cad-console act --help`, with the parameters and the kind of target that it has.",
+    "An action that the console does not have, or not in this form",
+    "The console omits it, and a reader of the runbook looks for it in vain.",
+    "Use an action of `cad-console act --help`, with its parameters and its kind of target.",
 )
 TARGET = LintRule(
     "runbook-target",
     Level.ERROR,
-    "A target that cannot be one",
-    "Without a target nothing is looked up and no action is offered.",
-    "Write `deployment/NAME`; `{label}` stands for a label that the alerts of the page carry.",
+    "An invalid target",
+    "Without a target the console looks nothing up and offers no action.",
+    "Write `deployment/NAME`; `{label}` stands for a label that the runbook's alerts have.",
 )
 _ON_QUERIES = (METRIC_NOT_EXPORTED, LABEL_NOT_CARRIED, MATCHES_NOTHING)
 _KINDS = {"deployment": "deployment/NAME", "silence": "silence/ID", "update": "INCIDENT/UPDATE"}
 
 
-def placed_steps(page: RunbookPage) -> tuple[PlacedRule, ...]:
-    """The queries in the form in which the lint of rules takes expressions."""
-    found = []
+def step_rules(page: RunbookPage) -> tuple[PlacedRule, ...]:
+    """The steps' queries as rules, the input of the rule lint."""
+    rules = []
     for index, row in enumerate(page.rows("steps")):
         query = row.get("query")
         if isinstance(query, str) and query:
             try:
                 query = expand_query(query)
             except SignalError:
-                continue  # the page is broken, and said to be so
+                continue  # the runbook is reported as broken
             rule = Rule(RuleKind.ALERT, str(row.get("title")), query)
-            found.append(
+            rules.append(
                 PlacedRule(rule, "", page.runbook.path, 1, (("expr", page.line("steps", index, "query")),), page.lines)
             )
-    return tuple(found)
+    return tuple(rules)
 
 
-def queries(scene: LintContext) -> Iterator[Finding]:
-    """What is wrong with the queries that are the scene's rules."""
-    for item in scene.rules:
+def check_queries(context: LintContext) -> Iterator[Finding]:
+    """Findings in the queries, which are the rules of the context."""
+    for item in context.rules:
         file, title = item.placed.file, item.rule.name
-        if item.trouble is not None:
+        if item.error is not None:
             yield Finding(
-                BAD_PROMQL, Level.ERROR, file, item.placed.line_in_expression(item.trouble.line), title, str(item.trouble)
+                BAD_PROMQL, Level.ERROR, file, item.placed.line_in_expression(item.error.line), title, str(item.error)
             )
-        for trap in _ON_QUERIES:
-            for hit in trap.find(item, scene) if trap.find else ():
-                # A page may rely on nothing but the contract, so that here a name that is not in it is wrong.
-                level = trap.level if trap is METRIC_NOT_EXPORTED else hit.level or trap.level
-                yield Finding(trap, level, file, hit.line, title, hit.text)
+        for lint_rule in _ON_QUERIES:
+            for lint_match in lint_rule.find(item, context) if lint_rule.find else ():
+                # A runbook may rely on the contract only, so a name that it lacks is an error.
+                level = lint_rule.level if lint_rule is METRIC_NOT_EXPORTED else lint_match.level or lint_rule.level
+                yield Finding(lint_rule, level, file, lint_match.line, title, lint_match.text)
 
 
-def targets(page: RunbookPage, alerts: Mapping[str, ParsedRule], scene: LintContext) -> Iterator[Finding]:
+def check_targets(page: RunbookPage, alerts: Mapping[str, ParsedRule], context: LintContext) -> Iterator[Finding]:
     """Targets of steps and actions, and the actions' parameters."""
-    known = _labels_of(page, alerts, scene)
+    known = _labels_of(page, alerts, context)
     for index, row in enumerate(page.rows("steps")):
         if row.get("target"):
             line = page.line("steps", index, "target")
-            yield from (page.found(TARGET, line, text) for text in _deployment(str(row["target"]), known))
+            yield from (page.finding(TARGET, line, text) for text in _check_deployment(str(row["target"]), known))
     for index, action in enumerate(page.runbook.actions):
         at = ("actions", index)
-        for trap, part, text in wrong_action(action.action, action.target, _filled(action), known):
-            yield page.found(trap, page.line(*at, *part), text)
+        for lint_rule, part, text in check_action(action.action, action.target, _parameters(action), known):
+            yield page.finding(lint_rule, page.line(*at, *part), text)
 
 
-def _filled(action: RunbookAction) -> dict[str, str]:
-    """Where a page leaves out how many replicas, the console offers one more."""
+def _parameters(action: RunbookAction) -> dict[str, str]:
+    """Without a number of replicas the console offers one more."""
     return {**({"replicas": "one more"} if action.action == "scale" else {}), **dict(action.parameters)}
 
 
-def wrong_action(
+def check_action(
     name: str, target: str, given: Mapping[str, str], labels: frozenset[str] | None = None
 ) -> Iterator[tuple[LintRule, tuple[str, ...], str]]:
-    """The trap, the part of the row and what is wrong with an action; `labels` may fill the target, None where not known."""
+    """The lint rule, the part of the row and the error; `labels` may fill the target, None where they are unknown."""
     action = action_named(name)
     if action is None:
-        yield ACTION_UNKNOWN, ("action",), f"there is no action {name!r}{near(name, [item.name for item in ACTIONS])}"
+        yield ACTION_UNKNOWN, ("action",), f"no such action: {name!r}{suggest(name, [item.name for item in ACTIONS])}"
         return
-    has = [item.name for item in action.parameters]
+    known = [item.name for item in action.parameters]
     for key in given:
-        if key not in has:
-            beside = near(key, has) if has else "; it has none"
-            yield ACTION_UNKNOWN, ("parameters", key), f"{name} has no parameter {key!r}{beside}"
+        if key not in known:
+            hint = suggest(key, known) if known else "; it has none"
+            yield ACTION_UNKNOWN, ("parameters", key), f"{name} has no parameter {key!r}{hint}"
     for item in action.parameters:
         if item.missing_from(given):
             yield ACTION_UNKNOWN, (), f"{name} needs the parameter {item.name}: {item.meaning}"
-    check = _FORMS[action.targets]
+    check = _TARGET_CHECKS[action.targets]
     yield from ((TARGET, ("target",), text) for text in check(target, labels))
 
 
-def _deployment(target: str, labels: frozenset[str] | None) -> Iterator[str]:
+def _check_deployment(target: str, labels: frozenset[str] | None) -> Iterator[str]:
     kind, slash, name = target.partition("/")
     if kind != "deployment" or not slash or not is_dns_name(_LABEL.sub("x", name).lower()):
-        yield f"{target!r} is no target, expected deployment/NAME"
+        yield f"{target!r} is not a target, expected deployment/NAME"
     for label in _LABEL.findall(name):
         if labels is not None and label not in labels:
-            listed = f"they carry {', '.join(sorted(labels))}" if labels else "they carry none"
-            yield f"no alert of this page carries the label {label}; {listed}"
+            listed = f"they have {', '.join(sorted(labels))}" if labels else "they have none"
+            yield f"no alert of this runbook has the label {label}; {listed}"
 
 
-def _matchers(target: str, labels: frozenset[str] | None) -> Iterator[str]:
+def _check_matchers(target: str, labels: frozenset[str] | None) -> Iterator[str]:
     try:
         matchers_of(target)
     except ActionRefused as error:
         yield str(error)
 
 
-def _identity(kind: str) -> Callable[[str, frozenset[str] | None], Iterable[str]]:
+def _check_identity(kind: str) -> Callable[[str, frozenset[str] | None], Iterable[str]]:
     def check(target: str, labels: frozenset[str] | None) -> Iterable[str]:
-        return () if target.partition("/")[2] else (f"{target!r} is no target, expected {_KINDS[kind]}",)
+        return () if target.partition("/")[2] else (f"{target!r} is not a target, expected {_KINDS[kind]}",)
 
     return check
 
 
-_FORMS: dict[str, Callable[[str, frozenset[str] | None], Iterable[str]]] = {
-    "deployment": _deployment,
-    "matchers": _matchers,
-    "silence": _identity("silence"),
-    "update": _identity("update"),
+_TARGET_CHECKS: dict[str, Callable[[str, frozenset[str] | None], Iterable[str]]] = {
+    "deployment": _check_deployment,
+    "matchers": _check_matchers,
+    "silence": _check_identity("silence"),
+    "update": _check_identity("update"),
 }
 
 
-def _labels_of(page: RunbookPage, alerts: Mapping[str, ParsedRule], scene: LintContext) -> frozenset[str] | None:
-    """The labels that an alert of the page can carry; None where that is not known for one of them, or it has none."""
+def _labels_of(page: RunbookPage, alerts: Mapping[str, ParsedRule], context: LintContext) -> frozenset[str] | None:
+    """The labels that an alert of the runbook can have; None where one is unknown, or the runbook has no alerts."""
     rules: Sequence[ParsedRule | None] = [alerts.get(name) for name in page.runbook.alerts]
-    whole: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
     for rule in rules:
-        left = flow(rule.expression, scene.vocabulary).labels if rule and rule.expression else None
-        if rule is None or left is None or left.open:
+        labels = flow(rule.expression, context.catalog).labels if rule and rule.expression else None
+        if rule is None or labels is None or labels.open:
             return None
-        whole |= left.names | {name for name, _ in rule.rule.labels}
-    return whole if rules else None
+        names |= labels.names | {name for name, _ in rule.rule.labels}
+    return names if rules else None

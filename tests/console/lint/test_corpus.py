@@ -11,8 +11,8 @@ import pytest
 
 from console.cli.main import main
 from console.demo.server_binaries import Servers
-from console.lint.linter import TRAPS
-from console.lint.tools import complaints_of
+from console.lint.linter import LINT_RULES
+from console.lint.tools import parse_complaints
 
 CORPUS = Path(__file__).with_name("corpus")
 MANIFESTS = sorted(path for path in (CORPUS / "manifests").glob("*.yaml") if not path.name.endswith(".clean.yaml"))
@@ -56,9 +56,9 @@ def marked(path: Path) -> set[tuple[int, str]]:
 
 def test_the_corpus_has_every_trap() -> None:
     """One file a trap and its twin: none is missing, and none is about something else."""
-    assert {path.stem for path in TRAPPED} == {trap.id for trap in TRAPS} - {"pint"}
+    assert {path.stem for path in TRAPPED} == {trap.id for trap in LINT_RULES} - {"pint"}
     assert all(path.with_suffix(".clean.yaml").exists() for path in TRAPPED)
-    assert all(trap.title and trap.why and trap.mend for trap in TRAPS)
+    assert all(trap.title and trap.why and trap.fix for trap in LINT_RULES)
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_a_reason_silences_one_trap_in_one_rule(lint: Lint, tmp_path: Path) -> N
     assert lint(str(path))[1].count("WARNING missing-for") == 2
 
 
-def test_text_says_why_and_how_to_mend(lint: Lint) -> None:
+def test_text_says_why_and_how_to_fix(lint: Lint) -> None:
     """Every kind of finding is explained once, and what could not be asked is told."""
     _, out = lint(str(CORPUS / "empty-sum.yaml"))
     assert "empty-sum.yaml:7: ERROR empty-sum: cad:errors:rate5m: the whole sum is empty while vision_errors_total" in out
     assert out.count("  why   PromQL adds only") == 1
-    assert "  mend  Give every term" in out
+    assert "  fix   Give every term" in out
     assert "promtool is not on PATH" in out
 
 
@@ -137,7 +137,7 @@ def test_sarif_is_what_code_hosts_read(lint: Lint, monkeypatch: pytest.MonkeyPat
     assert (code, document["version"], len(document["runs"])) == (1, "2.1.0", 1)
     run = document["runs"][0]
     driver = run["tool"]["driver"]
-    assert driver["name"] == "cad-console" and [rule["id"] for rule in driver["rules"]] == [trap.id for trap in TRAPS]
+    assert driver["name"] == "cad-console" and [rule["id"] for rule in driver["rules"]] == [trap.id for trap in LINT_RULES]
     assert len(run["results"]) == 3
     for result in run["results"]:
         assert driver["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
@@ -179,5 +179,5 @@ def test_thresholds_of_the_config_count(lint: Lint, tmp_path: Path) -> None:
 def test_newer_tools_name_a_column_range() -> None:
     """promtool's output is read in the forms of its releases."""
     text = 'Checking x.yaml\n  FAILED:\nx.yaml: 5:15: 1:2: group "g", rule 1, "A": could not parse\n  more\n\nSUCCESS: y\n'
-    assert list(complaints_of(text, "x.yaml")) == [(5, 'group "g", rule 1, "A": could not parse more')]
-    assert list(complaints_of("Checking 'a.yml'  FAILED: yaml: line 3: bad", "a.yml")) == [(3, "yaml: line 3: bad")]
+    assert list(parse_complaints(text, "x.yaml")) == [(5, 'group "g", rule 1, "A": could not parse more')]
+    assert list(parse_complaints("Checking 'a.yml'  FAILED: yaml: line 3: bad", "a.yml")) == [(3, "yaml: line 3: bad")]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console.lint.context import scene
+from console.lint.context import build_context
 from console.lint.linter import lint
 from console.runbooks.index import RunbookIndex
 from queries.catalogue.contract import load_contract
@@ -39,7 +39,7 @@ def seconds_for_each(text: str, path: Path) -> float:
     for _ in range(2):
         begun = time.process_time()
         file = read_rules(text, path=str(path))
-        looked_at = scene(file.rules, others=lambda _: (), vocabulary=known, runbooks=RunbookIndex, panels=tuple)
+        looked_at = build_context(file.rules, others=lambda _: (), catalog=known, runbooks=RunbookIndex, panels=tuple)
         assert lint([file], looked_at)
         took.append(time.process_time() - begun)
     return min(took) / len(file.rules)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from console.cli.console_lines import check_line
 from console.cli.main import main
 from console.lint.finding import Level
 from console.lint.runbooks.kubectl import Kubectl, KubectlResult
-from console.lint.runbooks.linter import TRAPS, RunbookReport, lint
+from console.lint.runbooks.linter import LINT_RULES, RunbookReport, lint
 from console.runbooks.index import RunbookIndex
 from queries.promql.rule_files import read_rules
 
@@ -97,39 +98,39 @@ FAULTS = [
     ("runbook-broken", "    unit: per_second", "    unit: parsecs", "expected one of percent"),
     ("alert-without-page", "alerts: [HighErrorRate]", "alerts: []", "no runbook lists it"),
     ("alert-unknown", "alerts: [HighErrorRate]", "alerts: [HighErorRate]", "did you mean HighErrorRate?"),
-    ("runbook-differs", "severity: critical", "severity: info", "severity is info, and its rules say critical"),
-    ("runbook-differs", "component: platform", "component: ocr", "component is ocr, and its rules say platform"),
+    ("runbook-differs", "severity: critical", "severity: info", "severity is info, but its rules have critical"),
+    ("runbook-differs", "component: platform", "component: ocr", "component is ocr, but its rules have platform"),
     ("runbook-front", "when: not over 15 minutes after the page", "when: some time", "no `when` of escalate names a time"),
-    ("runbook-front", "  - phase: diagnose\n", "  - phase: confirm\n", "a step to confirm needs a query"),
-    ("runbook-front", "    query: sum(rate(ocr_errors_total[5m]))\n    warn: 1", "    query: up", "when is it over?"),
-    ("runbook-section", "## Impact", "## Consequences", "'Consequences' is none of the house's"),
+    ("runbook-front", "  - phase: diagnose\n", "  - phase: confirm\n", "a confirm step needs a query"),
+    ("runbook-front", "    query: sum(rate(ocr_errors_total[5m]))\n    warn: 1", "    query: up", "to tell recovery"),
+    ("runbook-section", "## Impact", "## Consequences", "'Consequences' is not part of the house format"),
     ("runbook-section", "Users wait.", "", "section 'Impact' is empty"),
     ("runbook-section", "Test it.", "a\n" * 13, "has 13 lines, more than 12"),
-    ("runbook-section", "Test it.", "Test it.\n\n## Impact\n\nAgain.", "stands here twice"),
+    ("runbook-section", "Test it.", "Test it.\n\n## Impact\n\nAgain.", "appears twice"),
     ("bad-promql", "        (rate(ocr_errors_total{stage=\"parse\"}[5m]))", "        (rate(ocr_errors_total[5m))", "2:"),
     ("metric-not-exported", "query: sum(rate(ocr_errors_total", "query: sum(rate(ocr_eror_total", "did you mean ocr_"),
-    ("label-not-carried", "      sum by (provider)", "      sum by (vendor)", "the label vendor is asked for"),
+    ("label-not-carried", "      sum by (provider)", "      sum by (vendor)", "the label vendor is used by"),
     ("matcher-matches-nothing", "{stage=\"parse\"}", "{stage=~\"Pars\"}", "matches none of the known values"),
     ("runbook-action", "  - action: scale", "  - action: scail", "did you mean scale?"),
-    ("runbook-action", "{replicas: 5}", "{pods: 5}", "scale has no parameter 'pods'; there are replicas"),
+    ("runbook-action", "{replicas: 5}", "{pods: 5}", "scale has no parameter 'pods'; known: replicas"),
     ("runbook-action", "{duration: 1h, comment: known}", "{duration: 1h}", "silence needs the parameter comment"),
     ("runbook-target", "    target: deployment/cad-ml-api", "    target: statefulset/x", "expected deployment/NAME"),
     ("runbook-target", "    target: alertname=\"HighErrorRate\"", "    target: '=x'", "the matchers are not understood"),
-    ("runbook-target", "ocr-provider-{provider}", "ocr-provider-{vendor}", "carries the label vendor"),
+    ("runbook-target", "ocr-provider-{provider}", "ocr-provider-{vendor}", "has the label vendor"),
     ("runbook-broken", "    lookup: rollout-history", "    lookup: rollouts", "expected one of rollout-history, top-pods"),
-    ("runbook-link", "[the other page](other.md)", "[the other page](othr.md)", "no runbook othr.md; did you mean other?"),
-    ("runbook-link", "[the rules](../rules.yaml)", "[the rules](../docs/rules.yaml)", "there is no file ../docs/rules.yaml"),
-    ("runbook-link", "[this](#first)", "[this](#fist)", "there is no section #fist; did you mean first?"),
-    ("runbook-link", "https://prometheus.io/docs/", "https://prometheus/docs", "is no address"),
-    ("runbook-link", "go to `other`", "go to `othre`", "there is no runbook othre; did you mean other?"),
+    ("runbook-link", "[the other page](other.md)", "[the other page](othr.md)", "no such runbook: othr.md; did you mean"),
+    ("runbook-link", "[the rules](../rules.yaml)", "[the rules](../docs/rules.yaml)", "no such file: ../docs/rules.yaml"),
+    ("runbook-link", "[this](#first)", "[this](#fist)", "no such section: #fist; did you mean first?"),
+    ("runbook-link", "https://prometheus.io/docs/", "https://prometheus/docs", "is not a URL"),
+    ("runbook-link", "go to `other`", "go to `othre`", "no such runbook: othre; did you mean other?"),
     ("runbook-command", "act rollback", "act rolback", "rolback"),
     ("runbook-command", "--cause \"slow\"", "--because slow", "--because"),
     ("runbook-command", "act rollback deployment/cad-ml-api", "act scale cad-ml-api", "scale needs the parameter replicas"),
-    ("runbook-command", "`cad-console runbook other`", "`cad-console runbook othr`", "there is no runbook othr"),
-    ("runbook-command", "`cad-console runbook other`", "`cad-console runbok other`", "no command 'runbok'; did you mean"),
+    ("runbook-command", "`cad-console runbook other`", "`cad-console runbook othr`", "no such runbook: othr"),
+    ("runbook-command", "`cad-console runbook other`", "`cad-console runbok other`", "no such command: 'runbok'; did you mean"),
     ("runbook-line", "--cause \"slow\"", "--cause \"slow", "no closing quotation"),
-    ("runbook-line", "deployment/cad-ml-api --cause", "deployment/<name> --cause", "a shell takes < for a redirection"),
-    ("runbook-line", "--cause \"slow\"", "--cause …", "something is left out"),
+    ("runbook-line", "deployment/cad-ml-api --cause", "deployment/<name> --cause", "a shell reads < as a redirection"),
+    ("runbook-line", "--cause \"slow\"", "--cause …", "a part is omitted"),
     ("runbook-kubectl", "get pods", "gett pods", 'kubectl has no command "gett"'),
     ("runbook-kubectl", "get pods -o wide", "get pods --wide", "unknown flag: --wide"),
     ("runbook-kubectl", "get pods", "get podds", "Kubernetes has no resource podds; did you mean pods?"),
@@ -137,9 +138,9 @@ FAULTS = [
     ("runbook-kubectl", "get pods -o wide", "rollout frobnicate deployment/x", "unknown command"),
     ("runbook-kubectl", "get pods -o wide", "scale deployment/x", '"replicas" not set'),
     ("runbook-kubectl", "get pods", "--server=https://prod.example.com get pods", "--server names a server"),
-    ("runbook-unchecked", "get pods -o wide", "apply -f https://example.com/x.yaml", "would read a file or an address"),
+    ("runbook-unchecked", "get pods -o wide", "apply -f https://example.com/x.yaml", "would read a file or a URL"),
 ]  # fmt: skip
-"""The trap, what is replaced in the clean page, by what, and what is said."""
+"""The lint rule, the text to replace in the clean page, its replacement, and a part of the message."""
 
 
 @pytest.fixture
@@ -153,7 +154,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def linted(folder: Path, *, rules: str = RULES, shipped: bool = False) -> RunbookReport:
-    return lint(RunbookIndex.load(folder), read_rules(rules, path="rules.yaml").rules, shipped=shipped)
+    return run_lint(RunbookIndex.load(folder), rules, built_in=shipped)
+
+
+def run_lint(index: RunbookIndex, rules: str, *, built_in: bool) -> RunbookReport:
+    return lint(
+        index,
+        read_rules(rules, path="rules.yaml").rules,
+        check_console=lambda words: check_line(words, index),
+        built_in=built_in,
+    )
 
 
 def test_the_clean_page_is_quiet(folder: Path) -> None:
@@ -177,7 +187,7 @@ def test_a_planted_fault_is_found_where_it_stands(folder: Path, trap: str, old: 
     assert PAGE.count(old) >= 1
     text = PAGE.replace(old, new, 1)
     (folder / "slow.md").write_text(text)
-    told = [item for item in linted(folder).findings if item.trap.id == trap and words in item.text]
+    told = [item for item in linted(folder).findings if item.lint_rule.id == trap and words in item.text]
     assert len(told) == 1, linted(folder).findings
     if told[0].file == "rules.yaml":
         assert told[0].line == 4
@@ -192,10 +202,10 @@ def test_a_planted_fault_is_found_where_it_stands(folder: Path, trap: str, old: 
     [
         ("severity: critical\n", "severity is missing"),
         ("component: platform\n", "component is missing"),
-        (PAGE[PAGE.index("escalate:") : PAGE.index("---\n\n##")], "escalate is missing: whom to call, and when"),
-        (PAGE[PAGE.index("  - phase: verify") : PAGE.index("actions:")], "no step to verify"),
+        (PAGE[PAGE.index("escalate:") : PAGE.index("---\n\n##")], "escalate is missing: whom to contact, and when"),
+        (PAGE[PAGE.index("  - phase: verify") : PAGE.index("actions:")], "no verify step"),
         ("## Prevent\n\nTest it.\n", "section 'Prevent' is missing"),
-        ("1. Roll back: ", "section 'Mitigate' is no numbered list"),
+        ("1. Roll back: ", "section 'Mitigate' is not a numbered list"),
     ],
 )  # fmt: skip
 def test_a_part_that_is_missing_is_named(folder: Path, taken: str, words: str) -> None:
@@ -217,21 +227,21 @@ def test_the_order_of_phases_is_that_of_the_file(folder: Path) -> None:
     at, to, end = PAGE.index(first), PAGE.index(second), PAGE.index("  - phase: verify\n")
     (folder / "slow.md").write_text(PAGE[:at] + PAGE[to:end] + PAGE[at:to] + PAGE[end:])
     (found,) = linted(folder).findings
-    assert (found.text, found.line) == ("a step to confirm stands behind one to diagnose", 11)
+    assert (found.text, found.line) == ("a confirm step follows a diagnose step", 11)
 
 
 @pytest.mark.parametrize(
     ("rules", "trap", "words"),
     [
-        (RULES.replace("runbooks/slow.md", "runbooks/gone.md"), "runbook-dead", "there is no runbook gone.md; slow is about"),
-        (RULES.replace("runbooks/slow.md", "runbooks/other.md"), "alert-without-page", "leads to other, and slow lists it"),
-        (RULES[: RULES.index("        annotations")], "runbook-missing", "has no runbook_url; the runbook slow is about it"),
+        (RULES.replace("runbooks/slow.md", "runbooks/gone.md"), "runbook-dead", "no such runbook: gone.md; slow covers"),
+        (RULES.replace("runbooks/slow.md", "runbooks/other.md"), "alert-without-page", "leads to other, but slow lists it"),
+        (RULES[: RULES.index("        annotations")], "runbook-missing", "has no runbook_url; the runbook slow covers it"),
     ],
 )
 def test_a_rule_that_leads_elsewhere_is_named(folder: Path, rules: str, trap: str, words: str) -> None:
     """The link of an alert has to lead to the very page that lists it."""
     (found,) = linted(folder, rules=rules).findings
-    assert (found.trap.id, found.file, found.rule) == (trap, "rules.yaml", "HighErrorRate")
+    assert (found.lint_rule.id, found.file, found.rule) == (trap, "rules.yaml", "HighErrorRate")
     assert words in found.text
 
 
@@ -239,7 +249,7 @@ def test_an_alert_that_two_pages_list_is_named(folder: Path) -> None:
     """The second of them is told, for it is never opened."""
     (folder / "twin.md").write_text("---\ntitle: Twin\nalerts:\n  - HighErrorRate\n---\n")
     (found,) = linted(folder).findings
-    assert (found.trap.id, Path(found.file).name, found.line) == ("alert-served-twice", "twin.md", 4)
+    assert (found.lint_rule.id, Path(found.file).name, found.line) == ("alert-served-twice", "twin.md", 4)
 
 
 def test_without_kubectl_it_is_said_what_was_not_checked(
@@ -252,7 +262,7 @@ def test_without_kubectl_it_is_said_what_was_not_checked(
     monkeypatch.setattr("console.cli.runbook.RunbookIndex.configured", lambda _: index)
     monkeypatch.setattr("console.config.expected_rules.built_in", lambda: (read_rules(RULES, path="rules.yaml"),))
     assert main(["runbook", "--lint"]) == 0
-    assert "kubectl is not on PATH: whether the 4 kubectl lines are valid was not checked" in capsys.readouterr().out
+    assert "kubectl is not on PATH: 4 kubectl lines remain unchecked" in capsys.readouterr().out
     assert main(["runbook", "--lint", "--format", "json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["kubectl"], told["kubectl_lines"], told["kubectl_lines_unchecked"]) == ("", 4, 4)
@@ -275,7 +285,7 @@ def test_without_kubectl_it_is_said_what_was_not_checked(
 )
 def test_no_page_can_make_kubectl_reach_or_write_anything(words: str) -> None:
     """A page from elsewhere gets no line run that names a server, writes a file, fetches an address or listens."""
-    answer = Kubectl("/bin/false", 1, "/nonexistent").answer(("kubectl", *words.split()))
+    answer = Kubectl("/bin/false", 1, "/nonexistent").validate(("kubectl", *words.split()))
     assert "names a server" in answer.problem or answer.unchecked.startswith(("kubectl ", "--profile writes")), answer
     assert "cannot be run" not in answer.unchecked
 
@@ -295,17 +305,19 @@ def test_nothing_answers_where_kubectl_asks(monkeypatch: pytest.MonkeyPatch, tmp
             other.bind(("127.0.0.1", kubectl.port))
         with socket.socket() as other, pytest.raises(ConnectionRefusedError):
             other.connect(("127.0.0.1", kubectl.port))
-        assert kubectl.answer(("kubectl", "gett", "pods")).problem
-        assert kubectl.answer(("kubectl", "delete", "pod", "x")) == KubectlResult()
-        assert kubectl.answer(("kubectl", "exec", "deploy/x", "--", "curl", "-s", "http://localhost/health")) == KubectlResult()
+        assert kubectl.validate(("kubectl", "gett", "pods")).problem
+        assert kubectl.validate(("kubectl", "delete", "pod", "x")) == KubectlResult()
+        assert (
+            kubectl.validate(("kubectl", "exec", "deploy/x", "--", "curl", "-s", "http://localhost/health")) == KubectlResult()
+        )
     assert not (tmp_path / "ran").exists()
 
 
 def test_every_trap_is_planted() -> None:
     """No kind of finding is without a test that plants it."""
     elsewhere = {"runbook-dead", "runbook-missing", "alert-served-twice"}
-    assert {item[0] for item in FAULTS} | elsewhere == {trap.id for trap in TRAPS}
-    assert all(trap.title and trap.why and trap.mend and trap.level in Level for trap in TRAPS)
+    assert {item[0] for item in FAULTS} | elsewhere == {trap.id for trap in LINT_RULES}
+    assert all(trap.title and trap.why and trap.fix and trap.level in Level for trap in LINT_RULES)
 
 
 def test_a_teams_plain_pages_are_held_to_no_house_format(folder: Path, tmp_path: Path) -> None:
@@ -313,6 +325,6 @@ def test_a_teams_plain_pages_are_held_to_no_house_format(folder: Path, tmp_path:
     own = tmp_path / "own"
     own.mkdir()
     (own / "HighErrorRate.md").write_text('# Errors\n\nSee [node]({{< ref "node.md" >}}) or [gone](gone.md).\n')
-    found = lint(RunbookIndex.load(folder, own=[own]), read_rules(RULES, path="rules.yaml").rules, shipped=True).findings
-    assert [(item.trap.id, item.line) for item in found if item.file.startswith(str(own))] == [("runbook-link", 3)]
-    assert "there is no runbook gone.md" in next(item.text for item in found if item.file.startswith(str(own)))
+    found = run_lint(RunbookIndex.load(folder, own=[own]), RULES, built_in=True).findings
+    assert [(item.lint_rule.id, item.line) for item in found if item.file.startswith(str(own))] == [("runbook-link", 3)]
+    assert "no such runbook: gone.md" in next(item.text for item in found if item.file.startswith(str(own)))

@@ -91,7 +91,7 @@ def test_a_pint_that_ends_without_a_report_is_told(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
     code, found = lint(capsys, CORPUS / "no-condition.clean.yaml")
     assert code == 3
-    assert [item["text"] for item in found] == ["pint ends with exit code 4 and says nothing"]
+    assert [item["text"] for item in found] == ["pint exited with code 4 and no output"]
 
 
 def test_a_program_that_is_missing_is_told_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
