@@ -1,4 +1,4 @@
-"""`cad-console act`: one action through the same stages as on the screen."""
+"""`cad-console act`: one action, through the same stages as on the screen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
 from console.actions.registry import ACTIONS, action_named
-from console.cli.one_shot import say_note
+from console.cli.one_shot import print_notices
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -29,7 +29,7 @@ _NO_SOURCE = (
     FaultKind.MALFORMED,
     FaultKind.NOT_CONFIGURED,
 )
-_WORDS = {CheckLevel.OK: "ok", CheckLevel.WARN: "WARN", CheckLevel.ASK: "ASKS", CheckLevel.BLOCK: "BLOCK"}
+_LABELS = {CheckLevel.OK: "ok", CheckLevel.WARN: "WARN", CheckLevel.ASK: "ASKS", CheckLevel.BLOCK: "BLOCK"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -47,18 +47,18 @@ def add(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, dest=f"set_{name}", metavar=name.upper(), help="; ".join(meanings))
     parser.add_argument("--to-revision", dest="set_revision", metavar="REVISION", help="as --revision")
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="any parameter by its name")
-    parser.add_argument("--dry-run", action="store_true", help="stop after the preview; nothing is sent")
-    parser.add_argument("--yes", action="store_true", help="do not ask; preflight checks hold all the same")
+    parser.add_argument("--dry-run", action="store_true", help="stop after the preview and send nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation; preflight checks still apply")
     parser.add_argument(
         "--confirm",
         metavar="WORD",
         action="append",
         default=[],
-        help="with --yes: the word of a check that ASKS, as the preview names it (the number of replicas, the revision)",
+        help="with --yes: the text that a check ASKS for in the preview (the number of replicas, the revision)",
     )
-    parser.add_argument("--cause", default="", help="why, for the journal")
+    parser.add_argument("--cause", default="", help="the reason, for the journal")
     parser.add_argument("--alert", default="", metavar="FINGERPRINT", help="wait until this alert has resolved")
-    parser.add_argument("--panel", default="", metavar="ID", help="wait until this panel is well again")
+    parser.add_argument("--panel", default="", metavar="ID", help="wait until this panel has recovered")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -66,20 +66,21 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     request = Request(
         action=arguments.action,
-        target=target_of(arguments.action, arguments.target),
-        parameters=parameters_of(arguments),
+        target=qualify_target(arguments.action, arguments.target),
+        parameters=parse_parameters(arguments),
         cause=arguments.cause,
         panel_id=arguments.panel,
         fingerprint=arguments.alert,
     )
     if not (arguments.yes or arguments.dry_run or sys.stdin.isatty()):
-        print("cad-console: there is no terminal to ask on; give --yes or --dry-run", file=sys.stderr)
+        print("cad-console: no terminal to confirm on; use --yes or --dry-run", file=sys.stderr)
         return 1
-    said = tuple(arguments.confirm)
-    return asyncio.run(_act(settings, request, dry_run=arguments.dry_run, yes=arguments.yes, said=said))
+    confirmations = tuple(arguments.confirm)
+    return asyncio.run(_act(settings, request, dry_run=arguments.dry_run, yes=arguments.yes, confirmations=confirmations))
 
 
-def parameters_of(arguments: argparse.Namespace) -> dict[str, str]:
+def parse_parameters(arguments: argparse.Namespace) -> dict[str, str]:
+    """The action's parameters by name. Raises ConfigError."""
     given = {
         name.removeprefix("set_"): value
         for name, value in vars(arguments).items()
@@ -88,44 +89,44 @@ def parameters_of(arguments: argparse.Namespace) -> dict[str, str]:
     for pair in arguments.set:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise ConfigError(source="flag --set", expected=f"NAME=VALUE instead of {visible(pair)}")
+            raise ConfigError(source="flag --set", expected=f"expected NAME=VALUE, found {visible(pair)}")
         given[name] = value
     return given
 
 
-def target_of(action: str, target: str) -> str:
-    """A bare name where only one kind is possible."""
-    found = action_named(action)
-    kind = found.targets if found else ""
+def qualify_target(action: str, target: str) -> str:
+    """The target with its kind, which may be omitted for an action with one kind of target."""
+    spec = action_named(action)
+    kind = spec.targets if spec else ""
     return f"{kind}/{target}" if kind in ("deployment", "silence") and "/" not in target else target
 
 
-async def _act(settings: Settings, request: Request, *, dry_run: bool, yes: bool, said: tuple[str, ...]) -> int:
-    say_note(settings)
+async def _act(settings: Settings, request: Request, *, dry_run: bool, yes: bool, confirmations: tuple[str, ...]) -> int:
+    print_notices(settings)
     session = Session.open(settings)
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # Cancelled like a Ctrl-C, so that the journal gets its last word.
+        # Cancelled as by Ctrl-C, so that the journal gets the outcome.
         loop.add_signal_handler(number, _cancel, task)
     code = 1
 
     async def confirm(preview: Preview) -> bool:
-        show(preview)
+        print_preview(preview)
         if preview.blocked or dry_run:
             return False
-        return confirmed(preview, said) if yes else await asked(preview)
+        return check_confirmations(preview, confirmations) if yes else await prompt(preview)
 
     try:
         async with aclosing(session.run(request, confirm)) as steps:  # type: ignore[type-var]
             async for step in steps:
-                code = _told(step, dry_run=dry_run, code=code)
+                code = _print_step(step, dry_run=dry_run, code=code)
                 if dry_run and step.stage is Stage.CONFIRM and step.preview is not None:
-                    show(step.preview)
+                    print_preview(step.preview)
                     print("dry run: nothing was sent")
                     return 0
     except asyncio.CancelledError:
-        print("interrupted: the journal says how far it came", file=sys.stderr)
+        print("interrupted: the journal shows how far the action got", file=sys.stderr)
         return 2
     finally:
         await session.close()
@@ -137,7 +138,7 @@ def _cancel(task: asyncio.Task[Any] | None) -> None:
         task.cancel()
 
 
-def _told(step: RunStep, *, dry_run: bool, code: int) -> int:
+def _print_step(step: RunStep, *, dry_run: bool, code: int) -> int:
     print(f"{step.elapsed_seconds:6.1f} s  {step.stage.value:<15} {visible(step.text)}", flush=True)
     if step.outcome is None:
         return code
@@ -146,7 +147,7 @@ def _told(step: RunStep, *, dry_run: bool, code: int) -> int:
     return _CODES[step.outcome]
 
 
-def show(preview: Preview) -> None:
+def print_preview(preview: Preview) -> None:
     plan = preview.plan
     width = max((len(item.name) for item in plan.differences), default=0)
     print()
@@ -161,28 +162,28 @@ def show(preview: Preview) -> None:
     print()
     for check in preview.checks:
         how = f"  ({check.how})" if check.how else ""
-        print(f"  {_WORDS[check.level]:<5} {visible(check.text)}{how}")
+        print(f"  {_LABELS[check.level]:<5} {visible(check.text)}{how}")
     print(f"\n  same as  {visible(plan.command)}\n", flush=True)
 
 
-def confirmed(preview: Preview, said: tuple[str, ...]) -> bool:
-    """Whether `--yes` is enough: every check that asks has its word among those of `--confirm`."""
-    missing = [word for word in preview.second_words if word not in said]
+def check_confirmations(preview: Preview, confirmations: tuple[str, ...]) -> bool:
+    """Whether `--yes` suffices: `--confirm` supplies the text of every check that asks for one."""
+    missing = [word for word in preview.second_words if word not in confirmations]
     if missing:
         flags = " ".join(f"--confirm {visible(word)}" for word in missing)
-        print(f"cad-console: a check above ASKS: --yes is not enough, give {flags} too", file=sys.stderr)
+        print(f"cad-console: a check above ASKS: --yes is not enough, add {flags}", file=sys.stderr)
     return not missing
 
 
-async def asked(preview: Preview) -> bool:
-    """Asks on the terminal; in a protected environment the target's name has to be typed, and what a check asks for."""
-    word = visible(preview.phrase) or "yes"
-    print(f"  type {word} to go on: ", end="", flush=True)
-    return (await _line()).strip() == word
+async def prompt(preview: Preview) -> bool:
+    """Asks on the terminal for `yes`, or for the target's name (protected environment) and the text that a check asks for."""
+    expected = visible(preview.phrase) or "yes"
+    print(f"  type {expected} to continue: ", end="", flush=True)
+    return (await _read_line()).strip() == expected
 
 
-async def _line() -> str:
-    """One line from the terminal; a thread that waits in `input` could not be interrupted."""
+async def _read_line() -> str:
+    """One line from the terminal; a thread that blocks in `input` could not be cancelled."""
     loop, descriptor = asyncio.get_running_loop(), sys.stdin.fileno()
     ready = asyncio.Event()
     loop.add_reader(descriptor, ready.set)

@@ -1,4 +1,4 @@
-"""`cad-console alerts`: the alerts that are there now, as a table, JSON or Markdown; and whose they are."""
+"""`cad-console alerts`: the current alerts and their owners, as a table, JSON or Markdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from console.cli.one_shot import one_snapshot, say_caveat, with_session
+from console.cli.one_shot import fetch_snapshot, print_caveat, with_session
 from console.cli.status import alert_row
 from console.config.errors import ConfigError
 from console.config.load import load_settings
@@ -28,11 +28,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         choices=("list", "ack", "release"),
         default="list",
-        help="list (the default); ack: take an alert; release: give it back",
+        help="list (the default); ack: acknowledge an alert; release: undo that",
     )
     parser.add_argument("alert", nargs="?", default="", metavar="NAME|FINGERPRINT", help="for ack and release")
     parser.add_argument(
-        "--take-over", action="store_true", help="for ack and release: even if somebody else has it; their console tells them"
+        "--take-over", action="store_true", help="for ack and release: even from another owner, whom their console notifies"
     )
     parser.add_argument("--format", choices=("table", "json", "markdown"), default="table")
     parser.add_argument(
@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 where the alerts are known, 2 where nobody could tell them, 3 where it is not Alertmanager's list of now."""
+    """0 where the alerts are known, 2 where no source returned them, 3 where the list is not Alertmanager's current one."""
     settings = load_settings(arguments)
     if arguments.verb != "list":
         return with_session(settings, lambda session: _acknowledge(session, arguments))
@@ -49,16 +49,16 @@ def run(arguments: argparse.Namespace) -> int:
         matchers = parse_matchers(arguments.filter)
     except MatcherError as error:
         raise ConfigError(source="flag --filter", expected=str(error)) from None
-    snapshot = one_snapshot(settings)
-    say_caveat(snapshot)
-    found = [item for item in snapshot.alerts if all(matcher.matches(item.alert.labels) for matcher in matchers)]
+    snapshot = fetch_snapshot(settings)
+    print_caveat(snapshot)
+    alerts = [item for item in snapshot.alerts if all(matcher.matches(item.alert.labels) for matcher in matchers)]
     if arguments.format == "json":
-        print(snapshot_json.dumps([snapshot_json.alert(item) for item in found]))
-    elif not found:
-        nothing = _nothing(known=snapshot.alerts_known, filtered=bool(matchers))
-        print("; ".join(filter(None, (nothing, visible(snapshot.alerts_caveat), snapshot.delivery_doubt))))
+        print(snapshot_json.dumps([snapshot_json.alert(item) for item in alerts]))
+    elif not alerts:
+        text = _empty_text(known=snapshot.alerts_known, filtered=bool(matchers))
+        print("; ".join(filter(None, (text, visible(snapshot.alerts_caveat), snapshot.delivery_doubt))))
     else:
-        rows = [alert_row(item, snapshot.taken_at) for item in found]
+        rows = [alert_row(item, snapshot.taken_at) for item in alerts]
         print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
     if not snapshot.alerts_known:
         return 2
@@ -66,34 +66,34 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _acknowledge(session: Session, arguments: argparse.Namespace) -> int:
-    """0 where it is done, 1 where somebody else has it, 2 where it cannot be done."""
+    """0 done, 1 where someone else owns the alert, 2 where it cannot be done."""
     snapshot = await session.once()
     named = [item for item in snapshot.alerts if arguments.alert in (item.alert.name, item.alert.fingerprint)]
     if len(named) != 1 or not arguments.alert:
-        many = ", ".join(f"{visible(item.alert.name)} {item.alert.fingerprint}" for item in (named or snapshot.alerts)[:10])
-        why = "several alerts are" if named else "no alert is"
-        print(f"cad-console: {why} called {visible(arguments.alert) or '?'}: {many or 'none is known'}", file=sys.stderr)
+        listed = ", ".join(f"{visible(item.alert.name)} {item.alert.fingerprint}" for item in (named or snapshot.alerts)[:10])
+        problem = "several alerts match" if named else "no alert matches"
+        print(f"cad-console: {problem} {visible(arguments.alert) or '?'}; known: {listed or 'none'}", file=sys.stderr)
         return 2
     alert, taking = named[0].alert, arguments.verb == "ack"
     name = visible(alert.name)
     try:
-        found = await session.acknowledge(alert.fingerprint, on=taking)
-        if arguments.take_over and found.mark is not None and found.whose.held and not found.written:
-            found = await session.acknowledge(alert.fingerprint, on=taking, over=found.mark)
+        result = await session.acknowledge(alert.fingerprint, on=taking)
+        if arguments.take_over and result.mark is not None and result.whose.held and not result.written:
+            result = await session.acknowledge(alert.fingerprint, on=taking, over=result.mark)
     except JournalError as error:
-        print(f"cad-console: not marked: {visible(str(error))}", file=sys.stderr)
+        print(f"cad-console: not saved: {visible(str(error))}", file=sys.stderr)
         return 2
-    if found.mark is not None and found.whose.held and not found.written:
-        told = visible(held_sentence(found.mark, found.whose, span(time.time() - found.mark.at)))
-        print(f"{name}: {told}; nothing was changed, --take-over takes it from them", file=sys.stderr)
-        if found.doubt:
-            print(f"cad-console: not known whether that is still so: {visible(found.doubt)}", file=sys.stderr)
+    if result.mark is not None and result.whose.held and not result.written:
+        holder = visible(held_sentence(result.mark, result.whose, span(time.time() - result.mark.at)))
+        print(f"{name}: {holder}; nothing changed, --take-over takes it over", file=sys.stderr)
+        if result.doubt:
+            print(f"cad-console: could not check whether that is current: {visible(result.doubt)}", file=sys.stderr)
         return 1
-    print(visible(outcome_sentence(name, found, taking=taking)))
-    return 1 if found.whose.held else 0
+    print(visible(outcome_sentence(name, result, taking=taking)))
+    return 1 if result.whose.held else 0
 
 
-def _nothing(*, known: bool, filtered: bool) -> str:
+def _empty_text(*, known: bool, filtered: bool) -> str:
     if not known:
-        return "not known: neither Alertmanager nor Prometheus told which alerts there are"
+        return "unknown: neither Alertmanager nor Prometheus returned the alerts"
     return "no alert matches" if filtered else "no alerts"

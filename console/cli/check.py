@@ -1,4 +1,4 @@
-"""`cad-console check`: the platform's self-check with the exit codes that its scripts know."""
+"""`cad-console check`: the platform's self-check, with the exit codes of the platform's own script."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from console.monitor.self_check import examine
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--strict", action="store_true", help="what is missing, announced or optional apart, or degraded fails")
-    parser.add_argument("--metrics-url", metavar="URL", default="", help="the exporter, where it is not /metrics of the API")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="also fail if degraded, or if metrics are missing that are neither announced nor optional",
+    )
+    parser.add_argument("--metrics-url", metavar="URL", default="", help="the exporter, where it is not the API's /metrics")
     parser.add_argument("--format", choices=FORMATS, default="text")
     parser.epilog = EPILOG
 

@@ -1,4 +1,4 @@
-"""Lines of the self-check as text, JSON or JUnit's XML."""
+"""The self-check's results as text, JSON or JUnit XML."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from queries.text.tables import aligned
 FORMATS = ("text", "json", "junit")
 EPILOG = (
     "exit codes: 0 passed, 1 general failure, 2 API failure, 3 health, 4 metrics, 5 contract violation, 6 mapping gap; "
-    "of several failures the first in the order of the lines decides"
+    "with several failures, the first one listed decides"
 )
-_WORDS = {Result.PASSED: "ok", Result.NOTED: "note", Result.FAILED: "FAILED", Result.SKIPPED: "skipped"}
+_LABELS = {Result.PASSED: "ok", Result.NOTED: "note", Result.FAILED: "FAILED", Result.SKIPPED: "skipped"}
 
 
 def report(results: Sequence[CheckResult], *, format: str, name: str, whole: bool = False) -> str:
-    """What a command prints; text counts the quiet lines, unless the whole list is wanted."""
+    """The output of a verb; text only counts the quiet results, unless `whole` lists them."""
     if format == "json":
         return _json(results)
     if format == "junit":
@@ -34,22 +34,22 @@ def _case(item: CheckResult) -> Case:
 
 
 def _json(results: Sequence[CheckResult]) -> str:
-    told = [
+    checks = [
         {"area": item.area, "name": item.name, "result": item.result.value, "text": item.text, "code": item.code}
         | ({"items": list(item.items)} if item.items else {})
         for item in results
     ]
-    return snapshot_json.dumps({"schema": 1, "exit_code": exit_code(results), "checks": told})
+    return snapshot_json.dumps({"schema": 1, "exit_code": exit_code(results), "checks": checks})
 
 
 def _text(results: Sequence[CheckResult], *, whole: bool) -> str:
     rows: list[tuple[str, ...]] = []
-    for area, several in groupby(results, key=lambda item: item.area):
-        listed = list(several)
+    for area, group in groupby(results, key=lambda item: item.area):
+        listed = list(group)
         quiet = [] if whole else [item for item in listed if item.quiet]
-        for kind, told in ((Result.PASSED, "are as they should be"), (Result.NOTED, "are not here, and optional")):
+        for kind, meaning in ((Result.PASSED, "match the contract"), (Result.NOTED, "are missing, and optional")):
             if count := sum(item.result is kind for item in quiet):
-                rows.append((_WORDS[kind], area, f"{count} metrics", told))
-        rows += [(_WORDS[item.result], area, item.name, item.text) for item in listed if item not in quiet]
+                rows.append((_LABELS[kind], area, f"{count} metrics", meaning))
+        rows += [(_LABELS[item.result], area, item.name, item.text) for item in listed if item not in quiet]
     code = exit_code(results)
     return f"{aligned(rows)}\nexit code {code}: {MEANING[code]}"

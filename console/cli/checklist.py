@@ -1,4 +1,4 @@
-"""`cad-console checklist`: a checklist judged once from live data, for cron, CI and people without a screen."""
+"""`cad-console checklist`: one headless evaluation of a checklist on live data, for cron and CI."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from queries.model.text import visible
 from queries.text.suggestions import instead
 from queries.text.tables import aligned
 
-_FORMS: Mapping[str, Callable[[ChecklistReport], str]] = {
+_FORMATS: Mapping[str, Callable[[ChecklistReport], str]] = {
     "text": report.as_text,
-    "json": lambda made: snapshot_json.dumps(report.as_json(made)),
+    "json": lambda each: snapshot_json.dumps(report.as_json(each)),
     "markdown": report.as_markdown,
     "junit": report.as_junit,
 }
@@ -39,13 +39,13 @@ _FORMS: Mapping[str, Callable[[ChecklistReport], str]] = {
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="morning, hourly, end-of-day or one of your own; all without")
-    parser.add_argument("--format", choices=tuple(_FORMS), default="text")
-    parser.add_argument("--output", metavar="FILE", help="write it there instead of printing it")
-    parser.add_argument("--lint", action="store_true", help="read every checklist, and say what cannot be used and why")
-    parser.add_argument("--print", action="store_true", dest="shipped", help="print the shipped file, to begin your own with")
+    parser.add_argument("--format", choices=tuple(_FORMATS), default="text")
+    parser.add_argument("--output", metavar="FILE", help="write the report to this file instead of printing it")
+    parser.add_argument("--lint", action="store_true", help="validate every checklist")
+    parser.add_argument("--print", action="store_true", dest="shipped", help="print the built-in file, as a start for your own")
     parser.epilog = (
-        "exit codes: 0 all ok; 1 something is critical or warns (a target is missed); 2 something could not be judged, or "
-        "there is no such checklist. Questions to a person are listed and do not fail."
+        "exit codes: 0 all ok; 1 an item is critical or warns (a target is missed); 2 an item could not be evaluated, or there "
+        "is no such checklist. Questions for a person are listed and do not fail."
     )
 
 
@@ -58,27 +58,27 @@ def run(arguments: argparse.Namespace) -> int:
         return _lint(known, settings)
     if not arguments.name:
         print(aligned([(item.name, item.due, f"{len(item.items)} items", visible(item.title)) for item in known.lists]))
-        return _tell_broken(known)
+        return _report_broken(known)
     checklist = known.get(arguments.name)
     if checklist is None:
         broken = next((item.why for item in known.broken if item.name == arguments.name), "")
-        told = broken or f"no checklist {arguments.name!r}, {instead(arguments.name, known.names)}"
-        print(f"cad-console checklist: {visible(told)}", file=sys.stderr)
+        error = broken or f"no checklist {arguments.name!r}, {instead(arguments.name, known.names)}"
+        print(f"cad-console checklist: {visible(error)}", file=sys.stderr)
         return 2
-    made = with_session(settings, lambda session: look(session, checklist))
-    return write(_FORMS[arguments.format](made), arguments.output) or made.code
+    result = with_session(settings, lambda session: evaluate(session, checklist))
+    return write(_FORMATS[arguments.format](result), arguments.output) or result.code
 
 
 def load_checklists(settings: Settings) -> Checklists:
-    """The shipped ones and the team's own, with what they may name. Reads files."""
-    vocabulary = ChecklistNames.configured(settings, overview_panels(settings), RunbookIndex.configured(settings))
-    return Checklists.load(settings.paths.checklists_dir, vocabulary)
+    """The built-in checklists and a team's own, checked against the names that they may use. Reads files."""
+    names = ChecklistNames.configured(settings, overview_panels(settings), RunbookIndex.configured(settings))
+    return Checklists.load(settings.paths.checklists_dir, names)
 
 
-async def look(session: Session, checklist: Checklist) -> ChecklistReport:
-    """Every source asked once, then the checklist's own questions; nothing is written."""
+async def evaluate(session: Session, checklist: Checklist) -> ChecklistReport:
+    """The items' results after one poll of every source and the checklist's own queries; writes nothing."""
     snapshot = await session.once()
-    answers = await ask(
+    evidence = await ask(
         checklist,
         snapshot,
         snapshot.ledger.walks,
@@ -86,10 +86,12 @@ async def look(session: Session, checklist: Checklist) -> ChecklistReport:
         kubernetes=session.kubernetes,
         clock=time.time,
     )
-    facts = EvaluationInput(snapshot, answers, snapshot.taken_at, known_incidents(snapshot.ledger, known=session.journal_known))
-    found = findings(checklist, facts)
-    sections = summary(checklist, found, facts) if checklist.summary else ()
-    return ChecklistReport(checklist, found, snapshot, sections)
+    facts = EvaluationInput(
+        snapshot, evidence, snapshot.taken_at, known_incidents(snapshot.ledger, known=session.journal_known)
+    )
+    results = findings(checklist, facts)
+    sections = summary(checklist, results, facts) if checklist.summary else ()
+    return ChecklistReport(checklist, results, snapshot, sections)
 
 
 def write(text: str, output: str | None) -> int:
@@ -110,33 +112,33 @@ def _print_shipped(name: str) -> int:
         print(shipped_text(name), end="")
     except KeyError:
         known = Checklists.load("", ChecklistNames(load_board("overview"))).names
-        print(f"cad-console checklist: no shipped checklist {name!r}, {instead(name, known)}", file=sys.stderr)
+        print(f"cad-console checklist: no built-in checklist {name!r}, {instead(name, known)}", file=sys.stderr)
         return 2
     return 0
 
 
-def _tell_broken(known: Checklists) -> int:
+def _report_broken(known: Checklists) -> int:
     for item in known.broken:
         print(f"cad-console checklist: {visible(item.why)}", file=sys.stderr)
     return 2 if known.broken else 0
 
 
 def _lint(known: Checklists, settings: Settings) -> int:
-    """0 where every file can be used and Prometheus takes every query, else 1."""
+    """0 where every file is valid and Prometheus accepts every query, else 1."""
     failed = len(known.broken)
     for broken in known.broken:
         print(visible(broken.why))
-    refused = _refused(known, settings)
-    for words in refused:
-        print(visible(words))
-    if not failed and not refused:
+    rejected = _rejected_queries(known, settings)
+    for error in rejected:
+        print(visible(error))
+    if not failed and not rejected:
         count = sum(len(item.items) for item in known.lists)
-        print(f"{len(known.lists)} checklists, {count} items: all can be used")
-    return 1 if failed or refused else 0
+        print(f"{len(known.lists)} checklists, {count} items: all valid")
+    return 1 if failed or rejected else 0
 
 
-def _refused(known: Checklists, settings: Settings) -> tuple[str, ...]:
-    """What Prometheus says to the queries that the checklists name; where it does not answer, they are not checked."""
+def _rejected_queries(known: Checklists, settings: Settings) -> tuple[str, ...]:
+    """Prometheus' errors about the checklists' queries; without an answer they remain unchecked, with a message."""
     specs = {
         (item.path, spec.id): spec
         for item in known.lists
@@ -146,19 +148,19 @@ def _refused(known: Checklists, settings: Settings) -> tuple[str, ...]:
         if spec.raw
     }
     if settings.prometheus is None or not specs:
-        print("no Prometheus is configured: the queries were not tried")
+        print("no Prometheus is configured: queries not checked")
         return ()
 
-    async def tried(session: Session) -> tuple[str, ...]:
-        found = []
+    async def try_queries(session: Session) -> tuple[str, ...]:
+        errors = []
         for (path, name), spec in specs.items():
             try:
                 await session.evaluate(spec.raw)
             except RequestRejected as error:
-                found.append(f"{path}: query {name}: {error.fault.what}")
+                errors.append(f"{path}: query {name}: {error.fault.what}")
             except SourceError as error:
-                print(f"the queries were not tried: {visible(error.fault.sentence())}")
+                print(f"queries not checked: {visible(error.fault.sentence())}")
                 break
-        return tuple(found)
+        return tuple(errors)
 
-    return with_session(settings, tried)
+    return with_session(settings, try_queries)

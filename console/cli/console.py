@@ -1,4 +1,4 @@
-"""`cad-console` without a verb: the console itself."""
+"""`cad-console` without a verb opens the console."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _SWITCH_SECONDS = 0.001
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """It has the global flags only."""
+    """No arguments beyond the global flags."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # Nothing that is made before the first frame is garbage; looking for some costs a tenth of the start.
+    # Nothing allocated before the first frame is garbage; collections would cost a tenth of the start.
     gc.disable()
-    # The thread that draws waits for no other thread longer than this.
+    # An upper bound on how long the drawing thread waits for the interpreter lock.
     sys.setswitchinterval(_SWITCH_SECONDS)
     settings = load_settings(arguments)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("cad-console: this is not a terminal; `cad-console status` prints a snapshot instead", file=sys.stderr)
+        print("cad-console: not a terminal; `cad-console status` prints a snapshot instead", file=sys.stderr)
         return 1
     from console.screens.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
 

@@ -1,4 +1,4 @@
-"""`cad-console contract`: every metric that is relied on, against the exporter and Prometheus; and every error code."""
+"""`cad-console contract`: every required metric and error code, compared with the exporter and Prometheus."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from console.monitor.self_check import examine_contract
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--strict", action="store_true", help="what is missing fails, unless it is announced or optional")
-    parser.add_argument("--metrics-url", metavar="URL", default="", help="the exporter, where it is not /metrics of the API")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail if metrics are missing that are neither announced nor optional"
+    )
+    parser.add_argument("--metrics-url", metavar="URL", default="", help="the exporter, where it is not the API's /metrics")
     parser.add_argument("--format", choices=FORMATS, default="text")
     parser.epilog = EPILOG
 

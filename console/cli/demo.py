@@ -1,4 +1,4 @@
-"""`cad-console demo`: the console, a command or a played scenario on an embedded stack."""
+"""`cad-console demo`: the console, a command or a scenario test on an embedded stack."""
 
 from __future__ import annotations
 
@@ -23,35 +23,40 @@ from console.demo.scenarios import SCENARIOS, scenario
 from console.monitor.state_store import ALERTMANAGER, PROMETHEUS, RULES
 
 _REFRESH_SECONDS = 1.0
-_PASSED_ON = ("theme", "read_only", "refresh")
-"""Flags that also mean something for the demo; where the sources are, the demo knows itself."""
+_FORWARDED = ("theme", "read_only", "refresh")
+"""Flags that apply to the demo too; the demo sets the addresses of the sources itself."""
 _STARTING = {PROMETHEUS: "starting Prometheus …", RULES: "starting …", ALERTMANAGER: "starting …"}
-"""What the console says of a server until it is up: on line 2, which has 80 columns for all of them."""
+"""What the console shows for a server until it is up: line 2 has 80 columns for all of them."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     stories = "; ".join(f"{item.name}: {item.says}" for item in SCENARIOS)
     names = [item.name for item in SCENARIOS]
     parser.add_argument("--scenario", choices=names, default="calm", metavar="NAME", help=stories.replace("%", "%%"))
-    parser.add_argument("--check", action="store_true", help="play the scenario headless; 0 only if everything happened")
+    parser.add_argument(
+        "--check", action="store_true", help="play the scenario headless; exits 0 only where all of it was observed"
+    )
     parser.add_argument(
         "--incident",
         action="store_true",
-        help="with --check: declare an incident and play it to a report that is held against Prometheus' own data",
+        help="with --check: declare an incident, play it to its report, and verify the report against Prometheus' data",
     )
-    parser.add_argument("--report", metavar="FILE", default="", help="with --incident: write the report there")
+    parser.add_argument("--report", metavar="FILE", default="", help="with --incident: write the report to this file")
     parser.add_argument(
-        "--stability", metavar="SECONDS", type=float, default=15.0, help="with --incident: how long it has to stay quiet (15)"
+        "--stability", metavar="SECONDS", type=float, default=15.0, help="with --incident: the stability window (15)"
     )
     parser.add_argument("--kubernetes", metavar="CONTEXT", default="", help="use this context of the kubeconfig as the cluster")
-    parser.add_argument("--keep", action="store_true", help="leave the demo's folder (data, logs, journal) where it is")
+    parser.add_argument("--keep", action="store_true", help="keep the demo's folder (data, logs, journal)")
     parser.add_argument(
-        "--run", nargs=argparse.REMAINDER, metavar="COMMAND", help="run a command on the settled stack; the rest of the line"
+        "--run",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND",
+        help="run a command (the rest of the line) on the stack once it is ready",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The command's exit code with --run; else 0, or 1 where the stack did not start or the scenario did not play."""
+    """The command's exit code with --run; else 0, or 1 where the stack did not start or the scenario test failed."""
     if arguments.run is not None and not arguments.run:
         print("cad-console demo: --run needs a command", file=sys.stderr)
         return 2
@@ -59,15 +64,15 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"cad-console demo: no such program: {arguments.run[0]}", file=sys.stderr)
         return 127
     if arguments.run and arguments.check:
-        print("cad-console demo: --run and --check exclude each other", file=sys.stderr)
+        print("cad-console demo: --run and --check are mutually exclusive", file=sys.stderr)
         return 2
     if arguments.run is None and not arguments.check and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("cad-console demo: this is not a terminal; the scenario is played headless, as with --check", file=sys.stderr)
+        print("cad-console demo: not a terminal; playing the scenario headless, as with --check", file=sys.stderr)
         arguments.check = True
     if arguments.incident and not arguments.check:
-        print("cad-console demo: --incident is played by --check; in the console, press 9", file=sys.stderr)
+        print("cad-console demo: --incident needs --check; in the console, press 9", file=sys.stderr)
         return 2
-    with _ended_by_signals():
+    with _exit_on_signals():
         return _on_stack(arguments)
 
 
@@ -83,10 +88,10 @@ def _on_stack(arguments: argparse.Namespace) -> int:
     try:
         stack = DemoStack(
             scenario(arguments.scenario),
-            bring(_Bar()),
+            bring(_ProgressBar()),
             kubernetes_context=arguments.kubernetes,
             keep_folder=arguments.keep,
-            report=clock.tell if arguments.check or arguments.run else lambda text: None,
+            report=clock.report if arguments.check or arguments.run else lambda text: None,
         )
         stack.prepare()
         if arguments.check:
@@ -105,7 +110,7 @@ def _on_stack(arguments: argparse.Namespace) -> int:
 
 
 def _open_console(stack: Any, arguments: argparse.Namespace) -> int:
-    """The console opens at once, says that the servers are starting, and asks them as soon as they are up."""
+    """Opens the console at once; it shows the servers as starting and polls them as soon as they are up."""
     from console.monitor.session import Session  # noqa: PLC0415
     from console.screens.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
 
@@ -120,10 +125,10 @@ def _open_console(stack: Any, arguments: argparse.Namespace) -> int:
     def start() -> None:
         try:
             stack.start()
-        except Exception as error:  # the console shows the sources as down; why is told when it has left the screen
+        except Exception as error:  # the console shows the sources as down; the reason follows at exit
             failures.append(str(error))
         starting.clear()
-        with suppress(RuntimeError):  # the person has left already
+        with suppress(RuntimeError):  # the console has already exited
             if app.is_running and app.session is not None:
                 app.call_from_thread(app.session.refresh_now)
 
@@ -137,10 +142,10 @@ def _open_console(stack: Any, arguments: argparse.Namespace) -> int:
 
 def _run_command(stack: Any, command: list[str], clock: _Clock) -> int:
     stack.start()
-    clock.tell(f"settled after {stack.settle():.0f} s")
+    clock.report(f"ready after {stack.settle():.0f} s")
     sys.stderr.flush()
     try:
-        child = subprocess.Popen(  # noqa: S603 - the person's own command
+        child = subprocess.Popen(  # noqa: S603  # the user's own command
             command, env={**os.environ, **stack.addresses.environment()}
         )
     except OSError as error:
@@ -163,7 +168,7 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
         if not stack.scenario.alert:
             await asyncio.to_thread(stack.settle)
 
-    def say(text: str, *, step: str = "") -> None:
+    def report(text: str, *, step: str = "") -> None:
         print(f"{clock.seconds():6.1f} s  {step:<15} {text}".rstrip(), flush=True)
 
     settings = _settings(stack, arguments)
@@ -173,24 +178,24 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
         file = Path(arguments.report or Path(stack.addresses.folder) / "incident-report.md")
         passed = asyncio.run(
             play_incident(
-                stack.scenario, settings, say, report_file=file, stability_seconds=arguments.stability, stack_up=start()
+                stack.scenario, settings, report, report_file=file, stability_seconds=arguments.stability, stack_up=start()
             )
         )
     else:
         from console.demo.expected import EXPECTED, Watch  # noqa: PLC0415
 
-        look = EXPECTED.get(stack.scenario.name)
+        check = EXPECTED.get(stack.scenario.name)
 
         async def expect(session: Any) -> None:
-            if look is not None:
-                await look(Watch(session, stack.simulator, stack.addresses.environment(), say))
+            if check is not None:
+                await check(Watch(session, stack.simulator, stack.addresses.environment(), report))
 
-        passed = asyncio.run(play(stack.scenario, settings, say, expect=expect if look else None, stack_up=start()))
+        passed = asyncio.run(play(stack.scenario, settings, report, expect=expect if check else None, stack_up=start()))
     return 0 if passed else 1
 
 
 def _settings(stack: Any, arguments: argparse.Namespace) -> Settings:
-    given = {name: getattr(arguments, name) for name in _PASSED_ON if hasattr(arguments, name)}
+    given = {name: getattr(arguments, name) for name in _FORWARDED if hasattr(arguments, name)}
     flags = {"refresh": _REFRESH_SECONDS, **given}
     if stack.addresses.kubernetes_context:
         flags["context"] = stack.addresses.kubernetes_context
@@ -198,27 +203,27 @@ def _settings(stack: Any, arguments: argparse.Namespace) -> Settings:
 
 
 class _Clock:
-    """Seconds since the command began."""
+    """Seconds since the start of the command."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._started = time.monotonic()
 
     def seconds(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self._started
 
-    def tell(self, text: str) -> None:
+    def report(self, text: str) -> None:
         print(f"{self.seconds():6.1f} s  {'stack':<15} {text}", file=sys.stderr, flush=True)
 
 
-class _Bar:
-    """Progress of what is being brought: one moving line on a terminal, a line for every new thing elsewhere."""
+class _ProgressBar:
+    """Download progress: one updating line on a terminal, elsewhere one line per file."""
 
     def __init__(self) -> None:
         self._last = ""
 
     def __call__(self, progress: Any) -> None:
-        moving = sys.stderr.isatty() and progress.total_bytes
-        if moving:
+        updating = sys.stderr.isatty() and progress.total_bytes
+        if updating:
             end = "\n" if progress.done_bytes >= progress.total_bytes else ""
             print(f"\r{progress}\x1b[K", end=end, file=sys.stderr, flush=True)
         elif progress.text != self._last:
@@ -227,15 +232,15 @@ class _Bar:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP leave in good order, so that the stack is stopped; kill -9 is the keepers' affair."""
+def _exit_on_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP exit normally, which stops the stack; after SIGKILL the supervisors do."""
 
-    def leave(number: int, frame: FrameType | None) -> None:
+    def exit_normally(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous = {number: signal.signal(number, exit_normally) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

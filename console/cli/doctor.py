@@ -1,4 +1,4 @@
-"""`cad-console doctor`: what can be reached, what is missing, which paths are used, and where each setting came from."""
+"""`cad-console doctor`: reachable sources, missing rules and metrics, paths, and the origin of each setting."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ _REFUSED = "REFUSED"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "exits 0 where every configured source and the shared journal answer, 1 where one does not, where the platform says "
-        "that it is not ready, where the journal cannot be used or a path is REFUSED, 2 where no source answers"
+        "exits 0 where every configured source and the shared journal answer, 1 where one does not, where the platform is not "
+        "ready, where the journal cannot be used or a path is REFUSED, 2 where no source answers"
     )
 
 
@@ -61,35 +61,35 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
     if snapshot.platform_verdict is not None:
         _section("Platform", platform_rows(snapshot.platform_verdict))
-    await _offers(session, settings, snapshot)
+    await _print_prometheus(session, settings, snapshot)
     _section("Runbooks", _runbooks(session))
     if settings.own.panels or settings.own.signals:
         _section("Panels and signals of your own", _own_panels(session, settings))
     _section("Journal", _journal(session, snapshot))
-    asked = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
-    well = [item for item in asked if item.health in (Health.UP, Health.DEGRADED)]
-    if not any(item.health.answers for item in asked):
+    configured = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
+    healthy = [item for item in configured if item.health in (Health.UP, Health.DEGRADED)]
+    if not any(item.health.answers for item in configured):
         return 2
     shared = (session.sharing is None or session.sharing.word == "ok") and not snapshot.ledger.left_out
-    # Without them no action is taken: a console that can only look is not well.
+    # Without both the console refuses every action.
     usable = session.journal is not None and not any(row[0] == _REFUSED for row in permissions)
-    return 0 if len(well) == len(asked) and shared and usable else 1
+    return 0 if len(healthy) == len(configured) and shared and usable else 1
 
 
-async def _offers(session: Session, settings: Settings, snapshot: Snapshot) -> None:
-    """What Prometheus has of what the panels want."""
+async def _print_prometheus(session: Session, settings: Settings, snapshot: Snapshot) -> None:
+    """Prints which of the panels' rules and metrics Prometheus has."""
     if settings.prometheus is None:
         return
     discovery = Discovery(settings.prometheus)
     try:
         names = frozenset(await discovery.metric_names())
-        _section("Recording rules and metrics of the panels", _wanted(session.specs, names))
+        _section("Recording rules and metrics of the panels", _panel_metrics(session.specs, names))
         if session.prometheus is not None:
             _section("Recorded series", await asyncio.to_thread(_recorded, session.prometheus.recorded))
         _section("Alerting rules", _rules(snapshot, session))
         if session.prometheus is not None:
             _section("Signals", [tuple(sentence.split(": ", 1)) for sentence in session.prometheus.decisions.sentences])
-        # What follows is not offered by every server that speaks this API.
+        # Not every server with this API offers what follows.
         version, targets = await asyncio.gather(discovery.version(), discovery.targets(), return_exceptions=True)
         metadata = (await asyncio.gather(discovery.metadata(), return_exceptions=True))[0]
     except SourceError as error:
@@ -159,42 +159,48 @@ def _paths(settings: Settings) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for item in fields(settings.paths):
         path = str(getattr(settings.paths, item.name))
-        rows.append((item.name, visible(path), "" if Path(path).exists() else "not there"))
+        rows.append((item.name, visible(path), "" if Path(path).exists() else "missing"))
     return rows
 
 
 def _permissions(settings: Settings) -> list[tuple[str, ...]]:
-    """What is refused, and what is used although others can reach it."""
+    """Paths that the console refuses, and files that it uses although others can read or change them."""
     paths = settings.paths
-    held = dict.fromkeys(Path(name) for name in (paths.state_dir, paths.journal_file, paths.log_file))
-    rows: list[tuple[str, ...]] = [(_REFUSED, visible(why)) for path in held if (why := refuse_state(path))]
+    state_files = dict.fromkeys(Path(name) for name in (paths.state_dir, paths.journal_file, paths.log_file))
+    rows: list[tuple[str, ...]] = [(_REFUSED, visible(why)) for path in state_files if (why := refuse_state(path))]
     rows += [("WARN", visible(sentence)) for sentence in file_warnings(settings)]
-    return rows or [("ok", "state folder, configuration and secret files are yours, and closed to others")]
+    return rows or [("ok", "state folder, configuration and secret files belong to you, and others have no access")]
 
 
 def _source(state: SourceState, now: float) -> tuple[str, ...]:
     latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else ""
-    told = visible(state.fault.sentence()) if state.fault else state.detail
-    more = " · ".join(visible(item) for item in state.warnings)
+    detail = visible(state.fault.sentence()) if state.fault else state.detail
+    warnings = " · ".join(visible(item) for item in state.warnings)
     age = f"last answer {span(now - state.last_good_at)} ago" if state.last_good_at is not None else ""
-    return (state.name, state.health.value, latency or age, visible(state.endpoint), " · ".join(filter(None, (told, more))))
+    return (
+        state.name,
+        state.health.value,
+        latency or age,
+        visible(state.endpoint),
+        " · ".join(filter(None, (detail, warnings))),
+    )
 
 
-def _wanted(specs: tuple[PanelSpec, ...], names: frozenset[str]) -> list[tuple[str, ...]]:
+def _panel_metrics(specs: tuple[PanelSpec, ...], names: frozenset[str]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for spec in specs:
         if spec.source == KUBERNETES or spec.broken:
             continue
         for name in spec.recorded_names:
-            told = "found" if name in names else "MISSED, the raw expression is read instead"
-            rows.append((spec.id, "rule", name, told))
+            state = "found" if name in names else "MISSING, the panel reads the raw expression"
+            rows.append((spec.id, "rule", name, state))
         if not spec.recorded_names:
-            rows.append((spec.id, "raw", "no recording rule is read", ""))
+            rows.append((spec.id, "raw", "reads no recording rule", ""))
     return rows
 
 
 def _recorded(loaded: RecordedPanels) -> list[tuple[str, ...]]:
-    """What each recorded name is worth by the rule that is loaded, both expressions where they differ."""
+    """How each loaded rule compares with ours, with both expressions where they differ."""
     from queries.promql.rule_templates import our_expressions  # noqa: PLC0415  # YAML
 
     ours = our_expressions()
@@ -220,29 +226,29 @@ def _flat(expression: str) -> str:
 
 def _rules(snapshot: Snapshot, session: Session) -> list[tuple[str, ...]]:
     known = {rule.name for rule in snapshot.rules}
-    wanted = sorted({name for spec in session.specs for name in spec.alerts})
+    expected = sorted({name for spec in session.specs for name in spec.alerts})
     rows: list[tuple[str, ...]] = [("found", str(len(known)), "")]
-    missed = [name for name in wanted if name not in known]
-    if missed:
-        rows.append(("missed", str(len(missed)), ", ".join(missed)))
-    ill = [rule for rule in snapshot.rules if rule.health == "err"]
-    rows += [("FAILING", visible(rule.name), visible(rule.last_error)) for rule in ill]
+    missing = [name for name in expected if name not in known]
+    if missing:
+        rows.append(("missing", str(len(missing)), ", ".join(missing)))
+    failing = [rule for rule in snapshot.rules if rule.health == "err"]
+    rows += [("FAILING", visible(rule.name), visible(rule.last_error)) for rule in failing]
     return rows
 
 
 def _prometheus(
     names: frozenset[str], version: str | BaseException, metadata: tuple[Metadata, ...] | BaseException
 ) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("version", visible(version) if isinstance(version, str) else "not told")]
+    rows: list[tuple[str, ...]] = [("version", visible(version) if isinstance(version, str) else "unknown")]
     rows.append(("metric names", str(len(names))))
     announced = {item.name for item in metadata} if isinstance(metadata, tuple) else set()
     for metric in load_contract().metrics:
         if names.intersection(metric.series):
             rows.append((metric.name, "found"))
         elif announced.intersection(metric.families):
-            rows.append((metric.name, "exported, never counted"))
+            rows.append((metric.name, "exported, without samples"))
         else:
-            rows.append((metric.name, "not here, optional" if metric.need is Need.OPTIONAL else "MISSED"))
+            rows.append((metric.name, "missing, optional" if metric.need is Need.OPTIONAL else "MISSING"))
     return rows
 
 
@@ -264,18 +270,18 @@ def _targets(targets: tuple[Target, ...]) -> list[tuple[str, ...]]:
 
 def _journal(session: Session, snapshot: Snapshot) -> list[tuple[str, ...]]:
     left_out = " · ".join(left_out_sentences(snapshot.ledger.left_out))
-    trouble = session.journal_trouble
-    word = "IN DOUBT" if left_out or trouble else "ok"
-    told = " · ".join(filter(None, (trouble, left_out)))
-    rows: list[tuple[str, ...]] = [("journal", word if session.journal else "NOT USABLE", visible(told))]
+    error = session.journal_trouble
+    state = "IN DOUBT" if left_out or error else "ok"
+    detail = " · ".join(filter(None, (error, left_out)))
+    rows: list[tuple[str, ...]] = [("journal", state if session.journal else "NOT USABLE", visible(detail))]
     if sharing := session.sharing:
-        told = " · ".join(visible(item) for item in (sharing.sentence(), *sharing.warnings))
-        rows.append(("shared", sharing.word, f"{visible(sharing.store)}: {told}"))
+        detail = " · ".join(visible(item) for item in (sharing.sentence(), *sharing.warnings))
+        rows.append(("shared", sharing.word, f"{visible(sharing.store)}: {detail}"))
     return rows
 
 
 def _own_panels(session: Session, settings: Settings) -> list[tuple[str, ...]]:
-    """Every file with what it defines, and what is wrong."""
+    """Every file with what it defines, and its errors."""
     own, signals = own_boards(settings), own_signals(settings)
     rows: list[tuple[str, ...]] = [
         (visible(file.path), f"board {file.name}" if file.title else "overview", f"{len(file.panels)} panels")

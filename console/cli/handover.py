@@ -1,4 +1,4 @@
-"""`cad-console handover`: what the next shift has to know, and its signature."""
+"""`cad-console handover`: the report for the next shift, and its signature."""
 
 from __future__ import annotations
 
@@ -23,49 +23,49 @@ from console.monitor.session import Session
 from console.state import snapshot_json
 from console.state.handovers import SIGNED
 
-_FORMS: Mapping[str, Callable[[HandoverReport], str]] = {
+_FORMATS: Mapping[str, Callable[[HandoverReport], str]] = {
     "text": report.as_text,
-    "json": lambda made: snapshot_json.dumps(report.as_json(made)),
+    "json": lambda each: snapshot_json.dumps(report.as_json(each)),
     "markdown": report.as_markdown,
 }
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=tuple(_FORMS), default="text")
-    parser.add_argument("--output", metavar="FILE", help="write it there instead of printing it")
-    parser.add_argument("--sign", action="store_true", help="sign it in the journal: the next shift begins now")
-    parser.add_argument("--to", metavar="NAME", default="", help="who takes over; goes with --sign")
-    parser.add_argument("--remark", metavar="TEXT", default="", help="what else the next person should know; goes with --sign")
-    parser.epilog = "exit codes: 0 it was put together (and signed); 1 it could not be signed; 2 no source answered at all"
+    parser.add_argument("--format", choices=tuple(_FORMATS), default="text")
+    parser.add_argument("--output", metavar="FILE", help="write the report to this file instead of printing it")
+    parser.add_argument("--sign", action="store_true", help="sign the handover in the journal: the next shift begins now")
+    parser.add_argument("--to", metavar="NAME", default="", help="who takes over; requires --sign")
+    parser.add_argument("--remark", metavar="TEXT", default="", help="a remark for the next shift; requires --sign")
+    parser.epilog = "exit codes: 0 complete (and signed); 1 not signed; 2 no source answered"
 
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     if (arguments.to or arguments.remark) and not arguments.sign:
-        print("cad-console handover: --to and --remark go with --sign", file=sys.stderr)
+        print("cad-console handover: --to and --remark require --sign", file=sys.stderr)
         return 2
 
     async def work(session: Session) -> tuple[HandoverReport, str]:
-        made = await look(session, settings)
+        result = await build_report(session, settings)
         if not arguments.sign:
-            return made, ""
-        data = signed(made.sections, made.shift, name=settings.user, to=arguments.to, remark=arguments.remark)
+            return result, ""
+        data = signed(result.sections, result.shift, name=settings.user, to=arguments.to, remark=arguments.remark)
         try:
             await session.record(SIGNED, new_id(), data)
         except JournalError as error:
-            return made, str(error)
-        return replace(made, head=(await session.ledger()).head), ""
+            return result, str(error)
+        return replace(result, head=(await session.ledger()).head), ""
 
-    made, fault = with_session(settings, work)
-    code = write(_FORMS[arguments.format](made), arguments.output)
-    if fault:
-        print(f"cad-console handover: not signed: {fault}", file=sys.stderr)
+    result, error = with_session(settings, work)
+    code = write(_FORMATS[arguments.format](result), arguments.output)
+    if error:
+        print(f"cad-console handover: not signed: {error}", file=sys.stderr)
         return 1
-    return code or (0 if made.snapshot.answered else 2)
+    return code or (0 if result.snapshot.answered else 2)
 
 
-async def look(session: Session, settings: Settings) -> HandoverReport:
-    """Every source asked once, and the error budget over the shift."""
+async def build_report(session: Session, settings: Settings) -> HandoverReport:
+    """The report after one poll of every source, with the error budget over the shift."""
     snapshot = await session.once()
     now = time.time()
     shift = shift_of(snapshot.ledger.handovers, now=now, hours=settings.shift_hours)

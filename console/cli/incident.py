@@ -1,4 +1,4 @@
-"""`cad-console incident`: declare, follow, tell and review incidents without a screen."""
+"""`cad-console incident`: declare, update and review incidents without a screen."""
 
 from __future__ import annotations
 
@@ -38,66 +38,68 @@ Work = Callable[[Session, argparse.Namespace], Awaitable[int]]
 
 _PAGE = 500
 _NAMED = 20
-_NUMBER = "its number or id; the only open one where it is left out"
+_NUMBER = "its number or id; defaults to the only open one"
 
 
 class _UsageError(Exception):
-    """What was asked for cannot be done; the message says why and what there is instead."""
+    """The request cannot be fulfilled; the message has the reason and the alternatives."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     def verb(name: str, meaning: str, *, numbered: bool = True) -> argparse.ArgumentParser:
-        made = verbs.add_parser(name, help=meaning, description=meaning, allow_abbrev=False)
-        add_flags(made)
+        subparser = verbs.add_parser(name, help=meaning, description=meaning, allow_abbrev=False)
+        add_flags(subparser)
         if numbered:
-            made.add_argument("incident", nargs="?", default="", metavar="N", help=_NUMBER)
-        return made
+            subparser.add_argument("incident", nargs="?", default="", metavar="N", help=_NUMBER)
+        return subparser
 
-    declare = verb("declare", "begin an incident; its timeline writes itself from then on", numbered=False)
-    declare.add_argument("title", nargs="?", default="", metavar="TITLE", help="what is wrong; the alert's summary without one")
-    declare.add_argument("--severity", type=_severity, metavar="P1…P4", help="the alert's own without one")
-    declare.add_argument("--alert", action="append", default=[], metavar="NAME|FINGERPRINT", help="an alert that belongs to it")
-    declare.add_argument("--commander", default="", metavar="NAME", help="who leads")
-    declare.add_argument("--stability", type=_duration, metavar="DURATION", help="how long it has to stay quiet (15m)")
-    _format(verb("list", "all incidents, and how fast they were answered", numbered=False), "markdown")
-    show = _format(verb("show", "one incident: clocks, roles, whom to call, timeline"))
-    show.add_argument("--limit", type=int, default=30, metavar="ENTRIES", help="the newest entries of its timeline (30)")
-    note = verb("note", "add a note to the timeline; none is ever changed")
+    declare = verb("declare", "declare an incident; starts response timers and records the timeline", numbered=False)
+    declare.add_argument("title", nargs="?", default="", metavar="TITLE", help="what is wrong; defaults to the alert's summary")
+    declare.add_argument("--severity", type=_severity, metavar="P1…P4", help="defaults to the alert's own")
+    declare.add_argument("--alert", action="append", default=[], metavar="NAME|FINGERPRINT", help="a related alert")
+    declare.add_argument("--commander", default="", metavar="NAME", help="the incident commander")
+    declare.add_argument(
+        "--stability", type=_duration, metavar="DURATION", help="the stability window before it counts as resolved (15m)"
+    )
+    _format(verb("list", "list all incidents, with MTTA and MTTR", numbered=False), "markdown")
+    show = _format(verb("show", "show one incident: response timers, roles, contacts, timeline"))
+    show.add_argument("--limit", type=int, default=30, metavar="ENTRIES", help="the number of newest timeline entries (30)")
+    note = verb("note", "add a note to the timeline; notes are never changed")
     note.add_argument("text", metavar="TEXT")
-    note.add_argument("--corrects", default="", metavar="ID", help="the id of a note that this one corrects")
-    for name, meaning in (("tick", "a step is done"), ("untick", "a step is not done after all")):
+    note.add_argument("--corrects", default="", metavar="ID", help="the id of the note that this one corrects")
+    for name, meaning in (("tick", "mark a step as done"), ("untick", "mark a step as not done")):
         step = verb(name, meaning)
         step.add_argument("step", choices=[item.value for item in Step], metavar="STEP", help=", ".join(Step))
         step.add_argument("--note", default="", metavar="TEXT")
-    role = verb("role", "who has which role")
+    role = verb("role", "assign a role")
     role.add_argument("role", choices=[item.value for item in Role], metavar="ROLE", help=", ".join(Role))
-    role.add_argument("person", metavar="PERSON", help="'' for nobody")
-    role.add_argument("--take-over", action="store_true", help="even if somebody else has it; their console tells them")
-    level = verb("severity", "another severity, with other clocks")
+    role.add_argument("person", metavar="PERSON", help="'' to clear the role")
+    role.add_argument("--take-over", action="store_true", help="even if someone else has it; their console notifies them")
+    level = verb("severity", "change the severity and its response timers")
     level.add_argument("severity", type=_severity, metavar="P1…P4")
     level.add_argument("--why", default="", metavar="TEXT")
-    update = verb("update", "write an update for people outside, filled from live data")
+    update = verb("update", "write a status update, filled from live data")
     update.add_argument("--for", dest="audience", default=STATUS_PAGE, metavar="AUDIENCE", help="status-page, chat or your own")
-    update.add_argument("--text", default="", metavar="TEXT", help="instead of a template; - reads it from the standard input")
-    update.add_argument("--output", default="", metavar="FILE", help="write it there")
+    update.add_argument("--text", default="", metavar="TEXT", help="instead of a template; - reads standard input")
+    update.add_argument("--output", default="", metavar="FILE", help="write the update to this file")
     update.add_argument("--send", action="append", default=[], metavar="CHANNEL", help="send it to a configured channel")
-    update.add_argument("--yes", action="store_true", help="with --send: do not ask")
-    sent = verb("sent", "mark an update that you posted by hand as sent; the time to the next one runs from then")
-    sent.add_argument("--update", default="", metavar="ID", help="which one (default: the last)")
-    sent.add_argument("--where", default=STATUS_PAGE, metavar="PLACE", help=f"where people read it ({STATUS_PAGE})")
-    sent.add_argument("--ago", type=_duration, metavar="DURATION", help="how long ago it went out, as 5m (default: now)")
-    close = verb("close", "it is over")
+    update.add_argument("--yes", action="store_true", help="with --send: do not ask for confirmation")
+    sent = verb("sent", "mark an update that you posted by hand as sent; restarts the timer of the next one")
+    sent.add_argument("--update", default="", metavar="ID", help="the update (default: the last)")
+    sent.add_argument("--where", default=STATUS_PAGE, metavar="PLACE", help=f"where it was posted ({STATUS_PAGE})")
+    sent.add_argument("--ago", type=_duration, metavar="DURATION", help="how long ago it was sent, such as 5m (default: now)")
+    close = verb("close", "close the incident")
     close.add_argument("--why", default="", metavar="TEXT")
-    verb("reopen", "it is not over after all").add_argument("--why", default="", metavar="TEXT")
-    report = _format(verb("report", "the post-incident review"), default="markdown")
-    report.add_argument("--output", default="", metavar="FILE", help="write it there")
-    _format(verb("changes", "what changed in the hour before its first alert"))
+    verb("reopen", "reopen the incident").add_argument("--why", default="", metavar="TEXT")
+    report = _format(verb("report", "write the post-incident review"), default="markdown")
+    report.add_argument("--output", default="", metavar="FILE", help="write the review to this file")
+    _format(verb("changes", "list the changes in the hour before its first alert"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 done, 1 not possible, 2 where an update was given to a channel and it is not known whether it arrived."""
+    """0 done, 1 not possible, 2 where a channel may or may not have received an update."""
     settings = load_settings(arguments)
     try:
         return with_session(settings, lambda session: _WORK[arguments.verb](session, arguments))
@@ -138,27 +140,27 @@ async def _incidents(session: Session) -> Incidents:
     return (await session.ledger()).incidents
 
 
-async def _chosen(session: Session, words: str) -> Incident:
-    found = await _incidents(session)
-    current = found.current()
-    wanted = words or (current.id if current else "")
-    incident = await session.incident(wanted) if wanted else None
+async def _find(session: Session, name: str) -> Incident:
+    known = await _incidents(session)
+    current = known.current()
+    key = name or (current.id if current else "")
+    incident = await session.incident(key) if key else None
     if incident is not None:
         return incident
-    numbers = ", ".join(str(item.number) for item in (found.open if not words else found.all[-_NAMED:])) or "none"
-    if words:
-        more = f" and {found.count - _NAMED} older ones" if found.count > _NAMED else ""
-        raise _UsageError(f"there is no incident {visible(words)!r}; there are {numbers}{more}")
-    raise _UsageError(f"which incident? open are {numbers}" if found.open else "there is no incident yet")
+    numbers = ", ".join(str(item.number) for item in (known.open if not name else known.all[-_NAMED:])) or "none"
+    if name:
+        older = f" and {known.count - _NAMED} older ones" if known.count > _NAMED else ""
+        raise _UsageError(f"no incident {visible(name)!r}; known: {numbers}{older}")
+    raise _UsageError(f"which incident? open: {numbers}" if known.open else "no incidents yet")
 
 
 async def _declare(session: Session, arguments: argparse.Namespace) -> int:
     await _incidents(session)
-    shown = await session.once()
-    alerts = tuple(_alert(shown, words) for words in arguments.alert)
+    snapshot = await session.once()
+    alerts = tuple(_find_alert(snapshot, name) for name in arguments.alert)
     try:
         data = declaration(
-            shown,
+            snapshot,
             title=arguments.title,
             severity=arguments.severity,
             alerts=alerts,
@@ -169,28 +171,28 @@ async def _declare(session: Session, arguments: argparse.Namespace) -> int:
         raise _UsageError(f"{error}: give a TITLE or --alert NAME") from None
     identity = incident_events.new_id()
     await session.record(incident_events.DECLARED, identity, data)
-    incident = await _chosen(session, identity)
-    if not shown.alerts_known:
-        print("which alerts there are is not known now: none is linked", file=sys.stderr)
+    incident = await _find(session, identity)
+    if not snapshot.alerts_known:
+        print("the current alerts are unknown: none is linked", file=sys.stderr)
     print(f"declared {incident.severity} {incident.number} ({incident.id}): {visible(incident.title)}")
     _show_lines(session, incident)
     return 0
 
 
-def _alert(shown: Snapshot, words: str) -> TrackedAlert:
-    found = [item for item in shown.alerts if words in (item.alert.name, item.alert.fingerprint)]
-    if found:
-        return found[0]
-    names = ", ".join(sorted({visible(item.alert.name) for item in shown.alerts})) or "none"
-    raise _UsageError(f"no alert {visible(words)!r} is known now; there are {names}")
+def _find_alert(snapshot: Snapshot, name: str) -> TrackedAlert:
+    matches = [item for item in snapshot.alerts if name in (item.alert.name, item.alert.fingerprint)]
+    if matches:
+        return matches[0]
+    names = ", ".join(sorted({visible(item.alert.name) for item in snapshot.alerts})) or "none"
+    raise _UsageError(f"no current alert {visible(name)!r}; current: {names}")
 
 
 async def _list(session: Session, arguments: argparse.Namespace) -> int:
-    held = await _incidents(session)
+    known = await _incidents(session)
     now = time.time()
-    found = [*reversed(await _older(session, held)), *held.all]
+    incidents = [*reversed(await _older(session, known)), *known.all]
     if arguments.format == "json":
-        print(dumps([_brief(session, item, now) for item in found]))
+        print(dumps([_brief(session, item, now) for item in incidents]))
         return 0
     head = ("#", "id", "severity", "title", "began", "state", "commander")
     rows = [
@@ -203,33 +205,33 @@ async def _list(session: Session, arguments: argparse.Namespace) -> int:
             state_words(item, session.response.of(item.severity), now),
             visible(item.person(Role.COMMANDER)) or "-",
         )
-        for item in reversed(found)
+        for item in reversed(incidents)
     ]
     if arguments.format == "markdown":
         print(markdown(head, rows))
     elif rows:
         print(aligned([[word.upper() for word in head], *rows]))
         print("\nthe last 30 days")
-        print(aligned(kpi_rows(kpis(held.all, now=now)), indent="  "))
+        print(aligned(kpi_rows(kpis(known.all, now=now)), indent="  "))
     else:
-        print("there is no incident yet")
+        print("no incidents yet")
     return 0
 
 
-async def _older(session: Session, held: Incidents) -> list[Incident]:
-    """Those that are only in the journal, the newest first."""
-    found: list[Incident] = []
-    before = held.count + 1
-    while len(found) < held.older and (page := await session.older_incidents(before=before, limit=_PAGE)):
-        found += page
+async def _older(session: Session, known: Incidents) -> list[Incident]:
+    """The incidents that only the journal has, newest first."""
+    older: list[Incident] = []
+    before = known.count + 1
+    while len(older) < known.older and (page := await session.older_incidents(before=before, limit=_PAGE)):
+        older += page
         before = page[-1].number
-    return found
+    return older
 
 
 async def _show(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+    incident = await _find(session, arguments.incident)
     if arguments.format == "json":
-        print(dumps(_whole(session, incident, time.time())))
+        print(dumps(_full(session, incident, time.time())))
         return 0
     _show_lines(session, incident)
     newest = incident.entries[-max(1, arguments.limit) :]
@@ -269,7 +271,7 @@ def _brief(session: Session, incident: Incident, now: float) -> dict[str, Any]:
     }
 
 
-def _whole(session: Session, incident: Incident, now: float) -> dict[str, Any]:
+def _full(session: Session, incident: Incident, now: float) -> dict[str, Any]:
     return {
         **_brief(session, incident, now),
         "alerts": [{"fingerprint": item.fingerprint, "name": item.name} for item in incident.alerts],
@@ -280,7 +282,8 @@ def _whole(session: Session, incident: Incident, now: float) -> dict[str, Any]:
                 "author": item.author,
                 "text": item.text,
                 "sendings": [
-                    {"where": one.where, "state": one.state.value, "at": utc(one.at), "why": one.why} for one in item.sendings
+                    {"where": each.where, "state": each.state.value, "at": utc(each.at), "why": each.why}
+                    for each in item.sendings
                 ],
             }
             for item in incident.updates
@@ -301,66 +304,66 @@ def _whole(session: Session, incident: Incident, now: float) -> dict[str, Any]:
 
 
 async def _note(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+    incident = await _find(session, arguments.incident)
     if not arguments.text.strip():
-        raise _UsageError("a note needs a text")
+        raise _UsageError("a note needs text")
     data = incident_events.note(arguments.text, corrects=arguments.corrects)
     if arguments.corrects and all(entry.id != arguments.corrects for entry in incident.entries):
-        raise _UsageError(f"there is no entry {visible(arguments.corrects)!r}; `incident show --format json` has the ids")
+        raise _UsageError(f"no entry {visible(arguments.corrects)!r}; `incident show --format json` has the ids")
     await session.record(incident_events.NOTE, incident.id, data)
     print(f"noted as {data['id']}")
     return 0
 
 
 async def _tick(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+    incident = await _find(session, arguments.incident)
     step, done = Step(arguments.step), arguments.verb == "tick"
     if not done and step not in incident.ticks:
         raise _UsageError(f"{step} is not done")
     note = arguments.note
     if done and step is Step.RESOLVE:
-        note = _early_words(session, incident, note, time.time())
+        note = _note_early_resolution(session, incident, note, time.time())
     await session.record(incident_events.STEP, incident.id, incident_events.step(step, done=done, note=note))
     first = incident.ticks.get(step)
     if done and first is not None:
-        print(f"noted; {step} was done already at {utc(first.at)} by {visible(first.author)}, and that counts")
+        print(f"noted; {visible(first.author)} completed {step} at {utc(first.at)}, and that time counts")
     else:
-        print(f"{step}: {'done' if done else 'not done after all'}")
+        print(f"{step}: {'done' if done else 'not done'}")
     return 0
 
 
-def _early_words(session: Session, incident: Incident, note: str, now: float) -> str:
-    """The note, with what is missing of the window of stability."""
-    told = early_resolution(incident, session.response.of(incident.severity), now)
-    return ": ".join(part for part in (told, note) if part)
+def _note_early_resolution(session: Session, incident: Incident, note: str, now: float) -> str:
+    """The note, preceded by how much of the stability window is missing."""
+    warning = early_resolution(incident, session.response.of(incident.severity), now)
+    return ": ".join(part for part in (warning, note) if part)
 
 
 async def _role(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+    incident = await _find(session, arguments.incident)
     role, person = Role(arguments.role), arguments.person.strip()
-    has, doubt = await session.give_role(incident.id, role, person)
-    if has != person and arguments.take_over:
-        has, doubt = await session.give_role(incident.id, role, person, over=has)
-    if doubt:
-        print(f"cad-console: it is not known whether somebody else changed it: {visible(doubt)}", file=sys.stderr)
-    if has != person:
-        print(f"cad-console: {visible(has)} has it; nothing was changed, --take-over takes it from them", file=sys.stderr)
+    holder, caveat = await session.give_role(incident.id, role, person)
+    if holder != person and arguments.take_over:
+        holder, caveat = await session.give_role(incident.id, role, person, over=holder)
+    if caveat:
+        print(f"cad-console: could not check whether someone else changed it: {visible(caveat)}", file=sys.stderr)
+    if holder != person:
+        print(f"cad-console: {visible(holder)} has this role; nothing changed, --take-over takes it over", file=sys.stderr)
         return 1
     print(f"{role}: {visible(person) or 'nobody'}")
     return 0
 
 
-async def _level(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+async def _change_severity(session: Session, arguments: argparse.Namespace) -> int:
+    incident = await _find(session, arguments.incident)
     await session.record(incident_events.SEVERITY, incident.id, incident_events.severity(arguments.severity, arguments.why))
     print(f"severity {incident.severity} → {arguments.severity}")
     return 0
 
 
 async def _close(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+    incident = await _find(session, arguments.incident)
     if not incident.open:
-        raise _UsageError(f"incident {incident.number} is closed already")
+        raise _UsageError(f"incident {incident.number} is already closed")
     await session.record(incident_events.CLOSED, incident.id, incident_events.closed(arguments.why))
     print(f"closed {incident.number}")
     missing = [step.value for step in Step if step not in incident.ticks and step is not Step.REVIEW]
@@ -370,32 +373,32 @@ async def _close(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _reopen(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+    incident = await _find(session, arguments.incident)
     if incident.open:
         raise _UsageError(f"incident {incident.number} is open")
     await session.record(incident_events.REOPENED, incident.id, incident_events.closed(arguments.why))
-    print(f"opened {incident.number} again")
+    print(f"reopened {incident.number}")
     return 0
 
 
 async def _update(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+    incident = await _find(session, arguments.incident)
     unknown = [name for name in arguments.send if session.settings.incidents.channel(name) is None]
     if unknown:
-        there = ", ".join(item.name for item in session.settings.incidents.channels) or "none"
-        raise _UsageError(f"there is no channel {visible(unknown[0])!r}; configured are {there}")
+        configured = ", ".join(item.name for item in session.settings.incidents.channels) or "none"
+        raise _UsageError(f"no channel {visible(unknown[0])!r}; configured: {configured}")
     if arguments.send and not arguments.yes and not sys.stdin.isatty():
-        raise _UsageError("there is no terminal to ask on; give --yes")
+        raise _UsageError("no terminal to confirm on; use --yes")
     if arguments.text:
         text = sys.stdin.read() if arguments.text == "-" else arguments.text
     else:
-        shown = await session.once()
-        facts = facts_of(incident, shown, session.response.of(incident.severity), now=time.time())
+        snapshot = await session.once()
+        facts = facts_of(incident, snapshot, session.response.of(incident.severity), now=time.time())
         text = Templates.load(session.settings.incidents.templates_dir).fill(arguments.audience, facts, phase(incident))
     data = incident_events.update(text.strip())
     await session.record(incident_events.UPDATE, incident.id, data)
     print(text.strip())
-    print(f"kept as update {data['update']}", file=sys.stderr)
+    print(f"saved as update {data['update']}", file=sys.stderr)
     if arguments.output:
         await asyncio.to_thread(_write, arguments.output, text.strip() + "\n")
         await session.record(
@@ -409,51 +412,51 @@ async def _update(session: Session, arguments: argparse.Namespace) -> int:
         code = max(code, await _send(session, request, arguments.yes))
     if not arguments.send:
         where = f"written to {arguments.output}, " if arguments.output else ""
-        print(f"{where}not sent: once you have posted it, `incident sent {incident.number}` marks it", file=sys.stderr)
+        print(f"{where}not sent: after posting it, mark it with `incident sent {incident.number}`", file=sys.stderr)
     return code
 
 
 async def _sent(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
-    found = [item for item in incident.updates if not arguments.update or item.id == arguments.update]
-    if not found:
-        there = ", ".join(item.id for item in incident.updates) or "none"
-        raise _UsageError(f"there is no such update; there are {there}")
+    incident = await _find(session, arguments.incident)
+    matches = [item for item in incident.updates if not arguments.update or item.id == arguments.update]
+    if not matches:
+        known = ", ".join(item.id for item in incident.updates) or "none"
+        raise _UsageError(f"no such update; known: {known}")
     now = time.time()
     at = now - arguments.ago if arguments.ago else now
     await session.record(
         incident_events.DELIVERED,
         incident.id,
-        incident_events.delivered(found[-1].id, DeliveryState.MARKED, arguments.where, at=at),
+        incident_events.delivered(matches[-1].id, DeliveryState.MARKED, arguments.where, at=at),
     )
-    print(f"update {found[-1].id}: marked as sent to {visible(arguments.where)}")
+    print(f"update {matches[-1].id}: marked as sent to {visible(arguments.where)}")
     return 0
 
 
 async def _send(session: Session, request: Request, yes: bool) -> int:
-    from console.cli.act import asked, confirmed, show  # noqa: PLC0415  # the same preview and question as there
+    from console.cli.act import check_confirmations, print_preview, prompt  # noqa: PLC0415  # only for a delivery
 
     async def confirm(preview: Preview) -> bool:
-        show(preview)
+        print_preview(preview)
         if preview.blocked:
             return False
-        return confirmed(preview, ()) if yes else await asked(preview)
+        return check_confirmations(preview, ()) if yes else await prompt(preview)
 
-    end = None
+    last = None
     async with aclosing(session.run(request, confirm)) as steps:  # type: ignore[type-var]
         async for step in steps:
-            end = step
-    told = visible(end.text) if end else "nothing happened"
-    print(f"{request.parameters['channel']}: {told}", file=sys.stderr)
-    outcome = end.outcome if end else None
+            last = step
+    result = visible(last.text) if last else "nothing happened"
+    print(f"{request.parameters['channel']}: {result}", file=sys.stderr)
+    outcome = last.outcome if last else None
     return {Outcome.DONE: 0, Outcome.UNKNOWN: 2}.get(outcome, 1) if outcome else 1
 
 
 async def _report(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+    incident = await _find(session, arguments.incident)
     await session.once()
-    made = await review(session, incident, now=time.time())
-    text = as_markdown(made) if arguments.format == "markdown" else dumps(as_json(made)) + "\n"
+    data = await review(session, incident, now=time.time())
+    text = as_markdown(data) if arguments.format == "markdown" else dumps(as_json(data)) + "\n"
     if arguments.output:
         await asyncio.to_thread(_write, arguments.output, text)
         print(f"written to {arguments.output}")
@@ -463,18 +466,19 @@ async def _report(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _changes(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _chosen(session, arguments.incident)
+    incident = await _find(session, arguments.incident)
     await session.once()
-    found = await changes_before(session, incident)
+    result = await changes_before(session, incident)
     if arguments.format == "json":
-        rows = [{"at": utc(item.at), "kind": item.kind, "text": item.text, "author": item.author} for item in found.changes]
-        print(dumps({"start": utc(found.start), "end": utc(found.end), "changes": rows, "not_asked": list(found.faults)}))
+        rows = [{"at": utc(item.at), "kind": item.kind, "text": item.text, "author": item.author} for item in result.changes]
+        data = {"start": utc(result.start), "end": utc(result.end), "changes": rows, "not_asked": list(result.faults)}
+        print(dumps(data))
         return 0
-    print(f"from {utc(found.start)} to {utc(found.end)}, the hour before the first alert")
-    told = [(utc(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
-    print(aligned(told) or "nothing seen")
-    for fault in found.faults:
-        print(f"not asked: {visible(fault)}", file=sys.stderr)
+    print(f"from {utc(result.start)} to {utc(result.end)}, the hour before the first alert")
+    cells = [(utc(item.at), item.kind, visible(item.text), visible(item.author)) for item in result.changes]
+    print(aligned(cells) or "no changes found")
+    for error in result.faults:
+        print(f"not queried: {visible(error)}", file=sys.stderr)
     return 0
 
 
@@ -486,7 +490,7 @@ _WORK: dict[str, Work] = {
     "tick": _tick,
     "untick": _tick,
     "role": _role,
-    "severity": _level,
+    "severity": _change_severity,
     "update": _update,
     "sent": _sent,
     "close": _close,

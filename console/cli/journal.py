@@ -1,4 +1,4 @@
-"""`cad-console journal`: what was done, by whom, with what outcome; its export, and whether anybody damaged it."""
+"""`cad-console journal`: shows, exports and verifies the audit log."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         choices=("show", "export", "verify", "settle"),
         default="show",
-        help="show (the default); export: every event as a JSON line with its hash chain; verify: whether the journal, or an "
-        "export in FILE, is as the console wrote it; settle: put on record that nobody knows how an "
-        "action ended, or that an entry is left out",
+        help="show (the default); export: every event as a JSON line with its hash chain; verify: check that the journal, or "
+        "an export in FILE, is as the console wrote it; settle: record that the outcome of an action stays unknown, or that an "
+        "entry stays left out",
     )
     parser.add_argument(
         "file",
         nargs="?",
         metavar="FILE|RUN|#N",
-        help="for verify: an export, - for standard input; for settle: a run without outcome, or #N that is left out",
+        help="for verify: an export, - for standard input; for settle: a run without outcome, or a left-out entry #N",
     )
     parser.add_argument(
         "--head",
@@ -55,24 +55,24 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="for show")
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="the newest N events (50)")
-    parser.add_argument("--before", type=_count, metavar="N", help="only events before #N, for the page before this one")
+    parser.add_argument("--before", type=_count, metavar="N", help="only events before #N, for the previous page")
     parser.add_argument("--after", type=_count, default=0, metavar="N", help="only events after #N")
     parser.add_argument(
         "--kind",
         action="append",
         default=[],
         metavar="KIND",
-        help="only this kind, such as action.outcome; alert. for all of it",
+        help="only this kind, such as action.outcome; alert. for all kinds that start so",
     )
-    parser.add_argument("--subject", default="", metavar="ID", help="only what is about this run, alert or incident")
+    parser.add_argument("--subject", default="", metavar="ID", help="only events about this run, alert or incident")
     parser.add_argument(
         "--unshared",
         action="store_true",
-        help="only what the shared store does not have, and why; goes with --kind and --limit",
+        help="only events that the shared store lacks, and why; combines with --kind and --limit",
     )
     parser.epilog = (
-        "exits 0 where the journal could be read (for show also where there is none yet), 1 where it could not; "
-        "verify: 0 no fault found, 1 broken, 2 cannot be read; settle: 2 where there is no such run"
+        "exits 0 where the journal is readable (for show also where there is none yet), else 1; "
+        "verify: 0 no fault found, 1 broken, 2 unreadable; settle: 2 where there is no such run"
     )
 
 
@@ -91,10 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
             return _export(journal, arguments.after) if arguments.verb == "export" else _show(journal, arguments)
     except FileNotFoundError:
         if arguments.verb == "verify":
-            print(f"cad-console: there is no file {visible(arguments.file or path)}", file=sys.stderr)
+            print(f"cad-console: no such file: {visible(arguments.file or path)}", file=sys.stderr)
             return 2
         if arguments.verb == "show":
-            print("[]" if arguments.format == "json" else f"no events: there is no journal at {path} yet")
+            print("[]" if arguments.format == "json" else f"no events: no journal at {path} yet")
         return 0
     except (JournalError, OSError) as error:
         print(f"cad-console: {visible(str(error))}", file=sys.stderr)
@@ -103,20 +103,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settle(settings: Settings, run: str) -> int:
     async def settle(session: Session) -> int:
-        ledger, doubt = await session.newest_ledger()
-        if doubt:
-            print(f"cad-console: {visible(doubt)}", file=sys.stderr)
+        ledger, caveat = await session.newest_ledger()
+        if caveat:
+            print(f"cad-console: {visible(caveat)}", file=sys.stderr)
         if run.startswith("#") and run[1:].isascii() and run[1:].isdigit() and int(run[1:]) in ledger.left_out:
             item = ledger.left_out[int(run[1:])]
             await session.record(SETTLED, item.id, {"why": item.why})
-            print(f"settled: {visible(run)} {visible(item.kind)} stays left out and is no longer named")
+            print(f"settled: {visible(run)} {visible(item.kind)} stays left out and is no longer listed")
             return 0
         if run not in ledger.unfinished:
             known = ", ".join(visible(item) for item in ledger.unfinished) or "none"
-            print(f"cad-console: no action without an outcome is called {visible(run) or '?'}; known: {known}", file=sys.stderr)
+            print(
+                f"cad-console: no action without an outcome has the id {visible(run) or '?'}; known: {known}", file=sys.stderr
+            )
             return 2
         await session.settle_action(ledger.unfinished[run])
-        print(f"settled: nobody knows how {visible(run)} ended")
+        print(f"settled: the outcome of {visible(run)} stays unknown")
         return 0
 
     try:
@@ -146,29 +148,28 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
         rows = [_row(event) for event in events]
         print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
     for item in unfinished[-_UNFINISHED_SHOWN:]:
-        told = visible(item.sentence(span(time.time() - item.intent.at)))
-        print(f"outcome unknown: {told} (journal settle {visible(item.intent.subject)})", file=sys.stderr)
+        text = visible(item.sentence(span(time.time() - item.intent.at)))
+        print(f"outcome unknown: {text} (journal settle {visible(item.intent.subject)})", file=sys.stderr)
     if len(unfinished) > _UNFINISHED_SHOWN:
         print(f"and {len(unfinished) - _UNFINISHED_SHOWN} older ones whose outcome is unknown", file=sys.stderr)
-    for (store, trouble), count in sorted(Counter((store, trouble) for _, store, trouble in unshared).items()):
-        waits = f"{'waits' if count == 1 else 'wait'} to be shared; doctor says why"
-        told = f"can not be shared: {visible(trouble)}" if trouble else waits
-        print(f"{count} {'event' if count == 1 else 'events'} for {visible(store)} {told}", file=sys.stderr)
+    for (store, error), count in sorted(Counter((store, error) for _, store, error in unshared).items()):
+        state = f"cannot be shared: {visible(error)}" if error else "not yet shared; `doctor` shows why"
+        print(f"{count} {'event' if count == 1 else 'events'} for {visible(store)} {state}", file=sys.stderr)
     first = events[0].sequence if len(events) == arguments.limit else arguments.after + 1
     last = arguments.before - 1 if arguments.before else journal.counted()
-    return _complete(journal, first=first, last=last, found=journal.count(first, last))
+    return _check_complete(journal, first=first, last=last, found=journal.count(first, last))
 
 
 def _show_unshared(journal: Journal, arguments: argparse.Namespace) -> int:
-    wanted = SearchQuery(kinds=tuple(arguments.kind), unshared=True)
-    # A journal of an older console has no such list.
-    entries = tuple(reversed(page(journal, wanted, limit=arguments.limit).entries)) if journal.unshared() else ()
+    query = SearchQuery(kinds=tuple(arguments.kind), unshared=True)
+    # A journal of an older release has no such list.
+    entries = tuple(reversed(page(journal, query, limit=arguments.limit).entries)) if journal.unshared() else ()
     if arguments.format == "json":
-        told = [{**as_json(entry.event), "unshared": entry.unshared} for entry in entries]
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        rows_json = [{**as_json(entry.event), "unshared": entry.unshared} for entry in entries]
+        print(json.dumps(rows_json, indent=2, ensure_ascii=False))
         return 0
     if not entries:
-        print("nothing waits to be shared")
+        print("no unshared events")
         return 0
     head, rows = (*_HEAD, "why here"), [[*_row(entry.event), visible(entry.unshared)] for entry in entries]
     print(markdown(head, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in head], *rows]))
@@ -185,16 +186,16 @@ def _export(journal: Journal, after: int) -> int:
     print(end_line(ChainEnd(last, head, entries, first)), flush=True)
     if entries:
         print(f"{entries} entries, head {Head(head, last)}", file=sys.stderr)
-    return _complete(journal, first=after + 1, last=journal.counted(), found=entries)
+    return _check_complete(journal, first=after + 1, last=journal.counted(), found=entries)
 
 
-def _complete(journal: Journal, *, first: int, last: int, found: int) -> int:
-    """Every event has its number, and none is ever taken away: where one is missing, the file is damaged."""
+def _check_complete(journal: Journal, *, first: int, last: int, found: int) -> int:
+    """Numbers are consecutive and events are never deleted: a missing number means a damaged file."""
     if found >= last - first + 1:
         return 0
     lost = last - first + 1 - found
-    told = f"{lost} of the events #{first} to #{last} are not there" if lost > 1 else f"one of #{first} to #{last} is not there"
-    print(f"cad-console: the journal {visible(str(journal.path))} is damaged: {told}; {VERIFY}", file=sys.stderr)
+    problem = f"{lost} of the events #{first} to #{last} are missing" if lost > 1 else f"one of #{first} to #{last} is missing"
+    print(f"cad-console: the journal {visible(str(journal.path))} is damaged: {problem}; {VERIFY}", file=sys.stderr)
     return 1
 
 
@@ -211,7 +212,7 @@ def as_json(event: Event) -> dict[str, object]:
     }
 
 
-def what(event: Event) -> str:
+def describe(event: Event) -> str:
     """The event in one line."""
     data = event.data
     if event.kind == "action.outcome":
@@ -227,11 +228,11 @@ def what(event: Event) -> str:
 
 
 def _row(event: Event) -> list[str]:
-    cells = (event.kind, event.environment, event.author, what(event))
+    cells = (event.kind, event.environment, event.author, describe(event))
     return [str(event.sequence), format_time(event.at), *(visible(cell) for cell in cells)]
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise argparse.ArgumentTypeError("a number from 1")
+        raise argparse.ArgumentTypeError("expected a number from 1")
     return int(text)

@@ -1,4 +1,4 @@
-"""`cad-console journal verify`: whether a journal, or an export of one, is as the console wrote it, and what shows that."""
+"""`cad-console journal verify`: checks that a journal, or an export of one, is as the console wrote it."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ def verify(arguments: argparse.Namespace, settings: Settings) -> int:
     heads = tuple(arguments.head)
     if arguments.file:
         return _verify_export(arguments.file, heads)
-    from console.journal.integrity import verify as verify_file  # noqa: PLC0415  # for this verb alone
+    from console.journal.integrity import verify as verify_file  # noqa: PLC0415  # only for this verb
 
     path = settings.paths.journal_file
     with Journal.open_to_read(path) as journal:
-        found = verify_file(journal, heads=heads)
-        found, outside = _compared(found, journal, settings)
-    return _report(found, path, [*_notes(found), *outside, *_unanchored(found)])
+        result = verify_file(journal, heads=heads)
+        result, store_notes = _compare_with_store(result, journal, settings)
+    return _print_report(result, path, [*_notes(result), *store_notes, *_unanchored(result)])
 
 
 def _verify_export(file: str, heads: tuple[Head, ...]) -> int:
     if file == "-":
-        found, name = checked(_read(sys.stdin), heads=heads), "standard input"
+        result, name = checked(_read(sys.stdin), heads=heads), "standard input"
     else:
         with Path(file).open(encoding="utf-8", errors="backslashreplace") as lines:
-            found, name = checked(_read(lines), heads=heads), file
-    cut = ["the release before wrote it: whether its beginning was cut off cannot be seen"] if found.uncounted else []
-    return _report(found, name, [*_notes(found), *cut, *_unanchored(found)])
+            result, name = checked(_read(lines), heads=heads), file
+    notes = ["written by the previous release, so a missing beginning cannot be detected"] if result.uncounted else []
+    return _print_report(result, name, [*_notes(result), *notes, *_unanchored(result)])
 
 
 def _read(lines: Iterable[str]) -> Iterator[ChainEntry | ChainEnd]:
-    """Raises JournalError for the first line that is no entry: then nothing can be said about the rest.
+    """Raises JournalError for the first line that is not an entry: the rest cannot be verified then.
 
-    A last line without its end is a cut, which the missing end of the export tells.
+    An incomplete last line means a truncated export, which the missing end of the chain reports.
     """
     for number, text in enumerate(lines, 1):
         try:
@@ -60,57 +60,59 @@ def _read(lines: Iterable[str]) -> Iterator[ChainEntry | ChainEnd]:
         except ValueError as error:
             if not text.endswith("\n") and number > 1:
                 return
-            raise JournalError(f"line {number} {error}: this is no export of a journal, or a damaged one") from None
+            raise JournalError(f"line {number} {error}: not an export of a journal, or a damaged one") from None
 
 
-def _compared(found: ChainReport, journal: Journal, settings: Settings) -> tuple[ChainReport, list[str]]:
-    """With what the shared store knows of this file, where one is configured."""
-    from console.journal.anchors import compare  # noqa: PLC0415  # a client
+def _compare_with_store(result: ChainReport, journal: Journal, settings: Settings) -> tuple[ChainReport, list[str]]:
+    """The report with the shared store's heads of this file, where a store is configured, and notes about them."""
+    from console.journal.anchors import compare  # noqa: PLC0415  # imports a client
     from console.journal.store_factory import open_store  # noqa: PLC0415  # as above
 
     store = open_store(settings)
     if store is None:
-        return found, []
+        return result, []
     where = visible(store.where)
     try:
-        told = compare(journal, store, seconds=_STORE_SECONDS)
+        anchors = compare(journal, store, seconds=_STORE_SECONDS)
     except SourceError as error:
-        return found, [f"not compared with the shared store: {visible(error.fault.sentence())}"]
-    if not told.heads:
-        return found, [f"the shared store ({where}) has no head of this file, which may be new, or not the one that was here"]
-    faults = (*found.faults, *told.faults)
-    more = f"; nothing outside shows what came after #{told.last}" if told.last < found.last else ""
-    heads = f"{told.heads} {'head' if told.heads == 1 else 'heads'} of this file, the newest of #{told.last}{more}"
-    anchored = Head("", told.last, where)
-    return replace(found, faults=faults, heads=(*found.heads, anchored)), [f"compared with the shared store ({where}): {heads}"]
+        return result, [f"not compared with the shared store: {visible(error.fault.sentence())}"]
+    if not anchors.heads:
+        return result, [f"the shared store ({where}) has no head of this file: the file is new, or not the original one"]
+    faults = (*result.faults, *anchors.faults)
+    rest = f"; nothing outside confirms the entries after #{anchors.last}" if anchors.last < result.last else ""
+    heads = f"{anchors.heads} {'head' if anchors.heads == 1 else 'heads'} of this file, the newest of #{anchors.last}{rest}"
+    anchored = Head("", anchors.last, where)
+    return replace(result, faults=faults, heads=(*result.heads, anchored)), [
+        f"compared with the shared store ({where}): {heads}"
+    ]
 
 
-def _notes(found: ChainReport) -> Iterator[str]:
-    if found.older:
-        entries = "1 entry is" if found.older == 1 else f"{found.older} entries are"
-        yield f"{entries} of the release before: the hash does not cover the column `writer` there"
-    for head in found.heads:
+def _notes(result: ChainReport) -> Iterator[str]:
+    if result.older:
+        entries = "1 entry is" if result.older == 1 else f"{result.older} entries are"
+        yield f"{entries} from the previous release, whose hash does not cover the column `writer`"
+    for head in result.heads:
         if head.hash:
-            yield f"the head {head} that you gave is in it"
+            yield f"contains the given head {head}"
 
 
-def _unanchored(found: ChainReport) -> Iterator[str]:
-    if not found.heads:
+def _unanchored(result: ChainReport) -> Iterator[str]:
+    if not result.heads:
         yield (
-            "not compared with anything outside: whoever can write the file can have written all of it again; "
-            "--head compares it with a head that was noted"
+            "not compared with anything outside the file, and anybody with write access could have rewritten all of it; "
+            "--head compares it with a recorded head"
         )
 
 
-def _report(found: ChainReport, name: str, notes: Iterable[str]) -> int:
-    entries = f"{found.entries} {'entry' if found.entries == 1 else 'entries'}"
-    head = Head(found.head, found.last)
-    told = f"{entries}, #{found.first} to #{found.last}, head {head}" if found.entries else "no entries"
-    print(f"{'BROKEN' if found.faults else 'no fault found'}: {visible(name)}: {told}")
-    for fault in found.faults[:_FAULTS_SHOWN]:
+def _print_report(result: ChainReport, name: str, notes: Iterable[str]) -> int:
+    entries = f"{result.entries} {'entry' if result.entries == 1 else 'entries'}"
+    head = Head(result.head, result.last)
+    summary = f"{entries}, #{result.first} to #{result.last}, head {head}" if result.entries else "no entries"
+    print(f"{'BROKEN' if result.faults else 'no fault found'}: {visible(name)}: {summary}")
+    for fault in result.faults[:_FAULTS_SHOWN]:
         print(f"  {visible(fault)}")
-    if len(found.faults) > _FAULTS_SHOWN:
-        print(f"  and {len(found.faults) - _FAULTS_SHOWN} more")
+    if len(result.faults) > _FAULTS_SHOWN:
+        print(f"  and {len(result.faults) - _FAULTS_SHOWN} more")
     for note in notes:
         print(f"  {note}")
-    return 1 if found.faults else 0
+    return 1 if result.faults else 0

@@ -1,7 +1,7 @@
-"""The entry point. Every command's module has `add(parser)`, which fills its own subparser, and `run(arguments) -> int`,
-whose number is the exit code.
+"""The entry point. Every verb's module has `add(parser)`, which fills its subparser, and `run(arguments) -> int`, which
+returns the exit code.
 
-Without a word the console opens, and then nothing is imported that parses words: that would come before the first frame.
+Without arguments the console opens, and imports no parser: that would delay the first frame.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; gives its exit code. A configuration that cannot be understood is 2, with one line on stderr."""
+    """Run one verb and return its exit code. An invalid configuration is 2, with one line on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
-        # An arrow must not end a command where the locale has none.
+        # An arrow must not abort a command in a locale that cannot encode it.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    arguments, path = _parsed(words) if words else (SimpleNamespace(command="console"), "console.cli.console")
+    arguments, path = _parse(words) if words else (SimpleNamespace(command="console"), "console.cli.console")
     module = importlib.import_module(path)
-    from console.config.errors import ConfigError  # noqa: PLC0415  # not needed to print the help
+    from console.config.errors import ConfigError  # noqa: PLC0415  # --help does not need it
 
     try:
         code = int(module.run(arguments))
-        # Whatever a command found, it is not well where it could not read all of the journal.
-        once = sys.modules.get("console.cli.one_shot")
-        broken = once.exit_code() if once else 0
-        return code or broken
+        # A command that could not read the whole journal does not exit with 0.
+        one_shot = sys.modules.get("console.cli.one_shot")
+        journal_code = one_shot.exit_code() if one_shot else 0
+        return code or journal_code
     except ConfigError as error:
         print(f"cad-console: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader has gone (`| head`). Its end must not be written to again while the interpreter closes.
+        # The reader has exited (`| head`). The interpreter must not flush into the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
         return 130
 
 
-def _parsed(words: Sequence[str]) -> tuple[SimpleNamespace | Namespace, str]:
-    """The arguments, and the module of their command."""
-    from console.cli.parser import COMMANDS, build_parser, verb_of  # noqa: PLC0415  # brings argparse
+def _parse(words: Sequence[str]) -> tuple[SimpleNamespace | Namespace, str]:
+    """The arguments, and the module of their verb."""
+    from console.cli.parser import VERBS, build_parser, verb_of  # noqa: PLC0415  # imports argparse
 
     arguments = build_parser(verb_of(words)).parse_args(words)
     arguments.command = arguments.command or "console"
-    return arguments, next(item.module for item in COMMANDS if item.name == arguments.command)
+    return arguments, next(item.module for item in VERBS if item.name == arguments.command)

@@ -1,4 +1,4 @@
-"""One look at everything, for a headless command."""
+"""One session with one poll of every source, for a headless verb."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from console.state.snapshot import Snapshot
 from queries.model.text import visible
 
 T = TypeVar("T")
-_broken: list[str] = []
-"""What was not known of the journal while the command answered."""
+_journal_errors: list[str] = []
+"""What the console could not read of the journal during this command."""
 
 
 def exit_code() -> int:
-    """1 where a command answered from a journal that does not tell everything, which it said on stderr, once; else 0."""
-    code = 1 if _broken else 0
-    _broken.clear()
+    """1 where the command reported an incomplete journal on stderr, then reset; else 0."""
+    code = 1 if _journal_errors else 0
+    _journal_errors.clear()
     return code
 
 
@@ -29,41 +29,41 @@ def _report(text: str) -> None:
     print(f"cad-console: {visible(text)}", file=sys.stderr)
 
 
-def say_note(settings: Settings) -> None:
-    """What is surprising about the cluster that was chosen and about files that others can reach: on stderr, once a command."""
-    _say(settings, file_warnings(settings))
+def print_notices(settings: Settings) -> None:
+    """Prints to stderr how the cluster was chosen, where that is surprising, and which files others can read or change."""
+    _print_notices(settings, file_warnings(settings))
 
 
-def _say(settings: Settings, warnings: Iterable[str]) -> None:
+def _print_notices(settings: Settings, warnings: Iterable[str]) -> None:
     for note in (*([settings.cluster_note] if settings.cluster_note else ()), *warnings):
         _report(note)
 
 
-def say_caveat(snapshot: Snapshot) -> None:
-    """On stderr that the list of alerts is not Alertmanager's, where it is not."""
+def print_caveat(snapshot: Snapshot) -> None:
+    """Prints to stderr why the alert list does not come from Alertmanager, where it does not."""
     if snapshot.alerts_caveat:
-        print(f"cad-console: {visible(snapshot.alerts_caveat)}", file=sys.stderr)
+        _report(snapshot.alerts_caveat)
 
 
 def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Open a session, do the work in a loop of its own, close the session whatever happens."""
+    """Opens a session, runs `work` in a new event loop, and closes the session whatever happens."""
 
-    async def whole() -> T:
+    async def run() -> T:
         session = Session.open(settings)
-        _say(settings, session.file_warnings)
+        _print_notices(settings, session.file_warnings)
         session.report_to(_report)
         try:
-            found = await work(session)
+            result = await work(session)
             if session.journal is not None and (trouble := session.journal_trouble):
                 _report(trouble)
-                _broken.append(trouble)
-            return found
+                _journal_errors.append(trouble)
+            return result
         finally:
             await session.close()
 
-    return asyncio.run(whole())
+    return asyncio.run(run())
 
 
-def one_snapshot(settings: Settings) -> Snapshot:
-    """Every source asked once."""
+def fetch_snapshot(settings: Settings) -> Snapshot:
+    """A snapshot after one poll of every source."""
     return with_session(settings, lambda session: session.once())

@@ -1,4 +1,4 @@
-"""`cad-console rules`: the traps of live rule sets, in files or in what a server has loaded, and our own rules to install."""
+"""`cad-console rules`: lints rule files or the rules of a server, and exports the console's own rules."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from console.cli.rules_export import add_export, run_export
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.lint.context import SCRAPE_SECONDS, LintContext, parsed, scene
+from console.lint.context import SCRAPE_SECONDS, LintContext, build_context, parse_rules
 from console.lint.finding import Finding, exit_code
-from console.lint.linter import TRAPS, lint
+from console.lint.linter import LINT_RULES, lint
 from console.lint.report import as_json, as_text
 from console.lint.sarif import sarif
-from console.lint.tools import Tools, ask, merged
+from console.lint.tools import Tools, merge, run_tools
 from queries.catalogue.contract import load_contract
 from queries.catalogue.error_codes import load_taxonomy, use_team_codes
 from queries.catalogue.exported import load_exported
@@ -35,35 +35,37 @@ if TYPE_CHECKING:
     from console.runbooks.index import RunbookIndex
     from queries.model.panel import PanelSpec
 
-_MOST_BYTES = 16 << 20
+_LIMIT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """What a live server has."""
+    """The rules, metrics and scrape interval of a live server."""
 
     rules: tuple[PlacedRule, ...]
-    vocabulary: MetricCatalog
+    catalog: MetricCatalog
     scrape_seconds: float
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    export = verbs.add_parser("export", help="write our own rules, one file each, as Prometheus or the operator takes them")
+    export = verbs.add_parser("export", help="write the console's own rules, one file each, for Prometheus or its operator")
     add_flags(export)
     add_export(export)
-    lint_parser = verbs.add_parser("lint", help="look for traps")
+    lint_parser = verbs.add_parser("lint", help="check rules for common mistakes")
     add_flags(lint_parser)
     _add_lint(lint_parser)
 
 
 def _add_lint(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="*", metavar="FILE", help="rule files, manifests, Alertmanager's file")
-    parser.add_argument("--live", action="store_true", help="with what Prometheus has: its rules where no FILE is named")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="rule files, manifests, Alertmanager's configuration")
+    parser.add_argument(
+        "--live", action="store_true", help="check against Prometheus; without FILE, check the rules that it has loaded"
+    )
     parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
     parser.epilog = (
-        "without FILE and --live the rules that come with the console are looked at; exit codes: 0 clean, 1 errors, "
-        "2 something could not be read or asked, 3 warnings only; `# lint: allow TRAP: REASON` in a rule silences one trap"
+        "without FILE and --live, checks the console's own rules; exit codes: 0 clean, 1 errors, 2 a file or server could not "
+        "be read, 3 warnings only; `# lint: allow TRAP: REASON` in a rule suppresses one lint rule"
     )
 
 
@@ -76,13 +78,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Trees and findings all live until the end, and have no circles: to look through them again and again finds nothing."""
-    was = gc.isenabled()
+    """Syntax trees and findings live until the end and have no reference cycles: a collection would find nothing."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was:
+        if enabled:
             gc.enable()
 
 
@@ -96,25 +98,25 @@ def _run_lint(arguments: argparse.Namespace) -> int:
         server = _live(settings, placed) if arguments.live else None
     except SourceError as error:
         raise ConfigError(source="rules lint --live", expected=visible(error.fault.sentence())) from None
-    tools = Tools.found()
-    with ask(files, tools) as told:
-        looked_at = _scene(settings, server.rules if server and not files else placed, server)
-        findings = merged(files, lint(files, looked_at), told())
+    tools = Tools.find()
+    with run_tools(files, tools) as tool_findings:
+        context = _context(settings, server.rules if server and not files else placed, server)
+        findings = merge(files, lint(files, context), tool_findings())
     code = exit_code(findings)
     if arguments.format == "sarif":
-        _print_json(sarif(findings, TRAPS, here=Path.cwd()))
+        _print_json(sarif(findings, LINT_RULES, here=Path.cwd()))
     elif arguments.format == "json":
-        _print_json(_json(findings, files, looked_at, tools, code))
+        _print_json(_json(findings, files, context, tools, code))
     else:
-        _print(findings, files, looked_at, tools)
+        _print(findings, files, context, tools)
     return code
 
 
 def _read(name: str) -> RuleFile:
     path = Path(name)
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ConfigError(source=name, expected="larger than 16 MiB, no rule file")
+        if path.stat().st_size > _LIMIT_BYTES:
+            raise ConfigError(source=name, expected="expected a rule file of at most 16 MiB")
         return read_rules(path.read_text(encoding="utf-8"), path=name)
     except UnicodeDecodeError:
         raise ConfigError(source=name, expected="expected text in UTF-8") from None
@@ -123,19 +125,19 @@ def _read(name: str) -> RuleFile:
 
 
 def _print_json(value: object) -> None:
-    from console.state import snapshot_json  # noqa: PLC0415 - it knows every source, which a text report does not need
+    from console.state import snapshot_json  # noqa: PLC0415  # imports every source; text needs none
 
     print(snapshot_json.dumps(value))
 
 
 def _live(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
-    import asyncio  # noqa: PLC0415 - like HTTP, only for who asks a server
+    import asyncio  # noqa: PLC0415  # as HTTP, only for --live
 
-    return asyncio.run(_asked(settings, placed))
+    return asyncio.run(_query_server(settings, placed))
 
 
-async def _asked(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
-    # Only who asks a server waits for HTTP to be imported.
+async def _query_server(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
+    # HTTP: only for --live.
     from queries.prometheus.client import Prometheus  # noqa: PLC0415
     from queries.prometheus.live_metric_catalog import live_vocabulary  # noqa: PLC0415
     from queries.prometheus.metadata import Discovery  # noqa: PLC0415
@@ -145,27 +147,26 @@ async def _asked(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
     prometheus, discovery = Prometheus(settings.prometheus), Discovery(settings.prometheus)
     try:
         live = tuple(_placed(await prometheus.rule_groups(), where=prometheus.where))
-        expressions = [item.expression for item in parsed(placed or live) if item.expression is not None]
-        wanted = [picked for expression in expressions for picked in expression.selectors]
-        known = _known()
+        expressions = [item.expression for item in parse_rules(placed or live) if item.expression is not None]
+        selectors = [selector for expression in expressions for selector in expression.selectors]
         recorded = {item.rule.name for item in live if item.rule.kind is RuleKind.RECORD}
-        vocabulary = await live_vocabulary(discovery, wanted, known=known, recorded=recorded)
-        return _Server(live, vocabulary, _shortest(item.interval for item in await discovery.targets()))
+        catalog = await live_vocabulary(discovery, selectors, known=_known_metrics(), recorded=recorded)
+        return _Server(live, catalog, _shortest(item.interval for item in await discovery.targets()))
     finally:
         discovery.close()
         await prometheus.close()
 
 
-def _known() -> MetricCatalog:
-    """What is known without a server: the contract, and what the platform's metric objects export."""
+def _known_metrics() -> MetricCatalog:
+    """The metrics known without a server: the contract's, and those that the platform's metric objects export."""
     return MetricCatalog.of_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
 
 
 def _shortest(intervals: Iterable[str]) -> float:
-    """The shortest of some durations; the platform's own where none is known."""
+    """The shortest duration; the platform's own scrape interval where no target has one."""
     known = []
     for item in intervals:
-        with suppress(ValueError):  # an older server says none
+        with suppress(ValueError):  # an older server returns none
             known.append(duration_seconds(item))
     return min(known, default=SCRAPE_SECONDS)
 
@@ -176,22 +177,22 @@ def _placed(groups: Iterable[RuleGroup], *, where: str) -> Iterable[PlacedRule]:
             yield PlacedRule(rule, group.name, group.file or where)
 
 
-def _scene(settings: Settings, placed: Sequence[PlacedRule], server: _Server | None) -> LintContext:
+def _context(settings: Settings, placed: Sequence[PlacedRule], server: _Server | None) -> LintContext:
     if server is not None:
-        return scene(
+        return build_context(
             placed,
             others=lambda _: server.rules,
-            vocabulary=server.vocabulary,
+            catalog=server.catalog,
             runbooks=lambda: _runbooks(settings),
             panels=lambda: _panels(settings),
             sources=_own_rules() if placed is server.rules else (),
             scrape_seconds=server.scrape_seconds,
         )
     ours = frozenset(built_in_names())
-    return scene(
+    return build_context(
         placed,
         others=lambda read: () if ours.isdisjoint(read) else _own_rules(),
-        vocabulary=_known(),
+        catalog=_known_metrics(),
         runbooks=lambda: _runbooks(settings),
         panels=lambda: _panels(settings),
         names=ours,
@@ -203,43 +204,43 @@ def _own_rules() -> list[PlacedRule]:
 
 
 def _runbooks(settings: Settings) -> RunbookIndex:
-    from console.runbooks.index import RunbookIndex  # noqa: PLC0415 - only an alert asks for them
+    from console.runbooks.index import RunbookIndex  # noqa: PLC0415  # only alerts link to them
 
     return RunbookIndex.configured(settings)
 
 
 def _panels(settings: Settings) -> list[PanelSpec]:
     from console.checks.own_panels import overview_panels  # noqa: PLC0415
-    from console.checks.panels import effective  # noqa: PLC0415 - it brings all that judges a panel
+    from console.checks.panels import effective  # noqa: PLC0415  # imports all evaluation of panels
 
     return [replace(spec, threshold=effective(spec, settings.threshold(spec.id))) for spec in overview_panels(settings)]
 
 
-def _print(findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: LintContext, tools: Tools) -> None:
-    told = f"{len(looked_at.rules)} rules" + (f" in {len(files)} files" if files else " of the server")
-    for line in as_text(findings, TRAPS, looked_at=told):
+def _print(findings: Sequence[Finding], files: Sequence[RuleFile], context: LintContext, tools: Tools) -> None:
+    scope = f"{len(context.rules)} rules" + (f" in {len(files)} files" if files else " of the server")
+    for line in as_text(findings, LINT_RULES, scope=scope):
         print(line)
     for name, path, concerned in _tools(files, tools):
         if concerned and not path:
-            print(f"{name} is not on PATH: what it would say is not in here")
+            print(f"{name} is not on PATH: its findings are missing")
 
 
 def _json(
-    findings: Sequence[Finding], files: Sequence[RuleFile], looked_at: LintContext, tools: Tools, code: int
+    findings: Sequence[Finding], files: Sequence[RuleFile], context: LintContext, tools: Tools, code: int
 ) -> dict[str, object]:
     return {
         "schema": 1,
         "exit_code": code,
         "files": [file.path for file in files],
-        "rules": len(looked_at.rules),
-        "compared_with": "the server" if looked_at.vocabulary.complete else "the contract",
+        "rules": len(context.rules),
+        "compared_with": "the server" if context.catalog.complete else "the contract",
         "tools": {name: path for name, path, _ in _tools(files, tools)},
         "findings": as_json(findings),
     }
 
 
 def _tools(files: Sequence[RuleFile], tools: Tools) -> tuple[tuple[str, str, bool], ...]:
-    """Each program, its path, and whether the report misses it where it is not there."""
+    """Each program, its path, and whether the report should mention its absence."""
     return (
         ("promtool", tools.promtool, any(not file.routing for file in files)),
         ("amtool", tools.amtool, any(file.native_routing for file in files)),

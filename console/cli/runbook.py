@@ -1,4 +1,4 @@
-"""`cad-console runbook`: a runbook with live values, the list of all, or what is wrong with them."""
+"""`cad-console runbook`: prints a runbook with live values, lists all, or lints them."""
 
 from __future__ import annotations
 
@@ -32,39 +32,38 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lint",
         action="store_true",
-        help="what is wrong with them, and which alert has none; exit codes: 0 clean, 1 errors, 3 warnings only",
+        help="check the runbooks, and that every alert has one; exit codes: 0 clean, 1 errors, 3 warnings only",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of what --lint says")
-
-    parser.epilog = "exits 1 where nothing has that name, and says what is spelled like it"
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="the output format of --lint")
+    parser.epilog = "exits 1 where no runbook has that name, and suggests similar ones"
 
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     if arguments.lint:
-        return _lint(settings, form=arguments.format)
+        return _lint(settings, format=arguments.format)
     if arguments.list or not arguments.name:
         return _list(RunbookIndex.configured(settings))
     return with_session(settings, lambda session: _show(session, settings, arguments.name))
 
 
 async def _show(session: Session, settings: Settings, name: str) -> int:
-    """The page that the screens find: by what fires and by the rules that are loaded, else by those that should be."""
-    answering = any((settings.prometheus, settings.kubernetes, settings.alertmanagers))
-    snapshot = await session.once() if answering else None
-    found = session.find_runbook(name)
-    if found.runbook is None:
-        found = session.runbooks.find(name, (rule.rule for rule in expected_alerts(settings)))
-    if found.runbook is None:
-        print(f"cad-console runbook: {visible(found.error)}", file=sys.stderr)
+    """Prints the runbook that the screens find: by firing alerts and loaded rules, else by the expected rules."""
+    live = any((settings.prometheus, settings.kubernetes, settings.alertmanagers))
+    snapshot = await session.once() if live else None
+    match = session.find_runbook(name)
+    if match.runbook is None:
+        match = session.runbooks.find(name, (rule.rule for rule in expected_alerts(settings)))
+    if match.runbook is None:
+        print(f"cad-console runbook: {visible(match.error)}", file=sys.stderr)
         return 1
-    if found.matched_by == TRIAGE:
-        print(f"no runbook fits {visible(found.alert)}; this is the general triage page\n")
+    if match.matched_by == TRIAGE:
+        print(f"no runbook matches {visible(match.alert)}; this is the general triage runbook\n")
     alerts = snapshot.alerts if snapshot else ()
-    served = [item for item in alerts if item.runbook and item.runbook.id == found.runbook.id]
-    # The alert that was named, else any that the page serves.
-    served.sort(key=lambda item: item.alert.name != found.alert)
-    await _print(found.runbook, session, settings, tracked=next(iter(served), None), answering=answering)
+    covered = [item for item in alerts if item.runbook and item.runbook.id == match.runbook.id]
+    # The named alert, else any other that the runbook covers.
+    covered.sort(key=lambda item: item.alert.name != match.alert)
+    await _print(match.runbook, session, settings, tracked=next(iter(covered), None), live=live)
     return 0
 
 
@@ -85,58 +84,56 @@ def _list(index: RunbookIndex) -> int:
     return 0
 
 
-def _lint(settings: Settings, *, form: str) -> int:
-    # Heavy, and only here.
-    from console.cli.own_lines import check_line  # noqa: PLC0415
+def _lint(settings: Settings, *, format: str) -> int:
+    # Heavy imports, only for --lint.
+    from console.cli.console_lines import check_line  # noqa: PLC0415
     from console.lint.finding import exit_code  # noqa: PLC0415
     from console.lint.report import as_json, as_text  # noqa: PLC0415
-    from console.lint.runbooks.linter import TRAPS, lint  # noqa: PLC0415
+    from console.lint.runbooks.linter import LINT_RULES, lint  # noqa: PLC0415
     from console.state import snapshot_json  # noqa: PLC0415
 
     index = RunbookIndex.configured(settings)
-    shipped = Path(settings.paths.runbooks_dir).resolve() == Path(console.__file__).resolve().parents[1] / "runbooks"
+    built_in = Path(settings.paths.runbooks_dir).resolve() == Path(console.__file__).resolve().parents[1] / "runbooks"
     rules = [rule for file in expected_rules(settings) for rule in file.rules]
-    found = lint(index, rules, check_console=lambda words: check_line(words, index), shipped=shipped)
-    code = exit_code(found.findings)
-    unchecked = 0 if found.kubectl else found.kubectl_lines
-    if form == "json":
-        counts = {"runbooks": found.runbooks, "alerts": found.alerts, "kubectl_lines": found.kubectl_lines}
-        told = {"schema": 1, "exit_code": code, **counts, "kubectl": found.kubectl, "kubectl_lines_unchecked": unchecked}
-        print(snapshot_json.dumps({**told, "findings": as_json(found.findings)}))
+    report = lint(index, rules, check_console=lambda words: check_line(words, index), built_in=built_in)
+    code = exit_code(report.findings)
+    unchecked = 0 if report.kubectl else report.kubectl_lines
+    if format == "json":
+        counts = {"runbooks": report.runbooks, "alerts": report.alerts, "kubectl_lines": report.kubectl_lines}
+        document = {"schema": 1, "exit_code": code, **counts, "kubectl": report.kubectl, "kubectl_lines_unchecked": unchecked}
+        print(snapshot_json.dumps({**document, "findings": as_json(report.findings)}))
         return code
-    told_of = f"{found.runbooks} runbooks, {found.alerts} alerts, {found.kubectl_lines} kubectl lines"
-    for line in as_text(found.findings, TRAPS, looked_at=told_of):
+    scope = f"{report.runbooks} runbooks, {report.alerts} alerts, {report.kubectl_lines} kubectl lines"
+    for line in as_text(report.findings, LINT_RULES, scope=scope):
         print(line)
     if unchecked:
-        print(f"kubectl is not on PATH: whether the {unchecked} kubectl lines are valid was not checked")
+        print(f"kubectl is not on PATH: {unchecked} kubectl lines remain unchecked")
     return code
 
 
-async def _print(
-    runbook: Runbook, session: Session, settings: Settings, *, tracked: TrackedAlert | None, answering: bool
-) -> None:
+async def _print(runbook: Runbook, session: Session, settings: Settings, *, tracked: TrackedAlert | None, live: bool) -> None:
     print(f"{visible(runbook.headline)}\n{visible(runbook.path)}")
     if runbook.broken:
         print(f"broken: {visible(runbook.broken)}")
     if tracked is not None:
         print(f"for {visible(tracked.alert.name)}, {tracked.alert.state.value}")
-        if doubt := session.subject_error(runbook, tracked):
-            print(f"{Verdict.IN_DOUBT.word}: {visible(doubt)}")
-    answers = session.runbook_steps(runbook, tracked) if answering else _unanswered(runbook)
-    phase, acted = None, False
-    async for result in answers:
-        after = runbook.steps[result.index].phase
-        if after == LAST_PHASE and not acted:
+        if error := session.subject_error(runbook, tracked):
+            print(f"{Verdict.IN_DOUBT.word}: {visible(error)}")
+    results = session.runbook_steps(runbook, tracked) if live else _static_steps(runbook)
+    phase, actions_printed = None, False
+    async for result in results:
+        step_phase = runbook.steps[result.index].phase
+        if step_phase == LAST_PHASE and not actions_printed:
             _print_actions(runbook, session, tracked)
-            acted = True
-        if after != phase:
-            print(f"\n{after.capitalize()}" if after else "")
-            phase = after
-        word = result.verdict.word if result.verdict else ""
-        print(" ".join(part for part in (f"{result.index + 1}.", word, visible(result.title), result.value_text) if part))
+            actions_printed = True
+        if step_phase != phase:
+            print(f"\n{step_phase.capitalize()}" if step_phase else "")
+            phase = step_phase
+        verdict = result.verdict.word if result.verdict else ""
+        print(" ".join(part for part in (f"{result.index + 1}.", verdict, visible(result.title), result.value_text) if part))
         for line in result.text.splitlines():
             print(f"     {visible(line)}")
-    if not acted:
+    if not actions_printed:
         _print_actions(runbook, session, tracked)
     _print_escalation(runbook, settings)
     if runbook.body:
@@ -145,8 +142,8 @@ async def _print(
             print(visible(line))
 
 
-async def _unanswered(runbook: Runbook) -> AsyncIterator[StepResult]:
-    """The steps as they are written, where nobody can be asked."""
+async def _static_steps(runbook: Runbook) -> AsyncIterator[StepResult]:
+    """The steps without values, where no source is configured."""
     for index, step in enumerate(runbook.steps):
         yield StepResult(index, step.title, "\n".join(filter(None, (step.text, step.query))), None, "", step.query)
 

@@ -1,10 +1,10 @@
-"""`cad-console status`: one snapshot, for people, scripts and chat."""
+"""`cad-console status`: prints one snapshot, for people, scripts and chat."""
 
 from __future__ import annotations
 
 import argparse
 
-from console.cli.one_shot import one_snapshot, say_caveat
+from console.cli.one_shot import fetch_snapshot, print_caveat
 from console.config.load import load_settings
 from console.monitor.state_store import PROMETHEUS
 from console.state import snapshot_json
@@ -19,7 +19,7 @@ from queries.model.workload import Workload
 from queries.text.formatting import brief, figure, span
 from queries.text.tables import aligned, escaped, markdown
 
-HEALTHY, CRITICAL, UNANSWERED, NOT_KNOWN = 0, 1, 2, 3
+HEALTHY, CRITICAL, UNANSWERED, UNKNOWN = 0, 1, 2, 3
 _ALERTS_SHOWN = 50
 
 
@@ -28,8 +28,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    snapshot = one_snapshot(load_settings(arguments))
-    say_caveat(snapshot)
+    snapshot = fetch_snapshot(load_settings(arguments))
+    print_caveat(snapshot)
     if arguments.format == "json":
         print(snapshot_json.dumps(snapshot_json.document(snapshot)))
     else:
@@ -38,10 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def exit_code(snapshot: Snapshot) -> int:
-    """2 where nothing can be judged: no source answered, or not one measured panel has a current value.
+    """1 where something is critical, before everything else.
 
-    3 where nothing critical is known, and a panel is in doubt, or Alertmanager, which is configured, does not say what it
-    has. Something critical that is known comes first; what is not known is never called healthy.
+    2 where nothing can be evaluated: no source answered, or no measured panel has a current value. 3 where a panel is in doubt,
+    or a configured Alertmanager did not return its alerts: unknown is never healthy.
     """
     if not snapshot.answered:
         return UNANSWERED
@@ -51,10 +51,10 @@ def exit_code(snapshot: Snapshot) -> int:
     if not any(item.verdict.known for item in measured):
         return UNANSWERED
     if snapshot.in_doubt:
-        return NOT_KNOWN
+        return UNKNOWN
     manager = snapshot.source("alertmanager")
     configured = manager is not None and manager.health is not Health.NOT_CONFIGURED
-    return NOT_KNOWN if configured and (snapshot.alerts_caveat or not snapshot.alerts_known) else HEALTHY
+    return UNKNOWN if configured and (snapshot.alerts_caveat or not snapshot.alerts_known) else HEALTHY
 
 
 def as_text(snapshot: Snapshot) -> str:
@@ -94,7 +94,7 @@ def as_markdown(snapshot: Snapshot) -> str:
 
 
 def headline(snapshot: Snapshot) -> str:
-    """Where one is and what may happen there, in words."""
+    """The environment, the mode and the user."""
     mode = "READ-ONLY" if snapshot.read_only else "ACTING"
     where = f"{visible(snapshot.environment)} · {visible(snapshot.namespace)}"
     return f"{where} · {mode} ({visible(snapshot.user)}) · {snapshot_json.utc(snapshot.taken_at)}"
@@ -102,16 +102,16 @@ def headline(snapshot: Snapshot) -> str:
 
 def alerts_title(snapshot: Snapshot) -> str:
     if not snapshot.alerts_known:
-        return "Alerts: not known, neither Alertmanager nor Prometheus told"
+        return "Alerts: unknown, neither Alertmanager nor Prometheus returned them"
     total = len(snapshot.alerts)
     more = f", the first {_ALERTS_SHOWN} shown" if total > _ALERTS_SHOWN else ""
-    doubts = (visible(snapshot.alerts_caveat), snapshot.delivery_doubt)
-    return "; ".join(filter(None, (f"Alerts: {total}{more}" if total else "Alerts: none", *doubts)))
+    caveats = (visible(snapshot.alerts_caveat), snapshot.delivery_doubt)
+    return "; ".join(filter(None, (f"Alerts: {total}{more}" if total else "Alerts: none", *caveats)))
 
 
 def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
     item, match = tracked.alert, tracked.runbook
-    runbook = "" if match is None else "none fits: triage" if match.matched_by == "triage" else match.id
+    runbook = "" if match is None else "none matches: triage" if match.matched_by == "triage" else match.id
     return (
         item.priority.value,
         visible(item.severity_text),
@@ -128,26 +128,26 @@ def _source(state: SourceState, now: float) -> tuple[str, ...]:
     age = f"{span(now - state.last_good_at)} ago" if state.last_good_at is not None and state.fault else ""
     latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else age
     word = state.health.value if state.health in (Health.UP, Health.NOT_CONFIGURED) else state.health.value.upper()
-    told = visible(state.fault.sentence()) if state.fault else ""
-    return (state.name, word, latency, " ".join(part for part in (state.detail, told) if part))
+    error = visible(state.fault.sentence()) if state.fault else ""
+    return (state.name, word, latency, " ".join(part for part in (state.detail, error) if part))
 
 
 def _panel(state: PanelState) -> tuple[str, ...]:
     word = state.verdict.word
     if state.verdict is Verdict.STALE and state.age_seconds is not None:
         word += f" {span(state.age_seconds)}"
-    told = state.note if state.verdict.known and state.note else state.reason
+    note = state.note if state.verdict.known and state.note else state.reason
     value = figure(state.value, state.spec.unit, state.spec.decimals)
-    return (word, state.spec.title, value, limits(state), told, state.origin.value)
+    return (word, state.spec.title, value, limits(state), note, state.origin.value)
 
 
 def limits(state: PanelState) -> str:
-    """`warn 1, critical 5`; empty where the panel has no limit."""
-    lines = (("warn", state.threshold.warn), ("critical", state.threshold.critical))
+    """`warn ≥1, critical ≥5`; empty where the panel has no thresholds."""
+    thresholds = (("warn", state.threshold.warn), ("critical", state.threshold.critical))
     sign = "<" if state.spec.below else "≥"
-    return ", ".join(f"{name} {sign}{brief(value)}" for name, value in lines if value is not None)
+    return ", ".join(f"{name} {sign}{brief(value)}" for name, value in thresholds if value is not None)
 
 
 def _workload(item: Workload) -> tuple[str, ...]:
-    told = "paused" if item.paused else ""
-    return (visible(item.target), f"{item.ready}/{item.wanted} ready", f"rev {item.revision}", told)
+    note = "paused" if item.paused else ""
+    return (visible(item.target), f"{item.ready}/{item.wanted} ready", f"rev {item.revision}", note)

@@ -72,7 +72,7 @@ def test_done_is_0_and_is_in_the_journal(shell: Shell) -> None:
     """
     words = ("act", "scale", "cad-ml-api", "--replicas", "4", "--yes", "--cause", "alert X")
     code, _, complaint = shell.run(*words)
-    assert (code, "give --confirm cad-ml-api too" in complaint, shell.writes()) == (1, True, [])
+    assert (code, "add --confirm cad-ml-api" in complaint, shell.writes()) == (1, True, [])
     code, told, complaint = shell.run(*words, "--confirm", "cad-ml-api")
     assert code == 0, complaint
     assert re.search(r"same as  kubectl --kubeconfig \S+ --context demo -n cad-ml-platform scale \S+ --replicas=4", told)
@@ -109,7 +109,7 @@ def test_refused_is_1_and_no_source_is_2(shell: Shell) -> None:
 def test_yes_is_not_enough_where_a_check_asks(shell: Shell) -> None:
     """Five times as many, and 0: --yes alone is refused and names the flag; the word of another check does not count."""
     code, told, complaint = shell.run("act", "scale", "cad-ml-api", "--replicas", "18", "--yes")
-    assert (code, "give --confirm 18 too" in complaint, shell.writes()) == (1, True, []), complaint
+    assert (code, "add --confirm 18" in complaint, shell.writes()) == (1, True, []), complaint
     assert "ASKS  3 to 18 is ×6: type the number again" in told
     assert shell.run("act", "scale", "cad-ml-api", "--replicas", "0", "--yes", "--confirm", "18")[0] == 1
     assert shell.writes() == []

@@ -16,7 +16,6 @@ from servers import start_alertmanager, start_prometheus
 
 from console.checks import watchdog
 from console.cli.main import main
-from console.config import load
 from console.demo import server_config
 from console.demo.embedded_cluster import EmbeddedView
 from console.demo.platform_api import PlatformApi
@@ -122,9 +121,11 @@ def whole(bench: Bench) -> Iterator[Bench]:
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    def call(verb: str, environment: dict[str, str], *, window: float = 2.0, **changed: str) -> tuple[int, str]:
+    def call(verb: str, environment: dict[str, str], *, window: int = 2, **changed: str) -> tuple[int, str]:
         # A gap stays one for a day; here it would be another test's.
-        monkeypatch.setattr(load, "ERROR_CODES_WINDOW_SECONDS", window)
+        config = tmp_path / "config.yaml"
+        config.write_text(f"error_codes_window: {window}s\n")
+        monkeypatch.setenv("CAD_CONSOLE_CONFIG", str(config))
         monkeypatch.delenv("REDIS_URL", raising=False)
         monkeypatch.setenv("HOME", str(tmp_path))
         for name, value in {**environment, **changed}.items():
@@ -220,13 +221,13 @@ def test_a_code_of_nobodys_is_6(whole: Bench, ask: Ask, verb: str) -> None:
     """A code that maps to none of the nine is a gap of the providers that said it."""
     whole.api.changes["/metrics"] = lambda text: text.replace('code="PARSE_FAILED"', 'code="ODD"')
     whole.until('count(count by (code) (ocr_errors_total{code="ODD"}))', 1.0)
-    code, failed = ask(verb, whole.environment, window=86_400.0)
+    code, failed = ask(verb, whole.environment, window=86_400)
     assert code == 6
     assert "mapping paddle: maps to none of the nine: ODD (" in failed
     # The exporter is mended: for a day the gap was one all the same.
     whole.api.changes.clear()
     whole.until('count(ocr_errors_total{code="ODD"}) or vector(0)', 0.0)
-    assert ask(verb, whole.environment, window=86_400.0)[0] == 6
+    assert ask(verb, whole.environment, window=86_400)[0] == 6
 
 
 def test_a_lost_alertmanager_is_1(whole: Bench, ask: Ask) -> None:

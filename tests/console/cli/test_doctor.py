@@ -58,9 +58,9 @@ def test_it_tells_what_is_reached_missed_and_from_where(
     assert "read_only yes config file, line 7" in lines
     assert any(line.startswith("alertmanager down") for line in lines)
     assert "error_ratio rule platform_error_ratio found" in lines
-    assert "provider_health rule provider_health_score MISSED, the raw expression is read instead" in lines
+    assert "provider_health rule provider_health_score MISSING, the panel reads the raw expression" in lines
     assert "ocr_processing_duration_seconds found" in lines
-    assert "vision_errors_total MISSED" in lines
+    assert "vision_errors_total MISSING" in lines
     assert (
         "ocr failures starts without success, because no series has status=error|failed|failure; 2 of 4 definitions apply"
         in lines
@@ -107,7 +107,7 @@ def test_it_lists_what_others_can_reach(
         for name, value in platform.environ(str(tmp_path)).items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("PROMETHEUS_URL")
-        words = f"{token} holds a secret and can be read by everybody (0644): chmod 600 {token}"
+        words = f"{token} holds a secret and is readable by everybody (0644): chmod 600 {token}"
         assert main(["doctor", "--config", str(config)]) == 0  # a warning is no refusal
         out = capsys.readouterr().out
         assert f"WARN {words}" in " ".join(out.split())

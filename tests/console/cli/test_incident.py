@@ -32,10 +32,10 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
     )
     assert code == 0
     assert "declared P1 1 (i" in out
-    assert "which alerts there are is not known now" in err
+    assert "the current alerts are unknown" in err
     assert "Platform: PagerDuty Platform Team" in out
     assert incident(capsys, "tick", "acknowledge")[1] == "acknowledge: done\n"
-    assert "was done already" in incident(capsys, "tick", "acknowledge")[1]
+    assert "completed acknowledge at" in incident(capsys, "tick", "acknowledge")[1]
     assert incident(capsys, "untick", "acknowledge", "--note", "wrong one")[0] == 0
     noted = incident(capsys, "note", "8 % fail?")[1].split()[-1]
     assert incident(capsys, "note", "1", "80 % fail", "--corrects", noted)[0] == 0
@@ -45,7 +45,7 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
     code, out, err = incident(capsys, "update", "--output", str(update))
     assert code == 0
     assert update.read_text() == out
-    assert f"written to {update}, not sent: once you have posted it, `incident sent 1` marks it" in err
+    assert f"written to {update}, not sent: after posting it, mark it with `incident sent 1`" in err
     assert "How many requests are affected is not known." in out
     steps = json.loads(incident(capsys, "show", "--format", "json")[1])["steps"]
     assert {item["step"]: item["done_at"] for item in steps}["communicate"] is None
@@ -84,11 +84,11 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("show",), "there is no incident yet"),
-        (("show", "7"), "there is no incident '7'; there are none"),
+        (("show",), "no incidents yet"),
+        (("show", "7"), "no incident '7'; known: none"),
         (("declare",), "give a TITLE or --alert NAME"),
-        (("declare", "--alert", "HighErrorRate"), "no alert 'HighErrorRate' is known now; there are none"),
-        (("note", "x"), "there is no incident yet"),
+        (("declare", "--alert", "HighErrorRate"), "no current alert 'HighErrorRate'; current: none"),
+        (("note", "x"), "no incidents yet"),
     ],
 )
 def test_what_cannot_be_done_is_said(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str) -> None:
@@ -104,10 +104,8 @@ def test_which_one_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
         incident(capsys, "declare", title, "--severity", "P3")
     code, _, err = incident(capsys, "note", "x")
     assert code == 1
-    assert "which incident? open are 1, 2" in err
-    assert (
-        "there is no channel 'chat'; configured are none" in incident(capsys, "update", "2", "--text", "x", "--send", "chat")[2]
-    )
+    assert "which incident? open: 1, 2" in err
+    assert "no channel 'chat'; configured: none" in incident(capsys, "update", "2", "--text", "x", "--send", "chat")[2]
     assert "assess is not done" in incident(capsys, "untick", "2", "assess")[2]
     assert incident(capsys, "close", "2")[0] == 0
     assert incident(capsys, "close", "2")[0] == 1

@@ -17,8 +17,8 @@ from console.journal.search import SearchQuery, page
 from console.journal.sqlite import Journal, JournalError
 
 UNANCHORED = (
-    "not compared with anything outside: whoever can write the file can have written all of it again; "
-    "--head compares it with a head that was noted"
+    "not compared with anything outside the file, and anybody with write access could have rewritten all of it; "
+    "--head compares it with a recorded head"
 )
 Run = Callable[..., tuple[int, str, str]]
 
@@ -72,7 +72,7 @@ def test_pages_and_filters(run: Run, file: Path) -> None:
 def test_what_is_not_shared_yet_is_told(run: Run, file: Path) -> None:
     """Events that wait for the shared store are counted beside the list, and the store is named."""
     filled(file, 2, store="configmaps/cad-console-journal in n")
-    assert "2 events for configmaps/cad-console-journal in n wait to be shared" in run()[2]
+    assert "2 events for configmaps/cad-console-journal in n not yet shared" in run()[2]
 
 
 def test_an_export_is_whole_and_what_was_cut_from_it_is_named(
@@ -179,11 +179,11 @@ def test_events_that_are_gone_are_told_by_every_verb_that_reads(run: Run, file: 
     filled(file, 40)
     OF["rows deleted in the middle"].do(file, file)
     code, _, err = run("--limit", "50")
-    assert (code, "3 of the events #1 to #40 are not there" in err) == (1, True), err
+    assert (code, "3 of the events #1 to #40 are missing" in err) == (1, True), err
     assert run("--limit", "5")[0] == 0
     assert run("--kind", "note", "--limit", "10")[0] == 1
     code, _, err = run("export")
-    assert (code, "3 of the events #1 to #40 are not there" in err) == (1, True), err
+    assert (code, "3 of the events #1 to #40 are missing" in err) == (1, True), err
 
 
 def test_a_page_of_a_whole_journal_is_never_called_damaged(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_what_is_not_shared_is_listed(run: Run, file: Path) -> None:
     """Each event that waits for the shared store, or will never be there, with the reason; inert, and nothing else."""
     assert run("--unshared")[0] == 0
     filled(file, 3)
-    assert run("--unshared")[1] == "nothing waits to be shared\n"
+    assert run("--unshared")[1] == "no unshared events\n"
     filled(file, 4, store="s")
     with Journal.open(file, store="s") as journal:
         journal.kept_here(journal.waiting()[1], "too large \x1b[31m")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from console.cli.main import main
-from console.cli.parser import COMMANDS, build_parser, verb_of
+from console.cli.parser import VERBS, build_parser, verb_of
 
 HEAVY = ("textual", "httpx", "kubernetes", "yaml", "msgspec", "promql_parser", "prometheus_api_client", "requests", "rich")
 
@@ -57,7 +57,7 @@ def test_every_command_can_be_filled_and_run() -> None:
     """Each verb of the tuple has a module with `add` and `run`."""
     import importlib
 
-    for command in COMMANDS:
+    for command in VERBS:
         module = importlib.import_module(command.module)
         assert callable(module.add), command.name
         assert callable(module.run), command.name
@@ -91,11 +91,11 @@ def verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[tuple[str, ...], ar
 def every_verb() -> list[tuple[tuple[str, ...], argparse.ArgumentParser]]:
     """Derived from the parser: a verb that comes tomorrow is in here."""
     return [
-        item for command in COMMANDS for item in verbs(build_parser(command.name)) if item[0][0] == command.name
+        item for command in VERBS for item in verbs(build_parser(command.name)) if item[0][0] == command.name
     ]  # fmt: skip
 
 
-VERBS = every_verb()
+EVERY_VERB = every_verb()
 
 
 def sample(action: argparse.Action) -> list[str]:
@@ -118,7 +118,7 @@ def told(words: list[str], parser: argparse.ArgumentParser | None = None) -> dic
     return vars((parser or build_parser(verb_of(words))).parse_args(words))
 
 
-@pytest.mark.parametrize(("verb", "inner"), VERBS, ids=["-".join(words) for words, _ in VERBS])
+@pytest.mark.parametrize(("verb", "inner"), EVERY_VERB, ids=["-".join(words) for words, _ in EVERY_VERB])
 def test_options_and_operands_stand_in_any_order(verb: tuple[str, ...], inner: argparse.ArgumentParser) -> None:
     """Wherever among the verb's own words and its operands an option stands, before the verb too, it means the same."""
     operands = [word for action in inner._actions if not action.option_strings for word in sample(action)]

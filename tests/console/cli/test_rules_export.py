@@ -55,5 +55,5 @@ def test_only_one_kind_and_the_manifest(tmp_path: Path) -> None:
 def test_a_wrong_prefix_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What no metric may begin with is named, and nothing is written."""
     assert main(["rules", "export", "--output", str(tmp_path / "out"), "--prefix", "7-up"]) == 2
-    assert "'7-up' cannot begin a recorded name" in capsys.readouterr().err
+    assert "'7-up' is not a valid prefix" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -143,7 +143,7 @@ def test_no_answer_from_anybody_is_2(run: Any) -> None:
     with told_platform(pages=refusing) as platform:
         code, out = run(platform, "status")
         assert code == 2
-        assert "not known" in out
+        assert "Alerts: unknown" in out
         assert run(platform, "alerts")[0] == 2
         assert run(platform, "status", without=("PROMETHEUS_URL", "ALERTMANAGER_URL", "CAD_ML_API_URL"))[0] == 2
 
