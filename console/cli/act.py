@@ -148,6 +148,7 @@ def _print_step(step: RunStep, *, dry_run: bool, code: int) -> int:
 
 
 def print_preview(preview: Preview) -> None:
+    """Prints the differences, notes and checks of a plan, and the equivalent command."""
     plan = preview.plan
     width = max((len(item.name) for item in plan.differences), default=0)
     print()

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from console.checklists.journal_text import event_words
-from console.cli.journal_verify import head_argument, verify
+from console.cli.journal_verify import parse_head_argument, run_verify
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -48,7 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--head",
         action="append",
-        type=head_argument,
+        type=parse_head_argument,
         default=[],
         metavar="N:HASH",
         help="for verify: a head from a handover, an export or a verification, which the journal must contain",
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     try:
         if arguments.verb == "verify":
-            return verify(arguments, settings)
+            return run_verify(arguments, settings)
         with Journal.open_to_read(path) as journal:
             return _export(journal, arguments.after) if arguments.verb == "export" else _show(journal, arguments)
     except FileNotFoundError:
@@ -212,7 +212,7 @@ def as_json(event: Event) -> dict[str, object]:
     }
 
 
-def describe(event: Event) -> str:
+def event_summary(event: Event) -> str:
     """The event in one line."""
     data = event.data
     if event.kind == "action.outcome":
@@ -228,7 +228,7 @@ def describe(event: Event) -> str:
 
 
 def _row(event: Event) -> list[str]:
-    cells = (event.kind, event.environment, event.author, describe(event))
+    cells = (event.kind, event.environment, event.author, event_summary(event))
     return [str(event.sequence), format_time(event.at), *(visible(cell) for cell in cells)]
 
 

@@ -18,14 +18,15 @@ _FAULTS_SHOWN = 20
 _STORE_SECONDS = 10.0
 
 
-def head_argument(text: str) -> Head:
+def parse_head_argument(text: str) -> Head:
+    """The value of --head. Raises argparse.ArgumentTypeError."""
     try:
         return parse_head(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def verify(arguments: argparse.Namespace, settings: Settings) -> int:
+def run_verify(arguments: argparse.Namespace, settings: Settings) -> int:
     """0 no fault found, 1 broken. Raises FileNotFoundError, OSError and JournalError."""
     heads = tuple(arguments.head)
     if arguments.file:

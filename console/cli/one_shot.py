@@ -54,9 +54,9 @@ def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) ->
         session.report_to(_report)
         try:
             result = await work(session)
-            if session.journal is not None and (trouble := session.journal_trouble):
-                _report(trouble)
-                _journal_errors.append(trouble)
+            if session.journal is not None and (error := session.journal_trouble):
+                _report(error)
+                _journal_errors.append(error)
             return result
         finally:
             await session.close()

@@ -17,7 +17,7 @@ from console.config.load import load_settings
 from console.config.settings import Settings
 from console.lint.context import SCRAPE_SECONDS, LintContext, build_context, parse_rules
 from console.lint.finding import Finding, exit_code
-from console.lint.linter import LINT_RULES, lint
+from console.lint.linter import LINT_RULES, lint_rules
 from console.lint.report import as_json, as_text
 from console.lint.sarif import sarif
 from console.lint.tools import Tools, merge, run_tools
@@ -101,7 +101,7 @@ def _run_lint(arguments: argparse.Namespace) -> int:
     tools = Tools.find()
     with run_tools(files, tools) as tool_findings:
         context = _context(settings, server.rules if server and not files else placed, server)
-        findings = merge(files, lint(files, context), tool_findings())
+        findings = merge(files, lint_rules(files, context), tool_findings())
     code = exit_code(findings)
     if arguments.format == "sarif":
         _print_json(sarif(findings, LINT_RULES, here=Path.cwd()))

@@ -12,6 +12,7 @@ KINDS = ("recording", "alerting")
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `rules export`."""
     parser.add_argument("--output", metavar="DIR", required=True, help="the output folder, created if missing")
     parser.add_argument(
         "--prefix",
@@ -28,6 +29,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def run_export(arguments: argparse.Namespace) -> int:
+    """0 written, 1 where a file cannot be written. Raises ConfigError for an invalid prefix."""
     from queries.promql.rule_templates import PREFIX, rule_manifest, rule_names, rule_text  # noqa: PLC0415  # imports the parser
 
     prefix: str = arguments.prefix

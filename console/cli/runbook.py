@@ -89,13 +89,13 @@ def _lint(settings: Settings, *, format: str) -> int:
     from console.cli.console_lines import check_line  # noqa: PLC0415
     from console.lint.finding import exit_code  # noqa: PLC0415
     from console.lint.report import as_json, as_text  # noqa: PLC0415
-    from console.lint.runbooks.linter import LINT_RULES, lint  # noqa: PLC0415
+    from console.lint.runbooks.linter import LINT_RULES, lint_runbooks  # noqa: PLC0415
     from console.state import snapshot_json  # noqa: PLC0415
 
     index = RunbookIndex.configured(settings)
     built_in = Path(settings.paths.runbooks_dir).resolve() == Path(console.__file__).resolve().parents[1] / "runbooks"
     rules = [rule for file in expected_rules(settings) for rule in file.rules]
-    report = lint(index, rules, check_console=lambda words: check_line(words, index), built_in=built_in)
+    report = lint_runbooks(index, rules, check_console=lambda words: check_line(words, index), built_in=built_in)
     code = exit_code(report.findings)
     unchecked = 0 if report.kubectl else report.kubectl_lines
     if format == "json":

@@ -101,6 +101,7 @@ def headline(snapshot: Snapshot) -> str:
 
 
 def alerts_title(snapshot: Snapshot) -> str:
+    """The number of alerts, with what makes the list unreliable."""
     if not snapshot.alerts_known:
         return "Alerts: unknown, neither Alertmanager nor Prometheus returned them"
     total = len(snapshot.alerts)
@@ -110,6 +111,7 @@ def alerts_title(snapshot: Snapshot) -> str:
 
 
 def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
+    """Priority, severity, name, component, age, state, owner and runbook of an alert."""
     item, match = tracked.alert, tracked.runbook
     runbook = "" if match is None else "none matches: triage" if match.matched_by == "triage" else match.id
     return (
@@ -138,10 +140,10 @@ def _panel(state: PanelState) -> tuple[str, ...]:
         word += f" {span(state.age_seconds)}"
     note = state.note if state.verdict.known and state.note else state.reason
     value = figure(state.value, state.spec.unit, state.spec.decimals)
-    return (word, state.spec.title, value, limits(state), note, state.origin.value)
+    return (word, state.spec.title, value, threshold_text(state), note, state.origin.value)
 
 
-def limits(state: PanelState) -> str:
+def threshold_text(state: PanelState) -> str:
     """`warn ≥1, critical ≥5`; empty where the panel has no thresholds."""
     thresholds = (("warn", state.threshold.warn), ("critical", state.threshold.critical))
     sign = "<" if state.spec.below else "≥"

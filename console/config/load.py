@@ -74,7 +74,9 @@ def _load(sources: Sources, service_account: str) -> Settings:
     cluster = _choose_cluster(sources, service_account)
     own_namespace = _own_namespace(sources)
     namespace = own_namespace or _context_namespace(sources, cluster) or DEFAULT_NAMESPACE
-    own_files = _checked(sources, (), lambda: find_own_files({key: sources.top(key, None) for key in KEYS}, sources.beside("")))
+    own_files = _with_location(
+        sources, (), lambda: find_own_files({key: sources.top(key, None) for key in KEYS}, sources.beside(""))
+    )
     settings = Settings(
         environment=name,
         namespace=namespace,
@@ -102,7 +104,7 @@ def _load(sources: Sources, service_account: str) -> Settings:
     return replace(settings, secret_files=secret_files, origins=tuple(sorted(sources.origins.items())))
 
 
-def _checked(sources: Sources, path: KeyPath, read: Callable[[], _Value]) -> _Value:
+def _with_location(sources: Sources, path: KeyPath, read: Callable[[], _Value]) -> _Value:
     """What `read` returns; its InvalidSetting becomes a ConfigError with file, line and key."""
     try:
         return read()
@@ -124,7 +126,7 @@ def _plain_settings(sources: Sources) -> dict[str, Any]:
                 if name in table:
                     value = table[name]
                     convert = key.convert
-                    values[key.setting] = _checked(sources, (*path, name), partial(convert, value)) if convert else value
+                    values[key.setting] = _with_location(sources, (*path, name), partial(convert, value)) if convert else value
                     sources.origins[name] = sources.line((*path, name))
     for name in _FLAGS:
         if sources.flags.get(name):
@@ -228,7 +230,7 @@ def _thresholds(sources: Sources, settings: Settings) -> tuple[tuple[str, Thresh
     if thresholds:
         from console.config.thresholds import check_thresholds  # noqa: PLC0415  # reads the catalogue
 
-        _checked(sources, ("thresholds",), lambda: check_thresholds(thresholds, settings.own))
+        _with_location(sources, ("thresholds",), lambda: check_thresholds(thresholds, settings.own))
     return thresholds
 
 

@@ -83,10 +83,12 @@ class Key:
 
 
 def kind_of(entry: Kind | Key) -> Kind:
+    """The kind without its description."""
     return entry.kind if isinstance(entry, Key) else entry
 
 
 def is_number(value: Any) -> bool:
+    """Whether this is a finite number, and not a Boolean."""
     # Not math.isfinite: it overflows on an integer of four hundred digits.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 

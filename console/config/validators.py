@@ -28,6 +28,7 @@ def is_postgresql_url(value: Any) -> bool:
 
 
 def is_store(value: Any) -> bool:
+    """Whether this names a shared store: `kubernetes` or a PostgreSQL URL."""
     return value == "kubernetes" or is_postgresql_url(value)
 
 

@@ -130,18 +130,18 @@ _RULE_CHECKS = tuple(lint_rule for lint_rule in LINT_RULES if lint_rule.find is 
 _BY_PROBLEM = {ProblemKind.FORM: NO_RULE_FILE, ProblemKind.FIELD: UNKNOWN_FIELD, ProblemKind.NAME: NAME_IN_QUOTES}
 
 
-def lint(files: Iterable[RuleFile], context: LintContext) -> tuple[Finding, ...]:
+def lint_rules(files: Iterable[RuleFile], context: LintContext) -> tuple[Finding, ...]:
     """The findings in the files and in the rules of the context, by file and line."""
     files = tuple(files)
-    findings = [*_troubles(files), *_in_rules(context), *lint_routes(files, context), *unknown_metrics(context)]
+    findings = [*_file_findings(files), *_in_rules(context), *lint_routes(files, context), *unknown_metrics(context)]
     return tuple(sorted(findings, key=lambda item: (item.file, item.line, item.lint_rule.id, item.text)))
 
 
-def _troubles(files: Iterable[RuleFile]) -> Iterator[Finding]:
+def _file_findings(files: Iterable[RuleFile]) -> Iterator[Finding]:
     for file in files:
-        for trouble in file.troubles:
-            lint_rule = _BY_PROBLEM[trouble.fault]
-            yield Finding(lint_rule, lint_rule.level, file.path, trouble.line, trouble.rule, trouble.text)
+        for problem in file.troubles:
+            lint_rule = _BY_PROBLEM[problem.fault]
+            yield Finding(lint_rule, lint_rule.level, file.path, problem.line, problem.rule, problem.text)
 
 
 def _in_rules(context: LintContext) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ RULE_DIFFERS = LintRule(
 
 
 def check_alerts(alerts: Mapping[str, ParsedRule], context: LintContext) -> Iterator[Finding]:
+    """Checks that every alert leads to its own runbook."""
     for name, item in alerts.items():
         for lint_rule in (RUNBOOK_MISSING, RUNBOOK_DEAD):
             for lint_match in lint_rule.find(item, context) if lint_rule.find else ():
@@ -59,6 +60,7 @@ def check_alerts(alerts: Mapping[str, ParsedRule], context: LintContext) -> Iter
 
 
 def check_pages(pages: Iterable[RunbookPage], alerts: Mapping[str, ParsedRule]) -> Iterator[Finding]:
+    """Checks that the alerts of every runbook exist, with its severity and component, and in one runbook only."""
     # A team's own runbook may cover an alert of ours: it takes precedence.
     seen: dict[tuple[str, bool], RunbookPage] = {}
     for page in (item for item in pages if not item.runbook.plain):

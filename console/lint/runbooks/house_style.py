@@ -41,6 +41,7 @@ def is_plain(page: RunbookPage) -> bool:
 
 
 def check_house_style(page: RunbookPage) -> Iterator[Finding]:
+    """Checks front matter, steps and sections."""
     for line, text in (*_check_head(page), *_check_steps(page)):
         yield page.finding(HOUSE_FRONT, line, text)
     for line, text in _check_sections(page):

@@ -26,6 +26,7 @@ _SENT = re.compile(
 
 
 def check_links(page: RunbookPage, index: RunbookIndex) -> Iterator[Finding]:
+    """Checks every link, URL and mention of another runbook."""
     prose = page.prose()
     for match in _LINK.finditer(prose):
         yield from _findings(page, prose, match.start(), _check_target(page, match[1], index))

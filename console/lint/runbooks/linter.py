@@ -59,7 +59,9 @@ class RunbookReport:
     kubectl: str
 
 
-def lint(index: RunbookIndex, rules: Sequence[PlacedRule], *, check_console: ConsoleCheck, built_in: bool) -> RunbookReport:
+def lint_runbooks(
+    index: RunbookIndex, rules: Sequence[PlacedRule], *, check_console: ConsoleCheck, built_in: bool
+) -> RunbookReport:
     """Checks every runbook against the rules. Built-in runbooks must be in the house format, a team's own only where they use
     it.
     """

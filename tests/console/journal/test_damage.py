@@ -135,7 +135,7 @@ def test_a_journal_of_the_release_before_is_verified_as_what_it_is(file: Path, v
             journal.append(event)
         head = journal.head()
     code, told = verify("--head", str(head), "--head", "777e1296c7a6ef252be60e1d356639ab")
-    assert (code, "131 entries" in told, "121 entries are of the release before" in told) == (0, True, True), told
+    assert (code, "131 entries" in told, "121 entries are from the previous release" in told) == (0, True, True), told
 
 
 def test_an_edit_of_the_column_that_had_no_hash_is_found_where_this_release_wrote(file: Path, verify: Verify) -> None:

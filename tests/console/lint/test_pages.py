@@ -14,7 +14,7 @@ from console.cli.console_lines import check_line
 from console.cli.main import main
 from console.lint.finding import Level
 from console.lint.runbooks.kubectl import Kubectl, KubectlResult
-from console.lint.runbooks.linter import LINT_RULES, RunbookReport, lint
+from console.lint.runbooks.linter import LINT_RULES, RunbookReport, lint_runbooks
 from console.runbooks.index import RunbookIndex
 from queries.promql.rule_files import read_rules
 
@@ -158,7 +158,7 @@ def linted(folder: Path, *, rules: str = RULES, shipped: bool = False) -> Runboo
 
 
 def run_lint(index: RunbookIndex, rules: str, *, built_in: bool) -> RunbookReport:
-    return lint(
+    return lint_runbooks(
         index,
         read_rules(rules, path="rules.yaml").rules,
         check_console=lambda words: check_line(words, index),

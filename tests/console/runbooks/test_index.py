@@ -12,7 +12,7 @@ import console
 from console.actions.registry import ACTIONS
 from console.cli.console_lines import check_line
 from console.cli.main import main
-from console.lint.runbooks.linter import lint
+from console.lint.runbooks.linter import lint_runbooks
 from console.runbooks.index import RunbookIndex
 from console.runbooks.suggested_actions import fill
 from queries.catalogue.loader import load_board
@@ -53,7 +53,7 @@ def test_there_are_thirty_alerts_and_three_guides() -> None:
 
 def test_what_is_shipped_is_clean() -> None:
     """`cad-console runbook --lint` has nothing to say of the built-in runbooks, and is the command that says so."""
-    found = lint(
+    found = lint_runbooks(
         INDEX,
         [placed for file in built_in() for placed in file.rules],
         check_console=lambda words: check_line(words, INDEX),
