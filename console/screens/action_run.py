@@ -11,7 +11,7 @@ from textual.widget import Widget
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
 from console.screens.base import ConsoleScreen, section
 from console.screens.render_context import RenderContext
-from console.screens.staleness import as_of
+from console.screens.staleness import as_of_suffix
 from queries.model.rollout import rollout_status
 from widgets.formatting import format_clock
 from widgets.panel import PanelRow, render_panel
@@ -37,49 +37,49 @@ _LEVELS = {
 
 
 class ActionRunModel:
-    """A run that goes on whether or not its screen is open; `steps` is what it reported so far."""
+    """A run continues whether or not its screen is open; `steps` is what it reported so far."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.steps: list[RunStep] = []
-        self.fault = ""
+        self.error = ""
         self.finished = False
         self.declined = False
-        """A person said no, or closed a preview that offered nothing."""
+        """A person declined, or closed a preview without a verb."""
 
     @property
     def outcome(self) -> RunStep | None:
         return next((step for step in reversed(self.steps) if step.outcome is not None), None)
 
     @property
-    def under_way(self) -> bool:
-        """Whether something may already have been sent and the outcome is still open."""
+    def in_progress(self) -> bool:
+        """Whether something may have been sent and there is no outcome yet."""
         return not self.finished and any(step.stage in (Stage.INTENT, Stage.EXECUTE, Stage.VERIFY) for step in self.steps)
 
     async def drive(
         self,
         session: Session,
         confirm: Callable[[Preview], Awaitable[bool]],
-        told: Callable[[ActionRunModel], None],
-        failed: Callable[[BaseException], str],
+        report_progress: Callable[[ActionRunModel], None],
+        report_defect: Callable[[BaseException], str],
     ) -> None:
         """Runs to the end; every step is kept and told. `failed` reports a defect and gives its sentence."""
         try:
             async for step in session.run(self.request, confirm):
                 self.steps.append(step)
-                told(self)
-        except Exception as error:  # a defect of the runner itself: whoever watches the run reads how it broke off
-            self.fault = failed(error)
+                report_progress(self)
+        except Exception as error:  # a defect of the runner: the screen of the run shows it
+            self.error = report_defect(error)
         finally:
             self.finished = True
-            told(self)
+            report_progress(self)
 
 
 class ActionRunScreen(ConsoleScreen):
-    """The stages with their times, the pods old and new, and the panel that made a person do it."""
+    """The stages with their times, old and new pods, and the panel that led to the action."""
 
-    TITLE_WORDS = "Action"
-    ABOUT = (
+    SCREEN_TITLE = "Action"
+    HELP_TEXT = (
         "The stages of one action: plan, preflight, confirm, journal, execute, verify, journal. "
         "Leaving this screen does not stop the action; :journal shows how it ended."
     )
@@ -96,34 +96,34 @@ class ActionRunScreen(ConsoleScreen):
         yield self._status
         yield self._page
 
-    def draw(self, view: RenderContext) -> None:
-        self._status.show(tuple(self._status_lines(view, self.size.width)))
+    def draw(self, context: RenderContext) -> None:
+        self._status.show(tuple(self._status_lines(context, self.size.width)))
         before = self._page.lines
-        self._page.show(tuple(self._stage_lines(view, max(20, self.size.width - 2))))
+        self._page.show(tuple(self._stage_lines(context, max(20, self.size.width - 2))))
         if self._page.lines != before:
             self._page.scroll_end(animate=False)
 
-    def _status_lines(self, view: RenderContext, width: int) -> Iterable[Line]:
+    def _status_lines(self, context: RenderContext, width: int) -> Iterable[Line]:
         run = self.run
         title = next((step.preview.plan.title for step in run.steps if step.preview), "")
         because: Span = text(f"  because of {run.request.cause}" if run.request.cause else "", "dim")
         yield (text(f" {title or f'{run.request.action} {run.request.target}'}", "title"), because)
         yield from self._outcome(width)
-        if run.fault:
-            told = f"the run broke off: {run.fault}; whether it took effect is unknown, see the journal (6)"
-            yield from (((f" {words}", "critical"),) for words in wrap(text(told)[0], width - 2))
-        yield from self._panel(view, width)
-        yield from self._workload(view)
+        if run.error:
+            sentence = f"the run was aborted: {run.error}; its effect is unknown, see the journal (6)"
+            yield from (((f" {part}", "critical"),) for part in wrap(text(sentence)[0], width - 2))
+        yield from self._panel(context, width)
+        yield from self._workload(context)
         yield section("Stages", width)
 
-    def _stage_lines(self, view: RenderContext, width: int) -> Iterable[Line]:
+    def _stage_lines(self, context: RenderContext, width: int) -> Iterable[Line]:
         run = self.run
         if not run.steps and not run.finished:
-            yield ((" asking the servers for the facts …", "dim"),)
-        for step in newest_of_each(run.steps):
+            yield ((" fetching the current state …", "dim"),)
+        for step in keep_newest(run.steps):
             yield from _step_lines(step, width)
         if not run.finished and run.steps:
-            since = max(0, int(view.now - run.steps[-1].at))
+            since = max(0, int(context.now - run.steps[-1].at))
             yield ((f" … {_waiting_for(run.steps[-1])}", "dim"), (f"  {since}s" if since else "", "dim"))
 
     def _outcome(self, width: int) -> Iterable[Line]:
@@ -134,34 +134,34 @@ class ActionRunScreen(ConsoleScreen):
         for line in wrap(text(outcome_sentence(step))[0], width - 2):
             yield ((" " + line, tone),)
 
-    def _panel(self, view: RenderContext, width: int) -> Iterable[Line]:
-        state = view.snapshot.panel(self.run.request.panel_id) if view.snapshot else None
+    def _panel(self, context: RenderContext, width: int) -> Iterable[Line]:
+        state = context.snapshot.panel(self.run.request.panel_id) if context.snapshot else None
         if state is not None:
             yield render_panel(PanelRow(state), width)
 
-    def _workload(self, view: RenderContext) -> Iterable[Line]:
+    def _workload(self, context: RenderContext) -> Iterable[Line]:
         target = self.run.request.target
-        cluster = view.snapshot.cluster if view.snapshot else None
+        cluster = context.snapshot.cluster if context.snapshot else None
         if cluster is None or not target.startswith("deployment/"):
             return
         workload = cluster.workload(target.removeprefix("deployment/"))
         if workload is None:
             return
-        yield (text(f" {rollout_status(workload).sentence}"), (as_of(view, "kubernetes"), "unknown"))
+        yield (text(f" {rollout_status(workload).sentence}"), (as_of_suffix(context, "kubernetes"), "unknown"))
         for revision in cluster.revisions_of(workload):
             if revision.replicas:
-                age_word = "new" if revision.number == workload.revision else "old"
-                yield (text(f" {age_word}  revision {revision.number}: {revision.ready} of {revision.replicas} ready"),)
+                label = "new" if revision.number == workload.revision else "old"
+                yield (text(f" {label}  revision {revision.number}: {revision.ready} of {revision.replicas} ready"),)
 
 
 def outcome_sentence(step: RunStep) -> str:
-    """`done in 41 s; …`, with the outcome's word in front where the text does not begin with it."""
+    """`done in 41 s; …`: the text, with the outcome in front unless the text starts with it."""
     word = step.outcome.value if step.outcome else ""
     return step.text if step.text.startswith(word) else f"{word}: {step.text}"
 
 
-def newest_of_each(steps: list[RunStep]) -> list[RunStep]:
-    """Of neighbouring reports that begin alike (`cad-ml-api: 1 of 3 …`, `cad-ml-api: 2 of 3 …`) only the newest."""
+def keep_newest(steps: list[RunStep]) -> list[RunStep]:
+    """Of consecutive steps that start alike (`cad-ml-api: 1 of 3 …`, `cad-ml-api: 2 of 3 …`) only the newest."""
     kept: list[RunStep] = []
     for step in steps:
         alike = kept and (kept[-1].stage, kept[-1].text.partition(":")[0]) == (step.stage, step.text.partition(":")[0])
@@ -177,8 +177,8 @@ def _waiting_for(step: RunStep) -> str:
         Stage.PREFLIGHT: "waiting for you",
         Stage.CONFIRM: "waiting for you",
         Stage.INTENT: "sending",
-        Stage.EXECUTE: "watching whether it takes effect",
-        Stage.VERIFY: "watching whether it takes effect",
+        Stage.EXECUTE: "waiting for the change to take effect",
+        Stage.VERIFY: "waiting for the change to take effect",
         Stage.OUTCOME: "writing the journal",
     }[step.stage]
 
@@ -186,37 +186,37 @@ def _waiting_for(step: RunStep) -> str:
 def _step_lines(step: RunStep, width: int) -> Iterable[Line]:
     when = f" {format_clock(step.at)}" if width >= 100 else ""
     head = f"{when}{step.elapsed_seconds:7.1f} s  {step.stage.value:<15} "
-    words = wrap(text(step.text)[0], width - len(head) - 1)
-    yield ((head, "dim"), (words[0], ""))
-    for more in words[1:]:
-        yield ((" " * len(head), ""), (more, ""))
+    part = wrap(text(step.text)[0], width - len(head) - 1)
+    yield ((head, "dim"), (part[0], ""))
+    for rest in part[1:]:
+        yield ((" " * len(head), ""), (rest, ""))
 
 
-def preview_lines(preview: Preview, view: RenderContext, width: int) -> tuple[Line, ...]:
-    """What the dialog shows: before and after, the checks, and the equal command."""
+def render_preview(preview: Preview, context: RenderContext, width: int) -> tuple[Line, ...]:
+    """The lines of the confirmation: before and after, the checks, and the equivalent command."""
     plan = preview.plan
-    settings = view.settings
+    settings = context.settings
     place: Line = (
         text(settings.environment.upper(), "production" if preview.protected else "title"),
         text(f"  {settings.namespace}"),
     )
     title: Line = (text(f" {plan.title}", "strong"),)
-    gap = width - sum(len(words) for words, _ in (*title, *place)) - 1
+    gap = width - sum(len(part) for part, _ in (*title, *place)) - 1
     lines: list[Line] = [(*title, (" " * gap, ""), *place)] if gap > 0 else [title, ((" ", ""), *place)]
-    lines += [((f" {words}", "dim"),) for words in (wrap(text(preview.cluster)[0], width - 2) if preview.cluster else ())]
+    lines += [((f" {part}", "dim"),) for part in (wrap(text(preview.cluster)[0], width - 2) if preview.cluster else ())]
     rule: Line = (("─" * width, "rule"),)
     lines.append(rule)
-    names = max([10, *(len(item.name) for item in plan.differences)]) + 1
-    names = min(names, 24)
+    name_width = max([10, *(len(item.name) for item in plan.differences)]) + 1
+    name_width = min(name_width, 24)
     for item in plan.differences:
-        lines += _difference(item.name, item.before, item.after, names, width)
+        lines += _render_difference(item.name, item.before, item.after, name_width, width)
     for note in plan.notes:
-        lines += [((" " * (names + 1), ""), (words, "")) for words in wrap(text(note)[0], width - names - 2)]
+        lines += [((" " * (name_width + 1), ""), (part, "")) for part in wrap(text(note)[0], width - name_width - 2)]
     lines.append(rule)
-    for at, words in enumerate(wrap(text(plan.command)[0], width - 11)):
-        lines.append(((" same as   " if at == 0 else " " * 11, "dim"), (words, "accent")))
+    for at, part in enumerate(wrap(text(plan.command)[0], width - 11)):
+        lines.append(((" same as   " if at == 0 else " " * 11, "dim"), (part, "accent")))
     lines.append(rule)
-    # The worst first: on 24 lines the rest may have to be scrolled to.
+    # Worst first: on 24 lines the rest may be scrolled out of view.
     for check in sorted(preview.checks, key=lambda item: -tuple(CheckLevel).index(item.level)):
         word, tone = _LEVELS[check.level]
         how: Span = (f"  ({check.how})" if check.how else "", "dim")
@@ -228,16 +228,16 @@ def preview_lines(preview: Preview, view: RenderContext, width: int) -> tuple[Li
     return tuple(lines)
 
 
-def _difference(name: str, before: str, after: str, names: int, width: int) -> list[Line]:
-    head = f" {text(name)[0]:<{names}}"[: names + 1]
+def _render_difference(name: str, before: str, after: str, name_width: int, width: int) -> list[Line]:
+    head = f" {text(name)[0]:<{name_width}}"[: name_width + 1]
     old, new = text(before)[0], text(after)[0]
     if before == after:
-        parts = wrap(f"{old} (unchanged)", width - names - 2)
-        return [((head if at == 0 else " " * (names + 1), "dim"), (part, "dim")) for at, part in enumerate(parts)]
-    if len(old) + len(new) + names + 8 <= width:
+        parts = wrap(f"{old} (unchanged)", width - name_width - 2)
+        return [((head if at == 0 else " " * (name_width + 1), "dim"), (part, "dim")) for at, part in enumerate(parts)]
+    if len(old) + len(new) + name_width + 8 <= width:
         return [((head, "dim"), (f"{old}  ", ""), ("→  ", "accent"), (new, "strong"))]
     lines: list[Line] = []
-    for lead, words, tone in ((head, old, ""), (" " * (names - 1) + "→ ", new, "strong")):
-        for at, part in enumerate(wrap(words, width - names - 2)):
-            lines.append(((lead if at == 0 else " " * (names + 1), "dim" if lead is head else "accent"), (part, tone)))
+    for lead, value, tone in ((head, old, ""), (" " * (name_width - 1) + "→ ", new, "strong")):
+        for at, part in enumerate(wrap(value, width - name_width - 2)):
+            lines.append(((lead if at == 0 else " " * (name_width + 1), "dim" if lead is head else "accent"), (part, tone)))
     return lines

@@ -1,4 +1,4 @@
-"""One alert: its facts, the trend behind it, the deciding step of its runbook, and the actions that fit."""
+"""One alert: its facts, its trend, the deciding step of its runbook, and the suggested actions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from textual.widget import Widget
 from console.actions.plan import Request
 from console.screens import keys, time_range
 from console.screens.alert_actions import AlertActionsMixin
-from console.screens.alert_row import place_of, state_words
+from console.screens.alert_row import affected_component, state_label
 from console.screens.base import ConsoleScreen, section
 from console.screens.messages import ActionRequested
 from console.screens.render_context import RenderContext
-from console.screens.staleness import alerts_are_old, alerts_reservation, unwell
+from console.screens.staleness import alerts_are_stale, alerts_caveat, unhealthy_label
 from queries.model.alert import AlertState, Suggestion, TrackedAlert
 from queries.model.panel import PanelHistory, Unit
 from queries.model.text import visible
@@ -36,12 +36,12 @@ REFRESH_SECONDS = 15.0
 
 
 class AlertDetailScreen(ConsoleScreen, AlertActionsMixin):
-    """Facts left, trend right; below the runbook's first deciding step and the actions."""
+    """Facts on the left, trend on the right; below, the first deciding step of the runbook and the actions."""
 
-    TITLE_WORDS = "Alert"
-    ABOUT = (
-        "One alert: labels, annotations and the rule behind it, its trend with the threshold, the first step of its runbook "
-        "that decides something, and the actions that fit. Enter on an action shows what it would do before anything is sent."
+    SCREEN_TITLE = "Alert"
+    HELP_TEXT = (
+        "One alert: labels, annotations and its rule, its trend with the threshold, the first deciding step of its runbook, "
+        "and the suggested actions. Enter on an action previews it; nothing is sent before you confirm."
     )
     BINDINGS: ClassVar[list[BindingType]] = [*keys.ALERT_KEYS, *time_range.KEYS, *keys.WORKLOAD_ACTIONS[:3]]
 
@@ -53,14 +53,14 @@ class AlertDetailScreen(ConsoleScreen, AlertActionsMixin):
         self._history: PanelHistory | None = None
         self._threshold: float | None = None
         self._steps: list[StepResult] = []
-        self._doubt = ""
-        self._asked_at = 0.0
+        self._subject_error = ""
+        self._fetched_at = 0.0
         self._head = TextView(classes="title")
         self._facts = TextView(id="facts", focusable=True)
         self._chart = Chart(id="chart")
         self._step = TextView(id="steps-side")
         self._actions: Rows[Suggestion] = Rows(
-            key=_key, draw=_draw_suggestion, empty="no action fits this alert", id="alert-actions"
+            key=_suggestion_key, draw=_render_suggestion, empty="no action is suggested for this alert", id="alert-actions"
         )
 
     def body(self) -> Iterable[Widget]:
@@ -77,37 +77,38 @@ class AlertDetailScreen(ConsoleScreen, AlertActionsMixin):
         super().on_mount()
         self._actions.focus()
 
-    def draw(self, view: RenderContext) -> None:
+    def draw(self, context: RenderContext) -> None:
         tracked = self.current_alert()
         width = self.size.width
-        gone = view.snapshot is not None and view.snapshot.alert(self._fingerprint) is None
+        unlisted = context.snapshot is not None and context.snapshot.alert(self._fingerprint) is None
         if tracked is None:
-            self._head.show(((text(" this alert is not known any more", "warn"),),))
+            self._head.show(((text(" this alert no longer exists", "warn"),),))
             return
-        if view.now - self._asked_at > REFRESH_SECONDS and view.session is not None:
-            self._look()
-        self._head.show((_headline(tracked, view, gone=gone),))
-        self._facts.show(tuple(self._fact_lines(tracked, view, self._facts.size.width or width // 2)))
-        lines = (("fires at", self._threshold),) if self._threshold is not None else ()
-        unit = self._unit(tracked, view)
-        failed = self.worker_errors.get("history", "")
-        self._chart.show(time_range.chart_of(self._history, by="", unit=unit, lines=lines, most=3, failed=failed))
-        self._step.show((*elsewhere_lines(tracked, width), *self._step_lines(tracked, width)))
+        if context.now - self._fetched_at > REFRESH_SECONDS and context.session is not None:
+            self._fetch()
+        self._head.show((_render_headline(tracked, context, unlisted=unlisted),))
+        self._facts.show(tuple(self._fact_lines(tracked, context, self._facts.size.width or width // 2)))
+        thresholds = (("fires at", self._threshold),) if self._threshold is not None else ()
+        unit = self._unit(tracked, context)
+        error = self.worker_errors.get("history", "")
+        chart = time_range.build_chart(self._history, group_by="", unit=unit, thresholds=thresholds, max_series=3, error=error)
+        self._chart.show(chart)
+        self._step.show((*render_elsewhere(tracked, width), *self._step_lines(tracked, width)))
         self._actions.show(tracked.suggestions)
 
     def current_alert(self) -> TrackedAlert | None:
-        if self.view and self.view.snapshot:
-            self._last = self.view.snapshot.alert(self._fingerprint) or self._last
+        if self.context and self.context.snapshot:
+            self._last = self.context.snapshot.alert(self._fingerprint) or self._last
         return self._last
 
     def action_window(self, by: int) -> None:
         self._window = min(max(0, self._window + by), len(time_range.WINDOWS) - 1)
         self._history = None
-        self._look()
+        self._fetch()
         self.redraw()
 
     @on(Rows.Selected)
-    def _act(self, event: Rows.Selected) -> None:
+    def _run_selected(self, event: Rows.Selected) -> None:
         chosen, tracked = self._actions.current, self.current_alert()
         if chosen is None or tracked is None:
             return
@@ -117,81 +118,81 @@ class AlertDetailScreen(ConsoleScreen, AlertActionsMixin):
         request: Request = self._request(chosen.action, chosen.target, dict(chosen.parameters), tracked)
         self.post_message(ActionRequested(request))
 
-    def _look(self) -> None:
-        self._asked_at = self.view.now if self.view else 0.0
-        self.run_worker(self._ask_history(), "asking for the trend", "history", exclusive=True)
-        self.run_worker(self._ask_steps(), "looking at the runbook's steps", "steps", exclusive=True)
+    def _fetch(self) -> None:
+        self._fetched_at = self.context.now if self.context else 0.0
+        self.run_worker(self._fetch_history(), "fetching the trend", "history", exclusive=True)
+        self.run_worker(self._fetch_steps(), "running the runbook's steps", "steps", exclusive=True)
 
-    async def _ask_history(self) -> None:
-        if self.view is None or self.view.session is None:
+    async def _fetch_history(self) -> None:
+        if self.context is None or self.context.session is None:
             return
         seconds = time_range.WINDOWS[self._window][1]
-        self._history, self._threshold = await self.view.session.alert_history(self._fingerprint, window_seconds=seconds)
+        self._history, self._threshold = await self.context.session.alert_history(self._fingerprint, window_seconds=seconds)
         self.redraw()
 
-    async def _ask_steps(self) -> None:
-        tracked, session = self.current_alert(), self.view.session if self.view else None
+    async def _fetch_steps(self) -> None:
+        tracked, session = self.current_alert(), self.context.session if self.context else None
         runbook = session.runbooks.get(tracked.runbook.id) if session and tracked and tracked.runbook else None
         if session is None or runbook is None:
             return
-        self._doubt = await asyncio.to_thread(session.subject_error, runbook, tracked)
-        found: list[StepResult] = []
+        self._subject_error = await asyncio.to_thread(session.subject_error, runbook, tracked)
+        results: list[StepResult] = []
         async for result in session.runbook_steps(runbook, tracked):
-            found.append(result)
+            results.append(result)
             if result.verdict is not None and result.verdict.rank >= Verdict.WARN.rank:
-                break  # the first step that decides something; the rest is on the runbook's own screen
-        self._steps = found
+                break  # the first deciding step; the runbook's own screen has the rest
+        self._steps = results
         self.redraw()
 
-    def _fact_lines(self, tracked: TrackedAlert, view: RenderContext, width: int) -> Iterable[Line]:
+    def _fact_lines(self, tracked: TrackedAlert, context: RenderContext, width: int) -> Iterable[Line]:
         alert = tracked.alert
         for name in ("summary", "description", "action"):
-            told = dict(alert.annotations).get(name, "")
-            if told:
-                yield from _fact(name, told, width, "strong" if name == "summary" else "")
-        doubt = alerts_reservation(view)
-        state = f"{'was ' if alerts_are_old(view) else ''}{state_words(tracked, view.snapshot)}"
-        yield from _fact("state", f"{state} ({doubt})" if doubt else state, width, "unknown" if doubt else "")
-        yield from self._rule_lines(tracked, view, width)
+            value = dict(alert.annotations).get(name, "")
+            if value:
+                yield from _render_fact(name, value, width, "strong" if name == "summary" else "")
+        caveat = alerts_caveat(context)
+        state = f"{'was ' if alerts_are_stale(context) else ''}{state_label(tracked, context.snapshot)}"
+        yield from _render_fact("state", f"{state} ({caveat})" if caveat else state, width, "unknown" if caveat else "")
+        yield from self._rule_lines(tracked, context, width)
         if alert.receivers:
-            yield from _fact("notified", ", ".join(alert.receivers), width, "")
+            yield from _render_fact("notified", ", ".join(alert.receivers), width, "")
         elif alert.state is AlertState.UNDELIVERED:
-            yield from _fact("notified", "nobody: no Alertmanager knows this alert", width, "critical")
+            yield from _render_fact("notified", "nobody: no Alertmanager has this alert", width, "critical")
         runbook = tracked.runbook
         if runbook is not None:
-            none_fits = (
-                "none fits; general triage" if runbook.matched_by == "triage" else f"{runbook.id} (by {runbook.matched_by})"
+            match = (
+                "none matches; general triage" if runbook.matched_by == "triage" else f"{runbook.id} (by {runbook.matched_by})"
             )
-            yield from _fact("runbook", none_fits, width, "")
-            if self._doubt:
-                yield from _fact("", self._doubt, width, "warn")
+            yield from _render_fact("runbook", match, width, "")
+            if self._subject_error:
+                yield from _render_fact("", self._subject_error, width, "warn")
             if runbook.url:
-                yield from _fact("its URL", runbook.url, width, "dim")
+                yield from _render_fact("its URL", runbook.url, width, "dim")
         for name, value in alert.labels:
-            yield from _fact(name, value, width, "dim")
+            yield from _render_fact(name, value, width, "dim")
         for name, value in alert.annotations:
             if name not in ("summary", "description", "action"):
-                yield from _fact(name, value, width, "dim")
+                yield from _render_fact(name, value, width, "dim")
 
-    def _rule_lines(self, tracked: TrackedAlert, view: RenderContext, width: int) -> Iterable[Line]:
-        alert, unit = tracked.alert, self._unit(tracked, view)
-        rule = view.session.rule_of(tracked) if view.session else None
+    def _rule_lines(self, tracked: TrackedAlert, context: RenderContext, width: int) -> Iterable[Line]:
+        alert, unit = tracked.alert, self._unit(tracked, context)
+        rule = context.session.rule_of(tracked) if context.session else None
         live = ""
         if alert.value is not None:
             live = format_threshold(round(alert.value, 2), unit) if unit else format_short(round(alert.value, 4))
         if rule is not None:
-            when = "was" if unwell(view, "prometheus") else "now"
-            yield from _fact("expression", rule.expression + (f"  {when} {live}" if live else ""), width, "accent")
+            when = "was" if unhealthy_label(context, "prometheus") else "now"
+            yield from _render_fact("expression", rule.expression + (f"  {when} {live}" if live else ""), width, "accent")
             if rule.for_seconds:
-                yield from _fact("for", format_age(rule.for_seconds), width, "")
+                yield from _render_fact("for", format_age(rule.for_seconds), width, "")
         elif live:
-            yield from _fact("value", live, width, "")
+            yield from _render_fact("value", live, width, "")
 
-    def _unit(self, tracked: TrackedAlert, view: RenderContext) -> Unit | None:
-        """The unit of what the rule compares, where that is the recorded series of a panel; None where nothing tells."""
-        rule = view.session.rule_of(tracked) if view.session else None
+    def _unit(self, tracked: TrackedAlert, context: RenderContext) -> Unit | None:
+        """The unit of the rule's expression if that starts with the recorded series of a panel; otherwise None."""
+        rule = context.session.rule_of(tracked) if context.session else None
         first = rule.expression.split(maxsplit=1)[:1] if rule else []
-        panels = view.snapshot.panels if view.snapshot else ()
+        panels = context.snapshot.panels if context.snapshot else ()
         return next((item.spec.unit for item in panels if first and first[0] in item.spec.recorded_names), None)
 
     def _step_lines(self, tracked: TrackedAlert, width: int) -> Iterable[Line]:
@@ -201,20 +202,20 @@ class AlertDetailScreen(ConsoleScreen, AlertActionsMixin):
         yield from failed
         if not self._steps:
             if not failed:
-                yield ((" looking at its steps …", "dim"),)
+                yield ((" running its steps …", "dim"),)
             return
         step = next(
             (item for item in self._steps if item.verdict is not None and item.verdict.rank >= Verdict.WARN.rank),
             self._steps[0],
         )
-        yield step_line(step, width)
-        told = [words for line in step.text.splitlines()[:2] for words in wrap(visible(line), width - 8)]
-        yield from (((f"      {words}", "dim"),) for words in told[:3])
+        yield render_step(step, width)
+        parts = [part for line in step.text.splitlines()[:2] for part in wrap(visible(line), width - 8)]
+        yield from (((f"      {part}", "dim"),) for part in parts[:3])
 
 
-def step_line(step: StepResult, width: int) -> Line:
+def render_step(step: StepResult, width: int) -> Line:
     """`2 WARN Provider health 81 %`."""
-    word, tone = (step.verdict.word, VERDICT_TONES[step.verdict]) if step.verdict is not None else ("look", "dim")
+    word, tone = (step.verdict.word, VERDICT_TONES[step.verdict]) if step.verdict is not None else ("check", "dim")
     return (
         (f" {step.index + 1:>2} ", "dim"),
         (f"{word:<{VERDICT_WIDTH}}", tone),
@@ -223,45 +224,45 @@ def step_line(step: StepResult, width: int) -> Line:
     )
 
 
-def elsewhere_lines(tracked: TrackedAlert, width: int) -> Iterable[Line]:
+def render_elsewhere(tracked: TrackedAlert, width: int) -> Iterable[Line]:
     """Why no action is offered, and what to run instead."""
-    away = tracked.elsewhere
-    if away is None:
+    place = tracked.elsewhere
+    if place is None:
         return
-    yield from ((text(f" {words}", "warn"),) for words in wrap(visible(away.sentence()), width - 2))
-    for at, words in enumerate(wrap(visible(away.command), width - 11)):
-        yield ((" instead   " if at == 0 else " " * 11, "dim"), text(words, "accent"))
+    yield from ((text(f" {part}", "warn"),) for part in wrap(visible(place.sentence()), width - 2))
+    for at, part in enumerate(wrap(visible(place.command), width - 11)):
+        yield ((" instead   " if at == 0 else " " * 11, "dim"), text(part, "accent"))
 
 
-def _headline(tracked: TrackedAlert, view: RenderContext, *, gone: bool) -> Line:
+def _render_headline(tracked: TrackedAlert, context: RenderContext, *, unlisted: bool) -> Line:
     alert = tracked.alert
     since = (
-        f"since {format_minute(alert.starts_at, now=view.now)} ({format_age(view.now - alert.starts_at)})"
+        f"since {format_minute(alert.starts_at, now=context.now)} ({format_age(context.now - alert.starts_at)})"
         if alert.starts_at
         else ""
     )
-    doubt = alerts_reservation(view)
-    ended = "  no longer listed; whether it is resolved is not known" if doubt else "  RESOLVED: no longer listed"
-    owner = f"  owner {tracked.owner}" if tracked.owner else "  nobody owns it"
+    caveat = alerts_caveat(context)
+    ended = "  no longer listed; it may not be resolved" if caveat else "  RESOLVED: no longer listed"
+    owner = f"  owner {tracked.owner}" if tracked.owner else "  unacknowledged"
     tone = severity_tone(alert.priority)
     return (
         text(f" {alert.priority} {severity_label(alert) if alert.severity_known else alert.severity_text} ", tone),
         text(f"{alert.name} ", "strong"),
-        text(f"{place_of(tracked)}  "),
+        text(f"{affected_component(tracked)}  "),
         text(since, "dim"),
         text(owner, "dim"),
-        (ended if gone else "", "unknown" if doubt else "ok"),
+        (ended if unlisted else "", "unknown" if caveat else "ok"),
     )
 
 
-def _fact(name: str, value: str, width: int, tone: str) -> Iterable[Line]:
-    for at, words in enumerate(wrap(visible(value), width - 14)):
-        yield (text(f" {visible(name)[:11]:<11} " if at == 0 else " " * 13, "dim"), (words, tone))
+def _render_fact(name: str, value: str, width: int, tone: str) -> Iterable[Line]:
+    for at, part in enumerate(wrap(visible(value), width - 14)):
+        yield (text(f" {visible(name)[:11]:<11} " if at == 0 else " " * 13, "dim"), (part, tone))
 
 
-def _key(item: Suggestion) -> str:
+def _suggestion_key(item: Suggestion) -> str:
     return f"{item.action} {item.target} {item.parameters}"
 
 
-def _draw_suggestion(item: Suggestion, width: int) -> Line:
+def _render_suggestion(item: Suggestion, width: int) -> Line:
     return (("▶ ", "key"), text(item.sentence or f"{item.action} {item.target}", "strong"), text(f"   {item.command}", "dim"))

@@ -37,26 +37,26 @@ COLUMNS = (
 )
 
 
-def place_of(tracked: TrackedAlert) -> str:
+def affected_component(tracked: TrackedAlert) -> str:
     """`ocr/deepseek`, `cad-ml-api`: the provider, else the workload, else the component."""
     labels = tracked.alert.labels
     component = tracked.alert.component
     provider = label(labels, "provider")
     if provider:
-        whole = f"{component}/{provider}" if component else provider
-        return whole if len(whole) <= _PLACE else provider  # `performance/deepseek` says no more than `deepseek`
+        full = f"{component}/{provider}" if component else provider
+        return full if len(full) <= _PLACE else provider  # `performance/deepseek` says no more than `deepseek`
     workload = label(labels, "deployment") or label(labels, "app") or label(labels, "pod")
     return workload or component or label(labels, "instance")
 
 
-def runbook_of(tracked: TrackedAlert) -> Span:
+def runbook_cell(tracked: TrackedAlert) -> Span:
     match = tracked.runbook
     if match is None:
         return ("-", "dim")
     return text(match.id, "dim" if match.matched_by == "triage" else "")
 
 
-def state_words(tracked: TrackedAlert, snapshot: Snapshot | None = None) -> str:
+def state_label(tracked: TrackedAlert, snapshot: Snapshot | None = None) -> str:
     """`active`, `pending`, `silenced: ops@…, cache is being rebuilt`, `inhibited by …`, `undelivered`."""
     alert = tracked.alert
     if alert.state != "suppressed":
@@ -73,27 +73,27 @@ def state_words(tracked: TrackedAlert, snapshot: Snapshot | None = None) -> str:
     return alert.state.value
 
 
-def short_cells(tracked: TrackedAlert, now: float, marked: frozenset[str]) -> tuple[Span, ...]:
+def render_short_cells(tracked: TrackedAlert, now: float, marked: frozenset[str]) -> tuple[Span, ...]:
     alert = tracked.alert
     tone = severity_tone(alert.priority)
     return (
         ("•" if alert.fingerprint in marked else "", "changed"),
         text(f"{alert.priority} {severity_label(alert)}", tone),
         text(alert.name, "strong"),
-        text(place_of(tracked)),
+        text(affected_component(tracked)),
         (format_age(now - alert.starts_at) if alert.starts_at else "-", ""),
         text(tracked.owner or "-", "" if tracked.owner else "dim"),
-        runbook_of(tracked),
+        runbook_cell(tracked),
     )
 
 
-def cells(
-    tracked: TrackedAlert, now: float, marked: frozenset[str], snapshot: Snapshot | None, *, old: bool = False
+def render_cells(
+    tracked: TrackedAlert, now: float, marked: frozenset[str], snapshot: Snapshot | None, *, stale: bool = False
 ) -> tuple[Span, ...]:
-    """`old` where the states are those of an earlier moment: then `was active`."""
+    """With `stale`, the state becomes `was active`."""
     alert = tracked.alert
     active = alert.state in ("active", "undelivered")
-    state = state_words(tracked, snapshot)
+    state = state_label(tracked, snapshot)
     tone = severity_tone(alert.priority) if active else "dim"
     summary = label(alert.annotations, "summary") or label(alert.annotations, "description")
     return (
@@ -101,10 +101,10 @@ def cells(
         text(severity_label(alert), tone),
         (alert.priority.value, tone),
         text(alert.name, "strong" if active else "dim"),
-        text(place_of(tracked), "" if active else "dim"),
+        text(affected_component(tracked), "" if active else "dim"),
         (format_age(now - alert.starts_at) if alert.starts_at else "-", ""),
-        text(f"was {state}" if old else state, "" if active and not old else "unknown"),
+        text(f"was {state}" if stale else state, "" if active and not stale else "unknown"),
         text(tracked.owner or "-", "" if tracked.owner else "dim"),
-        runbook_of(tracked),
+        runbook_cell(tracked),
         text(summary, "dim"),
     )

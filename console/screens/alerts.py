@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -11,14 +13,14 @@ from textual.widget import Widget
 
 from console.screens import keys
 from console.screens.alert_actions import AlertActionsMixin
-from console.screens.alert_filter import AlertFilter, parse_filter
-from console.screens.alert_row import COLUMNS, cells, place_of
+from console.screens.alert_row import COLUMNS, affected_component, render_cells
 from console.screens.filterable_screen import FilterableScreen, FilterField
-from console.screens.messages import OpenRequested
+from console.screens.messages import OpenAlertRequested
 from console.screens.render_context import RenderContext
-from console.screens.staleness import alerts_are_old, alerts_reservation
+from console.screens.staleness import alerts_are_stale, alerts_caveat
 from console.state.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
+from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.model.series import label
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
@@ -28,14 +30,52 @@ from widgets.text_view import TextView
 
 SORTS = ("worst first", "oldest unacknowledged first", "newest first", "by name")
 GROUPS = ("none", "name", "component", "severity", "provider")
+_MATCHER = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"=!~,{}]+)\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\]|\\.)*"|[^\s",{}]+)')
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """Matchers and words; `error` says why the text could not be parsed."""
+
+    matchers: tuple[Matcher, ...] = ()
+    words: tuple[str, ...] = ()
+    error: str = ""
+
+    def matches(self, tracked: TrackedAlert) -> bool:
+        """Whether all matchers match and every word occurs in the labels, annotations, owner or state."""
+        alert = tracked.alert
+        if not all(matcher.matches(alert.labels) for matcher in self.matchers):
+            return False
+        if not self.words:
+            return True
+        pairs = (*alert.labels, *alert.annotations)
+        haystack = " ".join([*(value for _, value in pairs), tracked.owner, alert.state.value, alert.priority.value]).casefold()
+        return all(word in haystack for word in self.words)
+
+
+def parse_filter(text: str) -> AlertFilter:
+    """Parse `severity="critical" deepseek`: matchers have operators, the rest are words."""
+    body = text.strip()
+    if body.startswith("{") and body.endswith("}"):
+        body = body[1:-1]
+    pieces = _MATCHER.findall(body)
+    rest = _MATCHER.sub(" ", body).replace(",", " ")
+    try:
+        matchers = parse_matchers(", ".join(pieces))
+    except MatcherError as error:
+        return AlertFilter(error=str(error))
+    words = tuple(word.casefold() for word in rest.split())
+    if any(character in word for word in words for character in '="~{}'):
+        return AlertFilter(matchers, error='expected name="value", name!=, name=~ or name!~, or plain words')
+    return AlertFilter(matchers, words)
 
 
 class AlertsScreen(FilterableScreen, AlertActionsMixin):
-    """The table keeps its cursor by fingerprint; the filter takes Alertmanager's matchers and free words."""
+    """The cursor stays on its alert; the filter takes Alertmanager's matchers and plain words."""
 
-    TITLE_WORDS = "Alerts"
-    ABOUT = (
-        "Every alert that Alertmanager or Prometheus knows, also silenced, inhibited and pending ones. / filters by matchers "
+    SCREEN_TITLE = "Alerts"
+    HELP_TEXT = (
+        "Every alert of Alertmanager and Prometheus, silenced, inhibited and pending ones included. / filters by matchers "
         '(severity="critical", provider=~"deep.*") and by words; esc clears the filter.'
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,26 +102,26 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         )
         self._known: tuple[object, ...] = ()
         self._rows: tuple[TrackedAlert, ...] = ()
-        self._old = False
+        self._stale = False
 
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._table
         yield self._field
 
-    def draw(self, view: RenderContext) -> None:
-        rows = self._wanted(view.snapshot)
+    def draw(self, context: RenderContext) -> None:
+        rows = self._arranged(context.snapshot)
         empty = NO_ANSWER
-        if view.snapshot is not None:
-            empty = "not known: neither Alertmanager nor Prometheus said which alerts there are"
-            if view.snapshot.alerts_known:
-                doubt = alerts_reservation(view)
+        if context.snapshot is not None:
+            empty = "unknown: neither Alertmanager nor Prometheus has returned the alerts"
+            if context.snapshot.alerts_known:
+                caveat = alerts_caveat(context)
                 empty = "nothing matches the filter"
-                if not view.snapshot.alerts:
-                    empty = f"no alert known ({doubt})" if doubt else "no alert at all"
-        self._old = alerts_are_old(view)
+                if not context.snapshot.alerts:
+                    empty = f"no known alert ({caveat})" if caveat else "no alert"
+        self._stale = alerts_are_stale(context)
         self._table.show(rows, empty=empty)
-        self._title.show((self._words(view, len(rows)),))
+        self._title.show((self._render_title(context, len(rows)),))
 
     def current_alert(self) -> TrackedAlert | None:
         return self._table.current
@@ -94,21 +134,21 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         self._group = (self._group + 1) % len(GROUPS)
         self.redraw()
 
-    def narrow(self, words: str) -> None:
-        self._filter = parse_filter(words)
+    def apply_filter(self, text: str) -> None:
+        self._filter = parse_filter(text)
         self.redraw()
 
     @on(Rows.Selected)
-    def _open(self, event: Rows.Selected) -> None:
-        self.post_message(OpenRequested("alert", event.key))
+    def _open_selected(self, event: Rows.Selected) -> None:
+        self.post_message(OpenAlertRequested(event.key))
 
     def _cells(self, tracked: TrackedAlert) -> tuple[Span, ...]:
-        view = self.view
-        assert view is not None  # noqa: S101  rows are drawn only once there is a view
-        return cells(tracked, view.now, view.marked, view.snapshot, old=self._old)
+        context = self.context
+        assert context is not None  # noqa: S101  set before rows are drawn
+        return render_cells(tracked, context.now, context.changed_ids, context.snapshot, stale=self._stale)
 
-    def _wanted(self, snapshot: Snapshot | None) -> tuple[TrackedAlert, ...]:
-        """Filtered and sorted once for a set of alerts and wishes, not once a tick."""
+    def _arranged(self, snapshot: Snapshot | None) -> tuple[TrackedAlert, ...]:
+        """The filtered and sorted alerts; computed when something changes, not once per tick."""
         alerts = snapshot.alerts if snapshot else ()
         known = (alerts, self._filter, self._sort, self._group)
         if self._known and self._known[0] is alerts and self._known[1:] == known[1:]:
@@ -117,31 +157,31 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         self._rows = arrange(alerts, self._filter, SORTS[self._sort], GROUPS[self._group])
         return self._rows
 
-    def _words(self, view: RenderContext, shown: int) -> Line:
-        every = len(view.alerts)
+    def _render_title(self, context: RenderContext, shown: int) -> Line:
+        every = len(context.alerts)
         count = f"{shown} of {every}" if shown != every else str(every)
         spans: list[Span] = [(" Alerts ", "title"), (f" {count} ", "strong"), (f" {SORTS[self._sort]}", "dim")]
         if self._group:
             spans.append((f" · by {GROUPS[self._group]}", "dim"))
-        if self._filter.complaint:
-            spans.append(text(f" · {self._filter.complaint}", "warn"))
+        if self._filter.error:
+            spans.append(text(f" · {self._filter.error}", "warn"))
         elif self._field.value:
             spans.append(text(f" · filter: {self._field.value}", "accent"))
-        doubt = alerts_reservation(view)
-        if doubt:
-            spans.append((f" · {doubt}", "unknown"))
+        caveat = alerts_caveat(context)
+        if caveat:
+            spans.append((f" · {caveat}", "unknown"))
         return tuple(spans)
 
 
 def arrange(alerts: tuple[TrackedAlert, ...], wanted: AlertFilter, sort: str, group: str) -> tuple[TrackedAlert, ...]:
-    """The alerts that are wanted, in this order, grouped by this label."""
-    rows = [item for item in alerts if wanted.wants(item)]
+    """The alerts that match, in this order, grouped by this label."""
+    rows = [item for item in alerts if wanted.matches(item)]
     if sort == "oldest unacknowledged first":
         rows.sort(key=lambda item: (bool(item.owner) or item.alert.state.value == "suppressed", item.alert.starts_at))
     elif sort == "newest first":
         rows.sort(key=lambda item: -item.alert.starts_at)
     elif sort == "by name":
-        rows.sort(key=lambda item: (item.alert.name, place_of(item)))
+        rows.sort(key=lambda item: (item.alert.name, affected_component(item)))
     if group != "none":
         first: dict[str, int] = {}
         for item in rows:

@@ -1,4 +1,4 @@
-"""What all screens have in common: two lines above, the keys below, and a body that is drawn from a view."""
+"""The base of all screens: two header lines, a body, and the footer with the keys."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from console.screens import keys
-from console.screens.header import masthead
-from console.screens.messages import ViewRequested
+from console.screens.header import render_header
+from console.screens.messages import RenderRequested
 from console.screens.render_context import RenderContext
 from console.screens.worker_errors import ReportsWorkerErrors
 from widgets.footer import Footer
@@ -23,77 +23,77 @@ from widgets.text_view import TextView
 
 
 class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
-    """`body` makes the widgets, `draw` fills them; both know only what the view holds."""
+    """`body` creates the widgets, `draw` fills them from a render context."""
 
-    TITLE_WORDS: ClassVar[str] = ""
-    ABOUT: ClassVar[str] = ""
+    SCREEN_TITLE: ClassVar[str] = ""
+    HELP_TEXT: ClassVar[str] = ""
     """What `?` says about this screen, in a few sentences."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (132, "-wide")]  # noqa: RUF012  # declared so by Textual
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-middle"), (36, "-high")]  # noqa: RUF012
 
-    BINDINGS: ClassVar[list[BindingType]] = [*keys.BETWEEN]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.NAVIGATION]
 
     def __init__(self) -> None:
         super().__init__()
-        self.view: RenderContext | None = None
-        self.masthead = TextView(id="masthead")
-        self.key_bar = Footer(id="keys")
-        self._room = Size(0, 0)
+        self.context: RenderContext | None = None
+        self.header = TextView(id="header")
+        self.footer = Footer(id="keys")
+        self._initial_size = Size(0, 0)
 
-    def prepare(self, view: RenderContext, room: Size) -> None:
-        """Before it is mounted: what it shows first and the room it will have, so that its first frame is the whole one.
+    def prepare(self, context: RenderContext, size: Size) -> None:
+        """Set what it shows first and its size, so that its first frame is complete.
 
-        Only for a screen that makes all its widgets in its constructor.
+        Only for a screen that creates all its widgets in its constructor.
         """
-        self.view, self._room = view, room
-        for breakpoints, size in ((self.HORIZONTAL_BREAKPOINTS, room.width), (self.VERTICAL_BREAKPOINTS, room.height)):
-            self.add_class([name for least, name in breakpoints if size >= least][-1], update=False)
+        self.context, self._initial_size = context, size
+        for breakpoints, cells in ((self.HORIZONTAL_BREAKPOINTS, size.width), (self.VERTICAL_BREAKPOINTS, size.height)):
+            self.add_class([name for least, name in breakpoints if cells >= least][-1], update=False)
 
     @property
     def width(self) -> int:
-        """The cells of a line; before the first layout, what was announced."""
-        return self.size.width or self._room.width
+        """The width of a line; before the first layout, the announced one."""
+        return self.size.width or self._initial_size.width
 
     def compose(self) -> ComposeResult:
-        if self.view is not None:
-            self._fill(self.view)
-        yield self.masthead
+        if self.context is not None:
+            self._fill(self.context)
+        yield self.header
         with Vertical(id="body"):
             yield from self.body()
-        yield self.key_bar
+        yield self.footer
 
     def body(self) -> Iterable[Widget]:
         raise NotImplementedError
 
-    def draw(self, view: RenderContext) -> None:
-        """Give every widget what it should show now."""
+    def draw(self, context: RenderContext) -> None:
+        """Give every widget what it has to show now."""
         raise NotImplementedError
 
-    def show_view(self, view: RenderContext) -> None:
-        self.view = view
+    def show_context(self, context: RenderContext) -> None:
+        self.context = context
         if not self.is_mounted or not self.size.width:
             return
-        self._fill(view)
+        self._fill(context)
 
-    def _fill(self, view: RenderContext) -> None:
-        self.masthead.show(masthead(view, self.width))
-        self.key_bar.show_note(view.line)
-        self.draw(view)
+    def _fill(self, context: RenderContext) -> None:
+        self.header.show(render_header(context, self.width))
+        self.footer.show_note(context.terminal_status)
+        self.draw(context)
 
     def redraw(self) -> None:
-        """Draw again from the view at hand: a person changed what is wanted."""
-        if self.view is not None:
-            self.show_view(self.view)
+        """Draw again from the current context, after a person changed what is shown."""
+        if self.context is not None:
+            self.show_context(self.context)
 
     def show_worker_error(self, group: str) -> None:
         self.redraw()
 
     def on_mount(self) -> None:
-        self.post_message(ViewRequested())
+        self.post_message(RenderRequested())
 
     def on_screen_resume(self) -> None:
-        self.post_message(ViewRequested())
+        self.post_message(RenderRequested())
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.redraw)

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class ChangesScreen(ConsoleScreen):
-    """One list ordered by time, and which sources could not be asked."""
+    """One list ordered by time, and the sources that could not be queried."""
 
-    TITLE_WORDS = "What changed"
-    ABOUT = (
+    SCREEN_TITLE = "What changed"
+    HELP_TEXT = (
         "Rollouts, ConfigMaps, scaling, autoscalers, pod restarts, images, silences and other alerts of the hour before the "
-        "first alert, from Kubernetes, Prometheus, Alertmanager and the journal. What could not be asked is named below."
+        "first alert, from Kubernetes, Prometheus, Alertmanager and the journal. Below, the sources that could not be queried."
     )
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, found: Correlation) -> None:
+    def __init__(self, correlation: Correlation) -> None:
         super().__init__()
-        self._found = found
+        self._correlation = correlation
         self._page = TextView(id="changes", focusable=True)
         self._page.add_class("grow")
 
@@ -41,20 +41,23 @@ class ChangesScreen(ConsoleScreen):
         super().on_mount()
         self._page.focus()
 
-    def draw(self, view: RenderContext) -> None:
+    def draw(self, context: RenderContext) -> None:
         self._page.show(tuple(self._lines(self.width)))
 
     def _lines(self, width: int) -> Iterable[Line]:
-        found = self._found
-        yield section(f"{format_minute(found.start)} to {format_minute(found.end)} UTC, the hour before the first alert", width)
-        for item in found.changes:
+        correlation = self._correlation
+        yield section(
+            f"{format_minute(correlation.start)} to {format_minute(correlation.end)} UTC, the hour before the first alert",
+            width,
+        )
+        for item in correlation.changes:
             author = f" ({item.author})" if item.author else ""
             head: Line = ((f" {format_clock(item.at)} ", "dim"), text(f"{item.kind:<9}", "accent"))
-            for at, words in enumerate(wrap(text(item.text + author)[0], width - 21)):
-                yield (*head, (words, "")) if at == 0 else ((" " * 20, ""), (words, ""))
-        if not found.changes:
-            yield ((" nothing that could be seen", "dim"),)
-        if found.faults:
-            yield section("Not asked: what these know may be missing", width)
-            for fault in found.faults:
-                yield from (((f" {words}", "unknown"),) for words in wrap(text(fault)[0], width - 2))
+            for at, part in enumerate(wrap(text(item.text + author)[0], width - 21)):
+                yield (*head, (part, "")) if at == 0 else ((" " * 20, ""), (part, ""))
+        if not correlation.changes:
+            yield ((" no change found", "dim"),)
+        if correlation.faults:
+            yield section("Not queried: changes known only to these are missing", width)
+            for fault in correlation.faults:
+                yield from (((f" {part}", "unknown"),) for part in wrap(text(fault)[0], width - 2))

@@ -1,4 +1,4 @@
-"""The checklists of the day: which are due, open or signed, their past walks and what keeps coming back."""
+"""The checklists: which are due, open or signed, their past runs and recurring findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from console.checklists.run_events import begun, new_id, streaks
 from console.journal.errors import JournalError
 from console.screens.base import ConsoleScreen, section
 from console.screens.checklist_run import ChecklistRunScreen
-from console.screens.checklist_run_view import past_lines, tone_of
+from console.screens.checklist_run_view import render_past_run, verdict_tone
 from console.screens.render_context import RenderContext
 from console.state.checklist_runs import BEGUN, ChecklistRun, ChecklistRuns
 from queries.model.text import visible
@@ -35,7 +35,7 @@ _LISTS = (
     Column("last signed", 26, flex=3, rank=1),
 )
 _HISTORY = (
-    Column("begun", 20, flex=1),
+    Column("started", 20, flex=1),
     Column("by", 14, flex=2, rank=2),
     Column("took", 8, rank=1),
     Column("signed", 12, flex=2),
@@ -44,15 +44,15 @@ _HISTORY = (
 
 
 class ChecklistScreen(ConsoleScreen):
-    """Files are read in a thread whenever the screen is opened; everything else comes from the journal."""
+    """Files are loaded in a thread when the screen opens; everything else comes from the journal."""
 
-    TITLE_WORDS = "Checklists"
-    ABOUT = (
-        "The checklists with their state, and below them the past walks of the one under the cursor. Enter begins a walk or "
-        "takes up the one that is open, also somebody else's. `cad-console doctor` names the folder of a team's own."
+    SCREEN_TITLE = "Checklists"
+    HELP_TEXT = (
+        "The checklists with their state; below, the past runs of the one under the cursor. Enter starts a run, or continues "
+        "the open one, whoever started it. `cad-console doctor` names the folder for a team's own checklists."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("u", "read", "read again", tooltip="Read the files again", id="checklist.read"),
+        Binding("u", "load", "reload", tooltip="Load the files again", id="checklist.read"),
     ]
 
     def __init__(self) -> None:
@@ -62,12 +62,12 @@ class ChecklistScreen(ConsoleScreen):
             _LISTS, key=lambda item: item.name, cells=self._cells, empty=NO_ANSWER, id="checklists"
         )
         self._history: Table[ChecklistRun] = Table(
-            _HISTORY, key=lambda item: item.id, cells=self._past_cells, empty="no walk yet", id="past-walks"
+            _HISTORY, key=lambda item: item.id, cells=self._past_cells, empty="no run yet", id="past-walks"
         )
         self._history.add_class("grow")
         self._rule = TextView(classes="title")
         self._detail = TextView(id="event")
-        self._known: Checklists | None = None
+        self._checklists: Checklists | None = None
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -76,80 +76,82 @@ class ChecklistScreen(ConsoleScreen):
         yield self._history
         yield self._detail
 
-    def draw(self, view: RenderContext) -> None:
-        if self._known is None and view.session is not None and "checklists" not in self.worker_errors:
-            self.action_read()
-        known = self._known
-        broken: tuple[BrokenChecklist, ...] = known.broken if known else ()
-        fault = view.session.journal_trouble if view.session else ""
-        said: Span = text(f"  no journal, so no walk: {fault}", "critical") if fault else ("", "")
+    def draw(self, context: RenderContext) -> None:
+        if self._checklists is None and context.session is not None and "checklists" not in self.worker_errors:
+            self.action_load()
+        checklists = self._checklists
+        broken: tuple[BrokenChecklist, ...] = checklists.broken if checklists else ()
+        error = context.session.journal_trouble if context.session else ""
+        notice: Span = text(f"  no journal, so no run: {error}", "critical") if error else ("", "")
         if broken:
-            said = text(f"  BROKEN {broken[0].why}", "warn")
-        self._title.show((((" Checklists ", "title"), said),))
+            notice = text(f"  BROKEN {broken[0].why}", "warn")
+        self._title.show((((" Checklists ", "title"), notice),))
         failed = self.worker_errors.get("checklists", "")
-        self._lists.show(known.lists if known else (), empty="no checklist can be read" if known else failed or NO_ANSWER)
+        self._lists.show(
+            checklists.lists if checklists else (), empty="no checklist can be read" if checklists else failed or NO_ANSWER
+        )
         self._lists.refresh_changes()
         chosen = self._lists.current
-        walks = self._walks()
-        self._rule.show((section(f"Past walks of {visible(chosen.title)}" if chosen else "Past walks", self.width),))
-        past = tuple(reversed(walks.of(chosen.name))) if chosen else ()
-        self._history.show(past, empty="no walk yet; enter begins one")
+        runs = self._runs()
+        self._rule.show((section(f"Past runs of {visible(chosen.title)}" if chosen else "Past runs", self.width),))
+        past = tuple(reversed(runs.of(chosen.name))) if chosen else ()
+        self._history.show(past, empty="no run yet; enter starts one")
         self._history.refresh_changes()
-        self._detail.show(tuple(self._detail_lines(view, chosen, walks)))
+        self._detail.show(tuple(self._detail_lines(context, chosen, runs)))
 
-    def action_read(self) -> None:
+    def action_load(self) -> None:
         if not self.has_worker("checklists"):
-            self.run_worker(self._read(), "reading the checklists", "checklists")
+            self.run_worker(self._load(), "loading the checklists", "checklists")
 
-    async def _read(self) -> None:
-        view = self.view
-        if view is None or view.session is None:
+    async def _load(self) -> None:
+        context = self.context
+        if context is None or context.session is None:
             return
-        settings = view.settings
-        vocabulary = ChecklistNames.configured(settings, view.session.specs, view.session.runbooks)
+        settings = context.settings
+        vocabulary = ChecklistNames.configured(settings, context.session.specs, context.session.runbooks)
         loop = asyncio.get_running_loop()
-        self._known = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
+        self._checklists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
         self.redraw()
 
     @on(Rows.Selected, "#checklists")
-    def _open(self, event: Rows.Selected) -> None:
-        checklist = self._known.get(event.key) if self._known else None
+    def _open_selected(self, event: Rows.Selected) -> None:
+        checklist = self._checklists.get(event.key) if self._checklists else None
         if checklist is not None:
-            self.run_worker(self._walk(checklist), "opening the walk", "walk", exclusive=True)
+            self.run_worker(self._open_run(checklist), "opening the run", "run", exclusive=True)
 
-    async def _walk(self, checklist: Checklist) -> None:
-        """Take up the walk that is open, or begin one; what is shown as begun is in the journal."""
-        view = self.view
-        if view is None or view.session is None or view.snapshot is None:
-            self._say("nothing is known yet: wait for the first answer")
+    async def _open_run(self, checklist: Checklist) -> None:
+        """Continue the open run, or start one; the journal has it before the screen shows it."""
+        context = self.context
+        if context is None or context.session is None or context.snapshot is None:
+            self._notify("nothing is known yet: wait for the first response")
             return
-        walk = self._walks().current(checklist.name, due=checklist.due, now=view.now)
-        if walk is None:
-            identity = new_id()
+        run = self._runs().current(checklist.name, due=checklist.due, now=context.now)
+        if run is None:
+            run_id = new_id()
             try:
-                await view.session.record(BEGUN, identity, begun(checklist))
+                await context.session.record(BEGUN, run_id, begun(checklist))
             except JournalError as error:
-                self._say(f"no walk was begun: {error}")
+                self._notify(f"no run was started: {error}")
                 return
-            self.app.push_screen(ChecklistRunScreen(checklist, identity))
+            self.app.push_screen(ChecklistRunScreen(checklist, run_id))
             return
-        first_open = next((item.id for item in checklist.items if item.id not in walk.answered), "")
-        self.app.push_screen(ChecklistRunScreen(checklist, walk.id, at=first_open))
+        first_open = next((item.id for item in checklist.items if item.id not in run.answered), "")
+        self.app.push_screen(ChecklistRunScreen(checklist, run.id, at=first_open))
 
     @on(Rows.Selected, "#past-walks")
-    def _reopen(self, event: Rows.Selected) -> None:
-        """A walk that is still open is taken up; a past one is read below."""
+    def _reopen_selected(self, event: Rows.Selected) -> None:
+        """Continue a run that is still open; a past one is shown below."""
         checklist = self._lists.current
-        walk = self._walks().get(event.key)
-        if checklist is not None and walk is not None and not walk.signed:
-            self.app.push_screen(ChecklistRunScreen(checklist, walk.id))
+        run = self._runs().get(event.key)
+        if checklist is not None and run is not None and not run.signed:
+            self.app.push_screen(ChecklistRunScreen(checklist, run.id))
 
     @on(Rows.Highlighted)
-    def _another(self) -> None:
+    def _row_highlighted(self) -> None:
         self.redraw()
 
     @on(Rows.EdgeReached)
-    def _over(self, event: Rows.EdgeReached) -> None:
+    def _cross_edge(self, event: Rows.EdgeReached) -> None:
         if event.rows is self._lists and event.direction > 0 and self._history.items:
             self._history.focus()
         elif event.rows is self._history and event.direction < 0:
@@ -158,26 +160,31 @@ class ChecklistScreen(ConsoleScreen):
     def on_descendant_focus(self) -> None:
         self.redraw()
 
-    def _walks(self) -> ChecklistRuns:
-        snapshot = self.view.snapshot if self.view else None
+    def _runs(self) -> ChecklistRuns:
+        snapshot = self.context.snapshot if self.context else None
         return snapshot.ledger.walks if snapshot else ChecklistRuns()
 
     def _cells(self, item: Checklist) -> tuple[Span, ...]:
-        now = self.view.now if self.view else 0.0
-        walks = self._walks()
-        last = next(iter(reversed(walks.signed(item.name))), None)
+        now = self.context.now if self.context else 0.0
+        runs = self._runs()
+        last = next(iter(reversed(runs.signed(item.name))), None)
         signed = last.signed if last else None
-        left = f", {len(signed.open)} open" if signed and signed.open else ""
-        told = f"{local_clock(signed.at, now=now)} {visible(signed.name)}{left}" if signed else "never"
-        return (text(item.title, "strong"), text(item.due or "-", "dim"), self._state(item, walks, now), text(told, "dim"))
+        open_items = f", {len(signed.open)} open" if signed and signed.open else ""
+        last_signed = f"{local_clock(signed.at, now=now)} {visible(signed.name)}{open_items}" if signed else "never"
+        return (
+            text(item.title, "strong"),
+            text(item.due or "-", "dim"),
+            self._state_cell(item, runs, now),
+            text(last_signed, "dim"),
+        )
 
-    def _state(self, item: Checklist, walks: ChecklistRuns, now: float) -> Span:
-        walk = walks.current(item.name, due=item.due, now=now)
-        if walk is not None:
-            answered = len(walk.answered & {each.id for each in item.items})
-            return text(f"open, {answered} of {len(item.items)}, {', '.join(walk.people)}", "warn")
-        signed = next((each.signed for each in reversed(walks.signed(item.name)) if each.signed), None)
-        due = _due_at(item, now)
+    def _state_cell(self, item: Checklist, runs: ChecklistRuns, now: float) -> Span:
+        run = runs.current(item.name, due=item.due, now=now)
+        if run is not None:
+            answered = len(run.answered & {each.id for each in item.items})
+            return text(f"open, {answered} of {len(item.items)}, {', '.join(run.people)}", "warn")
+        signed = next((each.signed for each in reversed(runs.signed(item.name)) if each.signed), None)
+        due = _find_due(item, now)
         if due is None:
             return ("", "")
         if signed is not None and signed.at >= due:
@@ -186,44 +193,44 @@ class ChecklistScreen(ConsoleScreen):
             return (f"due in {span(due - now)}", "dim")
         return (f"due since {local_clock(due, now=now)}", "warn")
 
-    def _past_cells(self, walk: ChecklistRun) -> tuple[Span, ...]:
-        now = self.view.now if self.view else walk.begun_at
-        signature, took = walk.signed, walk.took
-        about = "" if took is None or took.measured else "~"
+    def _past_cells(self, run: ChecklistRun) -> tuple[Span, ...]:
+        now = self.context.now if self.context else run.begun_at
+        signature, duration = run.signed, run.took
+        approximate = "" if duration is None or duration.measured else "~"
         return (
-            text(local_clock(walk.begun_at, now=now)),
-            text(", ".join(walk.people), "dim"),
-            (f"{about}{span(took.seconds)}" if took else "", "dim"),
+            text(local_clock(run.begun_at, now=now)),
+            text(", ".join(run.people), "dim"),
+            (f"{approximate}{span(duration.seconds)}" if duration else "", "dim"),
             text(signature.name) if signature else ("not signed", "warn"),
             (str(len(signature.open)) if signature else "-", "warn" if signature and signature.open else "dim"),
         )
 
-    def _detail_lines(self, view: RenderContext, checklist: Checklist | None, walks: ChecklistRuns) -> Iterable[Line]:
+    def _detail_lines(self, context: RenderContext, checklist: Checklist | None, runs: ChecklistRuns) -> Iterable[Line]:
         if checklist is None:
             return
         titles = {item.id: item.title for item in checklist.items}
-        walk = self._history.current
-        if walk is not None and self._history.has_focus:
-            older = [each for each in walks.signed(checklist.name) if each.begun_at < walk.begun_at]
-            yield section(f"Walk of {local_clock(walk.begun_at, now=view.now)}, beside the one before", self.width)
-            yield from past_lines(walk, older[-1] if older else None, titles, view.now, self.width)
+        run = self._history.current
+        if run is not None and self._history.has_focus:
+            older = [each for each in runs.signed(checklist.name) if each.begun_at < run.begun_at]
+            yield section(f"Run of {local_clock(run.begun_at, now=context.now)}, compared with the previous one", self.width)
+            yield from render_past_run(run, older[-1] if older else None, titles, context.now, self.width)
             return
-        found = streaks(walks, checklist)
-        if found:
-            yield section("Again and again", self.width)
-        for streak in found:
-            more = "" if streak.whole else "at least "
-            words = f" {visible(titles.get(streak.item, streak.item))}: in {more}{streak.walks} walks in a row"
+        recurring = streaks(runs, checklist)
+        if recurring:
+            yield section("Recurring findings", self.width)
+        for streak in recurring:
+            at_least = "" if streak.whole else "at least "
+            sentence = f" {visible(titles.get(streak.item, streak.item))}: in {at_least}{streak.walks} runs in a row"
             yield (
-                (f" {streak.verdict.word}", tone_of(streak.verdict)),
-                (words, ""),
-                (f", since {local_clock(streak.since, now=view.now)}", "dim"),
+                (f" {streak.verdict.word}", verdict_tone(streak.verdict)),
+                (sentence, ""),
+                (f", since {local_clock(streak.since, now=context.now)}", "dim"),
             )
 
-    def _say(self, words: str) -> None:
-        self.app.notify(words, markup=False, severity="warning", timeout=8)
+    def _notify(self, sentence: str) -> None:
+        self.app.notify(sentence, markup=False, severity="warning", timeout=8)
 
 
-def _due_at(item: Checklist, now: float) -> float | None:
-    """Since when it is wanted: its time today, or the beginning of this hour."""
+def _find_due(item: Checklist, now: float) -> float | None:
+    """When it is due: its time today, or the start of this hour; None if it has no time."""
     return hour(now) if item.due == HOURLY else due_today(item.due, now)

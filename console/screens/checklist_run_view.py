@@ -1,4 +1,4 @@
-"""The pages of a walk, as lines: one item with its evidence and answers, and the sign-off with what is not ok."""
+"""The pages of a checklist run as lines: an item with its evidence and answers, and the sign-off."""
 
 from __future__ import annotations
 
@@ -27,211 +27,216 @@ _TREND = 40
 
 @dataclass(frozen=True, slots=True)
 class ChecklistRunView:
-    """What one look at a walk shows. `walk` is None where the journal does not have it (any more)."""
+    """What the pages show of a run at one moment."""
 
     checklist: Checklist
-    findings: tuple[ItemResult, ...]
-    walk: ChecklistRun
-    walks: ChecklistRuns
+    results: tuple[ItemResult, ...]
+    run: ChecklistRun
+    runs: ChecklistRuns
     now: float
     asked_at: float = 0.0
-    """When the evidence was asked, Unix seconds; 0 while the answers have not come."""
+    """When the evidence was fetched, Unix seconds; 0 until then."""
 
 
-def tone_of(verdict: Verdict | None) -> str:
+def verdict_tone(verdict: Verdict | None) -> str:
     return VERDICT_TONES[verdict] if verdict is not None else "accent"
 
 
-def rail_line(sight: ChecklistRunView, key: str, width: int) -> Line:
-    """`● WARN    Error ratio`: whether it was answered, what the data says, its title."""
+def render_rail_line(view: ChecklistRunView, key: str, width: int) -> Line:
+    """`● WARN    Error ratio`: whether it is answered, its verdict, its title."""
     if key == SIGN_OFF:
-        left = len(left_open(sight.checklist, sight.walk, sight.findings))
-        words = "signed" if sight.walk.signed else f"{left} open" if left else "all ok"
-        return (("  ", ""), (fit("sign", VERDICT_WIDTH), "accent"), (fit(words, max(1, width - 2 - VERDICT_WIDTH)), "strong"))
-    finding = next(item for item in sight.findings if item.item.id == key)
-    answer = sight.walk.answer_to(key)
+        open_items = len(left_open(view.checklist, view.run, view.results))
+        content = "signed" if view.run.signed else f"{open_items} open" if open_items else "all ok"
+        return (("  ", ""), (fit("sign", VERDICT_WIDTH), "accent"), (fit(content, max(1, width - 2 - VERDICT_WIDTH)), "strong"))
+    result = next(item for item in view.results if item.item.id == key)
+    answer = view.run.answer_to(key)
     return (
-        _mark(answer, disputed=sight.walk.disputed(key)),
-        (fit(finding.word, VERDICT_WIDTH), tone_of(finding.verdict)),
-        (fit(visible(finding.item.title), max(1, width - 2 - VERDICT_WIDTH)), "" if answer else "strong"),
+        _answer_glyph(answer, disputed=view.run.disputed(key)),
+        (fit(result.word, VERDICT_WIDTH), verdict_tone(result.verdict)),
+        (fit(visible(result.item.title), max(1, width - 2 - VERDICT_WIDTH)), "" if answer else "strong"),
     )
 
 
-def _mark(answer: ItemAnswer | None, *, disputed: bool) -> Span:
+def _answer_glyph(answer: ItemAnswer | None, *, disputed: bool) -> Span:
     if answer is None:
         return ("○ ", "dim")
     return ("▲ ", "warn") if disputed or answer.answer == OVERRULE else ("● ", "ok")
 
 
-def item_lines(sight: ChecklistRunView, finding: ItemResult, number: int, width: int) -> tuple[Line, ...]:
-    """One item: its question, the evidence against its target, then and now, what people said, where to look."""
-    item, found = finding.item, []
-    found.append(_title(f"{number} of {len(sight.checklist.items)}", item.title))
-    found += _wrapped(visible(item.asks), width)
-    found.append(())
-    head: Line = ((f" {finding.word} ", tone_of(finding.verdict)), (f" {finding.told}", "strong"))
-    limit: Span = (f"  {finding.limit}", "dim")
+def render_item(view: ChecklistRunView, result: ItemResult, number: int, width: int) -> tuple[Line, ...]:
+    """One item: its question, the evidence against its target, earlier values, what people answered, where to go."""
+    item, lines = result.item, []
+    lines.append(_render_page_title(f"{number} of {len(view.checklist.items)}", item.title))
+    lines += _wrap_lines(visible(item.asks), width)
+    lines.append(())
+    head: Line = ((f" {result.word} ", verdict_tone(result.verdict)), (f" {result.told}", "strong"))
+    limit: Span = (f"  {result.limit}", "dim")
     fits = width_of((*head, limit)) <= width
-    found.append((*head, limit) if fits else head)
-    found += [] if fits else _wrapped(finding.limit, width, "dim")
-    if finding.reason and finding.reason not in (finding.told, item.asks):
-        found += _wrapped(finding.reason, width, tone_of(finding.verdict) if finding.verdict is not Verdict.OK else "")
-    found.append(())
-    found += _then(sight, finding, width)
-    found += _said(sight, finding, width)
-    if finding.details:
-        found.append(section("Evidence", width))
-        for detail in finding.details:
-            word: Span = (fit(detail.verdict.word, VERDICT_WIDTH), tone_of(detail.verdict)) if detail.verdict else ("", "")
+    lines.append((*head, limit) if fits else head)
+    lines += [] if fits else _wrap_lines(result.limit, width, "dim")
+    if result.reason and result.reason not in (result.told, item.asks):
+        lines += _wrap_lines(result.reason, width, verdict_tone(result.verdict) if result.verdict is not Verdict.OK else "")
+    lines.append(())
+    lines += _render_history(view, result, width)
+    lines += _render_answers(view, result, width)
+    if result.details:
+        lines.append(section("Evidence", width))
+        for detail in result.details:
+            word: Span = (fit(detail.verdict.word, VERDICT_WIDTH), verdict_tone(detail.verdict)) if detail.verdict else ("", "")
             room = width - 1 - (VERDICT_WIDTH if detail.verdict else 0)
-            for at, words in enumerate(wrap(detail.text, max(10, room))):
+            for at, content in enumerate(wrap(detail.text, max(10, room))):
                 lead = word if at == 0 else (" " * len(word[0]), "")
-                found.append(((" ", ""), lead, (words, "" if detail.verdict else "dim")))
-    if finding.places:
-        found.append(section("g goes there", width))
-        found += _wrapped(" · ".join(place.words for place in finding.places), width, "accent")
-    return tuple(cut(line, width) for line in found)
+                lines.append(((" ", ""), lead, (content, "" if detail.verdict else "dim")))
+    if result.places:
+        lines.append(section("g goes to", width))
+        lines += _wrap_lines(" · ".join(place.words for place in result.places), width, "accent")
+    return tuple(cut(line, width) for line in lines)
 
 
-def _then(sight: ChecklistRunView, finding: ItemResult, width: int) -> Iterable[Line]:
-    """Yesterday, the last walk, the streak, the trend; each only where there is one."""
-    now = sight.now
-    if finding.before:
-        yield from _fact("yesterday", finding.before, width)
-    last = last_answer(sight.walks, sight.checklist.name, finding.item.id, before=sight.walk)
+def _render_history(view: ChecklistRunView, result: ItemResult, width: int) -> Iterable[Line]:
+    """Yesterday, the previous run, the streak and the trend, as far as they exist."""
+    now = view.now
+    if result.before:
+        yield from _render_fact("yesterday", result.before, width)
+    last = last_answer(view.runs, view.checklist.name, result.item.id, before=view.run)
     if last is not None:
         answer = last[1]
         when = local_clock(answer.at, now=now)
-        yield from _fact("last walk", f"{answer_words(answer)}, {visible(answer.told)}, {when} {visible(answer.author)}", width)
-    streak = streak_of(
-        tuple(each for each in sight.walks.signed(sight.checklist.name) if each.id != sight.walk.id), finding.item.id
-    )
-    if streak is not None and streak.verdict is finding.verdict:
-        more = "" if streak.whole else "at least "
-        told = f"{streak.verdict.word} in {more}{streak.walks + 1} walks in a row, since {local_clock(streak.since, now=now)}"
-        yield from _fact("streak", told, width, "warn")
-    if finding.trend:
-        room = max(8, min(_TREND, width - LABEL - len(finding.trend_words) - 4))
-        drawn = render_sparkline(finding.trend, room, thresholds=finding.lines, lower_is_worse=finding.below)
-        yield ((f" {'trend':<{LABEL}}", "dim"), (drawn, tone_of(finding.verdict)), (f"  {finding.trend_words}", "dim"))
-    if sight.asked_at and now - sight.asked_at >= 60.0 and finding.trend_words != "the last hour":
-        yield from _fact("asked", f"{span(now - sight.asked_at)} ago; u asks again", width)
+        content = f"{answer_words(answer)}, {visible(answer.told)}, {when} {visible(answer.author)}"
+        yield from _render_fact("last run", content, width)
+    streak = streak_of(tuple(each for each in view.runs.signed(view.checklist.name) if each.id != view.run.id), result.item.id)
+    if streak is not None and streak.verdict is result.verdict:
+        at_least = "" if streak.whole else "at least "
+        value = (
+            f"{streak.verdict.word} in {at_least}{streak.walks + 1} runs in a row, since {local_clock(streak.since, now=now)}"
+        )
+        yield from _render_fact("streak", value, width, "warn")
+    if result.trend:
+        room = max(8, min(_TREND, width - LABEL - len(result.trend_words) - 4))
+        sparkline = render_sparkline(result.trend, room, thresholds=result.lines, lower_is_worse=result.below)
+        yield ((f" {'trend':<{LABEL}}", "dim"), (sparkline, verdict_tone(result.verdict)), (f"  {result.trend_words}", "dim"))
+    if view.asked_at and now - view.asked_at >= 60.0 and result.trend_words != "the last hour":
+        yield from _render_fact("fetched", f"{span(now - view.asked_at)} ago; u fetches again", width)
 
 
-def _said(sight: ChecklistRunView, finding: ItemResult, width: int) -> Iterable[Line]:
-    answers, notes = sight.walk.answers_to(finding.item.id), sight.walk.notes_on(finding.item.id)
+def _render_answers(view: ChecklistRunView, result: ItemResult, width: int) -> Iterable[Line]:
+    answers, notes = view.run.answers_to(result.item.id), view.run.notes_on(result.item.id)
     if not answers and not notes:
         return
-    yield section("Said" if not sight.walk.disputed(finding.item.id) else "Said: the answers differ", width)
+    yield section("Answers" if not view.run.disputed(result.item.id) else "Answers: they differ", width)
     for answer in answers:
-        words = f"{local_clock(answer.at, now=sight.now)}  {visible(answer.author)} {answer_words(answer)}"
-        yield from _wrapped(words, width, tone_of(answer.stands))
+        content = f"{local_clock(answer.at, now=view.now)}  {visible(answer.author)} {answer_words(answer)}"
+        yield from _wrap_lines(content, width, verdict_tone(answer.stands))
     for note in notes:
-        yield from _wrapped(f"{local_clock(note.at, now=sight.now)}  {visible(note.author)}: {visible(note.text)}", width)
+        yield from _wrap_lines(f"{local_clock(note.at, now=view.now)}  {visible(note.author)}: {visible(note.text)}", width)
 
 
-def sign_off_lines(sight: ChecklistRunView, width: int) -> tuple[Line, ...]:
-    """Everything that is not ok, who walked, for how long, and the signature where there is one."""
-    walk, checklist, now = sight.walk, sight.checklist, sight.now
-    found: list[Line] = [_title("Sign-off", checklist.title)]
-    answered = len(walk.answered & {item.id for item in checklist.items})
-    people = ", ".join(visible(name) for name in walk.people)
-    found += _wrapped(
-        f"{answered} of {len(checklist.items)} answered, begun {local_clock(walk.begun_at, now=now)}, by {people}", width
+def render_sign_off(view: ChecklistRunView, width: int) -> tuple[Line, ...]:
+    """What is not ok, who answered, how long it took, and the signatures."""
+    run, checklist, now = view.run, view.checklist, view.now
+    lines: list[Line] = [_render_page_title("Sign-off", checklist.title)]
+    answered = len(run.answered & {item.id for item in checklist.items})
+    people = ", ".join(visible(name) for name in run.people)
+    lines += _wrap_lines(
+        f"{answered} of {len(checklist.items)} answered, started {local_clock(run.begun_at, now=now)}, by {people}", width
     )
-    found.append(())
-    signature = walk.signed
-    for other in walk.signatures:
-        took = f" after {span(walk.took.seconds)}" if walk.took and other is signature else ""
-        words = f"signed {local_clock(other.at, now=now)} by {visible(other.name)} ({visible(other.author)}){took}"
-        found += _wrapped(words + (f": {visible(other.remark)}" if other.remark else ""), width, "ok")
-    left = left_open(checklist, walk, sight.findings)
-    found.append(section("Not ok", width))
+    lines.append(())
+    signature = run.signed
+    for other in run.signatures:
+        took = f" after {span(run.took.seconds)}" if run.took and other is signature else ""
+        content = f"signed {local_clock(other.at, now=now)} by {visible(other.name)} ({visible(other.author)}){took}"
+        lines += _wrap_lines(content + (f": {visible(other.remark)}" if other.remark else ""), width, "ok")
+    open_items = left_open(checklist, run, view.results)
+    lines.append(section("Not ok", width))
     if signature is not None:
-        listed = [(Verdict.WARN, visible(words)) for words in signature.open]
+        listed = [(Verdict.WARN, visible(content)) for content in signature.open]
     else:
-        listed = [(item.verdict, visible(item.sentence)) for item in left]
-    for verdict, words in listed:
-        found += _wrapped(words, width, tone_of(verdict))
+        listed = [(item.verdict, visible(item.sentence)) for item in open_items]
+    for verdict, content in listed:
+        lines += _wrap_lines(content, width, verdict_tone(verdict))
     if not listed:
-        found.append(((" nothing is open", "ok"),))
-    overruled = [answer for item in checklist.items if (answer := walk.answer_to(item.id)) and answer.answer == OVERRULE]
+        lines.append(((" nothing is open", "ok"),))
+    overruled = [answer for item in checklist.items if (answer := run.answer_to(item.id)) and answer.answer == OVERRULE]
     if overruled:
-        found.append(section("Overruled", width))
+        lines.append(section("Overruled", width))
         titles = {item.id: item.title for item in checklist.items}
         for answer in overruled:
-            found += _wrapped(f"{visible(titles[answer.item])}: {visible(answer.author)} {answer_words(answer)}", width)
-    if walk.notes:
-        found.append(section("Notes", width))
+            lines += _wrap_lines(f"{visible(titles[answer.item])}: {visible(answer.author)} {answer_words(answer)}", width)
+    if run.notes:
+        lines.append(section("Notes", width))
         titles = {item.id: item.title for item in checklist.items}
-        for note in walk.notes:
-            found += _wrapped(
+        for note in run.notes:
+            lines += _wrap_lines(
                 f"{visible(titles.get(note.item, note.item))}: {visible(note.author)}: {visible(note.text)}", width
             )
-    found.append(())
+    lines.append(())
     if signature is None:
-        found += _wrapped("enter signs it with your name and with what is open", width, "dim")
+        lines += _wrap_lines("enter signs it in your name, with what is open", width, "dim")
     else:
-        found += _wrapped("y copies it as Markdown", width, "dim")
-    return tuple(cut(line, width) for line in found)
+        lines += _wrap_lines("y copies it as Markdown", width, "dim")
+    return tuple(cut(line, width) for line in lines)
 
 
-def section_lines(sections: Iterable[ReportSection], width: int) -> Iterable[Line]:
-    """A summary's or a handover's sections, each line with its verdict in a word."""
+def render_sections(sections: Iterable[ReportSection], width: int) -> Iterable[Line]:
+    """The sections of a summary or a handover, each line with its verdict."""
     for each in sections:
         yield section(each.title, width)
         room = VERDICT_WIDTH if any(line.verdict for line in each.lines) else 0
         for line in each.lines:
-            word: Span = (fit(line.verdict.word, room), tone_of(line.verdict)) if line.verdict else (" " * room, "")
-            for at, words in enumerate(wrap(line.text, max(10, width - 2 - room))):
-                yield ((" ", ""), word if at == 0 else (" " * room, ""), (words, ""))
+            word: Span = (fit(line.verdict.word, room), verdict_tone(line.verdict)) if line.verdict else (" " * room, "")
+            for at, content in enumerate(wrap(line.text, max(10, width - 2 - room))):
+                yield ((" ", ""), word if at == 0 else (" " * room, ""), (content, ""))
         if not each.lines:
-            yield from _wrapped(each.empty, width, "dim" if each.known else "unknown")
+            yield from _wrap_lines(each.empty, width, "dim" if each.known else "unknown")
 
 
-def _title(count: str, title: str) -> Line:
+def _render_page_title(count: str, title: str) -> Line:
     return ((f" {count}  ", "dim"), (visible(title), "title"))
 
 
-def _fact(label: str, words: str, width: int, tone: str = "") -> Iterable[Line]:
-    for at, part in enumerate(wrap(words, max(10, width - LABEL - 2))):
+def _render_fact(label: str, content: str, width: int, tone: str = "") -> Iterable[Line]:
+    for at, part in enumerate(wrap(content, max(10, width - LABEL - 2))):
         yield ((f" {label if at == 0 else '':<{LABEL}}", "dim"), (part, tone))
 
 
-def _wrapped(words: str, width: int, tone: str = "") -> list[Line]:
-    return [((f" {part}", tone),) for part in wrap(words, max(10, width - 2))]
+def _wrap_lines(content: str, width: int, tone: str = "") -> list[Line]:
+    return [((f" {part}", tone),) for part in wrap(content, max(10, width - 2))]
 
 
-def past_lines(
-    walk: ChecklistRun, before: ChecklistRun | None, titles: dict[str, str], now: float, width: int
+def render_past_run(
+    run: ChecklistRun, before: ChecklistRun | None, titles: dict[str, str], now: float, width: int
 ) -> tuple[Line, ...]:
-    """A past walk: every answer beside that of the walk before it, the notes, the signature."""
-    found: list[Line] = []
-    items = dict.fromkeys([*titles, *(answer.item for answer in walk.answers)])
+    """A past run: every answer next to that of the previous run, the notes, the signature."""
+    lines: list[Line] = []
+    items = dict.fromkeys([*titles, *(answer.item for answer in run.answers)])
     for item in items:
-        answer = walk.answer_to(item)
+        answer = run.answer_to(item)
         old = before.answer_to(item) if before else None
         head = fit(visible(titles.get(item, item)), 20)
         if answer is None:
-            found.append(((f" {head} ", ""), ("not answered", "unknown")))
+            lines.append(((f" {head} ", ""), ("not answered", "unknown")))
             continue
-        then = f"   before {old.stands.word} {visible(old.told)}" if old else ""
-        found.append(
+        previous = f"   before {old.stands.word} {visible(old.told)}" if old else ""
+        lines.append(
             (
                 (f" {head} ", ""),
-                (f"{answer.stands.word} ", tone_of(answer.stands)),
+                (f"{answer.stands.word} ", verdict_tone(answer.stands)),
                 text(answer.told),
                 (f"  {answer_words(answer)}" if answer.reason or answer.answer == OVERRULE else "", "warn"),
-                (then, "dim"),
+                (previous, "dim"),
             )
         )
-    for note in walk.notes:
-        found += _wrapped(f"{visible(titles.get(note.item, note.item))}: {visible(note.author)}: {visible(note.text)}", width)
-    signature = walk.signed
+    for note in run.notes:
+        lines += _wrap_lines(
+            f"{visible(titles.get(note.item, note.item))}: {visible(note.author)}: {visible(note.text)}", width
+        )
+    signature = run.signed
     if signature is not None:
         when = local_clock(signature.at, now=now)
-        left = f"open: {'; '.join(visible(words) for words in signature.open)}" if signature.open else "nothing was open"
-        found += _wrapped(f"signed {when} by {visible(signature.name)}, {left}", width, "dim")
+        open_items = "nothing was open"
+        if signature.open:
+            open_items = f"open: {'; '.join(visible(content) for content in signature.open)}"
+        lines += _wrap_lines(f"signed {when} by {visible(signature.name)}, {open_items}", width, "dim")
     else:
-        found += _wrapped("never signed", width, "warn")
-    return tuple(found)
+        lines += _wrap_lines("never signed", width, "warn")
+    return tuple(lines)

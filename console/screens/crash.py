@@ -1,4 +1,4 @@
-"""What an exception that nobody foresaw leaves behind: its frames in the log, and one sentence for the person."""
+"""What an unexpected exception leaves behind: a traceback in the log, and one sentence for the person."""
 
 from __future__ import annotations
 
@@ -16,37 +16,36 @@ from queries.errors import SourceError
 _log = logging.getLogger(__name__)
 
 
-def error_sentence(what: str, error: BaseException, log_file: str) -> str:
-    """`asking for the log failed: KeyError in logs.py:60, a defect of the console; the traceback is in FILE`.
+def describe_error(what: str, error: BaseException, log_file: str) -> str:
+    """`fetching the log failed: KeyError in logs.py:60, a defect of the console; the traceback is in FILE`.
 
-    Writes the frames to the log. What the exception says itself may hold a secret, and is not repeated; the sentence
-    of a source, of the journal or of the configuration is made for people and is all that there is to say, and the operating
-    system's names a file.
+    Logs the traceback. The exception's own message is not repeated, because it may contain a secret. The exceptions are those
+    of sources, journal and configuration, whose message is written for people, and of the operating system, which names a file.
     """
     if isinstance(error, SourceError | JournalError | ConfigError):
         return f"{what} failed: {error}"
-    where = _where(log_file)
-    place = record_error(what, error)
+    log_status = _open_log(log_file)
+    place = log_error(what, error)
     if isinstance(error, OSError):
-        return f"{what} failed: {error}; {where}"
-    return f"{what} failed: {place}, a defect of the console; {where}"
+        return f"{what} failed: {error}; {log_status}"
+    return f"{what} failed: {place}, a defect of the console; {log_status}"
 
 
-def record_error(what: str, error: BaseException | None) -> str:
-    """Writes the frames to the log; gives `KeyError in logs.py:60`."""
+def log_error(what: str, error: BaseException | None) -> str:
+    """Log the traceback; returns `KeyError in logs.py:60`."""
     name = type(error).__name__ if error else "an unknown error"
     _log.error("%s failed", what, exc_info=error)
     frames = traceback.extract_tb(error.__traceback__) if error else []
     return f"{name} in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else f"{name} in an unknown place"
 
 
-def crash_lines(error: BaseException | None, log_file: str) -> Text:
-    """Writes the frames to the log and gives the sentence for the terminal."""
-    where = _where(log_file)
-    return Text(f"cad-console stopped because of a defect of its own: {record_error('the console', error)}; {where}")
+def render_crash(error: BaseException | None, log_file: str) -> Text:
+    """Log the traceback; returns the sentence for the terminal."""
+    log_status = _open_log(log_file)
+    return Text(f"cad-console stopped because of a defect of its own: {log_error('the console', error)}; {log_status}")
 
 
-def _where(log_file: str) -> str:
-    """Opens the log: it may have been the session that failed, which opens it else."""
+def _open_log(log_file: str) -> str:
+    """Open the log, which the session would have opened if it had not failed; returns where the traceback is."""
     problem = log_to(log_file)
     return f"the log {log_file} could not be written: {problem}" if problem else f"the traceback is in {log_file}"

@@ -1,4 +1,4 @@
-"""The key dashboards: one at a time, for one provider or all, over a window, beside its values of an earlier time."""
+"""The key dashboards: one at a time, by provider and time range, compared with an earlier time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.widget import Widget
 from console.screens import keys, time_range
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.base import ConsoleScreen
-from console.screens.messages import OpenRequested
+from console.screens.messages import OpenDashboardPanelRequested, OpenExploreRequested
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.render_context import RenderContext
 from queries.model.dashboard import DASHBOARDS, DashboardChoice, DashboardState, PeriodComparison
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
     from console.monitor.session import Session
     from queries.model.alert import TrackedAlert
 
-BACK = (("", 0.0), ("yesterday", 86400.0), ("last week", 7 * 86400.0))
-"""What the values can be compared with: the same time of an earlier day."""
+COMPARISONS = (("", 0.0), ("yesterday", 86400.0), ("last week", 7 * 86400.0))
+"""The same time of an earlier day, with which the values can be compared."""
 
 
 class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
-    """What a person wants to see is kept here; the session asks for it while this screen is drawn."""
+    """Holds what a person chose; the session polls it while this screen is drawn."""
 
-    TITLE_WORDS = "Dashboards"
-    ABOUT = (
-        "The five key dashboards and a team's own. n and N go from one to the next, p and P from provider to provider, e to "
-        "another environment of the config file, c compares with the same time yesterday or last week, [ and ] change how far "
-        "the trends reach. A panel that cannot be narrowed to a provider says so. It is asked only while it is on the screen."
+    SCREEN_TITLE = "Dashboards"
+    HELP_TEXT = (
+        "The five key dashboards and a team's own. n and N switch dashboards, p and P providers, e environments of the config "
+        "file; c compares with the same time yesterday or last week; [ and ] change the time range of the trends. A panel that "
+        "cannot be limited to a provider says so. Dashboards are polled only while visible."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "board(1)", "next", key_display="n", tooltip="The next dashboard; N the one before", id="dashboard.next"),
-        Binding("N", "board(-1)", "previous", show=False, tooltip="The dashboard before", id="dashboard.previous"),
-        Binding("p", "provider(1)", "provider", tooltip="One provider after another, then all", id="dashboard.provider"),
-        Binding("P", "provider(-1)", "provider back", show=False, tooltip="The provider before", id="dashboard.provider_back"),
-        Binding("e", "environment", "environment", tooltip="Another environment of the config", id="dashboard.environment"),
-        Binding("c", "compare", "compare", tooltip="With yesterday, last week, nothing", id="dashboard.compare"),
+        Binding("n", "board(1)", "next", key_display="n", tooltip="Next dashboard; N: previous", id="dashboard.next"),
+        Binding("N", "board(-1)", "previous", show=False, tooltip="Previous dashboard", id="dashboard.previous"),
+        Binding("p", "provider(1)", "provider", tooltip="Next provider, then all", id="dashboard.provider"),
+        Binding("P", "provider(-1)", "provider back", show=False, tooltip="Previous provider", id="dashboard.provider_back"),
+        Binding("e", "environment", "environment", tooltip="Next environment of the config", id="dashboard.environment"),
+        Binding("c", "compare", "compare", tooltip="Compare with yesterday, last week, nothing", id="dashboard.compare"),
         *time_range.KEYS,
         keys.RUNBOOK,
         keys.QUERY,
@@ -71,26 +71,26 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
 
     @property
     def _boards(self) -> tuple[tuple[str, str], ...]:
-        return self.view.session.boards if self.view and self.view.session else DASHBOARDS
+        return self.context.session.boards if self.context and self.context.session else DASHBOARDS
 
     def choose(self, choice: DashboardChoice) -> None:
-        """Look at something else."""
+        """Show another choice."""
         self._choice = choice
         self.redraw()
 
-    def draw(self, view: RenderContext) -> None:
-        if view.session is not None:
-            view.session.dashboards.look(self._choice)
-        shown = view.snapshot.dashboard if view.snapshot else None
+    def draw(self, context: RenderContext) -> None:
+        if context.session is not None:
+            context.session.dashboards.look(self._choice)
+        shown = context.snapshot.dashboard if context.snapshot else None
         state = shown if shown is not None and shown.choice == self._choice else DashboardState(self._choice)
-        self._head.show(self._head_lines(state, view, self.size.width))
-        self._grid.show(tuple(_tiles(state, view)))
+        self._head.show(self._head_lines(state, context, self.size.width))
+        self._grid.show(tuple(_build_tiles(state, context)))
 
     def current_alert(self) -> TrackedAlert | None:
         tile = self._grid.current
-        if tile is None or self.view is None:
+        if tile is None or self.context is None:
             return None
-        return next((item for item in self.view.alerts if item.alert.name in tile.state.spec.alerts), None)
+        return next((item for item in self.context.alerts if item.alert.name in tile.state.spec.alerts), None)
 
     def current_runbook(self) -> str:
         tile = self._grid.current
@@ -105,22 +105,22 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
         names = ["", *(state.providers if state else ())]
         at = names.index(self._choice.provider) if self._choice.provider in names else 0
         if len(names) == 1 and not self._choice.provider:
-            self._say("which providers there are is not known yet")
+            self._notify("the providers are not known yet")
             return
         self.choose(replace(self._choice, provider=names[(at + by) % len(names)]))
 
     def action_environment(self) -> None:
-        session = self.view.session if self.view else None
+        session = self.context.session if self.context else None
         others = session.dashboards.environments if session else ()
         if not others:
-            self._say("the config file names no other environment with a Prometheus")
+            self._notify("the config file names no other environment with a Prometheus")
             return
         names = ["", *others]
         at = names.index(self._choice.environment) if self._choice.environment in names else 0
         self.choose(replace(self._choice, environment=names[(at + 1) % len(names)], provider=""))
 
     def action_compare(self) -> None:
-        seconds = [item for _, item in BACK]
+        seconds = [item for _, item in COMPARISONS]
         at = seconds.index(self._choice.back_seconds)
         self.choose(replace(self._choice, back_seconds=seconds[(at + 1) % len(seconds)]))
 
@@ -132,109 +132,113 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
     def action_explore(self) -> None:
         tile = self._grid.current
         if tile is not None and tile.state.query:
-            self.post_message(OpenRequested("explore", tile.state.query))
+            self.post_message(OpenExploreRequested(tile.state.query))
 
     @on(PanelGrid.Selected)
-    def _open(self, event: PanelGrid.Selected) -> None:
-        self.post_message(OpenRequested("dashboard panel", event.key))
+    def _open_selected(self, event: PanelGrid.Selected) -> None:
+        self.post_message(OpenDashboardPanelRequested(event.key))
 
     def _state(self) -> DashboardState | None:
-        return self.view.snapshot.dashboard if self.view and self.view.snapshot else None
+        return self.context.snapshot.dashboard if self.context and self.context.snapshot else None
 
-    def _head_lines(self, state: DashboardState, view: RenderContext, width: int) -> tuple[Line, ...]:
-        return (_names(self._choice.name, self._boards, width), self._terms(state, view, width), *_troubles(state, view, width))
+    def _head_lines(self, state: DashboardState, context: RenderContext, width: int) -> tuple[Line, ...]:
+        return (
+            _render_names(self._choice.name, self._boards, width),
+            self._render_selection(state, context, width),
+            *_render_errors(state, context, width),
+        )
 
-    def _terms(self, state: DashboardState, view: RenderContext, width: int) -> Line:
-        """What is looked at, in words, and how old it is."""
+    def _render_selection(self, state: DashboardState, context: RenderContext, width: int) -> Line:
+        """Provider, environment, time range and comparison, and the age of the values."""
         choice = self._choice
-        back = next(name for name, seconds in BACK if seconds == choice.back_seconds)
+        back = next(name for name, seconds in COMPARISONS if seconds == choice.back_seconds)
         reach = next(name for name, seconds in time_range.WINDOWS if seconds == choice.window_seconds)
-        elsewhere = choice.environment and choice.environment != view.settings.environment
+        elsewhere = choice.environment and choice.environment != context.settings.environment
         left: Line = (
             (" provider ", "dim"),
             text(choice.provider or "all", "strong" if choice.provider else ""),
             ("  environment ", "dim"),
-            text(choice.environment or view.settings.environment, "warn" if elsewhere else ""),
-            ("  window ", "dim"),
+            text(choice.environment or context.settings.environment, "warn" if elsewhere else ""),
+            ("  range ", "dim"),
             (reach, ""),
-            ("  against ", "dim"),
+            ("  vs ", "dim"),
             (back or "nothing", ""),
         )
         if state.taken_at is None:
-            return spread(left, ((" not answered " if state.fault else " asking … ", "unknown"),), width)
-        old = max(0.0, view.now - state.taken_at)
-        told = f" {format_age(old)} old " if old > view.settings.stale_after_seconds or state.fault else ""
-        return spread(left, ((told, "unknown"),), width)
+            return spread(left, ((" no response " if state.fault else " fetching … ", "unknown"),), width)
+        old = max(0.0, context.now - state.taken_at)
+        age = f" {format_age(old)} old " if old > context.settings.stale_after_seconds or state.fault else ""
+        return spread(left, ((age, "unknown"),), width)
 
 
 class DashboardPanelScreen(PanelDetailScreen):
-    """A panel of the dashboard that was looked at; it goes on being asked for while this is on the screen."""
+    """A panel of the chosen dashboard, which is polled while this screen is open."""
 
     def __init__(self, panel_id: str) -> None:
         super().__init__(panel_id)
         self._choice: DashboardChoice | None = None
 
-    def draw(self, view: RenderContext) -> None:
-        if view.session is not None:
-            view.session.dashboards.look_again()
-        super().draw(view)
+    def draw(self, context: RenderContext) -> None:
+        if context.session is not None:
+            context.session.dashboards.look_again()
+        super().draw(context)
 
     def current_panel(self) -> str:
-        """An action is verified on a panel of the overview: the one that lists the alert as its own."""
+        """An action is verified on a panel of the overview: the first that lists the alert."""
         return AlertActionsMixin.current_panel(self)
 
-    def _state_in(self, view: RenderContext) -> PanelState | None:
-        shown = view.snapshot.dashboard if view.snapshot else None
+    def _find_state(self, context: RenderContext) -> PanelState | None:
+        shown = context.snapshot.dashboard if context.snapshot else None
         if shown is not None:
             self._choice = shown.choice
-        return shown.panel(self._subject) if shown else None
+        return shown.panel(self._panel_id) if shown else None
 
-    async def _history_of(self, session: Session, seconds: float) -> PanelHistory:
-        return await session.dashboards.history(self._subject, window_seconds=seconds)
+    async def _query_history(self, session: Session, seconds: float) -> PanelHistory:
+        return await session.dashboards.history(self._panel_id, window_seconds=seconds)
 
-    def _earlier_name(self) -> str:
+    def _earlier_label(self) -> str:
         back = self._choice.back_seconds if self._choice else 0.0
-        return next((name for name, seconds in BACK if seconds == back), "")
+        return next((name for name, seconds in COMPARISONS if seconds == back), "")
 
 
-def _names(chosen: str, boards: tuple[tuple[str, str], ...], width: int) -> Line:
-    """All dashboards, the one in view in full; the others shorter where there is no room, and the first ones left out."""
+def _render_names(chosen: str, boards: tuple[tuple[str, str], ...], width: int) -> Line:
+    """All dashboards, the chosen one in full; without room the others are shortened, and the first ones dropped."""
     for shorten in (False, True):
         spans: list[Span] = []
         for name, title in boards:
-            words = text(title.split(" ")[0] if shorten and name != chosen else title)[0]
-            spans += [(" ", ""), (f" {words} ", "cursor+title" if name == chosen else "dim")]
+            part = text(title.split(" ")[0] if shorten and name != chosen else title)[0]
+            spans += [(" ", ""), (f" {part} ", "cursor+title" if name == chosen else "dim")]
         if width_of(tuple(spans)) <= width:
             break
-    # The one in view has to be among them, however many there are.
+    # The chosen one is never dropped.
     while width_of(tuple(spans)) > width and spans[1][1] == "dim":
         del spans[:2]
     return cut(tuple(spans), width)
 
 
-def _troubles(state: DashboardState, view: RenderContext, width: int) -> Iterable[Line]:
-    told = [(state.fault.sentence(), "critical")] if state.fault else []
-    told += [(warning, "warn") for warning in state.warnings[:1]]
-    for sentence, tone in told:
-        for words in wrap(text(sentence)[0], width - 2)[:2]:
-            yield ((f" {words}", tone),)
+def _render_errors(state: DashboardState, context: RenderContext, width: int) -> Iterable[Line]:
+    sentences = [(state.fault.sentence(), "critical")] if state.fault else []
+    sentences += [(warning, "warn") for warning in state.warnings[:1]]
+    for sentence, tone in sentences:
+        for part in wrap(text(sentence)[0], width - 2)[:2]:
+            yield ((f" {part}", tone),)
 
 
-def _tiles(state: DashboardState, view: RenderContext) -> Iterable[PanelTile]:
-    end = state.taken_at or view.now
-    # To the step, so that a trend that rests is drawn once and not every second.
+def _build_tiles(state: DashboardState, context: RenderContext) -> Iterable[PanelTile]:
+    end = state.taken_at or context.now
+    # Rounded to the step, so that an unchanged trend is not drawn again every second.
     step = state.choice.window_seconds / 60.0
     end = end // step * step
-    back = next(name for name, seconds in BACK if seconds == state.choice.back_seconds)
+    back = next(name for name, seconds in COMPARISONS if seconds == state.choice.back_seconds)
     for at, panel in enumerate(state.panels):
-        mark = f"dashboard/{panel.spec.id}" in view.marked
-        earlier = _compared(panel, state.compared[at], back) if state.compared else ""
-        yield PanelTile(PanelRow(panel, changed=mark), earlier, (end - state.choice.window_seconds, end))
+        changed = f"dashboard/{panel.spec.id}" in context.changed_ids
+        earlier = _comparison_text(panel, state.compared[at], back) if state.compared else ""
+        yield PanelTile(PanelRow(panel, changed=changed), earlier, (end - state.choice.window_seconds, end))
 
 
-def _compared(panel: PanelState, then: PeriodComparison, back: str) -> str:
-    """`yesterday 0.41 %`; what was not known then is not 0."""
+def _comparison_text(panel: PanelState, then: PeriodComparison, back: str) -> str:
+    """`yesterday 0.41 %`; an unknown value is `no data`, not 0."""
     if then.value is None:
         return f"{back} no data"
-    doubt = f" {Verdict.IN_DOUBT.word}" if then.doubtful else ""
-    return f"{back} {format_quantity(then.value, panel.spec.unit, panel.spec.decimals)}{doubt}"
+    caveat = f" {Verdict.IN_DOUBT.word}" if then.doubtful else ""
+    return f"{back} {format_quantity(then.value, panel.spec.unit, panel.spec.decimals)}{caveat}"

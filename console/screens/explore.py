@@ -1,4 +1,4 @@
-"""Type PromQL, see the answer."""
+"""Evaluates a PromQL expression that a person types."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ MOST = 1000
 
 
 class QueryField(Input):
-    """An input whose enter key is told in the footer."""
+    """An input whose enter key is in the footer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "ask", key_display="enter", tooltip="Evaluate the expression now", id="explore.ask")
+        Binding("enter", "submit", "run", key_display="enter", tooltip="Evaluate the expression now", id="explore.ask")
     ]
 
 
 class ExploreScreen(ConsoleScreen):
     """One instant query at a time."""
 
-    TITLE_WORDS = "Explore"
-    ABOUT = "Type a PromQL expression and press enter; the answer is what it gives now. ${requests[5m]} stands for a signal."
+    SCREEN_TITLE = "Explore"
+    HELP_TEXT = "Type a PromQL expression and press enter to evaluate it now. ${requests[5m]} stands for a signal."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "to_answer", "into the answer", tooltip="Into the answer, to scroll it", id="explore.answer"),
-        Binding("escape", "leave", "back", tooltip="Off the answer, else back to where you were", id="explore.back"),
+        Binding("down", "focus_result", "to the result", tooltip="To the result, to scroll it", id="explore.answer"),
+        Binding("escape", "leave", "back", tooltip="From the result to the field, or back", id="explore.back"),
     ]
 
     def __init__(self, query: str = "") -> None:
@@ -46,55 +46,55 @@ class ExploreScreen(ConsoleScreen):
         )
         self._field.add_class("field")
         self._title = TextView(classes="title")
-        self._answer = TextView(id="answer", focusable=True)
-        self._answer.add_class("grow")
+        self._result = TextView(id="result", focusable=True)
+        self._result.add_class("grow")
 
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._field
-        yield self._answer
+        yield self._result
 
     def on_mount(self) -> None:
         super().on_mount()
         self._field.focus()
         if self._field.value:
-            self.call_after_refresh(self.action_ask)
+            self.call_after_refresh(self.action_run)
 
     def show_worker_error(self, group: str) -> None:
         if lines := self.error_lines(group, max(20, self.size.width - 2)):
-            self._answer.show(lines)
+            self._result.show(lines)
 
-    def draw(self, view: RenderContext) -> None:
+    def draw(self, context: RenderContext) -> None:
         self._title.show((((" Explore ", "title"), (" PromQL, evaluated now", "dim")),))
 
-    def action_to_answer(self) -> None:
-        self._answer.focus()
+    def action_focus_result(self) -> None:
+        self._result.focus()
 
     async def action_leave(self) -> None:
-        if self._answer.has_focus:
+        if self._result.has_focus:
             self._field.focus()
         else:
             await self.app.run_action("back")
 
     @on(Input.Submitted)
-    def action_ask(self) -> None:
-        self._answer.show((((" asking …", "dim"),),))
-        self.run_worker(self._ask(self._field.value.strip()), "evaluating the expression", "explore", exclusive=True)
+    def action_run(self) -> None:
+        self._result.show((((" evaluating …", "dim"),),))
+        self.run_worker(self._evaluate(self._field.value.strip()), "evaluating the expression", "explore", exclusive=True)
 
-    async def _ask(self, query: str) -> None:
-        session = self.view.session if self.view else None
+    async def _evaluate(self, query: str) -> None:
+        session = self.context.session if self.context else None
         if session is None or not query:
-            self._answer.show((((" type an expression" if session else " the session is not open yet", "dim"),),))
+            self._result.show((((" type an expression" if session else " the session is not open yet", "dim"),),))
             return
         width = max(20, self.size.width - 2)
         try:
-            answer = await session.evaluate(query)
-        except SourceError as error:  # a wrong expression, a dead server: the sentence is the answer
-            self._answer.show(tuple(((f" {words}", "critical"),) for words in wrap(text(str(error))[0], width)))
+            result = await session.evaluate(query)
+        except SourceError as error:  # an invalid expression, an unreachable server: shown as the result
+            self._result.show(tuple(((f" {part}", "critical"),) for part in wrap(text(str(error))[0], width)))
             return
-        lines: list[Line] = [(text(f" {warning}", "warn"),) for warning in answer.warnings]
-        lines.append(((f" {len(answer.samples)} series", "dim"),))
-        for sample in answer.samples[:MOST]:
+        lines: list[Line] = [(text(f" {warning}", "warn"),) for warning in result.warnings]
+        lines.append(((f" {len(result.samples)} series", "dim"),))
+        for sample in result.samples[:MOST]:
             name = sample.label("__name__")
             lines.append(
                 (
@@ -102,8 +102,8 @@ class ExploreScreen(ConsoleScreen):
                     text(name + braces(without(sample.labels, "__name__"))),
                 )
             )
-        if not answer.samples:
-            lines = [((" NO DATA: the expression gives no series now", "unknown"),)]
-        elif len(answer.samples) > MOST:
-            lines.append(((f" and {len(answer.samples) - MOST} more", "dim"),))
-        self._answer.show(tuple(lines))
+        if not result.samples:
+            lines = [((" NO DATA: the expression returns no series now", "unknown"),)]
+        elif len(result.samples) > MOST:
+            lines.append(((f" and {len(result.samples) - MOST} more", "dim"),))
+        self._result.show(tuple(lines))

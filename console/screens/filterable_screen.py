@@ -1,4 +1,4 @@
-"""A screen with one table that a field narrows: `/` opens the field, esc clears it, and without a filter goes back."""
+"""A screen with a table and a filter field: `/` opens the field, esc clears it, or goes back without a filter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from widgets.table import Table
 
 
 class FilterField(Input):
-    """An input whose keys are told in the footer."""
+    """An input whose keys are in the footer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -29,13 +29,13 @@ class FilterField(Input):
 
 
 class FilterableScreen(ConsoleScreen):
-    """Who derives from it makes `_table` and `_field` in the constructor, and hears in `narrow` what is typed."""
+    """A subclass creates `_table` and `_field` in its constructor, and applies the filter in `apply_filter`."""
 
     _table: Table[Any]
     _field: FilterField
 
-    def narrow(self, words: str) -> None:
-        """Show only what these fit; empty for everything."""
+    def apply_filter(self, text: str) -> None:
+        """Show only what matches the text; everything if it is empty."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
@@ -58,11 +58,11 @@ class FilterableScreen(ConsoleScreen):
             await self.app.run_action("back")
 
     @on(Input.Changed, "FilterField")
-    def _typed(self, event: Input.Changed) -> None:
-        self.narrow(event.value)
+    def _filter_changed(self, event: Input.Changed) -> None:
+        self.apply_filter(event.value)
 
     @on(Input.Submitted, "FilterField")
-    def _kept(self) -> None:
+    def _filter_submitted(self) -> None:
         if not self._field.value:
             self._field.add_class("hidden")
         self._table.focus()

@@ -1,4 +1,4 @@
-"""When Python looks for garbage: never over everything while a person waits for a key."""
+"""GC scheduling: no full collection while a person is typing."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ _NEVER = 1_000_000_000
 
 
 class GcPolicy:
-    """The whole collection walks over every alert and pod there is, 40 to 90 ms with thousands of them, and stops every
-    thread meanwhile. Nearly nothing here is freed by it, because nearly nothing lies in cycles: so the young generations
-    are looked through as always, and the whole only every five minutes, when no key was pressed for a while.
+    """A full collection walks every alert and pod: 40 to 90 ms with thousands of them, and every thread stops meanwhile.
+
+    It frees next to nothing, because hardly anything is in a cycle. So the young generations are collected as usual, and the
+    oldest only every five minutes, when no key was pressed for a while.
     """
 
     def __init__(self) -> None:
         self._last: float | None = None
 
-    def begin(self, now: float) -> None:
-        """What is imported stays for good and is not looked through again."""
+    def start(self, now: float) -> None:
+        """Exempt what is imported so far from collection, and enable the young generations."""
         gc.freeze()
         gc.set_threshold(*_YOUNG, _NEVER)
         gc.enable()
         self._last = now
 
-    def rest(self, now: float, *, last_key_at: float) -> None:
-        """To be called now and then (seconds of one clock); does nothing where `begin` was not called."""
+    def collect_if_idle(self, now: float, *, last_key_at: float) -> None:
+        """Collect if a collection is due and nobody is typing; both times are seconds of one clock. No-op before `start`."""
         if self._last is not None and now - self._last >= _EVERY_SECONDS and now - last_key_at >= _QUIET_SECONDS:
             self._last = now
             gc.collect()

@@ -1,4 +1,4 @@
-"""The shift handover, as the next person reads it; signed here."""
+"""The shift handover as the next person reads it; signed here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from console.handover.shift import Shift, budget_over, shift_of
 from console.journal.errors import JournalError
 from console.screens import keys
 from console.screens.base import ConsoleScreen
-from console.screens.checklist_run_view import section_lines
+from console.screens.checklist_run_view import render_sections
 from console.screens.messages import CopyRequested
 from console.screens.render_context import RenderContext
 from console.state.handovers import SIGNED
@@ -35,18 +35,18 @@ _TREND = 40
 
 
 class HandoverScreen(ConsoleScreen):
-    """Everything but the budget's trend is drawn from the snapshot, and is live; the trend is asked when it opens."""
+    """Drawn live from the snapshot, except the trend of the error budget, which is fetched when the screen opens."""
 
-    TITLE_WORDS = "Handover"
-    ABOUT = (
-        "What the next shift has to know: incidents, what fires and whose it is, silences that end or match nothing, what "
-        "today's checklists left open, changes, the error budget. s signs it in the journal: the next shift begins then. "
+    SCREEN_TITLE = "Handover"
+    HELP_TEXT = (
+        "What the next shift has to know: incidents, firing alerts and their owners, silences that end or match nothing, "
+        "open items of today's checklists, changes, error budget. s signs it in the journal, which starts the next shift; "
         "y copies it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "sign", "sign", tooltip="Sign it; the next shift begins with that", id="handover.sign"),
+        Binding("s", "sign", "sign", tooltip="Sign it, which starts the next shift", id="handover.sign"),
         Binding("y", "copy", "copy", tooltip="Copy it as Markdown", id=keys.COPY.id),
-        Binding("u", "ask", "ask again", tooltip="Ask the budget's trend again", id="handover.ask"),
+        Binding("u", "fetch", "fetch again", tooltip="Fetch the error budget's trend again", id="handover.ask"),
     ]
 
     def __init__(self) -> None:
@@ -54,99 +54,99 @@ class HandoverScreen(ConsoleScreen):
         self._title = TextView(classes="title")
         self._page = TextView(id="handover", focusable=True)
         self._page.add_class("grow")
-        self._lists: Checklists | None = None
+        self._checklists: Checklists | None = None
         self._budget: PollResult[tuple[Point, ...]] | None = None
-        self._asked = False
+        self._requested = False
 
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._page
 
-    def draw(self, view: RenderContext) -> None:
-        facts = self._facts(view)
-        if not self._asked and view.session is not None and view.snapshot is not None:
-            self.action_ask()
-        failed = self.error_lines("handover", max(20, self._page.size.width - 1))
-        if facts is None:
-            self._page.show(failed or (((f" {NO_ANSWER}", "dim"),),))
+    def draw(self, context: RenderContext) -> None:
+        data = self._handover_input(context)
+        if not self._requested and context.session is not None and context.snapshot is not None:
+            self.action_fetch()
+        error = self.error_lines("handover", max(20, self._page.size.width - 1))
+        if data is None:
+            self._page.show(error or (((f" {NO_ANSWER}", "dim"),),))
             return
-        self._title.show((((" Shift handover", "title"), text(f"  {view.settings.user}", "dim")),))
+        self._title.show((((" Shift handover", "title"), text(f"  {context.settings.user}", "dim")),))
         width = max(20, self._page.size.width - 1)
-        self._page.show((*failed, *section_lines(handover(facts), width), *self._trend(width)))
+        self._page.show((*error, *render_sections(handover(data), width), *self._render_trend(width)))
 
-    def action_ask(self) -> None:
+    def action_fetch(self) -> None:
         if not self.has_worker("handover"):
-            self._asked = True
-            self.run_worker(self._ask(), "reading the checklists and the trend of the error budget", "handover")
+            self._requested = True
+            self.run_worker(self._fetch(), "loading the checklists and the trend of the error budget", "handover")
 
     def action_copy(self) -> None:
-        made = self._made()
-        if made is not None and self.view is not None and self.view.snapshot is not None:
-            sections, shift = made
-            whole = report.HandoverReport(sections, self.view.snapshot, shift)
-            self.post_message(CopyRequested(report.as_markdown(whole), "the handover as Markdown"))
+        built = self._build()
+        if built is not None and self.context is not None and self.context.snapshot is not None:
+            sections, shift = built
+            document = report.HandoverReport(sections, self.context.snapshot, shift)
+            self.post_message(CopyRequested(report.as_markdown(document), "the handover as Markdown"))
 
     def action_sign(self) -> None:
         self.run_worker(self._sign(), "signing the handover", "sign", exclusive=True)
 
     async def _sign(self) -> None:
-        view = self.view
-        if view is None or view.session is None:
+        context = self.context
+        if context is None or context.session is None:
             return
-        questions = (
-            FormField("name", "who hands over", view.settings.user),
+        fields = (
+            FormField("name", "who hands over", context.settings.user),
             FormField("to", "who takes over", required=False),
             FormField("remark", "what else the next person should know", required=False),
         )
-        said = await self.app.push_screen_wait(FormDialog("Sign the handover", questions, verb="Sign"))
-        made = self._made()
-        if said is None or made is None:
+        values = await self.app.push_screen_wait(FormDialog("Sign the handover", fields, verb="Sign"))
+        built = self._build()
+        if values is None or built is None:
             return
-        sections, shift = made
-        data = signed(sections, shift, name=said["name"], to=said.get("to", ""), remark=said.get("remark", ""))
+        sections, shift = built
+        data = signed(sections, shift, name=values["name"], to=values.get("to", ""), remark=values.get("remark", ""))
         try:
-            await view.session.record(SIGNED, new_id(), data)
+            await context.session.record(SIGNED, new_id(), data)
         except JournalError as error:
             self.app.notify(f"not signed: {error}", markup=False, severity="warning", timeout=8)
             return
-        head = view.session.snapshot().ledger.head
-        self.app.notify(f"the handover is signed; the next shift has begun; journal head {head}", markup=False, timeout=20)
-        self.action_ask()
+        head = context.session.snapshot().ledger.head
+        self.app.notify(f"handover signed; the next shift has started; journal head {head}", markup=False, timeout=20)
+        self.action_fetch()
         self.redraw()
 
-    async def _ask(self) -> None:
-        """The budget over this shift, and the files of the checklists, which are read in a thread."""
-        view = self.view
-        if view is None or view.session is None or view.snapshot is None:
+    async def _fetch(self) -> None:
+        """Load the checklists in a thread, and fetch the error budget over this shift."""
+        context = self.context
+        if context is None or context.session is None or context.snapshot is None:
             return
-        settings, session, snapshot = view.settings, view.session, view.snapshot
+        settings, session, snapshot = context.settings, context.session, context.snapshot
         vocabulary = ChecklistNames.configured(settings, session.specs, session.runbooks)
         loop = asyncio.get_running_loop()
-        self._lists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
+        self._checklists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
         self.redraw()
-        shift = shift_of(snapshot.ledger.handovers, now=view.now, hours=settings.shift_hours)
-        self._budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=view.now)
+        shift = shift_of(snapshot.ledger.handovers, now=context.now, hours=settings.shift_hours)
+        self._budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=context.now)
         self.redraw()
 
-    def _made(self) -> tuple[tuple[ReportSection, ...], Shift] | None:
-        facts = self._facts(self.view) if self.view else None
-        return (handover(facts), facts.shift) if facts else None
+    def _build(self) -> tuple[tuple[ReportSection, ...], Shift] | None:
+        data = self._handover_input(self.context) if self.context else None
+        return (handover(data), data.shift) if data else None
 
-    def _facts(self, view: RenderContext) -> HandoverInput | None:
-        """None until something is known, and the checklists were read."""
-        snapshot = view.snapshot
-        if snapshot is None or self._lists is None:
+    def _handover_input(self, context: RenderContext) -> HandoverInput | None:
+        """None until there is a snapshot and the checklists are loaded."""
+        snapshot = context.snapshot
+        if snapshot is None or self._checklists is None:
             return None
-        known = view.session is not None and view.session.journal_known
-        shift = shift_of(snapshot.ledger.handovers, now=view.now, hours=view.settings.shift_hours)
+        known = context.session is not None and context.session.journal_known
+        shift = shift_of(snapshot.ledger.handovers, now=context.now, hours=context.settings.shift_hours)
         incidents = known_incidents(snapshot.ledger, known=known)
-        return HandoverInput(snapshot, shift, self._lists, incidents, self._budget, view.now)
+        return HandoverInput(snapshot, shift, self._checklists, incidents, self._budget, context.now)
 
-    def _trend(self, width: int) -> Iterable[Line]:
+    def _render_trend(self, width: int) -> Iterable[Line]:
         points = self._budget.value if self._budget else None
-        state = self.view.snapshot.panel("error_budget") if self.view and self.view.snapshot else None
+        state = self.context.snapshot.panel("error_budget") if self.context and self.context.snapshot else None
         if not points or len(points) < 3 or state is None:
             return
-        lines = tuple(line for line in (state.threshold.warn, state.threshold.critical) if line is not None)
-        drawn = render_sparkline(points, min(_TREND, width - 2), thresholds=lines, lower_is_worse=True)
-        yield ((" ", ""), (drawn, VERDICT_TONES[state.verdict]))
+        thresholds = tuple(line for line in (state.threshold.warn, state.threshold.critical) if line is not None)
+        trend = render_sparkline(points, min(_TREND, width - 2), thresholds=thresholds, lower_is_worse=True)
+        yield ((" ", ""), (trend, VERDICT_TONES[state.verdict]))

@@ -1,4 +1,4 @@
-"""One incident: its clocks, its timeline, what belongs to it, and when the next update is due."""
+"""One incident: its timers, its timeline, its panels and alerts, and when the next update is due."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from console.journal.errors import JournalError
+from console.screens import messages
 from console.screens.base import ConsoleScreen, section
-from console.screens.incident_view import due_line, entry_line, head_lines, side_lines, step_lines
-from console.screens.messages import IncidentRequested
+from console.screens.incident_view import render_due_line, render_entry, render_head, render_side, render_steps
 from console.screens.render_context import RenderContext
 from console.state.incident import Incident, TimelineEntry
 from queries.model.identity_cache import IdentityCache
@@ -31,73 +31,73 @@ def _newest_first(entries: tuple[TimelineEntry, ...]) -> tuple[TimelineEntry, ..
     return tuple(reversed(entries))
 
 
-_reversed: IdentityCache[tuple[TimelineEntry, ...], tuple[TimelineEntry, ...]] = IdentityCache(_newest_first)
+_REVERSED: IdentityCache[tuple[TimelineEntry, ...], tuple[TimelineEntry, ...]] = IdentityCache(_newest_first)
 
 
 class NoteField(Input):
-    """An input whose keys are told in the footer."""
+    """An input whose keys are in the footer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "add the note", tooltip="Add the note to the timeline", id="note.add"),
-        Binding("escape", "screen.drop_note", "drop it", tooltip="Drop the note, back to the timeline", id="note.drop"),
+        Binding("escape", "screen.drop_note", "discard", tooltip="Discard the note, back to the timeline", id="note.drop"),
     ]
 
 
 class IncidentScreen(ConsoleScreen):
-    """Steps above; the timeline beside panels and alerts; a line for notes; below, what is due next."""
+    """Steps at the top; the timeline beside panels and alerts; a field for notes; at the bottom, what is due next."""
 
-    TITLE_WORDS = "Incident"
-    ABOUT = (
-        "An incident with its six steps as clocks, its timeline (newest first), and the panels, alerts and contacts that "
-        "belong to it. Typing adds a note: any letter that is no key here begins one, n begins any; enter adds it. "
-        "Taking the alert, silencing it, rolling back and scaling tick the right step by themselves."
+    SCREEN_TITLE = "Incident"
+    HELP_TEXT = (
+        "An incident with the timers of its six steps, its timeline (newest first), and its panels, alerts and contacts. "
+        "Typing adds a note: any letter that is not a key here starts one, n starts any; enter adds it. Acknowledging the "
+        "alert, silencing it, rolling back and scaling complete the right step automatically."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "note", "note", tooltip="Add a note to the timeline", id="incident.note"),
-        Binding("t", "ask('tick')", "tick", tooltip="A step is done, or is not after all", id="incident.tick"),
-        Binding("u", "ask('update')", "update", tooltip="Write an update, filled from live data", id="incident.update"),
-        Binding("U", "ask('deliver')", "send", show=False, tooltip="Bring the last update out", id="incident.deliver"),
-        Binding("o", "ask('sent')", "sent", show=False, tooltip="Mark the last update as sent: it is out", id="incident.sent"),
-        Binding("r", "ask('role')", "roles", tooltip="Who has which role", id="incident.role"),
-        Binding("s", "ask('severity')", "severity", tooltip="Another severity", id="incident.severity"),
-        Binding("w", "ask('changes')", "what changed", tooltip="The hour before the first alert", id="incident.changes"),
-        Binding("m", "ask('report')", "review", tooltip="Write the post-incident review", id="incident.report"),
-        Binding("X", "ask('close')", "close", group=DANGEROUS, tooltip="It is over, or opened again", id="incident.close"),
+        Binding("t", "complete_step", "step", tooltip="Mark a step as done or not done", id="incident.tick"),
+        Binding("u", "write_update", "update", tooltip="Write an update, filled from live data", id="incident.update"),
+        Binding("U", "deliver_update", "send", show=False, tooltip="Send the last update", id="incident.deliver"),
+        Binding("o", "mark_sent", "sent", show=False, tooltip="Mark the last update as sent", id="incident.sent"),
+        Binding("r", "assign_role", "roles", tooltip="Assign a role", id="incident.role"),
+        Binding("s", "change_severity", "severity", tooltip="Change the severity", id="incident.severity"),
+        Binding("w", "show_changes", "what changed", tooltip="The hour before the first alert", id="incident.changes"),
+        Binding("m", "write_review", "review", tooltip="Write the post-incident review", id="incident.report"),
+        Binding("X", "close", "close", group=DANGEROUS, tooltip="Close the incident, or reopen it", id="incident.close"),
     ]
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self, incident_id: str) -> None:
         super().__init__()
-        self.identity = identity
-        self._read: Incident | None = None
-        self._read_for: Incident | None = None
-        self._asked_at = float("-inf")
+        self.incident_id = incident_id
+        self._fetched: Incident | None = None
+        self._fetched_for: Incident | None = None
+        self._fetched_at = float("-inf")
         self._head = TextView(id="incident-head")
         self._steps = TextView(id="incident-steps")
-        self._rules = [TextView(classes="rule") for _ in range(2)]
+        self._section_rules = [TextView(classes="rule") for _ in range(2)]
         self._timeline: Rows[TimelineEntry] = Rows(
-            key=lambda item: item.id, draw=entry_line, empty="nothing yet", opens=False, id="timeline"
+            key=lambda item: item.id, draw=render_entry, empty="nothing yet", opens=False, id="timeline"
         )
         self._timeline.add_class("grow")
-        self._whole = TextView(id="entry")
+        self._entry = TextView(id="entry")
         self._side = TextView(id="incident-side", focusable=True)
         self._note = NoteField(
             placeholder="n or any letter: a note", id="incident-note", classes="field", select_on_focus=False
         )
-        self._due = TextView(classes="title")
+        self._due_line = TextView(classes="title")
 
     def body(self) -> Iterable[Widget]:
         yield self._head
-        yield self._rules[0]
+        yield self._section_rules[0]
         yield self._steps
         with Horizontal(classes="halves"):
             with Vertical(classes="left"):
-                yield self._rules[1]
+                yield self._section_rules[1]
                 yield self._timeline
-                yield self._whole
+                yield self._entry
             with Vertical(classes="right"):
                 yield self._side
         yield self._note
-        yield self._due
+        yield self._due_line
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -105,53 +105,54 @@ class IncidentScreen(ConsoleScreen):
 
     @property
     def incident(self) -> Incident | None:
-        """As it is now; one that is over is kept in the journal, and was read from there."""
-        held = self._held(self.view) if self.view else None
-        return held if held is not None and not held.outline else self._read or held
+        """The current state; a closed incident is fetched from the journal."""
+        current = self._find_incident(self.context) if self.context else None
+        return current if current is not None and not current.outline else self._fetched or current
 
     @property
     def _left_width(self) -> int:
-        """As the style sheet divides it; measured, it would be known only after the first frame."""
+        """As in the stylesheet; the measured width would be known only after the first frame."""
         return self.width * 3 // 5 if self.has_class("-narrow") else self.width // 2
 
-    def draw(self, view: RenderContext) -> None:
-        self._read_whole(view)
-        incident, session = self.incident, view.session
+    def draw(self, context: RenderContext) -> None:
+        self._fetch_if_missing(context)
+        incident, session = self.incident, context.session
         width = self.width
         if incident is None or session is None:
-            told = self.worker_errors.get("whole", "") or "this incident is not in the journal (yet)"
-            self._head.show(((text(f" {told}", "warn"),),))
+            message = self.worker_errors.get("whole", "") or "this incident is not in the journal (yet)"
+            self._head.show(((text(f" {message}", "warn"),),))
             return
-        response = session.response
+        policies = session.response
         left = self._left_width
-        self._head.show(tuple(head_lines(incident, view.now, width)))
-        self._rules[0].show((section("Steps", width),))
-        self._steps.show(tuple(step_lines(incident, response, view.now, width)))
+        self._head.show(tuple(render_head(incident, context.now, width)))
+        self._section_rules[0].show((section("Steps", width),))
+        self._steps.show(tuple(render_steps(incident, policies, context.now, width)))
         earlier = f", {incident.earlier} earlier: incident show" if incident.earlier else ""
-        self._rules[1].show((section(f"Timeline, {len(incident.entries)} entries{earlier}", left),))
-        newest = self._timeline.items and self._timeline.current is self._timeline.items[0]
-        self._timeline.show(_reversed(incident.entries))
-        if newest and incident.entries:
-            self._timeline.move_to(incident.entries[-1].id)  # who reads the newest entry goes on to do so
-        self._side.show(tuple(side_lines(incident, view, response, width - left - 1)))
-        self._due.show((due_line(incident, response, view.now, width),))
+        self._section_rules[1].show((section(f"Timeline, {len(incident.entries)} entries{earlier}", left),))
+        at_newest = self._timeline.items and self._timeline.current is self._timeline.items[0]
+        self._timeline.show(_REVERSED(incident.entries))
+        if at_newest and incident.entries:
+            self._timeline.move_to(incident.entries[-1].id)  # the cursor stays on the newest entry
+        self._side.show(tuple(render_side(incident, context, policies, width - left - 1)))
+        self._due_line.show((render_due_line(incident, policies, context.now, width),))
         self._draw_entry()
 
-    def _held(self, view: RenderContext) -> Incident | None:
-        return view.snapshot.ledger.incidents.get(self.identity) if view.snapshot else None
+    def _find_incident(self, context: RenderContext) -> Incident | None:
+        return context.snapshot.ledger.incidents.get(self.incident_id) if context.snapshot else None
 
-    def _read_whole(self, view: RenderContext) -> None:
-        """Reads one that is over, or that the state does not hold: once, and again where its outline is another one."""
-        held = self._held(view)
-        if view.session is None or (held is not None and not held.outline):
+    def _fetch_if_missing(self, context: RenderContext) -> None:
+        """Fetch an incident that is closed or not in the state, and again when its outline changes."""
+        current = self._find_incident(context)
+        if context.session is None or (current is not None and not current.outline):
             return
-        if (held is None and self._read is None and view.now - self._asked_at >= 1.0) or held is not self._read_for:
-            self._asked_at, self._read_for = view.now, held
-            self.run_worker(self._fetch(view.session), "reading the incident", "whole", exclusive=True)
+        missing = current is None and self._fetched is None and context.now - self._fetched_at >= 1.0
+        if missing or current is not self._fetched_for:
+            self._fetched_at, self._fetched_for = context.now, current
+            self.run_worker(self._fetch(context.session), "reading the incident", "whole", exclusive=True)
 
     async def _fetch(self, session: Session) -> None:
         try:
-            self._read = await session.incident(self.identity)
+            self._fetched = await session.incident(self.incident_id)
         except JournalError as error:
             self.app.notify(f"the incident cannot be read: {error}", markup=False, severity="warning", timeout=8)
         self.redraw()
@@ -163,36 +164,60 @@ class IncidentScreen(ConsoleScreen):
         self._note.value = ""
         self._timeline.focus()
 
-    def action_ask(self, what: str) -> None:
-        self.post_message(IncidentRequested(what, self.identity))
+    def action_complete_step(self) -> None:
+        self.post_message(messages.CompleteStepRequested(self.incident_id))
+
+    def action_write_update(self) -> None:
+        self.post_message(messages.WriteUpdateRequested(self.incident_id))
+
+    def action_deliver_update(self) -> None:
+        self.post_message(messages.DeliverUpdateRequested(self.incident_id))
+
+    def action_mark_sent(self) -> None:
+        self.post_message(messages.MarkUpdateSentRequested(self.incident_id))
+
+    def action_assign_role(self) -> None:
+        self.post_message(messages.AssignRoleRequested(self.incident_id))
+
+    def action_change_severity(self) -> None:
+        self.post_message(messages.ChangeSeverityRequested(self.incident_id))
+
+    def action_show_changes(self) -> None:
+        self.post_message(messages.ShowChangesRequested(self.incident_id))
+
+    def action_write_review(self) -> None:
+        self.post_message(messages.WriteReviewRequested(self.incident_id))
+
+    def action_close(self) -> None:
+        self.post_message(messages.CloseIncidentRequested(self.incident_id))
 
     def on_key(self, event: events.Key) -> None:
-        """A letter that means nothing else here begins a note, and is its first letter."""
-        noting = self.focused is self._note
+        """A letter that is not a key here starts a note, as its first character."""
+        in_note = self.focused is self._note
         character = event.character or ""
-        # A key that the note itself took never comes here; one that was typed so fast that it was on its way to the list does.
-        if character.isprintable() and character and (noting or (character.strip() and event.key not in self.active_bindings)):
+        # The note handles its own keys; one typed so fast that it still went to the list arrives here.
+        if character.isprintable() and character and (in_note or (character.strip() and event.key not in self.active_bindings)):
             self.set_focus(self._note)
             self._note.value += character
             self._note.cursor_position = len(self._note.value)
             event.stop()
 
     @on(Input.Submitted, "#incident-note")
-    def _noted(self, event: Input.Submitted) -> None:
-        told = event.value.strip()
+    def _note_submitted(self, event: Input.Submitted) -> None:
+        note = event.value.strip()
         self._note.value = ""
-        if told:
-            self.post_message(IncidentRequested("note", self.identity, told))
+        if note:
+            self.post_message(messages.AddNoteRequested(self.incident_id, note))
 
     @on(Rows.Highlighted)
-    def _another(self) -> None:
+    def _entry_highlighted(self) -> None:
         self._draw_entry()
 
     def _draw_entry(self) -> None:
-        """The entry under the cursor, whole, where it is longer than its line."""
+        """Show the entry under the cursor in full if it is longer than its line."""
         entry = self._timeline.current
-        told = text(entry.text)[0] if entry else ""
-        # A line of the timeline has its scrollbar and its mark beside it.
-        whole = entry is None or told in "".join(words for words, _ in entry_line(entry, self._left_width - 3))
-        lines = () if whole else tuple(((f"  {line}", "dim"),) for line in wrap(told, self._left_width - 4)[:6])
-        self._whole.show(lines)
+        entry_text = text(entry.text)[0] if entry else ""
+        # A line of the timeline has the scrollbar and the cursor mark beside it.
+        complete = entry is None or entry_text in "".join(part for part, _ in render_entry(entry, self._left_width - 3))
+        lines = () if complete else tuple(((f"  {line}", "dim"),) for line in wrap(entry_text, self._left_width - 4)[:6])
+        self._entry.show(lines)

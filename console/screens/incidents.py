@@ -1,4 +1,4 @@
-"""All incidents: what is open first, and how fast they were answered."""
+"""All incidents, open ones first, and the response metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from console.incidents.text import state_words
 from console.journal.errors import JournalError
 from console.screens.base import ConsoleScreen
 from console.screens.incident_view import SEVERITY_TONES
-from console.screens.messages import IncidentRequested, OpenRequested
+from console.screens.messages import DeclareIncidentRequested, OpenIncidentRequested
 from console.screens.render_context import RenderContext
 from console.state.incident import Incident, Role
 from console.state.incident_metrics import kpis
@@ -36,15 +36,15 @@ COLUMNS = (
 
 
 class IncidentsScreen(ConsoleScreen):
-    """A list; the only open incident opens by itself, once."""
+    """A list; a single open incident opens automatically, once."""
 
-    TITLE_WORDS = "Incidents"
-    ABOUT = (
-        "Every incident of this environment, open ones first. d declares one from the alerts of priority P1 that fire now; "
-        "on an alert, i declares one from that alert. Beyond the last row older ones are read from the journal."
+    SCREEN_TITLE = "Incidents"
+    HELP_TEXT = (
+        "Every incident of this environment, open ones first. d declares one from the firing P1 alerts; on an alert, i "
+        "declares one from that alert. Beyond the last row, older incidents are read from the journal."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "declare", "declare", tooltip="Begin an incident", id="incident.declare"),
+        Binding("d", "declare", "declare", tooltip="Declare an incident", id="incident.declare"),
     ]
 
     def __init__(self) -> None:
@@ -56,39 +56,39 @@ class IncidentsScreen(ConsoleScreen):
         self._table.add_class("grow")
         self._opened: set[str] = set()
         self._older: list[Incident] = []
-        """What was read beyond the last row: the state holds only the newest."""
+        """Incidents read beyond the last row: the state holds only the newest."""
 
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._table
 
-    def draw(self, view: RenderContext) -> None:
-        if view.snapshot is None or view.session is None:
+    def draw(self, context: RenderContext) -> None:
+        if context.snapshot is None or context.session is None:
             self._title.show((((f" {NO_ANSWER}", "dim"),),))
             return
-        fault = view.session.journal_trouble
-        found = view.snapshot.ledger.incidents
-        told = " · ".join(f"{name} {value}" for name, value in kpi_rows(kpis(found.all, now=view.now)))
-        self._title.show((((" Incidents ", "title"), text(f" 30 days: {told}", "dim"), text(f"  {fault}", "critical")),))
-        known = {item.id: item for item in (*self._older, *found.all)}
+        error = context.session.journal_trouble
+        incidents = context.snapshot.ledger.incidents
+        metrics = " · ".join(f"{name} {value}" for name, value in kpi_rows(kpis(incidents.all, now=context.now)))
+        self._title.show((((" Incidents ", "title"), text(f" 30 days: {metrics}", "dim"), text(f"  {error}", "critical")),))
+        known = {item.id: item for item in (*self._older, *incidents.all)}
         ordered = sorted(known.values(), key=lambda item: (not item.open, -item.began_at))
-        empty = "no incident yet; d declares one" if view.session.journal_known else "not known yet"
+        empty = "no incident yet; d declares one" if context.session.journal_known else "not known yet"
         self._table.show(tuple(ordered), empty=empty)
         self._table.refresh_changes()
-        if len(found.open) == 1 and found.open[0].id not in self._opened and self.is_current:
-            self._opened.add(found.open[0].id)
-            self.post_message(OpenRequested("incident", found.open[0].id))
+        if len(incidents.open) == 1 and incidents.open[0].id not in self._opened and self.is_current:
+            self._opened.add(incidents.open[0].id)
+            self.post_message(OpenIncidentRequested(incidents.open[0].id))
 
     def action_declare(self) -> None:
-        self.post_message(IncidentRequested("declare", ""))
+        self.post_message(DeclareIncidentRequested())
 
     @on(Rows.EdgeReached)
-    def _beyond(self, event: Rows.EdgeReached) -> None:
+    def _edge_reached(self, event: Rows.EdgeReached) -> None:
         if event.direction > 0:
             self.run_worker(self._read_older(), "reading older incidents", "older", exclusive=True)
 
     async def _read_older(self) -> None:
-        session, snapshot = (self.view.session, self.view.snapshot) if self.view else (None, None)
+        session, snapshot = (self.context.session, self.context.snapshot) if self.context else (None, None)
         if session is None or snapshot is None or snapshot.ledger.incidents.older <= len(self._older):
             return
         before = self._older[-1].number if self._older else snapshot.ledger.incidents.count + 1
@@ -99,19 +99,19 @@ class IncidentsScreen(ConsoleScreen):
         self.redraw()
 
     @on(Rows.Selected)
-    def _open(self, event: Rows.Selected) -> None:
-        self.post_message(OpenRequested("incident", event.key))
+    def _open_selected(self, event: Rows.Selected) -> None:
+        self.post_message(OpenIncidentRequested(event.key))
 
     def _cells(self, item: Incident) -> tuple[Span, ...]:
-        view = self.view
-        now = view.now if view else item.declared_at
-        told = state_words(item, view.session.response.of(item.severity), now) if view and view.session else ""
-        tone = "dim" if not item.open else "critical" if "OVERDUE" in told else ""
+        context = self.context
+        now = context.now if context else item.declared_at
+        state = state_words(item, context.session.response.of(item.severity), now) if context and context.session else ""
+        tone = "dim" if not item.open else "critical" if "OVERDUE" in state else ""
         return (
             (str(item.number), "dim"),
             (item.severity.value, SEVERITY_TONES[item.severity]),
             (format_minute(item.began_at, now=now), "dim"),
             text(item.title, "strong" if item.open else ""),
-            text(told, tone),
+            text(state, tone),
             text(item.person(Role.COMMANDER) or "-", "dim"),
         )

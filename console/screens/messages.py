@@ -1,8 +1,8 @@
-"""What a screen asks the application for: to go somewhere, to run an action, to make a silence."""
+"""What a screen requests of the application; one class for each request."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.message import Message
@@ -14,59 +14,175 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class ViewRequested(Message):
-    """A screen came into view and wants to be drawn."""
-
-
-@dataclass
-class OpenRequested(Message):
-    """Open the detail of something: `panel`, `alert`, `runbook`, `logs` or `explore`, by its key; or go to a `screen`."""
-
-    what: str
-    subject: str
-    about: str = ""
-    """For a runbook, the fingerprint of the alert that it is opened for."""
+class RenderRequested(Message):
+    """A screen came into view and has to be drawn."""
 
 
 @dataclass
 class ActionRequested(Message):
-    """Run an action through its stages; parameters that it needs and that are missing will be asked for."""
+    """Run an action through its stages; the flow asks for required parameters that are missing."""
 
     request: Request
-    ask: tuple[str, ...] = field(default=())
 
 
 @dataclass
-class SilenceRequested(Message):
-    """Open the silence dialog: for an alert, for matchers, or to change a silence."""
-
-    alert: TrackedAlert | None = None
-    silence: Silence | None = None
-    matchers: str = ""
-
-
-@dataclass
-class OwnRequested(Message):
-    """Mark an alert as ours, or take the mark away."""
+class AcknowledgeRequested(Message):
+    """Acknowledge an alert, or release it."""
 
     fingerprint: str
 
 
 @dataclass
-class IncidentRequested(Message):
-    """Do something to an incident: declare, note, tick, role, severity, update, deliver, changes, report or close.
+class CopyRequested(Message):
+    """Copy a text to where a person can paste it; `label` says what it is."""
 
-    `told` is the note's text, or the fingerprint of the alert that one is declared from.
-    """
+    text: str
+    label: str
 
-    what: str
-    identity: str
-    told: str = ""
+
+# Opening a screen
 
 
 @dataclass
-class CopyRequested(Message):
-    """Bring this text to where a person can paste it."""
+class OpenRequested(Message):
+    """The base of the requests that open a screen; `Navigation` handles them all."""
 
+
+@dataclass
+class OpenPanelRequested(OpenRequested):
+    panel_id: str
+
+
+@dataclass
+class OpenDashboardPanelRequested(OpenRequested):
+    panel_id: str
+
+
+@dataclass
+class OpenAlertRequested(OpenRequested):
+    fingerprint: str
+
+
+@dataclass
+class OpenRunbookRequested(OpenRequested):
+    """`fingerprint` is the alert for which the runbook is opened; empty for none."""
+
+    runbook_id: str
+    fingerprint: str = ""
+
+
+@dataclass
+class OpenIncidentRequested(OpenRequested):
+    incident_id: str
+
+
+@dataclass
+class OpenLogsRequested(OpenRequested):
+    pod: str
+
+
+@dataclass
+class OpenExploreRequested(OpenRequested):
+    query: str = ""
+
+
+@dataclass
+class OpenHandoverRequested(OpenRequested):
+    pass
+
+
+@dataclass
+class OpenScreenRequested(OpenRequested):
+    """Go to a screen of the registry, by its name."""
+
+    name: str
+
+
+# Silences
+
+
+@dataclass
+class SilenceRequested(Message):
+    """The base of the requests that open the silence form."""
+
+
+@dataclass
+class NewSilenceRequested(SilenceRequested):
+    matchers: str = ""
+
+
+@dataclass
+class SilenceAlertRequested(SilenceRequested):
+    alert: TrackedAlert
+
+
+@dataclass
+class EditSilenceRequested(SilenceRequested):
+    silence: Silence
+
+
+# Incidents
+
+
+@dataclass
+class DeclareIncidentRequested(Message):
+    """Declare an incident, from this alert if there is one."""
+
+    fingerprint: str = ""
+
+
+@dataclass
+class IncidentRequested(Message):
+    """The base of the requests that change an incident or report about it."""
+
+    incident_id: str
+
+
+@dataclass
+class AddNoteRequested(IncidentRequested):
     text: str
-    named: str
+
+
+@dataclass
+class CompleteStepRequested(IncidentRequested):
+    """Mark a step as done, or as not done."""
+
+
+@dataclass
+class AssignRoleRequested(IncidentRequested):
+    pass
+
+
+@dataclass
+class ChangeSeverityRequested(IncidentRequested):
+    pass
+
+
+@dataclass
+class WriteUpdateRequested(IncidentRequested):
+    pass
+
+
+@dataclass
+class DeliverUpdateRequested(IncidentRequested):
+    """Send the last update, or send it again."""
+
+
+@dataclass
+class MarkUpdateSentRequested(IncidentRequested):
+    """Record that a person published the last update."""
+
+
+@dataclass
+class ShowChangesRequested(IncidentRequested):
+    """Show what changed in the hour before the first alert."""
+
+
+@dataclass
+class WriteReviewRequested(IncidentRequested):
+    pass
+
+
+@dataclass
+class CloseIncidentRequested(IncidentRequested):
+    """Close the incident, or reopen it."""

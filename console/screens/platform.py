@@ -1,4 +1,4 @@
-"""The platform's own words: whether it serves, its services, breakers, models, providers and vectors."""
+"""The platform's own status: readiness, services, circuit breakers, models, providers and vectors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from console.checks.platform_lines import PlatformLine, PlatformVerdict
 from console.monitor.state_store import PLATFORM
 from console.screens.base import ConsoleScreen, section
 from console.screens.render_context import RenderContext
-from console.screens.staleness import as_of
+from console.screens.staleness import as_of_suffix
 from queries.model.source import Health
 from widgets.formatting import NO_ANSWER
 from widgets.styled_text import VERDICT_TONES, Line, fit, text, wrap
@@ -23,12 +23,12 @@ _WORD, _NAME = 9, 24
 
 
 class PlatformScreen(ConsoleScreen):
-    """What /health, /ready and the pages behind them say, the worst of it first, each line judged."""
+    """The responses of /health, /ready and the endpoints behind them, worst first, each line with a verdict."""
 
-    TITLE_WORDS = "Platform"
-    ABOUT = (
-        "What the platform says of itself at /ready and /health, and at the pages that only some builds have; those are read "
-        "once a minute, and one that answers 404 is asked for again after an hour, for a new build, or with f5."
+    SCREEN_TITLE = "Platform"
+    HELP_TEXT = (
+        "The platform's own status from /ready and /health, and from endpoints that only some builds have: these are polled "
+        "once a minute; one that returned 404 is retried after an hour, after a new build, or on f5."
     )
     BINDINGS: ClassVar[list[BindingType]] = []
 
@@ -40,34 +40,34 @@ class PlatformScreen(ConsoleScreen):
     def body(self) -> Iterable[Widget]:
         yield self._page
 
-    def draw(self, view: RenderContext) -> None:
-        self._page.show(tuple(self._lines(view, self.size.width - 1)))
+    def draw(self, context: RenderContext) -> None:
+        self._page.show(tuple(self._lines(context, self.size.width - 1)))
 
-    def _lines(self, view: RenderContext, width: int) -> Iterator[Line]:
-        state = view.snapshot.source(PLATFORM) if view.snapshot else None
-        judged = view.snapshot.platform_verdict if view.snapshot else None
-        yield section(f"Platform{as_of(view, PLATFORM)}", width)
+    def _lines(self, context: RenderContext, width: int) -> Iterator[Line]:
+        state = context.snapshot.source(PLATFORM) if context.snapshot else None
+        verdict = context.snapshot.platform_verdict if context.snapshot else None
+        yield section(f"Platform{as_of_suffix(context, PLATFORM)}", width)
         if state is not None and state.endpoint:
             yield (text(f" {state.endpoint}", "dim"),)
         if state is not None and state.fault is not None:
             yield from ((text(f" {words}", "critical"),) for words in wrap(text(state.fault.sentence())[0], width - 2))
-        if judged is None:
+        if verdict is None:
             missing = "the platform's API is not configured: set CAD_ML_API_URL, or `platform` in config.yaml"
-            unset = state is not None and state.health is Health.NOT_CONFIGURED
-            yield ((f" {missing if unset else NO_ANSWER}", "dim"),)
+            unconfigured = state is not None and state.health is Health.NOT_CONFIGURED
+            yield ((f" {missing if unconfigured else NO_ANSWER}", "dim"),)
             return
-        yield from _trouble(judged, width)
-        for title, lines in groupby(judged.lines, key=lambda line: line.section):
+        yield from _render_summary(verdict, width)
+        for title, lines in groupby(verdict.lines, key=lambda line: line.section):
             yield section(title, width)
             for line in lines:
                 yield from _line(line, width)
 
 
-def _trouble(judged: PlatformVerdict, width: int) -> Iterator[Line]:
-    """The whole in a sentence."""
-    tone = VERDICT_TONES[judged.verdict]
-    for at, words in enumerate(wrap(judged.reason, width - _WORD - 2)):
-        yield ((f" {fit(judged.verdict.word if not at else '', _WORD)}", tone), (words, ""))
+def _render_summary(verdict: PlatformVerdict, width: int) -> Iterator[Line]:
+    """The overall verdict with its reason."""
+    tone = VERDICT_TONES[verdict.verdict]
+    for at, words in enumerate(wrap(verdict.reason, width - _WORD - 2)):
+        yield ((f" {fit(verdict.verdict.word if not at else '', _WORD)}", tone), (words, ""))
 
 
 def _line(line: PlatformLine, width: int) -> Iterator[Line]:

@@ -1,42 +1,58 @@
-"""Which screen stands behind which name; each is imported when it is first wanted."""
+"""The one table of screens: name, key, title and class. Keys, commands and the application derive from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from console.screens.base import ConsoleScreen
-
-_CLASSES = {
-    "overview": ("overview", "OverviewScreen"),
-    "alerts": ("alerts", "AlertsScreen"),
-    "workloads": ("workloads", "WorkloadsScreen"),
-    "silences": ("silences", "SilencesScreen"),
-    "runbooks": ("runbooks", "RunbooksScreen"),
-    "journal": ("journal", "JournalScreen"),
-    "sources": ("sources", "SourcesScreen"),
-    "checklist": ("checklist", "ChecklistScreen"),
-    "incident": ("incidents", "IncidentsScreen"),
-    "dashboards": ("dashboards", "DashboardsScreen"),
-    "platform": ("platform", "PlatformScreen"),
-}
+if TYPE_CHECKING:
+    from console.screens.base import ConsoleScreen
 
 
-def _maker(module: str, name: str) -> Callable[[], ConsoleScreen]:
-    def make() -> ConsoleScreen:
-        screen: ConsoleScreen = getattr(import_module(f"console.screens.{module}"), name)()
+@dataclass(frozen=True, slots=True)
+class ScreenInfo:
+    """A screen that a key opens; `create` imports its module on first use."""
+
+    name: str
+    key: str
+    title: str
+    description: str
+    module: str
+    class_name: str
+
+    def create(self) -> ConsoleScreen:
+        screen: ConsoleScreen = getattr(import_module(f"console.screens.{self.module}"), self.class_name)()
         return screen
 
-    return make
 
+SCREENS = (
+    ScreenInfo("overview", "1", "Overview", "what is wrong, since when, what changed", "overview", "OverviewScreen"),
+    ScreenInfo("alerts", "2", "Alerts", "every alert, filtered and sorted", "alerts", "AlertsScreen"),
+    ScreenInfo("workloads", "3", "Workloads", "deployments, their pods and revisions", "workloads", "WorkloadsScreen"),
+    ScreenInfo("silences", "4", "Silences", "who silenced what, until when", "silences", "SilencesScreen"),
+    ScreenInfo("runbooks", "5", "Runbooks", "what to do, by name", "runbooks", "RunbooksScreen"),
+    ScreenInfo("journal", "6", "Journal", "what was done, and how it ended", "journal", "JournalScreen"),
+    ScreenInfo("sources", "7", "Sources", "the state of each source, and what to try", "sources", "SourcesScreen"),
+    ScreenInfo("checklist", "8", "Checklists", "what is due, open and past runs", "checklist", "ChecklistScreen"),
+    ScreenInfo("incident", "9", "Incidents", "open incidents, their timers and timeline", "incidents", "IncidentsScreen"),
+    ScreenInfo(
+        "dashboards", "0", "Dashboards", "the five key dashboards, by provider and time range", "dashboards", "DashboardsScreen"
+    ),
+    ScreenInfo(
+        "platform", "f2", "Platform", "the platform's own status: readiness, services, breakers, models", "platform",
+        "PlatformScreen",
+    ),
+)  # fmt: skip
 
-MODES: dict[str, Callable[[], ConsoleScreen]] = {name: _maker(*where) for name, where in _CLASSES.items()}
+MODES: dict[str, Callable[[], ConsoleScreen]] = {screen.name: screen.create for screen in SCREENS}
 
 
 def preload() -> None:
-    """Import every screen and what a key can open from it; may be called in a thread."""
+    """Import every screen and everything a key can open from one; may be called in a thread."""
     from queries.offload import TURN  # noqa: PLC0415  # not before the first frame
 
-    for module in (*(module for module, _ in _CLASSES.values()), "flows.actions"):
+    for module in (*(screen.module for screen in SCREENS), "flows.flows"):
         with TURN:
             import_module(f"console.screens.{module}")

@@ -1,4 +1,4 @@
-"""What every screen is given to draw: the snapshot, the moment, and what is new in it."""
+"""What a screen draws from: the snapshot, the time, and what changed."""
 
 from __future__ import annotations
 
@@ -16,54 +16,55 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RenderContext:
-    """`session` is None until it was opened; `snapshot` until something was known. `marked` are the panel ids and
-    fingerprints whose verdict or state the last refresh changed. `trouble` says why the session could not be opened.
+    """`session` is None until it is open, `snapshot` until something is known; `error` is why the session could not be opened.
+
+    `changed_ids` are the panel ids and fingerprints whose verdict or state changed with the last refresh.
     """
 
     settings: Settings
     now: float
     session: Session | None = None
     snapshot: Snapshot | None = None
-    marked: frozenset[str] = frozenset()
-    trouble: str = ""
+    changed_ids: frozenset[str] = frozenset()
+    error: str = ""
     note: str = ""
-    """What line 2 says once, after the start, about how the cluster was chosen."""
-    line: str = ""
-    """What is to be said about the line to the terminal; empty where it is an ordinary one."""
+    """How the cluster was chosen; shown in line 2 for a while after the start."""
+    terminal_status: str = ""
+    """A note about the terminal for the footer; empty for an ordinary one."""
 
     @property
     def alerts(self) -> tuple[TrackedAlert, ...]:
         return self.snapshot.alerts if self.snapshot else ()
 
-    def waiting(self, source: str) -> bool:
-        """Whether this source never gave an answer, whether or not it is known why."""
+    def is_waiting(self, source: str) -> bool:
+        """Whether this source never responded, for whatever reason."""
         if self.snapshot is None:
             return True
         state = self.snapshot.source(source)
-        asked = state is not None and state.health not in (Health.NOT_CONFIGURED, Health.DENIED)
-        return state is not None and asked and state.last_good_at is None
+        expected = state is not None and state.health not in (Health.NOT_CONFIGURED, Health.DENIED)
+        return state is not None and expected and state.last_good_at is None
 
-    def denied(self, source: str) -> bool:
-        """Whether this source is there, but not for us."""
+    def is_denied(self, source: str) -> bool:
+        """Whether this source refuses access."""
         state = self.snapshot.source(source) if self.snapshot else None
         return state is not None and state.health is Health.DENIED
 
 
-def marks(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
-    """What differs in verdict or state; nothing at first, when everything is new."""
+def find_changed_ids(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
+    """The ids whose verdict or state differs; none for the first snapshot."""
     if old is None:
         return frozenset()
-    found: set[str] = set()
+    changed: set[str] = set()
     if old.panels != new.panels:
         verdicts = {item.spec.id: item.verdict for item in old.panels}
-        found |= {item.spec.id for item in new.panels if verdicts.get(item.spec.id, item.verdict) is not item.verdict}
+        changed |= {item.spec.id for item in new.panels if verdicts.get(item.spec.id, item.verdict) is not item.verdict}
     before, after = old.dashboard, new.dashboard
     if before is not None and after is not None and before.choice == after.choice:
         verdicts = {item.spec.id: item.verdict for item in before.panels}
-        found |= {
+        changed |= {
             f"dashboard/{item.spec.id}" for item in after.panels if verdicts.get(item.spec.id, item.verdict) is not item.verdict
         }
     if old.alerts_known and old.alerts is not new.alerts:
         states = {item.alert.fingerprint: item.alert.state for item in old.alerts}
-        found |= {item.alert.fingerprint for item in new.alerts if states.get(item.alert.fingerprint) is not item.alert.state}
-    return frozenset(found)
+        changed |= {item.alert.fingerprint for item in new.alerts if states.get(item.alert.fingerprint) is not item.alert.state}
+    return frozenset(changed)

@@ -1,4 +1,4 @@
-"""The list of all runbooks, the broken ones too."""
+"""The list of all runbooks, broken ones included."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen
-from console.screens.messages import OpenRequested
+from console.screens.messages import OpenRunbookRequested
 from console.screens.render_context import RenderContext
-from console.screens.staleness import alerts_reservation
+from console.screens.staleness import alerts_caveat
 from queries.model.severity import BUILT_IN
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
@@ -37,12 +37,12 @@ COLUMNS = (
 
 
 class RunbooksScreen(ConsoleScreen):
-    """Those whose alerts fire are marked with how many."""
+    """Shows how many alerts are firing for each runbook."""
 
-    TITLE_WORDS = "Runbooks"
-    ABOUT = (
-        "Every runbook, a team's own among ours, and how many alerts fire that it serves. GUIDE marks those that lead "
-        "through a whole kind of trouble. Enter opens one with its live values."
+    SCREEN_TITLE = "Runbooks"
+    HELP_TEXT = (
+        "Every runbook, a team's own included, and how many of its alerts are firing. GUIDE marks those that cover a whole "
+        "class of problems. Enter opens one with its live results."
     )
     BINDINGS: ClassVar[list[BindingType]] = []
 
@@ -61,36 +61,36 @@ class RunbooksScreen(ConsoleScreen):
         yield self._title
         yield self._table
 
-    def draw(self, view: RenderContext) -> None:
+    def draw(self, context: RenderContext) -> None:
         firing: dict[str, int] = {}
-        for item in view.alerts:
+        for item in context.alerts:
             if item.runbook is not None and item.alert.firing:
                 firing[item.runbook.id] = firing.get(item.runbook.id, 0) + 1
         self._firing = firing
-        index = view.session.runbooks if view.session else None
-        if index is not None and view.snapshot is not None and view.snapshot.rules is not self._rules:
-            self._rules = view.snapshot.rules
-            self.run_worker(self._serve(index), "matching the rules with the runbooks", "served", exclusive=True)
-        found = index.runbooks if index else ()
-        broken = sum(1 for item in found if item.broken)
+        index = context.session.runbooks if context.session else None
+        if index is not None and context.snapshot is not None and context.snapshot.rules is not self._rules:
+            self._rules = context.snapshot.rules
+            self.run_worker(self._match_rules(index), "matching rules and runbooks", "served", exclusive=True)
+        runbooks = index.runbooks if index else ()
+        broken = sum(1 for item in runbooks if item.broken)
         note: Span = (f"  {broken} broken: cad-console runbook --lint says where", "warn") if broken else ("", "")
-        unsure = "what fires is not known" if view.snapshot and not view.snapshot.alerts_known else alerts_reservation(view)
-        doubt: Span = (f"  fires: {unsure}" if unsure else "", "unknown")
-        self._title.show((((" Runbooks ", "title"), (f" {len(found)}", "strong"), note, doubt),))
-        self._table.show(found, empty=(index.fault or "no runbooks there") if index else NO_ANSWER)
+        caveat = "unknown" if context.snapshot and not context.snapshot.alerts_known else alerts_caveat(context)
+        caveat_span: Span = (f"  fires: {caveat}" if caveat else "", "unknown")
+        self._title.show((((" Runbooks ", "title"), (f" {len(runbooks)}", "strong"), note, caveat_span),))
+        self._table.show(runbooks, empty=(index.fault or "no runbook found") if index else NO_ANSWER)
 
-    async def _serve(self, index: RunbookIndex) -> None:
-        """Which alerts of the loaded rules each page serves: in a thread, and only where the rules changed."""
+    async def _match_rules(self, index: RunbookIndex) -> None:
+        """Match the loaded rules with the runbooks in a thread; called when the rules changed."""
         self._served = await asyncio.to_thread(index.served, self._rules or ())
         self.redraw()
 
     @on(Rows.Selected)
-    def _open(self, event: Rows.Selected) -> None:
-        self.post_message(OpenRequested("runbook", event.key))
+    def _open_selected(self, event: Rows.Selected) -> None:
+        self.post_message(OpenRunbookRequested(event.key))
 
     def _cells(self, item: Runbook) -> tuple[Span, ...]:
         count = self._firing.get(item.id, 0)
-        # The folder stands on the sources screen; here its length would hide what is wrong.
+        # Without the folder, which the sources screen shows: it would hide what is wrong.
         broken = (item.broken or "").removeprefix(f"{Path(item.path).parent}/")
         title = text(f"BROKEN {broken}", "warn") if broken else text(item.headline)
         return (

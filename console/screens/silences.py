@@ -1,4 +1,4 @@
-"""The silences: who, what, until when; new, changed, expired."""
+"""The silences: who silenced what, until when; create, edit and expire them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from textual.widget import Widget
 from console.actions.plan import Request
 from console.screens import keys
 from console.screens.base import ConsoleScreen, section
-from console.screens.messages import ActionRequested, CopyRequested, SilenceRequested
+from console.screens.messages import ActionRequested, CopyRequested, EditSilenceRequested, NewSilenceRequested
 from console.screens.render_context import RenderContext
-from console.screens.staleness import as_of, unwell
+from console.screens.staleness import as_of_suffix, unhealthy_label
 from queries.model.silence import Silence
 from queries.model.source import Health
 from widgets.formatting import NO_ANSWER, format_age, format_minute, severity_label
@@ -35,11 +35,11 @@ _ORDER = {"active": 0, "pending": 1, "expired": 2}
 
 
 class SilencesScreen(ConsoleScreen):
-    """Active ones first; below, the alerts that the one under the cursor hides."""
+    """Active silences first; below, the alerts that the one under the cursor suppresses."""
 
-    TITLE_WORDS = "Silences"
-    ABOUT = (
-        "Every silence that Alertmanager keeps, and below the alerts that it hides now. n makes one, e changes it, d ends it."
+    SCREEN_TITLE = "Silences"
+    HELP_TEXT = (
+        "Every silence in Alertmanager; below, the alerts that it suppresses now. n creates one, e edits it, d expires it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [keys.NEW, keys.EDIT, keys.COPY, keys.EXPIRE]
 
@@ -52,43 +52,49 @@ class SilencesScreen(ConsoleScreen):
         self._table.add_class("grow")
         self._hidden = TextView(id="hidden")
         self._counts: dict[str, int] = {}
-        self._old = False
+        self._stale = False
 
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._table
         yield self._hidden
 
-    def draw(self, view: RenderContext) -> None:
-        snapshot = view.snapshot
-        found = sorted(snapshot.silences, key=lambda item: (_ORDER.get(item.state, 3), item.ends_at)) if snapshot else []
+    def draw(self, context: RenderContext) -> None:
+        snapshot = context.snapshot
+        silences = sorted(snapshot.silences, key=lambda item: (_ORDER.get(item.state, 3), item.ends_at)) if snapshot else []
         counts: dict[str, int] = {}
-        for tracked in view.alerts:
+        for tracked in context.alerts:
             for identity in tracked.alert.silenced_by:
                 counts[identity] = counts.get(identity, 0) + 1
         self._counts = counts
-        active = sum(1 for item in found if item.state == "active")
-        self._old = bool(unwell(view, "alertmanager"))
+        active = sum(1 for item in silences if item.state == "active")
+        self._stale = bool(unhealthy_label(context, "alertmanager"))
         source = snapshot.source("alertmanager") if snapshot else None
-        good = source is not None and source.health in (Health.UP, Health.DEGRADED)
-        count: tuple[Span, ...] = ((f" {active} active", "strong"), (f" of {len(found)}", "dim"))
-        known = good or (source is not None and source.last_good_at is not None)
-        self._title.show((((" Silences ", "title"), *(count if known else ()), (as_of(view, "alertmanager"), "unknown")),))
+        responding = source is not None and source.health in (Health.UP, Health.DEGRADED)
+        count: tuple[Span, ...] = ((f" {active} active", "strong"), (f" of {len(silences)}", "dim"))
+        known = responding or (source is not None and source.last_good_at is not None)
+        self._title.show(
+            (((" Silences ", "title"), *(count if known else ()), (as_of_suffix(context, "alertmanager"), "unknown")),)
+        )
         empty = NO_ANSWER
         if source is not None and source.health is not Health.WAITING:
-            empty = "no silence (n makes one)" if good else (source.fault.sentence() if source.fault else source.health.value)
-        self._table.show(tuple(found), empty=empty)
-        self._hidden.show(tuple(self._hidden_lines(view)))
+            empty = (
+                "no silence (n creates one)"
+                if responding
+                else (source.fault.sentence() if source.fault else source.health.value)
+            )
+        self._table.show(tuple(silences), empty=empty)
+        self._hidden.show(tuple(self._hidden_lines(context)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return None if self._table.current is None and action in ("edit", "copy", "act") else True
 
     def action_new(self) -> None:
-        self.post_message(SilenceRequested())
+        self.post_message(NewSilenceRequested())
 
     def action_edit(self) -> None:
         if self._table.current is not None:
-            self.post_message(SilenceRequested(silence=self._table.current))
+            self.post_message(EditSilenceRequested(self._table.current))
 
     def action_copy(self) -> None:
         if self._table.current is not None:
@@ -99,51 +105,51 @@ class SilencesScreen(ConsoleScreen):
         if silence is None:
             return
         if silence.state == "expired":
-            self.app.notify("this silence has ended already", markup=False)
+            self.app.notify("this silence has already ended", markup=False)
             return
         self.post_message(ActionRequested(Request(name, f"silence/{silence.id}")))
 
     @on(Rows.Selected)
-    def _open(self) -> None:
+    def _edit_selected(self) -> None:
         self.action_edit()
 
     @on(Rows.Highlighted)
-    def _another(self) -> None:
-        if self.view is not None:
-            self._hidden.show(tuple(self._hidden_lines(self.view)))
+    def _silence_highlighted(self) -> None:
+        if self.context is not None:
+            self._hidden.show(tuple(self._hidden_lines(self.context)))
 
-    def _hidden_lines(self, view: RenderContext) -> Iterable[Line]:
+    def _hidden_lines(self, context: RenderContext) -> Iterable[Line]:
         silence = self._table.current
         if silence is None:
             return
         width = self.size.width
         yield section("This silence", width)
-        lasts = f"{format_minute(silence.starts_at, now=view.now)} to {format_minute(silence.ends_at, now=view.now)}"
-        for name, told in (
+        period = f"{format_minute(silence.starts_at, now=context.now)} to {format_minute(silence.ends_at, now=context.now)}"
+        for name, value in (
             ("matchers", ", ".join(str(matcher) for matcher in silence.matchers)),
             ("comment", silence.comment or "-"),
-            ("by", f"{silence.created_by}, {lasts}"),
+            ("by", f"{silence.created_by}, {period}"),
         ):
-            for at, words in enumerate(wrap(text(told)[0], width - 12)[:3]):
-                yield ((f" {name if at == 0 else '':<9} ", "dim"), (words, ""))
-        yield section("What it hides now", width)
-        own = [item.alert for item in view.alerts if silence.id in item.alert.silenced_by]
-        for alert in own[:8]:
-            spoken = f" {alert.priority} {severity_label(alert):<5}"
-            yield (text(spoken, severity_tone(alert.priority)), text(alert.name, "strong"), text(f"  {alert.component}"))
-        if len(own) > 8:
-            yield ((f" and {len(own) - 8} more", "dim"),)
-        if not own:
-            yield ((" not known" if self._old else " no alert", "dim"),)
+            for at, part in enumerate(wrap(text(value)[0], width - 12)[:3]):
+                yield ((f" {name if at == 0 else '':<9} ", "dim"), (part, ""))
+        yield section("What it suppresses now", width)
+        suppressed = [item.alert for item in context.alerts if silence.id in item.alert.silenced_by]
+        for alert in suppressed[:8]:
+            label = f" {alert.priority} {severity_label(alert):<5}"
+            yield (text(label, severity_tone(alert.priority)), text(alert.name, "strong"), text(f"  {alert.component}"))
+        if len(suppressed) > 8:
+            yield ((f" and {len(suppressed) - 8} more", "dim"),)
+        if not suppressed:
+            yield ((" unknown" if self._stale else " no alert", "dim"),)
 
     def _cells(self, item: Silence) -> tuple[Span, ...]:
-        now = self.view.now if self.view else 0.0
+        now = self.context.now if self.context else 0.0
         tone = {"active": "ok", "pending": "accent"}.get(item.state, "dim")
         left = item.ends_at - now
         ends = f"in {format_age(left)}" if left > 0 else f"{format_age(-left)} ago"
         count = self._counts.get(item.id, 0)
         return (
-            text(f"was {item.state}" if self._old else item.state, "unknown" if self._old else tone),
+            text(f"was {item.state}" if self._stale else item.state, "unknown" if self._stale else tone),
             (ends, ""),
             (str(count) if count else "-", "strong" if count else "dim"),
             text(", ".join(str(matcher) for matcher in item.matchers)),

@@ -1,4 +1,4 @@
-"""Every source: what it answers, since when not, why, and what to try."""
+"""Every source: its state, since when and why it fails, and what to try."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from console.journal.sync import SyncStatus
 from console.screens.base import ConsoleScreen, section
-from console.screens.header import health_words
+from console.screens.header import health_label
 from console.screens.render_context import RenderContext
 from queries.model.panel import Origin
 from queries.model.source import Health, SourceState
@@ -21,10 +21,10 @@ from widgets.text_view import TextView
 
 
 class SourcesScreen(ConsoleScreen):
-    """A short doctor: sources, panels without data, and the paths in use."""
+    """A short `doctor`: sources, panels without data, and the paths in use."""
 
-    TITLE_WORDS = "Sources"
-    ABOUT = "Each source with its state, the age of its last good answer, and what to try. `cad-console doctor` says more."
+    SCREEN_TITLE = "Sources"
+    HELP_TEXT = "Each source with its state, its last good response, and what to try. `cad-console doctor` has more."
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self) -> None:
@@ -35,45 +35,45 @@ class SourcesScreen(ConsoleScreen):
     def body(self) -> Iterable[Widget]:
         yield self._page
 
-    def draw(self, view: RenderContext) -> None:
-        self._page.show(tuple(self._lines(view, self.size.width - 1)))
+    def draw(self, context: RenderContext) -> None:
+        self._page.show(tuple(self._lines(context, self.size.width - 1)))
 
-    def _lines(self, view: RenderContext, width: int) -> Iterable[Line]:
+    def _lines(self, context: RenderContext, width: int) -> Iterable[Line]:
         yield section("Sources", width)
-        if view.trouble:
-            for words in wrap(text(view.trouble)[0], width - 2):
-                yield ((f" {words}", "critical"),)
-        if view.snapshot is None:
+        if context.error:
+            for part in wrap(text(context.error)[0], width - 2):
+                yield ((f" {part}", "critical"),)
+        if context.snapshot is None:
             yield ((f" {NO_ANSWER}", "dim"),)
-        if view.settings.cluster_note:
-            yield from ((text(f" {words}", "warn"),) for words in wrap(text(view.settings.cluster_note)[0], width - 2))
-        for state in view.snapshot.sources if view.snapshot else ():
-            yield from self._source(state, view, width)
-        if view.session is not None and view.session.sharing is not None:
-            yield from self._sharing(view.session.sharing, view, width)
-        yield from self._left_out(view, width)
-        yield from self._panels(view, width)
+        if context.settings.cluster_note:
+            yield from ((text(f" {part}", "warn"),) for part in wrap(text(context.settings.cluster_note)[0], width - 2))
+        for state in context.snapshot.sources if context.snapshot else ():
+            yield from self._render_source(state, context, width)
+        if context.session is not None and context.session.sharing is not None:
+            yield from self._render_sync(context.session.sharing, context, width)
+        yield from self._render_left_out(context, width)
+        yield from self._render_panels(context, width)
         yield section("Paths", width)
-        paths = view.settings.paths
+        paths = context.settings.paths
         for name in ("config_file", "journal_file", "log_file", "runbooks_dir", "state_dir", "cache_dir"):
-            told = getattr(paths, name) or "none"
-            yield (text(f" {name.replace('_', ' '):<14}", "dim"), text(told))
-        session = view.session
+            path = getattr(paths, name) or "none"
+            yield (text(f" {name.replace('_', ' '):<14}", "dim"), text(path))
+        session = context.session
         if session is not None and session.journal_fault:
             yield (text(f" no journal, so no actions: {session.journal_fault}", "critical"),)
         for sentence in session.file_warnings if session is not None else ():
-            yield from (((f" {words}", "warn"),) for words in wrap(text(sentence)[0], width - 2))
+            yield from (((f" {part}", "warn"),) for part in wrap(text(sentence)[0], width - 2))
 
-    def _source(self, state: SourceState, view: RenderContext, width: int) -> Iterable[Line]:
-        glyph, word, tone = health_words(state)
-        parts = [f"not asked for {format_age(view.now - state.paused_at)}"] if state.paused_at is not None else []
+    def _render_source(self, state: SourceState, context: RenderContext, width: int) -> Iterable[Line]:
+        glyph, word, tone = health_label(state)
+        parts = [f"not polled for {format_age(context.now - state.paused_at)}"] if state.paused_at is not None else []
         parts += [state.detail] if state.detail and state.detail != word else []
         if state.latency_seconds is not None:
             parts.append(f"{state.latency_seconds * 1000:.0f} ms")
         if state.last_good_at is not None:
-            parts.append(f"last good answer {format_age(view.now - state.last_good_at)} ago")
+            parts.append(f"last good response {format_age(context.now - state.last_good_at)} ago")
         elif state.health is not Health.NOT_CONFIGURED:
-            parts.append("never answered")
+            parts.append("no response so far")
         yield (
             (f" {glyph} ", tone),
             text(fit(text(state.name)[0], 13) + " ", "strong"),
@@ -82,60 +82,60 @@ class SourcesScreen(ConsoleScreen):
         )
         if state.endpoint:
             yield (text(f"   {state.endpoint}", "dim"),)
-        told = []
+        sentences = []
         if state.fault is not None:
-            told.append(
+            sentences.append(
                 (state.fault.sentence(), "critical" if state.health in (Health.STALE, Health.DOWN, Health.DENIED) else "warn")
             )
-        told += [(warning, "warn") for warning in state.warnings]
-        for sentence, colour in told:
-            for words in wrap(text(sentence)[0], width - 4):
-                yield ((f"   {words}", colour),)
+        sentences += [(warning, "warn") for warning in state.warnings]
+        for sentence, sentence_tone in sentences:
+            for part in wrap(text(sentence)[0], width - 4):
+                yield ((f"   {part}", sentence_tone),)
 
-    def _sharing(self, sharing: SyncStatus, view: RenderContext, width: int) -> Iterable[Line]:
-        """Where the journal is shared, since when not, and what to try."""
+    def _render_sync(self, sync: SyncStatus, context: RenderContext, width: int) -> Iterable[Line]:
+        """Where the journal is shared, since when that fails, and what to try."""
         yield section("Shared journal", width)
-        known = "warn" if sharing.left_out else "ok"
-        tone = "critical" if sharing.fault else known if sharing.last_good_at is not None else "dim"
-        since = f" {format_age(view.now - sharing.since)}" if sharing.since is not None else ""
-        yield ((f" {sharing.word}{since}", tone), text(f"  {sharing.store}", "dim"))
-        events = f"{sharing.kept} {'event' if sharing.kept == 1 else 'events'}"
-        kept = f"{events} will never be shared; `cad-console journal --unshared` says why"
-        told = [(sharing.sentence(), tone if sharing.fault else ""), *((item, "warn") for item in sharing.warnings)]
-        told += [(item, "warn") for item in sharing.left_out if item not in sharing.sentence()]
-        told += [(kept, "dim")] if sharing.kept else []
-        for sentence, colour in told:
-            for words in wrap(text(sentence)[0], width - 4):
-                yield ((f"   {words}", colour),)
+        healthy_tone = "warn" if sync.left_out else "ok"
+        tone = "critical" if sync.fault else healthy_tone if sync.last_good_at is not None else "dim"
+        since = f" {format_age(context.now - sync.since)}" if sync.since is not None else ""
+        yield ((f" {sync.word}{since}", tone), text(f"  {sync.store}", "dim"))
+        events = f"{sync.kept} {'event' if sync.kept == 1 else 'events'}"
+        local_note = f"{events} will never be shared; `cad-console journal --unshared` says why"
+        sentences = [(sync.sentence(), tone if sync.fault else ""), *((item, "warn") for item in sync.warnings)]
+        sentences += [(item, "warn") for item in sync.left_out if item not in sync.sentence()]
+        sentences += [(local_note, "dim")] if sync.kept else []
+        for sentence, sentence_tone in sentences:
+            for part in wrap(text(sentence)[0], width - 4):
+                yield ((f"   {part}", sentence_tone),)
 
-    def _left_out(self, view: RenderContext, width: int) -> Iterable[Line]:
-        """What is in this machine's journal and counts for nothing, and why."""
-        left_out = view.snapshot.ledger.left_out if view.snapshot else None
-        trouble = view.session.journal_trouble if view.session and view.session.journal else ""
-        if not left_out and not trouble:
+    def _render_left_out(self, context: RenderContext, width: int) -> Iterable[Line]:
+        """Events of the local journal that are ignored, and why."""
+        left_out = context.snapshot.ledger.left_out if context.snapshot else None
+        error = context.session.journal_trouble if context.session and context.session.journal else ""
+        if not left_out and not error:
             return
         from console.journal.left_out import left_out_sentences  # noqa: PLC0415  # not before the first frame
 
         yield section("Journal", width)
-        for sentence in (*filter(None, (trouble,)), *left_out_sentences(left_out or {})):
-            for words in wrap(text(sentence)[0], width - 4):
-                yield ((f"   {words}", "warn"),)
+        for sentence in (*filter(None, (error,)), *left_out_sentences(left_out or {})):
+            for part in wrap(text(sentence)[0], width - 4):
+                yield ((f"   {part}", "warn"),)
 
-    def _panels(self, view: RenderContext, width: int) -> Iterable[Line]:
-        panels = view.snapshot.panels if view.snapshot else ()
+    def _render_panels(self, context: RenderContext, width: int) -> Iterable[Line]:
+        panels = context.snapshot.panels if context.snapshot else ()
         if not panels:
             return
         recorded = sum(1 for item in panels if item.origin is Origin.RECORDED)
         raw = [item.spec.title for item in panels if item.origin is Origin.RAW]
         yield section("Panels", width)
-        yield (text(f" {recorded} read a recording rule"),)
+        yield (text(f" {recorded} use a recording rule"),)
         if raw:
-            for words in wrap(text(f"{len(raw)} fall back to the raw expression: {', '.join(raw)}")[0], width - 2):
-                yield ((f" {words}", ""),)
+            for part in wrap(text(f"{len(raw)} fall back to the raw expression: {', '.join(raw)}")[0], width - 2):
+                yield ((f" {part}", ""),)
         for item in panels:
             if item.verdict in (Verdict.NO_DATA, Verdict.IN_DOUBT):
-                for at, words in enumerate(wrap(text(f"{item.spec.title}: {item.reason}")[0], width - VERDICT_WIDTH - 1)):
+                for at, part in enumerate(wrap(text(f"{item.spec.title}: {item.reason}")[0], width - VERDICT_WIDTH - 1)):
                     yield (
                         (f" {item.verdict.word if at == 0 else '':<{VERDICT_WIDTH}}", VERDICT_TONES[item.verdict]),
-                        (words, ""),
+                        (part, ""),
                     )

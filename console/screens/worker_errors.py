@@ -1,4 +1,4 @@
-"""Workers of the application and of its screens: no exception in one of them is lost, and no screen goes on waiting for it."""
+"""Error handling of workers: no exception is lost, and no screen keeps waiting for a failed worker."""
 
 from __future__ import annotations
 
@@ -14,44 +14,43 @@ if TYPE_CHECKING:
 
     from console.screens.app import ConsoleApp
 else:
-    # Textual reads the default style sheets of the first base that is a node, and of no other: with one here, a screen would
-    # lose Screen's.
+    # Textual reads the default CSS of the first base that is a DOMNode, and of no other: a node here would lose Screen's.
     Node = object
 
 
 class ReportsWorkerErrors(Node):
     """Every worker runs through `run_worker` here: an exception becomes a traceback in the log, a notice, and an entry of
-    `worker_errors`, which stays until a worker of the same group ends well.
+    `worker_errors`, which stays until a worker of the same group succeeds.
 
-    `name` says what the worker does, in words that go before `failed`.
+    `name` says what the worker does, so that it can be followed by `failed`.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.worker_errors: dict[str, str] = {}
-        """The sentence that says why the last worker of a group failed, by the group's name."""
+        """Why the last worker of a group failed, by the name of the group."""
 
-    def run_worker(  # type: ignore[override]  # of what Textual allows, what this application uses
+    def run_worker(  # type: ignore[override]  # the subset of Textual's parameters that is used here
         self, work: Awaitable[Any], name: str = "", group: str = "default", *, exclusive: bool = False
     ) -> Worker[None]:
         return super().run_worker(self._finish(work, name, group), name, group, exit_on_error=False, exclusive=exclusive)
 
     def has_worker(self, group: str) -> bool:
-        """Whether a worker of this group has not ended yet."""
+        """Whether a worker of this group is still running."""
         return any(item.node is self and item.group == group and not item.is_finished for item in self.workers)
 
     def show_worker_error(self, group: str) -> None:
-        """A worker of this group failed, which goes in place of what is waited for, or ended well after one that failed."""
+        """Called when a worker of this group failed, or succeeded after one that failed."""
 
     def error_lines(self, group: str, width: int) -> tuple[Line, ...]:
-        """Why the last worker of this group failed; nothing where it did not."""
+        """Why the last worker of this group failed; empty if it did not."""
         sentence = self.worker_errors.get(group)
-        return tuple((text(f" {words}", "critical"),) for words in wrap(text(sentence)[0], width - 2)) if sentence else ()
+        return tuple((text(f" {part}", "critical"),) for part in wrap(text(sentence)[0], width - 2)) if sentence else ()
 
     async def _finish(self, work: Awaitable[Any], name: str, group: str) -> None:
         try:
             await work
-        except Exception as error:  # the one catch of all workers; each knows for itself which failures it expects
+        except Exception as error:  # the one broad catch of all workers; each catches the errors it expects
             self.worker_errors[group] = cast("ConsoleApp", self.app).report_error(name, error)
             self.show_worker_error(group)
         else:

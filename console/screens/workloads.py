@@ -13,9 +13,9 @@ from textual.widget import Widget
 from console.actions.plan import Request
 from console.screens import keys
 from console.screens.base import ConsoleScreen
-from console.screens.messages import ActionRequested, CopyRequested, OpenRequested
+from console.screens.messages import ActionRequested, CopyRequested, OpenLogsRequested
 from console.screens.render_context import RenderContext
-from console.screens.staleness import PAUSED, as_of, unwell
+from console.screens.staleness import PAUSED, as_of_suffix, unhealthy_label
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.source import Health
 from queries.model.workload import Cluster, Pod, Revision, Workload
@@ -53,12 +53,12 @@ REVISION_COLUMNS = (
 
 
 class WorkloadsScreen(ConsoleScreen):
-    """Three lists; left and right go between them."""
+    """Three lists; left and right move between them."""
 
-    TITLE_WORDS = "Workloads"
-    ABOUT = (
-        "The deployments with ready and wanted pods, restarts, revision and the age of the last rollout; below, pods and "
-        "revisions of the one under the cursor. Roll back on a revision goes back to that one; l on a pod shows its log."
+    SCREEN_TITLE = "Workloads"
+    HELP_TEXT = (
+        "The deployments with ready and desired pods, restarts, revision and the age of the last rollout; below, pods and "
+        "revisions of the one under the cursor. On a revision, roll back returns to that one; on a pod, l shows its log."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         keys.LOGS,
@@ -78,10 +78,9 @@ class WorkloadsScreen(ConsoleScreen):
         self._revisions: Table[Revision] = Table(
             REVISION_COLUMNS, key=lambda item: item.name, cells=self._revision_cells, empty="no revisions", id="revisions"
         )
-        self._owners: dict[str, int] = {}
         self._restarts: dict[str, int] = {}
         self._known: Cluster | None = None
-        self._old = ""
+        self._stale_label = ""
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -92,33 +91,31 @@ class WorkloadsScreen(ConsoleScreen):
             with Vertical(classes="right"):
                 yield self._revisions
 
-    def draw(self, view: RenderContext) -> None:
-        cluster = view.snapshot.cluster if view.snapshot else None
+    def draw(self, context: RenderContext) -> None:
+        cluster = context.snapshot.cluster if context.snapshot else None
         if cluster is None:
-            words = NO_ANSWER
-            source = view.snapshot.source("kubernetes") if view.snapshot else None
+            reason = NO_ANSWER
+            source = context.snapshot.source("kubernetes") if context.snapshot else None
             if source is not None and source.health is not Health.WAITING:
-                words = source.fault.sentence() if source.fault else source.health.value
-            self._title.show((((" Workloads  ", "title"), text(words, "unknown")),))
+                reason = source.fault.sentence() if source.fault else source.health.value
+            self._title.show((((" Workloads  ", "title"), text(reason, "unknown")),))
             return
         if cluster is not self._known:
             self._known = cluster
-            self._owners = {}
             for workload in cluster.workloads:
                 self._restarts[workload.name] = sum(pod.restarts for pod in cluster.pods_of(workload))
-        self._owners = {item.name: item.number for item in cluster.revisions}
         ready = sum(item.ready for item in cluster.workloads)
-        wanted = sum(item.wanted for item in cluster.workloads)
-        self._old = unwell(view, "kubernetes")
-        count: Line = ((f" {len(cluster.workloads)} ", "strong"), (f" {ready}/{wanted} pods ready", "dim"))
-        self._title.show((((" Workloads ", "title"), *count, (as_of(view, "kubernetes"), "unknown")),))
+        desired = sum(item.wanted for item in cluster.workloads)
+        self._stale_label = unhealthy_label(context, "kubernetes")
+        count: Line = ((f" {len(cluster.workloads)} ", "strong"), (f" {ready}/{desired} pods ready", "dim"))
+        self._title.show((((" Workloads ", "title"), *count, (as_of_suffix(context, "kubernetes"), "unknown")),))
         self._list.show(cluster.workloads, empty=f"no deployment in {cluster.namespace}")
-        self._below(cluster)
+        self._show_details(cluster)
 
     def action_logs(self) -> None:
         pod = self._pods.current
         if pod is not None:
-            self.post_message(OpenRequested("logs", pod.name))
+            self.post_message(OpenLogsRequested(pod.name))
 
     def action_copy(self) -> None:
         workload = self._list.current
@@ -137,19 +134,19 @@ class WorkloadsScreen(ConsoleScreen):
         self.post_message(ActionRequested(Request(name, workload.target, parameters, panel_id="workloads")))
 
     @on(Rows.Highlighted, "#workload-list")
-    def _another(self) -> None:
+    def _workload_highlighted(self) -> None:
         if self._known is not None:
-            self._below(self._known)
+            self._show_details(self._known)
 
     @on(Rows.EdgeReached)
-    def _onward(self, event: Rows.EdgeReached) -> None:
+    def _cross_edge(self, event: Rows.EdgeReached) -> None:
         order: list[Rows[Any]] = [self._list, self._pods, self._revisions]
         at = next((index for index, rows in enumerate(order) if rows is event.rows), 0) + event.direction
         if 0 <= at < len(order):
             order[at].focus()
 
     @on(Rows.Selected)
-    def _open(self, event: Rows.Selected) -> None:
+    def _open_selected(self, event: Rows.Selected) -> None:
         if event.rows is self._list:
             self._pods.focus()
         elif event.rows is self._pods:
@@ -157,7 +154,7 @@ class WorkloadsScreen(ConsoleScreen):
         else:
             self.action_act("rollback")
 
-    def _below(self, cluster: Cluster) -> None:
+    def _show_details(self, cluster: Cluster) -> None:
         workload = self._list.current
         if workload is None:
             return
@@ -165,69 +162,69 @@ class WorkloadsScreen(ConsoleScreen):
         self._revisions.show(cluster.revisions_of(workload))
 
     def _cells(self, item: Workload) -> tuple[Span, ...]:
-        now = self.view.now if self.view else 0.0
+        now = self.context.now if self.context else 0.0
         status = rollout_status(item)
         rolled_out_at = self._known.rolled_out_at(item) if self._known else 0.0
-        short_of = item.ready < item.wanted
+        incomplete = item.ready < item.wanted
         failed = status.phase is RolloutPhase.FAILED
         word, tone = (
             ("CRIT", "critical")
             if failed or (item.wanted and not item.ready)
             else ("WARN", "warn")
-            if short_of
+            if incomplete
             else ("ok", "ok")
         )
-        if self._old:
-            word, tone = ("PAUSED" if self._old == PAUSED else "STALE"), "unknown"
+        if self._stale_label:
+            word, tone = ("PAUSED" if self._stale_label == PAUSED else "STALE"), "unknown"
         restarts = self._restarts.get(item.name, 0)
-        says = status.sentence.partition(": ")[2] if status.phase is not RolloutPhase.DONE else ""
+        remark = status.sentence.partition(": ")[2] if status.phase is not RolloutPhase.DONE else ""
         if item.paused:
-            says = "rollout PAUSED"
+            remark = "rollout PAUSED"
         return (
             (word, tone),
             text(item.name, "strong"),
-            (f"{item.ready}/{item.wanted}", tone if short_of else ""),
+            (f"{item.ready}/{item.wanted}", tone if incomplete else ""),
             (str(restarts), "warn" if restarts else "dim"),
             (str(item.revision) if item.revision else "-", ""),
             (format_age(now - rolled_out_at) if rolled_out_at else "-", ""),
-            text(", ".join(image_tail(container.image) for container in item.containers)),
-            text(says, "warn" if item.paused else "dim"),
+            text(", ".join(image_name(container.image) for container in item.containers)),
+            text(remark, "warn" if item.paused else "dim"),
         )
 
     def _pod_cells(self, pod: Pod) -> tuple[Span, ...]:
-        now = self.view.now if self.view else 0.0
-        number = next((item.number for item in (self._known.revisions if self._known else ()) if _made(item, pod)), 0)
+        now = self.context.now if self.context else 0.0
+        number = next((item.number for item in (self._known.revisions if self._known else ()) if _is_pod_of(item, pod)), 0)
         return (
             text(pod.name, "strong"),
-            self._fares(pod),
+            self._readiness(pod),
             (str(pod.restarts), "warn" if pod.restarts else "dim"),
             (format_age(now - pod.created_at), ""),
             (str(number) if number else "-", "dim"),
             text(pod.node, "dim"),
         )
 
-    def _fares(self, pod: Pod) -> Span:
-        if self._old:
+    def _readiness(self, pod: Pod) -> Span:
+        if self._stale_label:
             return text("was ready" if pod.ready else f"was {pod.reason or pod.phase or 'not ready'}", "unknown")
         return ("ready", "ok") if pod.ready else text(pod.reason or pod.phase or "not ready", "critical")
 
     def _revision_cells(self, item: Revision) -> tuple[Span, ...]:
-        now = self.view.now if self.view else 0.0
+        now = self.context.now if self.context else 0.0
         workload = self._list.current
         current = workload is not None and workload.revision == item.number
         return (
             (str(item.number), "strong"),
             (format_age(now - item.created_at), ""),
             (f"{item.ready}/{item.replicas}", "" if item.replicas else "dim"),
-            text(", ".join(image_tail(container.image) for container in item.containers), "strong" if current else ""),
+            text(", ".join(image_name(container.image) for container in item.containers), "strong" if current else ""),
             text(("now · " if current else "") + item.change_cause, "dim"),
         )
 
 
-def _made(revision: Revision, pod: Pod) -> bool:
+def _is_pod_of(revision: Revision, pod: Pod) -> bool:
     return pod.name.startswith(revision.name + "-")
 
 
-def image_tail(image: str) -> str:
-    """`cad-ml-api:1.9.0` of a whole reference."""
+def image_name(image: str) -> str:
+    """`cad-ml-api:1.9.0`, without registry and repository path."""
     return image.rpartition("/")[2]

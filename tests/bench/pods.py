@@ -13,7 +13,7 @@ from subject import PYTHON
 PODS = 10_000
 _OURS = """\
 import json, sys, time
-from console.screens.gc_policy import Collector
+from console.screens.gc_policy import GcPolicy
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.api import KubeApi
 from queries.kubernetes.auth import KubeAccess
@@ -21,7 +21,7 @@ from queries.kubernetes.watch import KINDS, list_kind
 
 api = KubeApi(KubeAccess(ClusterEndpoint("cad-ml-platform", sys.argv[1])), read_only=True, timeout_seconds=30.0)
 api.call("GET", "/version")
-Collector().begin(0.0)  # as in the program
+GcPolicy().start(0.0)  # as in the program
 begun = time.process_time()
 found, _ = list_kind(api, next(kind for kind in KINDS if kind.name == "pods"), "cad-ml-platform")
 print(json.dumps([len(found), time.process_time() - begun]))

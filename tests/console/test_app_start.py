@@ -17,9 +17,8 @@ from terminal import Terminal
 
 from console.config.settings import Settings
 from console.monitor.session import Session
-from console.screens import keys
 from console.screens.app import ConsoleApp
-from console.screens.registry import MODES
+from console.screens.registry import MODES, SCREENS
 
 HEAVY = (
     "httpx",
@@ -88,7 +87,7 @@ async def test_a_session_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> 
 
     app = ConsoleApp(settings(tmp_path), session_factory=broken, clock=lambda: NOW, ascii_only=False)
     async with app.run_test(size=(100, 24)) as pilot:
-        await until(pilot, lambda: "no room for the journal" in app.view.trouble, "the trouble to be told")
+        await until(pilot, lambda: "no room for the journal" in app.context.error, "the error on the screen")
         assert app.is_running
 
 
@@ -158,4 +157,5 @@ def test_every_binding_explains_itself() -> None:
             assert binding.id, (owner, binding)
             assert binding.tooltip, (owner, binding)
             assert ids.setdefault(binding.id, binding.action) == binding.action, binding
-    assert {name for name, _, _ in keys.SCREENS} == set(MODES)
+    assert {screen.name for screen in SCREENS} == set(MODES)
+    assert len({screen.key for screen in SCREENS}) == len(SCREENS)

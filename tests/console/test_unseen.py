@@ -16,7 +16,7 @@ from console.monitor.session import Session
 from console.monitor.state_store import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, StateStore
 from console.runbooks.index import RunbookIndex
 from console.screens.app import ConsoleApp
-from console.screens.header import masthead
+from console.screens.header import render_header
 from console.screens.render_context import RenderContext
 from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
@@ -85,7 +85,7 @@ def test_a_paused_source_does_not_look_current(tmp_path: Path) -> None:
     up = SourceState("prometheus", Health.UP, "", 0.01, NOW - 725, paused_at=NOW - 720)
     down = replace(base.sources[3], paused_at=NOW - 720)
     shown = replace(base, sources=(up, down))
-    line = "".join(words for words, _ in masthead(RenderContext(settings(tmp_path), NOW, None, shown), 160)[1])
+    line = "".join(words for words, _ in render_header(RenderContext(settings(tmp_path), NOW, None, shown), 160)[1])
     assert "prom PAUSED 12m" in line
     assert "ok" not in line.replace("not known", "")
     assert "api PAUSED 12m was DENIED" in line
@@ -128,7 +128,7 @@ def test_a_source_that_never_answered_is_paused_too(tmp_path: Path) -> None:
     board = StateStore(settings(tmp_path, platform=Endpoint("http://api:8000")), (), runbooks=RunbookIndex.load(tmp_path))
     board.pauses = (ClockPause(NOW, frozenset({PLATFORM})),)
     line = "".join(
-        words for words, _ in masthead(RenderContext(settings(tmp_path), NOW + 40, None, board.snapshot(NOW + 40)), 160)[1]
+        words for words, _ in render_header(RenderContext(settings(tmp_path), NOW + 40, None, board.snapshot(NOW + 40)), 160)[1]
     )
     assert "api PAUSED 40s" in line and "DOWN" not in line
 
@@ -185,9 +185,9 @@ async def test_a_snapshot_that_does_not_come_is_not_called_current(tmp_path: Pat
     async with app.run_test(size=(120, 30)) as pilot:
         for _ in range(100):
             await pilot.pause(0.02)
-            if app.view.snapshot is not None:
+            if app.context.snapshot is not None:
                 break
-        assert "prom ok" in "".join(words for words, _ in masthead(app.view, 160)[1])
+        assert "prom ok" in "".join(words for words, _ in render_header(app.context, 160)[1])
         now = NOW + 40
-        line = "".join(words for words, _ in masthead(app.view, 160)[1])
+        line = "".join(words for words, _ in render_header(app.context, 160)[1])
         assert "prom PAUSED 40s" in line and "ok" not in line

@@ -244,7 +244,7 @@ def test_the_screen_lives_through_every_fault(bench: Bench) -> None:
             terminal.wait_for("Error ratio")
             assert time.monotonic() - begun < 3.0
             terminal.send("7")
-            terminal.wait_for("never answered", seconds=2)
+            terminal.wait_for("no response so far", seconds=2)
             terminal.wait_for("prom DOWN", "no whole answer within 1.5 s")
             for fault, (words, sentence) in ON_SCREEN.items():
                 server.fault = fault

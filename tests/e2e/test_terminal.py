@@ -64,7 +64,7 @@ def test_a_night_at_the_keyboard(bad_deploy: DemoStack, open_console: Callable[.
     terminal.send(ESCAPE)
     terminal.wait_for("nothing fires")
     terminal.send("0c")  # how it looks against yesterday, on the key dashboards
-    terminal.wait_for("Platform Overview", "against yesterday", "yesterday 0.0", "Pods ready")
+    terminal.wait_for("Platform Overview", "vs yesterday", "yesterday 0.0", "Pods ready")
     terminal.send("n")
     terminal.wait_for("OCR Performance", "Provider timeouts", "no limit")
     terminal.send("q")

@@ -68,7 +68,7 @@ def test_a_plain_terminal_confirms_nothing(environ: dict[str, str], tmp_path: Pa
     with AnsweringTerminal([PROGRAM], env={**environ, **more}) as terminal:
         told = copied(terminal)
         (text,) = sent_to_clipboard(bytes(terminal.received))
-    assert "sent the query to the terminal's clipboard (OSC 52), which no terminal confirms" in told
+    assert "sent the query to the terminal's clipboard (OSC 52), which terminals do not confirm" in told
     assert "copied" not in told
     path = the_file(tmp_path)
     assert path.read_text() == text + "\n"

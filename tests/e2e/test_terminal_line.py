@@ -119,7 +119,7 @@ def test_after_a_stall_the_first_frame_is_the_newest(opened: Callable[..., Answe
     after = since_wait(terminal, start + len(waited))
     assert after.count(FRAME_BEGINS) <= 2
     assert b"2.5" not in after and b"2.9" not in after
-    terminal.wait_for("this line is slow", ":slow on", seconds=3)
+    terminal.wait_for("this terminal is slow", ":slow on", seconds=3)
     assert not terminal.repainted()
 
 

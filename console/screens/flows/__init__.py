@@ -1,1 +1,1 @@
-"""Flows of several steps on the screen: an action, a silence, an incident."""
+"""Flows of several steps on the screen: an action, a silence, an acknowledgement, an incident."""

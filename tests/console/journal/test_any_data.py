@@ -28,8 +28,8 @@ from console.incidents.text import entry_row, incident_lines
 from console.journal.event import Event, validate
 from console.journal.shared_store import from_text
 from console.journal.sqlite import Journal
-from console.screens.incident_view import due_line, entry_line, head_lines, side_lines, step_lines
-from console.screens.journal import event_sentence
+from console.screens.incident_view import render_due_line, render_entry, render_head, render_side, render_steps
+from console.screens.journal import describe_event
 from console.screens.render_context import RenderContext
 from console.state.incident import Incidents
 from console.state.incident_metrics import kpis
@@ -103,7 +103,7 @@ def draw_all(state: JournalState, read: list[Event]) -> None:
     view = RenderContext(told_settings(Path()), NOW, snapshot=shown)
     for event in read:
         assert validate(event, now=NOW) == ""
-        assert event_sentence(event) and what(event) is not None and json.dumps(as_json(event))
+        assert describe_event(event) and what(event) is not None and json.dumps(as_json(event))
     what_changed(None, (), state.recent, now=NOW)
     shift_of(state.handovers, now=NOW, hours=8.0)
     incident_figures(state.incidents, NOW)
@@ -117,11 +117,11 @@ def draw_all(state: JournalState, read: list[Event]) -> None:
         early_resolution(incident, own, NOW)
         facts_of(incident, shown, own, now=NOW)
         lines = [
-            *head_lines(incident, NOW, 80),
-            *step_lines(incident, response, NOW, 80),
-            due_line(incident, response, NOW, 80),
+            *render_head(incident, NOW, 80),
+            *render_steps(incident, response, NOW, 80),
+            render_due_line(incident, response, NOW, 80),
         ]
-        lines += [*side_lines(incident, view, response, 40), *(entry_line(entry, 80) for entry in incident.entries)]
+        lines += [*render_side(incident, view, response, 40), *(render_entry(entry, 80) for entry in incident.entries)]
         assert lines and list(incident_lines(incident, response, NOW)) and [entry_row(entry) for entry in incident.entries]
         told = postmortem.Postmortem(incident, Impact(0.0, NOW), Correlation(0.0, NOW, ()), own, found, NOW)
         assert postmortem.as_markdown(told) and json.dumps(postmortem.as_json(told))

@@ -11,7 +11,7 @@ from screen_samples import cluster
 
 from console.runbooks.page import Runbook, RunbookStep, read_page
 from console.runbooks.steps import StepContext, answer_steps
-from console.screens.time_range import chart_of
+from console.screens.time_range import build_chart
 from console.state import place
 from console.state.place import Place
 from queries.catalogue.loader import expand_query
@@ -70,12 +70,12 @@ def test_a_chart_has_a_line_for_each_of_the_nine() -> None:
     """Lines by code are added up before the first few are chosen; by another label nothing is."""
     tracks = tuple(Series((("code", code),), ((60.0, value),)) for code, value in SAID)
     history = PanelHistory("codes", 0.0, 60.0, 15.0, tracks=tracks)
-    lines = chart_of(history, by="code", unit=None, lines=(), most=2).tracks
+    lines = build_chart(history, by="code", unit=None, lines=(), most=2).tracks
     assert [(item.name, item.points) for item in lines] == [
         ("PROVIDER_TIMEOUT (TIMEOUT, timeout)", ((60.0, 5.0),)),
         ("PARSE_FAILED", ((60.0, 4.0),)),
     ]
-    assert len(chart_of(history, by="", unit=None, lines=()).tracks) == 3
+    assert len(build_chart(history, by="", unit=None, lines=()).tracks) == 3
 
 
 async def test_a_deployment_without_a_replica_set_is_a_sentence() -> None:

@@ -21,7 +21,7 @@ from console.demo.cluster import DemoCluster
 from console.journal.event import Event
 from console.monitor.session import Session
 from console.screens.app import ConsoleApp
-from console.screens.header import masthead
+from console.screens.header import render_header
 from console.screens.render_context import RenderContext
 from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
@@ -210,7 +210,7 @@ async def test_an_alert_is_marked_as_ones_own_and_given_back(given: Callable[...
         await pilot.press("a")
         await until(app, pilot, "HighErrorRate is yours until it resolves", "you@")
         await pilot.press("a")
-        assert "not marked" not in await until(app, pilot, "HighErrorRate is nobody's again")
+        assert "not acknowledged" not in await until(app, pilot, "HighErrorRate is nobody's again")
 
 
 async def test_taking_over_asks_and_who_had_it_is_told(given: Callable[..., Settings]) -> None:
@@ -359,7 +359,7 @@ def test_a_narrow_masthead_keeps_the_context(given: Callable[..., Settings], wid
     assert told.kubernetes is not None
     place = ClusterPlace("arn:aws:eks:eu-west-1:1:cluster/prod", "c", "https://10.0.0.1:6443", "u", "viewer (groups a)")
     told = replace(told, kubernetes=replace(told.kubernetes, place=place))
-    line = "".join(words for words, _ in masthead(RenderContext(told, now=0.0), width)[0])
+    line = "".join(words for words, _ in render_header(RenderContext(told, now=0.0), width)[0])
     assert len(line) <= width
     if width >= 80:
         assert "cluster/prod" in line

@@ -110,7 +110,7 @@ async def test_a_whole_morning(tmp_path: Path) -> None:
         assert "▲ CRIT     Error ratio" in shown and "deepseek: 81.2 % is under 90 %" in shown
 
         await walker.press(pilot, "g")
-        await walker.until(pilot, "Go and look")
+        await walker.until(pilot, "Go to")
         await walker.press(pilot, "down", "enter")
         await walker.until(pilot, "P3 WARN ProviderTimeout ocr/deepseek")
         await walker.press(pilot, "escape")
@@ -139,7 +139,7 @@ async def test_a_whole_morning(tmp_path: Path) -> None:
             "CPU: STALE 41 %",
         ]
         await walker.press(pilot, "escape")
-        shown = await walker.until(pilot, "Past walks of Morning")
+        shown = await walker.until(pilot, "Past runs of Morning")
         assert "14:03 UTC Ann, 4 open" in shown
 
 
@@ -186,7 +186,7 @@ async def test_two_people_in_one_walk(tmp_path: Path) -> None:
         await ann.press(pilot, "enter")
         await ann.until(pilot, "4 of 7")
         await ann.press(pilot, "up")
-        await ann.until(pilot, "Said: the answers differ")
+        await ann.until(pilot, "Answers: they differ")
         await ann.press(pilot, "end")
         await ann.until(pilot, "Error ratio: the answers differ: bob")
 
@@ -199,7 +199,7 @@ async def test_what_is_not_written_is_not_confirmed(tmp_path: Path) -> None:
         assert walker.session.journal is not None
         walker.session.journal.close()
         await walker.press(pilot, "enter")
-        await walker.until(pilot, "not written, so not confirmed")
+        await walker.until(pilot, "not recorded")
         assert walker.at == "overnight-alerts" and "○ CRIT     Overnight alerts" in walker.text
 
 
@@ -215,7 +215,7 @@ async def test_evidence_that_is_still_being_asked_is_not_agreed_to(tmp_path: Pat
         assert "NO DATA" in shown and "yesterday" not in shown
         screen = walker.app.screen
         assert isinstance(screen, ChecklistRunScreen)
-        screen.answers = None
+        screen.evidence = None
         await walker.press(pilot, "enter")
         assert [event.kind for event in walker.events] == [BEGUN]
         await walker.press(pilot, "u")
@@ -226,7 +226,7 @@ async def test_evidence_that_is_still_being_asked_is_not_agreed_to(tmp_path: Pat
 
 
 async def test_a_streak_and_the_last_walk_are_shown(tmp_path: Path) -> None:
-    """What warned in each of the last walks is named on the list and on the item, beside what was said then."""
+    """What warned in each of the last runs is named on the list and on the item, beside what was said then."""
     walker = Walker(tmp_path)
     for day in (3, 2, 1):
         at, walk = NOW - day * 86_400.0, f"w{day}"
@@ -242,16 +242,16 @@ async def test_a_streak_and_the_last_walk_are_shown(tmp_path: Path) -> None:
     async with walker.app.run_test(size=(80, 24)) as pilot:
         await walker.until(pilot, "HighErrorRate")
         await walker.press(pilot, "8")
-        shown = await walker.until(pilot, "Again and again")
-        assert "WARN Providers: in 3 walks in a row" in shown
+        shown = await walker.until(pilot, "Recurring findings")
+        assert "WARN Providers: in 3 runs in a row" in shown
         await walker.press(pilot, "right", "down")
-        shown = await walker.until(pilot, "beside the one before")
+        shown = await walker.until(pilot, "compared with the previous one")
         assert "WARN 82.0 %   before WARN 83.0 %" in shown
         await walker.press(pilot, "left", "enter")
         await walker.until(pilot, "1 of 7")
         await walker.press(pilot, "down", "down", "down")
-        shown = await walker.until(pilot, "WARN in 4 walks in a row")
-        assert "last walk agreed to WARN, 81.0 %" in shown
+        shown = await walker.until(pilot, "WARN in 4 runs in a row")
+        assert "last run  agreed to WARN, 81.0 %" in shown
 
 
 async def test_every_page_can_be_drawn_at_every_size(tmp_path: Path) -> None:

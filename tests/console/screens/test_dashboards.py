@@ -82,7 +82,7 @@ async def test_every_board_fits_the_smallest_terminal(scene: Any) -> None:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "0")
         shown = await scene.until(pilot, "7.84 % >5")
-        for words in ("Platform Overview", "provider all", "environment production", "window 1 h", "against nothing"):
+        for words in ("Platform Overview", "provider all", "environment production", "range 1 h", "vs nothing"):
             assert words in shown
         assert "NO DATA   P95 latency" in shown and "no such metric" in shown and "deepseek 7.84" in shown
         for title in ("OCR Performance", "Error Analysis", "Resource Utilization", "SLO Tracking", "Platform Overview"):
@@ -119,16 +119,16 @@ async def test_provider_environment_window_and_comparison(scene: Any) -> None:
         await scene.until(pilot, "provider all")
         await scene.press(pilot, "c")
         shown = await scene.until(pilot, "yesterday 0.25 %")
-        assert "yesterday no data" in shown and "against yesterday" in shown
+        assert "yesterday no data" in shown and "vs yesterday" in shown
         await scene.press(pilot, "c", "right_square_bracket")
-        await scene.until(pilot, "against last week")
+        await scene.until(pilot, "vs last week")
         await scene.press(pilot, "e")
         shown = await scene.until(pilot, "environment staging")
         assert scene.session.dashboards.looked[-1] == DashboardChoice(
             "platform_overview", environment="staging", window_seconds=6 * 3600.0, back_seconds=7 * 86400.0
         )
         await scene.press(pilot, "e", "c")
-        await scene.until(pilot, "against nothing")
+        await scene.until(pilot, "vs nothing")
 
 
 async def test_a_panel_opens_with_yesterday_in_its_chart(scene: Any) -> None:
@@ -141,7 +141,7 @@ async def test_a_panel_opens_with_yesterday_in_its_chart(scene: Any) -> None:
         shown = await scene.until(pilot, "━ yesterday")
         assert "Requests" in shown and "raw expression" in shown
         await scene.press(pilot, "escape")
-        await scene.until(pilot, "against yesterday")
+        await scene.until(pilot, "vs yesterday")
         assert scene.app.screen.query_one("#dashboard-grid").current.state.spec.id == "request_rate"
         await scene.press(pilot, "x")
         await scene.until(pilot, "PromQL")
@@ -154,7 +154,7 @@ async def test_a_server_that_does_not_answer_is_told(scene: Any) -> None:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "0")
         shown = await scene.until(pilot, "nobody listens")
-        assert "not answered" in shown
+        assert "no response" in shown
         assert "ok  " not in "\n".join(shown.splitlines()[4:])
 
 
@@ -177,5 +177,5 @@ async def test_what_belongs_to_another_choice_is_not_drawn(scene: Any) -> None:
         late = told(DashboardChoice("ocr_performance"))
         scene.session.deliver(snapshot(dashboard=late))
         await pilot.pause()
-        shown = await scene.until(pilot, "asking …")
+        shown = await scene.until(pilot, "fetching …")
         assert "OCR requests" not in shown

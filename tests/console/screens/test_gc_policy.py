@@ -31,23 +31,23 @@ class Knot:
 def test_everything_only_in_a_pause() -> None:
     """A whole collection comes after five minutes, not while keys are pressed, and never by itself."""
     collector = GcPolicy()
-    collector.rest(1e6, last_key_at=0.0)
+    collector.collect_if_idle(1e6, last_key_at=0.0)
     assert gc.get_threshold()[2] < 1_000_000, "untouched before it begins"
-    collector.begin(0.0)
+    collector.start(0.0)
     passes: list[int] = []
     watch = lambda phase, info: passes.append(info["generation"])  # noqa: E731
     gc.callbacks.append(watch)
     try:
         kept = [[number] for number in range(300_000)]
         assert 2 not in passes, "not by itself, however much is made"
-        collector.rest(100.0, last_key_at=0.0)
-        collector.rest(301.0, last_key_at=295.0)
+        collector.collect_if_idle(100.0, last_key_at=0.0)
+        collector.collect_if_idle(301.0, last_key_at=295.0)
         assert 2 not in passes, "not early, and not while somebody types"
         Knot()
-        collector.rest(322.0, last_key_at=295.0)
+        collector.collect_if_idle(322.0, last_key_at=295.0)
         assert 2 in passes
         passes.clear()
-        collector.rest(330.0, last_key_at=295.0)
+        collector.collect_if_idle(330.0, last_key_at=295.0)
         assert 2 not in passes, "once"
     finally:
         gc.callbacks.remove(watch)

@@ -114,7 +114,7 @@ async def test_a_whole_p1(given: Callable[..., Settings], cluster: DemoCluster, 
             await pilot.press("u", "enter")
             await until(app, pilot, "Update for status-page, identified", "How many requests are affected is not")
             await pilot.press("ctrl+s")
-            await until(app, pilot, "The update is kept. It goes", "to chat", "slack")
+            await until(app, pilot, "Send the update", "to chat", "slack")
             assert the(app).updates[0].out_at is None
             await pilot.press("enter")
             await until(app, pilot, "Send the update to chat", "[ Cancel ]")
@@ -174,7 +174,7 @@ async def test_an_update_that_a_channel_does_not_take(given: Callable[..., Setti
             await pilot.press("u", "enter")
             await until(app, pilot, "Update for")
             await pilot.press("ctrl+s")
-            await until(app, pilot, "The update is kept")
+            await until(app, pilot, "Send the update")
             await pilot.press("enter")
             await until(app, pilot, "Send the update to chat")
             await pilot.press("right", "enter")
@@ -184,7 +184,7 @@ async def test_an_update_that_a_channel_does_not_take(given: Callable[..., Setti
             assert the(app).updates[0].sendings[-1].state is DeliveryState.UNKNOWN
             assert len(chat.requests) == 1
             await pilot.press("U")
-            await until(app, pilot, "The update is kept", "to chat")
+            await until(app, pilot, "Send the update", "to chat")
 
 
 def still(folder: Path, **changes: Any) -> ConsoleApp:
@@ -251,10 +251,10 @@ async def test_what_was_copied_is_out_when_a_person_says_so(tmp_path: Path, monk
         await until(app, pilot, "next update due in 15:00", "NOT SENT")
         now = NOW + 600
         await pilot.press("U")
-        await until(app, pilot, "The update is kept. It goes", "to paste it by hand")
+        await until(app, pilot, "Send the update", "to paste by hand")
         await pilot.press("enter")
-        await until(app, pilot, "next update due in 05:00", "paste the last one; o when it is out")
-        (told,) = [item.message for item in app._notifications if "no terminal confirms" in item.message]
+        await until(app, pilot, "next update due in 05:00", "paste the last one; o marks it as sent")
+        (told,) = [item.message for item in app._notifications if "terminals do not confirm" in item.message]
         assert "sent the update to the terminal's clipboard" in told and "exports/the-update-" in told
         app.clear_notifications()
         (file,) = (tmp_path / "exports").iterdir()
@@ -262,7 +262,7 @@ async def test_what_was_copied_is_out_when_a_person_says_so(tmp_path: Path, monk
         assert the(app).communicated_at is None and Step.COMMUNICATE not in the(app).ticks
 
         await pilot.press("o")
-        await until(app, pilot, "This update is out: We look at it.", "how long ago")
+        await until(app, pilot, "Published: We look at it.", "how long ago")
         await pilot.press("tab", *"never", "enter")
         for _ in range(100):
             if any("is no duration" in item.message for item in app._notifications):

@@ -98,7 +98,7 @@ async def test_a_panel_of_a_crowd_says_that_it_shows_the_worst(stage: Callable[.
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "down", "down", "down", "enter")
-        assert "(x asks the whole query)" in await scene.until(pilot, "of a crowd only the worst are asked for")
+        assert "(x opens the whole query)" in await scene.until(pilot, "only the worst series are queried")
 
 
 async def test_filter_takes_matchers_and_words(stage: Callable[..., Any]) -> None:
@@ -125,10 +125,10 @@ async def test_the_footer_offers_only_what_can_be_done(stage: Callable[..., Any]
         shown = await scene.press(pilot, "4")
         assert all(words in shown.splitlines()[-1] for words in ("n new", "e edit", "d expire", "enter open"))
         scene.session.deliver(snapshot(silences=()))
-        shown = await scene.until(pilot, "no silence (n makes one)")
+        shown = await scene.until(pilot, "no silence (n creates one)")
         assert "n new" in shown.splitlines()[-1]
         assert not any(words in shown.splitlines()[-1] for words in ("e edit", "d expire", "enter open"))
-        assert "Change this silence" in await scene.press(pilot, "question_mark")
+        assert "Edit this silence" in await scene.press(pilot, "question_mark")
         await scene.press(pilot, "escape")
         assert "/ filter" in (await scene.press(pilot, "2")).splitlines()[-1]
         shown = await scene.press(pilot, "slash")
@@ -159,7 +159,7 @@ async def test_the_command_line_completes_and_runs(stage: Callable[..., Any]) ->
         await scene.press(pilot, "colon", *"silen", "tab")
         assert scene.app.screen.query_one("#command-input").value == "silences"
         await scene.press(pilot, "enter")
-        assert "What it hides now" in scene.text
+        assert "What it suppresses now" in scene.text
         await scene.press(pilot, "colon", *"theme li", "enter")
         assert scene.app.theme == "console-light"
 
@@ -282,7 +282,7 @@ async def test_the_palette_finds_screens_panels_and_alerts(stage: Callable[..., 
         await scene.press(pilot, "ctrl+p", *"panel queue")
         await scene.until(pilot, "Queue depth: series")
         await scene.press(pilot, "enter", "enter")
-        await scene.until(pilot, "none of its alerts fires")
+        await scene.until(pilot, "none of its alerts is firing")
 
 
 async def test_owning_without_a_journal_is_refused_in_words(stage: Callable[..., Any]) -> None:
@@ -291,7 +291,7 @@ async def test_owning_without_a_journal_is_refused_in_words(stage: Callable[...,
     async with scene.app.run_test(size=(100, 24), notifications=True) as pilot:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "2", "a")
-        await scene.until(pilot, "not marked: there is no journal")
+        await scene.until(pilot, "not acknowledged: there is no journal")
 
 
 async def test_an_action_on_an_alert_watches_the_panel_that_it_belongs_to(stage: Callable[..., Any]) -> None:
@@ -300,7 +300,7 @@ async def test_an_action_on_an_alert_watches_the_panel_that_it_belongs_to(stage:
     asked: list[Any] = []
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
-        scene.app.errands.run_action = asked.append
+        scene.app.flows.actions.run = asked.append
         await scene.press(pilot, *["down"] * 10, "ctrl+l")
         assert asked[0].action == "rollback"
         assert asked[0].target == "deployment/cad-ml-api"

@@ -70,7 +70,7 @@ async def test_not_ready_comes_first(stage: Callable[..., Any]) -> None:
     scene = stage(showing(said(readiness=readiness_of(NOT_READY, status=503))))
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "api NOT READY models_loaded")
-        tones = dict(scene.app.screen.masthead.lines[0])
+        tones = dict(scene.app.screen.header.lines[0])
         assert tones["none firing, api NOT READY "] == "unknown"
         shown = await scene.press(pilot, "f2")
     assert "CRIT     /ready: 503 not ready; models_loaded: not_ready: ocr_paddle:missing" in shown

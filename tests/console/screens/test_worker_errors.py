@@ -27,13 +27,26 @@ from console.screens.checklist import ChecklistScreen
 from console.screens.checklist_run import ChecklistRunScreen
 from console.screens.dashboards import DashboardPanelScreen
 from console.screens.explore import ExploreScreen
+from console.screens.flows.acknowledge import AcknowledgeFlow
 from console.screens.flows.actions import ActionFlow
+from console.screens.flows.clipboard import ClipboardFlow
 from console.screens.flows.incident import IncidentFlow
+from console.screens.flows.silence import SilenceFlow
 from console.screens.handover import HandoverScreen
 from console.screens.incident import IncidentScreen
 from console.screens.incidents import IncidentsScreen
 from console.screens.journal import JournalScreen
 from console.screens.logs import LogsScreen
+from console.screens.messages import (
+    OpenAlertRequested,
+    OpenExploreRequested,
+    OpenHandoverRequested,
+    OpenIncidentRequested,
+    OpenLogsRequested,
+    OpenPanelRequested,
+    OpenRequested,
+    OpenRunbookRequested,
+)
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.runbook import RunbookScreen
 from console.screens.runbooks import RunbooksScreen
@@ -44,7 +57,7 @@ from widgets.rows import Rows
 pytestmark = pytest.mark.usefixtures("utc", "own_log")
 
 SECRET = "hunter2-is-no-sentence"
-WAITING = ("asking …", "looking at its steps …", "no answer yet", "…       ")
+WAITING = ("fetching …", "evaluating …", "running its steps …", "no answer yet", "…       ")
 
 
 class Place:
@@ -80,9 +93,9 @@ class Place:
 Journey = Callable[[Place, Pilot[None]], Awaitable[None]]
 
 
-def opened(what: str, subject: str = "", *keys: str) -> Journey:
+def opened(request: OpenRequested, *keys: str) -> Journey:
     async def go(place: Place, pilot: Pilot[None]) -> None:
-        place.app.errands.open(what, subject)
+        place.app.flows.navigation.open(request)
         await pilot.pause()
         await pilot.press(*keys)
 
@@ -109,7 +122,7 @@ def walked(*keys: str) -> Journey:
         await place.session.record(BEGUN, "w1", begun(checklist))
         place.app.push_screen(ChecklistRunScreen(checklist, "w1"))
         await place.until(
-            pilot, lambda: isinstance(place.app.screen, ChecklistRunScreen) and place.app.screen.answers is not None
+            pilot, lambda: isinstance(place.app.screen, ChecklistRunScreen) and place.app.screen.evidence is not None
         )
         await pilot.press(*keys)
 
@@ -117,7 +130,7 @@ def walked(*keys: str) -> Journey:
 
 
 async def leave(place: Place, pilot: Pilot[None]) -> None:
-    place.app.errands.running.append(ActionRunModel(Request("rollback", "deployment/cad-ml-api")))
+    place.app.flows.actions.running.append(ActionRunModel(Request("rollback", "deployment/cad-ml-api")))
     await pilot.press("q")
 
 
@@ -127,12 +140,12 @@ async def settled(place: Place, pilot: Pilot[None]) -> None:
     screen = place.app.screen
     assert isinstance(screen, JournalScreen)
     intent = Event(NOW, "action.intent", "r1", "ann", "production", {})
-    screen._unfinished = lambda: Unfinished(intent, "bastion", True)  # type: ignore[method-assign]
+    screen._current_unfinished = lambda: Unfinished(intent, "bastion", True)  # type: ignore[method-assign]
     screen.action_settle()
 
 
 async def acted(place: Place, pilot: Pilot[None]) -> None:
-    place.app.errands.run_action(Request("rollback", "deployment/cad-ml-api"))
+    place.app.flows.actions.run(Request("rollback", "deployment/cad-ml-api"))
 
 
 async def older(place: Place, pilot: Pilot[None]) -> None:
@@ -140,7 +153,7 @@ async def older(place: Place, pilot: Pilot[None]) -> None:
     await place.until(pilot, lambda: isinstance(place.app.screen, IncidentsScreen))
     screen = place.app.screen
     assert isinstance(screen, IncidentsScreen)
-    screen._beyond(Rows.EdgeReached(screen._table, 1))
+    screen._edge_reached(Rows.EdgeReached(screen._table, 1))
 
 
 async def nothing(place: Place, pilot: Pilot[None]) -> None:
@@ -159,32 +172,32 @@ class Case:
 
 CASES = (
     Case(ConsoleApp, "_open", nothing),
-    Case(ConsoleApp, "_leave_if_wanted", leave),
-    Case(HandoverScreen, "_ask", opened("handover"), waits=True),
-    Case(HandoverScreen, "_sign", opened("handover", "", "s")),
-    Case(ChecklistScreen, "_read", pressed("8"), waits=True),
-    Case(ChecklistScreen, "_walk", pressed("8", "enter")),
-    Case(ChecklistRunScreen, "_ask", walked(), waits=True),
+    Case(ConsoleApp, "_quit_if_confirmed", leave),
+    Case(HandoverScreen, "_fetch", opened(OpenHandoverRequested()), waits=True),
+    Case(HandoverScreen, "_sign", opened(OpenHandoverRequested(), "s")),
+    Case(ChecklistScreen, "_load", pressed("8"), waits=True),
+    Case(ChecklistScreen, "_open_run", pressed("8", "enter")),
+    Case(ChecklistRunScreen, "_fetch_evidence", walked(), waits=True),
     Case(ChecklistRunScreen, "_sign", walked("end", "enter")),
     Case(ChecklistRunScreen, "_answer", walked("enter")),
     Case(ChecklistRunScreen, "_overrule", walked("o")),
     Case(ChecklistRunScreen, "_note", walked("n")),
-    Case(PanelDetailScreen, "_ask", opened("panel", "error_ratio"), waits=True),
-    Case(AlertDetailScreen, "_ask_history", opened("alert", "fp-HighErrorRate-"), waits=True),
-    Case(AlertDetailScreen, "_ask_steps", opened("alert", "fp-HighErrorRate-"), waits=True),
-    Case(RunbookScreen, "_ask", opened("runbook", "high-error-rate"), waits=True),
-    Case(RunbooksScreen, "_serve", pressed("5")),
-    Case(ExploreScreen, "_ask", opened("explore", "up"), waits=True),
+    Case(PanelDetailScreen, "_fetch_history", opened(OpenPanelRequested("error_ratio")), waits=True),
+    Case(AlertDetailScreen, "_fetch_history", opened(OpenAlertRequested("fp-HighErrorRate-")), waits=True),
+    Case(AlertDetailScreen, "_fetch_steps", opened(OpenAlertRequested("fp-HighErrorRate-")), waits=True),
+    Case(RunbookScreen, "_fetch_steps", opened(OpenRunbookRequested("high-error-rate")), waits=True),
+    Case(RunbooksScreen, "_match_rules", pressed("5")),
+    Case(ExploreScreen, "_evaluate", opened(OpenExploreRequested("up")), waits=True),
     Case(JournalScreen, "_show", pressed("6"), waits=True),
     Case(JournalScreen, "_settle", settled),
-    Case(LogsScreen, "_ask", opened("logs", "cad-ml-api-rs42-0"), waits=True),
-    Case(ActionFlow, "_ask_and_run", acted),
-    Case(ActionFlow, "_silence", pressed("z")),
-    Case(ActionFlow, "_own", pressed("a")),
-    Case(ActionFlow, "_copy", opened("panel", "error_ratio", "y")),
+    Case(LogsScreen, "_fetch", opened(OpenLogsRequested("cad-ml-api-rs42-0")), waits=True),
+    Case(ActionFlow, "_run", acted),
+    Case(SilenceFlow, "_open", pressed("z")),
+    Case(AcknowledgeFlow, "_toggle", pressed("a")),
+    Case(ClipboardFlow, "_copy", opened(OpenPanelRequested("error_ratio"), "y")),
     Case(IncidentFlow, "_run", pressed("i")),
     Case(IncidentsScreen, "_read_older", older),
-    Case(IncidentScreen, "_fetch", opened("incident", "i0gone"), waits=True),
+    Case(IncidentScreen, "_fetch", opened(OpenIncidentRequested("i0gone")), waits=True),
 )
 
 
@@ -231,9 +244,9 @@ async def test_a_worker_that_fails(case: Case, tmp_path: Path, monkeypatch: pyte
     async with place.app.run_test(size=(80, 24)) as pilot:
         if case.method != "_open":
             await place.until(pilot, lambda: "HighErrorRate" in place.text)
-        if case.method == "_leave_if_wanted":
+        if case.method == "_quit_if_confirmed":
             monkeypatch.setattr(ConsoleApp, case.method, broken)
-        if case.owner is ChecklistRunScreen and case.method == "_ask":
+        if case.owner is ChecklistRunScreen and case.method == "_fetch_evidence":
             await pilot.press("8")
             await place.until(pilot, lambda: "Morning" in place.text)
             await pilot.press("enter")
@@ -267,8 +280,8 @@ async def test_a_screen_that_failed_asks_again_and_forgets_it(tmp_path: Path, mo
     monkeypatch.setattr(place.session, "pod_logs", logs)
     async with place.app.run_test(size=(80, 24)) as pilot:
         await place.until(pilot, lambda: "HighErrorRate" in place.text)
-        place.app.errands.open("logs", "cad-ml-api-rs42-0")
-        await place.until(pilot, lambda: "asking for the log failed: ValueError" in place.text)
+        place.app.flows.navigation.open(OpenLogsRequested("cad-ml-api-rs42-0"))
+        await place.until(pilot, lambda: "fetching the log failed: ValueError" in place.text)
         failing = False
         await pilot.press("u")
         await place.until(pilot, lambda: "ready to serve" in place.text)
@@ -285,7 +298,7 @@ async def test_a_source_that_does_not_answer_is_no_defect(tmp_path: Path, monkey
     monkeypatch.setattr(place.session, "history", history)
     async with place.app.run_test(size=(80, 24)) as pilot:
         await place.until(pilot, lambda: "HighErrorRate" in place.text)
-        place.app.errands.open("panel", "error_ratio")
+        place.app.flows.navigation.open(OpenPanelRequested("error_ratio"))
         await place.until(pilot, lambda: any("Prometheus refused the connection" in told for told in place.notices))
         assert "defect" not in str(place.notices)
 
