@@ -86,6 +86,7 @@ def _is_utf8(name: str) -> bool:
 
 
 def to_ascii(text: str) -> str:
+    """Replace every character outside ASCII by a similar one."""
     return "".join(character if character.isascii() else _lookalike(character) for character in text)
 
 

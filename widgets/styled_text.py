@@ -33,6 +33,7 @@ _SEVERITY_TONES = {Priority.P1: "critical", Priority.P2: "warn", Priority.P3: "w
 
 
 def severity_tone(priority: Priority) -> str:
+    """The tone of a priority."""
     return _SEVERITY_TONES.get(priority, "accent")
 
 
@@ -42,6 +43,7 @@ def text(outside: str, tone: str = "") -> Span:
 
 
 def width_of(line: Line) -> int:
+    """The width of a line in cells."""
     return sum(cell_len(span[0]) for span in line)
 
 
