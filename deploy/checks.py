@@ -29,7 +29,7 @@ from outcome import Checks, Failed, NotRun, report, run  # noqa: E402
 
 from console.config.load import load_settings  # noqa: E402
 from queries.promql.rule_templates import rule_names  # noqa: E402
-from queries.yaml_text import SafeLoader  # noqa: E402
+from queries.yaml import SafeLoader  # noqa: E402
 
 OVERLAYS = ("production", "staging")
 BUILT = (*(f"overlays/{name}" for name in OVERLAYS), "shared-journal", "admission")

@@ -1,4 +1,4 @@
-"""Alertmanager's API v2, read-only: several peers merged into one state."""
+"""Alertmanager's API v2, read-only: the peers of one cluster, merged into one state."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from queries.concurrency import run_cpu_bound, task_group
 from queries.decode_cache import DecodeCache
 from queries.decoding import decode_json
 from queries.errors import InvalidResponse, NotConfigured, RequestRejected, SourceError
@@ -22,30 +23,28 @@ from queries.model.alert import Alert, AlertState
 from queries.model.fault import Fault
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
-from queries.offload import compute
-from queries.siblings import siblings
-from queries.text.rfc3339 import unix_seconds
+from queries.text.times import parse_rfc3339
 
 T = TypeVar("T")
 
 _HINT = "check that the URL is an Alertmanager's"
 _RARE_SECONDS = 60.0
-"""How long version and receivers of a peer are believed; they change with its configuration only."""
+"""How long a peer's version and receivers are cached; they change only with its configuration."""
 
 _SILENCES_SECONDS = 5.0
-"""How long silences are believed; sooner where an alert names one that is not known."""
+"""How long silences are cached, unless an alert names an unknown one."""
 
 _UNKNOWN_ID = (404, 422)
-"""What Alertmanager says of an id that it does not have, and of one that is no UUID."""
+"""Alertmanager's statuses for an unknown id, and for one that is not a UUID."""
 
 _ALL_ALERTS = (("active", "true"), ("silenced", "true"), ("inhibited", "true"), ("unprocessed", "true"))
 
 
 @dataclass(frozen=True, slots=True)
 class AlertmanagerState:
-    """What the cluster of Alertmanagers knows: every alert and silence that any answering peer has.
+    """The state of the cluster: every alert and silence of any peer that answers.
 
-    `version` is that of the first peer that told it. `peer_faults` say which peers are lost while others answer.
+    `version` is that of the first peer that reports one. `peer_faults` name the lost peers while others answer.
     """
 
     alerts: tuple[Alert, ...]
@@ -104,16 +103,16 @@ class _Silence(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """How one peer is: `cluster` is `ready`, `settling` or `disabled`, `members` how many peers it sees, itself included.
+    """The status of one peer: `cluster` is `ready`, `settling` or `disabled`, `members` the peers it sees, itself included.
 
-    `fault` says why it did not answer; the rest is empty then.
+    `fault` is set if it did not answer; the rest is empty then.
     """
 
     where: str
     cluster: str = ""
     members: int = 0
     ahead_seconds: float = 0.0
-    """How far its clock is ahead of this machine's at least, negative where it is behind."""
+    """The least by which its clock is ahead of this machine's, negative if it is behind."""
     fault: Fault | None = None
 
 
@@ -133,7 +132,7 @@ class _ServerStatus(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _CachedResult:
-    asked_at: float
+    fetched_at: float
     version: str
     receivers: tuple[str, ...]
 
@@ -147,7 +146,7 @@ class _PeerState:
 
 
 class Alertmanager:
-    """All peers of one cluster, asked at the same time."""
+    """All peers of one cluster, queried concurrently."""
 
     def __init__(
         self,
@@ -164,22 +163,22 @@ class Alertmanager:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the peers though they answer."""
-        return tuple(told for peer in self._peers for told in peer.warnings)
+        """Problems of peers that do answer, such as a wrong clock."""
+        return tuple(warning for peer in self._peers for warning in peer.warnings)
 
     async def state(self, *, fresh: bool = True) -> AlertmanagerState:
-        """The merged state of the peers that answer. Raises the first peer's SourceError where none does.
+        """The merged state of the peers that answer. Raises the first peer's SourceError if none does.
 
-        Without `fresh`, silences may be those of a few seconds ago where every one that an alert names is among them.
+        Without `fresh`, silences may be a few seconds old if they include every silence that an alert names.
         """
         if fresh:
             self.forget_silences()
-        good, lost = await self._ask(_Peer.state)
+        good, lost = await self._fetch_all(_Peer.state)
         if not good:
             raise lost[0]
         return AlertmanagerState(
-            alerts=good[0].alerts if len(good) == 1 else await compute(partial(_merged_alerts, good)),
-            silences=_merged_silences(good),
+            alerts=good[0].alerts if len(good) == 1 else await run_cpu_bound(partial(_merge_alerts, good)),
+            silences=_merge_silences(good),
             receivers=tuple(sorted({name for peer in good for name in peer.rare.receivers})),
             peers_up=len(good),
             peers_asked=len(self._peers),
@@ -192,21 +191,21 @@ class Alertmanager:
 
         Raises Rejected with status 404 where no peer that answers has it, and the first peer's SourceError where none answers.
         """
-        found, lost = await self._ask(lambda peer: peer.silence(identity))
+        found, lost = await self._fetch_all(lambda peer: peer.silence(identity))
         if not found:
             raise next((error for error in lost if isinstance(error, RequestRejected)), lost[0])
         return max(found, key=_updated_at)
 
     async def raw_silences(self) -> tuple[dict[str, Any], ...]:
-        """Every silence, as `silence` gives one. Raises the first peer's SourceError where none answers."""
-        listed, lost = await self._ask(_Peer.raw_silences)
+        """Every silence, as `silence` returns it. Raises the first peer's SourceError if none answers."""
+        listed, lost = await self._fetch_all(_Peer.raw_silences)
         if not listed:
             raise lost[0]
         oldest_first = sorted((item for silences in listed for item in silences), key=_updated_at)
         return tuple({str(item.get("id", "")): item for item in oldest_first}.values())
 
-    async def _ask(self, call: Callable[[_Peer], Awaitable[T]]) -> tuple[list[T], list[SourceError]]:
-        """The answers of the peers that answer, and why the others do not; never both empty."""
+    async def _fetch_all(self, call: Callable[[_Peer], Awaitable[T]]) -> tuple[list[T], list[SourceError]]:
+        """The answers of the peers, and the errors of those that do not answer; never both empty."""
         if not self._peers:
             raise NotConfigured("no Alertmanager is configured", hint="set ALERTMANAGER_URL")
         good: list[T] = []
@@ -221,12 +220,12 @@ class Alertmanager:
         return good, lost
 
     def forget_silences(self) -> None:
-        """Ask for them with the next state, however new they are."""
+        """Fetch them with the next state, however new they are."""
         for peer in self._peers:
             peer.forget_silences()
 
     async def statuses(self) -> tuple[PeerStatus, ...]:
-        """How each peer is, in the order in which they are configured; a peer that does not answer is data."""
+        """The status of each peer in configured order; a peer that does not answer is data."""
         return tuple(await asyncio.gather(*(peer.status() for peer in self._peers)))
 
     async def close(self) -> None:
@@ -256,20 +255,20 @@ class _Peer:
         return self._client.warnings
 
     async def state(self) -> _PeerState:
-        """Raises SourceError where alerts or silences do not come: half a state would hide what is silenced."""
-        alerts = asyncio.create_task(self._client.fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts))
-        silences = asyncio.create_task(self._silenced())
-        rare = asyncio.create_task(self._rarely())
-        async with siblings(alerts, silences, rare):
-            heard, known, seldom = await asyncio.gather(alerts, silences, rare)
+        """Raises SourceError if alerts or silences are missing: half a state would hide what is silenced."""
+        async with task_group() as group:
+            alerts = group.create_task(self._client.fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts))
+            silences = group.create_task(self._fetch_silences())
+            rare = group.create_task(self._fetch_rare())
+        known = silences.result()
         ids = {silence.id for _, silence in known if silence.state == "active"}
         if not self._silencing <= ids:
             self.forget_silences()
-            known = await self._silenced()
-        return _PeerState(heard, known, seldom)
+            known = await self._fetch_silences()
+        return _PeerState(alerts.result(), known, rare.result())
 
     async def silence(self, identity: str) -> dict[str, Any]:
-        """Raises SourceError; Rejected with status 404 where this peer has none with this id."""
+        """Raises SourceError; RequestRejected with status 404 if this peer has no silence with this id."""
         try:
             return await self._client.get(f"/api/v2/silence/{quote(identity, safe='')}", type=dict[str, Any])
         except SourceError as error:
@@ -285,7 +284,7 @@ class _Peer:
     def forget_silences(self) -> None:
         self._silences_at = float("-inf")
 
-    async def _silenced(self) -> tuple[tuple[float, Silence], ...]:
+    async def _fetch_silences(self) -> tuple[tuple[float, Silence], ...]:
         now = self._clock()
         if not 0 <= now - self._silences_at < _SILENCES_SECONDS:
             decode = partial(_silences, where=self._client.where)
@@ -295,16 +294,16 @@ class _Peer:
 
     async def status(self) -> PeerStatus:
         try:
-            told = await self._client.get("/api/v2/status", type=_ServerStatus)
+            status = await self._client.get("/api/v2/status", type=_ServerStatus)
         except SourceError as error:
             return PeerStatus(self.where, fault=error.fault)
-        members = len(told.cluster.peers or ())
-        return PeerStatus(self.where, told.cluster.status, members, self._client.ahead_seconds)
+        members = len(status.cluster.peers or ())
+        return PeerStatus(self.where, status.cluster.status, members, self._client.ahead_seconds)
 
-    async def _rarely(self) -> _CachedResult:
-        """Version and receivers; a peer that does not tell them is no worse for it."""
+    async def _fetch_rare(self) -> _CachedResult:
+        """Version and receivers; a peer without them is not degraded."""
         now = self._clock()
-        if self._rare is not None and 0 <= now - self._rare.asked_at < _RARE_SECONDS:
+        if self._rare is not None and 0 <= now - self._rare.fetched_at < _RARE_SECONDS:
             return self._rare
         version, receivers = (self._rare.version, self._rare.receivers) if self._rare is not None else ("", ())
         try:
@@ -316,14 +315,14 @@ class _Peer:
         return self._rare
 
     def _alerts(self, body: bytes) -> tuple[Alert, ...]:
-        """Sorted by fingerprint; the same tuple again where nothing differs."""
+        """Sorted by fingerprint; the same tuple as before if nothing differs."""
         if body == self._body:
             return self._listed
         try:
-            items: list[msgspec.Raw] = _decoded(_ITEMS, body, self._client.where)
+            items: list[msgspec.Raw] = _decode(_ITEMS, body, self._client.where)
             found = sorted(self._known.read(items), key=lambda item: item.fingerprint)
         except ValueError:
-            raise _odd(self._client.where) from None
+            raise _wrong_shape(self._client.where) from None
         if len(found) != len(self._listed) or any(one is not other for one, other in zip(found, self._listed, strict=True)):
             self._listed = tuple(found)
             self._silencing = frozenset(name for alert in found for name in alert.silenced_by)
@@ -341,29 +340,29 @@ _SILENCES = msgspec.json.Decoder(list[_Silence])
 
 def _silences(body: bytes, *, where: str) -> tuple[tuple[float, Silence], ...]:
     try:
-        return tuple([(unix_seconds(item.updatedAt), _silence(item)) for item in _decoded(_SILENCES, body, where)])
+        return tuple([(parse_rfc3339(item.updatedAt), _silence(item)) for item in _decode(_SILENCES, body, where)])
     except ValueError:
-        raise _odd(where) from None
+        raise _wrong_shape(where) from None
 
 
-def _decoded(shape: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, where: str) -> T:
+def _decode(shape: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, where: str) -> T:
     return decode_json(shape, body, where=where, whose="Alertmanager's", hint=_HINT)
 
 
-def _odd(where: str) -> InvalidResponse:
+def _wrong_shape(where: str) -> InvalidResponse:
     return InvalidResponse("the answer has another shape than Alertmanager's", where=where, hint=_HINT)
 
 
-def _alert(said: msgspec.Raw, *, where: str) -> Alert:
-    item = _decoded(_ALERT, said, where)
+def _alert(raw: msgspec.Raw, *, where: str) -> Alert:
+    item = _decode(_ALERT, raw, where)
     status = item.status
     return Alert(
         fingerprint=item.fingerprint,
         state=AlertState.SUPPRESSED if status.state == "suppressed" else AlertState.ACTIVE,
         labels=tuple(sorted(item.labels.items())),
         annotations=tuple(sorted(item.annotations.items())),
-        starts_at=unix_seconds(item.startsAt),
-        updated_at=unix_seconds(item.updatedAt),
+        starts_at=parse_rfc3339(item.startsAt),
+        updated_at=parse_rfc3339(item.updatedAt),
         receivers=tuple([receiver.name for receiver in item.receivers]),
         silenced_by=tuple(status.silencedBy or ()),
         inhibited_by=tuple(status.inhibitedBy or ()),
@@ -376,8 +375,8 @@ def _silence(item: _Silence) -> Silence:
     return Silence(
         id=item.id,
         matchers=tuple(Matcher(one.name, one.value, one.isRegex, one.isEqual) for one in item.matchers),
-        starts_at=unix_seconds(item.startsAt),
-        ends_at=unix_seconds(item.endsAt),
+        starts_at=parse_rfc3339(item.startsAt),
+        ends_at=parse_rfc3339(item.endsAt),
         created_by=item.createdBy,
         comment=item.comment,
         state=item.status.state,
@@ -386,13 +385,13 @@ def _silence(item: _Silence) -> Silence:
 
 def _updated_at(silence: dict[str, Any]) -> float:
     try:
-        return unix_seconds(str(silence.get("updatedAt", "")))
+        return parse_rfc3339(str(silence.get("updatedAt", "")))
     except ValueError:
         return 0.0
 
 
-def _merged_alerts(peers: Sequence[_PeerState]) -> tuple[Alert, ...]:
-    """One alert a fingerprint, in the words of the peer that heard of it last; sorted by fingerprint."""
+def _merge_alerts(peers: Sequence[_PeerState]) -> tuple[Alert, ...]:
+    """One alert per fingerprint, from the peer with the newest update; sorted by fingerprint."""
     newest: dict[str, Alert] = {}
     for peer in peers:
         for alert in peer.alerts:
@@ -402,7 +401,7 @@ def _merged_alerts(peers: Sequence[_PeerState]) -> tuple[Alert, ...]:
     return tuple(newest[key] for key in sorted(newest))
 
 
-def _merged_silences(peers: Sequence[_PeerState]) -> tuple[Silence, ...]:
+def _merge_silences(peers: Sequence[_PeerState]) -> tuple[Silence, ...]:
     newest: dict[str, tuple[float, Silence]] = {}
     for peer in peers:
         for updated_at, silence in peer.silences:

@@ -1,4 +1,4 @@
-"""What a server says again in the very same bytes is not decoded again."""
+"""A cache of decoded items: the same bytes are not decoded twice."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ V = TypeVar("V")
 
 
 class DecodeCache(Generic[V]):
-    """Keeps the values of the last answer by the bytes they came from.
+    """Keeps the values of the last answer by their bytes.
 
-    A long list is mostly the same as a second ago: what is said again is the same object again, so that whoever compares
-    two answers is done quickly. Item by item also means that no single step of decoding holds the interpreter for long.
+    A long list is mostly unchanged since the last poll: equal bytes give the same object, so that comparing two answers is
+    fast. Decoding item by item also keeps each step short for the other threads.
     """
 
     def __init__(self, build: Callable[[msgspec.Raw], V]) -> None:
@@ -22,15 +22,15 @@ class DecodeCache(Generic[V]):
         self._known: dict[bytes, V] = {}
 
     def read(self, items: Iterable[msgspec.Raw]) -> list[V]:
-        """One value for each item, in their order. Raises what `build` raises; then nothing of this answer is kept."""
+        """One value per item, in order. Raises what `build` raises, and then keeps nothing of this answer."""
         before, now = self._known, {}
-        found: list[V] = []
+        values: list[V] = []
         for item in items:
-            said = bytes(item)
-            value = before.get(said)
+            content = bytes(item)
+            value = before.get(content)
             if value is None:
                 value = self._build(item)
-            now[said] = value
-            found.append(value)
+            now[content] = value
+            values.append(value)
         self._known = now
-        return found
+        return values

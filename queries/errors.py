@@ -1,14 +1,14 @@
-"""The tree of source errors; each carries a Fault that a person can act on.
+"""The tree of source errors; each carries a Fault: what failed, where, and what to try.
 
 SourceError
-├── Unreachable     no connection, or the server is starting or stopping
-├── TimedOut        nothing came in time, or the server gave up on the query
-├── Denied          401, 403, 407, or a login page
-├── Malformed       an answer of another shape than this API's
-├── Rejected        the server understood and refuses this request
-├── Throttled       429, or 503 with Retry-After
-├── Stale           it answers from a cache only, which nothing confirms
-└── NotConfigured   nobody said where this source is
+├── Unreachable      no connection, or the server is starting or stopping
+├── TimedOut         no answer in time, or the server aborted the query
+├── AccessDenied     401, 403, 407, or a login page
+├── InvalidResponse  a response of another shape than this API's
+├── RequestRejected  the server understood the request and refused it
+├── RateLimited      429, or 503 with Retry-After
+├── Stale            the answer comes from an unconfirmed cache
+└── NotConfigured    the source has no address
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from queries.model.fault import Fault, FaultKind
 
 
 class SourceError(Exception):
-    """A source did not give what was asked of it; `fault` is the same as data."""
+    """A source failed to answer a request; `fault` is the error as data."""
 
     kind: FaultKind
 

@@ -1,4 +1,4 @@
-"""Whether Redis answers: one PING, with redis-py where it is installed."""
+"""Check that Redis answers: one PING, with redis-py if it is installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from queries.http.endpoint import RedisEndpoint
 
 
 async def ping(endpoint: RedisEndpoint) -> float:
-    """Seconds until the PONG. Raises SourceError, which quotes nothing of what the server or the URL says."""
+    """Seconds until the PONG. Raises SourceError, which quotes neither the server's text nor the URL."""
     try:
         redis: Any = import_module("redis")
         client_module: Any = import_module("redis.asyncio")
@@ -41,22 +41,22 @@ async def ping(endpoint: RedisEndpoint) -> float:
         )
     except (ValueError, TypeError, redis.exceptions.RedisError):
         raise Unreachable("REDIS_URL is not a URL", hint="write redis://host:6379/0, rediss://… or unix:///path") from None
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
         async with asyncio.timeout(endpoint.timeout_seconds):
             await client.ping()
     except (OSError, redis.exceptions.RedisError) as error:
-        raise _told(error, redis.exceptions, endpoint) from None
-    except ValueError:  # a line longer than asyncio's limit on one, or a number that is none
+        raise _map_error(error, redis.exceptions, endpoint) from None
+    except ValueError:  # a line beyond asyncio's limit, or an invalid number
         raise _no_redis(endpoint) from None
     finally:
         await client.aclose()
-    return time.monotonic() - begun
+    return time.monotonic() - started
 
 
 @lru_cache(maxsize=1)
 def _lines_only() -> Any:
-    """redis-py's parser for what a log-in and a PING are answered with: a line. Bulks and arrays have no limit there."""
+    """redis-py's parser limited to single lines, the replies to a log-in and a PING: bulk strings and arrays have no limit."""
     parsers: Any = import_module("redis._parsers")
     kinds: Any = import_module("redis.exceptions")
 
@@ -74,16 +74,16 @@ def _no_redis(endpoint: RedisEndpoint) -> InvalidResponse:
     return InvalidResponse("the server that answered is not Redis", where=endpoint.where, hint="check host and port")
 
 
-def _told(error: Exception, kinds: Any, endpoint: RedisEndpoint) -> SourceError:
+def _map_error(error: Exception, kinds: Any, endpoint: RedisEndpoint) -> SourceError:
     where, limit = endpoint.where, endpoint.timeout_seconds
     if isinstance(error, TimeoutError | kinds.TimeoutError):
         return TimedOut(f"no PONG within {limit:g} s", where=where, hint="it is overloaded, or a firewall swallows the request")
     if isinstance(error, kinds.AuthenticationError | kinds.AuthorizationError | kinds.NoPermissionError):
         return AccessDenied("Redis refuses the user or the password", where=where, hint="check the credentials in REDIS_URL")
     if isinstance(error, kinds.BusyLoadingError):
-        return Unreachable("Redis is loading its data", where=where, hint="wait; it answers when it has read them")
+        return Unreachable("Redis is loading its data", where=where, hint="wait until it has loaded them")
     if isinstance(error, kinds.MaxConnectionsError):
-        return RateLimited("Redis takes no more connections", where=where, hint="look for a client that leaks them")
+        return RateLimited("Redis accepts no more connections", where=where, hint="look for a client that leaks them")
     if isinstance(error, kinds.InvalidResponse):
         return _no_redis(endpoint)
     if isinstance(error, OSError | kinds.ConnectionError):

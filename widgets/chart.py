@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from queries.model.series import Point
-from widgets.formatting import format_minute, format_short, format_timestamp
+from queries.text.numbers import format_short
+from queries.text.times import format_minute, format_timestamp
 from widgets.line_view import LineView
 from widgets.sparkline import is_drawable
 from widgets.styled_text import Line, Span, fit, text, width_of, wrap

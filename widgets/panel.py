@@ -8,7 +8,8 @@ from rich.cells import cell_len
 
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
-from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, compare_with_threshold, format_quantity, verdict_label
+from queries.text.numbers import format_quantity
+from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, compare_with_threshold, verdict_label
 from widgets.rows import Rows
 from widgets.sparkline import render_sparkline
 from widgets.styled_text import VERDICT_TONES, Line, fit, text
@@ -41,7 +42,7 @@ def render_panel(row: PanelRow, width: int) -> Line:
         why = "" if state.reason in ("", NO_ANSWER) else f": {state.reason}"
         return (*head, text(NO_ANSWER + why, "dim"))
     if state.value is None:
-        return (*head, text(state.reason or state.spec.absent or "the source returned no series", "unknown"))
+        return (*head, text(state.reason or state.spec.no_data_reason or "the source returned no series", "unknown"))
     dim = "dim" if state.verdict is Verdict.STALE else ""
     value = fit(format_quantity(state.value, state.spec.unit, state.spec.decimals), VALUE_WIDTH)
     standing = compare_with_threshold(state)
@@ -53,7 +54,7 @@ def render_panel(row: PanelRow, width: int) -> Line:
     trend_width = max(0, min(48, 12 if width < 100 else width // 4))
     threshold = state.threshold
     limits = tuple(line for line in (threshold.warn, threshold.critical) if line is not None)
-    trend = render_sparkline(state.trend, trend_width, thresholds=limits, lower_is_worse=state.spec.below)
+    trend = render_sparkline(state.trend, trend_width, thresholds=limits, lower_is_worse=state.spec.lower_is_worse)
     used = 1 + VERDICT_WIDTH + 1 + titles + 1 + VALUE_WIDTH + 1 + trend_width + 1 + THRESHOLD_WIDTH + 1
     # The line of sources explains why a value is stale, once for all panels of that source.
     remark = panel_remark(state)

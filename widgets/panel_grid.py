@@ -13,8 +13,9 @@ from textual.message import Message
 
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
+from queries.text.numbers import format_quantity
 from widgets.chart import ChartData, ChartSeries, render_chart
-from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, compare_with_threshold, format_quantity, verdict_label
+from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, compare_with_threshold, verdict_label
 from widgets.line_view import LineView
 from widgets.panel import PanelRow, fit_parts, panel_remark
 from widgets.sparkline import render_sparkline
@@ -97,7 +98,7 @@ def _render_value(state: PanelState) -> tuple[Span, ...]:
 
 def _render_unknown(tile: PanelTile, width: int) -> list[Line]:
     state = tile.state
-    message = state.reason or state.spec.absent or "the source returned no series"
+    message = state.reason or state.spec.no_data_reason or "the source returned no series"
     if tile.row.waiting:
         message = NO_ANSWER if state.reason in ("", NO_ANSWER) else f"{NO_ANSWER}: {state.reason}"
     tone = "dim" if tile.row.waiting else "unknown"
@@ -130,7 +131,7 @@ def _render_known(tile: PanelTile, width: int, height: int) -> list[Line]:
     limits = tuple(line for line in (state.threshold.warn, state.threshold.critical) if line is not None)
     trend = ""
     if room >= 6:
-        trend = render_sparkline(state.trend, min(36, room), thresholds=limits, lower_is_worse=state.spec.below)
+        trend = render_sparkline(state.trend, min(36, room), thresholds=limits, lower_is_worse=state.spec.lower_is_worse)
     middle: Line = (("   ", ""), *figures, (f" {trend.lstrip() if not state.trend else trend}", dim or tone), *compared)
     return [middle, remark]
 

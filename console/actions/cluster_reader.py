@@ -15,7 +15,7 @@ from queries.errors import NotConfigured
 from queries.model.alert import Alert
 from queries.model.panel import PanelSpec, Threshold
 from queries.model.verdict import Verdict
-from queries.text.formatting import figure
+from queries.text.numbers import format_figure
 
 if TYPE_CHECKING:
     from queries.alertmanager import Alertmanager
@@ -138,13 +138,13 @@ class LiveClusterReader:
             return None, spec.broken
         if spec.source == "kubernetes":
             cluster = await self._cluster().cluster()
-            ready, wanted = (sum(getattr(item, name) for item in cluster.workloads) for name in ("ready", "wanted"))
+            ready, wanted = (sum(getattr(item, name) for item in cluster.workloads) for name in ("ready", "desired"))
             return float(ready), f"{ready}/{wanted} ready"
         if self._prometheus is None:
             raise NotConfigured("Prometheus is not configured")
         answer = await self._prometheus.panel(spec, self._board.query_of(spec))
         state = judge(spec, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=1.0)
-        text = figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
+        text = format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
         if state.verdict is Verdict.IN_DOUBT:
             return None, f"{text} {state.verdict.word} ({state.reason})"
         return state.value, text

@@ -7,7 +7,7 @@ from console.actions.deployment_state import DeploymentState
 from console.actions.plan import CheckLevel, Plan, PreflightCheck
 from console.actions.pod_template_diff import container_names
 from queries.errors import SourceError
-from queries.model.rollout import RolloutPhase, rollout_status
+from queries.model.workload import RolloutPhase, rollout_status
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -93,7 +93,7 @@ def autoscaling(facts: DeploymentState, *, replicas: int | None = None) -> tuple
         return (PreflightCheck(WARN, f"{span} is active; replicas may change", "HPA"),)
     if replicas == 0:
         return (PreflightCheck(WARN, f"{span} is switched off while replicas are 0: nothing scales up again", "HPA"),)
-    if facts.workload.wanted == 0:
+    if facts.workload.desired == 0:
         return (PreflightCheck(WARN, f"{span} was switched off by 0 replicas; this switches it on again", "HPA"),)
     if replicas > scaler.maximum:
         text = f"{span} WILL REVERT this: {replicas} is over its maximum {scaler.maximum}, back within 15 s"

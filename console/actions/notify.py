@@ -12,7 +12,8 @@ from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, Pr
 from console.state.incident import DeliveryState, Incident, Update
 from console.state.public_status import phase
 from queries.model.alert import Priority
-from queries.text.spans import ago, utc
+from queries.text.durations import ago
+from queries.text.times import utc
 
 NAME = "notify"
 _SUMMARY_CHARACTERS = 1024

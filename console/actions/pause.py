@@ -46,7 +46,7 @@ class Pause(DeploymentAction):
             subject=workload.target,
             differences=(
                 Difference("rollout", "goes on", "paused"),
-                Difference("new pods", f"{workload.updated} of {workload.wanted}", "no more are made until it is resumed"),
+                Difference("new pods", f"{workload.updated} of {workload.desired}", "no more are made until it is resumed"),
             ),
             notes=("running pods stay; while paused it can neither be rolled back nor restarted",),
             command=kubectl(facts, "rollout", "pause", workload.target),
@@ -94,7 +94,7 @@ class Resume(DeploymentAction):
         changes = any(item.before != item.after for item in waiting)
         note = "rolls out what was changed while it was paused" if changes else "nothing was changed while it was paused"
         if not known:
-            note = f"rolls out its first revision, {workload.wanted} pods: it has no ReplicaSet yet"
+            note = f"rolls out its first revision, {workload.desired} pods: it has no ReplicaSet yet"
         return Plan(
             request=request,
             title=f"Resume the rollout of {workload.target}",

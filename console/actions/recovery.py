@@ -67,7 +67,7 @@ class Trigger:
         line = self._line(self._spec)
         if line is None:
             return True
-        return sight.value > line if self._spec.below else sight.value < line
+        return sight.value > line if self._spec.lower_is_worse else sight.value < line
 
     def story(self, before: RecoveryProbe, after: RecoveryProbe) -> str:
         """`error ratio 7.8 % → 0.4 %; HighErrorRate resolved`."""

@@ -13,7 +13,7 @@ from console.actions.digest import digest
 from console.actions.plan import ActionRefused, Difference, Plan, PreflightCheck, Request
 from console.actions.reconcilers import TEMPLATE, reconcilers
 from console.actions.rollout import DeploymentAction
-from queries.text.spans import utc
+from queries.text.times import utc
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
@@ -33,24 +33,24 @@ class Restart(DeploymentAction):
         workload = facts.workload
         if workload.paused:
             raise ActionRefused(f"{workload.name} is paused: a restart would wait; resume its rollout first")
-        if workload.wanted == 0:
+        if workload.desired == 0:
             raise ActionRefused(f"nothing to do: {workload.name} wants 0 replicas")
         moment = utc(now)
         template = {"metadata": {"annotations": {RESTARTED_AT: moment}}}
-        pods = "1 pod" if workload.wanted == 1 else f"{workload.wanted} pods"
+        pods = "1 pod" if workload.desired == 1 else f"{workload.desired} pods"
         last, many = _restarted_at(facts.raw), len(workload.containers) > 1
         return Plan(
             request=request,
             title=f"Restart {workload.target}",
             subject=workload.target,
             differences=(
-                Difference("pods", f"{workload.ready} of {workload.wanted} ready", f"{pods} made anew, one after another"),
+                Difference("pods", f"{workload.ready} of {workload.desired} ready", f"{pods} made anew, one after another"),
                 Difference("restarted at", last or "never", moment),
                 *(
                     Difference(f"image {item.name}" if many else "image", item.image, item.image)
                     for item in workload.containers
                 ),
-                Difference("replicas", str(workload.wanted), str(workload.wanted)),
+                Difference("replicas", str(workload.desired), str(workload.desired)),
             ),
             notes=("becomes a new revision with the same image",),
             command=kubectl(facts, "rollout", "restart", workload.target),
@@ -60,7 +60,7 @@ class Restart(DeploymentAction):
             generation=workload.generation,
             record=facts.revision_record(),
             reconcilers=reconcilers(facts, TEMPLATE),
-            digest=digest(self.name, workload.uid, facts.template, workload.wanted),
+            digest=digest(self.name, workload.uid, facts.template, workload.desired),
         )
 
     async def preflight(

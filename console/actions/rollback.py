@@ -16,7 +16,7 @@ from console.actions.reconcilers import TEMPLATE, reconcilers
 from console.actions.rollout import DeploymentAction
 from console.state.revisions import RevisionChoice, Standing, choices, default_choice, describe, is_back
 from queries.model.workload import Revision
-from queries.text.spans import ago
+from queries.text.durations import ago
 
 KEPT_ANNOTATIONS = (
     "kubectl.kubernetes.io/last-applied-configuration",
@@ -64,7 +64,7 @@ class Rollback(DeploymentAction):
         before = _revision(workload.revision or current.number, current, now)
         after = _revision(goal.number, goal, now)
         changed = differences(facts.template, template)
-        replicas = Difference("replicas", str(workload.wanted), str(workload.wanted))
+        replicas = Difference("replicas", str(workload.desired), str(workload.desired))
         return Plan(
             request=request,
             title=f"Roll back {workload.target}",
@@ -78,7 +78,7 @@ class Rollback(DeploymentAction):
             generation=workload.generation,
             reconcilers=reconcilers(facts, TEMPLATE),
             record={**describe(workload, current), "goal": goal.name, "back": is_back(current, goal, known)},
-            digest=digest(self.name, workload.uid, facts.template, template, goal.number, workload.wanted),
+            digest=digest(self.name, workload.uid, facts.template, template, goal.number, workload.desired),
         )
 
     async def preflight(

@@ -13,7 +13,7 @@ from console.actions.deployment_state import DeploymentState, name_of, workload_
 from console.actions.plan import Plan, Request
 from console.actions.reconcilers import taken_back_by
 from queries.kubernetes import decode
-from queries.model.rollout import RolloutPhase, rollout_status
+from queries.model.workload import RolloutPhase, rollout_status
 
 POLL_SECONDS = 0.5
 FAILED_POLLS = 8
@@ -91,7 +91,7 @@ class DeploymentAction:
                 if not left:
                     yield Progress(status.sentence, done=True)
                     return
-                yield Progress(f"{workload.name}: {left} old pods still to end")
+                yield Progress(f"{workload.name}: {left} old pods pending termination")
             else:
                 yield Progress(status.sentence)
             await asyncio.sleep(POLL_SECONDS)

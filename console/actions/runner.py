@@ -23,7 +23,7 @@ from console.journal.event import Event
 from console.journal.sqlite import INTENT, OUTCOME, Journal, JournalError
 from queries.errors import SourceError
 from queries.model.fault import Fault
-from queries.text.spans import InvalidTime
+from queries.text.times import InvalidTime
 
 DECLINED = "action.declined"
 LANDING_SECONDS = 10.0

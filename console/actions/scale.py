@@ -35,20 +35,20 @@ class Scale(DeploymentAction):
     def plan(self, request: Request, facts: DeploymentState, now: float) -> Plan:
         workload = facts.workload
         wanted = _number(request.parameters.get("replicas", ""))
-        if wanted == workload.wanted:
+        if wanted == workload.desired:
             raise ActionRefused(f"nothing to do: {workload.name} already wants {_count(wanted)}")
         images = tuple(
             Difference(f"image {item.name}" if len(workload.containers) > 1 else "image", item.image, item.image)
             for item in workload.containers
         )
-        notes = [f"now {workload.ready} of {workload.wanted} ready"]
+        notes = [f"now {workload.ready} of {workload.desired} ready"]
         if wanted == 0:
             notes.append("stops every pod: whatever it serves is down until it is scaled up again")
         return Plan(
             request=request,
             title=f"Scale {workload.target} to {_count(wanted)}",
             subject=workload.target,
-            differences=(Difference("replicas", str(workload.wanted), str(wanted)), *images),
+            differences=(Difference("replicas", str(workload.desired), str(wanted)), *images),
             notes=tuple(notes),
             command=kubectl(facts, "scale", workload.target, f"--replicas={wanted}"),
             confirm_word=workload.name,
@@ -58,7 +58,7 @@ class Scale(DeploymentAction):
             record=_record(facts, wanted),
             # With 0 replicas an HPA is switched off.
             reconcilers=tuple(item for item in reconcilers(facts, REPLICAS) if wanted or item.kind != "hpa"),
-            digest=digest(self.name, workload.uid, workload.wanted, wanted),
+            digest=digest(self.name, workload.uid, workload.desired, wanted),
         )
 
     async def preflight(
@@ -66,12 +66,12 @@ class Scale(DeploymentAction):
     ) -> tuple[PreflightCheck, ...]:
         wanted = _wanted(plan)
         return (
-            *drastic(facts.workload.wanted, wanted),
+            *drastic(facts.workload.desired, wanted),
             await checks.access(reads, facts.workload.name, subresource="scale"),
             await checks.dry_run(plan, facts, writes, content_type=checks.MERGE_PATCH, subresource="scale"),
             checks.running(facts),
             *checks.autoscaling(facts, replicas=wanted),
-            *checks.budgets(facts, scaling_down=wanted < facts.workload.wanted),
+            *checks.budgets(facts, scaling_down=wanted < facts.workload.desired),
         )
 
     def holds(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:

@@ -16,8 +16,8 @@ from queries.model.alert import Alert
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.model.regex import RegexError, check_regex
 from queries.model.series import quote
-from queries.text.rfc3339 import unix_seconds
-from queries.text.spans import duration_text, seconds_of, utc
+from queries.text.durations import YEAR_SECONDS, format_duration, parse_duration
+from queries.text.times import parse_rfc3339, utc
 
 _SHOWN = 8
 
@@ -220,10 +220,10 @@ def _end(duration: str, old: ExistingSilence | None, now: float) -> tuple[str, s
         if old is None:
             raise ActionRefused("a silence needs a duration, like 30m, 2h or 1d")
         return old.ends_at, ""
-    length = seconds_of(duration)
+    length = parse_duration(duration, least=1.0, most=YEAR_SECONDS)
     if old and _scheduled(old):
-        return utc(_seconds(old.starts_at) + length), f"{duration_text(length)} from its start"
-    return utc(now + length), duration_text(length)
+        return utc(_seconds(old.starts_at) + length), f"{format_duration(length)} from its start"
+    return utc(now + length), format_duration(length)
 
 
 def _scheduled(old: ExistingSilence | None) -> bool:
@@ -232,7 +232,7 @@ def _scheduled(old: ExistingSilence | None) -> bool:
 
 def _seconds(moment: str) -> float:
     try:
-        return unix_seconds(moment)
+        return parse_rfc3339(moment)
     except ValueError:
         raise ActionRefused(f"Alertmanager names a start that is no time: {moment[:40]}") from None
 

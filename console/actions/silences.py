@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from console.actions.action import ClusterReader
 from queries.errors import SourceError
 from queries.model.matcher import Matcher
+from queries.text.times import parse_rfc3339
 
 POLL_SECONDS = 0.5
 
@@ -81,8 +81,8 @@ def subject(matchers: tuple[Matcher, ...]) -> str:
 def same_moment(left: str, right: str) -> bool:
     """Whether two RFC 3339 times are the same second, however they are written."""
     try:
-        return abs((datetime.fromisoformat(left) - datetime.fromisoformat(right)).total_seconds()) < 1.0
-    except (ValueError, TypeError):
+        return abs(parse_rfc3339(left) - parse_rfc3339(right)) < 1.0
+    except ValueError:
         return left == right
 
 

@@ -11,13 +11,13 @@ from console.checklists.result import Detail, ItemResult, NavigationTarget
 from console.state.snapshot import Snapshot
 from queries.model.alert import Priority, TrackedAlert
 from queries.model.identity_cache import IdentityCache
-from queries.model.poll_result import PollResult
 from queries.model.series import Labels, label
 from queries.model.severity import BUILT_IN, Severities
+from queries.model.source import PollResult
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.formatting import span
-from queries.text.local_time import local_clock, yesterday
+from queries.text.durations import format_span
+from queries.text.times import format_local, local_yesterday
 
 _MUCH = 0.02
 """What part of a window may be unknown before the whole is not called known: a restart of Prometheus is not a night."""
@@ -85,14 +85,14 @@ class AlertSummary:
         parts: list[str] = [] if self.severities.grade(self.labels).known else ["severity unknown"]
         if self.firing:
             began = [item.alert.starts_at for item in self.alerts if item.alert.starts_at]
-            since = f" for {span(now - min(began))}" if began else ""
+            since = f" for {format_span(now - min(began))}" if began else ""
             parts.append(f"{f'{self.quiet}, ' if self.quiet else ''}firing{since}")
         elif self.record is not None:
-            parts.append(f"resolved {local_clock(self.record.spells[-1].ends_at, now=now)}")
+            parts.append(f"resolved {format_local(self.record.spells[-1].ends_at, now=now)}")
         if self.record is not None and self.record.times > 1:
             parts.append(f"{self.record.times} times{', flapping' if self.flapping else ''}")
         if self.record is not None:
-            parts.append(f"{span(self.record.total_seconds)} in all")
+            parts.append(f"{format_span(self.record.total_seconds)} in all")
         owners = sorted({item.owner for item in self.alerts if item.owner})
         if self.firing:
             parts.append(f"owner {visible(', '.join(owners))}" if owners else "nobody owns it")
@@ -149,10 +149,10 @@ def judge_alerts(
     reason += f" and {len(notable) - 3} more" if len(notable) > 3 else ""
     if doubt:
         reason = f"{doubt}; {reason}" if notable else doubt
-    since = f"since {local_clock(window.starts_at, now=now)} ({span(now - window.starts_at)})" if window else ""
+    since = f"since {format_local(window.starts_at, now=now)} ({format_span(now - window.starts_at)})" if window else ""
     details = [Detail(night.sentence(now), night.verdict) for night in found]
     if window is not None:
-        details.append(Detail(f"as Prometheus recorded it; a break under {span(window.step_seconds)} is not seen"))
+        details.append(Detail(f"as Prometheus recorded it; a break under {format_span(window.step_seconds)} is not seen"))
     return ItemResult(
         item,
         verdict,
@@ -180,7 +180,7 @@ def _doubt(reading: PollResult[AlertWindow] | None, snapshot: Snapshot, now: flo
     else:
         manager = snapshot.source("alertmanager")
         if manager is not None and manager.fault is not None and manager.last_good_at is not None:
-            age = span(now - manager.last_good_at)
+            age = format_span(now - manager.last_good_at)
             parts.append(f"Alertmanager answered last {age} ago: {visible(manager.fault.what)}")
         if snapshot.delivery_doubt:
             parts.append(snapshot.delivery_doubt)
@@ -194,13 +194,13 @@ def _doubt(reading: PollResult[AlertWindow] | None, snapshot: Snapshot, now: flo
         length = window.ends_at - window.starts_at
         if window.unknown_seconds > max(_MUCH * length, 2.5 * window.step_seconds):
             gap = max(window.gaps, key=lambda each: each.ends_at - each.starts_at)
-            when = f"{local_clock(gap.starts_at, now=now)} to {local_clock(gap.ends_at, now=now)}"
-            parts.append(f"Prometheus knows nothing of {span(window.unknown_seconds)} of it ({when})")
+            when = f"{format_local(gap.starts_at, now=now)} to {format_local(gap.ends_at, now=now)}"
+            parts.append(f"Prometheus knows nothing of {format_span(window.unknown_seconds)} of it ({when})")
     return "; ".join(parts)
 
 
 def _before(window: AlertWindow, now: float) -> str:
-    at = yesterday(now)
+    at = local_yesterday(now)
     near = [point for point in window.counts if abs(point[0] - at) <= window.step_seconds * 1.5]
     return f"{min(near, key=lambda point: abs(point[0] - at))[1]:.0f} firing" if near else "no data then"
 

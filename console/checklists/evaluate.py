@@ -28,15 +28,14 @@ from console.checklists.result import Detail, ItemResult, NavigationTarget
 from console.checks.panels import compare, contradiction_sentence, judge
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
-from queries.model.aggregation import folded
-from queries.model.job import BatchJob
-from queries.model.panel import MOST_SERIES, Origin, PanelResult, PanelSpec, PanelState, Threshold, Unit
-from queries.model.series import Sample, Series, braces, label, without
+from queries.model.panel import MOST_SERIES, Origin, PanelResult, PanelSpec, PanelState, Threshold, Unit, aggregate
+from queries.model.series import Sample, Series, drop_labels, format_labels, label
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.formatting import brief_figure, figure, span
-from queries.text.local_time import local_clock, midnight
-from queries.text.times import format_time
+from queries.model.workload import BatchJob
+from queries.text.durations import format_span
+from queries.text.numbers import format_brief_value, format_figure
+from queries.text.times import format_local, format_time, local_midnight
 
 _SHOWN = 12
 """Series that an item names; the panel itself has more."""
@@ -91,20 +90,22 @@ def limit_words(limits: Threshold, unit: Unit, *, below: bool) -> str:
     """`under 1 %, critical from 5 %`, or `90 % or more, critical under 70 %` where small is bad."""
     parts = []
     if limits.warn is not None:
-        parts.append(f"{brief_figure(limits.warn, unit)} or more" if below else f"under {brief_figure(limits.warn, unit)}")
+        parts.append(
+            f"{format_brief_value(limits.warn, unit)} or more" if below else f"under {format_brief_value(limits.warn, unit)}"
+        )
     if limits.critical is not None and limits.critical == limits.warn:
         parts.append("else critical")
     elif limits.critical is not None:
-        parts.append(f"critical {'under' if below else 'from'} {brief_figure(limits.critical, unit)}")
+        parts.append(f"critical {'under' if below else 'from'} {format_brief_value(limits.critical, unit)}")
     return ", ".join(parts)
 
 
 def _crossed(value: float, verdict: Verdict, limits: Threshold, unit: Unit, *, below: bool) -> str:
     line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
-    told = brief_figure(value, unit)
+    told = format_brief_value(value, unit)
     if line is None:
         return told
-    limit = brief_figure(line, unit)
+    limit = format_brief_value(line, unit)
     if verdict is Verdict.OK:
         return f"{told} is {'not under' if below else 'under'} {limit}"
     return f"{told} is {'under' if below else 'at or over'} {limit}"
@@ -121,26 +122,26 @@ def _panel(item: Item, wanted: PanelEvidence, facts: EvaluationInput) -> ItemRes
         told = f"{visible(state.note)}" if state.value is not None else "not known"
     elif state.value is None or not state.verdict.known:
         verdict, reason = state.verdict, state.reason
-        told = figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known"
+        told = format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known"
     else:
-        verdict = compare(state.value, limits, below=spec.below, allowed=spec.allowed)
-        reason = _crossed(state.value, verdict, limits, spec.unit, below=spec.below)
+        verdict = compare(state.value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
+        reason = _crossed(state.value, verdict, limits, spec.unit, below=spec.lower_is_worse)
         named = _worst(state, limits) if verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
         reason = f"{named}: {reason}" if named else reason
-        told = figure(state.value, spec.unit, spec.decimals)
+        told = format_figure(state.value, spec.unit, spec.decimals)
     return ItemResult(
         item,
         verdict,
         told,
         reason,
         value=state.value,
-        limit=limit_words(limits, spec.unit, below=spec.below),
-        details=_series(state.samples, spec, limits, more=state.more),
+        limit=limit_words(limits, spec.unit, below=spec.lower_is_worse),
+        details=_series(state.samples, spec, limits, more=state.truncated),
         before=_before(spec, facts, state.value),
         trend=state.trend,
         trend_words="the last hour",
         lines=_lines(limits),
-        below=spec.below,
+        below=spec.lower_is_worse,
         places=_places(item, state, facts.snapshot),
     )
 
@@ -152,13 +153,13 @@ def _lines(limits: Threshold) -> tuple[float, ...]:
 def _worst(state: PanelState, limits: Threshold) -> str:
     """The names of the series beyond the line: who it is, comes before how much."""
     spec = state.spec
-    if not spec.by:
+    if not spec.group_by:
         return ""
-    verdicts = [compare(item.value, limits, below=spec.below, allowed=spec.allowed) for item in state.samples]
+    verdicts = [compare(item.value, limits, below=spec.lower_is_worse, allowed=spec.allowed) for item in state.samples]
     bad = [item for item, verdict in zip(state.samples, verdicts, strict=True) if verdict in (Verdict.WARN, Verdict.CRITICAL)]
-    names = [visible(item.label(spec.by)) for item in _ordered(bad, below=spec.below)]
+    names = [visible(item.label(spec.group_by)) for item in _ordered(bad, below=spec.lower_is_worse)]
     told = ", ".join(dict.fromkeys(name for name in names if name))
-    return f"{told} and perhaps more" if state.more and len(bad) >= MOST_SERIES else told
+    return f"{told} and perhaps more" if state.truncated and len(bad) >= MOST_SERIES else told
 
 
 def _ordered(samples: Iterable[Sample], *, below: bool) -> list[Sample]:
@@ -167,13 +168,13 @@ def _ordered(samples: Iterable[Sample], *, below: bool) -> list[Sample]:
 
 
 def _series(samples: Sequence[Sample], spec: PanelSpec, limits: Threshold, *, more: bool = False) -> tuple[Detail, ...]:
-    if len(samples) < 2 and not spec.by:
+    if len(samples) < 2 and not spec.group_by:
         return ()
     found = []
-    for sample in _ordered(samples, below=spec.below)[:_SHOWN]:
-        name = visible(sample.label(spec.by) or braces(without(sample.labels, "__name__")) or spec.title)
-        told = figure(sample.value, spec.unit, spec.decimals)
-        found.append(Detail(f"{name}  {told}", compare(sample.value, limits, below=spec.below, allowed=spec.allowed)))
+    for sample in _ordered(samples, below=spec.lower_is_worse)[:_SHOWN]:
+        name = visible(sample.label(spec.group_by) or format_labels(drop_labels(sample.labels, "__name__")) or spec.title)
+        told = format_figure(sample.value, spec.unit, spec.decimals)
+        found.append(Detail(f"{name}  {told}", compare(sample.value, limits, below=spec.lower_is_worse, allowed=spec.allowed)))
     if len(samples) > _SHOWN:
         found.append(Detail(f"and {len(samples) - _SHOWN} {'or more' if more else 'more'}"))
     return tuple(found)
@@ -191,15 +192,15 @@ def _before(spec: PanelSpec, facts: EvaluationInput, value: float | None) -> str
     fault = reading.value.faults.get(spec.id)
     if fault is not None:
         return f"not known: {visible(fault.sentence())}"
-    known = [item.value for item in reading.value.found.get(spec.id, ()) if math.isfinite(item.value)]
-    return compared(folded(spec.fold, known), value, spec)
+    known = [item.value for item in reading.value.items.get(spec.id, ()) if math.isfinite(item.value)]
+    return compared(aggregate(spec.aggregation, known), value, spec)
 
 
 def compared(old: float | None, new: float | None, spec: PanelSpec) -> str:
     """`0.40 % (now +0.02)`; says that there was none where there was none."""
     if old is None or not math.isfinite(old):
         return "no data then"
-    told = figure(old, spec.unit, spec.decimals)
+    told = format_figure(old, spec.unit, spec.decimals)
     if new is None or not math.isfinite(new):
         return told
     digits = 0 if spec.unit is Unit.COUNT and new == int(new) and old == int(old) else spec.decimals
@@ -226,7 +227,7 @@ def _query(item: Item, wanted: QueryEvidence, facts: EvaluationInput) -> ItemRes
     limits = spec.threshold.override(wanted.threshold)
     reading = facts.answers.tracks.get(item.id) if facts.answers else None
     places = (NavigationTarget("explore", spec.raw, "the query"), *_runbook_place(item))
-    limit = limit_words(limits, spec.unit, below=spec.below)
+    limit = limit_words(limits, spec.unit, below=spec.lower_is_worse)
     if reading is None or reading.value is None:
         reason = visible(reading.fault.sentence()) if reading and reading.fault else facts.unanswered
         return ItemResult(item, Verdict.NO_DATA, "not known", reason, limit=limit, places=places)
@@ -238,7 +239,7 @@ def _query(item: Item, wanted: QueryEvidence, facts: EvaluationInput) -> ItemRes
     return ItemResult(
         item,
         state.verdict,
-        figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known",
+        format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known",
         f"{named}: {state.reason}" if named else state.reason,
         value=state.value,
         limit=limit,
@@ -247,7 +248,7 @@ def _query(item: Item, wanted: QueryEvidence, facts: EvaluationInput) -> ItemRes
         trend=_folded_points(reading.value, spec),
         trend_words="since this time yesterday",
         lines=_lines(limits),
-        below=spec.below,
+        below=spec.lower_is_worse,
         places=places,
     )
 
@@ -258,7 +259,7 @@ def _folded_points(tracks: Sequence[Series], spec: PanelSpec) -> tuple[tuple[flo
         for at, value in track.points:
             if math.isfinite(value):
                 values.setdefault(at, []).append(value)
-    folds = ((at, folded(spec.fold, values[at])) for at in sorted(values))
+    folds = ((at, aggregate(spec.aggregation, values[at])) for at in sorted(values))
     return tuple((at, value) for at, value in folds if value is not None)
 
 
@@ -302,14 +303,14 @@ def _kpi(spec: PanelSpec, facts: EvaluationInput) -> Detail:
     answers = facts.answers
     state = facts.snapshot.panel(spec.id)
     limits = state.threshold if state is not None else spec.threshold
-    limit = limit_words(limits, spec.unit, below=spec.below)
+    limit = limit_words(limits, spec.unit, below=spec.lower_is_worse)
     pair = figure_pair(spec, answers)
     before, value = pair or (None, None)
     if value is None:
-        told = spec.absent if answers is not None else facts.unanswered
+        told = spec.no_data_reason if answers is not None else facts.unanswered
         return Detail(f"{spec.title}  not known{f': {told}' if told else ''}", Verdict.NO_DATA)
     since = f"; at midnight {compared(before, value, spec)}"
-    verdict = compare(value, limits, below=spec.below, allowed=spec.allowed)
+    verdict = compare(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
     doubt = ""
     reasons = [contradiction_sentence(found) for found in (answers.doubts.get(spec.id, ()) if answers else ())]
     if state is not None and state.verdict is Verdict.IN_DOUBT:
@@ -317,20 +318,21 @@ def _kpi(spec: PanelSpec, facts: EvaluationInput) -> Detail:
     if reasons:
         verdict, doubt = Verdict.IN_DOUBT, f": {'; '.join(reasons)}"
     return Detail(
-        f"{spec.title}  {figure(value, spec.unit, spec.decimals)}{f'  ({limit})' if limit else ''}{since}{doubt}", verdict
+        f"{spec.title}  {format_figure(value, spec.unit, spec.decimals)}{f'  ({limit})' if limit else ''}{since}{doubt}",
+        verdict,
     )
 
 
 def figure_pair(spec: PanelSpec, answers: CollectedEvidence | None) -> tuple[float | None, float | None] | None:
     """A KPI at midnight and now; None where it was not asked or refused."""
     for reading in answers.figures.values() if answers else ():
-        if reading.value is None or spec.id not in reading.value.found:
+        if reading.value is None or spec.id not in reading.value.items:
             continue
-        tracks = reading.value.found[spec.id]
+        tracks = reading.value.items[spec.id]
         now = [item.value for item in samples_at(tracks, answers.asked_at if answers else 0.0) if math.isfinite(item.value)]
         points = [track.points[0] for track in tracks if len(track.points) > 1]
         first = [value for _, value in points if math.isfinite(value)]
-        return folded(spec.fold, first), folded(spec.fold, now)
+        return aggregate(spec.aggregation, first), aggregate(spec.aggregation, now)
     return None
 
 
@@ -339,7 +341,7 @@ def figure_pair(spec: PanelSpec, answers: CollectedEvidence | None) -> tuple[flo
 
 def _batch(item: Item, wanted: BatchEvidence, facts: EvaluationInput) -> ItemResult:
     reading = facts.answers.batch.get(item.id) if facts.answers else None
-    limit = f"a success within {span(wanted.within_seconds)}"
+    limit = f"a success within {format_span(wanted.within_seconds)}"
     places = (NavigationTarget("screen", "workloads", "workloads"), *_runbook_place(item))
     if reading is None or reading.value is None:
         reason = visible(reading.fault.sentence()) if reading and reading.fault else facts.unanswered
@@ -362,7 +364,7 @@ def _batch(item: Item, wanted: BatchEvidence, facts: EvaluationInput) -> ItemRes
             verdict, reason = Verdict.WARN, f"{reason}; {failed[-1][2]}"
     else:
         job, verdict, reason = max(judged, key=lambda each: each[1].rank)
-    ago = f"{span(facts.now - job.succeeded_at)} ago" if job.succeeded_at else "never"
+    ago = f"{format_span(facts.now - job.succeeded_at)} ago" if job.succeeded_at else "never"
     details = tuple(Detail(text, each) for _, each, text in judged[:_SHOWN])
     age = facts.now - job.succeeded_at if job.succeeded_at else None
     return ItemResult(item, verdict, f"last success {ago}", reason, value=age, limit=limit, details=details, places=places)
@@ -377,7 +379,7 @@ def _judge_job(job: BatchJob, wanted: BatchEvidence, now: float) -> tuple[Verdic
         young = now - job.created_at < wanted.within_seconds
         return (Verdict.NO_DATA if young else Verdict.CRITICAL), f"{name} never succeeded"
     age = now - job.succeeded_at
-    told = f"{name} succeeded {span(age)} ago, at {local_clock(job.succeeded_at, now=now)}"
+    told = f"{name} succeeded {format_span(age)} ago, at {format_local(job.succeeded_at, now=now)}"
     if age > wanted.within_seconds:
         return Verdict.CRITICAL, told
     if job.suspended:
@@ -392,7 +394,7 @@ def _incidents(item: Item, wanted: IncidentsEvidence, facts: EvaluationInput) ->
     if facts.incidents is None:
         return ItemResult(item, Verdict.NO_DATA, "not known", "the journal could not be read, and with it no incident")
     now = facts.now
-    start = midnight(now) if wanted.today else math.inf
+    start = local_midnight(now) if wanted.today else math.inf
     found = [each for each in facts.incidents.all if each.closed_at is None or each.closed_at >= start]
     details = tuple(Detail(incident_words(each, now), incident_verdict(each)) for each in found[-_SHOWN:])
     places = (NavigationTarget("screen", "incident", "incidents"),)
@@ -414,7 +416,7 @@ def _incidents(item: Item, wanted: IncidentsEvidence, facts: EvaluationInput) ->
 def _maintenance(item: Item, wanted: MaintenanceEvidence, facts: EvaluationInput) -> ItemResult:
     now = facts.now
     rows = maintenance_ahead(facts.snapshot, wanted, now)
-    limit = f"within {span(wanted.within_seconds)}"
+    limit = f"within {format_span(wanted.within_seconds)}"
     known = facts.snapshot.source("alertmanager")
     if known is None or known.last_good_at is None:
         told = "the silences are not known: Alertmanager has not answered"
@@ -445,5 +447,5 @@ def maintenance_ahead(snapshot: Snapshot, wanted: MaintenanceEvidence, now: floa
 
 def _from_to(start: float, end: float, now: float) -> str:
     same_day = format_time(start, "%Y-%m-%d", local=True) == format_time(end, "%Y-%m-%d", local=True)
-    last = local_clock(end, now=start if same_day else None)
-    return f"{local_clock(start, now=now)} to {last}"
+    last = format_local(end, now=start if same_day else None)
+    return f"{format_local(start, now=now)} to {last}"

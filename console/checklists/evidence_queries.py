@@ -22,16 +22,16 @@ from console.checklists.definition import (
 )
 from console.state.checklist_runs import ChecklistRuns
 from console.state.snapshot import Snapshot
+from queries.concurrency import run_cpu_bound
 from queries.errors import NotConfigured, RequestRejected, SourceError
-from queries.model.job import BatchJob
 from queries.model.panel import Contradiction, PanelSpec
-from queries.model.poll_result import PollResult
 from queries.model.series import Sample, Series
-from queries.offload import compute
+from queries.model.source import PollResult
+from queries.model.workload import BatchJob
 from queries.prometheus.query_batch import BatchQuery, BatchResult, QueryBatch
 from queries.prometheus.responses import InstantResult, RangeResult
 from queries.prometheus.witnesses import Pair
-from queries.text.local_time import midnight, yesterday
+from queries.text.times import local_midnight, local_yesterday
 
 T = TypeVar("T")
 
@@ -159,19 +159,19 @@ class _EvidenceFetcher:
         return await self.read("prometheus", self._before(parts)) if parts else None
 
     async def _before(self, parts: Sequence[BatchQuery]) -> BatchResult[Sample]:
-        metrics, at = self.metrics, yesterday(self.now)
+        metrics, at = self.metrics, local_yesterday(self.now)
 
         async def instant(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
             answer = await metrics.query(text, at=at)
             return answer.samples, answer.warnings
 
         joined: QueryBatch[Sample] = QueryBatch(instant, clock=self.clock)
-        return await joined.ask(parts)
+        return await joined.fetch(parts)
 
     async def window(self, wanted: AlertsEvidence) -> AlertWindow:
         begins = window_start(wanted, self.walks, self.now)
         # A little longer than it need be, so that the number that fired at this time yesterday is in the same answer.
-        asked_from = min(begins, yesterday(self.now))
+        asked_from = min(begins, local_yesterday(self.now))
         step = windows.step_for(self.now - asked_from)
         parts = [
             BatchQuery(windows.FIRED, windows.fired_query(step, self.snapshot.heartbeat_alert)),
@@ -184,18 +184,18 @@ class _EvidenceFetcher:
         rules = {rule.name: rule.interval_seconds for rule in self.snapshot.rules}
         fold = partial(
             windows.alert_window,
-            found.found[windows.FIRED],
-            found.found.get(windows.SEEN, ()),
+            found.items[windows.FIRED],
+            found.items.get(windows.SEEN, ()),
             starts_at=begins,
             asked_from=asked_from,
             ends_at=self.now,
             step_seconds=step,
             intervals=rules,
         )
-        return await compute(fold)
+        return await run_cpu_bound(fold)
 
     async def tracks(self, item: str, spec: PanelSpec) -> tuple[Series, ...]:
-        start = yesterday(self.now)
+        start = local_yesterday(self.now)
         query, pairs = self.metrics.expand(spec.written or spec.raw), self.metrics.pairs(spec)
         parts = [BatchQuery(_VALUE, query), *(pair.figures for pair in pairs)]
         found = await self._ranges(parts, start=start, step=(self.now - start) / _HOURS)
@@ -203,11 +203,11 @@ class _EvidenceFetcher:
         if fault is not None:
             raise RequestRejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
         self._compare(item, pairs, found)
-        return tuple(found.found[_VALUE])
+        return tuple(found.items[_VALUE])
 
     async def figures(self, specs: Sequence[PanelSpec]) -> BatchResult[Series]:
         """Two points of each: at midnight and now. Some of them read a month, and a trend would read it over and over."""
-        start = min(midnight(self.now), self.now - _LEAST_SECONDS)
+        start = min(local_midnight(self.now), self.now - _LEAST_SECONDS)
         pairs = {spec.id: self.metrics.pairs(spec) for spec in specs}
         parts = [BatchQuery(spec.id, self.expression(spec)) for spec in specs]
         parts += [pair.figures for pair in dict.fromkeys(chain(*pairs.values()))]
@@ -219,7 +219,7 @@ class _EvidenceFetcher:
     def _compare(self, name: str, pairs: Iterable[Pair], found: BatchResult[Series]) -> None:
         """Keep what the second counts of now contradict."""
         self.doubts[name] = tuple(
-            one for pair in pairs for one in pair.contradictions(samples_at(found.found.get(pair.key, ()), self.now))
+            one for pair in pairs for one in pair.contradictions(samples_at(found.items.get(pair.key, ()), self.now))
         )
 
     async def _ranges(self, parts: Sequence[BatchQuery], *, start: float, step: float) -> BatchResult[Series]:
@@ -229,10 +229,10 @@ class _EvidenceFetcher:
 
         async def ranges(text: str) -> tuple[Sequence[Series], Sequence[str]]:
             answer = await metrics.query_range(text, start=first, end=self.now, step_seconds=step)
-            return answer.tracks, answer.warnings
+            return answer.series, answer.warnings
 
         joined: QueryBatch[Series] = QueryBatch(ranges, clock=self.clock)
-        return await joined.ask(parts)
+        return await joined.fetch(parts)
 
     async def batch(self, wanted: BatchEvidence) -> tuple[BatchJob, ...]:
         if self.kubernetes is None:
@@ -243,7 +243,7 @@ class _EvidenceFetcher:
 def window_start(wanted: AlertsEvidence, walks: ChecklistRuns, now: float) -> float:
     """Since when alerts count, Unix seconds; a sign-off that lies in the future (a clock was set) counts as none."""
     if not wanted.since:
-        return min(midnight(now), now - _LEAST_SECONDS)
+        return min(local_midnight(now), now - _LEAST_SECONDS)
     signed = walks.last_signed_at(wanted.since)
     if signed is None or signed > now:
         signed = now - wanted.otherwise_seconds

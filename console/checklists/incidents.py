@@ -9,8 +9,8 @@ from console.state.journal_state import JournalState
 from queries.model.alert import Priority
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.formatting import span
-from queries.text.local_time import local_clock
+from queries.text.durations import format_span
+from queries.text.times import format_local
 
 
 def known_incidents(ledger: JournalState, *, known: bool) -> Incidents | None:
@@ -22,12 +22,12 @@ def incident_words(incident: Incident, now: float) -> str:
     """`P1 Error ratio is high (3), open for 2h 5m, commander ann`."""
     name = f"{incident.severity.value} {visible(incident.title)} ({incident.number})"
     if incident.closed_at is not None:
-        lasted = span(incident.closed_at - incident.began_at)
-        return f"{name}, closed {local_clock(incident.closed_at, now=now)} after {lasted}"
+        lasted = format_span(incident.closed_at - incident.began_at)
+        return f"{name}, closed {format_local(incident.closed_at, now=now)} after {lasted}"
     commander = incident.person(Role.COMMANDER)
     who = f", commander {visible(commander)}" if commander else ", no commander"
-    resolved = f", resolved {local_clock(incident.resolved_at, now=now)}, not closed" if incident.resolved_at else ""
-    return f"{name}, open for {span(now - incident.began_at)}{resolved}{who}"
+    resolved = f", resolved {format_local(incident.resolved_at, now=now)}, not closed" if incident.resolved_at else ""
+    return f"{name}, open for {format_span(now - incident.began_at)}{resolved}{who}"
 
 
 def incident_verdict(incident: Incident) -> Verdict | None:
@@ -60,6 +60,6 @@ def incident_figures(incidents: Incidents | None, now: float) -> tuple[Detail, .
         ("Mean time to resolve", found.mttr_seconds, found.resolved),
     )
     for title, seconds, count in times:
-        words = f"{span(seconds)}, over {count}" if seconds is not None else "not known: no incident tells it"
+        words = f"{format_span(seconds)}, over {count}" if seconds is not None else "not known: no incident tells it"
         told.append(Detail(f"{title}  {words}"))
     return tuple(told)

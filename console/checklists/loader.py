@@ -20,9 +20,10 @@ from console.runbooks.index import RunbookIndex
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import Signal, SignalError
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
+from queries.text.durations import parse_duration
 from queries.text.suggestions import instead
-from queries.yaml_nodes import NodeError, YamlDocument, dotted, load_with_lines
-from queries.yaml_nodes import Path as Place
+from queries.yaml import NodeError, YamlDocument, format_path, load_with_lines
+from queries.yaml import Path as Place
 
 SHIPPED = Path(__file__).parent
 ORDER = ("morning", "hourly", "end-of-day")
@@ -31,12 +32,13 @@ _QUERIES = "queries"
 _LIMIT_BYTES = 256 << 10
 _DUE = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
 _ID = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
-_PARTS = re.compile(r"(\d+)([smhdw])")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def _is_duration(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch(r"(?:\d{1,6}[smhdw])+", value)) and _seconds(value) > 0
+    try:
+        return isinstance(value, str) and parse_duration(value, least=1.0) > 0
+    except ValueError:
+        return False
 
 
 def _is_range(value: Any) -> bool:
@@ -60,7 +62,7 @@ _DUE_TIME = Scalar('hourly, or a local time in quotes like "09:00"', lambda valu
 _UNIT = Scalar(f"one of {', '.join(Unit)}", lambda value: value in tuple(Unit))
 _FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
 _COUNT = Scalar("a number of decimals from 0 to 6", lambda value: type(value) is int and 0 <= value <= 6)
-_RANGE = Scalar("a range like [0, 100], null for an end that it has not", _is_range)
+_RANGE = Scalar("a range like [0, 100], null for an open end", _is_range)
 _BATCH = Fields({"name": TEXT, "within": _DURATION}, ("name", "within"))
 _QUERY = Fields(
     {
@@ -203,13 +205,13 @@ class _Reading:
     lists: tuple[str, ...]
 
     def wrong(self, expected: str, place: Place) -> ConfigError:
-        return ConfigError(source=self.path, line=self.document.line(place), key=dotted(place), expected=expected)
+        return ConfigError(source=self.path, line=self.document.line(place), key=format_path(place), expected=expected)
 
     def item(self, index: int) -> Item:
         items = self.document.value["items"]
         told, place = items[index], ("items", index)
         if any(other["id"] == told["id"] for other in items[:index]):
-            raise self.wrong("this id stands here twice", (*place, "id"))
+            raise self.wrong("duplicate id", (*place, "id"))
         kinds = [kind for kind in KINDS if kind in told]
         if len(kinds) != 1:
             found = f"found {' and '.join(kinds)}" if kinds else "found none"
@@ -245,11 +247,11 @@ class _Reading:
                 for at, name in enumerate(since):
                     if self.lists and name not in self.lists:
                         raise self.wrong(f"no such checklist, {instead(name, self.lists)}", (*place, "since", at))
-                times = {f"{key}_seconds": _seconds(value[key]) for key in ("otherwise", "at_most") if key in value}
+                times = {f"{key}_seconds": parse_duration(value[key]) for key in ("otherwise", "at_most") if key in value}
                 return definition.AlertsEvidence(since, **times)
             case "cronjob" | "job":
                 name = {"cronjob": "CronJob", "job": "Job"}[kind]
-                return definition.BatchEvidence(name, value["name"], _seconds(value["within"]))
+                return definition.BatchEvidence(name, value["name"], parse_duration(value["within"]))
             case "kpis":
                 if not value:
                     raise self.wrong("expected at least one panel or query", place)
@@ -258,7 +260,7 @@ class _Reading:
             case "incidents":
                 return definition.IncidentsEvidence(today=value == "today")
             case "maintenance":
-                return definition.MaintenanceEvidence(_seconds(value["within"]), self._planned(value, place))
+                return definition.MaintenanceEvidence(parse_duration(value["within"]), self._planned(value, place))
             case "platform":
                 return definition.PlatformEvidence()
         return definition.QuestionEvidence(value)
@@ -270,7 +272,7 @@ class _Reading:
         return found
 
     def _check_order(self, spec: PanelSpec, own: Threshold, place: Place) -> None:
-        if wrong := spec.threshold.override(own).order_error(below=spec.below):
+        if wrong := spec.threshold.override(own).order_error(lower_is_worse=spec.lower_is_worse):
             part = next((key for key, line in (("critical", own.critical), ("warn", own.warn)) if line is not None), None)
             raise self.wrong(wrong, (*place[:-1], part) if part else place)
 
@@ -330,11 +332,11 @@ def _queries(
             specs[name] = _spec(name, told, namespace, signals)
         except SignalError as error:
             place = (_QUERIES, name, "expr")
-            raise ConfigError(source=path, line=document.line(place), key=dotted(place), expected=str(error)) from None
+            raise ConfigError(source=path, line=document.line(place), key=format_path(place), expected=str(error)) from None
     for name, spec in specs.items():
-        if wrong := spec.threshold.order_error(below=spec.below):
+        if wrong := spec.threshold.order_error(lower_is_worse=spec.lower_is_worse):
             at: Place = ("queries", name, "critical")
-            raise ConfigError(source=path, line=document.line(at), key=dotted(at), expected=wrong)
+            raise ConfigError(source=path, line=document.line(at), key=format_path(at), expected=wrong)
     return specs
 
 
@@ -352,13 +354,13 @@ def _spec(name: str, told: Mapping[str, Any], namespace: str, signals: Mapping[s
         id=name,
         title=told["title"],
         unit=Unit(told["unit"]),
-        fold=Aggregation.MIN if below else Aggregation.MAX,
+        aggregation=Aggregation.MIN if below else Aggregation.MAX,
         raw=raw,
         written=written if raw != written else "",
-        by=told.get("by", ""),
-        below=below,
+        group_by=told.get("by", ""),
+        lower_is_worse=below,
         decimals=told.get("decimals", 2),
-        absent=told.get("absent", ""),
+        no_data_reason=told.get("absent", ""),
         threshold=Threshold(told.get("warn"), told.get("critical")),
         range=Range.read(told["range"]) if "range" in told else None,
     )
@@ -366,10 +368,6 @@ def _spec(name: str, told: Mapping[str, Any], namespace: str, signals: Mapping[s
 
 def _is_due(value: Any) -> bool:
     return isinstance(value, str) and bool(_DUE.fullmatch(value))
-
-
-def _seconds(duration: str) -> float:
-    return sum(float(count) * _SECONDS[unit] for count, unit in _PARTS.findall(duration))
 
 
 def _moment(value: Any) -> float:

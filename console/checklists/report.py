@@ -16,10 +16,10 @@ from console.state.checklist_runs import ChecklistRun
 from console.state.snapshot import Snapshot
 from queries.model.text import visible
 from queries.model.verdict import UNKNOWN
-from queries.text.formatting import span
+from queries.text.durations import format_span
 from queries.text.junit import Case, CaseResult, junit
-from queries.text.local_time import local_clock
 from queries.text.tables import aligned, escaped, markdown
+from queries.text.times import format_local
 
 _MEANING = {0: "all ok", 1: "something is critical or warns", 2: "something could not be judged"}
 
@@ -42,7 +42,7 @@ class ChecklistReport:
     def headline(self) -> str:
         at = self.snapshot.taken_at
         where = f"{visible(self.snapshot.environment)} · {visible(self.snapshot.namespace)}"
-        return f"{visible(self.checklist.title)} · {where} · {snapshot_json.utc(at)} ({local_clock(at)})"
+        return f"{visible(self.checklist.title)} · {where} · {snapshot_json.utc(at)} ({format_local(at)})"
 
 
 def as_text(report: ChecklistReport) -> str:
@@ -151,7 +151,7 @@ def _trend_json(item: ItemResult) -> dict[str, Any] | None:
 def _walk_markdown(report: ChecklistReport, walk: ChecklistRun) -> str:
     """Who said what, what was noted, who signed, and what was open."""
     lines = [
-        f"### Walk, begun {local_clock(walk.begun_at, now=report.snapshot.taken_at)} by {escaped(visible(walk.begun_by))}",
+        f"### Walk, begun {format_local(walk.begun_at, now=report.snapshot.taken_at)} by {escaped(visible(walk.begun_by))}",
         "",
     ]
     for item in report.checklist.items:
@@ -165,9 +165,9 @@ def _walk_markdown(report: ChecklistReport, walk: ChecklistRun) -> str:
         left = left_open(report.checklist, walk, report.findings)
         lines += ["", f"Not signed; open: {escaped('; '.join(item.sentence for item in left) or 'nothing')}"]
     else:
-        took = f", after {span(walk.took.seconds)}" if walk.took else ""
+        took = f", after {format_span(walk.took.seconds)}" if walk.took else ""
         remark = f" ({escaped(visible(signature.remark))})" if signature.remark else ""
-        when = local_clock(signature.at, now=report.snapshot.taken_at)
+        when = format_local(signature.at, now=report.snapshot.taken_at)
         lines += ["", f"Signed {when} by {escaped(visible(signature.name))}{took}{remark}"]
         lines += (
             ["Open at the signature:", "", *(f"- {escaped(visible(each))}" for each in signature.open)]

@@ -14,8 +14,9 @@ from console.checklists.section import ReportSection
 from queries.model.silence import Silence
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.formatting import brief, span
-from queries.text.local_time import local_clock, midnight
+from queries.text.durations import format_span
+from queries.text.numbers import format_brief
+from queries.text.times import format_local, local_midnight
 
 _BRIEF_SECONDS = 300.0
 """An alert that was over so soon, and that no one had to do anything about, may have been a false one."""
@@ -63,7 +64,9 @@ def _budget(finding: ItemResult | None, facts: EvaluationInput) -> ReportSection
     if now is None:
         return ReportSection(title, empty="not known: what is left of it is not known", known=False)
     if before is None:
-        line = Detail(f"not known: nothing tells what was left at midnight; {brief(now)} % are left now", Verdict.NO_DATA)
+        line = Detail(
+            f"not known: nothing tells what was left at midnight; {format_brief(now)} % are left now", Verdict.NO_DATA
+        )
         return ReportSection(title, (line,), known=False)
     spent = before - now
     # The window moves on: what left it can be more than what was spent.
@@ -90,22 +93,22 @@ def _alerts(window: AlertWindow | None, facts: EvaluationInput) -> ReportSection
         places = ", ".join(sorted({each[0] for each in found if each[0]}))
         now = ", fires now" if any(each[3] for each in found) else ""
         where = f" ({places})" if places else ""
-        lines.append(Detail(f"{name}{where}  {count} {'time' if count == 1 else 'times'}, {span(total)} in all{now}"))
+        lines.append(Detail(f"{name}{where}  {count} {'time' if count == 1 else 'times'}, {format_span(total)} in all{now}"))
     over = [record.spells[:-1] if record.until_now else record.spells for record in window.records]
     spells = [spell for spells in over for spell in spells]
     if spells:
         brief_ones = [spell for spell in spells if spell.ends_at - spell.starts_at < _BRIEF_SECONDS]
         share = 100.0 * len(brief_ones) / len(spells)
-        told = f"{len(brief_ones)} of {len(spells)} ({share:.0f} %) were over within {span(_BRIEF_SECONDS)}"
+        told = f"{len(brief_ones)} of {len(spells)} ({share:.0f} %) were over within {format_span(_BRIEF_SECONDS)}"
         lines.append(Detail(f"False positives, as an estimate  {told}"))
     return ReportSection(title, tuple(lines), empty="nothing fired")
 
 
 def _changes(facts: EvaluationInput, kinds: tuple[str, ...], title: str, empty: str) -> ReportSection:
-    start = midnight(facts.now)
+    start = local_midnight(facts.now)
     found = [change for change in facts.snapshot.changes if change.kind in kinds and change.at >= start]
     lines = [
-        Detail(f"{local_clock(change.at)}  {change.text}{f', {visible(change.author)}' if change.author else ''}")
+        Detail(f"{format_local(change.at)}  {change.text}{f', {visible(change.author)}' if change.author else ''}")
         for change in reversed(found)
     ]
     if facts.snapshot.cluster is None and "rollout" in kinds:
@@ -129,9 +132,9 @@ def in_force(silences: Iterable[Silence], now: float) -> tuple[str, ...]:
 def silence_words(silence: Silence, now: float) -> str:
     """`alertname="X" until 17:00 CET (2h 3m), by ops: why`."""
     matchers = visible(", ".join(str(matcher) for matcher in silence.matchers))
-    left = f" ({span(silence.ends_at - now)})" if silence.ends_at > now else ""
+    left = f" ({format_span(silence.ends_at - now)})" if silence.ends_at > now else ""
     comment = f": {visible(silence.comment)}" if silence.comment else ""
-    return f"{matchers}  until {local_clock(silence.ends_at, now=now)}{left}, by {visible(silence.created_by)}{comment}"
+    return f"{matchers}  until {format_local(silence.ends_at, now=now)}{left}, by {visible(silence.created_by)}{comment}"
 
 
 def _taken_over(finding: ItemResult | None, title: str) -> ReportSection:

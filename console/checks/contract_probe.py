@@ -48,7 +48,7 @@ async def stored_facts(
 
     joined: QueryBatch[Sample] = QueryBatch(ask, clock=time.monotonic)
     try:
-        answer = await joined.ask(tuple(_parts(contract, taxonomy, window_seconds)))
+        answer = await joined.fetch(tuple(_parts(contract, taxonomy, window_seconds)))
     except SourceError as error:
         return error.fault
     # A server may take no range as long as the window: then the codes alone are not known.
@@ -62,20 +62,20 @@ async def stored_facts(
         types = None  # not every server that speaks this API has it
     now = time.time() + prometheus.ahead_seconds
     asking = RangeQuery(prometheus.query_range, start=now - window_seconds, end=now)
-    seen = {source: answer.found[f"{_CODES} {source.metric}"] for source in taxonomy.counted}
+    seen = {source: answer.items[f"{_CODES} {source.metric}"] for source in taxonomy.counted}
     edges: dict[str, set[float]] = {}
-    for item in answer.found[_EDGES]:
+    for item in answer.items[_EDGES]:
         edges.setdefault(label(item.labels, "__name__"), set()).add(_edge(label(item.labels, "le")))
     return StoredFacts(
-        names=_names(answer.found[_NAMES]),
+        names=_names(answer.items[_NAMES]),
         lacking={
             key.removeprefix(f"{_LACKING} "): _names(items)
-            for key, items in answer.found.items()
+            for key, items in answer.items.items()
             if key.startswith(f"{_LACKING} ")
         },
-        whole=frozenset(name for key, items in answer.found.items() if key.startswith(f"{_WHOLE} ") for name in _names(items)),
+        whole=frozenset(name for key, items in answer.items.items() if key.startswith(f"{_WHOLE} ") for name in _names(items)),
         edges={name: frozenset(found) for name, found in edges.items()},
-        sumless=_names(answer.found[_SUMLESS]),
+        sumless=_names(answer.items[_SUMLESS]),
         types=types,
         codes=not_counted[0] if not_counted else await date_codes(taxonomy, seen, asking),
     )

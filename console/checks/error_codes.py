@@ -10,7 +10,7 @@ from queries.catalogue.error_codes import Taxonomy
 from queries.model.fault import Fault
 from queries.model.text import visible
 from queries.prometheus.code_counts import CodeCount, Counts
-from queries.text.formatting import span
+from queries.text.durations import format_span
 from queries.text.times import format_time
 
 _MOST_TOLD = 8
@@ -19,7 +19,9 @@ _MOST_TOLD = 8
 def mapping(taxonomy: Taxonomy, counted: Counts | Fault, *, window_seconds: float) -> tuple[CheckResult, ...]:
     """The gaps by who said them, with how often and since when; else one line, with the older spellings that were understood
     and with what was a gap before the window."""
-    within = f"within {window_seconds / 3600.0:g}h" if window_seconds % 3600.0 == 0.0 else f"within {span(window_seconds)}"
+    within = (
+        f"within {window_seconds / 3600.0:g}h" if window_seconds % 3600.0 == 0.0 else f"within {format_span(window_seconds)}"
+    )
     if isinstance(counted, Fault):
         told = f"it is not known what was counted {within}: {visible(counted.sentence())}"
         return (CheckResult("mapping", "codes", Result.FAILED, told, MAPPING),)
@@ -28,7 +30,7 @@ def mapping(taxonomy: Taxonomy, counted: Counts | Fault, *, window_seconds: floa
     other, older, seen = set[str](), set[str](), 0
     for source, items in counted.items():
         for item in items:
-            mapped = taxonomy.mapped(item.code, provider=item.who)
+            mapped = taxonomy.map(item.code, provider=item.who)
             who = item.who or f"({source.metric})"
             if mapped:
                 seen += 1

@@ -31,7 +31,7 @@ def expected(files: Sequence[RuleFile], groups: Sequence[RuleGroup], equal: Equa
         different += [f"{_place(item)} ({', '.join(_differences(item.rule, rule, equal))})" for item, rule in paired]
         missing += [_place(item) for item in ours[len(paired) :]]
         extra += [rule.name for rule in theirs[len(paired) :]]
-    troubles = [f"{file.path}:{trouble.line} {trouble.text}" for file in files for trouble in file.troubles]
+    troubles = [f"{file.path}:{trouble.line} {trouble.text}" for file in files for trouble in file.problems]
     kind_of_extra = Result.FAILED if strict else Result.NOTED
     told = f"{len(wanted)} rules in {len(files)} files should be loaded"
     return (

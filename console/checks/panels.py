@@ -6,14 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from queries.catalogue.error_code_series import CODE, samples_by_code
-from queries.model.aggregation import folded
+from queries.catalogue.error_code_series import CODE, group_samples_by_code
 from queries.model.fault import FaultKind
-from queries.model.panel import Aggregation, Contradiction, PanelResult, PanelSpec, PanelState, Range, Threshold
+from queries.model.panel import Aggregation, Contradiction, PanelResult, PanelSpec, PanelState, Range, Threshold, aggregate
 from queries.model.series import Point, Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.formatting import brief, brief_figure
+from queries.text.numbers import format_brief, format_brief_value
 from queries.text.times import format_time
 
 NOTE_PARTS = 3
@@ -35,7 +34,7 @@ def compare(value: float, threshold: Threshold, *, below: bool, allowed: Range) 
 
     if not math.isfinite(value):
         return Verdict.NO_DATA
-    if not allowed.holds(value):
+    if not allowed.contains(value):
         return Verdict.IN_DOUBT
     if crossed(threshold.critical):
         return Verdict.CRITICAL
@@ -62,8 +61,8 @@ def judge(
     if answer is None:
         return PanelState(spec, Verdict.NO_DATA, limits, query=spec.recorded or spec.raw, reason=unanswered)
 
-    if spec.by == CODE:
-        answer = replace(answer, samples=samples_by_code(answer.samples))
+    if spec.group_by == CODE:
+        answer = replace(answer, samples=group_samples_by_code(answer.samples))
 
     def unknown(reason: str) -> PanelState:
         return PanelState(
@@ -75,7 +74,7 @@ def judge(
             samples=answer.samples,
             trend=answer.trend,
             reason=reason,
-            more=answer.more,
+            truncated=answer.truncated,
             basis=answer.basis,
             caveat=answer.caveat,
         )
@@ -86,14 +85,14 @@ def judge(
         return unknown(f"{place}{answer.fault.sentence()}")
     known = [sample for sample in answer.samples if math.isfinite(sample.value)]
     if not answer.samples:
-        return unknown(spec.absent or "the query gave no series")
+        return unknown(spec.no_data_reason or "the query gave no series")
     if not known:
         return unknown("the value is not a number: nothing was counted in the window (no traffic)")
-    value = folded(spec.fold, [sample.value for sample in known])
+    value = aggregate(spec.aggregation, [sample.value for sample in known])
     if value is None or not math.isfinite(value):
         return unknown("the sum of the series is too large to be a number")
     age = max(0.0, now - taken_at)
-    verdict = compare(value, limits, below=spec.below, allowed=spec.allowed)
+    verdict = compare(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
     boundless = next((sample for sample in answer.samples if math.isinf(sample.value)), None)
     if boundless is not None and verdict is Verdict.OK:
         return unknown(f"{_name(boundless, spec)} is infinite: errors without requests, or a broken expression")
@@ -116,7 +115,7 @@ def judge(
         trend=answer.trend,
         reason=reason,
         note="" if verdict is Verdict.IN_DOUBT and not answer.contradictions else _note(spec, answer, verdict, limits),
-        more=answer.more,
+        truncated=answer.truncated,
         contradictions=answer.contradictions,
         basis=answer.basis,
         caveat=answer.caveat,
@@ -131,11 +130,11 @@ def _doubt(value: float, verdict: Verdict, known: Sequence[Sample], answer: Pane
     if answer.contradictions:
         return "; ".join(map(contradiction_sentence, answer.contradictions))
     if verdict is Verdict.IN_DOUBT:
-        return f"{brief_figure(value, spec.unit)} is not possible: {_range(spec)}"
+        return f"{format_brief_value(value, spec.unit)} is not possible: {_range(spec)}"
     if verdict.rank < Verdict.IN_DOUBT.rank:
-        odd = next((item for item in known if not spec.allowed.holds(item.value)), None)
+        odd = next((item for item in known if not spec.allowed.contains(item.value)), None)
         if odd is not None:
-            return f"{_name(odd, spec)}: {brief_figure(odd.value, spec.unit)} is not possible: {_range(spec)}"
+            return f"{_name(odd, spec)}: {format_brief_value(odd.value, spec.unit)} is not possible: {_range(spec)}"
     return ""
 
 
@@ -147,12 +146,14 @@ def contradiction_sentence(found: Contradiction) -> str:
 
 
 def _both(found: Contradiction) -> str:
-    return f"{brief_figure(found.first.value, found.unit)} or {brief_figure(found.second.value, found.unit)}"
+    return f"{format_brief_value(found.first.value, found.unit)} or {format_brief_value(found.second.value, found.unit)}"
 
 
 def _range(spec: PanelSpec) -> str:
     """What a value of the panel can be."""
-    low, high = (brief_figure(end, spec.unit) if math.isfinite(end) else "" for end in (spec.allowed.low, spec.allowed.high))
+    low, high = (
+        format_brief_value(end, spec.unit) if math.isfinite(end) else "" for end in (spec.allowed.low, spec.allowed.high)
+    )
     if low and high:
         return f"it lies between {low} and {high}"
     return f"it is at most {high}" if high else f"it is at least {low}"
@@ -173,11 +174,11 @@ def since(trend: Sequence[Point], line: float | None, *, below: bool) -> float |
 def _reason(value: float, verdict: Verdict, limits: Threshold, spec: PanelSpec) -> str:
     line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
     if line is None:
-        return "no threshold is set" if limits.critical is None else f"within {brief_figure(limits.critical, spec.unit)}"
+        return "no threshold is set" if limits.critical is None else f"within {format_brief_value(limits.critical, spec.unit)}"
     if verdict is Verdict.OK:
-        return f"{'not under' if spec.below else 'under'} {brief_figure(line, spec.unit)}"
-    told, limit = brief_figure(value, spec.unit), brief_figure(line, spec.unit)
-    return f"{told} is {'under' if spec.below else 'at or over'} {limit}"
+        return f"{'not under' if spec.lower_is_worse else 'under'} {format_brief_value(line, spec.unit)}"
+    told, limit = format_brief_value(value, spec.unit), format_brief_value(line, spec.unit)
+    return f"{told} is {'under' if spec.lower_is_worse else 'at or over'} {limit}"
 
 
 def _note(spec: PanelSpec, answer: PanelResult, verdict: Verdict, limits: Threshold) -> str:
@@ -190,18 +191,18 @@ def _note(spec: PanelSpec, answer: PanelResult, verdict: Verdict, limits: Thresh
     parts: list[str] = []
     if verdict in (Verdict.WARN, Verdict.CRITICAL):
         line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
-        at = since(answer.trend, line, below=spec.below)
+        at = since(answer.trend, line, below=spec.lower_is_worse)
         if at is not None:
             parts.append(f"since {format_time(at, '%H:%M')}")
-    if spec.by and samples:
+    if spec.group_by and samples:
         # In a count of things that are so, those that are not so say nothing.
-        shown = [item for item in samples if item.value != 0.0] if spec.fold is Aggregation.SUM else samples
-        worst = sorted(shown, key=lambda item: _badness(item, below=spec.below))
-        told = [f"{_name(sample, spec)} {brief(sample.value)}" for sample in worst[:NOTE_PARTS]]
+        shown = [item for item in samples if item.value != 0.0] if spec.aggregation is Aggregation.SUM else samples
+        worst = sorted(shown, key=lambda item: _badness(item, below=spec.lower_is_worse))
+        told = [f"{_name(sample, spec)} {format_brief(sample.value)}" for sample in worst[:NOTE_PARTS]]
         # Who it is comes before since when: where there is room for one, that is the one.
         parts = [*told[:1], *parts, *told[1:]]
         if len(worst) > NOTE_PARTS:
-            parts.append(f"+{len(worst) - NOTE_PARTS}{' or more' if answer.more else ''}")
+            parts.append(f"+{len(worst) - NOTE_PARTS}{' or more' if answer.truncated else ''}")
     if answer.caveat is not None:
         parts.append(answer.caveat.word)
     return " · ".join(parts)
@@ -214,8 +215,8 @@ def _badness(sample: Sample, *, below: bool) -> tuple[int, float]:
 
 
 def _name(sample: Sample, spec: PanelSpec) -> str:
-    said = sample.label(spec.by) if spec.by else ""
+    said = sample.label(spec.group_by) if spec.group_by else ""
     name = visible(said) or visible(next((value for key, value in sample.labels if key != "__name__"), spec.title))
     # A code has the raw ones beside it.
-    most = 40 if spec.by == CODE else 24
+    most = 40 if spec.group_by == CODE else 24
     return name if len(name) <= most else f"{name[: most - 1]}…"

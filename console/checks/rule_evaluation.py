@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from console.checks.result import METRICS, CheckResult, Result
 from queries.model.fault import Fault
-from queries.model.recorded import RecordedBook, RuleMatch
-from queries.model.rule import RuleGroup, RuleKind
+from queries.model.rule import RecordedBook, RuleGroup, RuleKind, RuleMatch
 from queries.model.text import visible
-from queries.prometheus.recorded_series import SLACK_SECONDS, in_time, recorded_twice
-from queries.text.formatting import span
+from queries.prometheus.recorded_series import SLACK_SECONDS, find_duplicate_records, is_on_time
+from queries.text.durations import format_span
 
 _MOST_TOLD = 5
 _FRESH_INTERVALS = 3.0
@@ -24,7 +23,7 @@ def rules(groups: Sequence[RuleGroup], wanted: Collection[str], *, now: float, s
         return (CheckResult("rules", "loaded", kind, "no rule is loaded: nothing will ever fire", METRICS),)
     missing = sorted(set(wanted) - names)
     ill = [rule for group in groups for rule in group.rules if rule.health == "err" or rule.last_error]
-    late = [group for group in groups if not in_time(group, now)]
+    late = [group for group in groups if not is_on_time(group, now)]
     slow = [group for group in groups if 0 < group.interval_seconds < group.evaluation_seconds]
     return (
         listed_result(
@@ -56,7 +55,7 @@ def meanings(
 ) -> tuple[CheckResult, ...]:
     """Whether every recorded name is recorded once, and means what the console means by it. `ours` are the names of our rules;
     `book` is what each that is loaded is worth."""
-    twice = [(name, places) for name, places in recorded_twice(groups)]
+    twice = [(name, places) for name, places in find_duplicate_records(groups)]
     own = any(name in ours for name, _ in twice)
     other = [item for item in book.values() if item.worth is RuleMatch.DIFFERENT]
     renamed = sum(item.read != item.name for item in book.values())
@@ -94,9 +93,9 @@ def recording(
     if not ages:
         told = f"none of {len(intervals)} recorded series is there: no traffic, or the rules read what nobody exports"
         return (CheckResult("recording", "fresh", Result.FAILED, told, METRICS),)
-    old = [f"{name} ({span(age)} old)" for name, age in ages.items() if age > _fresh_for(intervals[name])]
+    old = [f"{name} ({format_span(age)} old)" for name, age in ages.items() if age > _fresh_for(intervals[name])]
     without = len(intervals) - len(ages)
-    told = f"{len(ages)} recorded series, the oldest sample {span(max(0.0, *ages.values()))} old"
+    told = f"{len(ages)} recorded series, the oldest sample {format_span(max(0.0, *ages.values()))} old"
     told += f"; {without} have no series now, as rules over what did not happen have none" if without else ""
     return (listed_result("fresh", told, Result.FAILED, f"{len(old)} recorded series are stale", old, area="recording"),)
 
@@ -116,7 +115,7 @@ def _fresh_for(interval_seconds: float) -> float:
 def _age(group: RuleGroup, now: float) -> str:
     if group.evaluated_at is None:
         return "never evaluated"
-    return f"{span(now - group.evaluated_at)} ago, every {group.interval_seconds:g} s"
+    return f"{format_span(now - group.evaluated_at)} ago, every {group.interval_seconds:g} s"
 
 
 def _slow(group: RuleGroup) -> str:

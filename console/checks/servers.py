@@ -12,7 +12,7 @@ from queries.model.fault import Fault
 from queries.model.series import label
 from queries.model.text import visible
 from queries.prometheus.metadata import Target
-from queries.text.formatting import span
+from queries.text.durations import format_span
 
 _MOST_TOLD = 5
 _OURS = re.compile(r"cad[-_]?ml|cad[-_]render|ocr|vision")
@@ -73,7 +73,7 @@ def clocks(ahead: Iterable[tuple[str, float]]) -> tuple[CheckResult, ...]:
 
 
 def _apart(seconds: float) -> str:
-    return f"{span(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'}"
+    return f"{format_span(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def _is_ours(item: Target, namespace: str, jobs: Collection[str]) -> bool:

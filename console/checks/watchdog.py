@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from console.checks.result import FAILED_GENERALLY, CheckResult, Result
 from queries.model.alert import Alert, AlertRule
 from queries.model.text import visible
-from queries.text.formatting import span
+from queries.text.durations import format_span
 
 ARRIVES_WITHIN_SECONDS = 90.0
 """Prometheus sends an alert again every minute: one that was lost on the way, or by a restart, is there by then."""
@@ -70,7 +70,7 @@ def check(name: str, found: WatchdogState | None, *, now: float) -> CheckResult:
     if doubt:
         return CheckResult(_AREA, _NAME, Result.FAILED, doubt, FAILED_GENERALLY)
     if not found.arrived:
-        since = f"fires for {span(max(0.0, now - found.fires_since))}" if found.fires_since else "was not evaluated yet"
+        since = f"fires for {format_span(max(0.0, now - found.fires_since))}" if found.fires_since else "was not evaluated yet"
         told = f"{visible(name)} {since}, and has not arrived yet"
         return CheckResult(_AREA, _NAME, Result.NOTED, told, FAILED_GENERALLY)
     return CheckResult(_AREA, _NAME, Result.PASSED, f"{visible(name)} arrives from Prometheus", FAILED_GENERALLY)

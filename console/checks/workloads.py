@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from console.checks.panels import effective
 from queries.model.panel import Origin, PanelSpec, PanelState, Threshold
-from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.model.workload import Cluster, Pod, Workload
+from queries.model.workload import Cluster, Pod, RolloutPhase, Workload, rollout_status
 from queries.text.times import format_time
 
 RECENT_SECONDS = 900.0
@@ -44,7 +43,7 @@ def judge_workloads(
     if not age <= stale_after:
         verdict, reason = Verdict.STALE, unanswered
     ready = sum(item.ready for item in cluster.workloads)
-    wanted = sum(item.wanted for item in cluster.workloads)
+    wanted = sum(item.desired for item in cluster.workloads)
     return PanelState(
         spec,
         verdict,
@@ -75,12 +74,12 @@ def pods_restarted(cluster: Cluster, now: float, restarted_at: Mapping[str, floa
 def _judge_one(item: Workload, restarted: tuple[Pod, ...]) -> tuple[Verdict, str, Workload]:
     name = visible(item.name)
     rollout = rollout_status(item)
-    if item.wanted > 0 and item.ready == 0:
-        return Verdict.CRITICAL, f"{name}: none of {item.wanted} pods is ready", item
+    if item.desired > 0 and item.ready == 0:
+        return Verdict.CRITICAL, f"{name}: none of {item.desired} pods is ready", item
     if rollout.phase is RolloutPhase.FAILED:
-        return Verdict.CRITICAL, f"{name}: the rollout failed, {item.ready} of {item.wanted} ready", item
-    if item.ready < item.wanted:
-        return Verdict.WARN, f"{name}: {item.ready} of {item.wanted} pods ready", item
+        return Verdict.CRITICAL, f"{name}: the rollout failed, {item.ready} of {item.desired} ready", item
+    if item.ready < item.desired:
+        return Verdict.WARN, f"{name}: {item.ready} of {item.desired} pods ready", item
     if rollout.phase is RolloutPhase.WAITING:
         return Verdict.WARN, visible(rollout.sentence), item
     selector = set(item.selector)
@@ -92,7 +91,7 @@ def _judge_one(item: Workload, restarted: tuple[Pod, ...]) -> tuple[Verdict, str
 
 def _order(judged: tuple[Verdict, str, Workload]) -> tuple[int, int, str]:
     verdict, _, item = judged
-    return (-verdict.rank, item.ready - item.wanted, item.name)
+    return (-verdict.rank, item.ready - item.desired, item.name)
 
 
 def _note(cluster: Cluster, worst: Workload, verdict: Verdict, *, ready: int, wanted: int, now: float) -> str:
@@ -102,7 +101,7 @@ def _note(cluster: Cluster, worst: Workload, verdict: Verdict, *, ready: int, wa
         # All is well: then the newest rollout is what one wants to know of.
         shown = max(cluster.workloads, key=cluster.rolled_out_at)
     else:
-        text += f"  {visible(shown.name)} {shown.ready}/{shown.wanted}"
+        text += f"  {visible(shown.name)} {shown.ready}/{shown.desired}"
     at = cluster.rolled_out_at(shown)
     if at and shown.revision:
         age = format_time(at, "%H:%M") if now - at < 86_400 else f"{int((now - at) // 86_400)}d ago"

@@ -16,7 +16,7 @@ from console.monitor.session import Session
 from console.state import snapshot_json
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.model.text import visible
-from queries.text.formatting import span
+from queries.text.durations import format_span
 from queries.text.tables import aligned, markdown
 
 _HEAD = ("priority", "severity", "alert", "component", "since", "state", "owner", "runbook")
@@ -84,7 +84,7 @@ async def _acknowledge(session: Session, arguments: argparse.Namespace) -> int:
         print(f"cad-console: not saved: {visible(str(error))}", file=sys.stderr)
         return 2
     if result.mark is not None and result.whose.held and not result.written:
-        holder = visible(held_sentence(result.mark, result.whose, span(time.time() - result.mark.at)))
+        holder = visible(held_sentence(result.mark, result.whose, format_span(time.time() - result.mark.at)))
         print(f"{name}: {holder}; nothing changed, --take-over takes it over", file=sys.stderr)
         if result.doubt:
             print(f"cad-console: could not check whether that is current: {visible(result.doubt)}", file=sys.stderr)

@@ -25,15 +25,15 @@ from queries.catalogue.contract import Need, load_contract
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterEndpoint
 from queries.model.panel import PanelSpec
-from queries.model.recorded import RuleMatch
+from queries.model.rule import RuleMatch
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
 from queries.prometheus.metadata import Discovery, Metadata, Target
 from queries.prometheus.recorded_panels import RecordedPanels
-from queries.text.formatting import span
+from queries.text.durations import format_span
 from queries.text.tables import aligned
 from queries.text.variables import variable
-from queries.yaml_text import SafeLoader
+from queries.yaml import SafeLoader
 
 _TARGETS_SHOWN = 20
 _REFUSED = "REFUSED"
@@ -176,7 +176,7 @@ def _source(state: SourceState, now: float) -> tuple[str, ...]:
     latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else ""
     detail = visible(state.fault.sentence()) if state.fault else state.detail
     warnings = " · ".join(visible(item) for item in state.warnings)
-    age = f"last answer {span(now - state.last_good_at)} ago" if state.last_good_at is not None else ""
+    age = f"last answer {format_span(now - state.last_good_at)} ago" if state.last_good_at is not None else ""
     return (
         state.name,
         state.health.value,

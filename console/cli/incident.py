@@ -31,8 +31,9 @@ from console.state.snapshot import Snapshot
 from console.state.snapshot_json import dumps, utc
 from queries.model.alert import Priority, TrackedAlert
 from queries.model.text import visible
-from queries.text.spans import InvalidTime, seconds_of
+from queries.text.durations import YEAR_SECONDS, parse_duration
 from queries.text.tables import aligned, markdown
+from queries.text.times import InvalidTime
 
 Work = Callable[[Session, argparse.Namespace], Awaitable[int]]
 
@@ -129,7 +130,7 @@ def _severity(text: str) -> Priority:
 
 def _duration(text: str) -> float:
     try:
-        return float(seconds_of(text))
+        return parse_duration(text, least=1.0, most=YEAR_SECONDS)
     except InvalidTime as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -21,7 +21,7 @@ from console.journal.search import SearchQuery, page
 from console.journal.sqlite import Journal, JournalError
 from console.monitor.session import Session
 from queries.model.text import visible
-from queries.text.formatting import span
+from queries.text.durations import format_span
 from queries.text.tables import aligned, markdown
 from queries.text.times import format_time
 
@@ -148,7 +148,7 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
         rows = [_row(event) for event in events]
         print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
     for item in unfinished[-_UNFINISHED_SHOWN:]:
-        text = visible(item.sentence(span(time.time() - item.intent.at)))
+        text = visible(item.sentence(format_span(time.time() - item.intent.at)))
         print(f"outcome unknown: {text} (journal settle {visible(item.intent.subject)})", file=sys.stderr)
     if len(unfinished) > _UNFINISHED_SHOWN:
         print(f"and {len(unfinished) - _UNFINISHED_SHOWN} older ones whose outcome is unknown", file=sys.stderr)

@@ -28,8 +28,8 @@ from queries.errors import NotConfigured, SourceError
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.text import visible
 from queries.promql.metric_catalog import MetricCatalog
-from queries.promql.rule_files import PlacedRule, RuleFile, built_in, built_in_names, read_rules
-from queries.text.durations import duration_seconds
+from queries.promql.rule_files import PlacedRule, RuleFile, built_in_names, load_built_in, read_rules
+from queries.text.durations import parse_duration
 
 if TYPE_CHECKING:
     from console.runbooks.index import RunbookIndex
@@ -92,7 +92,7 @@ def _run_lint(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     use_team_codes(settings.error_codes)
     named: tuple[RuleFile, ...] = tuple(_read(name) for name in arguments.files)
-    files = named or (() if arguments.live else built_in())
+    files = named or (() if arguments.live else load_built_in())
     placed = [rule for file in files for rule in file.rules]
     try:
         server = _live(settings, placed) if arguments.live else None
@@ -139,7 +139,7 @@ def _live(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
 async def _query_server(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
     # HTTP: only for --live.
     from queries.prometheus.client import Prometheus  # noqa: PLC0415
-    from queries.prometheus.live_metric_catalog import live_vocabulary  # noqa: PLC0415
+    from queries.prometheus.live_metric_catalog import fetch_metric_catalog  # noqa: PLC0415
     from queries.prometheus.metadata import Discovery  # noqa: PLC0415
 
     if settings.prometheus is None:
@@ -150,7 +150,7 @@ async def _query_server(settings: Settings, placed: Sequence[PlacedRule]) -> _Se
         expressions = [item.expression for item in parse_rules(placed or live) if item.expression is not None]
         selectors = [selector for expression in expressions for selector in expression.selectors]
         recorded = {item.rule.name for item in live if item.rule.kind is RuleKind.RECORD}
-        catalog = await live_vocabulary(discovery, selectors, known=_known_metrics(), recorded=recorded)
+        catalog = await fetch_metric_catalog(discovery, selectors, known=_known_metrics(), recorded=recorded)
         return _Server(live, catalog, _shortest(item.interval for item in await discovery.targets()))
     finally:
         discovery.close()
@@ -159,7 +159,7 @@ async def _query_server(settings: Settings, placed: Sequence[PlacedRule]) -> _Se
 
 def _known_metrics() -> MetricCatalog:
     """The metrics known without a server: the contract's, and those that the platform's metric objects export."""
-    return MetricCatalog.of_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
+    return MetricCatalog.from_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
 
 
 def _shortest(intervals: Iterable[str]) -> float:
@@ -167,7 +167,7 @@ def _shortest(intervals: Iterable[str]) -> float:
     known = []
     for item in intervals:
         with suppress(ValueError):  # an older server returns none
-            known.append(duration_seconds(item))
+            known.append(parse_duration(item))
     return min(known, default=SCRAPE_SECONDS)
 
 
@@ -200,7 +200,7 @@ def _context(settings: Settings, placed: Sequence[PlacedRule], server: _Server |
 
 
 def _own_rules() -> list[PlacedRule]:
-    return [rule for file in built_in() for rule in file.rules]
+    return [rule for file in load_built_in() for rule in file.rules]
 
 
 def _runbooks(settings: Settings) -> RunbookIndex:

@@ -16,7 +16,8 @@ from queries.model.source import Health, SourceState
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload
-from queries.text.formatting import brief, figure, span
+from queries.text.durations import format_span
+from queries.text.numbers import format_brief, format_figure
 from queries.text.tables import aligned, escaped, markdown
 
 HEALTHY, CRITICAL, UNANSWERED, UNKNOWN = 0, 1, 2, 3
@@ -119,7 +120,7 @@ def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
         visible(item.severity_text),
         visible(item.name) or "(no name)",
         visible(item.component) or "-",
-        span(now - item.starts_at),
+        format_span(now - item.starts_at),
         item.state.value,
         visible(tracked.owner) or "-",
         runbook,
@@ -127,7 +128,7 @@ def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
 
 
 def _source(state: SourceState, now: float) -> tuple[str, ...]:
-    age = f"{span(now - state.last_good_at)} ago" if state.last_good_at is not None and state.fault else ""
+    age = f"{format_span(now - state.last_good_at)} ago" if state.last_good_at is not None and state.fault else ""
     latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else age
     word = state.health.value if state.health in (Health.UP, Health.NOT_CONFIGURED) else state.health.value.upper()
     error = visible(state.fault.sentence()) if state.fault else ""
@@ -137,19 +138,19 @@ def _source(state: SourceState, now: float) -> tuple[str, ...]:
 def _panel(state: PanelState) -> tuple[str, ...]:
     word = state.verdict.word
     if state.verdict is Verdict.STALE and state.age_seconds is not None:
-        word += f" {span(state.age_seconds)}"
+        word += f" {format_span(state.age_seconds)}"
     note = state.note if state.verdict.known and state.note else state.reason
-    value = figure(state.value, state.spec.unit, state.spec.decimals)
+    value = format_figure(state.value, state.spec.unit, state.spec.decimals)
     return (word, state.spec.title, value, threshold_text(state), note, state.origin.value)
 
 
 def threshold_text(state: PanelState) -> str:
     """`warn ≥1, critical ≥5`; empty where the panel has no thresholds."""
     thresholds = (("warn", state.threshold.warn), ("critical", state.threshold.critical))
-    sign = "<" if state.spec.below else "≥"
-    return ", ".join(f"{name} {sign}{brief(value)}" for name, value in thresholds if value is not None)
+    sign = "<" if state.spec.lower_is_worse else "≥"
+    return ", ".join(f"{name} {sign}{format_brief(value)}" for name, value in thresholds if value is not None)
 
 
 def _workload(item: Workload) -> tuple[str, ...]:
     note = "paused" if item.paused else ""
-    return (visible(item.target), f"{item.ready}/{item.wanted} ready", f"rev {item.revision}", note)
+    return (visible(item.target), f"{item.ready}/{item.desired} ready", f"rev {item.revision}", note)

@@ -9,20 +9,20 @@ from console.config.errors import InvalidSetting
 from console.config.settings import AlertTarget
 from console.config.validation import FLAG, NUMBER, TEXT, Fields, Key, ListOf, MapOf, OneOf, Scalar, is_number
 from console.config.validators import is_dns_name, is_postgresql_url, is_redis_url, is_store, is_target, is_url, is_webhook
-from queries.catalogue.panel_titles import outline
+from queries.catalogue.panel_titles import read_panel_titles
 from queries.model.dashboard import DASHBOARDS
 from queries.model.severity import Priority, Severities, normalize
 
-PANEL_IDS = tuple(dict.fromkeys(name for board in ("overview", *dict(DASHBOARDS)) for name, _ in outline(board)))
+PANEL_IDS = tuple(dict.fromkeys(name for board in ("overview", *dict(DASHBOARDS)) for name, _ in read_panel_titles(board)))
 """Every panel of the catalogue; the overview's first."""
 
 
 def _is_duration(value: Any) -> bool:
-    from queries.text.spans import InvalidTime, seconds_of  # noqa: PLC0415  # only where a file has one
+    from queries.text.durations import YEAR_SECONDS, parse_duration  # noqa: PLC0415  # only where a file has one
 
     try:
-        return isinstance(value, str) and seconds_of(value) > 0
-    except InvalidTime:
+        return isinstance(value, str) and parse_duration(value, least=1.0, most=YEAR_SECONDS) > 0
+    except ValueError:
         return False
 
 
@@ -53,9 +53,9 @@ def _error_codes(value: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _seconds(value: str) -> float:
-    from queries.text.spans import seconds_of  # noqa: PLC0415  # only where a file has one
+    from queries.text.durations import parse_duration  # noqa: PLC0415  # only where a file has one
 
-    return float(seconds_of(value))
+    return parse_duration(value)
 
 
 SECONDS = Scalar("a number of seconds greater than 0", lambda value: is_number(value) and 0 < value <= 86_400)

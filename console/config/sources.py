@@ -75,9 +75,9 @@ class Sources:
 
     def error(self, path: KeyPath, expected: str) -> ConfigError:
         """An error about the value at `path` in the config file."""
-        from queries.yaml_nodes import dotted  # noqa: PLC0415  # YAML
+        from queries.yaml import format_path  # noqa: PLC0415  # YAML
 
-        return ConfigError(source=str(self.config_file), line=self.line_number(path), key=dotted(path), expected=expected)
+        return ConfigError(source=str(self.config_file), line=self.line_number(path), key=format_path(path), expected=expected)
 
     def beside(self, name: str) -> Path:
         """A path of the config file: relative to the file's folder, as in Prometheus."""
@@ -108,7 +108,7 @@ def _read(path: Path) -> Any:
     # Imported here: without a config file the console starts without YAML.
     from console.config.schema import DOCUMENT  # noqa: PLC0415
     from console.config.validation import SchemaError, check_document  # noqa: PLC0415
-    from queries.yaml_nodes import NodeError, load_with_lines  # noqa: PLC0415
+    from queries.yaml import NodeError, load_with_lines  # noqa: PLC0415
 
     try:
         document = load_with_lines(text)

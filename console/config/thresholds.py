@@ -30,7 +30,7 @@ def check_thresholds(thresholds: Iterable[tuple[str, Threshold]], files: OwnFile
         if spec.broken:
             continue  # the panel itself shows its error and no value
         effective = spec.threshold.override(threshold)
-        if wrong := effective.order_error(below=spec.below):
+        if wrong := effective.order_error(lower_is_worse=spec.lower_is_worse):
             part = "critical" if threshold.critical is not None else "warn"
             note = "" if None not in (threshold.warn, threshold.critical) else " (the other one is the panel's own)"
             raise InvalidSetting(f"{wrong}{note}", panel, part)

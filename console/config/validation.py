@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from queries.yaml_nodes import Path, YamlDocument, dotted
+from queries.yaml import Path, YamlDocument, format_path
 
 
 class SchemaError(ValueError):
@@ -138,7 +138,7 @@ def _check_fields(document: YamlDocument, value: Any, kind: Fields, path: Path) 
         _check(document, value[key], kind.keys[key], (*path, key))
     for key in kind.required:
         if key not in value:
-            raise SchemaError(f"expected the key {key!r} here", key=dotted(path), line=document.line(path))
+            raise SchemaError(f"expected the key {key!r} here", key=format_path(path), line=document.line(path))
 
 
 def _check_mapping(document: YamlDocument, value: Any, known: tuple[str, ...], path: Path) -> None:
@@ -150,7 +150,7 @@ def _check_mapping(document: YamlDocument, value: Any, known: tuple[str, ...], p
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
             line = document.line((*path, key))
-            raise SchemaError(f"unknown key, {hint}", key=dotted((*path, key)), line=line)
+            raise SchemaError(f"unknown key, {hint}", key=format_path((*path, key)), line=line)
 
 
 def _mismatch(document: YamlDocument, expected: str, value: Any, path: Path) -> SchemaError:
@@ -158,4 +158,4 @@ def _mismatch(document: YamlDocument, expected: str, value: Any, path: Path) -> 
     number = "a number" if is_number(value) else "a number out of range"
     actual = _TYPE_NAMES.get(type(value), number if isinstance(value, int | float) else f"a {type(value).__name__}")
     difference = "" if actual == expected or expected.startswith(actual) else f", found {actual}"
-    return SchemaError(f"expected {expected}{difference}", key=dotted(path), line=document.line(path))
+    return SchemaError(f"expected {expected}{difference}", key=format_path(path), line=document.line(path))

@@ -19,7 +19,7 @@ from console.state.snapshot import Snapshot
 from queries.model.panel import Origin, PanelState
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.formatting import figure
+from queries.text.numbers import format_figure
 
 SHARE = 0.15
 """By so much of the truth a figure may differ: traffic and windows move."""
@@ -67,7 +67,7 @@ def wrong(now: Snapshot, simulator: Simulator) -> list[str]:
 
 
 def _sentence(state: PanelState) -> str:
-    value = "nothing" if state.value is None else figure(state.value, state.spec.unit, state.spec.decimals)
+    value = "nothing" if state.value is None else format_figure(state.value, state.spec.unit, state.spec.decimals)
     return visible(f"{state.spec.title}: {state.verdict.word} {value} ({state.origin.value})")
 
 

@@ -19,13 +19,14 @@ from console.incidents.postmortem import as_json, as_markdown
 from console.incidents.postmortem_data import review
 from console.incidents.response_timers import stable_at
 from console.incidents.templates import STATUS_PAGE, Templates, facts_of
-from console.incidents.text import entry_row, moment
+from console.incidents.text import entry_row
 from console.monitor.session import Session
 from console.state import incident_events
 from console.state.incident import DeliveryState, Incident, Step
 from console.state.public_status import phase
 from queries.errors import SourceError
 from queries.model.text import visible
+from queries.text.times import format_clock
 
 _WAIT_SECONDS = 90.0
 _TROUBLE_SECONDS = 12.0
@@ -85,7 +86,7 @@ class _Play:
         await session.record(incident_events.DECLARED, self.identity, data)
         incident = await self._incident()
         say(f"{incident.severity} {incident.number} ({incident.id}): {visible(incident.title)}", step="declared")
-        say(f"detected {moment(incident.began_at)}, alerts {', '.join(item.name for item in incident.alerts)}")
+        say(f"detected {format_clock(incident.began_at)}, alerts {', '.join(item.name for item in incident.alerts)}")
 
         await session.acknowledge(tracked.alert.fingerprint)
         await self._ticked(Step.ACKNOWLEDGE)
@@ -115,7 +116,7 @@ class _Play:
         )
         own = session.response.of(quiet.severity)
         due = stable_at(quiet, own)
-        say(f"quiet since {moment(quiet.quiet_since or 0.0)}, stable after {stability_seconds:g} s", step="stability")
+        say(f"quiet since {format_clock(quiet.quiet_since or 0.0)}, stable after {stability_seconds:g} s", step="stability")
         await self._until(
             lambda now: True if due is not None and stable_at(now, own) == due and time.time() >= due else None,
             "it did not stay quiet",
@@ -185,7 +186,7 @@ class _Play:
     async def _ticked(self, step: Step) -> None:
         incident = await self._until(lambda now: now if step in now.ticks else None, f"the step {step} was not ticked")
         tick = incident.ticks[step]
-        self.say(f"at {moment(tick.at)}{f', because {tick.because}' if tick.because else ''}", step=step.value)
+        self.say(f"at {format_clock(tick.at)}{f', because {tick.because}' if tick.because else ''}", step=step.value)
 
     async def _incident(self) -> Incident:
         found = (await self.session.ledger()).incidents.get(self.identity)

@@ -15,7 +15,7 @@ import httpx
 from console.demo import http_get
 from console.demo.errors import SourceFailed
 from queries.errors import SourceError
-from queries.http.body import size_text
+from queries.text.numbers import format_size
 
 VERSIONS = (("prometheus", "3.5.0"), ("alertmanager", "0.28.1"))
 BASE_URL = "https://github.com/prometheus"
@@ -83,7 +83,7 @@ def _download(url: str, path: Path, report: Callable[[str, int, int], None]) -> 
                 file.write(part)
                 done += len(part)
                 if done > LARGEST_ARCHIVE:
-                    raise SourceFailed(f"{url} is larger than {size_text(LARGEST_ARCHIVE)}")
+                    raise SourceFailed(f"{url} is larger than {format_size(LARGEST_ARCHIVE)}")
                 report(f"loading {path.name}", done, total)
     except SourceError as error:
         raise SourceFailed(str(error)) from error

@@ -11,7 +11,8 @@ import yaml
 
 from console.demo.scenarios import RuleSet
 from queries.promql.rule_templates import rule_names, rule_text
-from queries.yaml_text import loads
+from queries.text.durations import DURATION, parse_duration
+from queries.yaml import load_yaml
 
 JOB = "cad-ml-platform"
 INSTANCE = "cad-ml-api:8000"
@@ -20,9 +21,7 @@ SCRAPE_SECONDS = 2
 FOR_SECONDS = 6
 _SLOW_EVALUATION_SECONDS = 10
 _FOREIGN = "foreign_rules.yaml"
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
-_PART = r"\d+(?:ms|[smhdwy])"
-_RANGE = re.compile(rf"(?<=\[)(?:{_PART})+(?=\])|(?<=\boffset )(?:{_PART})+")
+_RANGE = re.compile(rf"(?<=\[){DURATION}(?=\])|(?<=\boffset ){DURATION}")
 
 _SAID = re.compile(r"(?<=\blast )(\d+) (minutes?|hours?|days?)\b")
 
@@ -35,19 +34,12 @@ def rule_files(sets: Collection[RuleSet]) -> dict[str, str]:
     return found
 
 
-def seconds(duration: str) -> float:
-    """Prometheus' own durations: `90s`, `5m`, `1h30m`. Raises ValueError."""
-    if not re.fullmatch(rf"(?:{_PART})+", duration):
-        raise ValueError(f"not a duration: {duration!r}")
-    return sum(float(part[: -len(unit)]) * _UNITS[unit] for part, unit in re.findall(r"(\d+(ms|[smhdwy]))", duration))
-
-
 def fast_window(duration: str) -> str:
     """A window, or an offset, that suits a scrape every 2 s: 20 s for half an hour and less, a sixtieth of anything longer.
 
     What looks over a day or more stays, for it reads the history.
     """
-    length = seconds(duration)
+    length = parse_duration(duration)
     return duration if length >= 86400 else "20s" if length <= 1800 else f"{length / 60.0:.0f}s"
 
 
@@ -59,22 +51,22 @@ def fast_windows() -> dict[str, str]:
 
 def fast_rules(text: str, *, where: str) -> str:
     """The same groups and rules with short windows, also in their texts, intervals and `for`. Raises YamlError."""
-    document = _mapping(loads(text, where=where), where)
+    document = _mapping(load_yaml(text, where=where), where)
     for group in document["groups"]:
-        interval = seconds(group.get("interval", "30s"))
+        interval = parse_duration(group.get("interval", "30s"))
         group["interval"] = f"{SCRAPE_SECONDS if interval <= 60 else _SLOW_EVALUATION_SECONDS}s"
         for rule in group["rules"]:
             rule["expr"] = _RANGE.sub(lambda match: fast_window(match[0]), rule["expr"])
             for key, said in rule.get("annotations", {}).items():
                 rule["annotations"][key] = _SAID.sub(lambda match: fast_window(match[1] + match[2][0]), str(said))
             if "for" in rule:
-                rule["for"] = f"{min(seconds(rule['for']), FOR_SECONDS):g}s"
+                rule["for"] = f"{min(parse_duration(rule['for']), FOR_SECONDS):g}s"
     return _dump(document)
 
 
 def quiet_routing(text: str, *, where: str) -> str:
     """The same routes and receivers, quick, and without anything that would really be sent."""
-    document = _mapping(loads(text, where=where), where)
+    document = _mapping(load_yaml(text, where=where), where)
     document["global"] = {"resolve_timeout": "1m"}
     document["route"].update(group_wait="1s", group_interval="2s", repeat_interval="1h")
     document["receivers"] = [{"name": receiver["name"]} for receiver in document["receivers"]]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from console.demo import http_get
+from queries.text.times import parse_rfc3339
 
 EVALUATION_SECONDS = 4.0
 """Two rounds of the demo's rules: by so much a moment that two of its parts see may differ."""
@@ -135,4 +135,4 @@ def _joined(series: list[Points]) -> Points:
 def _seconds(moment: str | None) -> float:
     if moment is None:
         raise ReportMismatch("the report leaves out a moment that it should have")
-    return datetime.fromisoformat(moment).timestamp()
+    return parse_rfc3339(moment)

@@ -11,8 +11,8 @@ from console.handover.shift import Shift
 from console.state import snapshot_json
 from console.state.snapshot import Snapshot
 from queries.model.text import visible
-from queries.text.local_time import local_clock
 from queries.text.tables import escaped
+from queries.text.times import format_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class HandoverReport:
     def headline(self) -> str:
         at = self.snapshot.taken_at
         where = f"{visible(self.snapshot.environment)} · {visible(self.snapshot.namespace)}"
-        return f"Shift handover · {where} · {snapshot_json.utc(at)} ({local_clock(at)}) · {visible(self.snapshot.user)}"
+        return f"Shift handover · {where} · {snapshot_json.utc(at)} ({format_local(at)}) · {visible(self.snapshot.user)}"
 
 
 def as_text(report: HandoverReport) -> str:

@@ -18,14 +18,13 @@ from console.journal.elapsed import MARK, mark
 from console.state.checklist_runs import ChecklistRuns
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
-from queries.model.poll_result import PollResult
 from queries.model.series import Point
-from queries.model.source import Health
+from queries.model.source import Health, PollResult
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Change
-from queries.text.formatting import span
-from queries.text.local_time import due_today, hour, local_clock, midnight
+from queries.text.durations import format_span
+from queries.text.times import due_today, format_local, local_hour, local_midnight
 
 _ENDS_SECONDS = 12 * 3600.0
 _CHANGES_SECONDS = 86_400.0
@@ -69,7 +68,7 @@ def signed(sections: Iterable[ReportSection], shift: Shift, *, name: str, to: st
 
 def _shift(facts: HandoverInput) -> ReportSection:
     shift, now = facts.shift, facts.now
-    since = f"since {local_clock(shift.since, now=now)} ({span(now - shift.since)})"
+    since = f"since {format_local(shift.since, now=now)} ({format_span(now - shift.since)})"
     if shift.signed is None:
         return ReportSection(
             "This shift", (Detail(f"{since}: no handover was signed before, so it is the configured length of a shift"),)
@@ -133,12 +132,12 @@ def _changes(facts: HandoverInput) -> ReportSection:
     found = [change for change in facts.snapshot.changes if change.at > now - _CHANGES_SECONDS]
     lines = tuple(
         Detail(
-            f"{local_clock(change.at, now=now)}  {_named(change)}" + (f", {visible(change.author)}" if change.author else "")
+            f"{format_local(change.at, now=now)}  {_named(change)}" + (f", {visible(change.author)}" if change.author else "")
         )
         for change in found[:_SHOWN]
     )
     # Whoever takes over has to know what may still be under way.
-    begun = (f"{item.sentence(span(now - item.intent.at))}" for item in facts.snapshot.unfinished)
+    begun = (f"{item.sentence(format_span(now - item.intent.at))}" for item in facts.snapshot.unfinished)
     lines = (*(Detail(visible(text), Verdict.WARN) for text in begun), *lines)
     title = "Changes of the last 24 h"
     cluster = facts.snapshot.source("kubernetes")
@@ -167,23 +166,23 @@ def _checklists(facts: HandoverInput) -> ReportSection:
 
 def _left(checklist: Checklist, walks: ChecklistRuns, now: float) -> Iterable[Detail]:
     """What today's newest walk left, or that there was none though it was due."""
-    title, today = visible(checklist.title), midnight(now)
+    title, today = visible(checklist.title), local_midnight(now)
     own = [walk for walk in walks.of(checklist.name) if walk.begun_at >= today]
-    due = hour(now) if checklist.due == HOURLY else due_today(checklist.due, now)
+    due = local_hour(now) if checklist.due == HOURLY else due_today(checklist.due, now)
     newest = own[-1] if own else None
     missed = newest is None or (checklist.due == HOURLY and due is not None and newest.begun_at < due)
     if missed and due is not None and due <= now:
-        yield Detail(f"{title}: due since {local_clock(due)}, nobody walked it", Verdict.WARN)
+        yield Detail(f"{title}: due since {format_local(due)}, nobody walked it", Verdict.WARN)
     if newest is None:
         return
     signature = newest.signed
     if signature is None:
         missing = [visible(item.title) for item in checklist.items if item.id not in newest.answered]
         told = f"not answered: {', '.join(missing)}" if missing else "all answered, not signed"
-        yield Detail(f"{title}: begun {local_clock(newest.begun_at)} by {visible(newest.begun_by)}, {told}", Verdict.WARN)
+        yield Detail(f"{title}: begun {format_local(newest.begun_at)} by {visible(newest.begun_by)}, {told}", Verdict.WARN)
         return
     for words in signature.open:
-        yield Detail(f"{title}, signed {local_clock(signature.at)} by {visible(signature.name)}: {visible(words)}")
+        yield Detail(f"{title}, signed {format_local(signature.at)} by {visible(signature.name)}: {visible(words)}")
 
 
 def _budget(facts: HandoverInput) -> ReportSection:
@@ -198,15 +197,15 @@ def _budget(facts: HandoverInput) -> ReportSection:
     if len(points) < 2 or begun - facts.shift.since > (facts.now - facts.shift.since) / 2.0:
         line = Detail(f"{last:.2f} % are left; what was left when the shift began is not known", Verdict.NO_DATA)
         return ReportSection(title, (line,), known=False)
-    when = "now" if facts.now - reading.taken_at < 120.0 else local_clock(reading.taken_at, now=facts.now)
+    when = "now" if facts.now - reading.taken_at < 120.0 else format_local(reading.taken_at, now=facts.now)
     length, spent = points[-1][0] - begun, first - last
     rate = lasts = ""
     if spent > 0 and length >= _LEAST_SECONDS:
         rate = f", {spent / length * 3600.0:.3f} an hour"
         seconds = last / spent * length
-        lasts = f"; at this rate it is used up in {span(seconds)}" if 0 < seconds < _MONTH else ""
+        lasts = f"; at this rate it is used up in {format_span(seconds)}" if 0 < seconds < _MONTH else ""
     told = f"{spent:.2f} points spent{rate}" if spent > 0 else f"nothing spent, {-spent:.2f} points came back"
-    words = f"{first:.2f} % were left {local_clock(begun, now=facts.now)}, {last:.2f} % {when}: {told}{lasts}"
+    words = f"{first:.2f} % were left {format_local(begun, now=facts.now)}, {last:.2f} % {when}: {told}{lasts}"
     state = facts.snapshot.panel(BUDGET)
     if state is not None and state.verdict is Verdict.IN_DOUBT:
         return ReportSection(title, (Detail(f"{words} ({visible(state.reason)})", state.verdict),), known=False)
@@ -218,5 +217,5 @@ def _doubt(snapshot: Snapshot, name: str, now: float) -> tuple[Detail, ...]:
     source = snapshot.source(name)
     if source is None or source.fault is None or source.last_good_at is None or source.health in (Health.UP, Health.DEGRADED):
         return ()
-    age = span(now - source.last_good_at)
+    age = format_span(now - source.last_good_at)
     return (Detail(f"as {name} told {age} ago: {visible(source.fault.what)}", Verdict.STALE),)

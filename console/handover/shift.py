@@ -10,10 +10,9 @@ from console.checklists.evidence_queries import MetricsSource
 from console.state.handovers import HandoverSigned
 from console.state.snapshot import Snapshot
 from queries.errors import NotConfigured, SourceError
-from queries.model.aggregation import folded
-from queries.model.panel import Origin
-from queries.model.poll_result import PollResult
+from queries.model.panel import Origin, aggregate
 from queries.model.series import Point
+from queries.model.source import PollResult
 
 BUDGET = "error_budget"
 _POINTS = 12
@@ -58,10 +57,10 @@ async def budget_over(
     except SourceError as error:
         return PollResult("prometheus", now, time.monotonic() - began, fault=error.fault)
     values: dict[float, list[float]] = {}
-    for track in answer.tracks:
+    for track in answer.series:
         for at, value in track.points:
             if math.isfinite(value):
                 values.setdefault(at, []).append(value)
-    folds = ((at, folded(state.spec.fold, values[at])) for at in sorted(values))
+    folds = ((at, aggregate(state.spec.aggregation, values[at])) for at in sorted(values))
     points = tuple((at, value) for at, value in folds if value is not None)
     return PollResult("prometheus", now, time.monotonic() - began, value=points)

@@ -99,7 +99,7 @@ class _Account:
             answer = await prometheus.query_range(query, start=self.start, end=self.end, step_seconds=step)
         except SourceError as error:
             return [], f"{question.kind} from Prometheus: {error}"
-        return [change for track in answer.tracks for change in _steps(track, question, step, self.start)], ""
+        return [change for track in answer.series for change in _steps(track, question, step, self.start)], ""
 
 
 def _steps(track: Series, question: _Question, step: float, start: float) -> Iterable[Change]:

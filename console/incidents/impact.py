@@ -162,8 +162,8 @@ class _ImpactQuery:
         if history.fault is not None:
             self.why["outside_seconds"] = history.fault.sentence()
         # A ratio that is not possible says nothing of the requests: nobody saw them.
-        points = history.tracks[0].points if history.tracks else ()
-        found = tuple((at, value) for at, value in points if not math.isfinite(value) or spec.allowed.holds(value))
+        points = history.series[0].points if history.series else ()
+        found = tuple((at, value) for at, value in points if not math.isfinite(value) or spec.allowed.contains(value))
         if points and not found:
             self.why["outside_seconds"] = f"{Verdict.IN_DOUBT.word}: the error ratio had no value that is possible"
         return found

@@ -11,13 +11,12 @@ from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState, Priority, TrackedAlert
 from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
-from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import label
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from queries.model.workload import Cluster, Workload
-from queries.text.formatting import figure
+from queries.model.workload import Cluster, RolloutPhase, Workload, rollout_status
+from queries.text.numbers import format_figure
 
 SILENCED = "silenced"
 _STATES = {
@@ -155,7 +154,7 @@ def _of_panels(snapshot: Snapshot) -> Iterable[Observation]:
 
 def _panel_words(panel: PanelState) -> Callable[[str], str]:
     def say(before: str) -> str:
-        told = figure(panel.value, panel.spec.unit, panel.spec.decimals) if panel.value is not None else ""
+        told = format_figure(panel.value, panel.spec.unit, panel.spec.decimals) if panel.value is not None else ""
         old = Verdict(before).word if before in tuple(Verdict) else "not known"
         return f"{panel.spec.title}: {old} → {panel.verdict.word}{f' {told}' if told else ''}"
 
@@ -175,7 +174,7 @@ def _of_cluster(cluster: Cluster, taken_at: float) -> Iterable[Observation]:
                 cluster.rolled_out_at(workload),
             )
         yield Observation(
-            f"replicas:{workload.target}", str(workload.wanted), Source.KUBERNETES, taken_at, _scale_words(cluster, workload)
+            f"replicas:{workload.target}", str(workload.desired), Source.KUBERNETES, taken_at, _scale_words(cluster, workload)
         )
         status = rollout_status(workload)
         stuck = status.phase is RolloutPhase.FAILED
@@ -204,9 +203,10 @@ def _rollout_words(cluster: Cluster, workload: Workload) -> Callable[[str], str]
 def _scale_words(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
     def say(before: str) -> str:
         driver = next(
-            (item for item in cluster.autoscalers if item.target_name == workload.name and item.wanted == workload.wanted), None
+            (item for item in cluster.autoscalers if item.target_name == workload.name and item.desired == workload.desired),
+            None,
         )
-        return f"{workload.name} scaled {before}→{workload.wanted}{f' (as HPA {driver.name} wants)' if driver else ''}"
+        return f"{workload.name} scaled {before}→{workload.desired}{f' (as HPA {driver.name} wants)' if driver else ''}"
 
     return say
 

@@ -13,9 +13,10 @@ from console.incidents.text import author_words
 from console.state.incident import Incident, Role, Source, Step, TimelineEntry
 from console.state.incident_metrics import Kpis
 from queries.model.text import visible
-from queries.text.formatting import brief, span
+from queries.text.durations import format_span
+from queries.text.numbers import format_brief
 from queries.text.tables import escaped, markdown
-from queries.text.times import format_milliseconds, format_time
+from queries.text.times import format_milliseconds, format_timestamp
 
 UNKNOWN = "unknown"
 _FIGURES = {
@@ -53,8 +54,8 @@ def as_markdown(report: Postmortem) -> str:
     incident = report.incident
     blocks = [
         f"# {incident.severity} incident {incident.number}: {_text(incident.title)}",
-        f"{_text(incident.environment)} · id `{incident.id}` · {_moment(incident.began_at)} to {_end(report)} · "
-        f"report of {_moment(report.made_at)}",
+        f"{_text(incident.environment)} · id `{incident.id}` · {format_timestamp(incident.began_at)} to {_end(report)} · "
+        f"report of {format_timestamp(report.made_at)}",
         "## Summary",
         _summary(report),
         "## Impact",
@@ -137,24 +138,25 @@ def kpi_rows(found: Kpis) -> list[tuple[str, str]]:
 
 
 def _mean(seconds: float | None, count: int, what: str) -> str:
-    return f"not known: none was {what}" if seconds is None else f"{span(seconds)} (of {count} {what})"
+    return f"not known: none was {what}" if seconds is None else f"{format_span(seconds)} (of {count} {what})"
 
 
 def _summary(report: Postmortem) -> str:
     incident, impact = report.incident, report.impact
     alerts = ", ".join(dict.fromkeys(visible(item.name) for item in incident.alerts))
     noticed = f"The alert {_text(alerts)} began" if alerts else "It was noticed without an alert"
-    when = f" at {_moment(incident.detected_at)}" if alerts and incident.detected_at else ""
-    parts = [f"{noticed}{when}; {_text(incident.declared_by)} declared {incident.severity} at {_moment(incident.declared_at)}."]
+    when = f" at {format_timestamp(incident.detected_at)}" if alerts and incident.detected_at else ""
+    declared = f"{_text(incident.declared_by)} declared {incident.severity} at {format_timestamp(incident.declared_at)}"
+    parts = [f"{noticed}{when}; {declared}."]
     mitigation = incident.ticks.get(Step.MITIGATE)
     if mitigation is not None:
         how = _text(mitigation.because or mitigation.note or "by hand")
-        parts.append(f"It was mitigated after {span(mitigation.at - incident.began_at)} ({how}).")
+        parts.append(f"It was mitigated after {format_span(mitigation.at - incident.began_at)} ({how}).")
     else:
         over = incident.resolved_at is not None or not incident.open
         parts.append("No mitigation was recorded." if over else "It was not mitigated so far.")
     if incident.resolved_at is not None:
-        parts.append(f"It was resolved after {span(incident.resolved_at - incident.began_at)}.")
+        parts.append(f"It was resolved after {format_span(incident.resolved_at - incident.began_at)}.")
     if impact.failed is not None:
         parts.append(f"{_count(impact.failed)} of {_count(impact.requests)} requests failed.")
     else:
@@ -163,10 +165,10 @@ def _summary(report: Postmortem) -> str:
 
 
 def _impact_rows(impact: Impact) -> list[tuple[str, str, str]]:
-    window = f"{_moment(impact.start)} to {_moment(impact.end)} ({span(impact.end - impact.start)})"
+    window = f"{format_timestamp(impact.start)} to {format_timestamp(impact.end)} ({format_span(impact.end - impact.start)})"
     outside = impact.reason("outside_seconds") or f"error ratio over {SLO_PERCENT:g} % in that window"
     if impact.unseen_seconds:
-        outside += f"; {span(impact.unseen_seconds)} without a value are not counted"
+        outside += f"; {format_span(impact.unseen_seconds)} without a value are not counted"
     begun = (
         f"the error ratio was over {SLO_PERCENT:g} % from then on"
         if impact.bad_since
@@ -182,15 +184,15 @@ def _impact_rows(impact: Impact) -> list[tuple[str, str, str]]:
         ),
         (
             "slower than 2 s",
-            UNKNOWN if impact.slow_percent is None else f"{brief(impact.slow_percent)} %",
+            UNKNOWN if impact.slow_percent is None else f"{format_brief(impact.slow_percent)} %",
             impact.reason("slow_percent") or "Prometheus, share of the timed requests",
         ),
         (
             "error budget burnt",
-            UNKNOWN if impact.budget_percent is None else f"{brief(impact.budget_percent)} %",
+            UNKNOWN if impact.budget_percent is None else f"{format_brief(impact.budget_percent)} %",
             impact.reason("budget_percent") or "of what 99.9 % allow in 30 days",
         ),
-        ("time outside the SLO", UNKNOWN if impact.outside_seconds is None else span(impact.outside_seconds), outside),
+        ("time outside the SLO", UNKNOWN if impact.outside_seconds is None else format_span(impact.outside_seconds), outside),
     ]
 
 
@@ -204,32 +206,46 @@ def _time_rows(report: Postmortem) -> list[tuple[str, str, str, str, str]]:
     }
     rows = []
     if report.impact.bad_since is not None:
-        rows.append(("began", _moment(report.impact.bad_since), "", "", "error ratio beyond the objective"))
+        rows.append(("began", format_timestamp(report.impact.bad_since), "", "", "error ratio beyond the objective"))
     start = report.impact.bad_since or incident.began_at
     detected = incident.detected_at
     if detected is not None:
-        rows.append(("detected", _moment(detected), span(detected - start), "", "the first alert"))
+        rows.append(("detected", format_timestamp(detected), format_span(detected - start), "", "the first alert"))
     rows.append(
-        ("declared", _moment(incident.declared_at), span(incident.declared_at - start), "", visible(incident.declared_by))
+        (
+            "declared",
+            format_timestamp(incident.declared_at),
+            format_span(incident.declared_at - start),
+            "",
+            visible(incident.declared_by),
+        )
     )
     for step in Step:
         tick = incident.ticks.get(step)
         limit = allowed.get(step)
         if tick is None:
-            rows.append((step.value, "not done", "", span(limit) if limit else "", ""))
+            rows.append((step.value, "not done", "", format_span(limit) if limit else "", ""))
             continue
         late = limit is not None and tick.at - incident.declared_at > limit
-        told = f"{span(limit)}{', LATE' if late else ''}" if limit else ""
+        told = f"{format_span(limit)}{', LATE' if late else ''}" if limit else ""
         who = visible(f"{tick.author}: {tick.because or tick.note}" if tick.because or tick.note else tick.author)
-        rows.append((step.value, _moment(tick.at), span(tick.at - start), told, who))
+        rows.append((step.value, format_timestamp(tick.at), format_span(tick.at - start), told, who))
     if incident.closed_at is not None:
-        rows.append(("closed", _moment(incident.closed_at), span(incident.closed_at - start), "", visible(incident.closed_by)))
+        rows.append(
+            (
+                "closed",
+                format_timestamp(incident.closed_at),
+                format_span(incident.closed_at - start),
+                "",
+                visible(incident.closed_by),
+            )
+        )
     return rows
 
 
 def _changes(found: Correlation) -> str:
-    rows = [(_moment(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
-    head = f"From {_moment(found.start)} to {_moment(found.end)}, the hour before the first alert."
+    rows = [(format_timestamp(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
+    head = f"From {format_timestamp(found.start)} to {format_timestamp(found.end)}, the hour before the first alert."
     table = markdown(("time", "kind", "what", "by"), rows) if rows else "Nothing that the console could see."
     missing = "\n\n" + _bullets([f"not asked: {item}" for item in found.faults], "") if found.faults else ""
     return f"{head}\n\n{table}{missing}"
@@ -240,8 +256,8 @@ def _entries(entries: Iterable[TimelineEntry]) -> str:
     times = {item.id: item.at for item in listed}
     rows = []
     for item in listed:
-        corrected = f" (corrects {_moment(times[item.corrects])})" if item.corrects in times else ""
-        rows.append((_moment(item.at), item.source.value, author_words(item), visible(item.text) + corrected))
+        corrected = f" (corrects {format_timestamp(times[item.corrects])})" if item.corrects in times else ""
+        rows.append((format_timestamp(item.at), item.source.value, author_words(item), visible(item.text) + corrected))
     return markdown(("time", "source", "author", "what"), rows) if rows else "None."
 
 
@@ -252,7 +268,7 @@ def _updates(incident: Incident) -> str:
             f"{item.state} {item.where}".strip() + (f" ({item.why})" if item.why else "") for item in update.sendings
         )
         quoted = "\n".join(f"> {_text(line)}".rstrip() for line in update.text.splitlines())
-        blocks.append(f"{_moment(update.at)}, {_text(update.author)}, {_text(went or 'not sent')}:\n\n{quoted}")
+        blocks.append(f"{format_timestamp(update.at)}, {_text(update.author)}, {_text(went or 'not sent')}:\n\n{quoted}")
     return "\n\n".join(blocks) or "None was written."
 
 
@@ -267,7 +283,7 @@ def _questions(report: Postmortem) -> Iterable[str]:
     for name, why in impact.why:
         yield f"The {_FIGURES[name]} unknown: {why}"
     if impact.unseen_seconds:
-        yield f"For {span(impact.unseen_seconds)} of the window there was no error ratio at all."
+        yield f"For {format_span(impact.unseen_seconds)} of the window there was no error ratio at all."
     for fault in report.correlation.faults:
         yield f"What changed may not be all: {fault}"
     for entry in incident.entries:
@@ -295,11 +311,7 @@ def _count(value: float | None) -> str:
 
 
 def _end(report: Postmortem) -> str:
-    return _moment(report.end) if report.incident.resolved_at or report.incident.closed_at else "now, still open"
-
-
-def _moment(at: float) -> str:
-    return format_time(at, "%Y-%m-%d %H:%M:%SZ")
+    return format_timestamp(report.end) if report.incident.resolved_at or report.incident.closed_at else "now, still open"
 
 
 def _utc(at: float | None) -> str | None:

@@ -12,7 +12,8 @@ from typing import Any
 from console.config.errors import ConfigError
 from console.config.settings import Contact, IncidentSettings
 from queries.model.alert import Priority
-from queries.text.spans import InvalidTime, seconds_of
+from queries.text.durations import YEAR_SECONDS, parse_duration
+from queries.text.times import InvalidTime
 
 TIMES = ("response", "acknowledge", "assess", "update_every", "mitigate", "stability", "review", "escalate_after")
 """The keys of a severity that are lengths of time."""
@@ -76,7 +77,7 @@ def _severity(level: str, values: Mapping[str, Any]) -> SeverityPolicy:
     told: dict[str, Any] = {key: str(values[key]) for key in WORDS}
     for key in TIMES:
         try:
-            told[f"{key}_seconds"] = float(seconds_of(str(values[key]))) if key in values else 0.0
+            told[f"{key}_seconds"] = parse_duration(str(values[key]), least=1.0, most=YEAR_SECONDS) if key in values else 0.0
         except InvalidTime as error:
             raise ConfigError(source=f"incidents.severities.{level}.{key}", expected=str(error)) from None
     return SeverityPolicy(**told)
@@ -84,8 +85,8 @@ def _severity(level: str, values: Mapping[str, Any]) -> SeverityPolicy:
 
 @cache
 def _defaults() -> Mapping[str, Any]:
-    from queries.yaml_text import loads  # noqa: PLC0415  # not before the first frame
+    from queries.yaml import load_yaml  # noqa: PLC0415  # not before the first frame
 
-    found = loads(resources.files(__package__).joinpath("response.yaml").read_text(encoding="utf-8"), where="response.yaml")
+    found = load_yaml(resources.files(__package__).joinpath("response.yaml").read_text(encoding="utf-8"), where="response.yaml")
     assert isinstance(found, dict)  # noqa: S101 - our own file
     return found

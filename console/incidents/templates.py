@@ -16,7 +16,8 @@ from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.formatting import figure, span
+from queries.text.durations import format_span
+from queries.text.numbers import format_figure
 from queries.text.times import format_time
 
 STATUS_PAGE, CHAT = "status-page", "chat"
@@ -90,7 +91,7 @@ def facts_of(incident: Incident, snapshot: Snapshot | None, response: SeverityPo
         "number": str(incident.number),
         "since": _clock(incident.began_at),
         "now": _clock(now),
-        "duration": span(end - incident.began_at),
+        "duration": format_span(end - incident.began_at),
         "impact": impact_sentence(snapshot),
         "alerts": _alerts(incident, snapshot),
         "panels": _panels(incident, snapshot),
@@ -107,7 +108,7 @@ def impact_sentence(snapshot: Snapshot | None) -> str:
     panel = snapshot.panel("error_ratio") if snapshot else None
     if panel is None or panel.value is None or not panel.verdict.known:
         return "How many requests are affected is not known."
-    told = figure(panel.value, panel.spec.unit, 1)
+    told = format_figure(panel.value, panel.spec.unit, 1)
     if panel.verdict is Verdict.OK:
         return f"Requests succeed: {told} fail."
     return f"About {told} of all requests fail."
@@ -135,7 +136,10 @@ _STATES = {AlertState.ACTIVE: "fires", AlertState.UNDELIVERED: "fires"}
 
 def _panels(incident: Incident, snapshot: Snapshot | None) -> str:
     found = [state for identity in incident.panels if snapshot and (state := snapshot.panel(identity))]
-    told = (f"{item.spec.title} {item.verdict.word} {figure(item.value, item.spec.unit, item.spec.decimals)}" for item in found)
+    told = (
+        f"{item.spec.title} {item.verdict.word} {format_figure(item.value, item.spec.unit, item.spec.decimals)}"
+        for item in found
+    )
     return ", ".join(told) or UNKNOWN
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from queries.errors import InvalidResponse
-from queries.http.body import size_text
+from queries.text.numbers import format_size
 
 PAGE_BYTES = 8 << 20
 """How much text of events is asked for at once."""
@@ -46,4 +46,4 @@ def _metered(steps: Generator[Any, Any, Any], connection: Any) -> Generator[Any,
         fcntl.ioctl(connection.socket, termios.FIONREAD, waiting)
         came += waiting[0]
         if came > LIMIT_BYTES:
-            raise InvalidResponse(f"the answer is larger than {size_text(LIMIT_BYTES)}", hint="is this the store's database?")
+            raise InvalidResponse(f"the answer is larger than {format_size(LIMIT_BYTES)}", hint="is this the store's database?")

@@ -10,17 +10,26 @@ import promql_parser as ast
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
-from queries.promql.syntax import COMPARISONS, bare, children, is_scalar, nodes, number, selector, vector_argument
+from queries.promql.syntax import (
+    COMPARISONS,
+    MIRRORED,
+    children,
+    constant,
+    is_scalar,
+    nodes,
+    selector,
+    strip_parens,
+    vector_argument,
+)
 
 _ONLY_WHILE_TRUE = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 """Series that exist only while something is wrong."""
-_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def _find_unconditional(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.rule.kind is not RuleKind.ALERT or item.expression is None or not item.expression.selectors:
         return  # without a series it is a dead man's switch, which always fires
-    root = bare(item.expression.root)
+    root = strip_parens(item.expression.root)
     if is_conditional(root) or any(_is_bool(node) for node in nodes(root)):
         return
     line = item.placed.line_of("expr")
@@ -55,7 +64,7 @@ def _find_contradiction(item: ParsedRule, context: LintContext) -> Iterator[Lint
 
 def is_conditional(node: ast.Expr) -> bool:
     """Whether the result can be empty by design: it depends on a comparison, `and`, `unless` or absent()."""
-    node = bare(node)
+    node = strip_parens(node)
     if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
         return not _ONLY_WHILE_TRUE.isdisjoint(selector(node).metrics)
     if isinstance(node, ast.BinaryExpr):
@@ -98,7 +107,7 @@ def _contradiction(node: ast.BinaryExpr) -> str:
 
 def _conditions(node: ast.Expr) -> Iterator[tuple[str, str, float]]:
     """The conditions on a value: its text, the comparison and the limit."""
-    node = bare(node)
+    node = strip_parens(node)
     if not isinstance(node, ast.BinaryExpr) or _is_bool(node):
         return
     op = str(node.op)
@@ -107,14 +116,14 @@ def _conditions(node: ast.Expr) -> Iterator[tuple[str, str, float]]:
         yield from _conditions(node.rhs)
     elif op in COMPARISONS and is_scalar(node.lhs) != is_scalar(node.rhs):
         subject, limit = (node.rhs, node.lhs) if is_scalar(node.lhs) else (node.lhs, node.rhs)
-        value = number(limit)
+        value = constant(limit)
         if value is None:
             return
-        inner = bare(subject)
+        inner = strip_parens(subject)
         yield from _conditions(inner)
         while isinstance(inner, ast.BinaryExpr) and str(inner.op) in COMPARISONS and not _is_bool(inner):
-            inner = bare(inner.rhs if is_scalar(inner.lhs) else inner.lhs)
-        yield inner.prettify(), _MIRRORED[op] if is_scalar(node.lhs) else op, value
+            inner = strip_parens(inner.rhs if is_scalar(inner.lhs) else inner.lhs)
+        yield inner.prettify(), MIRRORED[op] if is_scalar(node.lhs) else op, value
 
 
 NO_CONDITION = LintRule(

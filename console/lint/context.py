@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from queries.catalogue.contract import Contract, load_contract
 from queries.catalogue.exported import PARTS, load_exported
 from queries.model.rule import Rule, RuleKind
-from queries.promql.label_inference import InferredLabels, flow, follow_records
+from queries.promql.label_inference import InferredLabels, infer_labels, infer_records
 from queries.promql.metric_catalog import MetricCatalog, Spelling
 from queries.promql.rule_files import PlacedRule
 from queries.promql.syntax import Expression, PromqlError, parse
@@ -106,7 +106,7 @@ class LintContext:
             return None
         labels = self._flows.get(id(item.expression))
         if labels is None:
-            labels = self._flows[id(item.expression)] = flow(item.expression, self.catalog)
+            labels = self._flows[id(item.expression)] = infer_labels(item.expression, self.catalog)
         return labels
 
     def before(self, item: ParsedRule, key: Callable[[ParsedRule], Hashable]) -> Sequence[ParsedRule]:
@@ -158,17 +158,17 @@ def build_context(
     under_lint = parse_rules(rules, sources=sources)
     more = parse_rules(others(frozenset(name for item in under_lint if item.expression for name in item.expression.metrics)))
     every = [(item.rule, item.expression) for item in (*more, *under_lint) if item.expression is not None]
-    full_catalog, flows = follow_records(catalog, [each for each in every if each[0].kind is RuleKind.RECORD])
+    full_catalog, flows = infer_records(catalog, [each for each in every if each[0].kind is RuleKind.RECORD])
     return LintContext(
         rules=under_lint,
         known_rules=(*under_lint, *more),
         catalog=full_catalog,
         contract=load_contract(),
-        exported=frozenset(name for name, info in catalog.words.items() if not info.recorded),
+        exported=frozenset(name for name, info in catalog.metrics.items() if not info.recorded),
         known_exports=frozenset(name + part for name, item in load_exported().items() for part in PARTS.get(item.type, ("",))),
         strict=strict,
         scrape_seconds=scrape_seconds,
-        spelling=Spelling({**full_catalog.words, **dict.fromkeys(names)}),
+        spelling=Spelling({**full_catalog.metrics, **dict.fromkeys(names)}),
         _records={**_by_name(more), **_by_name(under_lint)},
         _flows=flows,
         _runbooks=functools.cache(runbooks),

@@ -9,7 +9,7 @@ import promql_parser as ast
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
-from queries.promql.syntax import COMPARISONS, bare, is_scalar, nodes, number, selector, selectors, vector_argument
+from queries.promql.syntax import COMPARISONS, constant, is_scalar, nodes, selector, selectors, strip_parens, vector_argument
 
 _OF_COUNTERS = frozenset({"rate", "irate", "increase"})
 _MAKES_A_RATE = _OF_COUNTERS | {"delta", "idelta", "deriv", "resets", "changes"}
@@ -63,7 +63,7 @@ def _find_counter_without_rate(item: ParsedRule, context: LintContext) -> Iterat
     for node in item.expression.parts:
         if not isinstance(node, ast.BinaryExpr) or str(node.op) not in COMPARISONS:
             continue
-        limit = number(node.rhs)
+        limit = constant(node.rhs)
         if limit is None or _tests_for_any(str(node.op), limit):
             continue
         for name in raw_series(node.lhs):
@@ -93,7 +93,7 @@ def _find_short_range(item: ParsedRule, context: LintContext) -> Iterator[LintMa
 
 def raw_series(node: ast.Expr) -> Iterator[str]:
     """The metrics whose raw value reaches the result: selected, summed or divided, but without a rate."""
-    node = bare(node)
+    node = strip_parens(node)
     if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
         yield from selector(node).metrics
     elif isinstance(node, ast.AggregateExpr):
@@ -122,7 +122,7 @@ def _calls(item: ParsedRule, names: frozenset[str]) -> Iterator[ast.Call]:
 
 def _sum_of_counters(node: ast.Expr, context: LintContext) -> str:
     """The counter that an aggregation sums without a rate; empty for anything else."""
-    node = bare(node)
+    node = strip_parens(node)
     if not isinstance(node, ast.AggregateExpr) or str(node.op) not in _ADDS_UP:
         return ""
     if any(isinstance(part, ast.Call) and part.func.name in _MAKES_A_RATE for part in nodes(node.expr)):

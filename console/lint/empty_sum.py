@@ -11,7 +11,7 @@ from console.lint.conditions import is_conditional
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.catalogue.contract import PLATFORM
-from queries.promql.syntax import Selector, bare, number, selectors
+from queries.promql.syntax import Selector, constant, selectors, strip_parens
 
 _MAX_DEPTH = 3
 _FIRST_WORD = re.compile(r"[a-z]+|[A-Z]+")
@@ -27,7 +27,7 @@ def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     for node in item.expression.parts:
         if not (isinstance(node, ast.BinaryExpr) and str(node.op) == "+"):
             continue
-        bare_terms = [term for term in _terms(node) if number(term) is None]
+        bare_terms = [term for term in _terms(node) if constant(term) is None]
         if any(is_conditional(term) for term in bare_terms):
             continue  # the sum is a join, empty by design unless its condition holds
         for term in bare_terms:
@@ -45,7 +45,7 @@ def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
 
 def _terms(node: ast.Expr) -> Iterator[ast.Expr]:
     """The terms of a sum, including nested sums."""
-    node = bare(node)
+    node = strip_parens(node)
     if isinstance(node, ast.BinaryExpr) and str(node.op) == "+":
         yield from _terms(node.lhs)
         yield from _terms(node.rhs)
@@ -108,8 +108,8 @@ def _exporters(name: str, context: LintContext, depth: int = _MAX_DEPTH) -> froz
 
 def _can_be_empty(node: ast.Expr) -> bool:
     """Whether nothing replaces a missing series."""
-    node = bare(node)
-    if number(node) is not None or not selectors(node):
+    node = strip_parens(node)
+    if constant(node) is not None or not selectors(node):
         return False
     if isinstance(node, ast.Call):
         return any(_can_be_empty(item) for item in _vectors(node.args))

@@ -11,7 +11,7 @@ from console.lint.context import LintContext, ParsedRule
 from console.lint.counters import is_count_for_score, raw_series
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.catalogue.contract import PLATFORM
-from queries.promql.syntax import COMPARISONS, number
+from queries.promql.syntax import COMPARISONS, constant
 
 _WHOLE = re.compile(r"[+-]?\d+")
 _MAX_LISTED = 12
@@ -67,7 +67,7 @@ def _find_count_as_score(item: ParsedRule, context: LintContext) -> Iterator[Lin
         return
     for node in item.expression.parts:
         if isinstance(node, ast.BinaryExpr) and str(node.op) in COMPARISONS:
-            limit = number(node.rhs)
+            limit = constant(node.rhs)
             for name in raw_series(node.lhs) if limit is not None else ():
                 if limit is not None and is_count_for_score(name, limit, context):
                     line = item.placed.line_of("expr", name)

@@ -10,7 +10,7 @@ import promql_parser as ast
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
-from queries.promql.syntax import Selector, bare, children, number, selector
+from queries.promql.syntax import Selector, children, constant, selector, strip_parens
 
 _LEFT = re.compile(r"budget.*(remain|left|avail)|(remain|left|avail).*budget", re.IGNORECASE)
 _SPENT = re.compile(r"budget.*(consum|spent|used|burn)|(consum|spent|used|burn).*budget", re.IGNORECASE)
@@ -37,8 +37,8 @@ def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
 
 def direction(node: ast.Expr, context: LintContext, *, depth: int = 0) -> int | None:
     """How the value reacts to more errors: 1 rises, -1 falls, 0 stays; None where that is unknown."""
-    node = bare(node)
-    if number(node) is not None:
+    node = strip_parens(node)
+    if constant(node) is not None:
         return 0
     if depth > _MAX_DEPTH:
         return None
@@ -63,7 +63,7 @@ def _binary_direction(node: ast.BinaryExpr, context: LintContext, depth: int) ->
         right = _negate(right)
     if op in ("*", "/"):
         for side, other in ((node.lhs, right), (node.rhs, left)):
-            value = number(side)
+            value = constant(side)
             if value is not None and value < 0:
                 return _negate(other)
     if left is None or right is None:

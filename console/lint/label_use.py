@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
-from queries.promql.syntax import LabelMatcher, Selector, alternatives_of_or
+from queries.promql.syntax import LabelMatcher, Selector, fallback_selectors
 
 _MAX_LISTED = 6
 _ENUMERATED = frozenset({"code", "status", "result"})
@@ -31,17 +31,17 @@ def _find_empty_matcher(item: ParsedRule, context: LintContext) -> Iterator[Lint
     optional: frozenset[Selector] | None = None
     for picked in item.expression.selectors:
         yield from _find_empty_name_matcher(item, picked, context)
-        infos = [info for info in context.catalog.chosen(picked) if info is not None]
+        infos = [info for info in context.catalog.select(picked) if info is not None]
         for matcher in picked.labels if infos else ():
             if not matcher.positive or matcher.name == "le":
                 continue  # buckets have a lint rule of their own
             closed = all(matcher.name in info.values for info in infos)
             values = {value for info in infos for known in (info.values, info.seen) for value in known.get(matcher.name, ())}
-            if not values or any(matcher.takes(value) for value in values):
+            if not values or any(matcher.matches(value) for value in values):
                 continue
             if not closed and not _is_mistake(matcher):
                 continue  # the value may appear later
-            optional = frozenset(alternatives_of_or(item.expression)) if optional is None else optional
+            optional = frozenset(fallback_selectors(item.expression)) if optional is None else optional
             if picked in optional and not closed:
                 continue  # for another build; the other side of the `or` covers this one
             listed = sorted(values)
@@ -63,7 +63,7 @@ def _is_mistake(matcher: LabelMatcher) -> bool:
 
 def _find_empty_name_matcher(item: ParsedRule, picked: Selector, context: LintContext) -> Iterator[LintMatch]:
     named = [each for each in picked.matchers if each.name == "__name__" and each.operator == "=~"]
-    if context.catalog.complete and not picked.metric and named and not any(context.catalog.chosen(picked)):
+    if context.catalog.complete and not picked.metric and named and not any(context.catalog.select(picked)):
         yield LintMatch(item.placed.line_of("expr", "__name__"), f'__name__=~"{named[0].value}" matches no known metric')
 
 

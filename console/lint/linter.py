@@ -139,8 +139,8 @@ def lint_rules(files: Iterable[RuleFile], context: LintContext) -> tuple[Finding
 
 def _file_findings(files: Iterable[RuleFile]) -> Iterator[Finding]:
     for file in files:
-        for problem in file.troubles:
-            lint_rule = _BY_PROBLEM[problem.fault]
+        for problem in file.problems:
+            lint_rule = _BY_PROBLEM[problem.kind]
             yield Finding(lint_rule, lint_rule.level, file.path, problem.line, problem.rule, problem.text)
 
 

@@ -10,7 +10,7 @@ import promql_parser as ast
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.panel import Unit
-from queries.promql.syntax import bare, children, nodes, number, selector
+from queries.promql.syntax import children, constant, nodes, selector, strip_parens
 
 _AS_RATIO = re.compile(
     r"\{\{-?[^{}]*?(?:\$value|\.Value)\b[^{}]*\|\s*humanizePercentage\b[^{}]*\}\}"
@@ -42,14 +42,14 @@ def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
 
 def is_percent(node: ast.Expr, context: LintContext, *, depth: int = 0) -> bool:
     """Whether an expression is a percentage of 0 to 100; False where that is unknown."""
-    node = bare(node)
+    node = strip_parens(node)
     if depth > _MAX_DEPTH:
         return False
     if isinstance(node, ast.VectorSelector | ast.MatrixSelector):
         return any(_is_percent_series(name, context, depth=depth + 1) for name in selector(node).metrics)
     if isinstance(node, ast.BinaryExpr):
         op = str(node.op)
-        left, right = number(node.lhs), number(node.rhs)
+        left, right = constant(node.lhs), constant(node.rhs)
         sides = [is_percent(side, context, depth=depth) for side in (node.lhs, node.rhs)]
         if op == "*":
             return any(side == _HUNDRED for side in (left, right)) or any(sides)
@@ -92,7 +92,7 @@ def _limit(root: ast.Expr) -> float | None:
     """The limit of the comparison; None where the expression is not a single comparison."""
     for node in nodes(root):
         if isinstance(node, ast.BinaryExpr) and str(node.op) in _COMPARISONS:
-            return number(node.rhs) if number(node.rhs) is not None else number(node.lhs)
+            return constant(node.rhs) if constant(node.rhs) is not None else constant(node.lhs)
         if isinstance(node, ast.BinaryExpr) and str(node.op) not in ("and", "unless", "or"):
             return None
     return None

@@ -71,7 +71,7 @@ def _child_routes(route: Route, around: tuple[Matcher, ...], alerts: Sequence[_A
             yield LintMatch(inner.line, f"the route to {inner.receiver or route.receiver}: {reason}", level)
         else:
             yield from _child_routes(inner, own, alerts, known)
-        if not inner.goes_on:
+        if not inner.continues:
             earlier.append(inner)
 
 

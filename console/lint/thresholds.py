@@ -12,7 +12,7 @@ from console.lint.finding import Level, LintMatch, LintRule
 from console.lint.percent import is_percent
 from queries.model.panel import PanelSpec, Unit
 from queries.model.rule import RuleKind
-from queries.promql.syntax import PromqlError, bare, number, parse, selectors
+from queries.promql.syntax import PromqlError, constant, parse, selectors, strip_parens
 
 _UPWARD = frozenset({">", ">="})
 _DOWNWARD = frozenset({"<", "<="})
@@ -25,9 +25,9 @@ def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     for node in item.expression.parts:
         if not isinstance(node, ast.BinaryExpr) or str(node.op) not in _UPWARD | _DOWNWARD:
             continue
-        limit = number(node.rhs)
+        limit = constant(node.rhs)
         panel = _panel(item, node.lhs, context) if limit is not None else None
-        if panel is None or limit is None or (str(node.op) in _DOWNWARD) != panel.below:
+        if panel is None or limit is None or (str(node.op) in _DOWNWARD) != panel.lower_is_worse:
             continue
         known = [value for value in (panel.threshold.warn, panel.threshold.critical) if value is not None]
         # A limit below 1 is a ratio, whatever records the series: as a percentage it would be negligible.
@@ -55,7 +55,7 @@ def _panel(item: ParsedRule, left: ast.Expr, context: LintContext) -> PanelSpec 
 
 def _plain(node: ast.Expr) -> bool:
     """Whether a value is only selected: no arithmetic and no offset."""
-    node = bare(node)
+    node = strip_parens(node)
     if isinstance(node, ast.VectorSelector):
         return node.offset is None and not node.matchers.matchers
     if isinstance(node, ast.AggregateExpr):

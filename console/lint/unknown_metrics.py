@@ -10,7 +10,7 @@ from console.lint.histograms import is_plain_histogram
 from queries.catalogue.contract import Need
 from queries.catalogue.exported import load_exported
 from queries.model.rule import RuleKind
-from queries.promql.syntax import alternatives_of_or
+from queries.promql.syntax import fallback_selectors
 
 _MAX_LISTED = 8
 
@@ -23,7 +23,7 @@ def _find_unknown(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]
             continue
         if not context.catalog.complete:
             suggest = context.spelling.near(name)
-            if context.strict or context.spelling.is_slip(name):
+            if context.strict or context.spelling.is_typo(name):
                 text = f"neither the contract nor a recording rule has {name}{_hint(suggest)}"
                 yield LintMatch(item.placed.line_of("expr", name), text, Level.WARNING)
             continue
@@ -53,7 +53,7 @@ def unknown_metrics(context: LintContext) -> Iterator[Finding]:
     for item in context.rules:
         for name in _unknown_names(item, context):
             names = by_file.setdefault(item.placed.file, {})
-            if name not in names and not _is_sum_of_negatives(name) and not context.spelling.is_slip(name):
+            if name not in names and not _is_sum_of_negatives(name) and not context.spelling.is_typo(name):
                 names[name] = item.placed.line_of("expr", name)
     for file, names in by_file.items():
         if not names:
@@ -68,7 +68,7 @@ def _unknown_names(item: ParsedRule, context: LintContext) -> Iterator[str]:
     unknown: dict[str, None] = {}
     if item.expression is None or all(context.catalog.get(name) is not None for name in item.expression.metrics):
         return
-    optional = {name for picked in alternatives_of_or(item.expression) for name in picked.metrics}
+    optional = {name for picked in fallback_selectors(item.expression) for name in picked.metrics}
     for picked in item.expression.selectors:
         known = [context.catalog.get(name) is not None for name in picked.metrics]
         if not picked.metric and any(known):

@@ -10,9 +10,9 @@ import promql_parser as ast
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
-from queries.promql.syntax import number, selector
+from queries.promql.syntax import constant, selector
+from queries.text.durations import UNIT_SECONDS, format_duration
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _STATED = re.compile(
     r"\b(?:last|past|previous|over|within|for(?: more than| at least| over| longer than)?)\s+(?:the\s+)?(?:last\s+|past\s+)?"
     r"(\d+(?:\.\d+)?)\s*-?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)\b",
@@ -36,10 +36,10 @@ def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     pending = item.rule.for_seconds or 0.0
     sums = {window + pending for window in known} | known | {pending}
     for key, match in stated:
-        seconds = float(match[1]) * _UNITS[match[2][0].lower()]
+        seconds = float(match[1]) * UNIT_SECONDS[match[2][0].lower()]
         if not any(abs(seconds - window) <= _TOLERANCE * max(seconds, window) for window in sums):
-            windows = ", ".join(format_window(window) for window in sorted(ranges))
-            delay = f" and `for: {format_window(pending)}`" if pending else ""
+            windows = ", ".join(format_duration(window) for window in sorted(ranges))
+            delay = f" and `for: {format_duration(pending)}`" if pending else ""
             line = item.placed.line_of(f"annotations.{key}", match[1])
             yield LintMatch(line, f'`{key}` says "{match[0]}", but the expression covers {windows}{delay}')
             return
@@ -58,27 +58,19 @@ def _ranges(item: ParsedRule, context: LintContext, depth: int) -> Iterator[floa
         for rule in context.recorded(name) if depth else ():
             yield from _ranges(rule, context, depth - 1)
         for match in _IN_NAME.finditer(name):
-            yield float(match[1] or match[3]) * _UNITS[match[2] or match[4]]
+            yield float(match[1] or match[3]) * UNIT_SECONDS[match[2] or match[4]]
 
 
 def _windows(item: ParsedRule, context: LintContext, depth: int) -> Iterator[float]:
     """Every duration in the expression: windows, offsets, and numbers, which may be seconds."""
     yield from _ranges(item, context, depth)
     for node in item.expression.parts if item.expression is not None else ():
-        value = number(node)
+        value = constant(node)
         if value is not None:
             yield from (abs(value) * unit for unit in (1.0, 60.0, 3600.0, 86400.0, 0.001))
         offset = getattr(node, "offset", None)
         if offset is not None:
             yield abs(offset.total_seconds())
-
-
-def format_window(seconds: float) -> str:
-    """A window in PromQL notation."""
-    unit, name = next(
-        ((size, name) for name, size in reversed(_UNITS.items()) if seconds >= size and seconds % size == 0), (1.0, "s")
-    )
-    return f"{seconds / unit:g}{name}"
 
 
 WINDOW_DIFFERS = LintRule(

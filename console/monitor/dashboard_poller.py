@@ -13,14 +13,13 @@ from console.checks.panels import judge
 from console.config.settings import Settings
 from console.monitor.pauses import PauseDetector
 from console.monitor.poller import Poller
+from queries.concurrency import run_cpu_bound
 from queries.errors import NotConfigured, SourceError
-from queries.model.aggregation import folded
 from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult, DashboardState, PeriodComparison
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import PanelHistory, PanelResult, PanelSpec
-from queries.model.poll_result import PollResult
+from queries.model.panel import PanelHistory, PanelResult, PanelSpec, aggregate
+from queries.model.source import PollResult
 from queries.model.verdict import Verdict
-from queries.offload import compute
 
 if TYPE_CHECKING:
     from queries.grafana.dashboard import OpenDashboard
@@ -62,14 +61,14 @@ def judged(held: DashboardReading | None, settings: Settings, now: float) -> Das
             stale_after=settings.stale_after_seconds,
             unanswered=fault.sentence() if fault else "no answer yet",
         )
-        for spec, told in zip(answer.dashboard.panels, answer.answers, strict=True)
+        for spec, told in zip(answer.dashboard.panels, answer.results, strict=True)
     )
     if resuming:
         panels = tuple(replace(item, paused=item.verdict is Verdict.STALE) for item in panels)
     return DashboardState(
         choice=held.choice,
         panels=panels,
-        compared=compared(answer) if held.choice.back_seconds else (),
+        comparisons=compared(answer) if held.choice.back_seconds else (),
         providers=answer.providers,
         taken_at=taken_at,
         fault=fault,
@@ -89,10 +88,10 @@ def compared(answer: DashboardResult) -> tuple[PeriodComparison, ...]:
 def _comparison(spec: PanelSpec, told: PanelResult) -> PeriodComparison:
     if told.fault is not None:
         return PeriodComparison(None, told.fault.sentence())
-    value = folded(spec.fold, (sample.value for sample in told.samples))
+    value = aggregate(spec.aggregation, (sample.value for sample in told.samples))
     if value is None:
         return PeriodComparison(None, "there was no series then")
-    return PeriodComparison(value, doubtful=not spec.allowed.holds(value))
+    return PeriodComparison(value, doubtful=not spec.allowed.contains(value))
 
 
 class DashboardPoller:
@@ -261,7 +260,7 @@ class DashboardPoller:
     async def _opened(self, choice: DashboardChoice) -> OpenDashboard:
         from queries.grafana.dashboard import OpenDashboard  # noqa: PLC0415  # not before a dashboard is looked at
 
-        dashboard = await compute(lambda: self._read(choice))
+        dashboard = await run_cpu_bound(lambda: self._read(choice))
         return OpenDashboard(self._client(choice.environment), dashboard, choice, clock=self._clock)
 
     def _read(self, choice: DashboardChoice) -> Dashboard:

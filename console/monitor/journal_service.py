@@ -29,7 +29,7 @@ from console.monitor.state_store import StateStore
 from console.state.incident_events import SEEN
 from console.state.journal_state import JournalReader
 from console.state.revisions import observe
-from queries.model.poll_result import PollResult
+from queries.model.source import PollResult
 
 if TYPE_CHECKING:
     from console.journal.shared_store import SharedStore

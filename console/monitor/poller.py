@@ -13,7 +13,7 @@ from console.log import report_error
 from console.monitor.pauses import PauseDetector
 from queries.errors import SourceError
 from queries.model.fault import Fault, FaultKind
-from queries.model.poll_result import PollResult
+from queries.model.source import PollResult
 
 Ask: TypeAlias = Callable[[], Awaitable[tuple[Any, tuple[str, ...]]]]
 """Asks once: the value and the server's own warnings, or a SourceError."""

@@ -28,7 +28,7 @@ from queries.prometheus.client import Prometheus
 from queries.prometheus.code_counts import Counts, exposed_codes
 from queries.prometheus.metadata import Discovery
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
-from queries.promql.rule_files import built_in
+from queries.promql.rule_files import load_built_in
 from queries.redis_ping import ping
 
 T = TypeVar("T")
@@ -240,7 +240,7 @@ async def _around(settings: Settings, prometheus: Prometheus, discovery: Discove
         told = visible(rules_fault.sentence()) if rules_fault else "no answer"
         return (*of_targets, CheckResult("rules", "loaded", Result.FAILED, told, METRICS))
     now = time.time() + prometheus.ahead_seconds
-    wanted = set() if settings.own.rules else {placed.rule.name for file in built_in() for placed in file.rules}
+    wanted = set() if settings.own.rules else {placed.rule.name for file in load_built_in() for placed in file.rules}
     own = await asyncio.to_thread(_own_rules, settings, groups, strict=strict) if settings.own.rules else ()
     stamps, stamps_fault = await _stamps(prometheus, groups)
     return (
@@ -259,7 +259,7 @@ async def _meanings(
     from queries.promql.rule_templates import our_recordings  # noqa: PLC0415
 
     prometheus.windows = dict(settings.rule_windows)
-    book = await prometheus.judge_rules(groups)
+    book = await prometheus.match_rules(groups)
     return rule_evaluation.meanings(groups, book, our_recordings(), strict=strict)
 
 
@@ -289,12 +289,12 @@ async def _stamps(prometheus: Prometheus, groups: Sequence[RuleGroup]) -> tuple[
 
     joined: QueryBatch[Sample] = QueryBatch(ask, clock=time.monotonic)
     try:
-        answer = await joined.ask([BatchQuery(name, f'max(timestamp({{__name__="{name}"}}))') for name in names])
+        answer = await joined.fetch([BatchQuery(name, f'max(timestamp({{__name__="{name}"}}))') for name in names])
     except SourceError as error:
         return {}, error.fault
     for fault in answer.faults.values():
         return {}, fault
-    return {name: max(item.value for item in items) for name, items in answer.found.items() if items}, None
+    return {name: max(item.value for item in items) for name, items in answer.items.items() if items}, None
 
 
 async def _tried(asking: Awaitable[T]) -> tuple[T | None, Fault | None]:

@@ -38,9 +38,8 @@ from queries.model.dashboard import DASHBOARDS
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.panel import PanelHistory, PanelSpec, Unit
-from queries.model.poll_result import PollResult
 from queries.model.series import Labels, Series
-from queries.promql.threshold import comparison
+from queries.model.source import PollResult
 
 if TYPE_CHECKING:
     from console.actions.action import Action
@@ -218,7 +217,7 @@ class Session:
             asks[KUBERNETES] = _plain(self.kubernetes.cluster, self.kubernetes)
         if self.prometheus is not None:
             # One look has no second one to correct it: what the numbers mean is asked first.
-            codings, panels = asyncio.ensure_future(self.prometheus.read_codings()), asks[PROMETHEUS]
+            codings, panels = asyncio.ensure_future(self.prometheus.fetch_encodings()), asks[PROMETHEUS]
 
             async def decoded() -> tuple[Any, tuple[str, ...]]:
                 await codings
@@ -350,12 +349,14 @@ class Session:
         if tracked is None or rule is None:
             told = "the rule behind this alert is not known" if tracked else "the alert is not there any more"
             return self._no_history(fingerprint, window_seconds, Fault(FaultKind.REJECTED, told)), None
-        parts = comparison(rule.expression)
+        from queries.promql.threshold import split_threshold  # noqa: PLC0415  # the parser of PromQL
+
+        parts = split_threshold(rule.expression)
         asked = parts.left if parts else rule.expression
         spec = PanelSpec(id=fingerprint, title="", unit=Unit.COUNT, raw=asked)
         history = await self._history(spec, window_seconds, points)
-        own = tuple(track for track in history.tracks if _belongs(track, tracked.alert.labels))
-        return replace(history, tracks=own or history.tracks), parts.threshold if parts else None
+        own = tuple(track for track in history.series if _belongs(track, tracked.alert.labels))
+        return replace(history, series=own or history.series), parts.threshold if parts else None
 
     def rule_of(self, tracked: TrackedAlert) -> AlertRule | None:
         """The rule behind an alert: of several with its name the one whose labels the alert has."""
@@ -547,12 +548,12 @@ class Session:
         if self.prometheus is not None:
             prometheus = self.prometheus
             asked = tuple(spec for spec in self.specs if spec.source == PROMETHEUS)
-            prometheus.rules_come = True
+            prometheus.rules_expected = True
             prometheus.windows = dict(self.settings.rule_windows)
             asks[PROMETHEUS] = _plain(lambda: prometheus.panels(asked), prometheus)
 
             async def rules() -> RulesResult:
-                await prometheus.read_codings()  # hourly, and here off the path of the first values
+                await prometheus.fetch_encodings()  # hourly, and here off the path of the first values
                 return await prometheus.rules()
 
             asks[RULES] = _plain(rules)

@@ -11,8 +11,8 @@ from typing import Any
 from console.log import report_error
 from console.monitor.state_store import StateStore
 from console.state.snapshot import Snapshot
-from queries.model.poll_result import PollResult
-from queries.offload import TURN
+from queries.concurrency import CPU_LOCK
+from queries.model.source import PollResult
 
 _COALESCE_SECONDS = 0.05
 _SILENT_SECONDS = 1.4
@@ -102,7 +102,7 @@ class SnapshotBuilder:
             self._making = None
 
     def _digest(self, inbox: Iterable[PollResult[Any]], loop: asyncio.AbstractEventLoop) -> Snapshot:
-        with TURN:
+        with CPU_LOCK:
             for reading in inbox:
                 try:
                     self._board.apply(reading)

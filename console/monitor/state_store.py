@@ -25,9 +25,8 @@ from console.state.snapshot import Snapshot, active, tally
 from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.fault import FaultKind
 from queries.model.panel import PanelResult, PanelSpec, PanelState, Threshold
-from queries.model.poll_result import PollResult
 from queries.model.series import label
-from queries.model.source import Health, SourceState
+from queries.model.source import Health, PollResult, SourceState
 from queries.model.verdict import Verdict
 from queries.model.workload import Cluster
 
@@ -190,7 +189,7 @@ class StateStore:
 
     @staticmethod
     def _answer(spec: PanelSpec, answers: PanelResults | None) -> PanelResult | None:
-        return next((item for item in answers.answers if item.id == spec.id), None) if answers else None
+        return next((item for item in answers.results if item.id == spec.id), None) if answers else None
 
     def records(self) -> dict[str, tuple[str, ...]]:
         """The expressions that the loaded rules record, by name; empty where they are not known."""
@@ -233,12 +232,12 @@ class StateStore:
             health = {FaultKind.DENIED: Health.DENIED, FaultKind.STALE: Health.STALE}.get(fault.kind, Health.DOWN)
         elif name == PROMETHEUS:
             answers: PanelResults = self._value(PROMETHEUS)
-            broken = [item for item in answers.answers if item.fault is not None]
+            broken = [item for item in answers.results if item.fault is not None]
             rules = self._latest.get(RULES)
             warnings += answers.warnings
             warnings += [f"panel {item.id}: {item.fault.sentence()}" for item in broken if item.fault]
             fault = broken[0].fault if broken else rules.fault if rules else None
-            refused = f"{len(broken)} of {len(answers.answers)} queries refused" if broken else ""
+            refused = f"{len(broken)} of {len(answers.results)} queries refused" if broken else ""
             detail = refused or ("no rules" if fault else "")
         elif name == ALERTMANAGER:
             state: AlertmanagerState = self._value(ALERTMANAGER)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from queries.model.panel import Range, Threshold
 from queries.model.series import Labels
-from queries.yaml_nodes import NodeError, YamlDocument, load_with_lines
+from queries.yaml import NodeError, YamlDocument, load_with_lines
 
 if TYPE_CHECKING:
     from queries.catalogue.signals import Signal
@@ -284,7 +284,7 @@ def _step(front: _Front, item: Any, path: tuple[str | int, ...], signals: Mappin
         raise front.fail(path, "expected a title")
     if step.query and step.lookup:
         raise front.fail(path, "expected a query or a lookup, not both")
-    if told := Threshold(step.warn, step.critical).order_error(below=step.below):
+    if told := Threshold(step.warn, step.critical).order_error(lower_is_worse=step.below):
         raise front.fail((*path, "critical"), told)
     return step
 

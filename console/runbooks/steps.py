@@ -15,17 +15,17 @@ from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.suggested_actions import fill, target_of
 from console.state.place import Place, owners_of, pod_of
 from console.state.revisions import NO_RECORDS, Records, choices, image_change
-from queries.catalogue.error_code_series import counts_codes, samples_by_code
+from queries.catalogue.error_code_series import counts_codes, group_samples_by_code
+from queries.concurrency import maybe_offload
 from queries.errors import NotConfigured, SourceError
-from queries.model.aggregation import folded
 from queries.model.alert import Alert
-from queries.model.panel import Aggregation, Contradiction, Origin, PanelResult, PanelSpec, Range, Threshold, Unit
-from queries.model.series import braces, without
+from queries.model.panel import Aggregation, Contradiction, Origin, PanelResult, PanelSpec, Range, Threshold, Unit, aggregate
+from queries.model.series import drop_labels, format_labels
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Cluster, Pod, Workload
-from queries.offload import aside
-from queries.text.formatting import brief, figure, span
+from queries.text.durations import format_span
+from queries.text.numbers import format_brief, format_figure
 
 if TYPE_CHECKING:
     from queries.kubernetes.client import Kubernetes
@@ -92,28 +92,33 @@ async def answer_steps(runbook: Runbook, alert: Alert | None, sight: StepContext
 async def _asked(index: int, step: RunbookStep, sight: StepContext) -> StepResult:
     answer, contradictions = await asyncio.gather(sight.query(step.query), sight.doubts(step.written))
     if counts_codes(step.query):
-        answer = replace(answer, samples=samples_by_code(answer.samples))
+        answer = replace(answer, samples=group_samples_by_code(answer.samples))
     unit = Unit(step.unit)
     threshold = Threshold(step.warn, step.critical)
     fold = Aggregation.MIN if step.below else Aggregation.MAX
-    value = folded(fold, [item.value for item in answer.samples])
+    value = aggregate(fold, [item.value for item in answer.samples])
     if value is None:
         why = "no series" if not answer.samples else "not a number: nothing was counted (no traffic)"
         return StepResult(index, step.title, _joined(step.text, why), Verdict.NO_DATA, "-", step.query)
     judged = step.warn is not None or step.critical is not None
     # A step that says no unit asks for a number, a difference or a slope as well as a count.
     allowed = step.range or (Range() if unit is Unit.COUNT else unit.allowed)
-    spec = PanelSpec(step.title, step.title, unit, fold, raw=step.query, below=step.below, threshold=threshold, range=allowed)
+    spec = PanelSpec(
+        step.title, step.title, unit, fold, raw=step.query, lower_is_worse=step.below, threshold=threshold, range=allowed
+    )
     asked = PanelResult(spec.id, Origin.RAW, step.query, answer.samples, contradictions=contradictions)
     state = judge(spec, Threshold(), asked, taken_at=0.0, now=0.0, stale_after=math.inf)
     verdict = state.verdict if judged or state.verdict is Verdict.IN_DOUBT else None
     ordered = sorted(answer.samples, key=lambda item: item.value, reverse=not step.below)
-    rows = [f"{visible(braces(without(item.labels, '__name__')))} {figure(item.value, unit)}" for item in ordered[:_ROWS]]
+    rows = [
+        f"{visible(format_labels(drop_labels(item.labels, '__name__')))} {format_figure(item.value, unit)}"
+        for item in ordered[:_ROWS]
+    ]
     if len(ordered) > _ROWS:
         rows.append(f"and {len(ordered) - _ROWS} more")
-    told = "\n".join(rows) if len(ordered) > 1 or (ordered and without(ordered[0].labels, "__name__")) else ""
+    told = "\n".join(rows) if len(ordered) > 1 or (ordered and drop_labels(ordered[0].labels, "__name__")) else ""
     doubt = state.reason if verdict is Verdict.IN_DOUBT else ""
-    return StepResult(index, step.title, _joined(step.text, doubt, told), verdict, figure(value, unit), step.query)
+    return StepResult(index, step.title, _joined(step.text, doubt, told), verdict, format_figure(value, unit), step.query)
 
 
 async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, sight: StepContext) -> str:
@@ -122,7 +127,7 @@ async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, s
     cluster = sight.cluster or await sight.kubernetes.cluster()
     owners = None
     if alert and pod_of(alert.labels):
-        owners = await aside(lambda: owners_of(cluster), len(cluster.pods))
+        owners = await maybe_offload(lambda: owners_of(cluster), len(cluster.pods))
     away = sight.place.elsewhere(alert.labels, owners) if alert else None
     if away is not None:
         # How the workload of the same name fares here would be taken for an answer.
@@ -163,7 +168,8 @@ def _history(cluster: Cluster, workload: Workload | None, sight: StepContext) ->
             told = f" image {images}" if images else ""
             cause = f" {visible(revision.change_cause)}" if revision.change_cause else ""
             rows.append(
-                f"{visible(item.name)} rev {revision.number}{mark} {span(sight.now - revision.created_at)} ago{told}{cause}"
+                f"{visible(item.name)} rev {revision.number}{mark} "
+                f"{format_span(sight.now - revision.created_at)} ago{told}{cause}"
             )
     return _cut(rows) or "no revision was ever rolled out"
 
@@ -172,7 +178,7 @@ def _pods(pods: tuple[Pod, ...], now: float) -> str:
     ordered = sorted(pods, key=lambda item: (item.ready, -item.restarts, item.name))
     rows = [
         f"{visible(item.name)} {'ready' if item.ready else 'NOT READY'} {visible(item.reason or item.phase)}"
-        f" restarts {item.restarts} age {span(now - item.created_at)}"
+        f" restarts {item.restarts} age {format_span(now - item.created_at)}"
         for item in ordered
     ]
     return _cut(rows) or "no pods"
@@ -181,14 +187,19 @@ def _pods(pods: tuple[Pod, ...], now: float) -> str:
 def _events(cluster: Cluster, names: set[str], now: float, *, all_of: bool) -> str:
     found = [item for item in cluster.events if (all_of and item.type == "Warning") or (not all_of and item.name in names)]
     found.sort(key=lambda item: -item.at)
-    rows = [f"{span(now - item.at)} ago {visible(item.reason)} {visible(item.name)}: {visible(item.message)}" for item in found]
+    rows = [
+        f"{format_span(now - item.at)} ago {visible(item.reason)} {visible(item.name)}: {visible(item.message)}"
+        for item in found
+    ]
     return _cut(rows) or "no events"
 
 
 async def _top(kubernetes: Kubernetes, names: set[str] | None) -> str:
     usage = [item for item in await kubernetes.usage() if names is None or item.name in names]
     usage.sort(key=lambda item: -item.memory_bytes)
-    rows = [f"{visible(item.name)} {item.memory_bytes / (1 << 20):.0f} MiB {brief(item.cpu_cores)} cores" for item in usage]
+    rows = [
+        f"{visible(item.name)} {item.memory_bytes / (1 << 20):.0f} MiB {format_brief(item.cpu_cores)} cores" for item in usage
+    ]
     return _cut(rows) or "no pods"
 
 

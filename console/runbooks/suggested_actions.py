@@ -116,7 +116,7 @@ def suggestion(
         case "scale":
             return _scale(workload, target, kubectl, parameters)
         case "restart":
-            count = f" ({workload.wanted} pods, one after another)" if workload else ""
+            count = f" ({workload.desired} pods, one after another)" if workload else ""
             return Suggestion(action, target, f"restart {name}{count}", f"{kubectl} rollout restart {target}", parameters)
         case "pause" | "resume":
             if workload and workload.paused is (action == "pause"):
@@ -161,10 +161,10 @@ def _rollback(
 def _scale(workload: Workload | None, target: str, kubectl: str, parameters: Labels) -> Suggestion:
     name = target.partition("/")[2]
     wanted = label(parameters, "replicas")
-    count = int(wanted) if wanted.isascii() and wanted.isdigit() else (workload.wanted + 1 if workload else 0)
-    if count == 0 or (workload and workload.wanted >= count):
+    count = int(wanted) if wanted.isascii() and wanted.isdigit() else (workload.desired + 1 if workload else 0)
+    if count == 0 or (workload and workload.desired >= count):
         return Suggestion("scale", target, "", "", parameters)
-    before = f"{workload.wanted} → " if workload else "to "
+    before = f"{workload.desired} → " if workload else "to "
     filled = tuple(sorted({**dict(parameters), "replicas": str(count)}.items()))
     return Suggestion(
         "scale", target, f"scale {name} {before}{count} replicas", f"{kubectl} scale {target} --replicas={count}", filled

@@ -12,8 +12,8 @@ from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep,
 from console.screens.base import ConsoleScreen, section
 from console.screens.render_context import RenderContext
 from console.screens.staleness import as_of_suffix
-from queries.model.rollout import rollout_status
-from widgets.formatting import format_clock
+from queries.model.workload import rollout_status
+from queries.text.times import format_clock
 from widgets.panel import PanelRow, render_panel
 from widgets.styled_text import Line, Span, text, wrap
 from widgets.text_view import TextView

@@ -8,7 +8,7 @@ from textual.dom import DOMNode
 
 from console.screens import messages
 from console.screens.render_context import RenderContext
-from queries.model.series import braces
+from queries.model.series import format_labels
 
 if TYPE_CHECKING:
     from console.actions.plan import Request
@@ -56,7 +56,7 @@ class AlertActionsMixin(DOMNode):
 
     def action_copy(self) -> None:
         if tracked := self._require_alert():
-            labels = braces(tracked.alert.labels)
+            labels = format_labels(tracked.alert.labels)
             self.post_message(messages.CopyRequested(labels, f"the labels of {tracked.alert.name}"))
 
     def action_act(self, name: str) -> None:

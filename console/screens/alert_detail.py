@@ -23,8 +23,11 @@ from queries.model.alert import AlertState, Suggestion, TrackedAlert
 from queries.model.panel import PanelHistory, Unit
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.durations import format_age
+from queries.text.numbers import format_short, format_threshold
+from queries.text.times import format_minute
 from widgets.chart import Chart
-from widgets.formatting import VERDICT_WIDTH, format_age, format_minute, format_short, format_threshold, severity_label
+from widgets.formatting import VERDICT_WIDTH, severity_label
 from widgets.rows import Rows
 from widgets.styled_text import VERDICT_TONES, Line, severity_tone, text, wrap
 from widgets.text_view import TextView

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queries.model.series import label
-from widgets.formatting import format_age, severity_label
+from queries.text.durations import format_age
+from widgets.formatting import severity_label
 from widgets.styled_text import Span, severity_tone, text
 from widgets.table import Column
 

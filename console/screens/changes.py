@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from console.screens.base import ConsoleScreen, section
 from console.screens.render_context import RenderContext
-from widgets.formatting import format_clock, format_minute
+from queries.text.times import format_clock, format_minute
 from widgets.styled_text import Line, text, wrap
 from widgets.text_view import TextView
 

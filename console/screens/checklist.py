@@ -20,8 +20,8 @@ from console.screens.checklist_run_view import render_past_run, verdict_tone
 from console.screens.render_context import RenderContext
 from console.state.checklist_runs import BEGUN, ChecklistRun, ChecklistRuns
 from queries.model.text import visible
-from queries.text.formatting import span
-from queries.text.local_time import due_today, hour, local_clock
+from queries.text.durations import format_span
+from queries.text.times import due_today, format_local, local_hour
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text
@@ -170,7 +170,7 @@ class ChecklistScreen(ConsoleScreen):
         last = next(iter(reversed(runs.signed(item.name))), None)
         signed = last.signed if last else None
         open_items = f", {len(signed.open)} open" if signed and signed.open else ""
-        last_signed = f"{local_clock(signed.at, now=now)} {visible(signed.name)}{open_items}" if signed else "never"
+        last_signed = f"{format_local(signed.at, now=now)} {visible(signed.name)}{open_items}" if signed else "never"
         return (
             text(item.title, "strong"),
             text(item.due or "-", "dim"),
@@ -190,17 +190,17 @@ class ChecklistScreen(ConsoleScreen):
         if signed is not None and signed.at >= due:
             return ("done", "ok")
         if now < due:
-            return (f"due in {span(due - now)}", "dim")
-        return (f"due since {local_clock(due, now=now)}", "warn")
+            return (f"due in {format_span(due - now)}", "dim")
+        return (f"due since {format_local(due, now=now)}", "warn")
 
     def _past_cells(self, run: ChecklistRun) -> tuple[Span, ...]:
         now = self.context.now if self.context else run.begun_at
         signature, duration = run.signed, run.took
         approximate = "" if duration is None or duration.measured else "~"
         return (
-            text(local_clock(run.begun_at, now=now)),
+            text(format_local(run.begun_at, now=now)),
             text(", ".join(run.people), "dim"),
-            (f"{approximate}{span(duration.seconds)}" if duration else "", "dim"),
+            (f"{approximate}{format_span(duration.seconds)}" if duration else "", "dim"),
             text(signature.name) if signature else ("not signed", "warn"),
             (str(len(signature.open)) if signature else "-", "warn" if signature and signature.open else "dim"),
         )
@@ -212,7 +212,7 @@ class ChecklistScreen(ConsoleScreen):
         run = self._history.current
         if run is not None and self._history.has_focus:
             older = [each for each in runs.signed(checklist.name) if each.begun_at < run.begun_at]
-            yield section(f"Run of {local_clock(run.begun_at, now=context.now)}, compared with the previous one", self.width)
+            yield section(f"Run of {format_local(run.begun_at, now=context.now)}, compared with the previous one", self.width)
             yield from render_past_run(run, older[-1] if older else None, titles, context.now, self.width)
             return
         recurring = streaks(runs, checklist)
@@ -224,7 +224,7 @@ class ChecklistScreen(ConsoleScreen):
             yield (
                 (f" {streak.verdict.word}", verdict_tone(streak.verdict)),
                 (sentence, ""),
-                (f", since {local_clock(streak.since, now=context.now)}", "dim"),
+                (f", since {format_local(streak.since, now=context.now)}", "dim"),
             )
 
     def _notify(self, sentence: str) -> None:
@@ -233,4 +233,4 @@ class ChecklistScreen(ConsoleScreen):
 
 def _find_due(item: Checklist, now: float) -> float | None:
     """When it is due: its time today, or the start of this hour; None if it has no time."""
-    return hour(now) if item.due == HOURLY else due_today(item.due, now)
+    return local_hour(now) if item.due == HOURLY else due_today(item.due, now)

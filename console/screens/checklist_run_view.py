@@ -13,8 +13,8 @@ from console.screens.base import section
 from console.state.checklist_runs import OVERRULE, ChecklistRun, ChecklistRuns, ItemAnswer
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.formatting import span
-from queries.text.local_time import local_clock
+from queries.text.durations import format_span
+from queries.text.times import format_local
 from widgets.formatting import VERDICT_WIDTH
 from widgets.sparkline import render_sparkline
 from widgets.styled_text import VERDICT_TONES, Line, Span, cut, fit, text, width_of, wrap
@@ -101,14 +101,14 @@ def _render_history(view: ChecklistRunView, result: ItemResult, width: int) -> I
     last = last_answer(view.runs, view.checklist.name, result.item.id, before=view.run)
     if last is not None:
         answer = last[1]
-        when = local_clock(answer.at, now=now)
+        when = format_local(answer.at, now=now)
         content = f"{answer_words(answer)}, {visible(answer.told)}, {when} {visible(answer.author)}"
         yield from _render_fact("last run", content, width)
     streak = streak_of(tuple(each for each in view.runs.signed(view.checklist.name) if each.id != view.run.id), result.item.id)
     if streak is not None and streak.verdict is result.verdict:
         at_least = "" if streak.whole else "at least "
         value = (
-            f"{streak.verdict.word} in {at_least}{streak.walks + 1} runs in a row, since {local_clock(streak.since, now=now)}"
+            f"{streak.verdict.word} in {at_least}{streak.walks + 1} runs in a row, since {format_local(streak.since, now=now)}"
         )
         yield from _render_fact("streak", value, width, "warn")
     if result.trend:
@@ -116,7 +116,7 @@ def _render_history(view: ChecklistRunView, result: ItemResult, width: int) -> I
         sparkline = render_sparkline(result.trend, room, thresholds=result.lines, lower_is_worse=result.below)
         yield ((f" {'trend':<{LABEL}}", "dim"), (sparkline, verdict_tone(result.verdict)), (f"  {result.trend_words}", "dim"))
     if view.asked_at and now - view.asked_at >= 60.0 and result.trend_words != "the last hour":
-        yield from _render_fact("fetched", f"{span(now - view.asked_at)} ago; u fetches again", width)
+        yield from _render_fact("fetched", f"{format_span(now - view.asked_at)} ago; u fetches again", width)
 
 
 def _render_answers(view: ChecklistRunView, result: ItemResult, width: int) -> Iterable[Line]:
@@ -125,10 +125,10 @@ def _render_answers(view: ChecklistRunView, result: ItemResult, width: int) -> I
         return
     yield section("Answers" if not view.run.disputed(result.item.id) else "Answers: they differ", width)
     for answer in answers:
-        content = f"{local_clock(answer.at, now=view.now)}  {visible(answer.author)} {answer_words(answer)}"
+        content = f"{format_local(answer.at, now=view.now)}  {visible(answer.author)} {answer_words(answer)}"
         yield from _wrap_lines(content, width, verdict_tone(answer.stands))
     for note in notes:
-        yield from _wrap_lines(f"{local_clock(note.at, now=view.now)}  {visible(note.author)}: {visible(note.text)}", width)
+        yield from _wrap_lines(f"{format_local(note.at, now=view.now)}  {visible(note.author)}: {visible(note.text)}", width)
 
 
 def render_sign_off(view: ChecklistRunView, width: int) -> tuple[Line, ...]:
@@ -138,13 +138,13 @@ def render_sign_off(view: ChecklistRunView, width: int) -> tuple[Line, ...]:
     answered = len(run.answered & {item.id for item in checklist.items})
     people = ", ".join(visible(name) for name in run.people)
     lines += _wrap_lines(
-        f"{answered} of {len(checklist.items)} answered, started {local_clock(run.begun_at, now=now)}, by {people}", width
+        f"{answered} of {len(checklist.items)} answered, started {format_local(run.begun_at, now=now)}, by {people}", width
     )
     lines.append(())
     signature = run.signed
     for other in run.signatures:
-        took = f" after {span(run.took.seconds)}" if run.took and other is signature else ""
-        content = f"signed {local_clock(other.at, now=now)} by {visible(other.name)} ({visible(other.author)}){took}"
+        took = f" after {format_span(run.took.seconds)}" if run.took and other is signature else ""
+        content = f"signed {format_local(other.at, now=now)} by {visible(other.name)} ({visible(other.author)}){took}"
         lines += _wrap_lines(content + (f": {visible(other.remark)}" if other.remark else ""), width, "ok")
     open_items = left_open(checklist, run, view.results)
     lines.append(section("Not ok", width))
@@ -232,7 +232,7 @@ def render_past_run(
         )
     signature = run.signed
     if signature is not None:
-        when = local_clock(signature.at, now=now)
+        when = format_local(signature.at, now=now)
         open_items = "nothing was open"
         if signature.open:
             open_items = f"open: {'; '.join(visible(content) for content in signature.open)}"

@@ -19,7 +19,8 @@ from console.screens.render_context import RenderContext
 from queries.model.dashboard import DASHBOARDS, DashboardChoice, DashboardState, PeriodComparison
 from queries.model.panel import PanelHistory, PanelState
 from queries.model.verdict import Verdict
-from widgets.formatting import format_age, format_quantity
+from queries.text.durations import format_age
+from queries.text.numbers import format_quantity
 from widgets.panel import PanelRow
 from widgets.panel_grid import PanelGrid, PanelTile
 from widgets.styled_text import Line, Span, cut, spread, text, width_of, wrap
@@ -232,7 +233,7 @@ def _build_tiles(state: DashboardState, context: RenderContext) -> Iterable[Pane
     back = next(name for name, seconds in COMPARISONS if seconds == state.choice.back_seconds)
     for at, panel in enumerate(state.panels):
         changed = f"dashboard/{panel.spec.id}" in context.changed_ids
-        earlier = _comparison_text(panel, state.compared[at], back) if state.compared else ""
+        earlier = _comparison_text(panel, state.comparisons[at], back) if state.comparisons else ""
         yield PanelTile(PanelRow(panel, changed=changed), earlier, (end - state.choice.window_seconds, end))
 
 

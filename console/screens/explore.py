@@ -13,8 +13,8 @@ from textual.widgets import Input
 from console.screens.base import ConsoleScreen
 from console.screens.render_context import RenderContext
 from queries.errors import SourceError
-from queries.model.series import braces, without
-from widgets.formatting import format_short
+from queries.model.series import drop_labels, format_labels
+from queries.text.numbers import format_short
 from widgets.styled_text import Line, fit, text, wrap
 from widgets.text_view import TextView
 
@@ -99,7 +99,7 @@ class ExploreScreen(ConsoleScreen):
             lines.append(
                 (
                     (fit(format_short(sample.value), 14, right=True) + "  ", "strong"),
-                    text(name + braces(without(sample.labels, "__name__"))),
+                    text(name + format_labels(drop_labels(sample.labels, "__name__"))),
                 )
             )
         if not result.samples:

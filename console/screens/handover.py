@@ -23,8 +23,8 @@ from console.screens.checklist_run_view import render_sections
 from console.screens.messages import CopyRequested
 from console.screens.render_context import RenderContext
 from console.state.handovers import SIGNED
-from queries.model.poll_result import PollResult
 from queries.model.series import Point
+from queries.model.source import PollResult
 from widgets.dialogs.form import FormDialog, FormField
 from widgets.formatting import NO_ANSWER
 from widgets.sparkline import render_sparkline

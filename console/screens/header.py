@@ -9,7 +9,9 @@ from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_age_suffix, panels_caveat, platform_caveat, short_alerts_caveat
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from widgets.formatting import NO_ANSWER, format_age, format_minute
+from queries.text.durations import format_age
+from queries.text.times import format_minute
+from widgets.formatting import NO_ANSWER
 from widgets.styled_text import Line, Span, cut, spread, text, width_of
 
 if TYPE_CHECKING:

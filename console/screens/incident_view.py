@@ -14,7 +14,10 @@ from console.screens.staleness import alerts_caveat
 from console.state.incident import Incident, Role, Step, TimelineEntry
 from console.state.public_status import phase
 from queries.model.alert import AlertState, Priority
-from widgets.formatting import VERDICT_WIDTH, format_clock, format_minute, format_quantity, verdict_label
+from queries.text.durations import format_brief_age, format_timer
+from queries.text.numbers import format_quantity
+from queries.text.times import format_clock, format_minute
+from widgets.formatting import VERDICT_WIDTH, verdict_label
 from widgets.styled_text import VERDICT_TONES, Line, cut, fit, spread, text, width_of
 
 if TYPE_CHECKING:
@@ -32,23 +35,13 @@ _STEP_TITLES = {
 _ROLES = {Role.COMMANDER: "commander", Role.OPERATIONS: "ops", Role.COMMUNICATIONS: "comms", Role.SCRIBE: "scribe"}
 
 
-def format_stopwatch(seconds: float) -> str:
-    """`04:10`, `1:02:03`, `2d 3h`: a running timer."""
-    whole = max(0, int(seconds))
-    if whole >= 86_400:
-        return f"{whole // 86_400}d {whole % 86_400 // 3600}h"
-    if whole >= 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
-    return f"{whole // 60:02d}:{whole % 60:02d}"
-
-
 def render_head(incident: Incident, now: float, width: int) -> Iterable[Line]:
     """Severity, title and time since the start; below, the person in each role."""
     closed_at = incident.closed_at
     label = (
-        f"closed after {format_stopwatch(closed_at - incident.began_at)}"
+        f"closed after {format_timer(closed_at - incident.began_at)}"
         if closed_at
-        else f"{phase(incident)}  {format_stopwatch(now - incident.began_at)}"
+        else f"{phase(incident)}  {format_timer(now - incident.began_at)}"
     )
     left: Line = (
         text(f" {incident.severity} ", SEVERITY_TONES[incident.severity]),
@@ -88,21 +81,16 @@ def _timer_cell(item: ResponseTimer, now: float) -> tuple[str, str]:
         case TimerState.DONE:
             return (f"done {format_minute(item.tick.at)}" if item.tick else "done", "ok")
         case TimerState.DUE:
-            return (f"due {format_stopwatch(left)}" if left >= 36_000 else f"due in {format_stopwatch(left)}", "")
+            return (f"due {format_timer(left)}" if left >= 36_000 else f"due in {format_timer(left)}", "")
         case TimerState.OVERDUE:
-            return (f"OVERDUE {_format_coarse(-left)}", "critical")
+            return (f"OVERDUE {format_brief_age(-left)}", "critical")
         case TimerState.STABLE:
-            return ("stable: mark" if left <= 0 else f"stable {format_stopwatch(left)}", "ok")
+            return ("stable: mark" if left <= 0 else f"stable {format_timer(left)}", "ok")
         case _:
             return (
                 "still firing" if item.why.startswith("still") else "waiting",
                 "warn" if item.why.startswith("still") else "dim",
             )
-
-
-def _format_coarse(seconds: float) -> str:
-    whole = int(seconds)
-    return f"{whole}s" if whole < 60 else f"{whole // 60}m" if whole < 3600 else f"{whole // 3600}h"
 
 
 def render_due_line(incident: Incident, policies: SeverityPolicies, now: float, width: int) -> Line:
@@ -113,9 +101,9 @@ def render_due_line(incident: Incident, policies: SeverityPolicies, now: float, 
     if due is None:
         spans.append((" no update is due", "dim"))
     elif due >= now:
-        spans.append((f" next update due in {format_stopwatch(due - now)}", "strong"))
+        spans.append((f" next update due in {format_timer(due - now)}", "strong"))
     else:
-        spans.append((f" update OVERDUE {_format_coarse(now - due)}", "critical"))
+        spans.append((f" update OVERDUE {format_brief_age(now - due)}", "critical"))
     spans.append(("  u writes it", "key"))
     newest = incident.updates[-1] if incident.updates else None
     if newest is not None and newest.out_at is None:
@@ -127,7 +115,7 @@ def render_due_line(incident: Incident, policies: SeverityPolicies, now: float, 
         spans.append(text(f"  {label}", "dim" if sending else "critical"))
     when = escalate_at(incident, policy)
     if when is not None:
-        label = "now" if when <= now else f"in {format_stopwatch(when - now)}"
+        label = "now" if when <= now else f"in {format_timer(when - now)}"
         contacts = policies.call(incident.severity)
         contact = f" ({contacts[0][1]})" if contacts and width >= 120 else ""
         spans.append(text(f"  escalate {label}: {policy.escalation}{contact}", "warn" if when <= now else "dim"))
@@ -182,7 +170,7 @@ def _alert_lines(incident: Incident, context: RenderContext, width: int) -> Iter
             word, tone, remark = ("?", "unknown", "not listed") if alerts_caveat(context) else ("ended", "ok", "")
         else:
             word, tone = labels.get(tracked.alert.state, ("silenced", "warn"))
-            since = format_stopwatch(context.now - tracked.alert.starts_at)
+            since = format_timer(context.now - tracked.alert.starts_at)
             remark = f"{since}{f' {tracked.owner}' if tracked.owner else ''}"
         yield cut((text(f" {word:<8}", tone), text(f"{item.name} "), text(remark, "dim")), width)
     if not incident.alerts:

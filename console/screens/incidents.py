@@ -18,7 +18,8 @@ from console.screens.messages import DeclareIncidentRequested, OpenIncidentReque
 from console.screens.render_context import RenderContext
 from console.state.incident import Incident, Role
 from console.state.incident_metrics import kpis
-from widgets.formatting import NO_ANSWER, format_minute
+from queries.text.times import format_minute
+from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Span, text
 from widgets.table import Column, Table

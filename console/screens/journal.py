@@ -20,8 +20,10 @@ from console.screens import keys
 from console.screens.base import section
 from console.screens.filterable_screen import FilterableScreen, FilterField
 from console.screens.render_context import RenderContext
+from queries.text.durations import format_age
+from queries.text.times import format_minute, format_timestamp
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.formatting import NO_ANSWER, format_age, format_minute, format_timestamp
+from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit, text, wrap
 from widgets.table import Column, Table

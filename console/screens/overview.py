@@ -18,11 +18,13 @@ from console.screens.base import ConsoleScreen, section
 from console.screens.messages import OpenAlertRequested, OpenPanelRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
-from queries.catalogue.panel_titles import outline
+from queries.catalogue.panel_titles import read_panel_titles
 from queries.model.panel import PanelSpec, PanelState, Unit
 from queries.model.verdict import Verdict
+from queries.text.durations import format_age
+from queries.text.times import format_minute
 from widgets.chart import Chart, ChartData, ChartSeries
-from widgets.formatting import NO_ANSWER, format_age, format_minute
+from widgets.formatting import NO_ANSWER
 from widgets.panel import PanelList, PanelRow
 from widgets.rows import Rows
 from widgets.styled_text import Line, text, width_of, wrap
@@ -172,7 +174,7 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
 @cache
 def _placeholder_specs() -> tuple[PanelSpec, ...]:
     """The panels by name only, until the catalogue is loaded."""
-    return tuple(PanelSpec(id=identity, title=title, unit=Unit.COUNT) for identity, title in outline("overview"))
+    return tuple(PanelSpec(id=identity, title=title, unit=Unit.COUNT) for identity, title in read_panel_titles("overview"))
 
 
 def build_panel_rows(context: RenderContext) -> tuple[PanelRow, ...]:

@@ -18,9 +18,9 @@ from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
 from queries.model.alert import TrackedAlert
 from queries.model.panel import Aggregation, Origin, PanelHistory, PanelState
-from queries.model.series import braces, without
+from queries.model.series import drop_labels, format_labels
+from queries.text.numbers import format_quantity, format_threshold
 from widgets.chart import Chart
-from widgets.formatting import format_quantity, format_threshold
 from widgets.panel import PanelRow, render_panel
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit, text, wrap
@@ -83,7 +83,7 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
         self._chart.show(
             time_range.build_chart(
                 self._history,
-                group_by=state.spec.by,
+                group_by=state.spec.group_by,
                 unit=state.spec.unit,
                 thresholds=thresholds,
                 earlier=self._earlier_label(),
@@ -183,18 +183,18 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
 
     def _series_lines(self, state: PanelState, width: int) -> Iterable[Line]:
         only = state.samples[0] if len(state.samples) == 1 else None
-        if not state.samples or (only and not without(only.labels, "__name__")):
+        if not state.samples or (only and not drop_labels(only.labels, "__name__")):
             return  # the row above shows it
-        aggregation = _AGGREGATIONS[state.spec.fold]
+        aggregation = _AGGREGATIONS[state.spec.aggregation]
         yield section(f"Series{f'; the value above is {aggregation}' if len(state.samples) > 1 else ''}", width)
-        ordered = sorted(state.samples, key=lambda item: item.value, reverse=not state.spec.below)
+        ordered = sorted(state.samples, key=lambda item: item.value, reverse=not state.spec.lower_is_worse)
         for sample in ordered[:_MAX_SERIES]:
             value = format_quantity(sample.value, state.spec.unit, state.spec.decimals)
-            labels = braces(without(sample.labels, "__name__")) or "(no labels)"
+            labels = format_labels(drop_labels(sample.labels, "__name__")) or "(no labels)"
             yield ((fit(value, 12, right=True) + "  ", "strong"), text(labels))
         if len(ordered) > _MAX_SERIES:
             yield ((f" and {len(ordered) - _MAX_SERIES} more", "dim"),)
-        elif state.more:
+        elif state.truncated:
             yield ((" only the worst series are queried (x opens the whole query)", "dim"),)
 
 
@@ -223,7 +223,7 @@ def _no_alert_reason(state: PanelState, context: RenderContext) -> str:
 
 def _thresholds_text(state: PanelState) -> str:
     """`warns at 1 %, critical at 5 %`: the thresholds, and which side of them is bad."""
-    side = "under" if state.spec.below else "at"
+    side = "under" if state.spec.lower_is_worse else "at"
     unit = state.spec.unit
     parts = [
         f"{word} {side} {format_threshold(line, unit)}"

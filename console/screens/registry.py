@@ -51,8 +51,8 @@ MODES: dict[str, Callable[[], ConsoleScreen]] = {screen.name: screen.create for 
 
 def preload() -> None:
     """Import every screen and everything a key can open from one; may be called in a thread."""
-    from queries.offload import TURN  # noqa: PLC0415  # not before the first frame
+    from queries.concurrency import CPU_LOCK  # noqa: PLC0415  # not before the first frame
 
     for module in (*(screen.module for screen in SCREENS), "flows.flows"):
-        with TURN:
+        with CPU_LOCK:
             import_module(f"console.screens.{module}")

@@ -17,7 +17,9 @@ from console.screens.render_context import RenderContext
 from console.screens.staleness import as_of_suffix, unhealthy_label
 from queries.model.silence import Silence
 from queries.model.source import Health
-from widgets.formatting import NO_ANSWER, format_age, format_minute, severity_label
+from queries.text.durations import format_age
+from queries.text.times import format_minute
+from widgets.formatting import NO_ANSWER, severity_label
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, severity_tone, text, wrap
 from widgets.table import Column, Table

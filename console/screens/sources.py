@@ -15,7 +15,8 @@ from console.screens.render_context import RenderContext
 from queries.model.panel import Origin
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, format_age
+from queries.text.durations import format_age
+from widgets.formatting import NO_ANSWER, VERDICT_WIDTH
 from widgets.styled_text import VERDICT_TONES, Line, fit, text, wrap
 from widgets.text_view import TextView
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.screens.render_context import RenderContext
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from widgets.formatting import format_age
+from queries.text.durations import format_age
 from widgets.styled_text import text
 
 TITLES = {"prometheus": "Prometheus", "alertmanager": "Alertmanager", "kubernetes": "Kubernetes", "platform": "the platform"}

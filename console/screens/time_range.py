@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from textual.binding import Binding
 
-from queries.catalogue.error_code_series import CODE, tracks_by_code
+from queries.catalogue.error_code_series import CODE, group_series_by_code
 from queries.model.panel import PanelHistory, Unit
-from queries.model.series import braces, without
+from queries.model.series import drop_labels, format_labels
 from queries.model.text import visible
 from widgets.chart import ChartData, ChartSeries
 
@@ -43,11 +43,11 @@ def build_chart(
         return ChartData(0.0, 0.0, message=visible(error) or "fetching …")
     if history.fault is not None:
         return ChartData(history.start, history.end, message=visible(history.fault.sentence()))
-    if not history.tracks:
+    if not history.series:
         return ChartData(history.start, history.end, message="NO DATA in this time range")
-    shown = tracks_by_code(history.tracks) if group_by == CODE else history.tracks
+    shown = group_series_by_code(history.series) if group_by == CODE else history.series
     series = tuple(
-        ChartSeries(track.label(group_by) if group_by else braces(without(track.labels, "__name__")), track.points)
+        ChartSeries(track.label(group_by) if group_by else format_labels(drop_labels(track.labels, "__name__")), track.points)
         for track in shown[:max_series]
     )
     if earlier and history.earlier:

@@ -16,10 +16,10 @@ from console.screens.base import ConsoleScreen
 from console.screens.messages import ActionRequested, CopyRequested, OpenLogsRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import PAUSED, as_of_suffix, unhealthy_label
-from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.source import Health
-from queries.model.workload import Cluster, Pod, Revision, Workload
-from widgets.formatting import NO_ANSWER, format_age
+from queries.model.workload import Cluster, Pod, Revision, RolloutPhase, Workload, rollout_status
+from queries.text.durations import format_age
+from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text
 from widgets.table import Column, Table
@@ -105,7 +105,7 @@ class WorkloadsScreen(ConsoleScreen):
             for workload in cluster.workloads:
                 self._restarts[workload.name] = sum(pod.restarts for pod in cluster.pods_of(workload))
         ready = sum(item.ready for item in cluster.workloads)
-        desired = sum(item.wanted for item in cluster.workloads)
+        desired = sum(item.desired for item in cluster.workloads)
         self._stale_label = unhealthy_label(context, "kubernetes")
         count: Line = ((f" {len(cluster.workloads)} ", "strong"), (f" {ready}/{desired} pods ready", "dim"))
         self._title.show((((" Workloads ", "title"), *count, (as_of_suffix(context, "kubernetes"), "unknown")),))
@@ -165,11 +165,11 @@ class WorkloadsScreen(ConsoleScreen):
         now = self.context.now if self.context else 0.0
         status = rollout_status(item)
         rolled_out_at = self._known.rolled_out_at(item) if self._known else 0.0
-        incomplete = item.ready < item.wanted
+        incomplete = item.ready < item.desired
         failed = status.phase is RolloutPhase.FAILED
         word, tone = (
             ("CRIT", "critical")
-            if failed or (item.wanted and not item.ready)
+            if failed or (item.desired and not item.ready)
             else ("WARN", "warn")
             if incomplete
             else ("ok", "ok")
@@ -183,7 +183,7 @@ class WorkloadsScreen(ConsoleScreen):
         return (
             (word, tone),
             text(item.name, "strong"),
-            (f"{item.ready}/{item.wanted}", tone if incomplete else ""),
+            (f"{item.ready}/{item.desired}", tone if incomplete else ""),
             (str(restarts), "warn" if restarts else "dim"),
             (str(item.revision) if item.revision else "-", ""),
             (format_age(now - rolled_out_at) if rolled_out_at else "-", ""),

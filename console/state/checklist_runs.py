@@ -10,7 +10,7 @@ from console.journal.elapsed import MARK, Elapsed, lapse
 from console.journal.event import Event
 from console.journal.projection import Projection
 from queries.model.verdict import Verdict
-from queries.text.local_time import same_period
+from queries.text.times import is_same_period
 
 BEGUN, ITEM, NOTE, SIGNED = "walk.begun", "walk.item", "walk.note", "walk.signed"
 AGREE, OVERRULE = "agree", "overrule"
@@ -128,7 +128,7 @@ class ChecklistRuns:
 
     def current(self, checklist: str, *, due: str, now: float) -> ChecklistRun | None:
         """The walk that one would go on with: the first one of this period that nobody signed."""
-        open_ones = (walk for walk in self.of(checklist) if not walk.signed and same_period(walk.begun_at, now, due=due))
+        open_ones = (walk for walk in self.of(checklist) if not walk.signed and is_same_period(walk.begun_at, now, due=due))
         return next(open_ones, None)
 
     def last_signed_at(self, checklists: tuple[str, ...]) -> float | None:

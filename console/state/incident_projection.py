@@ -30,7 +30,7 @@ from console.state.incident import (
 )
 from queries.model.alert import Priority
 from queries.model.matcher import MatcherError, parse_matchers
-from queries.text.times import calendar_time
+from queries.text.times import to_datetime
 
 INTENT, DECLINED, OUTCOME = "action.intent", "action.declined", "action.outcome"
 SENDS = "notify"
@@ -476,7 +476,7 @@ def _seconds(value: Any) -> float:
 def _time(value: Any) -> float:
     """Unix seconds. Raises ValueError for what is no moment: it would have no place among the others."""
     at = float(value)
-    if calendar_time(at) is None or at < 0.0:
+    if to_datetime(at) is None or at < 0.0:
         raise ValueError(value)
     return at
 

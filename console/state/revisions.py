@@ -10,9 +10,8 @@ from typing import Any, TypeAlias
 
 from console.journal.event import Event
 from console.journal.projection import Projection, newest
-from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.text import visible
-from queries.model.workload import Cluster, Container, Revision, Workload
+from queries.model.workload import Cluster, Container, Revision, RolloutPhase, Workload, rollout_status
 from queries.text.times import format_time
 
 MOST = 2000
@@ -182,7 +181,7 @@ def observe(cluster: Cluster, records: Records) -> tuple[RevisionObservation, ..
 
 
 def _observation(kind: str, words: str, workload: Workload, revision: Revision) -> RevisionObservation:
-    text = f"revision {revision.number} {words}, {revision.ready} of {workload.wanted} pods ready"
+    text = f"revision {revision.number} {words}, {revision.ready} of {workload.desired} pods ready"
     data = {"target": workload.target, "text": text, "revisions": describe(workload, revision)}
     return RevisionObservation(kind, f"{workload.uid}/{revision.name}", data)
 
@@ -194,7 +193,7 @@ def describe(workload: Workload, revision: Revision) -> dict[str, Any]:
         "replica_set": revision.name,
         "revision": revision.number,
         "ready": revision.ready,
-        "desired": workload.wanted,
+        "desired": workload.desired,
     }
 
 

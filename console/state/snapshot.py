@@ -18,7 +18,7 @@ from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from queries.model.workload import Change, Cluster
-from queries.text.formatting import span
+from queries.text.durations import format_span
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
 
@@ -126,7 +126,7 @@ class Snapshot:
             )
         if self.alerts_from != ALERTMANAGER or manager is None or manager.health not in (Health.DOWN, Health.DENIED):
             return ""
-        age = span(self.alerts_age_seconds or 0.0)
+        age = format_span(self.alerts_age_seconds or 0.0)
         whose = f"these alerts are Alertmanager's list of {age} ago{self._added}"
         return f"{whose}: whether they still fire, are silenced or notified is not known ({why})"
 

@@ -44,7 +44,7 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
                 "namespace": item.namespace,
                 "name": item.name,
                 "ready": item.ready,
-                "wanted": item.wanted,
+                "wanted": item.desired,
                 "revision": item.revision,
             }
             for item in (cluster.workloads if cluster else ())
@@ -98,7 +98,7 @@ def _panel(state: PanelState) -> dict[str, Any]:
         "basis": list(state.basis),
         "caveat": state.caveat.says if state.caveat else "",
         "series": [{"labels": dict(item.labels), "value": number(item.value)} for item in state.samples],
-        "more_series": state.more,
+        "more_series": state.truncated,
         "contradictions": [
             {
                 "kind": item.kind.value,

@@ -1,4 +1,4 @@
-"""The metrics contract: every metric that the console relies on, read from contract.yaml."""
+"""The metrics contract: every metric that the console relies on, from contract.yaml."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Literal
 import msgspec
 
 from queries.decoding import convert
-from queries.yaml_text import loads
+from queries.yaml import load_yaml
 
 PLATFORM = "platform"
 
 
 class Need(StrEnum):
-    """How much depends on it."""
+    """How binding a metric is."""
 
     PROMISED = "promised"
-    """The platform owes it: a breach is exit code 5."""
+    """The platform guarantees it: a breach is exit code 5."""
     EXPECTED = "expected"
-    """Every build that is known has it."""
+    """Every known build exports it."""
     OPTIONAL = "optional"
-    """Not every build or cluster has it, and the console does without."""
+    """Not every build or cluster exports it, and the console works without it."""
 
 
 class ContractMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"exporter": "from"}):
-    """One metric: its type, the labels that each of its series has, the unit of its value and since when it is there."""
+    """One metric: its type, the labels of each of its series, its unit and the version that introduced it."""
 
     name: str
     type: Literal["counter", "gauge", "histogram"]
@@ -41,34 +41,34 @@ class ContractMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     """Labels that some builds or clusters add."""
     any_label: bool = False
     values: dict[str, tuple[str, ...]] = {}
-    """The only values of a label, where these are known."""
+    """All values of a label, if known."""
     buckets: tuple[float, ...] = ()
-    """Upper edges of a histogram's buckets that are relied on."""
+    """Upper bounds of a histogram's buckets that the console relies on."""
     absent: str = ""
-    """Why it may be missing, where there is more to say than that not every build has it."""
+    """Why it may be missing, if not simply because not every build has it."""
 
     @property
     def after_first_use(self) -> bool:
-        """Whether it may have no series yet: a client exports what has no labels from the start, as 0, and what has labels
-        from the first time that somebody names their values."""
+        """Whether it may have no series yet: a client exports a metric without labels from the start, one with
+        labels only after their first use."""
         return bool(self.labels or self.also)
 
     @property
     def absence(self) -> str:
-        """Why its absence is no fault of the platform."""
+        """Why its absence is not a breach."""
         if self.absent or self.exporter == PLATFORM:
             return self.absent or "not every build has it"
         return f"only where {self.exporter} is scraped"
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names under which Prometheus stores it."""
+        """The names of its series in Prometheus."""
         parts = ("_bucket", "_count", "_sum") if self.type == "histogram" else ("",)
         return tuple(self.name + part for part in parts)
 
     @property
     def families(self) -> tuple[str, ...]:
-        """The names under which a scrape's metadata may hold it: an OpenMetrics family has no `_total`."""
+        """Its possible family names in metadata: an OpenMetrics family has no `_total`."""
         return (self.name, self.name.removesuffix("_total")) if self.name.endswith("_total") else (self.name,)
 
 
@@ -79,19 +79,19 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """`target_labels` are labels that a scrape configuration may add to any series."""
+    """The contract; `target_labels` are labels that a scrape configuration may add to any series."""
 
     metrics: tuple[ContractMetric, ...]
     target_labels: frozenset[str]
 
     def get(self, name: str) -> ContractMetric | None:
-        """The metric by its name or by the name of one of its stored series (`…_bucket`)."""
+        """The metric by its own name or by that of one of its series (`…_bucket`)."""
         return next((item for item in self.metrics if name == item.name or name in item.series), None)
 
 
 @cache
 def load_contract() -> Contract:
-    """The contract that is built in."""
+    """The built-in contract."""
     text = resources.files(__package__).joinpath("contract.yaml").read_text(encoding="utf-8")
-    file = convert(loads(text, where="contract.yaml"), _File)
+    file = convert(load_yaml(text, where="contract.yaml"), _File)
     return Contract(file.metrics, frozenset(file.target_labels))

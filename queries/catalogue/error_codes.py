@@ -1,4 +1,4 @@
-"""The nine error codes, and what providers, their clients and older builds say instead, read from taxonomy.yaml."""
+"""The nine error codes, and the spellings of providers, their clients and older builds, from taxonomy.yaml."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import msgspec
 
 from queries.decoding import convert
 from queries.model.series import Sample, label
-from queries.yaml_text import loads
+from queries.yaml import load_yaml
 
 _STATUS = re.compile(r"(?:HTTP|STATUS)?_*([1-5]\d\d)")
 
 
 class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one of the nine says, and what to look at first."""
+    """The meaning of one of the nine, and what to check first."""
 
     means: str
     first: str
 
 
 class CodeSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A metric with error codes, and the label that names who said them."""
+    """A metric with error codes, and the label that names their source."""
 
     metric: str
     by: str
 
     @property
-    def born(self) -> str:
-        """The gauge that says when each of its series began, where the client exports one."""
+    def created(self) -> str:
+        """The gauge with the creation time of each series, if the client exports it."""
         return f"{self.metric.removesuffix('_total')}_created"
 
 
@@ -53,9 +53,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class CodeShare:
-    """How often one of the nine was counted, and as what: `raw` are the codes as they were sent, most frequent first.
+    """The count of one of the nine; `raw` are the codes as sent, most frequent first.
 
-    `code` is empty for what maps to none of the nine.
+    `code` is empty for codes that map to none of the nine.
     """
 
     code: str
@@ -65,7 +65,7 @@ class CodeShare:
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """`counted` says which metrics hold codes. Look-ups ignore case and how words are joined."""
+    """The mapping to the nine codes; `counted` are the metrics with codes. Look-ups ignore case and word separators."""
 
     codes: Mapping[str, Meaning]
     counted: tuple[CodeSource, ...]
@@ -75,41 +75,41 @@ class Taxonomy:
     _team: Mapping[str, str]
 
     @property
-    def words(self) -> frozenset[str]:
-        """Every code that is known: the nine, and the spellings in capitals that stand for one of them."""
+    def known_codes(self) -> frozenset[str]:
+        """Every known code: the nine, and the upper-case spellings that map to them."""
         return frozenset(self.codes) | self.spellings | frozenset(self._team)
 
-    def mapped(self, said: str, *, provider: str = "") -> str:
-        """The one of the nine that a code, an exception's name or a status stands for; empty for a mapping gap."""
-        word = _spelled(said)
+    def map(self, raw: str, *, provider: str = "") -> str:
+        """The one of the nine for a code, an exception's name or a status; empty for a mapping gap."""
+        word = normalize_name(raw)
         if word in self.codes:
             return word
         name = provider.lower()
         own = self._own.get(name) or self._own.get(name.partition("_")[0], {})  # `deepseek_hf` is one of deepseek's
         status = _STATUS.fullmatch(word)
-        for key in (word, _spelled(said.rpartition(".")[2]), status[1] if status else word):
+        for key in (word, normalize_name(raw.rpartition(".")[2]), status[1] if status else word):
             if found := self._team.get(key) or own.get(key) or self._words.get(key):
                 return found
-        # RFC 9110, section 15: a status that is not known means what the x00 of its class means.
+        # RFC 9110, section 15: an unknown status means the x00 of its class.
         return self._words.get(f"{status[1][0]}00", "") if status else ""
 
-    def spoken(self, said: str, *, provider: str = "") -> str:
-        """A code as a screen shows it: one of the nine, with the raw code beside it where that differs."""
-        code = self.mapped(said, provider=provider)
+    def format(self, raw: str, *, provider: str = "") -> str:
+        """A code for the screen: one of the nine, with the raw code if it differs."""
+        code = self.map(raw, provider=provider)
         if not code:
-            return f"none of the nine ({said or 'empty'})"
-        return code if said == code else f"{code} ({said})"
+            return f"none of the nine ({raw or 'empty'})"
+        return code if raw == code else f"{code} ({raw})"
 
     def shares(self, samples: Iterable[Sample], *, by: str = "provider") -> tuple[CodeShare, ...]:
-        """Samples with a `code` label folded into the nine, the most frequent first; gaps keep a share of their own."""
-        folded: dict[str, dict[str, float]] = {}
+        """Samples with a `code` label summed by the nine, the most frequent first; mapping gaps share one entry."""
+        summed: dict[str, dict[str, float]] = {}
         for sample in samples:
             raw = label(sample.labels, "code")
-            found = folded.setdefault(self.mapped(raw, provider=label(sample.labels, by)), {})
+            found = summed.setdefault(self.map(raw, provider=label(sample.labels, by)), {})
             found[raw] = found.get(raw, 0.0) + sample.value
         shares = [
             CodeShare(code, sum(raw.values()), tuple(sorted(raw.items(), key=lambda item: (-item[1], item[0]))))
-            for code, raw in folded.items()
+            for code, raw in summed.items()
         ]
         return tuple(sorted(shares, key=lambda item: (-item.value, item.code)))
 
@@ -118,50 +118,50 @@ _team_codes: tuple[tuple[str, str], ...] = ()
 
 
 def use_team_codes(codes: Iterable[tuple[str, str]]) -> None:
-    """From now on a team's own codes (the code, and which of the nine it is) count everywhere in this process."""
+    """Register a team's own codes (code, one of the nine) for this process."""
     global _team_codes  # noqa: PLW0603  # one process serves one configuration
     _team_codes = tuple(codes)
 
 
 def load_taxonomy() -> Taxonomy:
-    """The taxonomy that is built in, with the team's own codes."""
+    """The built-in taxonomy with the team's own codes."""
     return _with_team(_team_codes)
 
 
 @cache
 def _with_team(codes: tuple[tuple[str, str], ...]) -> Taxonomy:
-    return replace(_built_in(), _team={_spelled(word): code for word, code in codes})
+    return replace(_built_in(), _team={normalize_name(word): code for word, code in codes})
 
 
 def team_code_problem(taxonomy: Taxonomy, word: str, code: str) -> str:
-    """What is wrong with a team's own code; empty where nothing is."""
+    """The error in a team's own code, else empty."""
     nine = ", ".join(taxonomy.codes)
-    if _spelled(word) in taxonomy.codes:
+    if normalize_name(word) in taxonomy.codes:
         if code not in taxonomy.codes and code.strip():
-            return f"this is one of the nine, and {code!r} is not: write it the other way round, {code}: {_spelled(word)}"
+            return f"this is one of the nine, and {code!r} is not: swap them, {code}: {normalize_name(word)}"
         return "this is one of the nine already; expected a code of your own here"
     if code in taxonomy.codes:
         return ""
-    near = difflib.get_close_matches(_spelled(code), taxonomy.codes, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(normalize_name(code), taxonomy.codes, n=1, cutoff=0.5)
     return f"{code!r} is none of the nine, " + (f"did you mean {near[0]}?" if near else f"expected one of {nine}")
 
 
 @cache
 def _built_in() -> Taxonomy:
     text = resources.files(__package__).joinpath("taxonomy.yaml").read_text(encoding="utf-8")
-    file = convert(loads(text, where="taxonomy.yaml"), _File, strict=False)
-    own = {name: _joined(item.exceptions, item.statuses) for name, item in file.providers.items()}
-    words = {**_joined(file.exceptions, file.statuses), **_joined(file.spellings, {})}
+    file = convert(load_yaml(text, where="taxonomy.yaml"), _File, strict=False)
+    own = {name: _merge_words(item.exceptions, item.statuses) for name, item in file.providers.items()}
+    words = {**_merge_words(file.exceptions, file.statuses), **_merge_words(file.spellings, {})}
     for code in {*words.values(), *(code for item in own.values() for code in item.values())}:
         if code not in file.codes:
-            raise ValueError(f"taxonomy.yaml: {code} is none of the codes")
-    return Taxonomy(file.codes, file.counted, frozenset(map(_spelled, file.spellings)), words, own, {})
+            raise ValueError(f"taxonomy.yaml: {code} is not one of the codes")
+    return Taxonomy(file.codes, file.counted, frozenset(map(normalize_name, file.spellings)), words, own, {})
 
 
-def _joined(words: Mapping[str, str], statuses: Mapping[int, str]) -> dict[str, str]:
-    return {_spelled(word): code for word, code in words.items()} | {str(key): code for key, code in statuses.items()}
+def _merge_words(words: Mapping[str, str], statuses: Mapping[int, str]) -> dict[str, str]:
+    return {normalize_name(word): code for word, code in words.items()} | {str(key): code for key, code in statuses.items()}
 
 
-def _spelled(said: str) -> str:
-    """`rate-limit`, `Rate limit` and `RATE_LIMIT` are one word; a name in camel case stays one."""
-    return re.sub(r"[\s_\-]+", "_", said.strip()).upper()
+def normalize_name(text: str) -> str:
+    """`rate-limit`, `Rate limit` and `RATE_LIMIT` become one word; a name in camel case stays one."""
+    return re.sub(r"[\s_\-]+", "_", text.strip()).upper()

@@ -1,4 +1,4 @@
-"""What one build of the platform exports beyond the contract: types, labels, known values and buckets, from exported.yaml."""
+"""The metrics that one build of the platform exports: types, labels, known values and buckets, from exported.yaml."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Literal
 import msgspec
 
 from queries.decoding import convert
-from queries.yaml_text import loads
+from queries.yaml import load_yaml
 
 MetricType = Literal["counter", "gauge", "histogram"]
 PARTS = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("", "_count", "_sum")}
-"""What follows a family's name in the names of its series; those of all other types are named as it is."""
+"""The suffixes of a family's series names, by type; other types have none."""
 
 
 class ExportedMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One family. `values` are those that the code writes for a label, `buckets` the bounds as `le` spells them."""
+    """One family. `values` are the values of a label in the code, `buckets` the bounds as `le` spells them."""
 
     type: MetricType
     labels: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class ExportedMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def begins_below_zero(self) -> bool:
-        """Whether prometheus_client leaves its `_sum` out: of negative values a sum would be no counter."""
+        """Whether prometheus_client omits its `_sum`: a sum of negative values is not a counter."""
         return bool(self.buckets) and self.buckets[0].startswith("-")
 
 
@@ -37,6 +37,6 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def load_exported() -> Mapping[str, ExportedMetric]:
-    """The families by name."""
+    """The exported families by name."""
     text = resources.files(__package__).joinpath("exported.yaml").read_text(encoding="utf-8")
-    return convert(loads(text, where="exported.yaml"), _File).metrics
+    return convert(load_yaml(text, where="exported.yaml"), _File).metrics

@@ -1,4 +1,4 @@
-"""What an exporter says at /metrics: families, their types, and the series as they are sent."""
+"""An exporter's /metrics page: families, their types, and their samples."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _LIMIT_SAMPLES = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Exposition:
-    """`types` by the family's name as it is announced, a counter's with `_total`; `series` by the name of each sample."""
+    """`types` by family name, a counter's with `_total`; `series` by sample name."""
 
     where: str
     types: Mapping[str, str]
     series: Mapping[str, tuple[Sample, ...]]
 
 
-def exposition(body: bytes, *, where: str) -> Exposition:
-    """Prometheus' text format, or OpenMetrics, which ends with `# EOF`. Raises Malformed."""
-    # Imported here: it registers collectors of its own, and only this question needs it.
+def parse_exposition(body: bytes, *, where: str) -> Exposition:
+    """Parse Prometheus' text format, or OpenMetrics, which ends with `# EOF`. Raises InvalidResponse."""
+    # Imported here: it registers its own collectors, and only this function needs it.
     from prometheus_client import parser as plain  # noqa: PLC0415
     from prometheus_client.openmetrics import parser as strict  # noqa: PLC0415
 
     try:
         text = body.decode("utf-8")
         format = strict if text.rstrip().endswith("# EOF") else plain
-        return _kept(format.text_string_to_metric_families(text), where)
+        return _collect(format.text_string_to_metric_families(text), where)
     except (ValueError, IndexError, KeyError, TypeError) as error:
         what = str(error).splitlines()[0][:120] if str(error) else "it cannot be read"
         raise InvalidResponse(
@@ -38,7 +38,7 @@ def exposition(body: bytes, *, where: str) -> Exposition:
         ) from None
 
 
-def _kept(families: Iterator[Any], where: str) -> Exposition:
+def _collect(families: Iterator[Any], where: str) -> Exposition:
     types: dict[str, str] = {}
     series: dict[str, list[Sample]] = {}
     count = 0

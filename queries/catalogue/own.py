@@ -1,4 +1,4 @@
-"""A team's own boards: files in the format of those beside this module, in which one wrong panel stops no other."""
+"""A team's own boards: files in the format of ours, in which an invalid panel does not affect others."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Any
 
 import msgspec
 
-from queries.catalogue.faults import Wrong, explain, read_document
+from queries.catalogue.faults import EntryError, explain_error, read_document
 from queries.catalogue.loader import (
     DEFAULT_NAMESPACE,
     ENTRY_KEYS,
     CatalogueError,
-    filled,
+    fill_namespace,
+    limit_to_provider,
     load_board,
-    narrowed,
     read_panel,
     read_shared,
 )
 from queries.catalogue.own_signals import read_own_signals
-from queries.catalogue.signals import Signal, referenced
+from queries.catalogue.signals import Signal, find_references
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec, Unit
 from queries.text.suggestions import instead
-from queries.yaml_nodes import NodeError, YamlDocument, dotted
+from queries.yaml import NodeError, YamlDocument, format_path
 
 FILE = "file"
-"""The source of a panel whose definition is wrong: nobody is asked for it."""
+"""The source of a panel with an invalid definition, which is never queried."""
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 _BOARDS = ("overview", *dict(DASHBOARDS))
 _BOARD_KEYS = ("title", "about", "panels")
@@ -39,7 +39,7 @@ _BOARD_KEYS = ("title", "about", "panels")
 
 @dataclass(frozen=True, slots=True)
 class OwnBoard:
-    """One file. Without a title its panels belong to the overview."""
+    """One file; without a title its panels belong to the overview."""
 
     name: str
     path: str
@@ -50,8 +50,8 @@ class OwnBoard:
 
 @dataclass(frozen=True, slots=True)
 class OwnBoards:
-    """`problems` has a sentence with file and line for everything that is wrong. `unreadable`: of some files it is not known
-    which panels they would define."""
+    """A team's boards; `problems` has a sentence with file and line for every error. `unreadable`: the panels of some files
+    are unknown."""
 
     files: tuple[OwnBoard, ...] = ()
     problems: tuple[str, ...] = ()
@@ -59,44 +59,44 @@ class OwnBoards:
 
     @property
     def panels(self) -> tuple[PanelSpec, ...]:
-        """Every panel that a team defines, each once."""
+        """Every panel that the team defines, each once."""
         return tuple({spec.id: spec for file in self.files for spec in file.panels if spec.place}.values())
 
     def overview(self, *, namespace: str) -> tuple[PanelSpec, ...]:
-        """What comes to the overview behind our panels, the broken ones too."""
-        found = {spec.id: spec for file in self.files if not file.title for spec in file.panels}
-        return tuple(_ready(spec, namespace, "") for spec in found.values())
+        """The panels for the overview after ours, including invalid ones."""
+        specs = {spec.id: spec for file in self.files if not file.title for spec in file.panels}
+        return tuple(_prepare(spec, namespace, "") for spec in specs.values())
 
     def boards(self) -> tuple[tuple[str, str], ...]:
-        """Name and title of every board of its own."""
+        """Name and title of every board with a title."""
         return tuple((file.name, file.title) for file in self.files if file.title)
 
     def dashboard(self, name: str, *, namespace: str, provider: str = "") -> Dashboard | None:
-        """One board; what is broken on it is left out, `problems` has it."""
+        """One board without its invalid panels, which are in `problems`."""
         file = next((item for item in self.files if item.title and item.name == name), None)
         if file is None:
             return None
-        panels = tuple(_ready(spec, namespace, provider) for spec in file.panels if not spec.broken)
+        panels = tuple(_prepare(spec, namespace, provider) for spec in file.panels if not spec.broken)
         return Dashboard(file.name, file.title, file.about, panels)
 
 
 @lru_cache(maxsize=8)
 def read_own_boards(files: tuple[str, ...], signals: tuple[str, ...] = ()) -> OwnBoards:
-    """Reads the files in their order, once for a process; `signals` are a team's files of signals. Never raises."""
-    reading = _Reading(read_own_signals(signals).signals)
+    """Read the files in order, cached per process; `signals` are a team's files of signals. Never raises."""
+    reader = _Reader(read_own_signals(signals).signals)
     for path in files:
-        reading.file(path)
-    return OwnBoards(tuple(reading.done()), tuple(reading.problems), reading.unreadable)
+        reader.file(path)
+    return OwnBoards(tuple(reader.resolve_shared()), tuple(reader.problems), reader.unreadable)
 
 
 @dataclass(slots=True)
-class _Reading:
+class _Reader:
     signals: Mapping[str, Signal]
     problems: list[str] = field(default_factory=list)
     unreadable: bool = False
     _boards: list[OwnBoard] = field(default_factory=list)
     _shared: list[tuple[int, int, str, str]] = field(default_factory=list)
-    """What stands for another board's panel: the file, the place in it, the words, and where they stand."""
+    """References to panels of other boards: file index, panel index, reference, and file with line."""
     _seen: dict[str, str] = field(default_factory=lambda: {spec.id: "a panel of the console" for spec in _shipped()})
     _names: dict[str, str] = field(default_factory=lambda: dict.fromkeys(_BOARDS, "a board of the console"))
 
@@ -110,7 +110,7 @@ class _Reading:
             return
         table, name = document.value, Path(path).stem
         if name in self._names:
-            self._problem(path, f"{name} is {self._names[name]} already: call the file otherwise")
+            self._problem(path, f"{name} is {self._names[name]} already: rename the file")
             self.unreadable = True
             return
         self._names[name] = f"the board of {path}"
@@ -127,8 +127,8 @@ class _Reading:
         title, about = (self._text(document, key, path) for key in ("title", "about"))
         self._boards.append(OwnBoard(name, path, title, about, tuple(panels)))
 
-    def done(self) -> Iterator[OwnBoard]:
-        """The boards, with the panels of other boards in the place of their names."""
+    def resolve_shared(self) -> Iterator[OwnBoard]:
+        """The boards with references to panels of other boards resolved."""
         own = {(board.name, spec.id): spec for board in self._boards for spec in board.panels if spec.place}
         missing: set[tuple[int, int]] = set()
         found: dict[tuple[int, int], PanelSpec] = {}
@@ -141,9 +141,9 @@ class _Reading:
                 known = [f"{name}/{panel}" for name, panel in own] + [f"overview/{item.id}" for item in load_board("overview")]
                 self._problem(place, f"{str(error).removeprefix(f'{place}: ')}; {instead(words, known)}")
                 missing.add((file, at))
-        for number, made in enumerate(self._boards):
-            whole = (found.get((number, at), spec) for at, spec in enumerate(made.panels) if (number, at) not in missing)
-            yield replace(made, panels=tuple(whole))
+        for number, own_board in enumerate(self._boards):
+            whole = (found.get((number, at), spec) for at, spec in enumerate(own_board.panels) if (number, at) not in missing)
+            yield replace(own_board, panels=tuple(whole))
 
     def _problem(self, place: str, text: str) -> str:
         sentence = f"{place}: {text}"
@@ -163,51 +163,51 @@ class _Reading:
         try:
             spec = _spec(entry, self.signals)
             if spec.id in self._seen:
-                raise Wrong(("id",), f"{spec.id} is {self._seen[spec.id]} already")
-        except Wrong as error:
+                raise EntryError(("id",), f"{spec.id} is {self._seen[spec.id]} already")
+        except EntryError as error:
             line = document.line((*at, *error.part))
-            told = self._problem(f"{path}:{line}", f"{dotted((*at, *error.part))}: {error}")
-            # In a row of the screen there is no room for the folder, which the notice and the doctor name.
-            told = told.removeprefix(f"{Path(path).parent}/")
+            text = self._problem(f"{path}:{line}", f"{format_path((*at, *error.part))}: {error}")
+            # A row of the screen has no room for the folder, which the notice and `doctor` show.
+            text = text.removeprefix(f"{Path(path).parent}/")
             title = entry.get("title") if isinstance(entry, dict) else None
             name = entry.get("id") if isinstance(entry, dict) else None
             usable = isinstance(name, str) and _ID.fullmatch(name) and name not in self._seen
             identity = name if isinstance(name, str) and usable else f"{Path(path).stem}_{index}"
             self._seen[identity] = f"the panel of {path}:{line}"
             shown = title if isinstance(title, str) and title else identity
-            return PanelSpec(identity, shown, Unit.COUNT, source=FILE, place=f"{Path(path).name}:{line}", broken=told)
+            return PanelSpec(identity, shown, Unit.COUNT, source=FILE, place=f"{Path(path).name}:{line}", broken=text)
         place = f"{Path(path).name}:{document.line(at)}"
         self._seen[spec.id] = f"the panel of {path}:{document.line(at)}"
         return replace(spec, place=place)
 
 
 def _spec(entry: Any, signals: Mapping[str, Signal]) -> PanelSpec:
-    """Raises Wrong."""
+    """Raises EntryError."""
     if not isinstance(entry, dict):
-        raise Wrong((), "expected a panel, or BOARD/PANEL for one of another board")
+        raise EntryError((), "expected a panel, or BOARD/PANEL for a panel of another board")
     for key in ("raw", "recorded"):
-        for name in referenced(str(entry.get(key, ""))):
+        for name in find_references(str(entry.get(key, ""))):
             if name not in signals:
-                raise Wrong((key,), f"no such signal {name!r}, {instead(name, sorted(signals))}")
+                raise EntryError((key,), f"no such signal {name!r}, {instead(name, sorted(signals))}")
     try:
         spec = read_panel(entry, where="", signals=signals)
     except msgspec.ValidationError as error:
-        raise explain(str(error), entry, {"": ENTRY_KEYS}) from None
+        raise explain_error(str(error), entry, {"": ENTRY_KEYS}) from None
     except CatalogueError as error:
-        raise Wrong(("raw",), str(error).partition(f"the panel {entry.get('id')}: ")[2]) from None
+        raise EntryError(("raw",), str(error).partition(f"the panel {entry.get('id')}: ")[2]) from None
     except ValueError as error:
-        raise Wrong(("range",), str(error)) from None
-    for part, told in _faults(spec):
-        raise Wrong(part, told)
+        raise EntryError(("range",), str(error)) from None
+    for part, text in _find_errors(spec):
+        raise EntryError(part, text)
     return spec
 
 
-def _faults(spec: PanelSpec) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What a board of the catalogue may say, and a file of somebody else's may not."""
+def _find_errors(spec: PanelSpec) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Errors of a team's panel, beyond the checks for the catalogue."""
     if not _ID.fullmatch(spec.id):
-        yield ("id",), "expected small letters, digits and underscores"
+        yield ("id",), "expected lower-case letters, digits and underscores"
     if spec.source != "prometheus":
-        yield ("source",), "expected prometheus, or no source at all"
+        yield ("source",), "expected prometheus or no source"
     if not spec.raw:
         yield (), "expected the key 'raw' with its expression"
     for key, value in (("warn", spec.threshold.warn), ("critical", spec.threshold.critical)):
@@ -215,12 +215,12 @@ def _faults(spec: PanelSpec) -> Iterator[tuple[tuple[str, ...], str]]:
             yield (key,), "expected a finite number"
     if not 0 <= spec.decimals <= 6:
         yield ("decimals",), "expected a number of decimals from 0 to 6"
-    if wrong := spec.threshold.order_error(below=spec.below):
-        yield ("critical",), wrong
+    if problem := spec.threshold.order_error(lower_is_worse=spec.lower_is_worse):
+        yield ("critical",), problem
 
 
-def _ready(spec: PanelSpec, namespace: str, provider: str) -> PanelSpec:
-    return narrowed(filled(spec, namespace=namespace), provider)
+def _prepare(spec: PanelSpec, namespace: str, provider: str) -> PanelSpec:
+    return limit_to_provider(fill_namespace(spec, namespace=namespace), provider)
 
 
 def _shipped() -> Iterator[PanelSpec]:

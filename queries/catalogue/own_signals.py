@@ -1,4 +1,4 @@
-"""A team's own signals: new ones, and definitions that stand before the catalogue's; one that is wrong stops no other."""
+"""A team's own signals: new ones, and definitions that precede the catalogue's; an invalid one does not affect others."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ from types import MappingProxyType
 
 import msgspec
 
-from queries.catalogue.faults import Wrong, explain, read_document
-from queries.catalogue.signals import TABLE_KEYS, Signal, SignalError, expand, load_signals, read_signal, referenced
+from queries.catalogue.faults import EntryError, explain_error, read_document
+from queries.catalogue.signals import (
+    TABLE_KEYS,
+    Signal,
+    SignalError,
+    expand_signals,
+    find_references,
+    load_signals,
+    read_signal,
+)
 from queries.text.suggestions import instead
-from queries.yaml_nodes import NodeError, YamlDocument, dotted
-from queries.yaml_nodes import Path as Part
+from queries.yaml import NodeError, YamlDocument, format_path
+from queries.yaml import Path as Part
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class OwnSignals:
-    """The catalogue's signals with a team's. `names` are those that the team has a say in; `problems` has a sentence with
-    file and line for everything that is wrong."""
+    """The catalogue's signals with a team's. `names` are the signals that the team defines; `problems` has a sentence with file
+    and line for every error."""
 
     signals: Mapping[str, Signal]
     names: tuple[str, ...] = ()
@@ -32,19 +40,19 @@ class OwnSignals:
 
 @lru_cache(maxsize=8)
 def read_own_signals(files: tuple[str, ...]) -> OwnSignals:
-    """Reads the files in their order, once for a process. Never raises for what is in them."""
-    reading = _Reading(dict(load_signals()))
+    """Read the files in order, cached per process. Never raises for their content."""
+    reader = _Reader(dict(load_signals()))
     for path in files:
-        reading.file(path)
-    reading.check()
-    return OwnSignals(MappingProxyType(reading.found), tuple(reading.own), tuple(reading.problems))
+        reader.file(path)
+    reader.check()
+    return OwnSignals(MappingProxyType(reader.signals), tuple(reader.own), tuple(reader.problems))
 
 
 @dataclass(slots=True)
-class _Reading:
-    found: dict[str, Signal]
+class _Reader:
+    signals: dict[str, Signal]
     own: dict[str, tuple[str, YamlDocument]] = field(default_factory=dict)
-    """Which file has the last word on a signal, and its lines."""
+    """The file that defines a signal last, with its lines."""
     problems: list[str] = field(default_factory=list)
 
     def file(self, path: str) -> None:
@@ -59,47 +67,47 @@ class _Reading:
                 self._problem(path, document, (key,), "unknown key, expected signals")
         for name, entry in document.value["signals"].items():
             try:
-                self.found[name] = self._signal(name, entry)
+                self.signals[name] = self._signal(name, entry)
                 self.own[name] = (path, document)
-            except Wrong as error:
+            except EntryError as error:
                 self._problem(path, document, ("signals", name, *error.part), str(error))
 
     def check(self) -> None:
-        """Leave out what names a signal that does not exist, or is made of itself; and what is made of that, in turn."""
-        left = True
-        while left:
-            left = False
+        """Remove signals that reference an unknown signal or themselves, and in turn those that reference removed ones."""
+        removed = True
+        while removed:
+            removed = False
             for name in tuple(self.own):
                 try:
-                    expand(f"${{{name}[5m]}}", signals=self.found)
+                    expand_signals(f"${{{name}[5m]}}", signals=self.signals)
                 except SignalError as error:
                     path, document = self.own.pop(name)
-                    part, told = self._unknown(name) or ((), str(error))
-                    self._problem(path, document, ("signals", name, *part), told)
+                    part, text = self._unknown(name) or ((), str(error))
+                    self._problem(path, document, ("signals", name, *part), text)
                     before = load_signals().get(name)
                     if before is None:
-                        del self.found[name]
+                        del self.signals[name]
                     else:
-                        self.found[name] = before
-                    left = True
+                        self.signals[name] = before
+                    removed = True
 
     def _unknown(self, name: str) -> tuple[Part, str] | None:
-        for index, definition in enumerate(self.found[name].definitions):
-            for other in referenced(definition.expression):
-                if other not in self.found:
+        for index, definition in enumerate(self.signals[name].definitions):
+            for other in find_references(definition.expression):
+                if other not in self.signals:
                     part: Part = ("definitions", index, "expr")
-                    return part, f"no such signal {other!r}, {instead(other, sorted(self.found))}"
+                    return part, f"no such signal {other!r}, {instead(other, sorted(self.signals))}"
         return None
 
     def _signal(self, name: str, entry: object) -> Signal:
         if not _ID.fullmatch(name):
-            raise Wrong((), "expected a name of small letters, digits and underscores")
+            raise EntryError((), "expected a name of lower-case letters, digits and underscores")
         try:
-            return read_signal(name, entry, self.found, where="")
+            return read_signal(name, entry, self.signals, where="")
         except msgspec.ValidationError as error:
-            raise explain(str(error), entry, TABLE_KEYS) from None
+            raise explain_error(str(error), entry, TABLE_KEYS) from None
         except SignalError as error:
-            raise Wrong((), str(error).removeprefix(": ")) from None
+            raise EntryError((), str(error).removeprefix(": ")) from None
 
     def _problem(self, path: str, document: YamlDocument, part: Part, text: str) -> None:
-        self.problems.append(f"{path}:{document.line(part)}: {dotted(part)}: {text}")
+        self.problems.append(f"{path}:{document.line(part)}: {format_path(part)}: {text}")

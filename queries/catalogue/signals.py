@@ -1,4 +1,4 @@
-"""Signals: what is measured, apart from how one build spells it, and the expressions that texts with ${signal[5m]} become."""
+"""Signals: what is measured, independent of how a build spells it, and the expansion of ${signal[5m]} to PromQL."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import msgspec
 
 from queries.decoding import convert
 from queries.model.panel import Unit
-from queries.yaml_text import loads
+from queries.yaml import load_yaml
 
 REFERENCE = re.compile(r"\$\{([a-z][a-z0-9_]*)(?:\[([^\]]+)\])?\}")
-"""How a text names a signal: ${signal}, ${signal[5m]} over a window, or ${signal[5m offset 1h]} over an earlier one.
+"""A reference to a signal: ${signal}, ${signal[5m]} over a window, or ${signal[5m offset 1h]} over an earlier one.
 
-${signal[5m settled]} leaves out what may be under way still: what begins is counted a minute earlier than what ends.
+${signal[5m settled]} excludes requests in flight: starts are counted a minute earlier than ends.
 """
 SETTLED = "settled"
-UNDER_WAY = "1m"
-"""How long a request may be under way."""
+IN_FLIGHT = "1m"
+"""The assumed duration of a request in flight."""
 STATES = ("closed", "half_open", "open")
-"""The states of a circuit, as definitions name their numbers."""
+"""The states of a circuit breaker, as definitions name their numbers."""
 _STATE = re.compile(rf"\$({'|'.join(STATES)})\b")
 
 
 class SignalError(ValueError):
-    """A signal that does not fit, or one that does not exist; the message names the place and what there is."""
+    """An invalid or unknown signal; the message names the place and the known ones."""
 
 
 class UnstatedState(SignalError):
-    """A metric's help text states a coding, and the state that an expression needs is not in it."""
+    """The encoding in a metric's help text lacks a state that an expression needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a server must have for a definition to hold: series of `metric`, with one of the values of each label, of a type."""
+    """What a definition needs on a server: series of `metric` with one of the values of each label, and a type."""
 
     metric: str
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -47,7 +47,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """Which number means which state in a metric, by the words `closed`, `half_open` and `open`."""
+    """The number of each state in a metric: `closed`, `half_open` and `open`."""
 
     metric: str
     states: tuple[tuple[str, float], ...]
@@ -55,11 +55,11 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """How one build spells a signal: PromQL with $window, $begun and $provider. `needs` is None where any server will do.
+    """How one build spells a signal: PromQL with $window, $begun and $provider. `needs` is None if it applies to any server.
 
-    `only` is what follows `and` where the definitions stand joined by `or`: the label sets that this one may speak for.
-    `rest` is what follows `or` where this one stands alone: it answers for the label sets that this one has nothing for.
-    `unless` is a metric whose series make the definition wrong.
+    `only` follows `and` when the definitions are joined by `or`: the label sets that this one covers.
+    `rest` follows `or` when this one stands alone: the value of label sets without a result.
+    `unless` is a metric whose presence rules the definition out.
     """
 
     id: str
@@ -74,8 +74,8 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """The same counted in another way. They contradict each other where they differ by more than `ratio` (0..1) of the
-    larger and by at least `events` in the window."""
+    """A second count of the same. The two contradict each other if they differ by more than `ratio` (0..1) of the larger and
+    by at least `events` in the window."""
 
     id: str
     says: str
@@ -87,7 +87,7 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What is measured; `by` are the labels of its result. Its definitions stand in their order."""
+    """What is measured; `by` are the labels of its result. Its definitions are in order of preference."""
 
     id: str
     about: str
@@ -99,10 +99,10 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class DefinitionChoice:
-    """What evidence decided: the definition of each signal by its id, and the numbers of each metric's states.
+    """The definition chosen for each signal by id, and the numbers of each metric's states.
 
-    A signal without a decision stands as all its definitions joined by `or`; a metric without a coding as the catalogue has it.
-    `signals` are those of the catalogue and the team's own together; None for the catalogue's alone.
+    A signal without a choice expands to all its definitions joined by `or`; a metric without an encoding uses the
+    catalogue's. `signals` are the catalogue's and the team's own; None for the catalogue's alone.
     """
 
     definitions: Mapping[str, Definition] = field(default_factory=lambda: MappingProxyType({}))
@@ -153,8 +153,8 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 @cache
 def load_signals(own: tuple[tuple[str, str], ...] = ()) -> Mapping[str, Signal]:
-    """The signals of the catalogue, by id. `own` is the text of each of a team's files, with the file's name before it: their
-    definitions of a signal that there is stand before the catalogue's. Raises SignalError, and YamlError for what is no YAML.
+    """The signals of the catalogue by id. `own` has name and text of each of a team's files: their definitions of an existing
+    signal take precedence. Raises SignalError, and YamlError for text that is not YAML.
     """
     text = resources.files(__package__).joinpath("signals.yaml").read_text(encoding="utf-8")
     known = parse_signals(text, where="signals.yaml")
@@ -164,28 +164,28 @@ def load_signals(own: tuple[tuple[str, str], ...] = ()) -> Mapping[str, Signal]:
 
 
 def parse_signals(text: str, *, where: str, known: Mapping[str, Signal] | None = None) -> Mapping[str, Signal]:
-    """The signals of a file's text, those of `known` with them. Raises as `load_signals`."""
+    """The signals of a file's text, added to `known`. Raises as `load_signals`."""
     try:
-        file = convert(loads(text, where=where), _File)
+        file = convert(load_yaml(text, where=where), _File)
     except msgspec.ValidationError as error:
         raise SignalError(f"{where}: {error}") from None
-    found = dict(known or {})
+    signals = dict(known or {})
     for name, entry in file.signals.items():
-        found[name] = _signal(name, entry, found.get(name), where=where)
-    return MappingProxyType(found)
+        signals[name] = _build_signal(name, entry, signals.get(name), where=where)
+    return MappingProxyType(signals)
 
 
-def referenced(text: str) -> tuple[str, ...]:
-    """The signals that a text names, each once."""
+def find_references(text: str) -> tuple[str, ...]:
+    """The names of the signals that a text references, each once."""
     return tuple(dict.fromkeys(match[1] for match in REFERENCE.finditer(text)))
 
 
-def referenced_through(text: str, *, signals: Mapping[str, Signal]) -> tuple[Signal, ...]:
-    """The signals that a text is made of, also through other signals, each once."""
+def find_signals(text: str, *, signals: Mapping[str, Signal]) -> tuple[Signal, ...]:
+    """The signals that a text references, directly or through other signals, each once."""
     found: dict[str, Signal] = {}
 
     def walk(text: str) -> None:
-        for name in referenced(text):
+        for name in find_references(text):
             if name in signals and name not in found:
                 found[name] = signals[name]
                 for item in signals[name].definitions:
@@ -195,14 +195,14 @@ def referenced_through(text: str, *, signals: Mapping[str, Signal]) -> tuple[Sig
     return tuple(found.values())
 
 
-def expand(
+def expand_signals(
     text: str, choice: DefinitionChoice = UNDECIDED, *, signals: Mapping[str, Signal] | None = None, where: str = ""
 ) -> str:
-    """The text with every signal's expression in its place.
+    """The text with every signal reference expanded.
 
-    Raises SignalError for a signal that does not exist, UnstatedState for a metric whose coding lacks a state.
+    Raises SignalError for an unknown signal, UnstatedState for a metric whose encoding lacks a state.
     """
-    return _Expansion(choice, signals or choice.signals or load_signals(), f"{where}: " if where else "").of(text)
+    return _Expansion(choice, signals or choice.signals or load_signals(), f"{where}: " if where else "").expand(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,50 +211,50 @@ class _Expansion:
     signals: Mapping[str, Signal]
     place: str
 
-    def of(self, text: str, window: str | None = None, within: tuple[str, ...] = ()) -> str:
-        """`window` is that of the signal whose expression the text is, `within` the signals that it stands in."""
+    def expand(self, text: str, window: str | None = None, within: tuple[str, ...] = ()) -> str:
+        """`window` is that of the enclosing signal, `within` are all enclosing signals."""
 
-        def put(match: re.Match[str]) -> str:
+        def substitute(match: re.Match[str]) -> str:
             name, inner = match[1], window if match[2] == "$window" else match[2]
             signal = self.signals.get(name)
             if signal is None:
-                raise SignalError(f"{self.place}there is no signal {name!r}; there are {', '.join(sorted(self.signals))}")
+                raise SignalError(f"{self.place}there is no signal {name!r}; expected one of {', '.join(sorted(self.signals))}")
             if name in within:
-                raise SignalError(f"{self.place}the signal {name} is made of itself: {' of '.join((*within, name))}")
-            whole = self.of(_alternatives(signal, self.choice), inner, (*within, name))
+                raise SignalError(f"{self.place}the signal {name} references itself: {' > '.join((*within, name))}")
+            whole = self.expand(_join_definitions(signal, self.choice), inner, (*within, name))
             if "$window" in whole or "$begun" in whole:
                 if inner is None:
-                    raise SignalError(f"{self.place}the signal {name} wants a window: ${{{name}[5m]}}")
-                span, _, moved = inner.partition(" ")
-                begun = f"offset {UNDER_WAY}" if moved == SETTLED else moved
-                moved = "" if moved == SETTLED else moved
-                whole = whole.replace("[$window]", f"[{span}] {moved}".rstrip()).replace(
+                    raise SignalError(f"{self.place}the signal {name} needs a window: ${{{name}[5m]}}")
+                span, _, shift = inner.partition(" ")
+                begun = f"offset {IN_FLIGHT}" if shift == SETTLED else shift
+                shift = "" if shift == SETTLED else shift
+                whole = whole.replace("[$window]", f"[{span}] {shift}".rstrip()).replace(
                     "[$begun]", f"[{span}] {begun}".rstrip()
                 )
             return f"({whole})"
 
-        return REFERENCE.sub(put, text)
+        return REFERENCE.sub(substitute, text)
 
 
-def _alternatives(signal: Signal, choice: DefinitionChoice) -> str:
-    """The one definition that was decided, with its rest; else all of them, each for the label sets that no earlier one has."""
-    decided = choice.definitions.get(signal.id)
-    if decided is not None:
-        texts = [decided.expression, decided.rest] if decided.rest else [decided.expression]
+def _join_definitions(signal: Signal, choice: DefinitionChoice) -> str:
+    """The chosen definition with its rest; else all of them, each for the label sets that no earlier one covers."""
+    chosen = choice.definitions.get(signal.id)
+    if chosen is not None:
+        texts = [chosen.expression, chosen.rest] if chosen.rest else [chosen.expression]
     elif len(signal.definitions) == 1:
         texts = [signal.definitions[0].expression]
     else:
         texts = [f"({item.expression}) and {item.only}" if item.only else item.expression for item in signal.definitions]
-    codings = [item.encoding for item in ((decided,) if decided else signal.definitions) if item.encoding]
+    encodings = [item.encoding for item in ((chosen,) if chosen else signal.definitions) if item.encoding]
     whole = texts[0] if len(texts) == 1 else "\nor ".join(f"({text})" for text in texts)
-    for coding in codings:
-        whole = _numbered(whole, coding, choice)
+    for encoding in encodings:
+        whole = _encode_states(whole, encoding, choice)
     return whole
 
 
-def _numbered(text: str, coding: Encoding, choice: DefinitionChoice) -> str:
-    """The text with the number of each state in the place of its word."""
-    states = choice.encodings.get(coding.metric, dict(coding.states))
+def _encode_states(text: str, encoding: Encoding, choice: DefinitionChoice) -> str:
+    """The text with the number of each state instead of its word."""
+    states = choice.encodings.get(encoding.metric, dict(encoding.states))
 
     def number(match: re.Match[str]) -> str:
         state = match[1]
@@ -262,15 +262,15 @@ def _numbered(text: str, coding: Encoding, choice: DefinitionChoice) -> str:
             return f"{states[state]:g}"
         if state == "half_open" and states.keys() == {"closed", "open"}:
             return "NaN"  # equal to nothing: such a circuit is never half-open
-        told = ", ".join(f"{value:g} is {word}" for word, value in states.items()) or "its targets contradict each other"
-        words = f"the help text of {coding.metric} does not say which number means {state}: {told}"
-        raise UnstatedState(words.replace("half_open", "half-open"))
+        stated = ", ".join(f"{value:g} is {word}" for word, value in states.items()) or "its targets contradict each other"
+        message = f"the help text of {encoding.metric} does not say which number means {state}: {stated}"
+        raise UnstatedState(message.replace("half_open", "half-open"))
 
     return _STATE.sub(number, text)
 
 
-def witnessed(text: str, *, signals: Mapping[str, Signal] | None = None) -> tuple[tuple[Signal, str], ...]:
-    """Every signal with witnesses that a text is made of, also through other signals, with the window it is asked over."""
+def find_witnessed(text: str, *, signals: Mapping[str, Signal] | None = None) -> tuple[tuple[Signal, str], ...]:
+    """Every signal with witnesses that a text references, directly or through others, with its window."""
     known = load_signals() if signals is None else signals
     found: dict[tuple[str, str], Signal] = {}
 
@@ -289,8 +289,8 @@ def witnessed(text: str, *, signals: Mapping[str, Signal] | None = None) -> tupl
     return tuple((signal, window) for (_, window), signal in found.items())
 
 
-def needed(signals: Iterable[Signal]) -> tuple[Evidence, ...]:
-    """What has to be looked for on a server to decide these signals, each once."""
+def collect_evidence(signals: Iterable[Signal]) -> tuple[Evidence, ...]:
+    """The evidence to look for on a server to choose definitions of these signals, each once."""
     found: dict[Evidence, None] = {}
     for signal in signals:
         found.update((item.needs, None) for item in signal.definitions if item.needs)
@@ -299,16 +299,16 @@ def needed(signals: Iterable[Signal]) -> tuple[Evidence, ...]:
     return tuple(found)
 
 
-def _signal(name: str, entry: _Signal, known: Signal | None, *, where: str) -> Signal:
-    """The signal of an entry, its definitions before those of `known`; what the entry leaves out is as there."""
+def _build_signal(name: str, entry: _Signal, known: Signal | None, *, where: str) -> Signal:
+    """The signal of an entry, with its definitions before those of `known`, which also fills missing fields."""
     if not entry.definitions:
         raise SignalError(f"{where}: the signal {name} has no definition")
     about, unit = entry.about or (known.about if known else ""), entry.unit or (known.unit if known else None)
     if not about or unit is None:
         raise SignalError(f"{where}: the signal {name} is new and lacks {'`about`' if not about else '`unit`'}")
     if known is not None and (unit, entry.by or known.by) != (known.unit, known.by):
-        told = f"{known.unit} by {', '.join(known.by) or 'nothing'}"
-        raise SignalError(f"{where}: the signal {name} is measured in {told}, and so are all its definitions")
+        measured = f"{known.unit} by {', '.join(known.by) or 'nothing'}"
+        raise SignalError(f"{where}: the signal {name} is measured in {measured}, and so must its definitions")
     definitions = tuple(_definition(item, where=f"{where}: {name}") for item in entry.definitions)
     witnesses = tuple(
         Witness(item.id, item.says, item.expr.strip(), _evidence(item.needs), item.ratio, item.events)
@@ -344,9 +344,9 @@ TABLE_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "needs": _Needs.__struct_fields__,
     }
 )
-"""What each table of a signal may say, by the key that holds it."""
+"""The keys of each mapping in a signal, by the key that holds it."""
 
 
 def read_signal(name: str, entry: object, known: Mapping[str, Signal], *, where: str) -> Signal:
-    """One signal by itself, its definitions before those of `known`. Raises msgspec.ValidationError and SignalError."""
-    return _signal(name, convert(entry, _Signal), known.get(name), where=where)
+    """Read one signal, its definitions before those of `known`. Raises msgspec.ValidationError and SignalError."""
+    return _build_signal(name, convert(entry, _Signal), known.get(name), where=where)

@@ -12,7 +12,7 @@ from queries.model.fault import Fault
 from queries.model.panel import PanelHistory, PanelResult, PanelSpec, Unit
 from queries.model.series import Point, Sample
 from queries.prometheus.client import Prometheus
-from queries.prometheus.panel_fetcher import folded_part, folded_query
+from queries.prometheus.panel_fetcher import aggregate_query, build_aggregate_query
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
 
 _EARLIER_EVERY_SECONDS = 60.0
@@ -49,15 +49,15 @@ class OpenDashboard:
 
     async def refresh(self) -> DashboardResult:
         """Ask every panel. Raises SourceError where the server as a whole does not answer now."""
-        await self._prometheus.see_rules()
+        await self._prometheus.refresh_rules()
         self._panels.rules = self._prometheus.recorded_rules
         told = await self._panels.refresh((*self.dashboard.panels, _PROVIDERS))
-        *answers, providers = told.answers
+        *answers, providers = told.results
         self._now_asked = {answer.id: answer for answer in answers}
         earlier, fault = await self._look_back(answers)
         return DashboardResult(
             dashboard=self.dashboard,
-            answers=tuple(answers),
+            results=tuple(answers),
             earlier=earlier,
             earlier_fault=fault,
             providers=tuple(sorted({sample.label("provider") for sample in providers.samples} - {""})),
@@ -74,9 +74,9 @@ class OpenDashboard:
         back = self._choice.back_seconds
         if not back or history.fault is not None:
             return history
-        folded = replace(asked, raw=folded_query(spec.fold, query))
+        folded = replace(asked, raw=aggregate_query(spec.aggregation, query))
         before = await self._prometheus.history(folded, start=start - back, end=end - back, step_seconds=step_seconds)
-        points: tuple[Point, ...] = before.tracks[0].points if before.tracks else ()
+        points: tuple[Point, ...] = before.series[0].points if before.series else ()
         return replace(history, earlier=tuple((at + back, value) for at, value in points), earlier_fault=before.fault)
 
     async def close(self) -> None:
@@ -87,23 +87,23 @@ class OpenDashboard:
         if not self._choice.back_seconds:
             return (), None
         now = self._clock()
-        folds = {spec.id: spec.fold for spec in self.dashboard.panels}
-        parts = tuple(folded_part(folds[answer.id], answer) for answer in answers if answer.fault is None)
+        folds = {spec.id: spec.aggregation for spec in self.dashboard.panels}
+        parts = tuple(build_aggregate_query(folds[answer.id], answer) for answer in answers if answer.fault is None)
         if self._known_back is not None:
             asked_at, asked, known = self._known_back
             if asked == parts and 0 <= now - asked_at < _EARLIER_EVERY_SECONDS:
                 return known, None
         self._back_at = now - self._choice.back_seconds
         try:
-            told = await self._earlier.ask(parts)
+            told = await self._earlier.fetch(parts)
         except SourceError as error:
             return (), error.fault
         known = tuple(
             replace(
                 answer,
-                samples=tuple(told.found.get(answer.id, ())),
+                samples=tuple(told.items.get(answer.id, ())),
                 fault=answer.fault or told.faults.get(answer.id),
-                more=False,
+                truncated=False,
             )
             for answer in answers
         )

@@ -58,7 +58,7 @@ class Exported:
     def any_like(self, pattern: str) -> bool:
         """Whether a metric's name matches a regular expression."""
         matcher = LabelMatcher("__name__", "=~", pattern)
-        return any(matcher.takes(name) for name in self.names)
+        return any(matcher.matches(name) for name in self.names)
 
 
 async def lint(
@@ -273,9 +273,9 @@ class _Labels:
                 BatchQuery(str(number), f'count({{__name__="{metric}",{label}!=""}})')
                 for number, (metric, label) in enumerate(chunk)
             ]
-            told = await joined.ask(parts)
+            told = await joined.fetch(parts)
             for number, pair in enumerate(chunk):
-                self._known[pair] = bool(told.found[str(number)])
+                self._known[pair] = bool(told.items[str(number)])
 
     def missing(self, found: Expression, *, extra: str) -> tuple[tuple[str, str], ...]:
         """The uses of a label that none of the metrics concerned has: the first metric and the label."""

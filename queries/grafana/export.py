@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from queries.catalogue.loader import DEFAULT_NAMESPACE, PROVIDER, following, load_dashboards
+from queries.catalogue.loader import DEFAULT_NAMESPACE, PROVIDER, drop_unlimited_record, load_dashboards
 from queries.model.dashboard import Dashboard
 from queries.model.panel import PanelSpec, Unit
 
@@ -24,6 +24,7 @@ _UNITS = {
 }
 _COLUMNS, _WIDTH, _HEIGHT = 3, 8, 8
 _TAG = "cad-ml-platform"
+_CALCS = ["lastNotNull"]
 
 
 def exported(*, raw: bool = False) -> dict[str, dict[str, Any]]:
@@ -33,7 +34,7 @@ def exported(*, raw: bool = False) -> dict[str, dict[str, Any]]:
 
 def expression(spec: PanelSpec, *, raw: bool = False) -> str:
     """What Grafana asks: the recorded series where they can follow the variables, else the raw expression."""
-    chosen = following(spec)
+    chosen = drop_unlimited_record(spec)
     return chosen.raw if raw or chosen.recorded is None else chosen.recorded
 
 
@@ -93,8 +94,13 @@ def _panel(at: int, spec: PanelSpec, query: str) -> dict[str, Any]:
             "overrides": [],
         },
         "options": {
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": bool(spec.by), "calcs": ["lastNotNull"]},
-            "tooltip": {"mode": "multi", "sort": "asc" if spec.below else "desc"},
+            "legend": {
+                "displayMode": "list",
+                "placement": "bottom",
+                "showLegend": bool(spec.group_by),
+                "calcs": ["lastNotNull"],
+            },
+            "tooltip": {"mode": "multi", "sort": "asc" if spec.lower_is_worse else "desc"},
         },
         "targets": [
             {
@@ -102,7 +108,7 @@ def _panel(at: int, spec: PanelSpec, query: str) -> dict[str, Any]:
                 "datasource": _SOURCE,
                 "editorMode": "code",
                 "expr": query,
-                "legendFormat": f"{{{{{spec.by}}}}}" if spec.by else spec.title,
+                "legendFormat": f"{{{{{spec.group_by}}}}}" if spec.group_by else spec.title,
                 "range": True,
             }
         ],
@@ -110,7 +116,7 @@ def _panel(at: int, spec: PanelSpec, query: str) -> dict[str, Any]:
 
 
 def _description(spec: PanelSpec) -> str:
-    parts = [f"No data: {spec.absent}."] if spec.absent else []
+    parts = [f"No data: {spec.no_data_reason}."] if spec.no_data_reason else []
     if spec.runbook:
         parts.append(f"Runbook: {spec.runbook}.")
     return " ".join(parts)
@@ -120,7 +126,7 @@ def _steps(spec: PanelSpec) -> list[dict[str, Any]]:
     """Grafana colours a value from its step upwards: where small is bad, the base is the worst."""
     lines = [(spec.threshold.warn, "orange"), (spec.threshold.critical, "red")]
     known = [(value, colour) for value, colour in lines if value is not None]
-    if not spec.below:
+    if not spec.lower_is_worse:
         return [{"value": None, "color": "green"}, *({"value": value, "color": colour} for value, colour in known)]
     steps: list[dict[str, Any]] = []
     beneath: float | None = None

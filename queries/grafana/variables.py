@@ -16,6 +16,7 @@ import promql_parser as ast
 
 from queries.model.series import quote
 from queries.promql.syntax import lex
+from queries.text.durations import UNIT_SECONDS
 
 VARIABLE = re.compile(
     r"\$(?P<bare>[A-Za-z_]\w*)"
@@ -36,8 +37,9 @@ _QUOTING = ("doublequote", "singlequote", "json")
 _MARK = re.compile(r"__v(\d+)v__")
 _MATCHERS = ("=", "!=", "=~", "!~")
 _AT_TIME = re.compile(r"@\s*\$(?:__(?:from|to)\b|\{__(?:from|to)\b[^}]*\})")
-_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 2592000, "y": 31536000}
-_DURATION = re.compile(rf"(\d+)({'|'.join(_UNIT_SECONDS)})")
+_UNIT_SECONDS = {**UNIT_SECONDS, "M": 2_592_000.0}
+"""Grafana writes a month as `M`, and one unit only."""
+_DURATION = re.compile(rf"(\d+)({'|'.join(sorted(_UNIT_SECONDS, key=len, reverse=True))})")
 _HOUR = 3600.0
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from queries.errors import InvalidResponse
+from queries.text.numbers import format_size
 
 PIECE_BYTES = 256 << 10
 """How much is inflated at once on the event loop: about a millisecond."""
@@ -123,15 +124,8 @@ class Body:
 
     def _too_large(self) -> InvalidResponse:
         return InvalidResponse(
-            f"the answer is larger than {size_text(self.limit_bytes)}",
+            f"the answer is larger than {format_size(self.limit_bytes)}",
             where=self._where,
             hint="check that the URL is this server's, or narrow the query",
             status=self._status,
         )
-
-
-def size_text(count: int) -> str:
-    """A limit as a person reads it: whole MiB, KiB or bytes."""
-    if count >= 1 << 20:
-        return f"{count >> 20} MiB"
-    return f"{count >> 10} KiB" if count >= 1 << 10 else f"{count} bytes"

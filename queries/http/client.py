@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 import httpx
 import msgspec
 
+from queries.concurrency import offload, run_cpu_bound
 from queries.decoding import decode_json
 from queries.errors import InvalidResponse, SourceError, TimedOut, Unreachable
 from queries.http import error_mapping, tls
@@ -21,7 +22,6 @@ from queries.http.body import PIECE_BYTES, Body
 from queries.http.clock_skew import ServerClock
 from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint
-from queries.offload import compute, offload
 
 T = TypeVar("T")
 
@@ -140,7 +140,7 @@ class Client:
         text but a web page. The decoder raises SourceError itself.
         """
         _, body = await self._exchange(_Ask(method, path, limit_bytes, params=params, accept=accept, any_body=any_body))
-        return await compute(partial(decode, body)) if len(body) > _LARGE else decode(body)
+        return await run_cpu_bound(partial(decode, body)) if len(body) > _LARGE else decode(body)
 
     async def answer(self, path: str, *, limit_bytes: int = LIMIT_BYTES, accept: Sequence[int] = ()) -> tuple[int, bytes]:
         """GET and give the status with the JSON body, for a server whose status says more than its body. Raises SourceError."""
@@ -159,7 +159,7 @@ class Client:
         if not body.strip():
             return None
         decode = partial(self.decode, object, body)
-        return await compute(decode) if len(body) > _LARGE else decode()
+        return await run_cpu_bound(decode) if len(body) > _LARGE else decode()
 
     async def deliver(self, url: str, *, json: object) -> None:
         """POST to exactly this URL, which may itself be a secret and is in no error; any answer of success but a web page is
@@ -282,7 +282,7 @@ class Client:
         body = self._empty(response, min(ask.limit_bytes, LIMIT_BYTES))
         await _read(response, body)
         content = body.start()
-        return content if body.decoded else await compute(body.whole)
+        return content if body.decoded else await run_cpu_bound(body.whole)
 
     async def _explanation(self, response: httpx.Response) -> bytes:
         """The beginning of an answer that only explains a failure; empty where it cannot be read, for its status says more."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from queries.text.durations import format_difference
+
 NOTABLE_SECONDS = 30.0
 """What is less is network, load and the second that a Date is rounded to."""
 
@@ -33,7 +35,7 @@ class ServerClock:
             return ""
         side = "ahead of" if self.ahead_seconds > 0 else "behind"
         return (
-            f"clock differs by {_span(abs(self.ahead_seconds))} at {where}: it is {side} this machine's, "
+            f"clock differs by {format_difference(abs(self.ahead_seconds))} at {where}: it is {side} this machine's, "
             "so ages and 'since' are wrong by that; check the time service of both"
         )
 
@@ -48,10 +50,3 @@ def _date(headers: Mapping[str, str]) -> float | None:
     if moment is None:
         return None
     return moment + (float(age) if age.isascii() and age.isdigit() and len(age) < 9 else 0.0)
-
-
-def _span(seconds: float) -> str:
-    for unit, length in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= length * 0.99:
-            return f"{round(seconds / length, 1):g} {unit}"
-    return f"{seconds:.0f} s"

@@ -13,7 +13,8 @@ from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from queries.http.body import PIECE_BYTES, Body, size_text
+from queries.http.body import PIECE_BYTES, Body
+from queries.text.numbers import format_size
 
 if TYPE_CHECKING:
     import socket
@@ -58,7 +59,7 @@ class WireLimit:
     def take(self, count: int) -> None:
         self._bytes -= count
         if self._bytes < 0:
-            raise WireLimitPassed(f"more than {size_text(self._granted)} came")
+            raise WireLimitPassed(f"more than {format_size(self._granted)} came")
 
     def __enter__(self) -> WireLimit:
         _current.limit = self

@@ -13,10 +13,11 @@ import msgspec
 from queries.decoding import decode_json
 from queries.errors import AccessDenied, InvalidResponse, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http import wire_limit
-from queries.http.body import Body, size_text
+from queries.http.body import Body
 from queries.http.clock_skew import ServerClock
 from queries.http.wire_limit import HEAD_BYTES, WireLimit
 from queries.kubernetes.auth import KubeAccess
+from queries.text.numbers import format_size
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -157,7 +158,7 @@ class KubeApi:
                 first, *more = piece.split(b"\n")
                 pending += first
                 if len(pending) > LINE_BYTES:
-                    told = f"a line of more than {size_text(LINE_BYTES)} in a watch"
+                    told = f"a line of more than {format_size(LINE_BYTES)} in a watch"
                     raise InvalidResponse(told, where=self.where, hint=_WRONG_URL)
                 if not more:
                     continue

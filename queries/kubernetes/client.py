@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from queries.daemon_pool import DaemonPool
+from queries.concurrency import CPU_LOCK, DaemonPool, run_cpu_bound
 from queries.errors import SourceError, Stale, TimedOut, Unreachable
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes import decode
@@ -19,10 +19,8 @@ from queries.kubernetes.api import REVIEWS, KubeApi, Query, as_object, segment
 from queries.kubernetes.auth import KubeAccess
 from queries.kubernetes.watch import CRON_JOBS, JOBS, JOURNAL_LABEL, KINDS, PAGE, Kind, Raws, Watcher, list_kind
 from queries.model.fault import Fault, FaultKind
-from queries.model.job import BatchJob
-from queries.model.poll_result import PollResult
-from queries.model.workload import Cluster, PodUsage, Touched
-from queries.offload import TURN, compute
+from queries.model.source import PollResult
+from queries.model.workload import BatchJob, Cluster, PodUsage, Touched
 
 T = TypeVar("T")
 
@@ -253,9 +251,9 @@ class Kubernetes:
             return PollResult(SOURCE, self._clock(), latency, fault=fault)
         spared = [(item.kind.name, item.fault) for item in self._watchers if item.fault]
         warnings = [*self._api.warnings, *(f"no {name}: {fault.what}" for name, fault in spared)]
-        with TURN:
+        with CPU_LOCK:
             cluster = self._assembled({watcher.kind.name: watcher.items() for watcher in self._watchers})
-            cluster.derive()
+            cluster.index_pods()
         return PollResult(SOURCE, self._clock(), latency, value=cluster, warnings=tuple(warnings))
 
     def _assembled(self, items: Mapping[str, tuple[Any, ...]]) -> Cluster:
@@ -390,7 +388,7 @@ class Kubernetes:
 
 async def _decode(decode: Callable[[], T], content: bytes) -> T:
     """Decode here, or off the loop where a key press would wait for it."""
-    return await compute(decode) if len(content) > _LARGE_BYTES else decode()
+    return await run_cpu_bound(decode) if len(content) > _LARGE_BYTES else decode()
 
 
 def _stale(fault: Fault) -> Stale:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from queries.decoding import convert
 from queries.kubernetes import objects as k8s
-from queries.model.job import BatchJob
 from queries.model.secret import masked
 from queries.model.series import Labels
 from queries.model.workload import (
     Autoscaler,
+    BatchJob,
     ClusterEvent,
     Condition,
     Container,
@@ -25,6 +24,8 @@ from queries.model.workload import (
     Touched,
     Workload,
 )
+from queries.text.numbers import parse_quantity
+from queries.text.times import parse_rfc3339
 
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
@@ -37,12 +38,12 @@ SCALED_OBJECT = "scaledobject.keda.sh/name"
 _NO_STATUS = k8s.PodStatus()
 
 
-def seconds(text: str | None) -> float:
-    """RFC 3339 as Unix seconds; 0 where it is absent or no time."""
+def parse_timestamp(text: str | None) -> float:
+    """RFC 3339 as Unix seconds; 0 if it is absent or invalid."""
     if not text:
         return 0.0
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return parse_rfc3339(text)
     except ValueError:
         return 0.0
 
@@ -61,20 +62,22 @@ def workload(item: k8s.DeploymentObject) -> Workload:
         resource_version=meta.resource_version,
         generation=meta.generation,
         observed_generation=status.observed_generation,
-        wanted=1 if spec.replicas is None else spec.replicas,
+        desired=1 if spec.replicas is None else spec.replicas,
         replicas=status.replicas,
         updated=status.updated_replicas,
         ready=status.ready_replicas,
         available=status.available_replicas,
         paused=bool(spec.paused),
         revision=_number(notes.get(REVISION)),
-        created_at=seconds(meta.creation_timestamp),
+        created_at=parse_timestamp(meta.creation_timestamp),
         change_cause=notes.get(CHANGE_CAUSE, ""),
         selector=pairs(spec.selector.match_labels if spec.selector else None),
         labels=pairs(meta.labels),
         containers=_containers(spec.template),
         conditions=tuple(
-            Condition(entry.type, entry.status, entry.reason or "", entry.message or "", seconds(entry.last_update_time))
+            Condition(
+                entry.type, entry.status, entry.reason or "", entry.message or "", parse_timestamp(entry.last_update_time)
+            )
             for entry in status.conditions or ()
         ),
     )
@@ -88,7 +91,7 @@ def revision(item: k8s.ReplicaSetObject) -> Revision:
         number=_number(notes.get(REVISION)),
         name=meta.name,
         owner_uid=_controller(meta),
-        created_at=seconds(meta.creation_timestamp),
+        created_at=parse_timestamp(meta.creation_timestamp),
         replicas=status.replicas,
         ready=status.ready_replicas,
         change_cause=notes.get(CHANGE_CAUSE, ""),
@@ -132,7 +135,7 @@ def pod(item: k8s.PodObject) -> Pod:
             break
     node = (item.spec.node_name or "") if item.spec else ""
     labels = tuple(sorted(meta.labels.items())) if meta.labels else ()
-    created_at = seconds(meta.creation_timestamp)
+    created_at = parse_timestamp(meta.creation_timestamp)
     why = _why(meta, status, ready)
     return Pod(
         meta.namespace, meta.name, meta.uid, status.phase, ready, restarts, created_at, why, node, labels, owner
@@ -150,7 +153,7 @@ def autoscaler(item: k8s.ScalerObject) -> Autoscaler:
         minimum=1 if spec.min_replicas is None else spec.min_replicas,
         maximum=spec.max_replicas,
         current=status.current_replicas or 0,
-        wanted=status.desired_replicas or 0,
+        desired=status.desired_replicas or 0,
         scaled_object=(item.metadata.labels or {}).get(SCALED_OBJECT, ""),
     )
 
@@ -183,7 +186,7 @@ def event(item: k8s.EventObject) -> ClusterEvent:
         type=item.type or "",
         reason=item.reason or "",
         message=item.message or "",
-        at=seconds(last or item.metadata.creation_timestamp),
+        at=parse_timestamp(last or item.metadata.creation_timestamp),
         count=max(series.count, item.count or 1),
     )
 
@@ -191,7 +194,7 @@ def event(item: k8s.EventObject) -> ClusterEvent:
 def touched(item: k8s.TouchedObject) -> Touched:
     meta = item.metadata
     newest = max(meta.managed_fields or (), key=lambda entry: entry.time or "", default=k8s.Managed())
-    return Touched(meta.name, seconds(newest.time or meta.creation_timestamp), newest.manager)
+    return Touched(meta.name, parse_timestamp(newest.time or meta.creation_timestamp), newest.manager)
 
 
 def usage(item: k8s.UsageObject) -> PodUsage:
@@ -199,28 +202,9 @@ def usage(item: k8s.UsageObject) -> PodUsage:
     return PodUsage(
         namespace=item.metadata.namespace,
         name=item.metadata.name,
-        cpu_cores=sum(quantity(entry.cpu) for entry in used),
-        memory_bytes=int(sum(quantity(entry.memory) for entry in used)),
+        cpu_cores=sum(parse_quantity(entry.cpu) for entry in used),
+        memory_bytes=int(sum(parse_quantity(entry.memory) for entry in used)),
     )
-
-
-_SUFFIXES = {
-    "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
-    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
-}  # fmt: skip
-
-
-def quantity(text: str) -> float:
-    """A Kubernetes quantity (`250m`, `1536Mi`, `1e3`) as a number; 0 where it is none."""
-    for size in (0, 1, 2):
-        number, suffix = (text[:-size], text[-size:]) if size else (text, "")
-        if suffix not in _SUFFIXES:
-            continue
-        try:
-            return float(number) * _SUFFIXES[suffix]
-        except ValueError:
-            continue
-    return 0.0
 
 
 def containers_of(template: dict[str, Any]) -> tuple[Container, ...]:
@@ -267,9 +251,9 @@ def cron_job(item: k8s.CronJobObject) -> BatchJob:
         schedule=spec.schedule,
         suspended=bool(spec.suspend),
         active=len(status.active or ()),
-        created_at=seconds(item.metadata.creation_timestamp),
-        started_at=seconds(status.last_schedule_time),
-        succeeded_at=seconds(status.last_successful_time),
+        created_at=parse_timestamp(item.metadata.creation_timestamp),
+        started_at=parse_timestamp(status.last_schedule_time),
+        succeeded_at=parse_timestamp(status.last_successful_time),
     )
 
 
@@ -281,9 +265,9 @@ def job(item: k8s.JobObject) -> BatchJob:
         name=item.metadata.name,
         suspended=bool(spec.suspend),
         active=status.active or 0,
-        created_at=seconds(item.metadata.creation_timestamp),
-        started_at=seconds(status.start_time),
-        succeeded_at=0.0 if failed else seconds(status.completion_time),
+        created_at=parse_timestamp(item.metadata.creation_timestamp),
+        started_at=parse_timestamp(status.start_time),
+        succeeded_at=0.0 if failed else parse_timestamp(status.completion_time),
         failed=failed is not None,
         reason=(failed.reason or failed.message or "") if failed else "",
     )

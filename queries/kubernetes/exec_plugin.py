@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from queries.errors import AccessDenied, NotConfigured, TimedOut
-from queries.http.body import size_text
+from queries.text.numbers import format_size
 
 LIMIT_SECONDS = 8.0
 """Little more than half of what a headless command waits for a source: on a busy machine too the plugin is named there."""
@@ -87,7 +87,7 @@ def run_plugin(
         ) from None
     if len(output) > LIMIT_BYTES:
         _kill(process)
-        raise AccessDenied(f"the exec plugin {name} printed more than {size_text(LIMIT_BYTES)}", hint="run it in a shell")
+        raise AccessDenied(f"the exec plugin {name} printed more than {format_size(LIMIT_BYTES)}", hint="run it in a shell")
     if process.returncode != 0:
         said = _last_line(complaint)
         raise AccessDenied(f"the exec plugin {name} failed with exit code {process.returncode}", hint=said or "it said nothing")

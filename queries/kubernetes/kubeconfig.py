@@ -118,15 +118,15 @@ def _merge(files: tuple[Path, ...]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     # Imported here: a console that has no kubeconfig starts without YAML.
-    from queries import yaml_text  # noqa: PLC0415
+    from queries.yaml import YamlError, load_yaml  # noqa: PLC0415
 
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise NotConfigured(f"the kubeconfig {path} cannot be read", hint=str(getattr(error, "strerror", error))) from None
     try:
-        content = yaml_text.loads(text, where=str(path))
-    except yaml_text.YamlError as error:
+        content = load_yaml(text, where=str(path))
+    except YamlError as error:
         raise NotConfigured(f"the kubeconfig is not YAML: {error}") from None
     if not _bounded(content):
         told = f"the kubeconfig {path} is too large, or full of aliases to aliases"

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from queries.concurrency import CPU_LOCK
 from queries.errors import InvalidResponse, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.kubernetes import decode
 from queries.kubernetes import objects as k8s
 from queries.kubernetes.api import KubeApi
 from queries.model.fault import Fault
-from queries.offload import TURN
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], st
     query = [*kind.selection, ("limit", str(PAGE))]
     while True:
         body = api.call("GET", kind.path(namespace), query)
-        with TURN:
+        with CPU_LOCK:
             page: k8s.ObjectList[Any] = api.decode(body, kind.page)
             for item in page.items or ():
                 found[item.metadata.name] = kind.build(item)

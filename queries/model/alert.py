@@ -1,4 +1,4 @@
-"""An alert, as Alertmanager and Prometheus know it together."""
+"""An alert, merged from what Alertmanager and Prometheus know."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from queries.model.severity import Priority as Priority  # noqa: PLC0414  # an a
 class AlertState(StrEnum):
     ACTIVE = "active"
     SUPPRESSED = "suppressed"
-    """Silenced or inhibited: Alertmanager knows it and notifies nobody."""
+    """Silenced, inhibited or muted: Alertmanager knows it and notifies nobody."""
     PENDING = "pending"
-    """The expression holds in Prometheus, its `for` has not passed yet."""
+    """The expression is true in Prometheus, its `for` has not elapsed yet."""
     UNDELIVERED = "undelivered"
-    """Firing in Prometheus, unknown to any Alertmanager that answers: nobody was notified."""
+    """Firing in Prometheus, unknown to every Alertmanager that answers: nobody was notified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Alert:
 
     `fingerprint` is Alertmanager's; for a pending alert it is `pending:` and a digest of its labels.
     Times are Unix seconds; `starts_at` of a pending alert is its `activeAt`. `value` is the expression's live value from
-    Prometheus, None where Prometheus does not list the alert. `silenced_by` and `inhibited_by` hold ids and fingerprints.
+    Prometheus, None if Prometheus does not list the alert. `silenced_by` and `inhibited_by` hold ids and fingerprints.
     """
 
     fingerprint: str
@@ -42,7 +42,7 @@ class Alert:
     generator_url: str = ""
     value: float | None = None
     grade: Grade | None = None
-    """Where the configuration reads the labels otherwise than the built-in words do."""
+    """Set if the configuration grades the labels differently from the built-in words."""
 
     @property
     def name(self) -> str:
@@ -50,7 +50,7 @@ class Alert:
 
     @property
     def severity(self) -> str:
-        """`critical`, `warning`, `info`, or whatever the rule says; empty where it says nothing."""
+        """`critical`, `warning`, `info` or another word of the rule; empty without the label."""
         return label(self.labels, "severity")
 
     @property
@@ -59,7 +59,7 @@ class Alert:
 
     @property
     def suppressed_as(self) -> str:
-        """`silenced` by a person, `inhibited` by another alert, `muted` by the clock; empty where it notifies."""
+        """`silenced` by a person, `inhibited` by another alert, `muted` by a time interval; empty if it notifies."""
         if self.state is not AlertState.SUPPRESSED:
             return ""
         if not self.silenced_by and (self.inhibited_by or self.muted_by):
@@ -72,19 +72,19 @@ class Alert:
 
     @property
     def severity_known(self) -> bool:
-        """False where no label says how urgent it is in a word that is understood; then it counts as P2."""
+        """False if no label grades it in a known word; then it counts as P2."""
         return (self.grade or BUILT_IN.grade(self.labels)).known
 
     @property
     def severity_text(self) -> str:
-        """The severity where there is room: the rule's own word, and that it is unknown where it is."""
+        """The severity for wide places: the rule's own word, with a remark if it is unknown."""
         if self.severity_known:
             return self.severity or "-"
         return f"severity unknown: {self.severity or 'none given'}"
 
     @property
     def listed_by(self) -> str:
-        """`alertmanager`, or `prometheus` where that one has it alone: its fingerprint says so."""
+        """`alertmanager`, or `prometheus` if only Prometheus lists it; the fingerprint tells."""
         return "prometheus" if ":" in self.fingerprint else "alertmanager"
 
     @property
@@ -94,9 +94,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class RunbookMatch:
-    """Which runbook serves an alert, and how it was found: `alertname`, `annotation`, `component` or `triage`.
+    """The runbook for an alert, and what matched it: `alertname`, `annotation`, `component` or `triage`.
 
-    `url` is the remote address where the alert names one; it is shown and copied, never opened.
+    `url` is the remote address that the alert names; it is shown and copied, never opened.
     """
 
     id: str
@@ -107,7 +107,7 @@ class RunbookMatch:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One action that fits: its name, its target (`deployment/cad-ml-api`), its parameters and the equal command."""
+    """One fitting action: its name, target (`deployment/cad-ml-api`), parameters and the equivalent command."""
 
     action: str
     target: str
@@ -118,7 +118,7 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Why an alert is not, or not known to be, about the place that this console acts in, and a command that looks there."""
+    """Why an alert does not, or may not, concern the place that this console acts on, and a command to inspect that place."""
 
     reason: str
     command: str
@@ -129,9 +129,7 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class TrackedAlert:
-    """An alert with what the console adds: its owner, its runbook and the actions that fit; of one that is of `elsewhere`
-    none but a silence does.
-    """
+    """An alert with what the console adds: owner, runbook and fitting actions; for one `elsewhere` only a silence fits."""
 
     alert: Alert
     owner: str = ""
@@ -144,7 +142,7 @@ class TrackedAlert:
 class AlertRule:
     """One alerting rule as Prometheus evaluates it. `for_seconds` is the rule's `for`, `health` is ok, err or unknown.
 
-    `interval_seconds` is how often its group is evaluated, 0 where the server does not say.
+    `interval_seconds` is the evaluation interval of its group, 0 if the server does not report it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A dashboard: which one, what a person wants to see of it, and what it shows."""
+"""A dashboard: its definition, the user's choice of it, and what it shows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DASHBOARDS: tuple[tuple[str, str], ...] = (
     ("resource_utilization", "Resource Utilization"),
     ("slo_tracking", "SLO Tracking"),
 )
-"""The key dashboards: the name of the file in the catalogue, and the title before that file is read."""
+"""The key dashboards: file name in the catalogue, and the title that is shown before that file is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """One board of the catalogue."""
+    """One dashboard of the catalogue."""
 
     name: str
     title: str
@@ -31,8 +31,8 @@ class Dashboard:
 class DashboardChoice:
     """What a person looks at. `provider` is empty for all, `environment` for the console's own.
 
-    `window_seconds` is how far back the trends reach; `back_seconds` how far back the value lies that each panel is
-    compared with, 0 for no comparison.
+    `window_seconds` is the length of the trends; each panel is compared with its value `back_seconds` ago, 0 for no
+    comparison.
     """
 
     name: str
@@ -44,14 +44,14 @@ class DashboardChoice:
 
 @dataclass(frozen=True, slots=True)
 class DashboardResult:
-    """What Prometheus said to every panel, in the order of `dashboard.panels`.
+    """Prometheus' results for every panel, in the order of `dashboard.panels`.
 
-    `earlier` holds the answers of `back_seconds` ago in the same order, empty where none was asked for; `earlier_fault`
-    says why they are missing. `providers` are the names that have requests now, sorted.
+    `earlier` holds the results of `back_seconds` ago in the same order, empty if none were requested; `earlier_fault`
+    explains why they are missing. `providers` are the names that have requests now, sorted.
     """
 
     dashboard: Dashboard
-    answers: tuple[PanelResult, ...]
+    results: tuple[PanelResult, ...]
     earlier: tuple[PanelResult, ...] = ()
     earlier_fault: Fault | None = None
     providers: tuple[str, ...] = ()
@@ -60,24 +60,24 @@ class DashboardResult:
 
 @dataclass(frozen=True, slots=True)
 class PeriodComparison:
-    """A panel's value at the earlier moment; None where it had none then, with the reason."""
+    """A panel's value at the earlier moment; None if it had none then, with the reason."""
 
     value: float | None
     reason: str = ""
     doubtful: bool = False
-    """No such value is possible."""
+    """The value is outside its possible range."""
 
 
 @dataclass(frozen=True, slots=True)
 class DashboardState:
-    """A dashboard as it is drawn; `panels` are empty before the first answer, `compared` without a comparison.
+    """A dashboard as drawn; `panels` are empty before the first answer, `comparisons` without a comparison.
 
-    `fault` is why the latest question failed; `taken_at` is when the shown answer came, Unix seconds, None where none did.
+    `fault` explains why the latest request failed; `taken_at` is when the shown answer arrived, Unix seconds or None.
     """
 
     choice: DashboardChoice
     panels: tuple[PanelState, ...] = ()
-    compared: tuple[PeriodComparison, ...] = ()
+    comparisons: tuple[PeriodComparison, ...] = ()
     providers: tuple[str, ...] = ()
     taken_at: float | None = None
     fault: Fault | None = None

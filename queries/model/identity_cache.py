@@ -1,4 +1,4 @@
-"""What was derived from a large value, kept as long as the value itself is in use."""
+"""A value derived from a large one, cached while the large one is in use."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-_KEPT = 2
-"""The newest value, and the one that is still on the screen while the newest is being prepared in another thread."""
+_SIZE = 2
+"""The newest value, and the one still on the screen while another thread prepares the newest."""
 
 
 class IdentityCache(Generic[K, V]):
-    """Derives once for each object, told apart by identity: comparing thousands of alerts would cost what it saves."""
+    """Derives once per object, by identity: comparing thousands of alerts would cost what the cache saves."""
 
     def __init__(self, derive: Callable[[K], V]) -> None:
         self._derive = derive
-        self._found: tuple[tuple[K, V], ...] = ()
+        self._entries: tuple[tuple[K, V], ...] = ()
 
-    def __call__(self, of: K) -> V:
-        for known, value in self._found:
-            if known is of:
+    def __call__(self, key: K) -> V:
+        for known, value in self._entries:
+            if known is key:
                 return value
-        value = self._derive(of)
-        self._found = ((of, value), *self._found)[:_KEPT]
+        value = self._derive(key)
+        self._entries = ((key, value), *self._entries)[:_SIZE]
         return value

@@ -1,4 +1,4 @@
-"""A label matcher, parsed and evaluated as Alertmanager does it."""
+"""A label matcher, parsed and evaluated as Alertmanager does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from queries.model.regex import RegexError, compile_regex
 from queries.model.series import Labels, label, quote
 
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
-"""What Go's unicode.IsSpace knows; Python's isspace knows four control characters more."""
+"""Go's unicode.IsSpace; Python's isspace accepts four more control characters."""
 _RESERVED = frozenset(_SPACE + "{}!=~,\\\"'`")
 
 
@@ -30,14 +30,14 @@ class Matcher:
     def matches(self, labels: Labels) -> bool:
         """Whether these labels satisfy it; an absent label counts as the empty string.
 
-        Raises MatcherError where it is a regular expression that RE2 refuses: it is not known then what it matches.
+        Raises MatcherError for a regular expression that RE2 refuses.
         """
         value = label(labels, self.name)
         hit = self._regex()(value) if self.is_regex else value == self.value
         return hit is self.is_equal
 
     def check(self) -> None:
-        """Raises MatcherError where the regular expression is none."""
+        """Raises MatcherError for an invalid regular expression."""
         if self.is_regex:
             self._regex()
 
@@ -48,20 +48,20 @@ class Matcher:
             raise MatcherError(f"{self}: not a regular expression: {error}") from error
 
     def __str__(self) -> str:
-        """In Alertmanager's syntax; `parse_matchers` gives it back."""
+        """Alertmanager's syntax, which `parse_matchers` reads back."""
         name = quote(self.name) if not self.name or not _RESERVED.isdisjoint(self.name) else self.name
         return f"{name}{self.operator}{quote(self.value)}"
 
 
 class MatcherError(ValueError):
-    """A matcher that Alertmanager's syntax does not allow; the message says where and what was expected."""
+    """A matcher that Alertmanager's syntax does not allow; the message states where and what was expected."""
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
     """Parse `a="b", c=~"d|e"`, with or without braces; empty text gives no matchers. Raises MatcherError.
 
-    Alertmanager has two parsers, the one of before 0.27 and the one for label names in UTF-8, and asks both: where both
-    take the text and differ, the older one counts, and so it does where the newer one refuses.
+    Alertmanager runs two parsers, the classic one from before 0.27 and the one for UTF-8 label names. If both accept the text
+    and differ, or only the classic one accepts it, the classic one counts.
     """
     try:
         text.encode()
@@ -70,12 +70,12 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     try:
         return _parse_classic(text)
     except MatcherError as error:
-        refused = error
+        classic_error = error
     try:
         return _parse_utf8(text)
     except MatcherError as error:
-        # The newer parser names the place; where a regular expression is wrong, that is what has to be said.
-        raise (refused if isinstance(refused.__cause__, RegexError) else error) from refused.__cause__
+        # The newer parser reports the place, except for an invalid regular expression.
+        raise (classic_error if isinstance(classic_error.__cause__, RegexError) else error) from classic_error.__cause__
 
 
 # --- the parser of before 0.27: Alertmanager's pkg/labels/parse.go
@@ -92,7 +92,7 @@ def _parse_classic(text: str) -> tuple[Matcher, ...]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The text between commas that do not stand in quotes."""
+    """The text between unquoted commas."""
     quoted = escaped = False
     start = 0
     for position, character in enumerate(text):
@@ -110,24 +110,24 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _classic_matcher(piece: str) -> Matcher:
-    found = _CLASSIC.match(piece)
-    if found is None:
+    match = _CLASSIC.match(piece)
+    if match is None:
         raise MatcherError(f'expected name="value", name!=, name=~ or name!~ instead of {piece.strip()[:40]!r}')
-    name, operator, raw = found.groups()
+    name, operator, raw = match.groups()
     quoted = raw.startswith('"')
     body = raw[1:] if quoted else raw
     if _bare_quotes(body) != ((len(body) - 1,) if quoted else ()):
         raise MatcherError(f"a double quote is missing or not escaped in {raw[:40]!r}")
-    return _made(name, operator, _unescape(body[:-1] if quoted else body))
+    return _build(name, operator, _unescape(body[:-1] if quoted else body))
 
 
 def _bare_quotes(body: str) -> tuple[int, ...]:
-    """Where the double quotes stand that no backslash escapes."""
+    """The positions of unescaped double quotes."""
     return tuple(item.start() for item in re.finditer(r'\\.|"', body, re.DOTALL) if item[0] == '"')
 
 
 def _unescape(text: str) -> str:
-    """Only three escapes mean something; before anything else the backslash is itself."""
+    """Three escapes have a meaning; any other backslash is literal."""
     return re.sub(r"\\(.)", lambda item: _UNESCAPED.get(item[1], item[0]), text, flags=re.DOTALL)
 
 
@@ -148,23 +148,23 @@ _ONE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "
 
 def _parse_utf8(text: str) -> tuple[Matcher, ...]:
     tokens = _Tokens(text)
-    braced = tokens.take("{")
-    found: list[Matcher] = []
+    braced = tokens.accept("{")
+    matchers: list[Matcher] = []
     while not tokens.at("}", ""):
         name = tokens.word("a label name")
         operator = tokens.operator()
-        found.append(_made(name, operator, tokens.word("a label value")))
-        if not tokens.take(","):
+        matchers.append(_build(name, operator, tokens.word("a label value")))
+        if not tokens.accept(","):
             break
-    if braced and not tokens.take("}"):
-        raise tokens.expected("a comma or a closing brace" if found else "a closing brace")
+    if braced and not tokens.accept("}"):
+        raise tokens.expected("a comma or a closing brace" if matchers else "a closing brace")
     if not tokens.at(""):
-        raise tokens.expected("a comma" if found else 'name="value"')
-    return tuple(found)
+        raise tokens.expected("a comma" if matchers else 'name="value"')
+    return tuple(matchers)
 
 
 class _Tokens:
-    """The text as the newer parser's tokens, one ahead."""
+    """The newer parser's tokens of a text, with one token of lookahead."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -172,14 +172,14 @@ class _Tokens:
         self._next()
 
     def at(self, *kinds: str) -> bool:
-        """Whether the token ahead is one of these signs; the empty one is the end."""
+        """Whether the next token is one of these signs; `""` is the end."""
         return self._kind in ("sign", "end") and self._value in kinds
 
-    def take(self, sign: str) -> bool:
-        there = self.at(sign)
-        if there:
+    def accept(self, sign: str) -> bool:
+        present = self.at(sign)
+        if present:
             self._next()
-        return there
+        return present
 
     def word(self, what: str) -> str:
         if self._kind not in ("quoted", "bare"):
@@ -203,9 +203,9 @@ class _Tokens:
         self._start = self._end
         while self._text[self._start : self._start + 1] in _SPACE and self._start < len(self._text):
             self._start += 1
-        found = _TOKEN.match(self._text, self._start)
-        if found is not None:
-            self._kind, self._value, self._end = str(found.lastgroup), found[0], found.end()
+        match = _TOKEN.match(self._text, self._start)
+        if match is not None:
+            self._kind, self._value, self._end = str(match.lastgroup), match[0], match.end()
         elif self._start == len(self._text):
             self._kind, self._value = "end", ""
         else:
@@ -238,7 +238,7 @@ def _unquote(token: str) -> str:
         raise MatcherError(f"invalid UTF-8 in {token[:40]}") from None
 
 
-def _made(name: str, operator: str, value: str) -> Matcher:
+def _build(name: str, operator: str, value: str) -> Matcher:
     matcher = Matcher(name, value, is_regex=operator.endswith("~"), is_equal=not operator.startswith("!"))
     matcher.check()
     return matcher

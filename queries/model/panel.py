@@ -1,8 +1,9 @@
-"""A panel: what it asks, what it was told, and what that means."""
+"""A panel: its definition, the result of its query, and its state with the verdict."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -11,8 +12,8 @@ from queries.model.series import Point, Sample, Series
 from queries.model.verdict import Verdict
 
 MOST_SERIES = 50
-"""Of a panel that shows its highest or lowest series, so many of each recorded name are asked for, the worst: a thousand
-providers cost it no more than fifty do."""
+"""A panel that shows its highest or lowest series fetches at most this many of each recorded name, the worst ones, so that a
+thousand providers cost no more than fifty."""
 
 
 class Unit(StrEnum):
@@ -23,43 +24,45 @@ class Unit(StrEnum):
     PER_SECOND = "per_second"
     PER_MINUTE = "per_minute"
     TIMES = "times"
-    """A multiple of what was planned: a burn rate."""
+    """A multiple of the planned rate: a burn rate."""
     CORES = "cores"
     GIBIBYTES = "gibibytes"
     HOURS = "hours"
 
     @property
     def suffix(self) -> str:
-        """What stands behind the number, without a space; nothing for a count."""
+        """The text after the number, without a space; empty for a count."""
         return _SUFFIXES[self]
 
     @property
     def allowed(self) -> Range:
-        """What a value of this unit can be where nothing else is said: a share is 0 to 100, and nothing is below zero."""
+        """The default range of this unit: a percentage is 0 to 100, nothing is negative."""
         return Range(0.0, 100.0) if self is Unit.PERCENT else Range(0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The values that are possible, both ends included."""
+    """The possible values, both ends included."""
 
     low: float = -math.inf
     high: float = math.inf
 
     @classmethod
     def read(cls, value: object) -> Range:
-        """Of `[0, null]`: the least and the largest, null where there is none. Raises ValueError."""
+        """Parse `[0, null]`: lower and upper end, null for an open end. Raises ValueError."""
         ends = value if isinstance(value, list | tuple) and len(value) == 2 else ("", "")
         if not all(end is None or (isinstance(end, int | float) and not isinstance(end, bool)) for end in ends):
-            raise ValueError("expected a range like [0, 100], null for an end that it has not")
+            raise ValueError("expected a range like [0, 100], null for an open end")
         low, high = ends
-        found = cls(-math.inf if low is None else float(low), math.inf if high is None else float(high))
-        if not found.low < found.high:
-            raise ValueError(f"expected a range whose least is under its largest, found [{found.low:g}, {found.high:g}]")
-        return found
+        result = cls(-math.inf if low is None else float(low), math.inf if high is None else float(high))
+        if not result.low < result.high:
+            raise ValueError(
+                f"expected the lower end of the range below its upper end, found [{result.low:g}, {result.high:g}]"
+            )
+        return result
 
-    def holds(self, value: float) -> bool:
-        """Whether the value is possible, but for what is lost in floating point."""
+    def contains(self, value: float) -> bool:
+        """Whether the value is possible, within floating-point error."""
         return self.low - _slack(self.low) <= value <= self.high + _slack(self.high)
 
 
@@ -81,15 +84,25 @@ _SUFFIXES = {
 
 
 class Aggregation(StrEnum):
-    """How a panel's series become its one value."""
+    """How a panel aggregates its series into one value."""
 
     MAX = "max"
     MIN = "min"
     SUM = "sum"
 
 
+def aggregate(aggregation: Aggregation, values: Iterable[float]) -> float | None:
+    """The one value of a panel's series; None without any. NaN is `no data` of one series and is left out."""
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return None
+    if aggregation is Aggregation.SUM:
+        return sum(known)
+    return min(known) if aggregation is Aggregation.MIN else max(known)
+
+
 class Origin(StrEnum):
-    """Where a panel's value came from, in the words of `status --format json`."""
+    """The origin of a panel's value, as `status --format json` names it."""
 
     RECORDED = "recording rule"
     RAW = "raw expression"
@@ -99,56 +112,57 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Where a panel warns and where it is critical, in the panel's unit; None where it has no such line."""
+    """A panel's warning and critical thresholds, in the panel's unit; None without one."""
 
     warn: float | None = None
     critical: float | None = None
 
     def override(self, own: Threshold) -> Threshold:
-        """With every line that another one sets in its place."""
+        """The thresholds, replaced by those that `own` sets."""
         return Threshold(self.warn if own.warn is None else own.warn, self.critical if own.critical is None else own.critical)
 
-    def order_error(self, *, below: bool) -> str:
-        """What is wrong where `critical` is reached before `warn`; empty where the order is right. `below`: small is bad."""
+    def order_error(self, *, lower_is_worse: bool) -> str:
+        """The error if `critical` is reached before `warn`, else empty."""
         warn, critical = self.warn, self.critical
-        if warn is None or critical is None or (warn >= critical if below else warn <= critical):
+        if warn is None or critical is None or (warn >= critical if lower_is_worse else warn <= critical):
             return ""
-        bad, expected = ("small", "at or under") if below else ("large", "at or over")
+        bad, expected = ("small", "at or under") if lower_is_worse else ("large", "at or over")
         return f"reversed thresholds: {bad} values are bad, so expected critical {expected} warn {warn:g}, found {critical:g}"
 
 
 @dataclass(frozen=True, slots=True)
 class PanelSpec:
-    """One entry of the catalogue: everything there is to know about a panel before it is asked.
+    """One entry of the catalogue: the definition of a panel.
 
-    `recorded` and `raw` are PromQL; `recorded` reads recorded series (None where there are none) and is preferred
-    where the series of `recorded_names` exist; both answer in `unit`. A panel whose `source` is `kubernetes` has neither.
-    `written` is what `raw` was made of, with ${signal[5m]} where a signal stands, and `provider` the one that it is narrowed
-    to: when the signals are decided otherwise, `raw` is made again. An empty `raw` with `written` is one that cannot be asked.
-    `by` is the label that names one series (`provider`), empty for a single series.
-    `below` is True where small values are bad (health, budget). `absent` says why there may be no series.
-    `raw_every_seconds` is how rarely a raw expression that reads long ranges is evaluated; between, its last answer counts.
-    `alerts` and `runbook` are what belongs to the panel. `threshold` is the default that the config may override.
-    `scope` is what the panel covers where that is more than what was asked for (`all providers`); else empty.
-    `range` is what its value can be where that is other than what the unit allows.
-    `place` is the file and line of a team's own panel, empty for ours. `broken` says what is wrong with its definition:
-    nobody is asked for such a panel.
+    `recorded` and `raw` are PromQL in `unit`; `recorded` reads recorded series (None without any) and is preferred if the
+    series of `recorded_names` exist. A panel whose `source` is `kubernetes` has neither.
+    `written` is the source of `raw`, with ${signal[5m]} for a signal, and `provider` the one that `raw` is limited to: a new
+    choice of signal definitions expands `written` again. An empty `raw` with `written` has no PromQL on this server.
+    `group_by` is the label that names one series (`provider`), empty for a single series.
+    `lower_is_worse` is True for health and budget. `no_data_reason` explains why there may be no series.
+    `raw_every_seconds` is the interval at which a raw expression over long ranges is evaluated; in between its last result
+    counts.
+    `alerts` and `runbook` belong to the panel. `threshold` is the default that the config may override.
+    `scope` is the coverage if it is wider than the choice (`all providers`), else empty.
+    `range` is the possible range if it differs from that of the unit.
+    `place` is the file and line of a team's own panel, empty for ours. `broken` is the error in its definition: such a panel
+    is never queried.
     """
 
     id: str
     title: str
     unit: Unit
-    fold: Aggregation = Aggregation.MAX
+    aggregation: Aggregation = Aggregation.MAX
     source: str = "prometheus"
     recorded: str | None = None
     recorded_names: tuple[str, ...] = ()
     raw: str = ""
     written: str = ""
     provider: str = ""
-    by: str = ""
-    below: bool = False
+    group_by: str = ""
+    lower_is_worse: bool = False
     decimals: int = 2
-    absent: str = ""
+    no_data_reason: str = ""
     alerts: tuple[str, ...] = ()
     runbook: str = ""
     threshold: Threshold = Threshold()
@@ -160,22 +174,22 @@ class PanelSpec:
 
     @property
     def allowed(self) -> Range:
-        """What its value can be; anything else is in doubt."""
+        """Its possible values; anything else is in doubt."""
         return self.unit.allowed if self.range is None else self.range
 
 
 class ContradictionKind(StrEnum):
-    """Which two figures of the same thing contradict each other."""
+    """The two figures that contradict each other."""
 
     WITNESS = "witness"
-    """It was counted in two ways."""
+    """Two independent counts."""
     RECORDED = "recorded"
-    """A recorded series, and the expression that it should have been recorded from."""
+    """A recorded series and the expression that its rule should evaluate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One of two figures: what it was taken from, in words and in PromQL."""
+    """One of two figures: its source in words and in PromQL."""
 
     says: str
     value: float
@@ -184,8 +198,9 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Two figures of the same thing that differ by more than their tolerance. `subject` says of what, with the window where
-    there is one, and `whom` of which provider or other label; both figures are in `unit`.
+    """Two figures of one quantity that differ by more than their tolerance, both in `unit`.
+
+    `subject` names the quantity, with its window if it has one, `whom` the provider or another label.
     """
 
     kind: ContradictionKind
@@ -198,7 +213,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """What there is to say of where a value comes from: in a word or three, and in a sentence."""
+    """A remark on the origin of a value: up to three words, and a sentence."""
 
     word: str
     says: str
@@ -206,7 +221,7 @@ class Caveat:
 
 @dataclass(frozen=True, slots=True)
 class PanelResult:
-    """What the source said to one panel: samples (possibly none) or the fault of this one query."""
+    """The result of one panel's query: samples (possibly none) or the fault of this query."""
 
     id: str
     origin: Origin
@@ -214,25 +229,25 @@ class PanelResult:
     samples: tuple[Sample, ...] = ()
     fault: Fault | None = None
     trend: tuple[Point, ...] = ()
-    """The folded value over the trend window, oldest first."""
-    more: bool = False
-    """There may be further samples: only the worst were asked for."""
+    """The aggregated value over the trend window, oldest first."""
+    truncated: bool = False
+    """There may be further samples: the query fetched the worst only."""
     contradictions: tuple[Contradiction, ...] = ()
-    """What else was counted, and says something else: the value cannot be believed."""
+    """Other counts that contradict the value: it cannot be trusted."""
     basis: tuple[str, ...] = ()
-    """How the signals of a raw expression are counted on this server, and why so, a sentence each."""
+    """How this server counts the signals of a raw expression, and why, a sentence each."""
     caveat: Caveat | None = None
-    """Why the recorded series is not read, or that nobody could verify it."""
+    """Why the recorded series is not used, or that it could not be verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class PanelState:
-    """One panel as it is drawn and as `status` prints it.
+    """One panel as the screen and `status` show it.
 
-    `value` is in the spec's unit and None exactly where the verdict is no_data; with the verdict `stale` it is the last
-    good value, with `in_doubt` one that cannot be believed. `age_seconds` is the age of that value, None where there was none.
-    `reason` says in one sentence why the verdict is what it is; `note` is the short remark at the end of the row
-    (`deepseek 81 · paddle 99`). `more` says that there may be series beside `samples`, none of them worse than all of these.
+    `value` is in the spec's unit and None exactly if the verdict is no_data; with `stale` it is the last good value, with
+    `in_doubt` one that cannot be trusted. `age_seconds` is the age of that value, None without a value.
+    `reason` explains the verdict in one sentence; `note` is the short remark at the end of the row
+    (`deepseek 81 · paddle 99`). `truncated`: there may be series beside `samples`, none worse than the worst of them.
     """
 
     spec: PanelSpec
@@ -246,26 +261,26 @@ class PanelState:
     trend: tuple[Point, ...] = ()
     reason: str = ""
     note: str = ""
-    more: bool = False
+    truncated: bool = False
     contradictions: tuple[Contradiction, ...] = ()
     basis: tuple[str, ...] = ()
     caveat: Caveat | None = None
     paused: bool = False
-    """The value is old because nothing was asked, not because nothing was answered."""
+    """The value is old because polling is paused, not because the source failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PanelHistory:
-    """The tracks of one panel over a window, for its detail: by series, in the panel's unit.
+    """The series of one panel over a window, in the panel's unit.
 
-    `earlier` is the folded value of an earlier time, moved to this window, where it was asked for.
+    `earlier` is the aggregated value of an earlier window, shifted to this one, if it was requested.
     """
 
     id: str
     start: float
     end: float
     step_seconds: float
-    tracks: tuple[Series, ...] = ()
+    series: tuple[Series, ...] = ()
     fault: Fault | None = None
     earlier: tuple[Point, ...] = ()
     earlier_fault: Fault | None = None

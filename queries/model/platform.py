@@ -1,4 +1,4 @@
-"""What the platform says of itself: /health, /ready, and the pages that only some builds have."""
+"""The platform's self-description: /health, /ready, and the pages that only some builds have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """`state` is closed, open, half-open, or not closed where a build names a number; counts are None where it names none."""
+    """`state` is closed, open, half-open, or `not closed` if a build reports only numbers; unreported counts are None."""
 
     name: str
     state: str
@@ -17,7 +17,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class ReadinessCheck:
-    """One check of `/ready`, in the platform's own words; `degraded`: it is ready, and not whole."""
+    """One check of `/ready`, in the platform's own words; `degraded`: ready, but not complete."""
 
     name: str
     status: str
@@ -27,7 +27,7 @@ class ReadinessCheck:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether the platform says that it serves; `reason` is what it says beside its checks."""
+    """Whether the platform reports that it serves; `reason` is its text beside the checks."""
 
     ready: bool
     checks: tuple[ReadinessCheck, ...] = ()
@@ -36,7 +36,7 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class ProviderHealth:
-    """One provider (`ocr/paddle`) by the platform's own check; `error` may be empty."""
+    """One provider (`ocr/paddle`) as the platform checks it; `error` may be empty."""
 
     name: str
     ready: bool
@@ -45,7 +45,7 @@ class ProviderHealth:
 
 @dataclass(frozen=True, slots=True)
 class VectorStore:
-    """How many vectors there are of each feature version, and what the platform says of its index."""
+    """The number of vectors of each feature version, and the platform's report on its index."""
 
     total: int | None = None
     versions: tuple[tuple[str, int], ...] = ()
@@ -54,10 +54,10 @@ class VectorStore:
 
 @dataclass(frozen=True, slots=True)
 class PlatformHealth:
-    """`status` and `services` are the platform's own words; error rates are 0..1. `readiness`, `vectors` are None and
-    `resilience` empty where nothing says them.
+    """`status` and `services` are the platform's own words; error rates are 0..1. Unreported: `readiness` and `vectors` are
+    None, `resilience` is empty.
 
-    `unread` are the pages that gave nothing, each with why: empty where this build does not have the page.
+    `unread` are the pages without an answer, each with the reason: empty if this build does not have the page.
     """
 
     status: str

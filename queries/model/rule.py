@@ -1,9 +1,11 @@
-"""Rules as a file or a server has them."""
+"""Rules as a file or a server defines them, and whether a server's recording rule may stand in for ours."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from queries.model.series import Labels
 
@@ -15,7 +17,7 @@ class RuleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `for_seconds` is None where nothing is said. Health is `ok`, `err` or `unknown`, empty in a file."""
+    """One rule. `for_seconds` is None without a `for`. Health is `ok`, `err` or `unknown`, empty in a file."""
 
     kind: RuleKind
     name: str
@@ -29,7 +31,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleGroup:
-    """Rules that are evaluated together. Where a server told it: when that was last (Unix seconds), and how long it took."""
+    """Rules that are evaluated together. `evaluated_at` (Unix seconds) and `evaluation_seconds` come from a server only."""
 
     name: str
     file: str
@@ -37,3 +39,33 @@ class RuleGroup:
     interval_seconds: float = 0.0
     evaluated_at: float | None = None
     evaluation_seconds: float = 0.0
+
+
+class RuleMatch(StrEnum):
+    """Whether a recorded series may be used."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    TWICE = "recorded twice"
+    FAILING = "failing"
+    LATE = "late"
+    UNVERIFIED = "not verified"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSeries:
+    """One of our recorded names on one server. `read` is the name under which the server records the same; `says` explains the
+    match, empty for `same`; the expressions are as each side writes them."""
+
+    name: str
+    worth: RuleMatch
+    read: str
+    says: str = ""
+    ours: str = ""
+    loaded: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
+
+
+RecordedBook = Mapping[str, RecordedSeries]
+"""By our name; a missing name is not verified."""
+NOTHING_SEEN: RecordedBook = MappingProxyType({})

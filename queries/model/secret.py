@@ -1,4 +1,4 @@
-"""Which values of a pod template are secrets that somebody wrote out, and what is shown instead of them."""
+"""Secrets written literally into a pod template, and the text that replaces them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _ASSIGNED = re.compile(
     r"(?P<name>[\w.-]*(?:passw|secret|token|credential|api[_-]?key|access[_-]?key)[\w.-]*)(?P<sep>\s*[=:]\s*)(?P<value>\S+)",
     re.I,
 )
-# One key a process: equal values look equal and others different, and nobody can try guesses on what is shown.
+# A key per process: equal values look equal, different ones different, and nobody can test guesses against the text.
 _KEY = secrets.token_bytes(16)
 _HARMLESS = frozenset({"", "true", "false", "none", "null", "0", "1"})
 
 
 def masked(name: str, value: str) -> str:
-    """The value, or `(hidden a1b2c3)` where its name or its look says that it is a secret.
+    """The value, or `(hidden a1b2c3)` if its name or its form marks it as a secret.
 
-    Two hidden values are told apart, so that a change is still seen.
+    Different secrets get different digests, so that a change stays visible.
     """
     if value.lower() in _HARMLESS:
         return value

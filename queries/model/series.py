@@ -1,4 +1,4 @@
-"""Samples and tracks, as Prometheus gives them."""
+"""Samples and series, as Prometheus returns them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One element of a range matrix: points in order of time, gaps left out."""
+    """One element of a range matrix: points in order of time, without gaps' points."""
 
     labels: Labels
     points: tuple[Point, ...]
@@ -35,19 +35,19 @@ class Series:
 
 
 def label(labels: Labels, name: str, default: str = "") -> str:
-    """The value of one label, or `default` where it is absent."""
+    """The value of one label, `default` if it is absent."""
     for key, value in labels:
         if key == name:
             return value
     return default
 
 
-def without(labels: Labels, *names: str) -> Labels:
+def drop_labels(labels: Labels, *names: str) -> Labels:
     """The labels without the named ones."""
     return tuple(pair for pair in labels if pair[0] not in names)
 
 
-def braces(labels: Labels) -> str:
+def format_labels(labels: Labels) -> str:
     """`{a="b", c="d"}`, quoted as PromQL quotes; empty for no labels."""
     if not labels:
         return ""
@@ -56,6 +56,6 @@ def braces(labels: Labels) -> str:
 
 
 def quote(value: str) -> str:
-    """A PromQL string literal that means exactly `value`."""
+    """A PromQL string literal of exactly this value."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

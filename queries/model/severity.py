@@ -1,4 +1,4 @@
-"""How urgent an alert is, by the words that its rule wrote."""
+"""How urgent an alert is, by its `priority` and `severity` labels."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class Priority(StrEnum):
 
 
 class Grade(NamedTuple):
-    """`known` is False where neither label says anything that is understood: then it counts as P2, and is called unknown."""
+    """`known` is False if neither label holds a known word: then it counts as P2 and is shown as unknown."""
 
     priority: Priority
     known: bool
 
 
 UNKNOWN = Grade(Priority.P2, known=False)
-"""Not P1, which would declare incidents by itself; not less, for nobody knows that it is less."""
+"""Not P1, which would declare incidents automatically; not lower, because nobody knows that it is."""
 
 _WORDS: Mapping[Priority, str] = {
-    # Somebody is called: Prometheus' critical, the SRE workbook's page, syslog's three highest, Zabbix' disaster, SEV0 and 1.
+    # Pages someone: Prometheus' critical, the SRE workbook's page, syslog's three highest, Zabbix' disaster, SEV0 and 1.
     Priority.P1: "critical crit page fatal emergency emerg panic alert disaster blocker urgent sev0 sev1 s0 s1 p0 p1",
     # Below critical and above warning: syslog's error, X.733's major, Zabbix' and Opsgenie's high.
     Priority.P2: "error err major high severe sev2 s2 p2",
     # X.733 has minor above warning, but both wait until the morning; ticket is the SRE workbook's other half.
     Priority.P3: "warning warn minor medium moderate average ticket sev3 s3 p3",
-    # Nobody is called; `none` is what kube-prometheus gives its Watchdog.
+    # Pages nobody; `none` is what kube-prometheus gives its Watchdog.
     Priority.P4: "info information informational notice low none ok normal debug sev4 sev5 s4 s5 p4 p5",
 }
 _BUILT_IN = {word: Grade(priority, known=True) for priority, words in _WORDS.items() for word in words.split()}
@@ -44,21 +44,21 @@ _BY_PRIORITY = {f"p{level}": _BUILT_IN[f"p{level}"] for level in range(6)}
 
 @functools.lru_cache(maxsize=1024)
 def normalize(word: str) -> str:
-    """Without case, spaces, dashes and underscores: `SEV-1` and `sev 1` are one word."""
+    """Drop case, spaces, dots, dashes and underscores: `SEV-1` and `sev 1` are one word."""
     return "".join(character for character in word.casefold() if character not in " \t-_.")
 
 
 @dataclass(frozen=True, slots=True)
 class Severities:
-    """What the words mean here: the field's usual ones, and `own`, which come first; its words are normalized."""
+    """The meaning of the words: the usual ones of the field, overridden by `own`, whose words are normalized."""
 
     own: tuple[tuple[str, Priority], ...] = ()
 
     def grade(self, labels: Labels) -> Grade:
-        """By the label `priority` where it is P0 to P5, else by the label `severity`."""
-        told = label(labels, "priority")
-        found = _BY_PRIORITY.get(normalize(told)) if told else None
-        return found or self._grade_word(normalize(label(labels, "severity")))
+        """Grade by the label `priority` if it is P0 to P5, else by the label `severity`."""
+        written = label(labels, "priority")
+        grade = _BY_PRIORITY.get(normalize(written)) if written else None
+        return grade or self._grade_word(normalize(label(labels, "severity")))
 
     def _grade_word(self, word: str) -> Grade:
         for name, priority in self.own:

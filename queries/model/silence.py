@@ -1,4 +1,4 @@
-"""A silence, as Alertmanager has it."""
+"""A silence as Alertmanager stores it."""
 
 from __future__ import annotations
 

@@ -1,30 +1,33 @@
-"""The state of one source: is it answering, since when not, and why."""
+"""One source: the result of a poll, and whether the source answers, since when it does not, and why."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from queries.model.fault import Fault
+
+T = TypeVar("T")
 
 
 class Health(StrEnum):
     WAITING = "waiting"
-    """No answer yet, and no failure yet either."""
+    """Neither an answer nor a failure yet."""
     UP = "up"
     DEGRADED = "degraded"
-    """It answers, but not whole: a peer is lost, one query was refused, the server warns."""
+    """It answers incompletely: a peer is lost, the server refused one query, or it warns."""
     NOT_READY = "not ready"
-    """It answers, and says that it does not serve."""
+    """It answers, and reports that it does not serve."""
     STALE = "stale"
-    """It answers, but cannot confirm that what it says is still so."""
+    """It answers, but cannot confirm that its data is current."""
     DOWN = "down"
     DENIED = "denied"
     NOT_CONFIGURED = "not configured"
 
     @property
     def answers(self) -> bool:
-        """Whether it gives good answers now, whatever it says in them."""
+        """Whether it responds usefully now, whatever the content says."""
         return self in (Health.UP, Health.DEGRADED, Health.NOT_READY)
 
 
@@ -32,9 +35,9 @@ class Health(StrEnum):
 class SourceState:
     """One source as line 2 of every screen shows it.
 
-    `last_good_at` is Unix seconds of the last good answer, None where there was none.
-    `detail` says more while it is well (`2/2`, `live`), and what it waits for before its first answer; `fault` says what is
-    wrong when it is not well.
+    `last_good_at` is Unix seconds of the last good answer, None before the first.
+    `detail` adds to a healthy state (`2/2`, `live`), and names what it waits for before its first answer; `fault` explains
+    an unhealthy one.
     """
 
     name: str
@@ -46,9 +49,25 @@ class SourceState:
     warnings: tuple[str, ...] = ()
     endpoint: str = ""
     paused_at: float | None = None
-    """Since when it was not asked and has not answered, Unix seconds: nobody could see the screen, or the process stood still.
-    What it said last, also that it was down, is not how it is now."""
+    """Unix seconds since when it was not polled: nobody could see the screen, or the process was stopped. Its last answer, even
+    `down`, does not describe it now."""
 
     @property
     def paused(self) -> bool:
         return self.paused_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult(Generic[T]):
+    """One poll of one source: exactly one of `value` and `fault` is set.
+
+    `taken_at` is when the answer was complete, Unix seconds, `latency_seconds` how long it took.
+    `warnings` are the server's own, for the screen (Prometheus' warnings and infos, a lost peer).
+    """
+
+    source: str
+    taken_at: float
+    latency_seconds: float
+    value: T | None = None
+    fault: Fault | None = None
+    warnings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Text from outside, made safe to put on a terminal."""
+"""Text from outside, made safe for a terminal."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ _HIDDEN = re.compile(
     "\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: where every escape sequence begins
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"  # invisible, joining and direction marks
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"  # separators, bidi controls, selectors
-    "\ud800-\udfff"  # lone surrogates, which no terminal can be sent
+    "\ud800-\udfff"  # lone surrogates, which cannot be encoded for a terminal
     "\U000e0000-\U000e0fff"  # tags
     "]"
 )
 _MOST = 8192
-"""Characters that are shown of one text; nobody reads more, and laying out a megabyte would hold up the screen."""
+"""Characters shown of one text: laying out a megabyte would block the screen."""
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\e"}
 
 
 def visible(text: str) -> str:
     """The text on one line, with control, escape, bidi and invisible characters written out (`\\e`, `\\u202e`).
 
-    Of a very long one the beginning, and how long it is.
+    A very long text is cut, with its length at the end.
     """
     if len(text) > _MOST:
         text = f"{text[:_MOST]}… ({len(text):,} characters)"
-    return _HIDDEN.sub(_written_out, text) if _HIDDEN.search(text) else text
+    return _HIDDEN.sub(_escape, text) if _HIDDEN.search(text) else text
 
 
-def _written_out(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     character = match[0]
     if character in _NAMED:
         return _NAMED[character]

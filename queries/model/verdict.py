@@ -1,4 +1,4 @@
-"""What the console thinks of a value: six words, never only a colour."""
+"""The verdict on a value: six words, never only a colour."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ class Verdict(StrEnum):
     WARN = "warn"
     CRITICAL = "critical"
     NO_DATA = "no_data"
-    """It is not known whether this is fine; never shown as fine."""
+    """Nobody knows whether this is healthy; never shown as ok."""
     IN_DOUBT = "in_doubt"
-    """There is a value, and it cannot be believed: two counts contradict each other, or no such value is possible."""
+    """The value cannot be trusted: two counts contradict each other, or it is outside its possible range."""
     STALE = "stale"
-    """It was known, but the last answer is too old to be called current."""
+    """The last good answer is too old to be current."""
 
     @property
     def word(self) -> str:
@@ -23,17 +23,17 @@ class Verdict(StrEnum):
 
     @property
     def rank(self) -> int:
-        """The worse, the greater: ok 0, stale 1, no_data 2, in_doubt 3, warn 4, critical 5."""
+        """Sort key, the worst last: ok 0, stale 1, no_data 2, in_doubt 3, warn 4, critical 5."""
         return _RANKS[self]
 
     @property
     def known(self) -> bool:
-        """Whether it says how things stand now: ok, or how bad."""
+        """Whether it states the present condition: ok, warn or critical."""
         return self not in UNKNOWN
 
 
 UNKNOWN = frozenset({Verdict.STALE, Verdict.NO_DATA, Verdict.IN_DOUBT})
-"""What says that nobody knows; none of them is ever taken for ok."""
+"""The verdicts that state ignorance; none of them ever counts as ok."""
 
 _WORDS = {
     Verdict.OK: "ok",

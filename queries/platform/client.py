@@ -9,7 +9,8 @@ from functools import partial
 
 import httpx
 
-from queries.catalogue.exposition import Exposition, exposition
+from queries.catalogue.exposition import Exposition, parse_exposition
+from queries.concurrency import task_group
 from queries.errors import InvalidResponse, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
@@ -23,7 +24,6 @@ from queries.platform.pages import (
     readiness_of,
     vectors_of,
 )
-from queries.siblings import siblings
 
 READY, BREAKERS, EXTENDED, PROVIDERS = "/ready", "/health/circuit-breakers", "/health/extended", "/api/v1/providers/health"
 _RARE = {BREAKERS: 0.0, EXTENDED: 60.0, PROVIDERS: 60.0}
@@ -80,20 +80,11 @@ class Platform:
         It asks for `/health`, `/ready` and at most one other page; with `whole` for every page at once.
         """
         due = self._due(whole=whole)
-        health = asyncio.create_task(
-            self._client.fetch("/health", decode=self._body, limit_bytes=_LARGEST_PAGE, accept=_UNWELL),
-        )
-        ready = asyncio.create_task(self._ready()) if not self._is_absent(READY) else None
-        others = [asyncio.create_task(self._page(path)) for path in due]
-        tasks = [health, *([ready] if ready else []), *others]
-        async with siblings(*tasks):
-            try:
-                body = await health
-            except SourceError as error:
-                if error.fault.kind in (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT):
-                    self.forget_absent()  # what comes back may be another build
-                raise
-            await asyncio.gather(*tasks)
+        async with task_group() as group:
+            health = group.create_task(self._health_page())
+            ready = group.create_task(self._ready()) if not self._is_absent(READY) else None
+            others = [group.create_task(self._page(path)) for path in due]
+        body = health.result()
         before, self._build = self._build, build_of(body)
         if len(self._absent) > _MOST_BUILDS:
             self._absent.clear()
@@ -106,13 +97,21 @@ class Platform:
         self._absent.setdefault(before, {}).update(self._absent.get(self._build, {}) if ready or others else {})
         return self._with_pages(found, readiness)
 
+    async def _health_page(self) -> dict[str, object]:
+        try:
+            return await self._client.fetch("/health", decode=self._body, limit_bytes=_LARGEST_PAGE, accept=_UNWELL)
+        except SourceError as error:
+            if error.fault.kind in (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT):
+                self.forget_absent()  # the build that comes back may be another one
+            raise
+
     def forget_absent(self) -> None:
         """Ask again also for the pages that were not there."""
         self._absent.clear()
 
     async def metrics(self) -> Exposition:
         """What the exporter says at `/metrics`. Raises SourceError."""
-        decode = partial(exposition, where=f"{self.where}/metrics")
+        decode = partial(parse_exposition, where=f"{self.where}/metrics")
         return await self._client.fetch("/metrics", decode=decode, limit_bytes=_LARGEST_EXPOSITION, any_body=True)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How often each error code was counted within a window, and since when: by increase, never by a counter's total."""
+"""How often each error code occurred within a window, and since when: by increase, never by a counter's total."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from queries.catalogue.error_codes import CodeSource, Taxonomy
 from queries.catalogue.exposition import Exposition
 from queries.errors import SourceError
 from queries.model.fault import Fault
-from queries.model.series import Labels, Sample, Series, label, quote, without
+from queries.model.series import Labels, Sample, Series, drop_labels, label, quote
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
 from queries.prometheus.responses import RangeResult
 
 _STEPS = 288
-"""Of 24 h each is five minutes long: how exact 'since when' is."""
+"""For 24 h a step is five minutes, the precision of `since`."""
 _LOOKBACK_SECONDS = 300.0
-"""As far as Prometheus itself looks back: a scrape a minute must not make every step but the fifth empty."""
+"""Prometheus' lookback delta: with one scrape a minute most steps would otherwise be empty."""
 _MOST_CODES = 100
-"""Codes of one metric that are dated; a label that holds a message has as many as there are requests."""
+"""At most this many codes of one metric get a date; a label that holds a message has as many as there are requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeCount:
     """One code of one provider (or stage) within the window.
 
-    `count` is None where only a total is known, which may be as old as the process; `since` is the first moment at which it
-    was counted within the window, Unix seconds, None where it was not or where nobody needs to know.
+    `count` is None if only a total is known, which may be as old as the process; `since` is its first occurrence within the
+    window, Unix seconds, None without one or if it is not needed.
     """
 
     who: str
@@ -41,44 +41,44 @@ Counts = Mapping[CodeSource, tuple[CodeCount, ...]]
 
 
 class RangeQuery:
-    """Asks one range query: `text, start, end, step_seconds` to the answer. Raises SourceError."""
+    """A range query over the window of the counts. `fetch` takes text, start, end and step_seconds. Raises SourceError."""
 
-    def __init__(self, ask: Callable[..., Awaitable[RangeResult]], *, start: float, end: float) -> None:
-        self._ask = ask
+    def __init__(self, fetch: Callable[..., Awaitable[RangeResult]], *, start: float, end: float) -> None:
+        self._fetch = fetch
         self.step = max(1.0, round((end - start) / _STEPS, 3))
-        # Counted back from the end, so that the last step is of now: a code that came a moment ago must not be missed.
+        # Aligned to the end, so that the last step includes a code that has just occurred.
         self.start, self.end = end - self.step * int((end - start) / self.step), end
 
-    async def tracks(self, text: str) -> tuple[Sequence[Series], Sequence[str]]:
-        answer = await self._ask(text, start=self.start, end=self.end, step_seconds=self.step)
-        return answer.tracks, answer.warnings
+    async def fetch(self, text: str) -> tuple[Sequence[Series], Sequence[str]]:
+        answer = await self._fetch(text, start=self.start, end=self.end, step_seconds=self.step)
+        return answer.series, answer.warnings
 
 
 def seen_query(source: CodeSource, window_seconds: float) -> str:
-    """Every code that had a sample within the window, also those of pods that are gone."""
+    """Every code with a sample within the window, also of pods that are gone."""
     return f"group by ({source.by}, code) (last_over_time({source.metric}[{window_seconds:.0f}s]))"
 
 
-async def date_codes(taxonomy: Taxonomy, seen: Mapping[CodeSource, Sequence[Sample]], asking: RangeQuery) -> Counts | Fault:
-    """What was seen, and of the codes that map to none of the nine how often and since when: one request, none without such a
-    code. The fault where it was refused.
+async def date_codes(taxonomy: Taxonomy, seen: Mapping[CodeSource, Sequence[Sample]], window: RangeQuery) -> Counts | Fault:
+    """The codes of `seen`; those that map to none of the nine also with count and date: at most one request. The fault if the
+    server refuses it.
     """
-    gaps = {source: tuple(dict.fromkeys(code for who, code in _pairs(source, items) if not taxonomy.mapped(code, provider=who)))
+    gaps = {source: tuple(dict.fromkeys(code for who, code in _pairs(source, items) if not taxonomy.map(code, provider=who)))
             for source, items in seen.items()}  # fmt: skip
-    parts = [part for source, codes in gaps.items() if codes for part in _parts(source, codes[:_MOST_CODES], asking.step)]
+    parts = [part for source, codes in gaps.items() if codes for part in _parts(source, codes[:_MOST_CODES], window.step)]
     found: dict[str, list[Series]] = {}
     if parts:
         try:
-            answer = await QueryBatch[Series](asking.tracks, clock=time.monotonic).ask(parts)
+            answer = await QueryBatch[Series](window.fetch, clock=time.monotonic).fetch(parts)
         except SourceError as error:
             return error.fault
         for fault in answer.faults.values():
             return fault
-        found = answer.found
+        found = answer.items
     return {
         source: (
             *(CodeCount(who, code) for who, code in _pairs(source, items) if code not in gaps[source]),
-            *_dated(source, found.get(source.metric, ()), found.get(source.born, ()), asking),
+            *_dated(source, found.get(source.metric, ()), found.get(source.created, ()), window),
             *(CodeCount("", code) for code in gaps[source][_MOST_CODES:]),
         )
         for source, items in seen.items()
@@ -86,12 +86,12 @@ async def date_codes(taxonomy: Taxonomy, seen: Mapping[CodeSource, Sequence[Samp
 
 
 def exposed_codes(taxonomy: Taxonomy, exposed: Exposition, *, start: float) -> Counts:
-    """The same from the exporter alone: it tells totals, and when each began; one that began before `start` has no date."""
+    """The same from the exporter alone, by totals and creation times; a counter created before `start` has no date."""
     return {source: tuple(_exposed(source, exposed, start)) for source in taxonomy.counted}
 
 
 def _exposed(source: CodeSource, exposed: Exposition, start: float) -> Iterable[CodeCount]:
-    births = {sample.labels: sample.value for sample in exposed.series.get(source.born, ())}
+    births = {sample.labels: sample.value for sample in exposed.series.get(source.created, ())}
     for sample in exposed.series.get(source.metric, ()):
         born = births.get(sample.labels)
         dated = born is not None and born >= start
@@ -104,38 +104,40 @@ def _pairs(source: CodeSource, items: Iterable[Sample]) -> tuple[tuple[str, str]
 
 
 def _parts(source: CodeSource, codes: Sequence[str], step: float) -> tuple[BatchQuery, BatchQuery]:
-    """The counters, and when each began. The largest value of each step, so that a pod that lived between two is not missed."""
+    """The counters and their creation times, the maximum of each step so that short-lived pods are included."""
     named = quote("|".join(map(re.escape, codes)))
     window = f"{max(_LOOKBACK_SECONDS, step):.0f}s"
     return (
         BatchQuery(source.metric, f"max_over_time({source.metric}{{code=~{named}}}[{window}])"),
-        BatchQuery(source.born, f"max_over_time({source.born}{{code=~{named}}}[{window}])"),
+        BatchQuery(source.created, f"max_over_time({source.created}{{code=~{named}}}[{window}])"),
     )
 
 
 def _dated(
-    source: CodeSource, counters: Iterable[Series], births: Iterable[Series], asking: RangeQuery
+    source: CodeSource, counters: Iterable[Series], births: Iterable[Series], window: RangeQuery
 ) -> tuple[CodeCount, ...]:
-    born = {_own(track.labels): track.points[0][1] for track in births if track.points}
+    born = {_own(series.labels): series.points[0][1] for series in births if series.points}
     found: dict[tuple[str, str], list[tuple[float, float | None]]] = {}
-    for track in counters:
-        key = (label(track.labels, source.by), label(track.labels, "code"))
-        found.setdefault(key, []).append(increase(track, born.get(_own(track.labels)), start=asking.start, step=asking.step))
+    for series in counters:
+        key = (label(series.labels, source.by), label(series.labels, "code"))
+        found.setdefault(key, []).append(
+            measure_increase(series, born.get(_own(series.labels)), start=window.start, step=window.step)
+        )
     return tuple(
         CodeCount(who, code, sum(count for count, _ in several), min((at for _, at in several if at is not None), default=None))
         for (who, code), several in found.items()
     )
 
 
-def increase(track: Series, born: float | None, *, start: float, step: float) -> tuple[float, float | None]:
-    """How much one counter rose, and since when.
+def measure_increase(series: Series, born: float | None, *, start: float, step: float) -> tuple[float, float | None]:
+    """The increase of one counter, and since when.
 
-    A counter that appears within the window began at 0, unless it says itself (`_created`) that it is older: then Prometheus
-    was away, and what it had counted before is not of this window. One that falls was restarted at 0.
+    A counter that appears within the window started at 0, unless its `_created` is older: then Prometheus was down, and its
+    first value belongs to an earlier window. A counter that falls was reset to 0.
     """
     count, since = 0.0, None
     before: float | None = None
-    for at, value in track.points:
+    for at, value in series.points:
         if before is None:
             there = at < start + 1.5 * step if born is None else born < start
             added, moment = (0.0, at) if there else (value, at if born is None else min(born, at))
@@ -149,4 +151,4 @@ def increase(track: Series, born: float | None, *, start: float, step: float) ->
 
 
 def _own(labels: Labels) -> Labels:
-    return without(labels, "__name__")
+    return drop_labels(labels, "__name__")

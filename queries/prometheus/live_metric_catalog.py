@@ -1,4 +1,4 @@
-"""The vocabulary of a live server: the names that it has or that its scrapes announce, and the labels of those asked for."""
+"""The metric catalogue of a live server: the names that it stores or its targets announce, and the labels of requested ones."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from queries.promql.syntax import LabelMatcher, Selector
 
 _PARTS = {**PARTS, "counter": ("", "_total")}
 _ENUMERATED = frozenset({"le", "code", "status", "result"})
-"""Labels whose values a rule is compared with, however it matches them."""
+"""Labels whose values are checked for every matcher."""
 
 
-async def live_vocabulary(
-    discovery: Discovery, wanted: Iterable[Selector], *, known: MetricCatalog, recorded: Collection[str]
+async def fetch_metric_catalog(
+    discovery: Discovery, selectors: Iterable[Selector], *, known: MetricCatalog, recorded: Collection[str]
 ) -> MetricCatalog:
-    """What the server has, complete. `known` is what the contract says of names that are announced without series, and of
-    values; `recorded` are the names that the server's rules write.
+    """The complete catalogue of the server. `known` is the contract's, for names announced without series and for values;
+    `recorded` are the names that the server's rules write.
 
-    Labels and values are asked only for what `wanted` selects: a label that the contract promises and no series has is
-    not there. Raises SourceError.
+    Labels and values are fetched only for `selectors`: a label that the contract promises and no series has is missing.
+    Raises SourceError.
     """
     metadata = await discovery.metadata()
     stored = frozenset(await discovery.metric_names())
@@ -36,31 +36,31 @@ async def live_vocabulary(
     for name in announced - stored:
         if (promised := known.get(name)) is not None:
             words[name] = replace(promised, type=kinds.get(name, promised.type))
-    for name, labels in _asked(wanted, stored).items():
+    for name, labels in _labels_to_fetch(selectors, stored).items():
         seen = {label: await discovery.label_values(label, match=name) for label in sorted(labels)}
         promised = known.get(name) or words[name]
         for label, values in promised.seen.items():
             if label == "le" and "le" in seen:
-                continue  # the buckets of this build, and not of the one that is known
+                continue  # this build's buckets, not the contract's
             seen[label] = tuple(sorted({*seen.get(label, ()), *values}))
         found = frozenset(await discovery.label_names(name)) - {"__name__"}
         words[name] = replace(words[name], labels=found, values=promised.values, seen=seen)
-    return replace(known, words=words, complete=True, families=families)
+    return replace(known, metrics=words, complete=True, families=families)
 
 
 def _kind(family: str, part: str) -> str:
-    """The type of one of a family's series: the parts of a histogram count up."""
+    """The type of one of a family's series: the parts of a histogram are counters."""
     return "counter" if part in ("_bucket", "_count", "_sum") else family
 
 
-def _asked(wanted: Iterable[Selector], stored: frozenset[str]) -> dict[str, set[str]]:
+def _labels_to_fetch(selectors: Iterable[Selector], stored: frozenset[str]) -> dict[str, set[str]]:
     """The names whose labels matter, and for each the labels whose values matter."""
-    asked: dict[str, set[str]] = {}
-    for picked in wanted:
+    labels: dict[str, set[str]] = {}
+    for picked in selectors:
         for name in picked.metrics:
             if name in stored:
-                asked.setdefault(name, set()).update(item.name for item in picked.labels if _is_compared(item))
-    return asked
+                labels.setdefault(name, set()).update(item.name for item in picked.labels if _is_compared(item))
+    return labels
 
 
 def _is_compared(item: LabelMatcher) -> bool:

@@ -1,6 +1,6 @@
-"""What a Prometheus has to offer: metric names, their metadata, label values, targets and its version.
+"""Prometheus' metric names, metadata, label values, targets and version.
 
-Off the refresh path, by prometheus-api-client, which blocks: every call runs in a thread that may be left behind.
+Off the refresh path, with prometheus-api-client, which blocks: every call runs in a daemon thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import httpx
 
-from queries.daemon_pool import DaemonPool
+from queries.concurrency import DaemonPool
 from queries.errors import InvalidResponse, SourceError, TimedOut, Unreachable
 from queries.http import error_mapping, wire_limit
 from queries.http.body import Body
@@ -34,12 +34,12 @@ T = TypeVar("T")
 
 _HINT = "check that the URL is this server's"
 LIMIT_BYTES = 64 << 20
-"""No list of names is larger; a server that never ends must not fill the memory."""
+"""No list of names is larger; an endless response must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One scrape target; `health` is up, down or unknown, `last_error` what its last scrape said."""
+    """One scrape target; `health` is up, down or unknown, `last_error` the error of its last scrape."""
 
     job: str
     url: str
@@ -47,12 +47,12 @@ class Target:
     last_error: str = ""
     labels: Labels = ()
     interval: str = ""
-    """How often it is scraped, as Prometheus writes it; empty where the server is too old to say it."""
+    """The scrape interval as Prometheus writes it; empty if the server is too old to report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a scrape says of a metric family: an OpenMetrics family has no `_total` in its name."""
+    """The metadata of a metric family: an OpenMetrics family has no `_total` in its name."""
 
     name: str
     type: str
@@ -60,7 +60,7 @@ class Metadata:
 
 
 class Discovery:
-    """Slow questions for `doctor` and `check`. Every method raises SourceError, within the endpoint's time-out."""
+    """Slow queries for `doctor` and `check`. Every method raises SourceError, within the endpoint's timeout."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -79,65 +79,65 @@ class Discovery:
         return await self.label_values("__name__")
 
     async def label_values(self, label: str, *, match: str = "") -> tuple[str, ...]:
-        """The values of a label, sorted; `match` is a series selector that narrows it."""
+        """The values of a label, sorted; `match` is a series selector."""
 
-        def ask(connection: PrometheusConnect) -> tuple[str, ...]:
+        def call(connection: PrometheusConnect) -> tuple[str, ...]:
             params = {"match[]": match} if match else None
             return tuple(sorted(str(item) for item in connection.get_label_values(quote(label, safe=""), params=params) or ()))
 
-        return await self._run(ask)
+        return await self._run(call)
 
     async def label_names(self, match: str = "") -> tuple[str, ...]:
-        """The labels that the series of a selector have, or any series, sorted."""
+        """The label names of a selector's series, or of all series, sorted."""
 
-        def ask(connection: PrometheusConnect) -> tuple[str, ...]:
+        def call(connection: PrometheusConnect) -> tuple[str, ...]:
             params = {"match[]": match} if match else None
             return tuple(sorted(str(item) for item in connection.get_label_names(params=params) or ()))
 
-        return await self._run(ask)
+        return await self._run(call)
 
     async def metadata(self, metric: str = "") -> tuple[Metadata, ...]:
-        """Type and help of every metric family, or of one."""
+        """Type and help text of every metric family, or of one."""
 
-        def ask(connection: PrometheusConnect) -> tuple[Metadata, ...]:
+        def call(connection: PrometheusConnect) -> tuple[Metadata, ...]:
             found = connection.get_metric_metadata(metric)
             return tuple(Metadata(str(item["metric_name"]), str(item["type"]), str(item["help"])) for item in found)
 
-        return await self._run(ask)
+        return await self._run(call)
 
     async def targets(self) -> tuple[Target, ...]:
         """The active scrape targets."""
 
-        def ask(connection: PrometheusConnect) -> tuple[Target, ...]:
+        def call(connection: PrometheusConnect) -> tuple[Target, ...]:
             return tuple(_target(item) for item in connection.get_targets(state="active")["activeTargets"])
 
-        return await self._run(ask)
+        return await self._run(call)
 
     async def version(self) -> str:
-        """The server's version, as its build information has it."""
+        """The server's version, from its build information."""
 
-        def ask(connection: PrometheusConnect) -> str:
+        def call(connection: PrometheusConnect) -> str:
             answer = connection._session.get(
                 f"{connection.url}/api/v1/status/buildinfo", headers=connection.headers, timeout=self._endpoint.timeout_seconds
             )
             return str(answer.json()["data"]["version"])
 
-        return await self._run(ask)
+        return await self._run(call)
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
         self._pool.close()
 
-    async def _run(self, ask: Callable[[PrometheusConnect], T]) -> T:
+    async def _run(self, call: Callable[[PrometheusConnect], T]) -> T:
         try:
             async with asyncio.timeout(self._endpoint.timeout_seconds):
-                return await self._pool.run(self._ask, ask)
+                return await self._pool.run(self._call, call)
         except TimeoutError:
             raise TimedOut(f"no whole answer within {self._endpoint.timeout_seconds:g} s", where=self.where) from None
 
-    def _ask(self, ask: Callable[[PrometheusConnect], T]) -> T:
-        import requests  # noqa: PLC0415 - slow to import, and only asked for here
+    def _call(self, call: Callable[[PrometheusConnect], T]) -> T:
+        import requests  # noqa: PLC0415 - slow to import, and only needed here
         import urllib3  # noqa: PLC0415 - as above
 
         host = self._url.host if self._url else ""
@@ -146,7 +146,7 @@ class Discovery:
                 self._connection = self._connect()
             self._connection.headers = dict(self._credentials.headers()) | {"Accept-Encoding": self._encoding}
             with wire_limit.WireLimit(seconds=self._endpoint.timeout_seconds) as self._limit:
-                return ask(self._connection)
+                return call(self._connection)
         except (requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError):
             raise TimedOut("no answer in time", where=self.where) from None
         except RecursionError:
@@ -165,7 +165,7 @@ class Discovery:
             raise InvalidResponse("the answer has another shape than Prometheus'", where=self.where, hint=_HINT) from None
 
     def _connect(self) -> PrometheusConnect:
-        """The client with a session of our own: same access and proxy as the refresh path, no retries, no environment."""
+        """The client with our own session: access and proxy as on the refresh path, no retries, no environment."""
         import requests  # noqa: PLC0415
         from prometheus_api_client import PrometheusConnect  # noqa: PLC0415
         from urllib3.util import Retry  # noqa: PLC0415
@@ -180,34 +180,34 @@ class Discovery:
         port = self._url.port or (443 if self._url.scheme == "https" else 80)
         if address := proxy_for(self._url.scheme, self._url.host, port, config, os.environ):
             session.proxies = {self._url.scheme: address}
-        session.hooks["response"].append(self._checked)
+        session.hooks["response"].append(self._check_response)
         connection = PrometheusConnect(
             url=self.where, session=session, retry=Retry(total=0), timeout=self._endpoint.timeout_seconds
         )
-        for scheme in ("http://", "https://", self.where):  # the client mounts adapters of its own
+        for scheme in ("http://", "https://", self.where):  # the client mounts its own adapters
             session.mount(scheme, _adapter(config.server_name))
         return connection
 
-    def _checked(self, answer: requests.Response, **_options: Any) -> None:
-        """Every answer passes here before the client sees it. Raises SourceError for all but JSON with status 200."""
+    def _check_response(self, answer: requests.Response, **_options: Any) -> None:
+        """Inspect every response before the client does. Raises SourceError for anything but JSON with status 200."""
         try:
-            error = self._complaint(answer, self._whole(answer))
+            error = self._error_of(answer, self._read_body(answer))
             if error is not None:
                 raise self._credentials.redacted(error)
         except BaseException:
             answer.close()
             raise
 
-    def _whole(self, answer: requests.Response) -> bytes:
-        """The body, read here so that neither its size nor its duration is the server's to choose."""
+    def _read_body(self, answer: requests.Response) -> bytes:
+        """Read the body here, so that the server controls neither its size nor its duration."""
         headers = {name.lower(): value for name, value in answer.headers.items()}
         body = Body(headers, limit_bytes=LIMIT_BYTES, where=self.where, asked=self._encoding, status=answer.status_code)
         wire_limit.read(answer.raw, body, self._limit)
-        answer._content = body.whole()  # what `content` and `json()` give from now on
-        answer.encoding = "utf-8"  # else requests guesses it from every byte where it is something else
+        answer._content = body.whole()  # `content` and `json()` return this from now on
+        answer.encoding = "utf-8"  # else requests guesses it from every byte
         return answer._content
 
-    def _complaint(self, answer: requests.Response, body: bytes) -> SourceError | None:
+    def _error_of(self, answer: requests.Response, body: bytes) -> SourceError | None:
         if answer.is_redirect and self._url is not None:
             target = httpx.URL(answer.url).join(answer.headers["location"])
             if (target.scheme, target.host, target.port) == (self._url.scheme, self._url.host, self._url.port):
@@ -232,7 +232,7 @@ def _target(item: dict[str, Any]) -> Target:
 
 
 def _adapter(name: str) -> requests.adapters.HTTPAdapter:
-    """An adapter whose answers are limited; it asks for, and checks, the certificate of `name` where one is given."""
+    """An adapter with limited responses; `name`, if set, is the server name for SNI and the certificate check."""
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
 
     more: dict[str, Any] = {"server_hostname": name, "assert_hostname": name} if name else {}

@@ -1,4 +1,4 @@
-"""How a panel reads its recorded series on one server: as they are, under another name, or not at all and why."""
+"""How a panel uses its recorded series on one server: as they are, under another name, or not at all and why."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from zlib import crc32
 
-from queries.model.aggregation import folded
-from queries.model.panel import Caveat, Contradiction, ContradictionKind, Figure, PanelSpec, Unit
-from queries.model.recorded import NOTHING_SEEN, RecordedBook, RuleMatch
+from queries.model.panel import Caveat, Contradiction, ContradictionKind, Figure, PanelSpec, Unit, aggregate
+from queries.model.rule import NOTHING_SEEN, RecordedBook, RuleMatch
 from queries.model.series import Sample
 
 EVERY_SECONDS = 300.0
-"""A recorded series that is not verified is held against its raw expression so rarely, and each panel at a time of its own."""
+"""The interval at which an unverified recorded series is compared with its raw expression; panels are staggered."""
 _CATCH_UP_SECONDS = 60.0
-"""A recorded series is an evaluation behind: what it says within so long after the raw expression is of the same moment."""
+"""A recorded series lags by an evaluation: its values within this time after the raw expression count as the same moment."""
 _CATCH_UP_RARE_SECONDS = 600.0
 _RATIO = 0.1
 _MOST = 5
@@ -32,7 +31,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class RecordedPlan:
-    """The panel as it is asked, whether what it reads was verified, and what there is to say of it."""
+    """The panel as it is queried, whether its recorded series are verified, and a caveat."""
 
     spec: PanelSpec
     verified: bool = True
@@ -41,10 +40,10 @@ class RecordedPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """What the raw expression gave, and between which values the recorded series lay since: of the whole, under no name, and
-    of every label that names a series."""
+    """The values of the raw expression and the range of the recorded series since: of the panel under the empty name, and of
+    every series by its label."""
 
-    asked_at: float
+    checked_at: float
     raw: Mapping[str, float]
     low: Mapping[str, float]
     high: Mapping[str, float]
@@ -55,30 +54,30 @@ class _Check:
 
 
 class RecordedPanels:
-    """Plans every panel of one server by what the loaded rules say, and holds what cannot be seen against the raw expression.
+    """Plans every panel of one server by its loaded rules.
 
-    `book` is what `LoadedRules` said last; nothing before the rules were first answered.
+    `book` is the latest of `LoadedRules`, empty before the rules first arrive.
     """
 
     def __init__(self) -> None:
         self.book: RecordedBook = NOTHING_SEEN
-        self.fault = "the server has not said yet which rules it has"
-        """Why the rules cannot be seen; empty where they can."""
+        self.fault = "the server has not returned its rules yet"
+        """Why the rules are unknown, else empty."""
         self._plans: dict[PanelSpec, RecordedPlan] = {}
         self._planned_by: RecordedBook | None = None
 
-    def take(self, book: RecordedBook, fault: str = "") -> None:
-        """What the loaded rules say now, or why they cannot be seen."""
+    def update(self, book: RecordedBook, fault: str = "") -> None:
+        """Set the match of the loaded rules, or why they are unknown."""
         self.book, self.fault, self._planned_by = book, fault, None
 
     def plan(self, spec: PanelSpec) -> RecordedPlan:
         if self._planned_by is not self.book:
             self._plans, self._planned_by = {}, self.book
         if spec not in self._plans:
-            self._plans[spec] = self._plan_anew(spec)
+            self._plans[spec] = self._build_plan(spec)
         return self._plans[spec]
 
-    def _plan_anew(self, spec: PanelSpec) -> RecordedPlan:
+    def _build_plan(self, spec: PanelSpec) -> RecordedPlan:
         if spec.recorded is None:
             return RecordedPlan(spec)
         known = [self.book.get(name) for name in spec.recorded_names]
@@ -86,7 +85,7 @@ class RecordedPanels:
         if bad is not None:
             return RecordedPlan(replace(spec, recorded=None, recorded_names=()), caveat=Caveat(_WORDS[bad.worth], bad.says))
         names = {item.name: item.read for item in known if item}
-        spec = _renamed(spec, {old: new for old, new in names.items() if old != new})
+        spec = _rename(spec, {old: new for old, new in names.items() if old != new})
         if all(item is not None and item.worth is RuleMatch.SAME for item in known):
             return RecordedPlan(spec)
         missing = next((name for name, item in zip(spec.recorded_names, known, strict=True) if item is None), "")
@@ -96,36 +95,36 @@ class RecordedPanels:
         return RecordedPlan(spec, verified=False, caveat=Caveat(_WORDS[RuleMatch.UNVERIFIED], says))
 
 
-class ByValue:
-    """Holds recorded series that nobody could verify against their raw expressions, now and then."""
+class RecordedValueCheck:
+    """Compares recorded series that the rules cannot verify with their raw expressions, now and then."""
 
     def __init__(self) -> None:
         self._checks: dict[str, _Check] = {}
         self._due_at: dict[str, float] = {}
 
-    def due(self, spec: PanelSpec, now: float) -> bool:
-        """Whether the raw expression is to be asked along with the recorded series."""
+    def is_due(self, spec: PanelSpec, now: float) -> bool:
+        """Whether to query the raw expression along with the recorded series."""
         return now >= self._due_at.get(spec.id, now)
 
-    def take(self, spec: PanelSpec, recorded: Sequence[Sample], raw: Sequence[Sample] | None, now: float) -> None:
-        """What came back; `raw` is None where it was not asked."""
+    def ingest(self, spec: PanelSpec, recorded: Sequence[Sample], raw: Sequence[Sample] | None, now: float) -> None:
+        """Compare the results; `raw` is None if it was not queried."""
         values = _values(spec, recorded)
         before = self._checks.get(spec.id)
         if raw is not None:
-            agreed = before is not None and not _apart(spec, before)
+            agreed = before is not None and not _disagreeing(spec, before)
             self._checks[spec.id] = _Check(now, _values(spec, raw), values, values, agreed)
             self._due_at[spec.id] = now + EVERY_SECONDS * (1.0 + crc32(spec.id.encode()) % 100 / 100)
-        elif before is not None and now - before.asked_at <= _catch_up(spec):
+        elif before is not None and now - before.checked_at <= _catch_up(spec):
             low = {name: min(value, values.get(name, value)) for name, value in before.low.items()}
             high = {name: max(value, values.get(name, value)) for name, value in before.high.items()}
             self._checks[spec.id] = replace(before, low=low, high=high)
 
     def contradictions(self, spec: PanelSpec, now: float) -> tuple[Contradiction, ...]:
-        """What the raw expression said, where the recorded series did not come near it."""
+        """The values of the raw expression that the recorded series did not come near."""
         check = self._checks.get(spec.id)
-        if check is None or (check.agreed_before and now - check.asked_at < _catch_up(spec)):
+        if check is None or (check.agreed_before and now - check.checked_at < _catch_up(spec)):
             return ()
-        return tuple(_contradiction(spec, check, name) for name in _apart(spec, check)[:_MOST])
+        return tuple(_contradiction(spec, check, name) for name in _disagreeing(spec, check)[:_MOST])
 
     def forget(self, spec: PanelSpec) -> None:
         self._checks.pop(spec.id, None)
@@ -141,30 +140,30 @@ def _contradiction(spec: PanelSpec, check: _Check, name: str) -> Contradiction:
     return Contradiction(ContradictionKind.RECORDED, spec.title, spec.unit, first, second, whom=name)
 
 
-def _apart(spec: PanelSpec, check: _Check) -> list[str]:
-    """The names that both have and that did not come near each other, those that lie furthest apart first."""
+def _disagreeing(spec: PanelSpec, check: _Check) -> list[str]:
+    """The names in both whose values did not come near each other, the largest gap first."""
     gaps = {name: abs(check.raw[name] - check.nearest(name)) for name in check.raw if name in check.low}
     least = _LEAST.get(spec.unit, 0.0)
-    found = [
+    names = [
         name
         for name, gap in gaps.items()
         if gap >= least and gap > _RATIO * max(abs(check.raw[name]), abs(check.nearest(name)))
     ]
-    # The whole is named where it differs too: that is the panel's value.
-    return sorted(found, key=lambda name: (name != "", -gaps[name]))
+    # The panel's own value comes first.
+    return sorted(names, key=lambda name: (name != "", -gaps[name]))
 
 
 def _values(spec: PanelSpec, samples: Sequence[Sample]) -> dict[str, float]:
     known = [sample for sample in samples if math.isfinite(sample.value)]
-    whole = folded(spec.fold, [sample.value for sample in known])
-    found = {"": whole} if whole is not None and math.isfinite(whole) else {}
-    if spec.by:
+    whole = aggregate(spec.aggregation, [sample.value for sample in known])
+    values = {"": whole} if whole is not None and math.isfinite(whole) else {}
+    if spec.group_by:
         for sample in known:
-            found.setdefault(sample.label(spec.by), sample.value)
-    return found
+            values.setdefault(sample.label(spec.group_by), sample.value)
+    return values
 
 
-def _renamed(spec: PanelSpec, names: dict[str, str]) -> PanelSpec:
+def _rename(spec: PanelSpec, names: dict[str, str]) -> PanelSpec:
     if not names or spec.recorded is None:
         return spec
     word = re.compile(rf"(?<![\w:])({'|'.join(map(re.escape, names))})(?![\w:])")

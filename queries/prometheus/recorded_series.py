@@ -1,8 +1,7 @@
-"""What each of our recorded names is worth on a server: what the expression that is loaded under it says, and how it fares."""
+"""How each of our recorded names matches the rules of a server: by the loaded expression, its health and its lateness."""
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,37 +9,37 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from queries.catalogue.signals import DefinitionChoice
-from queries.model.recorded import NOTHING_SEEN, RecordedBook, RecordedSeries, RuleMatch
-from queries.model.rule import Rule, RuleGroup, RuleKind
+from queries.model.rule import NOTHING_SEEN, RecordedBook, RecordedSeries, Rule, RuleGroup, RuleKind, RuleMatch
 from queries.promql.equivalence import Forms, Incomparable
 from queries.promql.normal_form import Form
+from queries.promql.syntax import lex
 
 LATE_INTERVALS = 2.0
 SLACK_SECONDS = 30.0
 _MOST_FOR_OTHER_NAMES = 2000
-"""Of more recorded series than this, none is looked for under another name."""
+"""With more recorded series than this, none is searched under another name."""
 _OURS, _LOADED = "ours", "loaded"
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A recording rule as a server has it, with its group."""
+    """A recording rule of a server, with its group."""
 
     rule: Rule
     group: RuleGroup
 
 
 class LoadedRules:
-    """Holds the loaded expressions against ours, once for each change of them; how they fare, every time."""
+    """Compares the loaded expressions with ours, once per change; checks their health every time."""
 
     def __init__(self, ours: Callable[[DefinitionChoice], Mapping[str, str]]) -> None:
-        """`ours` gives what our rules record, with the codings of circuits that are decided."""
+        """`ours` returns what our rules record, with the chosen encodings of circuit states."""
         self._ours = ours
         self._seen: object = None
         self._compared: RecordedBook = NOTHING_SEEN
 
-    def judge(self, groups: Sequence[RuleGroup], choice: DefinitionChoice, *, now: float) -> RecordedBook:
-        """`now` is the server's, Unix seconds. Takes a second where a thousand rules have changed: not for the loop."""
+    def match(self, groups: Sequence[RuleGroup], choice: DefinitionChoice, *, now: float) -> RecordedBook:
+        """`now` is the server's, Unix seconds. Takes a second if a thousand rules have changed: not for the event loop."""
         loaded = [_Loaded(rule, group) for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD]
         seen = tuple(
             (item.group.file, item.group.name, item.rule.name, item.rule.expression, item.rule.labels) for item in loaded
@@ -52,8 +51,8 @@ class LoadedRules:
         return MappingProxyType(dict(_with_health(self._compared, loaded, now)))
 
 
-def in_time(group: RuleGroup, now: float) -> bool:
-    """Whether the group was evaluated within its last two intervals, and a little more for what lies between."""
+def is_on_time(group: RuleGroup, now: float) -> bool:
+    """Whether the group was evaluated within its last two intervals, plus some slack."""
     if not group.rules:
         return True
     return (
@@ -61,8 +60,8 @@ def in_time(group: RuleGroup, now: float) -> bool:
     )
 
 
-def recorded_twice(groups: Iterable[RuleGroup]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Names that two rules record with the same labels of their own, and the groups: their series flip at every evaluation."""
+def find_duplicate_records(groups: Iterable[RuleGroup]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Names that two rules record with the same labels, and the groups: their series flip at every evaluation."""
     found: dict[tuple[str, object], list[str]] = defaultdict(list)
     for group in groups:
         for rule in group.rules:
@@ -80,54 +79,55 @@ def _compare(loaded: Sequence[_Loaded], ours: Mapping[str, str]) -> dict[str, Re
     by_name: dict[str, list[_Loaded]] = defaultdict(list)
     for item in loaded:
         by_name[item.rule.name].append(item)
-    # What two rules record is neither's: an expression that reads it keeps the name.
+    # A name that two rules record stays as it is in expressions that read it.
     single = {name: items[0].rule.expression for name, items in by_name.items() if len(items) == 1 and not items[0].rule.labels}
     forms = Forms(ours=ours, loaded=single)
-    found: dict[str, RecordedSeries] = {}
+    book: dict[str, RecordedSeries] = {}
     for name in ours:
         if by_name.get(name):
-            found[name] = _one(forms, name, ours[name], by_name[name])
-    missing = [name for name in ours if name not in found or found[name].worth is not RuleMatch.SAME]
+            book[name] = _match(forms, name, ours[name], by_name[name])
+    missing = [name for name in ours if name not in book or book[name].worth is not RuleMatch.SAME]
     if missing and len(loaded) <= _MOST_FOR_OTHER_NAMES:
-        for name, other in _under_other_names(forms, missing, single):
-            found[name] = RecordedSeries(name, RuleMatch.SAME, other, "", ours[name], (single[other],))
-    return found
+        for name, other in _find_other_names(forms, missing, single):
+            book[name] = RecordedSeries(name, RuleMatch.SAME, other, "", ours[name], (single[other],))
+    return book
 
 
-def _one(forms: Forms, name: str, ours: str, items: Sequence[_Loaded]) -> RecordedSeries:
+def _match(forms: Forms, name: str, ours: str, items: Sequence[_Loaded]) -> RecordedSeries:
     rules = [item.rule for item in items]
     loaded = rules[0].expression
     if len(rules) > 1:
         places = " and ".join(dict.fromkeys(_place(item.group) for item in items))
-        told = f"{len(rules)} rules record {name} ({places}): its value may flip at every evaluation"
-        return RecordedSeries(name, RuleMatch.TWICE, name, told, ours, tuple(rule.expression for rule in rules))
-    labels = [label for label, _ in rules[0].labels if re.search(rf"\b{re.escape(label)}\b", ours)]
+        text = f"{len(rules)} rules record {name} ({places}): its value may flip at every evaluation"
+        return RecordedSeries(name, RuleMatch.TWICE, name, text, ours, tuple(rule.expression for rule in rules))
+    words = {token[0] for token in lex(ours)}
+    labels = [label for label, _ in rules[0].labels if label in words]
     if labels:
-        told = f"the rule that is loaded sets {', '.join(labels)}"
-        return RecordedSeries(name, RuleMatch.DIFFERENT, name, f"{name}: {told}", ours, (loaded,), ("labels",))
+        text = f"the loaded rule sets {', '.join(labels)}"
+        return RecordedSeries(name, RuleMatch.DIFFERENT, name, f"{name}: {text}", ours, (loaded,), ("labels",))
     try:
-        apart = forms.differences((loaded, _LOADED), (ours, _OURS))
+        differences = forms.differences((loaded, _LOADED), (ours, _OURS))
     except Incomparable as error:
         return RecordedSeries(name, RuleMatch.UNVERIFIED, name, f"{name}: {error}", ours, (loaded,))
-    if not apart:
+    if not differences:
         return RecordedSeries(name, RuleMatch.SAME, name, "", ours, (loaded,))
-    told = f"{name} is loaded with another meaning: {'; '.join(item.text for item in apart)}"
+    text = f"{name} is loaded with a different meaning: {'; '.join(item.text for item in differences)}"
     return RecordedSeries(
-        name, RuleMatch.DIFFERENT, name, told, ours, (loaded,), tuple(dict.fromkeys(item.kind for item in apart))
+        name, RuleMatch.DIFFERENT, name, text, ours, (loaded,), tuple(dict.fromkeys(item.kind for item in differences))
     )
 
 
-def _under_other_names(forms: Forms, missing: Iterable[str], single: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Of what is not recorded under our name, the name under which it is: of several the shortest."""
-    wanted: dict[tuple[int, str], list[str]] = defaultdict(list)
+def _find_other_names(forms: Forms, missing: Iterable[str], single: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The names under which the server records what is missing under ours: of several the shortest."""
+    missing_by_form: dict[tuple[int, str], list[str]] = defaultdict(list)
     for name in missing:
         try:
-            wanted[_key(forms.recorded(name, _OURS))].append(name)
+            missing_by_form[_key(forms.recorded(name, _OURS))].append(name)
         except Incomparable:
             continue
     for other in sorted(single, key=lambda item: (-len(item), item)):
         try:
-            names = wanted.get(_key(forms.recorded(other, _LOADED)), ())
+            names = missing_by_form.get(_key(forms.recorded(other, _LOADED)), ())
         except Incomparable:
             continue
         yield from ((name, other) for name in names)
@@ -142,12 +142,12 @@ def _with_health(book: RecordedBook, loaded: Iterable[_Loaded], now: float) -> I
     for name, series in book.items():
         item = by_name[series.read]
         if series.worth is RuleMatch.SAME and item.rule.health == "err":
-            told = f"the rule {series.read} fails: {item.rule.last_error or 'the server does not say why'}"
-            yield name, replace(series, worth=RuleMatch.FAILING, says=told)
-        elif series.worth is RuleMatch.SAME and not in_time(item.group, now):
+            text = f"the rule {series.read} fails: {item.rule.last_error or 'the server reports no reason'}"
+            yield name, replace(series, worth=RuleMatch.FAILING, says=text)
+        elif series.worth is RuleMatch.SAME and not is_on_time(item.group, now):
             yield (
                 name,
-                replace(series, worth=RuleMatch.LATE, says=f"the group {item.group.name} was not evaluated when it was due"),
+                replace(series, worth=RuleMatch.LATE, says=f"the group {item.group.name} missed its evaluation"),
             )
         else:
             yield name, series

@@ -1,4 +1,4 @@
-"""The shapes of Prometheus' JSON, and what they become: samples, tracks, rules."""
+"""Prometheus' JSON responses, decoded into samples, series, rules and metadata."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from queries.http.error_mapping import from_answer
 from queries.model.alert import Alert, AlertRule, AlertState
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.model.series import Labels, Point, Sample, Series
-from queries.text.rfc3339 import unix_seconds
+from queries.text.times import parse_rfc3339
 
 T = TypeVar("T")
 
@@ -33,16 +33,16 @@ class InstantResult:
 class RangeResult:
     """A range matrix, with the server's warnings and infos."""
 
-    tracks: tuple[Series, ...]
+    series: tuple[Series, ...]
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RulesResult:
-    """What Prometheus evaluates: alerting rules, their pending and firing instances, and the names of recorded series.
+    """The alerting rules, their pending and firing alerts, and the names of recorded series.
 
-    The instances carry the labels as Prometheus has them: its `external_labels`, which Alertmanager sees, are absent.
-    Their fingerprint is `pending:` or `prometheus:` and the same digest of the labels.
+    The alerts have Prometheus' labels, without the `external_labels` that it sends to Alertmanager. Their fingerprint is
+    `pending:` or `prometheus:` and a digest of the labels.
     """
 
     rules: tuple[AlertRule, ...]
@@ -50,20 +50,20 @@ class RulesResult:
     recorded: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     records: tuple[tuple[str, str], ...] = ()
-    """The recording rules: under which name, and which expression; a name that several record stands there several times."""
+    """Name and expression of every recording rule; a name that several rules record occurs several times."""
     recording: tuple[RuleGroup, ...] = field(default=(), compare=False)
-    """The recording rules by group, and how their evaluation goes: it went on, which is no change."""
+    """The recording rules by group with their evaluation state, which does not count as a change."""
 
 
 class _Item(msgspec.Struct):
     metric: dict[str, str] = {}
     value: tuple[float, str] | None = None
-    """None for a native histogram, which has no one value."""
+    """None for a native histogram, which has no single value."""
 
 
 class _Vector(msgspec.Struct, tag_field="resultType", tag="vector"):
     result: list[msgspec.Raw]
-    """Decoded one by one: one step over ten thousand series would hold every other thread for tens of milliseconds."""
+    """Decoded one by one: one step over ten thousand series would block every other thread for tens of milliseconds."""
 
 
 class _Scalar(msgspec.Struct, tag_field="resultType", tag="scalar"):
@@ -118,7 +118,7 @@ class _Groups(msgspec.Struct):
 
 
 class _Envelope(msgspec.Struct):
-    """`data` stays undecoded until the status is known: an error has none."""
+    """`data` is decoded after the status, because an error has none."""
 
     status: str
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -126,8 +126,8 @@ class _Envelope(msgspec.Struct):
     infos: list[str] = []
 
 
-class Described(msgspec.Struct):
-    """What one target says of a metric family."""
+class FamilyMetadata(msgspec.Struct):
+    """The metadata of a metric family on one target."""
 
     type: str = ""
     help: str = ""
@@ -142,71 +142,75 @@ _ITEM = msgspec.json.Decoder(_Item)
 _SERIES = msgspec.json.Decoder(_Series)
 _INSTANCE = msgspec.json.Decoder(_Instance)
 _RULES = msgspec.json.Decoder(_Groups)
-_METADATA = msgspec.json.Decoder(dict[str, list[Described]])
+_METADATA = msgspec.json.Decoder(dict[str, list[FamilyMetadata]])
 
 
-def instant(body: bytes, *, where: str) -> InstantResult:
-    """Decode an answer of /api/v1/query. Raises Malformed, or what an error in the body stands for."""
+def decode_instant(body: bytes, *, where: str) -> InstantResult:
+    """Decode a response of /api/v1/query. Raises InvalidResponse, or the SourceError of an error in the body."""
     envelope = _envelope(body, where)
-    data = _shaped(_INSTANT, envelope.data, where)
+    data = _decode(_INSTANT, envelope.data, where)
     warnings = _warnings(envelope)
     if isinstance(data, _Matrix):
-        raise InvalidResponse("the query gives a range, not one value a series", where=where, hint="remove the [range]")
+        raise InvalidResponse(
+            "the query returns a range vector, not one value per series", where=where, hint="remove the [range]"
+        )
     if isinstance(data, _String):
-        raise InvalidResponse("the query gives a text, not a number", where=where)
+        raise InvalidResponse("the query returns a string, not a number", where=where)
     if isinstance(data, _Scalar):
-        return InstantResult((Sample((), number(data.result[1], where)),), warnings)
+        return InstantResult((Sample((), parse_value(data.result[1], where)),), warnings)
     items = _each(_ITEM, data.result, where)
-    samples = tuple(Sample(pairs(item.metric), number(item.value[1], where)) for item in items if item.value is not None)
+    samples = tuple(
+        Sample(sort_labels(item.metric), parse_value(item.value[1], where)) for item in items if item.value is not None
+    )
     if len(samples) < len(data.result):
         warnings += (f"{len(data.result) - len(samples)} native histograms are not shown",)
     return InstantResult(samples, warnings)
 
 
-def matrix(body: bytes, *, where: str) -> RangeResult:
-    """Decode an answer of /api/v1/query_range. Raises as `instant`; NaN stays a point."""
+def decode_range(body: bytes, *, where: str) -> RangeResult:
+    """Decode a response of /api/v1/query_range. Raises as `decode_instant`; NaN stays a point."""
     envelope = _envelope(body, where)
-    data = _shaped(_RANGE, envelope.data, where)
+    data = _decode(_RANGE, envelope.data, where)
     items = _each(_SERIES, data.result, where)
-    tracks = tuple(Series(pairs(item.metric), _points(item.values, where)) for item in items)
-    return RangeResult(tracks, _warnings(envelope))
+    series = tuple(Series(sort_labels(item.metric), _points(item.values, where)) for item in items)
+    return RangeResult(series, _warnings(envelope))
 
 
-def remembered_alerts(where: str) -> DecodeCache[Alert]:
-    """For `rules`, where the same server is asked again and again."""
-    return DecodeCache(lambda said: _alert(_shaped(_INSTANCE, said, where), where))
+def build_alert_cache(where: str) -> DecodeCache[Alert]:
+    """A cache for repeated calls of `decode_rules` for one server."""
+    return DecodeCache(lambda item: _alert(_decode(_INSTANCE, item, where), where))
 
 
-def rules(body: bytes, *, where: str, known: DecodeCache[Alert] | None = None) -> RulesResult:
-    """Decode an answer of /api/v1/rules. Raises as `instant`."""
+def decode_rules(body: bytes, *, where: str, known: DecodeCache[Alert] | None = None) -> RulesResult:
+    """Decode a response of /api/v1/rules. Raises as `decode_instant`."""
     envelope = _envelope(body, where)
-    data = _shaped(_RULES, envelope.data, where)
+    data = _decode(_RULES, envelope.data, where)
     alerting: list[AlertRule] = []
-    said: list[msgspec.Raw] = []
+    instances: list[msgspec.Raw] = []
     records: dict[tuple[str, str], None] = {}
     for group in data.groups:
         for rule in group.rules:
             if rule.type == "alerting":
                 alerting.append(_alert_rule(rule, group))
-                said.extend(rule.alerts)
+                instances.extend(rule.alerts)
             elif rule.type == "recording":
                 records[rule.name, rule.query] = None
-    # A server tells the instances of a rule in another order each time, though nothing else differs.
-    alerts = sorted((known or remembered_alerts(where)).read(said), key=lambda item: item.fingerprint)
+    # The server returns the alerts of a rule in a different order each time.
+    alerts = sorted((known or build_alert_cache(where)).read(instances), key=lambda item: item.fingerprint)
     recorded = tuple(sorted({name for name, _ in records}))
     recording = tuple(_rule_group(group, where, {"recording": RuleKind.RECORD}) for group in data.groups)
     recording = tuple(group for group in recording if group.rules)
     return RulesResult(tuple(alerting), tuple(alerts), recorded, _warnings(envelope), tuple(sorted(records)), recording)
 
 
-def metadata(body: bytes, *, where: str) -> Mapping[str, list[Described]]:
-    """Decode an answer of /api/v1/metadata. Raises as `instant`."""
-    return _shaped(_METADATA, _envelope(body, where).data, where)
+def decode_metadata(body: bytes, *, where: str) -> Mapping[str, list[FamilyMetadata]]:
+    """Decode a response of /api/v1/metadata. Raises as `decode_instant`."""
+    return _decode(_METADATA, _envelope(body, where).data, where)
 
 
-def rule_groups(body: bytes, *, where: str) -> tuple[RuleGroup, ...]:
-    """The rules of /api/v1/rules as they are defined, and how their evaluation goes. Raises as `instant`."""
-    data = _shaped(_RULES, _envelope(body, where).data, where)
+def decode_rule_groups(body: bytes, *, where: str) -> tuple[RuleGroup, ...]:
+    """Decode the groups of /api/v1/rules with definitions and evaluation state. Raises as `decode_instant`."""
+    data = _decode(_RULES, _envelope(body, where).data, where)
     kinds = {"alerting": RuleKind.ALERT, "recording": RuleKind.RECORD}
     return tuple(_rule_group(group, where, kinds) for group in data.groups)
 
@@ -227,9 +231,9 @@ def _rule(rule: _Rule, kind: RuleKind) -> Rule:
         kind,
         rule.name,
         rule.query,
-        pairs(rule.labels),
-        pairs(rule.annotations),
-        # A server tells 0 where nothing was said.
+        sort_labels(rule.labels),
+        sort_labels(rule.annotations),
+        # The server reports 0 for a rule without `for`.
         rule.duration or None,
         rule.health,
         rule.lastError,
@@ -237,29 +241,29 @@ def _rule(rule: _Rule, kind: RuleKind) -> Rule:
 
 
 def _moment(text: str, where: str) -> float | None:
-    """Unix seconds; None for the year 1, with which a server says never."""
+    """Unix seconds; None for the year 1, Go's zero time: never."""
     try:
-        at = unix_seconds(text) if text else 0.0
+        at = parse_rfc3339(text) if text else 0.0
     except ValueError:
         raise InvalidResponse("a time in the answer is not RFC 3339", where=where) from None
     return at if at > 0 else None
 
 
-def digest(labels: Labels) -> str:
-    """Sixteen hexadecimal digits that stand for a label set."""
-    made = blake2b(digest_size=8)
+def hash_labels(labels: Labels) -> str:
+    """Sixteen hexadecimal digits, the hash of a label set."""
+    hasher = blake2b(digest_size=8)
     for name, value in labels:
-        made.update(f"{len(name)}:{name}{len(value)}:{value}".encode("utf-8", "surrogatepass"))
-    return made.hexdigest()
+        hasher.update(f"{len(name)}:{name}{len(value)}:{value}".encode("utf-8", "surrogatepass"))
+    return hasher.hexdigest()
 
 
-def pairs(metric: dict[str, str]) -> Labels:
+def sort_labels(metric: dict[str, str]) -> Labels:
     """A JSON label set as Labels, sorted by name."""
     return tuple(sorted(metric.items()))
 
 
-def number(text: str, where: str) -> float:
-    """A sample value: Prometheus writes numbers as text, `NaN` and `+Inf` too. Raises Malformed."""
+def parse_value(text: str, where: str) -> float:
+    """A sample value, which Prometheus writes as text, also `NaN` and `+Inf`. Raises InvalidResponse."""
     try:
         return float(text)
     except ValueError:
@@ -282,8 +286,8 @@ def _alert_rule(rule: _Rule, group: _Group) -> AlertRule:
         name=rule.name,
         expression=rule.query,
         for_seconds=rule.duration,
-        labels=pairs(rule.labels),
-        annotations=pairs(rule.annotations),
+        labels=sort_labels(rule.labels),
+        annotations=sort_labels(rule.annotations),
         state=rule.state,
         health=rule.health,
         last_error=rule.lastError,
@@ -293,26 +297,26 @@ def _alert_rule(rule: _Rule, group: _Group) -> AlertRule:
 
 
 def _alert(item: _Instance, where: str) -> Alert:
-    labels = pairs(item.labels)
+    labels = sort_labels(item.labels)
     pending = item.state == "pending"
     try:
-        since = unix_seconds(item.activeAt)
+        since = parse_rfc3339(item.activeAt)
     except ValueError:
         raise InvalidResponse("a time in the answer is not RFC 3339", where=where) from None
     return Alert(
-        fingerprint=f"{'pending' if pending else 'prometheus'}:{digest(labels)}",
+        fingerprint=f"{'pending' if pending else 'prometheus'}:{hash_labels(labels)}",
         state=AlertState.PENDING if pending else AlertState.ACTIVE,
         labels=labels,
-        annotations=pairs(item.annotations),
+        annotations=sort_labels(item.annotations),
         starts_at=since,
-        value=number(item.value, where),
+        value=parse_value(item.value, where),
     )
 
 
 def _envelope(body: bytes, where: str) -> _Envelope:
-    envelope = _shaped(_ENVELOPE, body, where)
+    envelope = _decode(_ENVELOPE, body, where)
     if envelope.status != "success":
-        # 200 with a JSON error: the server noticed the failure after it had begun to answer.
+        # 200 with a JSON error: the server failed after it had sent the status.
         raise _error(body, where)
     return envelope
 
@@ -321,16 +325,16 @@ def _error(body: bytes, where: str) -> SourceError:
     return from_answer(200, {"content-type": "application/json"}, body, where=where, now=0.0)
 
 
-def _shaped(shape: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, where: str) -> T:
+def _decode(shape: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, where: str) -> T:
     return decode_json(shape, data, where=where, whose="Prometheus'")
 
 
-def _each(shape: msgspec.json.Decoder[T], said: list[msgspec.Raw], where: str) -> Iterator[T]:
-    for item in said:
+def _each(shape: msgspec.json.Decoder[T], items: list[msgspec.Raw], where: str) -> Iterator[T]:
+    for item in items:
         try:
             yield shape.decode(item)
         except (msgspec.DecodeError, ValueError, RecursionError):
-            yield _shaped(shape, item, where)  # which says what is wrong
+            yield _decode(shape, item, where)  # raises the precise error
 
 
 def _warnings(envelope: _Envelope) -> tuple[str, ...]:

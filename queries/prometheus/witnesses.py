@@ -1,4 +1,4 @@
-"""The second count of what a signal counts: which ones a board asks along with its panels, and which contradict the first."""
+"""Witnesses: second counts of a signal, queried along with the panels, and their contradictions with the first."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from queries.catalogue.loader import expand_spec
-from queries.catalogue.signals import SETTLED, UNDECIDED, UNDER_WAY, DefinitionChoice, Signal, Witness, witnessed
+from queries.catalogue.signals import IN_FLIGHT, SETTLED, UNDECIDED, DefinitionChoice, Signal, Witness, find_witnessed
 from queries.model.panel import Contradiction, ContradictionKind, Figure, PanelSpec, Unit
-from queries.model.series import Sample, without
+from queries.model.series import Sample, drop_labels
 from queries.prometheus.query_batch import BatchQuery, BatchResult
-from queries.text.durations import duration_seconds
+from queries.text.durations import parse_duration
 
 FIGURE = "__figure__"
-"""The label that tells the figures of one label set apart: `first`, `second`, and what `first` may be without what is under
-way."""
+"""The label that distinguishes the figures of one label set: `first`, `second`, and the bounds of `first`."""
 MOST = 5
-"""Of a thousand providers that contradict themselves so many are named, the worst."""
+"""At most this many contradictions are listed, the worst."""
 LEAST_EVERY_SECONDS = 60.0
-_LOOKS_PER_WINDOW = 5.0
-"""A window of an hour is looked at every twelve minutes: it changes as slowly as it is long to read."""
+_CHECKS_PER_WINDOW = 5.0
+"""A window of an hour is checked every twelve minutes: a long window changes slowly and is expensive."""
 _LONGEST_SECONDS = 3600.0
-"""What a panel reads over a longer window is held against the shortest of the same signal that the board reads, else this."""
+"""A panel with a longer window is checked with the shortest window of the same signal on the board, else with this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A signal and one of its witnesses over one window. `first` is what panels read and `second` the witness, both PromQL in
-    the signal's unit, by the labels `by`. `bounds` are two more of `first`: where what begins is counted earlier, and where all
-    of it is. What is under way lies between the three: traffic that begins has started and not ended, requests that begin to
-    hang are not counted as failed before they fail. In steady traffic the three are one. A signal of what ends has no bounds.
+    """A signal and one of its witnesses over one window.
 
-    `seconds` is the window, 0 for a signal that has none.
+    `first` is the panels' expression and `second` the witness, both PromQL in the signal's unit, by the labels `by`.
+    `bounds` are two variants of `first` shifted in time, because one count may see the start of a request and the other its
+    end: requests in flight lie between the three. In steady traffic the three are equal. A signal that counts the end of
+    requests has no bounds. `seconds` is the window, 0 for a signal without one.
     """
 
     key: str
@@ -50,12 +49,12 @@ class Pair:
 
     @property
     def scale(self) -> float:
-        """What makes of a figure what is shown and held against the tolerance: of a rate, the events in its window."""
+        """The factor to the figure that is shown and compared with the tolerance: a rate becomes the events in its window."""
         return self.seconds if self.seconds and self.unit is Unit.PER_SECOND else 1.0
 
     @property
     def every_seconds(self) -> float:
-        return max(LEAST_EVERY_SECONDS, self.seconds / _LOOKS_PER_WINDOW)
+        return max(LEAST_EVERY_SECONDS, self.seconds / _CHECKS_PER_WINDOW)
 
     @property
     def suspicion_key(self) -> str:
@@ -63,7 +62,7 @@ class Pair:
 
     @property
     def suspicion(self) -> BatchQuery:
-        """Something where the two may contradict each other, nothing where they do not: each is evaluated once.
+        """A cheap query that returns a sample only if the two may contradict each other: it evaluates each once.
 
         With m = events / ratio the tolerance is ratio * max(m, first, second), at least ratio / 2 * (m + the larger of both): a
         difference beyond it shows in the quotient of both, each plus m.
@@ -74,8 +73,8 @@ class Pair:
 
     @property
     def figures(self) -> BatchQuery:
-        """Both counts of the label sets that contradict each other, the worst ones; nothing where none does, or where only one
-        of them has series.
+        """Both counts of the label sets that contradict each other, the worst ones; empty if none does, or if only one of the
+        two has series.
         """
         by, least = ", ".join(self.by), repr(self.events / self.scale)
         first, second = _figure(self.first, "first"), _figure(self.second, "second")
@@ -85,10 +84,10 @@ class Pair:
         return BatchQuery(self.key, f"({first}\nor {second})\nand on ({by}) topk({MOST}, ({over}) or ({under}))")
 
     def contradictions(self, samples: Iterable[Sample]) -> tuple[Contradiction, ...]:
-        """Of what the part gave, what lies beyond the tolerance."""
+        """The contradictions beyond the tolerance in the samples of `figures`."""
         figures: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
         for sample in samples:
-            figures.setdefault(without(sample.labels, FIGURE), {})[sample.label(FIGURE)] = sample.value
+            figures.setdefault(drop_labels(sample.labels, FIGURE), {})[sample.label(FIGURE)] = sample.value
         return tuple(self._contradiction(labels, each) for labels, each in figures.items() if self._contradicts(each))
 
     def _contradicts(self, figures: Mapping[str, float]) -> bool:
@@ -124,10 +123,10 @@ def _figure(query: str, name: str) -> str:
     return f'label_replace(\n{query}\n, "{FIGURE}", "{name}", "", "")'
 
 
-def pairs_of(specs: Sequence[PanelSpec], choice: DefinitionChoice | None) -> dict[str, tuple[Pair, ...]]:
-    """What each panel is held against, by the panel's id. Panels of the same signal, provider and window share a pair."""
+def build_pairs(specs: Sequence[PanelSpec], choice: DefinitionChoice | None) -> dict[str, tuple[Pair, ...]]:
+    """The pairs of each panel, by panel id. Panels of the same signal, provider and window share a pair."""
     signals = choice.signals if choice else None
-    named = {spec.id: (spec, witnessed(spec.written, signals=signals)) for spec in specs if spec.written}
+    named = {spec.id: (spec, find_witnessed(spec.written, signals=signals)) for spec in specs if spec.written}
     short: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for spec, found in named.values():
         for signal, window in found:
@@ -156,7 +155,7 @@ def pairs_of(specs: Sequence[PanelSpec], choice: DefinitionChoice | None) -> dic
 
 def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window: str, choice: DefinitionChoice | None) -> Pair:
     known = choice or UNDECIDED
-    decided = known.definitions.get(signal.id)
+    definition = known.definitions.get(signal.id)
 
     def expression(written: str) -> str:
         return expand_spec(replace(spec, raw=written, written=written), known).raw
@@ -166,14 +165,14 @@ def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window
 
     first = expression(reference(window))
     settled = expression(reference(f"{window} {SETTLED}")) if window else first
-    bounds = (settled, expression(reference(f"{window} offset {UNDER_WAY}"))) if settled != first else ()
+    bounds = (settled, expression(reference(f"{window} offset {IN_FLIGHT}"))) if settled != first else ()
     return Pair(
         key=key,
         subject=signal.about.partition(";")[0] + (f" in {_readable(window)}" if window else ""),
         by=signal.by,
         unit=signal.unit,
         first=first,
-        first_says=decided.says if decided else "what the panel reads",
+        first_says=definition.says if definition else "the panel's expression",
         bounds=bounds,
         second=expression(witness.expression.replace("$window", window)),
         second_says=witness.says,
@@ -188,74 +187,76 @@ def _readable(window: str) -> str:
 
 
 def _seconds(window: str) -> float:
-    """The length of a window; infinite for one that cannot be read or lies in the past: it is held against another."""
+    """The length of a window; infinite for one that is not a plain duration, which makes the pair use another window."""
     try:
-        return duration_seconds(window) if window else 0.0
+        return parse_duration(window) if window else 0.0
     except ValueError:
         return math.inf
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _PairCheck:
     pair: Pair
     at: float
     suspected: bool = False
-    found: tuple[Contradiction, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
 
 
 class Witnesses:
-    """Remembers from refresh to refresh what contradicted what, and asks each pair only now and then.
+    """Tracks contradictions from refresh to refresh, and checks each pair only now and then.
 
-    They travel with the panels in one request. Mostly that is one suspicion a pair, which costs little and comes back empty;
-    the figures are asked where there was one, in a second request when it is new.
+    The queries go with the panels in one request: mostly one cheap `suspicion` per pair, which returns nothing. A suspected
+    pair gets its `figures`, in a second request if the suspicion is new.
     """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._pairs: dict[str, tuple[Pair, ...]] = {}
         self._for: tuple[tuple[PanelSpec, ...], DefinitionChoice | None] | None = None
-        self._looks: dict[str, _Look] = {}
+        self._checks: dict[str, _PairCheck] = {}
 
-    def due(self, specs: Sequence[PanelSpec], choice: DefinitionChoice | None) -> list[BatchQuery]:
-        """What to ask along with these panels now."""
-        asked = (tuple(specs), choice)
-        if self._for is None or self._for[0] != asked[0] or self._for[1] is not choice:
-            self._for, self._pairs = asked, pairs_of(specs, choice)
-            self._looks = {pair.key: look for pair in self._each() if (look := self._looks.get(pair.key)) and look.pair == pair}
+    def due_queries(self, specs: Sequence[PanelSpec], choice: DefinitionChoice | None) -> list[BatchQuery]:
+        """The queries to send with these panels now."""
+        request = (tuple(specs), choice)
+        if self._for is None or self._for[0] != request[0] or self._for[1] is not choice:
+            self._for, self._pairs = request, build_pairs(specs, choice)
+            self._checks = {
+                pair.key: check for pair in self._each() if (check := self._checks.get(pair.key)) and check.pair == pair
+            }
         now = self._clock()
-        looks = ((pair, self._looks.get(pair.key)) for pair in self._each())
+        checks = ((pair, self._checks.get(pair.key)) for pair in self._each())
         return [
-            pair.figures if look is not None and look.suspected else pair.suspicion
-            for pair, look in looks
-            if look is None or not 0 <= now - look.at < pair.every_seconds
+            pair.figures if check is not None and check.suspected else pair.suspicion
+            for pair, check in checks
+            if check is None or not 0 <= now - check.at < pair.every_seconds
         ]
 
-    def take(self, answer: BatchResult[Sample]) -> list[BatchQuery]:
-        """Learn what the answer has of the pairs; gives the figures to ask of those that are suspected for the first time."""
+    def ingest(self, answer: BatchResult[Sample]) -> list[BatchQuery]:
+        """Record the results of the pairs; returns the `figures` queries of newly suspected ones."""
         now, suspects = self._clock(), []
         for pair in self._each():
             if answer.faults.keys() & {pair.key, pair.suspicion_key}:
-                self._looks.pop(pair.key, None)
-            elif pair.key in answer.found:
-                samples = answer.found[pair.key]
-                self._looks[pair.key] = _Look(pair, now, bool(samples), pair.contradictions(samples))
-            elif answer.found.get(pair.suspicion_key):
+                self._checks.pop(pair.key, None)
+            elif pair.key in answer.items:
+                samples = answer.items[pair.key]
+                self._checks[pair.key] = _PairCheck(pair, now, bool(samples), pair.contradictions(samples))
+            elif answer.items.get(pair.suspicion_key):
                 suspects.append(pair.figures)
-            elif pair.suspicion_key in answer.found:
-                self._looks[pair.key] = _Look(pair, now)
+            elif pair.suspicion_key in answer.items:
+                self._checks[pair.key] = _PairCheck(pair, now)
         return suspects
 
-    def refused(self, answer: BatchResult[Sample]) -> list[str]:
-        """What the server said of the second counts that it does not evaluate, one sentence each."""
+    def refusals(self, answer: BatchResult[Sample]) -> list[str]:
+        """A sentence for each second count that the server refused to evaluate."""
         pairs = ((pair, answer.faults.get(pair.key) or answer.faults.get(pair.suspicion_key)) for pair in self._each())
         return [
-            f"{pair.subject} cannot be held against {pair.second_says}: {fault.sentence()}" for pair, fault in pairs if fault
+            f"{pair.subject} cannot be compared with {pair.second_says}: {fault.sentence()}" for pair, fault in pairs if fault
         ]
 
-    def of(self, panel_id: str) -> tuple[Contradiction, ...]:
-        """What contradicts the panel's value, as far as was last seen."""
-        looks = (self._looks.get(pair.key) for pair in self._pairs.get(panel_id, ()))
-        return tuple(found for look in looks if look for found in look.found)
+    def contradictions(self, panel_id: str) -> tuple[Contradiction, ...]:
+        """The contradictions of the panel's value, as of the last check."""
+        checks = (self._checks.get(pair.key) for pair in self._pairs.get(panel_id, ()))
+        return tuple(found for check in checks if check for found in check.contradictions)
 
     def _each(self) -> tuple[Pair, ...]:
         return tuple(dict.fromkeys(pair for pairs in self._pairs.values() for pair in pairs))

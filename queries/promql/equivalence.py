@@ -1,22 +1,20 @@
-"""Whether two PromQL expressions mean the same, by the normal form of their syntax trees, and in words what differs."""
+"""Equivalence of PromQL expressions by the normal form of their syntax trees, and their differences in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from itertools import combinations
 
-from promql_parser import display_duration
-
-from queries.promql.normal_form import Blind, Form, Incomparable, Key, NodeTable, Normalizer, rounded
+from queries.promql.normal_form import Blind, Form, Incomparable, Key, NodeTable, Normalizer, format_factor
+from queries.text.durations import format_duration
 
 __all__ = ["Differs", "FormDifference", "Forms", "Incomparable"]
 
 
 class Differs(StrEnum):
-    """In what two expressions differ."""
+    """The kind of a difference between two expressions."""
 
     UNIT = "unit"
     WINDOW = "window"
@@ -34,10 +32,10 @@ class FormDifference:
 
 
 class Forms:
-    """Puts expressions into the normal form. Every set of rules spells out the recorded names by its own definitions.
+    """Normalizes expressions. Each set of rules expands recorded names by its own definitions.
 
-    Commutative operands, matchers and `by` are in order; parentheses, units of durations and constants are worked out;
-    increase() is rate() times its window; a factor moves outwards through what is linear in it.
+    Commutative operands, matchers and `by` are sorted; parentheses, units of durations and constants are resolved;
+    increase() is rate() times its window; a factor moves outwards through linear functions.
     """
 
     def __init__(self, **sets: Mapping[str, str]) -> None:
@@ -46,26 +44,26 @@ class Forms:
         self._tables: dict[Blind, NodeTable] = {}
 
     def form(self, expression: str, rules: str) -> Form:
-        """The form of an expression in which `rules` names the set that defines its recorded names. Raises Incomparable."""
+        """The form of an expression; `rules` names the set that defines its recorded names. Raises Incomparable."""
         return self._normalizer(rules, Blind()).normalize(expression)
 
     def recorded(self, name: str, rules: str) -> Form:
-        """The form of what a recorded name stands for in a set of rules. Raises Incomparable."""
+        """The form of a recorded name in a set of rules. Raises Incomparable."""
         return self._normalizer(rules, Blind()).recorded(name)
 
     def equal(self, one: Form, other: Form) -> bool:
-        return one.number == other.number and rounded(one.factor) == rounded(other.factor)
+        return one.number == other.number and format_factor(one.factor) == format_factor(other.factor)
 
     def differences(self, theirs: tuple[str, str], ours: tuple[str, str]) -> tuple[FormDifference, ...]:
-        """What differs between two expressions, each with the name of its set; nothing where they mean the same.
+        """The differences between two expressions, each with the name of its set; empty if they are equivalent.
 
         Raises Incomparable.
         """
         one, other = self.form(*theirs), self.form(*ours)
         if self.equal(one, other):
             return ()
-        found = next(filter(None, (self._apart(theirs, ours, blind) for blind in _BLINDS)), ())
-        return found or tuple(self._apart_in_kind(one, other))
+        found = next(filter(None, (self._differences(theirs, ours, blind) for blind in _BLINDS)), ())
+        return found or tuple(self._other_differences(one, other))
 
     def _normalizer(self, rules: str, blind: Blind) -> Normalizer:
         key = (rules, blind)
@@ -74,8 +72,8 @@ class Forms:
             self._normalizers[key] = Normalizer(table, self._sets[rules], blind)
         return self._normalizers[key]
 
-    def _apart(self, theirs: tuple[str, str], ours: tuple[str, str], blind: Blind) -> tuple[FormDifference, ...]:
-        """What differs where nothing but a factor and what `blind` leaves out does; else nothing."""
+    def _differences(self, theirs: tuple[str, str], ours: tuple[str, str], blind: Blind) -> tuple[FormDifference, ...]:
+        """The differences if only a factor and what `blind` ignores differ; else empty."""
         (their_text, their_set), (our_text, our_set) = theirs, ours
         one, other = (
             self._normalizer(their_set, blind).normalize(their_text),
@@ -90,21 +88,21 @@ class Forms:
         if blind.filters:
             found.append(_between(Differs.FILTER, "filter", left.filters, right.filters))
         if one.number == other.number:
-            if rounded(one.factor) != rounded(other.factor):
+            if format_factor(one.factor) != format_factor(other.factor):
                 found.append(_unit(one, other))
             return tuple(found)
         if _complements(table, one, other):
-            return (*found, FormDifference(Differs.COMPLEMENT, "it computes the rest of what the console means"))
+            return (*found, FormDifference(Differs.COMPLEMENT, "it computes the complement of the console's expression"))
         return ()
 
-    def _apart_in_kind(self, one: Form, other: Form) -> Iterator[FormDifference]:
-        """What differs where more than a window, a filter or a factor does."""
+    def _other_differences(self, one: Form, other: Form) -> Iterator[FormDifference]:
+        """The differences beyond a window, a filter or a factor."""
         table = self._tables[Blind()]
         left, right = _features(table, one.number), _features(table, other.number)
         quotients = [_quotient(table, form.number) for form in (one, other)]
         if all(below for _, below in quotients) and quotients[0][1] != quotients[1][1]:
             yield FormDifference(Differs.DENOMINATOR, "it divides by something else")
-        if rounded(one.factor) != rounded(other.factor):
+        if format_factor(one.factor) != format_factor(other.factor):
             yield FormDifference(Differs.UNIT, f"factor {one.factor:.6g} instead of {other.factor:.6g}")
         if left.metrics != right.metrics:
             yield _between(Differs.METRICS, "metric", left.metrics, right.metrics)
@@ -112,7 +110,7 @@ class Forms:
             yield _between(Differs.WINDOW, "window", left.windows, right.windows)
         if left.metrics == right.metrics and left.filters != right.filters:
             yield _between(Differs.FILTER, "filter", left.filters, right.filters)
-        if left == right and rounded(one.factor) == rounded(other.factor):
+        if left == right and format_factor(one.factor) == format_factor(other.factor):
             yield FormDifference(Differs.OTHER, "it computes something else from the same series")
 
 
@@ -123,7 +121,7 @@ _BLINDS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class _Features:
-    """What a normal form reads, whatever it does with it."""
+    """The metrics, windows and filters that a normal form reads."""
 
     metrics: tuple[str, ...] = ()
     windows: tuple[str, ...] = ()
@@ -150,11 +148,11 @@ def _features(table: NodeTable, number: int) -> _Features:
         elif key[0] == "range":
             windows.add(key[2])
         waiting.extend(_children(key))
-    return _Features(tuple(sorted(metrics)), tuple(map(_duration, sorted(windows))), tuple(sorted(filters)))
+    return _Features(tuple(sorted(metrics)), tuple(map(format_duration, sorted(windows))), tuple(sorted(filters)))
 
 
 def _children(key: Key) -> Iterator[int]:
-    """The numbers of the nodes in a key, by how each kind of key is made."""
+    """The node numbers in a key, by the layout of its kind."""
     kind = key[0]
     if kind in ("picked", "subquery", "range"):
         yield key[1]
@@ -173,7 +171,7 @@ def _children(key: Key) -> Iterator[int]:
 
 
 def _quotient(table: NodeTable, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What is multiplied and what is divided by, through the sum around a quotient."""
+    """The factors and the divisors of a product, also inside a sum with a constant."""
     key = table.keys[number]
     if key[0] == "sum":
         inner = [part[0] for part in key[1:] if isinstance(part, tuple) and part[0] != table.one]
@@ -185,7 +183,7 @@ def _quotient(table: NodeTable, number: int) -> tuple[tuple[int, ...], tuple[int
 
 
 def _complements(table: NodeTable, one: Form, other: Form) -> bool:
-    """Whether the one is a number minus the other, or minus so many times the other."""
+    """Whether one is a constant minus a multiple of the other."""
 
     def core(form: Form) -> int | None:
         key = table.keys[form.number]
@@ -202,8 +200,8 @@ def _unit(one: Form, other: Form) -> FormDifference:
     if not one.factor or not other.factor:
         return FormDifference(Differs.UNIT, "it is always 0" if not one.factor else "it is not always 0")
     ratio = one.factor / other.factor
-    told = f"{ratio:.6g} times" if abs(ratio) >= 1 else f"1/{1 / ratio:.6g} of"
-    return FormDifference(Differs.UNIT, f"it is {told} what the console means")
+    text = f"{ratio:.6g} times" if abs(ratio) >= 1 else f"1/{1 / ratio:.6g} of"
+    return FormDifference(Differs.UNIT, f"it is {text} the console's value")
 
 
 def _between(kind: Differs, name: str, theirs: tuple[str, ...], ours: tuple[str, ...]) -> FormDifference:
@@ -212,7 +210,3 @@ def _between(kind: Differs, name: str, theirs: tuple[str, ...], ours: tuple[str,
         return FormDifference(kind, f"{name} {', '.join(one)} instead of {', '.join(other)}")
     verb, found = ("adds", one) if one else ("lacks", other)
     return FormDifference(kind, f"it {verb} the {name}{'s' if len(found) > 1 else ''} {', '.join(found)}")
-
-
-def _duration(seconds: float) -> str:
-    return display_duration(timedelta(seconds=seconds))

@@ -1,4 +1,4 @@
-"""What an expression can speak of: metric names, the labels that their series carry, and the labels' known values."""
+"""The metric catalogue: metric names, the labels of their series, and known label values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from queries.promql.syntax import Selector
 
 @dataclass(frozen=True, slots=True)
 class MetricInfo:
-    """One metric name. `labels` is None where it is not known what its series carry.
+    """One metric name. `labels` is None if the labels of its series are unknown.
 
-    `values` are all values that a label can take, `seen` some: there may be others. `type` is empty where it is not known.
-    `certain` labels are on every series, `fixed` ones with one value; where `labels` is None, `lacks` are on none.
+    `values` are all values that a label can have, `seen` are some of them. `type` is empty if unknown.
+    `certain` labels are on every series, `fixed` ones with one value; if `labels` is None, `lacks` are on none.
     """
 
     name: str
@@ -33,22 +33,22 @@ class MetricInfo:
 
 @dataclass(frozen=True, slots=True)
 class MetricCatalog:
-    """The known names. `complete` says that what is not among them is exported by nobody; else it is only not known here.
+    """The known names. `complete`: a name that is not among them does not exist; otherwise it is merely unknown.
 
-    `target_labels` may be on any series that is scraped. `families` are types by the names that a scrape announces, which for
-    a histogram is the name of no series.
+    `target_labels` may be on any scraped series. `families` are types by family name, which for a histogram is not the name
+    of any series.
     """
 
-    words: Mapping[str, MetricInfo]
+    metrics: Mapping[str, MetricInfo]
     target_labels: frozenset[str] = frozenset()
     complete: bool = False
     families: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_contract(cls, contract: Contract, taxonomy: Taxonomy) -> MetricCatalog:
-        """What the contract promises, by the names under which it is stored, with the codes that are known."""
-        words: dict[str, MetricInfo] = {}
-        codes = {"code": tuple(sorted(taxonomy.words))}
+    def from_contract(cls, contract: Contract, taxonomy: Taxonomy) -> MetricCatalog:
+        """The contract's metrics by series name, with the known error codes."""
+        metrics: dict[str, MetricInfo] = {}
+        codes = {"code": tuple(sorted(taxonomy.known_codes))}
         for metric in contract.metrics:
             for name in metric.series:
                 more = frozenset({"le"}) if name.endswith("_bucket") else frozenset()
@@ -56,57 +56,57 @@ class MetricCatalog:
                 labels = None if metric.any_label else each | frozenset(metric.also)
                 kind = "counter" if name != metric.name else metric.type
                 seen = codes if "code" in each else {}
-                words[name] = MetricInfo(name, labels, metric.values, seen, type=kind, certain=each)
+                metrics[name] = MetricInfo(name, labels, metric.values, seen, type=kind, certain=each)
         families = {metric.name: str(metric.type) for metric in contract.metrics}
-        return cls(words, contract.target_labels, families=families)
+        return cls(metrics, contract.target_labels, families=families)
 
     def with_exported(self, exported: Mapping[str, ExportedMetric]) -> MetricCatalog:
-        """With what a build is known to export; what the contract says of a metric comes first."""
-        words = dict(self.words)
+        """Add what a build is known to export; the contract takes precedence."""
+        metrics = dict(self.metrics)
         for family, metric in exported.items():
             for part in PARTS.get(metric.type, ("",)):
                 name = family + part
                 if part == "_sum" and metric.begins_below_zero:
-                    words.pop(name, None)
+                    metrics.pop(name, None)
                     continue
                 more = {"le": metric.buckets} if part == "_bucket" and metric.buckets else {}
                 each = frozenset(metric.labels) | (frozenset({"le"}) if part == "_bucket" else frozenset())
-                word = words.get(name) or MetricInfo(name, each, type="counter" if part else metric.type, certain=each)
-                words[name] = replace(word, seen={**metric.values, **more, **word.seen})
+                info = metrics.get(name) or MetricInfo(name, each, type="counter" if part else metric.type, certain=each)
+                metrics[name] = replace(info, seen={**metric.values, **more, **info.seen})
         families = {**{name: metric.type for name, metric in exported.items()}, **self.families}
-        return replace(self, words=words, families=families)
+        return replace(self, metrics=metrics, families=families)
 
     def get(self, name: str) -> MetricInfo | None:
-        return self.words.get(name)
+        return self.metrics.get(name)
 
-    def chosen(self, selector: Selector) -> tuple[MetricInfo | None, ...]:
-        """The words that a selector can mean: None for each name that it spells out and that is not known."""
+    def select(self, selector: Selector) -> tuple[MetricInfo | None, ...]:
+        """The metrics that a selector can match: None for each unknown name that it spells out."""
         if selector.metrics:
-            return tuple(self.words.get(name) for name in selector.metrics)
+            return tuple(self.metrics.get(name) for name in selector.metrics)
         named = [item for item in selector.matchers if item.name == "__name__"]
         if not named:
             return (None,)
-        return tuple(word for name, word in self.words.items() if all(item.takes(name) for item in named))
+        return tuple(info for name, info in self.metrics.items() if all(item.matches(name) for item in named))
 
-    def extended(self, words: Iterable[MetricInfo], *, complete: bool | None = None) -> MetricCatalog:
-        """With more words; one that is there already is replaced."""
-        more = {**self.words, **{word.name: word for word in words}}
-        return replace(self, words=more, complete=self.complete if complete is None else complete)
+    def extend(self, metrics: Iterable[MetricInfo], *, complete: bool | None = None) -> MetricCatalog:
+        """Add metrics; an existing one is replaced."""
+        more = {**self.metrics, **{info.name: info for info in metrics}}
+        return replace(self, metrics=more, complete=self.complete if complete is None else complete)
 
 
 class Spelling:
-    """Finds the known name that is spelled much like another, among those that share a word with it."""
+    """Finds a known name with a similar spelling, among those that share a word with the unknown one."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._by_word: dict[str, list[str]] = {}
         self._found: dict[str, str] = {}
-        self._slips: dict[str, bool] = {}
+        self._typos: dict[str, bool] = {}
         for name in names:
             for word in _parts(name):
                 self._by_word.setdefault(word, []).append(name)
 
     def near(self, name: str) -> str:
-        """A known name that is spelled much like this one; empty where there is none."""
+        """A known name with a similar spelling, else empty."""
         if name not in self._found:
             self._found[name] = self._search(name)
         return self._found[name]
@@ -120,47 +120,47 @@ class Spelling:
         likely = sorted(shared, key=lambda other: -shared[other])[:_MOST_COMPARED]
         return next(iter(difflib.get_close_matches(name, likely, n=1, cutoff=0.8)), "")
 
-    def is_slip(self, name: str) -> bool:
-        """Whether the near name differs in one word alone, and there by a letter or two: `hit` and `hits`."""
-        if name not in self._slips:
-            self._slips[name] = _is_word_apart(_parts(name), _parts(self.near(name)))
-        return self._slips[name]
+    def is_typo(self, name: str) -> bool:
+        """Whether the near name differs in one word only, by a letter or two: `hit` and `hits`."""
+        if name not in self._typos:
+            self._typos[name] = _differs_in_one_word(_parts(name), _parts(self.near(name)))
+        return self._typos[name]
 
 
 _MOST_OF_A_WORD = 400
 _MOST_COMPARED = 30
-_SHORTEST_SLIP = 3
-_SHORTEST_DOUBLE_SLIP = 6
+_SHORTEST_TYPO = 3
+_SHORTEST_DOUBLE_TYPO = 6
 
 
 def _parts(name: str) -> list[str]:
     return name.replace(":", "_").split("_")
 
 
-def _is_word_apart(one: list[str], other: list[str]) -> bool:
+def _differs_in_one_word(one: list[str], other: list[str]) -> bool:
     if len(one) != len(other):
         return False
-    apart = [(left, right) for left, right in zip(one, other, strict=True) if left != right]
-    return len(apart) == 1 and _is_letter_apart(*apart[0])
+    different = [(left, right) for left, right in zip(one, other, strict=True) if left != right]
+    return len(different) == 1 and _is_misspelling(*different[0])
 
 
-def _is_letter_apart(one: str, other: str) -> bool:
-    """Whether a letter is missing, added, changed or swapped with the next; in a long word two of them."""
+def _is_misspelling(one: str, other: str) -> bool:
+    """Whether one letter is missing, added, changed or swapped with the next; in a long word two."""
     short, long = sorted((one, other), key=len)
-    if len(short) < _SHORTEST_SLIP:
+    if len(short) < _SHORTEST_TYPO:
         return False
-    return _distance(short, long) <= (2 if len(long) >= _SHORTEST_DOUBLE_SLIP else 1)
+    return _distance(short, long) <= (2 if len(long) >= _SHORTEST_DOUBLE_TYPO else 1)
 
 
 def _distance(one: str, other: str) -> int:
-    """How many letters have to be added, taken away, changed or swapped to make one word of the other."""
+    """The Damerau-Levenshtein distance: letters added, removed, changed or swapped with the next."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, start=1):
         above, before, row = before, row, [i]
-        for j, against in enumerate(other, start=1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != against))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == against:
+        for j, candidate in enumerate(other, start=1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != candidate))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == candidate:
                 cost = min(cost, above[j - 2] + 1)
             row.append(cost)
     return row[-1]

@@ -1,4 +1,4 @@
-"""The normal form of a PromQL expression: what is only another spelling of the same becomes the same number."""
+"""The normal form of a PromQL expression: spellings of the same expression get the same number."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ from typing import Any, NamedTuple, TypeAlias
 
 import promql_parser as ast
 
-from queries.promql.syntax import LabelMatcher, PromqlError, alternatives, bare, parse_tree, selector
+from queries.promql.syntax import (
+    COMPARISONS,
+    MIRRORED,
+    LabelMatcher,
+    PromqlError,
+    alternatives,
+    parse_tree,
+    selector,
+    strip_parens,
+)
 
 _DEEPEST = 150
-"""A tree, with the recorded names in it written out, goes no deeper: Python recurses here."""
+"""The depth limit of a tree with recorded names expanded, because Python recurses here."""
 _DIGITS = 9
-"""`100 - 99.9` is not quite `0.1`: factors are compared to so many digits."""
+"""Factors are compared to this many digits, because `100 - 99.9` is not exactly `0.1`."""
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _REGEX_SIGNS = frozenset("\\.+*?()[]{}|^$")
 
@@ -23,11 +32,11 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 class Incomparable(ValueError):
-    """An expression that cannot be put into the normal form; the message says why."""
+    """An expression without a normal form; the message says why."""
 
 
 class Form(NamedTuple):
-    """An expression as a factor and the number of what it multiplies. Numbers are of one `Forms`."""
+    """An expression as a factor and the node number that it multiplies. Numbers belong to one `Forms`."""
 
     factor: float
     number: int
@@ -35,14 +44,14 @@ class Form(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """What the normal form leaves out, so that two that differ in nothing else become the same."""
+    """What the normal form ignores, so that expressions that differ in nothing else become equal."""
 
     windows: bool = False
     filters: bool = False
 
 
 class NodeTable:
-    """Every node of every normal form once, by number: equal nodes have equal numbers, however large they are."""
+    """Every node of every normal form once: equal nodes have equal numbers."""
 
     def __init__(self) -> None:
         self.keys: list[Key] = []
@@ -50,11 +59,11 @@ class NodeTable:
         self.one = self.number(("one",))
 
     def number(self, key: Key) -> int:
-        found = self._numbers.get(key)
-        if found is None:
-            found = self._numbers[key] = len(self.keys)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.keys)
             self.keys.append(key)
-        return found
+        return number
 
 
 class Normalizer:
@@ -77,31 +86,31 @@ class Normalizer:
         return self._known[expression]
 
     def recorded(self, name: str) -> Form:
-        """What a recorded name stands for. Raises Incomparable."""
+        """The form of a recorded name. Raises Incomparable."""
         self._define((name,))
         return self._recorded(name)
 
     def _names(self, expression: str) -> list[str]:
-        """The recorded names that stand in an expression, and perhaps one that is a label's."""
+        """The recorded names in an expression, and possibly a label of the same name."""
         return [word for word in _WORD.findall(expression) if word in self._rules]
 
     def _define(self, names: Iterable[str]) -> None:
-        """Put what these names stand for into the normal form, what they read first: a long chain of rules is not deep."""
+        """Normalize the rules of these names, dependencies first, so that a long chain of rules does not recurse."""
         waiting = [name for name in names if name in self._rules]
-        begun: dict[str, ast.Expr] = {}
+        parsed: dict[str, ast.Expr] = {}
         while waiting:
             name = waiting[-1]
             if name in self._named:
                 waiting.pop()
                 continue
             try:
-                if name not in begun:
-                    begun[name] = _parse(self._rules[name])
-                    waiting += [item for item in self._names(self._rules[name]) if item not in begun]
+                if name not in parsed:
+                    parsed[name] = _parse(self._rules[name])
+                    waiting += [item for item in self._names(self._rules[name]) if item not in parsed]
                     continue
                 self._within.append(name)
                 try:
-                    self._named[name] = self.form(begun[name])
+                    self._named[name] = self.form(parsed[name])
                 finally:
                     self._within.pop()
             except Incomparable as error:
@@ -112,7 +121,7 @@ class Normalizer:
         try:
             if self._depth > _DEEPEST:
                 raise Incomparable("it is nested too deeply to be compared")
-            return self._form(bare(node))
+            return self._form(strip_parens(node))
         finally:
             self._depth -= 1
 
@@ -130,48 +139,48 @@ class Normalizer:
             return self._aggregate(node)
         if isinstance(node, ast.Call):
             return self._call(node)
-        raise Incomparable(f"it holds what the comparison does not know: {type(node).__name__}")
+        raise Incomparable(f"the comparison does not support {type(node).__name__}")
 
     # Selections
 
     def _select(self, node: ast.VectorSelector) -> Form:
-        picked = selector(node)
+        selection = selector(node)
         if node.matchers.or_matchers:
-            raise Incomparable("it joins matchers by `or`")
-        labels = _matchers(picked.labels, blind=self._blind.filters)
-        moved = _moved(node.offset, node.at)
-        if picked.metric in self._rules:
-            inner = self._recorded(picked.metric)
-            if labels or moved:
-                return Form(inner.factor, self._table.number(("picked", inner.number, labels, moved)))
+            raise Incomparable("it joins matchers with `or`")
+        labels = _matchers(selection.labels, blind=self._blind.filters)
+        shift = _time_shift(node.offset, node.at)
+        if selection.metric in self._rules:
+            inner = self._recorded(selection.metric)
+            if labels or shift:
+                return Form(inner.factor, self._table.number(("picked", inner.number, labels, shift)))
             return inner
-        names = [item for item in picked.matchers if item.name == "__name__"]
-        if not self._rules.keys().isdisjoint(picked.metrics):
+        names = [item for item in selection.matchers if item.name == "__name__"]
+        if not self._rules.keys().isdisjoint(selection.metrics):
             raise Incomparable("it selects several recorded names at once")
-        chosen: object = picked.metric or tuple(sorted(picked.metrics))
+        chosen: object = selection.metric or tuple(sorted(selection.metrics))
         others = names if len(names) > 1 or not chosen else ()
-        return Form(1.0, self._table.number(("select", chosen, labels, moved, *map(str, others))))
+        return Form(1.0, self._table.number(("select", chosen, labels, shift, *map(str, others))))
 
     def _recorded(self, name: str) -> Form:
-        """What a recorded name stands for. Of rules that read each other the inner one stands for itself."""
+        """The form of a recorded name. In a cycle of rules the inner name stands for itself."""
         if name in self._within or name not in self._named:
             return Form(1.0, self._table.number(("itself", name in self._within)))
-        found = self._named[name]
-        if isinstance(found, Incomparable):
-            raise found
-        return found
+        form = self._named[name]
+        if isinstance(form, Incomparable):
+            raise form
+        return form
 
     def _range(self, node: ast.Expr) -> tuple[Form, float]:
-        """A range: what it selects, with the factor of that, and its seconds."""
+        """A range: the form of its selector or subquery, and its seconds."""
         if isinstance(node, ast.MatrixSelector):
             inner = self._select(node.vector_selector)
             seconds, step = node.range.total_seconds(), 0.0
         elif isinstance(node, ast.SubqueryExpr) and node.range is not None:
             inner = self.form(node.expr)
             seconds, step = node.range.total_seconds(), node.step.total_seconds() if node.step else -1.0
-            inner = Form(inner.factor, self._table.number(("subquery", inner.number, _moved(node.offset, node.at))))
+            inner = Form(inner.factor, self._table.number(("subquery", inner.number, _time_shift(node.offset, node.at))))
         else:
-            raise Incomparable("it holds a range that the comparison does not know")
+            raise Incomparable("the comparison does not support its range")
         if self._blind.windows:
             seconds = step = 0.0
         return Form(inner.factor, self._table.number(("range", inner.number, seconds, step))), seconds
@@ -186,7 +195,7 @@ class Normalizer:
                 return Form(inner.factor, self._table.number(("vector",)))
         factor = 1.0
         parts: list[tuple[str, object]] = []
-        for place, argument in enumerate(map(bare, node.args)):
+        for place, argument in enumerate(map(strip_parens, node.args)):
             if isinstance(argument, ast.StringLiteral):
                 parts.append(("text", argument.val))
                 continue
@@ -198,7 +207,7 @@ class Normalizer:
                 inner = self.form(argument)
             if name in _LINEAR and place == 0 and (inner.factor > 0 or name not in _COUNTERS):
                 factor, inner = factor * inner.factor, Form(1.0, inner.number)
-            parts.append((rounded(inner.factor), inner.number))
+            parts.append((format_factor(inner.factor), inner.number))
         return Form(factor, self._table.number(("call", name, *parts)))
 
     def _aggregate(self, node: ast.AggregateExpr) -> Form:
@@ -210,7 +219,7 @@ class Normalizer:
             parameter = node.param.val
         elif node.param is not None:
             given = self.form(node.param)
-            parameter = (rounded(given.factor), given.number)
+            parameter = (format_factor(given.factor), given.number)
         factor = 1.0
         if operator in _COUNTING:
             inner = Form(1.0, inner.number)
@@ -220,7 +229,7 @@ class Normalizer:
         same = inner.factor == 1.0 and not without and inside[:3] == ("aggregate", operator, False)
         if operator in _NESTING and same and labels <= set(inside[3]):
             inner = Form(float(inside[5]), inside[6])  # sum by (a) of sum by (a, b) is sum by (a)
-        key = ("aggregate", operator, without, tuple(sorted(labels)), parameter, rounded(inner.factor), inner.number)
+        key = ("aggregate", operator, without, tuple(sorted(labels)), parameter, format_factor(inner.factor), inner.number)
         return Form(factor, self._table.number(key))
 
     # Operators
@@ -233,7 +242,7 @@ class Normalizer:
             return Form(left.factor, self._table.number((operator, matching.key, left.number, right.number)))
         if operator == "or":
             return self._or(matching, left, right)
-        if operator in _COMPARISONS:
+        if operator in COMPARISONS:
             return self._compare(operator, matching, left, right)
         if matching.plain and operator in "+-":
             return self._sum(left, right, -1.0 if operator == "-" else 1.0)
@@ -241,15 +250,15 @@ class Normalizer:
             return self._product(operator, matching, left, right)
         if (
             left.number == right.number == self._table.one
-            and (worked := _work_out(operator, left.factor, right.factor)) is not None
+            and (value := _evaluate(operator, left.factor, right.factor)) is not None
         ):
-            return Form(worked, self._table.one)
+            return Form(value, self._table.one)
         return Form(1.0, self._operation(operator, matching, left, right))
 
     def _operation(self, operator: str, matching: _Matching, left: Form, right: Form) -> int:
         if operator in ("+", "*") and matching.grouped == "right":
-            left, right, matching = right, left, matching.turned()
-        sides = [(rounded(side.factor), side.number) for side in (left, right)]
+            left, right, matching = right, left, matching.mirrored()
+        sides = [(format_factor(side.factor), side.number) for side in (left, right)]
         if operator in ("+", "*") and not matching.grouped:
             sides.sort(key=repr)
         return self._table.number((operator, matching.key, *sides))
@@ -263,7 +272,7 @@ class Normalizer:
             number, factor = terms.popitem()
             return Form(factor, number)
         leading = next(filter(None, (terms[number] for number in sorted(terms))), 1.0)
-        return Form(leading, self._table.number(("sum", *((n, rounded(terms[n] / leading)) for n in sorted(terms)))))
+        return Form(leading, self._table.number(("sum", *((n, format_factor(terms[n] / leading)) for n in sorted(terms)))))
 
     def _terms(self, number: int) -> Iterator[tuple[int, float]]:
         key = self._table.keys[number]
@@ -298,22 +307,22 @@ class Normalizer:
         parts: dict[tuple[str, int], float] = {}
         for side in (left, right):
             key = self._table.keys[side.number]
-            inner = key[2:] if key[:2] == ("or", matching.key) and matching.plain else ((rounded(1.0), side.number),)
+            inner = key[2:] if key[:2] == ("or", matching.key) and matching.plain else ((format_factor(1.0), side.number),)
             for factor, number in inner:
                 whole = side.factor * float(factor)
-                parts.setdefault((rounded(whole), number), whole)  # what stands there already adds nothing
+                parts.setdefault((format_factor(whole), number), whole)  # a repeated operand adds nothing
         leading = next(iter(parts.values())) or 1.0
-        key = ("or", matching.key, *((rounded(f / leading), number) for (_, number), f in parts.items()))
+        key = ("or", matching.key, *((format_factor(f / leading), number) for (_, number), f in parts.items()))
         return Form(leading, self._table.number(key))
 
     def _compare(self, operator: str, matching: _Matching, left: Form, right: Form) -> Form:
         if left.number == self._table.one and right.number != self._table.one:
-            left, right, operator = right, left, _TURNED[operator]
+            left, right, operator = right, left, MIRRORED[operator]
         factor = left.factor
         if not factor or left.number == self._table.one:
             return Form(1.0, self._operation(operator, matching, left, right))
         if factor < 0:
-            operator = _TURNED[operator]
+            operator = MIRRORED[operator]
         number = self._operation(operator, matching, Form(1.0, left.number), Form(right.factor / factor, right.number))
         return Form(1.0 if matching.returns_bool else factor, number)
 
@@ -322,12 +331,12 @@ def _parse(expression: str) -> ast.Expr:
     try:
         return parse_tree(expression)
     except PromqlError as error:
-        raise Incomparable(f"the console's parser does not read it: {error}") from None
+        raise Incomparable(f"the console's parser cannot read it: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Matching:
-    """How the sides of an operator find each other."""
+    """The vector matching of a binary operator."""
 
     on: bool = False
     labels: tuple[str, ...] = ()
@@ -350,14 +359,14 @@ class _Matching:
 
     @property
     def plain(self) -> bool:
-        """Whether all labels have to be equal, as without a word."""
+        """Whether all labels must be equal, the default."""
         return not (self.on or self.labels or self.grouped) and self.filled == (None, None)
 
     @property
     def key(self) -> Key:
         return (self.on, self.labels, self.grouped, self.kept, self.returns_bool, self.filled)
 
-    def turned(self) -> _Matching:
+    def mirrored(self) -> _Matching:
         side = {"left": "right", "right": "left"}.get(self.grouped, "")
         return _Matching(self.on, self.labels, side, self.kept, self.returns_bool, self.filled[::-1])
 
@@ -365,38 +374,36 @@ class _Matching:
 _LINEAR = frozenset(
     ("label_replace", "label_join", "sort", "sort_desc", "rate", "irate", "sum_over_time", "avg_over_time", "last_over_time")
 )
-"""Functions that give so many times as much where their first argument is so many times as much."""
+"""Functions that are linear in their first argument."""
 _COUNTERS = frozenset(("rate", "irate"))
-"""They take what falls for a reset."""
+"""They treat a decrease as a counter reset."""
 _LINEAR_AGGREGATIONS = frozenset(("sum", "avg"))
 _ORDERING = frozenset(("min", "max", "topk", "bottomk", "quantile", "stddev"))
 _COUNTING = frozenset(("count", "group"))
 _NESTING = frozenset(("sum", "min", "max"))
-_COMPARISONS = frozenset(("==", "!=", ">", "<", ">=", "<="))
-_TURNED = {"==": "==", "!=": "!=", ">": "<", "<": ">", ">=": "<=", "<=": ">="}
 
 
-def _work_out(operator: str, left: float, right: float) -> float | None:
-    """What two numbers give; None for what is not worked out."""
+def _evaluate(operator: str, left: float, right: float) -> float | None:
+    """The result for two constants; None for an unsupported operator."""
     try:
-        worked = left**right if operator == "^" else math.fmod(left, right) if operator == "%" else None
+        result = left**right if operator == "^" else math.fmod(left, right) if operator == "%" else None
     except (ArithmeticError, ValueError):
         return None
-    return worked if isinstance(worked, float) else None
+    return result if isinstance(result, float) else None
 
 
-def rounded(factor: float) -> str:
-    """A factor to as many digits as are compared."""
+def format_factor(factor: float) -> str:
+    """A factor to the digits that are compared."""
     return f"{factor:.{_DIGITS}g}" if factor else "0"
 
 
-def _moved(offset: object, at: object) -> str:
-    """`offset` and `@`, as text."""
+def _time_shift(offset: object, at: object) -> str:
+    """`offset` and `@` as text."""
     return f"{offset or ''}{at if at is None else str(at)}" if offset or at is not None else ""
 
 
 def _matchers(labels: Iterable[LabelMatcher], *, blind: bool) -> tuple[str, ...]:
-    """The matchers in order, each in its simplest spelling; what takes everything is left out."""
+    """The sorted matchers in their simplest spelling, without those that match everything."""
     if blind:
         return ()
     return tuple(sorted({text for item in labels if (text := _matcher(item))}))

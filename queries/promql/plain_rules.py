@@ -1,4 +1,4 @@
-"""Rule groups written out as a plain rule file, for programs that read no manifests, and stop at the first fault of form."""
+"""Rule groups as a plain rule file, for programs that cannot read manifests and stop at the first error of form."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from queries.yaml_nodes import Path, YamlDocument
+from queries.yaml import Path, YamlDocument
 
 _ONLY_OF_THE_OPERATOR = frozenset({"partial_response_strategy"})
-"""Fields of a group that Thanos reads, and Prometheus refuses in a file."""
+"""Fields of a group for Thanos, which Prometheus refuses in a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlainRules:
-    """`text` is a rule file; `lines` are, for each of its lines, the line of the manifest that it came from."""
+    """`text` is a rule file; `lines` has the manifest's line for each of its lines."""
 
     text: str
     lines: tuple[int, ...]
 
     def line(self, number: int) -> int:
-        """The manifest's line for one of the text, both counted from 1; 0 for none."""
+        """The manifest's line for a line of the text, both counted from 1; 0 for none."""
         return self.lines[number - 1] if 0 < number <= len(self.lines) else 0
 
 
 def write_plain(
     groups: Any, path: Path, document: YamlDocument, *, shift: Callable[[int], int], without: Collection[Path] = ()
 ) -> PlainRules:
-    """One value a line. `path` is where the groups stand in the document, `shift` makes its lines those of the file; what
-    stands at the paths `without` is left out.
+    """Write one value per line. `path` leads to the groups in the document, `shift` converts its lines to those of the file;
+    the values at the paths `without` are left out.
     """
     lines = [(text, shift(line)) for text, line in _Writer(document, without).write("groups", groups, path, 0)]
     return PlainRules("\n".join(text for text, _ in lines) + "\n", tuple(line for _, line in lines))
@@ -41,7 +41,7 @@ class _Writer:
     without: Collection[Path]
 
     def write(self, key: str, value: Any, path: Path, depth: int) -> Iterator[tuple[str, int]]:
-        """A key with its value; an entry of a list has no key, and stands behind a dash."""
+        """Write a key with its value; an entry of a list has a dash instead of a key."""
         begin = "  " * depth + (f"{json.dumps(key, ensure_ascii=False)}:" if key else "-")
         line = self.document.line(path)
         if isinstance(value, dict) and value:

@@ -1,4 +1,4 @@
-"""Alertmanager's routes, inhibitions and matchers, out of its own file or of an AlertmanagerConfig, each with its line."""
+"""Alertmanager's routes, inhibition rules and matchers, from its own file or an AlertmanagerConfig, with their lines."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
-from queries.yaml_nodes import Path, YamlDocument
+from queries.yaml import Path, YamlDocument
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. `matchers` are its own, not those of the routes around it."""
+    """One route. `matchers` are its own, without those of its parents."""
 
     line: int
     receiver: str
     matchers: tuple[Matcher, ...]
-    goes_on: bool
-    """Whether an alert that it takes is offered to the next route too (`continue: true`)."""
+    continues: bool
+    """Whether a matching alert also goes to the next sibling (`continue: true`)."""
     routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Inhibition:
-    """While an alert of `source` fires, those of `target` with equal values of the labels `equal` are muted."""
+    """An inhibition rule: while an alert of `source` fires, those of `target` with equal labels `equal` are muted."""
 
     line: int
     source: tuple[Matcher, ...]
@@ -34,7 +34,7 @@ class Inhibition:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text in the configuration, with its key and line: an address, a host, a title."""
+    """A string in the configuration, with its key and line: an address, a host, a title."""
 
     key: str
     text: str
@@ -43,7 +43,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """`namespace` is that of an AlertmanagerConfig: the operator adds a matcher for it to everything in it."""
+    """`namespace` is that of an AlertmanagerConfig, for which the operator adds a matcher to every route and inhibition."""
 
     route: Route | None
     inhibitions: tuple[Inhibition, ...]
@@ -52,18 +52,18 @@ class Routing:
 
 
 def read_routing(value: dict[str, Any], path: Path, document: YamlDocument, *, shift: Callable[[int], int]) -> Routing:
-    """Alertmanager's configuration. What has not the form that Alertmanager wants is left out here: amtool names it."""
-    reading = _Reading(document, shift)
+    """Read Alertmanager's configuration. Parts of the wrong shape are skipped: amtool reports them."""
+    reader = _Reader(document, shift)
     route = value.get("route")
-    root = reading.route(route, (*path, "route")) if isinstance(route, dict) else None
+    root = reader.route(route, (*path, "route")) if isinstance(route, dict) else None
     rules = value.get("inhibit_rules", value.get("inhibitRules"))
     key = "inhibit_rules" if "inhibit_rules" in value else "inhibitRules"
-    found = tuple(reading.inhibition(item, (*path, key, at)) for at, item in _mappings(rules))
-    texts = tuple(reading.texts(value, path))
-    return Routing(root, found, texts)
+    inhibitions = tuple(reader.inhibition(item, (*path, key, at)) for at, item in _mappings(rules))
+    texts = tuple(reader.texts(value, path))
+    return Routing(root, inhibitions, texts)
 
 
-class _Reading:
+class _Reader:
     def __init__(self, document: YamlDocument, shift: Callable[[int], int]) -> None:
         self._document = document
         self._shift = shift
@@ -101,18 +101,18 @@ class _Reading:
         return self._shift(self._document.line(path))
 
     def _matchers(self, table: dict[str, Any], keys: tuple[str, ...]) -> tuple[Matcher, ...]:
-        found: list[Matcher] = []
+        matchers: list[Matcher] = []
         for key in keys:
             given = table.get(key)
             if isinstance(given, dict):
-                found += [Matcher(name, str(value), is_regex=key.endswith("_re")) for name, value in given.items()]
+                matchers += [Matcher(name, str(value), is_regex=key.endswith("_re")) for name, value in given.items()]
             elif isinstance(given, list):
-                found += [matcher for item in given for matcher in _parsed(item)]
-        return tuple(found)
+                matchers += [matcher for item in given for matcher in _parse_matcher(item)]
+        return tuple(matchers)
 
 
-def _parsed(item: Any) -> tuple[Matcher, ...]:
-    """A matcher as text, or in the operator's own form."""
+def _parse_matcher(item: Any) -> tuple[Matcher, ...]:
+    """A matcher as a string, or as the operator's mapping."""
     if isinstance(item, str):
         try:
             return parse_matchers(item)
@@ -126,6 +126,6 @@ def _parsed(item: Any) -> tuple[Matcher, ...]:
 
 
 def _mappings(items: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The mappings of a list with their places in it."""
+    """The mappings of a list with their indexes."""
     if isinstance(items, list):
         yield from ((at, item) for at, item in enumerate(items) if isinstance(item, dict))

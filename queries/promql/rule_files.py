@@ -1,4 +1,4 @@
-"""Rule files as they were written: groups, rules and the line of everything in them."""
+"""Rule files: groups and rules with the line of every part."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from queries.model.rule import Rule, RuleKind
 from queries.model.series import Labels
 from queries.promql.plain_rules import PlainRules, write_plain
 from queries.promql.routing import Routing, read_routing
-from queries.text.durations import duration_seconds
-from queries.yaml_nodes import NodeError, Path, YamlDocument, load_documents
+from queries.text.durations import parse_duration
+from queries.yaml import NodeError, Path, YamlDocument, load_documents
 
 _GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "labels", "rules", "partial_response_strategy")
 _RULE_FIELDS = ("alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations")
@@ -29,34 +29,34 @@ _BLOCK = re.compile(r"[|>][-+0-9]*\s*(#.*)?$")
 _RULE_KEYS = (".yml", ".yaml", ".rules")
 
 
-_NEEDED = frozenset({"groups", "name", "rules", "alert", "record", "expr"})
-"""Without these there is no rule to check."""
+_REQUIRED = frozenset({"groups", "name", "rules", "alert", "record", "expr"})
+"""Fields without which there is no rule to check."""
 
 
 class ProblemKind(StrEnum):
-    """What kind of mistake in a file's form it is."""
+    """The kind of an error in a file's form."""
 
     FORM = "form"
     """Prometheus refuses it."""
     FIELD = "field"
-    """A field that nobody reads: Prometheus refuses a file with it, the operator drops it."""
+    """An unknown field: Prometheus refuses the file, the operator drops the field."""
     NAME = "name"
-    """A name that only Prometheus 3 takes, and only in quotes."""
+    """A name that only Prometheus 3 accepts, and only in quotes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleFileProblem:
-    """What is no rule file, or no rule, and on which line."""
+    """An error in the form of a rule file or rule, with its line."""
 
     line: int
     text: str
-    fault: ProblemKind = ProblemKind.FORM
+    kind: ProblemKind = ProblemKind.FORM
     rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedRule:
-    """A rule with the lines of its parts, by dotted key (`expr`, `annotations.runbook_url`); a server's rule has line 0."""
+    """A rule with the lines of its parts by dotted key (`expr`, `annotations.runbook_url`); a server's rule has line 0."""
 
     rule: Rule
     group: str
@@ -67,17 +67,17 @@ class PlacedRule:
     """The lines of the file from `line` to the next rule."""
 
     def line_of(self, key: str, *words: str) -> int:
-        """The line of a part, or within it the first one on which all words stand, else the first with the first of them."""
+        """The line of a part: the first in it that contains all words, else the first that contains the first word."""
         lines = dict(self.lines)
-        found = lines.get(key, lines.get(key.partition(".")[0], self.line))
-        if not found:
+        start = lines.get(key, lines.get(key.partition(".")[0], self.line))
+        if not start:
             return 0
-        for wanted in (words, words[:1]):
-            present = [word for word in wanted if word]
-            for number, text in enumerate(self.source[max(found - self.line, 0) :], start=found):
-                if present and all(_stands_in(text, word) for word in present):
+        for required in (words, words[:1]):
+            present = [word for word in required if word]
+            for number, text in enumerate(self.source[max(start - self.line, 0) :], start=start):
+                if present and all(_contains_word(text, word) for word in present):
                     return number
-        return found
+        return start
 
     def line_in_expression(self, number: int) -> int:
         """The line of the file for a line of the expression, counted from 1."""
@@ -87,8 +87,8 @@ class PlacedRule:
         return key + number - (0 if block else 1) if key else 0
 
 
-def _stands_in(text: str, word: str) -> bool:
-    """Whether a word stands in a text by itself, and not as a part of a longer name."""
+def _contains_word(text: str, word: str) -> bool:
+    """Whether a text contains a word by itself, not as part of a longer name."""
     at = text.find(word)
     while at >= 0:
         before, after = text[at - 1 : at] if at else "", text[at + len(word) : at + len(word) + 1]
@@ -104,78 +104,78 @@ def _in_name(character: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """What a file holds: rules, and the configurations of Alertmanager in it.
+    """The content of a file: rules and Alertmanager configurations.
 
-    `plain` are the rules as plain files, for programs that read no manifests, without what is told in `troubles`; None where
-    the file itself is plain, and sound. `native_routing` says that it is Alertmanager's own file.
+    `plain` are the rules as plain files for programs that cannot read manifests, without the parts in `problems`; None if the
+    file itself is plain and valid. `native_routing`: it is Alertmanager's own file.
     """
 
     path: str
     rules: tuple[PlacedRule, ...] = ()
-    troubles: tuple[RuleFileProblem, ...] = ()
+    problems: tuple[RuleFileProblem, ...] = ()
     routings: tuple[Routing, ...] = ()
     plain: tuple[PlainRules, ...] | None = None
     native_routing: bool = False
 
     @property
     def routing(self) -> bool:
-        """Whether it is about Alertmanager, and has no rules."""
+        """Whether it configures Alertmanager and has no rules."""
         return bool(self.routings) and not self.rules
 
 
 def read_rules(text: str, *, path: str) -> RuleFile:
-    """A file in Prometheus' own form, a manifest (PrometheusRule, AlertmanagerConfig, ConfigMap, also in a List or several
-    documents), or Alertmanager's file. What is wrong in it is data; never raises.
+    """Read a Prometheus rule file, a manifest (PrometheusRule, AlertmanagerConfig, ConfigMap, also in a List or in several
+    documents), or Alertmanager's file. Errors in it are data; never raises.
     """
     try:
         documents = load_documents(text)
     except NodeError as error:
-        told = f"{error.key}: {error}" if error.key else str(error)
-        return RuleFile(path, troubles=(RuleFileProblem(max(error.line, 1), told),))
-    reading = _Reading(path, text.splitlines())
+        text = f"{error.key}: {error}" if error.key else str(error)
+        return RuleFile(path, problems=(RuleFileProblem(max(error.line, 1), text),))
+    reader = _Reader(path, text.splitlines())
     for number, document in enumerate(documents):
-        reading.document(document, first=not number)
-    return reading.result()
+        reader.document(document, first=not number)
+    return reader.result()
 
 
-def built_in() -> tuple[RuleFile, ...]:
-    """The rule files of the platform that come with the console, as a server takes them."""
-    from queries.promql.rule_templates import rule_names, rule_text  # noqa: PLC0415  # brings the catalogue and the parser
+def load_built_in() -> tuple[RuleFile, ...]:
+    """The platform's rule files that ship with the console, as a server accepts them."""
+    from queries.promql.rule_templates import rule_names, rule_text  # noqa: PLC0415  # imports the catalogue and the parser
 
     folder = resources.files("queries") / "rules"
     return tuple(read_rules(rule_text(name), path=str(folder / name)) for name in sorted(rule_names()))
 
 
 def built_in_names() -> frozenset[str]:
-    """The names that these files record, without a look at their expressions."""
+    """The names that these files record, without parsing their expressions."""
     texts = (item.read_text(encoding="utf-8") for item in (resources.files("queries") / "rules").iterdir() if item.is_file())
     return frozenset(match[1] for text in texts for match in _RECORDED.finditer(text))
 
 
-class _Reading:
-    """Goes through the documents of one file and keeps what it finds."""
+class _Reader:
+    """Collects the rules, routings and problems of one file."""
 
     def __init__(self, path: str, source: list[str]) -> None:
         self.path = path
         self.source = source
-        self._troubles: list[RuleFileProblem] = []
+        self._problems: list[RuleFileProblem] = []
         self._rules: list[PlacedRule] = []
         self._routings: list[Routing] = []
         self._copies: list[Callable[[], PlainRules]] = []
         self._other = 0
-        """The line of the first document that is about something else, 0 where there is none."""
+        """The line of the first document of another kind, 0 without one."""
         self._is_plain = self._is_native_routing = self._has_groups = self._needs_copy = False
-        self._faults: set[Path] = set()
-        """Where something stands without which the rest can be checked."""
+        self._removable: set[Path] = set()
+        """The paths of wrong parts without which the rest can be checked."""
 
     def result(self) -> RuleFile:
-        if self._other and not (self._has_groups or self._routings or self._troubles):
-            told = "expected `groups`, a list of rule groups, or a manifest that holds them"
-            self._troubles.append(RuleFileProblem(self._other, told))
+        if self._other and not (self._has_groups or self._routings or self._problems):
+            text = "expected `groups`, a list of rule groups, or a manifest that holds them"
+            self._problems.append(RuleFileProblem(self._other, text))
         return RuleFile(
             self.path,
             tuple(self._rules),
-            tuple(self._troubles),
+            tuple(self._problems),
             tuple(self._routings),
             tuple(copy() for copy in self._copies) if self._needs_copy else None,
             self._is_native_routing,
@@ -184,8 +184,8 @@ class _Reading:
     def document(self, document: YamlDocument, *, first: bool) -> None:
         part = _Part(document, self.source)
         if isinstance(document.value, dict) and "groups" in document.value and not first and self._is_plain:
-            told = "Prometheus reads only the first document of a rule file, and what stands from here on is never loaded"
-            self._troubles.append(RuleFileProblem(document.line(()), told))
+            text = "Prometheus reads only the first document of a rule file; the rest from here is never loaded"
+            self._problems.append(RuleFileProblem(document.line(()), text))
             self._needs_copy = True
         self._value(document.value, (), part)
 
@@ -222,7 +222,7 @@ class _Reading:
             self._other = self._other or part.line(at)
 
     def _files(self, table: Any, at: Path, part: _Part) -> None:
-        """The rule files and configurations that stand as texts in a ConfigMap."""
+        """Read the rule files and configurations in a ConfigMap."""
         for name, text in table.items() if isinstance(table, dict) else ():
             if not isinstance(text, str) or not ("groups" in text or "route" in text):
                 continue
@@ -231,7 +231,7 @@ class _Reading:
                 documents = load_documents(text)
             except NodeError as error:
                 if name.endswith(_RULE_KEYS):
-                    self._troubles.append(RuleFileProblem(inner(max(error.line, 1)), f"{name}: {error}"))
+                    self._problems.append(RuleFileProblem(inner(max(error.line, 1)), f"{name}: {error}"))
                 continue
             for document in documents:
                 if isinstance(document.value, dict) and {"groups", "route"} & document.value.keys():
@@ -240,29 +240,29 @@ class _Reading:
     def _groups(self, groups: Any, at: Path, part: _Part, *, manifest: bool) -> None:
         self._has_groups = True
         if groups is None and not manifest:
-            return  # an empty rule file, which Prometheus takes
+            return  # an empty rule file is valid
         if not isinstance(groups, list):
-            self._wrong(part, at, "expected `groups`, a list of rule groups")
+            self._report(part, at, "expected `groups`, a list of rule groups")
             return
         names: set[str] = set()
-        found: list[_Found] = []
+        found: list[_FoundRule] = []
         for index, group in enumerate(groups):
             found += self._group(group, (*at, index), part, names)
-        self._rules += self._placed(found, part)
-        faults, self._faults = self._faults, set()
-        self._copies.append(partial(write_plain, groups, at, part.document, shift=part.shift, without=faults))
-        self._needs_copy = self._needs_copy or manifest or bool(faults)
+        self._rules += self._place(found, part)
+        removable, self._removable = self._removable, set()
+        self._copies.append(partial(write_plain, groups, at, part.document, shift=part.shift, without=removable))
+        self._needs_copy = self._needs_copy or manifest or bool(removable)
 
-    def _group(self, group: Any, at: Path, part: _Part, names: set[str]) -> Iterator[_Found]:
+    def _group(self, group: Any, at: Path, part: _Part, names: set[str]) -> Iterator[_FoundRule]:
         rules = group.get("rules") if isinstance(group, dict) else None
         if not isinstance(group, dict) or not isinstance(rules, list | None):
-            self._wrong(part, at, "expected a group with `name` and `rules`")
+            self._report(part, at, "expected a group with `name` and `rules`")
             return
         name = group.get("name")
         if not isinstance(name, str) or not name:
-            self._wrong(part, at, "expected the group's `name`")
+            self._report(part, at, "expected the group's `name`")
         elif name in names:
-            self._wrong(part, (*at, "name"), f"this file has a group {name} already")
+            self._report(part, (*at, "name"), f"duplicate group {name} in this file")
         names.add(str(name))
         self._unknown_fields(group, at, _GROUP_FIELDS, part, "a group")
         for key in ("interval", "query_offset"):
@@ -270,45 +270,45 @@ class _Reading:
         for index, rule in enumerate(rules or ()):
             yield from self._rule(rule, str(name or ""), (*at, "rules", index), part)
 
-    def _rule(self, rule: Any, group: str, at: Path, part: _Part) -> Iterator[_Found]:
+    def _rule(self, rule: Any, group: str, at: Path, part: _Part) -> Iterator[_FoundRule]:
         if not isinstance(rule, dict):
-            self._wrong(part, at, "expected a rule")
+            self._report(part, at, "expected a rule")
             return
         kinds = [kind for kind in RuleKind if kind.value in rule]
         if len(kinds) != 1:
-            self._wrong(part, at, "expected either `alert` or `record`")
+            self._report(part, at, "expected either `alert` or `record`")
             return
         kind, name, expression = kinds[0], rule[kinds[0].value], rule.get("expr")
         if isinstance(expression, int | float) and not isinstance(expression, bool):
             expression = part.document.text((*at, "expr"))
         if not isinstance(name, str) or not name:
-            self._wrong(part, (*at, kind.value), f"expected the name of the {kind.value}")
+            self._report(part, (*at, kind.value), f"expected the name of the {kind.value}")
             return
         self._unknown_fields(rule, at, _RULE_FIELDS, part, "a rule", rule=name)
         self._names(rule, name, kind, at, part)
         if not isinstance(expression, str) or not expression.strip():
-            self._wrong(part, (*at, "expr"), f"{name} has no expression")
+            self._report(part, (*at, "expr"), f"{name} has no expression")
             return
         labels, annotations = (self._texts(rule, key, at, part) for key in ("labels", "annotations"))
         pending = self._seconds(rule, "for", at, part)
         self._seconds(rule, "keep_firing_for", at, part)
-        yield _Found(Rule(kind, name, expression, labels, annotations, pending), group, at, rule)
+        yield _FoundRule(Rule(kind, name, expression, labels, annotations, pending), group, at, rule)
 
     def _names(self, rule: dict[str, Any], name: str, kind: RuleKind, at: Path, part: _Part) -> None:
         if kind is RuleKind.RECORD:
             for key in ("for", "keep_firing_for", "annotations"):
                 if rule.get(key):
-                    self._wrong(part, (*at, key), f"a recording rule has no `{key}`")
+                    self._report(part, (*at, key), f"a recording rule has no `{key}`")
             if not _METRIC_NAME.fullmatch(name):
-                told = f"{name} is no metric name for Prometheus 2, and Prometheus 3 takes it only in quotes"
-                self._wrong(part, (*at, kind.value), told, ProblemKind.NAME, name)
+                text = f"{name} is not a metric name for Prometheus 2, and Prometheus 3 accepts it only in quotes"
+                self._report(part, (*at, kind.value), text, ProblemKind.NAME, name)
         labels = rule.get("labels")
         for key in labels if isinstance(labels, dict) else ():
             if key == "__name__":
-                self._wrong(part, (*at, "labels", key), "a rule cannot set the label __name__")
+                self._report(part, (*at, "labels", key), "a rule cannot set the label __name__")
             elif not _LABEL_NAME.fullmatch(key):
-                told = f"{key} is no label name for Prometheus 2, and Prometheus 3 takes it only in quotes"
-                self._wrong(part, (*at, "labels", key), told, ProblemKind.NAME, name)
+                text = f"{key} is not a label name for Prometheus 2, and Prometheus 3 accepts it only in quotes"
+                self._report(part, (*at, "labels", key), text, ProblemKind.NAME, name)
 
     def _unknown_fields(
         self, table: dict[str, Any], at: Path, known: tuple[str, ...], part: _Part, what: str, *, rule: str = ""
@@ -316,19 +316,19 @@ class _Reading:
         for key in table:
             if key not in known:
                 near = get_close_matches(key.lower(), known, n=1, cutoff=0.6)
-                hint = f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(known)}"
-                self._wrong(part, (*at, key), f"{what} has no field `{key}`{hint}", ProblemKind.FIELD, rule)
+                hint = f"; did you mean `{near[0]}`?" if near else f"; expected one of {', '.join(known)}"
+                self._report(part, (*at, key), f"{what} has no field `{key}`{hint}", ProblemKind.FIELD, rule)
 
-    def _placed(self, found: list[_Found], part: _Part) -> Iterator[PlacedRule]:
-        begins = [part.line(item.at) for item in found]
+    def _place(self, found: list[_FoundRule], part: _Part) -> Iterator[PlacedRule]:
+        starts = [part.line(item.at) for item in found]
         for index, item in enumerate(found):
-            begin = begins[index]
-            end = begins[index + 1] - 1 if index + 1 < len(begins) else len(self.source)
+            start = starts[index]
+            end = starts[index + 1] - 1 if index + 1 < len(starts) else len(self.source)
             lines = tuple(self._lines(item, part))
-            source = tuple(self.source[begin - 1 : max(end, begin)])
-            yield PlacedRule(item.rule, item.group, self.path, begin, lines, source)
+            source = tuple(self.source[start - 1 : max(end, start)])
+            yield PlacedRule(item.rule, item.group, self.path, start, lines, source)
 
-    def _lines(self, item: _Found, part: _Part) -> Iterator[tuple[str, int]]:
+    def _lines(self, item: _FoundRule, part: _Part) -> Iterator[tuple[str, int]]:
         for key, value in item.table.items():
             yield key, part.line((*item.at, key))
             if isinstance(value, dict):
@@ -337,11 +337,11 @@ class _Reading:
     def _texts(self, rule: dict[str, Any], key: str, at: Path, part: _Part) -> Labels:
         table = rule.get(key) or {}
         if not isinstance(table, dict):
-            self._wrong(part, (*at, key), f"expected a mapping for `{key}`")
+            self._report(part, (*at, key), f"expected a mapping for `{key}`")
             return ()
         for name, value in table.items():
             if isinstance(value, dict | list):
-                self._wrong(part, (*at, key, name), f"expected text for the label or annotation `{name}`")
+                self._report(part, (*at, key, name), f"expected text for the label or annotation `{name}`")
         # Prometheus decodes them into strings: `severity: yes` is "yes" there, `version: 1.10` is "1.10".
         return tuple(sorted((name, part.document.text((*at, key, name))) for name in table))
 
@@ -349,20 +349,20 @@ class _Reading:
         if table.get(key) is None:
             return None
         try:
-            return duration_seconds(part.document.text((*at, key)))
+            return parse_duration(part.document.text((*at, key)))
         except ValueError:
-            self._wrong(part, (*at, key), f"expected a duration for `{key}`, such as 5m")
+            self._report(part, (*at, key), f"expected a duration for `{key}`, such as 5m")
             return 0.0
 
-    def _wrong(self, part: _Part, at: Path, text: str, fault: ProblemKind = ProblemKind.FORM, rule: str = "") -> None:
-        self._troubles.append(RuleFileProblem(part.line(at), text, fault, rule))
-        if at and at[-1] not in _NEEDED:
-            self._faults.add(at)
+    def _report(self, part: _Part, at: Path, text: str, kind: ProblemKind = ProblemKind.FORM, rule: str = "") -> None:
+        self._problems.append(RuleFileProblem(part.line(at), text, kind, rule))
+        if at and at[-1] not in _REQUIRED:
+            self._removable.add(at)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A rule with its group, its place in the document, and its table there."""
+class _FoundRule:
+    """A rule with its group, its path in the document, and its mapping."""
 
     rule: Rule
     group: str
@@ -371,7 +371,7 @@ class _Found:
 
 
 class _Part:
-    """A document, or one that stands as a text in another; lines are those of the file."""
+    """A document, or one embedded as a string in another; lines are those of the file."""
 
     def __init__(self, document: YamlDocument, source: list[str], shift: Callable[[int], int] | None = None) -> None:
         self.document = document
@@ -383,7 +383,7 @@ class _Part:
         return self.shift(self.document.line(at))
 
     def inside(self, at: Path) -> Callable[[int], int]:
-        """What makes a line of a text in this document one of the file: a block has lines of its own, other texts have one."""
+        """A function from the lines of an embedded string to those of the file; only a block scalar has several."""
         key = self.line(at)
         block = 0 < key <= len(self._source) and _BLOCK.search(self._source[key - 1])
         return (lambda line: key + line) if block else (lambda line: key)

@@ -1,4 +1,4 @@
-"""Our own rule files: written with signals, rendered for a server, and under names of one's own where others stand beside."""
+"""Our rule files: written with signals, rendered for a server, optionally with a prefix for the recorded names."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice
 from queries.promql.rule_files import built_in_names
 from queries.promql.syntax import parse
-from queries.yaml_text import loads
+from queries.yaml import load_yaml
 
 ROUTING = "alertmanager.yaml"
 PREFIX = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-"""What recorded names may be made to begin with."""
+"""A valid prefix for recorded names."""
 _RECORD = re.compile(r"^(?P<before>\s*- record: )(?P<name>[\w:]+)(?P<after>.*)$", re.MULTILINE)
 _WINDOW = re.compile(r"(?<=\[)\w+(?=\])")
 _EXPRESSION = re.compile(r"^(?P<indent> *)expr:")
 
 
 def rule_names() -> tuple[str, ...]:
-    """The names of our rule files: recorded series first, for the alerts read them."""
-    found = (item.name for item in (resources.files("queries") / "rules").iterdir())
-    wanted = (name for name in found if name.startswith(("recording", "alerting")) and name.endswith(".yaml"))
-    return tuple(sorted(wanted, key=lambda name: (not name.startswith("recording"), name)))
+    """The names of our rule files: recording rules first, because the alerts read them."""
+    names = (item.name for item in (resources.files("queries") / "rules").iterdir())
+    rules = (name for name in names if name.startswith(("recording", "alerting")) and name.endswith(".yaml"))
+    return tuple(sorted(rules, key=lambda name: (not name.startswith("recording"), name)))
 
 
 def rule_text(name: str, *, prefix: str = "") -> str:
-    """One of `rule_names()` as a server takes it; the routing of Alertmanager as it stands. With a prefix every recorded name
-    begins with it, where it is recorded and where it is read."""
+    """One of `rule_names()` as a server accepts it; Alertmanager's routing unchanged. `prefix` is put before every recorded
+    name, where it is recorded and where it is read."""
     text = (resources.files("queries") / "rules" / name).read_text(encoding="utf-8")
     if name == ROUTING:
         return text
@@ -43,7 +43,7 @@ def rule_text(name: str, *, prefix: str = "") -> str:
 
 
 def rule_manifest(name: str, *, prefix: str = "") -> str:
-    """One of `rule_names()` as a PrometheusRule of the Prometheus operator."""
+    """One of `rule_names()` as a PrometheusRule for the Prometheus operator."""
     own = re.sub(r"[^a-z0-9]+", "-", prefix.lower()).strip("-")
     title = "-".join(filter(None, ("cad-ml-platform", own, name.removesuffix(".yaml"))))
     head = (
@@ -54,11 +54,11 @@ def rule_manifest(name: str, *, prefix: str = "") -> str:
 
 
 def our_expressions() -> Mapping[str, str]:
-    """What our recording rules record, by name, in the order of the files, with ${signal[5m]} as they are written."""
+    """The expressions of our recording rules by name, in the order of the files, with ${signal[5m]} unexpanded."""
     found: dict[str, str] = {}
     for name in rule_names():
         if name.startswith("recording"):
-            document = loads((resources.files("queries") / "rules" / name).read_text(encoding="utf-8"), where=name)
+            document = load_yaml((resources.files("queries") / "rules" / name).read_text(encoding="utf-8"), where=name)
             found |= {rule["record"]: rule["expr"] for group in document["groups"] for rule in group["rules"]}  # type: ignore[index]
     return found
 
@@ -66,53 +66,50 @@ def our_expressions() -> Mapping[str, str]:
 def our_recordings(
     choice: DefinitionChoice = UNDECIDED, *, windows: Mapping[str, str] = MappingProxyType({})
 ) -> Mapping[str, str]:
-    """The same in PromQL, with the codings of the choice. `windows` are windows to take instead of others."""
+    """The same as PromQL, with the encodings of the choice. `windows` maps windows to replacements."""
     coded = DefinitionChoice(encodings=choice.encodings)
     found = {name: expand_query(text, coded, where=name) for name, text in our_expressions().items()}
     return {name: _WINDOW.sub(lambda match: windows.get(match[0], match[0]), text) for name, text in found.items()}
 
 
 def render(text: str, *, where: str, choice: DefinitionChoice = UNDECIDED) -> str:
-    """The text of a rule file with the expression of every signal in its place; everything else stands as it was written.
+    """The text of a rule file with every signal expanded and everything else unchanged. Raises SignalError."""
 
-    Raises SignalError.
-    """
-
-    def written_out(block: str, indent: str) -> str:
+    def expand_block(block: str, indent: str) -> str:
         if "${" not in block:
             return block
-        expression = loads(textwrap.dedent(block), where=where)["expr"]  # type: ignore[index]
+        expression = load_yaml(textwrap.dedent(block), where=where)["expr"]  # type: ignore[index]
         whole = expand_query(expression, choice, where=where)
         lines = textwrap.dedent(_pretty(whole))
-        # Where the first line is further in than others, YAML has to be told where the text begins.
+        # A first line that is indented further needs YAML's indentation indicator.
         return f"{indent}expr: |{'2' if lines.startswith(' ') else ''}\n" + textwrap.indent(lines, indent + "  ") + "\n"
 
-    return _with_expressions(text, written_out)
+    return _map_expressions(text, expand_block)
 
 
 def rename(text: str, names: Mapping[str, str]) -> str:
-    """The text of a rule file with other names for recorded series, where they are recorded and where expressions read them."""
+    """Rename recorded series in the text of a rule file, where they are recorded and where expressions read them."""
     word = re.compile(rf"(?<![\w:])({'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})(?![\w:])")
-    text = _with_expressions(text, lambda block, _: word.sub(lambda match: names[match[1]], block))
+    text = _map_expressions(text, lambda block, _: word.sub(lambda match: names[match[1]], block))
     return _RECORD.sub(lambda match: match["before"] + names.get(match["name"], match["name"]) + match["after"], text)
 
 
-def _with_expressions(text: str, change: Callable[[str, str], str]) -> str:
-    """The text with every `expr`, its lines and what it is indented by, changed."""
+def _map_expressions(text: str, change: Callable[[str, str], str]) -> str:
+    """Apply `change` to the lines of every `expr` and their indentation."""
     return "".join(block if indent is None else change(block, indent) for block, indent in _blocks(text))
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str | None]]:
-    """The parts of the text, of an expression with what it is indented by."""
+    """The blocks of the text; an expression with its indentation, else None."""
     lines = text.splitlines(keepends=True)
     at = 0
     while at < len(lines):
-        begins = _EXPRESSION.match(lines[at].rstrip("\n"))
+        head = _EXPRESSION.match(lines[at].rstrip("\n"))
         end = at + 1
-        if begins is None:
+        if head is None:
             yield lines[at], None
         else:
-            indent = begins["indent"]
+            indent = head["indent"]
             while end < len(lines) and (not lines[end].strip() or lines[end].startswith(indent + " ")):
                 end += 1
             while not lines[end - 1].strip():
@@ -123,10 +120,10 @@ def _blocks(text: str) -> Iterator[tuple[str, str | None]]:
 
 @cache
 def _pretty(expression: str) -> str:
-    """The expression over several lines, without the parentheses that nothing needs."""
+    """The expression over several lines, without superfluous parentheses."""
 
-    def bare(node: ast.Expr) -> ast.Expr | None:
-        needs = ast.BinaryExpr | ast.UnaryExpr | ast.NumberLiteral
-        return node.expr if isinstance(node, ast.ParenExpr) and not isinstance(node.expr, needs) else None
+    def strip(node: ast.Expr) -> ast.Expr | None:
+        needed = ast.BinaryExpr | ast.UnaryExpr | ast.NumberLiteral
+        return node.expr if isinstance(node, ast.ParenExpr) and not isinstance(node.expr, needed) else None
 
-    return ast.transform(parse(expression).root, post_visit=bare).prettify()
+    return ast.transform(parse(expression).root, post_visit=strip).prettify()

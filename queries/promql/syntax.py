@@ -1,4 +1,4 @@
-"""PromQL taken apart by a real parser: metric names, label matchers and functions of an expression, errors with their place."""
+"""PromQL parsed: metric names, label matchers and functions of an expression, errors with their position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from queries.model.series import quote
 
 _DEEPEST = 100
 _MOST_OPERATORS = 500
-"""The parser recurses without a limit of its own: beyond these it takes minutes, or the process with it."""
+"""The parser recurses without a limit: beyond these it takes minutes, or crashes the process."""
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|\#[^\n]*)"""
@@ -29,21 +29,23 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
+MIRRORED = {"==": "==", "!=": "!=", ">": "<", "<": ">", ">=": "<=", "<=": ">="}
+"""The comparison with its sides exchanged."""
 _BINARY_WORDS = frozenset({"and", "or", "unless", "atan2"})
 _PLAIN = re.compile(r"[A-Za-z0-9_:.\- /]+")
 _RAW = re.compile(r"`[^`]*`")
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
-_NO_CALL = _BINARY_WORDS | {"by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end"}
-"""Words whose parentheses hold labels, or the next operand."""
+_NOT_CALLED = _BINARY_WORDS | {"by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end"}
+"""Words whose parentheses are not those of a call."""
 
-# Prometheus 3 renamed it; the rules of a Prometheus 2 still say this.
+# Prometheus 3 renamed it; rules of Prometheus 2 still use it.
 ast.register_extra_functions(
     [ast.Function("holt_winters", [ast.ValueType.Matrix, ast.ValueType.Scalar, ast.ValueType.Scalar], ast.ValueType.Vector)]
 )
 
 
 class PromqlError(ValueError):
-    """Text that is no PromQL; `offset` counts characters from 0, `line` and `column` count from 1."""
+    """Text that is not PromQL; `offset` counts characters from 0, `line` and `column` count from 1."""
 
     def __init__(self, problem: str, *, text: str, offset: int) -> None:
         self.problem = problem
@@ -63,13 +65,13 @@ class LabelMatcher:
 
     @property
     def positive(self) -> bool:
-        """Whether it wants a label that is there: what also takes series without the label is not meant."""
+        """Whether the label must exist: False for a matcher that also matches series without the label."""
         if self.operator == "=":
             return self.value != ""
-        return self.operator == "=~" and not self.takes("")
+        return self.operator == "=~" and not self.matches("")
 
-    def takes(self, value: str) -> bool:
-        """Whether a label with this value passes in Prometheus 3; a regular expression that RE2 refuses takes everything."""
+    def matches(self, value: str) -> bool:
+        """Whether Prometheus 3 matches this label value; a regular expression that RE2 refuses matches everything."""
         if self.operator in ("=", "!="):
             return (value == self.value) == (self.operator == "=")
         try:
@@ -80,7 +82,7 @@ class LabelMatcher:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """One selection of series. `metric` is the name before the braces or of `__name__="…"`, empty where there is none."""
+    """One vector or matrix selector. `metric` is the name before the braces or of `__name__="…"`, else empty."""
 
     metric: str
     matchers: tuple[LabelMatcher, ...]
@@ -88,15 +90,15 @@ class Selector:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Every name that it spells out, also as the alternatives of `__name__=~"a|b"`; empty where it names none."""
+        """Every metric name that it spells out, also the alternatives of `__name__=~"a|b"`."""
         if self.metric:
             return (self.metric,)
-        spelled = [alternatives(item.value) for item in self.matchers if (item.name, item.operator) == ("__name__", "=~")]
-        return next((found for found in spelled if found), ())
+        named = [alternatives(item.value) for item in self.matchers if (item.name, item.operator) == ("__name__", "=~")]
+        return next((names for names in named if names), ())
 
     @property
     def text(self) -> str:
-        """As PromQL writes it, without a range."""
+        """The selector as PromQL, without a range."""
         matchers = ",".join(f"{item.name}{item.operator}{quote(item.value)}" for item in self.matchers)
         named = any(item.name == "__name__" for item in self.matchers)
         return f"{'' if named else self.metric}{{{matchers}}}"
@@ -109,7 +111,7 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed expression. `root` is the parser's own tree, for those who look at how things are put together."""
+    """A parsed expression. `root` is the parser's own syntax tree."""
 
     text: str
     root: ast.Expr
@@ -117,19 +119,19 @@ class Expression:
     functions: tuple[str, ...]
     """Names of functions and aggregations, sorted, each once."""
     metrics: tuple[str, ...]
-    """Every metric name that is spelled out, in order, each once."""
+    """Every metric name in it, in order, each once."""
     parts: tuple[ast.Expr, ...]
     """Every node of the tree, as `nodes` gives them."""
 
     def offset_of(self, word: str) -> int | None:
-        """Where a name or a label's value first stands, in characters from 0; None where it is not written out."""
+        """The offset of the first occurrence of a name or label value, in characters; None if it does not occur."""
         for token in lex(self.text):
             if token[0] == word or (token.lastgroup == "text" and word in token[0]):
                 return token.start()
         return None
 
     def line_of(self, word: str) -> int:
-        """On which line of the text a word first stands, from 0; 0 where it is not written out."""
+        """The line of the first occurrence of a word, from 0; 0 if it does not occur."""
         return self.text.count("\n", 0, self.offset_of(word) or 0)
 
 
@@ -137,35 +139,35 @@ _SELECTORS = (ast.MatrixSelector, ast.VectorSelector)
 
 
 def parse_tree(text: str) -> ast.Expr:
-    """The parser's own tree alone. Raises PromqlError."""
-    _refuse_monsters(text)
+    """The parser's syntax tree alone. Raises PromqlError."""
+    _refuse_oversized(text)
     try:
-        return ast.parse(_without_raw_strings(text))
+        return ast.parse(_replace_raw_strings(text))
     except ValueError as error:
-        raise PromqlError(str(error), text=text, offset=_failing(text)) from None
+        raise PromqlError(str(error), text=text, offset=_locate_error(text)) from None
 
 
 def parse(text: str) -> Expression:
     """Raises PromqlError."""
     root = parse_tree(text)
     functions: set[str] = set()
-    picked: list[Selector] = []
+    found: list[Selector] = []
     parts = tuple(nodes(root))
     for node in parts:
         if isinstance(node, _SELECTORS):
-            picked.append(selector(node))
+            found.append(selector(node))
         elif isinstance(node, ast.Call):
             functions.add(node.func.name)
         elif isinstance(node, ast.AggregateExpr):
             functions.add(str(node.op))
-    metrics = tuple(dict.fromkeys(name for item in picked for name in item.metrics))
-    return Expression(text, root, tuple(picked), tuple(sorted(functions)), metrics, parts)
+    metrics = tuple(dict.fromkeys(name for item in found for name in item.metrics))
+    return Expression(text, root, tuple(found), tuple(sorted(functions)), metrics, parts)
 
 
 def same_expression(one: str, other: str) -> bool:
-    """Whether two texts are one expression but for how they are written: spaces, quotes, the order of clauses, comments.
+    """Whether two texts differ only in spelling: spaces, quotes, the order of clauses, comments.
 
-    A server tells its rules as it prints them itself. What the parser does not know is compared word by word.
+    A server returns its rules as it prints them. Text that the parser does not know is compared token by token.
     """
     if one == other:
         return True
@@ -176,7 +178,7 @@ def same_expression(one: str, other: str) -> bool:
 
 
 def nodes(root: ast.Expr) -> Iterator[ast.Expr]:
-    """Every part of an expression, the outer before the inner; a range selector stands for the selector inside it."""
+    """Every node of an expression, the outer before the inner; a range selector includes its vector selector."""
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -185,9 +187,9 @@ def nodes(root: ast.Expr) -> Iterator[ast.Expr]:
 
 
 def children(node: ast.Expr) -> tuple[ast.Expr, ...]:
-    """The direct parts of a node, in the order in which they are written."""
-    take = _CHILDREN.get(type(node))
-    return () if take is None else take(node)
+    """The direct children of a node, in written order."""
+    get_children = _CHILDREN.get(type(node))
+    return () if get_children is None else get_children(node)
 
 
 _CHILDREN: dict[type, Callable[[Any], tuple[ast.Expr, ...]]] = {
@@ -196,16 +198,16 @@ _CHILDREN: dict[type, Callable[[Any], tuple[ast.Expr, ...]]] = {
     ast.Call: lambda node: tuple(node.args),
     **dict.fromkeys((ast.ParenExpr, ast.UnaryExpr, ast.SubqueryExpr), lambda node: (node.expr,)),
 }
-"""By the type itself: every node of every rule is asked, and a chain of isinstance costs more than all the rest."""
+"""By type, because a chain of isinstance for every node of every rule costs more than all the rest."""
 
 
 def selectors(root: ast.Expr) -> tuple[Selector, ...]:
-    """Every selection of series in an expression, in order."""
+    """Every selector in an expression, in order."""
     return tuple(selector(node) for node in nodes(root) if isinstance(node, ast.MatrixSelector | ast.VectorSelector))
 
 
 def selector(node: ast.VectorSelector | ast.MatrixSelector) -> Selector:
-    """A node of the parser's tree as a plain value."""
+    """A selector node as a plain value."""
     inner = node.vector_selector if isinstance(node, ast.MatrixSelector) else node
     listed = [*inner.matchers.matchers, *itertools.chain.from_iterable(inner.matchers.or_matchers)]
     matchers = tuple([LabelMatcher(item.name, _OPERATORS[str(item.op)], item.value) for item in listed])
@@ -214,37 +216,37 @@ def selector(node: ast.VectorSelector | ast.MatrixSelector) -> Selector:
     return Selector(named, matchers, seconds)
 
 
-def alternatives_of_or(expression: Expression) -> tuple[Selector, ...]:
-    """Selections that may be empty because another one stands in for them: `a or b` reads a, where there is none b.
+def fallback_selectors(expression: Expression) -> tuple[Selector, ...]:
+    """Selectors that may be empty because of an alternative: both sides of `a or b`.
 
-    A constant stands in for nothing: `a or vector(0)` is 0 for ever where a does not exist.
+    A constant is no alternative: `a or vector(0)` is 0 for ever if a does not exist.
     """
     found: list[Selector] = []
     for node in expression.parts if "or" in expression.text.lower() else ():
         if isinstance(node, ast.BinaryExpr) and str(node.op) == "or":
             sides = [selectors(side) for side in (node.lhs, node.rhs)]
             if all(sides):
-                found += [picked for side in sides for picked in side]
+                found += [item for side in sides for item in side]
     return tuple(found)
 
 
-def bare(node: ast.Expr) -> ast.Expr:
-    """Without the parentheses around the whole."""
+def strip_parens(node: ast.Expr) -> ast.Expr:
+    """The node without parentheses around the whole."""
     while isinstance(node, ast.ParenExpr):
         node = node.expr
     return node
 
 
-def number(node: ast.Expr) -> float | None:
-    """The value of a number, also in parentheses or with a sign, and of simple sums of numbers; None for anything else."""
-    node = bare(node)
+def constant(node: ast.Expr) -> float | None:
+    """The value of a constant: a number, also signed or in parentheses, or arithmetic of numbers; else None."""
+    node = strip_parens(node)
     if isinstance(node, ast.NumberLiteral):
         return node.val
     if isinstance(node, ast.UnaryExpr):
-        inner = number(node.expr)
+        inner = constant(node.expr)
         return None if inner is None else -inner
     if isinstance(node, ast.BinaryExpr) and (fold := _FOLDS.get(str(node.op))) is not None:
-        left, right = number(node.lhs), number(node.rhs)
+        left, right = constant(node.lhs), constant(node.rhs)
         if left is not None and right is not None:
             try:
                 return fold(left, right)
@@ -254,8 +256,8 @@ def number(node: ast.Expr) -> float | None:
 
 
 def is_scalar(node: ast.Expr) -> bool:
-    """Whether an expression is a number or text without labels: `5 * 60`, `time() - 3600`, `scalar(x)`."""
-    node = bare(node)
+    """Whether an expression is a scalar or a string: `5 * 60`, `time() - 3600`, `scalar(x)`."""
+    node = strip_parens(node)
     if isinstance(node, ast.NumberLiteral | ast.StringLiteral):
         return True
     if isinstance(node, ast.UnaryExpr):
@@ -266,13 +268,13 @@ def is_scalar(node: ast.Expr) -> bool:
 
 
 def vector_argument(node: ast.Call) -> ast.Expr | None:
-    """The argument whose series a function works on; None where it has none (`time()`, `vector(1)`)."""
+    """The vector argument of a function; None without one (`time()`, `vector(1)`)."""
     given = zip(node.args, node.func.arg_types, strict=False)
     return next((item for item, kind in given if kind in (ast.ValueType.Vector, ast.ValueType.Matrix)), None)
 
 
 def alternatives(pattern: str, *, most: int = 200) -> tuple[str, ...]:
-    """The texts that a regular expression of words, `|`, groups and `?` matches; empty where it holds anything else."""
+    """The texts that a regular expression of words, `|`, groups and `?` matches; empty for any other pattern."""
     try:
         found, rest = _choices(pattern, most)
     except ValueError:
@@ -281,7 +283,7 @@ def alternatives(pattern: str, *, most: int = 200) -> tuple[str, ...]:
 
 
 def _choices(pattern: str, most: int) -> tuple[list[str], str]:
-    """The texts of one group's alternatives, and what stands behind it. Raises ValueError."""
+    """The texts of one group's alternatives, and the rest of the pattern. Raises ValueError."""
     done: list[str] = []
     current = [""]
     while pattern and pattern[0] != ")":
@@ -310,13 +312,13 @@ def _choices(pattern: str, most: int) -> tuple[list[str], str]:
 
 
 def lex(text: str) -> Iterator[re.Match[str]]:
-    """Every word, text, number, bracket and operator in order; the name of the match's group says which it is."""
+    """Every token in order: word, text, number, bracket, operator; the match's group names its kind."""
     return (item for item in _TOKEN.finditer(text) if item.lastgroup != "space")
 
 
-def _refuse_monsters(text: str) -> None:
+def _refuse_oversized(text: str) -> None:
     if len(text) <= _MOST_OPERATORS and sum(map(text.count, _CLOSING)) <= _DEEPEST:
-        return  # too short for either
+        return  # too short to exceed a limit
     depth = operators = 0
     for token in lex(text):
         depth += (token.lastgroup == "open") - (token.lastgroup == "close")
@@ -327,10 +329,10 @@ def _refuse_monsters(text: str) -> None:
             raise PromqlError(f"more than {_MOST_OPERATORS} operators", text=text, offset=token.start())
 
 
-def _failing(text: str) -> int:
-    """Where the smallest part stands that is wrong by itself: the parser does not say where it gave up.
+def _locate_error(text: str) -> int:
+    """The offset of the smallest invalid part, because the parser reports no position.
 
-    A bracket without its partner, else the innermost call or argument that cannot be parsed alone, else the whole.
+    An unmatched bracket, else the innermost call or argument that cannot be parsed alone, else the whole.
     """
     waiting: list[re.Match[str]] = []
     tokens = list(lex(text))
@@ -341,12 +343,12 @@ def _failing(text: str) -> int:
             return token.start()
     if waiting:
         return waiting[-1].start()
-    found = _innermost(text, tokens)
-    return found if found is not None else tokens[0].start() if tokens else 0
+    offset = _innermost_error(text, tokens)
+    return offset if offset is not None else tokens[0].start() if tokens else 0
 
 
-def _innermost(text: str, tokens: Sequence[re.Match[str]]) -> int | None:
-    """The offset of the innermost call or argument that is wrong; brackets are known to be paired."""
+def _innermost_error(text: str, tokens: Sequence[re.Match[str]]) -> int | None:
+    """The offset of the innermost invalid call or argument; all brackets match."""
     at = 0
     while at < len(tokens):
         if tokens[at].lastgroup != "open":
@@ -355,22 +357,22 @@ def _innermost(text: str, tokens: Sequence[re.Match[str]]) -> int | None:
         end = _partner(tokens, at)
         if tokens[at][0] == "(":
             for part in _arguments(tokens[at + 1 : end]):
-                found = _innermost(text, part)
+                found = _innermost_error(text, part)
                 if found is None and not _parses(text[part[0].start() : part[-1].end()]):
                     found = part[0].start()
                 if found is not None:
                     return found
-            called = _called(tokens, at)
-            if called is not None and not _parses(text[called.start() : tokens[end].end()]):
-                return called.start()
+            function = _function_before(tokens, at)
+            if function is not None and not _parses(text[function.start() : tokens[end].end()]):
+                return function.start()
         at = end + 1
     return None
 
 
-def _called(tokens: Sequence[re.Match[str]], at: int) -> re.Match[str] | None:
-    """The function before an opening parenthesis, None where it is no call."""
+def _function_before(tokens: Sequence[re.Match[str]], at: int) -> re.Match[str] | None:
+    """The function name before an opening parenthesis, None if it is not a call."""
     before = tokens[at - 1] if at else None
-    return before if before is not None and before.lastgroup == "word" and before[0].lower() not in _NO_CALL else None
+    return before if before is not None and before.lastgroup == "word" and before[0].lower() not in _NOT_CALLED else None
 
 
 def _partner(tokens: Sequence[re.Match[str]], at: int) -> int:
@@ -383,20 +385,20 @@ def _partner(tokens: Sequence[re.Match[str]], at: int) -> int:
 
 
 def _arguments(tokens: Sequence[re.Match[str]]) -> Iterator[Sequence[re.Match[str]]]:
-    """What stands between the commas that are in no inner bracket; empty arguments are left out."""
-    depth = begun = 0
+    """The tokens between top-level commas; empty arguments are left out."""
+    depth = start = 0
     for index, token in enumerate(tokens):
         depth += (token.lastgroup == "open") - (token.lastgroup == "close")
         if token[0] == "," and not depth:
-            if index > begun:
-                yield tokens[begun:index]
-            begun = index + 1
-    if len(tokens) > begun:
-        yield tokens[begun:]
+            if index > start:
+                yield tokens[start:index]
+            start = index + 1
+    if len(tokens) > start:
+        yield tokens[start:]
 
 
-def _without_raw_strings(text: str) -> str:
-    """With every raw string (`5.`) in double quotes: the parser reads escapes in it, where Prometheus reads none."""
+def _replace_raw_strings(text: str) -> str:
+    """Write raw strings (`5.`) in double quotes: the parser wrongly interprets escapes in them."""
     if "`" not in text:
         return text
     parts = (item[0] for item in _TOKEN.finditer(text))
@@ -405,7 +407,7 @@ def _without_raw_strings(text: str) -> str:
 
 def _parses(text: str) -> bool:
     try:
-        ast.parse(_without_raw_strings(text))
+        ast.parse(_replace_raw_strings(text))
     except ValueError:
         return False
     return True

@@ -1,68 +1,41 @@
-"""An alerting rule's expression, taken apart where that can be done safely."""
+"""An alerting rule's expression as what it compares and the number it compares with, for the alert's chart."""
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
-_TOKEN = re.compile(
-    r"""(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)"""
-    r"""|(?P<comment>\#[^\n]*)"""
-    r"""|(?P<open>[({\[])|(?P<close>[)}\]])"""
-    r"""|(?P<compare>==|!=|>=|<=|=~|!~|>|<)"""
-    r"""|(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)"""
-)
-_SETS = {"and", "or", "unless"}
+import promql_parser as ast
+
+from queries.promql.syntax import COMPARISONS, MIRRORED, PromqlError, constant, parse_tree, strip_parens
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdExpression:
-    """`left` `operator` `threshold`."""
+    """`left` `operator` `threshold`; `left` is PromQL as the parser prints it."""
 
     left: str
     operator: str
     threshold: float
 
 
-def comparison(expression: str) -> ThresholdExpression | None:
-    """What is compared with which number; None where the expression as a whole is anything else than one comparison."""
-    text = _bare(expression)
-    found: list[re.Match[str]] = []
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        kind = token.lastgroup
-        depth += (kind == "open") - (kind == "close")
-        if depth:
-            continue
-        if kind == "word" and token[0].lower() in _SETS:
-            return None
-        if kind == "compare":
-            found.append(token)
-    if len(found) != 1:
-        return None
-    operator = found[0]
-    left = text[: operator.start()].strip()
-    right = re.sub(r"\s*#[^\n]*$", "", text[operator.end() :].strip())
+def split_threshold(expression: str) -> ThresholdExpression | None:
+    """The series and the threshold of `x > 5`, also of `5 < x`; None unless the whole is one comparison with a number.
+
+    None also for text that is not PromQL, for two numbers, and for a series that holds a comparison itself: what
+    `1 < a < 3` fires on is not one line in a chart.
+    """
     try:
-        threshold = float(_bare(right.removeprefix("bool ").strip()))
-    except ValueError:
+        node = strip_parens(parse_tree(expression))
+    except PromqlError:
         return None
-    return ThresholdExpression(left, operator[0], threshold) if left and math.isfinite(threshold) else None
-
-
-def _bare(expression: str) -> str:
-    """Without parentheses around the whole."""
-    text = expression.strip()
-    while text.startswith("(") and text.endswith(")") and _closes_at_end(text):
-        text = text[1:-1].strip()
-    return text
-
-
-def _closes_at_end(text: str) -> bool:
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        depth += (token.lastgroup == "open") - (token.lastgroup == "close")
-        if depth == 0 and token.lastgroup == "close":
-            return token.end() == len(text)
-    return False
+    if not isinstance(node, ast.BinaryExpr) or (operator := str(node.op)) not in COMPARISONS:
+        return None
+    left, right = constant(node.lhs), constant(node.rhs)
+    series, threshold = (node.lhs, right) if right is not None else (node.rhs, left)
+    if threshold is None or not math.isfinite(threshold) or (left is not None and right is not None):
+        return None
+    series = strip_parens(series)
+    if isinstance(series, ast.BinaryExpr) and str(series.op) in COMPARISONS:
+        return None
+    return ThresholdExpression(series.prettify(), operator if right is not None else MIRRORED[operator], threshold)

@@ -1,17 +1,113 @@
-"""Durations as Prometheus writes them, read; apart from the rule files, because whoever polls needs no YAML for them."""
+"""Durations: the one parser and the one writer of Prometheus' syntax, and the lengths and ages of time that screens show."""
 
 from __future__ import annotations
 
+import math
 import re
 
-_PART = re.compile(r"(\d+)(ms|[smhdwy])")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
+from queries.text.times import InvalidTime
+
+UNIT_SECONDS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+"""The units of Prometheus, the largest first: the order in which a duration is written."""
+
+DURATION = r"(?=\d)(?:\d+y)?(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m(?!s))?(?:\d+s)?(?:\d+ms)?"
+"""A regular expression of a duration, to find one in text."""
+
+LONGEST_SECONDS = float(2**63 // 10**9)
+"""Go keeps a duration in 64 bits of nanoseconds: 292 years."""
+
+YEAR_SECONDS = 366 * 86_400.0
 
 
-def duration_seconds(duration: str) -> float:
-    """Of `90s`, `5m`, `1h30m` or `0`. Raises ValueError."""
-    if duration == "0":
-        return 0.0
-    if not re.fullmatch(rf"(?:{_PART.pattern})+", duration):
-        raise ValueError(f"not a duration: {duration!r}")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(duration))
+def parse_duration(text: str, *, least: float = 0.0, most: float = LONGEST_SECONDS) -> float:
+    """Seconds of `90s`, `1h30m`, `1d` or `0`: Prometheus' syntax, the units y w d h m s ms in this order, each once.
+
+    `least` and `most` are the range that the caller allows, in seconds. Raises InvalidTime.
+    """
+    if text != "0" and not re.fullmatch(DURATION, text, re.ASCII):
+        raise InvalidTime(f"{text[:40]!r} is not a duration; write it like 30m, 2h, 1d or 1h30m")
+    seconds = 0.0
+    for number, unit in re.findall(r"(\d+)(ms|[ywdhms])", text):
+        seconds += (float(number) if len(number) < 16 else math.inf) * UNIT_SECONDS[unit]
+    if not least <= seconds <= most:
+        raise InvalidTime(f"a duration of {text[:40]} is not between {_range_end(least)} and {_range_end(most)}")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """`2h`, `1h30m`, `500ms`: the shortest text that `parse_duration` reads back, in days and less; to the millisecond."""
+    left = round(max(0.0, seconds) * 1000.0)
+    if not left:
+        return "0s"
+    parts = []
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, left = divmod(left, size)
+        parts.append(f"{count}{unit}" if count else "")
+    return "".join(parts)
+
+
+def _range_end(seconds: float) -> str:
+    return {1.0: "one second", YEAR_SECONDS: "a year"}.get(seconds) or format_duration(seconds)
+
+
+def ago(at: float, now: float) -> str:
+    """`58 s ago`, `12 min ago`, `3 h ago`, `3 d ago`; `at an unknown time` for 0."""
+    if not at:
+        return "at an unknown time"
+    seconds = max(0.0, now - at)
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds // size:.0f} {unit} ago"
+    return f"{seconds // 86_400:.0f} d ago"
+
+
+def format_span(seconds: float) -> str:
+    """The two largest units: `40s`, `2m 12s`, `3h 5m`, `2d 4h`; `-` for NaN and infinity."""
+    if not math.isfinite(seconds):
+        return "-"
+    days, hours, minutes, rest = _parts(seconds)
+    if days:
+        return f"{days}d {hours}h"
+    if hours:
+        return f"{hours}h {minutes}m"
+    return f"{minutes}m {rest}s" if minutes else f"{rest}s"
+
+
+def format_age(seconds: float) -> str:
+    """`12s`, `4m`, `3h 05m`, `2d 4h`: seconds only under a minute, so that an idle screen rarely changes; `-` for NaN."""
+    if not math.isfinite(seconds):
+        return "-"
+    days, hours, minutes, rest = _parts(seconds)
+    if days:
+        return f"{days}d {hours}h" if days < 10 else f"{days}d"
+    if hours:
+        return f"{hours}h {minutes:02d}m"
+    return f"{minutes}m" if minutes else f"{rest}s"
+
+
+def format_brief_age(seconds: float) -> str:
+    """The largest unit up to hours alone: `12s`, `4m`, `30h`."""
+    whole = int(seconds)
+    return f"{whole}s" if whole < 60 else f"{whole // 60}m" if whole < 3600 else f"{whole // 3600}h"
+
+
+def format_timer(seconds: float) -> str:
+    """A running timer: `04:10`, `1:02:03`, `2d 3h`."""
+    days, hours, minutes, rest = _parts(seconds)
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
+
+
+def format_difference(seconds: float) -> str:
+    """A difference of clocks in its largest unit: `40 s`, `2 min`, `1.5 h`, `3 d`."""
+    for unit, length in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= length * 0.99:
+            return f"{round(seconds / length, 1):g} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _parts(seconds: float) -> tuple[int, int, int, int]:
+    """Days, hours, minutes and seconds, rounded down; a negative length is none."""
+    whole = max(0, int(seconds))
+    return whole // 86_400, whole // 3600 % 24, whole // 60 % 60, whole % 60

@@ -1,4 +1,4 @@
-"""What a person may have meant: the known names that are spelled like an unknown one."""
+"""Suggestions for an unknown name: the known names with a similar spelling."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _MOST_LISTED = 24
 
 
 def instead(word: str, known: Iterable[str]) -> str:
-    """What stands there instead of an unknown word: the near one, and all that there are unless they are many."""
+    """`did you mean 'x'? (expected one of x, y)`: the nearest name, and all names unless they are many."""
     names = tuple(map(str, known))
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if near and len(names) > _MOST_LISTED:
         return f"did you mean {near[0]!r}?"
-    listed = f"expected one of {', '.join(names)}" if names else "there is none"
+    listed = f"expected one of {', '.join(names)}" if names else "there are none"
     return f"did you mean {near[0]!r}? ({listed})" if near else listed
 
 
 def nearest(word: str, known: Iterable[str], *, spelling: Callable[[str], str] = str.lower, most: int = 3) -> tuple[str, ...]:
-    """The known names that are spelled like a word, the nearest first, each spelling once; none where nothing is near."""
+    """The known names with a similar spelling, the nearest first, each spelling once."""
     names: dict[str, str] = {}
     for name in known:
         names.setdefault(spelling(name), name)

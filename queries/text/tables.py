@@ -7,31 +7,31 @@ from collections.abc import Iterable, Sequence
 
 
 def width(text: str) -> int:
-    """How many cells a terminal needs for it."""
+    """The number of terminal cells that the text occupies."""
     return sum(0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
 
 
 def aligned(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
-    """Every column as wide as its widest cell; the last one is not padded. The texts must be visible ones already."""
-    listed = [list(row) for row in rows]
-    if not listed:
+    """Pad every column but the last to its widest cell. The texts must be passed through `visible` first."""
+    table = [list(row) for row in rows]
+    if not table:
         return ""
-    widths = [max(width(row[index]) for row in listed if index < len(row)) for index in range(max(map(len, listed)))]
+    widths = [max(width(row[index]) for row in table if index < len(row)) for index in range(max(map(len, table)))]
     lines = []
-    for row in listed:
+    for row in table:
         cells = [cell + " " * (widths[index] - width(cell)) for index, cell in enumerate(row)]
         lines.append(indent + "  ".join(cells).rstrip())
     return "\n".join(lines)
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; what Markdown or HTML would take for markup is escaped."""
+    """A Markdown table; cells are escaped, the head is not."""
     lines = [_row(head), _row(["---"] * len(head)), *(_row([escaped(cell) for cell in row]) for row in rows)]
     return "\n".join(lines)
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Escape Markdown and HTML markup."""
     for mark in "\\`*_[]|#~":
         text = text.replace(mark, "\\" + mark)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

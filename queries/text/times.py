@@ -1,27 +1,44 @@
-"""Moments in words: the one place where Unix seconds become a date; nothing here raises, whatever a server or a file sent."""
+"""Moments: RFC 3339 read, dates written, the team's local days and hours. Unix seconds inside; formatting never raises.
+
+The local zone is the machine's (TZ).
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 UNKNOWN = "time unknown"
-"""What stands where a moment is no date: NaN, infinity, a year that no calendar has."""
+"""Written for a moment that is not a date: NaN, infinity, a year outside the calendar."""
 
 SECONDS = "%Y-%m-%dT%H:%M:%SZ"
-"""RFC 3339 in UTC, as every server here takes it."""
+"""RFC 3339 in UTC, as every server here accepts it."""
 
 
-def calendar_time(at: float, *, local: bool = False) -> datetime | None:
-    """The moment in UTC, or naive in the machine's zone (TZ), so that arithmetic follows daylight saving; None for no date."""
+class InvalidTime(ValueError):
+    """A duration or a time that cannot be read or written; the message says what is expected."""
+
+
+def parse_rfc3339(text: str) -> float:
+    """Unix seconds of an RFC 3339 time as Go writes it; 0 for Go's zero time and for empty text. Raises ValueError."""
+    if not text or text.startswith("0001-01-01"):
+        return 0.0
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"no time zone in {text!r}")
+    return moment.timestamp()
+
+
+def to_datetime(at: float, *, local: bool = False) -> datetime | None:
+    """The moment in UTC, or naive in the local zone so that arithmetic follows daylight saving; None if it is not a date."""
     try:
-        return datetime.fromtimestamp(at) if local else datetime.fromtimestamp(at, UTC)  # noqa: DTZ006 - as it says
+        return datetime.fromtimestamp(at) if local else datetime.fromtimestamp(at, UTC)  # noqa: DTZ006 - naive on purpose
     except (ValueError, OverflowError, OSError):
         return None
 
 
 def format_time(at: float, form: str = SECONDS, *, local: bool = False, unknown: str = UNKNOWN) -> str:
-    """The moment by a strftime form, in UTC or in the machine's zone."""
-    moment = calendar_time(at, local=local)
+    """The moment by a strftime form, in UTC or in the local zone."""
+    moment = to_datetime(at, local=local)
     try:
         return unknown if moment is None else (moment.astimezone() if local else moment).strftime(form)
     except (ValueError, OverflowError, OSError):  # a zone may push the first and the last day out of the calendar
@@ -32,3 +49,75 @@ def format_milliseconds(at: float, *, unknown: str = UNKNOWN) -> str:
     """RFC 3339 in UTC with three decimals: `2026-11-24T14:03:27.250Z`."""
     whole = format_time(at, "%Y-%m-%dT%H:%M:%S.%f", unknown="")
     return f"{whole[:-3]}Z" if whole else unknown
+
+
+def utc(at: float) -> str:
+    """`2026-01-01T09:00:00Z`, to be sent to a server. Raises InvalidTime for a time outside the calendar."""
+    if text := format_time(at, unknown=""):
+        return text
+    raise InvalidTime("that time is outside the calendar")
+
+
+def format_clock(at: float) -> str:
+    """`14:03:27Z`."""
+    return format_time(at, "%H:%M:%SZ")
+
+
+def format_minute(at: float, *, now: float | None = None) -> str:
+    """`14:03`, or `23 Nov 14:03` if that is more than 18 hours from `now`."""
+    return format_time(at, "%d %b %H:%M" if now is not None and abs(now - at) > 18 * 3600 else "%H:%M")
+
+
+def format_timestamp(at: float) -> str:
+    """`2026-11-24 14:03:27Z`."""
+    return format_time(at, "%Y-%m-%d %H:%M:%SZ")
+
+
+def format_local(at: float, *, now: float | None = None) -> str:
+    """`09:02 CET`, with the day (`Thu 1 Jan 09:02 CET`) if that is not the local day of `now`."""
+    moment = to_datetime(at, local=True)
+    today = now is None or moment is None or _local(now).date() == moment.date()
+    return format_time(at, "%H:%M %Z" if today or moment is None else f"%a {moment.day} %b %H:%M %Z", local=True)
+
+
+def is_same_period(begun_at: float, now: float, *, due: str) -> bool:
+    """Whether a checklist run that began then is still the current one: the same local day, or hour if `due` is `hourly`.
+
+    A run begun within the last 15 minutes always is: the clock may be set, and midnight or the end of an hour may pass.
+    """
+    if abs(now - begun_at) < 900.0:
+        return True
+    then, today = to_datetime(begun_at, local=True), _local(now)
+    if then is None:
+        return False
+    if due == "hourly":
+        return (then.date(), then.hour) == (today.date(), today.hour)
+    return then.date() == today.date()
+
+
+def local_midnight(now: float) -> float:
+    """The beginning of the local day, Unix seconds; with daylight saving a day has 23 or 25 hours."""
+    return _local(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
+def local_hour(now: float) -> float:
+    """The beginning of the local hour, Unix seconds; some zones are half an hour off."""
+    return _local(now).replace(minute=0, second=0, microsecond=0).timestamp()
+
+
+def local_yesterday(now: float) -> float:
+    """The same local time a day ago, Unix seconds: 23 or 25 hours where the clocks changed."""
+    return (_local(now) - timedelta(days=1)).timestamp()
+
+
+def due_today(due: str, now: float) -> float | None:
+    """When a daily checklist is due on this local day, Unix seconds; None for one without a time of day."""
+    hour, _, minute = due.partition(":")
+    if not (hour.isdigit() and minute.isdigit()):
+        return None
+    return _local(now).replace(hour=int(hour), minute=int(minute), second=0, microsecond=0).timestamp()
+
+
+def _local(now: float) -> datetime:
+    """The machine's clock; the beginning of the calendar where that clock is set outside of it."""
+    return to_datetime(now, local=True) or datetime(1970, 1, 2)  # noqa: DTZ001 - naive, as the others

@@ -30,7 +30,7 @@ def measure(stage: Stage) -> list[Figure]:
     loaded, took = LoadedRules(our_recordings), []
     for _ in range(2):
         began = time.perf_counter()
-        loaded.judge([group], UNDECIDED, now=time.time())
+        loaded.match([group], UNDECIDED, now=time.time())
         took.append(time.perf_counter() - began)
     return [
         Figure(f"{_COUNT:,} foreign recording rules and ours held against ours", took[0], "s", 1.0),

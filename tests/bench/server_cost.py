@@ -17,7 +17,7 @@ from stage import Stage
 from console.demo.backfill import load_history
 from queries.catalogue.loader import load_board
 from queries.model.panel import PanelSpec
-from queries.prometheus.query_batch import BatchQuery, joined
+from queries.prometheus.query_batch import BatchQuery, join_queries
 
 _DAYS = 30
 _SERIES = 100
@@ -37,8 +37,8 @@ def measure(stage: Stage) -> list[Figure]:
     text.unlink()
     specs = [spec for spec in load_board("overview") if spec.source == "prometheus"]
     with start_prometheus("global: {scrape_interval: 1h}\n", folder=place) as server:
-        recorded = _milliseconds(server.url, joined([_recorded(spec) for spec in specs]), end)
-        raw = _milliseconds(server.url, joined([BatchQuery(spec.id, spec.raw) for spec in specs]), end)
+        recorded = _milliseconds(server.url, join_queries([_recorded(spec) for spec in specs]), end)
+        raw = _milliseconds(server.url, join_queries([BatchQuery(spec.id, spec.raw) for spec in specs]), end)
     note = f"{recorded:.2f} ms against {raw:.0f} ms"
     return [Figure("query time at the server, recorded ÷ raw", recorded / raw, "×", 0.1, note)]
 

@@ -12,7 +12,7 @@ from figure import Figure
 from stage import COLUMNS, ROWS, Stage, Timed, clean
 from subject import PROGRAM
 
-from queries.catalogue.panel_titles import outline
+from queries.catalogue.panel_titles import read_panel_titles
 
 HELLO = """\
 from textual.app import App
@@ -43,7 +43,7 @@ def full(screen: pyte.Screen, last: str) -> bool:
     """Heading, every panel that the last screen has with 'no answer yet', and the keys."""
     text = "\n".join(screen.display)
     # Another revision's overview may have other panels; fewer than this is no overview.
-    titles = [title for _, title in outline("overview") if title in last]
+    titles = [title for _, title in read_panel_titles("overview") if title in last]
     there = len(titles) >= 6 and all(title in text for title in titles)
     return there and "no answer yet" in text and "ACTING" in text and "? help" in text
 

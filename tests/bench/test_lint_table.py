@@ -55,5 +55,5 @@ def test_the_rules_that_are_timed_are_rules(tmp_path: Path) -> None:
     """As many as asked for, of the metric asked for, all valid and each with a name of its own."""
     for kind, metric in (("known", "ocr_requests_total"), ("unknown", "http_requests_total")):
         file = read_rules(lint.write_rules(tmp_path / f"{kind}.yaml", kind, 45).read_text(encoding="utf-8"), path="r.yaml")
-        assert len({item.rule.name for item in file.rules}) == 45 and not file.troubles
+        assert len({item.rule.name for item in file.rules}) == 45 and not file.problems
         assert all(metric in item.rule.expression for item in file.rules)

@@ -25,7 +25,7 @@ from console.state.revisions import Records, observe
 from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
-from queries.model.poll_result import PollResult
+from queries.model.source import PollResult
 from queries.model.workload import Cluster
 from queries.prometheus.responses import InstantResult
 

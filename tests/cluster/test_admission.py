@@ -17,7 +17,7 @@ from cluster_fixture import JSON_PATCH, MERGE, Namespace, names, until
 from console.actions.plan import Outcome
 from console.journal.sqlite import Journal
 from queries.http.endpoint import ClusterEndpoint
-from queries.yaml_text import SafeLoader
+from queries.yaml import SafeLoader
 
 pytestmark = [
     pytest.mark.control_plane,

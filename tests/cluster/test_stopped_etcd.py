@@ -20,7 +20,7 @@ from console.__main__ import main
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
 from queries.model.fault import FaultKind
-from queries.model.poll_result import PollResult
+from queries.model.source import PollResult
 from queries.model.workload import Cluster
 
 pytestmark = pytest.mark.control_plane
@@ -118,7 +118,9 @@ async def test_a_stopped_etcd_makes_the_cluster_stale_and_its_return_live(
             assert answer.status_code == 200
         ends = time.monotonic() + 10.0
         while (
-            found.last is None or found.last.value is None or found.last.value.workloads[0].wanted != change["spec"]["replicas"]
+            found.last is None
+            or found.last.value is None
+            or found.last.value.workloads[0].desired != change["spec"]["replicas"]
         ):
             assert time.monotonic() < ends, found.last
             await asyncio.sleep(0.05)

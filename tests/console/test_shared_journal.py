@@ -30,7 +30,7 @@ from console.monitor.session import Session
 from console.state import incident_events
 from console.state.incident import Role, Step
 from queries.model.alert import Priority
-from widgets.formatting import format_timestamp
+from queries.text.times import format_timestamp
 
 
 @pytest.fixture

@@ -24,8 +24,7 @@ from queries.errors import TimedOut
 from queries.http.endpoint import Endpoint
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth, Readiness
-from queries.model.poll_result import PollResult
-from queries.model.source import Health, SourceState
+from queries.model.source import Health, PollResult, SourceState
 
 
 async def until(met: Callable[[], bool]) -> None:

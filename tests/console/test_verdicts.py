@@ -33,8 +33,8 @@ from queries.model.panel import (
     Threshold,
     Unit,
 )
-from queries.model.poll_result import PollResult
 from queries.model.series import Series
+from queries.model.source import PollResult
 from queries.model.verdict import UNKNOWN, Verdict
 from queries.prometheus.query_batch import BatchResult
 from widgets.formatting import VERDICT_WIDTH
@@ -148,7 +148,7 @@ def test_nobody_outside_is_told_a_figure_in_doubt() -> None:
 def test_a_query_of_a_checklist_is_held_against_its_second_count() -> None:
     """An item that asks for itself is in doubt where its signals contradict themselves, and a KPI with it."""
     spec = PanelSpec(
-        "availability", "Availability", Unit.PERCENT, Aggregation.MIN, raw="x", below=True, threshold=Threshold(99.9)
+        "availability", "Availability", Unit.PERCENT, Aggregation.MIN, raw="x", lower_is_worse=True, threshold=Threshold(99.9)
     )
     found = Contradiction(
         ContradictionKind.WITNESS, "OCR failures in 5m", Unit.COUNT, Figure("a", 12, "a"), Figure("b", 240, "b")

@@ -21,7 +21,7 @@ from console.journal.sqlite import Journal
 from queries.errors import AccessDenied
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
-from queries.model.poll_result import PollResult
+from queries.model.source import PollResult
 
 TARGET = f"deployment/{API}"
 ACTIONS: tuple[tuple[str, dict[str, str]], ...] = (

@@ -34,7 +34,7 @@ async def test_a_cancellation_that_arrives_with_the_rules_ends_the_request(turns
     """Whichever turn of the loop it hits, a cancelled refresh ends: a console that closes does not hang."""
     transport = LateRules()
     source = Prometheus(Endpoint("http://prometheus.example"), transport=transport)
-    source.rules_come = True
+    source.rules_expected = True
     rules = asyncio.ensure_future(source.rules())
     panels = asyncio.ensure_future(source.panels(SPECS))
     await asyncio.sleep(0.01)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from queries.catalogue.loader import CatalogueError, expand_spec, load_board, load_dashboard, load_dashboards, parse_board
-from queries.catalogue.panel_titles import outline
+from queries.catalogue.panel_titles import read_panel_titles
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice, load_signals
 from queries.model.dashboard import DASHBOARDS
 from queries.model.panel import Aggregation, PanelSpec, Threshold
 from queries.promql.syntax import LabelMatcher, parse
-from queries.yaml_text import YamlError, loads
+from queries.yaml import YamlError, load_yaml
 
 IDS = [
     "error_ratio", "p95_latency", "circuit_breakers", "provider_health", "queue_depth",
@@ -25,7 +25,7 @@ PANEL = "panels:\n  - {id: a, title: A, unit: percent, raw: up}\n"
 
 def rule_names(kind: str, file: str) -> set[str]:
     text = resources.files("queries").joinpath("rules", file).read_text()
-    groups = loads(text, where=file)["groups"]  # type: ignore[index]
+    groups = load_yaml(text, where=file)["groups"]  # type: ignore[index]
     return {rule[kind] for group in groups for rule in group["rules"] if kind in rule}
 
 
@@ -36,7 +36,7 @@ def test_ids_in_their_order() -> None:
 
 def test_outline_tells_the_same_panels() -> None:
     """The first frame, which reads the board without a YAML parser, names the very panels that the catalogue has."""
-    assert outline("overview") == tuple((spec.id, spec.title) for spec in load_board("overview"))
+    assert read_panel_titles("overview") == tuple((spec.id, spec.title) for spec in load_board("overview"))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_thresholds_of_the_checklists(panel: str, warn: float, critical: float) 
     """The limits of the daily checklist are the defaults."""
     spec = next(item for item in load_board("overview") if item.id == panel)
     assert spec.threshold == Threshold(warn, critical)
-    assert spec.below is (panel == "provider_health")
+    assert spec.lower_is_worse is (panel == "provider_health")
 
 
 def test_recorded_names_are_those_of_the_rules() -> None:
@@ -67,21 +67,21 @@ def test_recorded_names_are_those_of_the_rules() -> None:
 def test_every_panel_can_explain_itself() -> None:
     """A panel without data says why; one that has a threshold has alerts and a runbook."""
     for spec in load_board("overview"):
-        assert spec.absent and spec.alerts and spec.runbook, spec.id
+        assert spec.no_data_reason and spec.alerts and spec.runbook, spec.id
         assert (spec.raw == "") is (spec.source == "kubernetes")
 
 
 def test_namespace_is_filled_in() -> None:
     """The namespace that the console watches stands in queries and words."""
     spec = next(item for item in load_board("overview", namespace="other") if item.id == "cpu")
-    assert 'namespace="other"' in spec.raw and 'namespace="other"' in (spec.recorded or "") and "other" in spec.absent
-    assert "$namespace" not in spec.raw + (spec.recorded or "") + spec.absent
+    assert 'namespace="other"' in spec.raw and 'namespace="other"' in (spec.recorded or "") and "other" in spec.no_data_reason
+    assert "$namespace" not in spec.raw + (spec.recorded or "") + spec.no_data_reason
 
 
 def test_defaults() -> None:
     """The shortest panel."""
     (spec,) = parse_board(PANEL, where="x.yaml")
-    assert (spec.fold, spec.recorded, spec.threshold) == (Aggregation.MAX, None, Threshold())
+    assert (spec.aggregation, spec.recorded, spec.threshold) == (Aggregation.MAX, None, Threshold())
 
 
 @pytest.mark.parametrize(
@@ -91,16 +91,16 @@ def test_defaults() -> None:
         (PANEL.replace("percent", "parsec"), "parsec"),
         (PANEL.replace("raw: up", "row: up"), "row"),
         (PANEL.replace(", raw: up", ""), "no raw expression"),
-        (PANEL + PANEL.partition("\n")[2], "twice"),
+        (PANEL + PANEL.partition("\n")[2], "duplicate panel a"),
         (
             PANEL.replace("raw: up", 'raw: "${ocr_request[5m]}"'),
-            r"x\.yaml: the panel a: there is no signal 'ocr_request'; there are",
+            r"x\.yaml: the panel a: there is no signal 'ocr_request'; expected one of",
         ),
         (
             PANEL.replace("raw: up", "raw: up, warn: 5, critical: 1"),
             r"x\.yaml:2: the panel a: reversed thresholds: large values are bad, so expected critical at or",
         ),
-        (PANEL.replace("raw: up", 'raw: "${ocr_requests}"'), r"wants a window: \$\{ocr_requests\[5m\]\}"),
+        (PANEL.replace("raw: up", 'raw: "${ocr_requests}"'), r"needs a window: \$\{ocr_requests\[5m\]\}"),
     ],
 )
 def test_broken_boards(text: str, words: str) -> None:
@@ -141,9 +141,9 @@ def test_dashboard_panels_can_explain_themselves() -> None:
     """Each says why it may have no data; its runbook exists, its recorded names have a rule, small is bad where folded so."""
     rules, runbooks = rule_names("record", "recording.yaml"), Path(__file__).parents[2] / "runbooks"
     for spec in own_panels():
-        assert spec.absent and spec.raw and (runbooks / f"{spec.runbook}.md").is_file(), spec.id
+        assert spec.no_data_reason and spec.raw and (runbooks / f"{spec.runbook}.md").is_file(), spec.id
         assert set(spec.recorded_names) <= rules, spec.id
-        assert (spec.fold is Aggregation.MIN) == spec.below, spec.id
+        assert (spec.aggregation is Aggregation.MIN) == spec.lower_is_worse, spec.id
 
 
 def test_without_a_provider_no_matcher_is_left() -> None:
@@ -166,7 +166,7 @@ def test_a_provider_narrows_or_the_panel_says_that_it_does_not() -> None:
     assert narrowed.pop("ocr_fallback_triggered_total") is False, "whether there is a fallback at all concerns every provider"
     assert len(narrowed) >= 6 and all(narrowed.values()), narrowed
     assert health.recorded == 'provider_health_score{provider="a\\"b"}'
-    assert "provider a" in error_ratio.absent
+    assert "provider a" in error_ratio.no_data_reason
     assert (cpu.scope, error_ratio.scope, health.scope) == ("all providers", "", "")
     assert "provider=" not in cpu.raw
 
@@ -184,7 +184,10 @@ def test_a_panel_whose_metric_does_not_say_a_state_is_not_asked() -> None:
     """The help text states a coding without half-open: what needs half-open says why it has no data, the rest is asked."""
     coding = DefinitionChoice(encodings={"ocr_circuit_state": {"open": 1.0}})
     panels = {spec.id: expand_spec(spec, coding) for spec in (*load_board("overview"), *load_board("ocr_performance"))}
-    assert panels["ocr_circuits"].raw == "" and "does not say which number means half-open" in panels["ocr_circuits"].absent
+    assert (
+        panels["ocr_circuits"].raw == ""
+        and "does not say which number means half-open" in panels["ocr_circuits"].no_data_reason
+    )
     assert "ocr_circuit_state == bool 1," in panels["circuit_breakers"].raw
 
 

@@ -59,7 +59,7 @@ async def asked(stack: DemoStack, choice: DashboardChoice, *, recorded: bool = T
 async def test_every_panel_has_data(settled: DemoStack, name: str, recorded: bool) -> None:
     """With the rules and without them; a refresh is one or two requests; both give the same order of size."""
     answer, sent = await asked(settled, DashboardChoice(name), recorded=recorded)
-    for told in answer.answers:
+    for told in answer.results:
         assert told.fault is None, f"{told.id}: {told.fault}"
         assert told.samples, f"{told.id}: {told.query}"
     assert sent <= 2
@@ -71,11 +71,11 @@ async def test_every_panel_can_be_narrowed(settled: DemoStack, name: str, provid
     """One provider: every panel still has data, and where it is by provider, of that one alone."""
     answer, _ = await asked(settled, DashboardChoice(name, provider=provider))
     scopes = {spec.id: spec for spec in answer.dashboard.panels}
-    for told in answer.answers:
+    for told in answer.results:
         spec = scopes[told.id]
         assert told.fault is None, f"{told.id}: {told.fault}"
         assert told.samples, f"{told.id}: {told.query}"
-        if spec.by == "provider" and not spec.scope:
+        if spec.group_by == "provider" and not spec.scope:
             assert {sample.label("provider") for sample in told.samples} == {provider}, told.id
 
 

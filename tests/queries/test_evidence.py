@@ -15,7 +15,7 @@ from queries.prometheus.evidence import (
     REMEMBERED_SECONDS,
     UNDECIDED_SECONDS,
     Decisions,
-    read_coding,
+    parse_encoding,
 )
 
 HOUR = 3600.0
@@ -49,7 +49,7 @@ def sentence(decisions: Decisions, start: str) -> str:
 def test_the_first_definition_that_the_series_meet_holds() -> None:
     """As the platform exports: an OCR failure is a start without success, and the words say why and how many apply."""
     decisions = Decisions()
-    decisions.take(AS_EXPORTED, 0.0)
+    decisions.ingest(AS_EXPORTED, 0.0)
     assert chosen(decisions) == {
         "ocr_requests": "starts",
         "ocr_attempts": "starts",
@@ -68,7 +68,7 @@ def test_the_first_definition_that_the_series_meet_holds() -> None:
 def test_what_is_missing_is_named() -> None:
     """Without the first metric the next one stands in, and the words name what is not there."""
     decisions = Decisions()
-    decisions.take([*series("ocr_processing_duration_seconds_count"), *series("dedup2d_jobs_queued")], 0.0)
+    decisions.ingest([*series("ocr_processing_duration_seconds_count"), *series("dedup2d_jobs_queued")], 0.0)
     assert sentence(decisions, "queue depth") == (
         "queue depth: the queued and the running jobs of every backend, because there is no dedup2d_job_queue_depth; "
         "1 of 2 definitions apply"
@@ -79,46 +79,46 @@ def test_what_is_missing_is_named() -> None:
 def test_a_new_build_is_decided_again_at_once() -> None:
     """Series of another build change the decision with the next evidence, in both directions where nothing answers else."""
     decisions = Decisions()
-    decisions.take(AS_EXPORTED, 0.0)
-    decisions.take(ERRORS, EVERY_SECONDS)
+    decisions.ingest(AS_EXPORTED, 0.0)
+    decisions.ingest(ERRORS, EVERY_SECONDS)
     assert chosen(decisions)["ocr_failures"] == "status"
-    decisions.take(series("ocr_requests_total", "success", "error"), 2 * EVERY_SECONDS)
+    decisions.ingest(series("ocr_requests_total", "success", "error"), 2 * EVERY_SECONDS)
     assert chosen(decisions)["ocr_requests"] == "outcomes"
 
 
 def test_a_restart_is_no_new_build() -> None:
     """Counters with labels come back with their first use: for a day what was shown counts, and the rest answers meanwhile."""
     decisions = Decisions()
-    decisions.take(ERRORS, 0.0)
+    decisions.ingest(ERRORS, 0.0)
     first = decisions.choice
     for at in (300.0, 600.0, HOUR, 5 * HOUR):
-        decisions.take(AS_EXPORTED if at != 600.0 else [], at)
+        decisions.ingest(AS_EXPORTED if at != 600.0 else [], at)
         assert chosen(decisions)["ocr_failures"] == "status", at
     assert first.definitions["ocr_failures"].rest
-    decisions.take(AS_EXPORTED, REMEMBERED_SECONDS + 1.0)
+    decisions.ingest(AS_EXPORTED, REMEMBERED_SECONDS + 1.0)
     assert chosen(decisions)["ocr_failures"] == "starts"
 
 
 def test_the_same_evidence_is_the_same_choice() -> None:
     """What is decided as before makes no panel's expression again."""
     decisions = Decisions()
-    decisions.take(AS_EXPORTED, 0.0)
+    decisions.ingest(AS_EXPORTED, 0.0)
     before = decisions.choice
-    decisions.take([*AS_EXPORTED, *series("ocr_requests_total", "something new")], 300.0)
-    decisions.take([], 600.0)
+    decisions.ingest([*AS_EXPORTED, *series("ocr_requests_total", "something new")], 300.0)
+    decisions.ingest([], 600.0)
     assert decisions.choice is before
 
 
 def test_the_evidence_is_one_part_now_and_then() -> None:
     """At first, then every few minutes; also where the clock is set back."""
     decisions = Decisions()
-    part = decisions.part(1000.0)
+    part = decisions.evidence_query(1000.0)
     assert part is not None and part.query.startswith('group by (__name__, status) ({__name__=~"')
     assert "ocr_requests_total" in part.query and "_bucket" not in part.query and "resilience_circuit_state" in part.query
-    decisions.take(AS_EXPORTED, 1000.0)
-    assert decisions.part(1000.0 + EVERY_SECONDS - 1.0) is None
-    assert decisions.part(1000.0 + EVERY_SECONDS) is not None
-    assert decisions.part(10.0) is not None
+    decisions.ingest(AS_EXPORTED, 1000.0)
+    assert decisions.evidence_query(1000.0 + EVERY_SECONDS - 1.0) is None
+    assert decisions.evidence_query(1000.0 + EVERY_SECONDS) is not None
+    assert decisions.evidence_query(10.0) is not None
 
 
 @pytest.mark.parametrize(
@@ -144,43 +144,43 @@ def test_the_evidence_is_one_part_now_and_then() -> None:
 )
 def test_a_coding_is_read_from_words(text: str, told: dict[str, float] | None) -> None:
     """Either order, any joint; a text that contradicts itself or only speaks of circuits states nothing."""
-    assert read_coding(text) == told
+    assert parse_encoding(text) == told
 
 
 def test_the_help_text_goes_before_the_catalogue() -> None:
     """What it states is what panels compare with; where it states nothing the catalogue holds, and the words say which."""
     decisions = Decisions()
-    decisions.take(AS_EXPORTED, 0.0)
-    assert "as the catalogue has it: its help text was not asked for yet" in sentence(decisions, "ocr_circuit_state")
-    decisions.take_help("ocr_circuit_state", ["gauge"], ["state (0=closed, 1=open, 2=half_open)"])
+    decisions.ingest(AS_EXPORTED, 0.0)
+    assert "as the catalogue defines it: its help text was not fetched yet" in sentence(decisions, "ocr_circuit_state")
+    decisions.ingest_help("ocr_circuit_state", ["gauge"], ["state (0=closed, 1=open, 2=half_open)"])
     assert decisions.choice.encodings == {"ocr_circuit_state": {"closed": 0.0, "open": 1.0, "half_open": 2.0}}
     assert (
         sentence(decisions, "ocr_circuit_state")
         == "ocr_circuit_state: 0 is closed, 2 is half-open, 1 is open, by its help text"
     )
-    decisions.take_help("ocr_circuit_state", ["gauge"], ["state of a circuit"])
+    decisions.ingest_help("ocr_circuit_state", ["gauge"], ["state of a circuit"])
     assert not decisions.choice.encodings
-    assert sentence(decisions, "ocr_circuit_state").endswith("as the catalogue has it: its help text states none")
+    assert sentence(decisions, "ocr_circuit_state").endswith("as the catalogue defines it: its help text states none")
 
 
 def test_help_texts_that_contradict_each_other_decide_nothing() -> None:
     """Two builds at once: no number is right for both, and no state is guessed."""
     decisions = Decisions()
-    decisions.take_help("ocr_circuit_state", ["gauge"], ["0=closed, 1=open, 2=half_open", "0=closed, 1=half_open, 2=open"])
+    decisions.ingest_help("ocr_circuit_state", ["gauge"], ["0=closed, 1=open, 2=half_open", "0=closed, 1=half_open, 2=open"])
     assert decisions.choice.encodings == {"ocr_circuit_state": {}}
 
 
 def test_help_is_asked_for_at_once_and_hourly() -> None:
     """Of the metrics with a coding that the server has, once it is known which; sooner where the answer did not come."""
     decisions = Decisions()
-    assert set(decisions.metrics_to_ask_about(0.0)) == {
+    assert set(decisions.metrics_without_help(0.0)) == {
         "ocr_circuit_state", "dedupcad_vision_circuit_state", "resilience_circuit_state", "circuit_breaker_state",
     }  # fmt: skip
-    decisions.take(AS_EXPORTED, 0.0)
-    assert decisions.metrics_to_ask_about(HELP_EVERY_SECONDS - 1.0) == ()
-    assert decisions.metrics_to_ask_about(HELP_EVERY_SECONDS) == ("ocr_circuit_state",)
-    decisions.ask_again(HELP_EVERY_SECONDS)
-    assert decisions.metrics_to_ask_about(HELP_EVERY_SECONDS + EVERY_SECONDS) == ("ocr_circuit_state",)
+    decisions.ingest(AS_EXPORTED, 0.0)
+    assert decisions.metrics_without_help(HELP_EVERY_SECONDS - 1.0) == ()
+    assert decisions.metrics_without_help(HELP_EVERY_SECONDS) == ("ocr_circuit_state",)
+    decisions.retry_help(HELP_EVERY_SECONDS)
+    assert decisions.metrics_without_help(HELP_EVERY_SECONDS + EVERY_SECONDS) == ("ocr_circuit_state",)
 
 
 def test_a_type_is_evidence_too() -> None:
@@ -195,11 +195,11 @@ signals:
       - {id: gauge, says: g, needs: {metric: x}, expr: x}
 """
     decisions = Decisions(parse_signals(text, where="x"))
-    decisions.take(series("x"), 0.0)
+    decisions.ingest(series("x"), 0.0)
     assert sentence(decisions, "x") == "x: g, because x is not known to be a histogram; 1 of 2 definitions apply"
-    assert decisions.metrics_to_ask_about(0.0) == ("x",)
-    decisions.take_help("x", ["histogram"], [])
-    decisions.take(series("x"), 300.0)
+    assert decisions.metrics_without_help(0.0) == ("x",)
+    decisions.ingest_help("x", ["histogram"], [])
+    decisions.ingest(series("x"), 300.0)
     assert chosen(decisions) == {"x": "histogram"}
 
 
@@ -207,7 +207,7 @@ def test_the_basis_of_a_text_is_that_of_its_signals() -> None:
     """Through other signals too; a signal with one definition needs no words."""
     decisions = Decisions()
     assert decisions.basis("${provider_health[5m]}") == ()
-    decisions.take(AS_EXPORTED, 0.0)
+    decisions.ingest(AS_EXPORTED, 0.0)
     told = decisions.basis("${provider_health[5m]}")
     assert [item.partition(":")[0] for item in told] == [
         "ocr failures", "vision failures", "ocr attempts", "vision attempts", "ocr_circuit_state",
@@ -218,25 +218,25 @@ def test_the_basis_of_a_text_is_that_of_its_signals() -> None:
 def test_a_fallback_leaves_no_start_without_success() -> None:
     """Where another provider answers, its success is not the first one's: the error counter holds, also after a restart."""
     decisions = Decisions()
-    decisions.take([*AS_EXPORTED, *series("ocr_fallback_triggered_total")], 0.0)
+    decisions.ingest([*AS_EXPORTED, *series("ocr_fallback_triggered_total")], 0.0)
     assert sentence(decisions, "ocr failures") == (
         "ocr failures: the error counter, without what never was a request, because no series has status=error|failed|failure "
         "and there is ocr_fallback_triggered_total; 2 of 4 definitions apply"
     )
-    decisions.take(AS_EXPORTED, HOUR)
+    decisions.ingest(AS_EXPORTED, HOUR)
     assert chosen(decisions)["ocr_failures"] == "errors"
 
 
 def test_a_server_without_series_is_asked_again_soon() -> None:
     """Before its first scrape a server shows nothing: the console decides seconds after the series appear, not minutes."""
     decisions = Decisions()
-    assert decisions.part(0.0) is not None
-    decisions.take([], 0.0)
-    assert decisions.part(UNDECIDED_SECONDS - 1.0) is None
-    assert decisions.part(UNDECIDED_SECONDS) is not None
-    decisions.take(AS_EXPORTED, UNDECIDED_SECONDS)
+    assert decisions.evidence_query(0.0) is not None
+    decisions.ingest([], 0.0)
+    assert decisions.evidence_query(UNDECIDED_SECONDS - 1.0) is None
+    assert decisions.evidence_query(UNDECIDED_SECONDS) is not None
+    decisions.ingest(AS_EXPORTED, UNDECIDED_SECONDS)
     assert chosen(decisions)
-    assert decisions.part(UNDECIDED_SECONDS + EVERY_SECONDS - 1.0) is None
+    assert decisions.evidence_query(UNDECIDED_SECONDS + EVERY_SECONDS - 1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -248,6 +248,6 @@ async def test_a_server_without_help_texts_is_asked_again_in_minutes(pages: dict
     """Prometheus has no metadata before its first scrape; where it has some, the console asks hourly."""
     answer = httpx.Response(200, json={"status": "success", "data": pages})
     source = Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(lambda _: answer), clock=lambda: 1000.0)
-    await source.read_codings()
-    assert bool(source.decisions.metrics_to_ask_about(1000.0 + EVERY_SECONDS)) is again
+    await source.fetch_encodings()
+    assert bool(source.decisions.metrics_without_help(1000.0 + EVERY_SECONDS)) is again
     await source.close()

@@ -59,7 +59,7 @@ def test_the_same_panels_units_and_thresholds() -> None:
             assert lines == {line for line in (spec.threshold.warn, spec.threshold.critical) if line is not None}
             assert steps[0]["value"] is None and all(one["value"] < two["value"] for one, two in itertools.pairwise(steps[1:]))
             worst = "red" if spec.threshold.critical is not None else "orange"
-            if spec.below and lines:
+            if spec.lower_is_worse and lines:
                 assert (steps[0]["color"], steps[-1]["color"]) == (worst, "green"), "where small is bad, red is at the bottom"
             elif lines:
                 assert (steps[0]["color"], steps[-1]["color"]) == ("green", worst)

@@ -70,14 +70,14 @@ def panel(**told: str) -> str:
         (panel(raw=""), 3, "expected the key 'raw'"),
         (panel(title=""), 3, "expected the key 'title' here"),
         (panel(raw="sum(${failurs[5m]})"), 6, "no such signal 'failurs', did you mean 'failures'?"),
-        (panel(raw="sum(${failures})"), 6, "failures wants a window"),
+        (panel(raw="sum(${failures})"), 6, "failures needs a window"),
         (panel(warn="5", critical="1"), 8, "large values are bad, so expected critical at or over warn 5, found 1"),
         (panel(below="true", warn="1", critical="5"), 9, "small values are bad, so expected critical at or under warn 1"),
         (panel(warn=".inf"), 7, "expected a finite number"),
-        (panel(range="[5, 1]"), 7, "expected a range whose least is under its largest, found [5, 1]"),
+        (panel(range="[5, 1]"), 7, "expected the lower end of the range below its upper end, found [5, 1]"),
         (panel(decimals="9"), 7, "from 0 to 6"),
         (panel(source="kubernetes"), 7, "expected prometheus"),
-        (panel(id="X-1"), 3, "expected small letters, digits and underscores"),
+        (panel(id="X-1"), 3, "expected lower-case letters, digits and underscores"),
         (panel(id="cpu"), 3, "cpu is a panel of the console already"),
         ("panels:\n  - 7\n", 2, "expected a panel, or BOARD/PANEL"),
         ("panels:\n  - overview/error_rato\n", 2, "did you mean 'overview/error_ratio'?"),
@@ -102,7 +102,7 @@ def test_a_wrong_panel_is_named_and_the_others_live(tmp_path: Path, text: str, l
         ("title: x\n", 1, "expected `panels`, a list of panels"),
         ("title: x\npanels: {a: b}\n", 2, "expected `panels`, a list of panels"),
         ("", 1, "expected `panels`"),
-        ("panels: []\npanels: []\n", 2, "this key stands here twice"),
+        ("panels: []\npanels: []\n", 2, "duplicate key"),
     ],
 )
 def test_a_file_that_is_no_board_is_named(tmp_path: Path, text: str, line: int, words: str) -> None:
@@ -117,7 +117,7 @@ def test_names_are_given_once(tmp_path: Path) -> None:
     """A board that is called like another, and a panel that is there already, are refused with the place of the first."""
     own = read(tmp_path, orders=BOARD, slo_tracking=BOARD, more=f"panels:\n{GOOD}{GOOD}")
     assert own.problems == (
-        f"{tmp_path}/slo_tracking.yaml: slo_tracking is a board of the console already: call the file otherwise",
+        f"{tmp_path}/slo_tracking.yaml: slo_tracking is a board of the console already: rename the file",
         f"{tmp_path}/more.yaml:6: panels[1].id: queue is the panel of {tmp_path}/more.yaml:2 already",
     )
 

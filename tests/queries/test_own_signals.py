@@ -8,7 +8,7 @@ import pytest
 
 from queries.catalogue.own import read_own_boards
 from queries.catalogue.own_signals import OwnSignals, read_own_signals
-from queries.catalogue.signals import expand, load_signals
+from queries.catalogue.signals import expand_signals, load_signals
 
 ORDERS = """signals:
   orders:
@@ -76,8 +76,8 @@ def test_a_panel_may_ask_by_a_teams_signal(tmp_path: Path) -> None:
             8,
             "definitions[0].expr: no such signal 'order_rate', did you",
         ),
-        ("sum(rate(shop_orders_total", "(${orders[5m]} + (rate(x", 2, "the signal orders is made of itself"),
-        ("  orders:", "  Orders:", 2, "signals.Orders: expected a name of small letters, digits and underscores"),
+        ("sum(rate(shop_orders_total", "(${orders[5m]} + (rate(x", 2, "the signal orders references itself"),
+        ("  orders:", "  Orders:", 2, "signals.Orders: expected a name of lower-case letters, digits and underscores"),
         ("definitions:\n", "definitions: []\n    x:\n", 6, "signals.orders.x: unknown key, "),
         ("signals:", "signal:", 1, "expected `signals`, a mapping of signals by name"),
     ],
@@ -108,4 +108,4 @@ def test_what_is_made_of_a_wrong_signal_is_left_out_too(tmp_path: Path) -> None:
     own = read(tmp_path, income=more, orders=ORDERS.replace("sum(rate(shop_orders_total", "(${gone[5m]} * (rate(x"))
     assert own.names == () and len(own.problems) == 2
     for name in own.signals:
-        expand(f"${{{name}[5m]}}", signals=own.signals)
+        expand_signals(f"${{{name}[5m]}}", signals=own.signals)

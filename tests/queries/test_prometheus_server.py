@@ -284,9 +284,9 @@ def panels_of_now() -> tuple[PanelSpec, ...]:
 async def test_what_is_decided_means_what_stands_joined(filled: Filled, window: str) -> None:
     """In every state of the platform a panel with its signals decided has the values of all definitions joined by `or`."""
     source, decisions, at = Prometheus(Endpoint(filled.url)), Decisions(), filled.moments[window]
-    part = decisions.part(0.0)
+    part = decisions.evidence_query(0.0)
     assert part is not None
-    decisions.take((await source.query(part.query, at=at)).samples, 0.0)
+    decisions.ingest((await source.query(part.query, at=at)).samples, 0.0)
     differ = []
     for spec in panels_of_now():
         asked = [spec.raw, expand_spec(spec, decisions.choice).raw]
@@ -350,7 +350,7 @@ async def test_joined_equals_one_by_one(filled: Filled) -> None:
     await source.panels(tuple(SPECS.values()))
     assert transport.paths == ["query", "query", "query_range"]
     transport.paths.clear()
-    answers = (await source.panels(tuple(SPECS.values()))).answers
+    answers = (await source.panels(tuple(SPECS.values()))).results
     assert transport.paths == ["query"]
     origins = {item.id: item.origin for item in answers}
     assert origins["request_rate"] is Origin.RECORDED
@@ -377,20 +377,20 @@ async def test_of_a_crowd_the_worst_are_asked_for(filled: Filled, fold: Aggregat
         "crowd",
         "Crowd",
         Unit.COUNT,
-        fold=fold,
-        below=below,
-        by="provider",
+        aggregation=fold,
+        lower_is_worse=below,
+        group_by="provider",
         recorded='{__name__=~"crowd_(one|two)"}',
         recorded_names=("crowd_one", "crowd_two"),
         raw="vector(1)",
     )
     source = Prometheus(Endpoint(filled.url))
-    answer = (await source.panels((crowd,))).answers[0]
+    answer = (await source.panels((crowd,))).results[0]
     await source.close()
     assert answer.origin is Origin.RECORDED
     assert {sample.value for sample in answer.samples} == expected
     assert answer.query == crowd.recorded
-    assert answer.more is (fold is not Aggregation.SUM)
+    assert answer.truncated is (fold is not Aggregation.SUM)
 
 
 @pytest.mark.parametrize("below", [True, False])
@@ -399,9 +399,9 @@ async def test_an_infinite_series_of_a_crowd_is_seen(filled: Filled, below: bool
     endless = math.inf if below else -math.inf
     raw = f'crowd_one + 0 or label_replace(vector({"+" if below else "-"}Inf), "provider", "broken", "", "")'
     fold = Aggregation.MIN if below else Aggregation.MAX
-    crowd = PanelSpec("crowd", "Crowd", Unit.COUNT, fold=fold, below=below, by="provider", raw=raw)
+    crowd = PanelSpec("crowd", "Crowd", Unit.COUNT, aggregation=fold, lower_is_worse=below, group_by="provider", raw=raw)
     source = Prometheus(Endpoint(filled.url))
-    answer = (await source.panels((crowd,))).answers[0]
+    answer = (await source.panels((crowd,))).results[0]
     await source.close()
     assert [sample.label("provider") for sample in answer.samples if sample.value == endless] == ["broken"]
     assert len(answer.samples) == 51 and answer.fault is None
@@ -423,7 +423,7 @@ async def test_every_provider_of_a_crowd_can_be_chosen(filled: Filled) -> None:
 async def test_trend_of_the_last_hour(filled: Filled) -> None:
     """The trend holds the folded value of the whole window, from one range request."""
     source = Prometheus(Endpoint(filled.url))
-    answers = {item.id: item for item in (await source.panels(tuple(SPECS.values()))).answers}
+    answers = {item.id: item for item in (await source.panels(tuple(SPECS.values()))).results}
     await source.close()
     points = [value for _, value in answers["error_ratio"].trend]
     assert len(points) >= 15 and points[-1] == pytest.approx(10, rel=0.02)
@@ -438,7 +438,7 @@ async def test_one_bad_panel_on_a_real_server(filled: Filled) -> None:
     source = Prometheus(Endpoint(filled.url), transport=transport)
     specs = (bad, *SPECS.values(), many)
     for _ in range(2):
-        answers = {item.id: item for item in (await source.panels(specs)).answers}
+        answers = {item.id: item for item in (await source.panels(specs)).results}
         assert answers["bad"].fault is not None and "1:7" in answers["bad"].fault.what
         assert answers["many"].fault is not None and "many-to-many" in answers["many"].fault.what + answers["many"].fault.hint
         assert [name for name, item in answers.items() if item.fault] == ["bad", "many"]
@@ -453,7 +453,7 @@ async def test_one_heavy_panel_on_a_real_server(filled: Filled) -> None:
     heavy = PanelSpec("heavy", "Heavy", SPECS["cpu"].unit, raw="sum_over_time((time() * vector(1))[300d:1s])")
     transport = Counting()
     source = Prometheus(Endpoint(filled.url, timeout_seconds=3.0), transport=transport)
-    answers = {item.id: item for item in (await source.panels((heavy, *SPECS.values()))).answers}
+    answers = {item.id: item for item in (await source.panels((heavy, *SPECS.values()))).results}
     fault = answers["heavy"].fault
     assert fault is not None and fault.kind is FaultKind.TIMED_OUT
     assert [name for name, item in answers.items() if item.fault] == ["heavy"] and answers["error_ratio"].samples
@@ -477,8 +477,8 @@ async def test_history_by_series(filled: Filled) -> None:
     end = filled.moments["busy"]
     history = await source.history(SPECS["p95_latency"], start=end - 600, end=end, step_seconds=60)
     await source.close()
-    assert {track.label("service") for track in history.tracks} == {"ocr", "vision"}
-    assert all(len(track.points) == 11 and not any(math.isnan(value) for _, value in track.points) for track in history.tracks)
+    assert {track.label("service") for track in history.series} == {"ocr", "vision"}
+    assert all(len(track.points) == 11 and not any(math.isnan(value) for _, value in track.points) for track in history.series)
 
 
 async def test_discovery(filled: Filled) -> None:

@@ -19,9 +19,8 @@ from console.cli.main import main
 from queries.catalogue.loader import load_board, load_dashboards
 from queries.errors import SourceError
 from queries.http.endpoint import Endpoint
-from queries.model.aggregation import folded
-from queries.model.panel import ContradictionKind, Origin, PanelResult, PanelSpec, Threshold
-from queries.model.recorded import RuleMatch
+from queries.model.panel import ContradictionKind, Origin, PanelResult, PanelSpec, Threshold, aggregate
+from queries.model.rule import RuleMatch
 from queries.model.verdict import Verdict
 from queries.prometheus.client import Prometheus
 from queries.promql.rule_templates import rule_names, rule_text
@@ -162,14 +161,14 @@ async def asked(url: str, *, rules: bool = True) -> tuple[dict[str, PanelResult]
             await source.rules()
     await source.panels(tuple(SPECS.values()))
     transport.paths.clear()
-    answers = {item.id: item for item in (await source.panels(tuple(SPECS.values()))).answers}
+    answers = {item.id: item for item in (await source.panels(tuple(SPECS.values()))).results}
     return answers, source, transport
 
 
 async def truth(source: Prometheus, spec: PanelSpec) -> float | None:
     """The panel's value by its raw expression, asked by itself."""
-    answer = await source.query(source._panels.expanded(spec).raw)
-    return folded(spec.fold, [sample.value for sample in answer.samples])
+    answer = await source.query(source._panels.expand(spec).raw)
+    return aggregate(spec.aggregation, [sample.value for sample in answer.samples])
 
 
 def word(answer: PanelResult) -> str:
@@ -189,7 +188,7 @@ async def test_our_rules_are_read_under_whatever_name_they_have(loaded: Loaded, 
     assert read >= {"error_ratio", "request_rate", "provider_health", "error_budget", "analysis_success", "feature_cache_hits"}
     for panel in read:
         assert word(answers[panel]) == "" and answers[panel].contradictions == ()
-        value = folded(SPECS[panel].fold, [sample.value for sample in answers[panel].samples])
+        value = aggregate(SPECS[panel].aggregation, [sample.value for sample in answers[panel].samples])
         assert value == pytest.approx(await truth(source, SPECS[panel]), rel=0.02), panel
     if name == "beside":
         assert answers["error_ratio"].query == "team_platform_error_ratio"
@@ -206,7 +205,7 @@ async def test_another_meaning_under_our_name_is_not_read(loaded: Loaded) -> Non
             assert (answer.origin, word(answer)) == (Origin.RECORDED, ""), panel
         elif names & (FOREIGN.keys() - SAME_IN_FOREIGN):
             assert (answer.origin, word(answer)) == (Origin.RAW, "raw: the rule differs"), panel
-            value = folded(SPECS[panel].fold, [sample.value for sample in answer.samples])
+            value = aggregate(SPECS[panel].aggregation, [sample.value for sample in answer.samples])
             assert value == pytest.approx(await truth(source, SPECS[panel]), rel=0.02), panel
     assert verdict(answers["error_ratio"]) is Verdict.CRITICAL
     book = source.recorded.book

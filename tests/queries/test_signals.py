@@ -11,12 +11,12 @@ from queries.catalogue.signals import (
     DefinitionChoice,
     SignalError,
     UnstatedState,
-    expand,
+    collect_evidence,
+    expand_signals,
+    find_references,
+    find_witnessed,
     load_signals,
-    needed,
     parse_signals,
-    referenced,
-    witnessed,
 )
 from queries.promql.syntax import parse
 
@@ -32,8 +32,8 @@ def reference(name: str) -> str:
 def test_every_signal_is_promql_in_every_form(name: str) -> None:
     """Undecided, and with each of its definitions chosen: PromQL without a placeholder left, of the labels that `by` names."""
     signal = SIGNALS[name]
-    texts = [expand(reference(name))]
-    texts += [expand(reference(name), DefinitionChoice({name: item})) for item in signal.definitions]
+    texts = [expand_signals(reference(name))]
+    texts += [expand_signals(reference(name), DefinitionChoice({name: item})) for item in signal.definitions]
     for text in texts:
         bare = text.replace(', provider=~"$provider"', "").replace('provider=~"$provider"', "")
         assert "$" not in bare.replace('"$1"', "").replace("dedupcad_vision/$1", ""), text
@@ -44,7 +44,7 @@ def test_every_signal_is_promql_in_every_form(name: str) -> None:
 
 def test_undecided_every_definition_stands_in_its_order() -> None:
     """Each label set takes the first definition that it has; `only` keeps one to those that it may speak for."""
-    text = expand("${ocr_failures[5m]}")
+    text = expand_signals("${ocr_failures[5m]}")
     places = [
         text.index(part) for part in ("error|failed", "clamp_min", 'on (provider) ocr_requests_total{status="start"', "0 * sum")
     ]
@@ -55,44 +55,44 @@ def test_a_decided_signal_is_one_definition_with_its_rest() -> None:
     """What the definition has nothing for is answered by its rest, and no other definition is asked."""
     failures = SIGNALS["ocr_failures"]
     status, starts = failures.definitions[:2]
-    assert expand("${ocr_failures[5m]}", DefinitionChoice({failures.id: starts})).count("ocr_requests_total") == 2
-    text = expand("${ocr_failures[5m]}", DefinitionChoice({failures.id: status}))
+    assert expand_signals("${ocr_failures[5m]}", DefinitionChoice({failures.id: starts})).count("ocr_requests_total") == 2
+    text = expand_signals("${ocr_failures[5m]}", DefinitionChoice({failures.id: status}))
     assert text.count("\nor ") == 1 and "clamp_min" in text and "and on" not in text
 
 
 def test_a_window_reaches_inside_and_may_lie_earlier() -> None:
     """Signals that are made of signals take the window along, with its offset."""
-    assert set(re.findall(r"\[[^\]]*\](?: offset \w+)?", expand("${platform_failures[6h]}"))) == {"[6h]"}
-    assert set(re.findall(r"\[[^\]]*\](?: offset \w+)?", expand("${requests[5m offset 1d]}"))) == {"[5m] offset 1d"}
+    assert set(re.findall(r"\[[^\]]*\](?: offset \w+)?", expand_signals("${platform_failures[6h]}"))) == {"[6h]"}
+    assert set(re.findall(r"\[[^\]]*\](?: offset \w+)?", expand_signals("${requests[5m offset 1d]}"))) == {"[5m] offset 1d"}
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("${ocr_request[5m]}", r"x\.yaml: there is no signal 'ocr_request'; there are analysis_errors, "),
-        ("${ocr_requests}", r"wants a window: \$\{ocr_requests\[5m\]\}"),
-        ("1 + ${platform_requests}", "wants a window"),
+        ("${ocr_request[5m]}", r"x\.yaml: there is no signal 'ocr_request'; expected one of analysis_errors, "),
+        ("${ocr_requests}", r"needs a window: \$\{ocr_requests\[5m\]\}"),
+        ("1 + ${platform_requests}", "needs a window"),
     ],
 )
 def test_a_wrong_reference_says_where_and_what_there_is(text: str, words: str) -> None:
     """The place, the name, and what exists instead."""
     with pytest.raises(SignalError, match=words):
-        expand(text, where="x.yaml")
+        expand_signals(text, where="x.yaml")
 
 
 def test_grafanas_own_variables_are_left_alone() -> None:
     """${datasource} is none of ours where no signal is looked for, and a text without a reference is not touched."""
-    assert expand("rate(x[5m])") == "rate(x[5m])"
-    assert referenced("${ocr_requests[5m]} + ${ocr_requests[1h]} + ${queue_depth}") == ("ocr_requests", "queue_depth")
+    assert expand_signals("rate(x[5m])") == "rate(x[5m])"
+    assert find_references("${ocr_requests[5m]} + ${ocr_requests[1h]} + ${queue_depth}") == ("ocr_requests", "queue_depth")
 
 
 def test_the_codings_of_the_three_metrics() -> None:
     """Each metric has its own number for open, and what its help text states goes before the catalogue's."""
-    text = expand("${circuits}")
+    text = expand_signals("${circuits}")
     assert "ocr_circuit_state == bool 2" in text and "circuit_breaker_state == bool 2" in text
     assert "dedupcad_vision_circuit_state == bool 1" in text and "resilience_circuit_state == bool 1" in text
     stated = DefinitionChoice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0, "half_open": 2.0}})
-    assert "ocr_circuit_state == bool 1" in expand("${circuits}", stated)
+    assert "ocr_circuit_state == bool 1" in expand_signals("${circuits}", stated)
 
 
 def test_a_coding_without_the_needed_state_is_an_error() -> None:
@@ -101,7 +101,7 @@ def test_a_coding_without_the_needed_state_is_an_error() -> None:
     with pytest.raises(
         UnstatedState, match="ocr_circuit_state does not say which number means open: 0 is closed, 1 is half-open"
     ):
-        expand("${circuits}", stated)
+        expand_signals("${circuits}", stated)
 
 
 OWN = """
@@ -123,7 +123,7 @@ def test_a_teams_definitions_stand_in_front() -> None:
     """A known signal gains definitions, a new one is a signal like ours; the catalogue itself is not changed."""
     signals = load_signals((("own.yaml", OWN),))
     assert [item.id for item in signals["ocr_requests"].definitions] == ["gateway", "starts", "outcomes", "timed"]
-    assert "gateway_ocr_total" in expand("${orders[5m]}", UNDECIDED, signals=signals)
+    assert "gateway_ocr_total" in expand_signals("${orders[5m]}", UNDECIDED, signals=signals)
     assert "orders" not in load_signals() and load_signals() == SIGNALS
 
 
@@ -148,24 +148,28 @@ def test_a_teams_definition_that_does_not_fit(text: str, words: str) -> None:
 def test_made_of_itself() -> None:
     """A circle is named, not followed."""
     text = "signals: {a: {about: x, unit: count, definitions: [{id: i, says: s, expr: '${a}'}]}}"
-    with pytest.raises(SignalError, match="made of itself: a of a"):
-        expand("${a}", signals=parse_signals(text, where="x"))
+    with pytest.raises(SignalError, match="references itself: a > a"):
+        expand_signals("${a}", signals=parse_signals(text, where="x"))
 
 
 def test_witnesses_are_found_through_other_signals() -> None:
     """The error ratio's figures have witnesses, over the window that the panel asks."""
-    found = {(signal.id, window) for signal, window in witnessed("100 * ${platform_failures[5m]} / ${platform_requests[5m]}")}
+    found = {
+        (signal.id, window) for signal, window in find_witnessed("100 * ${platform_failures[5m]} / ${platform_requests[5m]}")
+    }
     assert found == {("ocr_failures", "5m"), ("vision_failures", "5m"), ("vision_requests", "5m")}
 
 
 def test_what_has_to_be_looked_for() -> None:
     """Each piece of evidence once."""
-    looked = needed(SIGNALS.values())
+    looked = collect_evidence(SIGNALS.values())
     assert len(set(looked)) == len(looked)
     assert {item.metric for item in looked} >= {"ocr_requests_total", "vision_errors_total", "dedup2d_jobs_queued"}
 
 
 def test_a_circuit_that_knows_no_half_open_is_never_half_open() -> None:
     """A coding of closed and open is whole: the state that it lacks equals no number."""
-    text = expand("${ocr_circuit_share}", DefinitionChoice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0}}))
+    text = expand_signals(
+        "${ocr_circuit_share}", DefinitionChoice(encodings={"ocr_circuit_state": {"closed": 0.0, "open": 1.0}})
+    )
     assert "== bool 1)" in text and "== bool NaN)" in text

@@ -88,7 +88,7 @@ CIRCUITS = tuple(spec for spec in load_board("overview") if spec.id == "circuit_
     [
         ("(0=closed,1=half_open,2=open)", 0.0, "ocr_circuit_state: 0 is closed, 1 is half-open, 2 is open, by its help text"),
         ("(0=closed, 1=open, 2=half_open)", 1.0, "ocr_circuit_state: 0 is closed, 2 is half-open, 1 is open, by its help text"),
-        ("of a provider", 0.0, "as the catalogue has it: its help text states none"),
+        ("of a provider", 0.0, "as the catalogue defines it: its help text states none"),
         ("(0 closed, 1 half-open)", None, "does not say which number means open: 0 is closed, 1 is half-open"),
     ],
 )
@@ -101,12 +101,12 @@ async def test_the_help_text_says_which_number_is_open(
         await until(source, "ocr_circuit_state")
         await source.panels(CIRCUITS)
         for _ in range(50):  # the metadata come with the first scrape that is told, a moment after its series
-            await source.read_codings()
+            await source.fetch_encodings()
             if source.decisions.choice.encodings or "states none" in " ".join(source.decisions.sentences):
                 break
-            source.decisions.ask_again(-1e9)
+            source.decisions.retry_help(-1e9)
             await asyncio.sleep(0.1)
-        (answer,) = (await source.panels(CIRCUITS)).answers
+        (answer,) = (await source.panels(CIRCUITS)).results
     assert [item.value for item in answer.samples] == ([] if value is None else [value])
     assert told in " ".join((*answer.basis, answer.fault.sentence() if answer.fault else ""))
 
@@ -119,17 +119,17 @@ async def test_a_new_build_is_decided_again(exporter: Exporter, tmp_path: Path) 
     async with scraping(exporter, tmp_path) as made:
         source = Prometheus(Endpoint(made.where), clock=lambda: now[0])
         await until(source, 'ocr_requests_total{status="start"}')
-        (answer,) = (await source.panels(requests)).answers
+        (answer,) = (await source.panels(requests)).results
         assert answer.basis == ("ocr requests: starts and cached answers; 2 of 3 definitions apply",)
         exporter.text = BREAKERS.format(coding="", status="success")
         await until(source, 'ocr_requests_total{status="success"} unless on () ocr_requests_total{status="start"}')
         now[0] += 100.0
-        assert (await source.panels(requests)).answers[0].basis == answer.basis
+        assert (await source.panels(requests)).results[0].basis == answer.basis
         now[0] += 300.0
-        (answer,) = (await source.panels(requests)).answers
+        (answer,) = (await source.panels(requests)).results
         assert answer.basis == (
             "ocr requests: terminal outcomes, because no series has status=start; 1 of 3 definitions apply",
         )
-        (answer,) = (await source.panels(requests)).answers
+        (answer,) = (await source.panels(requests)).results
         assert "start" in answer.query and "|cache_hit" not in answer.query
         await source.close()

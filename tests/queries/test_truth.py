@@ -27,7 +27,7 @@ from queries.catalogue.loader import load_board
 from queries.model.dashboard import DASHBOARDS, DashboardChoice
 from queries.model.panel import Origin, PanelSpec, PanelState, Unit
 from queries.model.verdict import Verdict
-from queries.text.formatting import figure
+from queries.text.numbers import format_figure
 
 pytestmark = pytest.mark.servers
 
@@ -123,7 +123,7 @@ def _equal(spec: PanelSpec, found: float, truth: float) -> bool:
 def _named(state: PanelState) -> dict[str, float]:
     """The series by what names them in the truth: the panel's label, with the service where one name is in two."""
     spec = state.spec
-    names = (spec.by, "service") if spec.id == "p95_latency" else (spec.by,)
+    names = (spec.group_by, "service") if spec.id == "p95_latency" else (spec.group_by,)
     # A code stands with the spellings that it was counted under: RESOURCE_EXHAUSTED (circuit_open).
     told = ((" ".join(sample.label(name) for name in names).partition(" (")[0], sample.value) for sample in state.samples)
     return dict(told)
@@ -132,7 +132,9 @@ def _named(state: PanelState) -> dict[str, float]:
 def _wrong(look: Look, truth: Truth) -> str:
     """Why the figure is not the truth, empty where it is."""
     state, spec = look.state, look.state.spec
-    told = f"{look.place} says {state.verdict.word} {figure(state.value, spec.unit, spec.decimals)} ({state.origin.value})"
+    told = (
+        f"{look.place} says {state.verdict.word} {format_figure(state.value, spec.unit, spec.decimals)} ({state.origin.value})"
+    )
     if truth.value is None:
         return "" if state.verdict is Verdict.NO_DATA else f"{told}, where nobody exports it"
     if state.value is None or state.verdict is Verdict.NO_DATA:
@@ -140,7 +142,7 @@ def _wrong(look: Look, truth: Truth) -> str:
     if not _equal(spec, state.value, truth.value):
         return f"{told}, true is {truth.value:.4g}"
     series = _named(state)
-    if spec.by and truth.series and not state.more:
+    if spec.group_by and truth.series and not state.truncated:
         if set(series) != set(truth.series):
             return f"{told}, of {sorted(series)}, true is {sorted(truth.series)}"
         off = [key for key, value in series.items() if not _equal(spec, value, truth.series[key])]
@@ -154,7 +156,7 @@ def _wrongly_ok(look: Look, truth: Truth) -> str:
     state = look.state
     if truth.value is None or state.verdict not in (Verdict.OK, Verdict.WARN) or state.verdict is Verdict.IN_DOUBT:
         return ""
-    real = compare(truth.value, state.threshold, below=state.spec.below, allowed=state.spec.allowed)
+    real = compare(truth.value, state.threshold, below=state.spec.lower_is_worse, allowed=state.spec.allowed)
     worse = real.rank > state.verdict.rank and not (state.value is not None and _equal(state.spec, state.value, truth.value))
     return f"{look.place} says {state.verdict.word}, true is {real.word} {truth.value:.4g}" if worse else ""
 
@@ -200,7 +202,7 @@ def _said(look: Look, truth: Truth) -> str:
     if look.state.verdict is Verdict.IN_DOUBT:
         return "IN DOUBT"
     if _wrong(look, truth):
-        return f"**wrong**: {figure(look.state.value, look.state.spec.unit, look.state.spec.decimals)}"
+        return f"**wrong**: {format_figure(look.state.value, look.state.spec.unit, look.state.spec.decimals)}"
     if truth.value is None:
         return "NO DATA"
     return "raw" if look.state.origin is Origin.RAW else "recorded"
@@ -214,7 +216,7 @@ def page(shown: dict[str, Shown]) -> str:
     for place in lasts["none"]:
         spec, truth = lasts["none"][place].state.spec, true_now[lasts["none"][place].state.spec.id]
         cells = [_said(looks[place], _truth(looks[place])) if place in looks else "**missing**" for looks in lasts.values()]
-        value = figure(truth.value, spec.unit, spec.decimals) if truth.value is not None else "not exported"
+        value = format_figure(truth.value, spec.unit, spec.decimals) if truth.value is not None else "not exported"
         rows.append(f"| {place.split('/')[0]} | {spec.title} | {truth.counts} | {value} | {' | '.join(cells)} |")
     return _HEAD + "\n".join(rows) + "\n"
 

@@ -173,7 +173,7 @@ async def test_exactly_what_contradicts_itself_is_in_doubt(platform: Any, choice
         source.decisions.choice = choice
     source.decisions._due = time.time() + 200.0  # the series decide nothing else meanwhile
     answer = await source.panels(tuple(SPECS.values()))
-    by_id = {item.id: item for item in answer.answers}
+    by_id = {item.id: item for item in answer.results}
     rounded = {(what, whom, round(a, -1), round(b, -1)) for what, whom, a, b in told(by_id["error_ratio"].contradictions)}
     assert {row for row in rounded if "failed" in row[0]} == EXPECTED
     assert {row[1] for row in rounded} == {"silent", "loud", "one-or-twenty"}
@@ -196,11 +196,11 @@ async def test_what_is_sound_is_not_in_doubt(platform: Any) -> None:
     """No provider of the sound ones makes any panel doubtful."""
     source = Prometheus(Endpoint(platform(SOUND)))
     answer = await source.panels(tuple(SPECS.values()))
-    assert [(item.id, told(item.contradictions)) for item in answer.answers if item.contradictions] == []
+    assert [(item.id, told(item.contradictions)) for item in answer.results if item.contradictions] == []
     assert answer.warnings == ()
     states = {
         spec.id: judge(spec, Threshold(), item, taken_at=0.0, now=0.0, stale_after=1.0)
-        for spec, item in zip(SPECS.values(), answer.answers, strict=False)
+        for spec, item in zip(SPECS.values(), answer.results, strict=False)
     }
     assert states["error_ratio"].verdict is Verdict.CRITICAL
     await source.close()
@@ -210,7 +210,7 @@ async def test_of_a_crowd_the_worst_are_named(platform: Any) -> None:
     """Thirty providers that contradict themselves cost no more bytes than five do."""
     source = Prometheus(Endpoint(platform(CROWD)))
     answer = await source.panels((SPECS["error_ratio"],))
-    found = {item.whom for item in answer.answers[0].contradictions if "failed" in item.subject}
+    found = {item.whom for item in answer.results[0].contradictions if "failed" in item.subject}
     assert found == {f"p{at}" for at in range(30 - MOST, 30)}
     await source.close()
 

@@ -19,7 +19,7 @@ import yaml
 from console.demo.server_binaries import BinaryNotFound, Servers, bring
 from queries.promql.rule_files import RuleFile, read_rules
 from queries.promql.rule_templates import render
-from queries.yaml_text import loads
+from queries.yaml import load_yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / "queries" / "rules"
 
@@ -153,7 +153,7 @@ def _misnamed(tests: Iterable[Path], alerts: set[str]) -> Iterator[str]:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    found = loads(path.read_text(encoding="utf-8"), where=path.name)
+    found = load_yaml(path.read_text(encoding="utf-8"), where=path.name)
     if not isinstance(found, dict):
         raise TypeError(f"{path.name} is not a mapping")
     return found

@@ -12,7 +12,7 @@ import pytest
 from servers import start_alertmanager
 
 from console.demo import server_config
-from queries.promql.rule_files import built_in
+from queries.promql.rule_files import load_built_in
 from queries.promql.rule_templates import rule_text
 
 pytestmark = pytest.mark.servers
@@ -23,7 +23,7 @@ Labels = Mapping[str, str]
 def _of_rules() -> dict[str, dict[str, str]]:
     """The labels that each alert of the rule set has of its own, by its name."""
     found = {}
-    for file in built_in():
+    for file in load_built_in():
         for item in file.rules:
             if item.rule.kind.value == "alert":
                 fixed = {name: value for name, value in item.rule.labels if "{{" not in value}

@@ -183,7 +183,7 @@ def cluster() -> Cluster:
         api,
         name="ocr-provider-deepseek",
         uid="uid-ocr",
-        wanted=2,
+        desired=2,
         replicas=2,
         updated=2,
         ready=2,

@@ -32,7 +32,7 @@ async def turns(ask: Callable[[], Awaitable[object]]) -> tuple[int, int]:
 
     as_it_is = await _most_turns(ask)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client, "compute", here)
+        patch.setattr(client, "run_cpu_bound", here)
         return as_it_is, await _most_turns(ask)
 
 

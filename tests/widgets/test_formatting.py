@@ -8,7 +8,9 @@ import pytest
 
 from queries.model.panel import PanelSpec, PanelState, Threshold, Unit
 from queries.model.verdict import Verdict
-from widgets.formatting import compare_with_threshold, format_age, format_number, format_quantity, verdict_label
+from queries.text.durations import format_age
+from queries.text.numbers import format_number, format_quantity
+from widgets.formatting import compare_with_threshold, verdict_label
 
 STATE = PanelState(PanelSpec("x", "X", Unit.PERCENT), Verdict.OK, Threshold(1.0, 5.0), value=0.4)
 
@@ -52,7 +54,7 @@ def test_what_is_no_number_is_named() -> None:
 def test_the_relation_says_how_the_value_stands(value: float, below: bool, words: str, verdict: Verdict) -> None:
     """The sign is the relation that holds, against the line that decides; also for an old value."""
     threshold = Threshold(90.0, 70.0) if below else Threshold(1.0, 5.0)
-    state = replace(STATE, value=value, verdict=verdict, threshold=threshold, spec=replace(STATE.spec, below=below))
+    state = replace(STATE, value=value, verdict=verdict, threshold=threshold, spec=replace(STATE.spec, lower_is_worse=below))
     assert compare_with_threshold(state) == words
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,12 +15,11 @@ from textual.widgets import Button, Input
 
 from queries.model.alert import TrackedAlert
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
+from queries.text.durations import parse_duration
 from widgets.dialogs.button import DialogButton
 from widgets.formatting import severity_label
 from widgets.styled_text import Line, text
 from widgets.text_view import TextView
-
-_DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,9 @@ class SilenceDialog(ModalScreen[SilenceForm | None]):
                 return "at least one matcher is required: a silence without matchers would silence everything", "matchers"
         except MatcherError as error:
             return str(error), "matchers"
-        if not _DURATION.fullmatch(form.duration) or not re.search(r"[1-9]", form.duration):
+        try:
+            parse_duration(form.duration, least=1.0)
+        except ValueError:
             return "expected a duration like 30m, 2h or 1d", "duration"
         if not form.comment:
             return "a comment is required: say why", "comment"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from console.demo.cluster.resource import Object
-from console.demo.cluster.store import stamp
+from queries.text.times import format_time
 
 REGISTRY = "registry.example.com/cad-ml"
 
@@ -128,5 +128,5 @@ def backup(namespace: str, *, now: float) -> Object:
         "kind": "CronJob",
         "metadata": {"name": "nightly-backup", "namespace": namespace, "labels": {"app": "nightly-backup"}},
         "spec": {"schedule": "10 3 * * *", "suspend": False, "jobTemplate": {"spec": {"template": template}}},
-        "status": {"lastScheduleTime": stamp(night), "lastSuccessfulTime": stamp(night + 480.0)},
+        "status": {"lastScheduleTime": format_time(night), "lastSuccessfulTime": format_time(night + 480.0)},
     }

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from console.demo.cluster import api_errors
 from console.demo.cluster.resource import PODS, Object
-from console.demo.cluster.store import Store, stamp
+from console.demo.cluster.store import Store
+from queries.text.times import format_time
 
 Load = Callable[[Object], tuple[float, float]]
 """CPU in cores and memory in MiB that a pod uses."""
@@ -25,7 +26,7 @@ def steady(pod: Object) -> tuple[float, float]:
 def quiet(pod: Object, now: float) -> list[str]:
     """The log of a pod that works: one line a minute."""
     name = pod["spec"]["containers"][0]["name"]
-    return [f"{stamp(now - 60 * ago)} INFO {name}: served, nothing to report" for ago in range(20, -1, -1)]
+    return [f"{format_time(now - 60 * ago)} INFO {name}: served, nothing to report" for ago in range(20, -1, -1)]
 
 
 class Usage:

@@ -7,10 +7,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from console.demo.cluster import api_errors
 from console.demo.cluster.resource import Object, Resource
+from queries.text.times import format_time
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -32,11 +32,6 @@ class WatchEvent:
         return self.after if self.after is not None else self.before or {}
 
 
-def stamp(now: float) -> str:
-    """A time as Kubernetes writes it, in whole seconds."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 class Store:
     """Every write makes one new version; whoever reads gets the stored object itself and must not change it."""
 
@@ -49,7 +44,7 @@ class Store:
         self.listeners: list[Callable[[WatchEvent], None]] = []
 
     def now(self) -> str:
-        return stamp(self.clock())
+        return format_time(self.clock())
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         return self._objects.get(resource, {}).get((namespace, name))

@@ -70,7 +70,7 @@ def lint_runbooks(
         findings.append(Finding(BROKEN, Level.ERROR, index.fault, 0, "", "no runbooks"))
     pages = [RunbookPage.of(item) for item in index.runbooks if not item.broken]
     steps = [item for page in pages for item in step_rules(page)]
-    catalog = MetricCatalog.of_contract(load_contract(), load_taxonomy())
+    catalog = MetricCatalog.from_contract(load_contract(), load_taxonomy())
     context = build_context(steps, others=lambda _: rules, catalog=catalog, runbooks=lambda: index, panels=tuple, strict=True)
     alerts = {item.rule.name: item for item in parse_rules(rules) if item.rule.kind is RuleKind.ALERT}
     findings += [*check_queries(context), *check_alerts(alerts, context), *check_pages(pages, alerts)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from console.lint.finding import Finding, Level, LintRule
 from console.runbooks.page import Runbook, split_page
-from queries.yaml_nodes import YamlDocument, load_with_lines
+from queries.yaml import YamlDocument, load_with_lines
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")
 _FENCE = re.compile(r"^\s*(```|~~~)")

@@ -19,7 +19,7 @@ from console.runbooks.page import RunbookAction
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import SignalError
 from queries.model.rule import Rule, RuleKind
-from queries.promql.label_inference import flow
+from queries.promql.label_inference import infer_labels
 from queries.promql.rule_files import PlacedRule
 
 _LABEL = re.compile(r"\{([^{}]*)\}")
@@ -149,7 +149,7 @@ def _labels_of(page: RunbookPage, alerts: Mapping[str, ParsedRule], context: Lin
     rules: Sequence[ParsedRule | None] = [alerts.get(name) for name in page.runbook.alerts]
     names: frozenset[str] = frozenset()
     for rule in rules:
-        labels = flow(rule.expression, context.catalog).labels if rule and rule.expression else None
+        labels = infer_labels(rule.expression, context.catalog).labels if rule and rule.expression else None
         if rule is None or labels is None or labels.open:
             return None
         names |= labels.names | {name for name, _ in rule.rule.labels}

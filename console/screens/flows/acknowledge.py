@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from console.journal import acknowledgements
 from console.journal.acknowledgements import AcknowledgeResult, Ownership, held_sentence, whose
 from console.journal.sqlite import JournalError
+from queries.text.durations import format_age
 from widgets.dialogs.confirm import ConfirmDialog
-from widgets.formatting import format_age
 from widgets.styled_text import text, wrap
 
 if TYPE_CHECKING:

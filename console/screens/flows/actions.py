@@ -11,9 +11,9 @@ from console.actions.action import Action
 from console.actions.plan import Preview, Request
 from console.journal.sqlite import JournalError
 from console.screens.action_run import ActionRunModel, ActionRunScreen, outcome_sentence, render_preview
+from queries.text.durations import format_age
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.form import FormDialog, FormField
-from widgets.formatting import format_age
 
 if TYPE_CHECKING:
     from console.journal.unfinished import Unfinished
@@ -78,7 +78,7 @@ class ActionFlow:
         """The initial value of a field: the current number of replicas."""
         cluster = self.app.context.snapshot.cluster if self.app.context.snapshot else None
         workload = cluster.workload(request.target.removeprefix("deployment/")) if cluster else None
-        return str(workload.wanted) if workload and parameter == "replicas" else ""
+        return str(workload.desired) if workload and parameter == "replicas" else ""
 
     async def _confirm(self, preview: Preview) -> bool:
         session = self.app.session

@@ -16,7 +16,7 @@ from console.incidents.postmortem import as_markdown
 from console.incidents.postmortem_data import changes_before, review
 from console.incidents.response_timers import clocks, early_resolution
 from console.incidents.templates import STATUS_PAGE, TemplateError, Templates, facts_of
-from console.incidents.text import clock_words, moment
+from console.incidents.text import clock_words
 from console.journal.sqlite import JournalError
 from console.screens import messages
 from console.screens.changes import ChangesScreen
@@ -26,7 +26,8 @@ from console.state import incident_events
 from console.state.incident import DeliveryState, Incident, Role, Step, Update
 from console.state.public_status import phase
 from queries.model.alert import Priority
-from queries.text.spans import InvalidTime, seconds_of
+from queries.text.durations import YEAR_SECONDS, parse_duration
+from queries.text.times import InvalidTime, format_clock
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.edit_text import EditTextDialog
 from widgets.dialogs.form import FormDialog, FormField
@@ -243,7 +244,7 @@ class IncidentFlow:
 
     async def _choose_delivery(self, session: Session, incident: Incident, update: Update) -> None:
         """The journal holds the update; U asks again where to send it."""
-        delivered = {item.where: f"{item.state} {moment(item.at)}" for item in update.sendings}
+        delivered = {item.where: f"{item.state} {format_clock(item.at)}" for item in update.sendings}
         options = [
             _Option(f"channel {item.name}", f"to {item.name}", f"{item.kind}, with a preview  {delivered.get(item.name, '')}")
             for item in session.settings.incidents.channels
@@ -295,7 +296,7 @@ class IncidentFlow:
         if values is None:
             return
         ago = values.get("ago", "")
-        at = self.app.clock() - (seconds_of(ago) if ago else 0.0)
+        at = self.app.clock() - (parse_duration(ago, least=1.0, most=YEAR_SECONDS) if ago else 0.0)
         await session.record(
             incident_events.DELIVERED,
             incident.id,

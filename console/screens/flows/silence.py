@@ -9,6 +9,7 @@ from console.screens.messages import EditSilenceRequested, NewSilenceRequested, 
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
 from queries.model.text import visible
+from queries.text.durations import format_duration
 from widgets.dialogs.silence import SilenceDialog, SilenceForm
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def fill_form(event: SilenceRequested, *, now: float) -> SilenceForm:
     match event:
         case EditSilenceRequested(silence):
             left = max(60, int(silence.ends_at - (silence.starts_at if _is_pending(silence) else now)))
-            duration = f"{left // 3600}h{left % 3600 // 60}m" if left >= 3600 else f"{left // 60}m"
+            duration = format_duration(left // 60 * 60)
             return SilenceForm(", ".join(str(item) for item in silence.matchers), duration, silence.comment)
         case SilenceAlertRequested(tracked):
             labels = [pair for pair in tracked.alert.labels if pair[0] not in EXCLUDED_LABELS]

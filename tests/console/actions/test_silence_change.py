@@ -14,7 +14,7 @@ from tower import Tower, tower_of
 from console.actions import silences
 from console.actions.plan import Outcome, Request
 from console.actions.silence import CreateSilence, SilenceFacts
-from queries.text.spans import utc
+from queries.text.times import utc
 
 MATCHERS = [
     {"name": "team", "value": "", "isRegex": False, "isEqual": False},

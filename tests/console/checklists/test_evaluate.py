@@ -33,17 +33,16 @@ from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
 from queries.model.alert import AlertState, Priority, TrackedAlert
 from queries.model.fault import Fault, FaultKind
-from queries.model.job import BatchJob
 from queries.model.matcher import Matcher
 from queries.model.panel import PanelSpec, Threshold, Unit
-from queries.model.poll_result import PollResult
 from queries.model.series import Sample, Series
 from queries.model.severity import Severities
 from queries.model.silence import Silence
-from queries.model.source import Health, SourceState
+from queries.model.source import Health, PollResult, SourceState
 from queries.model.verdict import Verdict
+from queries.model.workload import BatchJob
 from queries.prometheus.query_batch import BatchResult
-from queries.text.local_time import midnight
+from queries.text.times import local_midnight
 
 SPECS = {spec.id: spec for spec in load_board("overview")}
 DOWN = Fault(FaultKind.UNREACHABLE, "Prometheus is not there", "http://p:9090", "is it running?")
@@ -91,7 +90,8 @@ def test_a_crowd_is_not_taken_for_all() -> None:
         values = [("p", 80.0, 50), ("q", 99.0, 3)]
         samples = tuple(Sample((("provider", f"{name}{at}"),), value) for name, value, count in values for at in range(count))
         changed = (
-            replace(item, samples=samples, more=more) if item.spec.id == "provider_health" else item for item in CALM.panels
+            replace(item, samples=samples, truncated=more) if item.spec.id == "provider_health" else item
+            for item in CALM.panels
         )
         return judged(PanelEvidence("provider_health", Threshold()), shown=replace(CALM, panels=tuple(changed)))
 
@@ -125,7 +125,7 @@ def test_yesterday_is_told_or_why_it_is_not() -> None:
 
 def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
     """The last of its hourly points is now, the first yesterday; a series that ended has no value now."""
-    spec = PanelSpec("q", "Q", Unit.COUNT, by="pod", raw="q", threshold=Threshold(warn=5))
+    spec = PanelSpec("q", "Q", Unit.COUNT, group_by="pod", raw="q", threshold=Threshold(warn=5))
     points = tuple((NOW - 3600.0 * back, float(24 - back)) for back in range(24, -1, -1))
     ended = tuple((NOW - 3600.0 * back, 99.0) for back in range(24, 10, -1))
     tracks = (Series((("pod", "a"),), points), Series((("pod", "gone"),), ended))
@@ -138,8 +138,8 @@ def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
 
 def test_kpis_are_as_good_as_the_worst_and_tell_since_midnight() -> None:
     """Each has its own objective; one that is not known makes the whole not known, unless another is worse."""
-    good, bad = SPECS["error_ratio"], replace(SPECS["provider_health"], by="")
-    found = BatchResult({good.id: [Series((), ((midnight(NOW), 0.1), (NOW, 0.3)))], bad.id: []})
+    good, bad = SPECS["error_ratio"], replace(SPECS["provider_health"], group_by="")
+    found = BatchResult({good.id: [Series((), ((local_midnight(NOW), 0.1), (NOW, 0.3)))], bad.id: []})
     figures = judged(KpisEvidence((good.id, bad.id), (good, bad)), figures=reading(found))
     assert (figures.verdict, figures.told) == (Verdict.NO_DATA, "1 of 2 within their objective")
     assert figures.details[0].text == "Error ratio  0.30 %  (under 1 %, critical from 5 %); at midnight 0.10 % (now +0.20)"
@@ -345,7 +345,7 @@ def test_the_summary_is_put_together_from_the_findings() -> None:
         record("Slow", "warning", (9000, 8000), (500, 400), provider="x"),
         record("Slow", "warning", (100, 0), provider="y", now=True),
     )
-    figures = reading(BatchResult({"error_budget": [Series((), ((midnight(NOW), 61.5), (NOW, 60.25)))]}))
+    figures = reading(BatchResult({"error_budget": [Series((), ((local_midnight(NOW), 61.5), (NOW, 60.25)))]}))
     facts = EvaluationInput(CALM, CollectedEvidence(NOW, alerts={"a": night}, figures={"k": figures}), NOW, Incidents())
     told = {
         item.title: [line.text for line in item.lines] or [item.empty]

@@ -16,7 +16,7 @@ from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
 from queries.catalogue.loader import load_board
 from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertRule
-from queries.model.job import BatchJob
+from queries.model.workload import BatchJob
 from queries.prometheus.client import Prometheus
 
 VOCABULARY = ChecklistNames(load_board("overview"))

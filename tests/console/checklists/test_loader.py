@@ -43,7 +43,7 @@ def test_what_is_shipped_is_the_three_checklists_of_the_platform() -> None:
         (HEAD + "  - id: a\n    kpis: [workloads]\n", 4, "no such query or measured panel"),
         (HEAD + "  - id: a\n    title: x\n", 3, f"expected exactly one of {', '.join(KINDS)}, found none"),
         (HEAD + "  - id: a\n    panel: cpu\n    question: Well?\n", 3, "found panel and question"),
-        (HEAD + "  - id: a\n    question: Well?\n  - id: a\n    panel: cpu\n", 5, "this id stands here twice"),
+        (HEAD + "  - id: a\n    question: Well?\n  - id: a\n    panel: cpu\n", 5, "duplicate id"),
         (HEAD + "  - id: a\n    question: Well?\n    warn: 3\n", 5, "only an item with panel or query has thresholds"),
         (HEAD + "  - id: a\n    panel: cpu\n    runbook: high-error\n", 5, "no such runbook, did you mean 'high-error-rate'?"),
         (HEAD + "  - id: a\n    panel: cpu\n    warn: high\n", 5, "expected a number, found text"),
@@ -61,7 +61,7 @@ def test_what_is_shipped_is_the_three_checklists_of_the_platform() -> None:
         (
             HEAD + "  - {id: a, query: q}\nqueries:\n  q:\n    title: Q\n    unit: count\n    expr: ${request[5m]}\n",
             8,
-            "queries.q.expr: there is no signal 'request'; there are",
+            "queries.q.expr: there is no signal 'request'; expected one of",
         ),
     ],
 )  # fmt: skip

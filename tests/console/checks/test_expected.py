@@ -10,7 +10,7 @@ import pytest
 from console.checks.expected import expected
 from console.checks.result import Result
 from queries.model.rule import Rule, RuleGroup, RuleKind
-from queries.promql.rule_files import RuleFile, built_in, read_rules
+from queries.promql.rule_files import RuleFile, load_built_in, read_rules
 from queries.promql.syntax import same_expression
 
 
@@ -29,8 +29,8 @@ def judge(files: tuple[RuleFile, ...], groups: tuple[RuleGroup, ...], *, strict:
 
 def test_what_is_loaded_as_its_file_has_it_passes() -> None:
     """All rules that ship with the console, in any order."""
-    rules = [replace(item.rule, for_seconds=item.rule.for_seconds or None) for read in built_in() for item in read.rules]
-    found = judge(built_in(), loaded(*reversed(rules)))
+    rules = [replace(item.rule, for_seconds=item.rule.for_seconds or None) for read in load_built_in() for item in read.rules]
+    found = judge(load_built_in(), loaded(*reversed(rules)))
     assert {name: result for name, (result, _) in found.items()} == dict.fromkeys(found, Result.PASSED.value)
 
 

@@ -27,14 +27,16 @@ from queries.model.panel import (
 from queries.model.series import Sample
 from queries.model.verdict import Verdict
 
-SPEC = PanelSpec("error_ratio", "Error ratio", Unit.PERCENT, raw="up", threshold=Threshold(1.0, 5.0), absent="no requests")
+SPEC = PanelSpec(
+    "error_ratio", "Error ratio", Unit.PERCENT, raw="up", threshold=Threshold(1.0, 5.0), no_data_reason="no requests"
+)
 HEALTH = PanelSpec(
     "provider_health",
     "Health",
     Unit.PERCENT,
-    fold=Aggregation.MIN,
-    by="provider",
-    below=True,
+    aggregation=Aggregation.MIN,
+    group_by="provider",
+    lower_is_worse=True,
     raw="up",
     threshold=Threshold(90.0, 70.0),
 )
@@ -60,7 +62,7 @@ def test_ok_means_known_current_and_within(
     found: list[Sample], warn: float | None, critical: float | None, fold: Aggregation, below: bool, age: float
 ) -> None:
     """`ok` only where a finite value of now crosses no line; no value exactly where the verdict is no_data."""
-    spec = PanelSpec("x", "X", Unit.COUNT, fold=fold, by="provider", below=below, raw="up")
+    spec = PanelSpec("x", "X", Unit.COUNT, aggregation=fold, group_by="provider", lower_is_worse=below, raw="up")
     answer = PanelResult("x", Origin.RAW, "up", tuple(found))
     told = judge(spec, Threshold(warn, critical), answer, taken_at=1000.0, now=1000.0 + age, stale_after=30.0)
     assert (told.value is None) == (told.verdict is Verdict.NO_DATA)
@@ -114,7 +116,10 @@ def test_each_way_of_not_knowing_has_its_own_words() -> None:
     assert "no traffic" in state(math.nan).reason
     refused = Fault(FaultKind.REJECTED, "bad PromQL", hint="look at 1:7")
     assert state(fault=refused).reason == "bad PromQL: look at 1:7"
-    assert "infinite" in state(0.1, math.inf, spec=PanelSpec("x", "X", Unit.COUNT, fold=Aggregation.MIN, by="provider")).reason
+    assert (
+        "infinite"
+        in state(0.1, math.inf, spec=PanelSpec("x", "X", Unit.COUNT, aggregation=Aggregation.MIN, group_by="provider")).reason
+    )
 
 
 def test_an_old_value_is_kept_and_called_stale() -> None:
@@ -139,10 +144,10 @@ def test_the_worst_series_comes_first() -> None:
 def test_that_there_may_be_more_is_said() -> None:
     """Where only the worst series were asked for, the remark claims no count of all of them."""
     samples = tuple(Sample((("provider", f"p{at}"),), 80.0 + at) for at in range(5))
-    answer = PanelResult(HEALTH.id, Origin.RAW, "up", samples, more=True)
+    answer = PanelResult(HEALTH.id, Origin.RAW, "up", samples, truncated=True)
     told = judge(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0)
     assert told.note == "p0 80 · p1 81 · p2 82 · +2 or more"
-    assert told.more
+    assert told.truncated
 
 
 def test_since_when_a_line_is_crossed() -> None:
@@ -154,7 +159,7 @@ def test_since_when_a_line_is_crossed() -> None:
 
 def test_error_codes_are_told_as_one_of_the_nine() -> None:
     """A panel by code names the code of the taxonomy, with what was really said beside it where that differs."""
-    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, by="code", fold=Aggregation.SUM)
+    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, group_by="code", aggregation=Aggregation.SUM)
     samples = tuple(Sample((("code", said),), value) for said, value in (("provider_down", 3.0), ("PARSE_FAILED", 2.0)))
     state = judge(spec, Threshold(), PanelResult("codes", Origin.RAW, "q", samples), taken_at=0.0, now=0.0, stale_after=1.0)
     assert "NETWORK_ERROR" in state.note and "provider_down" in state.note and "PARSE_FAILED 2" in state.note
@@ -162,13 +167,13 @@ def test_error_codes_are_told_as_one_of_the_nine() -> None:
 
 def test_spellings_of_one_code_count_as_one() -> None:
     """Each below the limit, together over it: a panel by code judges and names the sum of what means the same."""
-    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, by="code", fold=Aggregation.MAX)
+    spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, group_by="code", aggregation=Aggregation.MAX)
     samples = tuple(Sample((("code", said),), value) for said, value in (("provider_down", 3.0), ("PROVIDER_DOWN", 4.0)))
     answer = PanelResult("codes", Origin.RAW, "q", samples)
     state = judge(spec, Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
     assert (state.verdict, state.value, len(state.samples)) == (Verdict.WARN, 7.0, 1)
     assert "NETWORK_ERROR (PROVIDER_DOWN, provider" in state.note
-    other = judge(replace(spec, by="provider"), Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
+    other = judge(replace(spec, group_by="provider"), Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
     assert (other.verdict, other.value) == (Verdict.OK, 4.0)
 
 
@@ -177,7 +182,7 @@ def test_spellings_of_one_code_count_as_one() -> None:
     [
         (170.0, SPEC, "170 % is not possible: it lies between 0 % and 100 %"),
         (-3.0, SPEC, "-3 % is not possible: it lies between 0 % and 100 %"),
-        (3486.0, replace(SPEC, range=Range(high=100.0), below=True), "3486 % is not possible: it is at most 100 %"),
+        (3486.0, replace(SPEC, range=Range(high=100.0), lower_is_worse=True), "3486 % is not possible: it is at most 100 %"),
         (-0.5, replace(SPEC, unit=Unit.TIMES), "-0.5 × is not possible: it is at least 0 ×"),
         (-1.0, replace(SPEC, unit=Unit.SECONDS), "-1 s is not possible: it is at least 0 s"),
     ],
@@ -191,10 +196,10 @@ def test_a_value_that_its_unit_does_not_allow_is_in_doubt(value: float, spec: Pa
 
 def test_what_the_catalogue_allows_beyond_the_unit_is_judged_as_usual() -> None:
     """An overspent budget is negative, and a cache holds more than was recommended; floating point is no doubt."""
-    budget = replace(SPEC, range=Range(high=100.0), below=True, threshold=Threshold(25.0, 10.0))
+    budget = replace(SPEC, range=Range(high=100.0), lower_is_worse=True, threshold=Threshold(25.0, 10.0))
     assert state(-400.0, spec=budget).verdict is Verdict.CRITICAL
     assert state(130.0, spec=replace(SPEC, range=Range(0.0), threshold=Threshold(100.0))).verdict is Verdict.WARN
-    assert state(100.00000001, spec=replace(HEALTH, fold=Aggregation.MAX)).verdict is Verdict.OK
+    assert state(100.00000001, spec=replace(HEALTH, aggregation=Aggregation.MAX)).verdict is Verdict.OK
     assert state(-1e-9).verdict is Verdict.OK
 
 

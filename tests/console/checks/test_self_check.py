@@ -257,5 +257,5 @@ def test_a_recorded_name_is_recorded_once_and_means_what_it_says(
 ) -> None:
     """Two rules of one of our names fail the check; another meaning is noted, and fails in strict mode."""
     ours = {"r": "up"}
-    book = LoadedRules(lambda choice: ours).judge(groups, UNDECIDED, now=NOW)
+    book = LoadedRules(lambda choice: ours).match(groups, UNDECIDED, now=NOW)
     assert [item.result for item in rule_evaluation.meanings(groups, book, ours, strict=strict)] == results

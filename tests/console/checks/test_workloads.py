@@ -14,7 +14,7 @@ from queries.model.workload import Cluster, Condition, Pod, Revision, Workload
 SPEC = PanelSpec("workloads", "Workloads", Unit.COUNT, source="kubernetes")
 NOW = 1_800_000_000.0
 API = Workload(
-    namespace="n", name="cad-ml-api", uid="u", resource_version="1", generation=1, observed_generation=1, wanted=3, replicas=3,
+    namespace="n", name="cad-ml-api", uid="u", resource_version="1", generation=1, observed_generation=1, desired=3, replicas=3,
     updated=3, ready=3, available=3, paused=False, revision=2, created_at=NOW - 9e5, selector=(("app", "cad-ml-api"),),
 )  # fmt: skip
 POD = Pod("n", "cad-ml-api-1", "p1", "Running", True, 0, NOW - 100, labels=(("app", "cad-ml-api"),))
@@ -30,9 +30,9 @@ def judged(*workloads: Workload, now: float = NOW, **more: object) -> PanelState
     [
         ({}, Verdict.OK, "all wanted pods are ready"),
         ({"ready": 0}, Verdict.CRITICAL, "none of 3 pods is ready"),
-        ({"ready": 0, "wanted": 0}, Verdict.OK, "all wanted"),
+        ({"ready": 0, "desired": 0}, Verdict.OK, "all wanted"),
         ({"ready": 2}, Verdict.WARN, "2 of 3 pods ready"),
-        ({"updated": 1}, Verdict.WARN, "1 of 3 new pods made"),
+        ({"updated": 1}, Verdict.WARN, "1 of 3 new pods created"),
         ({"conditions": (Condition("Progressing", "False", "ProgressDeadlineExceeded"),)}, Verdict.CRITICAL, "rollout failed"),
     ],
 )

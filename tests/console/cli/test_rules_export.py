@@ -47,7 +47,7 @@ def test_only_one_kind_and_the_manifest(tmp_path: Path) -> None:
     for path in paths:
         found = read_rules(path.read_text(), path=path.name)
         plain = read_rules(rule_text(path.name, prefix="team_"), path=path.name)
-        assert "kind: PrometheusRule" in path.read_text() and not found.troubles
+        assert "kind: PrometheusRule" in path.read_text() and not found.problems
         assert [item.rule for item in found.rules] == [item.rule for item in plain.rules]
         assert f"name: cad-ml-platform-team-{path.stem}" in path.read_text()
 

@@ -539,8 +539,8 @@ def test_kubernetes_is_found_as_kubectl_finds_it(home: Home) -> None:
         ("refresh: true\n", 1, "found true or false"),
         ("- a\n- b\n", 1, "expected a mapping, found a list"),
         ("a: b: c\n", 1, "not YAML"),
-        ("theme: light\ntheme: dark\n", 2, "theme: this key stands here twice"),
-        ("1: x\n", 1, "expected a key that is text"),
+        ("theme: light\ntheme: dark\n", 2, "theme: duplicate key"),
+        ("1: x\n", 1, "expected a text key"),
         ("a: &x [1]\nb: *x\n", 2, "aliases"),
         ("theme: !!python/object/apply:os.system [id]\n", 1, "expected text"),
         ("theme: \x00\n", 1, "not YAML"),
@@ -733,7 +733,7 @@ def test_a_teams_error_codes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("error_codes:\n  OURS: AUTH_FAILED\n  INPUT_ERROR: LICENSE_EXPIRED\n", 3, "write it the other way round"),
+        ("error_codes:\n  OURS: AUTH_FAILED\n  INPUT_ERROR: LICENSE_EXPIRED\n", 3, "swap them"),
         ("error_codes:\n  OURS: AUTH_FAILURE\n", 2, "did you mean AUTH_FAILED?"),
         ("error_codes: {OURS: [AUTH_FAILED]}\n", 1, "expected text"),
         ("error_codes_window: 1 day\n", 1, "expected a duration like"),

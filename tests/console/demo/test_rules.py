@@ -15,7 +15,8 @@ from console.demo import server_config
 from console.demo.server_binaries import Servers
 from queries.model.dashboard import DASHBOARDS
 from queries.promql.rule_templates import rule_names, rule_text
-from queries.yaml_text import loads
+from queries.text.durations import parse_duration
+from queries.yaml import load_yaml
 
 RULES = Path(__file__).parents[3] / "queries" / "rules"
 NAMES = rule_names()
@@ -24,7 +25,7 @@ RECORDING = tuple(name for name in NAMES if name.startswith("recording"))
 
 
 def document(text: str) -> dict[str, Any]:
-    found = loads(text, where="test")
+    found = load_yaml(text, where="test")
     assert isinstance(found, dict)
     return found
 
@@ -84,7 +85,7 @@ def test_only_windows_intervals_and_for_change(name: str) -> None:
         assert {k: v for k, v in before.items() if k not in timeless} == {k: v for k, v in after.items() if k not in timeless}
         assert not re.search(r"\[\d+[mh]\]|offset \d+m", after["expr"])
         assert ("[30d]" in before["expr"]) == ("[30d]" in after["expr"])
-        assert server_config.seconds(after.get("for", "0s")) <= server_config.FOR_SECONDS
+        assert parse_duration(after.get("for", "0s")) <= server_config.FOR_SECONDS
 
 
 def test_every_series_is_recorded_once() -> None:
@@ -125,12 +126,12 @@ def test_every_alert_says_what_to_read_and_do() -> None:
 def test_windows_only_get_shorter(number: int, unit: str) -> None:
     """A window of half an hour or less becomes 20 s, a longer one a sixtieth of it, and from a day on it stays."""
     before = f"{number}{unit}"
-    length, after = server_config.seconds(before), server_config.seconds(server_config.fast_window(before))
+    length, after = parse_duration(before), parse_duration(server_config.fast_window(before))
     assert after == (length if length >= 86400.0 else 20.0 if length <= 1800.0 else pytest.approx(length / 60.0, abs=0.5))
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "5m!", "1.5h"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     """Only Prometheus' own durations are read; anything else is an error, not 0 seconds."""
-    with pytest.raises(ValueError, match="not a duration"):
-        server_config.seconds(text)
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)

@@ -25,9 +25,8 @@ from queries.model.alert import Priority
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.panel import Origin
-from queries.model.poll_result import PollResult
 from queries.model.silence import Silence
-from queries.model.source import Health, SourceState
+from queries.model.source import Health, PollResult, SourceState
 from queries.model.verdict import Verdict
 from queries.prometheus.client import Prometheus
 

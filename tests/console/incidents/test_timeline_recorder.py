@@ -147,7 +147,7 @@ def test_rollouts_and_scalings_by_others(room: Room) -> None:
     assert cluster is not None
     api = cluster.workloads[0]
     older = next(item for item in cluster.revisions if item.number == 41)
-    back = replace(api, revision=43, containers=older.containers, change_cause="ci: release 1.8.2", wanted=8)
+    back = replace(api, revision=43, containers=older.containers, change_cause="ci: release 1.8.2", desired=8)
     revisions = (
         *(item for item in cluster.revisions if item.number != 41),
         replace(older, number=43, created_at=NOW + 30.0),

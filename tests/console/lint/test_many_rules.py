@@ -34,7 +34,7 @@ def text_of(count: int, *, metric: str, label: str) -> str:
 
 def seconds_for_each(text: str, path: Path) -> float:
     """The processor time of reading and linting, the best of two: other work on the machine is no fault of ours."""
-    known = MetricCatalog.of_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
+    known = MetricCatalog.from_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
     took = []
     for _ in range(2):
         begun = time.process_time()

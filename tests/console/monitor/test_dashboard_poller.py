@@ -21,8 +21,8 @@ from queries.http.endpoint import Endpoint
 from queries.model.dashboard import DASHBOARDS, Dashboard, DashboardChoice, DashboardResult
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import Origin, PanelResult, PanelSpec, Threshold, Unit
-from queries.model.poll_result import PollResult
 from queries.model.series import Sample
+from queries.model.source import PollResult
 from queries.model.verdict import Verdict
 
 CHOICE = DashboardChoice("slo_tracking", back_seconds=86400.0)
@@ -46,11 +46,11 @@ def test_verdicts_and_what_they_are_compared_with(tmp_path: Path) -> None:
     state = judged(DashboardReading(CHOICE, good, good), settings(tmp_path), NOW)
     assert state is not None
     assert [item.verdict for item in state.panels] == [Verdict.CRITICAL, Verdict.OK, Verdict.NO_DATA]
-    assert [item.value for item in state.compared] == [0.5, None, 0.0]
-    assert state.compared[1].reason == "there was no series then"
+    assert [item.value for item in state.comparisons] == [0.5, None, 0.0]
+    assert state.comparisons[1].reason == "there was no series then"
     odd = reading((170.0, None, 0.0))
     state = judged(DashboardReading(CHOICE, odd, odd), settings(tmp_path), NOW)
-    assert state is not None and [item.doubtful for item in state.compared] == [True, False, False]
+    assert state is not None and [item.doubtful for item in state.comparisons] == [True, False, False]
 
 
 def test_an_old_answer_is_stale_and_says_why(tmp_path: Path) -> None:

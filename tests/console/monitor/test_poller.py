@@ -15,7 +15,7 @@ from console.monitor import poller as poller_module
 from console.monitor.poller import Poller, follow, next_delay, read
 from queries.errors import AccessDenied, RateLimited
 from queries.model.fault import FaultKind
-from queries.model.poll_result import PollResult
+from queries.model.source import PollResult
 
 
 @given(

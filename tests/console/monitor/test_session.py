@@ -21,8 +21,7 @@ from queries.alertmanager import AlertmanagerState
 from queries.errors import NotConfigured
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import parse_matchers
-from queries.model.poll_result import PollResult
-from queries.model.source import Health
+from queries.model.source import Health, PollResult
 from queries.model.verdict import Verdict
 
 ALERT = {

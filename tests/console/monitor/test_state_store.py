@@ -23,9 +23,8 @@ from queries.http.endpoint import ClusterEndpoint, Endpoint
 from queries.model.alert import Alert, AlertRule, AlertState, Priority
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import Origin, PanelResult, PanelSpec, Threshold, Unit
-from queries.model.poll_result import PollResult
 from queries.model.series import Sample
-from queries.model.source import Health
+from queries.model.source import Health, PollResult
 from queries.model.verdict import Verdict
 from queries.model.workload import Cluster, Container, Pod, Revision, Workload
 from queries.prometheus.panel_fetcher import PanelResults

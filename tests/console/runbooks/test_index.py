@@ -19,7 +19,7 @@ from queries.catalogue.loader import load_board
 from queries.model.alert import Alert, AlertState
 from queries.model.rule import Rule, RuleKind
 from queries.model.series import label
-from queries.promql.rule_files import built_in
+from queries.promql.rule_files import load_built_in
 
 FOLDER = Path(console.__file__).parent.parent / "runbooks"
 INDEX = RunbookIndex.load(FOLDER)
@@ -30,7 +30,7 @@ def alert(name: str = "Nameless", *, component: str = "", **annotations: str) ->
     return Alert("f", AlertState.ACTIVE, labels, tuple(sorted(annotations.items())))
 
 
-ALERTS = [placed.rule for file in built_in() for placed in file.rules if placed.rule.kind is RuleKind.ALERT]
+ALERTS = [placed.rule for file in load_built_in() for placed in file.rules if placed.rule.kind is RuleKind.ALERT]
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule.name)
@@ -55,7 +55,7 @@ def test_what_is_shipped_is_clean() -> None:
     """`cad-console runbook --lint` has nothing to say of the built-in runbooks, and is the command that says so."""
     found = lint_runbooks(
         INDEX,
-        [placed for file in built_in() for placed in file.rules],
+        [placed for file in load_built_in() for placed in file.rules],
         check_console=lambda words: check_line(words, INDEX),
         built_in=True,
     )

@@ -69,7 +69,7 @@ async def test_a_step_with_a_signal_is_asked_and_shown_as_promql() -> None:
 def test_a_chart_has_a_line_for_each_of_the_nine() -> None:
     """Lines by code are added up before the first few are chosen; by another label nothing is."""
     tracks = tuple(Series((("code", code),), ((60.0, value),)) for code, value in SAID)
-    history = PanelHistory("codes", 0.0, 60.0, 15.0, tracks=tracks)
+    history = PanelHistory("codes", 0.0, 60.0, 15.0, series=tracks)
     lines = build_chart(history, by="code", unit=None, lines=(), most=2).tracks
     assert [(item.name, item.points) for item in lines] == [
         ("PROVIDER_TIMEOUT (TIMEOUT, timeout)", ((60.0, 5.0),)),

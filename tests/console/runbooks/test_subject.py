@@ -12,7 +12,7 @@ from console.runbooks.index import RunbookIndex
 from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.subject import subject_error
 from queries.model.rule import RuleKind
-from queries.promql.rule_files import built_in
+from queries.promql.rule_files import load_built_in
 
 FOLDER = Path(console.__file__).parent.parent / "runbooks"
 HITS, MISSES = (f"sum(rate(analysis_cache_{name}_total[5m]))" for name in ("hits", "miss"))
@@ -36,7 +36,7 @@ def test_our_page_of_the_feature_cache_is_not_of_the_analysis_cache() -> None:
 
 def test_no_alert_that_ships_is_marked() -> None:
     """Each of our pages asks about what its alert is about, recorded series spelled out."""
-    rules = [item.rule for file in built_in() for item in file.rules]
+    rules = [item.rule for file in load_built_in() for item in file.rules]
     records: dict[str, list[str]] = {}
     for rule in rules:
         if rule.kind is RuleKind.RECORD:

@@ -21,7 +21,8 @@ from queries.model.workload import Cluster, Container, Pod, Revision, Workload
 def workload(name: str, **more: object) -> Workload:
     told: dict[str, object] = {
         "namespace": "n", "name": name, "uid": name, "resource_version": "1", "generation": 1, "observed_generation": 1,
-        "wanted": 3, "replicas": 3, "updated": 3, "ready": 3, "available": 3, "paused": False, "revision": 2, "created_at": 0.0,
+        "desired": 3, "replicas": 3, "updated": 3, "ready": 3, "available": 3, "paused": False, "revision": 2,
+        "created_at": 0.0,
         "selector": (("app", name),), "containers": (Container("c", "r/x:2"),), **more,
     }  # fmt: skip
     return Workload(**told)  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.kubernetes.kubeconfig import choose_context, kubeconfig_files
 from queries.model.alert import Alert, AlertState
-from queries.model.poll_result import PollResult
+from queries.model.source import PollResult
 
 IMAGE = "registry.example.com/cad-ml/api:1.9.0"
 

@@ -28,7 +28,7 @@ from console.state.snapshot import Snapshot
 from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import ClusterEndpoint
 from queries.model.alert import Alert, AlertState
-from queries.model.poll_result import PollResult
+from queries.model.source import PollResult
 
 
 @pytest.fixture
@@ -265,10 +265,10 @@ async def test_what_was_copied_is_out_when_a_person_says_so(tmp_path: Path, monk
         await until(app, pilot, "Published: We look at it.", "how long ago")
         await pilot.press("tab", *"never", "enter")
         for _ in range(100):
-            if any("is no duration" in item.message for item in app._notifications):
+            if any("is not a duration" in item.message for item in app._notifications):
                 break
             await pilot.pause(0.05)
-        assert any("is no duration" in item.message for item in app._notifications)
+        assert any("is not a duration" in item.message for item in app._notifications)
         assert the(app).communicated_at is None
         await pilot.press("o")
         await until(app, pilot, "how long ago")

@@ -93,7 +93,7 @@ async def test_panel_detail_says_how_its_series_are_counted(stage: Callable[...,
 
 async def test_a_panel_of_a_crowd_says_that_it_shows_the_worst(stage: Callable[..., Any]) -> None:
     """Where only the worst series were asked for, the detail says so below them."""
-    crowd = tuple(replace(item, more=True) if item.spec.id == "provider_health" else item for item in panels())
+    crowd = tuple(replace(item, truncated=True) if item.spec.id == "provider_health" else item for item in panels())
     scene = stage(snapshot(panels=crowd))
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")

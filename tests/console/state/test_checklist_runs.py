@@ -28,7 +28,7 @@ from console.state.checklist_runs import (
 )
 from queries.model.panel import Threshold
 from queries.model.verdict import Verdict
-from queries.text.local_time import due_today, local_clock, midnight, same_period, yesterday
+from queries.text.times import due_today, format_local, is_same_period, local_midnight, local_yesterday
 
 NOW = 1_767_276_207.0
 RATIO = Item("error-ratio", "Error ratio", "Under 1 %?", PanelEvidence("error_ratio", Threshold()))
@@ -200,11 +200,11 @@ def test_how_long_it_took_does_not_depend_on_the_clock() -> None:
 
 def test_the_day_is_the_local_one_also_when_the_clocks_change(zone: str) -> None:
     """Yesterday at this time is 23, 24 or 25 hours ago; midnight and a due time are the local ones."""
-    lengths = {yesterday(NOW + day * 86_400) - (NOW + day * 86_400) for day in range(365)}
+    lengths = {local_yesterday(NOW + day * 86_400) - (NOW + day * 86_400) for day in range(365)}
     assert lengths == ({-86_400.0} if zone == "UTC" else {-82_800.0, -86_400.0, -90_000.0})
     for day in range(365):
         at = NOW + day * 86_400
-        assert time.localtime(midnight(at))[3:6] == (0, 0, 0) and 0 <= at - midnight(at) < 25 * 3600
+        assert time.localtime(local_midnight(at))[3:6] == (0, 0, 0) and 0 <= at - local_midnight(at) < 25 * 3600
         due = due_today("09:00", at)
         assert due is not None and time.localtime(due)[2:5] == (time.localtime(at)[2], 9, 0)
     assert due_today("hourly", NOW) is None and due_today("", NOW) is None
@@ -212,18 +212,20 @@ def test_the_day_is_the_local_one_also_when_the_clocks_change(zone: str) -> None
 
 def test_a_walk_over_midnight_or_a_clock_change_is_still_the_same(zone: str) -> None:
     """Within a quarter of an hour it is the same period whatever the clock says; else the local day or hour tells."""
-    start = midnight(NOW)
-    assert same_period(start - 300, start + 300, due="09:00") and same_period(start - 300, start + 300, due="hourly")
-    assert not same_period(start - 1200, start + 300, due="09:00")
-    assert same_period(start + 60, start + 86_000, due="09:00") and not same_period(start + 60, start + 86_000, due="hourly")
-    assert same_period(start + 600, start, due="hourly"), "the clock was set back by ten minutes"
+    start = local_midnight(NOW)
+    assert is_same_period(start - 300, start + 300, due="09:00") and is_same_period(start - 300, start + 300, due="hourly")
+    assert not is_same_period(start - 1200, start + 300, due="09:00")
+    assert is_same_period(start + 60, start + 86_000, due="09:00") and not is_same_period(
+        start + 60, start + 86_000, due="hourly"
+    )
+    assert is_same_period(start + 600, start, due="hourly"), "the clock was set back by ten minutes"
 
 
 def test_times_are_shown_local(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the zone's name, so that nobody takes them for UTC; with the day where it is another."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
-    assert local_clock(NOW) == "15:03 CET"
-    assert local_clock(NOW, now=NOW + 86_400) == "Thu 1 Jan 15:03 CET"
+    assert format_local(NOW) == "15:03 CET"
+    assert format_local(NOW, now=NOW + 86_400) == "Thu 1 Jan 15:03 CET"
     monkeypatch.undo()
     time.tzset()

@@ -21,7 +21,7 @@ HERE = Place(
 )
 API = Workload(
     namespace="cad-ml-platform", name="cad-ml-api", uid="u", resource_version="1", generation=1, observed_generation=1,
-    wanted=3, replicas=3, updated=3, ready=3, available=3, paused=False, revision=2, created_at=0.0,
+    desired=3, replicas=3, updated=3, ready=3, available=3, paused=False, revision=2, created_at=0.0,
     selector=(("app", "cad-ml-api"),),
     containers=(Container("c", "r/x:2"),),
 )  # fmt: skip

@@ -25,7 +25,7 @@ from queries.model.workload import Cluster, Condition, Revision, Workload
 
 WEB = Workload(
     namespace="n", name="web", uid="u1", resource_version="1", generation=1, observed_generation=1,
-    wanted=3, replicas=3, updated=3, ready=3, available=3, paused=False, revision=2, created_at=0.0,
+    desired=3, replicas=3, updated=3, ready=3, available=3, paused=False, revision=2, created_at=0.0,
 )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def test_what_is_to_be_journalled_of_a_cluster() -> None:
     assert [item.kind for item in observe(hanging, {})] == [FAILED]
     assert observe(hanging, records(b=READY)) == ()
     assert observe(Cluster("n", (replace(WEB, updated=1),), (rs(2, "b", ready=1),)), {}) == ()
-    empty = replace(WEB, wanted=0, replicas=0, updated=0, ready=0, available=0)
+    empty = replace(WEB, desired=0, replicas=0, updated=0, ready=0, available=0)
     assert observe(Cluster("n", (empty,), (rs(2, "b"),)), {}) == ()
 
 

@@ -14,23 +14,24 @@ from queries.catalogue.contract import Contract, Need, load_contract
 from queries.catalogue.error_codes import load_taxonomy
 from queries.catalogue.loader import load_board
 from queries.model.rule import Rule, RuleKind
-from queries.promql.label_inference import flow, with_recorded
+from queries.promql.label_inference import add_recorded, infer_labels
 from queries.promql.metric_catalog import MetricCatalog
-from queries.promql.rule_files import built_in
+from queries.promql.rule_files import load_built_in
 from queries.promql.syntax import parse
 
 RUNBOOKS = Path(__file__).parents[3] / "runbooks"
+_NO_BOARDS = ("signals.yaml", "contract.yaml", "exported.yaml", "taxonomy.yaml")
 BOARDS = sorted(
     item.name.removesuffix(".yaml")
     for item in (resources.files("queries") / "catalogue").iterdir()
-    if item.name.endswith(".yaml") and item.name != "signals.yaml"
+    if item.name.endswith(".yaml") and item.name not in _NO_BOARDS
 )
 
 
 @pytest.fixture(scope="module")
 def vocabulary() -> MetricCatalog:
-    rules = [placed.rule for file in built_in() for placed in file.rules]
-    return with_recorded(MetricCatalog.of_contract(load_contract(), load_taxonomy()), rules)
+    rules = [placed.rule for file in load_built_in() for placed in file.rules]
+    return add_recorded(MetricCatalog.from_contract(load_contract(), load_taxonomy()), rules)
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -38,7 +39,7 @@ def expressions() -> Iterator[tuple[str, str]]:
     for name in BOARDS:
         for spec in load_board(name):
             yield from ((f"panel {spec.id}", text) for text in (spec.raw, spec.recorded) if text)
-    for file in built_in():
+    for file in load_built_in():
         yield from ((f"{file.path}:{placed.line}", placed.rule.expression) for placed in file.rules)
     for runbook in RunbookIndex.load(RUNBOOKS).runbooks:
         yield from ((f"runbook {runbook.id}", step.query) for step in runbook.steps if step.query)
@@ -52,7 +53,7 @@ def test_everything_that_is_relied_on_is_in_the_contract(vocabulary: MetricCatal
 
 def test_no_label_is_asked_for_in_vain(vocabulary: MetricCatalog) -> None:
     """Every matcher, grouping, `on` and label_replace of ours is about a label that the series have."""
-    found = {(where, miss) for where, text in expressions() for miss in flow(parse(text), vocabulary).misses}
+    found = {(where, miss) for where, text in expressions() for miss in infer_labels(parse(text), vocabulary).misses}
     assert not found
 
 
@@ -112,7 +113,7 @@ FLOWS = [
 def test_the_flow_of_labels(text: str, labels: str | None) -> None:
     """The labels that a result can have are those that Prometheus leaves; what is not known stays so."""
     known = words(a="x y", b="x z", h_bucket="x le")
-    found = flow(parse(text), known).labels
+    found = infer_labels(parse(text), known).labels
     assert (None if found.open else found.names) == (None if labels is None else frozenset(labels.split()))
 
 
@@ -128,7 +129,7 @@ def test_the_flow_of_labels(text: str, labels: str | None) -> None:
 )
 def test_a_label_that_nothing_carries_is_found(text: str, label: str, how: str) -> None:
     """Where a label is asked for in vain, it is named with the way in which it is asked for."""
-    assert [(miss.label, miss.how) for miss in flow(parse(text), words(a="x y", b="x z")).misses] == [(label, how)]
+    assert [(miss.label, miss.how) for miss in infer_labels(parse(text), words(a="x y", b="x z")).misses] == [(label, how)]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_a_label_that_nothing_carries_is_found(text: str, label: str, how: str) 
 )
 def test_what_may_be_meant_is_no_miss(text: str) -> None:
     """Matchers that take an absent label, labels of the target and unknown metrics are not complained about."""
-    assert flow(parse(text), words(a="x y")).misses == ()
+    assert infer_labels(parse(text), words(a="x y")).misses == ()
 
 
 def test_recorded_series_carry_what_their_rule_leaves() -> None:
@@ -155,10 +156,10 @@ def test_recorded_series_carry_what_their_rule_leaves() -> None:
         return Rule(RuleKind.RECORD, name, expression, labels)
 
     rules = [record("second", "first * 2"), record("first", "sum by (x) (a)", ("window", "5m")), record("broken", "sum(")]
-    known = with_recorded(words(a="x y"), rules)
-    assert known.words["first"].labels == known.words["second"].labels == frozenset({"x", "window"})
-    assert "broken" not in known.words
-    assert [miss.label for miss in flow(parse("sum by (job) (second)"), known).misses] == ["job"]
+    known = add_recorded(words(a="x y"), rules)
+    assert known.metrics["first"].labels == known.metrics["second"].labels == frozenset({"x", "window"})
+    assert "broken" not in known.metrics
+    assert [miss.label for miss in infer_labels(parse("sum by (job) (second)"), known).misses] == ["job"]
 
 
 def test_parts_of_a_histogram_are_found() -> None:

@@ -66,13 +66,13 @@ def test_there_are_nine() -> None:
 )
 def test_what_is_said_is_mapped(said: str, provider: str, code: str) -> None:
     """The nine, older spellings, exceptions and statuses, in any case; a provider's own meaning comes before everybody's."""
-    assert load_taxonomy().mapped(said, provider=provider) == code
+    assert load_taxonomy().map(said, provider=provider) == code
 
 
 def test_a_screen_speaks_the_nine_with_the_raw_code_beside() -> None:
     """The raw code is shown where it differs, and a gap is called one."""
     taxonomy = load_taxonomy()
-    told = [taxonomy.spoken(said) for said in ("INPUT_ERROR", "rate_limit", "WEIRD", "")]
+    told = [taxonomy.format(said) for said in ("INPUT_ERROR", "rate_limit", "WEIRD", "")]
     assert told == ["INPUT_ERROR", "QUOTA_EXCEEDED (rate_limit)", "none of the nine (WEIRD)", "none of the nine (empty)"]
 
 
@@ -99,18 +99,18 @@ def test_a_teams_own_codes_come_first() -> None:
     use_team_codes([("license-expired", "AUTH_FAILED"), ("418", "QUOTA_EXCEEDED")])
     try:
         told = load_taxonomy()
-        assert [told.mapped(said) for said in ("LICENSE_EXPIRED", "HTTP_418", "OTHER")] == ["AUTH_FAILED", "QUOTA_EXCEEDED", ""]
-        assert "LICENSE_EXPIRED" in told.words
+        assert [told.map(said) for said in ("LICENSE_EXPIRED", "HTTP_418", "OTHER")] == ["AUTH_FAILED", "QUOTA_EXCEEDED", ""]
+        assert "LICENSE_EXPIRED" in told.known_codes
     finally:
         use_team_codes([])
-    assert load_taxonomy().mapped("LICENSE_EXPIRED") == ""
+    assert load_taxonomy().map("LICENSE_EXPIRED") == ""
 
 
 @pytest.mark.parametrize(
     ("word", "code", "problem"),
     [
         ("OUR_CODE", "INPUT_ERROR", ""),
-        ("INPUT_ERROR", "OUR_CODE", "write it the other way round, OUR_CODE: INPUT_ERROR"),
+        ("INPUT_ERROR", "OUR_CODE", "swap them, OUR_CODE: INPUT_ERROR"),
         ("timeout", "PROVIDER_TIMEOUT", ""),
         ("INPUT_ERROR", "NETWORK_ERROR", "this is one of the nine already"),
         ("OUR_CODE", "INPUT_EROR", "did you mean INPUT_ERROR?"),

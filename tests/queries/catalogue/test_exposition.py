@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queries.catalogue.exposition import exposition
+from queries.catalogue.exposition import parse_exposition
 from queries.errors import InvalidResponse
 
 TEXT = """\
@@ -28,7 +28,7 @@ ocr_errors_created{code="TIMEOUT"} 1
 
 def test_types_and_series_are_kept() -> None:
     """A counter is named with `_total`, one without series is announced all the same, labels are unescaped."""
-    found = exposition(TEXT.encode(), where="here")
+    found = parse_exposition(TEXT.encode(), where="here")
     assert found.types == {
         "ocr_errors_total": "counter",
         "never_total": "counter",
@@ -41,7 +41,7 @@ def test_types_and_series_are_kept() -> None:
 
 def test_openmetrics_is_read_too() -> None:
     """A body that ends with # EOF may hold exemplars."""
-    found = exposition(OPEN.encode(), where="here")
+    found = parse_exposition(OPEN.encode(), where="here")
     assert found.types == {"ocr_errors_total": "counter"}
     assert found.series["ocr_errors_total"][0].value == 3.0
 
@@ -50,4 +50,4 @@ def test_openmetrics_is_read_too() -> None:
 def test_what_is_no_exposition_is_refused(body: bytes) -> None:
     """A web page, JSON, half a line and other bytes are no metrics: never an empty set that looks like nothing exported."""
     with pytest.raises(InvalidResponse, match="not Prometheus' text format"):
-        exposition(body, where="here")
+        parse_exposition(body, where="here")

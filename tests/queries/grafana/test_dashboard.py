@@ -18,7 +18,15 @@ BOARD = Dashboard(
     "",
     (
         PanelSpec("errors", "Errors", Unit.PERCENT, recorded="rec", recorded_names=("rec",), raw="raw_errors"),
-        PanelSpec("health", "Health", Unit.PERCENT, raw="raw_health", by="provider", fold=Aggregation.MIN, below=True),
+        PanelSpec(
+            "health",
+            "Health",
+            Unit.PERCENT,
+            raw="raw_health",
+            group_by="provider",
+            aggregation=Aggregation.MIN,
+            lower_is_worse=True,
+        ),
     ),
 )
 PROVIDERS = 'group by (provider) ({__name__=~"ocr_requests_total|vision_requests_total"})'
@@ -48,8 +56,8 @@ async def test_a_refresh_is_one_request() -> None:
     opened, answer = await refreshed(fake, DashboardChoice("board"))
     assert sorted(fake.take()) == [("query", "joined"), ("query_range", "joined")]
     assert answer.providers == ("a", "b")
-    assert [item.origin for item in answer.answers] == [Origin.RECORDED, Origin.RAW]
-    assert [sample.value for sample in answer.answers[1].samples] == [91.0, 99.0]
+    assert [item.origin for item in answer.results] == [Origin.RECORDED, Origin.RAW]
+    assert [sample.value for sample in answer.results[1].samples] == [91.0, 99.0]
     fake.now += 5.0
     await opened.refresh()
     assert fake.take() == [("query", "joined")]
@@ -83,7 +91,7 @@ async def test_what_cannot_be_compared_harms_nothing() -> None:
     opened._prometheus.query = dead  # type: ignore[method-assign, assignment]
     opened._panels = FakePrometheus.source(fake).board(3600.0)
     answer = await opened.refresh()
-    assert answer.answers[0].samples[0].value == 2.0
+    assert answer.results[0].samples[0].value == 2.0
     assert answer.earlier == () and answer.earlier_fault is not None and "no connection" in answer.earlier_fault.sentence()
     await opened.close()
 
@@ -95,7 +103,7 @@ async def test_the_window_is_asked_for_in_sixty_steps(window: float, step: float
     fake.hours = {"raw_health": [(NOW - window / 2, "95")]}
     opened, answer = await refreshed(fake, DashboardChoice("board", window_seconds=window))
     await asyncio.sleep(0)
-    assert answer.answers[1].trend[0] == (NOW - window / 2, 95.0)
+    assert answer.results[1].trend[0] == (NOW - window / 2, 95.0)
     assert opened._panels._trends.step_seconds == step
     await opened.close()
 

@@ -19,7 +19,7 @@ from queries.errors import AccessDenied, SourceError, Unreachable
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
 from queries.model import workload
-from queries.model.poll_result import PollResult
+from queries.model.source import PollResult
 from queries.model.workload import Cluster
 
 NAMESPACE = "cad-ml-platform"
@@ -84,7 +84,7 @@ async def test_one_listing_gives_the_whole_namespace(kube: Open, cluster: DemoCl
     found = await kube().cluster()
     api = found.workload("cad-ml-api")
     assert api is not None
-    assert (api.wanted, api.ready, api.revision) == (3, 3, 1)
+    assert (api.desired, api.ready, api.revision) == (3, 3, 1)
     assert api.containers[0].image == cluster.deployment("cad-ml-api").image
     assert [item.number for item in found.revisions_of(api)] == [1]
     pods = found.pods_of(api)
@@ -146,7 +146,7 @@ async def test_following_shows_changes_in_coalesced_readings(kube: Open, cluster
 async def test_pods_are_found_before_a_screen_asks(kube: Open, cluster: DemoCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """The walk over all pods for those of a workload happens in a thread, never in the one that draws."""
     walked: list[threading.Thread] = []
-    walk = workload._selected
+    walk = workload._group_pods
 
     def seen(of: Cluster) -> object:
         walked.append(threading.current_thread())
@@ -177,7 +177,7 @@ async def test_cut_watches_resume_without_listing_again(kube: Open, cluster: Dem
     await ear.hear(lambda item: item.value)
     cluster.drop_watches()
     cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 4}})
-    await ear.hear(lambda item: item.value and item.value.workload("cad-ml-api").wanted == 4)
+    await ear.hear(lambda item: item.value and item.value.workload("cad-ml-api").desired == 4)
     lists = [item for item in cluster.requests if item.path.endswith("/deployments") and "limit" in item.query]
     assert len([item for item in lists if item.query["limit"] == "500"]) == 1
     await ear.stop()
@@ -191,7 +191,7 @@ async def test_a_forgotten_history_is_listed_again(kube: Open, cluster: DemoClus
     cluster.forget_history()
     cluster.drop_watches()
     cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 5}})
-    await ear.hear(lambda item: item.value and item.value.workload("cad-ml-api").wanted == 5)
+    await ear.hear(lambda item: item.value and item.value.workload("cad-ml-api").desired == 5)
     await ear.stop()
 
 

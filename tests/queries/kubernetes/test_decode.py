@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from queries.kubernetes import decode as decode
 from queries.kubernetes import objects as k8s
+from queries.text.numbers import parse_quantity
 
 
 def pod(**status: Any) -> Any:
@@ -80,7 +81,7 @@ def test_environment_is_shown_by_name_and_references_by_what_they_are() -> None:
 def test_a_bare_object_has_the_apis_defaults() -> None:
     """Absent fields mean what the API says they mean: one replica, not paused, revision 0."""
     found = decode.workload_of({"metadata": {"name": "x"}})
-    assert (found.wanted, found.paused, found.revision, found.containers, found.created_at) == (1, False, 0, (), 0.0)
+    assert (found.desired, found.paused, found.revision, found.containers, found.created_at) == (1, False, 0, (), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +93,14 @@ def test_a_bare_object_has_the_apis_defaults() -> None:
 )  # fmt: skip
 def test_quantities(text: str, number: float) -> None:
     """Kubernetes' suffixes, its exponents, and 0 for what is none."""
-    assert decode.quantity(text) == pytest.approx(number)
+    assert parse_quantity(text) == pytest.approx(number)
 
 
 @given(st.text(max_size=30))
 def test_no_text_breaks_a_number_or_a_time(text: str) -> None:
     """Whatever stands where a quantity, a time or a revision should: a number comes out."""
-    assert isinstance(decode.quantity(text), float)
-    assert isinstance(decode.seconds(text), float)
+    assert isinstance(parse_quantity(text), float)
+    assert isinstance(decode.parse_timestamp(text), float)
     decode.workload_of({"metadata": {"name": "x", "annotations": {decode.REVISION: text}}})
 
 

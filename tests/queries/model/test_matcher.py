@@ -105,9 +105,9 @@ def test_what_is_written_is_read_again(matcher: Matcher) -> None:
 
 def test_promql_matches_as_prometheus_3() -> None:
     """The lint's matchers are RE2 as well; a dot takes a newline there."""
-    assert LabelMatcher("city", "=~", r"\pL+.").takes("Zürich\n")
-    assert not LabelMatcher("city", "=~", r"\w+").takes("Zürich")
-    assert LabelMatcher("city", "=~", "(?=a)").takes("anything")
+    assert LabelMatcher("city", "=~", r"\pL+.").matches("Zürich\n")
+    assert not LabelMatcher("city", "=~", r"\w+").matches("Zürich")
+    assert LabelMatcher("city", "=~", "(?=a)").matches("anything")
 
 
 def test_re2_is_loaded_by_the_first_regular_expression_only() -> None:

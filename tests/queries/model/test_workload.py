@@ -7,7 +7,7 @@ from queries.model.workload import Cluster, Condition, Revision, Workload
 
 def _workload(*conditions: Condition) -> Workload:
     return Workload(
-        namespace="n", name="api", uid="u", resource_version="1", generation=1, observed_generation=1, wanted=1, replicas=1,
+        namespace="n", name="api", uid="u", resource_version="1", generation=1, observed_generation=1, desired=1, replicas=1,
         updated=1, ready=1, available=1, paused=False, revision=3, created_at=10.0, conditions=conditions,
     )  # fmt: skip
 

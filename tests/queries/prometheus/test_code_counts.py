@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from queries.catalogue.error_codes import load_taxonomy
-from queries.catalogue.exposition import exposition
+from queries.catalogue.exposition import parse_exposition
 from queries.errors import RequestRejected
 from queries.model.fault import Fault
 from queries.model.series import Sample, Series
-from queries.prometheus.code_counts import CodeCount, RangeQuery, date_codes, exposed_codes, increase
+from queries.prometheus.code_counts import CodeCount, RangeQuery, date_codes, exposed_codes, measure_increase
 from queries.prometheus.responses import RangeResult
 
 START, STEP = 1000.0, 300.0
@@ -39,7 +39,7 @@ def test_the_increase_of_one_counter(
     points: list[tuple[float, float]], born: float | None, told: tuple[float, float | None]
 ) -> None:
     """Totals from before the window never count, and what came within it is not missed."""
-    assert increase(Series((), tuple(points)), born, start=START, step=STEP) == told
+    assert measure_increase(Series((), tuple(points)), born, start=START, step=STEP) == told
 
 
 class Server:
@@ -108,5 +108,5 @@ def test_the_exporter_alone_tells_totals() -> None:
         "# TYPE ocr_errors_created gauge\n"
         'ocr_errors_created{provider="a",code="NEW",stage="x"} 2000\nocr_errors_created{provider="a",code="OLD",stage="x"} 10\n'
     )
-    told = exposed_codes(load_taxonomy(), exposition(text.encode(), where="x"), start=1000.0)
+    told = exposed_codes(load_taxonomy(), parse_exposition(text.encode(), where="x"), start=1000.0)
     assert told[load_taxonomy().counted[0]] == (CodeCount("a", "NEW", 2.0, 2000.0), CodeCount("a", "OLD"))

@@ -15,14 +15,13 @@ from stopwatch import turns
 from queries.catalogue.loader import expand_spec, load_board
 from queries.errors import RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http.endpoint import Endpoint
-from queries.model.aggregation import folded
 from queries.model.fault import FaultKind
-from queries.model.panel import Aggregation, Origin, PanelSpec, Unit
-from queries.model.recorded import RecordedSeries, RuleMatch
+from queries.model.panel import Aggregation, Origin, PanelSpec, Unit, aggregate
+from queries.model.rule import RecordedSeries, RuleMatch
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
 from queries.prometheus.evidence import Decisions
-from queries.prometheus.query_batch import BATCH_LABEL, BatchQuery, joined
+from queries.prometheus.query_batch import BATCH_LABEL, BatchQuery, join_queries
 
 
 def spec(name: str, **more: object) -> PanelSpec:
@@ -40,7 +39,7 @@ def fake() -> FakePrometheus:
 
 def test_joined_keeps_a_comment_to_its_part() -> None:
     """A comment at the end of an expression does not swallow the rest of the request."""
-    lines = joined([BatchQuery("a", "up # mine"), BatchQuery("b", "down")]).splitlines()
+    lines = join_queries([BatchQuery("a", "up # mine"), BatchQuery("b", "down")]).splitlines()
     assert "up # mine" in lines and f', "{BATCH_LABEL}", "a", "", "")' in lines
 
 
@@ -48,7 +47,7 @@ async def test_recorded_series_are_preferred(fake: FakePrometheus) -> None:
     """With every recorded series there a refresh is one request; the first one asks the trends' hour, too."""
     fake.series = {"rec_a": [({"__name__": "rec_a", "p": "x"}, "1.5")], "raw_a": [({}, "9")], "raw_b": [({}, "2")]}
     source = fake.source()
-    answers = (await source.panels([recorded("a"), spec("b")])).answers
+    answers = (await source.panels([recorded("a"), spec("b")])).results
     assert fake.take() == [("query", "joined"), ("query_range", "joined")]
     assert [(item.id, item.origin, item.query) for item in answers] == [
         ("a", Origin.RECORDED, "rec_a"),
@@ -65,16 +64,16 @@ async def test_a_missing_recording_falls_back_and_a_new_one_is_noticed(fake: Fak
     specs = [recorded("a"), spec("b")]
     fake.series = {"raw_a": [({}, "9")], "raw_b": [({}, "2")]}
     source = fake.source()
-    (first, _) = (await source.panels(specs)).answers
+    (first, _) = (await source.panels(specs)).results
     assert (first.origin, first.query, first.samples[0].value) == (Origin.RAW, "raw_a", 9.0)
     assert fake.take() == [("query", "joined"), ("query_range", "joined")]
-    assert (await source.panels(specs)).answers[0].origin is Origin.RAW
+    assert (await source.panels(specs)).results[0].origin is Origin.RAW
     assert fake.take() == [("query", "joined")]
     fake.series["rec_a"] = [({"__name__": "rec_a"}, "1")]
-    (first, _) = (await source.panels(specs)).answers
+    (first, _) = (await source.panels(specs)).results
     assert (first.origin, first.samples[0].value) == (Origin.RECORDED, 1.0)
     del fake.series["rec_a"]
-    (first, _) = (await source.panels(specs)).answers
+    (first, _) = (await source.panels(specs)).results
     assert (first.origin, first.samples[0].value) == (Origin.RAW, 9.0)
     await source.close()
 
@@ -84,16 +83,16 @@ async def test_part_of_the_recorded_names_is_not_enough(fake: FakePrometheus) ->
     both = spec("a", recorded="rec", recorded_names=("one", "two"))
     fake.series = {"rec": [({"__name__": "one"}, "1")], "raw_a": [({}, "9")]}
     source = fake.source()
-    assert (await source.panels([both])).answers[0].origin is Origin.RAW
+    assert (await source.panels([both])).results[0].origin is Origin.RAW
     source._panels.rules = frozenset({"two"})
-    assert (await source.panels([both])).answers[0].origin is Origin.RECORDED
+    assert (await source.panels([both])).results[0].origin is Origin.RECORDED
     await source.close()
 
 
 async def test_nothing_anywhere_is_an_empty_answer(fake: FakePrometheus) -> None:
     """No series is no fault: the panel is told 'nothing', which is not zero."""
     source = fake.source()
-    (answer,) = (await source.panels([recorded("a")])).answers
+    (answer,) = (await source.panels([recorded("a")])).results
     assert (answer.samples, answer.fault, answer.trend) == ((), None, ())
     await source.close()
 
@@ -105,16 +104,16 @@ async def test_one_bad_query_harms_nobody(fake: FakePrometheus, status: int, err
     fake.series = {f"raw_{name}": [({}, "1")] for name in "abcd"}
     fake.refuses = {"raw_c": (status, error_type)}
     source = fake.source()
-    answers = (await source.panels(specs)).answers
+    answers = (await source.panels(specs)).results
     assert [item.id for item in answers if item.fault] == ["c"]
     assert answers[2].fault is not None and "1:3" in answers[2].fault.what and answers[2].query == "raw_c"
     assert [len(item.samples) for item in answers] == [1, 1, 0, 1]
     fake.take()
-    again = (await source.panels(specs)).answers
+    again = (await source.panels(specs)).results
     assert fake.take() == [("query", "joined")] and again[2].fault == answers[2].fault
     fake.now += 2.1
     fake.refuses.clear()
-    assert (await source.panels(specs)).answers[2].fault is None
+    assert (await source.panels(specs)).results[2].fault is None
     assert sorted(fake.take()) == [("query", "alone"), ("query", "joined")]
     await source.panels(specs)
     assert fake.take() == [("query", "joined")]
@@ -143,7 +142,7 @@ async def test_a_refused_recording_has_raw_to_stand_in(fake: FakePrometheus) -> 
     fake.refuses = {"rec_a": (422, "execution")}
     source = fake.source()
     answer = await source.panels([recorded("a"), spec("b")])
-    assert answer.answers[0].origin is Origin.RAW and answer.answers[0].fault is None
+    assert answer.results[0].origin is Origin.RAW and answer.results[0].fault is None
     assert "A: 1:3: cannot evaluate rec_a" in answer.warnings[0]
     await source.close()
 
@@ -154,7 +153,7 @@ async def test_only_the_sum_is_too_much(fake: FakePrometheus) -> None:
     fake.series = {f"raw_{name}": [({}, "1")] for name in "abc"}
     fake.refuses_joined = True
     source = fake.source()
-    answers = (await source.panels(specs)).answers
+    answers = (await source.panels(specs)).results
     assert all(item.samples and not item.fault for item in answers)
     fake.take()
     await source.panels(specs)
@@ -185,7 +184,7 @@ async def test_a_server_that_refuses_everything(
     with pytest.raises(kind):
         await source.panels([spec("a"), spec("b")])
     fake.refuses.clear()
-    assert all(item.samples for item in (await source.panels([spec("a"), spec("b")])).answers)
+    assert all(item.samples for item in (await source.panels([spec("a"), spec("b")])).results)
     await source.close()
 
 
@@ -195,7 +194,7 @@ async def test_two_bad_queries_stay_their_own_fault(fake: FakePrometheus) -> Non
     fake.refuses = {"raw_b": (400, "bad_data"), "raw_c": (422, "execution")}
     source = fake.source()
     for _ in range(3):
-        answers = (await source.panels([spec(name) for name in "abc"])).answers
+        answers = (await source.panels([spec(name) for name in "abc"])).results
         assert [bool(item.fault) for item in answers] == [False, True, True]
         fake.now += 61
     await source.close()
@@ -208,7 +207,7 @@ async def test_rare_expressions_are_asked_rarely(fake: FakePrometheus) -> None:
     source = fake.source()
     seen = []
     for _ in range(5):
-        seen.append((await source.panels(specs)).answers[1].samples[0].value)
+        seen.append((await source.panels(specs)).results[1].samples[0].value)
         fake.now += 20
     assert seen == [80.0] * 5
     asked = ["raw_budget" in query for _, kind, query in fake.asked if kind == "query"]
@@ -223,13 +222,13 @@ async def test_trends_are_asked_once_then_extended(fake: FakePrometheus) -> None
     fake.series = {"raw_a": [({"p": "x"}, "7"), ({"p": "y"}, "NaN")]}
     fake.hours = {"raw_a": [(NOW // 60 * 60 - 60 * i, "NaN" if i == 3 else str(i)) for i in range(60, -1, -1)]}
     source = fake.source()
-    (answer,) = (await source.panels([spec("a")])).answers
+    (answer,) = (await source.panels([spec("a")])).results
     assert len(answer.trend) == 60 and answer.trend[-1][1] in (0.0, 7.0)
     assert not any(math.isnan(value) for _, value in answer.trend)
     fake.asked.clear()
     for _ in range(200):
         fake.now += 20
-        (answer,) = (await source.panels([spec("a")])).answers
+        (answer,) = (await source.panels([spec("a")])).results
     assert not any(kind == "query_range" for _, kind, _ in fake.asked)
     assert 60 <= len(answer.trend) <= 62
     times = [at for at, _ in answer.trend]
@@ -261,11 +260,11 @@ async def test_a_slow_hour_does_not_hold_up_the_values(fake: FakePrometheus) -> 
 
     fake.hours = {"raw_a": [(NOW - 120, "3")]}
     source = Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(answer), clock=lambda: fake.now)
-    (first,) = (await source.panels([spec("a")])).answers
+    (first,) = (await source.panels([spec("a")])).results
     assert len(first.trend) == 1
     gate.set()
     await asyncio.sleep(0.05)
-    (second,) = (await source.panels([spec("a")])).answers
+    (second,) = (await source.panels([spec("a")])).results
     assert second.trend[0] == (NOW - 120, 3.0)
     await source.close()
 
@@ -291,7 +290,7 @@ async def test_history(fake: FakePrometheus) -> None:
     fake.hours = {"raw_a": [(NOW - 60, "1"), (NOW, "2")]}
     source = fake.source()
     history = await source.history(recorded("a"), start=NOW - 60, end=NOW, step_seconds=60)
-    assert history.tracks[0].points == ((NOW - 60, 1.0), (NOW, 2.0)) and history.fault is None
+    assert history.series[0].points == ((NOW - 60, 1.0), (NOW, 2.0)) and history.fault is None
     fake.refuses = {"raw_a": (400, "bad_data")}
     history = await source.history(spec("a"), start=NOW - 60, end=NOW, step_seconds=60)
     assert history.fault is not None and history.fault.kind is FaultKind.REJECTED
@@ -311,7 +310,7 @@ async def test_history(fake: FakePrometheus) -> None:
 )
 def test_fold(fold: Aggregation, values: list[float], expected: float | None) -> None:
     """NaN is 'no data' of one series, and nothing at all is None, never 0."""
-    assert folded(fold, values) == expected
+    assert aggregate(fold, values) == expected
 
 
 async def test_forty_thousand_series_leave_the_loop_free() -> None:
@@ -335,14 +334,14 @@ async def test_a_month_is_read_once_as_decided(fake: FakePrometheus) -> None:
     """The evidence is in the first request, and what reads a month waits for it: it is asked in one form only."""
     month = next(item for item in load_board("slo_tracking") if item.id == "requests_30d")
     decisions = Decisions()
-    part = decisions.part(0.0)
+    part = decisions.evidence_query(0.0)
     assert part is not None
     labels = {"__name__": "ocr_requests_total", "status": "start"}
     fake.series = {part.query: [(labels, "1")], "raw_a": [({}, "1")]}
-    decisions.take([Sample(tuple(labels.items()), 1.0)], 0.0)
+    decisions.ingest([Sample(tuple(labels.items()), 1.0)], 0.0)
     fake.series[expand_spec(month, decisions.choice).raw] = [({}, "7")]
     source = fake.source()
-    answers = {item.id: item for item in (await source.panels([spec("a"), month])).answers}
+    answers = {item.id: item for item in (await source.panels([spec("a"), month])).results}
     assert [item.value for item in answers["requests_30d"].samples] == [7.0] and answers["a"].samples
     assert answers["requests_30d"].basis[0] == "ocr requests: starts and cached answers; 2 of 3 definitions apply"
     asked = [text for _, kind, text in fake.asked if kind == "query" and "30d" in text]
@@ -362,10 +361,10 @@ async def test_a_rule_that_means_the_same_says_how_it_counts(fake: FakePrometheu
     panel = replace(month, recorded="requests:30d", recorded_names=("requests:30d",))
     fake.series = {"requests:30d": [({"__name__": "requests:30d"}, "7")]}
     source = fake.source()
-    source.recorded.take({"requests:30d": RecordedSeries("requests:30d", worth, "requests:30d", says="it is so")})
+    source.recorded.update({"requests:30d": RecordedSeries("requests:30d", worth, "requests:30d", says="it is so")})
     await source.panels([panel])
-    source.decisions.take([Sample((("__name__", "ocr_requests_total"), ("status", "start")), 1.0)], NOW)
-    answer = (await source.panels([panel])).answers[0]
+    source.decisions.ingest([Sample((("__name__", "ocr_requests_total"), ("status", "start")), 1.0)], NOW)
+    answer = (await source.panels([panel])).results[0]
     assert answer.origin is Origin.RECORDED
     assert (answer.basis[0] if answer.basis else "") == basis
     await source.close()

@@ -9,11 +9,10 @@ import pytest
 
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice
 from queries.model.panel import Origin, PanelSpec, Threshold, Unit
-from queries.model.recorded import NOTHING_SEEN, RuleMatch
-from queries.model.rule import Rule, RuleGroup, RuleKind
+from queries.model.rule import NOTHING_SEEN, Rule, RuleGroup, RuleKind, RuleMatch
 from queries.model.series import Sample
-from queries.prometheus.recorded_panels import EVERY_SECONDS, ByValue, RecordedPanels
-from queries.prometheus.recorded_series import LoadedRules, recorded_twice
+from queries.prometheus.recorded_panels import EVERY_SECONDS, RecordedPanels, RecordedValueCheck
+from queries.prometheus.recorded_series import LoadedRules, find_duplicate_records
 from queries.promql.rule_templates import our_recordings
 
 NOW = 1_800_000_000.0
@@ -38,7 +37,7 @@ PREFIXED = record("x:ratio", '100 * sum(rate(req{s="error"}[5m])) / x:all')
 
 
 def worth(*groups: RuleGroup, name: str = "ratio") -> tuple[RuleMatch | None, str]:
-    book = LoadedRules(lambda choice: OURS).judge(groups, UNDECIDED, now=NOW)
+    book = LoadedRules(lambda choice: OURS).match(groups, UNDECIDED, now=NOW)
     return (book[name].worth, book[name].read) if name in book else (None, "")
 
 
@@ -79,14 +78,14 @@ def test_a_coding_that_the_help_text_states_counts() -> None:
     )
     for states, expected in codings:
         choice = DefinitionChoice(encodings={"ocr_circuit_state": states})
-        assert LoadedRules(our_recordings).judge(loaded, choice, now=NOW)[name].worth is expected
+        assert LoadedRules(our_recordings).match(loaded, choice, now=NOW)[name].worth is expected
 
 
 def test_names_of_two_groups_are_found_and_labels_tell_rules_apart() -> None:
     """Two rules of one name collide unless they set labels of their own."""
     labelled = [replace(RATIO, labels=(("quantile", value),)) for value in ("0.5", "0.9")]
-    assert recorded_twice([group(*labelled)]) == ()
-    assert recorded_twice([group(RATIO), group(RATIO, name="h")]) == (("ratio", ("g.yaml: g", "h.yaml: h")),)
+    assert find_duplicate_records([group(*labelled)]) == ()
+    assert find_duplicate_records([group(RATIO), group(RATIO, name="h")]) == (("ratio", ("g.yaml: g", "h.yaml: h")),)
 
 
 def test_the_comparison_is_made_once_for_each_change_of_the_rules() -> None:
@@ -99,9 +98,9 @@ def test_the_comparison_is_made_once_for_each_change_of_the_rules() -> None:
 
     loaded = LoadedRules(ours)
     for age in (5.0, 4.0, 3.0):
-        loaded.judge([group(ALL, RATIO, age=age)], UNDECIDED, now=NOW)
+        loaded.match([group(ALL, RATIO, age=age)], UNDECIDED, now=NOW)
     assert len(asked) == 1
-    loaded.judge([group(ALL, replace(RATIO, expression="other"))], UNDECIDED, now=NOW)
+    loaded.match([group(ALL, replace(RATIO, expression="other"))], UNDECIDED, now=NOW)
     assert len(asked) == 2
 
 
@@ -115,7 +114,7 @@ def test_a_thousand_rules_take_less_than_a_second() -> None:
     ours = our_recordings()
     loaded = [group(*foreign, *(record(name, text) for name, text in ours.items()))]
     began = time.thread_time()
-    book = LoadedRules(lambda choice: ours).judge(loaded, UNDECIDED, now=NOW)
+    book = LoadedRules(lambda choice: ours).match(loaded, UNDECIDED, now=NOW)
     took = time.thread_time() - began
     assert {item.worth for item in book.values()} == {RuleMatch.SAME}
     assert took < 1.0, f"{took:.2f} s"
@@ -135,7 +134,7 @@ def test_a_thousand_rules_take_less_than_a_second() -> None:
 def test_how_a_panel_is_asked(groups: list[RuleGroup], origin: Origin, verified: bool, word: str) -> None:
     """Only what is known to be the same is read without a word; what nobody can verify is read with one."""
     panels = RecordedPanels()
-    panels.take(LoadedRules(lambda choice: OURS).judge(groups, UNDECIDED, now=NOW))
+    panels.update(LoadedRules(lambda choice: OURS).match(groups, UNDECIDED, now=NOW))
     plan = panels.plan(SPEC)
     assert (plan.spec.recorded is not None) is (origin is Origin.RECORDED)
     assert (plan.verified, plan.caveat.word if plan.caveat else "") == (verified, word)
@@ -145,7 +144,7 @@ def test_a_panel_reads_the_name_that_the_server_has() -> None:
     """Every place where the name stands is renamed, and nothing that only begins like it."""
     panels = RecordedPanels()
     rules = [record("t:all", OURS["all"]), record("t:ratio", '100 * sum(rate(req{s="error"}[5m])) / t:all')]
-    panels.take(LoadedRules(lambda choice: OURS).judge([group(*rules)], UNDECIDED, now=NOW))
+    panels.update(LoadedRules(lambda choice: OURS).match([group(*rules)], UNDECIDED, now=NOW))
     spec = replace(SPEC, recorded='ratio{x="y"} or ratio_more + ratio')
     plan = panels.plan(spec)
     assert (plan.spec.recorded, plan.spec.recorded_names) == ('t:ratio{x="y"} or ratio_more + t:ratio', ("t:ratio",))
@@ -154,7 +153,7 @@ def test_a_panel_reads_the_name_that_the_server_has() -> None:
 def test_rules_that_are_denied_say_so() -> None:
     """The caveat names why nobody could look."""
     panels = RecordedPanels()
-    panels.take(NOTHING_SEEN, "the rules cannot be seen: 403")
+    panels.update(NOTHING_SEEN, "the rules cannot be seen: 403")
     plan = panels.plan(SPEC)
     assert plan.caveat is not None and (plan.verified, plan.caveat.says) == (False, "the rules cannot be seen: 403")
 
@@ -165,42 +164,42 @@ def value(number: float, provider: str = "") -> tuple[Sample, ...]:
 
 def test_a_contradiction_by_value_is_told_at_once_and_ends_when_the_series_catch_up() -> None:
     """What never agreed is in doubt at the first look; a series that is an evaluation behind catches up without a request."""
-    held = ByValue()
-    assert held.due(SPEC, NOW)
-    held.take(SPEC, value(1.5), value(2.0), NOW)
+    held = RecordedValueCheck()
+    assert held.is_due(SPEC, NOW)
+    held.ingest(SPEC, value(1.5), value(2.0), NOW)
     (found,) = held.contradictions(SPEC, NOW)
     assert (found.first.value, found.second.value) == (1.5, 2.0)
-    assert not held.due(SPEC, NOW + 5) and not held.due(SPEC, NOW + EVERY_SECONDS - 1)
-    held.take(SPEC, value(2.4), None, NOW + 30)
+    assert not held.is_due(SPEC, NOW + 5) and not held.is_due(SPEC, NOW + EVERY_SECONDS - 1)
+    held.ingest(SPEC, value(2.4), None, NOW + 30)
     assert held.contradictions(SPEC, NOW + 30) == ()
-    assert held.due(SPEC, NOW + 2 * EVERY_SECONDS)
+    assert held.is_due(SPEC, NOW + 2 * EVERY_SECONDS)
 
 
 def test_what_agreed_before_gets_a_minute_to_catch_up_and_not_more() -> None:
     """A ramp is no contradiction; a series that stays away is one after a minute."""
-    held = ByValue()
-    held.take(SPEC, value(1.0), value(1.0), NOW)
+    held = RecordedValueCheck()
+    held.ingest(SPEC, value(1.0), value(1.0), NOW)
     later = NOW + 2 * EVERY_SECONDS
-    held.take(SPEC, value(1.0), value(5.0), later)
+    held.ingest(SPEC, value(1.0), value(5.0), later)
     assert held.contradictions(SPEC, later + 30) == ()
-    held.take(SPEC, value(1.1), None, later + 59)
+    held.ingest(SPEC, value(1.1), None, later + 59)
     assert len(held.contradictions(SPEC, later + 61)) == 1
 
 
 def test_every_series_is_held_against_its_own() -> None:
     """The worst series alone may agree while another one is wrong."""
-    spec = replace(SPEC, by="provider", threshold=Threshold())
-    held = ByValue()
-    held.take(spec, (*value(82, "bad"), *value(55, "well")), (*value(79, "bad"), *value(0, "well")), NOW)
+    spec = replace(SPEC, group_by="provider", threshold=Threshold())
+    held = RecordedValueCheck()
+    held.ingest(spec, (*value(82, "bad"), *value(55, "well")), (*value(79, "bad"), *value(0, "well")), NOW)
     found = [(item.whom, item.first.value, item.second.value) for item in held.contradictions(spec, NOW)]
     assert found == [("well", 55.0, 0.0)]
 
 
 def test_the_looks_of_many_panels_are_spread() -> None:
     """After the first refresh, no more than a few of fifty panels are due within the same ten seconds."""
-    held = ByValue()
+    held = RecordedValueCheck()
     specs = [replace(SPEC, id=f"panel_{at}") for at in range(50)]
     for spec in specs:
-        held.take(spec, value(1), value(1), NOW)
-    due = [next(at for at in range(0, 1000, 10) if held.due(spec, NOW + at)) for spec in specs]
+        held.ingest(spec, value(1), value(1), NOW)
+    due = [next(at for at in range(0, 1000, 10) if held.is_due(spec, NOW + at)) for spec in specs]
     assert min(due) >= EVERY_SECONDS and max(due.count(at) for at in due) <= 6

@@ -24,7 +24,7 @@ def recorded(name: str) -> bytes:
 
 def test_recorded_vector() -> None:
     """NaN, both infinities and hostile label text come through as they are."""
-    samples = responses.instant(recorded("vector"), where=WHERE).samples
+    samples = responses.decode_instant(recorded("vector"), where=WHERE).samples
     by_kind = {sample.label("kind") or sample.label("text") or sample.label("__name__"): sample.value for sample in samples}
     assert math.isnan(by_kind["nan"])
     assert (by_kind["inf"], by_kind["-inf"], by_kind["up"]) == (math.inf, -math.inf, 1.0)
@@ -33,27 +33,27 @@ def test_recorded_vector() -> None:
 
 def test_recorded_scalar() -> None:
     """A scalar is one sample without labels."""
-    (sample,) = responses.instant(recorded("scalar"), where=WHERE).samples
+    (sample,) = responses.decode_instant(recorded("scalar"), where=WHERE).samples
     assert (sample.labels, sample.value) == ((), 42.0)
 
 
 @pytest.mark.parametrize("name", ["string", "range-vector"])
 def test_results_that_are_no_vector(name: str) -> None:
     """A text or a range is refused with a sentence, not drawn as nothing."""
-    with pytest.raises(InvalidResponse, match="gives a"):
-        responses.instant(recorded(name), where=WHERE)
+    with pytest.raises(InvalidResponse, match="returns a"):
+        responses.decode_instant(recorded(name), where=WHERE)
 
 
 @pytest.mark.parametrize(("name", "words"), [("bad-data", "1:7: parse error"), ("execution", "duplicate series")])
 def test_recorded_errors(name: str, words: str) -> None:
     """Prometheus' own words, with the position, are what the person reads."""
     with pytest.raises(RequestRejected, match=words):
-        responses.instant(recorded(name), where=WHERE)
+        responses.decode_instant(recorded(name), where=WHERE)
 
 
 def test_recorded_matrix() -> None:
     """A matrix gives one track a series, its points in order."""
-    tracks = responses.matrix(recorded("matrix"), where=WHERE).tracks
+    tracks = responses.decode_range(recorded("matrix"), where=WHERE).series
     assert {track.label("provider") for track in tracks} == {"deepseek", "openai", "paddle"}
     for track in tracks:
         times = [at for at, _ in track.points]
@@ -62,7 +62,7 @@ def test_recorded_matrix() -> None:
 
 def test_recorded_rules() -> None:
     """Alerting rules, their instances with live values, and the names of recorded series."""
-    answer = responses.rules(recorded("rules"), where=WHERE)
+    answer = responses.decode_rules(recorded("rules"), where=WHERE)
     assert answer.recorded == ("ocr_p95_latency_seconds", "platform_requests_per_second")
     rule = next(item for item in answer.rules if item.name == "SlowPending")
     assert (rule.for_seconds, rule.expression, rule.group, rule.health) == (3600.0, "vector(1)", "rec", "ok")
@@ -76,14 +76,14 @@ def test_recorded_rules() -> None:
 
 def test_the_order_of_instances_says_nothing() -> None:
     """A server that tells the same instances in another order gives an equal answer, made of the very same alerts."""
-    known = responses.remembered_alerts(WHERE)
+    known = responses.build_alert_cache(WHERE)
     body = json.loads(recorded("rules"))
     instances = [rule["alerts"] for group in body["data"]["groups"] for rule in group["rules"] if rule.get("alerts")]
     many = [{**instances[0][0], "labels": {**instances[0][0]["labels"], "part": str(number)}} for number in range(9)]
     instances[0][:] = many
-    one = responses.rules(json.dumps(body).encode(), where=WHERE, known=known)
+    one = responses.decode_rules(json.dumps(body).encode(), where=WHERE, known=known)
     instances[0][:] = [*many[4:], *many[:4]]
-    other = responses.rules(json.dumps(body).encode(), where=WHERE, known=known)
+    other = responses.decode_rules(json.dumps(body).encode(), where=WHERE, known=known)
     assert len(one.alerts) >= 9
     assert one == other and all(first is second for first, second in zip(one.alerts, other.alerts, strict=True))
 
@@ -91,14 +91,14 @@ def test_the_order_of_instances_says_nothing() -> None:
 def test_warnings_and_infos_are_passed_on() -> None:
     """What the server warns of belongs on the screen."""
     body = b'{"status":"success","warnings":["w"],"infos":["i"],"data":{"resultType":"vector","result":[]}}'
-    assert responses.instant(body, where=WHERE).warnings == ("w", "i")
+    assert responses.decode_instant(body, where=WHERE).warnings == ("w", "i")
 
 
 def test_native_histograms_are_named_not_lost() -> None:
     """A native histogram has no one value: it is left out, and that is said."""
     item = {"metric": {"a": "b"}, "histogram": [1, {"count": "3"}]}
     body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": [item]}}).encode()
-    answer = responses.instant(body, where=WHERE)
+    answer = responses.decode_instant(body, where=WHERE)
     assert not answer.samples and "1 native histogram" in answer.warnings[0]
 
 
@@ -120,7 +120,7 @@ def test_native_histograms_are_named_not_lost() -> None:
 def test_other_shapes_are_malformed(body: bytes) -> None:
     """An answer of another shape is Malformed, never a crash and never an empty panel."""
     with pytest.raises(InvalidResponse):
-        responses.instant(body, where=WHERE)
+        responses.decode_instant(body, where=WHERE)
 
 
 LABELS = st.dictionaries(st.text(min_size=1), st.text(), max_size=5)
@@ -131,7 +131,7 @@ def test_any_labels_survive(items: list[tuple[dict[str, str], float]]) -> None:
     """Every label set and value that JSON can carry comes back exactly, sorted by name."""
     result = [{"metric": metric, "value": [1.0, _go(value)]} for metric, value in items]
     body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
-    samples = responses.instant(body, where=WHERE).samples
+    samples = responses.decode_instant(body, where=WHERE).samples
     assert [dict(sample.labels) for sample in samples] == [metric for metric, _ in items]
     for sample, (_, value) in zip(samples, items, strict=True):
         assert list(sample.labels) == sorted(sample.labels)
@@ -141,7 +141,7 @@ def test_any_labels_survive(items: list[tuple[dict[str, str], float]]) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_give_an_answer_or_a_source_error(body: bytes) -> None:
     """No body whatever raises anything but a SourceError."""
-    for decode in (responses.instant, responses.matrix, responses.rules):
+    for decode in (responses.decode_instant, responses.decode_range, responses.decode_rules):
         with contextlib.suppress(SourceError):
             decode(body, where=WHERE)
 
@@ -149,7 +149,9 @@ def test_any_bytes_give_an_answer_or_a_source_error(body: bytes) -> None:
 @given(LABELS, LABELS)
 def test_digest_tells_label_sets_apart(one: dict[str, str], other: dict[str, str]) -> None:
     """Two label sets share a digest only if they are equal; names and values cannot run into each other."""
-    assert (responses.digest(responses.pairs(one)) == responses.digest(responses.pairs(other))) is (one == other)
+    assert (responses.hash_labels(responses.sort_labels(one)) == responses.hash_labels(responses.sort_labels(other))) is (
+        one == other
+    )
 
 
 def _go(value: float) -> str:

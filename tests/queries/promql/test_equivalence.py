@@ -127,7 +127,7 @@ def test_prometheus_says_so_too(servers: Servers, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("expression", "rules", "told"),
     [
-        ("sum(", {}, "does not read it"),
+        ("sum(", {}, "cannot read it"),
         ("a", {"a": "b", "b": "sum("}, "a cannot be compared: b cannot"),
         ('{__name__=~"a|b"}', {"a": "x", "b": "y"}, "several recorded names"),
         (" or ".join(f"m{at}" for at in range(400)), {}, "nested too deeply"),

@@ -53,4 +53,4 @@ def test_a_label_that_is_no_text_is_named() -> None:
     """A mapping or list where a label's value belongs is a fault with its line, as promtool refuses it too."""
     text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    labels:\n      team: [a, b]\n"
     found = read_rules(text, path="rules.yaml")
-    assert [(item.line, item.text) for item in found.troubles] == [(7, "expected text for the label or annotation `team`")]
+    assert [(item.line, item.text) for item in found.problems] == [(7, "expected text for the label or annotation `team`")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from queries.catalogue.loader import load_board
-from queries.promql.rule_files import built_in
-from queries.promql.syntax import PromqlError, alternatives, number, parse
+from queries.promql.rule_files import load_built_in
+from queries.promql.syntax import PromqlError, alternatives, constant, parse
 
 FORMS = [
     "rate(foo[5m])",
@@ -105,13 +105,13 @@ def test_a_word_is_found_where_it_stands() -> None:
 )
 def test_numbers_are_folded(text: str, value: float | None) -> None:
     """A number that is written as a small sum is that number; what needs a server is none."""
-    assert number(parse(text).root) == value
+    assert constant(parse(text).root) == value
 
 
 def test_everything_of_ours_is_understood() -> None:
     """Every rule and panel parses, and each part of each is right by itself, so that no error points at it."""
     panels = [text for spec in load_board("overview") for text in (spec.raw, spec.recorded) if text]
-    rules = [placed.rule.expression for file in built_in() for placed in file.rules]
+    rules = [placed.rule.expression for file in load_built_in() for placed in file.rules]
     assert rules
     for text in [*panels, *rules]:
         assert parse(text).selectors or "vector(" in text

@@ -9,12 +9,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queries.yaml_text import SafeLoader, YamlError, loads
+from queries.yaml import SafeLoader, YamlError, load_yaml
 
 
 def test_values() -> None:
     """Plain YAML, by the C loader."""
-    assert loads("a: [1, x, null]", where="f") == {"a": [1, "x", None]}
+    assert load_yaml("a: [1, x, null]", where="f") == {"a": [1, "x", None]}
     assert SafeLoader is yaml.CSafeLoader
 
 
@@ -31,7 +31,7 @@ def test_values() -> None:
 def test_errors_name_the_line(text: str, line: int) -> None:
     """Broken text, tabs, unsafe tags, dangling aliases and control characters: all with their line."""
     with pytest.raises(YamlError) as caught:
-        loads(text, where="x.yaml")
+        load_yaml(text, where="x.yaml")
     assert caught.value.line == line and str(caught.value).startswith(f"x.yaml:{line}: ")
 
 
@@ -39,11 +39,11 @@ def test_errors_name_the_line(text: str, line: int) -> None:
 def test_what_the_constructor_cannot_do(text: str) -> None:
     """A date that is none and a nest without end are errors, not crashes."""
     with pytest.raises(YamlError):
-        loads(text, where="x.yaml")
+        load_yaml(text, where="x.yaml")
 
 
 @given(st.text(max_size=80))
 def test_any_text(text: str) -> None:
     """No text raises anything but YamlError."""
     with contextlib.suppress(YamlError):
-        loads(text, where="x")
+        load_yaml(text, where="x")

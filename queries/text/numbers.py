@@ -1,0 +1,84 @@
+"""Numbers: values with their unit, thresholds, sizes, Kubernetes quantities."""
+
+from __future__ import annotations
+
+import math
+
+from queries.model.panel import Unit
+
+_SUFFIXES = {
+    "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
+}  # fmt: skip
+
+
+def format_number(value: float, decimals: int) -> str:
+    """The bare number; NaN and infinities as Prometheus writes them."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return f"{value:.3g}" if abs(value) >= 1e6 else f"{value:.{decimals}f}"
+
+
+def format_quantity(value: float | None, unit: Unit, decimals: int) -> str:
+    """A screen's value: `7.84 %`, `0.84 s`, `14`, `212 /s`; empty for no value."""
+    return "" if value is None else _with_unit(format_number(value, decimals), unit)
+
+
+def format_figure(value: float | None, unit: Unit, decimals: int = 2) -> str:
+    """A report's value: `7.84 %`; `-` for no value and for NaN. A count has decimals only if it is not whole."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    digits = 0 if unit is Unit.COUNT and value == int(value) else decimals
+    return _with_unit(f"{value:.{digits}f}", unit)
+
+
+def format_brief(value: float) -> str:
+    """Three significant digits without an exponent: `81.2`, `0.084`, `1204`."""
+    if not math.isfinite(value):
+        return "-"
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.4f}"
+
+
+def format_brief_value(value: float, unit: Unit) -> str:
+    """`81.2 %`, `2 s`, `14`: three significant digits and the unit."""
+    return _with_unit(format_brief(value), unit)
+
+
+def format_short(value: float) -> str:
+    """A threshold or an axis value without needless digits: `5`, `0.5`, `1200`."""
+    if math.isfinite(value) and abs(value) < 1e6:
+        return f"{value:.3f}".rstrip("0").rstrip(".") or "0"
+    return format_number(value, 0)
+
+
+def format_threshold(value: float, unit: Unit) -> str:
+    """A threshold with its unit: `5 %`, `0.5 s`."""
+    return _with_unit(format_short(value), unit)
+
+
+def format_size(count: int) -> str:
+    """A limit in bytes: whole MiB, KiB or bytes."""
+    if count >= 1 << 20:
+        return f"{count >> 20} MiB"
+    return f"{count >> 10} KiB" if count >= 1 << 10 else f"{count} bytes"
+
+
+def parse_quantity(text: str) -> float:
+    """A Kubernetes quantity (`250m`, `1536Mi`, `1e3`) as a number; 0 for text that is not one."""
+    for size in (0, 1, 2):
+        number, suffix = (text[:-size], text[-size:]) if size else (text, "")
+        if suffix not in _SUFFIXES:
+            continue
+        try:
+            return float(number) * _SUFFIXES[suffix]
+        except ValueError:
+            continue
+    return 0.0
+
+
+def _with_unit(number: str, unit: Unit) -> str:
+    return f"{number} {unit.suffix}".rstrip()
