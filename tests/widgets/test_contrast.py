@@ -1,4 +1,4 @@
-"""Everybody can read it: the contrast of every text in every theme, by WCAG 2, from tokens and from what is drawn."""
+"""Legibility: the contrast of every text in every theme by WCAG 2, from the tokens and from what is drawn."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def luminance(colour: Color) -> float:
 
 
 def contrast(one: Color, other: Color) -> float:
-    """1 to 21, as WCAG 2 defines it."""
+    """The contrast ratio of WCAG 2, 1 to 21."""
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_the_measure_is_the_one_of_wcag() -> None:
-    """Black on white is 21, and #767676 on white is the known smallest grey that passes."""
+def test_contrast_matches_wcag() -> None:
+    """Black on white is 21, and #767676 on white is the known lightest grey that passes."""
     assert contrast(Color.parse("black"), Color.parse("white")) == pytest.approx(21.0)
     assert (
         contrast(Color.parse("#767676"), Color.parse("white")) >= LEAST > contrast(Color.parse("#777777"), Color.parse("white"))
@@ -40,7 +40,7 @@ def test_the_measure_is_the_one_of_wcag() -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-def test_every_token_can_be_read_on_every_ground(theme: Theme) -> None:
+def test_every_text_colour_is_legible_on_every_background(theme: Theme) -> None:
     """Each text colour of each theme has at least 4.5:1 on background, surface and panel."""
     poor = {
         f"{text} on {ground}": round(ratio, 2)
@@ -57,12 +57,12 @@ def _linear(colour: Color) -> list[float]:
 
 PROTANOPE = ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998))
 DEUTERANOPE = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881))
-"""Machado, Oliveira and Fernandes (2009), for linear RGB, without any remaining sight of the missing cone."""
+"""Machado, Oliveira and Fernandes (2009), for linear RGB, with the missing cone fully absent."""
 
 
 @pytest.mark.parametrize("sight", [PROTANOPE, DEUTERANOPE], ids=["protanope", "deuteranope"])
-def test_verdicts_stay_apart_for_colour_blind_people(sight: tuple[tuple[float, ...], ...]) -> None:
-    """Well, warning and critical of the colour-blind theme differ clearly in what such eyes see."""
+def test_verdicts_differ_for_colour_blind_people(sight: tuple[tuple[float, ...], ...]) -> None:
+    """Ok, warning and critical of the colour-blind theme differ clearly in simulated vision."""
     seen = [
         [sum(weight * part for weight, part in zip(row, _linear(Color.parse(colour)), strict=True)) for row in sight]
         for colour in (COLOUR_BLIND.success, COLOUR_BLIND.warning, COLOUR_BLIND.error)
@@ -80,8 +80,8 @@ def _pair(style: Style) -> tuple[Color, Color] | None:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in THEME_NAMES if name))
-async def test_everything_drawn_can_be_read(name: str, tmp_path: Path) -> None:
-    """All screens, details, dialogs, the help and the command line: no word below 4.5:1."""
+async def test_everything_drawn_is_legible(name: str, tmp_path: Path) -> None:
+    """All screens, details, dialogs, help and command line: no text below 4.5:1."""
     given = settings(tmp_path, theme=name)
     session = StillSession(given, snapshot())
     app = ConsoleApp(given, session_factory=lambda _: session, clock=lambda: NOW, ascii_only=False)
@@ -110,7 +110,7 @@ async def test_everything_drawn_can_be_read(name: str, tmp_path: Path) -> None:
         ):
             await pilot.press(keys)
             await pilot.pause()
-            # What lies behind a dialog is dimmed on purpose.
+            # The screen behind a dialog is dimmed on purpose.
             region = app.screen.query_one(".dialog").region if isinstance(app.screen, ModalScreen) else app.screen.region
             for line in app.screen._compositor.render_strips()[region.y : region.bottom]:
                 strip = line.crop(region.x, region.right)

@@ -1,4 +1,4 @@
-"""The words that every screen uses."""
+"""Ages, values and thresholds as text."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ STATE = PanelState(PanelSpec("x", "X", Unit.PERCENT), Verdict.OK, Threshold(1.0,
         (86400 * 40, "40d"),
     ],
 )
-def test_age_has_coarse_steps(seconds: float, words: str) -> None:
-    """Seconds are told only under a minute, and never less than none."""
+def test_age_is_coarse(seconds: float, words: str) -> None:
+    """Seconds appear only under a minute; a negative age is 0s."""
     assert format_age(seconds) == words
 
 
-def test_a_value_never_stands_without_its_unit() -> None:
+def test_a_value_always_has_its_unit() -> None:
     """Every unit has its suffix, zero is zero, and no value is empty text, not zero."""
     assert format_quantity(7.84, Unit.PERCENT, 2) == "7.84 %"
     assert format_quantity(0.0, Unit.SECONDS, 2) == "0.00 s"
@@ -41,8 +41,8 @@ def test_a_value_never_stands_without_its_unit() -> None:
     assert format_quantity(None, Unit.COUNT, 0) == ""
 
 
-def test_what_is_no_number_is_named() -> None:
-    """NaN and infinities are written as Prometheus writes them."""
+def test_nan_and_infinity_are_spelled_as_in_prometheus() -> None:
+    """NaN and infinities are spelled as in Prometheus."""
     assert [format_number(value, 2) for value in (float("nan"), float("inf"), float("-inf"))] == ["NaN", "+Inf", "-Inf"]
 
 
@@ -51,13 +51,13 @@ def test_what_is_no_number_is_named() -> None:
     [(0.4, False, "<1"), (1.0, False, ">1"), (8.0, False, ">5"), (95.0, True, ">90"), (81.0, True, "<90"), (60.0, True, "<70")],
 )
 @pytest.mark.parametrize("verdict", [Verdict.OK, Verdict.STALE])
-def test_the_relation_says_how_the_value_stands(value: float, below: bool, words: str, verdict: Verdict) -> None:
-    """The sign is the relation that holds, against the line that decides; also for an old value."""
+def test_the_value_is_compared_with_the_deciding_threshold(value: float, below: bool, words: str, verdict: Verdict) -> None:
+    """The sign is the relation that holds, against the deciding threshold; also for a stale value."""
     threshold = Threshold(90.0, 70.0) if below else Threshold(1.0, 5.0)
     state = replace(STATE, value=value, verdict=verdict, threshold=threshold, spec=replace(STATE.spec, lower_is_worse=below))
     assert compare_with_threshold(state) == words
 
 
-def test_stale_tells_its_age() -> None:
-    """An old value is called old, with how old it is."""
+def test_a_stale_verdict_includes_its_age() -> None:
+    """The label of a stale value includes its age."""
     assert verdict_label(replace(STATE, verdict=Verdict.STALE, age_seconds=40.0)) == "STALE 40s"

@@ -12,14 +12,14 @@ from widgets.line_filters import needs_ascii, to_ascii
 
 @given(st.text(st.characters(blacklist_categories=("Cs", "Cc", "Mn", "Me", "Cf")), max_size=40))
 def test_every_character_becomes_ascii_of_the_same_width(words: str) -> None:
-    """Nothing outside ASCII is sent, and columns stay where they are."""
+    """Nothing outside ASCII is sent, and columns keep their position."""
     shown = to_ascii(words)
     assert shown.isascii()
     assert cell_len(shown) == sum(max(cell_len(character), 0) for character in words)
 
 
 def test_trends_stay_readable() -> None:
-    """The eight blocks become eight different signs."""
+    """The eight blocks become eight different characters."""
     assert len(set(to_ascii("▁▂▃▄▅▆▇█"))) == 8
     assert to_ascii("42 → 41 …") == "42 > 41 ~"
 
@@ -36,6 +36,6 @@ def test_trends_stay_readable() -> None:
         ("ascii", {}, True),
     ],
 )
-def test_who_asks_for_ascii_gets_ascii(encoding: str, environ: dict[str, str], expected: bool) -> None:
-    """LC_ALL=C means ASCII although Python itself then speaks UTF-8; a UTF-8 locale keeps the block characters."""
+def test_the_locale_decides_about_ascii(encoding: str, environ: dict[str, str], expected: bool) -> None:
+    """LC_ALL=C means ASCII although Python then uses UTF-8; a UTF-8 locale keeps the block characters."""
     assert needs_ascii(encoding, environ) is expected

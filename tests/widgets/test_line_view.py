@@ -1,4 +1,4 @@
-"""Lines that are kept without Textual's step for borders and filters."""
+"""The line cache, which bypasses Textual's styles cache."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Shown(App[None]):
 
 
 def cells(strips: Sequence[Strip], width: int) -> list[list[Segment]]:
-    """What reaches the terminal of each line, piece by piece; the scrollbar's column is its own."""
+    """The segments of each line as the terminal gets them, without the scrollbar's column."""
     return [list(Segment.simplify(strip.crop(0, width))) for strip in strips]
 
 
@@ -46,8 +46,8 @@ def cells(strips: Sequence[Strip], width: int) -> list[list[Segment]]:
 @pytest.mark.parametrize(
     "filters", [(), (AsciiFilter(),), (Monochrome(), ControlCharFilter())], ids=["colour", "ASCII", "monochrome"]
 )
-async def test_the_lines_are_those_that_textual_makes(filters: tuple[LineFilter, ...], classes: str) -> None:
-    """Every cell has the words and the style that Textual's own step gives it, with every filter, framed or not."""
+async def test_lines_equal_those_of_textual(filters: tuple[LineFilter, ...], classes: str) -> None:
+    """Every cell has the text and style that Textual's own cache produces, with every filter, framed or not."""
     app = Shown(filters, classes)
     async with app.run_test(size=(60, 20)):
         page, region = app.page, Region(0, 0, *app.page.region.size)
@@ -59,8 +59,8 @@ async def test_the_lines_are_those_that_textual_makes(filters: tuple[LineFilter,
         assert cells(page.render_lines(part), 9) == cells(StylesCache().render_widget(page, part), 9)
 
 
-async def test_only_a_line_that_changed_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line that differs is drawn once more; the others are those that were kept."""
+async def test_only_a_changed_line_is_rendered_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a line that differs is rendered once more."""
     app = Shown()
     async with app.run_test(size=(60, 20)) as pilot:
         for _ in range(2):  # the scrollbar takes its column after the first frame

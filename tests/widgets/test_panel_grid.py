@@ -1,4 +1,4 @@
-"""Tiles: they keep their size, say what is not known, and never overflow whatever is in them."""
+"""Tiles keep their size, explain missing data, and never overflow."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def tile(identity: str, **more: object) -> PanelTile:
 
 @pytest.mark.parametrize("height", [3, 4, 7, 14])
 @pytest.mark.parametrize("width", [20, 39, 52, 79])
-def test_a_tile_has_its_size(width: int, height: int) -> None:
-    """Every state of a panel gives exactly that many lines; a chart stands in high ones, blocks in low ones."""
+def test_a_tile_has_exactly_its_size(width: int, height: int) -> None:
+    """Every state of a panel gives exactly that many lines; high tiles have a chart, low ones a sparkline."""
     for state in panels():
         lines = render_tile(PanelTile(PanelRow(state), "yesterday 0.41 %", (NOW - 3600.0, NOW)), width, height)
         assert len(lines) == height
@@ -33,7 +33,7 @@ def test_a_tile_has_its_size(width: int, height: int) -> None:
 
 
 def test_verdict_value_unit_threshold_and_comparison() -> None:
-    """All in three lines of 39 cells."""
+    """All of them in three lines of 39 cells."""
     head, middle, remark = drawn(tile("error_ratio", compared="yesterday 0.41 %"))
     assert head.strip() == "CRIT      Error ratio"
     assert middle.split()[:3] == ["7.84", "%", ">5"] and middle.endswith("yesterday 0.41 %")
@@ -42,33 +42,33 @@ def test_verdict_value_unit_threshold_and_comparison() -> None:
 
 
 def test_no_data_has_no_number() -> None:
-    """A panel without a value tells why instead, in as many lines as there are."""
+    """A panel without a value shows the reason instead, on as many lines as there are."""
     lines = drawn(tile("error_budget"))
     assert lines[0].strip().startswith("NO DATA")
     assert "no series for slo_availability" in lines[1]
     assert not any("%" in line for line in lines)
 
 
-def test_a_stale_value_is_called_so() -> None:
-    """The age stands in the place of the verdict."""
+def test_a_stale_value_shows_its_age() -> None:
+    """The age replaces the verdict."""
     assert drawn(tile("cpu"))[0].strip().startswith("STALE 40s")
 
 
-def test_what_has_no_threshold_is_not_called_fine() -> None:
-    """Without a line to hold it against a value is neither ok nor not; it says so."""
+def test_a_panel_without_threshold_is_not_ok() -> None:
+    """Without a threshold to compare with, a value is neither ok nor not, and says so."""
     head = drawn(tile("request_rate"))[0]
     assert "no limit" in head and "ok" not in head
 
 
-def test_the_cursor_is_seen_without_colour() -> None:
-    """A mark stands before the tile under the cursor."""
+def test_the_cursor_is_visible_without_colour() -> None:
+    """A mark precedes the tile under the cursor."""
     state = panels()[0]
     pointed = render_tile(PanelTile(PanelRow(state)), 39, 3, selected=True)[0]
     assert pointed[0][0] == "›" and {tone.partition("+")[0] for _, tone in pointed} == {"cursor"}
 
 
-def test_what_is_of_all_providers_says_so() -> None:
-    """A panel that could not be narrowed says it, in low tiles and in high ones."""
+def test_a_panel_for_all_providers_says_so() -> None:
+    """A panel that could not be limited to a provider says so, in low tiles and in high ones."""
     from dataclasses import replace
 
     state = next(item for item in panels() if item.spec.id == "memory")
@@ -78,7 +78,7 @@ def test_what_is_of_all_providers_says_so() -> None:
 
 
 def test_hostile_text_stays_in_its_tile() -> None:
-    """Labels and reasons with control characters are written out and never make a line longer than its tile."""
+    """Control characters in labels and reasons are escaped and never make a line longer than its tile."""
     from dataclasses import replace
 
     for state in panels():

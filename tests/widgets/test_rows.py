@@ -1,4 +1,4 @@
-"""Lists and tables: the cursor follows its row, and what is equal is not drawn again."""
+"""Lists and tables: the cursor follows its row, and an equal list is not drawn again."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def names(*numbers: int) -> tuple[str, ...]:
     return tuple(f"row-{number:05d}" for number in numbers)
 
 
-async def test_cursor_and_place_survive_new_rows() -> None:
-    """When rows come in above, the cursor stays on its key and that row on its line of the screen."""
+async def test_cursor_and_scroll_position_survive_new_rows() -> None:
+    """When rows arrive above, the cursor stays on its key and that row on its screen line."""
     app = Bench()
     async with app.run_test(size=(40, 12)) as pilot:
         app.table.show(names(*range(100, 200)))
@@ -46,8 +46,8 @@ async def test_cursor_and_place_survive_new_rows() -> None:
         assert 60 - app.table.scroll_offset.y == line
 
 
-async def test_cursor_stays_near_when_its_row_goes() -> None:
-    """A row that vanishes leaves the cursor at its place; an empty list has none."""
+async def test_cursor_stays_near_a_removed_row() -> None:
+    """When its row is removed, the cursor stays in place; an empty list has no cursor."""
     app = Bench()
     async with app.run_test(size=(40, 12)) as pilot:
         app.table.show(names(1, 2, 3))
@@ -59,8 +59,8 @@ async def test_cursor_stays_near_when_its_row_goes() -> None:
         await pilot.press("enter", "down", "end")
 
 
-async def test_no_key_claims_to_open_what_nothing_opens() -> None:
-    """A table offers the key that opens a row while it has rows that can be opened, and the screen hears when that changes."""
+async def test_open_is_offered_only_when_a_row_can_be_opened() -> None:
+    """The footer offers enter only while there are rows that can be opened, and is updated when that changes."""
     app = Bench()
     heard: list[bool] = []
 
@@ -81,8 +81,8 @@ async def test_no_key_claims_to_open_what_nothing_opens() -> None:
         assert "rows.down" in {item.binding.id for item in app.screen.active_bindings.values()}
 
 
-async def test_only_rows_in_view_are_drawn() -> None:
-    """Five thousand rows cost what a screenful costs, and an equal list repaints nothing."""
+async def test_only_rows_in_view_are_rendered() -> None:
+    """Five thousand rows cost as much as a screenful, and an equal list repaints nothing."""
     app = Bench()
     async with app.run_test(size=(40, 12)) as pilot:
         rows = names(*range(5000))
@@ -99,7 +99,7 @@ async def test_only_rows_in_view_are_drawn() -> None:
         assert app.table.cursor_key == "row-04999"
 
 
-def test_columns_give_way_by_rank() -> None:
+def test_columns_are_dropped_by_rank() -> None:
     """A narrow table drops the columns of the highest rank first and shares the rest by flex."""
     assert [at for at, _ in arrange(COLUMNS, 60)] == [0, 1, 2]
     assert [at for at, _ in arrange(COLUMNS, 30)] == [0, 1]

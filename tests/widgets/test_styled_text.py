@@ -1,4 +1,4 @@
-"""Lines: cut for width, never interpreted, compared cell by cell."""
+"""Lines are cut to a width, never interpreted, and compared cell by cell."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ OUTSIDE = st.text(max_size=60) | st.just(HOSTILE)
 
 
 @given(OUTSIDE, st.integers(1, 40), st.booleans())
-def test_a_cell_is_exactly_as_wide_as_asked(words: str, width: int, right: bool) -> None:
-    """Whatever comes from outside, a column keeps its width."""
+def test_a_cell_has_exactly_the_requested_width(words: str, width: int, right: bool) -> None:
+    """A column keeps its width, whatever text it contains."""
     assert cell_len(fit(text(words)[0], width, right=right)) == width
 
 
 @given(st.lists(OUTSIDE, max_size=4), st.integers(1, 60))
-def test_a_line_never_leaves_its_width(parts: list[str], width: int) -> None:
-    """A line of hostile spans is cut; its strip fills the width exactly."""
+def test_a_line_never_exceeds_its_width(parts: list[str], width: int) -> None:
+    """A line of hostile spans is cut; its strip has exactly the width."""
     line = tuple(text(part, "dim") for part in parts)
     assert width_of(cut(line, width)) <= width
     assert to_strip(cut(line, width), width, lambda _: Style.null()).cell_length == width
@@ -29,15 +29,15 @@ def test_a_line_never_leaves_its_width(parts: list[str], width: int) -> None:
 
 @given(OUTSIDE, st.integers(4, 40))
 def test_wrapped_lines_fit_and_lose_nothing(words: str, width: int) -> None:
-    """Wrapping loses no character that is not a space."""
+    """Wrapping loses only spaces."""
     shown = text(words)[0]
     lines = wrap(shown, width)
     assert all(cell_len(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == shown.replace(" ", "")
 
 
-def test_outside_text_shows_its_control_characters() -> None:
-    """Escape, newline and bidi controls are written out; markup stays as it came."""
+def test_untrusted_text_is_escaped() -> None:
+    """Escapes, newlines and bidi controls are made visible; markup stays as it is."""
     shown = text(HOSTILE)[0]
     assert "\x1b" not in shown
     assert "\n" not in shown
@@ -45,16 +45,16 @@ def test_outside_text_shows_its_control_characters() -> None:
     assert "[bold]x[/bold] [@click=app.quit]y[/]" in shown
 
 
-def test_difference_names_only_the_cells_that_changed() -> None:
-    """One changed digit is one cell; equal lines differ nowhere, however their spans are cut."""
+def test_only_changed_cells_differ() -> None:
+    """One changed digit is one cell; equal lines do not differ, however their spans are divided."""
     old = (("error ", "dim"), ("7.84 %", "ok"))
     assert diff_lines(old, (("error ", "dim"), ("7.94 %", "ok")), 20) == (8, 1)
     assert diff_lines(old, (("err", "dim"), ("or ", "dim"), ("7.84 %", "ok")), 20) is None
     assert diff_lines((("日本", ""),), (("日木", ""),), 10) == (2, 2)
 
 
-def test_spread_keeps_the_right_side() -> None:
-    """What stands at the right edge stays whole; the left side gives way."""
+def test_spread_never_cuts_the_right_side() -> None:
+    """The text at the right edge stays complete; the left side is cut."""
     line = spread((("a long left side", ""),), (("RIGHT", ""),), 12)
     assert "".join(words for words, _ in line).endswith("RIGHT")
     assert width_of(line) == 12

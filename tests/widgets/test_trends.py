@@ -17,13 +17,13 @@ POINTS = st.lists(st.tuples(st.floats(0, 1e9), st.floats(allow_nan=True, allow_i
 
 
 @given(POINTS, st.integers(0, 40))
-def test_a_sparkline_is_as_wide_as_asked(points: tuple[tuple[float, float], ...], width: int) -> None:
+def test_a_sparkline_has_exactly_the_requested_width(points: tuple[tuple[float, float], ...], width: int) -> None:
     """NaN, infinities, gaps and single points never break the row."""
     assert len(render_sparkline(points, width)) == width
 
 
 def test_flat_zero_and_flat_something_look_different() -> None:
-    """A line of zeros lies at the bottom, a steady value in the middle, no data is blank."""
+    """Zeros are at the bottom, a steady value in the middle, and no data is blank."""
     zero = render_sparkline(tuple((float(at), 0.0) for at in range(10)), 5)
     steady = render_sparkline(tuple((float(at), 63.0) for at in range(10)), 5)
     assert zero == "▁▁▁▁▁"
@@ -31,21 +31,21 @@ def test_flat_zero_and_flat_something_look_different() -> None:
     assert render_sparkline(((0.0, math.nan),), 5) == "     "
 
 
-def test_a_rise_is_seen_at_the_right_end() -> None:
+def test_the_newest_value_is_at_the_right() -> None:
     """The newest value is the last character."""
     assert render_sparkline(tuple((float(at), float(at)) for at in range(8)), 8) == "▁▂▃▄▅▆▇█"
 
 
 @given(POINTS, st.integers(1, 120), st.integers(1, 40))
 def test_a_chart_fits_its_box(points: tuple[tuple[float, float], ...], width: int, height: int) -> None:
-    """Whatever the points are, no more lines than the height and a drawable line each."""
+    """For any points, at most the given height, and every line can be drawn."""
     data = ChartData(0.0, 1e9, (ChartSeries("a", points), ChartSeries("b", ())), (("warn", 1.0),), "%")
     lines = render_chart(data, width, height)
     assert len(lines) <= max(1, height)
 
 
 def test_the_threshold_is_in_the_chart() -> None:
-    """The line that the value is held against is drawn and named even far above the curve."""
+    """The threshold is drawn and labelled even far above the curve."""
     points = tuple((float(at), 0.4) for at in range(100))
     lines = render_chart(ChartData(0.0, 99.0, (ChartSeries("", points),), (("critical", 5.0),), "%"), 60, 10)
     drawn = ["".join(words for words, _ in line) for line in lines]
@@ -53,13 +53,13 @@ def test_the_threshold_is_in_the_chart() -> None:
     assert all(width_of(line) <= 60 for line in lines)
 
 
-def test_no_points_is_said_in_words() -> None:
-    """An empty window is words, not an empty box."""
+def test_an_empty_chart_is_a_message() -> None:
+    """An empty time range shows a message, not an empty box."""
     lines = render_chart(ChartData(0.0, 1.0, message="NO DATA in this window"), 60, 10)
     assert "NO DATA" in lines[0][0][0]
 
 
-def test_a_short_trouble_is_seen_in_a_narrow_trend() -> None:
+def test_a_short_spike_is_visible_in_a_narrow_trend() -> None:
     """The worst value of a column is drawn: four bad minutes of an hour stay visible in twelve characters."""
     points = tuple((float(at), 8.0 if 30 <= at < 34 else 0.1) for at in range(60))
     assert "█" in render_sparkline(points, 12, thresholds=(1.0, 5.0))
@@ -67,8 +67,8 @@ def test_a_short_trouble_is_seen_in_a_narrow_trend() -> None:
     assert "▁" in render_sparkline(sunk, 12, thresholds=(90.0,), lower_is_worse=True)
 
 
-def test_noise_far_from_the_threshold_lies_low() -> None:
-    """The height tells how near the threshold is: 0.2 of 1 is near the ground, however much it flickers."""
+def test_noise_far_from_the_threshold_stays_low() -> None:
+    """The height shows how close the threshold is: 0.2 of 1 stays low, however much it fluctuates."""
     points = tuple((float(at), 0.1 + 0.1 * (at % 2)) for at in range(24))
     assert set(render_sparkline(points, 12, thresholds=(1.0, 5.0))) <= {"▁", "▂"}
     healthy = tuple((float(at), 99.9 + 0.1 * (at % 2)) for at in range(24))
@@ -78,14 +78,14 @@ def test_noise_far_from_the_threshold_lies_low() -> None:
 
 
 def test_a_chart_draws_every_point() -> None:
-    """One high sample among a thousand is not lost between the columns."""
+    """One high sample among a thousand is not lost between columns."""
     points = tuple((float(at), 9.0 if at == 501 else 1.0) for at in range(1000))
     lines = render_chart(ChartData(0.0, 999.0, (ChartSeries("", points),)), 60, 10)
     assert any(character > "\u2800" for words, _ in lines[1] for character in words)
 
 
 def test_the_axes_have_round_numbers() -> None:
-    """Values end on a round number and times stand on full minutes, whatever was measured."""
+    """Value labels are round numbers and time labels full minutes, whatever the samples."""
     points = tuple((1_767_276_207.0 + 15.0 * at, 8.066 * at / 240) for at in range(241))
     lines = render_chart(ChartData(points[0][0], points[-1][0], (ChartSeries("", points),), (("critical", 5.0),), "%"), 80, 11)
     drawn = ["".join(words for words, _ in line) for line in lines]
@@ -96,17 +96,17 @@ def test_the_axes_have_round_numbers() -> None:
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
-def test_a_rounded_range_holds_what_it_was_made_of(low: float, span: float) -> None:
-    """Rounding only widens, and never beyond twice the range."""
+def test_a_rounded_range_contains_the_original(low: float, span: float) -> None:
+    """Rounding only widens the range, at most to twice its size."""
     lower, upper = round_range(low, low + span)
-    hair = 1e-6 + 1e-8 * span  # a hair less than a whole step counts as one
+    hair = 1e-6 + 1e-8 * span  # slightly less than a whole step counts as one
     assert lower <= low + hair
     assert upper >= low + span - hair
     assert upper - lower <= 2.0 * span + 1e-6
 
 
-def test_time_marks_are_full_minutes_hours_or_days() -> None:
-    """An hour is marked every ten minutes, a week every day, and never more often than asked."""
+def test_time_ticks_are_full_minutes_hours_or_days() -> None:
+    """An hour has a tick every ten minutes, a week every day, and never more than requested."""
     hour = place_time_ticks(1_767_276_207.0 - 3600.0, 1_767_276_207.0, most=6)
     assert [at % 600.0 for at in hour] == [0.0] * 6
     week = place_time_ticks(1_767_276_207.0 - 7 * 86400.0, 1_767_276_207.0, most=7)

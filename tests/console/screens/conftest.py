@@ -1,4 +1,4 @@
-"""The console on a still platform."""
+"""The console on a platform that does not change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from console.state.snapshot import Snapshot
 
 
 class Stage:
-    """One console, its session, and what a person can see of it."""
+    """One console, its session, and its screen as text."""
 
     def __init__(self, folder: Path, shown: Snapshot | None = None, **changes: Any) -> None:
         self.settings = settings(folder, **changes)
@@ -26,7 +26,7 @@ class Stage:
 
     @property
     def text(self) -> str:
-        """The screen as a person sees it."""
+        """The screen as text."""
         strips = self.app.screen._compositor.render_strips()
         return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
@@ -37,7 +37,7 @@ class Stage:
         return self.text
 
     async def until(self, pilot: Pilot[None], words: str, *, seconds: float = 20.0) -> str:
-        """Waits until these words are on the screen."""
+        """Wait until this text is on the screen."""
         for _ in range(int(seconds / 0.05)):
             if words in self.text:
                 return self.text

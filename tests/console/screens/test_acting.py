@@ -1,4 +1,4 @@
-"""Actions at the keyboard, through the real session, on a cluster in the process."""
+"""Actions at the keyboard, through the real session, on an in-process cluster."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def until(app: ConsoleApp, pilot: Pilot[None], *words: str) -> str:
 
 
 async def back_on_workloads(app: ConsoleApp, pilot: Pilot[None]) -> None:
-    """After a no one is exactly where one was, without another key."""
+    """Declining returns to the same place without another key."""
     await until(app, pilot, "pods ready")
     assert app.screen is app.screen_stack[0]
 
@@ -115,8 +115,8 @@ async def test_roll_back_with_a_typed_name(cluster: DemoCluster, given: Callable
         await until(app, pilot, "action.outcome")
 
 
-async def test_a_revision_that_no_console_saw_ready_is_typed(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
-    """Without protection too: the check asks, and its number, not the enter key, arms the verb."""
+async def test_a_revision_never_seen_ready_has_to_be_typed(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """Without protection too: the check asks, and typing the number, not enter, arms the verb."""
     app = ConsoleApp(given(protected=False), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(app, pilot, "Workloads", "ready")
@@ -134,7 +134,7 @@ async def test_a_revision_that_no_console_saw_ready_is_typed(cluster: DemoCluste
 
 
 async def test_read_only_shows_what_it_would_do_and_sends_nothing(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
-    """Under read-only the same key shows the preview without a verb, and the deployment stays as it is."""
+    """Under read-only the same key shows the preview without a verb, and the deployment does not change."""
     app = ConsoleApp(given(read_only=True), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(app, pilot, "READ-ONLY", "Workloads")
@@ -148,8 +148,8 @@ async def test_read_only_shows_what_it_would_do_and_sends_nothing(cluster: DemoC
         assert cluster.deployment(API).image.endswith("1.9.0")
 
 
-async def test_scaling_asks_for_the_number(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
-    """A parameter that is needed is asked for, with what is so now; without protection nothing has to be typed."""
+async def test_scaling_asks_for_the_replicas(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """The form asks for a required parameter, filled with the current value; without protection nothing has to be typed."""
     app = ConsoleApp(given(protected=False), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(app, pilot, "Workloads", "ready")
@@ -166,8 +166,8 @@ async def test_scaling_asks_for_the_number(cluster: DemoCluster, given: Callable
         assert cluster.deployment(API).wanted == 5
 
 
-async def test_typing_replaces_what_stands_there(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
-    """The present number is selected: a typed 6 makes six replicas, not thirty-six; the preview says by which factor."""
+async def test_typing_replaces_the_initial_value(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """The current number is selected: typing 6 gives six replicas, not thirty-six; the preview shows the factor."""
     app = ConsoleApp(given(protected=False), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(app, pilot, "Workloads", "ready")
@@ -179,8 +179,8 @@ async def test_typing_replaces_what_stands_there(cluster: DemoCluster, given: Ca
         assert "3 to 6 is ×2" in await until(app, pilot, "Scale deployment/cad-ml-api to 6 replicas", "[ Cancel ]")
 
 
-async def test_five_times_as_many_asks_for_the_number_again(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
-    """From 3 to 18 the number is typed again, also where nothing is protected; before that the verb cannot be chosen."""
+async def test_scaling_six_times_asks_for_the_number_again(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """From 3 to 18 the number has to be typed again, protected or not; before that the verb is disabled."""
     app = ConsoleApp(given(protected=False), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(app, pilot, "Workloads", "ready")
@@ -198,8 +198,8 @@ async def test_five_times_as_many_asks_for_the_number_again(cluster: DemoCluster
     assert cluster.deployment(API).wanted == 18
 
 
-async def test_an_alert_is_marked_as_ones_own_and_given_back(given: Callable[..., Settings]) -> None:
-    """a says that it is marked only where it is, and the same key takes the mark away: through the real session and journal."""
+async def test_an_alert_is_acknowledged_and_released(given: Callable[..., Settings]) -> None:
+    """a confirms only what the journal has, and the same key releases the alert: through the real session and journal."""
     app = ConsoleApp(given(), ascii_only=False)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(app, pilot, "Workloads", "ready")
@@ -213,9 +213,9 @@ async def test_an_alert_is_marked_as_ones_own_and_given_back(given: Callable[...
         assert "not acknowledged" not in await until(app, pilot, "HighErrorRate is nobody's again")
 
 
-async def test_taking_over_asks_and_who_had_it_is_told(given: Callable[..., Settings]) -> None:
-    """What another console took is asked about, with who and when, Cancel first; when that console takes it again, a notice
-    says so here; a mark of the same account on another host is no "yours".
+async def test_a_takeover_is_confirmed_and_reported_to_the_owner(given: Callable[..., Settings]) -> None:
+    """Taking over another console's alert asks first, with owner and time, Cancel focused; when that console takes it back, a
+    notice says so; an acknowledgement by the same account on another host does not count as one's own.
     """
     where = given()
     other = Session.open(replace(where, user="bob@vm"))
@@ -252,8 +252,8 @@ async def test_taking_over_asks_and_who_had_it_is_told(given: Callable[..., Sett
     await other.close()
 
 
-async def test_an_unfinished_action_is_named_at_the_next_start_and_only_once(given: Callable[..., Settings]) -> None:
-    """The intent of a process that is gone is told in a notice, so that nobody repeats it blindly; then it is on record."""
+async def test_an_unfinished_action_is_reported_once_at_the_next_start(given: Callable[..., Settings]) -> None:
+    """A notice reports the intent of a dead process, so that nobody repeats it blindly; then the journal has it as unknown."""
     where = given()
     _leave_an_intent(where)
     app = ConsoleApp(where, ascii_only=False)
@@ -265,11 +265,11 @@ async def test_an_unfinished_action_is_named_at_the_next_start_and_only_once(giv
         await patience.until(pilot, lambda: journal.unfinished() == (), "the intent to be settled")
 
 
-async def test_what_may_still_run_elsewhere_is_named_and_stays_until_a_person_settles_it(
+async def test_an_action_that_may_still_run_elsewhere_stays_until_settled(
     given: Callable[..., Settings],
 ) -> None:
-    """The intent of another host's process: named at the start and on the overview, with how to look, and not settled by the
-    console; on its row of the journal `e` asks, Cancel first, and settles it.
+    """The intent of another host's process is reported at the start and on the overview, with how to check it, and stays open;
+    `e` on its row of the journal asks, Cancel focused, and settles it.
     """
     where = given()
     _leave_an_intent(where, process="cad-console-7f9c boot 7 5", author="bob@vm")
@@ -283,7 +283,7 @@ async def test_what_may_still_run_elsewhere_is_named_and_stays_until_a_person_se
         app.clear_notifications()
         await pilot.press("6")
         await until(app, pilot, "action.intent")
-        await pilot.press("end")  # the oldest row, below what the console saw meanwhile
+        await pilot.press("end")  # the oldest row, below what the console observed meanwhile
         await pilot.press("e")
         await until(app, pilot, "Settle", "Cancel")
         await pilot.press("enter")
@@ -301,7 +301,7 @@ def _one_alert() -> AlertmanagerState:
 
 
 def _leave_an_intent(where: Settings, *, process: str = "", author: str = "ops") -> None:
-    """Another process journals an intent and is gone; with `process` it was one on that host."""
+    """Another process journals an intent and ends; with `process` it ran on that host."""
     code = (
         "import sys; from console.journal.sqlite import Journal; from console.journal.event import Event; "
         "facts = {'action': 'rollback', 'target': 'deployment/cad-ml-api', 'process': sys.argv[3]}; "
@@ -313,8 +313,8 @@ def _leave_an_intent(where: Settings, *, process: str = "", author: str = "ops")
     subprocess.run([sys.executable, "-c", code, *words], check=True, timeout=30)
 
 
-async def test_an_alert_of_elsewhere_offers_no_action(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
-    """Its page says why and what to run instead, its keys act on nothing, at 80x24; a silence is offered all the same."""
+async def test_an_alert_from_another_cluster_offers_no_action(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+    """At 80x24 its page explains why and what to run instead, its keys do nothing; only a silence is offered."""
     app = ConsoleApp(given(), ascii_only=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await until(app, pilot, "Workloads", "ready")
@@ -333,8 +333,8 @@ async def test_an_alert_of_elsewhere_offers_no_action(cluster: DemoCluster, give
         assert cluster.deployment(API).image.endswith("1.9.0")
 
 
-async def test_masthead_and_preview_name_cluster_and_identity(given: Callable[..., Settings]) -> None:
-    """Context, server and the impersonated identity before anything is confirmed; line 2 says once what may surprise."""
+async def test_header_and_preview_name_cluster_and_identity(given: Callable[..., Settings]) -> None:
+    """Context, server and impersonated identity are shown before a confirmation; line 2 explains a surprising choice once."""
     told = given()
     assert told.kubernetes is not None
     place = choose_context(kubeconfig_files(told.kubernetes.kubeconfig)).place
@@ -353,8 +353,8 @@ async def test_masthead_and_preview_name_cluster_and_identity(given: Callable[..
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
-def test_a_narrow_masthead_keeps_the_context(given: Callable[..., Settings], width: int) -> None:
-    """At 80 columns the context and who is impersonated stand; a long name loses its beginning; wide there is the server."""
+def test_a_narrow_header_keeps_the_context(given: Callable[..., Settings], width: int) -> None:
+    """At 80 columns the context and the impersonated user are shown; a long name loses its start; wide has the server."""
     told = given()
     assert told.kubernetes is not None
     place = ClusterPlace("arn:aws:eks:eu-west-1:1:cluster/prod", "c", "https://10.0.0.1:6443", "u", "viewer (groups a)")

@@ -1,4 +1,4 @@
-"""A person walks the morning: agrees, overrules, notes, goes to look, is cut off, comes back, signs."""
+"""A person runs the morning checklist: agrees, overrules, adds notes, inspects, is interrupted, continues, signs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIRED = {"__q__": "fired", "alertname": "DriftScoreHigh", "severity": "info", "c
 
 
 def told(request: httpx.Request) -> httpx.Response:
-    """An alert that was over in the night, a Prometheus that never slept, and everything half as bad yesterday."""
+    """An alert that ended during the night, an uninterrupted Prometheus, and half of every value yesterday."""
     form = parse_qs((request.content or request.url.query).decode())
     if not request.url.path.endswith("range"):
         return vector(({"__q__": "error_ratio"}, 0.4), ({"__q__": "provider_health", "provider": "deepseek"}, 99.0))
@@ -36,7 +36,7 @@ def told(request: httpx.Request) -> httpx.Response:
 
 
 class Walker:
-    """One console on a journal that lies in `folder`."""
+    """One console on the journal in `folder`."""
 
     def __init__(self, folder: Path, *, user: str = "you@bastion", answer: Any = told, **changes: object) -> None:
         self.settings = replace(settings(folder), user=user)
@@ -71,7 +71,7 @@ class Walker:
         return self.text
 
     async def begin(self, pilot: Pilot[None]) -> str:
-        """To the first page of the morning's walk, with its evidence."""
+        """Go to the first page of the morning run, with its evidence."""
         await self.until(pilot, "HighErrorRate")
         await self.press(pilot, "8")
         await self.until(pilot, "Morning")
@@ -79,8 +79,8 @@ class Walker:
         return await self.until(pilot, "yesterday 0 firing")
 
 
-async def test_a_whole_morning(tmp_path: Path) -> None:
-    """From the list to the signature: each answer is in the journal before the next page, and the list knows it afterwards."""
+async def test_a_complete_morning_run(tmp_path: Path) -> None:
+    """From the list to the signature: the journal has each answer before the next page, and the list knows it afterwards."""
     walker = Walker(tmp_path)
     async with walker.app.run_test(size=(80, 24)) as pilot:
         shown = await walker.begin(pilot)
@@ -143,8 +143,8 @@ async def test_a_whole_morning(tmp_path: Path) -> None:
         assert "14:03 UTC Ann, 4 open" in shown
 
 
-async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The console is gone in the middle; another one on the same journal has every answer, and goes on at the first one."""
+async def test_a_run_continues_where_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console dies in the middle; another one on the same journal has every answer and continues at the first open item."""
     first = Walker(tmp_path)
     async with first.app.run_test(size=(80, 24)) as pilot:
         await first.begin(pilot)
@@ -170,8 +170,8 @@ async def test_a_walk_is_taken_up_where_it_was_left(tmp_path: Path, monkeypatch:
         assert [event.kind for event in second.events] == [BEGUN, ITEM, ITEM, ITEM]
 
 
-async def test_two_people_in_one_walk(tmp_path: Path) -> None:
-    """The other one's answer appears while one looks at the item; both stand, and the sign-off says that they differ."""
+async def test_two_people_in_one_run(tmp_path: Path) -> None:
+    """The other person's answer appears on the open item; both stand, and the sign-off says that they differ."""
     ann = Walker(tmp_path, user="ann")
     bob = Walker(tmp_path, user="bob")
     async with ann.app.run_test(size=(80, 24)) as pilot:
@@ -191,8 +191,8 @@ async def test_two_people_in_one_walk(tmp_path: Path) -> None:
         await ann.until(pilot, "Error ratio: the answers differ: bob")
 
 
-async def test_what_is_not_written_is_not_confirmed(tmp_path: Path) -> None:
-    """A journal that fails leaves the item open and says so; nothing moves on."""
+async def test_an_answer_that_is_not_journalled_is_not_shown(tmp_path: Path) -> None:
+    """When the journal fails, the item stays open and says so; the page does not advance."""
     walker = Walker(tmp_path)
     async with walker.app.run_test(size=(80, 24), notifications=True) as pilot:
         await walker.begin(pilot)
@@ -203,8 +203,8 @@ async def test_what_is_not_written_is_not_confirmed(tmp_path: Path) -> None:
         assert walker.at == "overnight-alerts" and "○ CRIT     Overnight alerts" in walker.text
 
 
-async def test_evidence_that_is_still_being_asked_is_not_agreed_to(tmp_path: Path) -> None:
-    """While Prometheus has not told of the night, enter does not confirm it; a silent one is NO DATA and can be."""
+async def test_pending_evidence_cannot_be_agreed_to(tmp_path: Path) -> None:
+    """While Prometheus has not returned the night's alerts, enter does not agree; without them it is NO DATA and can be."""
     walker = Walker(tmp_path, answer=lambda _: httpx.Response(503, text="starting"), alerts=())
     async with walker.app.run_test(size=(80, 24)) as pilot:
         await walker.until(pilot, "Error ratio")
@@ -225,8 +225,8 @@ async def test_evidence_that_is_still_being_asked_is_not_agreed_to(tmp_path: Pat
         assert walker.events[-1].data["stands"] == "no_data"
 
 
-async def test_a_streak_and_the_last_walk_are_shown(tmp_path: Path) -> None:
-    """What warned in each of the last runs is named on the list and on the item, beside what was said then."""
+async def test_a_streak_and_the_previous_run_are_shown(tmp_path: Path) -> None:
+    """A warning in each of the last runs is named on the list and on the item, with the previous answer."""
     walker = Walker(tmp_path)
     for day in (3, 2, 1):
         at, walk = NOW - day * 86_400.0, f"w{day}"
@@ -254,7 +254,7 @@ async def test_a_streak_and_the_last_walk_are_shown(tmp_path: Path) -> None:
         assert "last run  agreed to WARN, 81.0 %" in shown
 
 
-async def test_every_page_can_be_drawn_at_every_size(tmp_path: Path) -> None:
+async def test_every_page_renders_at_every_size(tmp_path: Path) -> None:
     """From 20x5 to 160x45, each checklist and every page of it, with its help."""
     walker = Walker(tmp_path)
     async with walker.app.run_test(size=(80, 24)) as pilot:
@@ -267,8 +267,8 @@ async def test_every_page_can_be_drawn_at_every_size(tmp_path: Path) -> None:
         assert walker.app.is_running
 
 
-async def test_the_handover_is_read_and_signed(tmp_path: Path) -> None:
-    """Alerts with their owner, what the walk left open; signed, it begins the next shift; a hostile remark stays text."""
+async def test_the_handover_is_signed(tmp_path: Path) -> None:
+    """Alerts with their owner and the open items of the run; signing starts the next shift; a hostile remark stays text."""
     walker = Walker(tmp_path)
     async with walker.app.run_test(size=(80, 24)) as pilot:
         await walker.until(pilot, "HighErrorRate")
@@ -298,7 +298,7 @@ def taken(*keys: str) -> Any:
 
 
 def test_picture_of_a_walk(snap_compare: Any, tmp_path: Path) -> None:
-    """The rail with every item's verdict and whether it was answered, the evidence, what was said, where to look."""
+    """The rail with every item's verdict and answer, the evidence, the answers, where to go."""
     walker = Walker(tmp_path)
     asyncio.run(walker.session.record(BEGUN, "w", {"checklist": "morning"}))
     for item, answer, stands in (("overnight-alerts", "agree", "critical"), ("error-ratio", "overrule", "ok")):
@@ -308,5 +308,5 @@ def test_picture_of_a_walk(snap_compare: Any, tmp_path: Path) -> None:
 
 
 def test_picture_of_a_handover(snap_compare: Any, tmp_path: Path) -> None:
-    """The sections in the order in which the next person needs them, each with a verdict in words."""
+    """The sections in the order in which the next person needs them, each with a verdict."""
     assert snap_compare(Walker(tmp_path).app, terminal_size=(80, 24), run_before=taken("colon", *"handover", "enter"))

@@ -1,4 +1,4 @@
-"""The key dashboards at the keyboard: go through them, choose, compare, open, and back."""
+"""The key dashboards at the keyboard: switch, choose, compare, open, and go back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROVIDERS = ("deepseek", "paddle")
 
 
 class ToldDashboards:
-    """Answers every choice at once, from made-up values; remembers what was looked at."""
+    """Answers every choice at once from made-up values, and remembers the choices."""
 
     environments = ("staging",)
 
@@ -76,8 +76,8 @@ def scene(stage: Callable[..., Any]) -> Any:
     return made
 
 
-async def test_every_board_fits_the_smallest_terminal(scene: Any) -> None:
-    """0 opens the first of five; n goes on; each fits 80x24 whole, its tiles with verdict, value, unit and threshold."""
+async def test_every_dashboard_fits_the_smallest_terminal(scene: Any) -> None:
+    """0 opens the first of five, n the next; each fits 80x24, its tiles with verdict, value, unit and threshold."""
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "0")
@@ -96,7 +96,7 @@ async def test_every_board_fits_the_smallest_terminal(scene: Any) -> None:
 
 
 async def test_width_adds_columns_and_height_adds_charts(scene: Any) -> None:
-    """At 160x45 there are three columns and every tile has its chart with the thresholds."""
+    """At 160x45 there are three columns, and every tile has its chart with thresholds."""
     async with scene.app.run_test(size=(160, 45)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "0")
@@ -107,7 +107,7 @@ async def test_width_adds_columns_and_height_adds_charts(scene: Any) -> None:
 
 
 async def test_provider_environment_window_and_comparison(scene: Any) -> None:
-    """p, e, [ ] and c change what is asked, and the head says so; what yesterday did not have is no data, not 0."""
+    """p, e, [ ] and c change the query, and the head shows it; a value missing yesterday is no data, not 0."""
     async with scene.app.run_test(size=(120, 40)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "0")
@@ -132,7 +132,7 @@ async def test_provider_environment_window_and_comparison(scene: Any) -> None:
 
 
 async def test_a_panel_opens_with_yesterday_in_its_chart(scene: Any) -> None:
-    """The cursor moves in both directions; enter opens the panel's detail, esc comes back to the same tile."""
+    """The cursor moves in both directions; enter opens the panel's detail, esc returns to the same tile."""
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "0", "c")
@@ -147,8 +147,8 @@ async def test_a_panel_opens_with_yesterday_in_its_chart(scene: Any) -> None:
         await scene.until(pilot, "PromQL")
 
 
-async def test_a_server_that_does_not_answer_is_told(scene: Any) -> None:
-    """Instead of an empty dashboard there is the reason, and nothing looks fine."""
+async def test_an_unreachable_server_is_reported(scene: Any) -> None:
+    """The reason replaces the empty dashboard, and nothing looks healthy."""
     scene.session.dashboards.fault = Fault(FaultKind.UNREACHABLE, "nobody listens", hint="check the port")
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -159,7 +159,7 @@ async def test_a_server_that_does_not_answer_is_told(scene: Any) -> None:
 
 
 async def test_a_dashboard_opens_by_its_name(scene: Any) -> None:
-    """`:dashboard slo_tracking` goes there from anywhere."""
+    """`:dashboard slo_tracking` opens it from anywhere."""
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "colon", *"dashboard slo_tracking", "enter")
@@ -168,8 +168,8 @@ async def test_a_dashboard_opens_by_its_name(scene: Any) -> None:
         assert scene.app.screen.choice.name == "slo_tracking"
 
 
-async def test_what_belongs_to_another_choice_is_not_drawn(scene: Any) -> None:
-    """An answer to an earlier choice that comes late is not shown under the new head."""
+async def test_a_result_for_another_choice_is_not_drawn(scene: Any) -> None:
+    """A late result for an earlier choice is not shown under the new head."""
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "0")

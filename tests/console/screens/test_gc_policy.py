@@ -1,4 +1,4 @@
-"""The collector looks through everything only when nobody would wait for it."""
+"""Full collections run only while nobody is typing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from console.screens.gc_policy import GcPolicy
 @pytest.fixture
 def settings() -> Iterator[None]:
     before = gc.get_threshold()
-    gc.set_threshold(700, 10, 10)  # as Python begins: a console that another test ran here may have changed it
+    gc.set_threshold(700, 10, 10)  # Python's default: a console in another test may have changed it
     yield
     gc.set_threshold(*before)
     gc.enable()
@@ -21,15 +21,15 @@ def settings() -> Iterator[None]:
 
 
 class Knot:
-    """Refers to itself, so that only the collector frees it."""
+    """Refers to itself, so that only the garbage collector frees it."""
 
     def __init__(self) -> None:
         self.self = self
 
 
 @pytest.mark.usefixtures("settings")
-def test_everything_only_in_a_pause() -> None:
-    """A whole collection comes after five minutes, not while keys are pressed, and never by itself."""
+def test_a_full_collection_runs_only_while_idle() -> None:
+    """A full collection runs after five minutes, not while keys are pressed, and never on its own."""
     collector = GcPolicy()
     collector.collect_if_idle(1e6, last_key_at=0.0)
     assert gc.get_threshold()[2] < 1_000_000, "untouched before it begins"

@@ -1,4 +1,4 @@
-"""A whole P1 at the keyboard, from its declaration to its report: the real session, journal and writers, and a cluster."""
+"""A complete P1 at the keyboard, from declaration to report: real session, journal and writers, and a cluster."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def the(app: ConsoleApp) -> Incident:
     return app.session.snapshot().ledger.incidents.all[0]
 
 
-async def test_a_whole_p1(given: Callable[..., Settings], cluster: DemoCluster, tmp_path: Path) -> None:
-    """Declared from the alert, taken, assessed, told to the chat, rolled back, resolved, reviewed and closed: each step is
-    ticked by what was done, the timeline has all of it, and the review is written.
+async def test_a_complete_p1(given: Callable[..., Settings], cluster: DemoCluster, tmp_path: Path) -> None:
+    """Declared from the alert, acknowledged, assessed, sent to the chat, rolled back, resolved, reviewed and closed: each
+    change completes its step, the timeline has all of them, and the review is written.
     """
     async with loopback(always(http_answer("200 OK", b"ok", "text/plain"))) as chat:
         app = ConsoleApp(given(Channel("chat", "slack", url=f"{chat.url}/services/X")), ascii_only=False)
@@ -158,8 +158,8 @@ async def test_a_whole_p1(given: Callable[..., Settings], cluster: DemoCluster, 
             assert not the(app).open
 
 
-async def test_an_update_that_a_channel_does_not_take(given: Callable[..., Settings]) -> None:
-    """It stands as NOT SENT at the foot of the screen with a key that asks again; nothing is sent by itself."""
+async def test_an_update_that_a_channel_rejects(given: Callable[..., Settings]) -> None:
+    """It stays NOT SENT at the foot of the screen, with a key to send it again; nothing is sent automatically."""
     async with loopback(always(http_answer("503 Busy", b"later", "text/plain"))) as chat:
         app = ConsoleApp(given(Channel("chat", "webhook", url=f"{chat.url}/hook")), ascii_only=False)
         async with app.run_test(size=(100, 30)) as pilot:
@@ -188,7 +188,7 @@ async def test_an_update_that_a_channel_does_not_take(given: Callable[..., Setti
 
 
 def still(folder: Path, **changes: Any) -> ConsoleApp:
-    """One incident on the platform in trouble, at a moment that does not pass."""
+    """One incident on the platform in trouble, at a fixed time."""
     return ConsoleApp(
         settings(folder, **changes),
         session_factory=lambda own: StillSession(own, with_incident()),
@@ -221,7 +221,7 @@ def with_incident() -> Snapshot:
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)], ids=["80x24", "160x45"])
 def test_incident_picture(snap_compare: Any, tmp_path: Path, size: tuple[int, int]) -> None:
-    """Severity, name, clocks, what is overdue, the timeline and what belongs to it."""
+    """Severity, title, timers, what is overdue, the timeline, panels and alerts."""
 
     async def press(pilot: Pilot[None]) -> None:
         await pilot.pause(0.4)
@@ -233,8 +233,8 @@ def test_incident_picture(snap_compare: Any, tmp_path: Path, size: tuple[int, in
     assert snap_compare(app, terminal_size=size, run_before=press)
 
 
-async def test_what_was_copied_is_out_when_a_person_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copied, the update is not told and its clock runs on; marked with o, by whom and since when is in the journal, and the
+async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copied update is not sent and its timer continues; marked with o, the journal has by whom and since when, and the
     next one is due from then on."""
     for name in ("TMUX", "STY"):
         monkeypatch.delenv(name, raising=False)

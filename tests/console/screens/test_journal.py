@@ -1,4 +1,4 @@
-"""The journal on the screen: a page at a time however long it is, filtered, and honest about what is not shared."""
+"""The journal on the screen: paged however long it is, filtered, and clear about what is not shared."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MANY = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i
 
 @pytest.fixture(scope="module")
 def long_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A journal of a hundred thousand entries, written past the program: it would take a disk sync each."""
+    """A journal of a hundred thousand entries, inserted with SQL: appending would sync the disk for each."""
     path = tmp_path_factory.mktemp("long") / "j"
     with Journal.open(path) as journal:
         journal._connection.execute(MANY)
@@ -61,8 +61,8 @@ class Scene:
 
 
 async def test_a_hundred_thousand_entries(long_one: Path, tmp_path: Path) -> None:
-    """It opens as quickly as an empty one, newest first; beyond its last row comes the older page, and so back; no more than
-    a page is ever held.
+    """It opens as fast as an empty one, newest first; beyond the last row comes the older page, and back; only one page is
+    ever in memory.
     """
     shutil.copy(long_one, settings(tmp_path).paths.journal_file)
     scene = Scene(tmp_path)
@@ -93,8 +93,8 @@ async def test_a_hundred_thousand_entries(long_one: Path, tmp_path: Path) -> Non
         await scene.until(pilot, "entry 100000")
 
 
-async def test_the_filter(long_one: Path, tmp_path: Path) -> None:
-    """By kind, by author, by words, together; a search over everything; a mistake is told; escape brings all back."""
+async def test_the_filter_takes_kinds_authors_and_words(long_one: Path, tmp_path: Path) -> None:
+    """By kind, author and words, together; a full search; a mistake is reported; escape clears the filter."""
     shutil.copy(long_one, settings(tmp_path).paths.journal_file)
     scene = Scene(tmp_path)
     async with scene.app.run_test(size=(100, 30)) as pilot:
@@ -117,8 +117,8 @@ async def test_the_filter(long_one: Path, tmp_path: Path) -> None:
             assert word in shown.splitlines()[-1]
 
 
-async def test_what_is_not_shared_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits, and what will never be shared, has a mark in its row and the reason below; others have none."""
+async def test_unshared_events_are_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting and never-shared entries have a mark in their row and the reason below; others have none."""
     path = Path(settings(tmp_path).paths.journal_file)
     with Journal.open(path, store="s") as journal:
         first, second, third = (journal.append(Event(NOW - 9 + at, "note", f"n{at}", "ann", "prod", {})) for at in range(3))
@@ -142,7 +142,7 @@ async def test_what_is_not_shared_is_marked(tmp_path: Path, monkeypatch: pytest.
         assert second.subject in scene.text
 
 
-async def test_text_of_others_is_inert(tmp_path: Path) -> None:
+async def test_markup_in_an_entry_stays_text(tmp_path: Path) -> None:
     """Markup and escape sequences in an entry are shown as characters."""
     scene = Scene(tmp_path)
     assert scene.session.journal is not None
@@ -154,7 +154,7 @@ async def test_text_of_others_is_inert(tmp_path: Path) -> None:
 
 
 def test_pages_follow_the_order_of_all_consoles(tmp_path: Path) -> None:
-    """Pages end where the next begins, also among equal stamps and where entries arrived late; none is left out or twice."""
+    """Each page starts where the previous one ends, also among equal stamps and late arrivals: none is lost or repeated."""
     with Journal.open(tmp_path / "j", store="s") as journal:
         late = [Event(1.0, "note", f"l{at}", "bob", "prod", {"text": "x"}, 0, f"id{at:03d}", 5_000_000) for at in range(30)]
         for at in range(20):
@@ -172,8 +172,8 @@ def test_pages_follow_the_order_of_all_consoles(tmp_path: Path) -> None:
         assert len(page(journal, parse_wanted("is:unshared"), limit=99).entries) == 20
 
 
-def test_a_search_holds_up_nobody_who_writes(long_one: Path, tmp_path: Path) -> None:
-    """While a search goes over a hundred thousand entries, an append by the same process does not wait for it."""
+def test_a_search_does_not_delay_writers(long_one: Path, tmp_path: Path) -> None:
+    """While a search scans a hundred thousand entries, an append by the same process does not wait for it."""
     import threading
 
     shutil.copy(long_one, tmp_path / "j")

@@ -1,4 +1,4 @@
-"""What a person does at the keyboard: look, open, filter, go back to where one was."""
+"""What a person does at the keyboard: look, open, filter, and go back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 
 
-async def test_look(stage: Callable[..., Any]) -> None:
-    """The first screen answers: where, in what role, what is wrong with value, unit and threshold, what fires, what changed."""
+async def test_the_first_screen_shows_what_is_wrong(stage: Callable[..., Any]) -> None:
+    """The first screen shows the place, the role, every problem with value, unit and threshold, firing alerts and changes."""
     scene = stage()
     async with scene.app.run_test(size=(80, 24)) as pilot:
         shown = await scene.until(pilot, "HighErrorRate")
@@ -42,7 +42,7 @@ async def test_open_alert_then_runbook_and_back_to_the_same_row(stage: Callable[
         assert "Circuit breakers" in scene.text
 
 
-async def test_the_cursor_goes_from_panels_into_alerts(stage: Callable[..., Any]) -> None:
+async def test_the_cursor_moves_from_panels_into_alerts(stage: Callable[..., Any]) -> None:
     """Down from the last panel is the first alert; enter there opens it."""
     scene = stage()
     async with scene.app.run_test(size=(80, 24)) as pilot:
@@ -53,8 +53,8 @@ async def test_the_cursor_goes_from_panels_into_alerts(stage: Callable[..., Any]
         assert "platform_error_ratio > 5" in shown
 
 
-async def test_panel_detail_has_series_chart_and_window(stage: Callable[..., Any]) -> None:
-    """A panel opens with its series by label, its query, the threshold line, and other windows on a key."""
+async def test_panel_detail_has_series_chart_and_time_range(stage: Callable[..., Any]) -> None:
+    """A panel opens with its series by label, its query and threshold; a key changes the time range."""
     scene = stage()
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -66,8 +66,8 @@ async def test_panel_detail_has_series_chart_and_window(stage: Callable[..., Any
         assert "[24 h]" in scene.text
 
 
-async def test_panel_detail_says_how_its_series_are_counted(stage: Callable[..., Any]) -> None:
-    """What is read raw shows its signals, which definition of each holds, and still its chart at 80x24; x takes the PromQL."""
+async def test_panel_detail_explains_how_its_series_are_counted(stage: Callable[..., Any]) -> None:
+    """A raw panel shows its signals, the definition of each, and still its chart at 80x24; x opens the PromQL."""
     told = (
         "ocr failures: starts without success, because no series has status=error|failed|failure; 3 of 4 definitions apply",
         'vision failures: requests with status="error"; 4 of 4 definitions apply',
@@ -91,8 +91,8 @@ async def test_panel_detail_says_how_its_series_are_counted(stage: Callable[...,
         assert "clamp_min(x, 0)" in await scene.until(pilot, "Explore")
 
 
-async def test_a_panel_of_a_crowd_says_that_it_shows_the_worst(stage: Callable[..., Any]) -> None:
-    """Where only the worst series were asked for, the detail says so below them."""
+async def test_a_truncated_panel_says_that_it_shows_the_worst(stage: Callable[..., Any]) -> None:
+    """When only the worst series were queried, the detail says so below them."""
     crowd = tuple(replace(item, truncated=True) if item.spec.id == "provider_health" else item for item in panels())
     scene = stage(snapshot(panels=crowd))
     async with scene.app.run_test(size=(80, 24)) as pilot:
@@ -102,7 +102,7 @@ async def test_a_panel_of_a_crowd_says_that_it_shows_the_worst(stage: Callable[.
 
 
 async def test_filter_takes_matchers_and_words(stage: Callable[..., Any]) -> None:
-    """/ narrows by matcher and by word, says what it cannot understand, and esc brings all rows back."""
+    """/ filters by matcher and word, reports what it cannot parse, and esc shows all rows again."""
     scene = stage()
     async with scene.app.run_test(size=(120, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -118,7 +118,7 @@ async def test_filter_takes_matchers_and_words(stage: Callable[..., Any]) -> Non
 
 
 async def test_the_footer_offers_only_what_can_be_done(stage: Callable[..., Any]) -> None:
-    """Without a silence no key claims to change, end or open one; while a filter is typed, none to open the filter."""
+    """Without a silence no key offers to edit, expire or open one; while a filter is typed, none to open the filter."""
     scene = stage()
     async with scene.app.run_test(size=(120, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -136,8 +136,8 @@ async def test_the_footer_offers_only_what_can_be_done(stage: Callable[..., Any]
         assert "/ filter" not in shown.splitlines()[-1]
 
 
-async def test_every_screen_and_its_help_open_at_every_size(stage: Callable[..., Any]) -> None:
-    """All screens, their help, the command line and the dialogs can be drawn from 20x5 to 160x45, resized at any moment."""
+async def test_every_screen_and_its_help_render_at_every_size(stage: Callable[..., Any]) -> None:
+    """All screens, their help, the command line and the dialogs render from 20x5 to 160x45, resized at any moment."""
     scene = stage()
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -152,7 +152,7 @@ async def test_every_screen_and_its_help_open_at_every_size(stage: Callable[...,
 
 
 async def test_the_command_line_completes_and_runs(stage: Callable[..., Any]) -> None:
-    """A part of a name is enough; tab completes; what is unknown is said."""
+    """A part of a name is enough; tab completes; an unknown command is reported."""
     scene = stage()
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -164,7 +164,7 @@ async def test_the_command_line_completes_and_runs(stage: Callable[..., Any]) ->
         assert scene.app.theme == "console-light"
 
 
-async def test_hostile_text_is_shown_and_never_obeyed(stage: Callable[..., Any]) -> None:
+async def test_hostile_text_stays_text(stage: Callable[..., Any]) -> None:
     """Markup, actions, escape sequences, newlines, bidi and very long values stay text on every screen they reach."""
     bad = tracked("HighErrorRate", "critical", component=HOSTILE, runbook="high-error-rate", evil=HOSTILE)
     bad = replace(bad, alert=replace(bad.alert, annotations=(("summary", HOSTILE), ("description", HOSTILE))), owner=HOSTILE)
@@ -182,8 +182,8 @@ async def test_hostile_text_is_shown_and_never_obeyed(stage: Callable[..., Any])
         assert scene.app.is_running
 
 
-async def test_not_known_never_looks_like_fine(stage: Callable[..., Any]) -> None:
-    """Without an answer there is no green: alerts are unknown, panels have no data, sources say why."""
+async def test_unknown_never_looks_healthy(stage: Callable[..., Any]) -> None:
+    """Without a response nothing is green: alerts are unknown, panels have no data, sources say why."""
     down = (SourceState("prometheus", Health.DOWN), SourceState("alertmanager", Health.DOWN))
     empty = tuple(replace(item, verdict=Verdict.NO_DATA, value=None, note="", reason="no traffic") for item in panels())
     scene = stage(snapshot(alerts=(), alerts_known=False, panels=empty, sources=down, cluster=None))
@@ -196,7 +196,7 @@ async def test_not_known_never_looks_like_fine(stage: Callable[..., Any]) -> Non
         assert " ok " not in shown
 
 
-async def test_the_cursor_keeps_its_alert_while_others_come(stage: Callable[..., Any]) -> None:
+async def test_the_cursor_keeps_its_alert_while_others_arrive(stage: Callable[..., Any]) -> None:
     """A new P1 above does not move the cursor to another alert."""
     scene = stage()
     async with scene.app.run_test(size=(80, 24)) as pilot:
@@ -225,8 +225,8 @@ async def test_an_equal_snapshot_sends_no_bytes(stage: Callable[..., Any]) -> No
         assert "7.9" in scene.text
 
 
-async def test_the_tick_changes_nothing_that_is_not_new(stage: Callable[..., Any]) -> None:
-    """A second later nothing differs; in the next minute the clock does, and a source that was not heard since has an age."""
+async def test_a_tick_redraws_only_what_changed(stage: Callable[..., Any]) -> None:
+    """A second later nothing differs; in the next minute the clock does, and a silent source gets an age."""
     scene = stage()
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -241,7 +241,7 @@ async def test_the_tick_changes_nothing_that_is_not_new(stage: Callable[..., Any
 
 
 async def test_five_thousand_alerts(stage: Callable[..., Any]) -> None:
-    """With 5,000 alerts a key is answered at once and the last row can be reached."""
+    """With 5,000 alerts a key responds at once and the last row can be reached."""
     many = tuple(tracked("PodNotReady", "warning", pod=f"pod-{at:04d}") for at in range(5000))
     scene = stage(snapshot(alerts=many))
     async with scene.app.run_test(size=(80, 24)) as pilot:
@@ -251,7 +251,7 @@ async def test_five_thousand_alerts(stage: Callable[..., Any]) -> None:
 
 
 async def test_keys_can_be_remapped_by_id(stage: Callable[..., Any]) -> None:
-    """`keys` of the config gives a binding another key, by its id; the footer shows the new one."""
+    """`keys` of the config gives a binding another key, by its id; the footer shows it."""
     scene = stage()
     scene.app.set_keymap({"alert.own": "ctrl+a"})
     async with scene.app.run_test(size=(120, 24)) as pilot:
@@ -259,8 +259,8 @@ async def test_keys_can_be_remapped_by_id(stage: Callable[..., Any]) -> None:
         assert "^a ack" in shown.replace("^A", "^a")
 
 
-async def test_tab_goes_round_the_screens_and_arrows_between_lists(stage: Callable[..., Any]) -> None:
-    """Tab and shift+tab are the next and the previous screen; left and right go between the lists of one screen."""
+async def test_tab_cycles_screens_and_arrows_switch_lists(stage: Callable[..., Any]) -> None:
+    """Tab and shift+tab open the next and the previous screen; left and right move between the lists of one screen."""
     scene = stage()
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -275,7 +275,7 @@ async def test_tab_goes_round_the_screens_and_arrows_between_lists(stage: Callab
 
 
 async def test_the_palette_finds_screens_panels_and_alerts(stage: Callable[..., Any]) -> None:
-    """ctrl+p searches everything that the command line knows."""
+    """ctrl+p searches every command of the command line."""
     scene = stage()
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -285,8 +285,8 @@ async def test_the_palette_finds_screens_panels_and_alerts(stage: Callable[..., 
         await scene.until(pilot, "none of its alerts is firing")
 
 
-async def test_owning_without_a_journal_is_refused_in_words(stage: Callable[..., Any]) -> None:
-    """The owner mark is a journal entry: where there is no journal the console says so and marks nothing."""
+async def test_acknowledging_without_a_journal_is_refused(stage: Callable[..., Any]) -> None:
+    """An acknowledgement is a journal event: without a journal the console says so and acknowledges nothing."""
     scene = stage()
     async with scene.app.run_test(size=(100, 24), notifications=True) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -294,8 +294,8 @@ async def test_owning_without_a_journal_is_refused_in_words(stage: Callable[...,
         await scene.until(pilot, "not acknowledged: there is no journal")
 
 
-async def test_an_action_on_an_alert_watches_the_panel_that_it_belongs_to(stage: Callable[..., Any]) -> None:
-    """Roll back from the overview carries alert, cause and panel, so that the outcome can tell what became of them."""
+async def test_an_action_on_an_alert_is_verified_on_its_panel(stage: Callable[..., Any]) -> None:
+    """Roll back from the overview carries alert, cause and panel, so that the outcome can report what became of them."""
     scene = stage()
     asked: list[Any] = []
     async with scene.app.run_test(size=(80, 24)) as pilot:
@@ -309,8 +309,8 @@ async def test_an_action_on_an_alert_watches_the_panel_that_it_belongs_to(stage:
         assert asked[0].cause == "alert HighErrorRate"
 
 
-async def test_a_file_that_others_can_read_is_told(stage: Callable[..., Any]) -> None:
-    """Once as a notice when the session is there, and on the sources screen for as long as it is so; what it says is text."""
+async def test_a_file_readable_by_others_is_reported(stage: Callable[..., Any]) -> None:
+    """A notice once the session is open, and the sources screen while it lasts; its text stays text."""
     scene = stage()
     scene.session.file_warnings = ("[b]/tmp/token[/b] is readable by everybody (0644): chmod 600 \x1b[2J",)
     async with scene.app.run_test(size=(80, 24)) as pilot:

@@ -1,4 +1,4 @@
-"""The Platform screen: what the platform says of itself, judged, at any width and while it does not answer."""
+"""The Platform screen: the platform's own status with verdicts, at any width and without a response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOSTILE = "\x1b[2J[red]x[/]"
 
 
 def said(**changed: Any) -> PlatformHealth:
-    """Everything that a build can say, as its pages have it."""
+    """Everything that a build can report."""
     whole = replace(
         health_of(HEALTH),
         readiness=readiness_of(READY, status=200),
@@ -43,7 +43,7 @@ def showing(found: PlatformHealth | None, **changed: Any) -> Snapshot:
 
 @pytest.mark.parametrize("size", [(80, 24), (132, 40)])
 async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], size: tuple[int, int]) -> None:
-    """Readiness, services, breakers, models, providers, rates, vector versions and faiss, each in words."""
+    """Readiness, services, breakers, models, providers, rates, vector versions and faiss, each with its text."""
     scene = stage(showing(said()))
     async with scene.app.run_test(size=size) as pilot:
         await scene.until(pilot, "api")
@@ -66,7 +66,7 @@ async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], s
 
 
 async def test_not_ready_comes_first(stage: Callable[..., Any]) -> None:
-    """Line 2 says NOT READY and what is missing, line 1 is not green, and the screen begins with the reason."""
+    """Line 2 says NOT READY and what is missing, line 1 is not green, and the screen starts with the reason."""
     scene = stage(showing(said(readiness=readiness_of(NOT_READY, status=503))))
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "api NOT READY models_loaded")
@@ -76,8 +76,8 @@ async def test_not_ready_comes_first(stage: Callable[..., Any]) -> None:
     assert "CRIT     /ready: 503 not ready; models_loaded: not_ready: ocr_paddle:missing" in shown
 
 
-async def test_what_is_not_known_is_said(stage: Callable[..., Any]) -> None:
-    """Without an API, with one that answers no more, and with a build that says only a constant word, nothing is ok."""
+async def test_an_unknown_status_is_reported(stage: Callable[..., Any]) -> None:
+    """Without an API, with one that no longer responds, and with a build that returns only a constant, nothing is ok."""
     scene = stage(showing(None))
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "not configured")
@@ -97,8 +97,8 @@ async def test_what_is_not_known_is_said(stage: Callable[..., Any]) -> None:
         assert not [line for line in shown.splitlines() if line.startswith(" ok ")]
 
 
-async def test_text_from_outside_stays_text(stage: Callable[..., Any]) -> None:
-    """Control characters and markup in any word of the platform's steer nothing."""
+async def test_untrusted_text_stays_text(stage: Callable[..., Any]) -> None:
+    """Control characters and markup in any field of the platform have no effect."""
     found = PlatformHealth(
         HOSTILE,
         services=((HOSTILE, HOSTILE),),

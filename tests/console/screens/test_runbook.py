@@ -1,4 +1,4 @@
-"""A runbook on the screen: in the order in which one works, and whom to call."""
+"""A runbook on the screen: in working order, with the contacts for an escalation."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ The body.
 """
 
 
-async def test_the_phases_stand_in_order_and_fit(stage: Callable[..., Any], tmp_path: Path) -> None:
-    """At 80x24 confirm, diagnose, mitigate, verify and escalate stand in this order with the team's channel and address, a
-    long sentence is wrapped, and the list marks the guide."""
+async def test_the_phases_are_in_order_and_fit(stage: Callable[..., Any], tmp_path: Path) -> None:
+    """At 80x24 confirm, diagnose, mitigate, verify and escalate are in this order, with the team's channel and address; a long
+    sentence wraps, and the list marks the guide."""
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "slow.md").write_text(PAGE)
     scene = stage()
@@ -50,7 +50,7 @@ async def test_the_phases_stand_in_order_and_fit(stage: Callable[..., Any], tmp_
 
 
 async def test_contacts_are_the_configured_ones(stage: Callable[..., Any], tmp_path: Path) -> None:
-    """Configured contacts replace the built-in ones here too; a team that they leave out is said to have none."""
+    """Configured contacts replace the built-in ones; a team without one is said to have none."""
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "slow.md").write_text(PAGE)
     own = IncidentSettings(contacts=(Contact("DevOps", chat="#night"),))

@@ -1,4 +1,4 @@
-"""A source that is silent: no screen calls fine what only that source would know."""
+"""A silent source: no screen calls healthy what only that source would know."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from queries.model.verdict import Verdict
 
 
 def sources(**changed: Health) -> tuple[SourceState, ...]:
-    """All four sources well, but for those named here: their last answer is 40 seconds old."""
+    """All four sources healthy, except those named here: their last response is 40 seconds old."""
     return tuple(
         SourceState(name, changed.get(name, Health.UP), last_good_at=NOW - (40.0 if name in changed else 1.0))
         for name in ("prometheus", "alertmanager", "kubernetes", "platform")
@@ -52,10 +52,8 @@ def fine() -> tuple[PanelState, ...]:
         ({"kubernetes": Health.DOWN}, "none firing  14:03", "nothing fires"),
     ],
 )
-async def test_none_firing_is_said_with_what_is_not_known(
-    stage: Callable[..., Any], changed: dict[str, Health], header: str, empty: str
-) -> None:
-    """The header and the list call it quiet only while Prometheus evaluates and Alertmanager answers."""
+async def test_none_firing_has_a_caveat(stage: Callable[..., Any], changed: dict[str, Health], header: str, empty: str) -> None:
+    """Header and list say that nothing fires only while Prometheus evaluates and Alertmanager responds."""
     scene = stage(quiet(**changed))
     async with scene.app.run_test(size=(100, 30)) as pilot:
         shown = await scene.until(pilot, "none firing")
@@ -73,10 +71,10 @@ async def test_none_firing_is_said_with_what_is_not_known(
         ((Verdict.NO_DATA,), "none firing, 1 NO DATA  14:03"),
     ],
 )
-async def test_line_1_is_green_only_when_nothing_is_unknown(
+async def test_line_1_is_green_only_when_everything_is_known(
     stage: Callable[..., Any], verdicts: tuple[Verdict, ...], header: str
 ) -> None:
-    """It counts the panels that cannot be believed, else those without a value; the former beside alerts that fire as well."""
+    """It counts the panels in doubt, else those without a value; the former also beside firing alerts."""
     changed = tuple(replace(item, verdict=verdict) for item, verdict in zip(fine(), verdicts, strict=False))
     shown = replace(quiet(), panels=(*changed, *fine()[len(changed) :]))
     scene = stage(shown)
@@ -89,8 +87,8 @@ async def test_line_1_is_green_only_when_nothing_is_unknown(
         assert (f"{counted} P1:1" in first) is (Verdict.IN_DOUBT in verdicts) and "ACTING" in first
 
 
-async def test_alerts_that_do_not_arrive_are_told_in_the_header_and_above_the_list(stage: Callable[..., Any]) -> None:
-    """With the dead-man's switch missing in Alertmanager nothing is called quiet, and the sentence says where to look."""
+async def test_missing_delivery_is_reported_in_header_and_list(stage: Callable[..., Any]) -> None:
+    """Without the watchdog in Alertmanager nothing is called quiet, and the sentence says where to look."""
     doubt = "Watchdog does not reach Alertmanager, so that no alert is listed proves nothing: see `alerting`"
     scene = stage(replace(quiet(), heartbeat_alert="Watchdog", delivery_doubt=doubt))
     async with scene.app.run_test(size=(130, 30)) as pilot:
@@ -101,8 +99,8 @@ async def test_alerts_that_do_not_arrive_are_told_in_the_header_and_above_the_li
         assert doubt in await scene.until(pilot, "Watchdog does not reach Alertmanager")
 
 
-async def test_silenced_and_pending_alerts_are_not_nothing(stage: Callable[..., Any]) -> None:
-    """Where all that fires is silenced the header counts it, and is not green."""
+async def test_silenced_and_pending_alerts_are_counted(stage: Callable[..., Any]) -> None:
+    """When every firing alert is silenced the header counts it, and is not green."""
     hidden = tuple(item for item in alerts() if item.alert.state in (AlertState.SUPPRESSED, AlertState.PENDING))
     scene = stage(snapshot(alerts=hidden, sources=sources()))
     async with scene.app.run_test(size=(100, 30)) as pilot:
@@ -110,8 +108,8 @@ async def test_silenced_and_pending_alerts_are_not_nothing(stage: Callable[..., 
         assert "none active" not in " ".join(words for words, tone in scene.app.screen.header.lines[0] if tone == "ok")
 
 
-async def test_states_of_alerts_and_silences_are_those_of_earlier(stage: Callable[..., Any]) -> None:
-    """With Alertmanager gone: `was active` on the list, the detail and the silences, and since when."""
+async def test_stale_alerts_and_silences_say_was(stage: Callable[..., Any]) -> None:
+    """With Alertmanager down: `was active` on the list, the detail and the silences, and since when."""
     shown = snapshot(alerts_age_seconds=40.0, sources=sources(alertmanager=Health.DOWN))
     scene = stage(shown)
     async with scene.app.run_test(size=(120, 36)) as pilot:
@@ -128,8 +126,8 @@ async def test_states_of_alerts_and_silences_are_those_of_earlier(stage: Callabl
         await scene.until(pilot, "fires: as of 40s ago")
 
 
-async def test_an_alert_that_vanished_is_resolved_only_where_that_is_known(stage: Callable[..., Any]) -> None:
-    """No longer listed means resolved while both sources answer; with Prometheus down it is just not known."""
+async def test_a_missing_alert_is_resolved_only_if_both_sources_respond(stage: Callable[..., Any]) -> None:
+    """No longer listed means resolved while both sources respond; with Prometheus down it is unknown."""
     scene = stage(snapshot(sources=sources()))
     async with scene.app.run_test(size=(120, 36)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -140,8 +138,8 @@ async def test_an_alert_that_vanished_is_resolved_only_where_that_is_known(stage
         assert "RESOLVED" not in await scene.until(pilot, "it may not be resolved")
 
 
-async def test_workloads_of_earlier_are_not_ok(stage: Callable[..., Any]) -> None:
-    """With the cluster gone every row says STALE, every pod `was ready`, and the title since when."""
+async def test_stale_workloads_are_not_ok(stage: Callable[..., Any]) -> None:
+    """With the cluster down every row says STALE, every pod `was ready`, and the title since when."""
     scene = stage(snapshot(sources=sources(kubernetes=Health.DOWN)))
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
@@ -152,7 +150,7 @@ async def test_workloads_of_earlier_are_not_ok(stage: Callable[..., Any]) -> Non
         assert not any(line.startswith((" ok ", "›ok ")) for line in shown.splitlines()[3:])
 
 
-async def test_all_sources_fit_the_line_when_all_are_gone(stage: Callable[..., Any]) -> None:
+async def test_all_sources_fit_the_line_when_all_are_down(stage: Callable[..., Any]) -> None:
     """At 80 columns every source still has its word and its age."""
     gone = dict.fromkeys(("prometheus", "alertmanager", "kubernetes", "platform"), Health.DOWN)
     scene = stage(quiet(**gone))
@@ -162,8 +160,8 @@ async def test_all_sources_fit_the_line_when_all_are_gone(stage: Callable[..., A
         assert all(f"{name} DOWN 40s ago" in line for name in ("prom", "am", "k8s", "api"))
 
 
-async def test_never_answered_is_not_no_data_and_denied_is_named(stage: Callable[..., Any]) -> None:
-    """`no answer yet` with the reason while Prometheus never answered; DENIED where it refuses."""
+async def test_no_response_differs_from_no_data_and_denied(stage: Callable[..., Any]) -> None:
+    """`no answer yet` with the reason before Prometheus' first response; DENIED when it refuses."""
     empty = tuple(
         replace(item, verdict=Verdict.NO_DATA, value=None, note="", reason="Prometheus: refused") for item in panels()
     )
@@ -175,8 +173,8 @@ async def test_never_answered_is_not_no_data_and_denied_is_named(stage: Callable
             assert "NO DATA   Error ratio" not in shown
 
 
-async def test_a_shared_journal_that_is_gone_is_told(stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Sources screen says in one sentence what is wrong with the shared store, since when, what waits and what to try."""
+async def test_an_unreachable_shared_journal_is_reported(stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Sources screen says in one sentence what is wrong with the shared store, since when, what is queued, what to try."""
     fault = Fault(FaultKind.UNREACHABLE, "no connection to PostgreSQL", "postgresql://db/j", "check \x1b[31mhost and port")
     gone = SyncStatus(
         "postgresql://db/j", waiting=3, kept=1, fault=fault, since=NOW - 65.0, warnings=("2 entries are no events",)
@@ -201,8 +199,8 @@ async def test_a_shared_journal_that_is_gone_is_told(stage: Callable[..., Any], 
         (Health.NOT_CONFIGURED, "Alertmanager is not configured: Prometheus lists these"),
     ],
 )
-async def test_a_list_that_is_not_alertmanagers_is_called_that(stage: Callable[..., Any], health: Health, words: str) -> None:
-    """Where Alertmanager gives no list, the title over Prometheus' own says whose it is."""
+async def test_the_list_names_its_source(stage: Callable[..., Any], health: Health, words: str) -> None:
+    """Without Alertmanager's list, the title names Prometheus as its source."""
     known = tuple(item for item in sources() if item.name != "alertmanager")
     scene = stage(snapshot(alerts_from="prometheus", sources=(*known, SourceState("alertmanager", health))))
     async with scene.app.run_test(size=(120, 24)) as pilot:
@@ -218,10 +216,10 @@ async def test_a_list_that_is_not_alertmanagers_is_called_that(stage: Callable[.
         ("prometheus", Health.DOWN, "Prometheus' list as of 40s ago, Alertmanager DOWN; Prometheus DOWN"),
     ],
 )
-async def test_a_list_of_an_earlier_moment_is_its_listers(
+async def test_a_stale_list_names_its_source_and_age(
     stage: Callable[..., Any], lister: str, prometheus: Health, words: str
 ) -> None:
-    """An Alertmanager that answered before is named with the age of its list; Prometheus' own list is called that."""
+    """An Alertmanager that responded before is named with the age of its list; Prometheus' own list names Prometheus."""
     changed = {"alertmanager": Health.DOWN, **({} if prometheus is Health.UP else {"prometheus": prometheus})}
     found = sources(**changed)
     if lister == "prometheus":
@@ -232,8 +230,8 @@ async def test_a_list_of_an_earlier_moment_is_its_listers(
         assert words in await scene.press(pilot, "2")
 
 
-async def test_a_severity_that_nobody_knows_is_called_that(stage: Callable[..., Any]) -> None:
-    """In the table as `sev?`, in the detail in words, and counted as P2."""
+async def test_an_unknown_severity_is_labelled(stage: Callable[..., Any]) -> None:
+    """`sev?` in the table, a sentence in the detail, and counted as P2."""
     odd = tracked("Odd", "gold")
     scene = stage(snapshot(alerts=(odd,)))
     async with scene.app.run_test(size=(120, 24)) as pilot:

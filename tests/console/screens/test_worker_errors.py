@@ -1,4 +1,4 @@
-"""An exception in any worker is in the log, in a notice, and in place of what the screen waited for."""
+"""An exception in any worker is logged, shown as a notice, and replaces what the screen was waiting for."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ WAITING = ("fetching …", "evaluating …", "running its steps …", "no answer
 
 
 class Place:
-    """One console with a journal, whose worker breaks."""
+    """One console with a journal, one of whose workers fails."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = settings(folder)
@@ -162,7 +162,7 @@ async def nothing(place: Place, pilot: Pilot[None]) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """How a worker is started; `waits` where its screen waits for it, so that the error stands there."""
+    """How a worker is started; `waits` if its screen waits for it and has to show the error."""
 
     owner: type
     method: str
@@ -202,7 +202,7 @@ CASES = (
 
 
 def workers() -> set[tuple[str, str]]:
-    """Class and method of every worker that the code starts, and every other call that starts one."""
+    """Class and method of every worker that the code starts."""
     found = set()
     for path in Path(console.__file__).parent.rglob("*.py"):
         for owner in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)):
@@ -219,8 +219,8 @@ def workers() -> set[tuple[str, str]]:
     return found
 
 
-def test_every_worker_is_broken_here() -> None:
-    """The cases are the workers that the code starts, no more and no fewer; none is started past the handler."""
+def test_every_worker_has_a_case() -> None:
+    """The cases are exactly the workers that the code starts; none bypasses the handler."""
     assert {(case.owner.__name__, case.method) for case in CASES} == workers()
     code = "\n".join(path.read_text() for path in Path(console.__file__).parent.rglob("*.py"))
     assert "@work" not in code and "exit_on_error=True" not in code
@@ -228,16 +228,16 @@ def test_every_worker_is_broken_here() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.owner.__name__}.{case.method}")
-async def test_a_worker_that_fails(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log has the frames and not the exception's words, a notice says what failed and where the log is, the screen waits no
-    more, and the console goes on."""
+async def test_a_failing_worker_is_reported(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has the frames but not the exception's message, a notice says what failed and where the log is, the screen stops
+    waiting, and the console continues."""
 
     async def broken(*_: object, **__: object) -> None:
         raise KeyError(SECRET)
 
     place = Place(tmp_path)
     if case.owner is not ConsoleApp:
-        # The walk is opened first and its evidence then asked for again.
+        # The run is opened first, and its evidence fetched again.
         monkeypatch.setattr(case.owner, case.method, broken)
     if case.method == "_open":
         monkeypatch.setattr(ConsoleApp, "_open", broken)
@@ -267,8 +267,8 @@ async def test_a_worker_that_fails(case: Case, tmp_path: Path, monkeypatch: pyte
         assert place.app.is_running
 
 
-async def test_a_screen_that_failed_asks_again_and_forgets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After `u` the answer takes the error's place."""
+async def test_a_retry_clears_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `u` the result replaces the error."""
     place = Place(tmp_path)
     failing = True
 
@@ -288,8 +288,8 @@ async def test_a_screen_that_failed_asks_again_and_forgets_it(tmp_path: Path, mo
         assert not place.app.screen.worker_errors  # type: ignore[attr-defined]
 
 
-async def test_a_source_that_does_not_answer_is_no_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A SourceError that a worker did not expect is told in its own words, without a word of a defect."""
+async def test_a_source_error_is_not_a_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SourceError that a worker did not catch is shown as it is, and not called a defect."""
     place = Place(tmp_path)
 
     async def history(*_: object, **__: object) -> Any:
@@ -303,8 +303,8 @@ async def test_a_source_that_does_not_answer_is_no_defect(tmp_path: Path, monkey
         assert "defect" not in str(place.notices)
 
 
-async def test_tasks_and_threads_end_in_the_same_place(tmp_path: Path) -> None:
-    """A task that nobody waits for, a callback of the loop, and a thread: each is a notice and in the log."""
+async def test_errors_of_tasks_and_threads_are_reported_too(tmp_path: Path) -> None:
+    """A task without an awaiter, a callback of the loop, and a thread: each is logged and shown as a notice."""
 
     async def task() -> None:
         raise KeyError(SECRET)
@@ -332,8 +332,8 @@ async def test_tasks_and_threads_end_in_the_same_place(tmp_path: Path) -> None:
     assert threading.excepthook is threading.__excepthook__
 
 
-async def test_what_fails_with_every_refresh_is_one_notice(tmp_path: Path) -> None:
-    """The same failure many times over does not cover the screen; the log has every one."""
+async def test_a_recurring_failure_is_one_notice(tmp_path: Path) -> None:
+    """A repeated failure does not cover the screen; the log has every one."""
     place = Place(tmp_path)
     async with place.app.run_test(size=(80, 24)) as pilot:
         await place.until(pilot, lambda: "HighErrorRate" in place.text)

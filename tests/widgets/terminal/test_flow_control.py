@@ -1,4 +1,4 @@
-"""When a frame may leave, without a terminal: the moments are given."""
+"""When a frame may be sent, at given times and without a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from widgets.terminal.flow_control import CURSOR_QUERY, FlowControl
 
 
 def replying_terminal() -> FlowControl:
-    """A pace whose terminal has answered once."""
+    """Flow control of a terminal that has replied once."""
     flow = FlowControl()
     assert flow.record_frame(100, 0.0) == CURSOR_QUERY
     flow.record_reply()
@@ -14,8 +14,8 @@ def replying_terminal() -> FlowControl:
     return flow
 
 
-def test_a_small_frame_does_not_wait_for_the_answer_to_the_last() -> None:
-    """Two keys within one round trip are both shown; a window full of bytes is not exceeded."""
+def test_a_small_frame_does_not_wait_for_the_last_reply() -> None:
+    """Two keys within one round trip are both shown; the window of bytes is not exceeded."""
     flow = replying_terminal()
     flow.record_frame(100, 1.0)
     assert flow.delay(1.02, pending=False) == 0
@@ -26,8 +26,8 @@ def test_a_small_frame_does_not_wait_for_the_answer_to_the_last() -> None:
     assert flow.delay(1.04, pending=False) == 0
 
 
-def test_a_late_answer_stops_the_frames_until_it_comes() -> None:
-    """A quarter of a second without an answer: nothing more is sent, however long; with the answer at once again."""
+def test_a_late_reply_blocks_further_frames() -> None:
+    """After 0.25 s without a reply nothing more is sent, however long it takes; the reply unblocks at once."""
     flow = replying_terminal()
     flow.record_frame(100, 1.0)
     for moment in (1.3, 5.0, 61.0):
@@ -37,8 +37,8 @@ def test_a_late_answer_stops_the_frames_until_it_comes() -> None:
     assert flow.congested
 
 
-def test_a_lost_answer_is_asked_for_again_ever_more_seldom() -> None:
-    """In a minute of silence no more than six questions; one answer then counts for all."""
+def test_a_lost_reply_is_requested_again_with_backoff() -> None:
+    """At most six requests in a silent minute; one reply then counts for all."""
     flow = replying_terminal()
     flow.record_frame(100, 0.0)
     queries = [moment for moment in range(60) if flow.probe(float(moment))]
@@ -48,16 +48,16 @@ def test_a_lost_answer_is_asked_for_again_ever_more_seldom() -> None:
     assert flow.probe(99.0) == ""
 
 
-def test_a_terminal_that_never_answers_is_not_waited_for() -> None:
-    """Three questions, then none; frames leave whenever the line takes them."""
+def test_a_terminal_that_never_replies_does_not_block() -> None:
+    """Three requests, then none; frames are sent whenever the terminal accepts them."""
     flow = FlowControl()
     assert [flow.record_frame(10, float(at)) for at in range(5)] == [CURSOR_QUERY, CURSOR_QUERY, CURSOR_QUERY, "", ""]
     assert flow.delay(9.0, pending=False) == 0
     assert flow.delay(9.0, pending=True) > 0
 
 
-def test_a_slow_line_gets_a_frame_a_second_and_keys_sooner() -> None:
-    """Slow: a second between frames, a quarter of one after a key."""
+def test_slow_mode_sends_a_frame_per_second_and_keys_sooner() -> None:
+    """Slow mode: one second between frames, a quarter of a second after a key."""
     flow = FlowControl(slow=True)
     flow.record_frame(10, 10.0)
     assert 0.5 < flow.delay(10.4, pending=False) < 0.7
@@ -67,8 +67,8 @@ def test_a_slow_line_gets_a_frame_a_second_and_keys_sooner() -> None:
     assert flow.delay(11.5, pending=False) == 0.0
 
 
-def test_a_distant_line_is_not_called_slow() -> None:
-    """Round trips of 0.4 s, one after another, are no struggle."""
+def test_a_distant_terminal_is_not_congested() -> None:
+    """Consecutive round trips of 0.4 s are not congestion."""
     flow = replying_terminal()
     for at in range(100):
         flow.record_frame(100, float(at))

@@ -1,4 +1,4 @@
-"""Whether anybody is attached, by the socket's mode."""
+"""Whether a client is attached, by the mode of the socket and by what tmux reports."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("mode", "expected"), [(0o600, False), (0o700, True)])
-def test_the_mode_tells(place: Path, mode: int, expected: bool) -> None:
-    """tmux and screen take the x away from their socket when the last terminal leaves."""
+def test_the_socket_mode_shows_whether_a_client_is_attached(place: Path, mode: int, expected: bool) -> None:
+    """tmux and screen remove the x bit from their socket when the last client detaches."""
     place.chmod(mode)
     assert is_socket_attached({"TMUX": f"{place},1234,0"}) is expected
     assert is_socket_attached({"STY": place.name, "SCREENDIR": str(place.parent)}) is expected
 
 
-def test_what_cannot_be_known_is_seen(tmp_path: Path) -> None:
-    """No multiplexer, a socket that is gone, a name that leaves the folder: somebody may be looking."""
+def test_an_unknown_state_counts_as_attached(tmp_path: Path) -> None:
+    """No multiplexer, a missing socket, a name outside the folder: somebody may be watching."""
     assert is_socket_attached({})
     assert is_socket_attached({"TMUX": f"{tmp_path / 'gone'},1,0"})
     assert is_socket_attached({"STY": "../../etc/passwd", "SCREENDIR": str(tmp_path)})
 
 
-async def test_a_tmux_that_does_not_answer_hides_nothing(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No program, or one that fails, or says nothing: seen. Only 0 of every session with this very pane is unseen."""
+async def test_a_tmux_that_fails_counts_as_attached(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing, failing or silent tmux counts as attached; only 0 for every session with this very pane does not."""
     environ = {"TMUX": f"{place},1,0", "TMUX_PANE": "%1"}
     assert await is_attached({}, "/dev/pts/3")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -48,7 +48,7 @@ async def test_a_tmux_that_does_not_answer_hides_nothing(place: Path, tmp_path: 
         ("echo '%1 /dev/pts/3 1'", True),
         ("echo '%1 /dev/pts/3 0'", False),
         ("echo '%1 /dev/pts/3 0'; echo '%1 /dev/pts/3 1'", True),  # the same window in two sessions
-        ("echo '%1 /dev/pts/9 0'", True),  # another terminal, which was opened from within this pane
+        ("echo '%1 /dev/pts/9 0'", True),  # another terminal, opened from within this pane
         ("echo '%11 /dev/pts/3 0'", True),
     ):
         program = tmp_path / "tmux"
@@ -57,12 +57,12 @@ async def test_a_tmux_that_does_not_answer_hides_nothing(place: Path, tmp_path: 
         assert await is_attached(environ, "/dev/pts/3") is expected, script
 
 
-def test_a_screen_that_did_not_start_this_terminal_hides_nothing(place: Path) -> None:
-    """Its name was inherited by a terminal that was opened from within; where the first process is its child, it counts."""
+def test_an_inherited_screen_session_counts_as_attached(place: Path) -> None:
+    """A terminal opened from within screen only inherits STY; one whose session leader is screen's child belongs to it."""
     place.chmod(0o600)
     environ = {"STY": place.name, "SCREENDIR": str(place.parent)}
     assert asyncio.run(is_attached(environ, ""))
-    # A session of its own, whose first process is our child, as a terminal's shell is screen's.
+    # A session of its own whose leader is our child, as a shell is screen's child.
     mine = place.rename(place.with_name(f"{os.getpid()}.mine"))
     assert not query_in_own_session(mine)
     theirs = mine.rename(place.with_name(f"{os.getppid()}.theirs"))

@@ -1,4 +1,4 @@
-"""The stage against Textual's own renderer on random lines: any characters, any styles, any overlaps."""
+"""The frame renderer against Textual's own on random lines: any characters, styles and overlaps."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def line(chance: random.Random, width: int, looks: Sequence[Style | None]) -> St
 
 
 @pytest.mark.parametrize("system", sorted(SYSTEMS))
-def test_what_is_shown_equals_a_full_repaint(system: str) -> None:
-    """After each of 300 random partial updates the terminal shows what Textual's own repaint of everything shows."""
+def test_partial_updates_equal_a_full_repaint(system: str) -> None:
+    """After each of 300 random partial updates the terminal shows what Textual's full repaint shows."""
     chance = random.Random(f"strips {system}")
     width, height = 37, 7
     paper, looks = console(system), styles(system)
@@ -80,16 +80,16 @@ def test_what_is_shown_equals_a_full_repaint(system: str) -> None:
         assert renderer.render(cursor) == ""
 
 
-def test_the_narrow_characters_are_narrow() -> None:
-    """What the stage takes for one cell wide is one cell wide for Rich, which laid it out."""
+def test_narrow_characters_are_one_cell_wide() -> None:
+    """Every character that the renderer treats as one cell wide is one cell wide for Rich, which did the layout."""
     assert [character for character in NARROW if cell_len(character) != 1] == []
 
 
 @pytest.mark.parametrize(
     "hostile", ["\x1b[2J", "a\x1b]52;c;aGk=\x07b", "\x00\x08\x0d\x0a\x7f", "\u009b31m", "\u202eevil", "\u2028\u2029", "\ud800"]
 )
-def test_no_control_character_gets_through(hostile: str) -> None:
-    """Whatever a widget gives, the frame holds no control but those the stage makes itself; nothing moves."""
+def test_no_control_character_reaches_the_terminal(hostile: str) -> None:
+    """Whatever a widget returns, the frame has no control characters but the renderer's own, and nothing moves."""
     renderer = FrameRenderer(ColorSystem.TRUECOLOR)
     strip = Strip([Segment(hostile), Segment("end")]).adjust_cell_length(20)
     renderer.ingest(LayoutUpdate([[strip]], Region(0, 0, 20, 1)))
@@ -100,8 +100,8 @@ def test_no_control_character_gets_through(hostile: str) -> None:
     assert frame.encode("utf-8", "strict")
 
 
-def test_a_flood_of_marks_is_cut() -> None:
-    """A thousand combining marks on one letter become a few; the letter and what follows stay."""
+def test_a_flood_of_combining_marks_is_cut() -> None:
+    """A thousand combining marks on one letter become a few; the letter and the following text stay."""
     renderer = FrameRenderer(None)
     renderer.ingest(LayoutUpdate([[Strip([Segment("a" + "\u0301" * 1000 + "b" + " " * 18)])]], Region(0, 0, 20, 1)))
     frame = renderer.render((0, 0))
@@ -109,8 +109,8 @@ def test_a_flood_of_marks_is_cut() -> None:
     assert "a" in frame and "b" in frame
 
 
-def test_half_a_wide_character_is_never_left_over() -> None:
-    """A narrow character over the second half of a wide one: the first half goes too."""
+def test_half_a_wide_character_never_remains() -> None:
+    """A narrow character over the second half of a wide one erases the first half too."""
     renderer, shown = FrameRenderer(None), Painting(6, 1, strict=True)
     renderer.ingest(LayoutUpdate([[Strip([Segment("日本語")])]], Region(0, 0, 6, 1)))
     shown.feed(renderer.render((0, 0)))
@@ -119,8 +119,8 @@ def test_half_a_wide_character_is_never_left_over() -> None:
     assert "".join(shown.screen.buffer[0][x].data for x in range(6)) == "日 x語"
 
 
-def test_a_terminal_may_think_otherwise_of_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A character that this terminal draws two cells wide and Rich counts as one: what follows it is not lost."""
+def test_terminals_may_disagree_about_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text after a character that is two cells wide for the terminal and one for Rich is not lost."""
     monkeypatch.setattr("pyte.screens.wcwidth", lambda character: 2 if character == "☆" else 1)
     renderer, shown = FrameRenderer(None), Painting(6, 1, strict=True)
     renderer.ingest(LayoutUpdate([[Strip([Segment("abcdef")])]], Region(0, 0, 6, 1)))
@@ -130,7 +130,7 @@ def test_a_terminal_may_think_otherwise_of_a_width(monkeypatch: pytest.MonkeyPat
     assert "".join(shown.screen.buffer[0][x].data for x in range(2, 6)) == "cdef"
 
 
-def test_no_colour_where_none_is_wanted() -> None:
+def test_no_color_sends_no_colour() -> None:
     """Under NO_COLOR no colour code is sent; bold, underline and reverse are."""
     renderer = FrameRenderer(None)
     renderer.ingest(LayoutUpdate([[Strip([Segment("words ", style) for style in styles("none")])]], Region(0, 0, 60, 1)))

@@ -1,4 +1,4 @@
-"""The stage behind the real console: after anything at all, the terminal shows what a full repaint would show."""
+"""The frame renderer under the real console: after any change the terminal shows what a full repaint would."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ NAMES = (
 
 
 class Watched(ConsoleApp):
-    """The console, whose frames go to a painted terminal as they would go to a real one."""
+    """The console, with its frames rendered to an emulated terminal."""
 
     CSS_PATH = Path(console.screens.app.__file__).with_name("console.tcss")
 
@@ -112,8 +112,8 @@ def another(chance: random.Random) -> Snapshot:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_any_journey_ends_on_the_screen_of_a_full_repaint(seed: int, tmp_path: Path) -> None:
-    """101 random steps (other values, keys, scrolls, screens, dialogs, resizes): after each, cell by cell the same."""
+async def test_any_journey_ends_on_a_full_repaint(seed: int, tmp_path: Path) -> None:
+    """101 random steps (values, keys, scrolls, screens, dialogs, resizes): after each, cell by cell the same."""
     chance = random.Random(seed)
     app, session = watched(tmp_path, (80, 24), snapshot())
     async with app.run_test(size=(80, 24)) as pilot:
@@ -122,14 +122,14 @@ async def test_any_journey_ends_on_the_screen_of_a_full_repaint(seed: int, tmp_p
             done = await _step(chance, pilot, session)
             await pilot.pause()
             wrong = check(app)
-            if wrong:  # a message may still have been on its way between the two looks
+            if wrong:  # a message may have been pending between the two renderings
                 await pilot.pause(0.05)
                 wrong = check(app)
             assert not wrong, f"step {step}, {done}:\n{wrong}"
 
 
 async def _step(chance: random.Random, pilot: Pilot[None], session: StillSession) -> str:
-    large = pilot.app.size.width > 200  # a large screen takes long to compare
+    large = pilot.app.size.width > 200  # comparing a large screen takes long
     kind = "resize" if large else chance.choice(("values", "values", "values", "key", "key", "key", "key", "resize", "scroll"))
     if kind == "values":
         session.deliver(another(chance))
@@ -147,8 +147,8 @@ async def _step(chance: random.Random, pilot: Pilot[None], session: StillSession
     return f"key {key}"
 
 
-async def test_the_bytes_of_every_kind_of_frame(tmp_path: Path) -> None:
-    """120x40: at most 16 KB at first, none when nothing changed, 150 for one value, 7 KB when every value and trend did."""
+async def test_bytes_per_kind_of_frame(tmp_path: Path) -> None:
+    """120x40: at most 16 KB at the start, none without a change, 150 B for one value, 7 KB for all values and trends."""
     app, session = watched(tmp_path, (120, 40), snapshot())
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause(0.3)

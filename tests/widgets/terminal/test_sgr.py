@@ -1,4 +1,4 @@
-"""From one pen to another: the fewest bytes, and always the look that was meant."""
+"""From one cell style to another: the fewest bytes, and always the requested appearance."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rich.style import Style
 from widgets.terminal.sgr import DEFAULT_STYLE, StyleTable, switch_style
 
 
-def test_every_change_ends_on_the_pen_that_was_meant() -> None:
-    """Between any two pens, and from an unknown one: the next character has just the attributes and colours of the new."""
+def test_every_switch_ends_on_the_requested_style() -> None:
+    """Between any two styles, or from an unknown one: the next character has exactly the new attributes and colours."""
     table = StyleTable(ColorSystem.TRUECOLOR)
     known = [table.cell_style(style) for style in styles("pens")]
     for old, new in product([None, *known], known):
@@ -25,8 +25,8 @@ def test_every_change_ends_on_the_pen_that_was_meant() -> None:
         assert shown[0] == shown[1], (old, new)
 
 
-def test_a_change_is_never_longer_than_a_reset() -> None:
-    """The delta is taken where it is shorter, the reset where that is."""
+def test_a_switch_is_never_longer_than_a_reset() -> None:
+    """The delta is used where it is shorter, the reset where that is."""
     table = StyleTable(ColorSystem.TRUECOLOR)
     known = [table.cell_style(style) for style in styles("lengths")]
     for old, new in product(known, known):
@@ -34,7 +34,7 @@ def test_a_change_is_never_longer_than_a_reset() -> None:
     assert switch_style(known[1], known[2]) == "\x1b[22m"
 
 
-def test_a_link_cannot_end_its_own_sequence() -> None:
-    """Control characters and blanks in a link are left out."""
+def test_a_link_cannot_terminate_its_sequence() -> None:
+    """Control characters and blanks in a link are dropped."""
     style = StyleTable(None).cell_style(Style(link="https://x/\x1b\\\x07 \u202ey"))
     assert style.link == "https://x/\\y"

@@ -13,8 +13,8 @@ from queries.model.text import visible
 from widgets.dialogs.silence import SilenceForm
 
 
-def test_the_prefilled_matchers_match_the_alert_whatever_its_labels_hold() -> None:
-    """Also labels with quotes, newlines, escape sequences and markup: the field can be typed and still matches."""
+def test_the_prefilled_matchers_match_the_alert_whatever_its_labels_contain() -> None:
+    """Labels with quotes, newlines, escape sequences and markup too: the field can be typed and still matches."""
     item = tracked("HighErrorRate", "critical", evil=HOSTILE, quote='a"b\\c')
     form = fill_form(SilenceAlertRequested(item), now=NOW)
     assert visible(form.matchers) == form.matchers
@@ -24,8 +24,8 @@ def test_the_prefilled_matchers_match_the_alert_whatever_its_labels_hold() -> No
     assert not all(matcher.matches(tracked("HighErrorRate", "critical").alert.labels) for matcher in matchers)
 
 
-def test_editing_keeps_the_id_and_the_time_that_is_left() -> None:
-    """A silence that is changed keeps its matchers; the duration counts from now."""
+def test_editing_keeps_the_id_and_the_remaining_time() -> None:
+    """An edited silence keeps its matchers; the duration counts from now."""
     silence = snapshot().silences[0]
     event = EditSilenceRequested(silence)
     form = fill_form(event, now=NOW)
@@ -39,7 +39,7 @@ def test_editing_keeps_the_id_and_the_time_that_is_left() -> None:
 
 
 def test_the_duration_of_a_scheduled_silence_counts_from_its_start() -> None:
-    """What has not begun is not begun by a change: the field shows its length, and says from when on it counts."""
+    """Editing does not start a pending silence: the field shows its length, and the hint says from when it counts."""
     silence = replace(snapshot().silences[0], state="pending", starts_at=NOW + 3600, ends_at=NOW + 3 * 3600)
     event = EditSilenceRequested(silence)
     assert fill_form(event, now=NOW).duration == "2h"
