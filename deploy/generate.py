@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from console.cli.dashboards import written  # noqa: E402
+from console.cli.dashboards import dashboard_text  # noqa: E402
 from console.demo import server_config  # noqa: E402
 from queries.grafana.export import exported  # noqa: E402
 from queries.promql.rule_templates import rule_manifest, rule_names, rule_text  # noqa: E402
@@ -31,7 +31,7 @@ def files() -> dict[Path, str]:
     texts[deploy / "compose" / "alertmanager.yml"] = _HEAD + quiet
     dashboards = deploy / "compose" / "grafana" / "dashboards"
     for name, dashboard in exported().items():
-        texts[dashboards / f"{name.replace('_', '-')}.json"] = written(dashboard)
+        texts[dashboards / f"{name.replace('_', '-')}.json"] = dashboard_text(dashboard)
     return texts
 
 

@@ -15,7 +15,7 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 @dataclass(frozen=True, slots=True)
 class ObservedDeployment:
     image: str
-    wanted: int
+    desired: int
     ready: int
     restarted_at: str
 
@@ -49,7 +49,7 @@ def _deployment(item: dict[str, Any]) -> ObservedDeployment:
     template = item["spec"]["template"]
     return ObservedDeployment(
         image=template["spec"]["containers"][0]["image"],
-        wanted=item["spec"].get("replicas", 1),
+        desired=item["spec"].get("replicas", 1),
         ready=(item.get("status") or {}).get("readyReplicas") or 0,
         restarted_at=((template.get("metadata") or {}).get("annotations") or {}).get(RESTARTED_AT, ""),
     )

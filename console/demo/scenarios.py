@@ -28,7 +28,7 @@ class DeploymentView(Protocol):
     def image(self) -> str: ...
 
     @property
-    def wanted(self) -> int: ...
+    def desired(self) -> int: ...
 
     @property
     def ready(self) -> int: ...
@@ -150,14 +150,14 @@ def _bad_deploy(cluster: ClusterView, start: Start) -> Conditions:
 
 def _memory_pressure(cluster: ClusterView, start: Start) -> Conditions:
     api = cluster.deployment(API)
-    if api is not None and min(api.wanted, api.ready) >= ENOUGH_API_REPLICAS:
+    if api is not None and min(api.desired, api.ready) >= ENOUGH_API_REPLICAS:
         return CALM
     return Conditions(memory_shares={API: 0.92})
 
 
 def _queue_backlog(cluster: ClusterView, start: Start) -> Conditions:
     worker = cluster.deployment(WORKER)
-    if worker is not None and min(worker.wanted, worker.ready) >= ENOUGH_WORKERS:
+    if worker is not None and min(worker.desired, worker.ready) >= ENOUGH_WORKERS:
         return CALM
     return Conditions(backlog=460.0)
 

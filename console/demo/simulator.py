@@ -392,7 +392,7 @@ class Simulator:
             # The cluster is as it is now: in the history the bad release was not out yet.
             image = view.image.replace(f":{BAD_IMAGE_TAG}", f":{GOOD_IMAGE_TAG}") if past else view.image
             named = f'namespace="{NAMESPACE}",deployment="{deployment}"'
-            put("kube_deployment_spec_replicas", named, view.wanted)
+            put("kube_deployment_spec_replicas", named, view.desired)
             put("kube_deployment_status_replicas_ready", named, view.ready)
             for number, (pod, ready) in enumerate(self._cluster.pods(deployment)):
                 place = f'namespace="{NAMESPACE}",pod="{pod}"'

@@ -14,8 +14,7 @@ from typing import Any
 
 import httpx
 import yaml
-
-from console.demo.cluster import DemoCluster
+from steerable_cluster import SteerableCluster
 
 
 def pod(number: int, restarts: int = 0) -> dict[str, Any]:
@@ -122,7 +121,7 @@ def answered(kubeconfig: Path) -> None:
 
 def main() -> None:
     kubeconfig, pods, rate = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    cluster = DemoCluster(history=20_000)
+    cluster = SteerableCluster(history=20_000)
     cluster.seed()
     cluster.apply(pod(number) for number in range(pods))
     with cluster:

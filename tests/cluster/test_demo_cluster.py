@@ -13,33 +13,34 @@ from pathlib import Path
 import httpx
 import pytest
 from cluster_fixture import deployment, until
+from steerable_cluster import SteerableCluster
 
-from console.demo.cluster import DemoCluster, PodTimings
+from console.demo.cluster import PodTimings
 
 QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.03), ready=(0.01, 0.05), end=(0.01, 0.03))
 ROOT = "/apis/apps/v1/namespaces/cad-ml-platform/deployments"
 
 
 @pytest.fixture
-def cluster() -> Iterator[DemoCluster]:
-    made = DemoCluster(pace=QUICK, autoscaler_seconds=0.2)
+def cluster() -> Iterator[SteerableCluster]:
+    made = SteerableCluster(timings=QUICK, autoscaler_seconds=0.2)
     made.seed()
     with made:
         yield made
 
 
-def ask(cluster: DemoCluster, path: str = ROOT, **query: str) -> httpx.Response:
+def ask(cluster: SteerableCluster, path: str = ROOT, **query: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {cluster.token}"}
     return httpx.get(cluster.url + path, params=query, headers=headers, trust_env=False)
 
 
-def test_the_scene_is_set_and_settled(cluster: DemoCluster) -> None:
+def test_the_scene_is_set_and_settled(cluster: SteerableCluster) -> None:
     """Seeding gives the platform's Deployments rolled out days ago, with an autoscaler that allows the runbook's five."""
     names = [item["metadata"]["name"] for item in ask(cluster).json()["items"]]
     assert {"cad-ml-api", "ocr-provider-paddle", "ocr-provider-deepseek", "cad-render"} <= set(names)
     assert all(cluster.deployment(name).settled for name in names)
     state = cluster.deployment("cad-ml-api")
-    assert (state.wanted, state.revision, dict(state.env)["LOG_LEVEL"]) == (3, 1, "INFO")
+    assert (state.desired, state.revision, dict(state.env)["LOG_LEVEL"]) == (3, 1, "INFO")
     (scaler,) = cluster.objects("horizontalpodautoscalers")
     assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (3, 20)
     assert [item["metadata"]["name"] for item in cluster.objects("configmaps")] == ["circuit-breaker-config"]
@@ -50,17 +51,17 @@ def test_the_scene_is_set_and_settled(cluster: DemoCluster) -> None:
     assert pods[0]["metadata"]["creationTimestamp"] < time.strftime("%Y-%m-%dT", time.gmtime(time.time() - 8 * 86400))
 
 
-def test_a_manual_five_stays_and_twenty_five_does_not(cluster: DemoCluster) -> None:
+def test_a_manual_five_stays_and_twenty_five_does_not(cluster: SteerableCluster) -> None:
     """The mitigation of memory pressure is inside the autoscaler's range; more than its maximum is taken back."""
     cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 5}})
     until(lambda: cluster.deployment("cad-ml-api").settled, "five replicas")
     time.sleep(0.5)
-    assert cluster.deployment("cad-ml-api").wanted == 5
+    assert cluster.deployment("cad-ml-api").desired == 5
     cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 25}})
-    until(lambda: cluster.deployment("cad-ml-api").wanted == 20, "the autoscaler")
+    until(lambda: cluster.deployment("cad-ml-api").desired == 20, "the autoscaler")
 
 
-def test_applying_again_changes_what_differs(cluster: DemoCluster) -> None:
+def test_applying_again_changes_what_differs(cluster: SteerableCluster) -> None:
     """`apply` of a present Deployment merges containers and variables by name and rolls out a new revision."""
     container = {"name": "cad-ml-api", "image": "registry.example.com/cad-ml/api:1.9.0", "env": [{"name": "NEW", "value": "1"}]}
     change = {
@@ -76,13 +77,13 @@ def test_applying_again_changes_what_differs(cluster: DemoCluster) -> None:
     assert {"NEW", "LOG_LEVEL"} <= set(dict(state.env))
 
 
-def test_changes_are_told(cluster: DemoCluster) -> None:
+def test_changes_are_told(cluster: SteerableCluster) -> None:
     """`on_change` hears of every write, from the cluster's thread, and may ask the cluster in turn."""
     heard: list[tuple[str, str, str, int]] = []
     told = threading.Event()
 
     def hear(kind: str, plural: str, name: str) -> None:
-        heard.append((kind, plural, name, cluster.deployment("cad-render").wanted))
+        heard.append((kind, plural, name, cluster.deployment("cad-render").desired))
         told.set()
 
     cluster.on_change(hear)
@@ -91,7 +92,7 @@ def test_changes_are_told(cluster: DemoCluster) -> None:
     assert heard[0] == ("MODIFIED", "deployments", "cad-render", 4)
 
 
-def test_stopping_ends_everything_at_once(cluster: DemoCluster) -> None:
+def test_stopping_ends_everything_at_once(cluster: SteerableCluster) -> None:
     """`stop` cuts open watches and refuses new connections in well under a second; `start` serves the same objects again."""
     ended = threading.Event()
 
@@ -123,14 +124,14 @@ def test_stopping_ends_everything_at_once(cluster: DemoCluster) -> None:
 
 def test_a_port_that_is_taken_is_an_error() -> None:
     """`start` on a taken port raises, and leaves no thread behind."""
-    with DemoCluster() as first:
-        second = DemoCluster()
+    with SteerableCluster() as first:
+        second = SteerableCluster()
         with pytest.raises(OSError, match="in use"):
             second.start(int(first.url.rpartition(":")[2]))
         second.stop()
 
 
-def test_a_dropped_watch_is_cut_in_the_middle(cluster: DemoCluster) -> None:
+def test_a_dropped_watch_is_cut_in_the_middle(cluster: SteerableCluster) -> None:
     """`drop_watches` breaks the stream without its end, which a client has to survive."""
     headers = {"Authorization": f"Bearer {cluster.token}"}
     query = {"watch": "1", "resourceVersion": "0"}
@@ -142,7 +143,7 @@ def test_a_dropped_watch_is_cut_in_the_middle(cluster: DemoCluster) -> None:
             list(lines)
 
 
-def test_forgetting_ends_a_watch_that_continues(cluster: DemoCluster) -> None:
+def test_forgetting_ends_a_watch_that_continues(cluster: SteerableCluster) -> None:
     """After `forget_history` a watch from an earlier version gets the ERROR event with code 410."""
     version = ask(cluster).json()["metadata"]["resourceVersion"]
     cluster.patch("deployments", "cad-render", {"metadata": {"labels": {"x": "y"}}})
@@ -153,7 +154,7 @@ def test_forgetting_ends_a_watch_that_continues(cluster: DemoCluster) -> None:
 
 def test_bookmarks_come_at_the_asked_pace() -> None:
     """With a short bookmark interval an idle watch is told its version again and again."""
-    with DemoCluster(bookmark_seconds=0.2) as cluster:
+    with SteerableCluster(bookmark_seconds=0.2) as cluster:
         cluster.apply([deployment("one", paused=True, replicas=0)])
         version = ask(cluster).json()["metadata"]["resourceVersion"]
         answer = ask(cluster, watch="1", resourceVersion=version, timeoutSeconds="3", allowWatchBookmarks="true")
@@ -161,7 +162,7 @@ def test_bookmarks_come_at_the_asked_pace() -> None:
         assert kinds.count("BOOKMARK") >= 3
 
 
-def test_denials_and_failures(cluster: DemoCluster) -> None:
+def test_denials_and_failures(cluster: SteerableCluster) -> None:
     """`deny` takes a right from everybody and access reviews say so; `fail_next` answers the next requests only."""
     cluster.deny("patch", "deployments/scale")
     headers = {"Authorization": f"Bearer {cluster.token}", "Content-Type": "application/merge-patch+json"}
@@ -183,7 +184,7 @@ def test_denials_and_failures(cluster: DemoCluster) -> None:
     assert codes == [503, 503, 200]
 
 
-def test_an_image_that_cannot_be_pulled(cluster: DemoCluster) -> None:
+def test_an_image_that_cannot_be_pulled(cluster: SteerableCluster) -> None:
     """`break_image` keeps new pods waiting with that reason; their log answers 400 and the old pods stay."""
     cluster.break_image(":2.0.0", "CrashLoopBackOff")
     container = {"name": "cad-render", "image": "registry.example.com/cad-ml/render:2.0.0"}
@@ -203,7 +204,7 @@ def test_an_image_that_cannot_be_pulled(cluster: DemoCluster) -> None:
     assert cluster.deployment("cad-render").ready == 2
 
 
-def test_what_pods_use(cluster: DemoCluster) -> None:
+def test_what_pods_use(cluster: SteerableCluster) -> None:
     """metrics.k8s.io lists what running pods use, as a scenario says; without it the API is a 404 in plain text."""
     cluster.use(load=lambda pod: (0.5, 900.0), lines=lambda pod, now: ["one", "two", "three"])
     path = "/apis/metrics.k8s.io/v1beta1/namespaces/cad-ml-platform/pods"
@@ -219,7 +220,7 @@ def test_what_pods_use(cluster: DemoCluster) -> None:
     assert (gone.status_code, gone.text) == (404, "404 page not found\n")
 
 
-def test_the_kubeconfig_is_its_owners_alone(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_the_kubeconfig_is_its_owners_alone(cluster: SteerableCluster, tmp_path: Path) -> None:
     """The file holds the server, the namespace and the token, and nobody else can read it; the token is in no repr."""
     path = tmp_path / "kubeconfig"
     cluster.kubeconfig(path)
@@ -228,20 +229,20 @@ def test_the_kubeconfig_is_its_owners_alone(cluster: DemoCluster, tmp_path: Path
     assert read["clusters"][0]["cluster"]["server"] == cluster.url
     assert read["contexts"][0]["context"]["namespace"] == "cad-ml-platform"
     assert read["users"][0]["user"]["token"] == cluster.token
-    assert cluster.token not in repr(cluster) + repr(cluster._access)
+    assert cluster.token not in repr(cluster) + repr(cluster.access)
 
 
-def test_who_sends_no_token(cluster: DemoCluster) -> None:
+def test_who_sends_no_token(cluster: SteerableCluster) -> None:
     """The demo lets in who sends no token (kubectl sends none over HTTP), a strict cluster does not; a wrong one never."""
     assert httpx.get(cluster.url + ROOT, trust_env=False).status_code == 200
     forged = {"Authorization": "Bearer forged"}
     assert httpx.get(cluster.url + ROOT, headers=forged, trust_env=False).status_code == 401
-    with DemoCluster(anonymous=False) as strict:
+    with SteerableCluster(anonymous=False) as strict:
         assert httpx.get(strict.url + ROOT, trust_env=False).status_code == 403
 
 
 @pytest.mark.parametrize("text", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: -4\r\n\r\n"])
-def test_what_is_no_http(cluster: DemoCluster, text: bytes) -> None:
+def test_what_is_no_http(cluster: SteerableCluster, text: bytes) -> None:
     """Bytes that are no request get a 400 and the connection is closed; the next client is served."""
     host, _, port = cluster.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=5) as line:
@@ -250,7 +251,7 @@ def test_what_is_no_http(cluster: DemoCluster, text: bytes) -> None:
     assert ask(cluster).status_code == 200
 
 
-def test_many_threads_at_once(cluster: DemoCluster) -> None:
+def test_many_threads_at_once(cluster: SteerableCluster) -> None:
     """Threads that write the same object never lose a change: every write makes its own version."""
     versions: list[str] = []
 
@@ -282,7 +283,7 @@ def test_many_threads_at_once(cluster: DemoCluster) -> None:
         {"spec": {"template": {"metadata": {"labels": []}}}},
     ],
 )
-def test_objects_of_another_shape(cluster: DemoCluster, body: object) -> None:
+def test_objects_of_another_shape(cluster: SteerableCluster, body: object) -> None:
     """Whatever shape an object has, the answer is a Status of the 400s, and the controllers go on."""
     for kind in ("merge-patch", "strategic-merge-patch"):
         headers = {"Content-Type": f"application/{kind}+json"}

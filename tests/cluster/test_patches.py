@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.demo.cluster import json_patch, strategic_patch
+from console.demo.cluster import strategic_patch
 from console.demo.cluster.api_errors import ApiError
-from console.demo.cluster.patch import JSON, MERGE, STRATEGIC, merged, patched
+from console.demo.cluster.patch import JSON, MERGE, STRATEGIC, apply_json_patch, apply_merge_patch, apply_patch
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -43,15 +43,15 @@ OBJECTS = st.dictionaries(st.text(max_size=5), PLAIN, max_size=4)
 )
 def test_the_examples_of_rfc_7386(target: Any, change: Any, expected: Any) -> None:
     """Every row of the standard's table of examples comes out as it says."""
-    assert merged(target, change) == expected
+    assert apply_merge_patch(target, change) == expected
 
 
 @given(OBJECTS, OBJECTS)
 def test_a_merge_patch_is_idempotent_and_leaves_its_target_alone(target: dict[str, Any], change: dict[str, Any]) -> None:
     """Applying the same merge patch twice changes nothing more, and never the argument."""
     before = copy.deepcopy(target)
-    once = merged(target, change)
-    assert merged(once, change) == once
+    once = apply_merge_patch(target, change)
+    assert apply_merge_patch(once, change) == once
     assert target == before
 
 
@@ -68,7 +68,7 @@ def test_a_merge_patch_is_idempotent_and_leaves_its_target_alone(target: dict[st
 )
 def test_json_patch_operations(document: Any, operations: Any, expected: Any) -> None:
     """Each operation and each escape of a pointer does what RFC 6902 and RFC 6901 say."""
-    assert json_patch.applied(document, operations) == expected
+    assert apply_json_patch(document, operations) == expected
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_json_patch_operations(document: Any, operations: Any, expected: Any) ->
 def test_json_patch_refuses(operation: Any) -> None:
     """An operation that does not fit its document is the opaque 422; 1 is not true."""
     with pytest.raises(ApiError) as refused:
-        json_patch.applied({"a": [1, 2], "n": 1}, [operation])
+        apply_json_patch({"a": [1, 2], "n": 1}, [operation])
     assert refused.value.code == 422
 
 
@@ -101,7 +101,7 @@ def test_whatever_is_sent_is_an_answer_or_a_failure(target: dict[str, Any], kind
     """Any JSON as any kind of patch gives an object or a Failure, and the target stays as it was."""
     before = copy.deepcopy(target)
     try:
-        assert isinstance(patched(target, change, kind), dict)
+        assert isinstance(apply_patch(target, change, kind), dict)
     except ApiError as failed:
         assert failed.code in (400, 422, 500)
     assert target == before
@@ -111,26 +111,28 @@ def test_a_strategic_patch_keeps_the_order_that_it_is_given() -> None:
     """`$setElementOrder` sorts a merged list, what it does not name comes last."""
     target = {"env": [{"name": "A"}, {"name": "B"}, {"name": "C"}]}
     change = {"$setElementOrder/env": [{"name": "C"}, {"name": "A"}], "env": [{"name": "A", "value": "1"}]}
-    assert strategic_patch.applied(target, change) == {"env": [{"name": "C"}, {"name": "A", "value": "1"}, {"name": "B"}]}
+    assert strategic_patch.apply_strategic(target, change) == {
+        "env": [{"name": "C"}, {"name": "A", "value": "1"}, {"name": "B"}]
+    }
 
 
 def test_a_strategic_patch_unites_and_takes_from_plain_lists() -> None:
     """Finalizers are united, and `$deleteFromPrimitiveList` takes single values away."""
     target = {"finalizers": ["a", "b"]}
-    assert strategic_patch.applied(target, {"finalizers": ["b", "c"]}) == {"finalizers": ["a", "b", "c"]}
-    assert strategic_patch.applied(target, {"$deleteFromPrimitiveList/finalizers": ["a"]}) == {"finalizers": ["b"]}
+    assert strategic_patch.apply_strategic(target, {"finalizers": ["b", "c"]}) == {"finalizers": ["a", "b", "c"]}
+    assert strategic_patch.apply_strategic(target, {"$deleteFromPrimitiveList/finalizers": ["a"]}) == {"finalizers": ["b"]}
 
 
 def test_a_strategic_patch_replaces_objects_and_retains_keys() -> None:
     """`$patch: replace` puts an object in the place of another, `$retainKeys` drops what is not named."""
     target = {"labels": {"a": "1", "b": "2"}, "strategy": {"type": "RollingUpdate", "rollingUpdate": {}}}
     change = {"labels": {"$patch": "replace", "c": "3"}, "strategy": {"$retainKeys": ["type"], "type": "Recreate"}}
-    assert strategic_patch.applied(target, change) == {"labels": {"c": "3"}, "strategy": {"type": "Recreate"}}
+    assert strategic_patch.apply_strategic(target, change) == {"labels": {"c": "3"}, "strategy": {"type": "Recreate"}}
 
 
 def test_ports_of_a_service_have_another_key() -> None:
     """A Service's ports are found by `port`, a container's by `containerPort`."""
     target = {"ports": [{"port": 80, "name": "http"}]}
-    assert strategic_patch.applied(target, {"ports": [{"port": 80, "targetPort": 8000}]}) == {
+    assert strategic_patch.apply_strategic(target, {"ports": [{"port": 80, "targetPort": 8000}]}) == {
         "ports": [{"port": 80, "name": "http", "targetPort": 8000}]
     }

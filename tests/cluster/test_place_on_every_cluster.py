@@ -124,7 +124,7 @@ async def test_an_alert_of_another_namespace_changes_nothing_here(ns: Namespace,
         "pod-here": {"pod": pod},
         "pod-gone": {"pod": f"{pod.rpartition('-')[0]}-gone1"},
     }
-    console.actions.cluster_reader.alerts_now = tuple(
+    console.reads.alerts_now = tuple(
         Alert(name, AlertState.ACTIVE, tuple(sorted({"alertname": "A", "deployment": "web", **told}.items())))
         for name, told in labels.items()
     )
@@ -143,7 +143,7 @@ async def test_an_alert_of_another_namespace_changes_nothing_here(ns: Namespace,
         steps = run(
             Request("restart", TARGET, fingerprint=name),
             settings=console.settings,
-            reads=console.actions.cluster_reader,
+            reads=console.reads,
             writes=console.writer,
             journal=console.journal,
             confirm=no,
@@ -203,8 +203,8 @@ async def test_an_impersonating_kubeconfig_has_the_rights_of_whom_it_names(
         assert (user["username"], user["uid"]) == ("viewer-only", "7")
         assert user["extra"]["reason"] == ["drill", "again"]
         assert set(user["groups"]) == {*more.get("as-groups", ()), "system:authenticated"}
-        assert [item.name for item in (await console.actions.cluster_reader.cluster()).workloads] == ["web"]
-        seen[name] = (await console.actions.cluster_reader.may("patch", "deployments", name="web"))[0]
+        assert [item.name for item in (await console.reads.cluster()).workloads] == ["web"]
+        seen[name] = (await console.reads.may("patch", "deployments", name="web"))[0]
         end = await console.act(Request("restart", TARGET))
         assert "as viewer-only (uid 7" in console.previews[-1].cluster
         if name == "viewer":

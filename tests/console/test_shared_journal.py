@@ -17,11 +17,11 @@ import pytest
 from journal_files import write_old
 from postgresql_fixture import Server
 from shared_host import NAMESPACE
+from steerable_cluster import SteerableCluster
 
 from console.cli.main import main
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.demo.cluster import DemoCluster
 from console.journal.acknowledgements import Ownership, outcome_sentence
 from console.journal.event import Event
 from console.journal.sqlite import Journal
@@ -34,8 +34,8 @@ from queries.text.times import format_timestamp
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[DemoCluster]:
-    with DemoCluster(NAMESPACE) as opened:
+def cluster(tmp_path: Path) -> Iterator[SteerableCluster]:
+    with SteerableCluster(NAMESPACE) as opened:
         opened.kubeconfig(tmp_path / "kubeconfig")
         yield opened
 
@@ -79,7 +79,7 @@ async def seconds_until_seen(here: Session, there: Session, fingerprint: str) ->
 
 @pytest.mark.parametrize("kind", ["kubernetes", "postgresql"])
 async def test_two_consoles_see_each_other_within_two_seconds(
-    kind: str, request: pytest.FixtureRequest, cluster: DemoCluster, tmp_path: Path
+    kind: str, request: pytest.FixtureRequest, cluster: SteerableCluster, tmp_path: Path
 ) -> None:
     """An acknowledgement is on the other's screen within two seconds (median of three), both ways; nothing is doubled."""
     store = "kubernetes"
@@ -102,7 +102,7 @@ async def test_two_consoles_see_each_other_within_two_seconds(
         assert [item.text for item in mine.entries] == [item.text for item in theirs.entries]
 
 
-async def test_a_store_that_hangs_holds_up_neither_console_nor_its_end(cluster: DemoCluster, tmp_path: Path) -> None:
+async def test_a_store_that_hangs_holds_up_neither_console_nor_its_end(cluster: SteerableCluster, tmp_path: Path) -> None:
     """Recording takes no longer and closing a second at most, while the cluster takes every request and answers none."""
     async with console(settings(tmp_path, "ann")) as ann:
         await within(5.0, lambda: ann.sharing and ann.sharing.word == "ok")
@@ -124,7 +124,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, folder: Path, who: str, *words: str) ->
 
 
 def test_commands_of_two_hosts(
-    cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An incident that is declared on one host without any console open is there on the other; doctor says how it stands,
     and, with the cluster gone, what waits.
@@ -148,7 +148,7 @@ def test_commands_of_two_hosts(
 
 
 @pytest.fixture(params=["file", "kubernetes", "postgresql"])
-def two(request: pytest.FixtureRequest, cluster: DemoCluster, tmp_path: Path) -> tuple[Settings, Settings]:
+def two(request: pytest.FixtureRequest, cluster: SteerableCluster, tmp_path: Path) -> tuple[Settings, Settings]:
     """Ann and bob on two hosts with one shared store, or two people of one machine on one file."""
     store = "kubernetes"
     if request.param == "postgresql":
@@ -212,7 +212,7 @@ async def test_a_role_is_taken_only_when_that_is_said(two: tuple[Settings, Setti
         assert await ann.give_role("i1", Role.COMMANDER, "cyd") == (two[1].user, "")
 
 
-async def test_a_store_that_cannot_be_asked_is_said(cluster: DemoCluster, tmp_path: Path) -> None:
+async def test_a_store_that_cannot_be_asked_is_said(cluster: SteerableCluster, tmp_path: Path) -> None:
     """With a cluster that answers nothing, an acknowledgement takes two seconds at most, is written here, and says that nobody
     knows whether somebody else took it.
     """
@@ -228,7 +228,7 @@ async def test_a_store_that_cannot_be_asked_is_said(cluster: DemoCluster, tmp_pa
 
 @pytest.mark.parametrize("what", ["at", "stamp"])
 async def test_one_bad_event_ends_no_console(
-    what: str, cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    what: str, cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a time before the calendar, or a stamp of the year 2255, in the shared journal two consoles go on to share an
     incident and to draw it, and `doctor` on a third host counts it, names it, and is not ok.
@@ -266,7 +266,7 @@ async def test_one_bad_event_ends_no_console(
 
 @pytest.mark.parametrize("kind", ["kubernetes", "postgresql"])
 async def test_an_action_of_a_lost_pod_is_named_until_somebody_settles_it(
-    kind: str, request: pytest.FixtureRequest, cluster: DemoCluster, tmp_path: Path
+    kind: str, request: pytest.FixtureRequest, cluster: SteerableCluster, tmp_path: Path
 ) -> None:
     """Its intent is in the shared journal, its pod is gone, and so is its own file: both other consoles name it at once, with
     who and from where, as what may still be running; when one of them settles it, both stop.
@@ -292,7 +292,7 @@ async def test_an_action_of_a_lost_pod_is_named_until_somebody_settles_it(
 
 
 def test_a_command_settles_an_action(
-    cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`journal` on another host names it, `journal settle` ends it there and everywhere; a run that is not known is said."""
 
@@ -314,7 +314,7 @@ def test_a_command_settles_an_action(
         assert "outcome unknown" not in capsys.readouterr().err
 
 
-def test_read_only_stays_local(cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_only_stays_local(cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read-only console writes its notes to its own journal alone, and sends the cluster nothing but GETs and reviews."""
 
     async def note() -> None:
@@ -329,7 +329,7 @@ def test_read_only_stays_local(cluster: DemoCluster, tmp_path: Path, monkeypatch
         assert [trouble for _, _, trouble in journal.unshared()] == ["it was written by a read-only console"]
 
 
-def test_a_command_that_only_writes(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_a_command_that_only_writes(cluster: SteerableCluster, tmp_path: Path) -> None:
     """A session that asks nothing and records one thing, as an action from a script does, brings it before it ends."""
 
     async def act() -> None:
@@ -381,7 +381,7 @@ def test_what_waits_for_one_cluster_reaches_no_other(tmp_path: Path) -> None:
 
 
 def test_what_an_older_console_left_waiting_is_shared(
-    cluster: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A journal of the release before, whose store had no server in its name: its events reach the store after the upgrade,
     and so do those that were left by the way to the cluster; what waits for another cluster stays, and doctor says so.

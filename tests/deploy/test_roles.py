@@ -13,9 +13,9 @@ import pytest
 from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, second_revision, settings_for
 from cutting_proxy import CuttingProxy
 from shared_host import Host, cluster_store, until
+from steerable_cluster import SteerableCluster
 
 from console.actions.plan import Outcome
-from console.demo.cluster import DemoCluster
 from console.demo.cluster.rbac import grants
 from console.journal.sqlite import Journal
 from queries.errors import AccessDenied
@@ -39,21 +39,21 @@ READ, ACT = roles("role-read.yaml"), roles("role-read.yaml", "role-act.yaml")
 
 
 @pytest.fixture
-def cluster() -> Iterator[DemoCluster]:
-    made = DemoCluster(NAMESPACE, pace=QUICK, autoscaler_seconds=60.0)
+def cluster() -> Iterator[SteerableCluster]:
+    made = SteerableCluster(NAMESPACE, timings=QUICK, autoscaler_seconds=60.0)
     made.seed()
     with made:
         yield made
 
 
-def endpoint(cluster: DemoCluster, folder: Path, granted: list[dict[str, Any]]) -> ClusterEndpoint:
+def endpoint(cluster: SteerableCluster, folder: Path, granted: list[dict[str, Any]]) -> ClusterEndpoint:
     path = folder / "kubeconfig"
     cluster.kubeconfig(path, token=cluster.admit("system:serviceaccount:cad-ml-platform:cad-console", granted))
     return ClusterEndpoint(NAMESPACE, kubeconfig=str(path), timeout_seconds=3.0)
 
 
 @pytest.fixture
-async def bench(cluster: DemoCluster, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+async def bench(cluster: SteerableCluster, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     """A console whose cluster knows it by the Roles that the test names."""
     where = endpoint(cluster, tmp_path, request.param)
     facts = Facts(where)
@@ -63,7 +63,7 @@ async def bench(cluster: DemoCluster, tmp_path: Path, request: pytest.FixtureReq
     await facts.close()
 
 
-async def test_the_reading_role_suffices_for_everything_that_is_read(cluster: DemoCluster, tmp_path: Path) -> None:
+async def test_the_reading_role_suffices_for_everything_that_is_read(cluster: SteerableCluster, tmp_path: Path) -> None:
     """Deployments, ReplicaSets, pods, events, autoscalers, budgets, jobs, logs and usage: each is answered."""
     source = Kubernetes(endpoint(cluster, tmp_path, READ))
     found = await source.cluster()
@@ -96,7 +96,7 @@ async def test_the_acting_role_suffices_for_every_action(bench: Bench) -> None:
         assert end is Outcome.DONE, f"{action}: {told}"
 
 
-def test_the_acting_role_names_every_deployment_of_the_platform(cluster: DemoCluster) -> None:
+def test_the_acting_role_names_every_deployment_of_the_platform(cluster: SteerableCluster) -> None:
     """Each that a runbook acts on is among them."""
     named = {name for rule in ACT[-1]["rules"] for name in rule["resourceNames"]}
     assert {item["metadata"]["name"] for item in cluster.objects("deployments")} <= named
@@ -131,7 +131,9 @@ async def test_the_reading_role_refuses_every_action(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("kept", [rule for role in ACT for rule in role["rules"]], ids=lambda rule: "-".join(rule["resources"]))
-async def test_no_rule_is_more_than_the_console_asks_for(cluster: DemoCluster, tmp_path: Path, kept: dict[str, Any]) -> None:
+async def test_no_rule_is_more_than_the_console_asks_for(
+    cluster: SteerableCluster, tmp_path: Path, kept: dict[str, Any]
+) -> None:
     """Nothing is created, deleted or replaced; no secret, config map, node or shell in a pod is reachable."""
     found = grants([{"rules": [kept]}])
     assert {verb for _, _, verb, _ in found} <= {"get", "list", "watch", "patch"}
@@ -156,14 +158,14 @@ def test_the_bindings_give_each_account_what_it_is_for() -> None:
 SHARED_WRITE, SHARED_READ = (roles(name, folder="shared-journal") for name in ("role-write.yaml", "role-read.yaml"))
 
 
-def sharing_host(cluster: DemoCluster, folder: Path, name: str, granted: list[dict[str, Any]], **more: Any) -> Host:
+def sharing_host(cluster: SteerableCluster, folder: Path, name: str, granted: list[dict[str, Any]], **more: Any) -> Host:
     kubeconfig = folder / f"{name}.kubeconfig"
     cluster.kubeconfig(kubeconfig, token=cluster.admit(name, granted))
     store = cluster_store(kubeconfig, segment_bytes=1024, most_segments=3, read_only=more.get("read_only", False))
     return Host(folder, name, store, **more)
 
 
-def test_the_roles_of_the_shared_journal_suffice(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_the_roles_of_the_shared_journal_suffice(cluster: SteerableCluster, tmp_path: Path) -> None:
     """With the writing Role one appends, begins segments and takes old ones away; with the reading one one sees it all, and
     nothing that is sent all the same is let through. None reaches more than config maps.
     """
@@ -186,7 +188,7 @@ def test_the_roles_of_the_shared_journal_suffice(cluster: DemoCluster, tmp_path:
     assert {verb for _, _, verb, _ in grants(SHARED_READ)} == {"get", "list", "watch"}
 
 
-def test_the_reading_role_suffices_where_the_watch_is_silent(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_the_reading_role_suffices_where_the_watch_is_silent(cluster: SteerableCluster, tmp_path: Path) -> None:
     """A decision takes in what the watch did not bring: for that a segment is asked for by its name."""
     with CuttingProxy(cluster.url) as proxy, sharing_host(cluster, tmp_path, "ann", SHARED_WRITE) as ann:
         ann.write("first")

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from faulty_server import GOOD, FaultyServer, faulty_server
 from real_program import Bench, platform
-
-from console.demo.cluster import DemoCluster
+from steerable_cluster import SteerableCluster
 
 PROMPT = "PASSWORD PLEASE"
 
@@ -24,8 +23,8 @@ def good() -> Iterator[FaultyServer]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[DemoCluster]:
-    made = DemoCluster(anonymous=False)
+def cluster() -> Iterator[SteerableCluster]:
+    made = SteerableCluster(anonymous=False)
     made.seed()
     with made:
         yield made
@@ -65,7 +64,7 @@ HANGS = "sleep 60"
 PROMPTS = f"printf '\\033[2J{PROMPT}: ' > /dev/tty; printf '{PROMPT}: ' >&2; read answer < /dev/tty; echo $answer"
 
 
-def test_what_is_wrong_with_the_cluster_is_named(bench: Bench, good: FaultyServer, cluster: DemoCluster) -> None:
+def test_what_is_wrong_with_the_cluster_is_named(bench: Bench, good: FaultyServer, cluster: SteerableCluster) -> None:
     """A dead or missing context, an expired token, plugins that hang, prompt or print garbage, faulty API servers: each is
     said in Kubernetes' state, Prometheus is as good as ever, and `status` ends in time."""
     token = {"token": "t"}
@@ -99,7 +98,7 @@ def test_what_is_wrong_with_the_cluster_is_named(bench: Bench, good: FaultyServe
         assert sources["prometheus"]["state"] == "up", told
 
 
-def test_a_plugin_that_hangs_holds_nothing_up(bench: Bench, good: FaultyServer, cluster: DemoCluster) -> None:
+def test_a_plugin_that_hangs_holds_nothing_up(bench: Bench, good: FaultyServer, cluster: SteerableCluster) -> None:
     """The console opens at once, takes keys, and leaves at once; the plugin goes with it."""
     mark = bench.home / "pid"
     user = plugin(bench, f"echo $$ > {mark}\n{HANGS}")
@@ -117,7 +116,7 @@ def test_a_plugin_that_hangs_holds_nothing_up(bench: Bench, good: FaultyServer, 
     assert not Path(f"/proc/{mark.read_text().strip()}").exists()
 
 
-def test_a_plugin_that_prompts_gets_no_terminal(bench: Bench, good: FaultyServer, cluster: DemoCluster) -> None:
+def test_a_plugin_that_prompts_gets_no_terminal(bench: Bench, good: FaultyServer, cluster: SteerableCluster) -> None:
     """Its prompt never reaches the screen, it is named, and a plugin that is mended is used without a restart."""
     user = plugin(bench, PROMPTS)
     config = bench.config(good.url, kubeconfig=kubeconfig(bench, cluster.url, user))

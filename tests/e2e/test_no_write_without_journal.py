@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pytest
 from real_program import Bench
+from steerable_cluster import SteerableCluster
 from terminal import PROGRAM, Terminal
 
-from console.demo.cluster import DemoCluster, PodTimings
+from console.demo.cluster import PodTimings
 
 QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 SCALE = ("act", "scale", "cad-ml-api", "--replicas", "4", "--yes")
 
 
 class Shell:
-    def __init__(self, home: Path, cluster: DemoCluster) -> None:
+    def __init__(self, home: Path, cluster: SteerableCluster) -> None:
         self.bench = Bench(home)
         self.cluster = cluster
         self.state = home / "state" / "cad-console"
@@ -64,7 +65,7 @@ class Shell:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    made = DemoCluster(pace=QUICK, autoscaler_seconds=60.0)
+    made = SteerableCluster(timings=QUICK, autoscaler_seconds=60.0)
     made.seed()
     with made:
         yield Shell(tmp_path, made)

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from faulty_server import FaultyServer, faulty_server
 from real_program import Bench, platform
-
-from console.demo.cluster import DemoCluster
+from steerable_cluster import SteerableCluster
 
 MANY = 5_000
 
@@ -61,15 +60,15 @@ def crowd() -> Iterator[FaultyServer]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[DemoCluster]:
-    made = DemoCluster()
+def cluster() -> Iterator[SteerableCluster]:
+    made = SteerableCluster()
     made.seed()
     made.apply([pod(number) for number in range(MANY)])
     with made:
         yield made
 
 
-def test_keys_stay_quick_among_thousands(tmp_path: Path, crowd: FaultyServer, cluster: DemoCluster) -> None:
+def test_keys_stay_quick_among_thousands(tmp_path: Path, crowd: FaultyServer, cluster: SteerableCluster) -> None:
     """With all of it read anew every second and pods that change meanwhile, a key has its answer in under 100 ms in the
     median and under a second at worst, and the console opens within seconds."""
     bench = Bench(tmp_path)

@@ -20,8 +20,8 @@ import wire_faults
 from fault_proxy import Act, Exchange, Fault, ProxyHouse
 from loopback import CERTIFICATES
 from sitting import CAP_SECONDS, SLACK_SECONDS, SOURCES, TIMEOUT_SECONDS, Sitting, play_all, sentence, settings_for
+from steerable_cluster import SteerableCluster
 
-from console.demo.cluster import DemoCluster
 from console.demo.stack import DemoStack
 from queries.kubernetes import client
 from queries.model.source import Health
@@ -104,9 +104,9 @@ def kubeconfig(path: Path, server: str, user: dict[str, Any], **cluster: Any) ->
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[DemoCluster]:
+def cluster() -> Iterator[SteerableCluster]:
     """A cluster that lets nobody in without a token."""
-    made = DemoCluster(anonymous=False)
+    made = SteerableCluster(anonymous=False)
     made.seed()
     with made:
         yield made
@@ -125,7 +125,7 @@ async def sitting(stack: DemoStack, config: str, folder: Path) -> AsyncIterator[
     assert watched.left == []
 
 
-async def play(name: str, stack: DemoStack, cluster: DemoCluster, house: ProxyHouse, folder: Path) -> Played:
+async def play(name: str, stack: DemoStack, cluster: SteerableCluster, house: ProxyHouse, folder: Path) -> Played:
     fault = FAULTS[name]
     tls = fault.certificate is not None
     shown = {"certificate": CERTIFICATES / "localhost.pem", "key": CERTIFICATES / "server.key"} if tls else {}
@@ -176,7 +176,7 @@ def as_expected(name: str, told: Played) -> bool:
 @pytest.fixture(scope="module")
 def played(
     stack: DemoStack,
-    cluster: DemoCluster,
+    cluster: SteerableCluster,
     house: ProxyHouse,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
@@ -237,7 +237,7 @@ GONE = {
 
 @pytest.mark.parametrize("form", GONE)
 async def test_a_watch_that_is_too_old_lists_again(
-    form: str, stack: DemoStack, cluster: DemoCluster, house: ProxyHouse, tmp_path: Path
+    form: str, stack: DemoStack, cluster: SteerableCluster, house: ProxyHouse, tmp_path: Path
 ) -> None:
     """410 as an event and as a status: nothing is called down, each kind lists again, at most about once a second."""
     proxy = house.proxy(cluster.url)
@@ -267,7 +267,7 @@ async def _only_opens(exchange: Exchange) -> bool:
 
 
 async def test_a_watch_that_only_opens_proves_nothing(
-    stack: DemoStack, cluster: DemoCluster, house: ProxyHouse, tmp_path: Path
+    stack: DemoStack, cluster: SteerableCluster, house: ProxyHouse, tmp_path: Path
 ) -> None:
     """A status line without an answer behind it does not make a source that failed 'up' again, not for one moment."""
     proxy = house.proxy(cluster.url)
@@ -292,7 +292,7 @@ def _is_consistent(exchange: Exchange) -> bool:
 
 @pytest.mark.parametrize("act", [wire_faults.silence, wire_faults.answers("504 Gateway Timeout")], ids=["hangs", "504"])
 async def test_a_server_that_answers_from_its_cache_only_is_stale(
-    act: Act, stack: DemoStack, cluster: DemoCluster, house: ProxyHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    act: Act, stack: DemoStack, cluster: SteerableCluster, house: ProxyHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What an API server does without etcd: its watches stay open, its cache answers, a consistent read does not. It is called
     STALE with the reason, not live and not DOWN; and live again at once when the read is answered.
@@ -319,7 +319,7 @@ async def test_a_server_that_answers_from_its_cache_only_is_stale(
 
 async def test_an_api_server_that_restarts_is_found_again(stack: DemoStack, tmp_path: Path) -> None:
     """Stopped it is down within five seconds and the rest lives; started again at its place it is live, and changes arrive."""
-    cluster = DemoCluster(anonymous=False)
+    cluster = SteerableCluster(anonymous=False)
     cluster.seed()
     cluster.start()
     try:
@@ -348,7 +348,7 @@ def _wanted(told: Any, name: str) -> int:
 
 async def test_a_token_that_expires_in_the_middle_is_read_again(stack: DemoStack, tmp_path: Path) -> None:
     """The old token is refused: denied, with what to do. The file gets the new one: live again, without a restart."""
-    cluster = DemoCluster(anonymous=False)
+    cluster = SteerableCluster(anonymous=False)
     cluster.seed()
     with cluster:
         token = tmp_path / "token"
@@ -388,7 +388,7 @@ PLUGINS = {
 async def test_an_exec_plugin_that_fails_is_named_and_mended_in_place(plugin: str, stack: DemoStack, tmp_path: Path) -> None:
     """One that hangs, prompts or prints garbage is named within five seconds; the rest lives; a working one is picked up."""
     text, health, words = PLUGINS[plugin]
-    cluster = DemoCluster(anonymous=False)
+    cluster = SteerableCluster(anonymous=False)
     cluster.seed()
     with cluster:
         program = tmp_path / "plugin"

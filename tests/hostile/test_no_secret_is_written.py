@@ -18,11 +18,10 @@ from typing import Any
 import pytest
 from action_bench import QUICK, quiet
 from fault_proxy import Exchange, Fault, ProxyHouse
+from steerable_cluster import SteerableCluster
 from terminal import PROGRAM, Terminal
 from told_platform import ToldPlatform, told_platform
 from wire_faults import answers
-
-from console.demo.cluster import DemoCluster
 
 API = "cad-ml-api"
 ALERT = {
@@ -76,8 +75,8 @@ class Planted:
 
 
 @pytest.fixture
-def cluster() -> Iterator[DemoCluster]:
-    made = DemoCluster(anonymous=False, pace=QUICK)
+def cluster() -> Iterator[SteerableCluster]:
+    made = SteerableCluster(anonymous=False, timings=QUICK)
     made.seed()
     with made:
         yield made
@@ -177,7 +176,7 @@ def kubeconfig(planted: Planted, server: str, user: dict[str, Any]) -> str:
     return planted.file(f"kube-{len(planted.files)}", json.dumps(document))
 
 
-def second_release(planted: Planted, cluster: DemoCluster) -> None:
+def second_release(planted: Planted, cluster: SteerableCluster) -> None:
     """A rollout whose template has secrets written out, so that a rollback has them in its preview."""
     env = [
         {"name": "API_TOKEN", "value": planted.canary("env API_TOKEN")},
@@ -268,7 +267,7 @@ def look_everywhere(planted: Planted, config: str) -> list[str]:
 
 
 @pytest.mark.servers
-def test_no_command_and_no_screen_writes_a_secret(planted: Planted, platform: ToldPlatform, cluster: DemoCluster) -> None:
+def test_no_command_and_no_screen_writes_a_secret(planted: Planted, platform: ToldPlatform, cluster: SteerableCluster) -> None:
     """All of it works, on good servers: commands, an action that is carried out, the console, the journal, the log."""
     second_release(planted, cluster)
     status = {"token": cluster.token}
@@ -301,7 +300,9 @@ def test_no_command_and_no_screen_writes_a_secret(planted: Planted, platform: To
 
 
 @pytest.mark.servers
-def test_no_secret_comes_back_from_servers_that_echo_it(planted: Planted, platform: ToldPlatform, cluster: DemoCluster) -> None:
+def test_no_secret_comes_back_from_servers_that_echo_it(
+    planted: Planted, platform: ToldPlatform, cluster: SteerableCluster
+) -> None:
     """Servers that repeat our headers in their errors, a token that is refused, a plugin that prints its token as garbage."""
     with ProxyHouse() as house:
         proxy, api_server = house.proxy(platform.url), house.proxy(cluster.url)

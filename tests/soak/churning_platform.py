@@ -11,9 +11,8 @@ import sys
 import time
 from typing import Any
 
+from steerable_cluster import SteerableCluster
 from told_platform import ToldPlatform, told_platform
-
-from console.demo.cluster import DemoCluster
 
 _VARIANTS = 40
 
@@ -61,7 +60,7 @@ class Churning(ToldPlatform):
 
 def main(alerts: int, churned: int) -> None:
     made = Churning(alerts, churned)
-    cluster = DemoCluster()
+    cluster = SteerableCluster()
     cluster.seed()
     with cluster, told_platform() as told:
         told.answer = made.answer  # type: ignore[method-assign]

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from steerable_cluster import SteerableCluster
+
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer
 from console.config.settings import SETTLE, Paths, Settings
-from console.demo.cluster import DemoCluster, PodTimings
+from console.demo.cluster import PodTimings
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.state.incident import Incident, Update
@@ -36,7 +38,7 @@ def records_of(journal: Journal | None) -> Records:
     return told.fold(told.initial(), journal.events(kinds=told.kinds) if journal else ())
 
 
-def journal_ready(cluster: DemoCluster, settings: Settings, *, revision: int, name: str = API) -> None:
+def journal_ready(cluster: SteerableCluster, settings: Settings, *, revision: int, name: str = API) -> None:
     """As if a console had seen this revision of the Deployment rolled out."""
     key = "deployment.kubernetes.io/revision"
     (deployment,) = [item for item in cluster.objects("deployments") if item["metadata"]["name"] == name]
@@ -87,7 +89,7 @@ class Facts(Kubernetes):
 class Bench:
     """What one run needs; `act` drives it to its end and gives all its steps."""
 
-    cluster: DemoCluster
+    cluster: SteerableCluster
     settings: Settings
     facts: Facts
     journal: Journal | None
@@ -159,7 +161,7 @@ def outcome(steps: list[RunStep]) -> tuple[Outcome | None, str]:
     return steps[-1].outcome, steps[-1].text
 
 
-def second_revision(cluster: DemoCluster, name: str = API) -> None:
+def second_revision(cluster: SteerableCluster, name: str = API) -> None:
     """Rolls out another image and another environment, and waits until the cluster is quiet again."""
     container = {
         "name": name,
@@ -177,7 +179,7 @@ def second_revision(cluster: DemoCluster, name: str = API) -> None:
     quiet(cluster, name)
 
 
-def quiet(cluster: DemoCluster, name: str = API, *, past: int = 1) -> None:
+def quiet(cluster: SteerableCluster, name: str = API, *, past: int = 1) -> None:
     """Waits until a revision after `past` is rolled out, or the Deployment is paused."""
     ends = time.monotonic() + 10.0
     while True:

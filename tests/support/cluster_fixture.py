@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 import control_plane
 import httpx
 from fake_kubelet import NEVER_READY, FakeKubelet
+from steerable_cluster import SteerableCluster
 
-from console.demo.cluster import DemoCluster, PodTimings
+from console.demo.cluster import PodTimings
 
 Object = dict[str, Any]
 MERGE = "application/merge-patch+json"
@@ -205,7 +206,7 @@ def open_target(name: str) -> Iterator[Target]:
 @contextmanager
 def _in_process() -> Iterator[Target]:
     quick = PodTimings(schedule=(0.0, 0.02), start=(0.01, 0.05), ready=(0.02, 0.1), end=(0.01, 0.05))
-    with DemoCluster(anonymous=False, autoscaler_seconds=0.5, pace=quick) as cluster:
+    with SteerableCluster(anonymous=False, autoscaler_seconds=0.5, timings=quick) as cluster:
         cluster.break_image(NEVER_READY)
         tokens = {"admin": cluster.token, "powerless": cluster.powerless_token, "nobody": "", "forged": "forged"}
 

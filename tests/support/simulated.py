@@ -26,7 +26,7 @@ class Cluster:
         return self.of.setdefault(name, Deployment())
 
     def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
-        return tuple((f"{name}-7bbff-{number:05}", True) for number in range(self.deployment(name).wanted))
+        return tuple((f"{name}-7bbff-{number:05}", True) for number in range(self.deployment(name).desired))
 
 
 def simulator(name: str, cluster: Cluster | None = None, *, seed: int = 3) -> Simulator:

@@ -1,4 +1,4 @@
-"""A Kubernetes API server in the process, for the demo and the fast tests."""
+"""A Kubernetes API server in this process, for the demo and the fast tests."""
 
 from console.demo.cluster.demo_cluster import ClusterDeployment, DemoCluster
 from console.demo.cluster.pods import PodTimings

@@ -1,4 +1,4 @@
-"""The errors of the API server, each with the Status object that a real one answers with."""
+"""The errors of the API server, each with the Status object of a real one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from console.demo.cluster.resource import Resource
 
 @dataclass(frozen=True, slots=True)
 class StatusCause:
-    """One reason of a 422: `FieldValueInvalid`, its message, and the field in dotted form."""
+    """One cause of a 422: `FieldValueInvalid`, its message, and the field in dotted form."""
 
     reason: str
     message: str
@@ -19,7 +19,7 @@ class StatusCause:
 
 
 class ApiError(Exception):
-    """A request that is refused; `status` is the Status object, `code` its HTTP status."""
+    """A rejected request; `status` is the Status object, `code` its HTTP status."""
 
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class ApiError(Exception):
 
 
 class NotServed(Exception):
-    """A path that no API group serves: a real server answers in plain text."""
+    """A path that no API group serves; a real server responds in plain text."""
 
 
 def _named(resource: Resource, name: str) -> str:
@@ -92,7 +92,7 @@ def invalid(kind: str, group: str, name: str, causes: Iterable[StatusCause]) -> 
 
 
 def opaque() -> ApiError:
-    """What a JSON patch that does not apply gets: the server says no more than this."""
+    """The error for a JSON patch that does not apply; a real server gives no details."""
     return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
@@ -141,11 +141,11 @@ def unsupported_body() -> ApiError:
     return ApiError(415, "UnsupportedMediaType", message)
 
 
-def too_old(asked: int, oldest: int) -> ApiError:
-    return ApiError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+def too_old(requested: int, oldest: int) -> ApiError:
+    return ApiError(410, "Expired", f"too old resource version: {requested} ({oldest})")
 
 
-def too_large(asked: int, current: int) -> ApiError:
-    message = f"Timeout: Too large resource version: {asked}, current: {current}"
+def too_large(requested: int, current: int) -> ApiError:
+    message = f"Timeout: Too large resource version: {requested}, current: {current}"
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})

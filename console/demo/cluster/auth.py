@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do."""
+"""Authentication by token, and authorization by denials and Roles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`trusted` users may do all that is not denied to everybody, the others nothing; with `granted` only what that holds."""
+    """`trusted` users may do everything that is not denied to all, others nothing; `granted` restricts to its permissions."""
 
     name: str
     trusted: bool = True
@@ -33,10 +33,10 @@ class Access:
     users: dict[str, User] = field(default_factory=dict, repr=False)
     denied: set[tuple[str, str]] = field(default_factory=set)
     anonymous: bool = False
-    """Whether somebody without a token is let in."""
+    """Whether requests without a token are admitted."""
 
     def user(self, request: HttpRequest) -> User:
-        """Failure 401 for a token that nobody has."""
+        """The user of a request. Raises ApiError 401 for an unknown token."""
         given = request.headers.get("authorization", "")
         if not given:
             return User(ANONYMOUS.name, trusted=True) if self.anonymous else ANONYMOUS
@@ -47,14 +47,15 @@ class Access:
         raise api_errors.unauthorized()
 
     def allows(self, user: User, verb: str, resource: str, group: str = "", name: str = "") -> bool:
+        """Whether the user may do this; `resource` is a plural with its subresource."""
         if user.granted is not None and not {(group, resource, verb, ""), (group, resource, verb, name)} & user.granted:
             return False
         return user.trusted and not any(
             denied_verb in (verb, "*") and denied_resource in (resource, "*") for denied_verb, denied_resource in self.denied
         )
 
-    def demand(self, user: User, verb: str, resource: Resource, *, subresource: str, namespace: str, name: str) -> None:
-        """Failure 403 where the user may not do this. Everybody known may review their own rights."""
+    def authorize(self, user: User, verb: str, resource: Resource, *, subresource: str, namespace: str, name: str) -> None:
+        """Raises ApiError 403 where the user may not do this. Every known user may review their own permissions."""
         if resource is REVIEWS and user is not ANONYMOUS:
             return
         plural = f"{resource.plural}/{subresource}" if subresource else resource.plural
@@ -62,19 +63,19 @@ class Access:
             raise api_errors.forbidden(user.name, verb, resource, subresource=subresource, namespace=namespace, name=name)
 
     def review(self, user: User, body: Any) -> Object:
-        """The answer to a SelfSubjectAccessReview."""
+        """The response to a SelfSubjectAccessReview."""
         spec = body.get("spec") if isinstance(body, dict) else None
-        asked = spec.get("resourceAttributes") if isinstance(spec, dict) else None
-        if not isinstance(asked, dict):
+        attributes = spec.get("resourceAttributes") if isinstance(spec, dict) else None
+        if not isinstance(attributes, dict):
             message = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
             cause = api_errors.StatusCause("FieldValueInvalid", message, "spec.resourceAttributes")
             raise api_errors.invalid("", REVIEWS.group, "", [cause])
-        plural = str(asked.get("resource", ""))
-        if asked.get("subresource"):
-            plural += f"/{asked['subresource']}"
-        verb, group, name = (str(asked.get(key, "")) for key in ("verb", "group", "name"))
+        plural = str(attributes.get("resource", ""))
+        if attributes.get("subresource"):
+            plural += f"/{attributes['subresource']}"
+        verb, group, name = (str(attributes.get(key, "")) for key in ("verb", "group", "name"))
         allowed = self.allows(user, verb, plural, group, name)
         status: dict[str, Any] = {"allowed": allowed}
         if not allowed and user.trusted:
-            status["reason"] = f"denied by the demo: {asked.get('verb')} {plural}"
+            status["reason"] = f"denied by the demo: {attributes.get('verb')} {plural}"
         return {"kind": REVIEWS.kind, "apiVersion": REVIEWS.api_version, "metadata": {}, "spec": spec, "status": status}

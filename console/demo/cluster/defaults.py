@@ -1,4 +1,4 @@
-"""What the API server fills in where an object leaves it out."""
+"""The defaults that the API server sets on objects."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ DEPLOYMENT_FIELDS = frozenset(
         "progressDeadlineSeconds",
     }
 )  # fmt: skip
-"""Unknown fields are dropped without a word, as the real server does unless it is asked to be strict."""
+"""Known fields; others are silently dropped, as by a real server without strict validation."""
 
 
-def fill(resource: Resource, item: Object) -> None:
-    """Fills the defaults of one kind into an object, in place."""
+def set_defaults(resource: Resource, item: Object) -> None:
+    """Sets the defaults of a kind, in place."""
     item["metadata"] = _without_nulls(item["metadata"])
     if resource in (EVENTS, CONFIG_MAPS):
         return
@@ -39,26 +39,26 @@ def fill(resource: Resource, item: Object) -> None:
     if resource is DEPLOYMENTS:
         _deployment(item, spec)
     elif resource is REPLICA_SETS:
-        _absent(spec, replicas=1)
+        _default(spec, replicas=1)
         _template(spec)
     elif resource is PODS:
         _pod(spec)
-        _absent(spec, enableServiceLinks=True, priority=0, preemptionPolicy="PreemptLowerPriority")
+        _default(spec, enableServiceLinks=True, priority=0, preemptionPolicy="PreemptLowerPriority")
         item.setdefault("status", {"phase": "Pending", "qosClass": "BestEffort"})
     elif resource is SERVICES:
-        _absent(spec, type="ClusterIP", sessionAffinity="None", internalTrafficPolicy="Cluster")
+        _default(spec, type="ClusterIP", sessionAffinity="None", internalTrafficPolicy="Cluster")
         for port in spec.get("ports") or ():
-            _absent(port, protocol="TCP", targetPort=port.get("port"))
+            _default(port, protocol="TCP", targetPort=port.get("port"))
         item.setdefault("status", {"loadBalancer": {}})
     elif resource is AUTOSCALERS:
-        _absent(spec, minReplicas=1)
+        _default(spec, minReplicas=1)
         item.setdefault("status", {"desiredReplicas": 0, "currentMetrics": None})
     if resource.status:
         item.setdefault("status", {})
 
 
 def _without_nulls(value: Any) -> Any:
-    """A null is the same as nothing: kubectl writes `creationTimestamp: null` into templates."""
+    """A null means unset: kubectl writes `creationTimestamp: null` into templates."""
     if isinstance(value, dict):
         return {key: _without_nulls(part) for key, part in value.items() if part is not None}
     if isinstance(value, list):
@@ -66,7 +66,7 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def _absent(target: dict[str, Any], **defaults: Any) -> None:
+def _default(target: dict[str, Any], **defaults: Any) -> None:
     for key, value in defaults.items():
         if target.get(key) is None:
             target[key] = value
@@ -75,16 +75,16 @@ def _absent(target: dict[str, Any], **defaults: Any) -> None:
 def _deployment(item: Object, spec: dict[str, Any]) -> None:
     for key in [key for key in spec if key not in DEPLOYMENT_FIELDS]:
         del spec[key]
-    _absent(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+    _default(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
     if spec.get("paused") is False:
         del spec["paused"]
     strategy = spec.setdefault("strategy", {})
     if isinstance(strategy, dict):
-        _absent(strategy, type="RollingUpdate")
+        _default(strategy, type="RollingUpdate")
         if strategy["type"] == "RollingUpdate":
-            _absent(strategy, rollingUpdate={})
+            _default(strategy, rollingUpdate={})
             if isinstance(strategy["rollingUpdate"], dict):
-                _absent(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
+                _default(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
     _template(spec)
 
 
@@ -99,17 +99,17 @@ def _template(spec: dict[str, Any]) -> None:
 
 
 def _pod(pod: dict[str, Any]) -> None:
-    _absent(pod, restartPolicy="Always", terminationGracePeriodSeconds=30, dnsPolicy="ClusterFirst")
-    _absent(pod, securityContext={}, schedulerName="default-scheduler")
+    _default(pod, restartPolicy="Always", terminationGracePeriodSeconds=30, dnsPolicy="ClusterFirst")
+    _default(pod, securityContext={}, schedulerName="default-scheduler")
     for container in (*(pod.get("containers") or ()), *(pod.get("initContainers") or ())):
         if not isinstance(container, dict):
             continue
         tag = str(container.get("image") or "").rpartition("/")[2].partition(":")[2]
-        _absent(container, resources={}, terminationMessagePath="/dev/termination-log", terminationMessagePolicy="File")
-        _absent(container, imagePullPolicy="Always" if tag in ("", "latest") else "IfNotPresent")
+        _default(container, resources={}, terminationMessagePath="/dev/termination-log", terminationMessagePolicy="File")
+        _default(container, imagePullPolicy="Always" if tag in ("", "latest") else "IfNotPresent")
         for port in container.get("ports") or ():
             if isinstance(port, dict):
-                _absent(port, protocol="TCP")
+                _default(port, protocol="TCP")
         for entry in container.get("env") or ():
             if isinstance(entry, dict) and entry.get("value") == "":
-                del entry["value"]  # an empty string is not kept apart from none
+                del entry["value"]  # the server does not distinguish an empty value from none

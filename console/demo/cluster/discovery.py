@@ -1,4 +1,4 @@
-"""What the API server says of itself: its version, its groups, its kinds."""
+"""API discovery: version, groups and kinds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from console.demo.cluster.resource import ALL_VERBS, POD_METRICS, RESOURCES, REVIEWS, Object
 
 VERSION = "1.36.3"
-"""The release whose behaviour is imitated: the one that the contract suite was run against."""
+"""The imitated release, which the contract suite runs against."""
 
 
 def version() -> Object:

@@ -1,4 +1,4 @@
-"""Events: what the controllers tell people, counted when it repeats."""
+"""Records Events of the controllers, with a count of repetitions."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import secrets
 from console.demo.cluster.resource import EVENTS, Object
 from console.demo.cluster.store import Store
 
-_KEPT = 500
+_MAX_EVENTS = 500
 
 
-def record(
+def record_event(
     store: Store, about: Object, api_version: str, kind: str, *, reason: str, message: str, source: str, warn: bool = False
 ) -> None:
-    """Writes an Event about an object, or counts up the equal one that is there already."""
+    """Creates an Event about an object, or increments the count of an equal one."""
     meta = about["metadata"]
     namespace = meta.get("namespace", "default")
     existing = store.items(EVENTS, namespace)
     for event in existing:
         same = event["involvedObject"].get("uid") == meta["uid"] and event["reason"] == reason
         if same and event["message"] == message:
-            again = copy.deepcopy(event)
-            again["count"] += 1
-            again["lastTimestamp"] = store.now()
-            store.update(EVENTS, again)
+            repeated = copy.deepcopy(event)
+            repeated["count"] += 1
+            repeated["lastTimestamp"] = store.now()
+            store.update(EVENTS, repeated)
             return
-    if len(existing) >= _KEPT:
+    if len(existing) >= _MAX_EVENTS:
         oldest = min(existing, key=lambda item: item["lastTimestamp"])
         store.delete(EVENTS, namespace, oldest["metadata"]["name"])
     involved = {"kind": kind, "namespace": namespace, "name": meta["name"], "uid": meta["uid"], "apiVersion": api_version}

@@ -1,4 +1,4 @@
-"""The platform's own objects: its Deployments, their autoscaler, budgets, settings and services."""
+"""The platform's objects: Deployments, autoscaler, budgets, settings and services."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def deployment(
     env: dict[str, str] | None = None,
     cause: str = "",
 ) -> Object:
-    """One Deployment as the platform writes it: pods carry `app` and the annotations of the scraper."""
+    """A Deployment of the platform; its pods have the label `app` and the scrape annotations."""
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": "8000", "prometheus.io/path": "/metrics"}
     container: dict[str, Any] = {
         "name": name,
@@ -57,7 +57,7 @@ def deployment(
 
 
 def platform(namespace: str) -> tuple[Object, ...]:
-    """All of it, with the autoscaler's range wide enough for the scaling that the runbooks prescribe."""
+    """All objects; the autoscaler's range covers the scaling that the runbooks prescribe."""
     items: list[Object] = []
     for name, component, replicas, image, tag, env in _WORKLOADS:
         items.append(
@@ -119,7 +119,7 @@ def platform(namespace: str) -> tuple[Object, ...]:
 
 
 def backup(namespace: str, *, now: float) -> Object:
-    """The nightly backup, which succeeded last night: it runs at 03:10 UTC and takes eight minutes."""
+    """The nightly backup at 03:10 UTC, which succeeded last night after eight minutes."""
     night = (now - 3.3 * 3600.0) // 86400.0 * 86400.0 + 190 * 60.0
     container = {"name": "backup", "image": f"{REGISTRY}/backup:1.2.0"}
     template = {"spec": {"containers": [container], "restartPolicy": "OnFailure"}}

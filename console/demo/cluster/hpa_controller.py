@@ -1,4 +1,4 @@
-"""The autoscaler: it holds a Deployment between its minimum and its maximum, as one that measures nothing would."""
+"""The HPA controller: keeps a Deployment between minimum and maximum, without measuring anything."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from console.demo.cluster.store import Store
 
 
 class Autoscalers:
-    """`sync` looks at one autoscaler; a manual number of replicas outside its range is reverted."""
+    """`sync` reconciles one autoscaler; it reverts a manual replica count outside the range."""
 
     def __init__(self, store: Store, *, sync_seconds: float) -> None:
         self._store = store
         self.sync_seconds = sync_seconds
 
     def sync(self, namespace: str, name: str) -> bool:
-        """False where the autoscaler is gone, so that nobody asks for it again."""
+        """False where the autoscaler no longer exists."""
         scaler = self._store.copy(AUTOSCALERS, namespace, name)
         if scaler is None:
             return False
@@ -32,17 +32,17 @@ class Autoscalers:
             self._set(scaler, AbleToScale=("False", "FailedGetScale", message))
             self._store.update(AUTOSCALERS, scaler)
             return True
-        have = target["spec"]["replicas"]
-        least, most = spec.get("minReplicas") or 1, spec["maxReplicas"]
-        wanted = min(max(have, least), most) if have else 0
-        if not have:
+        current = target["spec"]["replicas"]
+        minimum, maximum = spec.get("minReplicas") or 1, spec["maxReplicas"]
+        desired = min(max(current, minimum), maximum) if current else 0
+        if not current:
             message = "scaling is disabled since the replica count of the target is zero"
             self._set(scaler, ScalingActive=("False", "ScalingDisabled", message))
         else:
             limited = ("False", "DesiredWithinRange", "the desired count is within the acceptable range")
-            if wanted < have:
+            if desired < current:
                 limited = ("True", "TooManyReplicas", "the desired replica count is more than the maximum replica count")
-            elif wanted > have:
+            elif desired > current:
                 limited = ("True", "TooFewReplicas", "the desired replica count is less than the minimum replica count")
             self._set(
                 scaler,
@@ -51,31 +51,33 @@ class Autoscalers:
                 ScalingLimited=limited,
             )
         status = scaler["status"]
-        status["desiredReplicas"] = wanted
+        status["desiredReplicas"] = desired
         if replicas := (target.get("status") or {}).get("replicas", 0):
             status["currentReplicas"] = replicas
-        if wanted != have:
-            self._rescale(target, scaler, wanted)
+        if desired != current:
+            self._rescale(target, scaler, desired)
             status["lastScaleTime"] = self._store.now()
         self._store.update(AUTOSCALERS, scaler)
         return True
 
-    def _rescale(self, target: Object, scaler: Object, wanted: int) -> None:
+    def _rescale(self, target: Object, scaler: Object, desired: int) -> None:
         why = "Current number of replicas above Spec.MaxReplicas"
-        if wanted > target["spec"]["replicas"]:
+        if desired > target["spec"]["replicas"]:
             why = "Current number of replicas below Spec.MinReplicas"
         changed = copy.deepcopy(target)
-        changed["spec"]["replicas"] = wanted
-        managed_fields.record(target, changed, manager="kube-controller-manager", now=self._store.now(), subresource="scale")
+        changed["spec"]["replicas"] = desired
+        managed_fields.record_manager(
+            target, changed, manager="kube-controller-manager", now=self._store.now(), subresource="scale"
+        )
         self._store.update(DEPLOYMENTS, changed)
-        event_recorder.record(
+        event_recorder.record_event(
             self._store, scaler, AUTOSCALERS.api_version, AUTOSCALERS.kind,
-            reason="SuccessfulRescale", message=f"New size: {wanted}; reason: {why}", source="horizontal-pod-autoscaler",
+            reason="SuccessfulRescale", message=f"New size: {desired}; reason: {why}", source="horizontal-pod-autoscaler",
         )  # fmt: skip
 
-    def _set(self, scaler: Object, **wanted: tuple[str, str, str]) -> None:
+    def _set(self, scaler: Object, **desired: tuple[str, str, str]) -> None:
         conditions: list[dict[str, Any]] = scaler["status"].setdefault("conditions", [])
-        for kind, (status, reason, message) in wanted.items():
+        for kind, (status, reason, message) in desired.items():
             old = next((item for item in conditions if item["type"] == kind), None)
             if old is None:
                 conditions.append({"type": kind, "status": "", "lastTransitionTime": "", "reason": "", "message": ""})

@@ -1,4 +1,4 @@
-"""Just enough HTTP/1.1 for an API server: requests with bodies, answers, chunked streams, kept connections."""
+"""A minimal HTTP/1.1 server protocol: requests with bodies, responses, chunked streams, keep-alive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BODY_BYTES = 4 << 20
 
 
 class InvalidRequest(Exception):
-    """What came over the wire is no HTTP request; the connection is closed."""
+    """Received bytes that are not an HTTP request; the server closes the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class HttpRequest:
     method: str
     path: str
     query: Mapping[str, str]
-    headers: Mapping[str, str] = field(repr=False)  # a token is among them
+    headers: Mapping[str, str] = field(repr=False)  # includes the token
     body: bytes
 
     @property
@@ -49,7 +49,7 @@ def as_text(code: int, body: str) -> HttpResponse:
 
 
 async def read(reader: asyncio.StreamReader) -> HttpRequest | None:
-    """The next request; None where the client has closed the connection between two."""
+    """The next request; None where the client closed the connection between two. Raises InvalidRequest."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
@@ -61,7 +61,7 @@ async def read(reader: asyncio.StreamReader) -> HttpRequest | None:
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise InvalidRequest("the first line is no request line")
+        raise InvalidRequest("the first line is not a request line")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     parts = urlsplit(words[1])
     body = await _body(reader, headers)
@@ -100,7 +100,7 @@ def head(code: int, content_type: str, *extra: tuple[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def whole(response: HttpResponse) -> bytes:
+def encode_response(response: HttpResponse) -> bytes:
     length = ("Content-Length", str(len(response.body)))
     return head(response.code, response.content_type, length, *response.headers) + response.body
 

@@ -1,4 +1,4 @@
-"""Lists: selected, in pages, as of one version."""
+"""Lists: filtered by selectors, in pages, as of one version."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from console.demo.cluster.selector import Match
 from console.demo.cluster.store import Store
 
 
-def matcher(resource: Resource, query: Mapping[str, str]) -> Match:
+def list_matcher(resource: Resource, query: Mapping[str, str]) -> Match:
+    """The predicate of a query's label and field selectors. Raises ApiError 400."""
     by_label = selector.labels(query.get("labelSelector", ""))
     by_field = selector.fields(query.get("fieldSelector", ""), resource)
     return lambda item: by_label(item) and by_field(item)
 
 
-def version_asked(query: Mapping[str, str]) -> int | None:
-    """The resourceVersion of a query; None where there is none or `0` (any will do)."""
+def requested_version(query: Mapping[str, str]) -> int | None:
+    """The resourceVersion of a query; None without one, or for `0`, which accepts any."""
     given = query.get("resourceVersion", "")
     if given in ("", "0"):
         return None
@@ -31,21 +32,21 @@ def version_asked(query: Mapping[str, str]) -> int | None:
     return int(given)
 
 
-def page(store: Store, resource: Resource, namespace: str, query: Mapping[str, str]) -> Object:
-    """One page of a list; Failure 410 where the version it continues is forgotten, 400 for a token nobody gave out."""
-    match = matcher(resource, query)
+def list_page(store: Store, resource: Resource, namespace: str, query: Mapping[str, str]) -> Object:
+    """A page of a list. Raises ApiError 410 where the continued version has expired, 400 for an invalid token."""
+    match = list_matcher(resource, query)
     try:
         limit = int(query.get("limit") or 0)
     except ValueError:
         raise api_errors.bad_request(f'strconv.ParseInt: parsing "{query["limit"]}": invalid syntax') from None
     if query.get("continue"):
-        version, start = _opened(query["continue"])
+        version, start = _parse_token(query["continue"])
     else:
-        asked = version_asked(query)
-        if asked is not None and asked > store.version:
-            raise api_errors.too_large(asked, store.version)
-        exact = query.get("resourceVersionMatch") == "Exact" and asked is not None
-        version, start = (asked if exact and asked is not None else store.version), ("", "")
+        requested = requested_version(query)
+        if requested is not None and requested > store.version:
+            raise api_errors.too_large(requested, store.version)
+        exact = query.get("resourceVersionMatch") == "Exact" and requested is not None
+        version, start = (requested if exact and requested is not None else store.version), ("", "")
     try:
         items = store.items(resource, namespace) if version == store.version else store.items_at(resource, namespace, version)
     except api_errors.ApiError as old:
@@ -63,8 +64,8 @@ def page(store: Store, resource: Resource, namespace: str, query: Mapping[str, s
         if not query.get("labelSelector") and not query.get("fieldSelector"):
             meta["remainingItemCount"] = len(rest) - limit
         rest = rest[:limit]
-    shown = [{key: value for key, value in item.items() if key not in ("kind", "apiVersion")} for item in rest]
-    return {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta, "items": shown}
+    listed = [{key: value for key, value in item.items() if key not in ("kind", "apiVersion")} for item in rest]
+    return {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta, "items": listed}
 
 
 def _key(item: Object) -> tuple[str, str]:
@@ -76,7 +77,7 @@ def _token(version: int, last: Object) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _opened(token: str) -> tuple[int, tuple[str, str]]:
+def _parse_token(token: str) -> tuple[int, tuple[str, str]]:
     try:
         read = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return int(read["rv"]), (str(read["start"][0]), str(read["start"][1]))

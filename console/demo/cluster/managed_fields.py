@@ -1,4 +1,4 @@
-"""Who set which field of a spec, and when: `metadata.managedFields` as the API server keeps it."""
+"""`metadata.managedFields`: which manager set which field of a spec, and when."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from console.demo.cluster.resource import Object
 Paths: TypeAlias = dict[tuple[str, ...], Any]
 
 
-def record(before: Object | None, after: Object, *, manager: str, now: str, subresource: str = "") -> None:
-    """Writes into `after` that `manager` set what of the spec differs from `before`, and drops what is not there any more."""
+def record_manager(before: Object | None, after: Object, *, manager: str, now: str, subresource: str = "") -> None:
+    """Records in `after` that `manager` set the fields that differ from `before`, and drops removed fields."""
     old = dict(_leaves((before or {}).get("spec") or {}, ("f:spec",)))
     new = dict(_leaves(after.get("spec") or {}, ("f:spec",)))
     set_now = {path for path, value in new.items() if path not in old or old[path] != value}
@@ -37,7 +37,7 @@ def record(before: Object | None, after: Object, *, manager: str, now: str, subr
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Objects by their keys, lists of named objects by the name, every other list as one field."""
+    """Paths and values: objects by key, lists of named objects by name, every other list as one field."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _leaves(item, (*path, f"f:{key}"))
@@ -49,12 +49,12 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
 
 
 def _nested(paths: set[tuple[str, ...]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    created: dict[str, Any] = {}
     for path in sorted(paths):
-        at = made
+        at = created
         for key in path:
             at = at.setdefault(key, {})
-    return made
+    return created
 
 
 def _paths(nested: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""What pods use and what they say: figures for metrics.k8s.io, lines for their logs."""
+"""Resource usage of pods for metrics.k8s.io, and their logs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from console.demo.cluster.store import Store
 from queries.text.times import format_time
 
 Load = Callable[[Object], tuple[float, float]]
-"""CPU in cores and memory in MiB that a pod uses."""
+"""A pod's usage: CPU in cores and memory in MiB."""
 
 LogLines = Callable[[Object, float], list[str]]
 """The log of a pod at a time, oldest line first."""
 
 
 def steady(pod: Object) -> tuple[float, float]:
-    """A figure that is the same for the same pod, so that nothing jumps while nothing happens."""
+    """Constant usage per pod."""
     spread = zlib.crc32(pod["metadata"]["name"].encode()) % 100
     return 0.12 + spread / 500, 380.0 + spread
 
 
 def quiet(pod: Object, now: float) -> list[str]:
-    """The log of a pod that works: one line a minute."""
+    """The log of a healthy pod: one line a minute."""
     name = pod["spec"]["containers"][0]["name"]
     return [f"{format_time(now - 60 * ago)} INFO {name}: served, nothing to report" for ago in range(20, -1, -1)]
 
@@ -47,22 +47,22 @@ class Usage:
         return {"metadata": meta, "timestamp": self._store.now(), "window": "15s", "containers": containers}
 
     def log(self, pod: Object, query: Mapping[str, str]) -> str:
-        """Failure 400 where the container is not named, not there, or has not started."""
+        """The log of a container. Raises ApiError 400 where it is ambiguous, missing, or has not started."""
         names = [item["name"] for item in pod["spec"]["containers"]]
-        name, wanted = pod["metadata"]["name"], query.get("container", "")
-        if not wanted and len(names) > 1:
+        name, container = pod["metadata"]["name"], query.get("container", "")
+        if not container and len(names) > 1:
             raise api_errors.bad_request(
                 f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]"
             )
-        if wanted and wanted not in names:
-            raise api_errors.bad_request(f"container {wanted} is not valid for pod {name}")
+        if container and container not in names:
+            raise api_errors.bad_request(f"container {container} is not valid for pod {name}")
         for status in pod["status"].get("containerStatuses") or ():
             reason = (status["state"].get("waiting") or {}).get("reason", "")
-            if status["name"] == (wanted or names[0]) and reason:
+            if status["name"] == (container or names[0]) and reason:
                 why = "trying and failing to pull image" if reason == "ImagePullBackOff" else reason
                 raise api_errors.bad_request(f'container "{status["name"]}" in pod "{name}" is waiting to start: {why}')
         if query.get("previous") == "true":
-            raise api_errors.bad_request(f'previous terminated container "{wanted or names[0]}" in pod "{name}" not found')
+            raise api_errors.bad_request(f'previous terminated container "{container or names[0]}" in pod "{name}" not found')
         lines = self.lines(pod, self._store.clock())
         tail = query.get("tailLines", "")
         if tail.isdigit():

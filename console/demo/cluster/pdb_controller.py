@@ -1,4 +1,4 @@
-"""The status of PodDisruptionBudgets: how many pods may be evicted now."""
+"""The disruption controller: computes how many pods each PodDisruptionBudget allows to evict."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Budgets:
             "type": "DisruptionAllowed",
             "status": "True" if allowed else "False",
             "observedGeneration": budget["metadata"]["generation"],
-            "lastTransitionTime": self._turned(budget, allowed=bool(allowed)),
+            "lastTransitionTime": self._transition_time(budget, allowed=bool(allowed)),
             "reason": "SufficientPods" if allowed else "InsufficientPods",
             "message": "",
         }
@@ -46,7 +46,7 @@ class Budgets:
         }
         self._store.update(BUDGETS, budget)
 
-    def _turned(self, budget: Object, *, allowed: bool) -> str:
+    def _transition_time(self, budget: Object, *, allowed: bool) -> str:
         for old in (budget.get("status") or {}).get("conditions") or ():
             if old["type"] == "DisruptionAllowed" and (old["status"] == "True") is allowed:
                 return str(old["lastTransitionTime"])

@@ -1,4 +1,4 @@
-"""The ReplicaSet controller and the node: pods are made, start, become ready and go."""
+"""The ReplicaSet controller and the kubelet: create, start, ready and delete pods."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NODE_COUNT = 3
 
 @dataclass(frozen=True, slots=True)
 class PodTimings:
-    """Seconds that the steps of a pod take, each drawn from a range."""
+    """Durations of a pod's phases in seconds, each drawn from a range."""
 
     schedule: tuple[float, float] = (0.02, 0.08)
     start: tuple[float, float] = (0.1, 0.3)
@@ -29,20 +29,18 @@ class PodTimings:
 
 
 class Pods:
-    """Keeps as many pods as each ReplicaSet wants, and plays the node that runs them."""
+    """Keeps the desired number of pods of each ReplicaSet, and acts as the kubelet."""
 
-    def __init__(self, store: Store, registry: Registry, agenda: Timers, *, pace: PodTimings, chance: random.Random) -> None:
-        self._store, self._registry, self._agenda = store, registry, agenda
-        self.pace = pace
+    def __init__(self, store: Store, registry: Registry, timers: Timers, *, timings: PodTimings, chance: random.Random) -> None:
+        self._store, self._registry, self._timers = store, registry, timers
+        self.timings = timings
         self._chance = chance
         self.broken: dict[str, str] = {}
-        """Parts of image names to the reason why their containers wait: `ImagePullBackOff`, `CrashLoopBackOff`."""
+        """Parts of image names to the waiting reason of their containers: `ImagePullBackOff`, `CrashLoopBackOff`."""
 
     def of(self, replica_set: Object) -> list[Object]:
         meta = replica_set["metadata"]
         return [item for item in self._store.items(PODS, meta["namespace"]) if controller_of(item) == meta["uid"]]
-
-    # --- the ReplicaSet controller
 
     def sync(self, namespace: str, name: str) -> None:
         replica_set = self._store.get(REPLICA_SETS, namespace, name)
@@ -51,32 +49,32 @@ class Pods:
         pods = [pod for pod in self.of(replica_set) if "deletionTimestamp" not in pod["metadata"]]
         missing = replica_set["spec"]["replicas"] - len(pods)
         for _ in range(missing):
-            self._make(replica_set)
+            self._create(replica_set)
         if missing < 0:
-            # not yet ready ones first, then the youngest, as the real controller prefers
+            # as the real controller: pods that are not ready first, then the youngest
             pods.sort(key=lambda pod: (_is_ready(pod), -int(pod["metadata"]["resourceVersion"])))
             for pod in pods[:-missing]:
                 self._registry.terminate(pod)
-                self._tell(replica_set, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
+                self._record_event(replica_set, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
         self._count(namespace, name)
 
     def _count(self, namespace: str, name: str) -> None:
         replica_set = self._store.copy(REPLICA_SETS, namespace, name)
         if replica_set is None:
             return
-        every = self.of(replica_set)
-        pods = [pod for pod in every if "deletionTimestamp" not in pod["metadata"]]
+        all_pods = self.of(replica_set)
+        pods = [pod for pod in all_pods if "deletionTimestamp" not in pod["metadata"]]
         ready = sum(_is_ready(pod) for pod in pods)
         counts = {"fullyLabeledReplicas": len(pods), "readyReplicas": ready, "availableReplicas": ready}
         replica_set["status"] = {
             "replicas": len(pods),
             **{key: value for key, value in counts.items() if value},
-            "terminatingReplicas": len(every) - len(pods),
+            "terminatingReplicas": len(all_pods) - len(pods),
             "observedGeneration": replica_set["metadata"]["generation"],
         }
         self._store.update(REPLICA_SETS, replica_set)
 
-    def _make(self, replica_set: Object) -> None:
+    def _create(self, replica_set: Object) -> None:
         meta, template = replica_set["metadata"], copy.deepcopy(replica_set["spec"]["template"])
         owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": meta["name"], "uid": meta["uid"]}
         name = self._registry.free_name(PODS, meta["namespace"], f"{meta['name']}-")
@@ -87,25 +85,23 @@ class Pods:
         pod_meta["ownerReferences"] = [{**owner, "controller": True, "blockOwnerDeletion": True}]
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": pod_meta, "spec": template["spec"]}
         self._registry.create(PODS, meta["namespace"], pod)
-        self._tell(replica_set, "SuccessfulCreate", f"Created pod: {name}")
+        self._record_event(replica_set, "SuccessfulCreate", f"Created pod: {name}")
 
-    def _tell(self, replica_set: Object, reason: str, message: str) -> None:
-        event_recorder.record(
+    def _record_event(self, replica_set: Object, reason: str, message: str) -> None:
+        event_recorder.record_event(
             self._store, replica_set, "apps/v1", "ReplicaSet",
             reason=reason, message=message, source="replicaset-controller",
         )  # fmt: skip
 
-    # --- the node
-
     def _after(self, span: tuple[float, float], step: Callable[[str, str], None], pod: Object) -> None:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-        self._agenda.after(self._chance.uniform(*span), lambda: step(namespace, name))
+        self._timers.after(self._chance.uniform(*span), lambda: step(namespace, name))
 
-    def added(self, pod: Object) -> None:
-        self._after(self.pace.schedule, self._schedule, pod)
+    def pod_added(self, pod: Object) -> None:
+        self._after(self.timings.schedule, self._schedule, pod)
 
-    def ending(self, pod: Object) -> None:
-        self._after(self.pace.end, self._remove, pod)
+    def pod_ending(self, pod: Object) -> None:
+        self._after(self.timings.end, self._remove, pod)
 
     def _remove(self, namespace: str, name: str) -> None:
         if self._store.get(PODS, namespace, name) is not None:
@@ -140,11 +136,11 @@ class Pods:
         ]
         self._store.update(PODS, pod)
         if reason:
-            event_recorder.record(
+            event_recorder.record_event(
                 self._store, pod, "v1", "Pod", reason="Failed", message=f"Error: {reason}", source="kubelet", warn=True
             )
         else:
-            self._after(self.pace.start, self._start, pod)
+            self._after(self.timings.start, self._start, pod)
 
     def _start(self, namespace: str, name: str) -> None:
         pod = self._alive(namespace, name)
@@ -156,7 +152,7 @@ class Pods:
         pod["status"]["phase"] = "Running"
         pod["status"]["podIP"] = f"10.1.{self._chance.randrange(1, 250)}.{self._chance.randrange(1, 250)}"
         self._store.update(PODS, pod)
-        self._after(self.pace.ready, self._ready, pod)
+        self._after(self.timings.ready, self._ready, pod)
 
     def _ready(self, namespace: str, name: str) -> None:
         pod = self._alive(namespace, name)

@@ -1,4 +1,4 @@
-"""Create, replace, patch, scale and delete, each with the server's checks and its dry run."""
+"""Create, replace, patch, scale and delete, each with the server's validation and dry run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 
 from console.demo.cluster import api_errors, defaults, managed_fields, selector, validation
-from console.demo.cluster.patch import patched
+from console.demo.cluster.patch import apply_patch
 from console.demo.cluster.resource import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -23,9 +23,9 @@ from console.demo.cluster.resource import (
 from console.demo.cluster.store import Store
 
 KUBECTL = "kubectl"
-"""The field manager of whoever names none."""
+"""The default field manager."""
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-"""The letters of generated names: without vowels, so that they make no words."""
+"""The alphabet of generated names, without vowels, so that they form no words."""
 
 
 def suffix(length: int = 5) -> str:
@@ -33,19 +33,19 @@ def suffix(length: int = 5) -> str:
 
 
 class Registry:
-    """The rules of writing; the store behind it keeps what passed them."""
+    """Validates writes and passes them to the store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def existing(self, resource: Resource, namespace: str, name: str) -> Object:
-        found = self.store.get(resource, namespace, name)
-        if found is None:
+        item = self.store.get(resource, namespace, name)
+        if item is None:
             raise api_errors.not_found(resource, name)
-        return found
+        return item
 
     def free_name(self, resource: Resource, namespace: str, prefix: str) -> str:
-        """A generated name that nobody has."""
+        """An unused generated name."""
         name = prefix + suffix()
         while self.store.get(resource, namespace, name) is not None:
             name = prefix + suffix()
@@ -69,11 +69,11 @@ class Registry:
             meta.pop(key, None)
         if resource.status:
             item.pop("status", None)
-        defaults.fill(resource, item)
+        defaults.set_defaults(resource, item)
         meta = item["metadata"]
         if resource is NAMESPACES:
             item["status"] = {"phase": "Active"}
-        if causes := validation.problems(resource, item, None):
+        if causes := validation.validate(resource, item, None):
             raise api_errors.invalid(resource.kind, resource.group, meta.get("name", ""), causes)
         self._manage(resource, None, item, manager)
         if not dry:
@@ -92,9 +92,9 @@ class Registry:
                 "unknown conversion"
             )
         item.setdefault("metadata", {})
-        if wrong := validation.wrong_type(item):
+        if error := validation.type_error(item):
             raise api_errors.bad_request(
-                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {wrong}'
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
             )
 
     def replace(
@@ -108,12 +108,12 @@ class Registry:
         status: bool = False,
         manager: str = KUBECTL,
     ) -> Object:
-        """`status` writes through the status subresource: then only that part is taken, else everything but it."""
+        """`status` writes through the status subresource, which changes only the status; otherwise everything but it."""
         before = self.existing(resource, namespace, name)
         if item.get("apiVersion", resource.api_version) != resource.api_version or item.get("kind") != resource.kind:
             raise api_errors.bad_request(f"{item.get('kind')} cannot be handled as a {resource.kind}: unknown conversion")
-        if wrong := validation.wrong_type(item):
-            raise api_errors.bad_request(f"{resource.kind} cannot be handled as a {resource.kind}: {wrong}")
+        if error := validation.type_error(item):
+            raise api_errors.bad_request(f"{resource.kind} cannot be handled as a {resource.kind}: {error}")
         return self._store(resource, before, copy.deepcopy(item), dry=dry, status=status, manager=manager)
 
     def patch(
@@ -129,9 +129,9 @@ class Registry:
         manager: str = KUBECTL,
     ) -> Object:
         before = self.existing(resource, namespace, name)
-        item = patched(before, change, content_type)
-        if wrong := validation.wrong_type(item):
-            raise api_errors.bad_patch(json.dumps(change, separators=(",", ":")), wrong)
+        item = apply_patch(before, change, content_type)
+        if error := validation.type_error(item):
+            raise api_errors.bad_patch(json.dumps(change, separators=(",", ":")), error)
         return self._store(resource, before, item, dry=dry, status=status, manager=manager)
 
     def _store(self, resource: Resource, before: Object, item: Object, *, dry: bool, status: bool, manager: str) -> Object:
@@ -157,11 +157,11 @@ class Registry:
                     meta[key] = old[key]
             if not meta.get("annotations", True):
                 del meta["annotations"]
-            defaults.fill(resource, result)
+            defaults.set_defaults(resource, result)
             self._manage(resource, before, result, manager)
             if resource.status:
                 result["status"] = copy.deepcopy(before.get("status") or {})
-            if causes := validation.problems(resource, result, before):
+            if causes := validation.validate(resource, result, before):
                 raise api_errors.invalid(resource.kind, resource.group, name, causes)
         if not dry:
             return self.store.update(resource, result)
@@ -170,11 +170,11 @@ class Registry:
         return result
 
     def _manage(self, resource: Resource, before: Object | None, after: Object, manager: str) -> None:
-        """Kept only where it is looked up: of a ConfigMap who wrote last, of a Deployment who set which field."""
+        """Records what the console reads: the last writer of a ConfigMap, and the manager of each field of a Deployment."""
         if resource is CONFIG_MAPS and before is not None:
             after["metadata"]["managedFields"] = [{"manager": KUBECTL, "operation": "Update", "time": self.store.now()}]
         elif resource is DEPLOYMENTS:
-            managed_fields.record(before, after, manager=manager, now=self.store.now())
+            managed_fields.record_manager(before, after, manager=manager, now=self.store.now())
 
     def _check_version(self, resource: Resource, name: str, given: Any, old: dict[str, Any]) -> None:
         if given in (None, ""):
@@ -201,33 +201,33 @@ class Registry:
         }
 
     def rescale(
-        self, resource: Resource, namespace: str, name: str, wanted: Object, *, dry: bool = False, manager: str = KUBECTL
+        self, resource: Resource, namespace: str, name: str, desired: Object, *, dry: bool = False, manager: str = KUBECTL
     ) -> Object:
-        """Writes a changed Scale; Failure 409 for a stale version and 422 for a negative number."""
+        """Writes a Scale. Raises ApiError 409 for a stale version and 422 for a negative number."""
         owner = self.existing(resource, namespace, name)
-        replicas = (wanted.get("spec") or {}).get("replicas", 0)
+        replicas = (desired.get("spec") or {}).get("replicas", 0)
         if isinstance(replicas, bool) or not isinstance(replicas, int):
-            raise api_errors.bad_patch(json.dumps(wanted.get("spec"), separators=(",", ":")), "unrecognized type: int32")
-        if causes := tuple(validation.counts(replicas)):
+            raise api_errors.bad_patch(json.dumps(desired.get("spec"), separators=(",", ":")), "unrecognized type: int32")
+        if causes := tuple(validation.validate_replicas(replicas)):
             raise api_errors.invalid("Scale", "autoscaling", name, causes)
-        self._check_version(resource, name, wanted["metadata"].get("resourceVersion"), owner["metadata"])
+        self._check_version(resource, name, desired["metadata"].get("resourceVersion"), owner["metadata"])
         if not dry:
             changed = copy.deepcopy(owner)
             changed["spec"]["replicas"] = replicas
             if resource is DEPLOYMENTS:
-                managed_fields.record(owner, changed, manager=manager, now=self.store.now(), subresource="scale")
+                managed_fields.record_manager(owner, changed, manager=manager, now=self.store.now(), subresource="scale")
             self.store.update(resource, changed)
-        answer = self.scale(resource, namespace, name)
-        answer["spec"] = {"replicas": replicas} if replicas else {}
-        return answer
+        scale = self.scale(resource, namespace, name)
+        scale["spec"] = {"replicas": replicas} if replicas else {}
+        return scale
 
     def delete(self, resource: Resource, namespace: str, name: str, *, options: Object, dry: bool = False) -> Object:
-        """Deletes an object and, unless its dependents are to be orphaned, what it controls. Gives the server's answer."""
+        """Deletes an object and, unless orphaned, its dependents. Returns the server's response."""
         item = self.existing(resource, namespace, name)
-        wanted = options.get("preconditions") or {}
-        if wanted.get("uid", item["metadata"]["uid"]) != item["metadata"]["uid"]:
-            raise api_errors.conflict(resource, name, f"Precondition failed: UID in precondition: {wanted['uid']}")
-        self._check_version(resource, name, wanted.get("resourceVersion"), item["metadata"])
+        preconditions = options.get("preconditions") or {}
+        if preconditions.get("uid", item["metadata"]["uid"]) != item["metadata"]["uid"]:
+            raise api_errors.conflict(resource, name, f"Precondition failed: UID in precondition: {preconditions['uid']}")
+        self._check_version(resource, name, preconditions.get("resourceVersion"), item["metadata"])
         grace = options.get("gracePeriodSeconds")
         if not dry:
             if resource is PODS and grace != 0 and item["spec"].get("nodeName"):
@@ -248,7 +248,7 @@ class Registry:
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
     def terminate(self, pod: Object) -> Object:
-        """Marks a pod as ending; the kubelet takes it away afterwards."""
+        """Marks a pod as terminating; the kubelet deletes it later."""
         if "deletionTimestamp" in pod["metadata"]:
             return pod
         ending = copy.deepcopy(pod)

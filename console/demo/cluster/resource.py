@@ -1,4 +1,4 @@
-"""The kinds that the API server knows, one row each."""
+"""The kinds of the API server."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 Object = dict[str, Any]
-"""A Kubernetes object as JSON; one that is in the store is never changed in place."""
+"""A Kubernetes object as JSON; objects in the store are never changed in place."""
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind. `counted` kinds have a generation that goes up with their spec; `settable` is the part a PUT may change."""
+    """A kind. `counted` kinds have a generation that increments with their spec."""
 
     group: str
     version: str
@@ -68,9 +68,9 @@ RESOURCES = (
 )  # fmt: skip
 
 
-def find(group: str, version: str, plural: str) -> Resource | None:
+def find_resource(group: str, version: str, plural: str) -> Resource | None:
     return next((item for item in RESOURCES if (item.group, item.version, item.plural) == (group, version, plural)), None)
 
 
-def of_kind(api_version: str, kind: str) -> Resource | None:
+def resource_of_kind(api_version: str, kind: str) -> Resource | None:
     return next((item for item in RESOURCES if (item.api_version, item.kind) == (api_version, kind)), None)

@@ -1,4 +1,4 @@
-"""What of a Deployment decides about its ReplicaSets: template, revision, and how far a step may go."""
+"""ReplicaSets of a Deployment: template hash, revision, and the limits of a rolling step."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ OWN = frozenset(
         "deprecated.deployment.rollback.to",
     }
 )  # fmt: skip
-"""Annotations that belong to one side and are not copied from the Deployment to its ReplicaSet."""
+"""Annotations that are not copied from a Deployment to its ReplicaSets."""
 
 
 def controller_of(item: Object) -> str:
-    """The UID of what controls an object; empty where nothing does."""
+    """The UID of an object's controller; empty without one."""
     for owner in item["metadata"].get("ownerReferences") or ():
         if owner.get("controller"):
             return str(owner.get("uid", ""))
@@ -32,39 +32,44 @@ def controller_of(item: Object) -> str:
 
 
 def template_hash(template: Object, collisions: int = 0) -> str:
+    """The value of the label `pod-template-hash`."""
     value = 2166136261
     for byte in json.dumps(template, sort_keys=True).encode() + bytes(collisions):
         value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
     return "".join(SUFFIX[ord(digit) % len(SUFFIX)] for digit in str(value))
 
 
-def bare(template: Object) -> Object:
+def strip_hash(template: Object) -> Object:
+    """The template without the label `pod-template-hash`."""
     labels = {key: value for key, value in (template["metadata"].get("labels") or {}).items() if key != HASH}
     return {**template, "metadata": {**template["metadata"], "labels": labels}}
 
 
-def share(value: Any, of: int, *, up: bool) -> int:
+def resolve_percent(value: Any, of: int, *, up: bool) -> int:
+    """A number, or a percentage of `of`, in pods."""
     if isinstance(value, str):
         part = int(value.rstrip("%") or 0) * of / 100
         return math.ceil(part) if up else math.floor(part)
     return int(value or 0)
 
 
-def limits(spec: dict[str, Any]) -> tuple[int, int]:
-    """maxSurge and maxUnavailable in pods, rounded as the real controller does."""
+def rolling_limits(spec: dict[str, Any]) -> tuple[int, int]:
+    """maxSurge and maxUnavailable in pods, rounded as by the real controller."""
     if spec["strategy"]["type"] == "Recreate":
         return 0, spec["replicas"]
     rolling = spec["strategy"].get("rollingUpdate") or {}
-    surge = share(rolling.get("maxSurge"), spec["replicas"], up=True)
-    unavailable = share(rolling.get("maxUnavailable"), spec["replicas"], up=False)
+    surge = resolve_percent(rolling.get("maxSurge"), spec["replicas"], up=True)
+    unavailable = resolve_percent(rolling.get("maxUnavailable"), spec["replicas"], up=False)
     if not surge and not unavailable:
         unavailable = 1
     return surge, min(unavailable, spec["replicas"])
 
 
-def revision_of(item: Object) -> int:
+def replica_set_revision(item: Object) -> int:
+    """The revision annotation; 0 without one."""
     return int((item["metadata"].get("annotations") or {}).get(REVISION, 0))
 
 
-def counted(item: Object, field: str = "availableReplicas") -> int:
+def status_count(item: Object, field: str = "availableReplicas") -> int:
+    """A count in the status; 0 where it is missing."""
     return int((item.get("status") or {}).get(field, 0))

@@ -1,4 +1,4 @@
-"""The Deployment controller: ReplicaSets by template, rolling steps, revisions, conditions."""
+"""The Deployment controller: ReplicaSets, rolling steps, revisions and conditions."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from console.demo.cluster.revision import (
     MAXIMUM,
     OWN,
     REVISION,
-    bare,
     controller_of,
-    counted,
-    limits,
-    revision_of,
+    replica_set_revision,
+    rolling_limits,
+    status_count,
+    strip_hash,
     template_hash,
 )
 from console.demo.cluster.store import Store
 
 
 class Rollouts:
-    """`sync` brings one Deployment a step further; it is called again whenever something of it changes."""
+    """`sync` advances one Deployment by a step, and runs again after every change of its objects."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -37,13 +37,13 @@ class Rollouts:
         return sorted(sets, key=lambda item: (item["metadata"]["creationTimestamp"], int(item["metadata"]["resourceVersion"])))
 
     def sync(self, namespace: str, name: str) -> float:
-        """Gives the seconds after which it has to be looked at again; 0 where only a change is waited for."""
+        """Returns the delay in seconds until the next sync; 0 where only a change triggers it."""
         deployment = self._store.copy(DEPLOYMENTS, namespace, name)
         if deployment is None:
             return 0.0
         spec, status = deployment["spec"], deployment["status"]
         before = self.owned(deployment)
-        new = next((item for item in before if bare(item["spec"]["template"]) == bare(spec["template"])), None)
+        new = next((item for item in before if strip_hash(item["spec"]["template"]) == strip_hash(spec["template"])), None)
         self._note_pause(deployment)
         if spec.get("paused"):
             if new is not None:
@@ -52,13 +52,13 @@ class Rollouts:
         elif self._resizing(spec, before):
             self._resize_all(deployment)
         else:
-            new = self._make(deployment, before) if new is None else self._revise(deployment, new, before)
+            new = self._create(deployment, before) if new is None else self._revise(deployment, new, before)
             if spec["strategy"]["type"] == "Recreate":
                 self._recreate(deployment, new)
             else:
                 self._roll(deployment, new)
         sets = self.owned(deployment)
-        wait = self._judge(deployment, sets, status)
+        wait = self._update_status(deployment, sets, status)
         if not spec.get("paused"):
             self._clean(deployment, sets)
         current = self._store.copy(DEPLOYMENTS, namespace, name)
@@ -69,16 +69,14 @@ class Rollouts:
             self._store.update(DEPLOYMENTS, current)
         return wait
 
-    # --- ReplicaSets
-
     def _annotations(self, deployment: Object, revision: int) -> dict[str, str]:
         copied = {key: value for key, value in (deployment["metadata"].get("annotations") or {}).items() if key not in OWN}
         return {**copied, REVISION: str(revision), **self._counts(deployment["spec"])}
 
     def _counts(self, spec: dict[str, Any]) -> dict[str, str]:
-        return {DESIRED: str(spec["replicas"]), MAXIMUM: str(spec["replicas"] + limits(spec)[0])}
+        return {DESIRED: str(spec["replicas"]), MAXIMUM: str(spec["replicas"] + rolling_limits(spec)[0])}
 
-    def _make(self, deployment: Object, before: list[Object]) -> Object:
+    def _create(self, deployment: Object, before: list[Object]) -> Object:
         spec, meta = deployment["spec"], deployment["metadata"]
         taken = {item["metadata"]["name"] for item in self._store.items(REPLICA_SETS, meta["namespace"])}
         collisions = 0
@@ -87,8 +85,8 @@ class Rollouts:
         extra = {HASH: name.rpartition("-")[2]}
         template = copy.deepcopy(spec["template"])
         template["metadata"]["labels"] = {**(template["metadata"].get("labels") or {}), **extra}
-        revision = max((revision_of(item) for item in before), default=0) + 1
-        surge, _ = limits(spec)
+        revision = max((replica_set_revision(item) for item in before), default=0) + 1
+        surge, _ = rolling_limits(spec)
         old = sum(item["spec"]["replicas"] for item in before)
         if spec["strategy"]["type"] == "Recreate":
             replicas = 0 if old else spec["replicas"]
@@ -97,7 +95,7 @@ class Rollouts:
         selector = copy.deepcopy(spec["selector"])
         selector["matchLabels"] = {**(selector.get("matchLabels") or {}), **extra}
         owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
-        made = self._store.create(
+        created = self._store.create(
             REPLICA_SETS,
             {
                 "metadata": {
@@ -114,13 +112,13 @@ class Rollouts:
         self._set_revision(deployment, revision)
         self._progress(deployment, "True", "NewReplicaSetCreated", f'Created new replica set "{name}"')
         if replicas:
-            self._tell_scaled(deployment, name, 0, replicas)
-        return made
+            self._record_scaling(deployment, name, 0, replicas)
+        return created
 
     def _revise(self, deployment: Object, new: Object, sets: list[Object]) -> Object:
-        """A ReplicaSet that is used again gets the next number; its old one goes to the history annotation."""
-        others = max((revision_of(item) for item in sets if item is not new), default=0)
-        own = revision_of(new)
+        """A reused ReplicaSet gets the next revision; the annotation keeps its previous one."""
+        others = max((replica_set_revision(item) for item in sets if item is not new), default=0)
+        own = replica_set_revision(new)
         revision = own if own > others else others + 1
         changed = copy.deepcopy(new)
         annotations = changed["metadata"].setdefault("annotations", {})
@@ -151,29 +149,29 @@ class Rollouts:
         changed["metadata"].setdefault("annotations", {}).update(self._counts(deployment["spec"]))
         self._store.update(REPLICA_SETS, changed)
         if replicas != before:
-            self._tell_scaled(deployment, item["metadata"]["name"], before, replicas)
+            self._record_scaling(deployment, item["metadata"]["name"], before, replicas)
 
-    def _tell_scaled(self, deployment: Object, name: str, before: int, after: int) -> None:
+    def _record_scaling(self, deployment: Object, name: str, before: int, after: int) -> None:
         which = "up" if after > before else "down"
         message = f"Scaled {which} replica set {name} from {before} to {after}"
-        event_recorder.record(
+        event_recorder.record_event(
             self._store, deployment, "apps/v1", "Deployment",
             reason="ScalingReplicaSet", message=message, source="deployment-controller",
         )  # fmt: skip
 
     def _resize_all(self, deployment: Object) -> None:
-        """A changed number of replicas is shared by the ReplicaSets in proportion to what they have."""
+        """Distributes a changed replica count over the ReplicaSets in proportion."""
         spec = deployment["spec"]
         sets = self.owned(deployment)
         active = [item for item in sets if item["spec"]["replicas"]]
-        newest = max(sets, key=revision_of, default=None)
+        newest = max(sets, key=replica_set_revision, default=None)
         if len(active) <= 1:
             only = active[0] if active else newest
             if only is not None and only["spec"]["replicas"] != spec["replicas"]:
                 self._resize(deployment, only, spec["replicas"])
             return
         total = sum(item["spec"]["replicas"] for item in active)
-        allowed = spec["replicas"] + (limits(spec)[0] if spec["replicas"] else 0)
+        allowed = spec["replicas"] + (rolling_limits(spec)[0] if spec["replicas"] else 0)
         left = allowed - total
         shares = {}
         for item in sorted(active, key=lambda item: -item["spec"]["replicas"]):
@@ -187,27 +185,27 @@ class Rollouts:
 
     def _roll(self, deployment: Object, new: Object) -> None:
         spec = deployment["spec"]
-        surge, unavailable = limits(spec)
-        wanted = spec["replicas"]
+        surge, unavailable = rolling_limits(spec)
+        desired = spec["replicas"]
         sets = self.owned(deployment)
         total = sum(item["spec"]["replicas"] for item in sets)
         have = new["spec"]["replicas"]
-        if have > wanted:
-            self._resize(deployment, new, wanted)
+        if have > desired:
+            self._resize(deployment, new, desired)
             return
-        if have < wanted and total < wanted + surge:
-            self._resize(deployment, new, have + min(wanted + surge - total, wanted - have))
+        if have < desired and total < desired + surge:
+            self._resize(deployment, new, have + min(desired + surge - total, desired - have))
             return
         old = [item for item in sets if item["metadata"]["uid"] != new["metadata"]["uid"] and item["spec"]["replicas"]]
         if not old:
             return
-        room = total - (wanted - unavailable) - (have - counted(new))
+        room = total - (desired - unavailable) - (have - status_count(new))
         for item in old:
-            broken = min(room, item["spec"]["replicas"] - counted(item))
+            broken = min(room, item["spec"]["replicas"] - status_count(item))
             if broken > 0:
                 self._resize(deployment, item, item["spec"]["replicas"] - broken)
                 room -= broken
-        room = min(room, sum(counted(item) for item in sets) - (wanted - unavailable))
+        room = min(room, sum(status_count(item) for item in sets) - (desired - unavailable))
         for item in self.owned(deployment):
             if item["metadata"]["uid"] == new["metadata"]["uid"] or room <= 0:
                 continue
@@ -221,21 +219,24 @@ class Rollouts:
         for item in old:
             if item["spec"]["replicas"]:
                 self._resize(deployment, item, 0)
-        if not any(counted(item, "replicas") for item in old) and new["spec"]["replicas"] != deployment["spec"]["replicas"]:
+        if (
+            not any(status_count(item, "replicas") for item in old)
+            and new["spec"]["replicas"] != deployment["spec"]["replicas"]
+        ):
             self._resize(deployment, new, deployment["spec"]["replicas"])
 
     def _clean(self, deployment: Object, sets: list[Object]) -> None:
-        """Forgets the oldest revisions beyond the limit, once the rollout is complete."""
+        """Deletes the oldest revisions beyond the limit once the rollout is complete."""
         spec, status = deployment["spec"], deployment["status"]
         if not status.get("updatedReplicas", 0) == status.get("replicas", 0) == spec["replicas"]:
             return
-        newest = max(sets, key=revision_of, default=None)
-        idle = [item for item in sets if item is not newest and not item["spec"]["replicas"] and not counted(item, "replicas")]
-        idle.sort(key=revision_of)
+        newest = max(sets, key=replica_set_revision, default=None)
+        idle = [
+            item for item in sets if item is not newest and not item["spec"]["replicas"] and not status_count(item, "replicas")
+        ]
+        idle.sort(key=replica_set_revision)
         for item in idle[: max(0, len(idle) - spec["revisionHistoryLimit"])]:
             self._store.delete(REPLICA_SETS, item["metadata"]["namespace"], item["metadata"]["name"])
-
-    # --- status
 
     def _condition(self, deployment: Object, kind: str, status: str, reason: str, message: str) -> None:
         conditions = deployment["status"].setdefault("conditions", [])
@@ -273,23 +274,23 @@ class Rollouts:
         found = (item for item in deployment["status"].get("conditions") or () if item["type"] == "Progressing")
         return next(found, {})
 
-    def _judge(self, deployment: Object, sets: list[Object], was: dict[str, Any]) -> float:
+    def _update_status(self, deployment: Object, sets: list[Object], was: dict[str, Any]) -> float:
         spec, old = deployment["spec"], copy.deepcopy(was)
-        new = next((item for item in sets if bare(item["spec"]["template"]) == bare(spec["template"])), None)
-        replicas = sum(counted(item, "replicas") for item in sets)
-        available = sum(counted(item) for item in sets)
+        new = next((item for item in sets if strip_hash(item["spec"]["template"]) == strip_hash(spec["template"])), None)
+        replicas = sum(status_count(item, "replicas") for item in sets)
+        available = sum(status_count(item) for item in sets)
         counts = {
             "observedGeneration": deployment["metadata"]["generation"],
             "replicas": replicas,
-            "updatedReplicas": counted(new, "replicas") if new is not None else 0,
-            "readyReplicas": sum(counted(item, "readyReplicas") for item in sets),
+            "updatedReplicas": status_count(new, "replicas") if new is not None else 0,
+            "readyReplicas": sum(status_count(item, "readyReplicas") for item in sets),
             "availableReplicas": available,
             "unavailableReplicas": max(0, sum(item["spec"]["replicas"] for item in sets) - available),
         }
         shown = {key: value for key, value in counts.items() if value or key == "observedGeneration"}
-        ending = sum(counted(item, "terminatingReplicas") for item in sets)
+        ending = sum(status_count(item, "terminatingReplicas") for item in sets)
         deployment["status"] = {**shown, "terminatingReplicas": ending, "conditions": was.get("conditions", [])}
-        enough = available >= spec["replicas"] - limits(spec)[1]
+        enough = available >= spec["replicas"] - rolling_limits(spec)[1]
         if enough:
             message = "Deployment has minimum availability."
             self._condition(deployment, "Available", "True", "MinimumReplicasAvailable", message)
@@ -299,11 +300,11 @@ class Rollouts:
         return 0.0 if spec.get("paused") or new is None else self._deadline(deployment, new, counts, old)
 
     def _deadline(self, deployment: Object, new: Object, counts: dict[str, int], old: dict[str, Any]) -> float:
-        wanted, name = deployment["spec"]["replicas"], new["metadata"]["name"]
+        desired, name = deployment["spec"]["replicas"], new["metadata"]["name"]
         current = self._progressing(deployment)
         if counts["replicas"] == counts["updatedReplicas"] and current.get("reason") == "NewReplicaSetAvailable":
             return 0.0
-        if counts["updatedReplicas"] == counts["replicas"] == counts["availableReplicas"] == wanted:
+        if counts["updatedReplicas"] == counts["replicas"] == counts["availableReplicas"] == desired:
             self._progress(deployment, "True", "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.')
             return 0.0
         outgoing = counts["replicas"] - counts["updatedReplicas"]

@@ -1,4 +1,4 @@
-"""From a request to its answer: paths, verbs, options and bodies."""
+"""Maps requests to responses: paths, verbs, options and bodies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from console.demo.cluster import api_errors, discovery, list_pages, patch
 from console.demo.cluster.auth import ANONYMOUS, OPEN_PATHS, Access, User
 from console.demo.cluster.http1 import HttpRequest, HttpResponse, as_json, as_text
 from console.demo.cluster.registry import Registry
-from console.demo.cluster.resource import DEPLOYMENTS, POD_METRICS, PODS, REPLICA_SETS, REVIEWS, Object, Resource, find
+from console.demo.cluster.resource import DEPLOYMENTS, POD_METRICS, PODS, REPLICA_SETS, REVIEWS, Object, Resource, find_resource
 from console.demo.cluster.store import Store
 from console.demo.cluster.watch import WatchRequest, typed
 
@@ -21,7 +21,7 @@ DEFAULT_WATCH_SECONDS = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class ResourcePath:
-    """What a path names: a kind, perhaps in a namespace, perhaps one object, perhaps a part of it."""
+    """A parsed path: a kind, with an optional namespace, name and subresource."""
 
     resource: Resource
     namespace: str = ""
@@ -29,8 +29,8 @@ class ResourcePath:
     subresource: str = ""
 
 
-def place(path: str) -> ResourcePath:
-    """NotServed for an unknown group or version, Failure 404 for an unknown kind in a known one."""
+def parse_path(path: str) -> ResourcePath:
+    """Raises NotServed for an unknown group or version, ApiError 404 for an unknown kind in a known one."""
     steps = [step for step in path.split("/") if step]
     if steps[:1] == ["api"] and len(steps) > 2:
         group, version, rest = "", steps[1], steps[2:]
@@ -43,7 +43,7 @@ def place(path: str) -> ResourcePath:
     namespace = ""
     if len(rest) > 2 and rest[0] == "namespaces" and rest[2] not in ("status", "finalize"):
         namespace, rest = rest[1], rest[2:]
-    resource = find(group, version, rest[0])
+    resource = find_resource(group, version, rest[0])
     if resource is None or len(rest) > 3:
         raise api_errors.unknown_resource()
     named = [*rest[1:], "", ""]
@@ -52,7 +52,7 @@ def place(path: str) -> ResourcePath:
 
 @dataclass(slots=True)
 class Routes:
-    """Answers requests out of the store. A watch is answered with the Wish that the connection then fulfils."""
+    """Responds from the store. For a watch it returns the WatchRequest that the connection then streams."""
 
     store: Store
     registry: Registry
@@ -62,7 +62,7 @@ class Routes:
     usage: Callable[[str], list[Object]]
     has_metrics: bool = True
 
-    def answer(self, request: HttpRequest) -> HttpResponse | WatchRequest:
+    def respond(self, request: HttpRequest) -> HttpResponse | WatchRequest:
         try:
             user = self.access.user(request)
             fixed = self._fixed(request, user)
@@ -72,7 +72,7 @@ class Routes:
         except api_errors.ApiError as failed:
             return as_json(failed.code, failed.status)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # an object of a shape that no check foresaw: the request is at fault, and the server lives on
+            # an object of an unvalidated shape: reject the request, keep the server running
             unreadable = api_errors.bad_request(f"the object provided is unrecognized: {type(error).__name__}")
             return as_json(unreadable.code, unreadable.status)
 
@@ -81,27 +81,27 @@ class Routes:
         if path in OPEN_PATHS:
             return as_json(200, discovery.version()) if path == "/version" else as_text(200, "ok")
         steps = path.split("/")[1:]
-        found: Object | None = None
+        document: Object | None = None
         if path == "/api":
-            found = discovery.core_versions(self.address)
+            document = discovery.core_versions(self.address)
         elif path == "/apis":
-            found = discovery.groups()
+            document = discovery.groups()
             if not self.has_metrics:
-                found["groups"] = [row for row in found["groups"] if row["name"] != POD_METRICS.group]
+                document["groups"] = [row for row in document["groups"] if row["name"] != POD_METRICS.group]
         elif path == "/api/v1":
-            found = discovery.resources("", "v1")
+            document = discovery.resources("", "v1")
         elif len(steps) == 2 and steps[0] == "apis":
-            found = discovery.group(steps[1])
+            document = discovery.group(steps[1])
         elif len(steps) == 3 and steps[0] == "apis":
-            found = discovery.resources(steps[1], steps[2])
-        if found is None:
+            document = discovery.resources(steps[1], steps[2])
+        if document is None:
             return None
         if user is ANONYMOUS:
             raise api_errors.forbidden_path(user.name, "get", path)
-        return as_json(200, found)
+        return as_json(200, document)
 
     def _resource(self, request: HttpRequest, user: User) -> HttpResponse | WatchRequest:
-        at = place(request.path)
+        at = parse_path(request.path)
         watching = request.query.get("watch", "") in ("1", "true")
         if request.method in ("GET", "HEAD"):
             verb = "get" if at.name else "watch" if watching else "list"
@@ -109,35 +109,35 @@ class Routes:
             verb = _VERBS.get(request.method, "")
         if verb == "delete" and not at.name:
             verb = "deletecollection"
-        self.access.demand(user, verb, at.resource, subresource=at.subresource, namespace=at.namespace, name=at.name)
+        self.access.authorize(user, verb, at.resource, subresource=at.subresource, namespace=at.namespace, name=at.name)
         if at.resource is REVIEWS:
             if request.method != "POST":
                 raise api_errors.not_allowed()
-            return as_json(201, self.access.review(user, _decoded(request)))
+            return as_json(201, self.access.review(user, _decode(request)))
         if at.resource is POD_METRICS:
             return self._metrics(request, at)
         if verb in ("list", "watch"):
             return (
-                self._wish(request, at)
+                self._watch(request, at)
                 if watching
-                else as_json(200, list_pages.page(self.store, at.resource, at.namespace, request.query))
+                else as_json(200, list_pages.list_page(self.store, at.resource, at.namespace, request.query))
             )
         if at.subresource:
             return self._subresource(request, at, verb)
         return self._object(request, at, verb)
 
-    def _wish(self, request: HttpRequest, at: ResourcePath) -> WatchRequest:
+    def _watch(self, request: HttpRequest, at: ResourcePath) -> WatchRequest:
         query = request.query
         initial = query.get("sendInitialEvents") == "true"
         try:
             seconds = float(query.get("timeoutSeconds") or DEFAULT_WATCH_SECONDS)
         except ValueError:
-            raise api_errors.bad_request("timeoutSeconds is no number") from None
+            raise api_errors.bad_request("timeoutSeconds is not a number") from None
         return WatchRequest(
             at.resource,
             at.namespace,
-            list_pages.matcher(at.resource, query),
-            None if initial else list_pages.version_asked(query),
+            list_pages.list_matcher(at.resource, query),
+            None if initial else list_pages.requested_version(query),
             query.get("allowWatchBookmarks") in ("1", "true"),
             seconds,
             initial_bookmark=initial and query.get("allowWatchBookmarks") in ("1", "true"),
@@ -147,7 +147,7 @@ class Routes:
         resource, dry = at.resource, _dry(request)
         if verb == "create" and not at.name:
             item = self.registry.create(
-                resource, at.namespace, _object_of(_decoded(request)), dry=dry, manager=_manager(request)
+                resource, at.namespace, _object_of(_decode(request)), dry=dry, manager=_manager(request)
             )
             return as_json(201, typed(resource, item))
         if not at.name or verb in ("", "create", "deletecollection"):
@@ -155,7 +155,7 @@ class Routes:
         if verb == "get":
             return as_json(200, typed(resource, self.registry.existing(resource, at.namespace, at.name)))
         if verb == "delete":
-            options = _object_of(_decoded(request)) if request.body else {}
+            options = _object_of(_decode(request)) if request.body else {}
             if "gracePeriodSeconds" in request.query:
                 options["gracePeriodSeconds"] = int(request.query["gracePeriodSeconds"])
             if "propagationPolicy" in request.query:
@@ -163,19 +163,19 @@ class Routes:
             dry = dry or options.get("dryRun") == ["All"]
             gone = self.registry.delete(resource, at.namespace, at.name, options=options, dry=dry)
             return as_json(200, gone if gone.get("kind") == "Status" else typed(resource, gone))
-        return as_json(200, typed(resource, self._written(request, at, verb, status=False)))
+        return as_json(200, typed(resource, self._write(request, at, verb, status=False)))
 
-    def _written(self, request: HttpRequest, at: ResourcePath, verb: str, *, status: bool) -> Object:
+    def _write(self, request: HttpRequest, at: ResourcePath, verb: str, *, status: bool) -> Object:
         dry = _dry(request)
         if verb == "patch":
             kind = _patch_type(request)
-            change = _decoded(request)
+            change = _decode(request)
             return self.registry.patch(
                 at.resource, at.namespace, at.name, change, kind, dry=dry, status=status, manager=_manager(request)
             )
         if verb != "update":
             raise api_errors.not_allowed()
-        item = _object_of(_decoded(request))
+        item = _object_of(_decode(request))
         return self.registry.replace(
             at.resource, at.namespace, at.name, item, dry=dry, status=status, manager=_manager(request)
         )
@@ -184,7 +184,7 @@ class Routes:
         if at.subresource == "status" and at.resource.status:
             if verb == "get":
                 return as_json(200, typed(at.resource, self.registry.existing(at.resource, at.namespace, at.name)))
-            return as_json(200, typed(at.resource, self._written(request, at, verb, status=True)))
+            return as_json(200, typed(at.resource, self._write(request, at, verb, status=True)))
         if at.subresource == "log" and at.resource is PODS and verb == "get":
             return as_text(200, self.logs(self.registry.existing(PODS, at.namespace, at.name), request.query))
         if at.subresource != "scale" or at.resource not in (DEPLOYMENTS, REPLICA_SETS):
@@ -194,13 +194,13 @@ class Routes:
             return as_json(200, scale)
         dry = _dry(request)
         if verb == "patch":
-            wanted = patch.patched(scale, _decoded(request), _patch_type(request))
+            desired = patch.apply_patch(scale, _decode(request), _patch_type(request))
         elif verb == "update":
-            wanted = _object_of(_decoded(request))
-            wanted.setdefault("metadata", {})
+            desired = _object_of(_decode(request))
+            desired.setdefault("metadata", {})
         else:
             raise api_errors.not_allowed()
-        scaled = self.registry.rescale(at.resource, at.namespace, at.name, wanted, dry=dry, manager=_manager(request))
+        scaled = self.registry.rescale(at.resource, at.namespace, at.name, desired, dry=dry, manager=_manager(request))
         return as_json(200, scaled)
 
     def _metrics(self, request: HttpRequest, at: ResourcePath) -> HttpResponse:
@@ -208,7 +208,7 @@ class Routes:
             raise api_errors.NotServed
         if request.method not in ("GET", "HEAD"):
             raise api_errors.not_allowed()
-        match = list_pages.matcher(POD_METRICS, {**request.query, "fieldSelector": ""})
+        match = list_pages.list_matcher(POD_METRICS, {**request.query, "fieldSelector": ""})
         items = [item for item in self.usage(at.namespace) if match(item)]
         if not at.name:
             listed = {"kind": "PodMetricsList", "apiVersion": POD_METRICS.api_version, "metadata": {}, "items": items}
@@ -220,7 +220,7 @@ class Routes:
 
 
 def _manager(request: HttpRequest) -> str:
-    """The field manager: the parameter, else the beginning of the client's name, as the real server takes it."""
+    """The field manager: the parameter, else the start of the User-Agent, as in a real server."""
     return request.query.get("fieldManager") or request.headers.get("user-agent", "").partition("/")[0] or "unknown"
 
 
@@ -230,7 +230,7 @@ def _patch_type(request: HttpRequest) -> str:
     return request.content_type
 
 
-def _decoded(request: HttpRequest) -> Any:
+def _decode(request: HttpRequest) -> Any:
     if request.method != "PATCH" and request.content_type not in ("application/json", ""):
         raise api_errors.unsupported_body()
     try:

@@ -1,4 +1,4 @@
-"""Label and field selectors, in the forms that a query and an object carry."""
+"""Label and field selectors of queries and objects, as predicates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _labels(item: Object) -> dict[str, str]:
 
 
 def labels(text: str) -> Match:
-    """`a=b,c!=d,e in (f,g),h,!i` as a predicate; Failure 400 where it cannot be read."""
+    """`a=b,c!=d,e in (f,g),h,!i` as a predicate. Raises ApiError 400."""
     tests = [_requirement(part) for part in _COMMA.split(text)] if text.strip() else []
     return lambda item: all(test(_labels(item)) for test in tests)
 
@@ -47,7 +47,7 @@ def _requirement(text: str) -> Callable[[dict[str, str]], bool]:
 
 
 def fields(text: str, resource: Resource) -> Match:
-    """`metadata.name=a,status.phase!=Running` as a predicate; Failure 400 for a field that this kind cannot select by."""
+    """`metadata.name=a,status.phase!=Running` as a predicate. Raises ApiError 400 for an unsupported field."""
     tests: list[tuple[tuple[str, ...], str, bool]] = []
     for part in text.split(",") if text.strip() else ():
         found = _EQUAL.match(part)
@@ -57,7 +57,7 @@ def fields(text: str, resource: Resource) -> Match:
             known = ", ".join(f'"{name}"' for name in resource.fields)
             raise api_errors.bad_request(f'"{found["key"]}" is not a known field selector: only {known}')
         tests.append((tuple(found["key"].split(".")), found["value"], found["op"] != "!="))
-    return lambda item: all((_at(item, path) == value) is wanted for path, value, wanted in tests)
+    return lambda item: all((_at(item, path) == value) is equal for path, value, equal in tests)
 
 
 def _at(item: Object, path: tuple[str, ...]) -> str:
@@ -69,14 +69,14 @@ def _at(item: Object, path: tuple[str, ...]) -> str:
 
 def of_object(selector: Object | None) -> Callable[[dict[str, str]], bool]:
     """The predicate of `spec.selector` (matchLabels and matchExpressions) over a pod's labels."""
-    wanted = (selector or {}).get("matchLabels") or {}
+    match_labels = (selector or {}).get("matchLabels") or {}
     tests = []
     for item in (selector or {}).get("matchExpressions") or ():
         values = ",".join(item.get("values") or ())
         operator = item.get("operator")
         text = {"In": f"{item['key']} in ({values})", "NotIn": f"{item['key']} notin ({values})", "Exists": item["key"]}
         tests.append(_requirement(text.get(operator, f"!{item['key']}")))
-    return lambda have: all(have.get(key) == value for key, value in wanted.items()) and all(test(have) for test in tests)
+    return lambda have: all(have.get(key) == value for key, value in match_labels.items()) and all(test(have) for test in tests)
 
 
 def as_text(selector: Object | None) -> str:

@@ -1,32 +1,29 @@
-"""The sockets: connections, their requests in order, their streams, and how they all end at once."""
+"""Serves connections: requests in order, watch streams, and a shutdown that ends all of them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from console.demo.cluster import http1
-from console.demo.cluster.api_errors import ApiError
 from console.demo.cluster.http1 import HttpRequest, HttpResponse, InvalidRequest
 from console.demo.cluster.routes import Routes
-from console.demo.cluster.watch import WatchRequest, follow
+from console.demo.cluster.watch import WatchRequest, stream_watch
 
 
 class ApiServer:
-    """Serves Routes on a loopback port; all of it runs in one event loop."""
+    """Serves Routes on a loopback port, in one event loop."""
 
     def __init__(self, routes: Routes, *, bookmark_seconds: float) -> None:
         self._routes = routes
         self.bookmark_seconds = bookmark_seconds
-        self.delay_seconds = 0.0
-        self.failing: list[ApiError] = []
-        """Answers that the next requests get instead of theirs."""
-        self.seen: list[HttpRequest] = []
-        self.on_request: Callable[[HttpRequest], None] | None = None
+        self.intercept: Callable[[HttpRequest], Awaitable[HttpResponse | None]] | None = None
+        """Called with every request; what it returns replaces the response."""
+        self.watches: set[asyncio.Task[None]] = set()
+        """The tasks of the open watches."""
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._watches: set[asyncio.Task[None]] = set()
 
     async def start(self, port: int = 0) -> int:
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=http1.MAX_HEAD_BYTES, backlog=256)
@@ -39,78 +36,59 @@ class ApiServer:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def drop_watches(self) -> int:
-        """Cuts every open watch in the middle of its stream; gives how many there were."""
-        watches = tuple(self._watches)
-        for task in watches:
-            task.cancel()
-        return len(watches)
-
-    @property
-    def watches(self) -> int:
-        return len(self._watches)
-
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a connection is always served by a task
+        assert task is not None  # noqa: S101  # a task serves every connection
         self._connections.add(task)
         try:
-            await self._converse(reader, writer)
+            await self._serve(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
-            # the client is gone, or the server is being stopped: either way nobody waits for more
+            # the client is gone or the server stops: nobody waits for a response
             pass
         finally:
             self._connections.discard(task)
-            self._watches.discard(task)
+            self.watches.discard(task)
             writer.transport.abort()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             try:
                 request = await http1.read(reader)
             except InvalidRequest as error:
-                writer.write(http1.whole(http1.as_text(400, f"400 Bad Request: {error}\n")))
+                writer.write(http1.encode_response(http1.as_text(400, f"400 Bad Request: {error}\n")))
                 await writer.drain()
                 return
             if request is None:
                 return
-            answer = await self._answer(request)
-            if isinstance(answer, WatchRequest):
-                if not await self._stream(answer, reader, writer):
+            response = await self._respond(request)
+            if isinstance(response, WatchRequest):
+                if not await self._stream(response, reader, writer):
                     return
                 continue
             if request.method == "HEAD":
-                answer = HttpResponse(answer.code, b"", answer.content_type, answer.headers)
-            writer.write(http1.whole(answer))
+                response = HttpResponse(response.code, b"", response.content_type, response.headers)
+            writer.write(http1.encode_response(response))
             await writer.drain()
             if request.headers.get("connection", "").lower() == "close":
                 await self._finish(writer)
                 return
 
     async def _finish(self, writer: asyncio.StreamWriter) -> None:
-        """Lets what was written reach the client before the connection is closed."""
+        """Closes the connection after the client has received everything."""
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
-    async def _answer(self, request: HttpRequest) -> HttpResponse | WatchRequest:
-        self.seen.append(request)
-        del self.seen[:-1000]
-        if self.on_request is not None:
-            self.on_request(request)
-        if self.delay_seconds:
-            await asyncio.sleep(self.delay_seconds)
-        if self.failing:
-            failed = self.failing.pop(0)
-            extra = (("Retry-After", "1"),) if failed.code in (429, 503) else ()
-            return http1.as_json(failed.code, failed.status, extra)
-        return self._routes.answer(request)
+    async def _respond(self, request: HttpRequest) -> HttpResponse | WatchRequest:
+        if self.intercept is not None and (response := await self.intercept(request)) is not None:
+            return response
+        return self._routes.respond(request)
 
-    async def _stream(self, wish: WatchRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Fulfils a watch; False where the client has gone meanwhile."""
+    async def _stream(self, watch: WatchRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Streams a watch; False where the client closed the connection."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
-        self._watches.add(task)
+        self.watches.add(task)
         writer.write(http1.head(200, "application/json", ("Transfer-Encoding", "chunked")))
 
         async def send(data: bytes) -> None:
@@ -121,15 +99,15 @@ class ApiServer:
         await writer.drain()
         gone = asyncio.ensure_future(reader.read(1))
         try:
-            await follow(wish, self._routes.store, send, gone=gone, bookmark_seconds=self.bookmark_seconds)
+            await stream_watch(watch, self._routes.store, send, gone=gone, bookmark_seconds=self.bookmark_seconds)
             if gone.done():
                 return False
         finally:
-            self._watches.discard(task)
+            self.watches.discard(task)
             gone.cancel()
             with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 await gone
-        # nothing may read any more when the client learns of the end: its next request comes on this connection
+        # stop reading before the client sees the end: its next request comes on this connection
         writer.write(http1.chunk(b""))
         await writer.drain()
         return True

@@ -1,4 +1,4 @@
-"""Objects by name, with the versions and the bounded history that watches live on."""
+"""Objects by name, with versions and the bounded history that watches read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One step of the history: ADDED, MODIFIED or DELETED, with the object before and after it."""
+    """An event of the history: ADDED, MODIFIED or DELETED, with the object before and after."""
 
     version: int
     type: str
@@ -33,7 +33,7 @@ class WatchEvent:
 
 
 class Store:
-    """Every write makes one new version; whoever reads gets the stored object itself and must not change it."""
+    """Every write creates a new version. Reads return the stored object itself, which callers must not change."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time, window: int = 2000) -> None:
         self.clock = clock
@@ -50,16 +50,16 @@ class Store:
         return self._objects.get(resource, {}).get((namespace, name))
 
     def copy(self, resource: Resource, namespace: str, name: str) -> Object | None:
-        """The object for changing it; hand it to `update` afterwards."""
+        """A copy to change and pass to `update`."""
         return copy.deepcopy(self.get(resource, namespace, name))
 
     def items(self, resource: Resource, namespace: str = "") -> list[Object]:
-        """Sorted by namespace and name, as etcd keeps them; an empty namespace means all."""
+        """Sorted by namespace and name, as in etcd; an empty namespace means all."""
         kept = self._objects.get(resource, {})
         return [kept[key] for key in sorted(kept) if not namespace or key[0] == namespace]
 
     def items_at(self, resource: Resource, namespace: str, version: int) -> list[Object]:
-        """The objects as they were at an older version; Failure 410 where the history does not reach back so far."""
+        """The objects at an older version. Raises ApiError 410 where the history does not reach it."""
         if version < self.oldest - 1:
             raise api_errors.too_old(version, self.oldest)
         kept = dict(self._objects.get(resource, {}))
@@ -75,17 +75,17 @@ class Store:
 
     @property
     def oldest(self) -> int:
-        """The first version of which the change is still known."""
+        """The first version whose change is still in the history."""
         return self._history[0].version if self._history else self.version + 1
 
     def since(self, version: int) -> Iterator[WatchEvent]:
-        """The changes after a version; Failure 410 where some of them are forgotten."""
+        """The changes after a version. Raises ApiError 410 where some have expired."""
         if version < self.oldest - 1:
             raise api_errors.too_old(version, self.oldest)
         return iter(self._history[version + 1 - self.oldest :])
 
     def forget(self) -> None:
-        """Drops the whole history: every older version is expired from now on."""
+        """Drops the history, which expires every older version."""
         self._history.clear()
 
     def create(self, resource: Resource, new: Object) -> Object:
@@ -100,7 +100,7 @@ class Store:
         return self._write("ADDED", resource, key, None, new)
 
     def update(self, resource: Resource, new: Object) -> Object:
-        """Stores a changed copy; without a difference no version is made, as in the real one."""
+        """Stores a changed copy; without a difference it creates no version, as in a real server."""
         key = (new["metadata"].get("namespace", ""), new["metadata"]["name"])
         before = self.get(resource, *key)
         if before is None:

@@ -1,4 +1,4 @@
-"""Strategic merge patch: lists of named things are merged by their key, with `$patch` and its relatives."""
+"""Strategic merge patch: merges lists of named objects by key, and supports `$patch` and related directives."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MERGE_KEYS = {
     "hostAliases": "ip", "conditions": "type", "ownerReferences": "uid", "topologySpreadConstraints": "topologyKey",
     "resourceClaims": "name",
 }  # fmt: skip
-"""Field to merge key. Field names alone are enough for the kinds that are served here."""
+"""Merge keys by field; field names suffice for the served kinds."""
 
 MERGED_VALUES = frozenset({"finalizers"})
-"""Lists of plain values that are united instead of replaced."""
+"""Lists of plain values that are merged as sets."""
 
 
-def applied(target: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """A patched object; neither argument is to be used afterwards."""
+def apply_strategic(target: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """The patched object; do not use the arguments afterwards. Raises ApiError."""
     return _object(target, change)
 
 
@@ -72,7 +72,7 @@ def _list(field: str, target: list[Any], change: list[dict[str, Any]]) -> list[A
         if key not in item:
             shown = " ".join(f"{name}:{value}" for name, value in sorted(item.items()))
             raise api_errors.internal(f"map: map[{shown}] does not contain declared merge key: {key}")
-        at = next((place for place, old in enumerate(result) if old.get(key) == item[key]), None)
+        at = next((parse_path for parse_path, old in enumerate(result) if old.get(key) == item[key]), None)
         if item.get("$patch") == "delete":
             if at is not None:
                 del result[at]
@@ -80,7 +80,7 @@ def _list(field: str, target: list[Any], change: list[dict[str, Any]]) -> list[A
             fresh.append(_object({}, item))
         else:
             result[at] = _object(result[at], item)
-    # the real server puts what is new in front of what was there
+    # the real server puts new items first
     return [*fresh, *result]
 
 
@@ -89,10 +89,10 @@ def _sort(result: dict[str, Any], field: str, order: Any) -> None:
     if not isinstance(items, list) or not isinstance(order, list):
         return
     key = MERGE_KEYS.get(field)
-    wanted = [item.get(key) if isinstance(item, dict) else item for item in order]
+    ordered = [item.get(key) if isinstance(item, dict) else item for item in order]
 
-    def place(item: Any) -> int:
+    def parse_path(item: Any) -> int:
         value = item.get(key) if isinstance(item, dict) else item
-        return wanted.index(value) if value in wanted else len(wanted)
+        return ordered.index(value) if value in ordered else len(ordered)
 
-    items.sort(key=place)
+    items.sort(key=parse_path)

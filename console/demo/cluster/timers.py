@@ -1,4 +1,4 @@
-"""What is to be done later, in order of time: by the event loop, or all at once while a scene is set."""
+"""Delayed calls in order of time: run by the event loop, or all at once for a fixture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 class Timers:
-    """`after` queues calls. With a running loop they are made in time; `settle` makes them without waiting."""
+    """`after` queues a call. A running loop makes it in time; `run_pending` makes it without waiting."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -19,7 +19,7 @@ class Timers:
         self._elapsed = 0.0
 
     def run_in(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Hands the queue to a loop, or takes it away from one that ends."""
+        """Attaches the queue to a loop, or detaches it from an ending one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -55,10 +55,10 @@ class Timers:
         finally:
             self._arm()
 
-    def settle(self, within_seconds: float = 10.0) -> None:
-        """Makes every call that is due within this time, at once and in order."""
-        ends = self.now() + within_seconds
-        while self._queue and self._queue[0][0] <= ends:
+    def run_pending(self, within_seconds: float = 10.0) -> None:
+        """Makes every call due within this time at once, in order."""
+        end = self.now() + within_seconds
+        while self._queue and self._queue[0][0] <= end:
             at, _, call = heapq.heappop(self._queue)
             if self._loop is None:
                 self._elapsed = max(self._elapsed, at)

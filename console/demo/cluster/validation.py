@@ -1,4 +1,4 @@
-"""What the API server refuses: values of a wrong type, and values that make no sense."""
+"""Validation of the API server: types and values."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _AT_LEAST_ZERO = "must be greater than or equal to 0"
 _WHOLE = ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds", "minReplicas", "maxReplicas")
 
 
-def wrong_type(item: Object) -> str:
-    """What Go would say of the first value of a wrong type; empty where all fit. Looks at the fields the console writes."""
+def type_error(item: Object) -> str:
+    """Go's error for the first value of a wrong type; empty without one. Checks the fields that the console writes."""
     meta, spec = item.get("metadata"), item.get("spec")
     if not isinstance(meta, dict) or (spec is not None and not isinstance(spec, dict)):
         return "cannot restore struct from: string"
     for part in ("labels", "annotations"):
         values = meta.get(part)
         if values is not None and not (isinstance(values, dict) and all(isinstance(value, str) for value in values.values())):
-            return _unlike(next(iter(values.values()), "") if isinstance(values, dict) else values, "string")
+            return _type_mismatch(next(iter(values.values()), "") if isinstance(values, dict) else values, "string")
     spec = spec or {}
     for name in _WHOLE:
         value = spec.get(name)
@@ -49,16 +49,16 @@ def wrong_type(item: Object) -> str:
     if not isinstance(spec.get("paused", False), (bool, type(None))):
         return "unrecognized type: bool"
     for container in _containers(spec):
-        for place in (container, *(container.get("env") or ())):
+        for parse_path in (container, *(container.get("env") or ())):
             for name in ("name", "image", "value"):
-                if isinstance(place, dict) and not isinstance(place.get(name), (str, type(None))):
-                    return _unlike(place[name], "string")
+                if isinstance(parse_path, dict) and not isinstance(parse_path.get(name), (str, type(None))):
+                    return _type_mismatch(parse_path[name], "string")
     return ""
 
 
-def _unlike(value: Any, wanted: str) -> str:
+def _type_mismatch(value: Any, expected: str) -> str:
     names = {bool: "bool", int: "int64", float: "float64", str: "string", dict: "map", list: "slice"}
-    return f"cannot convert {names.get(type(value), 'nil')} to {wanted}"
+    return f"cannot convert {names.get(type(value), 'nil')} to {expected}"
 
 
 def _containers(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -71,8 +71,8 @@ def _containers(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield container
 
 
-def problems(resource: Resource, item: Object, before: Object | None) -> list[StatusCause]:
-    """All that is wrong with an object, as the causes of a 422; `before` is what it would replace."""
+def validate(resource: Resource, item: Object, before: Object | None) -> list[StatusCause]:
+    """The errors of an object, as causes of a 422; `before` is the object to replace."""
     return [*_name(item), *_data(resource, item), *_spec(resource, item, before)]
 
 
@@ -94,7 +94,7 @@ def _data(resource: Resource, item: Object) -> Iterator[StatusCause]:
 def _spec(resource: Resource, item: Object, before: Object | None) -> Iterator[StatusCause]:
     spec = item.get("spec") or {}
     if resource in (DEPLOYMENTS, REPLICA_SETS):
-        yield from counts(spec.get("replicas"))
+        yield from validate_replicas(spec.get("replicas"))
         if not spec.get("selector"):
             yield StatusCause("FieldValueRequired", "Required value", "spec.selector")
         have = (spec["template"].get("metadata") or {}).get("labels")
@@ -117,8 +117,8 @@ def _spec(resource: Resource, item: Object, before: Object | None) -> Iterator[S
             yield StatusCause("FieldValueInvalid", message, "spec.maxReplicas")
 
 
-def counts(replicas: Any) -> Iterator[StatusCause]:
-    """The cause against a negative number of replicas."""
+def validate_replicas(replicas: Any) -> Iterator[StatusCause]:
+    """The cause for a negative number of replicas."""
     if isinstance(replicas, int) and replicas < 0:
         yield StatusCause("FieldValueInvalid", f"Invalid value: {replicas}: {_AT_LEAST_ZERO}", "spec.replicas")
 

@@ -1,4 +1,4 @@
-"""One open watch: changes as lines of JSON, bookmarks while nothing happens, and its end."""
+"""Streams one watch: changes as JSON lines, bookmarks while idle, and its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from console.demo.cluster.store import Store, WatchEvent
 
 @dataclass(frozen=True, slots=True)
 class WatchRequest:
-    """What a watch asks for. `version` None means: first everything that is there."""
+    """The parameters of a watch. `version` None starts with all existing objects."""
 
     resource: Resource
     namespace: str
@@ -27,28 +27,29 @@ class WatchRequest:
     initial_bookmark: bool = False
 
 
-def line(kind: str, item: Object) -> bytes:
+def watch_line(kind: str, item: Object) -> bytes:
+    """One event of a watch stream."""
     return json.dumps({"type": kind, "object": item}, separators=(",", ":")).encode() + b"\n"
 
 
 def typed(resource: Resource, item: Object) -> Object:
-    """With its kind, which items of a list lack and events have."""
+    """The object with kind and apiVersion, which items of a list lack."""
     return {"kind": resource.kind, "apiVersion": resource.api_version, **item}
 
 
-def bookmark(resource: Resource, version: int, *, initial_end: bool = False) -> bytes:
+def bookmark_line(resource: Resource, version: int, *, initial_end: bool = False) -> bytes:
     meta: Object = {"resourceVersion": str(version)}
     if initial_end:
         meta["annotations"] = {"k8s.io/initial-events-end": "true"}
-    return line("BOOKMARK", typed(resource, {"metadata": meta}))
+    return watch_line("BOOKMARK", typed(resource, {"metadata": meta}))
 
 
-def seen_as(change: WatchEvent, wish: WatchRequest) -> tuple[str, Object] | None:
-    """The change as this watch sees it: an object that leaves the selection is DELETED for it."""
-    if change.resource is not wish.resource or (wish.namespace and change.key[0] != wish.namespace):
+def change_for(change: WatchEvent, watch: WatchRequest) -> tuple[str, Object] | None:
+    """The change as a watch event; an object that leaves the selection is DELETED. None for an unrelated change."""
+    if change.resource is not watch.resource or (watch.namespace and change.key[0] != watch.namespace):
         return None
-    before = change.before if change.before is not None and wish.match(change.before) else None
-    after = change.after if change.after is not None and wish.match(change.after) else None
+    before = change.before if change.before is not None and watch.match(change.before) else None
+    after = change.after if change.after is not None and watch.match(change.after) else None
     if after is not None:
         return ("MODIFIED" if before is not None else "ADDED"), after
     if before is not None:
@@ -57,46 +58,46 @@ def seen_as(change: WatchEvent, wish: WatchRequest) -> tuple[str, Object] | None
     return None
 
 
-async def follow(
-    wish: WatchRequest,
+async def stream_watch(
+    watch: WatchRequest,
     store: Store,
     send: Callable[[bytes], Awaitable[None]],
     *,
     gone: asyncio.Future[Any],
     bookmark_seconds: float,
 ) -> None:
-    """Sends until the time is up, the client is gone or the history was lost (then an ERROR event with code 410 ends it)."""
+    """Streams until the timeout, a disconnect, or expired history, which end it with an ERROR event of code 410."""
     loop = asyncio.get_running_loop()
-    ends = loop.time() + wish.seconds
-    woken = asyncio.Event()
+    end = loop.time() + watch.seconds
+    changed = asyncio.Event()
 
-    def wake(change: WatchEvent) -> None:
-        if change.resource is wish.resource:
-            woken.set()
+    def notify(change: WatchEvent) -> None:
+        if change.resource is watch.resource:
+            changed.set()
 
-    store.listeners.append(wake)
+    store.listeners.append(notify)
     try:
-        version = wish.version if wish.version is not None else await _initial(wish, store, send)
-        # a real server sends a last bookmark two seconds before the time is up
-        next_bookmark = min(loop.time() + bookmark_seconds, ends - 2) if wish.seconds > 2 else ends
+        version = watch.version if watch.version is not None else await _initial(watch, store, send)
+        # a real server sends a last bookmark two seconds before the timeout
+        next_bookmark = min(loop.time() + bookmark_seconds, end - 2) if watch.seconds > 2 else end
         while True:
-            woken.clear()
+            changed.clear()
             data = b""
             for change in store.since(version):
-                seen = seen_as(change, wish)
-                if seen is not None:
-                    data += line(seen[0], typed(wish.resource, seen[1]))
+                event = change_for(change, watch)
+                if event is not None:
+                    data += watch_line(event[0], typed(watch.resource, event[1]))
             version = store.version
             if data:
                 await send(data)
             now = loop.time()
-            if wish.bookmarks and now >= next_bookmark:
-                await send(bookmark(wish.resource, version))
-                next_bookmark = min(now + bookmark_seconds, ends - 2) if ends - 2 > now else ends
-            if now >= ends:
+            if watch.bookmarks and now >= next_bookmark:
+                await send(bookmark_line(watch.resource, version))
+                next_bookmark = min(now + bookmark_seconds, end - 2) if end - 2 > now else end
+            if now >= end:
                 return
-            waiting: asyncio.Future[Any] = asyncio.ensure_future(woken.wait())
-            pause = max(0.0, min(ends, next_bookmark if wish.bookmarks else ends) - now)
+            waiting: asyncio.Future[Any] = asyncio.ensure_future(changed.wait())
+            pause = max(0.0, min(end, next_bookmark if watch.bookmarks else end) - now)
             try:
                 await asyncio.wait({waiting, gone}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -104,15 +105,15 @@ async def follow(
             if gone.done():
                 return
     except ApiError as failed:
-        await send(line("ERROR", failed.status))
+        await send(watch_line("ERROR", failed.status))
     finally:
-        store.listeners.remove(wake)
+        store.listeners.remove(notify)
 
 
-async def _initial(wish: WatchRequest, store: Store, send: Callable[[bytes], Awaitable[None]]) -> int:
+async def _initial(watch: WatchRequest, store: Store, send: Callable[[bytes], Awaitable[None]]) -> int:
     version = store.version
-    found = [item for item in store.items(wish.resource, wish.namespace) if wish.match(item)]
-    await send(b"".join(line("ADDED", typed(wish.resource, item)) for item in found))
-    if wish.initial_bookmark:
-        await send(bookmark(wish.resource, version, initial_end=True))
+    found = [item for item in store.items(watch.resource, watch.namespace) if watch.match(item)]
+    await send(b"".join(watch_line("ADDED", typed(watch.resource, item)) for item in found))
+    if watch.initial_bookmark:
+        await send(bookmark_line(watch.resource, version, initial_end=True))
     return version

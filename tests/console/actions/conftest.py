@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 from action_bench import NAMESPACE, QUICK, Bench, Facts, settings_for
+from steerable_cluster import SteerableCluster
 
-from console.demo.cluster import DemoCluster
 from console.journal.sqlite import Journal
 from queries.http.endpoint import ClusterEndpoint
 
 
 @pytest.fixture
-def cluster() -> Iterator[DemoCluster]:
-    made = DemoCluster(NAMESPACE, pace=QUICK, autoscaler_seconds=60.0)
+def cluster() -> Iterator[SteerableCluster]:
+    made = SteerableCluster(NAMESPACE, timings=QUICK, autoscaler_seconds=60.0)
     made.seed()
     with made:
         yield made
 
 
 @pytest.fixture
-async def bench(cluster: DemoCluster, tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(cluster: SteerableCluster, tmp_path: Path) -> AsyncIterator[Bench]:
     path = tmp_path / "kubeconfig"
     cluster.kubeconfig(path)
     endpoint = ClusterEndpoint(NAMESPACE, kubeconfig=str(path), timeout_seconds=3.0)

@@ -19,7 +19,7 @@ from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage
 from console.actions.registry import ACTIONS
 from console.actions.writers import Writer
-from console.cli.act import confirmed
+from console.cli.act import check_confirmations
 from console.journal.sqlite import Journal
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
@@ -82,11 +82,8 @@ async def test_a_write_that_the_server_refuses_failed(bench: Bench, status: int,
 
     def refuse(request: Any) -> None:
         if request.method == "PATCH" and "dryRun" not in request.query:
-            bench.cluster._server.failing.extend(failing)  # the knob, in the server's own thread
+            bench.cluster.fail_next(status)
 
-    from console.demo.cluster.api_errors import ApiError
-
-    failing = [ApiError(status, "Conflict", "asked for by a test")]
     bench.cluster.on_request(refuse)
     steps = await bench.act("scale", TARGET, replicas="5")
     result, text = outcome(steps)
@@ -94,7 +91,7 @@ async def test_a_write_that_the_server_refuses_failed(bench: Bench, status: int,
     assert "nothing was changed" in text
     assert words in text
     assert len(bench.writes()) == 1
-    assert bench.cluster.deployment(API).wanted == 3
+    assert bench.cluster.deployment(API).desired == 3
     assert bench.journal is not None
     assert [event.data.get("outcome") for event in bench.journal.events()] == [None, "failed"]
 
@@ -127,7 +124,7 @@ async def test_a_stale_precondition_is_refused_by_the_server(bench: Bench) -> No
         assert last is not None
         assert (last.outcome, "(409)" in last.text) == (Outcome.FAILED, True), (action, last.text)
     state = bench.cluster.deployment(API)
-    assert (state.wanted, state.paused, state.restarted_at) == (3, False, "")
+    assert (state.desired, state.paused, state.restarted_at) == (3, False, "")
 
 
 async def test_denied_blocks_before_anything_is_sent(bench: Bench) -> None:
@@ -180,7 +177,7 @@ async def test_a_lost_write_that_can_no_longer_land_is_known_to_have_changed_not
         result, text = outcome(await bench.act("scale", TARGET, settings=settings, replicas="5"))
     assert result is Outcome.FAILED, text
     assert "nothing was changed" in text
-    assert bench.cluster.deployment(API).wanted == 3
+    assert bench.cluster.deployment(API).desired == 3
 
 
 async def test_a_lost_write_that_may_still_land_is_unknown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +243,7 @@ async def test_facts_that_move_are_shown_again(bench: Bench) -> None:
 
     assert outcome(await bench.act("scale", TARGET, confirm=confirm, replicas="6"))[0] is Outcome.DONE
     assert seen == ["3", "4"]
-    assert bench.cluster.deployment(API).wanted == 6
+    assert bench.cluster.deployment(API).desired == 6
 
 
 async def test_declined_sends_nothing_and_leaves_no_intent(bench: Bench) -> None:
@@ -511,8 +508,8 @@ async def test_an_alert_whose_place_nobody_knows_asks_for_the_name(bench: Bench)
         (told,) = [check for check in bench.previews[-1].checks if check.how == "place of the alert"]
         assert (told.level, told.word) == (CheckLevel.ASK, API)
         assert bench.previews[-1].second_words == (API,)
-        assert not confirmed(bench.previews[-1], ())
-        assert confirmed(bench.previews[-1], (API,))
+        assert not check_confirmations(bench.previews[-1], ())
+        assert check_confirmations(bench.previews[-1], (API,))
     assert "Alertmanager is gone" in told.text
 
 

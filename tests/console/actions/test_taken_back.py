@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, second_revision, settings_for
+from steerable_cluster import SteerableCluster
 
 from console.actions import runner
 from console.actions.deployment_state import workload_facts
 from console.actions.plan import Outcome, Preview, Request, Stage
 from console.actions.reconcilers import REPLICAS, TEMPLATE, reconcilers
 from console.actions.writers import Writer
-from console.demo.cluster import DemoCluster
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.state.incident import Step as IncidentStep
@@ -31,7 +31,7 @@ SETTLE = (("hpa", 4.0), ("argocd", 4.0), ("flux", 4.0), ("helm", 0.0))
 
 @asynccontextmanager
 async def site(folder: Path, *, autoscaler_seconds: float = 60.0) -> AsyncIterator[Bench]:
-    made = DemoCluster(NAMESPACE, pace=QUICK, autoscaler_seconds=autoscaler_seconds)
+    made = SteerableCluster(NAMESPACE, timings=QUICK, autoscaler_seconds=autoscaler_seconds)
     made.seed()
     with made:
         made.kubeconfig(folder / "kubeconfig")
@@ -42,7 +42,7 @@ async def site(folder: Path, *, autoscaler_seconds: float = 60.0) -> AsyncIterat
         await facts.close()
 
 
-async def reapply(cluster: DemoCluster, image: str, *, manager: str, after_seconds: float) -> None:
+async def reapply(cluster: SteerableCluster, image: str, *, manager: str, after_seconds: float) -> None:
     """Stands in for a GitOps controller: once the image differs, it sets its own again, under its own field manager."""
     async with asyncio.timeout(30.0):
         while cluster.deployment(API).image == image:  # noqa: ASYNC110 - the cluster has no event for it

@@ -30,7 +30,7 @@ async def test_scale_is_done_and_journalled(bench: Bench) -> None:
     assert order == [
         Stage.PLAN, Stage.PREFLIGHT, Stage.CONFIRM, Stage.INTENT, Stage.EXECUTE, Stage.VERIFY, Stage.OUTCOME,
     ]  # fmt: skip
-    assert bench.cluster.deployment(API).wanted == 5
+    assert bench.cluster.deployment(API).desired == 5
     assert bench.journal is not None
     intent, end = bench.journal.events()
     assert (intent.kind, end.kind) == ("action.intent", "action.outcome")

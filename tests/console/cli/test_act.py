@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from steerable_cluster import SteerableCluster
 
-from console.demo.cluster import DemoCluster, PodTimings
+from console.demo.cluster import PodTimings
 from console.journal.sqlite import Journal
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +23,7 @@ QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03),
 
 
 class Shell:
-    def __init__(self, cluster: DemoCluster, folder: Path) -> None:
+    def __init__(self, cluster: SteerableCluster, folder: Path) -> None:
         self.cluster = cluster
         self.journal = folder / "state" / "cad-console" / "journal.sqlite3"
         cluster.kubeconfig(folder / "kubeconfig")
@@ -60,7 +61,7 @@ class Shell:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    made = DemoCluster(pace=QUICK, autoscaler_seconds=60.0)
+    made = SteerableCluster(timings=QUICK, autoscaler_seconds=60.0)
     made.seed()
     with made:
         yield Shell(made, tmp_path)
@@ -79,7 +80,7 @@ def test_done_is_0_and_is_in_the_journal(shell: Shell) -> None:
     where = re.search(r"context demo, server http://127\.0\.0\.1:\d+, user demo, namespace cad-ml-platform", told)
     assert where is not None
     assert "WARN  the environment default does not name this cluster: it is from environment variable KUBECONFIG" in told
-    assert shell.cluster.deployment("cad-ml-api").wanted == 4
+    assert shell.cluster.deployment("cad-ml-api").desired == 4
     assert f"Scale deployment/cad-ml-api to 4 replicas (alert X) [{where[0]}]" in shell.run("journal")[1]
     rows = json.loads(shell.run("journal", "--format", "json", "--kind", "action.outcome")[1])
     assert [row["data"]["outcome"] for row in rows] == ["done"]
@@ -114,12 +115,12 @@ def test_yes_is_not_enough_where_a_check_asks(shell: Shell) -> None:
     assert shell.run("act", "scale", "cad-ml-api", "--replicas", "0", "--yes", "--confirm", "18")[0] == 1
     assert shell.writes() == []
     assert shell.run("act", "scale", "cad-ml-api", "--replicas", "18", "--yes", "--confirm", "18")[0] == 0
-    assert shell.cluster.deployment("cad-ml-api").wanted == 18
+    assert shell.cluster.deployment("cad-ml-api").desired == 18
 
 
 def test_undone_is_1(tmp_path: Path) -> None:
     """What an HPA takes back while it is watched is no success, in the exit code too."""
-    made = DemoCluster(pace=QUICK, autoscaler_seconds=1.0)
+    made = SteerableCluster(timings=QUICK, autoscaler_seconds=1.0)
     made.seed()
     with made:
         shell = Shell(made, tmp_path)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from steerable_cluster import SteerableCluster
 
 from console.config.load import load_settings
 from console.config.settings import HEARTBEAT_ALERT
-from console.demo.cluster import DemoCluster
 from console.demo.scenarios import scenario
 from console.demo.server_binaries import Servers
 from console.demo.stack import Addresses, DemoStack
@@ -162,7 +162,7 @@ def test_a_context_of_a_kubeconfig_is_the_cluster_instead(
     servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With --kubernetes the bad image is rolled out there, the simulator follows it, and consoles get that context."""
-    cluster = DemoCluster("cad-ml-platform")
+    cluster = SteerableCluster("cad-ml-platform")
     cluster.seed()
     with cluster:
         cluster.kubeconfig(tmp_path / "mine")

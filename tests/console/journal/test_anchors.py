@@ -10,9 +10,9 @@ import pytest
 from journal_damage import OF_FILES
 from postgresql_fixture import Server
 from shared_host import NAMESPACE, Host, cluster_store, until
+from steerable_cluster import SteerableCluster
 
 from console.config.settings import POSTGRESQL, StoreSettings
-from console.demo.cluster import DemoCluster
 from console.journal.anchors import compare
 from console.journal.event import Event
 from console.journal.integrity import verify
@@ -28,7 +28,7 @@ Connect = Callable[[], SharedStore]
 @pytest.fixture(params=["cluster", "postgresql"])
 def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
     if request.param == "cluster":
-        with DemoCluster(NAMESPACE) as opened:
+        with SteerableCluster(NAMESPACE) as opened:
             opened.kubeconfig(tmp_path / "kubeconfig")
             yield lambda: cluster_store(tmp_path / "kubeconfig")
         return

@@ -16,7 +16,7 @@ from screen_samples import settings as told_settings
 
 from console.alerts.recent_changes import what_changed
 from console.checklists.incidents import incident_figures
-from console.cli.journal import as_json, what
+from console.cli.journal import as_json, event_summary
 from console.handover.shift import shift_of
 from console.incidents import postmortem
 from console.incidents.correlation import Correlation
@@ -103,7 +103,7 @@ def draw_all(state: JournalState, read: list[Event]) -> None:
     view = RenderContext(told_settings(Path()), NOW, snapshot=shown)
     for event in read:
         assert validate(event, now=NOW) == ""
-        assert describe_event(event) and what(event) is not None and json.dumps(as_json(event))
+        assert describe_event(event) and event_summary(event) is not None and json.dumps(as_json(event))
     what_changed(None, (), state.recent, now=NOW)
     shift_of(state.handovers, now=NOW, hours=8.0)
     incident_figures(state.incidents, NOW)

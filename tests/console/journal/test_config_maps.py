@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from cutting_proxy import CuttingProxy
 from shared_host import NAME, NAMESPACE, Host, cluster_store, until
+from steerable_cluster import SteerableCluster
 
-from console.demo.cluster import DemoCluster
 from console.demo.cluster.http1 import HttpRequest
 from console.journal.event import Event
 from console.journal.hash_chain import checked
@@ -27,8 +27,8 @@ OTHER = as_text(Event(2.0, "note", "other", "bob", "prod", {"text": "y" * 3300},
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[DemoCluster]:
-    with DemoCluster(NAMESPACE) as opened:
+def cluster(tmp_path: Path) -> Iterator[SteerableCluster]:
+    with SteerableCluster(NAMESPACE) as opened:
         opened.kubeconfig(tmp_path / "kubeconfig")
         yield opened
 
@@ -37,11 +37,11 @@ def host(folder: Path, name: str, *, read_only: bool = False, **more: int) -> Ho
     return Host(folder, name, cluster_store(folder / "kubeconfig", read_only=read_only, **more), read_only=read_only)
 
 
-def maps(cluster: DemoCluster) -> list[dict[str, Any]]:
+def maps(cluster: SteerableCluster) -> list[dict[str, Any]]:
     return sorted(cluster.objects("configmaps"), key=lambda item: str(item["metadata"]["name"]))
 
 
-def entries(cluster: DemoCluster) -> list[str]:
+def entries(cluster: SteerableCluster) -> list[str]:
     return [key for item in maps(cluster) for key in item.get("data") or {}]
 
 
@@ -49,7 +49,7 @@ def well(*hosts: Host) -> None:
     until(lambda: all(each.sharing.word == "ok" and not each.journal.waiting_count() for each in hosts))
 
 
-def test_both_have_all_in_one_order(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_both_have_all_in_one_order(cluster: SteerableCluster, tmp_path: Path) -> None:
     """What two write at the same time is in both journals, once, in the same order, over several segments below the limit."""
     with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
         for number in range(100):
@@ -67,7 +67,7 @@ def test_both_have_all_in_one_order(cluster: DemoCluster, tmp_path: Path) -> Non
         assert all(sum(len(k) + len(v.encode()) for k, v in item["data"].items()) <= 8 << 10 for item in maps(cluster))
 
 
-def test_who_was_slower_appends_to_what_is_there(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_who_was_slower_appends_to_what_is_there(cluster: SteerableCluster, tmp_path: Path) -> None:
     """Between the look at a segment and the PATCH another console fills it: the PATCH is refused, and nothing overflows."""
     with host(tmp_path, "ann") as ann:
         ann.write("first", text="x" * 4000)
@@ -89,7 +89,7 @@ def test_who_was_slower_appends_to_what_is_there(cluster: DemoCluster, tmp_path:
         assert all(sum(len(k) + len(v) for k, v in item["data"].items()) <= 8 << 10 for item in maps(cluster))
 
 
-def test_two_begin_the_next_segment(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_two_begin_the_next_segment(cluster: SteerableCluster, tmp_path: Path) -> None:
     """Another console makes the very segment that this one is about to make: this one appends to it."""
     with host(tmp_path, "ann") as ann:
         ann.write("first", text="x" * 7000)
@@ -110,7 +110,7 @@ def test_two_begin_the_next_segment(cluster: DemoCluster, tmp_path: Path) -> Non
         assert [len(item["data"]) for item in maps(cluster)] == [1, 2]
 
 
-def test_who_comes_later_gets_what_there_was(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_who_comes_later_gets_what_there_was(cluster: SteerableCluster, tmp_path: Path) -> None:
     """A new host lists the segments once; one that was away and has its journal still asks for nothing twice."""
     with host(tmp_path, "ann") as ann:
         for number in range(50):
@@ -126,7 +126,7 @@ def test_who_comes_later_gets_what_there_was(cluster: DemoCluster, tmp_path: Pat
         assert ann.journal.last_sequence() == 51
 
 
-def test_gone_and_back(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_gone_and_back(cluster: SteerableCluster, tmp_path: Path) -> None:
     """While the cluster is away both go on and say what waits; when it is back each has all, once, in order, by itself."""
     port = int(cluster.url.rpartition(":")[2])
     with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
@@ -152,7 +152,7 @@ def test_gone_and_back(cluster: DemoCluster, tmp_path: Path) -> None:
         assert len(entries(cluster)) == 41
 
 
-def test_kept_over_the_end_of_a_console(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_kept_over_the_end_of_a_console(cluster: SteerableCluster, tmp_path: Path) -> None:
     """What waited when the console was closed is brought by the next one on that host."""
     port = int(cluster.url.rpartition(":")[2])
     cluster.stop()
@@ -166,7 +166,7 @@ def test_kept_over_the_end_of_a_console(cluster: DemoCluster, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("deliver", [True, False])
-def test_a_write_that_nobody_knows_of(cluster: DemoCluster, tmp_path: Path, deliver: bool) -> None:
+def test_a_write_that_nobody_knows_of(cluster: SteerableCluster, tmp_path: Path, deliver: bool) -> None:
     """The connection breaks under a PATCH, done or not done: the event is there once, and the console knows."""
     with CuttingProxy(cluster.url) as proxy:
         text = json.loads((tmp_path / "kubeconfig").read_text())
@@ -186,7 +186,7 @@ def test_a_write_that_nobody_knows_of(cluster: DemoCluster, tmp_path: Path, deli
             assert ann.subjects() == bob.subjects()
 
 
-def test_the_watch_is_cut_and_history_forgotten(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_the_watch_is_cut_and_history_forgotten(cluster: SteerableCluster, tmp_path: Path) -> None:
     """A watch that ends, or is told that its version is too old, misses nothing."""
     with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
         for number in range(30):
@@ -200,7 +200,7 @@ def test_the_watch_is_cut_and_history_forgotten(cluster: DemoCluster, tmp_path: 
         well(ann, bob)
 
 
-def test_a_watch_that_a_firewall_forgot(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_a_watch_that_a_firewall_forgot(cluster: SteerableCluster, tmp_path: Path) -> None:
     """The watch stays open and silent for ever: what others write comes by the pulse all the same, within a few seconds."""
     with CuttingProxy(cluster.url) as proxy:
         text = (tmp_path / "kubeconfig").read_text()
@@ -219,7 +219,7 @@ def test_a_watch_that_a_firewall_forgot(cluster: DemoCluster, tmp_path: Path) ->
                 until(lambda: "mine" in bob.subjects(), seconds=20.0)
 
 
-def test_a_decision_before_the_first_list_asks_for_no_segment(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_a_decision_before_the_first_list_asks_for_no_segment(cluster: SteerableCluster, tmp_path: Path) -> None:
     """While the first list is under way every segment looks as if the watch had not brought it: none is asked for one by one.
     The decision waits for the list, and has what is there.
     """
@@ -247,7 +247,7 @@ def test_a_decision_before_the_first_list_asks_for_no_segment(cluster: DemoClust
             assert len(ann.subjects()) == 20
 
 
-def test_read_only_sends_nothing(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_read_only_sends_nothing(cluster: SteerableCluster, tmp_path: Path) -> None:
     """A read-only console sees what others write; what it writes stays on its machine, and is marked as such. What an acting
     console on that machine left to be shared waits for the next one that may.
     """
@@ -271,7 +271,7 @@ def test_read_only_sends_nothing(cluster: DemoCluster, tmp_path: Path) -> None:
     assert len(entries(cluster)) == 3
 
 
-def test_without_rights(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_without_rights(cluster: SteerableCluster, tmp_path: Path) -> None:
     """A cluster that forbids watching, or writing, is named with what to do; with the right back all is shared."""
     with host(tmp_path, "ann") as ann:
         cluster.deny("create", "configmaps")
@@ -283,7 +283,7 @@ def test_without_rights(cluster: DemoCluster, tmp_path: Path) -> None:
         until(lambda: ann.sharing.word == "ok" and not ann.journal.waiting_count())
 
 
-def test_old_segments_go(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_old_segments_go(cluster: SteerableCluster, tmp_path: Path) -> None:
     """Whoever begins a segment takes away those beyond the number that is kept; the hosts keep what was in them."""
     with host(tmp_path, "ann", most_segments=4, segment_bytes=2048) as ann, host(tmp_path, "bob", segment_bytes=2048) as bob:
         for number in range(60):
@@ -300,7 +300,7 @@ def test_old_segments_go(cluster: DemoCluster, tmp_path: Path) -> None:
         assert len(bob.subjects()) >= 60
 
 
-def test_one_that_is_too_large_stays(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_one_that_is_too_large_stays(cluster: SteerableCluster, tmp_path: Path) -> None:
     """An event beyond what the cluster takes is kept here with the reason, and holds up none; a large one goes alone."""
     with host(tmp_path, "ann") as ann, host(tmp_path, "bob") as bob:
         ann.write("small")
@@ -312,7 +312,7 @@ def test_one_that_is_too_large_stays(cluster: DemoCluster, tmp_path: Path) -> No
         assert [trouble for _, _, trouble in ann.journal.unshared()] == ["it is too large for the cluster"]
 
 
-def test_what_is_no_event_is_left_out(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_what_is_no_event_is_left_out(cluster: SteerableCluster, tmp_path: Path) -> None:
     """Nonsense in a segment, whoever put it there, is left out and counted; what is shaped like an event is only text."""
     label, _, value = JOURNAL_LABEL.partition("=")
     good = {"stamp": 5, "at": 1.0, "kind": "note", "subject": "x", "author": "e", "environment": "prod", "data": {}}
@@ -340,7 +340,7 @@ def test_what_is_no_event_is_left_out(cluster: DemoCluster, tmp_path: Path) -> N
         assert [item["metadata"]["name"] for item in maps(cluster)] == ["cad-console-journal-000001", name]
 
 
-def test_a_cluster_that_hangs_holds_up_nobody(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_a_cluster_that_hangs_holds_up_nobody(cluster: SteerableCluster, tmp_path: Path) -> None:
     """Appending stays quick, the state says that no answer comes, and the end is quick too."""
     with host(tmp_path, "ann") as ann:
         ann.write("a")
@@ -356,7 +356,7 @@ def test_a_cluster_that_hangs_holds_up_nobody(cluster: DemoCluster, tmp_path: Pa
     assert time.monotonic() - began < 2.0
 
 
-def test_the_consoles_own_segments_are_no_change_of_the_platform(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_the_consoles_own_segments_are_no_change_of_the_platform(cluster: SteerableCluster, tmp_path: Path) -> None:
     """What changed before an incident lists ConfigMaps; those of the journal are not among them."""
     import asyncio
 
@@ -378,7 +378,7 @@ def test_the_consoles_own_segments_are_no_change_of_the_platform(cluster: DemoCl
     assert asyncio.run(listed()) == ["settings"]
 
 
-def test_a_quiet_journal_costs_nothing(cluster: DemoCluster, tmp_path: Path) -> None:
+def test_a_quiet_journal_costs_nothing(cluster: SteerableCluster, tmp_path: Path) -> None:
     """While nobody writes, the sharer asks SQLite for one number a few times a second, and the cluster for a pulse."""
     with host(tmp_path, "ann") as ann:
         ann.write("a")

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from postgresql_fixture import Server
 from shared_host import NAME, NAMESPACE, Host, cluster_store, until
+from steerable_cluster import SteerableCluster
 
 from console.config.settings import POSTGRESQL, StoreSettings
-from console.demo.cluster import DemoCluster
 from console.journal.event import AHEAD_SECONDS, Event, validate
 from console.journal.left_out import left_out_sentences
 from console.journal.postgresql import TABLE, PostgreSQL
@@ -64,7 +64,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
         yield Store(lambda: PostgreSQL(settings, read_only=False, backoff_cap_seconds=1.0), put, delete)
         return
-    with DemoCluster(NAMESPACE) as cluster:
+    with SteerableCluster(NAMESPACE) as cluster:
         cluster.kubeconfig(tmp_path / "kubeconfig")
 
         def change(event: dict[str, Any], value: str | None) -> None:

@@ -14,10 +14,10 @@ import patience
 import pytest
 from action_bench import API, NO_SETTLE, QUICK, journal_ready, placed
 from screen_samples import settings
+from steerable_cluster import SteerableCluster
 from textual.pilot import Pilot
 
 from console.config.settings import Settings
-from console.demo.cluster import DemoCluster
 from console.journal.event import Event
 from console.monitor.session import Session
 from console.screens.app import ConsoleApp
@@ -33,9 +33,9 @@ IMAGE = "registry.example.com/cad-ml/api:1.9.0"
 
 
 @pytest.fixture
-def cluster() -> Iterator[DemoCluster]:
+def cluster() -> Iterator[SteerableCluster]:
     """The platform with a bad release of its API rolled out."""
-    found = DemoCluster(pace=QUICK)
+    found = SteerableCluster(timings=QUICK)
     found.seed()
     found.start()
     container = {"name": _container_name(found), "image": IMAGE}
@@ -44,14 +44,14 @@ def cluster() -> Iterator[DemoCluster]:
     found.stop()
 
 
-def _container_name(cluster: DemoCluster) -> str:
+def _container_name(cluster: SteerableCluster) -> str:
     """The API's own container, so that the patch adds none."""
     read = cluster.patch("deployments", API, {})
     return str(read["spec"]["template"]["spec"]["containers"][0]["name"])
 
 
 @pytest.fixture
-def given(tmp_path: Path, cluster: DemoCluster) -> Callable[..., Settings]:
+def given(tmp_path: Path, cluster: SteerableCluster) -> Callable[..., Settings]:
     kubeconfig = tmp_path / "kubeconfig"
     cluster.kubeconfig(kubeconfig)
 
@@ -83,7 +83,7 @@ async def back_on_workloads(app: ConsoleApp, pilot: Pilot[None]) -> None:
     assert app.screen is app.screen_stack[0]
 
 
-async def test_roll_back_with_a_typed_name(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+async def test_roll_back_with_a_typed_name(cluster: SteerableCluster, given: Callable[..., Settings]) -> None:
     """Cancel has the focus; only the typed name arms the verb; then come stages and outcome, journalled."""
     where = given()
     journal_ready(cluster, where, revision=1)
@@ -115,7 +115,7 @@ async def test_roll_back_with_a_typed_name(cluster: DemoCluster, given: Callable
         await until(app, pilot, "action.outcome")
 
 
-async def test_a_revision_never_seen_ready_has_to_be_typed(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+async def test_a_revision_never_seen_ready_has_to_be_typed(cluster: SteerableCluster, given: Callable[..., Settings]) -> None:
     """Without protection too: the check asks, and typing the number, not enter, arms the verb."""
     app = ConsoleApp(given(protected=False), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -133,7 +133,9 @@ async def test_a_revision_never_seen_ready_has_to_be_typed(cluster: DemoCluster,
         assert cluster.deployment(API).image.endswith("1.8.2")
 
 
-async def test_read_only_shows_what_it_would_do_and_sends_nothing(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+async def test_read_only_shows_what_it_would_do_and_sends_nothing(
+    cluster: SteerableCluster, given: Callable[..., Settings]
+) -> None:
     """Under read-only the same key shows the preview without a verb, and the deployment does not change."""
     app = ConsoleApp(given(read_only=True), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -148,7 +150,7 @@ async def test_read_only_shows_what_it_would_do_and_sends_nothing(cluster: DemoC
         assert cluster.deployment(API).image.endswith("1.9.0")
 
 
-async def test_scaling_asks_for_the_replicas(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+async def test_scaling_asks_for_the_replicas(cluster: SteerableCluster, given: Callable[..., Settings]) -> None:
     """The form asks for a required parameter, filled with the current value; without protection nothing has to be typed."""
     app = ConsoleApp(given(protected=False), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -163,10 +165,10 @@ async def test_scaling_asks_for_the_replicas(cluster: DemoCluster, given: Callab
         assert "[ Scale ]" in await until(app, pilot, "  Cancel  ")
         await pilot.press("enter")
         await until(app, pilot, "done")
-        assert cluster.deployment(API).wanted == 5
+        assert cluster.deployment(API).desired == 5
 
 
-async def test_typing_replaces_the_initial_value(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+async def test_typing_replaces_the_initial_value(cluster: SteerableCluster, given: Callable[..., Settings]) -> None:
     """The current number is selected: typing 6 gives six replicas, not thirty-six; the preview shows the factor."""
     app = ConsoleApp(given(protected=False), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -179,7 +181,7 @@ async def test_typing_replaces_the_initial_value(cluster: DemoCluster, given: Ca
         assert "3 to 6 is ×2" in await until(app, pilot, "Scale deployment/cad-ml-api to 6 replicas", "[ Cancel ]")
 
 
-async def test_scaling_six_times_asks_for_the_number_again(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+async def test_scaling_six_times_asks_for_the_number_again(cluster: SteerableCluster, given: Callable[..., Settings]) -> None:
     """From 3 to 18 the number has to be typed again, protected or not; before that the verb is disabled."""
     app = ConsoleApp(given(protected=False), ascii_only=False)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -195,7 +197,7 @@ async def test_scaling_six_times_asks_for_the_number_again(cluster: DemoCluster,
         assert "type 18 to confirm" in shown(app)
         await pilot.press("8", "enter", "enter")
         await until(app, pilot, "journalled")
-    assert cluster.deployment(API).wanted == 18
+    assert cluster.deployment(API).desired == 18
 
 
 async def test_an_alert_is_acknowledged_and_released(given: Callable[..., Settings]) -> None:
@@ -313,7 +315,9 @@ def _leave_an_intent(where: Settings, *, process: str = "", author: str = "ops")
     subprocess.run([sys.executable, "-c", code, *words], check=True, timeout=30)
 
 
-async def test_an_alert_from_another_cluster_offers_no_action(cluster: DemoCluster, given: Callable[..., Settings]) -> None:
+async def test_an_alert_from_another_cluster_offers_no_action(
+    cluster: SteerableCluster, given: Callable[..., Settings]
+) -> None:
     """At 80x24 its page explains why and what to run instead, its keys do nothing; only a silence is offered."""
     app = ConsoleApp(given(), ascii_only=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

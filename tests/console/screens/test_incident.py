@@ -13,10 +13,10 @@ from action_bench import API, QUICK, journal_ready, placed, second_revision
 from journalled_session import JournalledSession
 from loopback import always, http_answer, loopback
 from screen_samples import NOW, StillSession, settings, snapshot
+from steerable_cluster import SteerableCluster
 from textual.pilot import Pilot
 
 from console.config.settings import Channel, IncidentSettings, Settings
-from console.demo.cluster import DemoCluster
 from console.incidents.declaration import declaration
 from console.journal.event import Event
 from console.screens.app import ConsoleApp
@@ -32,8 +32,8 @@ from queries.model.source import PollResult
 
 
 @pytest.fixture
-def cluster() -> Iterator[DemoCluster]:
-    found = DemoCluster(pace=QUICK)
+def cluster() -> Iterator[SteerableCluster]:
+    found = SteerableCluster(timings=QUICK)
     found.seed()
     found.start()
     second_revision(found)
@@ -42,7 +42,7 @@ def cluster() -> Iterator[DemoCluster]:
 
 
 @pytest.fixture
-def given(tmp_path: Path, cluster: DemoCluster) -> Callable[..., Settings]:
+def given(tmp_path: Path, cluster: SteerableCluster) -> Callable[..., Settings]:
     kubeconfig = tmp_path / "kubeconfig"
     cluster.kubeconfig(kubeconfig)
 
@@ -84,7 +84,7 @@ def the(app: ConsoleApp) -> Incident:
     return app.session.snapshot().ledger.incidents.all[0]
 
 
-async def test_a_complete_p1(given: Callable[..., Settings], cluster: DemoCluster, tmp_path: Path) -> None:
+async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableCluster, tmp_path: Path) -> None:
     """Declared from the alert, acknowledged, assessed, sent to the chat, rolled back, resolved, reviewed and closed: each
     change completes its step, the timeline has all of them, and the review is written.
     """

@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from steerable_cluster import SteerableCluster
 
-from console.demo.cluster import DemoCluster, PodTimings
+from console.demo.cluster import PodTimings
 from queries.errors import AccessDenied, SourceError, Unreachable
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
@@ -28,15 +29,15 @@ Open = Callable[..., Kubernetes]
 
 
 @pytest.fixture
-def cluster() -> Iterator[DemoCluster]:
-    made = DemoCluster(NAMESPACE, pace=QUICK, autoscaler_seconds=60.0, anonymous=False)
+def cluster() -> Iterator[SteerableCluster]:
+    made = SteerableCluster(NAMESPACE, timings=QUICK, autoscaler_seconds=60.0, anonymous=False)
     made.seed()
     with made:
         yield made
 
 
 @pytest.fixture
-async def kube(cluster: DemoCluster, tmp_path: Path) -> AsyncIterator[Open]:
+async def kube(cluster: SteerableCluster, tmp_path: Path) -> AsyncIterator[Open]:
     opened: list[Kubernetes] = []
 
     def start(*, token: str = "", read_only: bool = True, timeout: float = 3.0) -> Kubernetes:
@@ -79,7 +80,7 @@ class Ear:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-async def test_one_listing_gives_the_whole_namespace(kube: Open, cluster: DemoCluster) -> None:
+async def test_one_listing_gives_the_whole_namespace(kube: Open, cluster: SteerableCluster) -> None:
     """Workloads, revisions, pods, autoscaler, budget and events, each sorted by name, pods with their ReplicaSet."""
     found = await kube().cluster()
     api = found.workload("cad-ml-api")
@@ -96,12 +97,12 @@ async def test_one_listing_gives_the_whole_namespace(kube: Open, cluster: DemoCl
         assert [item.name for item in group] == sorted(item.name for item in group)
 
 
-def item_uid(cluster: DemoCluster, name: str) -> str:
+def item_uid(cluster: SteerableCluster, name: str) -> str:
     (found,) = [item for item in cluster.objects("replicasets") if item["metadata"]["labels"]["app"] == name]
     return str(found["metadata"]["uid"])
 
 
-async def test_lists_come_in_pages(kube: Open, cluster: DemoCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lists_come_in_pages(kube: Open, cluster: SteerableCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """With two a page everything is still there, once."""
     monkeypatch.setattr("queries.kubernetes.watch.PAGE", 2)
     found = await kube().cluster()
@@ -109,7 +110,7 @@ async def test_lists_come_in_pages(kube: Open, cluster: DemoCluster, monkeypatch
     assert any(request.query.get("continue") for request in cluster.requests)
 
 
-async def test_the_gate_lets_only_looks_pass(kube: Open, cluster: DemoCluster) -> None:
+async def test_the_gate_lets_only_looks_pass(kube: Open, cluster: SteerableCluster) -> None:
     """A reading client raises before anything leaves; GETs, access reviews and dry runs of everything pass."""
     client = kube()
     path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/cad-ml-api"
@@ -123,13 +124,13 @@ async def test_the_gate_lets_only_looks_pass(kube: Open, cluster: DemoCluster) -
     assert len(cluster.requests) == seen
     await client.call("PATCH", path, [("dryRun", "All")], {"spec": {"replicas": 9}}, merge)
     assert await client.may("patch", "deployments", name="cad-ml-api") == (True, "")
-    assert cluster.deployment("cad-ml-api").wanted == 3
+    assert cluster.deployment("cad-ml-api").desired == 3
     writer = kube(read_only=False)
     await writer.call("PATCH", path, (), {"spec": {"replicas": 4}}, merge)
-    assert cluster.deployment("cad-ml-api").wanted == 4
+    assert cluster.deployment("cad-ml-api").desired == 4
 
 
-async def test_following_shows_changes_in_coalesced_readings(kube: Open, cluster: DemoCluster) -> None:
+async def test_following_shows_changes_in_coalesced_readings(kube: Open, cluster: SteerableCluster) -> None:
     """A change is seen soon; a burst of a hundred becomes few readings, never closer than 100 ms."""
     ear = Ear(kube())
     await ear.hear(lambda item: item.value and item.value.workload("cad-ml-api"))
@@ -143,7 +144,9 @@ async def test_following_shows_changes_in_coalesced_readings(kube: Open, cluster
     await ear.stop()
 
 
-async def test_pods_are_found_before_a_screen_asks(kube: Open, cluster: DemoCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pods_are_found_before_a_screen_asks(
+    kube: Open, cluster: SteerableCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The walk over all pods for those of a workload happens in a thread, never in the one that draws."""
     walked: list[threading.Thread] = []
     walk = workload._group_pods
@@ -162,7 +165,7 @@ async def test_pods_are_found_before_a_screen_asks(kube: Open, cluster: DemoClus
     await ear.stop()
 
 
-async def test_a_deleted_object_goes(kube: Open, cluster: DemoCluster) -> None:
+async def test_a_deleted_object_goes(kube: Open, cluster: SteerableCluster) -> None:
     """DELETED takes it out of the next reading."""
     ear = Ear(kube())
     await ear.hear(lambda item: item.value and item.value.workload("cad-render"))
@@ -171,7 +174,7 @@ async def test_a_deleted_object_goes(kube: Open, cluster: DemoCluster) -> None:
     await ear.stop()
 
 
-async def test_cut_watches_resume_without_listing_again(kube: Open, cluster: DemoCluster) -> None:
+async def test_cut_watches_resume_without_listing_again(kube: Open, cluster: SteerableCluster) -> None:
     """After every watch was cut the changes still come, and no list was asked for again."""
     ear = Ear(kube())
     await ear.hear(lambda item: item.value)
@@ -183,7 +186,7 @@ async def test_cut_watches_resume_without_listing_again(kube: Open, cluster: Dem
     await ear.stop()
 
 
-async def test_a_forgotten_history_is_listed_again(kube: Open, cluster: DemoCluster) -> None:
+async def test_a_forgotten_history_is_listed_again(kube: Open, cluster: SteerableCluster) -> None:
     """410 on resuming: it lists again and goes on, without a fault on the screen for longer than that."""
     ear = Ear(kube())
     await ear.hear(lambda item: item.value)
@@ -195,7 +198,7 @@ async def test_a_forgotten_history_is_listed_again(kube: Open, cluster: DemoClus
     await ear.stop()
 
 
-async def test_a_dead_server_is_a_fault_and_comes_back_by_itself(kube: Open, cluster: DemoCluster) -> None:
+async def test_a_dead_server_is_a_fault_and_comes_back_by_itself(kube: Open, cluster: SteerableCluster) -> None:
     """Stopped: readings with a fault. Started again on its port: values again, without a restart."""
     ear = Ear(kube())
     await ear.hear(lambda item: item.value)
@@ -234,7 +237,7 @@ async def test_a_connection_that_does_not_come_about_says_why(
         await kube().cluster()
 
 
-async def test_optional_kinds_may_be_forbidden(kube: Open, cluster: DemoCluster) -> None:
+async def test_optional_kinds_may_be_forbidden(kube: Open, cluster: SteerableCluster) -> None:
     """Without the right to events, HPAs and PDBs the rest is there, with a warning each; the one listing too."""
     for kind in ("events", "horizontalpodautoscalers", "poddisruptionbudgets"):
         cluster.deny("list", kind)
@@ -249,7 +252,7 @@ async def test_optional_kinds_may_be_forbidden(kube: Open, cluster: DemoCluster)
     await ear.stop()
 
 
-async def test_a_token_without_rights_and_a_false_one_are_told_apart(kube: Open, cluster: DemoCluster) -> None:
+async def test_a_token_without_rights_and_a_false_one_are_told_apart(kube: Open, cluster: SteerableCluster) -> None:
     """403 names what is missing, 401 says to log in again; both are Denied."""
     with pytest.raises(AccessDenied, match="forbidden") as told:
         await kube(token=cluster.powerless_token).cluster()
@@ -259,7 +262,7 @@ async def test_a_token_without_rights_and_a_false_one_are_told_apart(kube: Open,
     assert told.value.fault.status == 401
 
 
-async def test_a_slow_server_times_out(kube: Open, cluster: DemoCluster) -> None:
+async def test_a_slow_server_times_out(kube: Open, cluster: SteerableCluster) -> None:
     """The endpoint's time-out ends a request that is not answered."""
     client = kube(timeout=0.4)
     await client.cluster()
@@ -271,7 +274,7 @@ async def test_a_slow_server_times_out(kube: Open, cluster: DemoCluster) -> None
     cluster.delay(0.0)
 
 
-async def test_logs_and_usage(kube: Open, cluster: DemoCluster) -> None:
+async def test_logs_and_usage(kube: Open, cluster: SteerableCluster) -> None:
     """The end of a pod's log as text; usage in cores and bytes; no metrics API is 404, not a failure of the cluster."""
     client = kube()
     pod = (await client.cluster()).pods[0].name
@@ -285,14 +288,14 @@ async def test_logs_and_usage(kube: Open, cluster: DemoCluster) -> None:
     assert told.value.fault.status == 404
 
 
-async def test_names_cannot_leave_their_path(kube: Open, cluster: DemoCluster) -> None:
+async def test_names_cannot_leave_their_path(kube: Open, cluster: SteerableCluster) -> None:
     """A name with slashes stays one segment: it is not found, and nothing else is asked for."""
     with pytest.raises(SourceError) as told:
         await kube().deployment("../../../../version")
     assert told.value.fault.status == 404
 
 
-async def test_closing_ends_every_watch_at_once(kube: Open, cluster: DemoCluster) -> None:
+async def test_closing_ends_every_watch_at_once(kube: Open, cluster: SteerableCluster) -> None:
     """After close no thread of ours is left waiting in a watch."""
     client = kube()
     ear = Ear(client)

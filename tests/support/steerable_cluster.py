@@ -1,0 +1,127 @@
+"""The embedded cluster with what only tests do to it: denials, failures, delays, lost watches and a request log."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from console.demo.cluster import DemoCluster
+from console.demo.cluster.api_errors import ApiError
+from console.demo.cluster.auth import User
+from console.demo.cluster.http1 import HttpRequest, HttpResponse, as_json
+from console.demo.cluster.rbac import grants
+
+REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    409: "Conflict",
+    422: "Invalid",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+}
+KEPT_REQUESTS = 1000
+
+
+class SteerableCluster(DemoCluster):
+    """Every method may be called from any thread, also before `start`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.powerless_token = self.add_user(User("powerless", trusted=False))
+        """The token of a known user without any permission."""
+        self._delay_seconds = 0.0
+        self._failures: list[ApiError] = []
+        self._requests: list[HttpRequest] = []
+        self._callback: Callable[[HttpRequest], None] | None = None
+        self.server.intercept = self._intercept
+
+    async def _intercept(self, request: HttpRequest) -> HttpResponse | None:
+        self._requests.append(request)
+        del self._requests[:-KEPT_REQUESTS]
+        if self._callback is not None:
+            self._callback(request)
+        if self._delay_seconds:
+            await asyncio.sleep(self._delay_seconds)
+        if not self._failures:
+            return None
+        failure = self._failures.pop(0)
+        headers = (("Retry-After", "1"),) if failure.code in (429, 503) else ()
+        return as_json(failure.code, failure.status, headers)
+
+    def add_user(self, user: User) -> str:
+        """Returns the user's token."""
+        token = secrets.token_urlsafe(24)
+        self.call(lambda: self.access.users.update({token: user}))
+        return token
+
+    def admit(self, name: str, roles: Iterable[Mapping[str, Any]]) -> str:
+        """The token of a new user with exactly the permissions of these Roles."""
+        return self.add_user(User(name, granted=grants(roles)))
+
+    def renew_token(self) -> str:
+        """Replaces the token; the server rejects the previous one, as if it had expired."""
+        old, new = self.token, secrets.token_urlsafe(24)
+
+        def swap() -> None:
+            self.access.users[new] = self.access.users.pop(old)
+
+        self.call(swap)
+        self.token = new
+        return new
+
+    def deny(self, verb: str, resource: str) -> None:
+        """Forbids this to everybody: `patch`, `deployments/scale`; `*` stands for any."""
+        self.call(lambda: self.access.denied.add((verb, resource)))
+
+    def allow_all(self) -> None:
+        """Lifts every denial."""
+        self.call(self.access.denied.clear)
+
+    def fail_next(self, status: int, *, times: int = 1, message: str = "asked for by a test") -> None:
+        """The next requests get this status and have no effect."""
+        failures = [ApiError(status, REASONS.get(status, ""), message) for _ in range(times)]
+        self.call(lambda: self._failures.extend(failures))
+
+    def delay(self, seconds: float) -> None:
+        """Delays every response."""
+        self.call(lambda: setattr(self, "_delay_seconds", seconds))
+
+    def drop_watches(self) -> int:
+        """Cuts every open watch in the middle of its stream; returns their number."""
+
+        def cut() -> int:
+            watches = tuple(self.server.watches)
+            for task in watches:
+                task.cancel()
+            return len(watches)
+
+        return self.call(cut)
+
+    def forget_history(self) -> None:
+        """Expires every older version: watches and pages that continue from one get 410."""
+        self.call(self.store.forget)
+
+    def break_image(self, part: str, reason: str = "ImagePullBackOff") -> None:
+        """Pods whose image contains `part` never become ready, for this reason."""
+        self.call(lambda: self.pods.broken.update({part: reason}))
+
+    def serve_metrics(self, served: bool) -> None:
+        """Without it the metrics API answers 404 in plain text, as in a cluster without a metrics server."""
+        self.call(lambda: setattr(self.routes, "has_metrics", served))
+
+    def on_request(self, callback: Callable[[HttpRequest], None] | None) -> None:
+        """Registers a callback for every request, before its response."""
+        self._callback = callback
+
+    @property
+    def requests(self) -> tuple[HttpRequest, ...]:
+        """The last thousand requests."""
+        return tuple(self.call(lambda: list(self._requests)))
+
+    @property
+    def watches(self) -> int:
+        """The number of open watches."""
+        return self.call(lambda: len(self.server.watches))
