@@ -19,11 +19,11 @@ _NAME = "cad-console"
 
 
 class _Frames(logging.Formatter):
-    """Printable lines; of an exception its name and frames, never its words or variables, which may hold secrets."""
+    """Printable lines; of an exception its type and frames, never its message or variables, which may contain secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         record = copy(record)
-        record.exc_text = None  # what another handler made of the exception holds its words
+        record.exc_text = None  # a text cached by another handler contains the message
         return "\n".join(visible(line) for line in super().format(record).splitlines())
 
     def formatException(
@@ -33,7 +33,7 @@ class _Frames(logging.Formatter):
 
 
 def _frames(error: BaseException, indent: str = "  ") -> Iterator[str]:
-    """What it was raised from comes first, as Python prints it; of a group every member."""
+    """The cause first, as Python prints it; of a group every member."""
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if before is not None:
         yield from _frames(before, indent)
@@ -45,21 +45,21 @@ def _frames(error: BaseException, indent: str = "  ") -> Iterator[str]:
         yield from _frames(member, indent + "  ")
 
 
-class _Nowhere(logging.NullHandler):
-    """Stands for a log that cannot be written; `problem` says why."""
+class UnwritableLog(logging.NullHandler):
+    """Replaces a log that cannot be written; `problem` says why."""
 
     problem = ""
 
 
 def log_to(path: str) -> str:
-    """Send warnings of the whole process to this file (0600, at most 2 MB); gives why it cannot be written, empty where it can.
+    """Sends warnings of the whole process to this file (0600, at most 2 MB); returns why it cannot be written, or empty.
 
-    The file that was named first stays the log.
+    The first file named stays the log.
     """
     root = logging.getLogger()
-    known = next((handler for handler in root.handlers if handler.name == _NAME), None)
-    if known is not None:
-        return known.problem if isinstance(known, _Nowhere) else ""
+    existing = next((handler for handler in root.handlers if handler.name == _NAME), None)
+    if existing is not None:
+        return existing.problem if isinstance(existing, UnwritableLog) else ""
     handler: logging.Handler
     why = refuse_state(Path(path).parent) or refuse_state(Path(path))
     try:
@@ -69,16 +69,16 @@ def log_to(path: str) -> str:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)
     except OSError as error:
-        handler = _Nowhere()
+        handler = UnwritableLog()
         handler.problem = error.strerror or type(error).__name__
     handler.name = _NAME
     handler.setLevel(logging.WARNING)
     handler.setFormatter(_Frames("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)
-    return handler.problem if isinstance(handler, _Nowhere) else ""
+    return handler.problem if isinstance(handler, UnwritableLog) else ""
 
 
 def report_error(what: str, error: Exception) -> None:
-    """In the loop: to whoever handles its exceptions, the console with a notice, a headless command with its log."""
+    """Passes the error to the running loop's exception handler: a notice in the console, the log in a headless command."""
     loop = asyncio.get_running_loop()
     loop.call_exception_handler({"message": what, "exception": error})

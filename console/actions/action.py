@@ -10,38 +10,38 @@ from console.actions.plan import Plan, PreflightCheck, Request
 from console.state.incident import Incident, Update
 from console.state.revisions import Records
 from queries.model.alert import Alert
+from queries.model.silence import ExistingSilence
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of an action: `revision`, whether it must be given, and what it means (with its unit)."""
+    """One parameter of an action: `revision`, whether it is required, and its description with its unit."""
 
     name: str
     required: bool
-    meaning: str
+    description: str
     unless: str = ""
-    """Another parameter that makes it optional."""
+    """Another parameter that makes this one optional."""
 
     def missing_from(self, given: Mapping[str, str]) -> bool:
-        """Whether it must be given and is not."""
         return self.required and not given.get(self.name) and not given.get(self.unless)
 
 
 class ClusterReader(Protocol):
-    """What an action may look at; every call asks afresh and raises `queries.errors.SourceError`."""
+    """What an action may read. Every call sends a new request and raises `queries.errors.SourceError`."""
 
     @property
     def kubectl(self) -> tuple[str, ...]:
-        """The words that bring kubectl to the same cluster: `kubectl --context prod`."""
+        """The arguments that point kubectl at the same cluster: `kubectl --context prod`."""
 
     async def deployment(self, name: str) -> dict[str, Any]:
-        """The Deployment as the API server gives it."""
+        """The Deployment as the API server returns it."""
 
     async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         """The ReplicaSets that this Deployment controls."""
 
     async def revision_records(self) -> Records:
-        """What the journal has of every ReplicaSet, from all hosts that share it."""
+        """What the journal has recorded about every ReplicaSet, from all hosts that share it."""
 
     async def autoscalers(self) -> list[dict[str, Any]]: ...
 
@@ -51,38 +51,39 @@ class ClusterReader(Protocol):
         """SelfSubjectAccessReview in the namespace: allowed, and the server's reason."""
 
     async def alert(self, fingerprint: str) -> Alert | None:
-        """One alert; its labels are always those of its fingerprint. None where nobody lists it."""
+        """One alert, None if no server lists it. Its labels never change: the fingerprint is their hash."""
 
     async def has_pod(self, name: str) -> bool:
-        """Whether the namespace has this pod, or the ReplicaSet that a pod of this name was made by."""
+        """Whether the namespace has this pod, or the ReplicaSet that created a pod of this name."""
 
-    async def silence(self, identity: str) -> dict[str, Any]: ...
+    async def silence(self, identity: str) -> ExistingSilence:
+        """Raises RequestRejected with status 404 if no silence has this id."""
 
-    async def silences(self) -> tuple[dict[str, Any], ...]:
-        """Every silence that Alertmanager keeps, expired ones too, in the shape of its API."""
+    async def silences(self) -> tuple[ExistingSilence, ...]:
+        """Every silence that Alertmanager keeps, expired ones included."""
 
-    async def alerts(self) -> tuple[Any, ...]:
-        """`queries.model.alert.Alert`s as Alertmanager has them now."""
+    async def alerts(self) -> tuple[Alert, ...]:
+        """The alerts that Alertmanager lists now."""
 
     async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
-        """An incident and one of its updates, as the journal has them now. Raises Refusal where there is none."""
+        """An incident and one of its updates, from the journal. Raises ActionRefused if it has no such update."""
 
     def channel_kind(self, name: str) -> str:
-        """`slack`, `webhook` or `pagerduty`; empty where no such channel is configured."""
+        """`slack`, `webhook` or `pagerduty`; empty if no such channel is configured."""
 
     async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
-        """The panel's value now and the same as text with its unit; None where there is no data."""
+        """The panel's current value, and the same as text with its unit; None if there is no data."""
 
 
 class ChangeWriter(Protocol):
-    """The one door out. Every call may raise `queries.errors.SourceError`; none is ever repeated by itself."""
+    """The only code that changes anything outside. Every call may raise `queries.errors.SourceError`; none retries."""
 
     async def patch(
         self, resource: str, name: str, body: object, *, subresource: str = "", content_type: str, dry_run: bool = False
     ) -> dict[str, Any]: ...
 
     async def post_silence(self, silence: dict[str, Any]) -> str:
-        """Creates or replaces a silence; gives the id that the server chose."""
+        """Creates or replaces a silence; returns the id that the server chose."""
 
     async def expire_silence(self, identity: str) -> None: ...
 
@@ -92,8 +93,9 @@ class ChangeWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report of a verification; `done` is None while it goes on, else whether the wish came true. `undone_by` names who
-    changed it back, where somebody did.
+    """One report of a verification. `done` is None while it runs, then whether the change took effect.
+
+    `undone_by` names who reverted the change, if anyone did.
     """
 
     text: str
@@ -102,10 +104,10 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
-    """What a look after a lost answer shows: the plan where the change is there (with `written`), else in words what is.
+class AppliedCheck:
+    """What one read after a lost response shows: the plan if its change is there (with `written`), else `text`.
 
-    `final`: looking longer shows nothing else. `unchanged`: proven that the write neither took effect nor can any more.
+    `final`: further reads cannot show more. `unchanged`: the write did not take effect and no longer can.
     """
 
     plan: Plan | None = None
@@ -115,13 +117,10 @@ class Landing:
 
 
 class Action(Protocol):
-    """One thing the console can do. `runner.py` alone decides the order in which these are called.
+    """One thing the console can do. `runner.py` alone decides the order of the calls.
 
-    `name` is the headless verb, `title` an imperative, `key` its key on a screen, `targets` the kind it works on:
-    `deployment`, `matchers`, `silence` or `update`; `heals` where the panel and the alert that caused it shall become well.
-    `facts` asks, `plan` is pure and raises Refusal (its digest leaves out times and the precondition), `preflight` only
-    checks (access review, dry run), `execute` sends exactly one write, and `verify` watches until the wish came true or
-    cannot any more.
+    `name` is the headless verb, `title` an imperative, `key` its key on a screen. `target_kind` is `deployment`, `matchers`,
+    `silence` or `update`. With `expects_recovery` the runner waits until the panel and the alert behind the request recover.
     """
 
     @property
@@ -134,29 +133,33 @@ class Action(Protocol):
     def key(self) -> str: ...
 
     @property
-    def targets(self) -> str: ...
+    def target_kind(self) -> str: ...
 
     @property
-    def heals(self) -> bool: ...
+    def expects_recovery(self) -> bool: ...
 
     @property
     def parameters(self) -> tuple[Parameter, ...]: ...
 
-    async def facts(self, request: Request, reads: ClusterReader) -> Any: ...
+    async def fetch_facts(self, request: Request, reader: ClusterReader) -> Any:
+        """Reads what `plan` needs. Raises SourceError and ActionRefused."""
 
-    def plan(self, request: Request, facts: Any, now: float) -> Plan: ...
+    def plan(self, request: Request, facts: Any, now: float) -> Plan:
+        """Pure. The digest covers neither times nor the precondition. Raises ActionRefused."""
 
     async def preflight(
-        self, plan: Plan, facts: Any, reads: ClusterReader, writes: ChangeWriter
-    ) -> tuple[PreflightCheck, ...]: ...
+        self, plan: Plan, facts: Any, reader: ClusterReader, writer: ChangeWriter
+    ) -> tuple[PreflightCheck, ...]:
+        """Access review and dry run; changes nothing."""
 
-    async def execute(self, plan: Plan, writes: ChangeWriter) -> str:
-        """Sends the one write; gives `Plan.written`. Raises SourceError."""
+    async def execute(self, plan: Plan, writer: ChangeWriter) -> str:
+        """Sends exactly one write; returns `Plan.written`. Raises SourceError."""
 
-    async def landed(self, plan: Plan, reads: ClusterReader) -> Landing:
-        """One look after a write whose answer was lost. Raises SourceError."""
+    async def check_applied(self, plan: Plan, reader: ClusterReader) -> AppliedCheck:
+        """One read after a write whose response was lost. Raises SourceError."""
 
-    async def undone(self, plan: Plan, reads: ClusterReader) -> Progress | None:
-        """Whether somebody changed it back since it was done; None while it stands. Raises SourceError."""
+    async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:
+        """Whether anyone reverted the finished change; None while it is in place. Raises SourceError."""
 
-    def verify(self, plan: Plan, reads: ClusterReader) -> AsyncGenerator[Progress, None]: ...
+    def verify(self, plan: Plan, reader: ClusterReader) -> AsyncGenerator[Progress, None]:
+        """Reports until the change took effect or no longer can. Raises SourceError."""

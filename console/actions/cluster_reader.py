@@ -1,4 +1,4 @@
-"""What an action may look at, put together from the clients that read."""
+"""What an action may read, served by the Kubernetes, Alertmanager and Prometheus clients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from console.actions.plan import ActionRefused
-from console.checks.panels import judge
+from console.checks.panels import evaluate_panel
 from console.config.settings import IncidentSettings
 from console.state.incident import Incident, Update
 from console.state.journal_state import JournalState
@@ -14,6 +14,7 @@ from console.state.revisions import NO_RECORDS, Records
 from queries.errors import NotConfigured
 from queries.model.alert import Alert
 from queries.model.panel import PanelSpec, Threshold
+from queries.model.silence import ExistingSilence
 from queries.model.verdict import Verdict
 from queries.text.numbers import format_figure
 
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from queries.kubernetes.client import Kubernetes
     from queries.prometheus.client import Prometheus
 
-_EVALUATED = ("prometheus:", "pending:")
-"""How the fingerprint begins of an alert that Prometheus evaluates and Alertmanager does not list."""
+_PROMETHEUS_ONLY = ("prometheus:", "pending:")
+"""Prefixes of the fingerprints of alerts that only Prometheus lists."""
 
 
 class KnownState(Protocol):
-    """What the console shows already, where an action asks for the same."""
+    """What the console already shows."""
 
     def alert(self, fingerprint: str) -> Alert | None: ...
 
@@ -35,7 +36,7 @@ class KnownState(Protocol):
 
 
 class LiveClusterReader:
-    """`console.actions.action.ClusterReader` over Kubernetes, Alertmanager and Prometheus; each call asks afresh."""
+    """`console.actions.action.ClusterReader` over the real clients; each call sends a new request."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class LiveClusterReader:
         alertmanager: Alertmanager | None,
         prometheus: Prometheus | None,
         specs: tuple[PanelSpec, ...],
-        board: KnownState,
+        state: KnownState,
         ledger: Callable[[], Awaitable[JournalState]] | None = None,
         incident: Callable[[str], Awaitable[Incident | None]] | None = None,
         channels: IncidentSettings | None = None,
@@ -53,20 +54,20 @@ class LiveClusterReader:
         self._alertmanager = alertmanager
         self._prometheus = prometheus
         self._specs = {spec.id: spec for spec in specs}
-        self._board = board
+        self._state = state
         self._ledger = ledger
         self._incident = incident
         self._channels = channels or IncidentSettings()
 
     @property
     def kubectl(self) -> tuple[str, ...]:
-        return self._cluster().kubectl
+        return self._require_kubernetes().kubectl
 
     async def deployment(self, name: str) -> dict[str, Any]:
-        return await self._cluster().deployment(name)
+        return await self._require_kubernetes().deployment(name)
 
     async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
-        return await self._cluster().replica_sets(deployment)
+        return await self._require_kubernetes().replica_sets(deployment)
 
     async def revision_records(self) -> Records:
         if self._ledger is None:
@@ -77,43 +78,40 @@ class LiveClusterReader:
         return ledger.revisions
 
     async def autoscalers(self) -> list[dict[str, Any]]:
-        return await self._cluster().autoscalers()
+        return await self._require_kubernetes().autoscalers()
 
     async def budgets(self) -> list[dict[str, Any]]:
-        return await self._cluster().budgets()
+        return await self._require_kubernetes().budgets()
 
     async def pods(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
-        return await self._cluster().pods(deployment)
+        return await self._require_kubernetes().pods(deployment)
 
     async def may(self, verb: str, resource: str, *, subresource: str = "", name: str = "") -> tuple[bool, str]:
-        return await self._cluster().may(verb, resource, subresource=subresource, name=name)
+        return await self._require_kubernetes().may(verb, resource, subresource=subresource, name=name)
 
     async def alert(self, fingerprint: str) -> Alert | None:
-        found = self._board.alert(fingerprint)
-        if found is not None:
-            return found
-        # Those that only Prometheus lists say so in their fingerprint.
-        listed = await self._evaluated() if fingerprint.startswith(_EVALUATED) else await self.alerts()
-        return next((item for item in listed if item.fingerprint == fingerprint), None)
+        shown = self._state.alert(fingerprint)
+        if shown is not None:
+            return shown
+        alerts = await self._prometheus_alerts() if fingerprint.startswith(_PROMETHEUS_ONLY) else await self.alerts()
+        return next((item for item in alerts if item.fingerprint == fingerprint), None)
 
     async def has_pod(self, name: str) -> bool:
-        return await self._cluster().has_pod(name)
+        return await self._require_kubernetes().has_pod(name)
 
-    async def silence(self, identity: str) -> dict[str, Any]:
-        """As Alertmanager's own API gives it. Raises Rejected with status 404 where there is none with this id."""
-        return await self._manager().silence(identity)
+    async def silence(self, identity: str) -> ExistingSilence:
+        return ExistingSilence.decode(await self._require_alertmanager().silence(identity))
 
-    async def silences(self) -> tuple[dict[str, Any], ...]:
-        """Every one, as Alertmanager's own API gives it."""
-        return await self._manager().raw_silences()
+    async def silences(self) -> tuple[ExistingSilence, ...]:
+        return tuple(map(ExistingSilence.decode, await self._require_alertmanager().raw_silences()))
 
     async def alerts(self) -> tuple[Alert, ...]:
-        state = await self._manager().state()
+        state = await self._require_alertmanager().state()
         return tuple(state.alerts)
 
     async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
         if self._incident is None:
-            raise ActionRefused("there is no journal, so no update")
+            raise ActionRefused("updates are kept in the journal, and there is no journal")
         found = await self._incident(incident)
         if found is None:
             raise ActionRefused(f"the journal has no incident {incident[:40]!r}; `cad-console incident list` names them")
@@ -123,13 +121,13 @@ class LiveClusterReader:
         return found, text
 
     def channel_kind(self, name: str) -> str:
-        found = self._channels.channel(name)
-        return found.kind if found else ""
+        channel = self._channels.channel(name)
+        return channel.kind if channel else ""
 
     async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
-        """The value now and the same as text; the text says why where there is no value. Raises SourceError.
+        """The current value, and the same as text; the text gives the reason if there is no value. Raises SourceError.
 
-        A value that cannot be believed is none: nothing that it says makes anything well.
+        A value in doubt counts as no value, so that it never proves a recovery.
         """
         spec = self._specs.get(panel_id)
         if spec is None:
@@ -137,30 +135,30 @@ class LiveClusterReader:
         if spec.broken:
             return None, spec.broken
         if spec.source == "kubernetes":
-            cluster = await self._cluster().cluster()
-            ready, wanted = (sum(getattr(item, name) for item in cluster.workloads) for name in ("ready", "desired"))
-            return float(ready), f"{ready}/{wanted} ready"
+            cluster = await self._require_kubernetes().cluster()
+            ready = sum(item.ready for item in cluster.workloads)
+            desired = sum(item.desired for item in cluster.workloads)
+            return float(ready), f"{ready}/{desired} ready"
         if self._prometheus is None:
             raise NotConfigured("Prometheus is not configured")
-        answer = await self._prometheus.panel(spec, self._board.query_of(spec))
-        state = judge(spec, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=1.0)
+        result = await self._prometheus.panel(spec, self._state.query_of(spec))
+        state = evaluate_panel(spec, Threshold(), result, taken_at=0.0, now=0.0, stale_after=1.0)
         text = format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
         if state.verdict is Verdict.IN_DOUBT:
             return None, f"{text} {state.verdict.word} ({state.reason})"
         return state.value, text
 
-    async def _evaluated(self) -> tuple[Alert, ...]:
-        """What fires or is pending by Prometheus' own rules."""
+    async def _prometheus_alerts(self) -> tuple[Alert, ...]:
         if self._prometheus is None:
             raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
         return (await self._prometheus.rules()).alerts
 
-    def _cluster(self) -> Kubernetes:
+    def _require_kubernetes(self) -> Kubernetes:
         if self._kubernetes is None:
             raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
         return self._kubernetes
 
-    def _manager(self) -> Alertmanager:
+    def _require_alertmanager(self) -> Alertmanager:
         if self._alertmanager is None:
             raise NotConfigured("Alertmanager is not configured", hint="set ALERTMANAGER_URL or --alertmanager-url")
         return self._alertmanager

@@ -15,42 +15,47 @@ MERGE_PATCH = "application/merge-patch+json"
 OK, WARN, BLOCK = CheckLevel.OK, CheckLevel.WARN, CheckLevel.BLOCK
 
 
-async def access(reads: ClusterReader, name: str, *, subresource: str = "") -> PreflightCheck:
-    """Whether the cluster would let us patch this very Deployment."""
-    what = f"deployments/{subresource}" if subresource else "deployments"
+async def check_access(reader: ClusterReader, name: str, *, subresource: str = "") -> PreflightCheck:
+    """Whether RBAC allows this identity to patch this Deployment."""
+    resource = f"deployments/{subresource}" if subresource else "deployments"
     try:
-        allowed, reason = await reads.may("patch", "deployments", subresource=subresource, name=name)
+        allowed, reason = await reader.may("patch", "deployments", subresource=subresource, name=name)
     except SourceError as error:
-        return PreflightCheck(WARN, f"it could not be asked whether you may patch {what}: {error}", "access review")
+        return PreflightCheck(WARN, f"could not check whether you may patch {resource}: {error}", "access review")
     if allowed:
-        return PreflightCheck(OK, f"you may patch {what}", "access review")
-    return PreflightCheck(BLOCK, f"you may not patch {what} {name}{f': {reason}' if reason else ''}", "access review")
+        return PreflightCheck(OK, f"you may patch {resource}", "access review")
+    return PreflightCheck(BLOCK, f"you may not patch {resource} {name}{f': {reason}' if reason else ''}", "access review")
 
 
 async def dry_run(
-    plan: Plan, facts: DeploymentState, writes: ChangeWriter, *, content_type: str, subresource: str = ""
+    plan: Plan, state: DeploymentState, writer: ChangeWriter, *, content_type: str, subresource: str = ""
 ) -> PreflightCheck:
-    """Whether the server would accept it, and whether its answer still has the containers that were meant.
+    """Whether the server would accept the patch, and whether the result still has the intended containers.
 
-    Without the precondition, which is taken afresh before the write: a rollout under way would make it fail by chance.
+    Sent without the precondition, which is read again just before the write: a rollout in progress would make it fail at
+    random.
     """
-    name = facts.workload.name
+    name = state.workload.name
     try:
-        answer = await writes.patch(
-            "deployments", name, _anytime(plan.body), subresource=subresource, content_type=content_type, dry_run=True
+        result = await writer.patch(
+            "deployments",
+            name,
+            _without_precondition(plan.body),
+            subresource=subresource,
+            content_type=content_type,
+            dry_run=True,
         )
     except SourceError as error:
-        return PreflightCheck(BLOCK, f"the server would not accept it: {error}", "dry run")
+        return PreflightCheck(BLOCK, f"the server would reject it: {error}", "dry run")
     if not subresource:
-        wanted = expected_containers(plan, facts)
-        got = container_names((answer.get("spec") or {}).get("template") or {})
-        if got != wanted:
-            names = ", ".join(got) or "none"
-            return PreflightCheck(BLOCK, f"it would leave other containers than meant: {names}", "dry run")
-    return PreflightCheck(OK, "the server accepts it", "dry run")
+        resulting = container_names((result.get("spec") or {}).get("template") or {})
+        if resulting != expected_containers(plan, state):
+            names = ", ".join(resulting) or "none"
+            return PreflightCheck(BLOCK, f"it would result in other containers than planned: {names}", "dry run")
+    return PreflightCheck(OK, "the server would accept it", "dry run")
 
 
-def _anytime(body: object) -> object:
+def _without_precondition(body: object) -> object:
     """The same change without its resourceVersion."""
     if isinstance(body, list):
         return [item for item in body if item.get("path") != "/metadata/resourceVersion"]
@@ -60,19 +65,19 @@ def _anytime(body: object) -> object:
     return body
 
 
-def expected_containers(plan: Plan, facts: DeploymentState) -> tuple[str, ...]:
+def expected_containers(plan: Plan, state: DeploymentState) -> tuple[str, ...]:
     """Those of the template in the JSON patch, else the Deployment's own: nothing else may add or drop one."""
     if isinstance(plan.body, list):
         for operation in plan.body:
             if operation.get("path") == "/spec/template":
                 return container_names(operation["value"])
-    return container_names(facts.template)
+    return container_names(state.template)
 
 
-def running(facts: DeploymentState) -> PreflightCheck:
-    """Whether a rollout is under way already, as kubectl judges it."""
-    status = rollout_status(facts.workload)
-    if facts.workload.paused:
+def check_rollout(state: DeploymentState) -> PreflightCheck:
+    """Whether a rollout is already in progress, by kubectl's criteria."""
+    status = rollout_status(state.workload)
+    if state.workload.paused:
         return PreflightCheck(WARN, "its rollout is paused", "rollout status")
     if status.phase is RolloutPhase.DONE:
         return PreflightCheck(OK, "no rollout in progress, not paused", "rollout status")
@@ -81,36 +86,36 @@ def running(facts: DeploymentState) -> PreflightCheck:
     return PreflightCheck(WARN, f"a rollout is in progress: {status.sentence}", "rollout status")
 
 
-def autoscaling(facts: DeploymentState, *, replicas: int | None = None) -> tuple[PreflightCheck, ...]:
-    """Whether an HPA would fight it; `replicas` is what is wished for, None where the number is not touched."""
-    if facts.autoscalers is None:
-        return (PreflightCheck(WARN, f"it is not known whether an HPA would fight this ({'; '.join(facts.unread)})", "HPA"),)
-    scaler = facts.autoscaler()
+def check_autoscaling(state: DeploymentState, *, replicas: int | None = None) -> tuple[PreflightCheck, ...]:
+    """Whether an HPA conflicts with the change; `replicas` is the desired number, None if it does not change."""
+    if state.autoscalers is None:
+        return (PreflightCheck(WARN, f"could not check for a conflicting HPA ({'; '.join(state.unread)})", "HPA"),)
+    scaler = state.autoscaler()
     if scaler is None:
         return ()
-    span = f"HPA {scaler.name} {scaler.minimum}–{scaler.maximum}"
+    name = f"HPA {scaler.name} {scaler.minimum}–{scaler.maximum}"
     if replicas is None:
-        return (PreflightCheck(WARN, f"{span} is active; replicas may change", "HPA"),)
-    if replicas == 0:
-        return (PreflightCheck(WARN, f"{span} is switched off while replicas are 0: nothing scales up again", "HPA"),)
-    if facts.workload.desired == 0:
-        return (PreflightCheck(WARN, f"{span} was switched off by 0 replicas; this switches it on again", "HPA"),)
-    if replicas > scaler.maximum:
-        text = f"{span} WILL REVERT this: {replicas} is over its maximum {scaler.maximum}, back within 15 s"
-        return (PreflightCheck(WARN, text, "HPA"),)
-    if replicas < scaler.minimum:
-        text = f"{span} WILL REVERT this: {replicas} is under its minimum {scaler.minimum}, back within 15 s"
-        return (PreflightCheck(WARN, text, "HPA"),)
-    return (PreflightCheck(WARN, f"{span} is active and may change {replicas} again", "HPA"),)
+        text = f"{name} is active; replicas may change"
+    elif replicas == 0:
+        text = f"{name} is disabled at 0 replicas: nothing scales up again"
+    elif state.workload.desired == 0:
+        text = f"{name} was disabled at 0 replicas; this enables it again"
+    elif replicas > scaler.maximum:
+        text = f"{name} WILL REVERT this within 15 s: {replicas} is above its maximum {scaler.maximum}"
+    elif replicas < scaler.minimum:
+        text = f"{name} WILL REVERT this within 15 s: {replicas} is below its minimum {scaler.minimum}"
+    else:
+        text = f"{name} is active and may change {replicas} again"
+    return (PreflightCheck(WARN, text, "HPA"),)
 
 
-def budgets(facts: DeploymentState, *, scaling_down: bool) -> tuple[PreflightCheck, ...]:
-    """What a PodDisruptionBudget means here, which is less than people hope."""
-    found = []
-    for item in facts.own_budgets():
-        limit = f"PodDisruptionBudget {item.name}{f' ({item.minimum})' if item.minimum else ''}"
+def check_budgets(state: DeploymentState, *, scaling_down: bool) -> tuple[PreflightCheck, ...]:
+    """What a PodDisruptionBudget means here: it limits evictions, neither scaling nor rollouts."""
+    checks = []
+    for item in state.own_budgets():
+        name = f"PodDisruptionBudget {item.name}{f' ({item.minimum})' if item.minimum else ''}"
         if scaling_down:
-            found.append(PreflightCheck(WARN, f"{limit} does not hold this back: it limits evictions only", "PDB"))
+            checks.append(PreflightCheck(WARN, f"{name} does not prevent this: it limits evictions only", "PDB"))
         else:
-            found.append(PreflightCheck(OK, f"{limit} limits evictions only, not this", "PDB"))
-    return tuple(found)
+            checks.append(PreflightCheck(OK, f"{name} limits evictions only, not this", "PDB"))
+    return tuple(checks)

@@ -1,10 +1,11 @@
-"""What the actions on a Deployment look at before they plan."""
+"""The state of one Deployment, read fresh: its object, ReplicaSets, HPAs and PodDisruptionBudgets."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import shlex
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,15 +17,15 @@ from queries.kubernetes import decode
 from queries.model.workload import Autoscaler, DisruptionBudget, Revision, Workload
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_LOOKS = 3
+_MAX_READS = 3
 _KINDS = ("deployment", "deployments", "deploy")
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentState:
-    """One Deployment, raw and as the model has it, with what surrounds it.
+    """One Deployment, raw and decoded, with what surrounds it.
 
-    `autoscalers` and `budgets` are None where they could not be read; `unread` says why.
+    `autoscalers` and `budgets` are None if the API server refused to list them; `unread` says why.
     """
 
     raw: dict[str, Any]
@@ -34,7 +35,7 @@ class DeploymentState:
     unread: tuple[str, ...] = ()
     kubectl: tuple[str, ...] = ("kubectl",)
     records: Records = field(default_factory=lambda: NO_RECORDS)
-    """What the journal has of each revision, where the action asks for it."""
+    """What the journal has recorded about each revision, for the actions that need it."""
 
     @property
     def workload(self) -> Workload:
@@ -50,84 +51,80 @@ class DeploymentState:
 
     def revisions(self) -> tuple[tuple[Revision, dict[str, Any]], ...]:
         """Each revision with its ReplicaSet, the newest first."""
-        found = [(decode.revision_of(item), item) for item in self.replica_sets]
-        return tuple(sorted(found, key=lambda pair: pair[0].number, reverse=True))
+        pairs = [(decode.revision_of(item), item) for item in self.replica_sets]
+        return tuple(sorted(pairs, key=lambda pair: pair[0].number, reverse=True))
 
     def revision_record(self) -> dict[str, Any]:
-        """The present revision, for the journal; empty where the Deployment has none yet."""
+        """The current revision, for the journal; empty if the Deployment has none yet."""
         workload = self.workload
-        present = next((item for item, _ in self.revisions() if item.number == workload.revision), None)
-        return describe(workload, present) if present else {}
+        current = next((item for item, _ in self.revisions() if item.number == workload.revision), None)
+        return describe(workload, current) if current else {}
 
     def autoscaler(self) -> Autoscaler | None:
-        """The one that drives this Deployment."""
+        """The HPA that scales this Deployment."""
         name = self.workload.name
-        drivers = [item for item in self.autoscalers or () if item.target_kind == "Deployment" and item.target_name == name]
-        return drivers[0] if drivers else None
+        scalers = [item for item in self.autoscalers or () if item.target_kind == "Deployment" and item.target_name == name]
+        return scalers[0] if scalers else None
 
     def own_budgets(self) -> tuple[DisruptionBudget, ...]:
+        """The PodDisruptionBudgets that select this Deployment's pods."""
         labels = set((self.template.get("metadata") or {}).get("labels", {}).items())
         return tuple(item for item in self.budgets or () if item.selector and set(item.selector) <= labels)
 
+    def kubectl_command(self, *arguments: str) -> str:
+        """The equivalent kubectl command, with its context, quoted for a shell."""
+        return shlex.join([*self.kubectl, "-n", self.workload.namespace, *arguments])
 
-def name_of(request: Request) -> str:
-    """The Deployment's name out of `deployment/NAME`. Raises Refusal."""
+
+def deployment_name(request: Request) -> str:
+    """NAME of the target `deployment/NAME`. Raises ActionRefused."""
     kind, slash, name = request.target.partition("/")
     if not slash or kind.lower() not in _KINDS or not _NAME.fullmatch(name):
         raise ActionRefused(f"the target {request.target[:80]!r} is not deployment/NAME")
     return name
 
 
-async def workload_facts(request: Request, reads: ClusterReader) -> DeploymentState:
-    """Raises SourceError where the Deployment cannot be read, Refusal where the target is no Deployment's.
+async def fetch_deployment_state(request: Request, reader: ClusterReader) -> DeploymentState:
+    """Raises SourceError if the Deployment cannot be read, ActionRefused if the target is not a Deployment.
 
-    The Deployment is read again at the end: while pods come and go its resourceVersion, our precondition, is old within
-    a tenth of a second. Where its spec has changed too, everything is read anew.
+    The Deployment is read again at the end: during a rollout its resourceVersion, the write's precondition, is outdated
+    within a tenth of a second. If its spec changed meanwhile, everything is read again.
     """
-    name = name_of(request)
-    newest = await reads.deployment(name)
-    for _ in range(_LOOKS):
-        facts, before = await _around(newest, reads), newest
-        newest = await reads.deployment(name)
+    name = deployment_name(request)
+    newest = await reader.deployment(name)
+    for _ in range(_MAX_READS):
+        state, before = await _read_surroundings(newest, reader), newest
+        newest = await reader.deployment(name)
         if _same_spec(before, newest):
             break
-    return replace(facts, raw=newest)
+    return replace(state, raw=newest)
 
 
 def _same_spec(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one["metadata"].get(key) == other["metadata"].get(key) for key in ("uid", "generation", "annotations"))
 
 
-async def _around(deployment: dict[str, Any], reads: ClusterReader) -> DeploymentState:
-    sets, scalers, budgets = await asyncio.gather(
-        reads.replica_sets(deployment), _tolerated(reads.autoscalers()), _tolerated(reads.budgets())
+async def _read_surroundings(deployment: dict[str, Any], reader: ClusterReader) -> DeploymentState:
+    sets, (scalers, no_scalers), (budgets, no_budgets) = await asyncio.gather(
+        reader.replica_sets(deployment),
+        _list_if_allowed("HPAs", reader.autoscalers()),
+        _list_if_allowed("PodDisruptionBudgets", reader.budgets()),
     )
-    unread = [f"{name}: {found}" for name, found in (("HPAs", scalers), ("PodDisruptionBudgets", budgets)) if _said(found)]
     return DeploymentState(
         raw=deployment,
         replica_sets=tuple(sets),
-        autoscalers=None if isinstance(scalers, str) else tuple(decode.autoscaler_of(item) for item in scalers),
-        budgets=None if isinstance(budgets, str) else tuple(decode.budget_of(item) for item in budgets),
-        unread=tuple(unread),
-        kubectl=reads.kubectl,
+        autoscalers=None if scalers is None else tuple(decode.autoscaler_of(item) for item in scalers),
+        budgets=None if budgets is None else tuple(decode.budget_of(item) for item in budgets),
+        unread=tuple(filter(None, (no_scalers, no_budgets))),
+        kubectl=reader.kubectl,
     )
 
 
-async def _tolerated(asked: Any) -> list[dict[str, Any]] | str:
-    """The list, or in words why a person without that right cannot have it; other failures count."""
+async def _list_if_allowed(kind: str, call: Awaitable[list[dict[str, Any]]]) -> tuple[list[dict[str, Any]] | None, str]:
+    """The list, or None and why this identity may not see it. Raises SourceError for every other failure."""
     try:
-        found: list[dict[str, Any]] = await asked
+        return await call, ""
     except SourceError as error:
         if error.fault.status in (403, 404):
-            return error.fault.what
+            return None, f"{kind}: {error.fault.what}"
         raise
-    return found
-
-
-def _said(found: object) -> bool:
-    return isinstance(found, str)
-
-
-def kubectl(facts: DeploymentState, *words: str) -> str:
-    """The equal kubectl command, with its context, quoted for a shell."""
-    return shlex.join([*facts.kubectl, "-n", facts.workload.namespace, *words])

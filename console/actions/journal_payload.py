@@ -1,4 +1,4 @@
-"""What the journal keeps of an action: facts without secrets."""
+"""What the journal records about an action: facts without secrets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SECRET = re.compile(r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|DSN|URL|CONNECT
 
 
 def intent_data(plan: Plan, cluster: str) -> dict[str, Any]:
-    """Everything that was agreed to, the environment without values that look like secrets."""
+    """Everything the person confirmed; environment values that look like secrets are left out."""
     return {
-        **_what(plan, cluster),
+        **_common(plan, cluster),
         PROCESS: process.this().text(),
-        "differences": [_difference(item) for item in plan.differences],
+        "differences": [_redacted(item) for item in plan.differences],
         "notes": list(plan.notes),
         "command": plan.command,
         "digest": plan.digest,
@@ -29,16 +29,16 @@ def intent_data(plan: Plan, cluster: str) -> dict[str, Any]:
 
 
 def declined_data(plan: Plan, cluster: str) -> dict[str, Any]:
-    return {**_what(plan, cluster), "command": plan.command, "cause": plan.request.cause}
+    return {**_common(plan, cluster), "command": plan.command, "cause": plan.request.cause}
 
 
 def outcome_data(
-    plan: Plan, cluster: str, outcome: Outcome, text: str, elapsed_seconds: float, *, taken: bool, rolled_out: bool
+    plan: Plan, cluster: str, outcome: Outcome, text: str, elapsed_seconds: float, *, accepted: bool, rolled_out: bool
 ) -> dict[str, Any]:
-    """`taken`: the server took the write, as far as is known; `rolled_out`: every pod of it was ready."""
-    revisions = {"revisions": {**plan.record, "taken": taken, "rolled_out": rolled_out}} if plan.record else {}
+    """`accepted`: the server is known to have accepted the write; `rolled_out`: every new pod was ready."""
+    revisions = {"revisions": {**plan.record, "taken": accepted, "rolled_out": rolled_out}} if plan.record else {}
     return {
-        **_what(plan, cluster),
+        **_common(plan, cluster),
         "outcome": outcome.value,
         "text": text,
         "elapsed_seconds": round(max(0.0, elapsed_seconds), 1),
@@ -49,17 +49,17 @@ def outcome_data(
     }
 
 
-def _what(plan: Plan, cluster: str) -> dict[str, Any]:
+def _common(plan: Plan, cluster: str) -> dict[str, Any]:
     where = {"cluster": cluster} if cluster else {}
     return {"action": plan.request.action, "title": plan.title, "target": plan.subject, **where}
 
 
-def _difference(item: Difference) -> list[str]:
+def _redacted(item: Difference) -> list[str]:
     if item.name.startswith("env ") and _SECRET.search(item.name):
         return [item.name, _hidden(item.before), _hidden(item.after)]
     return [item.name, item.before, item.after]
 
 
 def _hidden(value: str) -> str:
-    # References (`<secret name/key>`) and absence tell nothing that has to be kept back.
+    # References (`<secret name/key>`) and absence contain no secret.
     return value if value == "-" or (value.startswith("<") and value.endswith(">")) else "(not kept)"

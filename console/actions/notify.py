@@ -1,4 +1,4 @@
-"""Send an incident's update to a channel: chat, a webhook or the pager."""
+"""Send an incident update to a channel: Slack, a webhook or PagerDuty."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from console.actions.action import ChangeWriter, ClusterReader, Landing, Parameter, Progress
-from console.actions.digest import digest
-from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
+from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
+from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request, plan_digest
 from console.state.incident import DeliveryState, Incident, Update
 from console.state.public_status import phase
 from queries.model.alert import Priority
@@ -17,35 +16,33 @@ from queries.text.times import utc
 
 NAME = "notify"
 _SUMMARY_CHARACTERS = 1024
-"""What PagerDuty takes of a summary."""
-_URGENCY = {Priority.P1: "critical", Priority.P2: "error", Priority.P3: "warning", Priority.P4: "info"}
+"""The longest summary that PagerDuty accepts."""
+_PAGERDUTY_SEVERITY = {Priority.P1: "critical", Priority.P2: "error", Priority.P3: "warning", Priority.P4: "info"}
 
 
 @dataclass(frozen=True, slots=True)
 class NotifyFacts:
-    """The update with its incident, and of which kind the channel is (empty: not configured)."""
+    """The update with its incident, and the channel's kind, empty if it is not configured."""
 
     incident: Incident
     update: Update
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
 class Notify:
-    name: str = NAME
-    title: str = "Send"
-    key: str = "u"
-    targets: str = "update"
-    heals: bool = False
-    parameters: tuple[Parameter, ...] = (Parameter("channel", required=True, meaning="one of the environment's channels"),)
+    name = NAME
+    title = "Send"
+    key = "u"
+    target_kind = "update"
+    expects_recovery = False
+    parameters = (Parameter("channel", required=True, description="one of the environment's channels"),)
 
-    async def facts(self, request: Request, reads: ClusterReader) -> NotifyFacts:
+    async def fetch_facts(self, request: Request, reader: ClusterReader) -> NotifyFacts:
         kind, _, rest = request.target.partition("/")
         incident, _, update = rest.partition("/")
         if kind != "update" or not incident or not update:
             raise ActionRefused(f"the target {request.target[:80]!r} is not update/INCIDENT/UPDATE")
-        found = await reads.incident_update(incident, update)
-        return NotifyFacts(*found, reads.channel_kind(request.parameters["channel"]))
+        return NotifyFacts(*await reader.incident_update(incident, update), reader.channel_kind(request.parameters["channel"]))
 
     def plan(self, request: Request, facts: NotifyFacts, now: float) -> Plan:
         channel, incident, update = request.parameters["channel"], facts.incident, facts.update
@@ -53,7 +50,6 @@ class Notify:
             raise ActionRefused(
                 f"there is no channel {channel!r}; name it under `channels` of the environment in the config file"
             )
-        body = _payload(facts, now)
         return Plan(
             request=request,
             title=f"Send the update to {channel}",
@@ -66,49 +62,49 @@ class Notify:
             notes=tuple(update.text.splitlines()),
             command=f"cad-console act {NAME} {request.target} --channel {channel}",
             confirm_word=channel,
-            body=body,
-            digest=digest(self.name, channel, facts.kind, incident.id, update.id, update.text),
+            body=_payload(facts),
+            digest=plan_digest(self.name, channel, facts.kind, incident.id, update.id, update.text),
         )
 
     async def preflight(
-        self, plan: Plan, facts: NotifyFacts, reads: ClusterReader, writes: ChangeWriter
+        self, plan: Plan, facts: NotifyFacts, reader: ClusterReader, writer: ChangeWriter
     ) -> tuple[PreflightCheck, ...]:
         channel = plan.request.parameters["channel"]
         checks = [PreflightCheck(CheckLevel.OK, f"channel {channel} is configured", "config file")]
         for item in facts.update.sendings:
             if item.where == channel and item.state is DeliveryState.SENT:
-                checks.append(PreflightCheck(CheckLevel.WARN, f"it was sent there before, by {item.author}", "journal"))
+                checks.append(PreflightCheck(CheckLevel.WARN, f"{item.author} already sent it there", "journal"))
             elif item.where == channel and item.state is DeliveryState.UNKNOWN:
-                checks.append(PreflightCheck(CheckLevel.WARN, "an earlier attempt may have arrived all the same", "journal"))
+                checks.append(PreflightCheck(CheckLevel.WARN, "an earlier attempt may have arrived", "journal"))
         newest = facts.incident.updates[-1]
         if newest.id != facts.update.id:
             checks.append(PreflightCheck(CheckLevel.WARN, "there is a newer update", "journal"))
         return tuple(checks)
 
-    async def execute(self, plan: Plan, writes: ChangeWriter) -> str:
-        assert isinstance(plan.body, dict)  # noqa: S101 - made by `plan` alone
-        await writes.post_update(plan.request.parameters["channel"], plan.body)
+    async def execute(self, plan: Plan, writer: ChangeWriter) -> str:
+        assert isinstance(plan.body, dict)  # noqa: S101 - built by `plan` alone
+        await writer.post_update(plan.request.parameters["channel"], plan.body)
         return ""
 
-    async def landed(self, plan: Plan, reads: ClusterReader) -> Landing:
-        """A channel cannot be asked what it has."""
+    async def check_applied(self, plan: Plan, reader: ClusterReader) -> AppliedCheck:
+        """A channel cannot be read back."""
         channel = plan.request.parameters["channel"]
-        return Landing(text=f"nobody can see whether it arrived: look at {channel} before you send it again", final=True)
+        return AppliedCheck(text=f"whether it arrived is unknown: check {channel} before you send it again", final=True)
 
-    async def undone(self, plan: Plan, reads: ClusterReader) -> Progress | None:
+    async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:
         return None
 
-    async def verify(self, plan: Plan, reads: ClusterReader) -> AsyncGenerator[Progress, None]:
-        """That the channel took it is all that there is to see."""
-        yield Progress(f"{plan.request.parameters['channel']} took it", done=True)
+    async def verify(self, plan: Plan, reader: ClusterReader) -> AsyncGenerator[Progress, None]:
+        """Only that the channel accepted it."""
+        yield Progress(f"{plan.request.parameters['channel']} accepted it", done=True)
 
 
-def _payload(facts: NotifyFacts, now: float) -> dict[str, Any]:
-    """What is sent, without any secret: a routing key is added by the writer."""
+def _payload(facts: NotifyFacts) -> dict[str, Any]:
+    """What is sent, without secrets: the writer adds the routing key."""
     incident, update = facts.incident, facts.update
     if facts.kind == "slack":
-        return {"text": _for_slack(update.text)}
-    about = {
+        return {"text": _escape_for_slack(update.text)}
+    details = {
         "id": incident.id,
         "title": incident.title,
         "severity": incident.severity.value,
@@ -118,7 +114,7 @@ def _payload(facts: NotifyFacts, now: float) -> dict[str, Any]:
     }
     if facts.kind == "webhook":
         return {
-            "incident": about,
+            "incident": details,
             "update": {"id": update.id, "at": utc(update.at), "author": update.author, "text": update.text},
         }
     first = update.text.strip().splitlines()[0] if update.text.strip() else incident.title
@@ -128,13 +124,13 @@ def _payload(facts: NotifyFacts, now: float) -> dict[str, Any]:
         "payload": {
             "summary": f"{incident.severity} {incident.title}: {first}"[:_SUMMARY_CHARACTERS],
             "source": incident.environment or "cad-console",
-            "severity": _URGENCY[incident.severity],
+            "severity": _PAGERDUTY_SEVERITY[incident.severity],
             "timestamp": utc(update.at),
-            "custom_details": {**about, "update": update.text},
+            "custom_details": {**details, "update": update.text},
         },
     }
 
 
-def _for_slack(text: str) -> str:
-    """As Slack wants plain text: without this a label's `<!channel>` would call everybody."""
+def _escape_for_slack(text: str) -> str:
+    """Without this, `<!channel>` in a label would notify everyone in the channel."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from queries.model.action import ActionCall
 from queries.model.fault import Fault
 
 
@@ -23,13 +26,13 @@ class Stage(StrEnum):
 class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"
-    """Nothing was sent: the plan, a preflight check, the person or the journal said no."""
+    """Nothing was sent: the plan, a preflight check, the person or the journal refused it."""
     FAILED = "failed"
-    """It was sent, and the server refused it or the platform did not follow."""
+    """It was sent, and the server rejected it or the platform did not recover."""
     UNKNOWN = "unknown"
-    """It may have been sent; whether it took effect could not be seen."""
+    """It may have been sent; whether it took effect could not be verified."""
     UNDONE = "undone"
-    """It took effect, and then somebody or something else took it back: an autoscaler, a GitOps controller, a person."""
+    """It took effect, and then an autoscaler, a GitOps controller or a person reverted it."""
 
 
 class CheckLevel(StrEnum):
@@ -38,16 +41,16 @@ class CheckLevel(StrEnum):
     OK = "ok"
     WARN = "warn"
     ASK = "ask"
-    """It may be done, after a second confirmation: the check's word has to be typed."""
+    """Allowed after a second confirmation: the check's word has to be typed."""
     BLOCK = "block"
-    """The preview is shown, but whatever is answered, nothing is sent."""
+    """The preview is shown, but nothing is sent, whatever the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightCheck:
-    """One line of the preview: its verdict, what was checked, and how (`access review`, `dry run`).
+    """One line of the preview: its level, its result, and how it was checked (`access review`, `dry run`).
 
-    `word` is what has to be typed where the level is ASK: the number of replicas, the revision.
+    With the level ASK, `word` has to be typed: the number of replicas, the revision.
     """
 
     level: CheckLevel
@@ -66,28 +69,25 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What a person or a command asked for: the action's name, its target and parameters.
+class Request(ActionCall):
+    """What a person or a command requested, and why.
 
-    `target` is `deployment/NAME` for workloads, `silence/ID` for expiry, and matchers in Alertmanager's syntax for a new
-    silence. `cause` is what made them do it (`alert HighErrorRate`), `panel_id` the panel that verification watches and
-    `fingerprint` the alert.
+    `cause` is what they reacted to (`alert HighErrorRate`), `panel_id` the panel that verification watches and `fingerprint`
+    the alert.
     """
 
-    action: str
-    target: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
     cause: str = ""
     panel_id: str = ""
     fingerprint: str = ""
     user: str = ""
-    """Who asks; the runner says it."""
+    """Who requested it; set by the runner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """One that may take a change back. `kind` chooses how long it is watched for (`refresh.settle` of the config file);
-    `why` is what it is known by, `managers` are the field managers under which it writes.
+    """A controller that may revert a change. `kind` selects how long it is watched (`refresh.settle` in the config file).
+
+    `why` says how it was recognised; `managers` are the field managers that it writes as.
     """
 
     kind: str
@@ -99,11 +99,11 @@ class Reconciler:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done, before anything is: complete enough to be read, journalled and executed.
+    """What would be done, complete enough to be previewed, journalled and executed.
 
-    `title` is an imperative (`Roll back deployment/cad-ml-api`). `command` is the equal kubectl or amtool command.
-    `confirm_word` is what has to be typed in a protected environment. `body` is the very request that will be sent;
-    `resource_version` its precondition, empty where the server offers none. `digest` tells whether a later plan is the same.
+    `title` is an imperative (`Roll back deployment/cad-ml-api`). `command` is the equivalent kubectl or amtool command.
+    `confirm_word` has to be typed in a protected environment. `body` is the exact request body; `resource_version` its
+    precondition, empty if the server offers none. Two plans with the same `digest` do the same.
     """
 
     request: Request
@@ -117,24 +117,24 @@ class Plan:
     resource_version: str = ""
     digest: str = ""
     generation: int = 0
-    """Of the Deployment when it was planned; 0 where there is none."""
+    """Of the Deployment at planning time; 0 if the plan is not about one."""
     reconcilers: tuple[Reconciler, ...] = ()
-    """Who else sets what this changes, and may take it back."""
+    """Controllers that set the same fields and may revert the change."""
     record: Mapping[str, Any] = field(default_factory=dict)
-    """What the journal keeps beside it for later decisions, plain JSON without secrets."""
+    """What the journal keeps for later decisions; plain JSON without secrets."""
     written: str = ""
-    """After execution: how the server names what was written (a new silence's id), empty where it has no new name."""
+    """After execution: the id that the server chose (of a new silence), empty if it chose none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A plan with the checks that were made for it; what the dialog shows and what `confirm` decides on."""
+    """A plan with its preflight checks: what the dialog shows and what `confirm` decides on."""
 
     plan: Plan
     checks: tuple[PreflightCheck, ...]
     protected: bool
     cluster: str = ""
-    """Where a change of a workload would go, and as whom: `context prod, server https://10.0.0.1:6443, user ann`."""
+    """Where a change to a workload would go, and as whom: `context prod, server https://10.0.0.1:6443, user ann`."""
 
     @property
     def blocked(self) -> bool:
@@ -142,7 +142,7 @@ class Preview:
 
     @property
     def second_words(self) -> tuple[str, ...]:
-        """What has to be typed beside the usual confirmation, in every environment; empty where no check asks."""
+        """What has to be typed beside the usual confirmation, in every environment; empty if no check asks for it."""
         return tuple(check.word for check in self.checks if check.level is CheckLevel.ASK)
 
     @property
@@ -153,9 +153,9 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class RunStep:
-    """One report of a run. `at` is Unix seconds, `elapsed_seconds` since the run began.
+    """One report of a run. `at` is Unix seconds, `elapsed_seconds` counts from the start of the run.
 
-    Exactly the last step has an `outcome`; a step that begins the confirmation carries the `preview`.
+    Only the last step has an `outcome`; a step that starts the confirmation carries the `preview`.
     """
 
     stage: Stage
@@ -165,10 +165,16 @@ class RunStep:
     preview: Preview | None = None
     outcome: Outcome | None = None
     identity: str = ""
-    """What the journal calls this run."""
+    """The run's id in the journal."""
     fault: Fault | None = None
-    """The source's own failure, where one ended the run."""
+    """The source's own failure, if one ended the run."""
 
 
 class ActionRefused(Exception):
-    """An action that must not be sent: the message says why and, where it can, what to do instead."""
+    """An action that must not be sent: the message says why and, if possible, what to do instead."""
+
+
+def plan_digest(*parts: object) -> str:
+    """The same text for the same JSON values, whatever the order of their keys."""
+    content = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What differs between two pod templates, in lines that a person reads before agreeing."""
+"""The differences between two pod templates, as lines of a preview."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from queries.model.workload import Container
 
 HASH = "pod-template-hash"
 _ABSENT = "-"
-_MOST = 12
+_MAX_FIELDS = 12
 
 
 def without_hash(template: dict[str, Any]) -> dict[str, Any]:
-    """The template as a Deployment holds it: a ReplicaSet's has one label more."""
+    """The template as in a Deployment: a ReplicaSet's has one more label."""
     meta = dict(template.get("metadata") or {})
     labels = {name: value for name, value in (meta.get("labels") or {}).items() if name != HASH}
     if labels:
@@ -28,43 +28,43 @@ def without_hash(template: dict[str, Any]) -> dict[str, Any]:
 
 def container_names(template: dict[str, Any]) -> tuple[str, ...]:
     spec = template.get("spec") or {}
-    every = (spec.get("containers") or []) + (spec.get("initContainers") or [])
-    return tuple(sorted(str(item.get("name", "")) for item in every))
+    containers = (spec.get("containers") or []) + (spec.get("initContainers") or [])
+    return tuple(sorted(str(item.get("name", "")) for item in containers))
 
 
-def differences(before: dict[str, Any], after: dict[str, Any]) -> tuple[Difference, ...]:
-    """Images (also where they are equal), then environment by name, then every other field by its path."""
+def diff_templates(before: dict[str, Any], after: dict[str, Any]) -> tuple[Difference, ...]:
+    """The images, even if equal, then environment variables by name, then every other field by its path."""
     old = {item.name: item for item in containers_of(before)}
     new = {item.name: item for item in containers_of(after)}
     names = [*new, *(name for name in old if name not in new)]
-    found: list[Difference] = []
+    lines: list[Difference] = []
     for name in names:
         suffix = f" {name}" if len(names) > 1 else ""
-        found.append(Difference(f"image{suffix}", _image(old.get(name)), _image(new.get(name))))
+        lines.append(Difference(f"image{suffix}", _image(old.get(name)), _image(new.get(name))))
     for name in names:
         suffix = f" ({name})" if len(names) > 1 else ""
-        found += _environment(old.get(name), new.get(name), suffix)
-    rest_before, rest_after = dict(_leaves(_rest(before))), dict(_leaves(_rest(after)))
+        lines += _diff_environment(old.get(name), new.get(name), suffix)
+    rest_before, rest_after = dict(_flatten(_other_fields(before))), dict(_flatten(_other_fields(after)))
     paths = sorted(path for path in rest_before.keys() | rest_after.keys() if rest_before.get(path) != rest_after.get(path))
-    found += [Difference(path, rest_before.get(path, _ABSENT), rest_after.get(path, _ABSENT)) for path in paths[:_MOST]]
-    if len(paths) > _MOST:
-        found.append(Difference("and more", "", f"{len(paths) - _MOST} other fields"))
-    return tuple(found)
+    lines += [Difference(path, rest_before.get(path, _ABSENT), rest_after.get(path, _ABSENT)) for path in paths[:_MAX_FIELDS]]
+    if len(paths) > _MAX_FIELDS:
+        lines.append(Difference("and more", "", f"{len(paths) - _MAX_FIELDS} other fields"))
+    return tuple(lines)
 
 
 def _image(container: Container | None) -> str:
     return container.image if container else _ABSENT
 
 
-def _environment(old: Container | None, new: Container | None, suffix: str) -> Iterator[Difference]:
+def _diff_environment(old: Container | None, new: Container | None, suffix: str) -> Iterator[Difference]:
     before, after = dict(old.env) if old else {}, dict(new.env) if new else {}
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             yield Difference(f"env {name}{suffix}", before.get(name, _ABSENT), after.get(name, _ABSENT))
 
 
-def _rest(template: dict[str, Any]) -> dict[str, Any]:
-    """The template without what has lines of its own."""
+def _other_fields(template: dict[str, Any]) -> dict[str, Any]:
+    """The template without the fields that have their own lines."""
     clean = without_hash(template)
     spec = dict(clean.get("spec") or {})
     for group in ("containers", "initContainers"):
@@ -76,13 +76,13 @@ def _rest(template: dict[str, Any]) -> dict[str, Any]:
     return {**clean, "metadata": meta, "spec": spec}
 
 
-def _leaves(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+            yield from _flatten(item, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             name = item.get("name", index) if isinstance(item, dict) else index
-            yield from _leaves(item, f"{path}[{name}]")
+            yield from _flatten(item, f"{path}[{name}]")
     else:
         yield path, "" if value is None else masked(path.rpartition(".")[2], str(value))

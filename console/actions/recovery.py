@@ -1,38 +1,40 @@
-"""Whether the panel and the alert that made somebody act became well again."""
+"""Watches a finished action: whether anyone reverts it, and whether the panel and the alert behind it recover."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
 from dataclasses import dataclass
 
-from console.actions.action import ClusterReader
-from console.actions.plan import Request
-from console.checks.own_panels import overview_panels
+from console.actions.action import Action, ClusterReader, Progress
+from console.actions.plan import Outcome, Plan, Request
+from console.checks.own_panels import load_overview
 from console.config.settings import Settings
 from queries.errors import SourceError
-from queries.model.alert import Alert, AlertState
-from queries.model.panel import PanelSpec
+from queries.model.alert import AlertState
+
+_COUNTDOWN_SECONDS = 5
+"""The countdown changes in steps of this size, so that it does not flood a log."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryProbe:
-    """What was seen of the cause at one moment; None is 'not known'. `why` says why something is not known."""
+    """The trigger's state at one moment. None means unknown; `error` says why."""
 
     value: float | None = None
     text: str = ""
     firing: bool | None = None
     alert: str = ""
-    why: str = ""
+    error: str = ""
 
 
 class Trigger:
-    """The panel and the alert of one request; without either there is nothing to wait for."""
+    """The panel and the alert that a request reacts to; falsy if it names neither."""
 
     def __init__(self, request: Request, settings: Settings) -> None:
         self._panel = request.panel_id
         self._fingerprint = request.fingerprint
         self._settings = settings
-        self._spec = next((item for item in overview_panels(settings) if item.id == request.panel_id), None)
+        self._spec = next((item for item in load_overview(settings) if item.id == request.panel_id), None)
 
     def __bool__(self) -> bool:
         return bool(self._panel or self._fingerprint)
@@ -41,50 +43,114 @@ class Trigger:
     def title(self) -> str:
         return self._spec.title.lower() if self._spec else self._panel
 
-    async def look(self, reads: ClusterReader) -> RecoveryProbe:
-        """Asks both; a source that fails leaves its part unknown."""
+    async def probe(self, reader: ClusterReader) -> RecoveryProbe:
+        """Reads both; if a source fails, its part is unknown."""
         value, text, firing, name, why = None, "", None, "", ""
         try:
             if self._panel:
-                value, text = await reads.panel_value(self._panel)
+                value, text = await reader.panel_value(self._panel)
             if self._fingerprint:
-                alerts: tuple[Alert, ...] = await reads.alerts()
-                mine = next((item for item in alerts if item.fingerprint == self._fingerprint), None)
-                firing = mine is not None and mine.state is not AlertState.PENDING
-                name = mine.name if mine else ""
+                alert = next((item for item in await reader.alerts() if item.fingerprint == self._fingerprint), None)
+                firing = alert is not None and alert.state is not AlertState.PENDING
+                name = alert.name if alert else ""
         except SourceError as error:
             why = str(error)
         return RecoveryProbe(value, text, firing, name, why)
 
-    def well(self, sight: RecoveryProbe) -> bool | None:
-        """None while it cannot be told."""
+    def recovered(self, probe: RecoveryProbe) -> bool | None:
+        """None if unknown."""
         if self._fingerprint:
-            return None if sight.firing is None else not sight.firing
-        if sight.why:
+            return None if probe.firing is None else not probe.firing
+        if probe.error or probe.value is None or self._spec is None:
             return None
-        if sight.value is None or self._spec is None:
-            return None
-        line = self._line(self._spec)
-        if line is None:
+        limits = self._spec.threshold.override(self._settings.threshold(self._spec.id))
+        limit = limits.warn if limits.warn is not None else limits.critical
+        if limit is None:
             return True
-        return sight.value > line if self._spec.lower_is_worse else sight.value < line
+        return probe.value > limit if self._spec.lower_is_worse else probe.value < limit
 
-    def story(self, before: RecoveryProbe, after: RecoveryProbe) -> str:
+    def summarize(self, before: RecoveryProbe, after: RecoveryProbe) -> str:
         """`error ratio 7.8 % → 0.4 %; HighErrorRate resolved`."""
         parts = []
         if self._panel and (before.text or after.text):
             parts.append(f"{self.title} {before.text or 'no data'} → {after.text or 'no data'}")
         name = before.alert or after.alert or "the alert"
         if self._fingerprint and after.firing is not None:
-            parts.append(f"{name} {'still fires' if after.firing else 'resolved'}")
-        if after.why:
-            parts.append(after.why)
+            parts.append(f"{name} {'is still firing' if after.firing else 'resolved'}")
+        if after.error:
+            parts.append(after.error)
         return "; ".join(parts)
 
-    def _line(self, spec: PanelSpec) -> float | None:
-        own = self._settings.threshold(spec.id)
-        lines: Mapping[str, float | None] = {
-            "warn": own.warn if own.warn is not None else spec.threshold.warn,
-            "critical": own.critical if own.critical is not None else spec.threshold.critical,
-        }
-        return lines["warn"] if lines["warn"] is not None else lines["critical"]
+
+class RecoveryWatch:
+    """Watches one finished action. Call `check` until `finished`, or until the person stops waiting.
+
+    `result` is the last report of its verification, `before` the trigger's state when it was executed.
+    """
+
+    def __init__(
+        self, action: Action, plan: Plan, trigger: Trigger, before: RecoveryProbe, result: str, *, settings: Settings
+    ) -> None:
+        self._action, self._plan = action, plan
+        self._trigger, self._before, self._result = trigger, before, result
+        self._timeout_seconds = settings.verify_timeout_seconds
+        watched = [(item.name, settings.settle_seconds(item.kind)) for item in plan.reconcilers]
+        self._names = " or ".join(name for name, seconds in watched if seconds)
+        self.settle_seconds = max((seconds for _, seconds in watched), default=0.0)
+        """How long it is watched for a reconciler that reverts it."""
+        self._settles_at = time.monotonic() + self.settle_seconds
+        self._summary = self._error = ""
+        self.recovered: bool | None = None if trigger else True
+        """Whether the trigger is gone; None if unknown."""
+        self.undone: Progress | None = None
+
+    @property
+    def settled(self) -> bool:
+        return time.monotonic() >= self._settles_at
+
+    @property
+    def finished(self) -> bool:
+        return self.undone is not None or (self.settled and self.recovered is True)
+
+    async def check(self, reader: ClusterReader) -> None:
+        try:
+            self.undone, self._error = await self._action.check_undone(self._plan, reader), ""
+        except SourceError as error:
+            self._error = str(error)
+        if self._trigger and not self.recovered:
+            probe = await self._trigger.probe(reader)
+            self._summary = self._trigger.summarize(self._before, probe)
+            self.recovered = self._trigger.recovered(probe)
+
+    @property
+    def text(self) -> str:
+        """What it waits for; changes only every few seconds."""
+        if not self.recovered:
+            return f"waiting for the platform: {self._summary}"
+        left = self._seconds_left()
+        coarse = min(-(-left // _COUNTDOWN_SECONDS) * _COUNTDOWN_SECONDS, round(self.settle_seconds))
+        error = f" (cannot check: {self._error})" if self._error else ""
+        return f"watching whether {self._names} reverts it: {coarse} of {self.settle_seconds:g} s left; safe to leave{error}"
+
+    @property
+    def left_early(self) -> str:
+        """The outcome for a person who leaves now."""
+        if self.settled:
+            return f"unknown: {self._result}; the console exited before the platform had recovered"
+        seconds = self._seconds_left()
+        return f"unknown: {self._result}; the console exited {seconds} s before it was clear whether {self._names} reverts it"
+
+    def verdict(self, done_in: str) -> tuple[Outcome, str]:
+        if self._names and self._error:
+            text = f"unknown: {self._result}; could not check whether {self._names} reverted it: {self._error}"
+            return Outcome.UNKNOWN, text
+        if self.recovered is None:
+            return Outcome.UNKNOWN, f"unknown: {self._result}; could not check whether the platform recovered: {self._summary}"
+        if not self.recovered:
+            text = f"{self._result}, but the platform did not recover within {self._timeout_seconds:g} s: {self._summary}"
+            return Outcome.FAILED, text
+        kept = f"; {self._names} did not revert it within {self.settle_seconds:g} s" if self._names else ""
+        return Outcome.DONE, f"done in {done_in}; {self._summary or self._result}{kept}"
+
+    def _seconds_left(self) -> int:
+        return max(0, round(self._settles_at - time.monotonic()))

@@ -1,4 +1,4 @@
-"""Every action there is: one row makes its key, its palette entry, its headless verb and its help."""
+"""Every action: one row gives it its key, palette entry, headless verb and help."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _TO = re.compile(r"\bto (\d+)")
 _FROM = re.compile(r"\bfrom (\d+)")
 
 
-def what_changed(
+def recent_changes(
     cluster: Cluster | None, silences: Iterable[Silence], events: Iterable[Event], *, now: float
 ) -> tuple[Change, ...]:
     """At most 50 changes of the last day; what lies in the future has not happened yet."""

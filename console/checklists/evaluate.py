@@ -25,7 +25,7 @@ from console.checklists.evidence_queries import CollectedEvidence, samples_at
 from console.checklists.incidents import incident_verdict, incident_words
 from console.checklists.platform_item import judge_platform_item
 from console.checklists.result import Detail, ItemResult, NavigationTarget
-from console.checks.panels import compare, contradiction_sentence, judge
+from console.checks.panels import compare, describe_contradiction, evaluate_panel
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
 from queries.model.panel import MOST_SERIES, Origin, PanelResult, PanelSpec, PanelState, Threshold, Unit, aggregate
@@ -234,7 +234,7 @@ def _query(item: Item, wanted: QueryEvidence, facts: EvaluationInput) -> ItemRes
     samples = samples_at(reading.value, facts.answers.asked_at if facts.answers else 0.0)
     contradictions = facts.answers.doubts.get(item.id, ()) if facts.answers else ()
     answer = PanelResult(spec.id, Origin.RAW, spec.raw, samples, contradictions=contradictions)
-    state = judge(spec, limits, answer, taken_at=facts.now, now=facts.now, stale_after=math.inf)
+    state = evaluate_panel(spec, limits, answer, taken_at=facts.now, now=facts.now, stale_after=math.inf)
     named = _worst(state, limits) if state.verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
     return ItemResult(
         item,
@@ -312,7 +312,7 @@ def _kpi(spec: PanelSpec, facts: EvaluationInput) -> Detail:
     since = f"; at midnight {compared(before, value, spec)}"
     verdict = compare(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
     doubt = ""
-    reasons = [contradiction_sentence(found) for found in (answers.doubts.get(spec.id, ()) if answers else ())]
+    reasons = [describe_contradiction(found) for found in (answers.doubts.get(spec.id, ()) if answers else ())]
     if state is not None and state.verdict is Verdict.IN_DOUBT:
         reasons = [state.reason]
     if reasons:

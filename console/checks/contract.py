@@ -1,4 +1,4 @@
-"""Whether a metric keeps the contract, by what its exporter and Prometheus show of it."""
+"""Whether a metric fulfils the contract, by what its exporter and Prometheus show."""
 
 from __future__ import annotations
 
@@ -13,77 +13,78 @@ EXPORTER, PROMETHEUS = "/metrics", "Prometheus"
 
 
 @dataclass(frozen=True, slots=True)
-class MetricSeen:
+class MetricObservation:
     """What one place shows of one metric.
 
-    `type_told` is the type that is announced there, empty where the metric is not announced, None where types cannot be
-    told. `stored` are the names of its series that are there, `lacking` the labels that some of them are without, with the
-    series' name; `edges_missing` the buckets that are relied on and not there. `sumless` says that its buckets begin below
-    zero: then a client exports no sum, which could go down and would look like a restart.
+    `announced_type` is its `# TYPE`, empty if it has none, None if the place does not report types. `stored` are the names of
+    its existing series, `lacking` the (series, label) pairs whose label some series lack, `missing_buckets` the required bounds
+    that do not exist. `sumless`: its buckets start below zero, and then clients export no `_sum`, because one that decreases
+    would look like a counter reset.
     """
 
     where: str
-    type_told: str | None
+    announced_type: str | None
     stored: frozenset[str] = frozenset()
     lacking: tuple[tuple[str, str], ...] = ()
-    edges_missing: tuple[float, ...] = ()
+    missing_buckets: tuple[float, ...] = ()
     sumless: bool = False
 
 
-def metric(promised: ContractMetric, seen: Sequence[MetricSeen], *, strict: bool) -> CheckResult:
-    """The verdict on one metric. A counter that was never incremented has no series, but it is announced: absent is not
-    broken. `seen` are the places that could be looked at."""
+def check_metric(promised: ContractMetric, observations: Sequence[MetricObservation], *, strict: bool) -> CheckResult:
+    """One metric, by the places that could be read.
+
+    A counter that was never incremented has no series, but it is announced: absent is not broken.
+    """
     optional = promised.need is Need.OPTIONAL
 
     def result(kind: Result, text: str, *, code: int = CONTRACT, quiet: bool = False) -> CheckResult:
         return CheckResult("contract", promised.name, kind, visible(text), code, quiet)
 
-    for place in seen:
-        if broken := _broken(promised, place):
-            return result(Result.NOTED if optional else Result.FAILED, f"{broken} (seen in {place.where})")
-    if any(place.stored for place in seen):
-        unscraped = _unscraped(seen)
-        if unscraped:
-            return result(Result.FAILED if strict else Result.NOTED, unscraped, code=METRICS)
+    for place in observations:
+        if violation := _find_violation(promised, place):
+            return result(Result.NOTED if optional else Result.FAILED, f"{violation} (in {place.where})")
+    if any(place.stored for place in observations):
+        if not_scraped := _explain_missing_scrape(observations):
+            return result(Result.FAILED if strict else Result.NOTED, not_scraped, code=METRICS)
         return result(Result.PASSED, f"{promised.type} with {_labels(promised)}", quiet=True)
-    if any(place.type_told for place in seen):
-        told = "nothing was counted yet" if promised.type != "gauge" else "it has no value yet"
-        return result(Result.PASSED, f"announced as a {promised.type}; {told}", quiet=True)
+    if any(place.announced_type for place in observations):
+        state = "nothing counted yet" if promised.type != "gauge" else "no value yet"
+        return result(Result.PASSED, f"announced as a {promised.type}; {state}", quiet=True)
     if optional:
-        return result(Result.NOTED, f"not here; {promised.absence}", quiet=True)
-    if not seen or all(place.type_told is None for place in seen):
+        return result(Result.NOTED, f"not present; {promised.absence}", quiet=True)
+    if all(place.announced_type is None for place in observations):
         if promised.after_first_use:
-            return result(Result.NOTED, "no series; it has none before its first use, and no place tells what is announced")
-        told = "no series; whether it is exported cannot be told, because no place tells what is announced"
+            return result(Result.NOTED, "no series; it has none before its first use, and no place reports announced types")
+        text = "no series; whether it is exported is unknown: no place reports announced types"
     else:
-        told = "no series, and no scrape announces it: nobody exports it"
-    return result(Result.FAILED if strict else Result.NOTED, told)
+        text = "no series, and no scrape announces it: it is not exported"
+    return result(Result.FAILED if strict else Result.NOTED, text)
 
 
-def _broken(promised: ContractMetric, place: MetricSeen) -> str:
-    """What is wrong with what is there; empty where nothing is."""
-    if place.type_told and place.type_told not in (promised.type, "unknown", "untyped"):
-        return f"is exported as a {place.type_told}, the contract says {promised.type}"
-    owed = [name for name in promised.series if not (place.sumless and name.endswith("_sum"))]
-    missing = [name for name in owed if name not in place.stored]
+def _find_violation(promised: ContractMetric, place: MetricObservation) -> str:
+    """What contradicts the contract; empty if nothing does."""
+    if place.announced_type and place.announced_type not in (promised.type, "unknown", "untyped"):
+        return f"is exported as a {place.announced_type}, the contract says {promised.type}"
+    required = [name for name in promised.series if not (place.sumless and name.endswith("_sum"))]
+    missing = [name for name in required if name not in place.stored]
     if place.stored and missing:
-        return f"is no whole {promised.type}: {', '.join(missing)} is missing"
+        return f"incomplete {promised.type}: {', '.join(missing)} is missing"
     if place.lacking:
         name = place.lacking[0][0]
         labels = dict.fromkeys(label for series, label in place.lacking if series == name)
         return f"{name} has series without the label {', '.join(labels)}"
-    if place.edges_missing:
-        return f"has no bucket at {', '.join(f'{edge:g}' for edge in place.edges_missing)} {promised.unit}"
+    if place.missing_buckets:
+        return f"has no bucket at {', '.join(f'{edge:g}' for edge in place.missing_buckets)} {promised.unit}"
     return ""
 
 
-def _unscraped(seen: Sequence[MetricSeen]) -> str:
-    places = {place.where: place for place in seen}
+def _explain_missing_scrape(observations: Sequence[MetricObservation]) -> str:
+    places = {place.where: place for place in observations}
     exporter, prometheus = places.get(EXPORTER), places.get(PROMETHEUS)
     if exporter and exporter.stored and prometheus and not prometheus.stored:
-        return "the exporter has series and Prometheus none: it is not scraped, or relabelling drops it"
+        return "the exporter has series and Prometheus has none: not scraped, or dropped by relabelling"
     return ""
 
 
 def _labels(promised: ContractMetric) -> str:
-    return ", ".join(promised.labels) or ("no labels" if promised.exporter == PLATFORM else "whatever labels it has")
+    return ", ".join(promised.labels) or ("no labels" if promised.exporter == PLATFORM else "any labels")

@@ -1,4 +1,4 @@
-"""Looks at every metric of the contract, in the exporter's own words and in Prometheus, with as few questions as possible."""
+"""Reads every metric of the contract from the exporter and from Prometheus, with as few queries as possible."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from console.checks.contract import EXPORTER, PROMETHEUS, MetricSeen
+from console.checks.contract import EXPORTER, PROMETHEUS, MetricObservation
 from queries.catalogue.contract import PLATFORM, Contract, ContractMetric
 from queries.catalogue.error_codes import Taxonomy
 from queries.catalogue.exposition import Exposition
@@ -22,10 +22,13 @@ _NAMES, _LACKING, _WHOLE, _EDGES, _CODES, _SUMLESS = "names", "lacking", "whole"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFacts:
-    """What Prometheus has of the contract: names with series, names by the label that some of their series lack, names of
-    which some series carry all labels, bucket edges by name, names of buckets that begin below zero, announced types (None
-    where they cannot be told), and the error codes that were counted."""
+class StoredMetrics:
+    """What Prometheus stores of the contract's metrics.
+
+    `lacking` maps a label to the names of which some series lack it; `whole` are the names of which some series have all
+    labels; `edges` are the bucket bounds by name; `sumless` the histograms whose buckets start below zero; `types` is None if
+    the server does not serve metadata.
+    """
 
     names: frozenset[str]
     lacking: Mapping[str, frozenset[str]]
@@ -36,37 +39,39 @@ class StoredFacts:
     codes: Counts | Fault
 
 
-async def stored_facts(
+async def fetch_stored_metrics(
     contract: Contract, taxonomy: Taxonomy, prometheus: Prometheus, discovery: Discovery, *, window_seconds: float
-) -> StoredFacts | Fault:
-    """One joined query, one for the metadata, and one where a code has to be dated; the fault where the first cannot be
-    answered whole. Codes are those that were counted within the window that ends now."""
+) -> StoredMetrics | Fault:
+    """One batched query, one for the metadata, and one if a code has to be dated; the fault if the first one fails in part.
 
-    async def ask(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
-        answer = await prometheus.query(text)
-        return answer.samples, answer.warnings
+    Codes are those counted within the window that ends now.
+    """
 
-    joined: QueryBatch[Sample] = QueryBatch(ask, clock=time.monotonic)
+    async def query(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
+        result = await prometheus.query(text)
+        return result.samples, result.warnings
+
+    batch: QueryBatch[Sample] = QueryBatch(query, clock=time.monotonic)
     try:
-        answer = await joined.fetch(tuple(_parts(contract, taxonomy, window_seconds)))
+        answer = await batch.fetch(tuple(_batch_queries(contract, taxonomy, window_seconds)))
     except SourceError as error:
         return error.fault
-    # A server may take no range as long as the window: then the codes alone are not known.
-    not_counted = [fault for key, fault in answer.faults.items() if key.startswith(f"{_CODES} ")]
+    # A server may reject a range as long as the window: then only the codes are unknown.
+    code_faults = [fault for key, fault in answer.faults.items() if key.startswith(f"{_CODES} ")]
     for fault in answer.faults.values():
-        if fault not in not_counted:
+        if fault not in code_faults:
             return fault
     try:
         types: dict[str, str] | None = {item.name: item.type for item in await discovery.metadata()}
     except SourceError:
-        types = None  # not every server that speaks this API has it
+        types = None  # not every server with this API serves metadata
     now = time.time() + prometheus.ahead_seconds
-    asking = RangeQuery(prometheus.query_range, start=now - window_seconds, end=now)
-    seen = {source: answer.items[f"{_CODES} {source.metric}"] for source in taxonomy.counted}
+    ranges = RangeQuery(prometheus.query_range, start=now - window_seconds, end=now)
+    samples = {source: answer.items[f"{_CODES} {source.metric}"] for source in taxonomy.counted}
     edges: dict[str, set[float]] = {}
     for item in answer.items[_EDGES]:
         edges.setdefault(label(item.labels, "__name__"), set()).add(_edge(label(item.labels, "le")))
-    return StoredFacts(
+    return StoredMetrics(
         names=_names(answer.items[_NAMES]),
         lacking={
             key.removeprefix(f"{_LACKING} "): _names(items)
@@ -77,28 +82,28 @@ async def stored_facts(
         edges={name: frozenset(found) for name, found in edges.items()},
         sumless=_names(answer.items[_SUMLESS]),
         types=types,
-        codes=not_counted[0] if not_counted else await date_codes(taxonomy, seen, asking),
+        codes=code_faults[0] if code_faults else await date_codes(taxonomy, samples, ranges),
     )
 
 
-def in_prometheus(promised: ContractMetric, facts: StoredFacts) -> MetricSeen:
-    """One metric as Prometheus has it."""
+def observe_in_prometheus(promised: ContractMetric, facts: StoredMetrics) -> MetricObservation:
+    """One metric as Prometheus stores it."""
     stored = frozenset(promised.series) & facts.names
     if promised.exporter == PLATFORM:
         lacking = [
             (name, own) for own in promised.labels for name in promised.series if name in facts.lacking.get(own, frozenset())
         ]
     else:
-        # A kubelet also has series of whole cgroups, which carry fewer labels: it is enough that some carry all.
+        # A kubelet also exports series of whole cgroups, which have fewer labels: some series with all labels suffice.
         lacking = [(name, own) for name in promised.series if name in stored - facts.whole for own in promised.labels]
-    told = None if facts.types is None else next(filter(None, map(facts.types.get, promised.families)), "")
+    announced = None if facts.types is None else next(filter(None, map(facts.types.get, promised.families)), "")
     buckets = f"{promised.name}_bucket"
     missing = _missing_edges(promised, facts.edges.get(buckets, frozenset()), stored)
-    return MetricSeen(PROMETHEUS, told, stored, tuple(lacking), missing, buckets in facts.sumless)
+    return MetricObservation(PROMETHEUS, announced, stored, tuple(lacking), missing, buckets in facts.sumless)
 
 
-def in_exposition(promised: ContractMetric, exposed: Exposition) -> MetricSeen:
-    """One metric as its exporter sends it."""
+def observe_in_exposition(promised: ContractMetric, exposed: Exposition) -> MetricObservation:
+    """One metric as its exporter exposes it."""
     stored = frozenset(name for name in promised.series if exposed.series.get(name))
     lacking = dict.fromkeys(
         (name, own)
@@ -107,15 +112,15 @@ def in_exposition(promised: ContractMetric, exposed: Exposition) -> MetricSeen:
         for own in promised.labels
         if not sample.label(own)
     )
-    told = next(filter(None, map(exposed.types.get, promised.families)), "")
+    announced = next(filter(None, map(exposed.types.get, promised.families)), "")
     edges = frozenset(_edge(sample.label("le")) for sample in exposed.series.get(f"{promised.name}_bucket", ()))
     missing = _missing_edges(promised, edges, stored)
-    return MetricSeen(EXPORTER, told, stored, tuple(lacking), missing, any(edge < 0 for edge in edges))
+    return MetricObservation(EXPORTER, announced, stored, tuple(lacking), missing, any(edge < 0 for edge in edges))
 
 
-def _parts(contract: Contract, taxonomy: Taxonomy, window_seconds: float) -> Iterator[BatchQuery]:
-    every = [name for promised in contract.metrics for name in promised.series]
-    yield BatchQuery(_NAMES, f"group by (__name__) ({{{_named(every)}}})")
+def _batch_queries(contract: Contract, taxonomy: Taxonomy, window_seconds: float) -> Iterator[BatchQuery]:
+    all_names = [name for promised in contract.metrics for name in promised.series]
+    yield BatchQuery(_NAMES, f"group by (__name__) ({{{_match_names(all_names)}}})")
     by_label: dict[str, list[str]] = {}
     for promised in contract.metrics:
         if promised.exporter == PLATFORM:
@@ -123,20 +128,22 @@ def _parts(contract: Contract, taxonomy: Taxonomy, window_seconds: float) -> Ite
                 by_label.setdefault(own, []).extend(promised.series)
         elif promised.labels:
             carried = ", ".join(f'{own}!=""' for own in promised.labels)
-            yield BatchQuery(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_named(promised.series)}, {carried}}})")
+            yield BatchQuery(
+                f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_match_names(promised.series)}, {carried}}})"
+            )
         else:
-            yield BatchQuery(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_named(promised.series)}}})")
+            yield BatchQuery(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_match_names(promised.series)}}})")
     for own, names in by_label.items():
-        yield BatchQuery(f"{_LACKING} {own}", f'group by (__name__) ({{{_named(names)}, {own}=""}})')
+        yield BatchQuery(f"{_LACKING} {own}", f'group by (__name__) ({{{_match_names(names)}, {own}=""}})')
     bucketed = [f"{promised.name}_bucket" for promised in contract.metrics if promised.buckets]
-    yield BatchQuery(_EDGES, f"group by (__name__, le) ({{{_named(bucketed)}}})")
+    yield BatchQuery(_EDGES, f"group by (__name__, le) ({{{_match_names(bucketed)}}})")
     histograms = [f"{promised.name}_bucket" for promised in contract.metrics if promised.type == "histogram"]
-    yield BatchQuery(_SUMLESS, f'group by (__name__) ({{{_named(histograms)}, le=~"-.+"}})')
+    yield BatchQuery(_SUMLESS, f'group by (__name__) ({{{_match_names(histograms)}, le=~"-.+"}})')
     for source in taxonomy.counted:
         yield BatchQuery(f"{_CODES} {source.metric}", seen_query(source, window_seconds))
 
 
-def _named(names: Iterable[str]) -> str:
+def _match_names(names: Iterable[str]) -> str:
     return f"__name__=~{quote('|'.join(names))}"
 
 

@@ -1,4 +1,4 @@
-"""Whether every error code that was counted lately maps to one of the nine."""
+"""Whether every error code counted lately maps to one of the nine."""
 
 from __future__ import annotations
 
@@ -13,69 +13,77 @@ from queries.prometheus.code_counts import CodeCount, Counts
 from queries.text.durations import format_span
 from queries.text.times import format_time
 
-_MOST_TOLD = 8
+_MAX_LISTED = 8
 
 
-def mapping(taxonomy: Taxonomy, counted: Counts | Fault, *, window_seconds: float) -> tuple[CheckResult, ...]:
-    """The gaps by who said them, with how often and since when; else one line, with the older spellings that were understood
-    and with what was a gap before the window."""
+def check_mapping(taxonomy: Taxonomy, counted: Counts | Fault, *, window_seconds: float) -> tuple[CheckResult, ...]:
+    """The unmapped codes by provider, with count and first time; without any, one line that names the mapped older spellings.
+
+    Codes that were unmapped only before the window are listed in that line too.
+    """
     within = (
         f"within {window_seconds / 3600.0:g}h" if window_seconds % 3600.0 == 0.0 else f"within {format_span(window_seconds)}"
     )
     if isinstance(counted, Fault):
-        told = f"it is not known what was counted {within}: {visible(counted.sentence())}"
-        return (CheckResult("mapping", "codes", Result.FAILED, told, MAPPING),)
+        text = f"could not read the codes counted {within}: {visible(counted.sentence())}"
+        return (CheckResult("mapping", "codes", Result.FAILED, text, MAPPING),)
     gaps: dict[str, list[CodeCount]] = {}
     undated: dict[str, list[CodeCount]] = {}
-    other, older, seen = set[str](), set[str](), 0
+    aliases, older, mapped_count = set[str](), set[str](), 0
     for source, items in counted.items():
         for item in items:
             mapped = taxonomy.map(item.code, provider=item.who)
-            who = item.who or f"({source.metric})"
+            provider = item.who or f"({source.metric})"
             if mapped:
-                seen += 1
-                other |= {f"{item.code} → {mapped}"} if mapped != item.code else set()
+                mapped_count += 1
+                aliases |= {f"{item.code} → {mapped}"} if mapped != item.code else set()
             elif item.count is None:
-                undated.setdefault(who, []).append(item)
+                undated.setdefault(provider, []).append(item)
             elif item.count > 0.0:
-                gaps.setdefault(who, []).append(item)
+                gaps.setdefault(provider, []).append(item)
             else:
                 older.add(item.code or "(empty)")
-    results = [_gap(who, items) for who, items in sorted(gaps.items())]
-    results += [_undated(who, items) for who, items in sorted(undated.items())]
+    results = [_report_gap(provider, items) for provider, items in sorted(gaps.items())]
+    results += [_report_undated(provider, items) for provider, items in sorted(undated.items())]
     if gaps:
         return tuple(results)
-    told = f"all {seen} that were seen {within} map to the nine" if seen else f"no error was counted {within} that maps to none"
-    told += f"; older spellings: {visible(', '.join(sorted(other)))}" if other else ""
-    told += f"; not counted {within}: {_some(sorted(older))}" if older else ""
-    return (*results, CheckResult("mapping", "codes", Result.PASSED, told, MAPPING))
+    text = (
+        f"all {mapped_count} codes counted {within} map to the nine" if mapped_count else f"no unmapped error counted {within}"
+    )
+    text += f"; older spellings: {visible(', '.join(sorted(aliases)))}" if aliases else ""
+    text += f"; unmapped, but not counted {within}: {_list_visible(sorted(older))}" if older else ""
+    return (*results, CheckResult("mapping", "codes", Result.PASSED, text, MAPPING))
 
 
-def _gap(who: str, items: list[CodeCount]) -> CheckResult:
+def _report_gap(provider: str, items: list[CodeCount]) -> CheckResult:
     ordered = sorted(items, key=lambda item: (-(item.count or 0.0), item.code))
     listed = [f"{visible(item.code) or '(empty)'} ({item.count:.0f} × since {_moment(item.since)})" for item in ordered]
-    told = f"maps to none of the nine: {_listed(listed)}; `error_codes` in config.yaml can map it"
-    return CheckResult("mapping", visible(who), Result.FAILED, told, MAPPING, items=tuple(_item(who, item) for item in ordered))
+    text = f"maps to none of the nine: {_list_some(listed)}; map it with `error_codes` in config.yaml"
+    return CheckResult(
+        "mapping", visible(provider), Result.FAILED, text, MAPPING, items=tuple(_item(provider, item) for item in ordered)
+    )
 
 
-def _undated(who: str, items: list[CodeCount]) -> CheckResult:
-    words = sorted(item.code or "(empty)" for item in items)
-    told = f"maps to none of the nine, and when it was counted is not known: {_some(words)}"
-    return CheckResult("mapping", visible(who), Result.NOTED, told, MAPPING, items=tuple(_item(who, item) for item in items))
+def _report_undated(provider: str, items: list[CodeCount]) -> CheckResult:
+    codes = sorted(item.code or "(empty)" for item in items)
+    text = f"maps to none of the nine, time unknown: {_list_visible(codes)}"
+    return CheckResult(
+        "mapping", visible(provider), Result.NOTED, text, MAPPING, items=tuple(_item(provider, item) for item in items)
+    )
 
 
-def _item(who: str, item: CodeCount) -> Mapping[str, Any]:
+def _item(provider: str, item: CodeCount) -> Mapping[str, Any]:
     since = None if item.since is None else _moment(item.since)
-    return {"provider": who, "code": item.code, "count": None if item.count is None else round(item.count), "since": since}
+    return {"provider": provider, "code": item.code, "count": None if item.count is None else round(item.count), "since": since}
 
 
 def _moment(at: float | None) -> str:
     return "an unknown time" if at is None else format_time(at)
 
 
-def _some(words: Iterable[str]) -> str:
-    return _listed([visible(word) for word in words])
+def _list_visible(texts: Iterable[str]) -> str:
+    return _list_some([visible(text) for text in texts])
 
 
-def _listed(words: list[str]) -> str:
-    return ", ".join(words[:_MOST_TOLD]) + (f" and {len(words) - _MOST_TOLD} more" if len(words) > _MOST_TOLD else "")
+def _list_some(texts: list[str]) -> str:
+    return ", ".join(texts[:_MAX_LISTED]) + (f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else "")

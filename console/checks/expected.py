@@ -1,27 +1,29 @@
-"""Whether a Prometheus has loaded the rules that it should have: which are missing, different or extra."""
+"""Whether Prometheus has loaded the expected rules: which are missing, different or extra."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
 from console.checks.result import CheckResult, Result
-from console.checks.rule_evaluation import listed_result
+from console.checks.rule_evaluation import summarize
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.promql.rule_files import PlacedRule, RuleFile
 
 Equal = Callable[[str, str], bool]
-"""Whether two expressions mean the same: of the file, and of the server."""
+"""Whether an expression of a file and one of the server are equivalent."""
 
 
-def expected(files: Sequence[RuleFile], groups: Sequence[RuleGroup], equal: Equal, *, strict: bool) -> tuple[CheckResult, ...]:
-    """`files` are those of the config's `rules`. What is extra fails only under `strict`: others may load rules too."""
-    wanted = [item for file in files for item in file.rules]
+def compare_rules(
+    files: Sequence[RuleFile], groups: Sequence[RuleGroup], equal: Equal, *, strict: bool
+) -> tuple[CheckResult, ...]:
+    """`files` are those of the config's `rules`. Extra rules fail only under `strict`: other teams may load rules too."""
+    expected = [item for file in files for item in file.rules]
     loaded = [rule for group in groups for rule in group.rules]
     missing: list[str] = []
     different: list[str] = []
     extra: list[str] = []
     by_name: dict[tuple[RuleKind, str], tuple[list[PlacedRule], list[Rule]]] = {}
-    for item in wanted:
+    for item in expected:
         by_name.setdefault((item.rule.kind, item.rule.name), ([], []))[0].append(item)
     for rule in loaded:
         by_name.setdefault((rule.kind, rule.name), ([], []))[1].append(rule)
@@ -31,14 +33,14 @@ def expected(files: Sequence[RuleFile], groups: Sequence[RuleGroup], equal: Equa
         different += [f"{_place(item)} ({', '.join(_differences(item.rule, rule, equal))})" for item, rule in paired]
         missing += [_place(item) for item in ours[len(paired) :]]
         extra += [rule.name for rule in theirs[len(paired) :]]
-    troubles = [f"{file.path}:{trouble.line} {trouble.text}" for file in files for trouble in file.problems]
-    kind_of_extra = Result.FAILED if strict else Result.NOTED
-    told = f"{len(wanted)} rules in {len(files)} files should be loaded"
+    errors = [f"{file.path}:{error.line} {error.text}" for file in files for error in file.problems]
+    extra_result = Result.FAILED if strict else Result.NOTED
+    text = f"{len(expected)} rules in {len(files)} files should be loaded"
     return (
-        listed_result("expected", told, Result.FAILED, f"{len(troubles)} faults in the rule files", troubles),
-        listed_result("missing", "every one is loaded", Result.FAILED, f"{len(missing)} are not loaded", missing),
-        listed_result("different", "each as its file has it", Result.FAILED, f"{len(different)} differ", different),
-        listed_result("extra", "no other is loaded", kind_of_extra, f"{len(extra)} loaded rules are in no file", extra),
+        summarize("expected", text, Result.FAILED, f"{len(errors)} errors in the rule files", errors),
+        summarize("missing", "all are loaded", Result.FAILED, f"{len(missing)} are not loaded", missing),
+        summarize("different", "all match their files", Result.FAILED, f"{len(different)} differ from their files", different),
+        summarize("extra", "no others are loaded", extra_result, f"{len(extra)} loaded rules are in no file", extra),
     )
 
 

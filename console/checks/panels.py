@@ -1,4 +1,4 @@
-"""The verdict on one panel: a pure function of what was answered, the thresholds and the time."""
+"""The verdict on one panel: a pure function of its query result, the thresholds and the time."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ from queries.text.numbers import format_brief, format_brief_value
 from queries.text.times import format_time
 
 NOTE_PARTS = 3
-"""How many series the remark at the end of a row names."""
+"""How many series the note at the end of a row names."""
 
 
-def effective(spec: PanelSpec, told: Threshold) -> Threshold:
-    """The panel's threshold, each line from the config where it says one."""
-    return spec.threshold.override(told)
+def effective_threshold(spec: PanelSpec, configured: Threshold) -> Threshold:
+    """The panel's threshold, overridden by the config."""
+    return spec.threshold.override(configured)
 
 
 def compare(value: float, threshold: Threshold, *, below: bool, allowed: Range) -> Verdict:
-    """A line is crossed by reaching it where large is bad, and by falling under it where small is bad. A value that is not
-    possible is in doubt, on whichever side of the lines it lies.
+    """A threshold is crossed by reaching it if large values are bad, and by falling below it if small values are bad.
+
+    An impossible value is in doubt, whichever side of the thresholds it is on.
     """
 
-    def crossed(line: float | None) -> bool:
-        return line is not None and (value < line if below else value >= line)
+    def is_crossed(limit: float | None) -> bool:
+        return limit is not None and (value < limit if below else value >= limit)
 
     if not math.isfinite(value):
         return Verdict.NO_DATA
     if not allowed.contains(value):
         return Verdict.IN_DOUBT
-    if crossed(threshold.critical):
+    if is_crossed(threshold.critical):
         return Verdict.CRITICAL
-    return Verdict.WARN if crossed(threshold.warn) else Verdict.OK
+    return Verdict.WARN if is_crossed(threshold.warn) else Verdict.OK
 
 
-def judge(
+def evaluate_panel(
     spec: PanelSpec,
     threshold: Threshold,
     answer: PanelResult | None,
@@ -51,11 +52,11 @@ def judge(
     stale_after: float,
     unanswered: str = "no answer yet",
 ) -> PanelState:
-    """What an answer means; never `ok` where the value is not known or not of now.
+    """What a result means; never `ok` if the value is unknown or outdated.
 
-    `unanswered` is the sentence where there is no answer at all; `taken_at` and `now` are Unix seconds.
+    `unanswered` is the reason if there is no result at all; `taken_at` and `now` are Unix seconds.
     """
-    limits = effective(spec, threshold)
+    limits = effective_threshold(spec, threshold)
     if spec.broken:
         return PanelState(spec, Verdict.NO_DATA, limits, reason=spec.broken)
     if answer is None:
@@ -80,29 +81,29 @@ def judge(
         )
 
     if answer.fault is not None:
-        # Of a team's own panel it helps to know where its expression stands.
+        # For a team's own panel, name the place of its expression.
         place = f"{spec.place}: " if spec.place and answer.fault.kind is FaultKind.REJECTED else ""
         return unknown(f"{place}{answer.fault.sentence()}")
     known = [sample for sample in answer.samples if math.isfinite(sample.value)]
     if not answer.samples:
-        return unknown(spec.no_data_reason or "the query gave no series")
+        return unknown(spec.no_data_reason or "Prometheus returned no series")
     if not known:
-        return unknown("the value is not a number: nothing was counted in the window (no traffic)")
+        return unknown("the value is not a number: no events in the window (no traffic)")
     value = aggregate(spec.aggregation, [sample.value for sample in known])
     if value is None or not math.isfinite(value):
-        return unknown("the sum of the series is too large to be a number")
+        return unknown("the sum of the series is too large for a number")
     age = max(0.0, now - taken_at)
     verdict = compare(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
-    boundless = next((sample for sample in answer.samples if math.isinf(sample.value)), None)
-    if boundless is not None and verdict is Verdict.OK:
-        return unknown(f"{_name(boundless, spec)} is infinite: errors without requests, or a broken expression")
+    infinite = next((sample for sample in answer.samples if math.isinf(sample.value)), None)
+    if infinite is not None and verdict is Verdict.OK:
+        return unknown(f"{_name(infinite, spec)} is infinite: errors without requests, or a broken expression")
     reason = _reason(value, verdict, limits, spec)
-    doubt = _doubt(value, verdict, known, answer, spec)
-    if doubt:
-        verdict, reason = Verdict.IN_DOUBT, doubt
+    caveat = _explain_doubt(value, verdict, known, answer, spec)
+    if caveat:
+        verdict, reason = Verdict.IN_DOUBT, caveat
     if math.isnan(now) or math.isnan(taken_at) or age > stale_after:
         verdict = Verdict.STALE
-        reason = unanswered if unanswered != "no answer yet" else "the last answer is too old"
+        reason = unanswered if unanswered != "no answer yet" else "the last result is too old"
     return PanelState(
         spec,
         verdict,
@@ -122,35 +123,36 @@ def judge(
     )
 
 
-def _doubt(value: float, verdict: Verdict, known: Sequence[Sample], answer: PanelResult, spec: PanelSpec) -> str:
-    """Why the value cannot be believed, in one sentence; empty where it can.
+def _explain_doubt(value: float, verdict: Verdict, known: Sequence[Sample], answer: PanelResult, spec: PanelSpec) -> str:
+    """Why the value is in doubt, in one sentence; empty if it is not.
 
-    A series that is impossible beside a worse one that is not leaves the verdict of the worse one.
+    A worse verdict from a plausible series outranks an impossible one.
     """
     if answer.contradictions:
-        return "; ".join(map(contradiction_sentence, answer.contradictions))
+        return "; ".join(map(describe_contradiction, answer.contradictions))
     if verdict is Verdict.IN_DOUBT:
         return f"{format_brief_value(value, spec.unit)} is not possible: {_range(spec)}"
     if verdict.rank < Verdict.IN_DOUBT.rank:
-        odd = next((item for item in known if not spec.allowed.contains(item.value)), None)
-        if odd is not None:
-            return f"{_name(odd, spec)}: {format_brief_value(odd.value, spec.unit)} is not possible: {_range(spec)}"
+        impossible = next((item for item in known if not spec.allowed.contains(item.value)), None)
+        if impossible is not None:
+            value_text = format_brief_value(impossible.value, spec.unit)
+            return f"{_name(impossible, spec)}: {value_text} is not possible: {_range(spec)}"
     return ""
 
 
-def contradiction_sentence(found: Contradiction) -> str:
+def describe_contradiction(item: Contradiction) -> str:
     """`12 or 240: OCR failures in 5m, paddle, by requests with status="error" or by the error counter`."""
-    whom = f", {visible(found.whom)}" if found.whom else ""
-    says = f"by {visible(found.first.says)} or by {visible(found.second.says)}"
-    return f"{_both(found)}: {visible(found.subject)}{whom}, {says}"
+    whom = f", {visible(item.whom)}" if item.whom else ""
+    says = f"by {visible(item.first.says)} or by {visible(item.second.says)}"
+    return f"{_both_values(item)}: {visible(item.subject)}{whom}, {says}"
 
 
-def _both(found: Contradiction) -> str:
-    return f"{format_brief_value(found.first.value, found.unit)} or {format_brief_value(found.second.value, found.unit)}"
+def _both_values(item: Contradiction) -> str:
+    return f"{format_brief_value(item.first.value, item.unit)} or {format_brief_value(item.second.value, item.unit)}"
 
 
 def _range(spec: PanelSpec) -> str:
-    """What a value of the panel can be."""
+    """The possible values of the panel."""
     low, high = (
         format_brief_value(end, spec.unit) if math.isfinite(end) else "" for end in (spec.allowed.low, spec.allowed.high)
     )
@@ -159,48 +161,48 @@ def _range(spec: PanelSpec) -> str:
     return f"it is at most {high}" if high else f"it is at least {low}"
 
 
-def since(trend: Sequence[Point], line: float | None, *, below: bool) -> float | None:
-    """When the trend crossed this line and stayed there, Unix seconds; None where it did not or began beyond it."""
-    if line is None:
+def crossed_at(trend: Sequence[Point], limit: float | None, *, below: bool) -> float | None:
+    """When the trend crossed this limit to stay, Unix seconds; None if it did not, or was beyond it from the start."""
+    if limit is None:
         return None
     crossed: float | None = None
     for at, value in reversed(trend):
-        if not math.isfinite(value) or not (value < line if below else value >= line):
+        if not math.isfinite(value) or not (value < limit if below else value >= limit):
             return crossed
         crossed = at
     return None
 
 
 def _reason(value: float, verdict: Verdict, limits: Threshold, spec: PanelSpec) -> str:
-    line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
-    if line is None:
+    limit = limits.critical if verdict is Verdict.CRITICAL else limits.warn
+    if limit is None:
         return "no threshold is set" if limits.critical is None else f"within {format_brief_value(limits.critical, spec.unit)}"
     if verdict is Verdict.OK:
-        return f"{'not under' if spec.lower_is_worse else 'under'} {format_brief_value(line, spec.unit)}"
-    told, limit = format_brief_value(value, spec.unit), format_brief_value(line, spec.unit)
-    return f"{told} is {'under' if spec.lower_is_worse else 'at or over'} {limit}"
+        return f"{'not under' if spec.lower_is_worse else 'under'} {format_brief_value(limit, spec.unit)}"
+    relation = "under" if spec.lower_is_worse else "at or over"
+    return f"{format_brief_value(value, spec.unit)} is {relation} {format_brief_value(limit, spec.unit)}"
 
 
 def _note(spec: PanelSpec, answer: PanelResult, verdict: Verdict, limits: Threshold) -> str:
     if answer.contradictions and verdict is Verdict.IN_DOUBT:
-        found = answer.contradictions[0]
+        first = answer.contradictions[0]
         more = len(answer.contradictions) - 1
-        words = (_both(found), visible(found.whom), visible(found.subject), f"{more} more" if more else "")
-        return " · ".join(filter(None, words))
+        texts = (_both_values(first), visible(first.whom), visible(first.subject), f"{more} more" if more else "")
+        return " · ".join(filter(None, texts))
     samples = answer.samples
     parts: list[str] = []
     if verdict in (Verdict.WARN, Verdict.CRITICAL):
-        line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
-        at = since(answer.trend, line, below=spec.lower_is_worse)
+        limit = limits.critical if verdict is Verdict.CRITICAL else limits.warn
+        at = crossed_at(answer.trend, limit, below=spec.lower_is_worse)
         if at is not None:
             parts.append(f"since {format_time(at, '%H:%M')}")
     if spec.group_by and samples:
-        # In a count of things that are so, those that are not so say nothing.
+        # In a count of conditions, the ones that do not hold add nothing.
         shown = [item for item in samples if item.value != 0.0] if spec.aggregation is Aggregation.SUM else samples
         worst = sorted(shown, key=lambda item: _badness(item, below=spec.lower_is_worse))
-        told = [f"{_name(sample, spec)} {format_brief(sample.value)}" for sample in worst[:NOTE_PARTS]]
-        # Who it is comes before since when: where there is room for one, that is the one.
-        parts = [*told[:1], *parts, *told[1:]]
+        names = [f"{_name(sample, spec)} {format_brief(sample.value)}" for sample in worst[:NOTE_PARTS]]
+        # The worst series comes before the time: on a narrow screen only the first part is visible.
+        parts = [*names[:1], *parts, *names[1:]]
         if len(worst) > NOTE_PARTS:
             parts.append(f"+{len(worst) - NOTE_PARTS}{' or more' if answer.truncated else ''}")
     if answer.caveat is not None:
@@ -215,8 +217,8 @@ def _badness(sample: Sample, *, below: bool) -> tuple[int, float]:
 
 
 def _name(sample: Sample, spec: PanelSpec) -> str:
-    said = sample.label(spec.group_by) if spec.group_by else ""
-    name = visible(said) or visible(next((value for key, value in sample.labels if key != "__name__"), spec.title))
-    # A code has the raw ones beside it.
-    most = 40 if spec.group_by == CODE else 24
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    grouped_by = sample.label(spec.group_by) if spec.group_by else ""
+    name = visible(grouped_by) or visible(next((value for key, value in sample.labels if key != "__name__"), spec.title))
+    # An error code has its raw spellings beside it.
+    width = 40 if spec.group_by == CODE else 24
+    return name if len(name) <= width else f"{name[: width - 1]}…"

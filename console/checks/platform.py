@@ -1,11 +1,11 @@
-"""The platform as it answers by itself: its API, what `/health` says, Redis, and whether anything of it is measured."""
+"""The platform itself: its API, its `/health`, Redis, and whether it has metrics."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 
-from console.checks.platform_lines import READY, RESILIENCE, PlatformLine, PlatformSection, judge_platform
+from console.checks.platform_lines import READY, RESILIENCE, PlatformLine, PlatformSection, evaluate_platform
 from console.checks.result import API, HEALTH, METRICS, CheckResult, Result
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth
@@ -13,47 +13,50 @@ from queries.model.text import visible
 from queries.model.verdict import Verdict
 
 _UNCONNECTED = (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT, FaultKind.NOT_CONFIGURED)
-_SUMMED = (PlatformSection.BREAKERS, PlatformSection.MODELS, PlatformSection.PROVIDERS)
-"""Sections of which what is fine makes one line together."""
+_GROUPED = (PlatformSection.BREAKERS, PlatformSection.MODELS, PlatformSection.PROVIDERS)
+"""Sections whose healthy entries share one line."""
 
 
-def unconnected(fault: Fault | None) -> bool:
-    """Whether there is no connection at all, as against an answer that says no."""
+def is_unreachable(fault: Fault | None) -> bool:
+    """Whether there was no connection at all, as opposed to an error response."""
     return fault is not None and fault.kind in _UNCONNECTED
 
 
-def api(fault: Fault | None) -> CheckResult:
-    """Whether there is a connection at all; what it answered is the next check's."""
-    if fault is not None and unconnected(fault):
+def check_api(fault: Fault | None) -> CheckResult:
+    """Whether the API responds at all; what it responded is the next check's."""
+    if fault is not None and is_unreachable(fault):
         return CheckResult("api", "reachable", Result.FAILED, visible(fault.sentence()), API)
-    return CheckResult("api", "reachable", Result.PASSED, "the platform's API answers", API)
+    return CheckResult("api", "reachable", Result.PASSED, "the platform's API responds", API)
 
 
-def health(found: PlatformHealth | None, fault: Fault | None, *, strict: bool) -> tuple[CheckResult, ...]:
-    """What the platform says of itself. What it does not serve without fails; what it serves without is noted, and fails in
-    strict mode. That `/health` says healthy passes nothing: some builds always say so."""
+def check_health(found: PlatformHealth | None, fault: Fault | None, *, strict: bool) -> tuple[CheckResult, ...]:
+    """What the platform reports about itself.
+
+    What it cannot serve without fails; what it can serve without is noted, and fails in strict mode. A healthy `/health`
+    proves nothing: some builds always report it.
+    """
     if found is None:
-        if fault is not None and not unconnected(fault):
+        if fault is not None and not is_unreachable(fault):
             return (CheckResult("health", "status", Result.FAILED, visible(fault.sentence()), HEALTH),)
-        return (CheckResult("health", "status", Result.SKIPPED, "the API cannot be reached", HEALTH),)
-    judged = judge_platform(found)
+        return (CheckResult("health", "status", Result.SKIPPED, "the API is unreachable", HEALTH),)
+    platform = evaluate_platform(found)
     results = []
-    if judged.verdict is Verdict.NO_DATA and not judged.trouble:
-        results.append(CheckResult("health", "status", Result.NOTED, judged.reason, HEALTH))
-    fine: Counter[PlatformSection] = Counter()
-    for line in judged.lines:
-        if line.section in _SUMMED and line.verdict is Verdict.OK and line.name != RESILIENCE:
-            fine[line.section] += 1
+    if platform.verdict is Verdict.NO_DATA and not platform.trouble:
+        results.append(CheckResult("health", "status", Result.NOTED, platform.reason, HEALTH))
+    healthy: Counter[PlatformSection] = Counter()
+    for line in platform.lines:
+        if line.section in _GROUPED and line.verdict is Verdict.OK and line.name != RESILIENCE:
+            healthy[line.section] += 1
         elif (result := _result(line, strict=strict)) is not None:
-            told = f"is {line.text}" if line.section is PlatformSection.SERVICES else line.text
-            results.append(CheckResult("health", _name(line), result, told, HEALTH))
-    for section, count in fine.items():
-        results.append(CheckResult("health", section.lower(), Result.PASSED, f"{count} fine", HEALTH))
+            text = f"is {line.text}" if line.section is PlatformSection.SERVICES else line.text
+            results.append(CheckResult("health", _name(line), result, text, HEALTH))
+    for section, count in healthy.items():
+        results.append(CheckResult("health", section.lower(), Result.PASSED, f"{count} healthy", HEALTH))
     return tuple(results)
 
 
 def _result(line: PlatformLine, *, strict: bool) -> Result | None:
-    """None for a line that only tells."""
+    """None for a line without a verdict."""
     if line.verdict is None:
         return Result.SKIPPED if line.name.startswith("/") else None
     if line.verdict is Verdict.OK:
@@ -74,10 +77,10 @@ def _name(line: PlatformLine) -> str:
     return f"{singular.get(line.section, '')}{line.name}"
 
 
-def redis(seconds: float | None, fault: Fault | None, *, strict: bool) -> CheckResult:
-    """Whether Redis answers a PING; `seconds` is how long that took, both are None where nobody said where it is."""
+def check_redis(seconds: float | None, fault: Fault | None, *, strict: bool) -> CheckResult:
+    """Whether Redis answers a PING within `seconds`; both are None if no Redis is configured."""
     if fault is not None:
-        # A client that is not installed says nothing of Redis: it could not be judged.
+        # A missing client library says nothing about Redis itself.
         missing = fault.kind is FaultKind.NOT_CONFIGURED and not strict
         return CheckResult("redis", "ping", Result.SKIPPED if missing else Result.FAILED, visible(fault.sentence()), HEALTH)
     if seconds is None:
@@ -85,24 +88,26 @@ def redis(seconds: float | None, fault: Fault | None, *, strict: bool) -> CheckR
     return CheckResult("redis", "ping", Result.PASSED, f"PONG in {seconds * 1000:.0f} ms", HEALTH)
 
 
-def metrics(fault: Fault | None, platform_metrics: Iterable[str]) -> CheckResult:
-    """Whether Prometheus answers and has anything of the platform."""
+def check_metrics(fault: Fault | None, platform_metrics: Iterable[str]) -> CheckResult:
+    """Whether Prometheus responds and has series of the platform."""
     if fault is not None:
         return CheckResult("metrics", "prometheus", Result.FAILED, visible(fault.sentence()), METRICS)
-    found = len(tuple(platform_metrics))
-    if not found:
-        told = "Prometheus answers, but has no series of the platform: nothing scrapes it, or the wrong server is asked"
-        return CheckResult("metrics", "prometheus", Result.FAILED, told, METRICS)
-    return CheckResult("metrics", "prometheus", Result.PASSED, f"{found} metrics of the platform", METRICS)
+    count = len(tuple(platform_metrics))
+    if not count:
+        text = "Prometheus responds, but has no series of the platform: not scraped, or the wrong server"
+        return CheckResult("metrics", "prometheus", Result.FAILED, text, METRICS)
+    return CheckResult("metrics", "prometheus", Result.PASSED, f"{count} metrics of the platform", METRICS)
 
 
-def exporter(families: int | None, fault: Fault | None) -> CheckResult:
-    """Whether `/metrics` can be read, both None where nobody was asked; where the exporter stands elsewhere, Prometheus
-    alone is judged."""
+def check_exporter(families: int | None, fault: Fault | None) -> CheckResult:
+    """Whether `/metrics` can be read; both are None if it was not queried.
+
+    If the exporter is elsewhere, only Prometheus is checked.
+    """
     if families is not None:
         return CheckResult("metrics", "/metrics", Result.PASSED, f"{families} families are announced", METRICS)
     if fault is None:
-        return CheckResult("metrics", "/metrics", Result.SKIPPED, "the API cannot be reached", METRICS)
+        return CheckResult("metrics", "/metrics", Result.SKIPPED, "the API is unreachable", METRICS)
     elsewhere = fault.kind is FaultKind.DENIED or fault.status == 404
-    told = f"{fault.sentence()}; only Prometheus is judged" if elsewhere else fault.sentence()
-    return CheckResult("metrics", "/metrics", Result.NOTED if elsewhere else Result.FAILED, visible(told), METRICS)
+    text = f"{fault.sentence()}; only Prometheus is checked" if elsewhere else fault.sentence()
+    return CheckResult("metrics", "/metrics", Result.NOTED if elsewhere else Result.FAILED, visible(text), METRICS)

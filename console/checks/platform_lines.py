@@ -1,4 +1,4 @@
-"""What the platform says of itself, judged line by line: for the screen, `status`, `check`, `doctor` and the checklists."""
+"""What the platform reports about itself, evaluated line by line: for screens, `status`, `check`, `doctor` and checklists."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from queries.model.text import visible
 from queries.model.verdict import Verdict
 
 READY, RESILIENCE = "/ready", "resilience"
-_FINE = {"up", "healthy", "ok", "ready", "pass", "loaded", "available", "present", "true"}
+_HEALTHY = {"up", "healthy", "ok", "ready", "pass", "loaded", "available", "present", "true"}
 _OFF = {"disabled", "skipped", "not_configured", "off"}
-_WEAK = {"degraded", "stressed", "half-open", "warning", "warn", "fallback", "starting", "loading", "initializing"}
+_DEGRADED = {"degraded", "stressed", "half-open", "warning", "warn", "fallback", "starting", "loading", "initializing"}
 _UNKNOWN = {"", "?", "unknown", "none"}
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 
 
 class PlatformSection(StrEnum):
@@ -32,7 +32,7 @@ class PlatformSection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlatformLine:
-    """One thing that the platform says; `verdict` is None where it only tells. Texts are visible already."""
+    """One item of its report; `verdict` is None if it is only information. Control characters are already made visible."""
 
     section: PlatformSection
     name: str
@@ -46,7 +46,7 @@ class PlatformLine:
 
 @dataclass(frozen=True, slots=True)
 class PlatformVerdict:
-    """The worst of it and why, in a few words; `not_ready`: the platform says that it does not serve."""
+    """The worst verdict and its reason; `not_ready`: the platform reports that it does not serve."""
 
     verdict: Verdict
     reason: str
@@ -55,25 +55,25 @@ class PlatformVerdict:
 
     @property
     def trouble(self) -> tuple[PlatformLine, ...]:
-        """What warns, is critical, or is not known of its readiness; the worst first."""
+        """The lines that warn, are critical, or leave its readiness unknown; the worst first."""
         found = [line for line in self.lines if _counts(line) and line.verdict is not Verdict.OK]
         return tuple(sorted(found, key=lambda line: -(line.verdict or Verdict.OK).rank))
 
     @property
     def health(self) -> Health:
-        """What the source is called; one that says nothing but a word that it always says is no more than degraded."""
+        """The state of the source; a build that always reports healthy is at most degraded."""
         if self.not_ready:
             return Health.NOT_READY
         return Health.UP if self.verdict is Verdict.OK else Health.DEGRADED
 
     @property
     def detail(self) -> str:
-        """What stands beside that word where there is little room: `models_loaded`, `redis`."""
+        """The short reason beside that state: `models_loaded`, `redis`."""
         return next((line.name for line in self.trouble if line.name != READY), "")
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is wrong or not known, a sentence each."""
+        """One sentence for each problem or unknown."""
         sentences = tuple(line.sentence for line in self.trouble)
         return sentences or ((self.reason,) if self.verdict is Verdict.NO_DATA else ())
 
@@ -83,62 +83,62 @@ def _judge(found: PlatformHealth) -> PlatformVerdict:
     verdict = max((line.verdict for line in lines if line.verdict and _counts(line)), key=lambda each: each.rank, default=None)
     not_ready = found.readiness is not None and not found.readiness.ready
     if verdict is None:
-        told = f"/health says {visible(found.status)}, which some builds always say: nothing else is known"
-        return PlatformVerdict(Verdict.NO_DATA, told, not_ready, lines)
+        reason = f"/health reports {visible(found.status)}, which some builds always do: nothing else is known"
+        return PlatformVerdict(Verdict.NO_DATA, reason, not_ready, lines)
     worst = [line for line in lines if line.verdict is verdict and _counts(line)]
-    named = "; ".join(line.sentence for line in worst[:_MOST_NAMED])
-    more = f" and {len(worst) - _MOST_NAMED} more" if len(worst) > _MOST_NAMED else ""
-    reason = _fine(found) if verdict is Verdict.OK else f"{named}{more}"
+    named = "; ".join(line.sentence for line in worst[:_MAX_NAMED])
+    more = f" and {len(worst) - _MAX_NAMED} more" if len(worst) > _MAX_NAMED else ""
+    reason = _summarize_healthy(found) if verdict is Verdict.OK else f"{named}{more}"
     return PlatformVerdict(verdict, reason, not_ready, lines)
 
 
-judge_platform: IdentityCache[PlatformHealth, PlatformVerdict] = IdentityCache(_judge)
-"""The verdict on what the platform says of itself; made once for each answer."""
+evaluate_platform: IdentityCache[PlatformHealth, PlatformVerdict] = IdentityCache(_judge)
+"""The verdict on one report of the platform, cached by identity."""
 
 
 def _counts(line: PlatformLine) -> bool:
-    """A page that only some builds have may be unknown without making the whole so; readiness may not."""
+    """An unknown page that only some builds serve does not make the whole unknown; unknown readiness does."""
     return line.verdict is not None and (line.verdict is not Verdict.NO_DATA or line.section is PlatformSection.READINESS)
 
 
-def _fine(found: PlatformHealth) -> str:
-    ready = "the platform says that it is ready" if found.readiness else "this build has no /ready"
-    services = f", {len(found.services)} services are fine" if found.services else ""
+def _summarize_healthy(found: PlatformHealth) -> str:
+    ready = "the platform reports ready" if found.readiness else "this build has no /ready"
+    services = f", {len(found.services)} services are healthy" if found.services else ""
     resilience = f", resilience is {visible(found.resilience)}" if found.resilience else ""
     return f"{ready}{services}{resilience}"
 
 
-def judge_word(word: str) -> Verdict | None:
-    """What a word of the platform's means; None where it says that something is off on purpose."""
-    said = word.strip().lower().replace(" ", "_")
-    if said in _OFF:
+def evaluate_status(word: str) -> Verdict | None:
+    """What a status word means; None if something is disabled on purpose."""
+    status = word.strip().lower().replace(" ", "_")
+    if status in _OFF:
         return None
-    if said in _FINE:
+    if status in _HEALTHY:
         return Verdict.OK
-    if said in _UNKNOWN:
+    if status in _UNKNOWN:
         return Verdict.NO_DATA
-    return Verdict.WARN if said in _WEAK else Verdict.CRITICAL
+    return Verdict.WARN if status in _DEGRADED else Verdict.CRITICAL
 
 
 def _lines(found: PlatformHealth) -> Iterator[PlatformLine]:
     yield from _readiness(found)
     for name, word in found.services:
-        yield PlatformLine(PlatformSection.SERVICES, visible(name), _known(judge_word(word)), visible(word))
+        yield PlatformLine(PlatformSection.SERVICES, visible(name), _warn_if_unknown(evaluate_status(word)), visible(word))
     yield from _breakers(found)
     for name, word in found.models:
-        # Whether the platform can do without it, /ready says.
-        verdict = judge_word(word)
+        # /ready decides whether the platform can do without it.
+        verdict = evaluate_status(word)
         yield PlatformLine(
             PlatformSection.MODELS, visible(name), Verdict.WARN if verdict is Verdict.CRITICAL else verdict, visible(word)
         )
     for provider in found.providers:
-        told = "ready" if provider.ready else f"not ready{f': {visible(provider.error)}' if provider.error else ''}"
+        text = "ready" if provider.ready else f"not ready{f': {visible(provider.error)}' if provider.error else ''}"
         verdict = Verdict.OK if provider.ready else Verdict.WARN
-        yield PlatformLine(PlatformSection.PROVIDERS, visible(provider.name), verdict, told)
+        yield PlatformLine(PlatformSection.PROVIDERS, visible(provider.name), verdict, text)
     for name, rate in found.error_rates:
-        told = f"{100.0 * rate:.2f} % fail, by the platform's own moving average"
+        text = f"{100.0 * rate:.2f} % fail, by the platform's own moving average"
         verdict = None if 0.0 <= rate <= 1.0 else Verdict.IN_DOUBT
-        yield PlatformLine(PlatformSection.RATES, visible(name), verdict, told)
+        yield PlatformLine(PlatformSection.RATES, visible(name), verdict, text)
     yield from _vectors(found)
     yield from _unread(found)
 
@@ -147,26 +147,26 @@ def _readiness(found: PlatformHealth) -> Iterator[PlatformLine]:
     readiness = found.readiness
     if readiness is not None:
         reason = f": {visible(readiness.reason)}" if readiness.reason else ""
-        told = f"ready{reason}" if readiness.ready else f"503 not ready{reason}"
-        yield PlatformLine(PlatformSection.READINESS, READY, Verdict.OK if readiness.ready else Verdict.CRITICAL, told)
+        text = f"ready{reason}" if readiness.ready else f"503 not ready{reason}"
+        yield PlatformLine(PlatformSection.READINESS, READY, Verdict.OK if readiness.ready else Verdict.CRITICAL, text)
         for check in readiness.checks:
-            verdict = judge_word(check.status)
+            verdict = evaluate_status(check.status)
             if verdict is Verdict.OK and check.degraded:
                 verdict = Verdict.WARN
             word = f"{visible(check.status)}, degraded" if check.degraded else visible(check.status)
             detail = f": {visible(check.detail)}" if check.detail else ""
             yield PlatformLine(PlatformSection.READINESS, visible(check.name), verdict, f"{word}{detail}")
-    health = judge_word(found.status)
+    health = evaluate_status(found.status)
     if health is not Verdict.OK:
-        yield PlatformLine(PlatformSection.READINESS, "/health", _known(health), f"says {visible(found.status)}")
+        yield PlatformLine(PlatformSection.READINESS, "/health", _warn_if_unknown(health), f"reports {visible(found.status)}")
     for reason in found.degraded_reasons:
         yield PlatformLine(PlatformSection.READINESS, "degraded", Verdict.WARN, visible(reason))
 
 
 def _breakers(found: PlatformHealth) -> Iterator[PlatformLine]:
     if found.resilience:
-        verdict = judge_word(found.resilience)
-        # A breaker that is open spares a provider; how many may be, the panel says.
+        verdict = evaluate_status(found.resilience)
+        # An open breaker protects a provider; the panel has the threshold for how many may be open.
         worst = Verdict.WARN if verdict is Verdict.CRITICAL else verdict
         yield PlatformLine(PlatformSection.BREAKERS, RESILIENCE, worst, visible(found.resilience))
     for breaker in found.breakers:
@@ -180,12 +180,12 @@ def _vectors(found: PlatformHealth) -> Iterator[PlatformLine]:
     if found.vectors is None:
         return
     versions = " · ".join(f"{visible(version)} {count}" for version, count in found.vectors.versions)
-    total = "" if found.vectors.total is None else f"{found.vectors.total} in all"
-    told = " · ".join(filter(None, (versions, total))) or "none"
-    yield PlatformLine(PlatformSection.VECTORS, "versions", None, told)
+    total = "" if found.vectors.total is None else f"{found.vectors.total} in total"
+    text = " · ".join(filter(None, (versions, total))) or "none"
+    yield PlatformLine(PlatformSection.VECTORS, "versions", None, text)
     if found.vectors.faiss:
-        told = " · ".join(f"{visible(key)} {visible(value)}" for key, value in found.vectors.faiss if value)
-        yield PlatformLine(PlatformSection.VECTORS, "faiss", None, told)
+        text = " · ".join(f"{visible(key)} {visible(value)}" for key, value in found.vectors.faiss if value)
+        yield PlatformLine(PlatformSection.VECTORS, "faiss", None, text)
 
 
 _PAGES = {
@@ -198,10 +198,10 @@ _PAGES = {
 
 def _unread(found: PlatformHealth) -> Iterator[PlatformLine]:
     for path, why in found.unread:
-        told = visible(why) if why else "this build does not have it (404); asked for again in an hour, or for a new build"
-        yield PlatformLine(_PAGES.get(path, PlatformSection.READINESS), path, Verdict.NO_DATA if why else None, told)
+        text = visible(why) if why else "not in this build (404); checked again in an hour, or for a new build"
+        yield PlatformLine(_PAGES.get(path, PlatformSection.READINESS), path, Verdict.NO_DATA if why else None, text)
 
 
-def _known(verdict: Verdict | None) -> Verdict | None:
-    """A service that says nothing is not fine."""
+def _warn_if_unknown(verdict: Verdict | None) -> Verdict | None:
+    """A service that reports no status is not healthy."""
     return Verdict.WARN if verdict is Verdict.NO_DATA else verdict

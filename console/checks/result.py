@@ -1,4 +1,4 @@
-"""One line of the self-check, and which exit code a whole run has."""
+"""One line of the self-check, and the exit code of a run."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ AREAS = (
     *("api", "health", "redis", "metrics", "targets", "rules", "recording", "contract", "mapping"),
     *("alertmanager", "clock"),
 )
-"""The order in which the areas are looked at: of several failures the first one decides. What makes the rest meaningless
-stands first; what is nobody's in particular stands last, so that its general code hides none of the others."""
+"""The order of the areas: of several failures the first one decides the exit code. An area that makes the rest meaningless
+comes first; areas with the general code come last, so that it hides no specific one."""
 
 
 class Result(StrEnum):
     PASSED = "passed"
     NOTED = "noted"
-    """Not as it should be, and no failure either."""
+    """Not as it should be, but not a failure."""
     FAILED = "failed"
     SKIPPED = "skipped"
-    """It could not be looked at, because something before it failed or nobody said where it is."""
+    """Could not be checked, because an earlier check failed or it is not configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line of the self-check; `code` is the exit code that its failure means.
+    """One line of the self-check; `code` is the exit code of its failure.
 
-    `quiet` lines are one of many that are as they may be: a text report counts them instead of listing them.
+    A text report counts `quiet` lines instead of listing them.
     """
 
     area: str
@@ -49,14 +49,14 @@ class CheckResult:
     code: int
     quiet: bool = False
     items: tuple[Mapping[str, Any], ...] = ()
-    """What the text lists, for machines."""
+    """The items that the text lists, for JSON."""
 
 
-def in_order(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
-    """By area; within one as they were found."""
+def sort_by_area(results: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
+    """By area; within one in the given order."""
     return tuple(sorted(results, key=lambda item: AREAS.index(item.area)))
 
 
 def exit_code(results: Sequence[CheckResult]) -> int:
     """The code of the first failure in order."""
-    return next((item.code for item in in_order(results) if item.result is Result.FAILED), PASSED)
+    return next((item.code for item in sort_by_area(results) if item.result is Result.FAILED), PASSED)

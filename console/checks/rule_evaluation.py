@@ -11,38 +11,38 @@ from queries.model.text import visible
 from queries.prometheus.recorded_series import SLACK_SECONDS, find_duplicate_records, is_on_time
 from queries.text.durations import format_span
 
-_MOST_TOLD = 5
+_MAX_LISTED = 5
 _FRESH_INTERVALS = 3.0
 
 
-def rules(groups: Sequence[RuleGroup], wanted: Collection[str], *, now: float, strict: bool) -> tuple[CheckResult, ...]:
-    """`wanted` are the names of the rules that come with the console; `now` is the server's, in Unix seconds."""
+def check_rules(groups: Sequence[RuleGroup], expected: Collection[str], *, now: float, strict: bool) -> tuple[CheckResult, ...]:
+    """`expected` are the names of the console's own rules; `now` is the server's time, in Unix seconds."""
     names = {rule.name for group in groups for rule in group.rules}
     if not names:
         kind = Result.FAILED if strict else Result.NOTED
-        return (CheckResult("rules", "loaded", kind, "no rule is loaded: nothing will ever fire", METRICS),)
-    missing = sorted(set(wanted) - names)
-    ill = [rule for group in groups for rule in group.rules if rule.health == "err" or rule.last_error]
+        return (CheckResult("rules", "loaded", kind, "no rules are loaded: no alert can fire", METRICS),)
+    missing = sorted(set(expected) - names)
+    failing = [rule for group in groups for rule in group.rules if rule.health == "err" or rule.last_error]
     late = [group for group in groups if not is_on_time(group, now)]
     slow = [group for group in groups if 0 < group.interval_seconds < group.evaluation_seconds]
     return (
-        listed_result(
+        summarize(
             "loaded",
             f"{len(names)} rules",
             Result.FAILED if strict else Result.NOTED,
-            f"{len(missing)} of {len(set(wanted))} rules of the console are not loaded",
+            f"{len(missing)} of {len(set(expected))} rules of the console are not loaded",
             missing,
         ),
-        listed_result(
+        summarize(
             "without error",
             "every rule evaluates",
             Result.FAILED,
-            f"{len(ill)} rules fail",
-            [f"{rule.name} ({rule.last_error or 'no reason told'})" for rule in ill],
+            f"{len(failing)} rules fail",
+            [f"{rule.name} ({rule.last_error or 'no error given'})" for rule in failing],
         ),
-        listed_result(
+        summarize(
             "in time",
-            "every group was evaluated when it was due",
+            "every group is evaluated on time",
             Result.FAILED,
             f"{len(late) + len(slow)} groups are late or slower than their interval",
             [*(f"{group.name} ({_age(group, now)})" for group in late), *(_slow(group) for group in slow if group not in late)],
@@ -50,40 +50,43 @@ def rules(groups: Sequence[RuleGroup], wanted: Collection[str], *, now: float, s
     )
 
 
-def meanings(
+def check_meanings(
     groups: Sequence[RuleGroup], book: RecordedBook, ours: Collection[str], *, strict: bool
 ) -> tuple[CheckResult, ...]:
-    """Whether every recorded name is recorded once, and means what the console means by it. `ours` are the names of our rules;
-    `book` is what each that is loaded is worth."""
-    twice = [(name, places) for name, places in find_duplicate_records(groups)]
-    own = any(name in ours for name, _ in twice)
-    other = [item for item in book.values() if item.worth is RuleMatch.DIFFERENT]
+    """Whether every name is recorded by one rule, with the meaning that the console expects.
+
+    `ours` are the names of our rules; `book` compares each loaded rule with them.
+    """
+    duplicates = [(name, places) for name, places in find_duplicate_records(groups)]
+    own = any(name in ours for name, _ in duplicates)
+    different = [item for item in book.values() if item.worth is RuleMatch.DIFFERENT]
     renamed = sum(item.read != item.name for item in book.values())
     same = sum(item.worth not in (RuleMatch.DIFFERENT, RuleMatch.TWICE, RuleMatch.UNVERIFIED) for item in book.values())
     return (
-        listed_result(
+        summarize(
             "recorded once",
             "no name is recorded by two rules",
             Result.FAILED if own or strict else Result.NOTED,
-            f"{len(twice)} names are recorded twice, and flip at every evaluation",
-            [f"{name} ({' and '.join(places)})" for name, places in twice],
+            f"{len(duplicates)} names are recorded twice and alternate at every evaluation",
+            [f"{name} ({' and '.join(places)})" for name, places in duplicates],
         ),
-        listed_result(
+        summarize(
             "recorded meaning",
-            f"{same} recorded series mean what the console means"
-            + (f", {renamed} of them under other names" if renamed else ""),
+            f"{same} recorded series have the expected meaning" + (f", {renamed} of them under other names" if renamed else ""),
             Result.FAILED if strict else Result.NOTED,
-            f"{len(other)} recorded series mean something else than the console, whose panels read raw instead",
-            [f"{item.name} ({', '.join(item.differs)})" for item in other],
+            f"{len(different)} recorded series have another meaning; the panels query raw metrics instead",
+            [f"{item.name} ({', '.join(item.differs)})" for item in different],
         ),
     )
 
 
-def recording(
+def check_recorded_series(
     groups: Sequence[RuleGroup], stamps: Mapping[str, float], fault: Fault | None, *, now: float
 ) -> tuple[CheckResult, ...]:
-    """Whether recorded series are as young as their interval has it. `stamps` are Unix seconds of each series' last sample,
-    by name; a name without one has no series, as it is without traffic."""
+    """Whether recorded series are as fresh as their interval requires.
+
+    `stamps` are Unix seconds of each series' last sample, by name; a name without one has no series, as without traffic.
+    """
     intervals = {rule.name: group.interval_seconds for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD}
     if not intervals:
         return (CheckResult("recording", "fresh", Result.SKIPPED, "no recording rule is loaded", METRICS),)
@@ -91,21 +94,21 @@ def recording(
         return (CheckResult("recording", "fresh", Result.FAILED, visible(fault.sentence()), METRICS),)
     ages = {name: now - stamps[name] for name in intervals if name in stamps}
     if not ages:
-        told = f"none of {len(intervals)} recorded series is there: no traffic, or the rules read what nobody exports"
-        return (CheckResult("recording", "fresh", Result.FAILED, told, METRICS),)
+        text = f"none of {len(intervals)} recorded series exists: no traffic, or the rules' metrics are not exported"
+        return (CheckResult("recording", "fresh", Result.FAILED, text, METRICS),)
     old = [f"{name} ({format_span(age)} old)" for name, age in ages.items() if age > _fresh_for(intervals[name])]
     without = len(intervals) - len(ages)
-    told = f"{len(ages)} recorded series, the oldest sample {format_span(max(0.0, *ages.values()))} old"
-    told += f"; {without} have no series now, as rules over what did not happen have none" if without else ""
-    return (listed_result("fresh", told, Result.FAILED, f"{len(old)} recorded series are stale", old, area="recording"),)
+    text = f"{len(ages)} recorded series, the oldest sample {format_span(max(0.0, *ages.values()))} old"
+    text += f"; {without} have no series now, like rules over events that did not occur" if without else ""
+    return (summarize("fresh", text, Result.FAILED, f"{len(old)} recorded series are stale", old, area="recording"),)
 
 
-def listed_result(name: str, well: str, kind: Result, ill: str, listed: Sequence[str], *, area: str = "rules") -> CheckResult:
-    """Passed where nothing is listed; else what is wrong with the first few of them."""
+def summarize(name: str, passed: str, kind: Result, failed: str, listed: Sequence[str], *, area: str = "rules") -> CheckResult:
+    """Passed if the list is empty; else the failure with its first few items."""
     if not listed:
-        return CheckResult(area, name, Result.PASSED, well, METRICS)
-    more = f" and {len(listed) - _MOST_TOLD} more" if len(listed) > _MOST_TOLD else ""
-    return CheckResult(area, name, kind, f"{ill}: {visible(', '.join(listed[:_MOST_TOLD]))}{more}", METRICS)
+        return CheckResult(area, name, Result.PASSED, passed, METRICS)
+    more = f" and {len(listed) - _MAX_LISTED} more" if len(listed) > _MAX_LISTED else ""
+    return CheckResult(area, name, kind, f"{failed}: {visible(', '.join(listed[:_MAX_LISTED]))}{more}", METRICS)
 
 
 def _fresh_for(interval_seconds: float) -> float:

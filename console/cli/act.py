@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     known: dict[str, list[str]] = {}
     for action in ACTIONS:
         for parameter in action.parameters:
-            known.setdefault(parameter.name, []).append(f"{action.name}: {parameter.meaning}")
+            known.setdefault(parameter.name, []).append(f"{action.name}: {parameter.description}")
     for name, meanings in known.items():
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, dest=f"set_{name}", metavar=name.upper(), help="; ".join(meanings))
@@ -97,7 +97,7 @@ def parse_parameters(arguments: argparse.Namespace) -> dict[str, str]:
 def qualify_target(action: str, target: str) -> str:
     """The target with its kind, which may be omitted for an action with one kind of target."""
     spec = action_named(action)
-    kind = spec.targets if spec else ""
+    kind = spec.target_kind if spec else ""
     return f"{kind}/{target}" if kind in ("deployment", "silence") and "/" not in target else target
 
 

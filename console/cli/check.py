@@ -8,7 +8,7 @@ import asyncio
 from console.checks.result import exit_code
 from console.cli.check_report import EPILOG, FORMATS, report
 from console.config.load import load_settings
-from console.monitor.self_check import examine
+from console.monitor.self_check import run_self_check
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
-    results = asyncio.run(examine(settings, strict=arguments.strict, metrics_url=arguments.metrics_url))
+    results = asyncio.run(run_self_check(settings, strict=arguments.strict, metrics_url=arguments.metrics_url))
     print(report(results, format=arguments.format, name="cad-console check"))
     return exit_code(results)

@@ -16,7 +16,7 @@ from console.checklists.incidents import known_incidents
 from console.checklists.loader import ChecklistNames, Checklists, shipped_text
 from console.checklists.report import ChecklistReport
 from console.checklists.summary import summary
-from console.checks.own_panels import overview_panels
+from console.checks.own_panels import load_overview
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load_checklists(settings: Settings) -> Checklists:
     """The built-in checklists and a team's own, checked against the names that they may use. Reads files."""
-    names = ChecklistNames.configured(settings, overview_panels(settings), RunbookIndex.configured(settings))
+    names = ChecklistNames.configured(settings, load_overview(settings), RunbookIndex.from_settings(settings))
     return Checklists.load(settings.paths.checklists_dir, names)
 
 

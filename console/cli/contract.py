@@ -8,7 +8,7 @@ import asyncio
 from console.checks.result import exit_code
 from console.cli.check_report import EPILOG, FORMATS, report
 from console.config.load import load_settings
-from console.monitor.self_check import examine_contract
+from console.monitor.self_check import run_contract_check
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
-    results = asyncio.run(examine_contract(settings, strict=arguments.strict, metrics_url=arguments.metrics_url))
+    results = asyncio.run(run_contract_check(settings, strict=arguments.strict, metrics_url=arguments.metrics_url))
     print(report(results, format=arguments.format, name="cad-console contract", whole=True))
     return exit_code(results)

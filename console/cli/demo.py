@@ -20,7 +20,7 @@ from typing import Any
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.demo.scenarios import SCENARIOS, scenario
-from console.monitor.state_store import ALERTMANAGER, PROMETHEUS, RULES
+from console.monitor.source_results import ALERTMANAGER, PROMETHEUS, RULES
 
 _REFRESH_SECONDS = 1.0
 _FORWARDED = ("theme", "read_only", "refresh")

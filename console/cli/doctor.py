@@ -11,14 +11,14 @@ from dataclasses import fields
 from pathlib import Path
 
 from console import __version__
-from console.checks.own_panels import own_boards, own_signals, panel_problems
+from console.checks.own_panels import find_problems, load_own_boards, load_own_signals
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state
 from console.config.settings import Settings
 from console.journal.left_out import left_out_sentences
 from console.monitor.session import Session
-from console.monitor.state_store import KUBERNETES
+from console.monitor.source_results import KUBERNETES
 from console.state.platform_json import platform_rows
 from console.state.snapshot import Snapshot
 from queries.catalogue.contract import Need, load_contract
@@ -282,13 +282,13 @@ def _journal(session: Session, snapshot: Snapshot) -> list[tuple[str, ...]]:
 
 def _own_panels(session: Session, settings: Settings) -> list[tuple[str, ...]]:
     """Every file with what it defines, and its errors."""
-    own, signals = own_boards(settings), own_signals(settings)
+    own, signals = load_own_boards(settings), load_own_signals(settings)
     rows: list[tuple[str, ...]] = [
         (visible(file.path), f"board {file.name}" if file.title else "overview", f"{len(file.panels)} panels")
         for file in own.files
     ]
     rows += [("signals", ", ".join(signals.names))] if signals.names else []
-    return [*rows, *(("BROKEN", visible(problem)) for problem in panel_problems(settings, session.runbooks))]
+    return [*rows, *(("BROKEN", visible(problem)) for problem in find_problems(settings, session.runbooks))]
 
 
 def _runbooks(session: Session) -> list[tuple[str, ...]]:

@@ -206,14 +206,14 @@ def _own_rules() -> list[PlacedRule]:
 def _runbooks(settings: Settings) -> RunbookIndex:
     from console.runbooks.index import RunbookIndex  # noqa: PLC0415  # only alerts link to them
 
-    return RunbookIndex.configured(settings)
+    return RunbookIndex.from_settings(settings)
 
 
 def _panels(settings: Settings) -> list[PanelSpec]:
-    from console.checks.own_panels import overview_panels  # noqa: PLC0415
-    from console.checks.panels import effective  # noqa: PLC0415  # imports all evaluation of panels
+    from console.checks.own_panels import load_overview  # noqa: PLC0415
+    from console.checks.panels import effective_threshold  # noqa: PLC0415  # imports all evaluation of panels
 
-    return [replace(spec, threshold=effective(spec, settings.threshold(spec.id))) for spec in overview_panels(settings)]
+    return [replace(spec, threshold=effective_threshold(spec, settings.threshold(spec.id))) for spec in load_overview(settings)]
 
 
 def _print(findings: Sequence[Finding], files: Sequence[RuleFile], context: LintContext, tools: Tools) -> None:

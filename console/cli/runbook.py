@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.lint:
         return _lint(settings, format=arguments.format)
     if arguments.list or not arguments.name:
-        return _list(RunbookIndex.configured(settings))
+        return _list(RunbookIndex.from_settings(settings))
     return with_session(settings, lambda session: _show(session, settings, arguments.name))
 
 
@@ -92,7 +92,7 @@ def _lint(settings: Settings, *, format: str) -> int:
     from console.lint.runbooks.linter import LINT_RULES, lint_runbooks  # noqa: PLC0415
     from console.state import snapshot_json  # noqa: PLC0415
 
-    index = RunbookIndex.configured(settings)
+    index = RunbookIndex.from_settings(settings)
     built_in = Path(settings.paths.runbooks_dir).resolve() == Path(console.__file__).resolve().parents[1] / "runbooks"
     rules = [rule for file in expected_rules(settings) for rule in file.rules]
     report = lint_runbooks(index, rules, check_console=lambda words: check_line(words, index), built_in=built_in)

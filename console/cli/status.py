@@ -6,7 +6,7 @@ import argparse
 
 from console.cli.one_shot import fetch_snapshot, print_caveat
 from console.config.load import load_settings
-from console.monitor.state_store import PROMETHEUS
+from console.monitor.source_results import PROMETHEUS
 from console.state import snapshot_json
 from console.state.platform_json import platform_rows
 from console.state.snapshot import Snapshot

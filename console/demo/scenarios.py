@@ -8,6 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from queries.model.action import ActionCall
+
 API = "cad-ml-api"
 SLOW_PROVIDER = "deepseek"
 SLOW_DEPLOYMENT = f"ocr-provider-{SLOW_PROVIDER}"
@@ -90,12 +92,9 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(ActionCall):
     """The action that ends the story, as `cad-console act` would name it."""
 
-    action: str
-    target: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
     panel_id: str = ""
 
 

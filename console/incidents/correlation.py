@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from console.alerts.recent_changes import what_changed
+from console.alerts.recent_changes import recent_changes
 from console.state.snapshot import Snapshot
 from queries.errors import SourceError
 from queries.model.series import Series, quote
@@ -52,7 +52,7 @@ async def correlate(
     """The hour before `at`, when the first alert began. `own_alerts` are the names of the incident's own."""
     start = at - seconds
     kept = _Account(snapshot.namespace, start, at)
-    known = what_changed(snapshot.cluster, snapshot.silences, snapshot.ledger.recent, now=at)
+    known = recent_changes(snapshot.cluster, snapshot.silences, snapshot.ledger.recent, now=at)
     found = [item for item in (*known, *_cluster_events(snapshot.cluster)) if start <= item.at <= at]
     faults: list[str] = [] if snapshot.cluster is not None else ["Kubernetes: nothing is known of the cluster"]
     if config_maps is None:

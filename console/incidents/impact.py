@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from console.checks.panels import contradiction_sentence
+from console.checks.panels import describe_contradiction
 from queries.errors import SourceError
 from queries.model.panel import Contradiction, PanelHistory, PanelSpec
 from queries.model.verdict import Verdict
@@ -127,7 +127,7 @@ class _ImpactQuery:
             self.why[name] = str(error)
             return None
         if doubt:
-            self.why[name] = f"{Verdict.IN_DOUBT.word}: {'; '.join(map(contradiction_sentence, doubt))}"
+            self.why[name] = f"{Verdict.IN_DOUBT.word}: {'; '.join(map(describe_contradiction, doubt))}"
             return None
         value = answer.samples[0].value if answer.samples else math.nan
         if not math.isfinite(value):

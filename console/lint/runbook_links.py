@@ -65,10 +65,10 @@ def _find_dead(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     filled = _expand(item, address)
     if item.rule.kind is not RuleKind.ALERT or not filled or "{{" in filled or _PLACEHOLDER.search(filled):
         return
-    from console.runbooks.index import last_part  # noqa: PLC0415  # imports the runbook parser, which other checks do not need
+    from console.runbooks.index import basename  # noqa: PLC0415  # imports the runbook parser, which other checks do not need
 
-    name = last_part(filled)
-    if context.runbooks.at(filled) is not None:
+    name = basename(filled)
+    if context.runbooks.for_address(filled) is not None:
         return
     if _absolute(filled) and urlsplit(filled).hostname != OWN_HOST:
         return  # the pages of other sites are unknown

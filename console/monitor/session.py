@@ -1,19 +1,18 @@
-"""Everything behind the screens and the headless commands: the clients, the polls, the board, the journal."""
+"""One console's or one command's view of the platform: it opens the clients, polls them, and gives snapshots and services."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import Preview, Request, RunStep
+from console.alerts.lookup import find_matches, find_rule
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
 from console.journal.acknowledgements import Acknowledgement, AcknowledgeResult
@@ -21,24 +20,26 @@ from console.journal.event import Event
 from console.log import log_to
 from console.monitor.dashboard_poller import DashboardPoller, DashboardReading
 from console.monitor.journal_service import JournalService
+from console.monitor.metric_history import MetricHistory
 from console.monitor.pauses import BEAT_SECONDS, ClockPause, PauseDetector
-from console.monitor.poller import Ask, Poller, follow, read
+from console.monitor.poller import poll_once
+from console.monitor.polling import SourcePolling
 from console.monitor.snapshot_builder import SnapshotBuilder
-from console.monitor.state_store import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES, StateStore
+from console.monitor.source_results import ALERTMANAGER, KUBERNETES, SOURCES
+from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookFound, RunbookIndex
 from console.runbooks.page import Runbook
-from console.runbooks.steps import StepContext, StepResult, answer_steps
+from console.runbooks.steps import StepContext, StepResult, evaluate_steps
 from console.state.journal_state import JournalState
 from console.state.place import Place
 from console.state.snapshot import Snapshot
 from queries.catalogue.error_codes import use_team_codes
-from queries.errors import NotConfigured, SourceError
-from queries.model.alert import AlertRule, AlertState, Suggestion, TrackedAlert
+from queries.errors import NotConfigured
+from queries.model.alert import AlertRule, Suggestion, TrackedAlert
 from queries.model.dashboard import DASHBOARDS
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
-from queries.model.panel import PanelHistory, PanelSpec, Unit
-from queries.model.series import Labels, Series
+from queries.model.panel import PanelHistory, PanelSpec
 from queries.model.source import PollResult
 
 if TYPE_CHECKING:
@@ -51,21 +52,19 @@ if TYPE_CHECKING:
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
     from queries.platform.client import Platform
-    from queries.prometheus.client import InstantResult, Prometheus, RulesResult
+    from queries.prometheus.client import InstantResult, Prometheus
 
 _log = logging.getLogger(__name__)
 
 _JOURNAL_SECONDS = 10.0
-"""How long a command that asks every source waits for a journal that has to be read again; the next one goes on from there."""
+"""How long a one-time snapshot waits for a long journal; the next command continues from there."""
 ONCE_SECONDS = 15.0
-"""How long a headless command waits for a source: over the limit of a credential plugin and, as configured by default, of
-every request, so that these say what was waited for."""
-
-_AGAIN_SECONDS = 3.0
+"""How long a headless command waits for a source: longer than the timeouts of a credential plugin and, by default, of every
+request, so that their errors name what timed out."""
 
 
 class Session:
-    """One console's or one command's view of the platform. `open` makes it; `close` ends everything it began."""
+    """Create it with `open`; `close` ends everything that it started."""
 
     def __init__(
         self,
@@ -90,41 +89,50 @@ class Session:
         self.journal = journal
         self.journal_fault = journal_fault
         self.file_warnings: tuple[str, ...] = ()
-        """What others can change or read of the configuration, and what is wrong with a team's own files: a sentence each."""
+        """One sentence for each config file with unsafe permissions and each error in a team's own files."""
         self.boards = DASHBOARDS
-        """Name and title of every dashboard, a team's own behind ours."""
+        """Name and title of every dashboard, ours first, then a team's own."""
         self.prometheus = prometheus
         self.alertmanager = alertmanager
         self.kubernetes = kubernetes
         self.platform = platform
         self._clock = clock
-        self._board = StateStore(settings, specs, runbooks=runbooks)
-        self._desk = SnapshotBuilder(self._board, self._made)
-        self.reads = LiveClusterReader(
+        self._store = StateStore(settings, specs, runbooks=runbooks)
+        self._snapshots = SnapshotBuilder(self._store, self._build_snapshot)
+        self._detector = PauseDetector()
+        self.reader = LiveClusterReader(
             kubernetes=kubernetes,
             alertmanager=alertmanager,
             prometheus=prometheus,
             specs=specs,
-            board=self._board,
+            state=self._store,
             ledger=self.ledger,
             incident=self.incident,
             channels=settings.incidents,
         )
-        self._heartbeat = PauseDetector()
-        self.dashboards = DashboardPoller(settings, prometheus, self._show_dashboard, clock=clock, heartbeat=self._heartbeat)
-        self._asks = self._make_asks()
-        self._pollers: list[Poller] = []
+        self.dashboards = DashboardPoller(settings, prometheus, self._on_dashboard, clock=clock, detector=self._detector)
+        self._history = MetricHistory(prometheus, clock=clock)
+        self._polling = SourcePolling(
+            settings,
+            specs,
+            prometheus=prometheus,
+            alertmanager=alertmanager,
+            kubernetes=kubernetes,
+            platform=platform,
+            deliver=self._on_result,
+            on_late=self._on_late,
+            on_pauses=self._on_pauses,
+            detector=self._detector,
+            clock=clock,
+        )
         self._tasks: list[asyncio.Task[None]] = []
-        self._paused = False
-        self._unseen: ClockPause | None = None
-        self._stood_still: ClockPause | None = None
-        self._marks = JournalService(journal, self._board, settings, clock=clock, store=store) if journal else None
+        self._marks = JournalService(journal, self._store, settings, clock=clock, store=store) if journal else None
 
     @classmethod
     def open(cls, settings: Settings) -> Session:
-        """Imports the clients, reads catalogue and runbooks, opens the journal; asks nobody. May be called in a thread."""
+        """Imports the clients, reads catalogue and runbooks, opens the journal; sends nothing. May run in a thread."""
         from console.actions.registry import ACTIONS  # noqa: PLC0415  # heavy, and not before the first frame
-        from console.checks.own_panels import board_titles, known_signals, overview_panels, panel_problems  # noqa: PLC0415
+        from console.checks.own_panels import find_problems, list_boards, load_overview, load_signals  # noqa: PLC0415
         from console.journal.shared_store import READ_ONLY  # noqa: PLC0415
         from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415
         from console.journal.store_factory import former_names, open_store, store_name  # noqa: PLC0415
@@ -144,95 +152,63 @@ class Session:
         except JournalError as error:
             journal_fault = str(error)
         cap = settings.backoff_cap_seconds
-        runbooks = RunbookIndex.configured(settings)
+        runbooks = RunbookIndex.from_settings(settings)
         made = cls(
             settings,
-            specs=overview_panels(settings),
+            specs=load_overview(settings),
             runbooks=runbooks,
             actions=ACTIONS,
             journal=journal,
             journal_fault=journal_fault,
             store=open_store(settings),
-            prometheus=Prometheus(settings.prometheus, signals=known_signals(settings)) if settings.prometheus else None,
+            prometheus=Prometheus(settings.prometheus, signals=load_signals(settings)) if settings.prometheus else None,
             alertmanager=Alertmanager(settings.alertmanagers) if settings.alertmanagers else None,
-            # The reading side never writes; an action's one write goes through the writers.
+            # This client only reads; an action's write goes through `Writer`.
             kubernetes=Kubernetes(settings.kubernetes, backoff_cap_seconds=cap) if settings.kubernetes else None,
             platform=Platform(settings.platform) if settings.platform else None,
         )
-        made.boards = board_titles(settings)
-        made.file_warnings = (*file_warnings(settings), *panel_problems(settings, runbooks))
+        made.boards = list_boards(settings)
+        made.file_warnings = (*file_warnings(settings), *find_problems(settings, runbooks))
         _ = made.response
         return made
 
     # Living
 
     def start(self, on_snapshot: Callable[[Snapshot], None]) -> None:
-        """Begin to ask, in the running loop; `on_snapshot` is called in it, at most every 50 ms and at least each second."""
+        """Starts polling in the running loop, which calls `on_snapshot` at most every 50 ms and at least every second."""
 
         def show(snapshot: Snapshot) -> None:
             if self._marks is not None:
                 self._marks.watch(snapshot)
             on_snapshot(snapshot)
 
-        self._desk.open(show)
-        every = self.settings.refresh_seconds
-        # One for all sources: consoles do not ask in step with each other, a console's own sources do.
-        step = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
-        cadence = {PROMETHEUS: every, ALERTMANAGER: every, RULES: 3 * every, PLATFORM: 2 * every}
-        for source, ask in self._asks.items():
-            poller = Poller(
-                source,
-                ask,
-                self._take,
-                every=cadence[source],
-                timeout=self._limit(source),
-                cap=self.settings.backoff_cap_seconds,
-                clock=self._clock,
-                late=self._is_late,
-                jitter=lambda: step,
-                heartbeat=self._heartbeat,
-            )
-            self._pollers.append(poller)
-            self._begin(poller.run(), source)
-        if self.kubernetes is not None:
-            cap = self.settings.backoff_cap_seconds
-            watching = follow(KUBERNETES, self.kubernetes.follow, self._take, cap=cap, clock=self._clock)
-            self._begin(watching, KUBERNETES)
-        self._heartbeat.beat()
-        self._begin(self._tick(), "the clock")
+        self._snapshots.open(show)
+        for source, loop in self._polling.loops().items():
+            self._run(loop, source)
+        self._detector.beat()
+        self._run(self._tick(), "the clock")
         if self._marks is not None:
-            self._begin(self._marks.run(self._desk.schedule), "journal")
+            self._run(self._marks.run(self._snapshots.schedule), "journal")
 
     def expect_start(self, starting: Mapping[str, str]) -> None:
-        """Somebody is just starting these sources: until one first answers the screen says the text, not that it is down.
+        """These sources are being started: until one first responds the screen shows the text instead of DOWN.
 
-        Whoever starts them empties the mapping when all are up, or when it gave up.
+        The caller empties the mapping once all are up, or when it gives up.
         """
-        self._board.starting = starting
+        self._store.starting = starting
 
     async def once(self, *, timeout_seconds: float = ONCE_SECONDS) -> Snapshot:
-        """Ask every source once, at the same time, each for at most `timeout_seconds`."""
-        asks = dict(self._asks)
-        if self.kubernetes is not None:
-            asks[KUBERNETES] = _plain(self.kubernetes.cluster, self.kubernetes)
-        if self.prometheus is not None:
-            # One look has no second one to correct it: what the numbers mean is asked first.
-            codings, panels = asyncio.ensure_future(self.prometheus.fetch_encodings()), asks[PROMETHEUS]
-
-            async def decoded() -> tuple[Any, tuple[str, ...]]:
-                await codings
-                return await panels()
-
-            asks[PROMETHEUS] = decoded
-        if self.platform is not None:
-            asks[PLATFORM] = _plain(partial(self.platform.health, whole=True), self.platform)
+        """Polls every source once, all at the same time, each for at most `timeout_seconds`."""
         sharing = asyncio.ensure_future(self._marks.share()) if self._marks is not None else None
-        readings = await asyncio.gather(
-            *(read(source, ask, limit_seconds=timeout_seconds, clock=self._clock) for source, ask in asks.items())
+        results = await asyncio.gather(
+            *(
+                poll_once(source, fetch, limit_seconds=timeout_seconds, clock=self._clock)
+                for source, fetch in self._polling.one_time_fetches().items()
+            )
         )
-        # Alertmanager before the rules: the board judges what was not delivered when the rules come.
-        for reading in sorted(readings, key=lambda item: item.source != ALERTMANAGER):
-            self._board.apply(reading)
+        # Alertmanager before the rules: the store decides what was not delivered when the rules arrive.
+        for result in sorted(results, key=lambda item: item.source != ALERTMANAGER):
+            self._store.apply(result)
         if self._marks is not None and sharing is not None:
             await sharing
             await self._marks.read_whole(seconds=_JOURNAL_SECONDS)
@@ -244,58 +220,29 @@ class Session:
         return self._marks.sharing if self._marks is not None else None
 
     def snapshot(self) -> Snapshot:
-        """The latest; while nothing was started, put together now."""
-        return self._desk.shown or self._made()
-
-    def _made(self) -> Snapshot:
-        now = self._clock()
-        if missed := self._heartbeat.missed():
-            # Continued a moment ago: what was due meanwhile comes first, this among it, and the next beat after it.
-            self._board.pauses = (*self._board.pauses, ClockPause(now - missed, frozenset(SOURCES), now))
-        return self._board.snapshot(now)
+        """The latest one; before `start`, a new one."""
+        return self._snapshots.latest or self._build_snapshot()
 
     def refresh_now(self) -> None:
-        """Ask all sources again as soon as they are free; Kubernetes is watched and needs no asking."""
-        if self.alertmanager is not None:
-            self.alertmanager.forget_silences()
-        if self.platform is not None:
-            self.platform.forget_absent()
-        for poller in self._pollers:
-            poller.wake()
-        self.dashboards.ask_now()
+        """Polls all sources as soon as their current requests end."""
+        self._polling.refresh_now()
+        self.dashboards.refresh_now()
         if self._marks is not None:
             self._marks.wake()
 
     def set_visible(self, visible: bool) -> None:
-        """Ask nothing while nobody can see the screen, and everything at once when somebody can again.
-
-        What is watched stays live.
-        """
-        if visible is not self._paused:
-            return
-        self._paused = not visible
-        now = self._clock()
-        unseen = (
-            ClockPause(now, frozenset(self._asks)) if self._paused else self._unseen and replace(self._unseen, ended_at=now)
-        )
-        self._unseen = unseen
-        self._tell_pauses()
-        for poller in self._pollers:
-            poller.pause(self._paused)
-        self.dashboards.set_visible(visible)
+        """Stops polling while nobody can see the screen, and polls everything at once afterwards."""
+        if self._polling.set_visible(visible):
+            self.dashboards.set_visible(visible)
 
     def check_clock(self) -> None:
-        """Called every second, and when a person brings the console back from the shell: where the process stood still,
-        everything is asked again at once, and until it answers it is called paused."""
-        missed = self._heartbeat.beat()
-        if not missed:
+        """Runs every second, and when the console returns from the shell's background.
+
+        If the process was suspended, everything is polled again at once and shown as paused until it responds.
+        """
+        if not self._polling.check_clock():
             return
-        now = self._clock()
-        self._stood_still = ClockPause(now - missed, frozenset(SOURCES), now)
-        self._board.resume()
-        self._tell_pauses()
-        for poller in self._pollers:
-            poller.start_over()
+        self._store.resume()
         self.dashboards.start_over()
         if self._marks is not None:
             self._marks.wake()
@@ -304,10 +251,9 @@ class Session:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._desk.close()
+        await self._snapshots.close()
         await self.dashboards.close()
         self._tasks.clear()
-        self._pollers.clear()
         for client in (self.prometheus, self.alertmanager, self.kubernetes, self.platform):
             if client is not None:
                 await client.close()
@@ -316,7 +262,7 @@ class Session:
         if self.journal is not None:
             self.journal.close()
 
-    # Asking
+    # Reading
 
     async def evaluate(self, query: str) -> InstantResult:
         """One PromQL query, now. Raises SourceError."""
@@ -327,75 +273,59 @@ class Session:
     async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
         """The panel's series over the window that ends now; a failure is the history's fault."""
         spec = next((item for item in self.specs if item.id == panel_id), None)
+        error = "no such panel"
+        if spec is not None and spec.source == KUBERNETES:
+            error = f"{spec.title.lower()} has no history: Kubernetes only reports the current state"
         if spec is None or spec.broken or spec.source == KUBERNETES:
-            told = (
-                spec.broken
-                if spec and spec.broken
-                else (
-                    f"there is no history of {spec.title.lower()}: the cluster knows only what is now"
-                    if spec
-                    else "no such panel"
-                )
-            )
-            return self._no_history(panel_id, window_seconds, Fault(FaultKind.REJECTED, told))
-        return await self._history(spec, window_seconds, points)
+            fault = Fault(FaultKind.REJECTED, (spec.broken if spec else "") or error)
+            return self._history.unavailable(panel_id, window_seconds, fault)
+        return await self._history.fetch(spec, window_seconds=window_seconds, points=points)
 
     async def alert_history(
         self, fingerprint: str, *, window_seconds: float, points: int = 240
     ) -> tuple[PanelHistory, float | None]:
-        """What the alert's rule compares, over the window, and with which number, where the rule is one comparison."""
+        """What the alert's rule compares, over the window, and its threshold if the rule is one comparison."""
         tracked = self.snapshot().alert(fingerprint)
         rule = self.rule_of(tracked) if tracked else None
         if tracked is None or rule is None:
-            told = "the rule behind this alert is not known" if tracked else "the alert is not there any more"
-            return self._no_history(fingerprint, window_seconds, Fault(FaultKind.REJECTED, told)), None
-        from queries.promql.threshold import split_threshold  # noqa: PLC0415  # the parser of PromQL
-
-        parts = split_threshold(rule.expression)
-        asked = parts.left if parts else rule.expression
-        spec = PanelSpec(id=fingerprint, title="", unit=Unit.COUNT, raw=asked)
-        history = await self._history(spec, window_seconds, points)
-        own = tuple(track for track in history.series if _belongs(track, tracked.alert.labels))
-        return replace(history, series=own or history.series), parts.threshold if parts else None
+            error = "the rule behind this alert is unknown" if tracked else "the alert is no longer listed"
+            return self._history.unavailable(fingerprint, window_seconds, Fault(FaultKind.REJECTED, error)), None
+        return await self._history.fetch_alert(tracked.alert, rule, fingerprint, window_seconds=window_seconds, points=points)
 
     def rule_of(self, tracked: TrackedAlert) -> AlertRule | None:
-        """The rule behind an alert: of several with its name the one whose labels the alert has."""
-        named = [rule for rule in self.snapshot().rules if rule.name == tracked.alert.name]
-        labels = dict(tracked.alert.labels)
-        fitting = [rule for rule in named if all(labels.get(key) == value for key, value in rule.labels if "{{" not in value)]
-        return next(iter(fitting or named), None)
+        """The rule behind an alert; of several with its name, the one whose labels the alert has."""
+        return find_rule(tracked.alert, self.snapshot().rules)
 
-    def find_runbook(self, words: str) -> RunbookFound:
-        """The page that a path, a URL, a page's name or an alert's means; for an alert the one that its screen opens."""
+    def find_runbook(self, text: str) -> RunbookFound:
+        """Resolves a path, a URL, a page's name or an alert's name; an alert gives the page of its screen."""
         shown = self.snapshot()
-        return self.runbooks.find(words, shown.rules, (item.alert for item in shown.alerts))
+        return self.runbooks.find(text, shown.rules, (item.alert for item in shown.alerts))
 
     def subject_error(self, runbook: Runbook, tracked: TrackedAlert | None) -> str:
-        """Why the page may be about something else than the alert; empty where it is about it, or that is not known."""
+        """Why the page may not be about the alert; empty if it is, or if that is unknown."""
         rule = self.rule_of(tracked) if tracked else None
         if rule is None:
             return ""
         from console.runbooks.subject import subject_error  # noqa: PLC0415  # the parser of PromQL
 
         recorded = {name for spec in self.specs for name in spec.recorded_names}
-        return subject_error(runbook, rule.expression, self._board.records(), recorded=recorded)
+        return subject_error(runbook, rule.expression, self._store.records(), recorded=recorded)
 
     async def runbook_steps(self, runbook: Runbook, tracked: TrackedAlert | None) -> AsyncIterator[StepResult]:
-        """Every step of the runbook with what is so now."""
-        shown, place, targets = self.snapshot(), Place.of(self.settings), self.settings.alert_targets
-        records = shown.ledger.revisions
-        sight = StepContext(
+        """Evaluates every step of the runbook."""
+        shown = self.snapshot()
+        context = StepContext(
             self.evaluate,
             self.kubernetes,
             shown.cluster,
-            targets,
+            self.settings.alert_targets,
             self._clock(),
-            place,
-            records,
+            Place.of(self.settings),
+            shown.ledger.revisions,
             expand=self.prometheus.expand if self.prometheus else None,
             contradictions=self.prometheus.contradictions if self.prometheus else None,
         )
-        async for result in answer_steps(runbook, tracked.alert if tracked else None, sight):
+        async for result in evaluate_steps(runbook, tracked.alert if tracked else None, context):
             yield result
 
     async def pod_logs(self, pod: str) -> str:
@@ -407,25 +337,15 @@ class Session:
     # Acting
 
     def targets(self, tracked: TrackedAlert) -> tuple[Suggestion, ...]:
-        """The actions that fit an alert, from what is known now."""
-        return self._board.suggestions(tracked.alert, self._board.runbook_of(tracked.alert))
+        """The actions that fit an alert."""
+        return self._store.suggestions(tracked.alert, self._store.runbook_of(tracked.alert))
 
     def silence_matches(self, matchers: Iterable[Matcher]) -> tuple[TrackedAlert, ...]:
-        """The alerts of Alertmanager that a silence with these matchers would hide now; none where there is no matcher.
-
-        What Alertmanager does not have yet (pending, undelivered) is left out: with which labels it will arrive is not known.
-        """
-        wanted = tuple(matchers)
-        found = self.snapshot().alerts if wanted else ()
-        return tuple(
-            item
-            for item in found
-            if item.alert.state in (AlertState.ACTIVE, AlertState.SUPPRESSED)
-            and all(matcher.matches(item.alert.labels) for matcher in wanted)
-        )
+        """The alerts that a silence with these matchers would hide now."""
+        return find_matches(self.snapshot().alerts, matchers)
 
     async def run(self, request: Request, confirm: Callable[[Preview], Awaitable[bool]]) -> AsyncIterator[RunStep]:
-        """Run an action through its stages; without a journal the runner refuses before anything is sent."""
+        """Runs an action through its stages; without a journal the runner refuses before anything is sent."""
         from console.actions.runner import run  # noqa: PLC0415
         from console.actions.writers import Writer  # noqa: PLC0415
 
@@ -434,8 +354,8 @@ class Session:
             steps = run(
                 request,
                 settings=self.settings,
-                reads=self.reads,
-                writes=writer,
+                reader=self.reader,
+                writer=writer,
                 journal=self.journal,
                 journal_fault=self.journal_fault,
                 confirm=confirm,
@@ -455,7 +375,7 @@ class Session:
         if self.journal is None or self._marks is None:
             raise JournalError(self.journal_fault or "there is no journal")
         event = await self._marks.record(kind, subject, data)
-        await self._desk.at_once()
+        await self._snapshots.build_now()
         return event
 
     async def ledger(self) -> JournalState:
@@ -465,7 +385,7 @@ class Session:
         """
         if self._marks is not None:
             await self._marks.read_whole()
-        return self._board.ledger
+        return self._store.ledger
 
     def report_to(self, report: Callable[[str], None]) -> None:
         """Where a command says what it waits for."""
@@ -475,13 +395,13 @@ class Session:
     @property
     def journal_trouble(self) -> str:
         """Why not everything is known that the journal tells; empty where it is."""
-        return self.journal_fault if self._marks is None else self._marks.fault or self._board.ledger.trouble
+        return self.journal_fault if self._marks is None else self._marks.fault or self._store.ledger.trouble
 
     @property
     def journal_known(self) -> bool:
         """Whether what `snapshot().ledger` holds is what the journal adds up to."""
         fault = self._marks.fault if self._marks is not None else ""
-        return self.journal is not None and not fault and self._board.ledger.known
+        return self.journal is not None and not fault and self._store.ledger.known
 
     async def incident(self, words: str) -> Incident | None:
         """By number, id or the beginning of an id, with its whole timeline, however old it is. Raises JournalError."""
@@ -495,7 +415,7 @@ class Session:
     async def newest_ledger(self) -> tuple[JournalState, str]:
         """What the journal adds up to with what the shared store has at this moment; and why that is not known, or nothing."""
         doubt = await self._marks.fetch() if self._marks is not None else ""
-        return self._board.ledger, doubt
+        return self._store.ledger, doubt
 
     async def settle_action(self, intent: Event) -> None:
         """Journal that nobody knows how this action ended, so that it is no longer named. Raises JournalError."""
@@ -512,7 +432,7 @@ class Session:
             raise JournalError(self.journal_fault or "there is no journal")
         tracked = self.snapshot().alert(fingerprint)
         found = await self._marks.acknowledge(fingerprint, tracked.alert.name if tracked else "", on=on, over=over)
-        await self._desk.at_once()
+        await self._snapshots.build_now()
         return found
 
     async def give_role(self, identity: str, role: Role, person: str, *, over: str = "") -> tuple[str, str]:
@@ -531,7 +451,7 @@ class Session:
         if before == person or before not in ("", over, self.settings.user):
             return before, doubt
         await self.record(incident_events.ROLE, identity, incident_events.role(role, person, over=before))
-        ledger, later = (self._board.ledger, doubt) if doubt else await self.newest_ledger()
+        ledger, later = (self._store.ledger, doubt) if doubt else await self.newest_ledger()
         return holder(ledger), doubt or later
 
     @cached_property
@@ -543,34 +463,14 @@ class Session:
 
     # Within
 
-    def _make_asks(self) -> dict[str, Ask]:
-        asks: dict[str, Ask] = {}
-        if self.prometheus is not None:
-            prometheus = self.prometheus
-            asked = tuple(spec for spec in self.specs if spec.source == PROMETHEUS)
-            prometheus.rules_expected = True
-            prometheus.windows = dict(self.settings.rule_windows)
-            asks[PROMETHEUS] = _plain(lambda: prometheus.panels(asked), prometheus)
+    def _build_snapshot(self) -> Snapshot:
+        now = self._clock()
+        if missed := self._detector.missed():
+            # The process has just resumed: this runs before the next beat does.
+            self._store.pauses = (*self._store.pauses, ClockPause(now - missed, frozenset(SOURCES), now))
+        return self._store.snapshot(now)
 
-            async def rules() -> RulesResult:
-                await prometheus.fetch_encodings()  # hourly, and here off the path of the first values
-                return await prometheus.rules()
-
-            asks[RULES] = _plain(rules)
-        if self.alertmanager is not None:
-            asks[ALERTMANAGER] = _plain(partial(self.alertmanager.state, fresh=False), self.alertmanager)
-        if self.platform is not None:
-            asks[PLATFORM] = _plain(self.platform.health, self.platform)
-        return asks
-
-    def _limit(self, source: str) -> float:
-        """More than the clients' own limits, which cover one request; a round may take several."""
-        endpoint = self.settings.platform if source == PLATFORM else self.settings.prometheus
-        if source == ALERTMANAGER:
-            return 2.0 * max(item.timeout_seconds for item in self.settings.alertmanagers) + 1.0
-        return 4.0 * (endpoint.timeout_seconds if endpoint else 5.0) + 1.0
-
-    def _begin(self, coroutine: Any, name: str) -> None:
+    def _run(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=f"the task of {name}")
         task.add_done_callback(_report_failure)
         self._tasks.append(task)
@@ -579,70 +479,27 @@ class Session:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             self.check_clock()
-            self._desk.tick()
+            self._snapshots.tick()
 
-    def _tell_pauses(self) -> None:
-        self._board.pauses = tuple(item for item in (self._unseen, self._stood_still) if item is not None)
-        self._desk.schedule()
+    def _on_pauses(self, pauses: tuple[ClockPause, ...]) -> None:
+        self._store.pauses = pauses
+        self._snapshots.schedule()
 
-    def _take(self, reading: PollResult[Any]) -> None:
-        if (
-            reading.fault
-            and reading.source == KUBERNETES
-            and self._heartbeat.missed_since(self._heartbeat.clock() - _AGAIN_SECONDS)
-        ):
-            return  # its time limit may have passed while this process stood still; it is asked again within two seconds
-        if reading.source == ALERTMANAGER and self._marks is not None:
-            self._marks.heard(reading)
-        self._desk.take(reading)
+    def _on_result(self, result: PollResult[Any]) -> None:
+        if result.source == ALERTMANAGER and self._marks is not None:
+            self._marks.heard(result)
+        self._snapshots.ingest(result)
 
-    def _show_dashboard(self, held: DashboardReading | None) -> None:
-        self._board.dashboard = held
-        self._desk.schedule()
+    def _on_dashboard(self, reading: DashboardReading | None) -> None:
+        self._store.dashboard = reading
+        self._snapshots.schedule()
 
-    def _is_late(self, source: str, since: float) -> None:
-        self._board.late(source, since)
-        self._desk.schedule()
-
-    async def _history(self, spec: PanelSpec, window_seconds: float, points: int) -> PanelHistory:
-        if self.prometheus is None:
-            fault = Fault(FaultKind.NOT_CONFIGURED, "Prometheus is not configured")
-            return self._no_history(spec.id, window_seconds, fault)
-        step = max(1.0, float(round(window_seconds / points)))
-        # It ends now, not at the last whole step: that may be 40 minutes ago, and hide what goes on at this moment.
-        grain = min(step, 15.0)
-        end = self._clock() // grain * grain
-        try:
-            return await self.prometheus.history(spec, start=end - window_seconds, end=end, step_seconds=step)
-        except SourceError as error:
-            return self._no_history(spec.id, window_seconds, error.fault)
-
-    def _no_history(self, identity: str, window_seconds: float, fault: Fault) -> PanelHistory:
-        now = self._clock()
-        return PanelHistory(identity, now - window_seconds, now, 0.0, fault=fault)
+    def _on_late(self, source: str, since: float) -> None:
+        self._store.mark_late(source, since)
+        self._snapshots.schedule()
 
 
 def _report_failure(task: asyncio.Task[None]) -> None:
-    """None of them is meant to end: one that fails says so now, and not when the session closes."""
+    """None of these tasks is meant to end: report a failure now, not when the session closes."""
     if not task.cancelled() and (error := task.exception()) is not None:
         task.get_loop().call_exception_handler({"message": f"{task.get_name()} ended", "exception": error, "task": task})
-
-
-class _Source(Protocol):
-    @property
-    def warnings(self) -> tuple[str, ...]: ...
-
-
-def _plain(call: Callable[[], Awaitable[Any]], source: _Source | None = None) -> Ask:
-    """The call as an Ask; `source` says what is odd about the server though it answers."""
-
-    async def ask() -> tuple[Any, tuple[str, ...]]:
-        value = await call()
-        return value, source.warnings if source is not None else ()
-
-    return ask
-
-
-def _belongs(track: Series, labels: Labels) -> bool:
-    known = dict(labels)
-    return all(known.get(name, value) == value for name, value in track.labels if name != "__name__")

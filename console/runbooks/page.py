@@ -1,4 +1,4 @@
-"""One runbook: what a page holds, read from its Markdown file."""
+"""One runbook page, read from its Markdown file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from queries.model.action import ActionCall
 from queries.model.panel import Range, Threshold
-from queries.model.series import Labels
 from queries.yaml import NodeError, YamlDocument, load_with_lines
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 LOOKUPS = ("rollout-history", "top-pods", "events", "pods", "logs")
 UNITS = ("percent", "seconds", "count", "per_second")
 PHASES = ("confirm", "diagnose", "verify")
-"""What a step is for, in the order in which they are walked; actions come before the last of them."""
+"""The purpose of a step, in the order of the steps; actions come before the last phase."""
 LAST_PHASE = PHASES[-1]
 TEAMS = ("platform", "devops", "security")
 FRONT_KEYS = ("title", "alerts", "guide", "severity", "component", "steps", "actions", "escalate")
 _OWN_KEYS = frozenset(FRONT_KEYS) - {"title"}
-"""What only the console's own front matter has; sites of documentation have titles too."""
-_LIMIT_BYTES = 256 << 10
+"""Keys that only the console's front matter has; documentation sites use `title` too."""
+_MAX_BYTES = 256 << 10
 _HEADING = re.compile(r" {0,3}#{1,6}\s+(.+?)\s*#*\s*")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)\s*")
 _FENCE = re.compile(r"\s*(```|~~~)")
@@ -33,16 +33,16 @@ _FENCE = re.compile(r"\s*(```|~~~)")
 
 @dataclass(frozen=True, slots=True)
 class RunbookStep:
-    """One step: a query with its unit and thresholds, a look-up in the cluster, or only words.
+    """One step: a query with its unit and thresholds, a lookup in the cluster, or only text.
 
-    `below` is True where small values are bad. `target` is `deployment/NAME`, where `{label}` stands for an alert's label.
-    `query` is PromQL; `written` is what it was made of where the page writes ${signal[5m]}, else empty.
+    With `below` small values are bad. `target` is `deployment/NAME`; `{label}` in it stands for a label of the alert.
+    `query` is PromQL; `template` is its source if the page uses ${signal[5m]}, else empty.
     """
 
     title: str
     text: str = ""
     query: str = ""
-    written: str = ""
+    template: str = ""
     unit: str = "count"
     warn: float | None = None
     critical: float | None = None
@@ -50,23 +50,14 @@ class RunbookStep:
     lookup: str = ""
     target: str = ""
     phase: str = ""
-    """One of `PHASES`; empty on a plain page."""
+    """One of `PHASES`, or empty."""
     range: Range | None = None
-    """What the value can be where that is other than what the unit allows; a count can be any number."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunbookAction:
-    """One action that the runbook offers."""
-
-    action: str
-    target: str = ""
-    parameters: Labels = ()
+    """The possible values, if they differ from what the unit allows; a count can be any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """Whom one calls, and when."""
+    """The team to escalate to, and when."""
 
     to: str
     when: str
@@ -74,9 +65,9 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """One Markdown file. `broken` says why its front matter cannot be used and where (`file:line: …`); None where it can.
+    """One Markdown file. `broken` says why and where its front matter is invalid (`file:line: …`), None if it is valid.
 
-    `steps` are in the order of their phases, those without one first. A `guide` leads through a whole kind of trouble.
+    `steps` are in the order of their phases, those without a phase first. A `guide` covers a whole class of problems.
     """
 
     id: str
@@ -86,39 +77,39 @@ class Runbook:
     severity: str = ""
     component: str = ""
     steps: tuple[RunbookStep, ...] = ()
-    actions: tuple[RunbookAction, ...] = ()
+    actions: tuple[ActionCall, ...] = ()
     body: str = ""
     broken: str | None = None
     guide: bool = False
     escalate: tuple[Escalation, ...] = ()
     own: bool = False
-    """A team's own page, which comes before those that ship with the console."""
+    """A team's own page; it takes precedence over those that ship with the console."""
     plain: bool = False
-    """Markdown without the console's front matter: a title and a text."""
+    """Markdown without the console's front matter: only a title and a text."""
 
     @property
     def headline(self) -> str:
-        """The title, and whether it is a guide's."""
+        """The title, marked if the page is a guide."""
         return f"GUIDE {self.title}" if self.guide else self.title
 
     def steps_of(self, phase: str) -> tuple[tuple[int, RunbookStep], ...]:
-        """The steps of one phase, each with its place among all."""
+        """The steps of one phase, each with its index among all steps."""
         return tuple((index, step) for index, step in enumerate(self.steps) if step.phase == phase)
 
 
 def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str, Signal] | None = None) -> Runbook:
-    """The page of one file; never raises. `signals` are what its queries may ask by, None for the catalogue's.
+    """The page of one file; never raises. `signals` are the ones its queries may use, None for the catalogue's.
 
-    `own` is a team's: without front matter, or with one of another program, it is a plain page, which has a title and a text.
+    A team's `own` page without front matter, or with that of another program, is a plain page: a title and a text.
     """
     name = path.stem
     try:
         if not path.is_file():
-            return Runbook(name, str(path), name, broken=f"{path}: is not a file", own=own)
+            return Runbook(name, str(path), name, broken=f"{path}: not a file", own=own)
         if not path.resolve().is_relative_to(root.resolve()):
-            # A folder of runbooks comes from elsewhere; a link in it must not show the files of this machine.
-            return Runbook(name, str(path), name, broken=f"{path}: is a link that leads out of the folder", own=own)
-        if path.stat().st_size > _LIMIT_BYTES:
+            # Runbook folders come from elsewhere; a symlink in one must not expose files of this machine.
+            return Runbook(name, str(path), name, broken=f"{path}: a symlink that points outside the folder", own=own)
+        if path.stat().st_size > _MAX_BYTES:
             return Runbook(name, str(path), name, broken=f"{path}:1: larger than 256 KiB", own=own)
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -126,28 +117,28 @@ def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str
     except OSError as error:
         return Runbook(name, str(path), name, broken=f"{path}: {error.strerror}", own=own)
     front, body = split_page(text)
-    title = _heading(body) or name
+    title = _first_heading(body) or name
     if front is None and (not own or body.lstrip("\ufeff").startswith("---\n")):
-        told = "expected front matter: a first line ---, then YAML, then a line ---"
-        return Runbook(name, str(path), name, body=body, broken=f"{path}:1: {told}", own=own)
+        message = "expected front matter: a first line ---, then YAML, then a line ---"
+        return Runbook(name, str(path), name, body=body, broken=f"{path}:1: {message}", own=own)
     if front is None:
         return Runbook(name, str(path), title, body=body, own=own, plain=True)
     try:
         document = load_with_lines(front)
         if own and _is_foreign(document):
-            named = document.value.get("title") if isinstance(document.value, dict) else ""
-            title = named if isinstance(named, str) and named else title
+            front_title = document.value.get("title") if isinstance(document.value, dict) else ""
+            title = front_title if isinstance(front_title, str) and front_title else title
             return Runbook(name, str(path), title, body=body, own=own, plain=True)
         return replace(_read(path, document, body, signals), own=own)
     except NodeError as error:
-        # The front matter begins on the file's second line.
+        # The front matter starts on the file's second line.
         place = f"{path}:{max(error.line, 1) + 1}"
         key = f"{error.key}: " if error.key else ""
         return Runbook(name, str(path), title if own else name, body=body, broken=f"{place}: {key}{error}", own=own)
 
 
 def split_page(text: str) -> tuple[str | None, str]:
-    """Front matter, None where there is none, and body; the front matter begins on the second line."""
+    """Front matter, None if the page has none, and body; the front matter starts on the second line."""
     lines = text.removeprefix("\ufeff").splitlines()
     if not lines or lines[0].rstrip() != "---":
         return None, text
@@ -157,8 +148,8 @@ def split_page(text: str) -> tuple[str | None, str]:
     return None, text
 
 
-def _heading(body: str) -> str:
-    """The text of the first heading, in either of Markdown's forms; empty where there is none."""
+def _first_heading(body: str) -> str:
+    """The text of the first heading, in either Markdown syntax; empty if there is none."""
     fenced, before = False, ""
     for line in body.splitlines():
         if _FENCE.match(line):
@@ -172,15 +163,15 @@ def _heading(body: str) -> str:
 
 
 def _is_foreign(document: YamlDocument) -> bool:
-    """Whether the front matter is another program's: it has no key of ours, and none that is nearly one."""
+    """Whether the front matter belongs to another program: no key is one of ours, or close to one."""
     keys = document.value if isinstance(document.value, dict) else {}
-    others = [key for key in keys if key not in FRONT_KEYS]
-    near = any(difflib.get_close_matches(key, _OWN_KEYS, n=1, cutoff=0.8) for key in others)
-    return not near and not _OWN_KEYS.intersection(keys) and (document.value is None or bool(keys))
+    unknown = [key for key in keys if key not in FRONT_KEYS]
+    misspelled = any(difflib.get_close_matches(key, _OWN_KEYS, n=1, cutoff=0.8) for key in unknown)
+    return not misspelled and not _OWN_KEYS.intersection(keys) and (document.value is None or bool(keys))
 
 
 class _Front:
-    """Reads typed values out of the front matter and knows their lines."""
+    """Reads typed values from the front matter; its errors carry their line."""
 
     def __init__(self, document: YamlDocument) -> None:
         self.document = document
@@ -189,7 +180,7 @@ class _Front:
         key = ".".join(str(part) for part in path)
         return NodeError(expected, line=self.document.line(path), key=key)
 
-    def known(self, table: Any, path: tuple[str | int, ...], keys: tuple[str, ...]) -> dict[str, Any]:
+    def mapping(self, table: Any, path: tuple[str | int, ...], keys: tuple[str, ...]) -> dict[str, Any]:
         if not isinstance(table, dict):
             raise self.fail(path, "expected a mapping")
         for key in table:
@@ -234,14 +225,14 @@ class _Front:
 
 def _read(path: Path, document: YamlDocument, body: str, signals: Mapping[str, Signal] | None) -> Runbook:
     front = _Front(document)
-    table = front.known(document.value, (), FRONT_KEYS)
+    table = front.mapping(document.value, (), FRONT_KEYS)
     title = front.text(table, "title", ())
     if not title:
         raise front.fail((), "expected a title")
     alerts = front.rows(table, "alerts")
     for index, item in enumerate(alerts):
         if not isinstance(item, str):
-            raise front.fail(("alerts", index), "expected the name of an alert")
+            raise front.fail(("alerts", index), "expected an alert name")
     steps = [_step(front, item, ("steps", index), signals) for index, item in enumerate(front.rows(table, "steps"))]
     return Runbook(
         id=path.stem,
@@ -260,17 +251,17 @@ def _read(path: Path, document: YamlDocument, body: str, signals: Mapping[str, S
 
 def _step(front: _Front, item: Any, path: tuple[str | int, ...], signals: Mapping[str, Signal] | None) -> RunbookStep:
     keys = ("phase", "title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target", "range")
-    table = front.known(item, path, keys)
-    written = front.text(table, "query", path)
+    table = front.mapping(item, path, keys)
+    template = front.text(table, "query", path)
     try:
-        query = _expand(written, signals)
+        query = _expand(template, signals)
     except ValueError as error:
         raise front.fail((*path, "query"), str(error)) from None
     step = RunbookStep(
         title=front.text(table, "title", path),
         text=front.text(table, "text", path),
         query=query,
-        written=written if query != written else "",
+        template=template if query != template else "",
         unit=front.text(table, "unit", path, UNITS) or "count",
         warn=front.number(table, "warn", path),
         critical=front.number(table, "critical", path),
@@ -284,37 +275,37 @@ def _step(front: _Front, item: Any, path: tuple[str | int, ...], signals: Mappin
         raise front.fail(path, "expected a title")
     if step.query and step.lookup:
         raise front.fail(path, "expected a query or a lookup, not both")
-    if told := Threshold(step.warn, step.critical).order_error(lower_is_worse=step.below):
-        raise front.fail((*path, "critical"), told)
+    if order_error := Threshold(step.warn, step.critical).order_error(lower_is_worse=step.below):
+        raise front.fail((*path, "critical"), order_error)
     return step
 
 
-def _expand(written: str, signals: Mapping[str, Signal] | None) -> str:
-    """The PromQL of a step for a server of which nothing is known. Raises ValueError."""
-    if "${" not in written:
-        return written
+def _expand(template: str, signals: Mapping[str, Signal] | None) -> str:
+    """The PromQL of a step for a server about which nothing is known. Raises ValueError."""
+    if "${" not in template:
+        return template
     from queries.catalogue.loader import expand_query  # noqa: PLC0415  # not before the first frame
 
-    return expand_query(written, signals=signals)
+    return expand_query(template, signals=signals)
 
 
-def _action(front: _Front, item: Any, path: tuple[str | int, ...]) -> RunbookAction:
-    table = front.known(item, path, ("action", "target", "parameters"))
+def _action(front: _Front, item: Any, path: tuple[str | int, ...]) -> ActionCall:
+    table = front.mapping(item, path, ("action", "target", "parameters"))
     name = front.text(table, "action", path)
     if not name:
-        raise front.fail(path, "expected the name of an action")
+        raise front.fail(path, "expected an action name")
     given = table.get("parameters", {})
     if not isinstance(given, dict):
         raise front.fail((*path, "parameters"), "expected a mapping")
-    parameters = tuple(sorted((key, str(value)) for key, value in given.items()))
-    return RunbookAction(name, front.text(table, "target", path), parameters)
+    parameters = dict(sorted((key, str(value)) for key, value in given.items()))
+    return ActionCall(name, front.text(table, "target", path), parameters)
 
 
 def _escalation(front: _Front, item: Any, path: tuple[str | int, ...]) -> Escalation:
-    table = front.known(item, path, ("to", "when"))
-    found = Escalation(front.text(table, "to", path, TEAMS), front.text(table, "when", path))
-    if not found.to:
+    table = front.mapping(item, path, ("to", "when"))
+    escalation = Escalation(front.text(table, "to", path, TEAMS), front.text(table, "when", path))
+    if not escalation.to:
         raise front.fail(path, f"expected `to`: one of {', '.join(TEAMS)}")
-    if not found.when:
+    if not escalation.when:
         raise front.fail(path, "expected `when`: a short sentence with a time")
-    return found
+    return escalation

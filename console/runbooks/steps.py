@@ -1,4 +1,4 @@
-"""The steps of a runbook, answered with what is so now."""
+"""Evaluates the steps of a runbook against the current state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from console.checks.panels import judge
+from console.checks.panels import evaluate_panel
 from console.config.settings import AlertTarget
 from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.suggested_actions import fill, target_of
@@ -23,7 +23,7 @@ from queries.model.panel import Aggregation, Contradiction, Origin, PanelResult,
 from queries.model.series import drop_labels, format_labels
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.model.workload import Cluster, Pod, Workload
+from queries.model.workload import Cluster, ClusterEvent, Pod, Workload
 from queries.text.durations import format_span
 from queries.text.numbers import format_brief, format_figure
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from queries.kubernetes.client import Kubernetes
     from queries.prometheus.client import InstantResult
 
-_ROWS = 8
+_MAX_ROWS = 8
 _LOG_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One step: `text` is what was found, line by line; `verdict` is None where a step has nothing to judge."""
+    """The result of one step: `text` line by line; `verdict` is None if the step has no threshold."""
 
     index: int
     title: str
@@ -49,8 +49,8 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class StepContext:
-    """What the steps may look at. `query` asks Prometheus; `cluster` is the last good one, `kubernetes` None where there is
-    none; both may fail with a SourceError, which becomes the step's text.
+    """What the steps may read. `query` evaluates PromQL; `cluster` is the last good state; `kubernetes` is None if it is not
+    configured. A SourceError from either becomes the step's text.
     """
 
     query: Callable[[str], Awaitable[InstantResult]]
@@ -60,81 +60,83 @@ class StepContext:
     now: float
     place: Place
     records: Records = field(default_factory=lambda: NO_RECORDS)
-    """What the journal has of each revision."""
+    """What the journal has recorded about each revision."""
     expand: Callable[[str], str] | None = None
-    """The PromQL that this server is asked for a text with ${signal[5m]}; None where nobody is asked."""
+    """Expands ${signal[5m]} to this server's PromQL; None without Prometheus."""
     contradictions: Callable[[str], Awaitable[tuple[Contradiction, ...]]] | None = None
-    """What contradicts the signals of such a text now; None where nobody is asked."""
+    """The current contradictions between the signals of such a query; None without Prometheus."""
 
-    async def doubts(self, written: str) -> tuple[Contradiction, ...]:
-        return await self.contradictions(written) if written and self.contradictions else ()
+    async def find_contradictions(self, template: str) -> tuple[Contradiction, ...]:
+        return await self.contradictions(template) if template and self.contradictions else ()
 
 
-async def answer_steps(runbook: Runbook, alert: Alert | None, sight: StepContext) -> AsyncIterator[StepResult]:
-    """Every step in its order; one that fails says so and the next is tried."""
+async def evaluate_steps(runbook: Runbook, alert: Alert | None, context: StepContext) -> AsyncIterator[StepResult]:
+    """Every step in order; a failed step reports its error, and the next one is evaluated all the same."""
     for index, page_step in enumerate(runbook.steps):
         step = page_step
         try:
             if step.query:
-                if step.written and sight.expand:
-                    step = replace(step, query=sight.expand(step.written))
-                yield await _asked(index, step, sight)
+                if step.template and context.expand:
+                    step = replace(step, query=context.expand(step.template))
+                yield await _evaluate_query(index, step, context)
             elif step.lookup:
-                text = await _looked_up(step, runbook, alert, sight)
-                yield StepResult(index, step.title, _joined(step.text, text), None, "", "")
+                text = await _look_up(step, runbook, alert, context)
+                yield StepResult(index, step.title, _join_lines(step.text, text), None, "", "")
             else:
                 yield StepResult(index, step.title, step.text, None, "", "")
         except SourceError as error:
-            told = _joined(step.text, error.fault.sentence())
-            yield StepResult(index, step.title, told, Verdict.NO_DATA, "-", step.query)
+            text = _join_lines(step.text, error.fault.sentence())
+            yield StepResult(index, step.title, text, Verdict.NO_DATA, "-", step.query)
 
 
-async def _asked(index: int, step: RunbookStep, sight: StepContext) -> StepResult:
-    answer, contradictions = await asyncio.gather(sight.query(step.query), sight.doubts(step.written))
+async def _evaluate_query(index: int, step: RunbookStep, context: StepContext) -> StepResult:
+    result, contradictions = await asyncio.gather(context.query(step.query), context.find_contradictions(step.template))
     if counts_codes(step.query):
-        answer = replace(answer, samples=group_samples_by_code(answer.samples))
+        result = replace(result, samples=group_samples_by_code(result.samples))
     unit = Unit(step.unit)
     threshold = Threshold(step.warn, step.critical)
     fold = Aggregation.MIN if step.below else Aggregation.MAX
-    value = aggregate(fold, [item.value for item in answer.samples])
+    value = aggregate(fold, [item.value for item in result.samples])
     if value is None:
-        why = "no series" if not answer.samples else "not a number: nothing was counted (no traffic)"
-        return StepResult(index, step.title, _joined(step.text, why), Verdict.NO_DATA, "-", step.query)
-    judged = step.warn is not None or step.critical is not None
-    # A step that says no unit asks for a number, a difference or a slope as well as a count.
+        reason = "no series" if not result.samples else "not a number: no events counted (no traffic)"
+        return StepResult(index, step.title, _join_lines(step.text, reason), Verdict.NO_DATA, "-", step.query)
+    has_threshold = step.warn is not None or step.critical is not None
+    # A step without a unit may be a number, a difference or a slope as well as a count.
     allowed = step.range or (Range() if unit is Unit.COUNT else unit.allowed)
     spec = PanelSpec(
         step.title, step.title, unit, fold, raw=step.query, lower_is_worse=step.below, threshold=threshold, range=allowed
     )
-    asked = PanelResult(spec.id, Origin.RAW, step.query, answer.samples, contradictions=contradictions)
-    state = judge(spec, Threshold(), asked, taken_at=0.0, now=0.0, stale_after=math.inf)
-    verdict = state.verdict if judged or state.verdict is Verdict.IN_DOUBT else None
-    ordered = sorted(answer.samples, key=lambda item: item.value, reverse=not step.below)
+    panel = PanelResult(spec.id, Origin.RAW, step.query, result.samples, contradictions=contradictions)
+    state = evaluate_panel(spec, Threshold(), panel, taken_at=0.0, now=0.0, stale_after=math.inf)
+    verdict = state.verdict if has_threshold or state.verdict is Verdict.IN_DOUBT else None
+    ordered = sorted(result.samples, key=lambda item: item.value, reverse=not step.below)
     rows = [
         f"{visible(format_labels(drop_labels(item.labels, '__name__')))} {format_figure(item.value, unit)}"
-        for item in ordered[:_ROWS]
+        for item in ordered[:_MAX_ROWS]
     ]
-    if len(ordered) > _ROWS:
-        rows.append(f"and {len(ordered) - _ROWS} more")
-    told = "\n".join(rows) if len(ordered) > 1 or (ordered and drop_labels(ordered[0].labels, "__name__")) else ""
-    doubt = state.reason if verdict is Verdict.IN_DOUBT else ""
-    return StepResult(index, step.title, _joined(step.text, doubt, told), verdict, format_figure(value, unit), step.query)
+    if len(ordered) > _MAX_ROWS:
+        rows.append(f"and {len(ordered) - _MAX_ROWS} more")
+    listing = "\n".join(rows) if len(ordered) > 1 or (ordered and drop_labels(ordered[0].labels, "__name__")) else ""
+    caveat = state.reason if verdict is Verdict.IN_DOUBT else ""
+    return StepResult(
+        index, step.title, _join_lines(step.text, caveat, listing), verdict, format_figure(value, unit), step.query
+    )
 
 
-async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, sight: StepContext) -> str:
-    if sight.kubernetes is None:
+async def _look_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, context: StepContext) -> str:
+    if context.kubernetes is None:
         raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig to see this step")
-    cluster = sight.cluster or await sight.kubernetes.cluster()
+    cluster = context.cluster or await context.kubernetes.cluster()
     owners = None
     if alert and pod_of(alert.labels):
         owners = await maybe_offload(lambda: owners_of(cluster), len(cluster.pods))
-    away = sight.place.elsewhere(alert.labels, owners) if alert else None
+    away = context.place.elsewhere(alert.labels, owners) if alert else None
     if away is not None:
-        # How the workload of the same name fares here would be taken for an answer.
+        # The state of the workload with the same name here would pass for an answer.
         return f"not looked up here: {away.reason}\ninstead: {away.command}"
     target = fill(step.target, alert.labels if alert else ()) if step.target else ""
     if not target and alert:
-        target = target_of(alert, cluster, configured=sight.configured, runbook=runbook, owners=owners)
+        target = target_of(alert, cluster, configured=context.configured, runbook=runbook, owners=owners)
     name = target.partition("/")[2]
     workload = cluster.workload(name) if name else None
     if name and workload is None:
@@ -142,39 +144,37 @@ async def _looked_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, s
     pods = cluster.pods_of(workload) if workload else cluster.pods
     match step.lookup:
         case "rollout-history":
-            return _history(cluster, workload, sight)
+            return _rollout_history(cluster, workload, context)
         case "pods":
-            return _pods(pods, sight.now)
+            return _list_pods(pods, context.now)
         case "events":
-            return _events(cluster, {item.name for item in pods} | ({name} if name else set()), sight.now, all_of=not name)
+            names = {item.name for item in pods} | ({name} if name else set())
+            return _list_events(cluster, names, context.now, all_warnings=not name)
         case "top-pods":
-            return await _top(sight.kubernetes, {item.name for item in pods} if workload else None)
-    return await _logs(sight.kubernetes, pods)
+            return await _top_pods(context.kubernetes, {item.name for item in pods} if workload else None)
+    return await _tail_logs(context.kubernetes, pods)
 
 
-def _history(cluster: Cluster, workload: Workload | None, sight: StepContext) -> str:
+def _rollout_history(cluster: Cluster, workload: Workload | None, context: StepContext) -> str:
     rows: list[str] = []
     for item in (workload,) if workload else cluster.workloads:
         revisions = cluster.revisions_of(item)
         if not revisions and workload:
-            return (
-                f"{visible(item.name)} has no revision yet: it has no ReplicaSet (new, paused, or its controller does not run)"
-            )
-        known_as = {choice.revision.number: choice for choice in choices(item, revisions, sight.records)}
+            reason = "it has no ReplicaSet (new, paused, or its controller is not running)"
+            return f"{visible(item.name)} has no revision yet: {reason}"
+        choice_by_number = {choice.revision.number: choice for choice in choices(item, revisions, context.records)}
         for revision, before in zip_longest(revisions, revisions[1:]):
-            choice = known_as.get(revision.number)
+            choice = choice_by_number.get(revision.number)
             mark = f" ({choice.standing})" if choice else " (now)"
             images = image_change(before.containers, revision.containers) if before else ""
-            told = f" image {images}" if images else ""
+            image = f" image {images}" if images else ""
             cause = f" {visible(revision.change_cause)}" if revision.change_cause else ""
-            rows.append(
-                f"{visible(item.name)} rev {revision.number}{mark} "
-                f"{format_span(sight.now - revision.created_at)} ago{told}{cause}"
-            )
-    return _cut(rows) or "no revision was ever rolled out"
+            age = format_span(context.now - revision.created_at)
+            rows.append(f"{visible(item.name)} rev {revision.number}{mark} {age} ago{image}{cause}")
+    return _cut(rows) or "no revision has been rolled out"
 
 
-def _pods(pods: tuple[Pod, ...], now: float) -> str:
+def _list_pods(pods: tuple[Pod, ...], now: float) -> str:
     ordered = sorted(pods, key=lambda item: (item.ready, -item.restarts, item.name))
     rows = [
         f"{visible(item.name)} {'ready' if item.ready else 'NOT READY'} {visible(item.reason or item.phase)}"
@@ -184,17 +184,19 @@ def _pods(pods: tuple[Pod, ...], now: float) -> str:
     return _cut(rows) or "no pods"
 
 
-def _events(cluster: Cluster, names: set[str], now: float, *, all_of: bool) -> str:
-    found = [item for item in cluster.events if (all_of and item.type == "Warning") or (not all_of and item.name in names)]
-    found.sort(key=lambda item: -item.at)
+def _list_events(cluster: Cluster, names: set[str], now: float, *, all_warnings: bool) -> str:
+    def is_listed(item: ClusterEvent) -> bool:
+        return item.type == "Warning" if all_warnings else item.name in names
+
+    events = sorted(filter(is_listed, cluster.events), key=lambda item: -item.at)
     rows = [
         f"{format_span(now - item.at)} ago {visible(item.reason)} {visible(item.name)}: {visible(item.message)}"
-        for item in found
+        for item in events
     ]
     return _cut(rows) or "no events"
 
 
-async def _top(kubernetes: Kubernetes, names: set[str] | None) -> str:
+async def _top_pods(kubernetes: Kubernetes, names: set[str] | None) -> str:
     usage = [item for item in await kubernetes.usage() if names is None or item.name in names]
     usage.sort(key=lambda item: -item.memory_bytes)
     rows = [
@@ -203,19 +205,19 @@ async def _top(kubernetes: Kubernetes, names: set[str] | None) -> str:
     return _cut(rows) or "no pods"
 
 
-async def _logs(kubernetes: Kubernetes, pods: tuple[Pod, ...]) -> str:
+async def _tail_logs(kubernetes: Kubernetes, pods: tuple[Pod, ...]) -> str:
     worst = min(pods, key=lambda item: (item.ready, -item.restarts, item.name), default=None)
     if worst is None:
         return "no pods"
-    text = await kubernetes.logs(worst.name, lines=_LOG_LINES)
-    lines = [visible(line) for line in text.splitlines()[-_LOG_LINES:]]
-    return "\n".join([f"{visible(worst.name)}, its last lines:", *(lines or ["(empty log)"])])
+    log = await kubernetes.logs(worst.name, lines=_LOG_LINES)
+    lines = [visible(line) for line in log.splitlines()[-_LOG_LINES:]]
+    return "\n".join([f"last log lines of {visible(worst.name)}:", *(lines or ["(empty log)"])])
 
 
 def _cut(rows: list[str]) -> str:
-    more = [f"and {len(rows) - _ROWS} more"] if len(rows) > _ROWS else []
-    return "\n".join([*rows[:_ROWS], *more])
+    more = [f"and {len(rows) - _MAX_ROWS} more"] if len(rows) > _MAX_ROWS else []
+    return "\n".join([*rows[:_MAX_ROWS], *more])
 
 
-def _joined(*parts: str) -> str:
+def _join_lines(*parts: str) -> str:
     return "\n".join(part for part in parts if part)

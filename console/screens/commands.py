@@ -231,14 +231,14 @@ def _run_action(action: Action, app: ConsoleApp, argument: str) -> None:
         app.show_notice(f"{action.name}: expected a target and, if needed, parameters as name=value", warning=True)
         return
     parameters = dict(word.split("=", 1) for word in words[1:] if "=" in word)
-    kind = {"deployment": "deployment/", "silence": "silence/"}.get(action.targets, "")
+    kind = {"deployment": "deployment/", "silence": "silence/"}.get(action.target_kind, "")
     target = words[0] if "/" in words[0] or not kind else kind + words[0]
     app.flows.actions.run(Request(action=action.name, target=target, parameters=parameters, cause="asked by name"))
 
 
 def _list_targets(action: Action, app: ConsoleApp) -> Iterable[Entry]:
     cluster = app.context.snapshot.cluster if app.context.snapshot else None
-    if action.targets != "deployment" or cluster is None:
+    if action.target_kind != "deployment" or cluster is None:
         return
     open_ended = any(parameter.required for parameter in action.parameters)
     for workload in cluster.workloads:

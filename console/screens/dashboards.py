@@ -81,7 +81,7 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
 
     def draw(self, context: RenderContext) -> None:
         if context.session is not None:
-            context.session.dashboards.look(self._choice)
+            context.session.dashboards.keep_alive(self._choice)
         shown = context.snapshot.dashboard if context.snapshot else None
         state = shown if shown is not None and shown.choice == self._choice else DashboardState(self._choice)
         self._head.show(self._head_lines(state, context, self.size.width))
@@ -181,7 +181,7 @@ class DashboardPanelScreen(PanelDetailScreen):
 
     def draw(self, context: RenderContext) -> None:
         if context.session is not None:
-            context.session.dashboards.look_again()
+            context.session.dashboards.keep_last_alive()
         super().draw(context)
 
     def current_panel(self) -> str:

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from console.checks.platform_lines import PlatformLine, PlatformVerdict
-from console.monitor.state_store import PLATFORM
+from console.monitor.source_results import PLATFORM
 from console.screens.base import ConsoleScreen, section
 from console.screens.render_context import RenderContext
 from console.screens.staleness import as_of_suffix

@@ -81,7 +81,7 @@ class RunbooksScreen(ConsoleScreen):
 
     async def _match_rules(self, index: RunbookIndex) -> None:
         """Match the loaded rules with the runbooks in a thread; called when the rules changed."""
-        self._served = await asyncio.to_thread(index.served, self._rules or ())
+        self._served = await asyncio.to_thread(index.alerts_by_page, self._rules or ())
         self.redraw()
 
     @on(Rows.Selected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from console.checks.platform_lines import PlatformVerdict, judge_platform
+from console.checks.platform_lines import PlatformVerdict, evaluate_platform
 from console.journal.unfinished import Unfinished
 from console.state.journal_state import JournalState
 from queries.model.alert import AlertRule, AlertState, Priority, TrackedAlert
@@ -65,7 +65,7 @@ class Snapshot:
     @property
     def platform_verdict(self) -> PlatformVerdict | None:
         """What the platform says of itself, judged; None where it never answered."""
-        return judge_platform(self.platform) if self.platform is not None else None
+        return evaluate_platform(self.platform) if self.platform is not None else None
 
     def panel(self, panel_id: str) -> PanelState | None:
         return next((item for item in self.panels if item.spec.id == panel_id), None)

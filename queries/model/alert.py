@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from queries.model.action import ActionCall
 from queries.model.series import Labels, label
 from queries.model.severity import BUILT_IN, Grade
 from queries.model.severity import Priority as Priority  # noqa: PLC0414  # an alert's own word
@@ -106,14 +107,11 @@ class RunbookMatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Suggestion:
-    """One fitting action: its name, target (`deployment/cad-ml-api`), parameters and the equivalent command."""
+class Suggestion(ActionCall):
+    """One action that fits an alert, as a sentence and as the equivalent command."""
 
-    action: str
-    target: str
-    sentence: str
-    command: str
-    parameters: tuple[tuple[str, str], ...] = ()
+    sentence: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,14 @@ from console.actions.writers import Writer
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.runbooks.page import Runbook, RunbookStep
-from console.runbooks.steps import StepContext, answer_steps
-from console.runbooks.suggested_actions import suggestion
+from console.runbooks.steps import StepContext, evaluate_steps
+from console.runbooks.suggested_actions import suggest
 from console.state.place import Place
 from console.state.revisions import Records, observe
 from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
+from queries.model.action import ActionCall
 from queries.model.source import PollResult
 from queries.model.workload import Cluster
 from queries.prometheus.responses import InstantResult
@@ -65,8 +66,8 @@ class Hands:
         steps = run(
             Request(action, TARGET, parameters),
             settings=self.settings,
-            reads=self.reads,  # type: ignore[arg-type]  # the cluster's half is all that these actions ask for
-            writes=self.writer,
+            reader=self.reads,  # type: ignore[arg-type]  # the cluster's half is all that these actions ask for
+            writer=self.writer,
             journal=self.journal,
             confirm=agree,
         )
@@ -170,11 +171,11 @@ async def test_a_deployment_without_a_replica_set(ns: Namespace, hands: Hands) -
     lookups = ("rollout-history", "pods", "events", "top-pods")
     steps = tuple(RunbookStep(item, lookup=item, target=TARGET) for item in lookups)
     sight = StepContext(ask, hands.reads, found, (), 0.0, Place("test", ns.name))
-    results = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
+    results = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert len(results) == len(lookups)
     assert "web has no revision yet: it has no ReplicaSet" in results[0].text
 
-    assert suggestion("rollback", TARGET, found, place=Place("test", ns.name)).sentence == ""
+    assert suggest(ActionCall("rollback", TARGET), found, place=Place("test", ns.name)) is None
     refused = await hands.act("rollback")
     assert refused.outcome is Outcome.REFUSED and "is paused" in refused.text
     resumed = await hands.act("resume")
@@ -275,7 +276,7 @@ async def test_a_release_that_never_became_ready_is_passed_over(ns: Namespace, h
     assert end.outcome is Outcome.DONE, end.text
     plan = hands.previews[-1].plan
     assert plan.differences[0].after.startswith("1 (")
-    assert any(note.startswith("passes over 2, which never became ready, as seen at ") for note in plan.notes)
+    assert any(note.startswith("skips 2, which never became ready, as seen at ") for note in plan.notes)
     await hands.act("rollback", revision="2")
     (check,) = [item for item in hands.previews[-1].checks if item.level is CheckLevel.ASK]
     assert check.text.startswith("revision 2 never became ready")

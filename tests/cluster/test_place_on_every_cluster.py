@@ -57,7 +57,7 @@ class Acting:
             self.previews.append(preview)
             return True
 
-        steps = run(request, settings=self.settings, reads=self.reads, writes=self.writer, journal=self.journal, confirm=agree)
+        steps = run(request, settings=self.settings, reader=self.reads, writer=self.writer, journal=self.journal, confirm=agree)
         return [step async for step in steps][-1]
 
     async def close(self) -> None:
@@ -143,8 +143,8 @@ async def test_an_alert_of_another_namespace_changes_nothing_here(ns: Namespace,
         steps = run(
             Request("restart", TARGET, fingerprint=name),
             settings=console.settings,
-            reads=console.reads,
-            writes=console.writer,
+            reader=console.reads,
+            writer=console.writer,
             journal=console.journal,
             confirm=no,
         )

@@ -8,23 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 from screen_samples import NOW, StillSession, settings, snapshot
 
 from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import Poller
 from console.monitor.session import Session
-from console.monitor.state_store import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, StateStore
+from console.monitor.source_results import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS
+from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
 from console.screens.app import ConsoleApp
 from console.screens.header import render_header
 from console.screens.render_context import RenderContext
 from console.state.snapshot import Snapshot
+from queries.alertmanager import Alertmanager
 from queries.catalogue.loader import load_board
 from queries.errors import TimedOut
 from queries.http.endpoint import Endpoint
-from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth, Readiness
 from queries.model.source import Health, PollResult, SourceState
+from queries.prometheus.client import Prometheus
 
 
 async def until(met: Callable[[], bool]) -> None:
@@ -59,22 +62,37 @@ async def test_a_pause_asks_nothing_and_its_end_asks_at_once() -> None:
 
 async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
     """Unseen, the polled sources of every snapshot are flagged as paused, the watched one is not; seen again, each until it
-    answers."""
-    server = Endpoint("http://server:9090")
-    configured = settings(tmp_path, prometheus=server, alertmanagers=(server,))
-    session = Session(configured, specs=load_board("overview"), runbooks=RunbookIndex.load(tmp_path), clock=lambda: NOW)
-    session._asks = dict.fromkeys((PROMETHEUS, ALERTMANAGER), None)  # type: ignore[assignment]
-    told: list[Snapshot] = []
-    session._desk.open(told.append)
+    responds."""
+    server, respond = Endpoint("http://server:9090"), asyncio.Event()
+
+    async def refuse(request: httpx.Request) -> httpx.Response:
+        await respond.wait()
+        raise httpx.ConnectError("refused", request=request)
+
+    transport = httpx.MockTransport(refuse)
+    session = Session(
+        settings(tmp_path, prometheus=server, alertmanagers=(server,)),
+        specs=load_board("overview"),
+        runbooks=RunbookIndex.load(tmp_path),
+        prometheus=Prometheus(server, transport=transport),
+        alertmanager=Alertmanager((server,), transport=transport),
+        clock=lambda: NOW,
+    )
+    shown: list[Snapshot] = []
+
+    def paused() -> dict[str, bool]:
+        return {item.name: item.paused for item in shown[-1].sources}
+
+    session.start(shown.append)
     session.set_visible(False)
-    flagged = {item.name: item.paused for item in session.snapshot().sources}
-    assert flagged[PROMETHEUS] and flagged[ALERTMANAGER] and not flagged[KUBERNETES]
-    await until(lambda: bool(told))  # and the screen is told
+    await until(lambda: bool(shown))
+    assert paused()[PROMETHEUS] and paused()[ALERTMANAGER] and not paused()[KUBERNETES]
+    before = len(shown)
     session.set_visible(True)
-    assert all(item.paused for item in session._made().sources if item.name != PLATFORM and item.name != KUBERNETES)
-    for name in (PROMETHEUS, ALERTMANAGER):
-        session._take(PollResult(name, NOW, 0.0, fault=Fault(FaultKind.UNREACHABLE, "refused")))
-    await until(lambda: not any(item.paused for item in session.snapshot().sources))
+    await until(lambda: len(shown) > before)
+    assert paused()[PROMETHEUS] and paused()[ALERTMANAGER] and not paused()[KUBERNETES] and not paused()[PLATFORM]
+    respond.set()
+    await until(lambda: not any(paused().values()))
     await session.close()
 
 
@@ -165,7 +183,7 @@ async def test_a_limit_that_passed_while_it_stood_still_is_no_failure() -> None:
         return "good", ()
 
     taken: list[PollResult[Any]] = []
-    poller = Poller("x", ask, taken.append, every=60, timeout=90, cap=1, heartbeat=heart)
+    poller = Poller("x", ask, taken.append, every=60, timeout=90, cap=1, detector=heart)
     task = asyncio.create_task(poller.run())
     await until(lambda: asked == 2)
     assert heart.beat() > 0.0

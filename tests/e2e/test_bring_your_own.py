@@ -160,7 +160,7 @@ def test_the_commands_take_a_teams_own(scene: Scene, tmp_path: Path) -> None:
     assert (unknown.code, unknown.out) == (1, "") and "did you mean" in unknown.err and "shop_orders_stopped" in unknown.err
     assert checklist.code == 1 and "at or over 6" in checklist.out and "under 4" in checklist.out, checklist.out
     assert broken in listed.out
-    assert "IN DOUBT: this page asks about the feature cache; the alert is about the analysis cache" in other.out
+    assert "IN DOUBT: this page queries the feature cache; the alert is about the analysis cache" in other.out
 
 
 def test_check_says_which_rules_are_missing_different_and_extra(scene: Scene, tmp_path: Path) -> None:
@@ -194,9 +194,9 @@ def test_the_screens_take_a_teams_own(scene: Scene) -> None:
         type_command(terminal, "alert ShopOrdersStopped")
         terminal.wait_for("shop_orders_stopped (by file name)")
         type_command(terminal, "alert CacheHitRateLow")
-        terminal.wait_for("this page asks about the feature cache;", "about the analysis cache")
+        terminal.wait_for("this page queries the feature cache;", "about the analysis cache")
         terminal.send("b")
-        terminal.wait_for("this page asks about the feature cache; the alert is about the analysis cache")
+        terminal.wait_for("this page queries the feature cache; the alert is about the analysis cache")
         type_command(terminal, "alert ShopOrdersStopped")
         terminal.wait_for("shop_orders_stopped (by file name)")
         terminal.send("b")
@@ -204,7 +204,7 @@ def test_the_screens_take_a_teams_own(scene: Scene) -> None:
         type_command(terminal, "runbook docs/queue.md")
         terminal.wait_for("The queue is long", "Drain it.")
         type_command(terminal, "runbook nosuchpage")
-        terminal.wait_for("there is no runbook and no alert nosuchpage")
+        terminal.wait_for("no runbook or alert is named nosuchpage")
 
 
 def test_our_rules_are_loaded_as_their_files_have_them(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from servers import servers, start_prometheus
 
-from console.checks.panels import judge
+from console.checks.panels import evaluate_panel
 from queries.catalogue.loader import expand_spec, load_board
 from queries.errors import InvalidResponse, RequestRejected, Unreachable
 from queries.grafana.dashboard import OpenDashboard
@@ -405,7 +405,7 @@ async def test_an_infinite_series_of_a_crowd_is_seen(filled: Filled, below: bool
     await source.close()
     assert [sample.label("provider") for sample in answer.samples if sample.value == endless] == ["broken"]
     assert len(answer.samples) == 51 and answer.fault is None
-    state = judge(crowd, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0)
+    state = evaluate_panel(crowd, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0)
     assert state.verdict is Verdict.NO_DATA and "infinite" in state.reason
 
 

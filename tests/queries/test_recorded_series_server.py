@@ -14,7 +14,7 @@ import httpx
 import pytest
 from servers import servers, start_prometheus
 
-from console.checks.panels import judge
+from console.checks.panels import evaluate_panel
 from console.cli.main import main
 from queries.catalogue.loader import load_board, load_dashboards
 from queries.errors import SourceError
@@ -176,7 +176,7 @@ def word(answer: PanelResult) -> str:
 
 
 def verdict(answer: PanelResult) -> Verdict:
-    return judge(SPECS[answer.id], Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0).verdict
+    return evaluate_panel(SPECS[answer.id], Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0).verdict
 
 
 @pytest.mark.parametrize("name", ["ours", "beside"])

@@ -20,13 +20,13 @@ from textual.pilot import Pilot
 from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import Request
 from console.actions.recovery import Trigger
-from console.checks.panels import judge
+from console.checks.panels import evaluate_panel
 from console.cli.main import main
 from console.incidents.impact import measure
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
 from console.runbooks.page import Runbook, RunbookStep
-from console.runbooks.steps import StepContext, answer_steps
+from console.runbooks.steps import StepContext, evaluate_steps
 from console.screens.app import ConsoleApp
 from console.state.place import Place
 from queries.catalogue.loader import load_board
@@ -199,8 +199,8 @@ async def test_what_is_sound_is_not_in_doubt(platform: Any) -> None:
     assert [(item.id, told(item.contradictions)) for item in answer.results if item.contradictions] == []
     assert answer.warnings == ()
     states = {
-        spec.id: judge(spec, Threshold(), item, taken_at=0.0, now=0.0, stale_after=1.0)
-        for spec, item in zip(SPECS.values(), answer.results, strict=False)
+        spec.id: evaluate_panel(spec, Threshold(), item, taken_at=0.0, now=0.0, stale_after=1.0)
+        for spec, item in zip(SPECS.values(), answer.answers, strict=False)
     }
     assert states["error_ratio"].verdict is Verdict.CRITICAL
     await source.close()
@@ -300,10 +300,10 @@ async def test_an_action_does_not_take_it_for_well(platform: Any) -> None:
     source = Prometheus(Endpoint(platform(ONE)))
     specs = (replace(SPECS["error_ratio"], recorded=None, recorded_names=()),)
     board = StateStore(settings(Path()), specs, runbooks=RunbookIndex(()))
-    reads = LiveClusterReader(kubernetes=None, alertmanager=None, prometheus=source, specs=specs, board=board)
+    reads = LiveClusterReader(kubernetes=None, alertmanager=None, prometheus=source, specs=specs, state=board)
     cause = Trigger(Request("rollback", "deployment/x", panel_id="error_ratio"), settings(Path()))
-    sight = await cause.look(reads)
-    assert (sight.value, cause.well(sight)) == (None, None)
+    sight = await cause.probe(reads)
+    assert (sight.value, cause.recovered(sight)) == (None, None)
     assert sight.text.startswith("0.50 % IN DOUBT (15 or 600: Vision requests that failed")
     await source.close()
 
@@ -317,7 +317,7 @@ async def test_a_runbook_and_an_incident_do_not_take_it_for_known(platform: Any)
     sight = StepContext(
         source.query, None, None, (), 0.0, Place("test", "n"), expand=source.expand, contradictions=source.contradictions
     )
-    (result,) = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=(step,)), None, sight)]
+    (result,) = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=(step,)), None, sight)]
     assert (result.verdict, result.value_text) == (Verdict.IN_DOUBT, "0.50 %") and "15 or 600" in result.text
     now = time.time()
     impact = await measure(source, SPECS["error_ratio"], detected_at=now - 600, end=now)

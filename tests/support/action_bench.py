@@ -25,6 +25,7 @@ from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
 from queries.kubernetes.kubeconfig import choose_context, kubeconfig_files
 from queries.model.alert import Alert, Priority
+from queries.model.silence import ExistingSilence
 
 QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 NO_SETTLE = tuple((kind, 0.0) for kind in SETTLE)
@@ -62,11 +63,11 @@ class Facts(Kubernetes):
     async def revision_records(self) -> Records:
         return records_of(self.journal)
 
-    async def silence(self, identity: str) -> dict[str, Any]:
+    async def silence(self, identity: str) -> ExistingSilence:
         found = getattr(self, "silences", {})
         if identity not in found:
             raise RequestRejected("no silence with this id", status=404)
-        return found[identity]
+        return ExistingSilence.decode(found[identity])
 
     async def alerts(self) -> tuple[Alert, ...]:
         return self.alerts_now
@@ -121,8 +122,8 @@ class Bench:
             steps = run(
                 asked,
                 settings=told,
-                reads=self.facts,
-                writes=writer,
+                reader=self.facts,
+                writer=writer,
                 journal=self.journal,
                 confirm=agree,
                 journal_fault=self.journal_fault,

@@ -127,9 +127,9 @@ def tracked(
         command = "kubectl -n cad-ml-platform rollout undo deployment/cad-ml-api --to-revision=41"
         sentence = "roll back cad-ml-api 42 → 41 (image 1.9.0 → 1.8.2)"
         suggestions = (
-            Suggestion("rollback", "deployment/cad-ml-api", sentence, command, (("revision", "41"),)),
+            Suggestion("rollback", "deployment/cad-ml-api", {"revision": "41"}, sentence, command),
             Suggestion(
-                "scale", "deployment/cad-ml-api", "scale cad-ml-api 6 → 8", "kubectl scale --replicas=8 …", (("replicas", "8"),)
+                "scale", "deployment/cad-ml-api", {"replicas": "8"}, "scale cad-ml-api 6 → 8", "kubectl scale --replicas=8 …"
             ),
         )
     match = RunbookMatch(runbook or "triage", f"runbooks/{runbook or 'triage'}.md", "alertname" if runbook else "triage")

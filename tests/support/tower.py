@@ -53,11 +53,11 @@ class Tower:
 
         manager, writer = Alertmanager(self.settings().alertmanagers), Writer(told)
         board = StateStore(told, (), runbooks=RunbookIndex.load(str(self.folder / "none")))
-        reads = LiveClusterReader(kubernetes=None, alertmanager=manager, prometheus=None, specs=(), board=board)
+        reads = LiveClusterReader(kubernetes=None, alertmanager=manager, prometheus=None, specs=(), state=board)
         try:
             with Journal.open(told.paths.journal_file) as journal:
                 asked = Request(action, target, parameters)
-                steps = run(asked, settings=told, reads=reads, writes=writer, journal=journal, confirm=agree)
+                steps = run(asked, settings=told, reader=reads, writer=writer, journal=journal, confirm=agree)
                 async with aclosing(steps):
                     return [step async for step in steps]
         finally:

@@ -49,7 +49,7 @@ def check_alerts(alerts: Mapping[str, ParsedRule], context: LintContext) -> Iter
                 yield lint_rule.report(lint_match, file=item.placed.file, rule=name)
         match = context.runbooks.match_rule(item.rule)
         page = context.runbooks.get(match.id) if match.matched_by not in VAGUE else None
-        linked = context.runbooks.at(label(item.rule.annotations, "runbook_url"))
+        linked = context.runbooks.for_address(label(item.rule.annotations, "runbook_url"))
         # A team's own runbook needs no list: its name or the link suffices. Ours list every alert that they cover.
         if page is None or (match.matched_by == "annotation" and not page.own):
             yield Finding(NO_PAGE, Level.ERROR, item.placed.file, item.placed.line_of("alert"), name, "no runbook lists it")

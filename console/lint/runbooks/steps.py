@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from console.actions.plan import ActionRefused
 from console.actions.registry import ACTIONS, action_named
-from console.actions.silence import matchers_of
+from console.actions.silence import parse_silence_matchers
 from console.config.validators import is_dns_name
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Finding, Level, LintRule
@@ -15,9 +15,9 @@ from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING
 from console.lint.linter import BAD_PROMQL
 from console.lint.runbooks.page import RunbookPage, suggest
 from console.lint.unknown_metrics import METRIC_NOT_EXPORTED
-from console.runbooks.page import RunbookAction
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import SignalError
+from queries.model.action import ActionCall
 from queries.model.rule import Rule, RuleKind
 from queries.promql.label_inference import infer_labels
 from queries.promql.rule_files import PlacedRule
@@ -87,7 +87,7 @@ def check_targets(page: RunbookPage, alerts: Mapping[str, ParsedRule], context: 
             yield page.finding(lint_rule, page.line(*at, *part), text)
 
 
-def _parameters(action: RunbookAction) -> dict[str, str]:
+def _parameters(action: ActionCall) -> dict[str, str]:
     """Without a number of replicas the console offers one more."""
     return {**({"replicas": "one more"} if action.action == "scale" else {}), **dict(action.parameters)}
 
@@ -107,8 +107,8 @@ def check_action(
             yield ACTION_UNKNOWN, ("parameters", key), f"{name} has no parameter {key!r}{hint}"
     for item in action.parameters:
         if item.missing_from(given):
-            yield ACTION_UNKNOWN, (), f"{name} needs the parameter {item.name}: {item.meaning}"
-    check = _TARGET_CHECKS[action.targets]
+            yield ACTION_UNKNOWN, (), f"{name} needs the parameter {item.name}: {item.description}"
+    check = _TARGET_CHECKS[action.target_kind]
     yield from ((TARGET, ("target",), text) for text in check(target, labels))
 
 
@@ -124,7 +124,7 @@ def _check_deployment(target: str, labels: frozenset[str] | None) -> Iterator[st
 
 def _check_matchers(target: str, labels: frozenset[str] | None) -> Iterator[str]:
     try:
-        matchers_of(target)
+        parse_silence_matchers(target)
     except ActionRefused as error:
         yield str(error)
 

@@ -66,7 +66,7 @@ class ActionFlow:
         fields = tuple(
             FormField(
                 item.name,
-                item.meaning,
+                item.description,
                 request.parameters.get(item.name, self._current_value(request, item.name)),
                 item.required,
             )

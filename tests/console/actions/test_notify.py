@@ -107,15 +107,15 @@ async def test_slack_takes_it(tmp_path: Path) -> None:
     """Sent once to the very URL, as plain text that calls nobody; the step is ticked and the timeline says so."""
     async with desk(tmp_path, always(http_answer("200 OK", b"ok", "text/plain"))) as made:
         end = await made.send()
-        assert (end.outcome, end.text) == (Outcome.DONE, "done in 0 s; chat took it")
+        assert (end.outcome, end.text) == (Outcome.DONE, "done in 0 s; chat accepted it")
         assert made.server.requests[0].startswith(f"POST /services/{SECRET}?token=alsoSecret99 HTTP".encode())
         assert json.loads(made.server.bodies[0]) == {"text": "8 % of requests fail &lt;!channel&gt;\nwe roll back"}
         assert await made.state() == (DeliveryState.SENT, "")
         incident = await made.incident()
         assert incident.ticks[IncidentStep.COMMUNICATE].because == "update sent to chat"
-        assert incident.entries[-1].text == "update to chat: done in 0 s; chat took it"
+        assert incident.entries[-1].text == "update to chat: done in 0 s; chat accepted it"
         await made.send()
-        assert [check.text for check in made.previews[1].checks][1] == "it was sent there before, by tester"
+        assert [check.text for check in made.previews[1].checks][1] == "tester already sent it there"
     assert SECRET.encode() not in written(tmp_path)
 
 
@@ -201,9 +201,9 @@ async def test_a_lost_answer_of_a_channel_is_known_to_nobody(kind: str, tmp_path
         assert len(made.server.requests) == 1, "it was delivered"
         assert end.outcome is Outcome.UNKNOWN
         assert "has not taken effect" not in end.text
-        assert "nobody can see whether it arrived" in end.text
+        assert "whether it arrived is unknown" in end.text
         incident = await made.incident()
-        assert "nobody can see whether it arrived" in incident.entries[-1].text
+        assert "whether it arrived is unknown" in incident.entries[-1].text
         assert (await made.state())[0] is DeliveryState.UNKNOWN
 
 
@@ -302,7 +302,7 @@ async def test_two_authorizations_are_refused(tmp_path: Path) -> None:
             (HttpConfig(username="x", password="y"), "basic_auth"),
             (HttpConfig(http_headers=(("authorization", "x"),)), "http_headers.Authorization"),
         ):
-            with pytest.raises(NotConfigured, match=f"http_config.{name} is there too") as caught:
+            with pytest.raises(NotConfigured, match=f"http_config.{name} is set too") as caught:
                 await _post(Channel("chat", "webhook", url=url, http=http), tmp_path)
             assert "sw0rdfish" not in str(caught.value)
         assert server.requests == []

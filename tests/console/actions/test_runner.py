@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+import sqlite3
+from contextlib import aclosing, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from action_bench import API, Bench, Facts, outcome, placed, quiet, second_revis
 from cutting_proxy import CuttingProxy
 
 from console.actions import runner
-from console.actions.alert_place import place_checks
 from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage
+from console.actions.preflight import check_alert_place
 from console.actions.registry import ACTIONS
 from console.actions.writers import Writer
 from console.cli.act import check_confirmations
@@ -52,7 +53,7 @@ async def test_read_only_lets_nothing_but_looks_leave(bench: Bench) -> None:
     for action in ACTIONS:
         if action.name == "resume":
             bench.cluster.patch("deployments", API, {"spec": {"paused": True}})
-        steps = await bench.act(action.name, targets[action.targets], settings=told, **parameters.get(action.name, {}))
+        steps = await bench.act(action.name, targets[action.target_kind], settings=told, **parameters.get(action.name, {}))
         result, text = outcome(steps)
         assert result is Outcome.REFUSED, action.name
         assert "read-only: nothing will be sent" in text, action.name
@@ -76,7 +77,9 @@ async def test_read_only_holds_in_the_client_too(bench: Bench) -> None:
     assert len(bench.cluster.requests) == seen
 
 
-@pytest.mark.parametrize(("status", "words"), [(409, "look again"), (403, "(403)"), (422, "(422)"), (429, "(429)")])
+@pytest.mark.parametrize(
+    ("status", "words"), [(409, "modified since the preview"), (403, "(403)"), (422, "(422)"), (429, "(429)")]
+)
 async def test_a_write_that_the_server_refuses_failed(bench: Bench, status: int, words: str) -> None:
     """A 4xx on the write itself is 'failed, nothing was changed', journalled, and never sent again."""
 
@@ -114,8 +117,8 @@ async def test_a_stale_precondition_is_refused_by_the_server(bench: Bench) -> No
         async for step in runner.run(
             Request(action, TARGET, parameters),
             settings=bench.settings,
-            reads=bench.facts,
-            writes=writer,
+            reader=bench.facts,
+            writer=writer,
             journal=bench.journal,
             confirm=_yes,
         ):
@@ -149,7 +152,7 @@ async def test_an_answer_that_is_lost_is_looked_for(bench: Bench) -> None:
 
 async def test_a_write_that_got_lost_is_unknown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection breaks and the change is not there: unknown, journalled so, and not sent again."""
-    monkeypatch.setattr(runner, "LANDING_SECONDS", 0.5)
+    monkeypatch.setattr(runner, "APPLIED_SECONDS", 0.5)
     with CuttingProxy(bench.cluster.url) as proxy:
         settings = _through(bench, proxy)
         proxy.deliver = False
@@ -182,7 +185,7 @@ async def test_a_lost_write_that_can_no_longer_land_is_known_to_have_changed_not
 
 async def test_a_lost_write_that_may_still_land_is_unknown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Deployment is as it was, at the very version that the write names: it may still arrive, and that is said."""
-    monkeypatch.setattr(runner, "LANDING_SECONDS", 0.5)
+    monkeypatch.setattr(runner, "APPLIED_SECONDS", 0.5)
     quiet(bench.cluster, past=0)
     with CuttingProxy(bench.cluster.url) as proxy:
         settings = _through(bench, proxy)
@@ -208,8 +211,8 @@ async def test_a_connection_that_never_came_about_sent_nothing(bench: Bench) -> 
         async for step in runner.run(
             Request("scale", TARGET, {"replicas": "5"}),
             settings=bench.settings,
-            reads=bench.facts,
-            writes=writer,
+            reader=bench.facts,
+            writer=writer,
             journal=bench.journal,
             confirm=_yes,
         )
@@ -266,12 +269,12 @@ async def test_no_write_without_its_journal_entry(bench: Bench, tmp_path: Path) 
     assert (result, "read-only home" in text) == (Outcome.REFUSED, True)
     with (
         Journal.open(tmp_path / "other.sqlite3", busy_seconds=0.2) as journal,
-        Journal.open(tmp_path / "other.sqlite3") as other,
+        closing(sqlite3.connect(tmp_path / "other.sqlite3", isolation_level=None)) as other,
     ):
-        other._connection.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN IMMEDIATE")
         bench.journal = journal
         result, text = outcome(await bench.act("scale", TARGET, replicas="5"))
-        other._connection.execute("ROLLBACK")
+        other.execute("ROLLBACK")
     assert (result, "locked" in text) == (Outcome.REFUSED, True)
     assert bench.writes() == []
 
@@ -297,8 +300,8 @@ async def test_leaving_while_it_is_verified_is_unknown(bench: Bench) -> None:
     steps = runner.run(
         Request("restart", TARGET),
         settings=bench.settings,
-        reads=bench.facts,
-        writes=writer,
+        reader=bench.facts,
+        writer=writer,
         journal=bench.journal,
         confirm=_yes,
     )
@@ -365,7 +368,7 @@ async def test_a_platform_that_does_not_follow_failed(bench: Bench) -> None:
     result, text = outcome(await bench.act("rollback", TARGET, settings=told, request={"fingerprint": GONE}))
     assert result is Outcome.FAILED
     assert "rolled out" in text
-    assert "HighErrorRate still fires" in text
+    assert "HighErrorRate is still firing" in text
 
 
 async def test_an_alert_source_that_dies_leaves_it_unknown(bench: Bench) -> None:
@@ -399,15 +402,15 @@ async def test_a_cluster_that_dies_after_the_write_is_unknown(bench: Bench) -> N
             async for step in runner.run(
                 Request("scale", TARGET, {"replicas": "5"}),
                 settings=settings,
-                reads=bench.facts,
-                writes=writer,
+                reader=bench.facts,
+                writer=writer,
                 journal=bench.journal,
                 confirm=_yes,
             )
         ]
         await writer.close()
     result, text = outcome(steps)
-    assert (result, "cannot be seen" in text) == (Outcome.UNKNOWN, True), text
+    assert (result, "could not be checked" in text) == (Outcome.UNKNOWN, True), text
 
 
 async def test_the_preview_says_when_the_hpa_cannot_be_read(bench: Bench) -> None:
@@ -415,7 +418,7 @@ async def test_the_preview_says_when_the_hpa_cannot_be_read(bench: Bench) -> Non
     bench.cluster.deny("list", "horizontalpodautoscalers")
     assert outcome(await bench.act("scale", TARGET, replicas="5"))[0] is Outcome.DONE
     (check,) = [item for item in bench.previews[0].checks if item.how == "HPA"]
-    assert (check.level, "not known" in check.text) == (CheckLevel.WARN, True)
+    assert (check.level, "could not check for a conflicting HPA" in check.text) == (CheckLevel.WARN, True)
 
 
 async def test_the_journal_keeps_no_secret(bench: Bench) -> None:
@@ -469,8 +472,8 @@ async def test_an_alert_of_here_among_namesakes_is_no_ok(bench: Bench) -> None:
     assert outcome(await bench.act("restart", TARGET, request={"cause": "alert HighErrorRate"}))[0] is Outcome.DONE
     (told,) = [check for check in bench.previews[0].checks if check.how == "place of the alert"]
     assert told.level is CheckLevel.WARN
-    assert told.text.startswith("1 of 2 alerts called HighErrorRate is about another place: its label namespace says payments")
-    assert told.text.endswith("say with --alert which one it is for")
+    assert told.text.startswith("1 of 2 alerts named HighErrorRate is about another place: its label namespace says payments")
+    assert told.text.endswith("name the alert with --alert")
     refused_ = await bench.act("restart", TARGET, request={"fingerprint": "fp-1"})
     assert outcome(refused_)[0] is Outcome.REFUSED
 
@@ -532,12 +535,12 @@ async def test_a_headless_lookup_finds_what_only_prometheus_lists(bench: Bench) 
     (listed,) = (await prometheus.rules()).alerts
     asked.clear()
     board = StateStore(bench.settings, (), runbooks=RunbookIndex.load(bench.settings.paths.runbooks_dir or "none"))
-    reads = LiveClusterReader(kubernetes=None, alertmanager=None, prometheus=prometheus, specs=(), board=board)
+    reads = LiveClusterReader(kubernetes=None, alertmanager=None, prometheus=prometheus, specs=(), state=board)
     assert await reads.alert(listed.fingerprint) == listed
     assert asked == ["/api/v1/rules"]
     with pytest.raises(NotConfigured, match="Alertmanager"):
         await reads.alert("0123456789abcdef")
-    (check,) = await place_checks(Request("restart", TARGET, fingerprint=listed.fingerprint), bench.settings, reads)
+    (check,) = await check_alert_place(Request("restart", TARGET, fingerprint=listed.fingerprint), bench.settings, reads)
     assert check.level is CheckLevel.BLOCK
     await prometheus.close()
 
@@ -548,5 +551,5 @@ async def test_no_workload_is_changed_in_a_cluster_that_nobody_can_name(bench: B
     told = replace(bench.settings, kubernetes=replace(bench.settings.kubernetes, place=None))
     result, text = outcome(await bench.act("restart", TARGET, settings=told))
     assert result is Outcome.REFUSED
-    assert "which cluster this is was not known when the console began" in text
+    assert "the kubeconfig could not be read at start, so the cluster is unknown" in text
     assert bench.writes() == []

@@ -50,7 +50,7 @@ async def test_a_silence_is_made_edited_and_expired(tower: Tower) -> None:
     assert tower.previews[-1].plan.notes == ("1 alert will notify again: HighErrorRate",)
     assert tower.silences()[0]["status"]["state"] == "expired"
     again = outcome(await tower.act("expire", f"silence/{made['id']}"))
-    assert (again[0], "has expired already" in again[1]) == (Outcome.REFUSED, True)
+    assert (again[0], "has already expired" in again[1]) == (Outcome.REFUSED, True)
 
 
 @pytest.mark.servers
@@ -96,7 +96,7 @@ async def test_a_lost_answer_is_found_where_the_silence_hides_nothing_now(tower:
 @pytest.mark.servers
 async def test_a_lost_request_is_unknown_and_claims_nothing(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request never reached Alertmanager: it is not listed, which is said with how long was looked, and no more."""
-    monkeypatch.setattr(runner, "LANDING_SECONDS", 1.0)
+    monkeypatch.setattr(runner, "APPLIED_SECONDS", 1.0)
     with CuttingProxy(tower.url) as proxy:
         proxy.deliver = False
         proxy.cut = lambda chunk: chunk.startswith(b"POST /api/v2/silences")
@@ -112,7 +112,7 @@ async def test_a_lost_request_is_unknown_and_claims_nothing(tower: Tower, monkey
 @pytest.mark.servers
 async def test_a_lost_answer_is_not_mistaken_for_an_older_silence(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
     """A silence of the same matchers, author and comment that ends at another time is not the one that was sent."""
-    monkeypatch.setattr(runner, "LANDING_SECONDS", 1.0)
+    monkeypatch.setattr(runner, "APPLIED_SECONDS", 1.0)
     assert outcome(await tower.act("silence", 'alertname="HighErrorRate"', duration="2h", comment="once"))[0] is Outcome.DONE
     with CuttingProxy(tower.url) as proxy:
         proxy.deliver = False
@@ -170,8 +170,8 @@ def planned(target: str, **parameters: str) -> Plan:
         ("{}", {}, "without matchers"),
         ('alertname=~".*"', {}, "match everything"),
         ('team!="x"', {}, "match everything"),
-        ('alertname="A" nonsense', {}, "not understood"),
-        ('alertname=~"("', {}, "not understood"),
+        ('alertname="A" nonsense', {}, "invalid matchers"),
+        ('alertname=~"("', {}, "invalid matchers"),
         ('alertname="A"', {"comment": "  "}, "needs a comment"),
         ('alertname="A"', {"duration": "soon"}, "is not a duration"),
         ('alertname="A"', {"duration": "0m"}, "not between"),
@@ -187,7 +187,7 @@ def test_what_no_silence_can_be_made_of(target: str, parameters: dict[str, str],
 async def test_hiding_everything_is_warned_of() -> None:
     """A matcher that hides every alert there is gets a warning, and so does one that hides none."""
     facts = SilenceFacts((alert("A", severity="x"), alert("B", severity="y")), None)
-    for target, words in (('alertname=~".+"', "every alert"), ('alertname="C"', "no alert")):
+    for target, words in (('alertname=~".+"', "every firing alert"), ('alertname="C"', "no firing alert")):
         plan = CreateSilence().plan(
             Request("silence", target, {"duration": "1h", "comment": "c", "created_by": "m"}), facts, 0.0
         )

@@ -15,7 +15,7 @@ from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, second_re
 from steerable_cluster import SteerableCluster
 
 from console.actions import runner
-from console.actions.deployment_state import workload_facts
+from console.actions.deployment_state import fetch_deployment_state
 from console.actions.plan import Outcome, Preview, Request, Stage
 from console.actions.reconcilers import REPLICAS, TEMPLATE, reconcilers
 from console.actions.writers import Writer
@@ -59,7 +59,7 @@ async def test_an_hpa_that_takes_a_scale_back_is_named(tmp_path: Path) -> None:
         result, text = outcome(steps)
         assert result is Outcome.UNDONE, text
         assert text.startswith("undone by HPA cad-ml-api")
-        assert "wants 20 again" in text
+        assert "was scaled back to 20" in text
         watched = [check.text for check in bench.previews[0].checks if "watched for 4 s" in check.text]
         assert watched == ["HPA cad-ml-api sets this too: watched for 4 s after it is done"]
         assert bench.journal is not None
@@ -73,9 +73,9 @@ async def test_a_scale_that_an_hpa_leaves_alone_is_done_after_its_settle_time(tm
         steps = await bench.act("scale", TARGET, replicas="4")
         result, text = outcome(steps)
         assert result is Outcome.DONE, text
-        assert text.endswith("HPA cad-ml-api did not take it back within 4 s")
+        assert text.endswith("HPA cad-ml-api did not revert it within 4 s")
         said = [step.text for step in steps if step.stage is Stage.VERIFY]
-        assert "watching whether HPA cad-ml-api takes it back: 4 of 4 s left; leaving is safe" in said
+        assert "watching whether HPA cad-ml-api reverts it: 4 of 4 s left; safe to leave" in said
 
 
 MANAGERS = [
@@ -117,7 +117,7 @@ async def test_somebody_who_changes_it_during_the_rollout_is_named(tmp_path: Pat
         steps = await bench.act("rollback", TARGET)
         await writing
         result, text = outcome(steps)
-        assert (result, text) == (Outcome.UNDONE, f"undone by kubectl-set: {TARGET} has another pod template again")
+        assert (result, text) == (Outcome.UNDONE, f"undone by kubectl-set: pod template of {TARGET} changed by someone else")
 
 
 async def test_helm_is_named_and_not_waited_for(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ async def test_helm_is_named_and_not_waited_for(tmp_path: Path) -> None:
         )  # fmt: skip
         second_revision(bench.cluster)
         result, text = outcome(await bench.act("rollback", TARGET))
-        assert (result, "take it back" in text) == (Outcome.DONE, False)
+        assert (result, "revert it" in text) == (Outcome.DONE, False)
         checks = [check.text for check in bench.previews[0].checks]
         assert "Helm release cad sets this too: its next run sets it again, change it there" in checks
 
@@ -142,12 +142,12 @@ async def test_what_names_a_controller(tmp_path: Path) -> None:
         bench.cluster.patch("deployments", API, {"metadata": {"labels": {"app.kubernetes.io/instance": "shop"}}})
         keda = {"metadata": {"labels": {"scaledobject.keda.sh/name": "api-queue"}}}
         bench.cluster.patch("horizontalpodautoscalers", API, keda)
-        facts = await workload_facts(Request("scale", TARGET), bench.facts)
+        facts = await fetch_deployment_state(Request("scale", TARGET), bench.facts)
         assert [item.name for item in reconcilers(facts, REPLICAS)] == ["HPA cad-ml-api of KEDA ScaledObject api-queue"]
         assert reconcilers(facts, TEMPLATE) == ()
         spec = {"spec": {"progressDeadlineSeconds": 601}}
         bench.cluster.patch("deployments", API, spec, manager="argocd-controller")
-        facts = await workload_facts(Request("scale", TARGET), bench.facts)
+        facts = await fetch_deployment_state(Request("scale", TARGET), bench.facts)
         assert [item.name for item in reconcilers(facts, TEMPLATE)] == ["Argo CD application shop"]
 
 
@@ -158,8 +158,8 @@ async def test_leaving_while_it_settles_is_journalled_as_such(tmp_path: Path) ->
         steps = runner.run(
             Request("scale", TARGET, {"replicas": "4"}),
             settings=replace(bench.settings, settle=(("hpa", 45.0),)),
-            reads=bench.facts,
-            writes=writer,
+            reader=bench.facts,
+            writer=writer,
             journal=bench.journal,
             confirm=_yes,
         )
@@ -172,7 +172,7 @@ async def test_leaving_while_it_settles_is_journalled_as_such(tmp_path: Path) ->
         end = bench.journal.events()[-1].data
         assert end["outcome"] == "unknown"
         assert "rolled out, 4 of 4 available" in end["text"]
-        assert "s before it was seen whether HPA cad-ml-api leaves it so" in end["text"]
+        assert "s before it was clear whether HPA cad-ml-api reverts it" in end["text"]
 
 
 async def test_a_server_that_is_gone_while_it_settles_leaves_it_unknown(tmp_path: Path) -> None:
@@ -182,8 +182,8 @@ async def test_a_server_that_is_gone_while_it_settles_leaves_it_unknown(tmp_path
         steps = runner.run(
             Request("scale", TARGET, {"replicas": "4"}),
             settings=bench.settings,
-            reads=bench.facts,
-            writes=writer,
+            reader=bench.facts,
+            writer=writer,
             journal=bench.journal,
             confirm=_yes,
         )
@@ -196,7 +196,7 @@ async def test_a_server_that_is_gone_while_it_settles_leaves_it_unknown(tmp_path
         await writer.close()
         result, text = outcome(found)
         assert result is Outcome.UNKNOWN
-        assert "whether HPA cad-ml-api took it back cannot be seen" in text
+        assert "could not check whether HPA cad-ml-api reverted it" in text
 
 
 async def test_an_undone_rollback_mitigates_nothing() -> None:

@@ -10,11 +10,11 @@ import pytest
 from action_bench import API, Bench, outcome, quiet, second_revision
 
 from console.actions.deployment_preflight import dry_run
-from console.actions.deployment_state import workload_facts
+from console.actions.deployment_state import fetch_deployment_state
 from console.actions.journal_payload import outcome_data
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, Request, Stage
 from console.actions.rollback import Rollback
-from console.actions.scale import Scale, drastic
+from console.actions.scale import Scale, check_factor
 from console.actions.writers import Writer
 from console.journal.event import Event
 from console.state.revisions import RevisionRecords
@@ -53,7 +53,7 @@ async def test_exactly_one_write_is_sent_with_its_precondition(bench: Bench) -> 
 async def test_nothing_to_do_is_refused_in_words(bench: Bench) -> None:
     """The same number of replicas is refused before anything is sent, and leaves no intent."""
     steps = await bench.act("scale", TARGET, replicas="3")
-    assert outcome(steps) == (Outcome.REFUSED, "refused, nothing was sent: nothing to do: cad-ml-api already wants 3 replicas")
+    assert outcome(steps) == (Outcome.REFUSED, "refused, nothing was sent: nothing to do: cad-ml-api already has 3 replicas")
     assert bench.writes() == []
     assert bench.journal is not None
     assert bench.journal.events() == ()
@@ -69,7 +69,7 @@ async def test_bad_parameters_are_refused(bench: Bench) -> None:
         ("scale", "pod/x", {"replicas": "1"}, "is not deployment/NAME"),
         ("scale", "deployment/../x", {"replicas": "1"}, "is not deployment/NAME"),
         ("scale", "deployment/nobody", {"replicas": "1"}, "not found"),
-        ("rollback", TARGET, {"revision": "77"}, "has no revision 77; there are 1"),
+        ("rollback", TARGET, {"revision": "77"}, "has no revision 77; it has 1"),
         ("rollback", TARGET, {}, "has no revision before 1"),
         ("resume", TARGET, {}, "is not paused"),
         ("explode", TARGET, {}, "there is no action"),
@@ -159,7 +159,7 @@ async def test_resume_shows_what_was_changed_while_paused(bench: Bench) -> None:
 
 async def test_an_autoscaler_that_would_fight_is_named(bench: Bench) -> None:
     """Over the HPA's maximum, under its minimum and at 0 the preview warns in words; it does not forbid."""
-    for wanted, words in (("25", "over its maximum 20"), ("2", "under its minimum 3"), ("0", "switched off while")):
+    for wanted, words in (("25", "above its maximum 20"), ("2", "below its minimum 3"), ("0", "disabled at 0 replicas")):
 
         async def decline(_: object) -> bool:
             return False
@@ -178,7 +178,7 @@ async def test_a_container_that_the_patch_would_add_blocks(bench: Bench) -> None
     """The dry run's answer is compared by container name: a mistyped container is caught before it is sent."""
     second_revision(bench.cluster)
     request = Request("rollback", TARGET)
-    facts = await workload_facts(request, bench.facts)
+    facts = await fetch_deployment_state(request, bench.facts)
     plan = Rollback().plan(request, facts, 0.0)
     wrong = {"spec": {"template": {"spec": {"containers": [{"name": "cad-ml-apj", "image": "x:1"}]}}}}
     writer = Writer(bench.settings)
@@ -193,9 +193,9 @@ async def test_rollback_waits_for_the_controller(bench: Bench) -> None:
     """A change that the controller has not numbered yet: 'the revision before' would be one too far, so it is refused."""
     second_revision(bench.cluster)
     request = Request("rollback", TARGET)
-    facts = await workload_facts(request, bench.facts)
+    facts = await fetch_deployment_state(request, bench.facts)
     ahead = {**facts.raw["metadata"], "generation": facts.raw["metadata"]["generation"] + 1}
-    with pytest.raises(ActionRefused, match="controller has not seen it"):
+    with pytest.raises(ActionRefused, match="controller has not observed it"):
         Rollback().plan(request, replace(facts, raw={**facts.raw, "metadata": ahead}), 0.0)
 
 
@@ -217,7 +217,7 @@ async def test_rollback_waits_for_the_controller(bench: Bench) -> None:
 )
 def test_a_large_step_is_said_and_a_larger_one_asked_again(now: int, wanted: int, level: CheckLevel | None, words: str) -> None:
     """By the factor, up and down alike; 0 is always asked again; the word to type is the number."""
-    found = drastic(now, wanted)
+    found = check_factor(now, wanted)
     assert [(item.level, item.text) for item in found] == ([(level, words)] if level else [])
     assert [item.word for item in found if item.level is CheckLevel.ASK] == ([str(wanted)] if level is CheckLevel.ASK else [])
 
@@ -240,10 +240,10 @@ async def test_a_scale_proves_a_revision_only_once_it_is_rolled_out(
 ) -> None:
     """Three of ten pods are ready and it is to be scaled to three: refused, nobody saw it whole; nor is it by none at all."""
     request = Request("scale", TARGET, {"replicas": wanted})
-    facts = await workload_facts(request, bench.facts)
+    facts = await fetch_deployment_state(request, bench.facts)
     facts = replace(facts, raw={**facts.raw, "spec": {**facts.raw["spec"], "replicas": int(now)}})
     plan = Scale().plan(request, facts, 0.0)
-    data = outcome_data(plan, "", Outcome.FAILED, "", 1.0, taken=rolled_out, rolled_out=rolled_out)
+    data = outcome_data(plan, "", Outcome.FAILED, "", 1.0, accepted=rolled_out, rolled_out=rolled_out)
     told = RevisionRecords()
     (record,) = told.apply(told.initial(), Event(9.0, "action.outcome", "run", "ann", data=data)).values()
     assert bool(record.ready_at) is ready

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.alerts.recent_changes import LIMIT, what_changed
+from console.alerts.recent_changes import LIMIT, recent_changes
 from console.journal.event import Event
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
@@ -23,7 +23,7 @@ def test_what_changed_newest_first() -> None:
     )
     silence = Silence("s", (Matcher("alertname", "CacheHitRateLow"),), NOW - 4000, NOW - 100, "you", "known", "expired")
     event = Event(NOW - 50, "action.outcome", "run", "you@host", data={"title": "Restart deployment/x", "outcome": "done"})
-    told = what_changed(cluster, (silence,), (event,), now=NOW)
+    told = recent_changes(cluster, (silence,), (event,), now=NOW)
     assert [(item.at - NOW, item.text) for item in told] == [
         (-50, "Restart deployment/x: done"),
         (-100, "silence expired CacheHitRateLow"),
@@ -36,10 +36,10 @@ def test_what_changed_newest_first() -> None:
 def test_the_first_rollout_and_old_things_are_no_news() -> None:
     """A Deployment that was never changed, and what happened before yesterday, are left out; the list is bounded."""
     api = Workload("n", "x", "u", "1", 1, 1, 1, 1, 1, 1, 1, False, 1, NOW - 60)
-    assert what_changed(Cluster("n", (api,), (Revision(1, "a", "u", NOW - 60, 1),)), (), (), now=NOW) == ()
+    assert recent_changes(Cluster("n", (api,), (Revision(1, "a", "u", NOW - 60, 1),)), (), (), now=NOW) == ()
     old = Event(NOW - 90_000, "note", "n", "you", data={"text": "old"})
     many = [Event(NOW - number, "note", "n", "you", data={"text": str(number)}) for number in range(200)]
-    told = what_changed(None, (), (old, *many), now=NOW)
+    told = recent_changes(None, (), (old, *many), now=NOW)
     assert len(told) == LIMIT
     assert told[0].text == "0"
 
@@ -59,7 +59,7 @@ def test_a_rollout_is_told_once_and_stays_told_after_the_rollback() -> None:
                      f"Scaled replica set {name} from {before} to {after}", NOW - ago)
         for name, before, after, ago in moves
     )  # fmt: skip
-    told = what_changed(Cluster("n", (api,), revisions, events=events), (), (), now=NOW)
+    told = recent_changes(Cluster("n", (api,), revisions, events=events), (), (), now=NOW)
     assert [item.text for item in told] == ["api revision 2 image 1.9.0 (release 1.9.0)"]
 
 
@@ -71,12 +71,12 @@ def test_a_change_of_the_number_of_pods_is_told_with_both_numbers() -> None:
                      f"Scaled up replica set api-1 from {before} to {after}", NOW - ago)
         for before, after, ago in ((3, 4, 100), (4, 5, 90), (2, 3, 5000))
     )  # fmt: skip
-    told = what_changed(Cluster("n", (api,), events=events), (), (), now=NOW)
+    told = recent_changes(Cluster("n", (api,), events=events), (), (), now=NOW)
     assert [(item.kind, item.text) for item in told] == [("scaled", "api 3→5"), ("scaled", "api 2→3")]
 
 
 def test_who_took_a_change_back_stands_among_the_changes() -> None:
     """Of an action that was undone the sentence says by whom."""
     data = {"title": "Scale deployment/web to 8 replicas", "outcome": "undone", "text": "undone by HPA web within 9 s: wants 4"}
-    (change,) = what_changed(None, (), (Event(NOW, "action.outcome", "r", "ann", data=data),), now=NOW)
+    (change,) = recent_changes(None, (), (Event(NOW, "action.outcome", "r", "ann", data=data),), now=NOW)
     assert change.text == "Scale deployment/web to 8 replicas: undone by HPA web within 9 s: wants 4"

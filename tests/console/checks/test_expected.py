@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from console.checks.expected import expected
+from console.checks.expected import compare_rules
 from console.checks.result import Result
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.promql.rule_files import RuleFile, load_built_in, read_rules
@@ -23,7 +23,7 @@ def file(*rules: dict[str, object]) -> RuleFile:
 
 
 def judge(files: tuple[RuleFile, ...], groups: tuple[RuleGroup, ...], *, strict: bool = False) -> dict[str, tuple[str, str]]:
-    found = expected(files, groups, same_expression, strict=strict)
+    found = compare_rules(files, groups, same_expression, strict=strict)
     return {item.name: (item.result.value, item.text) for item in found}
 
 
@@ -50,7 +50,7 @@ def test_what_differs_is_said(changed: dict[str, object], told: str) -> None:
     rule = Rule(RuleKind.ALERT, "Down", "up == 0")
     found = judge((file({"alert": "Down", "expr": "up == 0"}),), loaded(replace(rule, **changed)))  # type: ignore[arg-type]
     assert found["different"] == (
-        ("failed", f"1 differ: Down x.yaml:1 ({told})") if told else ("passed", "each as its file has it")
+        ("failed", f"1 differ from their files: Down x.yaml:1 ({told})") if told else ("passed", "all match their files")
     )
     assert found["missing"][0] == found["extra"][0] == "passed"
 
@@ -63,7 +63,7 @@ def test_rules_of_one_name_are_paired() -> None:
         Rule(RuleKind.RECORD, "A", "x > 1"),
     )  # fmt: skip
     found = judge((file(one, two),), groups)
-    assert found["different"][1].startswith("1 differ: A ") and found["missing"][0] == "passed"
+    assert found["different"][1].startswith("1 differ from their files: A ") and found["missing"][0] == "passed"
     assert found["extra"] == ("noted", "2 loaded rules are in no file: A, A")
     assert judge((file(one, two),), groups, strict=True)["extra"][0] == "failed"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.checks.panels import compare, judge, since
+from console.checks.panels import compare, crossed_at, evaluate_panel
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import (
     Aggregation,
@@ -54,7 +54,7 @@ def state(
     answer = PanelResult(
         spec.id, Origin.RAW, "up", tuple(Sample((("provider", f"p{i}"),), v) for i, v in enumerate(found)), fault
     )
-    return judge(spec, told, answer, taken_at=0.0, now=now, stale_after=30.0)
+    return evaluate_panel(spec, told, answer, taken_at=0.0, now=now, stale_after=30.0)
 
 
 @given(samples, lines, lines, st.sampled_from(list(Aggregation)), st.booleans(), st.floats(0, 1e6))
@@ -64,7 +64,7 @@ def test_ok_means_known_current_and_within(
     """`ok` only where a finite value of now crosses no line; no value exactly where the verdict is no_data."""
     spec = PanelSpec("x", "X", Unit.COUNT, aggregation=fold, group_by="provider", lower_is_worse=below, raw="up")
     answer = PanelResult("x", Origin.RAW, "up", tuple(found))
-    told = judge(spec, Threshold(warn, critical), answer, taken_at=1000.0, now=1000.0 + age, stale_after=30.0)
+    told = evaluate_panel(spec, Threshold(warn, critical), answer, taken_at=1000.0, now=1000.0 + age, stale_after=30.0)
     assert (told.value is None) == (told.verdict is Verdict.NO_DATA)
     assert told.reason
     if told.verdict is Verdict.OK:
@@ -110,7 +110,9 @@ def test_the_config_moves_single_lines() -> None:
 
 def test_each_way_of_not_knowing_has_its_own_words() -> None:
     """No answer, no series, no traffic and a refused query read differently."""
-    never = judge(SPEC, Threshold(), None, taken_at=0.0, now=0.0, stale_after=30.0, unanswered="Prometheus is not configured")
+    never = evaluate_panel(
+        SPEC, Threshold(), None, taken_at=0.0, now=0.0, stale_after=30.0, unanswered="Prometheus is not configured"
+    )
     assert (never.verdict, never.reason) == (Verdict.NO_DATA, "Prometheus is not configured")
     assert state().reason == "no requests"
     assert "no traffic" in state(math.nan).reason
@@ -137,7 +139,7 @@ def test_the_worst_series_comes_first() -> None:
     """The remark names the worst series first and cuts the rest; what comes from outside is made visible."""
     assert state(99.0, 81.2, 95.0, 97.0, spec=HEALTH).note == "p1 81.2 · p2 95 · p3 97 · +1"
     answer = PanelResult(HEALTH.id, Origin.RAW, "up", (Sample((("provider", "a\x1b[31m\nb"),), 95.0),))
-    note = judge(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0).note
+    note = evaluate_panel(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0).note
     assert note == "a\\e[31m\\nb 95"
 
 
@@ -145,23 +147,25 @@ def test_that_there_may_be_more_is_said() -> None:
     """Where only the worst series were asked for, the remark claims no count of all of them."""
     samples = tuple(Sample((("provider", f"p{at}"),), 80.0 + at) for at in range(5))
     answer = PanelResult(HEALTH.id, Origin.RAW, "up", samples, truncated=True)
-    told = judge(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0)
+    told = evaluate_panel(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0)
     assert told.note == "p0 80 · p1 81 · p2 82 · +2 or more"
     assert told.truncated
 
 
 def test_since_when_a_line_is_crossed() -> None:
     """The remark tells since when, where the trend shows the crossing."""
-    assert since([(0, 0.1), (60, 5.0), (120, 7.0)], 5.0, below=False) == 60
-    assert since([(60, 5.0), (120, 7.0)], 5.0, below=False) is None
-    assert since([(0, 0.1), (60, 0.2)], 5.0, below=False) is None
+    assert crossed_at([(0, 0.1), (60, 5.0), (120, 7.0)], 5.0, below=False) == 60
+    assert crossed_at([(60, 5.0), (120, 7.0)], 5.0, below=False) is None
+    assert crossed_at([(0, 0.1), (60, 0.2)], 5.0, below=False) is None
 
 
 def test_error_codes_are_told_as_one_of_the_nine() -> None:
     """A panel by code names the code of the taxonomy, with what was really said beside it where that differs."""
     spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, group_by="code", aggregation=Aggregation.SUM)
     samples = tuple(Sample((("code", said),), value) for said, value in (("provider_down", 3.0), ("PARSE_FAILED", 2.0)))
-    state = judge(spec, Threshold(), PanelResult("codes", Origin.RAW, "q", samples), taken_at=0.0, now=0.0, stale_after=1.0)
+    state = evaluate_panel(
+        spec, Threshold(), PanelResult("codes", Origin.RAW, "q", samples), taken_at=0.0, now=0.0, stale_after=1.0
+    )
     assert "NETWORK_ERROR" in state.note and "provider_down" in state.note and "PARSE_FAILED 2" in state.note
 
 
@@ -170,10 +174,12 @@ def test_spellings_of_one_code_count_as_one() -> None:
     spec = PanelSpec("codes", "Codes", Unit.PER_MINUTE, group_by="code", aggregation=Aggregation.MAX)
     samples = tuple(Sample((("code", said),), value) for said, value in (("provider_down", 3.0), ("PROVIDER_DOWN", 4.0)))
     answer = PanelResult("codes", Origin.RAW, "q", samples)
-    state = judge(spec, Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
+    state = evaluate_panel(spec, Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
     assert (state.verdict, state.value, len(state.samples)) == (Verdict.WARN, 7.0, 1)
     assert "NETWORK_ERROR (PROVIDER_DOWN, provider" in state.note
-    other = judge(replace(spec, group_by="provider"), Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0)
+    other = evaluate_panel(
+        replace(spec, group_by="provider"), Threshold(warn=5.0), answer, taken_at=0.0, now=0.0, stale_after=1.0
+    )
     assert (other.verdict, other.value) == (Verdict.OK, 4.0)
 
 
@@ -190,7 +196,9 @@ def test_spellings_of_one_code_count_as_one() -> None:
 @pytest.mark.parametrize("origin", [Origin.RECORDED, Origin.RAW])
 def test_a_value_that_its_unit_does_not_allow_is_in_doubt(value: float, spec: PanelSpec, why: str, origin: Origin) -> None:
     """Recorded or raw, on the good side of the thresholds or beyond them; the sentence says what would be possible."""
-    told = judge(spec, NONE, PanelResult(spec.id, origin, "up", (Sample((), value),)), taken_at=0.0, now=0.0, stale_after=30.0)
+    told = evaluate_panel(
+        spec, NONE, PanelResult(spec.id, origin, "up", (Sample((), value),)), taken_at=0.0, now=0.0, stale_after=30.0
+    )
     assert (told.verdict, told.value, told.reason) == (Verdict.IN_DOUBT, value, why)
 
 
@@ -216,8 +224,8 @@ def test_two_counts_that_contradict_each_other_are_in_doubt(value: float) -> Non
     figures = (Figure('status="error"', 12.0, "a"), Figure("the error counter", 240.0, "b"))
     found = Contradiction(ContradictionKind.WITNESS, "OCR failures in 5m", Unit.COUNT, *figures, whom="paddle")
     answer = PanelResult("error_ratio", Origin.RAW, "up", (Sample((), value),), contradictions=(found,))
-    told = judge(SPEC, NONE, answer, taken_at=0.0, now=0.0, stale_after=30.0)
+    told = evaluate_panel(SPEC, NONE, answer, taken_at=0.0, now=0.0, stale_after=30.0)
     assert (told.verdict, told.value, told.contradictions) == (Verdict.IN_DOUBT, value, (found,))
     assert told.reason == '12 or 240: OCR failures in 5m, paddle, by status="error" or by the error counter'
     assert told.note == "12 or 240 · paddle · OCR failures in 5m"
-    assert judge(SPEC, NONE, answer, taken_at=0.0, now=99.0, stale_after=30.0).verdict is Verdict.STALE
+    assert evaluate_panel(SPEC, NONE, answer, taken_at=0.0, now=99.0, stale_after=30.0).verdict is Verdict.STALE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from console.checks import contract, error_codes, platform, rule_evaluation, servers
-from console.checks.contract import EXPORTER, PROMETHEUS, MetricSeen
-from console.checks.result import CheckResult, Result, exit_code, in_order
+from console.checks.contract import EXPORTER, PROMETHEUS, MetricObservation
+from console.checks.result import CheckResult, Result, exit_code, sort_by_area
 from queries.alertmanager import PeerStatus
 from queries.catalogue.contract import ContractMetric, Need
 from queries.catalogue.error_codes import load_taxonomy
@@ -26,8 +26,8 @@ SUMLESS = ("x_seconds_bucket", "x_seconds_count")
 OPTIONAL = ContractMetric("kube_x", "gauge", ("pod",), "pods", "2.0", exporter="kube-state-metrics", need=Need.OPTIONAL)
 
 
-def seen(where: str = PROMETHEUS, told: str | None = "", *stored: str, **more: object) -> MetricSeen:
-    return MetricSeen(where, told, frozenset(stored), **more)  # type: ignore[arg-type]
+def seen(where: str = PROMETHEUS, told: str | None = "", *stored: str, **more: object) -> MetricObservation:
+    return MetricObservation(where, told, frozenset(stored), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,15 @@ def seen(where: str = PROMETHEUS, told: str | None = "", *stored: str, **more: o
     [
         (COUNTER, [seen(PROMETHEUS, "counter", "ocr_errors_total")], True, Result.PASSED, "counter with provider"),
         # A counter that was never incremented: announced, without a series.
-        (COUNTER, [seen(PROMETHEUS, "counter")], True, Result.PASSED, "nothing was counted yet"),
-        (COUNTER, [seen(EXPORTER, "counter"), seen(PROMETHEUS, None)], True, Result.PASSED, "nothing was counted yet"),
+        (COUNTER, [seen(PROMETHEUS, "counter")], True, Result.PASSED, "nothing counted yet"),
+        (COUNTER, [seen(EXPORTER, "counter"), seen(PROMETHEUS, None)], True, Result.PASSED, "nothing counted yet"),
         # Nobody announces it: that is broken.
-        (COUNTER, [seen()], False, Result.NOTED, "nobody exports it"),
-        (COUNTER, [seen()], True, Result.FAILED, "nobody exports it"),
+        (COUNTER, [seen()], False, Result.NOTED, "it is not exported"),
+        (COUNTER, [seen()], True, Result.FAILED, "it is not exported"),
         # No place tells what is announced: one with labels may wait for its first use.
         (COUNTER, [seen(PROMETHEUS, None)], True, Result.NOTED, "before its first use"),
-        (PLAIN, [seen(PROMETHEUS, None)], True, Result.FAILED, "cannot be told"),
-        (PLAIN, [], False, Result.NOTED, "cannot be told"),
+        (PLAIN, [seen(PROMETHEUS, None)], True, Result.FAILED, "whether it is exported is unknown"),
+        (PLAIN, [], False, Result.NOTED, "whether it is exported is unknown"),
         # Broken in one of the two places.
         (COUNTER, [seen(PROMETHEUS, "gauge")], False, Result.FAILED, "is exported as a gauge"),
         (
@@ -51,12 +51,12 @@ def seen(where: str = PROMETHEUS, told: str | None = "", *stored: str, **more: o
             [seen(EXPORTER, "counter", "ocr_errors_total", lacking=(("ocr_errors_total", "provider"),))],
             False,
             Result.FAILED,
-            "has series without the label provider (seen in /metrics)",
+            "has series without the label provider (in /metrics)",
         ),
-        (HISTOGRAM, [seen(PROMETHEUS, "histogram", "x_seconds_sum")], False, Result.FAILED, "is no whole histogram"),
+        (HISTOGRAM, [seen(PROMETHEUS, "histogram", "x_seconds_sum")], False, Result.FAILED, "incomplete histogram"),
         (
             HISTOGRAM,
-            [seen(EXPORTER, "histogram", *HISTOGRAM.series, edges_missing=(2.0,))],
+            [seen(EXPORTER, "histogram", *HISTOGRAM.series, missing_buckets=(2.0,))],
             False,
             Result.FAILED,
             "has no bucket at 2 seconds",
@@ -65,24 +65,36 @@ def seen(where: str = PROMETHEUS, told: str | None = "", *stored: str, **more: o
         (HISTOGRAM, [seen(EXPORTER, "histogram", *SUMLESS, sumless=True)], False, Result.PASSED, "histogram with provider"),
         (HISTOGRAM, [seen(EXPORTER, "histogram", *SUMLESS)], False, Result.FAILED, "x_seconds_sum is missing"),
         # Exported, and not scraped.
-        (COUNTER, [seen(EXPORTER, "counter", "ocr_errors_total"), seen()], False, Result.NOTED, "is not scraped"),
-        (COUNTER, [seen(EXPORTER, "counter", "ocr_errors_total"), seen()], True, Result.FAILED, "is not scraped"),
+        (
+            COUNTER,
+            [seen(EXPORTER, "counter", "ocr_errors_total"), seen()],
+            False,
+            Result.NOTED,
+            "not scraped, or dropped",
+        ),
+        (
+            COUNTER,
+            [seen(EXPORTER, "counter", "ocr_errors_total"), seen()],
+            True,
+            Result.FAILED,
+            "not scraped, or dropped",
+        ),
         # What not every cluster has is never a failure.
         (OPTIONAL, [seen()], True, Result.NOTED, "only where kube-state-metrics is scraped"),
         (OPTIONAL, [seen(PROMETHEUS, "counter", "kube_x")], True, Result.NOTED, "is exported as a counter"),
     ],
 )
 def test_absent_is_not_broken(
-    metric: ContractMetric, places: list[MetricSeen], strict: bool, result: Result, words: str
+    metric: ContractMetric, places: list[MetricObservation], strict: bool, result: Result, words: str
 ) -> None:
     """Never incremented passes, nobody's is told and fails in strict mode, wrong types, labels and buckets always fail."""
-    told = contract.metric(metric, places, strict=strict)
+    told = contract.check_metric(metric, places, strict=strict)
     assert (told.result, words in told.text) == (result, True), told
 
 
 def test_a_metric_that_is_not_scraped_is_the_metrics_code() -> None:
     """The exporter keeps the contract; it is the scraping that fails, which is exit code 4."""
-    told = contract.metric(COUNTER, [seen(EXPORTER, "counter", "ocr_errors_total"), seen()], strict=True)
+    told = contract.check_metric(COUNTER, [seen(EXPORTER, "counter", "ocr_errors_total"), seen()], strict=True)
     assert told.code == 4
 
 
@@ -94,24 +106,24 @@ def test_gaps_are_listed_by_who_said_them_and_how_often() -> None:
     def said(code: str, who: str, count: float | None, since: float | None = NOW) -> CodeCount:
         return CodeCount(who, code, count, since)
 
-    found = error_codes.mapping(
+    found = error_codes.check_mapping(
         load_taxonomy(),
         {ocr: (said("ODD", "a", 2), said("WEIRD", "a", 7), said("OSError", "paddle", 1), said("INPUT_ERROR", "b", 1)),
          vision: (said("", "c", 1), said("OLD", "c", 0, None), said("UNDATED", "d", None, None))},
         window_seconds=3600.0,
     )  # fmt: skip
-    since, hint = "since 2027-01-15T08:00:00Z", "; `error_codes` in config.yaml can map it"
+    since, hint = "since 2027-01-15T08:00:00Z", "; map it with `error_codes` in config.yaml"
     assert [(item.name, item.text, item.code, item.result) for item in found] == [
         ("a", f"maps to none of the nine: WEIRD (7 × {since}), ODD (2 × {since}){hint}", 6, Result.FAILED),
         ("c", f"maps to none of the nine: (empty) (1 × {since}){hint}", 6, Result.FAILED),
-        ("d", "maps to none of the nine, and when it was counted is not known: UNDATED", 6, Result.NOTED),
+        ("d", "maps to none of the nine, time unknown: UNDATED", 6, Result.NOTED),
     ]
 
 
 def test_what_cannot_be_counted_is_no_clean_mapping() -> None:
     """A server that takes no range as long as the window leaves the mapping unknown, which fails; it is not called mapped."""
-    (told,) = error_codes.mapping(load_taxonomy(), DOWN, window_seconds=5400.0)
-    assert (told.result, told.text) == (Result.FAILED, "it is not known what was counted within 1h 30m: no connection")
+    (told,) = error_codes.check_mapping(load_taxonomy(), DOWN, window_seconds=5400.0)
+    assert (told.result, told.text) == (Result.FAILED, "could not read the codes counted within 1h 30m: no connection")
 
 
 def group(*rules: Rule, age: float | None = 5.0, interval: float = 30.0, took: float = 0.01) -> RuleGroup:
@@ -139,7 +151,7 @@ ALERT = Rule(RuleKind.ALERT, "A", "up == 0", health="ok")
 )
 def test_rules_are_loaded_well_and_in_time(groups: list[RuleGroup], strict: bool, failed: list[str]) -> None:
     """Missing rules fail in strict mode only; errors, late and slow groups always do."""
-    results = rule_evaluation.rules(groups, ["r", "A"], now=NOW, strict=strict)
+    results = rule_evaluation.check_rules(groups, ["r", "A"], now=NOW, strict=strict)
     assert [item.name for item in results if item.result is Result.FAILED] == failed
     assert all(item.code == 4 for item in results)
     incomplete = not groups or len(groups[0].rules) < 2
@@ -151,19 +163,19 @@ def test_rules_are_loaded_well_and_in_time(groups: list[RuleGroup], strict: bool
     [
         ({"r": NOW - 100}, None, Result.PASSED, "the oldest sample 1m 40s old"),
         ({"r": NOW - 121}, None, Result.FAILED, "r (2m 1s old)"),
-        ({}, None, Result.FAILED, "none of 1 recorded series is there"),
+        ({}, None, Result.FAILED, "none of 1 recorded series exists"),
         ({}, DOWN, Result.FAILED, "no connection"),
     ],
 )
 def test_recorded_series_are_fresh(stamps: dict[str, float], fault: Fault | None, result: Result, words: str) -> None:
     """A series older than three intervals and half a minute is stale; none at all is told, never taken for fresh."""
-    (told,) = rule_evaluation.recording([group(RECORD)], stamps, fault, now=NOW)
+    (told,) = rule_evaluation.check_recorded_series([group(RECORD)], stamps, fault, now=NOW)
     assert (told.result, words in told.text) == (result, True), told
 
 
 def test_without_recording_rules_nothing_is_claimed() -> None:
     """No rule, no freshness: skipped."""
-    assert rule_evaluation.recording([group(ALERT)], {}, None, now=NOW)[0].result is Result.SKIPPED
+    assert rule_evaluation.check_recorded_series([group(ALERT)], {}, None, now=NOW)[0].result is Result.SKIPPED
 
 
 def target(job: str, health: str, *labels: tuple[str, str]) -> Target:
@@ -186,7 +198,7 @@ def target(job: str, health: str, *labels: tuple[str, str]) -> Target:
 )
 def test_targets_of_the_platform_answer(found: list[Target], strict: bool, results: list[Result]) -> None:
     """A target is ours by its job, its namespace, or the series that its job has brought; others that are down are noted."""
-    told = servers.targets(found, None, namespace="cad-ml-platform", jobs={"exporter"}, strict=strict)
+    told = servers.check_targets(found, None, namespace="cad-ml-platform", jobs={"exporter"}, strict=strict)
     assert [item.result for item in told] == results
 
 
@@ -205,7 +217,7 @@ def test_targets_of_the_platform_answer(found: list[Target], strict: bool, resul
 )
 def test_the_alertmanagers_are_one_ready_cluster(peers: list[PeerStatus], results: list[Result]) -> None:
     """Every configured peer answers, is ready, and sees the others; alone it needs no cluster."""
-    assert [item.result for item in servers.alertmanager(peers)] == results
+    assert [item.result for item in servers.check_alertmanager(peers)] == results
 
 
 @pytest.mark.parametrize(
@@ -214,17 +226,17 @@ def test_the_alertmanagers_are_one_ready_cluster(peers: list[PeerStatus], result
 )
 def test_clocks_agree(ahead: list[tuple[str, float]], results: list[Result]) -> None:
     """Half a minute apart is a failure, named with its server; without an answer nothing is claimed."""
-    assert [item.result for item in servers.clocks(ahead)] == results
+    assert [item.result for item in servers.check_clocks(ahead)] == results
 
 
 def test_redis_is_judged_by_its_pong() -> None:
     """Unset is skipped, a missing client only fails in strict mode, every other fault is the health code."""
     missing = Fault(FaultKind.NOT_CONFIGURED, "redis-py is not installed")
-    assert platform.redis(None, None, strict=True).result is Result.SKIPPED
-    assert platform.redis(None, missing, strict=False).result is Result.SKIPPED
-    assert platform.redis(None, missing, strict=True).result is Result.FAILED
-    assert platform.redis(0.002, None, strict=True).text == "PONG in 2 ms"
-    lost = platform.redis(None, DOWN, strict=False)
+    assert platform.check_redis(None, None, strict=True).result is Result.SKIPPED
+    assert platform.check_redis(None, missing, strict=False).result is Result.SKIPPED
+    assert platform.check_redis(None, missing, strict=True).result is Result.FAILED
+    assert platform.check_redis(0.002, None, strict=True).text == "PONG in 2 ms"
+    lost = platform.check_redis(None, DOWN, strict=False)
     assert (lost.result, lost.code) == (Result.FAILED, 3)
 
 
@@ -235,7 +247,7 @@ def test_the_first_failure_in_order_decides() -> None:
         return CheckResult(area, "x", Result.FAILED, "", code)
 
     results = [failed("clock", 1), failed("mapping", 6), failed("contract", 5), failed("rules", 4)]
-    assert [item.area for item in in_order(results)] == ["rules", "contract", "mapping", "clock"]
+    assert [item.area for item in sort_by_area(results)] == ["rules", "contract", "mapping", "clock"]
     assert exit_code(results) == 4
     assert exit_code(results[:2]) == 6
     assert exit_code(results[:1]) == 1
@@ -258,4 +270,4 @@ def test_a_recorded_name_is_recorded_once_and_means_what_it_says(
     """Two rules of one of our names fail the check; another meaning is noted, and fails in strict mode."""
     ours = {"r": "up"}
     book = LoadedRules(lambda choice: ours).match(groups, UNDECIDED, now=NOW)
-    assert [item.result for item in rule_evaluation.meanings(groups, book, ours, strict=strict)] == results
+    assert [item.result for item in rule_evaluation.check_meanings(groups, book, ours, strict=strict)] == results

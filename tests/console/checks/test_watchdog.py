@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from console.checks.result import Result
-from console.checks.watchdog import ARRIVES_WITHIN_SECONDS, WatchdogState, apart, check, heartbeat, skipped
+from console.checks.watchdog import ARRIVES_WITHIN_SECONDS, WatchdogState, check, partition, skip, watchdog_state
 from queries.model.alert import Alert, AlertRule, AlertState
 
 NOW = 1_800_000_000.0
@@ -21,18 +21,18 @@ def beat(at: float = NOW - 3600.0, state: AlertState = AlertState.ACTIVE, name: 
 def found(
     *, rule: AlertRule | None = RULE, fired: tuple[Alert, ...] = (), arrived: tuple[Alert, ...] = ()
 ) -> WatchdogState | None:
-    return heartbeat("Watchdog", (rule,) if rule else (), fired, arrived)
+    return watchdog_state("Watchdog", (rule,) if rule else (), fired, arrived)
 
 
 def test_one_that_fires_and_has_not_arrived_after_a_minute_and_a_half_is_told_in_one_sentence() -> None:
     """The sentence names the alert, what it means for the list, and where to look; a moment before it says nothing."""
     lost = found(fired=(beat(NOW),))
     assert lost is not None
-    assert lost.doubt(NOW + ARRIVES_WITHIN_SECONDS) == ""
-    told = lost.doubt(NOW + ARRIVES_WITHIN_SECONDS + 1.0)
+    assert lost.warning(NOW + ARRIVES_WITHIN_SECONDS) == ""
+    told = lost.warning(NOW + ARRIVES_WITHIN_SECONDS + 1.0)
     assert told == (
-        "Watchdog does not reach Alertmanager, so that no alert is listed proves nothing: "
-        "see `alerting` in Prometheus' configuration"
+        "Watchdog does not reach Alertmanager, so an empty alert list is not reliable: "
+        "check `alerting` in the Prometheus configuration"
     )
 
 
@@ -40,7 +40,7 @@ def test_one_that_fires_and_has_not_arrived_after_a_minute_and_a_half_is_told_in
 def test_one_that_arrived_is_not_told_of(state: AlertState) -> None:
     """Also where somebody silenced it: the way is open, and that is what it is for."""
     there = found(fired=(beat(),), arrived=(beat(state=state),))
-    assert there is not None and there.doubt(NOW) == ""
+    assert there is not None and there.warning(NOW) == ""
 
 
 def test_a_rule_that_was_evaluated_and_does_not_fire_is_told() -> None:
@@ -48,9 +48,9 @@ def test_a_rule_that_was_evaluated_and_does_not_fire_is_told() -> None:
     for health, broken in (("ok", True), ("err", True), ("unknown", False), ("", False)):
         silent = found(rule=replace(RULE, health=health, state="inactive"))
         assert silent is not None
-        assert bool(silent.doubt(NOW)) is broken and ("does not fire" in silent.doubt(NOW)) is broken
+        assert bool(silent.warning(NOW)) is broken and ("does not fire" in silent.warning(NOW)) is broken
     waiting = found(fired=(beat(state=AlertState.PENDING),))
-    assert waiting is not None and waiting.doubt(NOW) == ""
+    assert waiting is not None and waiting.warning(NOW) == ""
 
 
 def test_without_the_rule_nothing_is_claimed() -> None:
@@ -66,12 +66,12 @@ def test_the_self_check_tells_arrived_lost_and_too_early_apart() -> None:
     lost = check("Watchdog", found(fired=(beat(),)), now=NOW)
     early = check("Watchdog", found(fired=(beat(NOW - 20.0),)), now=NOW)
     assert [item.result for item in (arrived, lost, early)] == [Result.PASSED, Result.FAILED, Result.NOTED]
-    assert "proves nothing" in lost.text and "fires for 20" in early.text and lost.area == "alertmanager"
-    assert skipped("no Alertmanager").result is Result.SKIPPED
+    assert "is not reliable" in lost.text and "has been firing for 20" in early.text and lost.area == "alertmanager"
+    assert skip("no Alertmanager").result is Result.SKIPPED
 
 
 def test_it_is_set_apart_from_all_other_alerts_by_its_name_alone() -> None:
     """Its instances leave the list, whatever their severity; without a name nothing does."""
     alerts = (beat(), beat(name="HighErrorRate"))
-    assert apart("Watchdog", alerts) == (alerts[:1], alerts[1:])
-    assert apart("", alerts) == ((), alerts)
+    assert partition("Watchdog", alerts) == (alerts[:1], alerts[1:])
+    assert partition("", alerts) == ((), alerts)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from console.checks.workloads import judge_workloads
+from console.checks.workloads import evaluate_workloads
 from queries.model.panel import PanelSpec, PanelState, Threshold, Unit
 from queries.model.verdict import Verdict
 from queries.model.workload import Cluster, Condition, Pod, Revision, Workload
@@ -22,15 +22,15 @@ POD = Pod("n", "cad-ml-api-1", "p1", "Running", True, 0, NOW - 100, labels=(("ap
 
 def judged(*workloads: Workload, now: float = NOW, **more: object) -> PanelState:
     cluster = Cluster("n", workloads, (Revision(2, "r", "u", NOW - 300, 3),), **more)  # type: ignore[arg-type]
-    return judge_workloads(SPEC, Threshold(), cluster, taken_at=NOW, now=now, stale_after=30.0)
+    return evaluate_workloads(SPEC, Threshold(), cluster, taken_at=NOW, now=now, stale_after=30.0)
 
 
 @pytest.mark.parametrize(
     ("change", "verdict", "words"),
     [
-        ({}, Verdict.OK, "all wanted pods are ready"),
+        ({}, Verdict.OK, "all desired pods are ready"),
         ({"ready": 0}, Verdict.CRITICAL, "none of 3 pods is ready"),
-        ({"ready": 0, "desired": 0}, Verdict.OK, "all wanted"),
+        ({"ready": 0, "desired": 0}, Verdict.OK, "all desired"),
         ({"ready": 2}, Verdict.WARN, "2 of 3 pods ready"),
         ({"updated": 1}, Verdict.WARN, "1 of 3 new pods created"),
         ({"conditions": (Condition("Progressing", "False", "ProgressDeadlineExceeded"),)}, Verdict.CRITICAL, "rollout failed"),
@@ -52,14 +52,16 @@ def test_recent_restarts_warn() -> None:
     """A pod that crashes, or whose restarts were seen to grow, is not fine although it is ready."""
     assert judged(API, pods=(replace(POD, reason="CrashLoopBackOff"),)).verdict is Verdict.WARN
     cluster = Cluster("n", (API,), (), (replace(POD, restarts=4),))
-    seen = judge_workloads(SPEC, Threshold(), cluster, taken_at=NOW, now=NOW, stale_after=30.0, restarted_at={"p1": NOW - 60})
+    seen = evaluate_workloads(
+        SPEC, Threshold(), cluster, taken_at=NOW, now=NOW, stale_after=30.0, restarted_at={"p1": NOW - 60}
+    )
     assert seen.verdict is Verdict.WARN
     assert judged(API, pods=(replace(POD, restarts=4),)).verdict is Verdict.OK
 
 
 def test_what_is_not_known_is_not_fine() -> None:
     """No cluster, an empty namespace and an old answer are no_data, no_data and stale."""
-    nothing = judge_workloads(
+    nothing = evaluate_workloads(
         SPEC, Threshold(), None, taken_at=0, now=NOW, stale_after=30, unanswered="Kubernetes is not configured"
     )
     assert (nothing.verdict, nothing.value, nothing.reason) == (Verdict.NO_DATA, None, "Kubernetes is not configured")

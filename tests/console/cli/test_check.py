@@ -77,8 +77,8 @@ def test_a_prometheus_without_the_platform_fails(check: Check) -> None:
     with told_platform(pages={"/health": HEALTHY}) as platform:
         code, out = check(platform)
     assert code == 4
-    assert "nothing scrapes it" in out
-    assert "there is no place to look at them" in out
+    assert "not scraped, or the wrong server" in out
+    assert "neither the exporter nor Prometheus has series" in out
 
 
 def test_redis_is_asked_where_it_is_named(check: Check) -> None:
@@ -116,4 +116,4 @@ def test_an_exporter_with_an_address_of_its_own(check: Check) -> None:
     with told_platform(vector=some, pages=pages) as platform:
         code, out = check(platform, "--metrics-url", f"{platform.url}/exporter/metrics", verb="contract")
     assert code == 5
-    assert "ocr_errors_total has series without the label stage (seen in /metrics)" in out
+    assert "ocr_errors_total has series without the label stage (in /metrics)" in out

@@ -106,7 +106,7 @@ def test_only_what_no_build_exports_is_called_missing(ask: Ask) -> None:
     [
         (',stage="load"', "", "ocr_errors_total has series without the label stage"),
         ("ocr_input_rejected_total counter", "ocr_input_rejected_total gauge", "is exported as a gauge"),
-        ('vision_processing_duration_seconds_sum{provider="deepseek_stub"}', "x", "is no whole histogram"),
+        ('vision_processing_duration_seconds_sum{provider="deepseek_stub"}', "x", "incomplete histogram"),
     ],
 )
 def test_a_breach_is_still_one(ask: Ask, exporter: ServedPlatform, old: str, new: str, told: str) -> None:
@@ -142,7 +142,7 @@ def test_a_gap_is_what_was_counted_lately(ask: Ask, exporter: ServedPlatform, pr
         exporter.metrics = whole
     assert code == 6
     assert [re.sub(r"since [^)]+", "since T", line) for line in texts(out, "failed")] == [
-        f"mapping {who}: maps to none of the nine: ODD ({count} × since T); `error_codes` in config.yaml can map it"
+        f"mapping {who}: maps to none of the nine: ODD ({count} × since T); map it with `error_codes` in config.yaml"
         for who, count in (("new", 2), ("paddle", 3))
     ]
     (new, old) = [item["items"][0] for item in json.loads(out)["checks"] if "items" in item]

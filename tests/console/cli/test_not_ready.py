@@ -65,15 +65,15 @@ def serve(pages: dict[str, Any]) -> Any:
     [
         (FINE, False, 0, "passed", "ready: ready"),
         (FINE, False, 0, "passed", "service ml: is up"),
-        (FINE, False, 0, "passed", "circuit breakers: 1 fine"),
+        (FINE, False, 0, "passed", "circuit breakers: 1 healthy"),
         (NOT_READY, False, 3, "failed", "ready: 503 not ready"),
         (NOT_READY, False, 3, "failed", "ready models_loaded: not_ready: ocr_paddle:missing"),
         (DEGRADED, False, 0, "noted", "breaker vision: open, failures 5 of 5"),
         (DEGRADED, False, 0, "noted", "degraded: v16_models_missing"),
         (DEGRADED, True, 3, "failed", "degraded: v16_models_missing"),
         (FINE | {"/ready": (401, {})}, False, 3, "failed", "ready: 401 "),
-        (FINE | {"/ready": (404, {})}, False, 0, "skipped", "ready: this build does not have it (404)"),
-        (WORD_ONLY, False, 0, "noted", "status: /health says healthy, which some builds always say"),
+        (FINE | {"/ready": (404, {})}, False, 0, "skipped", "ready: not in this build (404)"),
+        (WORD_ONLY, False, 0, "noted", "status: /health reports healthy, which some builds always do"),
         (FINE | {"/api/v1/providers/health": (200, served.PROVIDERS)}, False, 0, "noted", "ocr/deepseek_hf: not ready"),
     ],
 )
@@ -139,10 +139,10 @@ def test_status_and_doctor_in_words(run: Run) -> None:
 @pytest.mark.parametrize(
     ("pages", "verdict", "told"),
     [
-        (FINE, "ok", "the platform says that it is ready, 3 services are fine, resilience is healthy"),
+        (FINE, "ok", "the platform reports ready, 3 services are healthy, resilience is healthy"),
         (NOT_READY, "critical", "/ready: 503 not ready; models_loaded: not_ready: ocr_paddle:missing"),
         (DEGRADED, "warn", "degraded: v16_models_missing; resilience: degraded; vision: open, failures 5 of 5"),
-        (WORD_ONLY, "no_data", "/health says healthy, which some builds always say: nothing else is known"),
+        (WORD_ONLY, "no_data", "/health reports healthy, which some builds always do: nothing else is known"),
         ({}, "no_data", "404 nothing is at this path"),
     ],
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from screen_samples import NOW, snapshot
 from screen_samples import settings as told_settings
 
-from console.alerts.recent_changes import what_changed
+from console.alerts.recent_changes import recent_changes
 from console.checklists.incidents import incident_figures
 from console.cli.journal import as_json, event_summary
 from console.handover.shift import shift_of
@@ -104,7 +104,7 @@ def draw_all(state: JournalState, read: list[Event]) -> None:
     for event in read:
         assert validate(event, now=NOW) == ""
         assert describe_event(event) and event_summary(event) is not None and json.dumps(as_json(event))
-    what_changed(None, (), state.recent, now=NOW)
+    recent_changes(None, (), state.recent, now=NOW)
     shift_of(state.handovers, now=NOW, hours=8.0)
     incident_figures(state.incidents, NOW)
     found = kpis(state.incidents.all, now=NOW)

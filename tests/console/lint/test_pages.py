@@ -115,7 +115,7 @@ FAULTS = [
     ("runbook-action", "{replicas: 5}", "{pods: 5}", "scale has no parameter 'pods'; known: replicas"),
     ("runbook-action", "{duration: 1h, comment: known}", "{duration: 1h}", "silence needs the parameter comment"),
     ("runbook-target", "    target: deployment/cad-ml-api", "    target: statefulset/x", "expected deployment/NAME"),
-    ("runbook-target", "    target: alertname=\"HighErrorRate\"", "    target: '=x'", "the matchers are not understood"),
+    ("runbook-target", "    target: alertname=\"HighErrorRate\"", "    target: '=x'", "invalid matchers"),
     ("runbook-target", "ocr-provider-{provider}", "ocr-provider-{vendor}", "has the label vendor"),
     ("runbook-broken", "    lookup: rollout-history", "    lookup: rollouts", "expected one of rollout-history, top-pods"),
     ("runbook-link", "[the other page](other.md)", "[the other page](othr.md)", "no such runbook: othr.md; did you mean"),
@@ -259,7 +259,7 @@ def test_without_kubectl_it_is_said_what_was_not_checked(
     monkeypatch.setenv("PATH", "/nonexistent")
     (folder / "other.md").write_text(PAGE.replace("alerts: [HighErrorRate]", "guide: true"))
     index = RunbookIndex.load(folder)
-    monkeypatch.setattr("console.cli.runbook.RunbookIndex.configured", lambda _: index)
+    monkeypatch.setattr("console.cli.runbook.RunbookIndex.from_settings", lambda _: index)
     monkeypatch.setattr("console.config.expected_rules.built_in", lambda: (read_rules(RULES, path="rules.yaml"),))
     assert main(["runbook", "--lint"]) == 0
     assert "kubectl is not on PATH: 4 kubectl lines remain unchecked" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from screen_samples import NOW, settings
 from console.config.load import load_other_environments, load_settings
 from console.config.settings import Settings
 from console.monitor import dashboard_poller
-from console.monitor.dashboard_poller import DashboardPoller, DashboardReading, judged
+from console.monitor.dashboard_poller import DashboardPoller, DashboardReading, evaluate_dashboard
 from console.monitor.session import Session
 from queries.catalogue.loader import load_dashboards
 from queries.http.endpoint import Endpoint
@@ -43,13 +43,13 @@ def reading(earlier: tuple[float | None, ...] = (0.5, None, 0.0)) -> PollResult[
 def test_verdicts_and_what_they_are_compared_with(tmp_path: Path) -> None:
     """Crossed is critical, zero is zero and fine, no series is NO DATA; the same of yesterday, where nothing is not 0."""
     good = reading()
-    state = judged(DashboardReading(CHOICE, good, good), settings(tmp_path), NOW)
+    state = evaluate_dashboard(DashboardReading(CHOICE, good, good), settings(tmp_path), NOW)
     assert state is not None
     assert [item.verdict for item in state.panels] == [Verdict.CRITICAL, Verdict.OK, Verdict.NO_DATA]
     assert [item.value for item in state.comparisons] == [0.5, None, 0.0]
-    assert state.comparisons[1].reason == "there was no series then"
+    assert state.comparisons[1].reason == "no series then"
     odd = reading((170.0, None, 0.0))
-    state = judged(DashboardReading(CHOICE, odd, odd), settings(tmp_path), NOW)
+    state = evaluate_dashboard(DashboardReading(CHOICE, odd, odd), settings(tmp_path), NOW)
     assert state is not None and [item.doubtful for item in state.comparisons] == [True, False, False]
 
 
@@ -57,19 +57,19 @@ def test_an_old_answer_is_stale_and_says_why(tmp_path: Path) -> None:
     """When the server is gone the last values stay, as STALE with its reason; before any answer there are no panels."""
     fault = Fault(FaultKind.UNREACHABLE, "nobody listens")
     failed: PollResult[DashboardResult] = PollResult("dashboard", NOW + 60, 0.01, fault=fault)
-    state = judged(DashboardReading(CHOICE, failed, reading()), settings(tmp_path), NOW + 60)
+    state = evaluate_dashboard(DashboardReading(CHOICE, failed, reading()), settings(tmp_path), NOW + 60)
     assert state is not None and state.fault is fault
     assert [item.verdict for item in state.panels] == [Verdict.STALE, Verdict.STALE, Verdict.NO_DATA]
     assert "nobody listens" in state.panels[0].reason
-    nothing = judged(DashboardReading(CHOICE, failed), settings(tmp_path), NOW)
+    nothing = evaluate_dashboard(DashboardReading(CHOICE, failed), settings(tmp_path), NOW)
     assert nothing is not None and nothing.panels == () and nothing.fault is fault
-    assert judged(None, settings(tmp_path), NOW) is None
+    assert evaluate_dashboard(None, settings(tmp_path), NOW) is None
 
 
 def test_thresholds_of_the_config_count_here_too(tmp_path: Path) -> None:
     """A threshold that a person set holds on the dashboards as well."""
     given = replace(settings(tmp_path), thresholds=(("a", Threshold(critical=50.0)),))
-    state = judged(DashboardReading(CHOICE, reading(), reading()), given, NOW)
+    state = evaluate_dashboard(DashboardReading(CHOICE, reading(), reading()), given, NOW)
     assert state is not None and state.panels[0].verdict is Verdict.WARN
 
 
@@ -99,15 +99,15 @@ async def test_it_is_asked_only_while_somebody_looks(tmp_path: Path, monkeypatch
     fake = FakePrometheus()
     feed, shown = wired(tmp_path, fake)
     assert not fake.asked, "nothing is asked before"
-    feed.look(CHOICE)
+    feed.keep_alive(CHOICE)
     await until(lambda: bool(shown[-1] and shown[-1].good))
     await until(lambda: shown[-1] is None)
     await asyncio.sleep(0.05)  # the question under way may end
     fake.take()
-    feed.ask_now()
+    feed.refresh_now()
     await asyncio.sleep(0.2)
     assert not fake.asked, "nobody looks: not even a person's refresh asks"
-    feed.look(CHOICE)
+    feed.keep_alive(CHOICE)
     await until(lambda: bool(fake.asked))
     await feed.close()
 
@@ -117,7 +117,7 @@ async def test_nothing_is_asked_while_the_terminal_is_not_seen(tmp_path: Path) -
     fake = FakePrometheus()
     feed, _ = wired(tmp_path, fake)
     feed.set_visible(False)
-    feed.look(CHOICE)
+    feed.keep_alive(CHOICE)
     await asyncio.sleep(0.2)
     assert not fake.asked
     feed.set_visible(True)
@@ -132,7 +132,7 @@ async def test_another_choice_never_shows_the_answer_of_the_one_before(tmp_path:
     for name, _ in DASHBOARDS:
         for provider in ("", "paddle"):
             choice = DashboardChoice(name, provider=provider)
-            feed.look(choice)
+            feed.keep_alive(choice)
             await asyncio.sleep(0.01)
     await until(lambda: bool(shown[-1] and shown[-1].good))
     for held in shown:
@@ -147,7 +147,7 @@ async def test_without_prometheus_it_says_so(tmp_path: Path) -> None:
     """A source that is not configured is a fault with a hint, not an empty dashboard."""
     shown: list[DashboardReading | None] = []
     feed = DashboardPoller(settings(tmp_path), None, shown.append, environ={})
-    feed.look(CHOICE)
+    feed.keep_alive(CHOICE)
     await until(lambda: bool(shown[-1] and shown[-1].latest))
     assert shown[-1] is not None and shown[-1].latest is not None and shown[-1].latest.fault is not None
     assert "PROMETHEUS_URL" in shown[-1].latest.fault.sentence()
@@ -186,9 +186,7 @@ async def test_the_session_puts_it_into_the_snapshot(tmp_path: Path) -> None:
     given: Settings = settings(tmp_path)
     session = Session(given, specs=load_board("overview"), runbooks=RunbookIndex.load(tmp_path), prometheus=fake.source())
     assert session.settings.prometheus is None or isinstance(session.settings.prometheus, Endpoint)
-    told: list[object] = []
-    session._on_snapshot = told.append
-    session.dashboards.look(CHOICE)
+    session.dashboards.keep_alive(CHOICE)
     await until(lambda: bool((now := session.snapshot().dashboard) and now.panels))
     state = session.snapshot().dashboard
     assert state is not None and {item.verdict for item in state.panels} == {Verdict.NO_DATA}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quick_clock import run_quickly
 
 from console.monitor import poller as poller_module
-from console.monitor.poller import Poller, follow, next_delay, read
+from console.monitor.poller import Poller, keep_watching, next_delay, poll_once, wait_for_event
 from queries.errors import AccessDenied, RateLimited
 from queries.model.fault import FaultKind
 from queries.model.source import PollResult
@@ -63,15 +63,14 @@ class Source:
 
 
 def poller(source: Source, taken: list[PollResult[Any]], waits: list[float]) -> Poller:
-    made = Poller("prometheus", source, taken.append, every=5, timeout=1, cap=30, clock=lambda: 100.0, jitter=lambda: 0.0)
-
-    async def wait(seconds: float) -> bool:
+    async def wait(event: asyncio.Event, seconds: float) -> bool:
         waits.append(seconds)
         await asyncio.sleep(0)
         return True
 
-    made._woken_within = wait  # type: ignore[method-assign]
-    return made
+    return Poller(
+        "prometheus", source, taken.append, every=5, timeout=1, cap=30, clock=lambda: 100.0, jitter=lambda: 0.0, wait=wait
+    )
 
 
 async def until(met: Callable[[], bool]) -> None:
@@ -142,7 +141,7 @@ async def test_waking_asks_at_once_and_never_twice_at_a_time() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def test_sources_keep_step_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_keep_step_for_hours() -> None:
     """A source whose every wait ends 4 ms late asks its thousandth question 4 ms late, and not four seconds."""
     asked: list[float] = []
 
@@ -150,13 +149,10 @@ def test_sources_keep_step_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(asyncio.get_running_loop().time())
         return "value", ()
 
-    made = Poller("late", ask, lambda reading: None, every=5.0, timeout=1, cap=30, jitter=lambda: 0.0)
-    waited = made._woken_within
+    async def wait_late(event: asyncio.Event, seconds: float) -> bool:
+        return await wait_for_event(event, seconds) or await asyncio.sleep(0.004, False)
 
-    async def late(seconds: float) -> bool:
-        return await waited(seconds) or await asyncio.sleep(0.004, False)
-
-    monkeypatch.setattr(made, "_woken_within", late)
+    made = Poller("late", ask, lambda reading: None, every=5.0, timeout=1, cap=30, jitter=lambda: 0.0, wait=wait_late)
 
     async def hours() -> None:
         task = asyncio.create_task(made.run())
@@ -176,7 +172,7 @@ async def test_an_answer_that_never_ends_is_given_up() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    reading = await read("prometheus", never, limit_seconds=0.01)
+    reading = await poll_once("prometheus", never, limit_seconds=0.01)
     assert reading.fault is not None
     assert reading.fault.kind is FaultKind.TIMED_OUT
     assert "0.01 s" in reading.fault.what
@@ -194,7 +190,7 @@ async def test_a_watch_that_ends_is_begun_again(monkeypatch: pytest.MonkeyPatch)
             raise KeyError("defect")
 
     monkeypatch.setattr("console.monitor.poller.next_delay", lambda **_: 0.0)
-    task = asyncio.create_task(follow("kubernetes", watch, taken.append, cap=1))
+    task = asyncio.create_task(keep_watching("kubernetes", watch, taken.append, cap=1))
     await until(lambda: len(taken) >= 2)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -215,14 +211,14 @@ async def test_a_source_that_says_nothing_is_named_before_its_time_limit(monkeyp
         told.append((source, since))
 
     taken: list[PollResult[Any]] = []
-    made = Poller("x", slow, taken.append, every=5, timeout=1, cap=1, late=late, clock=lambda: 100.0)
+    made = Poller("x", slow, taken.append, every=5, timeout=1, cap=1, on_late=late, clock=lambda: 100.0)
     task = asyncio.create_task(made.run())
     await until(lambda: bool(taken))
     task.cancel()
     assert told == [("x", 100.0)] and taken[0].value == "good"
 
     told.clear()
-    prompt = Poller("x", Source("good"), taken.append, every=5, timeout=1, cap=1, late=late)
+    prompt = Poller("x", Source("good"), taken.append, every=5, timeout=1, cap=1, on_late=late)
     task = asyncio.create_task(prompt.run())
     await asyncio.sleep(0.12)
     task.cancel()

@@ -15,7 +15,9 @@ from console.actions.plan import Outcome, Preview, Request, Stage
 from console.config.load import load_settings
 from console.journal.event import Event
 from console.journal.sqlite import Journal, JournalError
+from console.monitor.journal_service import JournalService
 from console.monitor.session import Session
+from console.monitor.state_store import StateStore
 from console.state.snapshot import Snapshot
 from queries.alertmanager import AlertmanagerState
 from queries.errors import NotConfigured
@@ -167,10 +169,11 @@ async def test_what_another_console_records_is_seen_by_itself(session: Session) 
 
 async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session) -> None:
     """An answer from before the mark, a part of an answer and no answer at all release nothing."""
-    watch = session._marks
-    assert watch is not None
+    settings, journal = session.settings, session.journal
+    assert journal is not None
+    service = JournalService(journal, StateStore(settings, (), runbooks=session.runbooks), settings, clock=time.time)
     now = time.time()
-    await session.acknowledge("new")
+    await service.acknowledge("new", "", on=True)
     empty = AlertmanagerState((), (), (), 1, 1, "")
     lost = Fault(FaultKind.UNREACHABLE, "gone")
     for reading in (
@@ -178,13 +181,13 @@ async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session)
         PollResult("alertmanager", now + 60, 0.0, dataclasses.replace(empty, peer_faults=(lost,))),
         PollResult("alertmanager", now + 60, 0.0, fault=lost),
     ):
-        watch.heard(reading)
-        await watch.read()
-        assert session.journal is not None
-        assert [item.kind for item in session.journal.events()] == ["alert.owned"]
-    watch.heard(PollResult("alertmanager", now + 60, 0.0, empty))
-    await watch.read()
-    assert [item.kind for item in session.journal.events()] == ["alert.owned", "alert.released"]
+        service.heard(reading)
+        await service.read()
+        assert [item.kind for item in journal.events()] == ["alert.owned"]
+    service.heard(PollResult("alertmanager", now + 60, 0.0, empty))
+    await service.read()
+    assert [item.kind for item in journal.events()] == ["alert.owned", "alert.released"]
+    await service.close()
 
 
 async def test_the_history_of_an_alert_is_its_left_side(session: Session) -> None:

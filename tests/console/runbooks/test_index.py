@@ -132,7 +132,11 @@ def test_nothing_leads_out_of_the_folder(noted: str) -> None:
         ("---\ntitle: x\nsteps:\n  - title: a\n    lookup: nonsense\n---\n", 5, "expected one of rollout-history"),
         ("---\ntitle: x\nactions: rollback\n---\n", 3, "actions: expected a list"),
         ("---\ntitle: x\nsteps:\n  - title: a\n    phase: mitigate\n---\n", 5, "expected one of confirm, diagnose, verify"),
-        ("---\ntitle: x\nsteps:\n  - title: a\n    query: ${request[5m]}\n---\n", 5, "there is no signal 'request'; there are"),
+        (
+            "---\ntitle: x\nsteps:\n  - title: a\n    query: ${request[5m]}\n---\n",
+            5,
+            "no signal 'request'; expected one of",
+        ),
         ("---\ntitle: x\nguide: yes please\n---\n", 3, "guide: expected true or false"),
         ("---\ntitle: x\nescalate:\n  - to: boss\n    when: now\n---\n", 4, "expected one of platform, devops, security"),
         ("---\ntitle: x\nescalate:\n  - when: now\n---\n", 4, "escalate.0: expected `to`: one of platform, devops"),
@@ -155,7 +159,7 @@ def test_broken_front_matter_is_named_and_the_rest_goes_on(
     assert words in broken.broken
     assert good.broken is None
     assert index.match(alert()).matched_by == "triage"
-    monkeypatch.setattr("console.cli.runbook.RunbookIndex.configured", lambda _: index)
+    monkeypatch.setattr("console.cli.runbook.RunbookIndex.from_settings", lambda _: index)
     assert main(["runbook", "--lint"]) == 1
     assert f"bad.md:{line}:" in capsys.readouterr().out
 
@@ -187,7 +191,7 @@ def test_a_runbook_is_walked_by_phase_and_says_whom_to_call(
     slow = index.get("slow")
     assert slow is not None and slow.broken is None and slow.guide
     assert [step.phase for step in slow.steps] == ["", "confirm", "diagnose", "verify"]
-    monkeypatch.setattr("console.cli.runbook.RunbookIndex.configured", lambda _: index)
+    monkeypatch.setattr("console.cli.runbook.RunbookIndex.from_settings", lambda _: index)
     assert main(["runbook", "slow"]) == 0
     out = capsys.readouterr().out
     words = (
@@ -211,7 +215,7 @@ def test_bytes_that_are_no_text_are_broken(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     """Without any runbook the match is triage without a path, and the index says why."""
     index = RunbookIndex.load(tmp_path / "gone")
-    assert "no runbooks there" in index.fault
+    assert "no runbooks found" in index.fault
     assert index.match(alert()).path == ""
 
 
@@ -300,7 +304,7 @@ def test_a_teams_page_comes_before_ours(tmp_path: Path) -> None:
     assert (index.get("queue") or page).title == "First"
     assert {item.id for item in index.runbooks if item.own} == {"below", "high_error_rate", "mine", "queue"}
     assert index.fault == ""
-    assert "none: no runbooks there" in RunbookIndex.load(FOLDER, own=[tmp_path / "none"]).fault
+    assert "none: no runbooks found" in RunbookIndex.load(FOLDER, own=[tmp_path / "none"]).fault
 
 
 def test_a_broken_page_of_a_team_serves_by_its_name(tmp_path: Path) -> None:
@@ -332,7 +336,7 @@ def test_every_way_to_name_a_page_finds_what_the_screen_finds() -> None:
     firing = alert("Sibling", runbook_url="https://wiki.example.com/runbooks/high-latency.md")
     known = INDEX.find("Sibling", rules, [firing])
     assert known.runbook is not None and known.runbook.id == "high-latency"
-    assert INDEX.find("nobody-knows-this", rules).error.endswith("`cad-console runbook --list` lists what there is")
+    assert INDEX.find("nobody-knows-this", rules).error.endswith("`cad-console runbook --list` lists all")
     assert "did you mean Sibling?" in INDEX.find("Siblin", rules).error
 
 
@@ -353,7 +357,7 @@ def test_the_verb_exits_1_for_an_unknown_name(tmp_path: Path, capsys: pytest.Cap
     config.write_text("runbooks: pages\n")
     assert main(["--config", str(config), "runbook", "high-eror-rate"]) == 1
     told = capsys.readouterr()
-    assert told.out == "" and "there is no runbook and no alert high-eror-rate; did you mean high-error-rate" in told.err
+    assert told.out == "" and "no runbook or alert is named high-eror-rate; did you mean high-error-rate" in told.err
     for words in ("ShopOrdersStopped", "docs/shop-orders-stopped.md", "https://wiki.example.com/shop_orders_stopped#x"):
         assert main(["--config", str(config), "runbook", words]) == 0
         assert "Orders stopped" in capsys.readouterr().out

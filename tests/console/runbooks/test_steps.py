@@ -10,7 +10,7 @@ import pytest
 from screen_samples import cluster
 
 from console.runbooks.page import Runbook, RunbookStep, read_page
-from console.runbooks.steps import StepContext, answer_steps
+from console.runbooks.steps import StepContext, evaluate_steps
 from console.screens.time_range import build_chart
 from console.state import place
 from console.state.place import Place
@@ -37,7 +37,7 @@ async def test_a_step_adds_up_the_spellings_of_a_code() -> None:
         for metric in ("ocr_errors_total", "http_requests_total")
     )
     sight = StepContext(asked, None, None, (), 0.0, Place("test", "n"))
-    ours, other = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
+    ours, other = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert (ours.verdict, ours.value_text) == (Verdict.WARN, "5")
     assert ours.text.splitlines() == ['{code="PROVIDER_TIMEOUT (TIMEOUT, timeout)"} 5', '{code="PARSE_FAILED"} 4']
     assert (other.verdict, len(other.text.splitlines())) == (Verdict.OK, 3)
@@ -57,11 +57,11 @@ async def test_a_step_with_a_signal_is_asked_and_shown_as_promql() -> None:
         return expand_query(text)
 
     steps = (
-        RunbookStep("Rate", query="old", written="${ocr_requests[5m]}"),
-        RunbookStep("Open?", query="x", written="${circuits}"),
+        RunbookStep("Rate", query="old", template="${ocr_requests[5m]}"),
+        RunbookStep("Open?", query="x", template="${circuits}"),
     )
     sight = StepContext(ask, None, None, (), 0.0, Place("test", "n"), expand=expand)
-    rate, circuits = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
+    rate, circuits = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert asked == [rate.query] and rate.query.startswith("(") and "$" not in rate.query
     assert circuits.verdict is Verdict.NO_DATA and "which number means open" in circuits.text
 
@@ -70,12 +70,12 @@ def test_a_chart_has_a_line_for_each_of_the_nine() -> None:
     """Lines by code are added up before the first few are chosen; by another label nothing is."""
     tracks = tuple(Series((("code", code),), ((60.0, value),)) for code, value in SAID)
     history = PanelHistory("codes", 0.0, 60.0, 15.0, series=tracks)
-    lines = build_chart(history, by="code", unit=None, lines=(), most=2).tracks
+    lines = build_chart(history, group_by="code", unit=None, thresholds=(), most=2).series
     assert [(item.name, item.points) for item in lines] == [
         ("PROVIDER_TIMEOUT (TIMEOUT, timeout)", ((60.0, 5.0),)),
         ("PARSE_FAILED", ((60.0, 4.0),)),
     ]
-    assert len(build_chart(history, by="", unit=None, lines=()).tracks) == 3
+    assert len(build_chart(history, group_by="", unit=None, thresholds=()).series) == 3
 
 
 async def test_a_deployment_without_a_replica_set_is_a_sentence() -> None:
@@ -93,9 +93,9 @@ async def test_a_deployment_without_a_replica_set_is_a_sentence() -> None:
         """Nothing is asked of it: the cluster is known."""
 
     sight = StepContext(asked, Reads(), bare, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
-    one, every = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
-    assert one.text == "cad-ml-api has no revision yet: it has no ReplicaSet (new, paused, or its controller does not run)"
-    assert every.text == "no revision was ever rolled out"
+    one, every = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
+    assert one.text == "cad-ml-api has no revision yet: it has no ReplicaSet (new, paused, or its controller is not running)"
+    assert every.text == "no revision has been rolled out"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ async def test_the_pods_are_walked_once_and_not_on_the_loop(
         """Nothing is asked of it: the cluster is known."""
 
     sight = StepContext(asked, Reads(), shown, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
-    results = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=steps), alert, sight)]
+    results = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=steps), alert, sight)]
     assert len(results) == 3
     assert len(found) == walks
     assert threading.main_thread() not in found
@@ -149,7 +149,7 @@ async def test_a_step_believes_what_its_unit_or_its_range_allows(
 
     step = RunbookStep("It", query="x", unit=unit, warn=100.0, range=allowed)
     sight = StepContext(ask, None, None, (), 0.0, Place("test", "n"))
-    (result,) = [item async for item in answer_steps(Runbook("r", "r.md", "R", steps=(step,)), None, sight)]
+    (result,) = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=(step,)), None, sight)]
     assert result.verdict is verdict
     assert ("is not possible" in result.text) is (verdict is Verdict.IN_DOUBT)
 
@@ -161,4 +161,4 @@ def test_a_page_says_what_its_steps_can_be(tmp_path: Path) -> None:
     file.write_text(page.format("[null, 100]"))
     assert read_page(file, root=tmp_path).steps[0].range == Range(high=100.0)
     file.write_text(page.format("[100, 0]"))
-    assert "least is under its largest" in read_page(file, root=tmp_path).broken
+    assert "the lower end of the range below its upper end" in read_page(file, root=tmp_path).broken

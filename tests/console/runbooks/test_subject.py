@@ -31,7 +31,7 @@ def test_our_page_of_the_feature_cache_is_not_of_the_analysis_cache() -> None:
     found = RunbookIndex.load(FOLDER).get("cache-hit-rate-low")
     assert found is not None
     told = subject_error(found, ANALYSIS, {})
-    assert told == "this page asks about the feature cache; the alert is about the analysis cache"
+    assert told == "this page queries the feature cache; the alert is about the analysis cache"
 
 
 def test_no_alert_that_ships_is_marked() -> None:
@@ -51,11 +51,11 @@ def test_no_alert_that_ships_is_marked() -> None:
 @pytest.mark.parametrize(
     ("asked", "expression", "told"),
     [
-        ("cad:cache_hit_rate:1h", ANALYSIS, "this page asks about the feature cache; the alert is about the analysis cache"),
+        ("cad:cache_hit_rate:1h", ANALYSIS, "this page queries the feature cache; the alert is about the analysis cache"),
         ("sum(feature_cache_size)", "cad:cache_hit_rate:1h < 1", ""),
         ("shop_latency_seconds_count", "rate(shop_latency_seconds_bucket[5m]) > 1", ""),
-        ("up", "redis_up == 0", "this page asks about up; the alert is about redis_up"),
-        ("a_b + c_d + e_f", "x_y > 1", "this page asks about a_b and c_d and 1 more; the alert is about x_y"),
+        ("up", "redis_up == 0", "this page queries up; the alert is about redis_up"),
+        ("a_b + c_d + e_f", "x_y > 1", "this page queries a_b and c_d and 1 more; the alert is about x_y"),
         ("vector(1)", ANALYSIS, ""),
         ("not promql (", ANALYSIS, ""),
         ("feature_cache_size", "not promql (", ""),
@@ -92,4 +92,4 @@ def test_an_alert_over_a_series_whose_rule_cannot_be_seen_is_not_judged() -> Non
 def test_records_that_turn_in_a_circle_end() -> None:
     """Two rules that record each other are spelled out to the end all the same."""
     circle = {"a:b:c": ["d:e:f"], "d:e:f": ["a:b:c"]}
-    assert subject_error(page("a:b:c"), "g_h", circle).startswith("this page asks about a:b:c;")
+    assert subject_error(page("a:b:c"), "g_h", circle).startswith("this page queries a:b:c;")

@@ -30,12 +30,12 @@ class ToldDashboards:
         self.looked: list[DashboardChoice] = []
         self.fault: Fault | None = None
 
-    def look(self, choice: DashboardChoice) -> None:
+    def keep_alive(self, choice: DashboardChoice) -> None:
         if not self.looked or self.looked[-1] != choice:
             self.looked.append(choice)
             self.deliver(choice)
 
-    def look_again(self) -> None:
+    def keep_last_alive(self) -> None:
         pass
 
     def set_visible(self, visible: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 from screen_samples import NOW, panels, snapshot
 from served_platform import EXTENDED, HEALTH, NOT_READY, PROVIDERS, READY
 
-from console.checks.platform_lines import judge_platform
+from console.checks.platform_lines import evaluate_platform
 from console.state.snapshot import Snapshot
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth, Readiness, ReadinessCheck
@@ -33,8 +33,8 @@ def said(**changed: Any) -> PlatformHealth:
 
 
 def showing(found: PlatformHealth | None, **changed: Any) -> Snapshot:
-    health = judge_platform(found).health if found else Health.NOT_CONFIGURED
-    detail = judge_platform(found).detail if found else ""
+    health = evaluate_platform(found).health if found else Health.NOT_CONFIGURED
+    detail = evaluate_platform(found).detail if found else ""
     state = SourceState("platform", health, detail=detail, last_good_at=NOW - 1.0 if found else None)
     others = [item for item in snapshot().sources if item.name != "platform"]
     fine = tuple(replace(item, verdict=Verdict.OK, value=1.0) for item in panels())
@@ -58,7 +58,7 @@ async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], s
         "ok       vision                   closed, failures 1 of 5",
         "ok       ocr_paddle               loaded",
         "WARN     ocr/deepseek_hf          not ready: model file is missing",
-        "v3 300 · v4 1200 · 1500 in all",
+        "v3 300 · v4 1200 · 1500 in total",
         "enabled yes",
         "1.00 % fail",
     ):
@@ -92,7 +92,7 @@ async def test_an_unknown_status_is_reported(stage: Callable[..., Any]) -> None:
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "DEGRADED")
         shown = await scene.press(pilot, "f2")
-        assert "NO DATA  /health says healthy, which some builds always say" in shown
+        assert "NO DATA  /health reports healthy, which some builds always do" in shown
         assert "NO DATA  /health/extended         401 no" in shown
         assert not [line for line in shown.splitlines() if line.startswith(" ok ")]
 

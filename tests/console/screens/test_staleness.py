@@ -89,7 +89,7 @@ async def test_line_1_is_green_only_when_everything_is_known(
 
 async def test_missing_delivery_is_reported_in_header_and_list(stage: Callable[..., Any]) -> None:
     """Without the watchdog in Alertmanager nothing is called quiet, and the sentence says where to look."""
-    doubt = "Watchdog does not reach Alertmanager, so that no alert is listed proves nothing: see `alerting`"
+    doubt = "Watchdog does not reach Alertmanager, so an empty alert list is not reliable: check `alerting`"
     scene = stage(replace(quiet(), heartbeat_alert="Watchdog", delivery_doubt=doubt))
     async with scene.app.run_test(size=(130, 30)) as pilot:
         shown = await scene.until(pilot, "none firing, Watchdog missing  14:03")

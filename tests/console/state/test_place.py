@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.config.settings import AlertTarget
-from console.runbooks.page import Runbook, RunbookAction
+from console.runbooks.page import Runbook
 from console.runbooks.suggested_actions import suggestions_for
 from console.state.place import Place, pod_owners
+from queries.model.action import ActionCall
 from queries.model.alert import Alert, AlertState
 from queries.model.workload import Cluster, Container, Pod, Revision, Workload
 
@@ -37,7 +38,7 @@ CLUSTER = Cluster(
         Pod("cad-ml-platform", "redis-0", "q", "Running", True, 0, 0.0),
     ),
 )
-RUNBOOK = Runbook("r", "r.md", "R", actions=(RunbookAction("rollback", "deployment/cad-ml-api"),))
+RUNBOOK = Runbook("r", "r.md", "R", actions=(ActionCall("rollback", "deployment/cad-ml-api"),))
 
 
 def alert(**labels: str) -> Alert:

@@ -1,0 +1,103 @@
+"""The preflight checks that the runner makes for every action: place, journal, cluster, reconcilers, read-only."""
+
+from __future__ import annotations
+
+import asyncio
+
+from console.actions.action import Action, ClusterReader
+from console.actions.plan import CheckLevel, Plan, PreflightCheck, Request
+from console.config.settings import Settings
+from console.journal.sqlite import Journal, JournalError
+from console.state.place import Place, PodOwners, names_namespace, pod_of
+from queries.errors import SourceError
+from queries.model.alert import Alert, Elsewhere
+
+_ALERT_PLACE = "place of the alert"
+_NO_POD = PodOwners({}, {})
+
+
+def changes_cluster(action: Action | None) -> bool:
+    return action is not None and action.target_kind == "deployment"
+
+
+def check_reconcilers(plan: Plan, settings: Settings) -> tuple[PreflightCheck, ...]:
+    """Who may revert the change, and for how long the console watches for that."""
+    checks = []
+    for item in plan.reconcilers:
+        seconds = settings.settle_seconds(item.kind)
+        watched = f"watched for {seconds:g} s after it is done" if seconds else "its next run sets it again, change it there"
+        checks.append(PreflightCheck(CheckLevel.WARN, f"{item.name} sets this too: {watched}", item.why))
+    return tuple(checks)
+
+
+async def check_console(
+    action: Action, settings: Settings, journal: Journal | None, *, journal_error: str
+) -> tuple[PreflightCheck, ...]:
+    """Whether the journal can record the change, whether the cluster is known, and whether the console may write."""
+    checks = [await _check_journal(journal, journal_error)]
+    cluster = settings.kubernetes if changes_cluster(action) else None
+    if cluster is not None and cluster.place is None:
+        text = "the kubeconfig could not be read at start, so the cluster is unknown: restart the console"
+        checks.append(PreflightCheck(CheckLevel.BLOCK, text, "place"))
+    elif cluster is not None and cluster.sentence() and not settings.cluster_named:
+        origin = dict(settings.origins).get("kubernetes", "").partition(" (")[0]
+        text = f"the environment {settings.environment} does not name this cluster: it is from {origin}"
+        checks.append(PreflightCheck(CheckLevel.WARN, text, "place"))
+    if settings.read_only:
+        checks.append(PreflightCheck(CheckLevel.BLOCK, "read-only: nothing will be sent", "read-only"))
+    return tuple(checks)
+
+
+async def _check_journal(journal: Journal | None, journal_error: str) -> PreflightCheck:
+    try:
+        if journal is None:
+            raise JournalError(journal_error)
+        await asyncio.to_thread(journal.probe)
+    except JournalError as error:
+        return PreflightCheck(CheckLevel.BLOCK, f"no write without its journal entry: {error}", "journal")
+    return PreflightCheck(CheckLevel.OK, "journal writable", "journal")
+
+
+async def check_alert_place(request: Request, settings: Settings, reader: ClusterReader) -> tuple[PreflightCheck, ...]:
+    """Whether the alert behind the request is about the namespace and cluster that the action changes.
+
+    It keeps a healthy workload from being changed because of another one of the same name. If the alert's place is unknown,
+    the target's name has to be typed for this check alone.
+    """
+    word = request.target.partition("/")[2]
+    try:
+        alerts = await _triggering_alerts(request, reader)
+        places = [await _elsewhere(item, Place.of(settings), reader) for item in alerts]
+    except SourceError as error:
+        text = f"could not check whether the alert is about this place: {error}; type {word} if it is"
+        return (PreflightCheck(CheckLevel.ASK, text, _ALERT_PLACE, word),)
+    if not places:
+        if not request.fingerprint:
+            return ()
+        text = f"no server lists the alert {request.fingerprint}, so its place is unknown: type {word} if it is about this one"
+        return (PreflightCheck(CheckLevel.ASK, text, _ALERT_PLACE, word),)
+    away = [item for item in places if item is not None]
+    if not away:
+        return (PreflightCheck(CheckLevel.OK, "no label of the alert points elsewhere", _ALERT_PLACE),)
+    if len(away) == len(places):
+        text = f"the alert is about another place: {away[0].reason}; instead: {away[0].command}"
+        return (PreflightCheck(CheckLevel.BLOCK, text, _ALERT_PLACE),)
+    count = f"{len(away)} of {len(places)} alerts named {alerts[0].name} {'is' if len(away) == 1 else 'are'}"
+    text = f"{count} about another place: {away[0].reason}; name the alert with --alert"
+    return (PreflightCheck(CheckLevel.WARN, text, _ALERT_PLACE),)
+
+
+async def _triggering_alerts(request: Request, reader: ClusterReader) -> tuple[Alert, ...]:
+    """The alert that the request names by its fingerprint; else every alert with the name in its cause `alert NAME`."""
+    if request.fingerprint:
+        alert = await reader.alert(request.fingerprint)
+        return (alert,) if alert else ()
+    word, _, name = request.cause.partition(" ")
+    return tuple(item for item in await reader.alerts() if item.name == name) if word == "alert" and name else ()
+
+
+async def _elsewhere(alert: Alert, place: Place, reader: ClusterReader) -> Elsewhere | None:
+    away, pod = place.elsewhere(alert.labels), pod_of(alert.labels)
+    if away is None and pod and not names_namespace(alert.labels) and not await reader.has_pod(pod):
+        return place.elsewhere(alert.labels, _NO_POD)
+    return away

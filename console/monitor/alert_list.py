@@ -1,0 +1,178 @@
+"""The alerts of Alertmanager and Prometheus as one list, each with its owner, runbook and suggested actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from console.alerts.merge import MergedAlerts, find_undelivered, merge_alerts, urgency
+from console.checks.watchdog import WatchdogState, partition, watchdog_state
+from console.config.settings import Settings
+from console.journal.acknowledgements import Acknowledgement
+from console.runbooks.index import RunbookIndex
+from console.runbooks.suggested_actions import suggestions_for
+from console.state.place import Place, PodOwners, pod_owners
+from console.state.revisions import NO_RECORDS, Records
+from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
+from queries.model.series import label
+from queries.model.workload import Cluster
+
+if TYPE_CHECKING:
+    from queries.alertmanager import AlertmanagerState
+    from queries.prometheus.client import RulesResult
+
+_MAX_MATCHES = 10_000
+_Actions: TypeAlias = tuple[tuple[Suggestion, ...], Elsewhere | None]
+
+
+class AlertList:
+    """Derives the list from the latest results; everything costly is cached until its input changes.
+
+    Not thread-safe: the state store calls it under its lock.
+    """
+
+    def __init__(self, settings: Settings, runbooks: RunbookIndex) -> None:
+        self._settings = settings
+        self._runbooks = runbooks
+        self._place = Place.of(settings)
+        self._alertmanager: AlertmanagerState | None = None
+        self._alertmanager_failed = False
+        self._rules: RulesResult | None = None
+        self._rules_failed = False
+        self._cluster: Cluster | None = None
+        self._owners: Mapping[str, Acknowledgement] = {}
+        self._records: Records = NO_RECORDS
+        self._missing: frozenset[str] = frozenset()
+        """The alerts that fire in Prometheus only, as of the last rules result."""
+        self._merged: tuple[AlertmanagerState | None, RulesResult | None, MergedAlerts] | None = None
+        self._watchdog: WatchdogState | None = None
+        self._listed: tuple[Alert, ...] | None = None
+        self._tracked: tuple[TrackedAlert, ...] | None = None
+        self._matches: dict[tuple[str, str, str], RunbookMatch] = {}
+        self._actions: dict[tuple[object, str], _Actions] = {}
+        self._pod_owners: PodOwners | None = None
+        self.last_listed: tuple[Alert, ...] = ()
+        """Set in one step, so that it can be read without the lock."""
+
+    # Input
+
+    def set_alertmanager(self, state: AlertmanagerState | None, *, failed: bool, changed: bool) -> None:
+        """`state` is the last good one; `changed` if it differs from the one before."""
+        self._alertmanager, self._alertmanager_failed = state, failed
+        if changed or self._missing:
+            self._forget_list()
+
+    def set_rules(self, rules: RulesResult | None, *, failed: bool, changed: bool) -> None:
+        self._rules, self._rules_failed = rules, failed
+        if not failed:
+            # Compared with Alertmanager's previous result, or an alert that ended in between would look undelivered.
+            self._missing = self._find_missing()
+        # A missing alert may have been missing long enough by now.
+        if changed or self._missing:
+            self._forget_list()
+
+    def set_cluster(self, cluster: Cluster, *, workloads_changed: bool) -> None:
+        self._cluster = cluster
+        if workloads_changed:
+            self._forget_actions()
+            self._pod_owners = None
+
+    def set_owners(self, owners: Mapping[str, Acknowledgement]) -> None:
+        if self._owners != owners:
+            self._owners, self._tracked = owners, None
+
+    def set_records(self, records: Records) -> None:
+        if self._records != records:
+            self._records = records
+            self._forget_actions()
+
+    # Output
+
+    def tracked(self, now: float) -> tuple[TrackedAlert, ...]:
+        """Every alert, the most urgent first."""
+        if self._listed is None:
+            alerts, severities = self._all_alerts(now), self._settings.severities
+            if severities.own:
+                alerts = tuple(replace(item, grade=severities.grade(item.labels)) for item in alerts)
+            self._listed = self.last_listed = tuple(sorted(alerts, key=urgency))
+        if self._tracked is None:
+            self._tracked = tuple(self._track(item) for item in self._listed)
+        return self._tracked
+
+    def delivery_warning(self, now: float) -> str:
+        """Why an empty list is not reliable; only while both servers respond."""
+        if self._watchdog is None or self._alertmanager_failed or self._rules_failed:
+            return ""
+        return self._watchdog.warning(now)
+
+    def runbook_of(self, alert: Alert) -> RunbookMatch:
+        annotation = label(alert.annotations, "runbook_url") or label(alert.annotations, "runbook")
+        key = (alert.name, annotation, alert.component)
+        if key not in self._matches:
+            if len(self._matches) > _MAX_MATCHES:
+                self._matches.clear()
+            self._matches[key] = self._runbooks.match(alert)
+        return self._matches[key]
+
+    def suggestions(self, alert: Alert, match: RunbookMatch) -> tuple[Suggestion, ...]:
+        return self._actions_for(alert, match)[0]
+
+    # Within
+
+    def _forget_list(self) -> None:
+        self._listed = self._tracked = None
+
+    def _forget_actions(self) -> None:
+        self._actions.clear()
+        self._tracked = None
+
+    def _find_missing(self) -> frozenset[str]:
+        if self._alertmanager is None or self._alertmanager_failed:
+            return frozenset()
+        return frozenset(item.fingerprint for item in self._merge().missing)
+
+    def _merge(self) -> MergedAlerts:
+        manager, rules = self._alertmanager, self._rules
+        if self._merged is None or self._merged[0] is not manager or self._merged[1] is not rules:
+            name = self._settings.heartbeat_alert
+            arrived, delivered = partition(name, manager.alerts if manager else ())
+            fired, evaluated = partition(name, rules.alerts if rules else ())
+            self._merged = (manager, rules, merge_alerts(delivered, evaluated))
+            self._watchdog = watchdog_state(name, rules.rules, fired, arrived) if manager and rules else None
+        return self._merged[2]
+
+    def _all_alerts(self, now: float) -> Iterable[Alert]:
+        merged = self._merge()
+        if self._alertmanager is None or self._alertmanager_failed:
+            # Whether they were delivered is unknown; that they fire is known.
+            return (*merged.alerts, *merged.missing)
+        missing = [item for item in merged.missing if item.fingerprint in self._missing]
+        return (*merged.alerts, *find_undelivered(missing, self._rules.rules if self._rules else (), now=now))
+
+    def _track(self, alert: Alert) -> TrackedAlert:
+        match = self.runbook_of(alert)
+        owner = self._owners.get(alert.fingerprint)
+        suggestions, elsewhere = self._actions_for(alert, match)
+        return TrackedAlert(alert, owner.author if owner else "", match, suggestions, elsewhere)
+
+    def _actions_for(self, alert: Alert, match: RunbookMatch) -> _Actions:
+        key = (alert.labels, match.id)
+        actions = self._actions.get(key)
+        if actions is None:
+            if len(self._actions) > 2 * len(self._listed or ()) + 200:
+                # Most belong to alerts that ended: do not keep them for weeks.
+                self._actions.clear()
+            if self._pod_owners is None and self._cluster is not None:
+                self._pod_owners = pod_owners(self._cluster)
+            suggestions = suggestions_for(
+                alert,
+                self._cluster,
+                owners=self._pod_owners,
+                place=self._place,
+                runbook=self._runbooks.get(match.id),
+                configured=self._settings.alert_targets,
+                records=self._records,
+            )
+            actions = self._actions[key] = (suggestions, self._place.elsewhere(alert.labels, self._pod_owners))
+        return actions

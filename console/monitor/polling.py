@@ -1,0 +1,200 @@
+"""Polls every source, and stops polling while nobody can see the screen."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from console.config.settings import Settings
+from console.monitor.pauses import ClockPause, PauseDetector
+from console.monitor.poller import Fetch, Poller, keep_watching
+from console.monitor.source_results import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES
+from queries.model.panel import PanelSpec
+from queries.model.source import PollResult
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from queries.alertmanager import Alertmanager
+    from queries.kubernetes.client import Kubernetes
+    from queries.platform.client import Platform
+    from queries.prometheus.client import Prometheus, RulesResult
+
+_RESUME_SECONDS = 3.0
+"""How long after the process stood still a failed watch may be a consequence of that."""
+
+
+class SourcePolling:
+    """The poll loops of all sources.
+
+    `deliver` receives every result, `on_late` a source and the time of the unanswered request, `on_pauses` the current pauses;
+    all are called in the event loop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        specs: tuple[PanelSpec, ...],
+        *,
+        prometheus: Prometheus | None,
+        alertmanager: Alertmanager | None,
+        kubernetes: Kubernetes | None,
+        platform: Platform | None,
+        deliver: Callable[[PollResult[Any]], None],
+        on_late: Callable[[str, float], None],
+        on_pauses: Callable[[tuple[ClockPause, ...]], None],
+        detector: PauseDetector,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._prometheus, self._alertmanager = prometheus, alertmanager
+        self._kubernetes, self._platform = kubernetes, platform
+        self._deliver = deliver
+        self._on_late = on_late
+        self._on_pauses = on_pauses
+        self._detector = detector
+        self._clock = clock
+        self._fetches = self._build_fetches(specs)
+        self._pollers: list[Poller] = []
+        self._hidden = False
+        self._hidden_pause: ClockPause | None = None
+        self._suspended: ClockPause | None = None
+
+    def loops(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """One endless coroutine a source, by its name."""
+        every = self._settings.refresh_seconds
+        # The same jitter for all sources: consoles do not poll in step with each other, the sources of one console do.
+        jitter = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
+        cadence = {PROMETHEUS: every, ALERTMANAGER: every, RULES: 3 * every, PLATFORM: 2 * every}
+        self._pollers = [
+            Poller(
+                source,
+                fetch,
+                self._deliver,
+                every=cadence[source],
+                timeout=self._timeout_seconds(source),
+                cap=self._settings.backoff_cap_seconds,
+                clock=self._clock,
+                on_late=self._on_late,
+                jitter=lambda: jitter,
+                detector=self._detector,
+            )
+            for source, fetch in self._fetches.items()
+        ]
+        loops = {poller.source: poller.run() for poller in self._pollers}
+        if self._kubernetes is not None:
+            cap = self._settings.backoff_cap_seconds
+            loops[KUBERNETES] = keep_watching(
+                KUBERNETES, self._kubernetes.follow, self._deliver_watched, cap=cap, clock=self._clock
+            )
+        return loops
+
+    def one_time_fetches(self) -> dict[str, Fetch]:
+        """What one snapshot needs, by source."""
+        fetches = dict(self._fetches)
+        if self._kubernetes is not None:
+            fetches[KUBERNETES] = fetch_with_warnings(self._kubernetes.cluster, self._kubernetes)
+        if self._prometheus is not None:
+            # A single snapshot has no later one to correct it: read the meaning of the numbers first.
+            prometheus, fetch_panels = self._prometheus, fetches[PROMETHEUS]
+
+            async def fetch_decoded_panels() -> tuple[Any, tuple[str, ...]]:
+                await prometheus.fetch_encodings()
+                return await fetch_panels()
+
+            fetches[PROMETHEUS] = fetch_decoded_panels
+        if self._platform is not None:
+            fetches[PLATFORM] = fetch_with_warnings(partial(self._platform.health, whole=True), self._platform)
+        return fetches
+
+    def refresh_now(self) -> None:
+        """Polls every source as soon as its current request ends; Kubernetes is watched and needs no poll."""
+        if self._alertmanager is not None:
+            self._alertmanager.forget_silences()
+        if self._platform is not None:
+            self._platform.forget_absent()
+        for poller in self._pollers:
+            poller.wake()
+
+    def set_visible(self, visible: bool) -> bool:
+        """Stops polling while nobody can see the screen, and polls everything at once afterwards; watches stay open.
+
+        Returns whether that is a change.
+        """
+        if visible is not self._hidden:
+            return False
+        self._hidden = not visible
+        now = self._clock()
+        if self._hidden:
+            self._hidden_pause = ClockPause(now, frozenset(self._fetches))
+        elif self._hidden_pause is not None:
+            self._hidden_pause = replace(self._hidden_pause, ended_at=now)
+        self._report_pauses()
+        for poller in self._pollers:
+            poller.pause(self._hidden)
+        return True
+
+    def check_clock(self) -> bool:
+        """Call it every second: whether the process stood still since the last call. Then everything is polled again."""
+        missed = self._detector.beat()
+        if not missed:
+            return False
+        now = self._clock()
+        self._suspended = ClockPause(now - missed, frozenset(SOURCES), now)
+        self._report_pauses()
+        for poller in self._pollers:
+            poller.start_over()
+        return True
+
+    def _report_pauses(self) -> None:
+        self._on_pauses(tuple(item for item in (self._hidden_pause, self._suspended) if item is not None))
+
+    def _deliver_watched(self, result: PollResult[Any]) -> None:
+        if result.fault and self._detector.missed_since(self._detector.clock() - _RESUME_SECONDS):
+            return  # its timeout may have passed while the process stood still; it retries within two seconds
+        self._deliver(result)
+
+    def _build_fetches(self, specs: tuple[PanelSpec, ...]) -> dict[str, Fetch]:
+        fetches: dict[str, Fetch] = {}
+        if self._prometheus is not None:
+            prometheus = self._prometheus
+            panels = tuple(spec for spec in specs if spec.source == PROMETHEUS)
+            prometheus.rules_expected = True
+            prometheus.windows = dict(self._settings.rule_windows)
+            fetches[PROMETHEUS] = fetch_with_warnings(lambda: prometheus.panels(panels), prometheus)
+
+            async def fetch_rules() -> RulesResult:
+                await prometheus.fetch_encodings()  # hourly; done here so that it does not delay the first values
+                return await prometheus.rules()
+
+            fetches[RULES] = fetch_with_warnings(fetch_rules)
+        if self._alertmanager is not None:
+            fetches[ALERTMANAGER] = fetch_with_warnings(partial(self._alertmanager.state, fresh=False), self._alertmanager)
+        if self._platform is not None:
+            fetches[PLATFORM] = fetch_with_warnings(self._platform.health, self._platform)
+        return fetches
+
+    def _timeout_seconds(self, source: str) -> float:
+        """More than the clients' own timeouts, which cover one request; a poll may take several."""
+        if source == ALERTMANAGER:
+            return 2.0 * max(item.timeout_seconds for item in self._settings.alertmanagers) + 1.0
+        endpoint = self._settings.platform if source == PLATFORM else self._settings.prometheus
+        return 4.0 * (endpoint.timeout_seconds if endpoint else 5.0) + 1.0
+
+
+class _WarningSource(Protocol):
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
+def fetch_with_warnings(call: Callable[[], Awaitable[Any]], source: _WarningSource | None = None) -> Fetch:
+    """The call as a `Fetch`, with the client's current warnings about its server."""
+
+    async def fetch() -> tuple[Any, tuple[str, ...]]:
+        value = await call()
+        return value, source.warnings if source is not None else ()
+
+    return fetch

@@ -1,0 +1,167 @@
+"""The latest and the last good result of every source, and the state of the source that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from console.checks.platform_lines import evaluate_platform
+from console.config.settings import Settings
+from console.monitor.pauses import ClockPause
+from queries.model.fault import FaultKind
+from queries.model.source import Health, PollResult, SourceState
+
+if TYPE_CHECKING:
+    from queries.alertmanager import AlertmanagerState
+    from queries.prometheus.client import PanelResults
+
+PROMETHEUS, RULES, ALERTMANAGER, KUBERNETES, PLATFORM = "prometheus", "rules", "alertmanager", "kubernetes", "platform"
+SOURCES = (PROMETHEUS, ALERTMANAGER, KUBERNETES, PLATFORM)
+_TITLES = {PROMETHEUS: "Prometheus", ALERTMANAGER: "Alertmanager", KUBERNETES: "Kubernetes", PLATFORM: "the platform's API"}
+_MIN_STALE_SECONDS = {KUBERNETES: 30.0, PLATFORM: 30.0}
+"""Kubernetes proves only every five seconds that its watch is alive; the platform is polled half as often."""
+
+
+class SourceResults:
+    """Reads no clock. The attributes are replaced in one step, so that they can be set from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.latest: dict[str, PollResult[Any]] = {}
+        self.good: dict[str, PollResult[Any]] = {}
+        self.late: dict[str, float] = {}
+        """When the unanswered request of a source was sent, Unix seconds."""
+        self.pauses: tuple[ClockPause, ...] = ()
+        """When sources were not polled."""
+        self.starting: Mapping[str, str] = {}
+        """What to show for each source that is being started, until it first responds."""
+        self._settings = settings
+        self._configured = {
+            PROMETHEUS: settings.prometheus is not None,
+            ALERTMANAGER: bool(settings.alertmanagers),
+            KUBERNETES: settings.kubernetes is not None,
+            PLATFORM: settings.platform is not None,
+        }
+
+    def ingest(self, result: PollResult[Any]) -> bool | None:
+        """Whether the value changed; None if the result is ignored, because its source is only being started."""
+        source = result.source
+        before = self.good.get(source)
+        if result.fault is not None and before is None and source in self.starting:
+            return None
+        changed = before is None or result.fault is not None or before.value != result.value
+        if before is not None and not changed:
+            # Keep the same object: derived values are cached by identity.
+            result = replace(result, value=before.value)
+        self.latest[source] = result
+        self.late.pop(source, None)
+        if result.fault is None:
+            self.good[source] = result
+        return changed
+
+    def value(self, source: str) -> Any:
+        """The last good value, None before the first one."""
+        result = self.good.get(source)
+        return result.value if result else None
+
+    def failed(self, source: str) -> bool:
+        return source in self.latest and self.latest[source].fault is not None
+
+    def stale_after(self, source: str) -> float:
+        """How old the last good result may be, in seconds; two missed polls if the source is known to fail."""
+        stale_after = self._silence_limit(source)
+        return min(stale_after, 2.0 * self._settings.refresh_seconds) if self.failed(source) else stale_after
+
+    def unanswered(self, source: str) -> str:
+        """Why there is no current result."""
+        latest = self.latest.get(source)
+        if not self._configured[source]:
+            return f"{_TITLES[source]} is not configured"
+        if latest is None:
+            return "no answer yet"
+        return f"{_TITLES[source]}: {latest.fault.what}" if latest.fault else "the last result is too old"
+
+    def paused_at(self, source: str, now: float) -> float | None:
+        """Since when the source has not been polled; None once it responded after that, or had the time to."""
+        latest = self.latest.get(source)
+        for pause in self.pauses:
+            if source not in pause.sources:
+                continue
+            if pause.ended_at is None:
+                return pause.began_at
+            not_since = latest is None or latest.taken_at < pause.ended_at
+            if not_since and now - pause.ended_at <= self._silence_limit(source):
+                return pause.began_at
+        return None
+
+    def state(self, source: str, now: float, *, delivery_warning: str) -> SourceState:
+        """The source as the header and the sources screen show it."""
+        latest, good = self.latest.get(source), self.good.get(source)
+        if not self._configured[source]:
+            return SourceState(source, Health.NOT_CONFIGURED)
+        if latest is None:
+            detail = self.starting.get(source, "")
+            return SourceState(source, Health.WAITING, detail=detail, paused_at=self.paused_at(source, now))
+        warnings = [*latest.warnings]
+        health, fault, detail = Health.UP, latest.fault, ""
+        if fault is not None:
+            health = {FaultKind.DENIED: Health.DENIED, FaultKind.STALE: Health.STALE}.get(fault.kind, Health.DOWN)
+        elif source == PROMETHEUS:
+            panels: PanelResults = self.value(PROMETHEUS)
+            failed = [item for item in panels.results if item.fault is not None]
+            rules = self.latest.get(RULES)
+            warnings += panels.warnings
+            warnings += [f"panel {item.id}: {item.fault.sentence()}" for item in failed if item.fault]
+            fault = failed[0].fault if failed else rules.fault if rules else None
+            rejected = f"{len(failed)} of {len(panels.results)} queries refused" if failed else ""
+            detail = rejected or ("no rules" if fault else "")
+        elif source == ALERTMANAGER:
+            state: AlertmanagerState = self.value(ALERTMANAGER)
+            detail = f"{state.peers_up}/{state.peers_asked}"
+            fault = state.peer_faults[0] if state.peer_faults else None
+            warnings += filter(None, (delivery_warning,))
+        elif source == KUBERNETES:
+            detail = "live"
+        elif source == PLATFORM:
+            platform = evaluate_platform(self.value(PLATFORM))
+            health, detail = platform.health, platform.detail
+            warnings += platform.warnings
+        if health is Health.UP and (fault is not None or warnings):
+            health = Health.DEGRADED
+        if health in (Health.UP, Health.DEGRADED) and source in self.late:
+            health, detail = Health.DEGRADED, f"no answer for {max(0.0, now - self.late[source]):.0f} s"
+        paused_at = self.paused_at(source, now)
+        silent = paused_at is None and self._silent_seconds(source, now) > self._silence_limit(source)
+        if health.answers and silent:
+            # Its task hangs where no timeout applies: do not leave an old `up` on the screen.
+            health, detail = Health.DOWN, "no answer any more"
+        return SourceState(
+            source,
+            health,
+            detail=detail,
+            latency_seconds=latest.latency_seconds if latest.fault is None else None,
+            last_good_at=good.taken_at if good else None,
+            fault=fault,
+            warnings=tuple(dict.fromkeys(warnings)),
+            endpoint=self._endpoint(source),
+            paused_at=paused_at,
+        )
+
+    def _silence_limit(self, source: str) -> float:
+        return max(self._settings.stale_after_seconds, _MIN_STALE_SECONDS.get(source, 0.0))
+
+    def _silent_seconds(self, source: str, now: float) -> float:
+        """For how many seconds it has not responded; pauses do not count."""
+        ends = [pause.ended_at for pause in self.pauses if source in pause.sources and pause.ended_at is not None]
+        return now - max([self.latest[source].taken_at, *ends])
+
+    def _endpoint(self, source: str) -> str:
+        settings = self._settings
+        if source == ALERTMANAGER:
+            return ", ".join(item.url for item in settings.alertmanagers)
+        if source == KUBERNETES:
+            cluster = settings.kubernetes
+            where = cluster.place.sentence() if cluster and cluster.place else ""
+            return where or ((cluster.context or cluster.kubeconfig or "in-cluster") if cluster else "")
+        endpoint = settings.prometheus if source == PROMETHEUS else settings.platform
+        return endpoint.url if endpoint else ""
