@@ -191,7 +191,7 @@ class ChecklistScreen(ConsoleScreen):
             return ("done", "ok")
         if now < due:
             return (f"due in {format_span(due - now)}", "dim")
-        return (f"due since {format_local(due, now=now)}", "warn")
+        return (f"overdue since {format_local(due, now=now)}", "warn")
 
     def _past_cells(self, run: ChecklistRun) -> tuple[Span, ...]:
         now = self.context.now if self.context else run.begun_at

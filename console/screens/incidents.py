@@ -29,7 +29,7 @@ PAGE = 200
 COLUMNS = (
     Column("#", 4),
     Column("sev", 4),
-    Column("began", 12),
+    Column("started", 12),
     Column("title", 20, flex=4),
     Column("state", 24, flex=3),
     Column("commander", 12, flex=1, rank=2),

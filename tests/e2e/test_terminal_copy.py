@@ -104,7 +104,7 @@ def test_under_screen_nothing_is_called_copied(environ: dict[str, str], tmp_path
     try:
         with AnsweringTerminal(words, env=env) as terminal:
             told = copied(terminal)
-        assert "passes nothing on to a clipboard, so the query was not copied; it is in" in told
+        assert "does not pass on clipboard data, so the query was not copied; it is in" in told
         assert "error_ratio" in the_file(tmp_path).read_text()
         assert b"\x1b]52" not in bytes(terminal.received)
     finally:
