@@ -7,7 +7,7 @@ from typing import Any
 
 from console.actions.plan import Difference
 from queries.kubernetes.decode import containers_of
-from queries.model.secret import masked
+from queries.model.secret import redact_value
 from queries.model.workload import Container
 
 HASH = "pod-template-hash"
@@ -85,4 +85,4 @@ def _flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:
             name = item.get("name", index) if isinstance(item, dict) else index
             yield from _flatten(item, f"{path}[{name}]")
     else:
-        yield path, "" if value is None else masked(path.rpartition(".")[2], str(value))
+        yield path, "" if value is None else redact_value(path.rpartition(".")[2], str(value))

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 from console.config.settings import Channel, Settings
 from queries.errors import AccessDenied, InvalidResponse, NotConfigured, SourceError
 from queries.http.client import Client
-from queries.http.endpoint import Endpoint, credentials_of
-from queries.http.redact import scrubbed, secrets_of
-from queries.kubernetes.api import segment
+from queries.http.endpoint import Endpoint, parse_credentials
+from queries.http.redact import find_secrets, redact_error
+from queries.kubernetes.api import quote_segment
 from queries.kubernetes.client import Kubernetes
 from queries.model.fault import Fault, FaultKind
 
@@ -41,7 +41,7 @@ class Writer:
         """One PATCH in the apps group; returns the resulting object."""
         if self._kubernetes is None:
             raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
-        path = f"/apis/apps/v1/namespaces/{segment(self._kubernetes.namespace)}/{resource}/{segment(name)}"
+        path = f"/apis/apps/v1/namespaces/{quote_segment(self._kubernetes.namespace)}/{resource}/{quote_segment(name)}"
         query = [("fieldManager", FIELD_MANAGER), *([("dryRun", "All")] if dry_run else [])]
         full_path = f"{path}/{subresource}" if subresource else path
         return await self._kubernetes.call_object("PATCH", full_path, query, body, {"Content-Type": content_type})
@@ -56,7 +56,7 @@ class Writer:
         return identity
 
     async def expire_silence(self, identity: str) -> None:
-        await (await self._peer()).send("DELETE", f"/api/v2/silence/{segment(identity)}")
+        await (await self._peer()).send("DELETE", f"/api/v2/silence/{quote_segment(identity)}")
 
     async def post_update(self, channel: str, payload: Mapping[str, Any]) -> None:
         """One POST to a configured channel. No error contains its URL or its key, whatever the server echoes."""
@@ -73,8 +73,8 @@ class Writer:
         try:
             await client.deliver(bare, json={**payload, **({"routing_key": key} if key else {})})
         except SourceError as error:
-            hidden = secrets_of(url if url != PAGERDUTY else "", key, endpoint.http.password)
-            raise scrubbed(error, hidden, where=place, hint="the update is kept; send it again from the incident") from None
+            hidden = find_secrets(url if url != PAGERDUTY else "", key, endpoint.http.password)
+            raise redact_error(error, hidden, where=place, hint="the update is kept; send it again from the incident") from None
         finally:
             await client.close()
 
@@ -102,13 +102,13 @@ class Writer:
 def _endpoint(url: str, channel: Channel, place: str) -> tuple[str, Endpoint]:
     """The URL without user and password, and the endpoint that sends them. Raises NotConfigured, without them in its text."""
     try:
-        (username, password), parts = credentials_of(url), urlsplit(url)
+        (username, password), parts = parse_credentials(url), urlsplit(url)
     except ValueError:
         raise NotConfigured("its URL is invalid", where=place, hint="write https://host/path") from None
     http, host = channel.http, parts.netloc.rpartition("@")[2]
     if username or password:
-        if http.authorizing:
-            message = f"its URL contains user and password, and http_config.{http.authorizing} is set too"
+        if http.authorization_field:
+            message = f"its URL contains user and password, and http_config.{http.authorization_field} is set too"
             raise NotConfigured(message, where=place, hint="keep one of them")
         http = replace(http, username=username, password=password)
     return urlunsplit(parts._replace(netloc=host)), Endpoint(f"{parts.scheme}://{host}", http, channel.timeout_seconds)

@@ -12,7 +12,7 @@ from console.config.errors import ConfigError
 from console.config.settings import KUBERNETES, POSTGRESQL, Channel, StoreSettings
 from console.config.sources import KeyPath, Sources
 from console.config.validators import is_store, is_url
-from queries.http.endpoint import Endpoint, HttpConfig, RedisEndpoint, credentials_of
+from queries.http.endpoint import Endpoint, HttpConfig, RedisEndpoint, parse_credentials
 from queries.text.variables import variable
 
 _AUTHORIZING = ("basic_auth", "authorization", "bearer_token", "bearer_token_file")
@@ -91,7 +91,7 @@ def _channel(sources: Sources, name: str, item: Mapping[str, Any], path: KeyPath
     if not (item.get(required) or item.get(f"{required}_file")):
         raise sources.error(path, f"expected {required} or {required}_file here")
     http = _http_config(sources, item.get("http_config", {}), (*path, "http_config"))
-    if item.get("url") and credentials_of(item["url"]) != ("", ""):
+    if item.get("url") and parse_credentials(item["url"]) != ("", ""):
         _refuse_second_authorization(sources, http, path)
     return Channel(
         name=name,
@@ -110,7 +110,7 @@ def _from_file(sources: Sources, entry: Any, path: KeyPath) -> Endpoint:
         return _endpoint(entry, source=str(sources.config_file))
     endpoint = _endpoint(entry["url"], source=str(sources.config_file))
     http = _http_config(sources, entry.get("http_config", {}), (*path, "http_config"))
-    if endpoint.http.authorizing:
+    if endpoint.http.authorization_field:
         _refuse_second_authorization(sources, http, path)
         http = replace(http, username=endpoint.http.username, password=endpoint.http.password)
     return replace(endpoint, http=http, timeout_seconds=float(entry.get("timeout", endpoint.timeout_seconds)))
@@ -152,8 +152,10 @@ def _http_config(sources: Sources, table: Mapping[str, Any], path: KeyPath) -> H
 
 def _refuse_second_authorization(sources: Sources, http: HttpConfig, path: KeyPath) -> None:
     """Raises ConfigError where the URL's credentials and `http_config` would both set the Authorization header."""
-    if http.authorizing:
-        raise sources.error(path, f"the URL has credentials and http_config.{http.authorizing} is set too: remove one of them")
+    if http.authorization_field:
+        raise sources.error(
+            path, f"the URL has credentials and http_config.{http.authorization_field} is set too: remove one of them"
+        )
 
 
 def _endpoint(url: str, *, source: str) -> Endpoint:
@@ -161,7 +163,7 @@ def _endpoint(url: str, *, source: str) -> Endpoint:
     if not is_url(url):
         raise ConfigError(source=source, expected="expected an http:// or https:// URL with a host")
     parts = urlsplit(url)
-    username, password = credentials_of(url)
+    username, password = parse_credentials(url)
     host = parts.netloc.rpartition("@")[2]
     return Endpoint(
         urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", "")), HttpConfig(username=username, password=password)

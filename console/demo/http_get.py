@@ -35,13 +35,13 @@ def answer(url: str, params: Mapping[str, str] | None = None, *, timeout: httpx.
                         place, params = _target(place, response.headers["location"], url), None
                         continue
                     if response.status_code != 200:
-                        told = error_mapping.from_answer(
+                        told = error_mapping.from_response(
                             response.status_code, response.headers, b"", where=url, now=time.time()
                         )
                         raise told
                     yield response
                     return
-            raise InvalidResponse("the redirects do not end", where=url)
+            raise InvalidResponse("endless redirects", where=url)
     except httpx.HTTPError as error:
         raise error_mapping.from_exception(error, where=url, host=place.host) from None
 

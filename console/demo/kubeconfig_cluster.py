@@ -64,5 +64,5 @@ class ContextView:
         )
 
     def _list(self, path: str) -> list[dict[str, Any]]:
-        answer: dict[str, Any] = self._api.decoded(dict[str, Any], "GET", path)
+        answer: dict[str, Any] = self._api.call_decoded(dict[str, Any], "GET", path)
         return list(answer.get("items") or ())

@@ -12,7 +12,7 @@ from console.state.snapshot import Snapshot
 from queries.errors import SourceError
 from queries.model.series import Series, quote
 from queries.model.text import visible
-from queries.model.workload import Change, Cluster, Touched
+from queries.model.workload import Change, Cluster, LastWrite
 from queries.prometheus.responses import RangeResult
 
 HOUR_SECONDS = 3600.0
@@ -45,7 +45,7 @@ async def correlate(
     *,
     at: float,
     prometheus: Ranges | None,
-    config_maps: Callable[[], Awaitable[tuple[Touched, ...]]] | None,
+    config_maps: Callable[[], Awaitable[tuple[LastWrite, ...]]] | None,
     own_alerts: Iterable[str] = (),
     seconds: float = HOUR_SECONDS,
 ) -> Correlation:
@@ -177,7 +177,7 @@ def _cluster_events(cluster: Cluster | None) -> Iterable[Change]:
             yield Change(event.at, "restart", f"pod/{event.name}", told)
 
 
-def _written(maps: Iterable[Touched], start: float, end: float) -> Iterable[Change]:
+def _written(maps: Iterable[LastWrite], start: float, end: float) -> Iterable[Change]:
     for item in maps:
         if start <= item.at <= end and not item.name.startswith(_OWN):
             yield Change(item.at, "config", f"configmap/{item.name}", f"ConfigMap {visible(item.name)} written", item.manager)

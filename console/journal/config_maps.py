@@ -220,7 +220,7 @@ class ConfigMaps:
     def _fetched(self, name: str) -> _Segment | None:
         """As it is now; None where it is not there (any more)."""
         try:
-            return self._built(self._api.decoded(_SegmentObject, "GET", f"{self._path}/{name}"))
+            return self._built(self._api.call_decoded(_SegmentObject, "GET", f"{self._path}/{name}"))
         except RequestRejected as error:
             if error.fault.status == 404:
                 return None

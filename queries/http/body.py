@@ -1,4 +1,4 @@
-"""The body of one answer: kept up to a limit, with the one content encoding that was asked for decoded in pieces."""
+"""A response body: kept up to a limit, and decoded in pieces from the one accepted content encoding."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from queries.errors import InvalidResponse
 from queries.text.numbers import format_size
 
 PIECE_BYTES = 256 << 10
-"""How much is inflated at once on the event loop: about a millisecond."""
+"""How much is inflated at once on the event loop, about a millisecond."""
 _PIECES_BYTES = 4 << 20
-"""The same in a thread: what is left of a piece of the answer is copied each time."""
+"""The same in a thread; the rest of a piece is copied each time."""
 _SMALL = 4 << 10
 _GZIP = ("gzip", "x-gzip")
 
 
 class Body:
-    """Collects the pieces of one answer as they came over the wire; `whole` gives its content.
+    """Collects the pieces of one response; `whole` returns its content.
 
-    Memory is at most twice `limit_bytes`, whatever the server sends: neither what comes nor what it inflates to may be
-    larger, and pieces of a few bytes are put together. Raises Malformed with a sentence.
+    It needs at most twice `limit_bytes` of memory, whatever the server sends: neither the received nor the inflated bytes may
+    exceed the limit, and small pieces are merged. Raises InvalidResponse.
     """
 
     def __init__(
-        self, headers: Mapping[str, str], *, limit_bytes: int, where: str, asked: str = "identity", status: int | None = None
+        self, headers: Mapping[str, str], *, limit_bytes: int, where: str, accepted: str = "identity", status: int | None = None
     ) -> None:
-        """`headers` by names in lower case; `asked` is the Accept-Encoding of the request: `identity` or `gzip`."""
+        """`headers` by names in lower case; `accepted` is the Accept-Encoding of the request: `identity` or `gzip`."""
         self.limit_bytes = limit_bytes
         self._where = where
         self._status = status
         self._raw: deque[bytes | bytearray] = deque()
-        self._found: list[bytes] = []
-        self._found_bytes = 0
+        self._decoded: list[bytes] = []
+        self._decoded_bytes = 0
         self.size = 0
-        """Bytes that came so far, still encoded."""
+        """Bytes received so far, still encoded."""
         encoding = headers.get("content-encoding", "")
         layers = [layer for item in encoding.lower().split(",") if (layer := item.strip()) not in ("", "identity")]
-        if layers and (len(layers) > 1 or asked != "gzip" or layers[0] not in _GZIP):
+        if layers and (len(layers) > 1 or accepted != "gzip" or layers[0] not in _GZIP):
             named = "".join(char if char.isprintable() else " " for char in encoding[:40])
             raise InvalidResponse(
-                f"the answer is encoded as {named}, and {asked} was asked for",
+                f"the answer is encoded as {named} instead of {accepted}",
                 where=where,
-                hint="a proxy on the way may have encoded it",
+                hint="a proxy may have encoded it",
                 status=status,
             )
         self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16) if layers else None
@@ -52,7 +52,7 @@ class Body:
             raise self._too_large()
 
     def feed(self, piece: bytes) -> None:
-        """Keep the next piece. Raises Malformed where the limit is passed."""
+        """Add the next piece. Raises InvalidResponse beyond the limit."""
         self.size += len(piece)
         if self.size > self.limit_bytes:
             raise self._too_large()
@@ -65,28 +65,28 @@ class Body:
             self._raw.append(bytearray(piece))
 
     def start(self) -> bytes:
-        """The content where `decoded` says so afterwards, else its first PIECE_BYTES; short work. Raises Malformed."""
+        """Decode the first PIECE_BYTES, or the whole content if `decoded` is True afterwards. Raises InvalidResponse."""
         if self._inflater is None:
             return self.whole()
-        while self._raw and self._found_bytes < PIECE_BYTES:
+        while self._raw and self._decoded_bytes < PIECE_BYTES:
             self._decode_piece(PIECE_BYTES)
-        return b"".join(self._found) if self._raw else self.whole()
+        return b"".join(self._decoded) if self._raw else self.whole()
 
     @property
     def decoded(self) -> bool:
-        """Whether nothing is left to be decoded."""
+        """Whether everything is decoded."""
         return not self._raw
 
     def whole(self) -> bytes:
-        """The content. What it takes is bounded by the limit, but may be too long for the event loop. Raises Malformed."""
+        """The content; decoding it may take too long for the event loop. Raises InvalidResponse."""
         while self._raw:
-            self._decode_piece(min(_PIECES_BYTES, self.limit_bytes + 1 - self._found_bytes))
+            self._decode_piece(min(_PIECES_BYTES, self.limit_bytes + 1 - self._decoded_bytes))
         if self._inflater is not None and self.size and not self._inflater.eof:
             raise InvalidResponse(
-                "the answer was cut off", where=self._where, hint="its compressed data is not whole", status=self._status
+                "the answer was cut off", where=self._where, hint="its compressed data is incomplete", status=self._status
             )
-        content = self._found[0] if len(self._found) == 1 else b"".join(self._found)
-        self._found = [content]
+        content = self._decoded[0] if len(self._decoded) == 1 else b"".join(self._decoded)
+        self._decoded = [content]
         return content
 
     def _decode_piece(self, at_most: int) -> None:
@@ -95,7 +95,7 @@ class Body:
             self._keep(bytes(raw))
             return
         if self._inflater.eof:
-            if raw.strip(b"\0"):  # padding is allowed, a second member would be a second answer
+            if raw.strip(b"\0"):  # padding is allowed, a second member is not
                 raise self._broken()
             return
         try:
@@ -104,21 +104,21 @@ class Body:
             raise self._broken() from None
         self._keep(piece)
         rest = self._inflater.unconsumed_tail or self._inflater.unused_data
-        if rest or len(piece) == at_most:  # a full piece: more may be waiting in the inflater without any input
+        if rest or len(piece) == at_most:  # a full piece: the inflater may hold more output
             self._raw.appendleft(rest)
 
     def _keep(self, piece: bytes) -> None:
-        self._found_bytes += len(piece)
-        if self._found_bytes > self.limit_bytes:
+        self._decoded_bytes += len(piece)
+        if self._decoded_bytes > self.limit_bytes:
             raise self._too_large()
         if piece:
-            self._found.append(piece)
+            self._decoded.append(piece)
 
     def _broken(self) -> InvalidResponse:
         return InvalidResponse(
-            "the answer's compression is broken",
+            "the answer's compressed data is damaged",
             where=self._where,
-            hint="a proxy on the way may damage it",
+            hint="a proxy may have damaged it",
             status=self._status,
         )
 

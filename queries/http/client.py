@@ -1,4 +1,4 @@
-"""The one client factory: every HTTP request that reads leaves through a Client made here."""
+"""The HTTP client: every HTTP request that reads is sent through a `Client`."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from queries.http.endpoint import Endpoint
 T = TypeVar("T")
 
 LIMIT_BYTES = 64 << 20
-"""No answer is larger; each may have a smaller limit of its own."""
+"""The limit of every response; a request may set a smaller one."""
 _LARGE = 32 << 10
-"""Bytes from which decoding leaves the event loop."""
+"""A larger response is decoded off the event loop."""
 _ERROR_BYTES = 64 << 10
-"""How much of an answer is read that only explains a failure."""
-_TURN_SECONDS = 0.005
-"""How long one answer's pieces may be taken in before somebody else gets a turn."""
+"""How much of an error response is read."""
+_YIELD_SECONDS = 0.005
+"""How long one response may be read before the loop runs other tasks."""
 _HEADERS = ((b"accept", b"application/json"), (b"user-agent", b"cad-console"))
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class _Progress:
-    """How far one attempt came, from the transport's own events; it makes the sentence of a time-out."""
+    """The phase of one attempt, from the transport's trace events, for the message of a timeout."""
 
     __slots__ = ("dialled", "phase")
 
@@ -58,8 +58,8 @@ class _Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
-    """One request as the caller meant it, before redirects and retries."""
+class _Request:
+    """One request of a caller, before redirects and retries."""
 
     method: str
     path: str
@@ -67,17 +67,17 @@ class _Ask:
     params: Sequence[tuple[str, str]] = ()
     content: bytes | None = None
     accept: Sequence[int] = ()
-    whole: httpx.URL | None = None
-    """The very URL to ask instead of the endpoint's with `path`."""
+    url: httpx.URL | None = None
+    """The exact URL, instead of the endpoint's with `path`."""
     any_body: bool = False
-    """Whatever stands in a good answer is fine, unless it is a web page."""
+    """Accept any content of a successful response except a web page."""
 
 
 class Client:
-    """Asks one server and gives decoded answers, or a SourceError that a person can act on.
+    """A client of one server; every method returns decoded content or raises a SourceError.
 
-    The endpoint's time-out covers the whole of a request: name, connection, redirects, retry and the last byte.
-    Nothing is opened and no file is read before the first request.
+    The endpoint's timeout covers a whole request: name resolution, connection, redirects, retry and the last byte.
+    Nothing is opened or read before the first request.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Client:
         self._opening = asyncio.Lock()
         self._base: httpx.URL | None = None
         user = password = ""
-        if (base := usable(endpoint.url)) is not None:
+        if (base := parse_url(endpoint.url)) is not None:
             user, password = base.username, base.password
             self._base = base.copy_with(userinfo=b"", query=None, fragment=None, path=base.path.rstrip("/") or "/")
         self.where = str(self._base).rstrip("/") if self._base else f"the URL of {name}"
@@ -102,13 +102,13 @@ class Client:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the server though it answers: its clock."""
-        told = self._clock.warning(self.where)
-        return (told,) if told else ()
+        """Problems of a server that does answer: a wrong clock."""
+        warning = self._clock.warning(self.where)
+        return (warning,) if warning else ()
 
     @property
     def ahead_seconds(self) -> float:
-        """How far the server's clock is ahead of this machine's at least, negative where it is behind."""
+        """The least by which the server's clock is ahead of this machine's, negative if it is behind."""
         return self._clock.ahead_seconds
 
     async def get(
@@ -134,46 +134,46 @@ class Client:
         accept: Sequence[int] = (),
         any_body: bool = False,
     ) -> T:
-        """As `get`, with a decoder of its own, which runs off the event loop where the answer is large.
+        """As `get` with a decoder, which runs off the event loop for a large response.
 
-        `accept` names statuses beyond 2xx whose JSON body is an answer too; with `any_body` the answer may be any
-        text but a web page. The decoder raises SourceError itself.
+        `accept` are statuses beyond 2xx whose JSON body is valid too; `any_body` accepts any content except a web page.
+        The decoder raises SourceError itself.
         """
-        _, body = await self._exchange(_Ask(method, path, limit_bytes, params=params, accept=accept, any_body=any_body))
+        _, body = await self._exchange(_Request(method, path, limit_bytes, params=params, accept=accept, any_body=any_body))
         return await run_cpu_bound(partial(decode, body)) if len(body) > _LARGE else decode(body)
 
     async def answer(self, path: str, *, limit_bytes: int = LIMIT_BYTES, accept: Sequence[int] = ()) -> tuple[int, bytes]:
-        """GET and give the status with the JSON body, for a server whose status says more than its body. Raises SourceError."""
-        return await self._exchange(_Ask("GET", path, limit_bytes, accept=accept))
+        """GET; returns status and JSON body, for a server whose status matters. Raises SourceError."""
+        return await self._exchange(_Request("GET", path, limit_bytes, accept=accept))
 
     async def send(self, method: str, path: str, *, json: object = None) -> object:
-        """Send one write and give its decoded answer, None for an empty one; only for a client made with `writes`.
+        """Send one write; returns the decoded response, None for an empty one. Only for a client with `writes`.
 
-        Never repeated, never redirected. After a SourceError the write certainly did not happen where the status is 4xx,
-        or where the fault is UNREACHABLE without a status; with any other fault its outcome is unknown.
+        Never retried, never redirected. After a SourceError the write certainly did not happen if the status is 4xx, or if
+        the fault is UNREACHABLE without a status; after any other fault the outcome is unknown.
         """
         if not self._writes:
             raise PermissionError(f"{method} {path} is not a read: this client only reads")
         content = msgspec.json.encode(json) if json is not None else None
-        _, body = await self._exchange(_Ask(method, path, 8 << 20, content=content))
+        _, body = await self._exchange(_Request(method, path, 8 << 20, content=content))
         if not body.strip():
             return None
         decode = partial(self.decode, object, body)
         return await run_cpu_bound(decode) if len(body) > _LARGE else decode()
 
     async def deliver(self, url: str, *, json: object) -> None:
-        """POST to exactly this URL, which may itself be a secret and is in no error; any answer of success but a web page is
-        fine. As `send`, never repeated and never redirected; only for a client made with `writes`, for a URL of its endpoint.
+        """POST to exactly this URL, which may be a secret and appears in no error; any successful response except a web page is
+        valid. As `send`, never retried and never redirected; only for a client with `writes`, for a URL of its endpoint.
         """
         if not self._writes:
             raise PermissionError("this client only reads")
-        whole = usable(url)
-        if whole is None:
+        target = parse_url(url)
+        if target is None:
             raise Unreachable(
                 "its URL cannot be used", where=self.where, hint="write http://host:port/path or https://host/path"
             )
-        ask = _Ask("POST", "", 1 << 20, content=msgspec.json.encode(json), whole=whole, any_body=True)
-        await self._exchange(ask)
+        request = _Request("POST", "", 1 << 20, content=msgspec.json.encode(json), url=target, any_body=True)
+        await self._exchange(request)
 
     async def close(self) -> None:
         transport, self._transport = self._transport, None
@@ -181,51 +181,52 @@ class Client:
             await transport.aclose()
 
     def decode(self, type: type[T], body: bytes) -> T:
-        """The JSON body as `type`. Raises Malformed that says whether it is cut off, no JSON or of another shape."""
+        """Decode the JSON body. Raises InvalidResponse: truncated, not JSON, or of another shape."""
         return decode_json(type, body, where=self.where)
 
-    async def _exchange(self, ask: _Ask) -> tuple[int, bytes]:
+    async def _exchange(self, request: _Request) -> tuple[int, bytes]:
         progress = _Progress()
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._attempts(ask, progress)
+                return await self._attempt(request, progress)
         except TimeoutError:
             raise TimedOut(
                 f"no whole answer within {self._timeout:g} s ({progress.phase})", where=self.where, hint=_hint(progress.phase)
             ) from None
         except SourceError as error:
-            raise self._credentials.redacted(error) from None
+            raise self._credentials.redact_error(error) from None
 
-    async def _attempts(self, ask: _Ask, progress: _Progress) -> tuple[int, bytes]:
+    async def _attempt(self, request: _Request, progress: _Progress) -> tuple[int, bytes]:
         transport, base = await self._open()
-        method, reads = ask.method, ask.method in ("GET", "HEAD") or not self._writes
-        url = ask.whole or _place(base, ask.path)
+        method, reads = request.method, request.method in ("GET", "HEAD") or not self._writes
+        url = request.url or _join_path(base, request.path)
         for hop in range(6):
-            request = self._request(method, url, ask if not hop or method == ask.method == "POST" else None, progress)
+            repeated = not hop or method == request.method == "POST"
+            sent = self._build_request(method, url, request if repeated else None, progress)
             try:
-                asked_at = time.time()
+                sent_at = time.time()
                 try:
-                    response = await transport.handle_async_request(request)
+                    response = await transport.handle_async_request(sent)
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError):
-                    # A kept connection that the server had closed meanwhile: nothing was answered, so one more try is safe.
+                    # The server had closed a kept-alive connection without a response, so one retry is safe.
                     if not reads or progress.dialled:
                         raise
-                    response = await transport.handle_async_request(request)
-                response.request = request
-                self._clock.heard(response.headers, asked_at=asked_at, answered_at=time.time())
+                    response = await transport.handle_async_request(sent)
+                response.request = sent
+                self._clock.on_response(response.headers, sent_at=sent_at, received_at=time.time())
                 try:
                     target = self._redirect(response, base, method, reads, hop)
                     if target is None:
-                        return response.status_code, await self._body(response, ask)
+                        return response.status_code, await self._read_body(response, request)
                 finally:
                     await response.aclose()
             except httpx.HTTPError as error:
                 mapped = error_mapping.from_exception(error, where=self.where, host=base.host)
                 if not reads and isinstance(mapped, Unreachable) and not isinstance(error, httpx.ConnectError):
                     raise TimedOut(
-                        "the connection broke while the write was under way",
+                        "the connection broke during the write",
                         where=self.where,
-                        hint="it is not known whether it was done",
+                        hint="it may or may not have taken effect",
                     ) from None
                 raise mapped from None
             url = target
@@ -233,32 +234,32 @@ class Client:
                 method = "GET"
         raise AssertionError("unreachable: _redirect ends the chain")
 
-    def _request(self, method: str, url: httpx.URL, ask: _Ask | None, progress: _Progress) -> httpx.Request:
-        """`ask` is None after a redirect, whose target already says everything."""
-        headers = [*_HEADERS, (b"accept-encoding", accepted_encoding(url.host).encode()), *self._credentials.headers()]
-        # The deadline over all of it is in _exchange; this one closes the socket of a TLS handshake that hangs.
+    def _build_request(self, method: str, url: httpx.URL, request: _Request | None, progress: _Progress) -> httpx.Request:
+        """`request` is None after a redirect, whose target is complete."""
+        headers = [*_HEADERS, (b"accept-encoding", accept_encoding(url.host).encode()), *self._credentials.headers()]
+        # `_exchange` sets the overall deadline; this one closes the socket of a hanging TLS handshake.
         extensions: dict[str, Any] = {"trace": progress.trace, "timeout": {"connect": self._timeout * 0.8}}
         if self._config.server_name:
             extensions["sni_hostname"] = self._config.server_name
-        content = ask.content if ask else None
+        content = request.content if request else None
         if content is not None:
             headers.append((b"content-type", b"application/json"))
-        elif ask and ask.params and method == "POST":
-            content = _query(ask.params)
+        elif request and request.params and method == "POST":
+            content = _encode_query(request.params)
             headers.append((b"content-type", b"application/x-www-form-urlencoded"))
-        elif ask and ask.params:
-            url = _asked(url, tuple(ask.params))
+        elif request and request.params:
+            url = _with_query(url, tuple(request.params))
         return httpx.Request(method, url, content=content, headers=headers, extensions=extensions)
 
     def _redirect(self, response: httpx.Response, base: httpx.URL, method: str, reads: bool, hop: int) -> httpx.URL | None:
-        """Where to go on, None for an answer that is no redirect; only reads are redirected, and only within the origin."""
+        """The target of a redirect, None for another response; only reads are redirected, and only within the origin."""
         if response.status_code not in (301, 302, 303, 307, 308) or "location" not in response.headers:
             return None
         try:
             target = response.request.url.join(response.headers["location"])
         except (httpx.InvalidURL, ValueError):
-            told = "the server redirects us to what is not a URL"
-            raise InvalidResponse(told, where=self.where, hint="check the proxy in front of it") from None
+            message = "the server redirects to an invalid URL"
+            raise InvalidResponse(message, where=self.where, hint="check the proxy in front of it") from None
         same = (target.scheme, target.host, target.port) == (base.scheme, base.host, base.port)
         if same and reads and self._config.follow_redirects and hop < 5:
             return target
@@ -266,46 +267,46 @@ class Client:
             response.status_code, target, origin=base, where=self.where, followed=same and hop >= 5
         )
 
-    async def _body(self, response: httpx.Response, ask: _Ask) -> bytes:
-        good = response.is_success or response.status_code in ask.accept
+    async def _read_body(self, response: httpx.Response, request: _Request) -> bytes:
+        good = response.is_success or response.status_code in request.accept
         media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         json = media.endswith("json")
-        content = await self._content(response, ask) if good else await self._explanation(response)
+        content = await self._read_content(response, request) if good else await self._read_error(response)
         # Some servers label their JSON wrongly; HTML is never JSON.
         if good and (json or not content or ("html" not in media and content.lstrip()[:1] in (b"{", b"["))):
             return content
-        if good and ask.any_body and "html" not in media and content.lstrip()[:1] != b"<":
+        if good and request.any_body and "html" not in media and content.lstrip()[:1] != b"<":
             return content
-        raise error_mapping.from_answer(response.status_code, response.headers, content, where=self.where, now=time.time())
+        raise error_mapping.from_response(response.status_code, response.headers, content, where=self.where, now=time.time())
 
-    async def _content(self, response: httpx.Response, ask: _Ask) -> bytes:
-        body = self._empty(response, min(ask.limit_bytes, LIMIT_BYTES))
+    async def _read_content(self, response: httpx.Response, request: _Request) -> bytes:
+        body = self._new_body(response, min(request.limit_bytes, LIMIT_BYTES))
         await _read(response, body)
         content = body.start()
         return content if body.decoded else await run_cpu_bound(body.whole)
 
-    async def _explanation(self, response: httpx.Response) -> bytes:
-        """The beginning of an answer that only explains a failure; empty where it cannot be read, for its status says more."""
+    async def _read_error(self, response: httpx.Response) -> bytes:
+        """The beginning of an error response; empty if it cannot be read, because the status matters more."""
         try:
-            body = self._empty(response, 2 * PIECE_BYTES)
+            body = self._new_body(response, 2 * PIECE_BYTES)
             await _read(response, body, _ERROR_BYTES)
             return body.start()[:_ERROR_BYTES]
         except InvalidResponse:
             return b""
 
-    def _empty(self, response: httpx.Response, limit_bytes: int) -> Body:
-        asked = accepted_encoding(response.request.url.host)
-        return Body(response.headers, limit_bytes=limit_bytes, where=self.where, asked=asked, status=response.status_code)
+    def _new_body(self, response: httpx.Response, limit_bytes: int) -> Body:
+        accepted = accept_encoding(response.request.url.host)
+        return Body(response.headers, limit_bytes=limit_bytes, where=self.where, accepted=accepted, status=response.status_code)
 
     async def _open(self) -> tuple[httpx.AsyncBaseTransport, httpx.URL]:
-        """The transport, made at the first request, and again when a TLS file was replaced.
+        """The transport, created at the first request and again when a TLS file was replaced.
 
-        It is asked without httpx' client, which adds cookies, redirects and authentication of its own to each request.
+        Used without httpx' client, which adds its own cookies, redirects and authentication.
         """
         base = self._base
         if base is None:
             raise Unreachable(f"{self.where} is not a URL", hint="write http://host:port or https://host")
-        stamp = tls.stamp(self._config) if base.scheme == "https" else ()
+        stamp = tls.file_stamps(self._config) if base.scheme == "https" else ()
         if self._transport is not None and stamp == self._stamp:
             return self._transport, base
         async with self._opening:
@@ -313,7 +314,7 @@ class Client:
                 return self._transport, base
             inner = self._given
             if inner is None:
-                inner = await offload(partial(wire.made, base, self._config, where=self.where))
+                inner = await offload(partial(wire.build_transport, base, self._config, where=self.where))
             old, self._stamp = self._transport, stamp
             self._transport = inner if self._writes else wire.ReadOnlyTransport(inner)
             if old is not None and self._given is None:
@@ -322,24 +323,24 @@ class Client:
 
 
 async def _read(response: httpx.Response, body: Body, enough: float = float("inf")) -> None:
-    """Feed the body with what comes, until it has more than `enough` bytes; the loop gets its turn now and then."""
-    pause = time.monotonic() + _TURN_SECONDS
+    """Feed the body until it has more than `enough` bytes; yields to the loop now and then."""
+    pause = time.monotonic() + _YIELD_SECONDS
     async for piece in cast("httpx.AsyncByteStream", response.stream):
         body.feed(piece)
         if body.size > enough:
             return
-        if time.monotonic() > pause:  # a hundred thousand pieces of one byte each come without a wait between them
+        if time.monotonic() > pause:  # a hundred thousand one-byte pieces arrive without a wait between them
             await asyncio.sleep(0)
-            pause = time.monotonic() + _TURN_SECONDS
+            pause = time.monotonic() + _YIELD_SECONDS
 
 
-def accepted_encoding(host: str) -> str:
-    """What a request to this host says that it takes: compression pays on a network only."""
+def accept_encoding(host: str) -> str:
+    """The Accept-Encoding for this host: compression pays only over a network."""
     return "identity" if host in _LOOPBACK else "gzip"
 
 
-def usable(text: str) -> httpx.URL | None:
-    """The text as a URL that a client can dial, None where it is none."""
+def parse_url(text: str) -> httpx.URL | None:
+    """Parse an http or https URL; None if it is not one."""
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, ValueError, TypeError):
@@ -354,20 +355,20 @@ def _hint(phase: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _place(base: httpx.URL, path: str) -> httpx.URL:
+def _join_path(base: httpx.URL, path: str) -> httpx.URL:
     return base.copy_with(path=base.path.rstrip("/") + path)
 
 
 @lru_cache(maxsize=64)
-def _asked(url: httpx.URL, params: tuple[tuple[str, str], ...]) -> httpx.URL:
-    return url.copy_with(query=_query(params))
+def _with_query(url: httpx.URL, params: tuple[tuple[str, str], ...]) -> httpx.URL:
+    return url.copy_with(query=_encode_query(params))
 
 
-def _query(params: Sequence[tuple[str, str]]) -> bytes:
-    return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in params).encode()
+def _encode_query(params: Sequence[tuple[str, str]]) -> bytes:
+    return "&".join(f"{_quote(name)}={_quote(value)}" for name, value in params).encode()
 
 
 @lru_cache(maxsize=64)
-def _quoted(text: str) -> str:
-    """Every refresh asks the same, also where the time beside it differs: quoting a long query costs more than sending it."""
+def _quote(text: str) -> str:
+    """Cached, because every refresh sends the same query with another time, and quoting a long one costs more than sending."""
     return quote_plus(text)

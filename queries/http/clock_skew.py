@@ -1,4 +1,4 @@
-"""How far a server's clock is from this machine's, told by the Date of its answers."""
+"""The skew between a server's clock and this machine's, from the Date header of its responses."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from email.utils import parsedate_to_datetime
 from queries.text.durations import format_difference
 
 NOTABLE_SECONDS = 30.0
-"""What is less is network, load and the second that a Date is rounded to."""
+"""A smaller difference may be network delay, load or the rounding of Date to seconds."""
 
 
 class ServerClock:
-    """Hears every answer's headers; `warning` says so while the clocks differ, and is empty while they do not.
+    """Learns from the headers of every response; `warning` is empty unless the clocks differ.
 
-    Times on the screen (`since`, ages, the end of a silence) are a server's, and are counted from this machine's now.
+    Times on the screen (`since`, ages, the end of a silence) are the server's, compared with this machine's clock.
     """
 
     def __init__(self) -> None:
         self.ahead_seconds = 0.0
-        """How far the server's clock is ahead at least, negative where it is behind."""
+        """The least by which the server's clock is ahead, negative if it is behind."""
 
-    def heard(self, headers: Mapping[str, str], *, asked_at: float, answered_at: float) -> None:
-        """Take one answer in; both moments in Unix seconds. An answer without a usable Date changes nothing."""
+    def on_response(self, headers: Mapping[str, str], *, sent_at: float, received_at: float) -> None:
+        """Learn from one response; both moments in Unix seconds. A response without a valid Date changes nothing."""
         date = _date(headers)
         if date is None:
             return
-        # The server wrote its Date somewhere between the two moments, and left out the fraction of the second.
-        least, most = date - answered_at, date + 1.0 - asked_at
+        # The server set Date between the two moments, without the fraction of the second.
+        least, most = date - received_at, date + 1.0 - sent_at
         self.ahead_seconds = least if least > 0 else min(most, 0.0)
 
     def warning(self, where: str) -> str:
@@ -41,7 +41,7 @@ class ServerClock:
 
 
 def _date(headers: Mapping[str, str]) -> float | None:
-    """The answer's Date plus the time that a cache kept it for; Unix seconds."""
+    """Date plus the Age that a cache added, Unix seconds; None without a valid Date."""
     text, age = headers.get("date", ""), headers.get("age", "").strip()
     try:
         moment = parsedate_to_datetime(text).timestamp() if text else None

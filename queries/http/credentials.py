@@ -1,4 +1,4 @@
-"""What an endpoint's `http_config` adds to every request: headers, with secret files read again when they change."""
+"""The authentication headers of an endpoint's `http_config`; secret files are re-read when they change."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from queries.http.endpoint import HttpConfig
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Kept:
+class _CachedFile:
     stamp: tuple[int, int]
     text: str
 
 
 class Credentials:
-    """The authentication headers of one endpoint; its representation shows nothing."""
+    """The authentication headers of one endpoint; its repr shows nothing."""
 
     def __init__(self, config: HttpConfig, *, where: str, username: str = "", password: str = "") -> None:
-        """`username` and `password` come from the URL and count where the config names no user."""
+        """`username` and `password` are those of the URL, used if the config names no user."""
         self._config = config
         self._where = where
         self._username = config.username or username
         self._password = config.password or ("" if config.username else password)
         self._basic = bool(self._username or self._password)
-        self._files: dict[str, _Kept] = {}
+        self._files: dict[str, _CachedFile] = {}
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers to send now. Raises Denied where a secret file cannot be read."""
+        """The headers to send now. Raises AccessDenied if a secret file cannot be read."""
         config = self._config
-        found = [(_bytes(name), _bytes(value.strip())) for name, value in config.http_headers]
+        headers = [(_bytes(name), _bytes(value.strip())) for name, value in config.http_headers]
         if self._basic:
             password = self._read(config.password_file) if config.password_file else self._password
             pair = base64.b64encode(f"{self._username}:{password}".encode())
-            found.append((b"authorization", b"Basic " + pair))
+            headers.append((b"authorization", b"Basic " + pair))
         elif config.credentials_file or config.credentials:
             token = self._read(config.credentials_file) if config.credentials_file else config.credentials.strip()
-            found.append((b"authorization", _bytes(f"{config.authorization_type or 'Bearer'} {token}")))
-        return found
+            headers.append((b"authorization", _bytes(f"{config.authorization_type or 'Bearer'} {token}")))
+        return headers
 
     def redact(self, text: str) -> str:
-        """The text with every secret of this endpoint cut out: a server may echo what it was sent."""
+        """Remove every secret of this endpoint from a text: a server may echo what it received."""
         for secret in self._secrets():
             text = text.replace(secret, "…")
         return text
 
-    def redacted(self, error: SourceError) -> SourceError:
-        """The same error without any secret of this endpoint."""
+    def redact_error(self, error: SourceError) -> SourceError:
+        """The error without any secret of this endpoint."""
         fault = error.fault
         return type(error)(
             self.redact(fault.what),
@@ -63,24 +63,24 @@ class Credentials:
         known = [self._password, config.credentials.strip(), *(value.strip() for _, value in config.http_headers)]
         known += [kept.text for kept in self._files.values()]
         pairs = [base64.b64encode(f"{self._username}:{secret}".encode()).decode() for secret in known if secret and self._basic]
-        # Very short values (a tenant header `1`) would tear holes into every sentence and are no secrets.
+        # Very short values (a tenant header `1`) are no secrets, and removing them would mangle every sentence.
         return sorted((secret for secret in (*known, *pairs) if len(secret) >= 4), key=len, reverse=True)
 
     def _read(self, path: str) -> str:
         file = Path(path)
         try:
-            facts = file.stat()
-            stamp = (facts.st_mtime_ns, facts.st_size)
+            status = file.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
             kept = self._files.get(path)
             if kept is None or kept.stamp != stamp:
-                kept = _Kept(stamp, file.read_text(encoding="utf-8").strip())
+                kept = _CachedFile(stamp, file.read_text(encoding="utf-8").strip())
                 self._files[path] = kept
         except UnicodeDecodeError:
             raise AccessDenied(f"the secret file {path} is not text", where=self._where) from None
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise AccessDenied(
-                f"the secret file {path} cannot be read ({reason})", where=self._where, hint="check its path and its rights"
+                f"the secret file {path} cannot be read ({reason})", where=self._where, hint="check its path and permissions"
             ) from None
         return kept.text
 
@@ -89,5 +89,5 @@ class Credentials:
 
 
 def _bytes(text: str) -> bytes:
-    """Header text as bytes: no codec may fail later and quote the secret in its message."""
+    """Header text as bytes, so that no codec fails later and quotes the secret."""
     return text.encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Where a server is and how to get in: a URL and Prometheus' own `http_config`."""
+"""Endpoints: a server's URL and Prometheus' own `http_config`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 class HttpConfig:
     """The fields of Prometheus' `http_config` that a reading client needs; file fields are paths, re-read on change.
 
-    The representation shows no value, so that no log or traceback can leak a secret.
+    Its repr shows no value, so that no log or traceback leaks a secret.
     """
 
     username: str = ""
@@ -30,8 +30,8 @@ class HttpConfig:
     http_headers: tuple[tuple[str, str], ...] = ()
 
     @property
-    def authorizing(self) -> str:
-        """The field that makes the Authorization header, empty where none does."""
+    def authorization_field(self) -> str:
+        """The field that sets the Authorization header, else empty."""
         if any(name.strip().lower() == "authorization" for name, _ in self.http_headers):
             return "http_headers.Authorization"
         if self.username or self.password or self.password_file:
@@ -42,15 +42,15 @@ class HttpConfig:
         return "HttpConfig(…)"
 
 
-def credentials_of(url: str) -> tuple[str, str]:
-    """User and password of a URL, as they are meant: percent-encoding is taken off. Empty where it has none."""
+def parse_credentials(url: str) -> tuple[str, str]:
+    """User and password of a URL, percent-decoded; empty without any."""
     user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
     return unquote(user), unquote(password)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One server: its base URL (a path prefix is allowed), how to get in, and how long one request may take."""
+    """One server: base URL (a path prefix is allowed), `http_config`, and timeout of a request."""
 
     url: str = field(repr=False)
     http: HttpConfig = HttpConfig()
@@ -59,10 +59,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlace:
-    """Which cluster requests go to, and as whom, in words that may be shown: nothing in it is a secret.
+    """The cluster and identity of requests, free of secrets.
 
-    `context`, `cluster` and `user` are the kubeconfig's names, empty in a pod; `impersonates` is the identity that the
-    kubeconfig's `as` fields ask for, empty where requests are the user's own.
+    `context`, `cluster` and `user` are the kubeconfig's names, empty in a pod; `impersonates` is the identity of the
+    kubeconfig's `as` fields, empty without impersonation.
     """
 
     context: str = ""
@@ -77,7 +77,7 @@ class ClusterPlace:
         return f"{self.user} as {self.impersonates}".strip() if self.impersonates else self.user
 
     def sentence(self) -> str:
-        """`context prod, server https://10.0.0.1:6443, as viewer-only`: what a person has to know before a write."""
+        """`context prod, server https://10.0.0.1:6443, as viewer-only`: the target of a write."""
         parts = (
             f"context {self.context}" if self.context else "the cluster of this pod" if self.server else "",
             f"server {self.server}" if self.server else "",
@@ -86,8 +86,8 @@ class ClusterPlace:
         return ", ".join(part for part in parts if part)
 
     def is_in(self, sentence: str) -> bool:
-        """Whether another's `sentence` is of this context and server, whoever made it: on another host the same context may be
-        another cluster, and the same server (a tunnel) too.
+        """Whether a `sentence` names this context and server, with any user: either alone may be another cluster on another
+        host (a tunnel).
         """
         cluster = ClusterPlace(self.context, self.cluster, self.server).sentence()
         return sentence == cluster or sentence.startswith(f"{cluster}, ")
@@ -95,11 +95,11 @@ class ClusterPlace:
 
 @dataclass(frozen=True, slots=True)
 class ClusterEndpoint:
-    """How to reach Kubernetes: a kubeconfig and its context, or the pod's own service account.
+    """How to reach Kubernetes: a kubeconfig and its context, or the pod's service account.
 
-    `kubeconfig` is one file, or several as in KUBECONFIG. `place` is where these led when the settings were read: from then
-    on a client connects nowhere else; None where they led nowhere yet, or nobody looked, and then it is the place of a
-    client's first connection. `kubectl` are the words that make kubectl go there too.
+    `kubeconfig` is one file, or several as in KUBECONFIG. `place` is their target when the settings were read: a client
+    connects nowhere else from then on; None if unknown, then the first connection sets it. `kubectl` is the command with
+    the arguments for the same target.
     """
 
     namespace: str
@@ -111,13 +111,13 @@ class ClusterEndpoint:
     kubectl: tuple[str, ...] = ("kubectl",)
 
     def sentence(self) -> str:
-        """Place and namespace, as previews show them and the journal keeps them; empty where the place is not known."""
+        """Place and namespace for previews and the journal; empty if the place is unknown."""
         return f"{self.place.sentence()}, namespace {self.namespace}" if self.place else ""
 
 
 @dataclass(frozen=True, slots=True)
 class RedisEndpoint:
-    """Where Redis is, as redis-py writes it; the URL holds the password and is in no representation."""
+    """A Redis server by redis-py's URL, which holds the password and is not in the repr."""
 
     url: str = field(repr=False)
     timeout_seconds: float = 3.0

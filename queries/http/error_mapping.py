@@ -14,7 +14,7 @@ import msgspec
 from queries.errors import AccessDenied, InvalidResponse, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
 
 _SAMPLE = 200
-"""How many characters of a server's own words go into a sentence."""
+"""How many characters of a server's message are quoted."""
 
 
 class _ErrorBody(msgspec.Struct):
@@ -29,30 +29,30 @@ class _ErrorBody(msgspec.Struct):
 _ERROR: msgspec.json.Decoder[str | _ErrorBody] = msgspec.json.Decoder(str | _ErrorBody)
 
 
-def from_answer(status: int, headers: Mapping[str, str], body: bytes, *, where: str, now: float) -> SourceError:
-    """The error for an answer that is not the one that was asked for; `now` (Unix seconds) dates a Retry-After."""
+def from_response(status: int, headers: Mapping[str, str], body: bytes, *, where: str, now: float) -> SourceError:
+    """The error for an unsuccessful response; `now` (Unix seconds) is the reference of Retry-After."""
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if body.lstrip()[:1] == b"<":
-        media = "text/html"  # whatever it is called; some login pages have no type at all
+        media = "text/html"  # whatever its content type; some login pages have none
     retry_after = _retry_after(headers.get("retry-after", ""), now)
     if media == "application/json" or media.endswith("+json"):
-        words, error_type = _json_words(body)
+        message, error_type = _json_message(body)
     else:
-        words, error_type = _text_words(body, media), ""
-    said = f" ({words})" if words else ""
+        message, error_type = _text_message(body, media), ""
+    quoted = f" ({message})" if message else ""
     if status in (401, 403, 407):
-        return _denied(status, said, where)
+        return _denied(status, quoted, where)
     if status == 429 or (status == 503 and retry_after is not None and not error_type):
-        wait = f"it asks to wait {retry_after:.0f} s" if retry_after is not None else "it is asked less often now"
+        wait = f"it asks to wait {retry_after:.0f} s" if retry_after is not None else "the polling interval is increased"
         return RateLimited(
-            f"the server is over its limit: {status}{said}",
+            f"the server is over its limit: {status}{quoted}",
             where=where,
             hint=wait,
             retry_after_seconds=retry_after,
             status=status,
         )
     if error_type:
-        return _by_error_type(error_type, words, status, where, retry_after)
+        return _by_error_type(error_type, message, status, where, retry_after)
     if "text/html" in media and status < 400:
         return AccessDenied(
             "a web page came instead of JSON",
@@ -62,28 +62,28 @@ def from_answer(status: int, headers: Mapping[str, str], body: bytes, *, where: 
         )
     if status < 300:
         return InvalidResponse(
-            f"{media or 'something without a content type'} came instead of JSON{said}",
+            f"{media or 'something without a content type'} came instead of JSON{quoted}",
             where=where,
             status=status,
             hint="check that the URL is this server's",
         )
-    return _by_status(status, said, words, where, retry_after)
+    return _by_status(status, quoted, message, where, retry_after)
 
 
-def _denied(status: int, said: str, where: str) -> AccessDenied:
+def _denied(status: int, quoted: str, where: str) -> AccessDenied:
     what, hint = {
-        401: ("401 the server wants credentials", "set basic_auth or authorization for this server, or renew the token"),
-        403: ("403 these credentials are not allowed to read this", "ask for read access"),
-        407: ("407 the proxy wants credentials", "put them into proxy_url, or name the host in no_proxy"),
+        401: ("401 the server requires credentials", "set basic_auth or authorization for this server, or renew the token"),
+        403: ("403 these credentials lack read permission", "ask for read access"),
+        407: ("407 the proxy requires credentials", "put them into proxy_url, or name the host in no_proxy"),
     }[status]
-    return AccessDenied(what + said, where=where, hint=hint, status=status)
+    return AccessDenied(what + quoted, where=where, hint=hint, status=status)
 
 
-def _by_error_type(error_type: str, words: str, status: int, where: str, retry_after: float | None) -> SourceError:
-    said = words or error_type
+def _by_error_type(error_type: str, message: str, status: int, where: str, retry_after: float | None) -> SourceError:
+    text = message or error_type
     if error_type in ("timeout", "canceled"):
         return TimedOut(
-            f"the server gave up on the query: {said}",
+            f"the server aborted the query: {text}",
             where=where,
             status=status,
             hint="it is too heavy or the server is overloaded",
@@ -91,80 +91,80 @@ def _by_error_type(error_type: str, words: str, status: int, where: str, retry_a
         )
     if error_type in ("unavailable", "internal"):
         return Unreachable(
-            f"the server failed: {said}",
+            f"the server failed: {text}",
             where=where,
             status=status,
             retry_after_seconds=retry_after,
-            hint="look at its own log",
+            hint="check its log",
         )
-    return RequestRejected(said, where=where, status=status)
+    return RequestRejected(text, where=where, status=status)
 
 
-def _by_status(status: int, said: str, words: str, where: str, retry_after: float | None) -> SourceError:
+def _by_status(status: int, quoted: str, message: str, where: str, retry_after: float | None) -> SourceError:
     if status == 404:
         return InvalidResponse(
-            f"404 nothing is at this path{said}", where=where, status=status, hint="check the URL and its path prefix"
+            f"404 nothing at this path{quoted}", where=where, status=status, hint="check the URL and its path prefix"
         )
     if status in (408, 504):
         return TimedOut(
-            f"{status} the server or a proxy gave up waiting{said}", where=where, status=status, retry_after_seconds=retry_after
+            f"{status} the server or a proxy timed out{quoted}", where=where, status=status, retry_after_seconds=retry_after
         )
-    if status == 400 and "HTTP request to an HTTPS server" in words:
+    if status == 400 and "HTTP request to an HTTPS server" in message:
         return Unreachable("the server speaks TLS on this port", where=where, status=status, hint="use https:// in the URL")
     if status in (502, 503):
         return Unreachable(
-            f"{status} the server is starting, stopping or behind a broken proxy{said}",
+            f"{status} the server is starting, stopping or behind a broken proxy{quoted}",
             where=where,
             status=status,
             retry_after_seconds=retry_after,
         )
     if status >= 500:
         return Unreachable(
-            f"{status} the server failed{said}",
+            f"{status} the server failed{quoted}",
             where=where,
             status=status,
-            hint="look at its own log",
+            hint="check its log",
             retry_after_seconds=retry_after,
         )
     if status == 405:
-        return RequestRejected(f"405 the method is not allowed here{said}", where=where, status=status)
-    return RequestRejected(f"{status}{said or ' the request is refused'}", where=where, status=status)
+        return RequestRejected(f"405 the method is not allowed here{quoted}", where=where, status=status)
+    return RequestRejected(f"{status}{quoted or ' the server refused the request'}", where=where, status=status)
 
 
 def from_redirect(status: int, target: httpx.URL, *, origin: httpx.URL, where: str, followed: bool) -> SourceError:
-    """The error for a redirect that is not followed; the target is told without its query, which may hold a token."""
+    """The error for a refused redirect; the target is named without its query, which may hold a token."""
     place = bare(target)
     if target.host == origin.host and (origin.scheme, target.scheme) == ("http", "https"):
-        return InvalidResponse(f"{status} the server wants https", where=where, hint=f"use {place} in the URL", status=status)
-    if followed:
         return InvalidResponse(
-            f"{status} the redirects do not end", where=where, hint=f"the last one leads to {place}", status=status
+            f"{status} the server requires https", where=where, hint=f"use {place} in the URL", status=status
         )
+    if followed:
+        return InvalidResponse(f"{status} endless redirects", where=where, hint=f"the last one leads to {place}", status=status)
     return AccessDenied(
-        f"{status} the server sends us to {place}",
+        f"{status} the server redirects to {place}",
         where=where,
         status=status,
-        hint="probably a login page: set credentials that this server takes without one",
+        hint="probably a login page: set credentials that this server accepts directly",
     )
 
 
 def from_exception(error: httpx.HTTPError, *, where: str, host: str) -> SourceError:
-    """The error for a request that got no whole answer; told apart by its cause, never by a text that may hold a secret."""
+    """The error for a request without a complete response; by its cause, never by a text that may hold a secret."""
     if isinstance(error, httpx.ConnectTimeout):
         return TimedOut("no connection in time", where=where, hint="check host, port, VPN, firewall and proxy")
     if isinstance(error, httpx.TimeoutException):
         return TimedOut("no answer in time", where=where)
     if isinstance(error, httpx.UnsupportedProtocol):
-        return Unreachable("the URL is not one of http or https", where=where, hint="write http://host:port or https://host")
+        return Unreachable("the URL is not http or https", where=where, hint="write http://host:port or https://host")
     if isinstance(error, httpx.ProxyError):
         if "407" in str(error):
             return _denied(407, "", where)
-        return Unreachable("the proxy did not let us through", where=where, hint="check proxy_url and no_proxy")
+        return Unreachable("the proxy refused the connection", where=where, hint="check proxy_url and no_proxy")
     if isinstance(error, httpx.LocalProtocolError):
         return AccessDenied(
             "a header of this endpoint cannot be sent",
             where=where,
-            hint="look for line breaks in http_headers, credentials or their files",
+            hint="check for line breaks in http_headers, credentials or their files",
         )
     if isinstance(error, httpx.RemoteProtocolError):
         return _protocol(str(error), where)
@@ -190,14 +190,14 @@ def _protocol(text: str, where: str) -> SourceError:
 
 
 def from_causes(error: BaseException, *, where: str, host: str) -> SourceError | None:
-    """The error for a broken connection by what lies behind it: TLS, name, network; None where nothing tells."""
+    """The error for a failed connection by its cause: TLS, name resolution, network; None for another cause."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _certificate(cause, where, host)
         if isinstance(cause, ssl.SSLError):
             return _tls(cause, where)
         if isinstance(cause, socket.gaierror):
-            return Unreachable(f"the name {host} is not known", where=where, hint="check its spelling, DNS, VPN or proxy")
+            return Unreachable(f"cannot resolve {host}", where=where, hint="check its spelling, DNS, VPN or proxy")
         if isinstance(cause, OSError) and cause.errno in _NETWORK:
             what, hint = _NETWORK[cause.errno]
             return Unreachable(what, where=where, hint=hint)
@@ -247,15 +247,15 @@ def _tls(cause: ssl.SSLError, where: str) -> SourceError:
         return Unreachable("the server does not speak TLS on this port", where=where, hint="use http:// in the URL")
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason or "BAD_CERTIFICATE" in reason:
         return AccessDenied(
-            f"TLS: the server refused us ({reason.lower().replace('_', ' ')})",
+            f"TLS: the server refused the connection ({reason.lower().replace('_', ' ')})",
             where=where,
-            hint="it may want a client certificate: set tls_config.cert_file and key_file",
+            hint="it may require a client certificate: set tls_config.cert_file and key_file",
         )
     return Unreachable(f"TLS failed ({reason.lower().replace('_', ' ') or 'no reason given'})", where=where)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and everything behind it, the members of exception groups too (several addresses were tried)."""
+    """The error and all its causes, also in exception groups (several addresses may have been tried)."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -274,7 +274,7 @@ def bare(url: httpx.URL) -> str:
     return str(url.copy_with(userinfo=b"", query=None, fragment=None))
 
 
-def _json_words(body: bytes) -> tuple[str, str]:
+def _json_message(body: bytes) -> tuple[str, str]:
     """The message of a JSON error body and Prometheus' error type; empty for what is not there."""
     try:
         value = _ERROR.decode(body)
@@ -284,22 +284,22 @@ def _json_words(body: bytes) -> tuple[str, str]:
         return "", ""
     if isinstance(value, str):
         return _clean(value), ""
-    words = next((item for item in (value.error, value.message, value.detail) if isinstance(item, str) and item), "")
-    return _clean(words, limit=600), value.errorType if isinstance(value.errorType, str) else ""
+    message = next((item for item in (value.error, value.message, value.detail) if isinstance(item, str) and item), "")
+    return _clean(message, limit=600), value.errorType if isinstance(value.errorType, str) else ""
 
 
-def _text_words(body: bytes, media: str) -> str:
+def _text_message(body: bytes, media: str) -> str:
     return "" if "html" in media else _clean(body.decode("utf-8", "replace"))
 
 
 def _clean(text: str, *, limit: int = _SAMPLE) -> str:
-    """One line of printable text; what a server says must not reach the terminal as control characters."""
+    """One line of printable text, because control characters of a server must not reach the terminal."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: limit * 4]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _retry_after(text: str, now: float) -> float | None:
-    """Seconds from now, from either form of the header; None where it is absent or nonsense."""
+    """Seconds from now, from either form of the header; None if it is absent or invalid."""
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

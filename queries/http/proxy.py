@@ -1,4 +1,4 @@
-"""Which proxy leads to a server, by `http_config` and by the environment, as Go's clients and so Prometheus decide it."""
+"""The proxy for a server, by `http_config` and the environment, with the rules of Go's and so Prometheus' clients."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from queries.text.variables import variable
 def proxy_for(scheme: str, host: str, port: int, config: HttpConfig, environ: Mapping[str, str]) -> str:
     """The URL of the proxy for this server, empty for a direct connection.
 
-    A `proxy_url` counts for every host but those of `no_proxy`; the environment's proxies never count for loopback.
+    A `proxy_url` applies to every host except those in `no_proxy`; the environment's proxies never apply to loopback.
     """
     if config.proxy_url:
         return "" if config.no_proxy and bypasses(host, port, config.no_proxy) else config.proxy_url
     # HTTP_PROXY is ignored under CGI, where a client's header could set it.
     names = ["https_proxy"] if scheme == "https" else ["http_proxy"]
-    found = ""
+    address = ""
     for name in (*names, "all_proxy"):
         upper = "" if name == "http_proxy" and variable(environ, "REQUEST_METHOD") else variable(environ, name.upper())
-        found = found or variable(environ, name) or upper
-    if not found or _loopback(host):
+        address = address or variable(environ, name) or upper
+    if not address or _is_loopback(host):
         return ""
     excluded = variable(environ, "no_proxy") or variable(environ, "NO_PROXY") or config.no_proxy
     if bypasses(host, port, excluded):
         return ""
-    return found if "://" in found else f"http://{found}"
+    return address if "://" in address else f"http://{address}"
 
 
 def bypasses(host: str, port: int, no_proxy: str) -> bool:
-    """Whether `no_proxy` names this host: `*`, a name and its subdomains, `.only.subdomains`, an address, a CIDR, `:port`."""
+    """Whether `no_proxy` matches this host: `*`, a name and its subdomains, `.only.subdomains`, an address, a CIDR, `:port`."""
     host = host.strip("[]").rstrip(".").lower()
     address = _address(host)
     for raw in no_proxy.split(","):
@@ -47,8 +47,8 @@ def bypasses(host: str, port: int, no_proxy: str) -> bool:
             except ValueError:
                 pass
             continue
-        name, wanted = _split_port(entry)
-        if wanted is not None and wanted != port:
+        name, required_port = _split_port(entry)
+        if required_port is not None and required_port != port:
             continue
         if address is not None:
             if _address(name) == address:
@@ -77,6 +77,6 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     address = _address(host.strip("[]"))
     return host.lower() == "localhost" or (address is not None and address.is_loopback)

@@ -1,4 +1,4 @@
-"""The TLS side of an endpoint's `http_config`: one context, made again when its files change."""
+"""The TLS context of an endpoint's `http_config`, rebuilt when its files change."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from queries.errors import Unreachable
 from queries.http.endpoint import HttpConfig
 
 
-def stamp(config: HttpConfig) -> tuple[tuple[str, int], ...]:
-    """What the TLS files looked like: differs as soon as one of them was replaced."""
-    found: list[tuple[str, int]] = []
+def file_stamps(config: HttpConfig) -> tuple[tuple[str, int], ...]:
+    """Path and modification time of the TLS files, to notice a replaced one."""
+    stamps: list[tuple[str, int]] = []
     for path in (config.ca_file, config.cert_file, config.key_file):
         if path:
             try:
-                found.append((path, Path(path).stat().st_mtime_ns))
+                stamps.append((path, Path(path).stat().st_mtime_ns))
             except OSError:
-                found.append((path, -1))
-    return tuple(found)
+                stamps.append((path, -1))
+    return tuple(stamps)
 
 
-def context(config: HttpConfig, *, where: str) -> ssl.SSLContext:
-    """The context for this endpoint; slow (it parses every root certificate), so call it off the loop.
+def build_context(config: HttpConfig, *, where: str) -> ssl.SSLContext:
+    """The context for this endpoint; slow (it parses every root certificate): call it off the loop.
 
-    As in Prometheus, `ca_file` replaces the system's roots. Raises Unreachable that names the file that is wrong.
+    As in Prometheus, `ca_file` replaces the system's roots. Raises Unreachable that names the invalid file.
     """
     try:
-        made = ssl.create_default_context(cafile=config.ca_file or None)
+        built = ssl.create_default_context(cafile=config.ca_file or None)
     except (OSError, ssl.SSLError) as error:
         raise _wrong_file("ca_file", config.ca_file, error, where) from None
-    if not config.ca_file and not made.cert_store_stats()["x509_ca"] and not _has_directory():
+    if not config.ca_file and not built.cert_store_stats()["x509_ca"] and not _has_directory():
         import certifi  # noqa: PLC0415 - a machine without ca-certificates; httpx brings these roots along
 
-        made.load_verify_locations(certifi.where())
+        built.load_verify_locations(certifi.where())
     if config.insecure_skip_verify:
-        made.check_hostname = False
-        made.verify_mode = ssl.CERT_NONE
+        built.check_hostname = False
+        built.verify_mode = ssl.CERT_NONE
     if config.cert_file:
         try:
-            made.load_cert_chain(config.cert_file, config.key_file or None, password=_no_prompt)
+            built.load_cert_chain(config.cert_file, config.key_file or None, password=_no_prompt)
         except (OSError, ssl.SSLError, ValueError) as error:
             raise _wrong_file("cert_file or key_file", config.cert_file, error, where) from None
-    return made
+    return built
 
 
 def _no_prompt() -> str:

@@ -1,4 +1,4 @@
-"""The httpx transport of an endpoint: its TLS and proxy below, and above them the gate that only reads pass."""
+"""The httpx transport of an endpoint: TLS and proxy, behind a gate that only reads pass."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from queries.http.endpoint import HttpConfig
 from queries.http.proxy import proxy_for
 
 if find_spec("sniffio") is None:
-    # httpcore looks for it four times a request; a name that is known to be missing is not searched for on the disk.
+    # httpcore imports it four times per request; a module marked as missing is not searched on disk.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 
-# httpx and anyio would bring these at the first request, on the event loop, which would stand still for 50 to 100 ms.
+# httpx and anyio would import these at the first request, blocking the event loop for 50 to 100 ms.
 httpcore = import_module("httpcore")
 import_module("anyio._backends._asyncio")
 
-# As much as asyncio reads at once: an answer of megabytes is not cut into smaller pieces, each of which copies the rest.
+# As much as asyncio reads at once: smaller pieces would copy the rest of a large response each time.
 httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 256 << 10
 
 _MOST_INFORMATIONAL = 20
-"""100 Continue, 103 Early Hints: a server sends one or two of them before its answer."""
+"""100 Continue, 103 Early Hints: a server sends one or two of them before its response."""
 ENDLESS_HEAD = "the answer does not begin"
 _event, _awaited_event = httpcore.HTTP11Connection._receive_event, httpcore.AsyncHTTP11Connection._receive_event
 
 
 def _limited_event(self: Any, timeout: float | None = None) -> Any:
-    """The next event of a connection. httpcore passes over informational answers for ever, and meanwhile nobody else runs."""
-    return _counted(self, _event(self, timeout))
+    """The next event of a connection. httpcore skips informational responses for ever without yielding to the loop."""
+    return _count_informational(self, _event(self, timeout))
 
 
 async def _limited_awaited_event(self: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - httpcore's own signature
-    return _counted(self, await _awaited_event(self, timeout))
+    return _count_informational(self, await _awaited_event(self, timeout))
 
 
-def _counted(connection: Any, event: Any) -> Any:
+def _count_informational(connection: Any, event: Any) -> Any:
     status = getattr(event, "status_code", 0)
     if 100 <= status < 200:
         connection.informational = getattr(connection, "informational", 0) + 1
@@ -57,11 +57,11 @@ httpcore.HTTP11Connection._receive_event = _limited_event
 httpcore.AsyncHTTP11Connection._receive_event = _limited_awaited_event
 
 READ_POSTS = ("/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels")
-"""The paths where Prometheus takes a long read as a POST form."""
+"""The paths where Prometheus accepts a long read as a POST form."""
 
 
 class ReadOnlyTransport(httpx.AsyncBaseTransport):
-    """Lets GET, HEAD and Prometheus' long reads through, and nothing else: before anything leaves."""
+    """Refuses everything but GET, HEAD and Prometheus' long reads before it is sent."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
@@ -76,17 +76,17 @@ class ReadOnlyTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def made(base: httpx.URL, config: HttpConfig, *, where: str) -> httpx.AsyncBaseTransport:
-    """The transport for this server; slow for https (it loads the roots), so call it off the loop. Raises Unreachable."""
+def build_transport(base: httpx.URL, config: HttpConfig, *, where: str) -> httpx.AsyncBaseTransport:
+    """The transport for this server; slow for https (root certificates): call it off the loop. Raises Unreachable."""
     port = base.port or (443 if base.scheme == "https" else 80)
     address = proxy_for(base.scheme, base.host, port, config, os.environ)
     if base.scheme == "https" or address.startswith("https:"):
-        context = tls.context(config, where=where)
+        context = tls.build_context(config, where=where)
     else:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and loading the roots is slow
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; loading the roots is slow
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=8, keepalive_expiry=60)
     try:
         proxy = httpx.Proxy(address, ssl_context=context if address.startswith("https:") else None) if address else None
         return httpx.AsyncHTTPTransport(verify=context, limits=limits, proxy=proxy)
     except (ValueError, ImportError, httpx.InvalidURL):
-        raise Unreachable("the proxy's URL cannot be used", where=where, hint="proxy_url takes http:// or https://") from None
+        raise Unreachable("the proxy's URL is invalid", where=where, hint="proxy_url takes http:// or https://") from None

@@ -1,4 +1,4 @@
-"""One request to the Kubernetes API server, through the gate that keeps a reading client from writing."""
+"""Requests to the Kubernetes API server, behind a gate that refuses writes of a read-only client."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Query = Sequence[tuple[str, str]]
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 LIMIT_BYTES = 64 << 20
-"""A page of 500 pods is some megabytes."""
+"""A page of 500 pods has some megabytes."""
 LINE_BYTES = 8 << 20
-"""No object in etcd is as large: what is longer is no line of a watch."""
+"""No object in etcd is larger, so a longer line is not a watch event."""
 _REFUSAL_BYTES = 1 << 20
 _LINE_WIRE_BYTES = 2 * LINE_BYTES + HEAD_BYTES
 
@@ -54,8 +54,8 @@ class _Status(msgspec.Struct):
     details: _Details | None = None
 
 
-def may_pass(method: str, path: str, query: Query) -> bool:
-    """Whether a reading client may send this: GET, an access review, or a dry run of everything."""
+def is_read(method: str, path: str, query: Query) -> bool:
+    """Whether a read-only client may send this: GET, an access review, or a full dry run."""
     if method == "GET":
         return True
     if method == "POST" and path == REVIEWS:
@@ -63,18 +63,18 @@ def may_pass(method: str, path: str, query: Query) -> bool:
     return [value for name, value in query if name == "dryRun"] == ["All"]
 
 
-def segment(text: str) -> str:
-    """One name as one path segment, whatever it holds: dots alone, which would climb, are written out too."""
+def quote_segment(text: str) -> str:
+    """Quote a name as one path segment; also names of dots only, which would climb."""
     return quote(text, safe="", errors="replace") if text.strip(".") else text.replace(".", "%2E")
 
 
 class KubeApi:
-    """Blocking requests for threads; every answer comes as raw bytes, every failure as a SourceError.
+    """Blocking requests for threads; a response is raw bytes, a failure a SourceError.
 
-    After a write failed, it certainly did not happen where the fault's status is 4xx, or where the fault is UNREACHABLE
-    without a status; with any other fault its outcome is unknown.
-    With `read_only` the gate raises PermissionError before anything leaves. A GET is repeated once when the kept
-    connection turned out to be closed; nothing else is ever repeated here.
+    A failed write certainly did not happen if the fault's status is 4xx, or if the fault is UNREACHABLE without a status;
+    after any other fault its outcome is unknown.
+    With `read_only` a write raises PermissionError before anything is sent. A GET is retried once if the kept-alive
+    connection was closed; nothing else is ever retried here.
     """
 
     def __init__(self, access: KubeAccess, *, read_only: bool, timeout_seconds: float) -> None:
@@ -88,9 +88,9 @@ class KubeApi:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the server though it answers: its clock."""
-        told = self._clock.warning(self.where)
-        return (told,) if told else ()
+        """Problems of a server that does answer: a wrong clock."""
+        warning = self._clock.warning(self.where)
+        return (warning,) if warning else ()
 
     @property
     def where(self) -> str:
@@ -98,7 +98,7 @@ class KubeApi:
 
     @property
     def plugin(self) -> str:
-        """The exec plugin that is running now and has not given its credential yet; empty where none is."""
+        """The exec plugin that is running now, else empty."""
         return self._access.running
 
     def call(
@@ -109,38 +109,38 @@ class KubeApi:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> bytes:
-        """The whole answer. Raises SourceError, or PermissionError where read-only forbids the request."""
-        if self._read_only and not may_pass(method, path, query):
+        """Send a request and return the response body. Raises SourceError, or PermissionError for a write under read-only."""
+        if self._read_only and not is_read(method, path, query):
             raise PermissionError("read-only: nothing will be sent")
         with WireLimit(seconds=self._timeout) as limit:
             response = self._send(method, path, query, body, headers, limit=limit, read_seconds=self._timeout)
             try:
-                found = self._read(response, limit, LIMIT_BYTES)
+                content = self._read(response, limit, LIMIT_BYTES)
             except SourceError:
                 response.close()
                 raise
             except Exception as error:
                 response.close()
-                raise self._lost(method, self._explain(error)) from error
+                raise self._map_lost(method, self._map_error(error)) from error
         response.release_conn()
-        return found.whole()
+        return content.whole()
 
-    def decoded(self, type_: type[T], method: str, path: str, query: Query = (), body: object = None) -> T:
-        """The answer decoded into `type_`. Raises Malformed where it has another shape."""
+    def call_decoded(self, type_: type[T], method: str, path: str, query: Query = (), body: object = None) -> T:
+        """Send a request and decode the response. Raises SourceError; InvalidResponse for another shape."""
         content = self.call(method, path, query, body, {"Content-Type": "application/json"} if body is not None else None)
         return self.decode(content, type_)
 
     def decode(self, content: bytes | msgspec.Raw, type_: type[T]) -> T:
-        """As `type_`. Raises Malformed."""
+        """Decode JSON into `type_`. Raises InvalidResponse."""
         return decode_json(type_, content, where=self.where, whose=_WHOSE, hint=_WRONG_URL)
 
     def lines(
         self, path: str, query: Query, *, idle_seconds: float, opened: Callable[[], None] = lambda: None
     ) -> Iterator[bytes]:
-        """The lines of a watch as they come; ends when the server ends it. Raises SourceError.
+        """The lines of a watch as they arrive, until the server ends it. Raises SourceError.
 
-        `opened` is called when the server has agreed, which may be long before the first line.
-        `close` ends it from another thread: the blocked read returns at once.
+        `opened` is called when the server has accepted, which may be long before the first line.
+        `close` ends it from another thread: a blocked read returns at once.
         """
         with WireLimit(seconds=idle_seconds) as limit:
             response = self._send("GET", path, query, None, None, limit=limit, read_seconds=idle_seconds)
@@ -150,7 +150,7 @@ class KubeApi:
                 return
             self._open.add(response)
         try:
-            self._body(response, LINE_BYTES, {"content-length"})
+            self._new_body(response, LINE_BYTES, {"content-length"})
             opened()
             limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
             pending = bytearray()
@@ -158,8 +158,8 @@ class KubeApi:
                 first, *more = piece.split(b"\n")
                 pending += first
                 if len(pending) > LINE_BYTES:
-                    told = f"a line of more than {format_size(LINE_BYTES)} in a watch"
-                    raise InvalidResponse(told, where=self.where, hint=_WRONG_URL)
+                    message = f"a line of more than {format_size(LINE_BYTES)} in a watch"
+                    raise InvalidResponse(message, where=self.where, hint=_WRONG_URL)
                 if not more:
                     continue
                 *lines, rest = bytes(pending), *more
@@ -175,21 +175,21 @@ class KubeApi:
             raise
         except Exception as error:
             if not self._closed:
-                raise self._explain(error) from error
+                raise self._map_error(error) from error
         finally:
             with self._lock:
                 self._open.discard(response)
             response.close()
 
     def close(self) -> None:
-        """Ends every watch that is open and refuses new ones."""
+        """End every open watch and refuse new ones."""
         with self._lock:
             self._closed = True
             open_now = tuple(self._open)
         for response in open_now:
             try:
                 response.shutdown()
-            except (RuntimeError, ValueError, OSError):  # it ended by itself in the meantime
+            except (RuntimeError, ValueError, OSError):  # it has just ended by itself
                 continue
         self._access.close()
 
@@ -217,63 +217,61 @@ class KubeApi:
         )
         sent = HTTPHeaderDict(given)
         for name, value in impersonation:
-            # A dict holds one header of each name; there is one for each group.
+            # A dict holds one header of each name, but there is one for each group.
             sent.add(name, value)
         request = (verb, url, sent, sent_body)
         timeout = (self._timeout, read_seconds)
-        limit.grant(HEAD_BYTES, seconds=read_seconds)  # counted from here: credentials have a limit of their own
-        asked_at = time.time()
+        limit.grant(HEAD_BYTES, seconds=read_seconds)  # from here on: credentials have their own limit
+        sent_at = time.time()
         try:
             answer = client.call_api(*request, _request_timeout=timeout)
         except Exception as error:
             if method != "GET" or not _dropped(error):
-                explained = self._explain(error)
-                raise (self._lost(method, explained) if _dropped(error) else explained) from error
+                mapped = self._map_error(error)
+                raise (self._map_lost(method, mapped) if _dropped(error) else mapped) from error
             try:
                 answer = client.call_api(*request, _request_timeout=timeout)
-            except Exception as again:
-                raise self._explain(again) from again
+            except Exception as second:
+                raise self._map_error(second) from second
         response: BaseHTTPResponse = answer.response
-        self._clock.heard(response.headers, asked_at=asked_at, answered_at=time.time())
+        self._clock.on_response(response.headers, sent_at=sent_at, received_at=time.time())
         if 200 <= response.status < 300 and "html" not in response.headers.get("Content-Type", ""):
             return response
         if response.status == 401:
-            self._access.refused(client)
+            self._access.reject(client)
         try:
             limit.grant(0, seconds=self._timeout)
             content = self._read(response, limit, _REFUSAL_BYTES).whole()
         except Exception:
-            content = b""  # the status alone has to do
+            content = b""  # the status alone must suffice
         finally:
             response.close()
-        raise self._refusal(response.status, content, response.headers)
+        raise self._map_refusal(response.status, content, response.headers)
 
-    def _lost(self, method: str, error: SourceError) -> SourceError:
-        """The connection broke after the request had left: for a write that is not the same as never having connected."""
+    def _map_lost(self, method: str, error: SourceError) -> SourceError:
+        """The error of a connection that broke after the request was sent: the outcome of a write is unknown."""
         if method == "GET" or not isinstance(error, Unreachable):
             return error
-        return TimedOut(
-            "the connection broke while the write was under way", where=self.where, hint="it is not known whether it was done"
-        )
+        return TimedOut("the connection broke during the write", where=self.where, hint="it may or may not have taken effect")
 
     def _read(self, response: BaseHTTPResponse, limit: WireLimit, limit_bytes: int) -> Body:
-        body = self._body(response, limit_bytes)
+        body = self._new_body(response, limit_bytes)
         wire_limit.read(response, body, limit)
         return body
 
-    def _body(self, response: BaseHTTPResponse, limit_bytes: int, but: Container[str] = ()) -> Body:
-        """The answer's body, still empty. Raises Malformed where it is encoded: the client asks for `identity`."""
-        headers = {found: value for name, value in response.headers.items() if (found := name.lower()) not in but}
+    def _new_body(self, response: BaseHTTPResponse, limit_bytes: int, but: Container[str] = ()) -> Body:
+        """An empty body for a response. Raises InvalidResponse if it is encoded: the client accepts `identity` only."""
+        headers = {lower: value for name, value in response.headers.items() if (lower := name.lower()) not in but}
         return Body(headers, limit_bytes=limit_bytes, where=self.where, status=response.status)
 
     def _late(self) -> TimedOut:
         return TimedOut(
             f"the API server did not answer within {self._timeout:g} s",
             where=self.where,
-            hint="is the network there, and the cluster healthy?",
+            hint="check the network and the cluster's health",
         )
 
-    def _explain(self, error: Exception) -> SourceError:
+    def _map_error(self, error: Exception) -> SourceError:
         from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
         from urllib3 import exceptions  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
 
@@ -282,49 +280,51 @@ class KubeApi:
             return error
         reason = getattr(error, "reason", None)
         if isinstance(error, exceptions.MaxRetryError | exceptions.ProxyError) and isinstance(reason, Exception):
-            return self._explain(reason)
+            return self._map_error(reason)
         if isinstance(error, exceptions.NameResolutionError):
-            return Unreachable("the API server's name is not known", where=where, hint="check the kubeconfig's server and DNS")
+            return Unreachable(
+                "cannot resolve the API server's name", where=where, hint="check the kubeconfig's server and DNS"
+            )
         if isinstance(error, exceptions.NewConnectionError):
-            return self._explain_connect(error)
+            return self._map_connect_error(error)
         if isinstance(error, exceptions.ConnectTimeoutError):
-            return Unreachable(f"no connection within {self._timeout:g} s", where=where, hint="is the network or VPN up?")
+            return Unreachable(f"no connection within {self._timeout:g} s", where=where, hint="check network and VPN")
         if isinstance(error, exceptions.SSLError) or (isinstance(error, ApiException) and error.status == 0):
             text = str(reason or error).splitlines()[-1][:200]
             return Unreachable("no TLS connection to the API server", where=where, hint=text)
         if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
             return self._late()
-        if wire_limit.endless(error):
+        if wire_limit.exceeds_limit(error):
             return InvalidResponse("the answer does not end", where=where, hint=_WRONG_URL)
         if isinstance(error, exceptions.HTTPError | OSError):
             return self._broken(error)
-        return InvalidResponse(f"the API server cannot be understood ({type(error).__name__})", where=where, hint=_WRONG_URL)
+        return InvalidResponse(f"the API server's response is invalid ({type(error).__name__})", where=where, hint=_WRONG_URL)
 
     def _broken(self, error: BaseException) -> SourceError:
-        hint = f"it may be restarting, or a proxy on the way ended it ({type(error).__name__})"
+        hint = f"it may be restarting, or a proxy closed it ({type(error).__name__})"
         return Unreachable("the connection to the API server broke", where=self.where, hint=hint)
 
-    def _explain_connect(self, error: Exception) -> SourceError:
-        """urllib3 raises one error for every connection that fails; the operating system's error behind it says why."""
-        from queries.http.error_mapping import from_causes  # noqa: PLC0415 - brings httpx
+    def _map_connect_error(self, error: Exception) -> SourceError:
+        """urllib3 raises one error for every failed connection; the cause is the operating system's error."""
+        from queries.http.error_mapping import from_causes  # noqa: PLC0415 - imports httpx
 
         cause = error.__cause__
         if isinstance(cause, ConnectionRefusedError):
-            hint = "is this context's cluster still there?"
+            hint = "does this context's cluster still exist?"
             return Unreachable("the API server refuses connections", where=self.where, hint=hint)
         if isinstance(cause, ConnectionError):
             return self._broken(cause)
-        explained = from_causes(error, where=self.where, host=urlsplit(self.where).hostname or "")
-        return explained or Unreachable("no connection to the API server", where=self.where, hint="is the network or VPN up?")
+        mapped = from_causes(error, where=self.where, host=urlsplit(self.where).hostname or "")
+        return mapped or Unreachable("no connection to the API server", where=self.where, hint="check network and VPN")
 
-    def _refusal(self, status: int, content: bytes, headers: Mapping[str, str]) -> SourceError:
+    def _map_refusal(self, status: int, content: bytes, headers: Mapping[str, str]) -> SourceError:
         where = self.where
         try:
             answer = self.decode(content, _Status)
         except InvalidResponse:
             answer = _Status()
         message = answer.message[:500]
-        # A cause that only repeats the message is left out.
+        # A cause without a field only repeats the message.
         causes = "; ".join(
             f"{cause.field}: {cause.message}"
             for cause in (answer.details.causes or () if answer.details else ())
@@ -338,27 +338,27 @@ class KubeApi:
                 status=status,
             )
         if status == 407:
-            told = message or "the proxy in front of the API server wants credentials (407)"
-            return AccessDenied(told, where=where, hint="put them into the kubeconfig's proxy-url", status=status)
+            text = message or "the proxy in front of the API server requires credentials (407)"
+            return AccessDenied(text, where=where, hint="put them into the kubeconfig's proxy-url", status=status)
         if status == 403:
-            told = message or "the API server forbids this (403)"
-            return AccessDenied(told, where=where, hint="ask for read access to this namespace", status=status)
+            text = message or "the API server forbids this (403)"
+            return AccessDenied(text, where=where, hint="ask for read access to this namespace", status=status)
         if 200 <= status < 400:
-            told = "a log-in page or proxy answers instead of the API server"
-            return AccessDenied(told, where=where, hint="log in there first, or check the kubeconfig's server", status=status)
+            text = "a log-in page or proxy answers instead of the API server"
+            return AccessDenied(text, where=where, hint="log in there first, or check the kubeconfig's server", status=status)
         if status == 429:
             return RateLimited(
                 message or "the API server is over its limit (429)",
                 where=where,
-                hint="it is asked less often now",
+                hint="the polling interval is increased",
                 retry_after_seconds=_seconds(headers.get("Retry-After")),
                 status=status,
             )
         if status in (408, 504):
-            told = message or f"the API server gave up on the request ({status})"
-            return TimedOut(told, where=where, hint="it or a proxy on the way is overloaded", status=status)
+            text = message or f"the API server aborted the request ({status})"
+            return TimedOut(text, where=where, hint="it or a proxy is overloaded", status=status)
         if status >= 500:
-            what = message or f"the API server is not well ({status})"
+            what = message or f"the API server is unhealthy ({status})"
             return Unreachable(what, where=where, hint="it may be starting or stopping", status=status)
         if status == 404 and not message:
             return RequestRejected("the API server does not serve this (404)", where=where, hint=_WRONG_URL, status=status)
@@ -366,16 +366,16 @@ class KubeApi:
 
 
 def _dropped(error: Exception) -> bool:
-    """Whether a kept connection had been closed by the server before the request could be read."""
+    """Whether the server had closed a kept-alive connection before it read the request."""
     from urllib3.exceptions import ProtocolError  # noqa: PLC0415 - as above
 
-    return isinstance(error, ProtocolError) and not wire_limit.endless(error)
+    return isinstance(error, ProtocolError) and not wire_limit.exceeds_limit(error)
 
 
 def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() else None
 
 
-def as_object(content: bytes) -> dict[str, Any]:
-    """One object as the server gives it. Raises Malformed."""
+def decode_object(content: bytes) -> dict[str, Any]:
+    """Decode one object as the server returns it. Raises InvalidResponse."""
     return decode_json(dict[str, Any], content, whose=_WHOSE, hint=_WRONG_URL)

@@ -1,4 +1,4 @@
-"""Who we are to the API server, and where it is: a kubeconfig's context or the pod's service account."""
+"""Address and credentials of the API server: a kubeconfig's context or the pod's service account."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _EARLY_SECONDS = 30.0
 
 _Headers: TypeAlias = tuple[tuple[str, str], ...]
 _Loaded: TypeAlias = tuple[ClusterPlace, _Headers]
-_given: dict[str, ExecCredential] = {}
-"""What exec plugins gave in this process: the reading client and the writing one need not log in twice."""
+_plugin_credentials: dict[str, ExecCredential] = {}
+"""The credentials of exec plugins in this process: the reading and the writing client share one log-in."""
 
 
 class KubeAccess:
-    """Gives an `ApiClient` with valid credentials, from any thread; loads again what was changed, expired or refused.
+    """Provides an `ApiClient` with valid credentials, from any thread; reloads changed, expired or rejected ones.
 
-    Loading touches no network but runs the exec plugin where there is one. Raises SourceError with a sentence.
+    Loading uses no network but runs the exec plugin, if any. Raises SourceError.
     """
 
     def __init__(self, endpoint: ClusterEndpoint, *, environ: Mapping[str, str] | None = None) -> None:
@@ -45,7 +45,7 @@ class KubeAccess:
         self._environ = os.environ if environ is None else environ
         self._lock = threading.Lock()
         self._client: ApiClient | None = None
-        self._seen: tuple[tuple[str, int], ...] = ()
+        self._stamps: tuple[tuple[str, int], ...] = ()
         self._expires_at: float | None = None
         self._plugin = ""
         self._closed = False
@@ -53,24 +53,24 @@ class KubeAccess:
         self._failed: tuple[float, SourceError] | None = None
         self.where = ""
         self.place = ClusterPlace()
-        """Where these credentials lead, as of the last time they were loaded."""
+        """The target of these credentials, as of the last load."""
         self._headers: _Headers = ()
         self.running = ""
-        """The command of the exec plugin that runs now."""
+        """The command of the exec plugin that is running now."""
 
     def client(self, *, now: float | None = None) -> ApiClient:
         return self.login(now=now)[0]
 
     def login(self, *, now: float | None = None) -> tuple[ApiClient, _Headers]:
-        """The client, and the headers of the impersonation that every request through it has to carry."""
+        """The client, and the impersonation headers for every request through it."""
         moment = time.time() if now is None else now
         with self._lock:
             if self._closed:
                 raise Unreachable("this client was closed")
-            if self._client is not None and self._fresh(moment):
+            if self._client is not None and self._is_fresh(moment):
                 return self._client, self._headers
             if self._failed and moment - self._failed[0] < 1.0:
-                # Six watches ask at the same time: a plugin that just failed is not run six times.
+                # Six watches start at once: a plugin that just failed is not run six times.
                 raise self._failed[1]
             try:
                 self._client = self._load(moment)
@@ -80,25 +80,25 @@ class KubeAccess:
             self._failed = None
             return self._client, self._headers
 
-    def refused(self, client: ApiClient) -> None:
-        """The server answered 401: forget these credentials, so that the next request asks for new ones."""
+    def reject(self, client: ApiClient) -> None:
+        """Forget these credentials after a 401, so that the next request loads new ones."""
         with self._lock:
             if self._client is client:
                 self._client = None
-                _given.pop(self._plugin, None)
+                _plugin_credentials.pop(self._plugin, None)
 
     def close(self) -> None:
-        """Ends a plugin that is running; never waits for one."""
+        """End a running plugin without waiting."""
         self._closed = True
         self._end_plugin()
         client, self._client = self._client, None
         if client is not None:
             client.close()  # type: ignore[no-untyped-call]
 
-    def _fresh(self, now: float) -> bool:
+    def _is_fresh(self, now: float) -> bool:
         if self._expires_at is not None and now > self._expires_at - _EARLY_SECONDS:
             return False
-        return _stamps(path for path, _ in self._seen) == self._seen
+        return _stamps(path for path, _ in self._stamps) == self._stamps
 
     def _load(self, now: float) -> ApiClient:
         import urllib3  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
@@ -119,7 +119,7 @@ class KubeAccess:
             what = str(error).splitlines()[0][:300]
             raise NotConfigured(f"the kubeconfig cannot be used: {what}", hint="check it with kubectl config view") from None
         if not configuration.verify_ssl:
-            # The user chose it in the kubeconfig; a warning on every request would be written over the screen.
+            # The user chose it in the kubeconfig; a warning per request would be written over the screen.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self.where = str(configuration.host)
         client = ApiClient(configuration)
@@ -137,7 +137,7 @@ class KubeAccess:
         from kubernetes.config.incluster_config import load_incluster_config  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
 
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        self._seen, self._expires_at = (), None
+        self._stamps, self._expires_at = (), None
         return ClusterPlace(server=str(configuration.host)), ()
 
     def _load_kubeconfig(self, configuration: Any, now: float) -> _Loaded:
@@ -148,10 +148,10 @@ class KubeAccess:
         cluster, user = check_fields(chosen)
         place = chosen.place
         if self._pinned not in (None, place):
-            # Nobody is shown one cluster and acts on another because a file was changed behind the console.
+            # A changed file must not make the console show one cluster and act on another.
             raise NotConfigured(
-                f"the kubeconfig now leads to {place.sentence()}; when this console began to use it, it did not",
-                hint="start the console again",
+                f"the kubeconfig now leads to {place.sentence()}, unlike when the console started",
+                hint="restart the console",
             )
         self._expires_at, self._plugin = None, ""
         watched = [str(path) for path in files]
@@ -166,22 +166,22 @@ class KubeAccess:
             config_base_path="/",
         )
         loader.load_and_set(configuration)
-        # The loader's own hook would read a token again in its way; renewal is decided in `client`.
+        # `login` decides on renewal, not the loader's own hook.
         configuration.refresh_api_key_hook = None
         if given.authorization:
             configuration.api_key["BearerToken"] = given.authorization
         if cluster.proxy_url:
-            # As in client-go the cluster's own proxy is the way, whatever NO_PROXY says.
+            # As in client-go the cluster's own proxy overrides NO_PROXY.
             configuration.no_proxy = None
             name, _, password = urlsplit(cluster.proxy_url).netloc.rpartition("@")[0].partition(":")
             if name:
                 configuration.proxy_headers = {"Proxy-Authorization": _basic(unquote(name), unquote(password))}
-        self._seen = _stamps(watched)
+        self._stamps = _stamps(watched)
         self._pinned = place
         return place, impersonation_headers(user)
 
     def _credentials(self, user: UserFields, chosen: ChosenContext, *, now: float, watched: list[str]) -> _Credentials:
-        """What proves who we are, with everything that would run a program or ask the network replaced by its result."""
+        """The credentials, with exec plugin, token file and auth-provider replaced by their results."""
         fields = ("client-certificate", "client-certificate-data", "client-key", "client-key-data")
         certificates = {name: chosen.user[name] for name in fields if chosen.user.get(name)}
         token = user.token or ""
@@ -191,7 +191,7 @@ class KubeAccess:
         if user.auth_provider:
             token = token or _id_token(user.auth_provider, now)
         if user.exec and not token and not user.username:
-            # client-go too asks no plugin where the kubeconfig has a token.
+            # As in client-go a token in the kubeconfig overrides the plugin.
             credential = self._run_plugin(chosen, now)
             token = credential.token
             if credential.certificate:
@@ -205,14 +205,14 @@ class KubeAccess:
     def _run_plugin(self, chosen: ChosenContext, now: float) -> ExecCredential:
         spec = chosen.user["exec"]
         key = json.dumps([self._endpoint.kubeconfig, chosen.context, spec], sort_keys=True, default=str)
-        credential = _given.get(key)
+        credential = _plugin_credentials.get(key)
         if credential is None or (credential.expires_at is not None and now > credential.expires_at - _EARLY_SECONDS):
             self.running = str(spec.get("command") or "")
             try:
                 credential = run_plugin(spec, cluster=chosen.cluster, environ=self._environ, started=self._plugin_runs)
             finally:
                 self.running = ""
-        _given[key] = credential
+        _plugin_credentials[key] = credential
         self._plugin = key
         self._expires_at = credential.expires_at
         return credential
@@ -242,14 +242,14 @@ def _id_token(provider: AuthProvider, now: float) -> str:
     token = (provider.config or {}).get("id-token", "")
     if provider.name != "oidc" or not token:
         raise AccessDenied(
-            f"the kubeconfig's auth-provider {provider.name} is gone from Kubernetes 1.26 on",
+            f"the kubeconfig's auth-provider {provider.name} was removed in Kubernetes 1.26",
             hint="use an exec plugin instead",
         )
     try:
         claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
         expired = now > float(claims["exp"])
     except (ValueError, LookupError, TypeError):
-        expired = False  # the server will say what it thinks of it
+        expired = False  # the server decides
     if expired:
         raise AccessDenied(
             "the id-token of the kubeconfig's auth-provider oidc has expired, and this console does not honour refresh-token",
@@ -259,7 +259,7 @@ def _id_token(provider: AuthProvider, now: float) -> str:
 
 
 def _stamps(paths: Any) -> tuple[tuple[str, int], ...]:
-    """Each file with its modification time in nanoseconds, 0 where it is gone."""
+    """Each file with its modification time in nanoseconds, 0 if it is gone."""
     found = []
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""Decodes Kubernetes objects straight into the few fields that the model keeps."""
+"""Decodes Kubernetes objects into the model's fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from queries.decoding import convert
 from queries.kubernetes import objects as k8s
-from queries.model.secret import masked
+from queries.model.secret import redact_value
 from queries.model.series import Labels
 from queries.model.workload import (
     Autoscaler,
@@ -18,10 +18,10 @@ from queries.model.workload import (
     Condition,
     Container,
     DisruptionBudget,
+    LastWrite,
     Pod,
     PodUsage,
     Revision,
-    Touched,
     Workload,
 )
 from queries.text.numbers import parse_quantity
@@ -102,9 +102,9 @@ def revision(item: k8s.ReplicaSetObject) -> Revision:
 
 
 def _fingerprint(template: dict[str, Any]) -> str:
-    """The same for two templates that differ in nothing but the hash label and the time of a restart.
+    """A hash that ignores the hash label and the time of a restart.
 
-    The API server writes equal templates in equal order.
+    The API server serializes equal templates in equal order.
     """
     meta = template.get("metadata") or {}
     bare = {
@@ -119,7 +119,7 @@ def _fingerprint(template: dict[str, Any]) -> str:
 
 
 def pod(item: k8s.PodObject) -> Pod:
-    # Written out, without generators: this runs ten thousand times for one list.
+    # Without generators, because this runs ten thousand times for one list.
     meta, status = item.metadata, item.status or _NO_STATUS
     ready = False
     for condition in status.conditions or ():
@@ -136,9 +136,9 @@ def pod(item: k8s.PodObject) -> Pod:
     node = (item.spec.node_name or "") if item.spec else ""
     labels = tuple(sorted(meta.labels.items())) if meta.labels else ()
     created_at = parse_timestamp(meta.creation_timestamp)
-    why = _why(meta, status, ready)
+    reason = _pod_reason(meta, status, ready)
     return Pod(
-        meta.namespace, meta.name, meta.uid, status.phase, ready, restarts, created_at, why, node, labels, owner
+        meta.namespace, meta.name, meta.uid, status.phase, ready, restarts, created_at, reason, node, labels, owner
     )  # fmt: skip
 
 
@@ -191,10 +191,10 @@ def event(item: k8s.EventObject) -> ClusterEvent:
     )
 
 
-def touched(item: k8s.TouchedObject) -> Touched:
+def last_write(item: k8s.TouchedObject) -> LastWrite:
     meta = item.metadata
     newest = max(meta.managed_fields or (), key=lambda entry: entry.time or "", default=k8s.Managed())
-    return Touched(meta.name, parse_timestamp(newest.time or meta.creation_timestamp), newest.manager)
+    return LastWrite(meta.name, parse_timestamp(newest.time or meta.creation_timestamp), newest.manager)
 
 
 def usage(item: k8s.UsageObject) -> PodUsage:
@@ -208,7 +208,7 @@ def usage(item: k8s.UsageObject) -> PodUsage:
 
 
 def containers_of(template: dict[str, Any]) -> tuple[Container, ...]:
-    """The containers of a pod template as the API server gives it, in the model's words."""
+    """The containers of a raw pod template, as model values."""
     return _containers(convert(template, k8s.Template))
 
 
@@ -236,10 +236,15 @@ def _containers(template: k8s.Template | None) -> tuple[Container, ...]:
 
 
 def _environment(item: k8s.ContainerObject) -> tuple[tuple[str, str], ...]:
-    found = [(f"{entry.prefix or ''}*", _whole(entry)) for entry in item.env_from or ()]
+    found = [(f"{entry.prefix or ''}*", _describe_source(entry)) for entry in item.env_from or ()]
     for entry in item.env or ():
-        # A secret that was written out leaves the model here: what is behind shows it, compares it, journals it.
-        found.append((entry.name, _reference(entry.value_from) if entry.value_from else masked(entry.name, entry.value or "")))
+        # A literal secret is redacted here, before anything shows, compares or journals it.
+        found.append(
+            (
+                entry.name,
+                _describe_reference(entry.value_from) if entry.value_from else redact_value(entry.name, entry.value or ""),
+            )
+        )
     return tuple(found)
 
 
@@ -273,13 +278,13 @@ def job(item: k8s.JobObject) -> BatchJob:
     )
 
 
-def _whole(entry: k8s.EnvFrom) -> str:
+def _describe_source(entry: k8s.EnvFrom) -> str:
     if entry.secret_ref:
         return f"<secret {entry.secret_ref.name}>"
     return f"<configmap {entry.config_map_ref.name}>" if entry.config_map_ref else "<unknown source>"
 
 
-def _reference(source: k8s.ValueFrom) -> str:
+def _describe_reference(source: k8s.ValueFrom) -> str:
     if source.secret_key_ref:
         return f"<secret {source.secret_key_ref.name}/{source.secret_key_ref.key}>"
     if source.config_map_key_ref:
@@ -289,8 +294,8 @@ def _reference(source: k8s.ValueFrom) -> str:
     return f"<resource {source.resource_field_ref.resource}>" if source.resource_field_ref else "<unknown source>"
 
 
-def _why(meta: k8s.PodMeta, status: k8s.PodStatus, ready: bool) -> str:
-    """Why a pod is not well, in Kubernetes' own word; empty while it is."""
+def _pod_reason(meta: k8s.PodMeta, status: k8s.PodStatus, ready: bool) -> str:
+    """Kubernetes' reason why a pod is unhealthy, else empty."""
     if meta.deletion_timestamp:
         return "Terminating"
     if status.reason:

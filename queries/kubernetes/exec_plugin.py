@@ -1,4 +1,4 @@
-"""Runs a kubeconfig's exec credential plugin so that it can neither hang nor prompt."""
+"""Runs a kubeconfig's exec credential plugin, which can neither hang nor prompt."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from queries.errors import AccessDenied, NotConfigured, TimedOut
 from queries.text.numbers import format_size
 
 LIMIT_SECONDS = 8.0
-"""Little more than half of what a headless command waits for a source: on a busy machine too the plugin is named there."""
+"""About half of what a headless command waits for a source, so that its error names the plugin even on a busy machine."""
 LIMIT_BYTES = 1 << 20
-"""A token and a certificate with its key have some kilobytes."""
-_COMPLAINT_BYTES = 16 << 10
+"""A token and a certificate with its key have a few kilobytes."""
+_STDERR_BYTES = 16 << 10
 _EXTENSION = "client.authentication.k8s.io/exec"
-"""The one extension of a cluster that a client reads: what it holds is the exec plugin's own configuration."""
+"""The one cluster extension that a client reads: the exec plugin's own configuration."""
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ExecCredential:
-    """What a plugin gave: a bearer token, a client certificate, or both; `expires_at` is Unix seconds, None for no end."""
+    """A plugin's result: a bearer token, a client certificate, or both; `expires_at` is Unix seconds, None for no expiry."""
 
     token: str = ""
     certificate: str = ""
@@ -50,21 +50,21 @@ def run_plugin(
     limit_seconds: float = LIMIT_SECONDS,
     started: Callable[[Callable[[], None]], None] = lambda _: None,
 ) -> ExecCredential:
-    """Runs the plugin once, with stdin closed and without a terminal. Raises Denied or TimedOut, naming the plugin.
+    """Run the plugin once, with stdin closed and without a terminal. Raises AccessDenied or TimedOut, naming the plugin.
 
-    `spec` is the user's `exec` section with its command resolved, `cluster` the cluster's section. `started` gets a call that
-    ends the plugin early, from any thread.
-    Its stderr is shown (last line), its stdout never, since that holds the credential.
+    `spec` is the user's `exec` section with its command resolved, `cluster` the cluster's section. `started` receives a
+    function that ends the plugin early, from any thread.
+    Errors quote the last line of its stderr, never its stdout, which holds the credential.
     """
     command = _command(spec)
     version = str(spec.get("apiVersion") or _VERSIONS[0])
     name = command[0]
     if version not in _VERSIONS:
-        raise AccessDenied(f"the exec plugin {name} speaks {version}", hint=f"this console knows {' and '.join(_VERSIONS)}")
+        raise AccessDenied(f"the exec plugin {name} speaks {version}", hint=f"this console supports {' and '.join(_VERSIONS)}")
     if spec.get("interactiveMode") == "Always":
-        raise AccessDenied(f"the exec plugin {name} wants a terminal", hint="log in with it in a shell first, then start again")
+        raise AccessDenied(f"the exec plugin {name} needs a terminal", hint="log in with it in a shell first, then restart")
     try:
-        # A session of its own: it can neither read our keys nor open /dev/tty to prompt there.
+        # In its own session it can neither read our keys nor prompt on /dev/tty.
         process = subprocess.Popen(  # noqa: S603 - the kubeconfig is the user's own
             command,
             stdin=subprocess.DEVNULL,
@@ -78,19 +78,21 @@ def run_plugin(
         raise AccessDenied(f"the exec plugin {name} cannot be started ({error.strerror or error})", hint=hint) from None
     started(lambda: _end(process))
     try:
-        output, complaint = _communicate(process, limit_seconds)
+        output, stderr = _communicate(process, limit_seconds)
     except TimeoutError:
         _kill(process)
         raise TimedOut(
-            f"the exec plugin {name} gave no credential within {limit_seconds:.0f} s",
+            f"the exec plugin {name} returned no credential within {limit_seconds:.0f} s",
             hint="it may be waiting for a log-in; run it in a shell",
         ) from None
     if len(output) > LIMIT_BYTES:
         _kill(process)
         raise AccessDenied(f"the exec plugin {name} printed more than {format_size(LIMIT_BYTES)}", hint="run it in a shell")
     if process.returncode != 0:
-        said = _last_line(complaint)
-        raise AccessDenied(f"the exec plugin {name} failed with exit code {process.returncode}", hint=said or "it said nothing")
+        message = _last_line(stderr)
+        raise AccessDenied(
+            f"the exec plugin {name} failed with exit code {process.returncode}", hint=message or "it printed nothing"
+        )
     return _credential(output, name, version)
 
 
@@ -112,19 +114,19 @@ def _environment(
 
 
 def _cluster_info(cluster: Mapping[str, Any]) -> dict[str, Any]:
-    """The cluster as client-go tells it to a plugin: with the authority's certificate itself, and the plugin's own settings."""
+    """The cluster as client-go passes it to a plugin: with the CA certificate itself, and the plugin's own settings."""
     names = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
-    told = {name: cluster[name] for name in (*names, "disable-compression") if cluster.get(name)}
+    info = {name: cluster[name] for name in (*names, "disable-compression") if cluster.get(name)}
     if path := cluster.get("certificate-authority"):
         try:
-            told["certificate-authority-data"] = base64.b64encode(Path(path).read_bytes()).decode()
+            info["certificate-authority-data"] = base64.b64encode(Path(path).read_bytes()).decode()
         except OSError as error:
             hint = error.strerror or ""
             raise NotConfigured(f"the kubeconfig's certificate-authority {path} cannot be read", hint=hint) from None
     for item in cluster.get("extensions") or ():
         if item.get("name") == _EXTENSION:
-            told["config"] = item.get("extension")
-    return told
+            info["config"] = item.get("extension")
+    return info
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -135,14 +137,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _communicate(process: subprocess.Popen[bytes], limit_seconds: float) -> tuple[bytes, bytes]:
-    """What it printed, up to one byte more than the limit, and the end of what it complained. Raises TimeoutError.
+    """Its stdout, up to one byte beyond the limit, and the end of its stderr. Raises TimeoutError.
 
-    As `Popen.communicate`, which keeps whatever a plugin prints.
+    `Popen.communicate` would keep everything that a plugin prints.
     """
     until = time.monotonic() + limit_seconds
-    output, complaint = bytearray(), bytearray()
+    output, stderr = bytearray(), bytearray()
     with selectors.DefaultSelector() as ready:
-        for pipe, kept in ((process.stdout, output), (process.stderr, complaint)):
+        for pipe, kept in ((process.stdout, output), (process.stderr, stderr)):
             if pipe is not None:
                 ready.register(pipe, selectors.EVENT_READ, kept)
         while ready.get_map() and len(output) <= LIMIT_BYTES:
@@ -154,7 +156,7 @@ def _communicate(process: subprocess.Popen[bytes], limit_seconds: float) -> tupl
                 key.data.extend(piece)
                 if not piece:
                     ready.unregister(key.fileobj)
-            del complaint[:-_COMPLAINT_BYTES]
+            del stderr[:-_STDERR_BYTES]
     del output[LIMIT_BYTES + 1 :]
     if len(output) <= LIMIT_BYTES:
         try:
@@ -162,7 +164,7 @@ def _communicate(process: subprocess.Popen[bytes], limit_seconds: float) -> tupl
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
         _close(process)
-    return bytes(output), bytes(complaint)
+    return bytes(output), bytes(stderr)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
@@ -188,13 +190,13 @@ def _credential(output: bytes, name: str, version: str) -> ExecCredential:
     if not isinstance(answer, dict) or answer.get("kind") != "ExecCredential":
         raise garbage
     if answer.get("apiVersion") != version:
-        raise AccessDenied(f"the exec plugin {name} answered in another version than the {version} it was asked for")
+        raise AccessDenied(f"the exec plugin {name} answered in another version than {version}")
     status = answer.get("status")
     if not isinstance(status, dict):
         raise garbage
     token, certificate, key = (str(status.get(field) or "") for field in ("token", "clientCertificateData", "clientKeyData"))
     if not token and not (certificate and key):
-        raise AccessDenied(f"the exec plugin {name} gave neither a token nor a certificate with its key")
+        raise AccessDenied(f"the exec plugin {name} returned neither a token nor a certificate with its key")
     return ExecCredential(token=token, certificate=certificate, key=key, expires_at=_expiry(status, name))
 
 
@@ -205,10 +207,10 @@ def _expiry(status: Mapping[str, Any], name: str) -> float | None:
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
-        raise AccessDenied(f"the exec plugin {name} gave an expirationTimestamp that is no time") from None
+        raise AccessDenied(f"the exec plugin {name} returned an expirationTimestamp that is not a time") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _last_line(complaint: bytes) -> str:
-    lines = complaint.decode("utf-8", "replace").strip().splitlines()
+def _last_line(stderr: bytes) -> str:
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return lines[-1].strip()[:200] if lines else ""

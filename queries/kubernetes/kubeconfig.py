@@ -1,4 +1,4 @@
-"""A kubeconfig as client-go reads it: files merged, each path resolved beside the file that names it, one context chosen."""
+"""A kubeconfig as client-go reads it: files merged, paths resolved relative to their file, one context chosen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATHS = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ChosenContext:
-    """One context with its cluster and its user, as the files say them; the representation shows no value."""
+    """One context with its cluster and user, as in the files; its repr shows no value."""
 
     context: str
     cluster_name: str
@@ -38,16 +38,20 @@ class ChosenContext:
 
     @property
     def place(self) -> ClusterPlace:
-        """The context in words that may be shown."""
+        """The context without secrets."""
         return ClusterPlace(
-            self.context, self.cluster_name, shown_server(self.cluster.get("server")), self.user_name, impersonated(self.user)
+            self.context,
+            self.cluster_name,
+            redact_server(self.cluster.get("server")),
+            self.user_name,
+            describe_impersonation(self.user),
         )
 
 
 def kubeconfig_files(named: str) -> tuple[Path, ...]:
-    """The files of `named`, separated as in KUBECONFIG; those that are not there are left out, as kubectl leaves them out.
+    """The files of `named`, separated as in KUBECONFIG; as in kubectl missing ones are skipped.
 
-    Raises NotConfigured where none is there.
+    Raises NotConfigured if none exists.
     """
     paths = [Path(text).expanduser().absolute() for text in named.split(os.pathsep) if text]
     found = tuple(path for path in paths if path.is_file())
@@ -58,21 +62,21 @@ def kubeconfig_files(named: str) -> tuple[Path, ...]:
 
 
 def choose_context(files: Iterable[Path], context: str = "") -> ChosenContext:
-    """The named context, or the current one. Raises NotConfigured, naming the file and what is missing in it."""
+    """The named context, or the current one. Raises NotConfigured, naming the file and the missing entry."""
     known = tuple(files)
     merged = _merge(known)
     name = context or str(merged.get("current-context") or "")
-    own = _named(merged, "contexts", name, "context", known)
+    own = _find_entry(merged, "contexts", name, "context", known)
     cluster_name, user_name = str(own.get("cluster") or ""), str(own.get("user") or "")
-    cluster = _named(merged, "clusters", cluster_name, "cluster", known)
-    user = _named(merged, "users", user_name, "user", known) if user_name else {}
+    cluster = _find_entry(merged, "clusters", cluster_name, "cluster", known)
+    user = _find_entry(merged, "users", user_name, "user", known) if user_name else {}
     return ChosenContext(name, cluster_name, user_name, str(own.get("namespace") or ""), cluster, user, own)
 
 
-def impersonated(user: Mapping[str, Any]) -> str:
-    """Whom this user's requests are made as: `viewer (uid 7; groups a, b; extra reason)`; empty where they are its own.
+def describe_impersonation(user: Mapping[str, Any]) -> str:
+    """The impersonated identity: `viewer (uid 7; groups a, b; extra reason)`; empty without impersonation.
 
-    Of what is extra only the names: a value may be a secret.
+    Of the extras only the names, because a value may be a secret.
     """
     name, groups, extra = user.get("as"), user.get("as-groups"), user.get("as-user-extra")
     if not name:
@@ -82,11 +86,11 @@ def impersonated(user: Mapping[str, Any]) -> str:
         f"groups {', '.join(map(str, groups))}" if isinstance(groups, list) and groups else "",
         f"extra {', '.join(map(str, extra))}" if isinstance(extra, Mapping) and extra else "",
     ]
-    told = "; ".join(item for item in more if item)
-    return f"{name} ({told})" if told else str(name)
+    details = "; ".join(item for item in more if item)
+    return f"{name} ({details})" if details else str(name)
 
 
-def shown_server(url: object) -> str:
+def redact_server(url: object) -> str:
     """The server's URL without user, password and query."""
     try:
         parts = urlsplit(url if isinstance(url, str) else "")
@@ -96,7 +100,7 @@ def shown_server(url: object) -> str:
 
 
 def _merge(files: tuple[Path, ...]) -> dict[str, Any]:
-    """As kubectl merges: the first file that names something wins; relative paths are relative to their own file."""
+    """Merge as kubectl does: the first file that names an entry wins; paths are relative to their own file."""
     merged: dict[str, Any] = {"clusters": [], "contexts": [], "users": []}
     for path in files:
         content = _read(path)
@@ -117,7 +121,7 @@ def _merge(files: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    # Imported here: a console that has no kubeconfig starts without YAML.
+    # Imported here: a console without a kubeconfig starts without YAML.
     from queries.yaml import YamlError, load_yaml  # noqa: PLC0415
 
     try:
@@ -128,16 +132,16 @@ def _read(path: Path) -> dict[str, Any]:
         content = load_yaml(text, where=str(path))
     except YamlError as error:
         raise NotConfigured(f"the kubeconfig is not YAML: {error}") from None
-    if not _bounded(content):
-        told = f"the kubeconfig {path} is too large, or full of aliases to aliases"
-        raise NotConfigured(told, hint="write its values out")
+    if not _is_bounded(content):
+        message = f"the kubeconfig {path} is too large, or full of nested aliases"
+        raise NotConfigured(message, hint="write its values out")
     if not isinstance(content, dict):
         raise NotConfigured(f"the kubeconfig {path} is empty or not a mapping")
     return content
 
 
-def _bounded(content: object) -> bool:
-    """Whether the values are no more than a kubeconfig can have, every alias counted as what it stands for."""
+def _is_bounded(content: object) -> bool:
+    """Whether the number of values, with aliases expanded, is plausible for a kubeconfig."""
     waiting, seen = [content], 0
     while waiting:
         seen += 1
@@ -167,7 +171,7 @@ def _absolute(entry: dict[str, Any], section: str, folder: Path) -> dict[str, An
     return {**entry, key: {**body, **resolved}}
 
 
-def _named(merged: Mapping[str, Any], section: str, name: str, key: str, files: tuple[Path, ...]) -> Mapping[str, Any]:
+def _find_entry(merged: Mapping[str, Any], section: str, name: str, key: str, files: tuple[Path, ...]) -> Mapping[str, Any]:
     where = ", ".join(str(path) for path in files)
     if not name:
         raise NotConfigured(f"the kubeconfig {where} names no {key}", hint="choose one with --context")

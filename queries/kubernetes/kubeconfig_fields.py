@@ -1,4 +1,4 @@
-"""Every field of a kubeconfig that client-go knows, strictly: what this console does not honour it refuses by name.
+"""Every kubeconfig field that client-go knows, checked strictly: unsupported ones are refused by name.
 
 The fields and the rules are those of Kubernetes 1.36, k8s.io/client-go/tools/clientcmd: api/v1/types.go and validation.go.
 """
@@ -18,18 +18,18 @@ from queries.kubernetes.kubeconfig import ChosenContext
 T = TypeVar("T", bound=msgspec.Struct)
 
 _HEADER_SAFE = "!#$&'*+^`|"
-"""What RFC 7230 allows in a header's name beside what `quote` leaves alone; client-go escapes the rest of an extra's name."""
+"""Characters that RFC 7230 allows in a header name beyond those of `quote`; client-go escapes the rest of an extra's name."""
 
 
 class NamedExtension(msgspec.Struct, frozen=True):
-    """What another tool keeps in the kubeconfig; only the one for exec plugins means anything to a client."""
+    """An extension of another tool; a client reads only the one for exec plugins."""
 
     name: str = ""
     extension: Any = None
 
 
 class ClusterFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
-    """A cluster's section. `disable-compression` is honoured by asking for no compression at all."""
+    """A cluster's section. `disable-compression` always holds: requests accept no compression."""
 
     server: str | None = None
     tls_server_name: str | None = None
@@ -47,7 +47,7 @@ class ExecVariable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ExecFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A user's `exec` section; `run_plugin` honours each of them."""
+    """A user's `exec` section; `run_plugin` supports every field."""
 
     command: str = ""
     args: list[str] | None = None
@@ -93,54 +93,53 @@ class ContextFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_fields(chosen: ChosenContext) -> tuple[ClusterFields, UserFields]:
-    """Both sections as they count. Raises Denied, naming the field that is unknown, malformed or at odds with another."""
-    _converted(chosen.own, ContextFields, f"context {chosen.context}")
-    cluster = _converted(chosen.cluster, ClusterFields, f"cluster {chosen.cluster_name}")
-    user = _converted(chosen.user, UserFields, f"user {chosen.user_name}")
+    """The checked sections. Raises AccessDenied, naming the unknown, malformed or conflicting field."""
+    _convert(chosen.own, ContextFields, f"context {chosen.context}")
+    cluster = _convert(chosen.cluster, ClusterFields, f"cluster {chosen.cluster_name}")
+    user = _convert(chosen.user, UserFields, f"user {chosen.user_name}")
     _check_cluster(cluster, f"cluster {chosen.cluster_name}")
     _check_user(user, f"user {chosen.user_name}")
     return cluster, user
 
 
 def impersonation_headers(user: UserFields) -> tuple[tuple[str, str], ...]:
-    """The headers that ask the API server to take each request as this identity's; none where the kubeconfig has no `as`.
+    """The impersonation headers for this user; none without `as`.
 
-    A header stands once for each group and each value, as client-go sends it; the text is UTF-8 seen as Latin-1, which is
-    how http.client takes bytes.
+    As in client-go, one header for each group and each value; the text is UTF-8 decoded as Latin-1, as http.client needs.
     """
     if not user.impersonate:
         return ()
-    told = [("Impersonate-User", user.impersonate)]
+    headers = [("Impersonate-User", user.impersonate)]
     if user.as_uid:
-        told.append(("Impersonate-Uid", user.as_uid))
-    told += [("Impersonate-Group", group) for group in user.as_groups or ()]
+        headers.append(("Impersonate-Uid", user.as_uid))
+    headers += [("Impersonate-Group", group) for group in user.as_groups or ()]
     for key, values in (user.as_user_extra or {}).items():
         name = quote(key, safe=_HEADER_SAFE).replace("%7E", "~")
-        told += [(f"Impersonate-Extra-{name}", value) for value in values]
-    return tuple((name, value.encode().decode("latin-1")) for name, value in told)
+        headers += [(f"Impersonate-Extra-{name}", value) for value in values]
+    return tuple((name, value.encode().decode("latin-1")) for name, value in headers)
 
 
-def _converted(section: object, kind: type[T], whose: str) -> T:
+def _convert(section: object, kind: type[T], whose: str) -> T:
     try:
         return msgspec.convert(section, kind)
     except msgspec.ValidationError as error:
-        raise _refused(whose, str(error), "kubectl config view --minify shows it") from None
+        raise _refuse(whose, str(error), "kubectl config view --minify shows it") from None
 
 
 def _check_cluster(cluster: ClusterFields, whose: str) -> None:
     parts = _split(cluster.server)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _refused(whose, "`server` is not an http:// or https:// URL", "correct it with kubectl config set-cluster")
+        raise _refuse(whose, "`server` is not an http:// or https:// URL", "correct it with kubectl config set-cluster")
     if cluster.certificate_authority and cluster.certificate_authority_data:
-        raise _both(whose, "certificate-authority", "certificate-authority-data")
+        raise _refuse_both(whose, "certificate-authority", "certificate-authority-data")
     if cluster.insecure_skip_tls_verify and (cluster.certificate_authority or cluster.certificate_authority_data):
-        raise _both(whose, "insecure-skip-tls-verify", "a certificate-authority")
+        raise _refuse_both(whose, "insecure-skip-tls-verify", "a certificate-authority")
     _check_base64(cluster.certificate_authority_data, whose, "certificate-authority-data")
     if cluster.proxy_url:
         proxy = _split(cluster.proxy_url)
         if proxy is None or proxy.scheme not in ("http", "https") or not proxy.hostname:
-            told = "`proxy-url` is not an http:// or https:// URL, and this console speaks to no other proxy"
-            raise _refused(whose, told, "use an HTTP proxy")
+            message = "`proxy-url` is not an http:// or https:// URL, the only supported proxies"
+            raise _refuse(whose, message, "use an HTTP proxy")
 
 
 def _check_user(user: UserFields, whose: str) -> None:
@@ -153,33 +152,33 @@ def _check_user(user: UserFields, whose: str) -> None:
         if given
     ]
     if len(ways) > 1:
-        raise _both(whose, *ways)
+        raise _refuse_both(whose, *ways)
     if user.exec and user.auth_provider:
-        raise _both(whose, "exec", "auth-provider")
+        raise _refuse_both(whose, "exec", "auth-provider")
     for name, path, data in (
         ("client-certificate", user.client_certificate, user.client_certificate_data),
         ("client-key", user.client_key, user.client_key_data),
     ):
         if path and data:
-            raise _both(whose, name, f"{name}-data")
+            raise _refuse_both(whose, name, f"{name}-data")
         _check_base64(data, whose, f"{name}-data")
     if bool(user.client_certificate or user.client_certificate_data) != bool(user.client_key or user.client_key_data):
-        raise _refused(whose, "`client-certificate` and `client-key` go together, one is missing", "log in again")
+        raise _refuse(whose, "`client-certificate` and `client-key` go together, one is missing", "log in again")
     if not user.impersonate and (user.as_uid or user.as_groups or user.as_user_extra):
-        raise _refused(whose, "`as-uid`, `as-groups` or `as-user-extra` without `as`", "name the user in `as`")
-    told = (user.impersonate, user.as_uid, *(user.as_groups or ()), *(user.as_user_extra or {}))
+        raise _refuse(whose, "`as-uid`, `as-groups` or `as-user-extra` without `as`", "name the user in `as`")
+    texts = (user.impersonate, user.as_uid, *(user.as_groups or ()), *(user.as_user_extra or {}))
     values = (item for items in (user.as_user_extra or {}).values() for item in items)
-    if any(character < " " or character == "\x7f" for text in (*told, *values) for character in text or ""):
-        raise _refused(whose, "an `as` field holds a control character", "write it without")
+    if any(character < " " or character == "\x7f" for text in (*texts, *values) for character in text or ""):
+        raise _refuse(whose, "an `as` field holds a control character", "remove it")
     if user.exec and user.exec.interactive_mode not in (None, "", "Never", "IfAvailable", "Always"):
-        raise _refused(whose, "`interactiveMode` of `exec` is not Never, IfAvailable or Always", "correct it")
+        raise _refuse(whose, "`interactiveMode` of `exec` is not Never, IfAvailable or Always", "correct it")
 
 
 def _check_base64(data: str | None, whose: str, name: str) -> None:
     try:
         base64.b64decode("".join((data or "").split()), validate=True)
     except (binascii.Error, ValueError):
-        raise _refused(whose, f"`{name}` is not base64", "take it from the cluster again") from None
+        raise _refuse(whose, f"`{name}` is not base64", "take it from the cluster again") from None
 
 
 def _split(url: str | None) -> Any:
@@ -190,9 +189,9 @@ def _split(url: str | None) -> Any:
         return None
 
 
-def _both(whose: str, one: str, other: str) -> AccessDenied:
-    return _refused(whose, f"`{one}` and `{other}` exclude each other", "keep one of them")
+def _refuse_both(whose: str, one: str, other: str) -> AccessDenied:
+    return _refuse(whose, f"`{one}` and `{other}` exclude each other", "keep one of them")
 
 
-def _refused(whose: str, what: str, hint: str) -> AccessDenied:
+def _refuse(whose: str, what: str, hint: str) -> AccessDenied:
     return AccessDenied(f"the kubeconfig's {whose} is refused: {what}", hint=hint)

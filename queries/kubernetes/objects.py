@@ -1,4 +1,4 @@
-"""The few fields of Kubernetes' objects that are decoded; everything else in an answer is skipped."""
+"""The fields of Kubernetes objects that are decoded; the decoder skips everything else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Struct(msgspec.Struct, rename="camel", gc=False):
-    """Unknown fields are skipped by the decoder, which is what makes this fast."""
+    """The decoder skips unknown fields, which makes it fast."""
 
 
 class Owner(Struct):
@@ -32,7 +32,7 @@ class Meta(Struct):
 
 
 class Managed(Struct):
-    """Who wrote to an object last, under one manager's name."""
+    """The last write of one field manager."""
 
     manager: str = ""
     time: str | None = None
@@ -45,7 +45,7 @@ class TouchedMeta(Struct):
 
 
 class TouchedObject(Struct):
-    """Only the metadata: what is in a ConfigMap is nobody's business here."""
+    """Only the metadata: the values of a ConfigMap are never fetched."""
 
     metadata: TouchedMeta
 
@@ -136,7 +136,7 @@ class DeploymentObject(Struct):
 
 class ReplicaSetSpec(Struct):
     template: dict[str, Any] | None = None
-    """Whole: two revisions are compared by everything in it."""
+    """Complete, because revisions are compared by everything in it."""
 
 
 class ReplicaSetObject(Struct):
@@ -178,7 +178,7 @@ class NodeName(Struct):
 
 
 class PodMeta(Struct):
-    """As Meta, without what no pod is asked for: there may be ten thousand of them."""
+    """As Meta, without the fields that pods do not need: there may be ten thousand of them."""
 
     name: str = ""
     namespace: str = ""

@@ -1,4 +1,4 @@
-"""Keeps one kind of Kubernetes object current: listed once, then watched, then listed again where that breaks."""
+"""Watches one kind of Kubernetes object: listed once, then watched, and listed again after a failure."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 PAGE = 500
 WATCH_SECONDS = 300
-"""How long the server keeps one watch open; then it is resumed."""
+"""How long the server keeps one watch open before it is resumed."""
 IDLE_SECONDS = 90.0
-"""The first idle bookmark comes after about 59 s; a watch that is silent for longer than this is dead."""
+"""The first idle bookmark arrives after about 59 s; a watch that is silent for longer than this is dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of object: its path, how it is decoded, and whether the console can do without it."""
+    """One kind of object: its path, its decoder, and whether it is optional."""
 
     name: str
     prefix: str
@@ -37,7 +37,7 @@ class Kind:
     build: Callable[[Any], Any]
     optional: bool = False
     labels: str = ""
-    """A label selector: only such objects are listed and watched."""
+    """A label selector for listing and watching."""
 
     @property
     def selection(self) -> list[tuple[str, str]]:
@@ -45,7 +45,7 @@ class Kind:
 
     @property
     def page(self) -> Any:
-        """What one page of a list is decoded into."""
+        """The type of one page of a list."""
         generic: Any = k8s.ObjectList
         return generic[self.type]
 
@@ -63,11 +63,11 @@ KINDS = (
 )
 
 JOURNAL_LABEL = "cad-console/journal=segment"
-"""On ConfigMaps that hold the consoles' own shared journal: they are no configuration."""
+"""The label of ConfigMaps with the consoles' shared journal, which are not configuration."""
 
 CRON_JOBS = Kind("cronjobs", "/apis/batch/v1", k8s.CronJobObject, decode.cron_job)
 JOBS = Kind("jobs", "/apis/batch/v1", k8s.JobObject, decode.job)
-"""Only looked up, when a checklist asks for them."""
+"""Listed only for checklists, not watched."""
 
 
 def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], str]:
@@ -76,7 +76,7 @@ def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any],
         try:
             return _pages(api, kind, namespace)
         except RequestRejected as error:
-            # The list ran out of the server's memory of it between two pages: begin again.
+            # The list expired on the server between two pages: start again.
             if error.fault.status != 410:
                 raise
     raise TimedOut(f"the list of {kind.name} changes faster than it can be read", where=api.where)
@@ -98,7 +98,7 @@ def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], st
 
 @dataclass(slots=True)
 class Backoff:
-    """Doubles from half a second up to its cap, with jitter; a success starts it over."""
+    """Doubles from half a second up to its cap, with jitter; a success resets it."""
 
     cap_seconds: float
     _next: float = field(default=0.5, init=False)
@@ -113,7 +113,7 @@ class Backoff:
 
 
 class Watcher:
-    """One daemon thread for one kind; `changed` is called in it after every change and every failure."""
+    """A daemon thread for one kind; it calls `changed` after every change and every failure."""
 
     def __init__(
         self, api: KubeApi, kind: Kind, namespace: str, *, changed: Callable[[], None], backoff_cap_seconds: float
@@ -128,24 +128,24 @@ class Watcher:
         self._sorted: tuple[Any, ...] | None = ()
         self._version = ""
         self._listed_at = 0.0
-        self._kick = threading.Event()
+        self._wake = threading.Event()
         self._stopped = False
         self.fault: Fault | None = None
         self.settled = False
-        """Whether the first list was answered or refused."""
+        """Whether the first list succeeded or failed."""
         self._thread = threading.Thread(target=self._run, name=f"watch-{kind.name}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def retry_now(self) -> None:
-        """Cuts a back-off short: somebody saw the server answer."""
+        """Cut a back-off short, because the server answers again."""
         if self.fault is not None:
-            self._kick.set()
+            self._wake.set()
 
     def stop(self) -> None:
         self._stopped = True
-        self._kick.set()
+        self._wake.set()
 
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)
@@ -169,16 +169,16 @@ class Watcher:
                 if self._stopped:
                     return
                 pause = self._failed(error)
-            except Exception as error:  # a thread that dies silently would leave an old picture on the screen
+            except Exception as error:  # a thread that dies silently would leave stale data on the screen
                 pause = self._failed(InvalidResponse(f"watching {self.kind.name} failed: {type(error).__name__}: {error}"))
             if pause:
-                self._kick.wait(pause)
-                self._kick.clear()
+                self._wake.wait(pause)
+                self._wake.clear()
 
     def _failed(self, error: SourceError) -> float:
         if error.fault.status == 410:
             self._version = ""
-            # A server that forgets faster than it lists must not be asked in a circle.
+            # A server whose lists expire at once must not be queried in a tight loop.
             return 0.05 if time.monotonic() - self._listed_at > 2.0 else 1.0
         self.fault = error.fault
         self.settled = True
@@ -191,10 +191,10 @@ class Watcher:
             self._items, self._sorted = found, None
         self._version = version
         self._listed_at = time.monotonic()
-        self._well()
+        self._recover()
         self._changed()
 
-    def _well(self) -> None:
+    def _recover(self) -> None:
         self.settled = True
         if self.fault is not None:
             self.fault = None
@@ -211,24 +211,24 @@ class Watcher:
         ]
         opened = False
 
-        def agreed() -> None:
+        def on_opened() -> None:
             nonlocal opened
             opened = True
-            self._well()
+            self._recover()
 
         try:
             path = self.kind.path(self._namespace)
-            for line in self._api.lines(path, query, idle_seconds=IDLE_SECONDS, opened=agreed):
+            for line in self._api.lines(path, query, idle_seconds=IDLE_SECONDS, opened=on_opened):
                 if self._stopped:
                     return
-                self._take(self._api.decode(line, k8s.WatchLine))
+                self._apply(self._api.decode(line, k8s.WatchLine))
         except (TimedOut, Unreachable) as error:
             lost = opened or isinstance(error, TimedOut)
             if lost and error.fault.status is None and self.fault is None:
-                return  # silent for too long, or cut: resume on a new connection, which tells whether the server is there
+                return  # silent for too long, or cut: resume on a new connection, which shows whether the server is up
             raise
 
-    def _take(self, line: k8s.WatchLine) -> None:
+    def _apply(self, line: k8s.WatchLine) -> None:
         content = line.object
         if line.type == "ERROR":
             status = self._api.decode(content, k8s.StatusObject)
@@ -248,8 +248,8 @@ class Watcher:
         self._changed()
 
 
-class Raws(msgspec.Struct):
-    """A list whose items stay as the server gives them."""
+class RawList(msgspec.Struct):
+    """A list whose items stay as the server returns them."""
 
     metadata: k8s.ListMeta
     items: list[dict[str, Any]] | None = None

@@ -29,7 +29,7 @@ _KEY = secrets.token_bytes(16)
 _HARMLESS = frozenset({"", "true", "false", "none", "null", "0", "1"})
 
 
-def masked(name: str, value: str) -> str:
+def redact_value(name: str, value: str) -> str:
     """The value, or `(hidden a1b2c3)` if its name or its form marks it as a secret.
 
     Different secrets get different digests, so that a change stays visible.

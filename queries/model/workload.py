@@ -211,7 +211,7 @@ _pods_by_selector: IdentityCache[Cluster, dict[Labels, tuple[Pod, ...]]] = Ident
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class LastWrite:
     """The last write of an object: Unix seconds, and the field manager (`helm`, `kubectl-edit`) if the server reports it."""
 
     name: str

@@ -20,7 +20,7 @@ from queries.concurrency import DaemonPool
 from queries.errors import InvalidResponse, SourceError, TimedOut, Unreachable
 from queries.http import error_mapping, wire_limit
 from queries.http.body import Body
-from queries.http.client import accepted_encoding, usable
+from queries.http.client import accept_encoding, parse_url
 from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint
 from queries.http.proxy import proxy_for
@@ -64,12 +64,12 @@ class Discovery:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        url = usable(endpoint.url)
+        url = parse_url(endpoint.url)
         user, password = (url.username, url.password) if url else ("", "")
         self._url = url.copy_with(userinfo=b"", query=None, fragment=None) if url else None
         self.where = str(self._url).rstrip("/") if self._url else "the URL of prometheus"
         self._credentials = Credentials(endpoint.http, where=self.where, username=user, password=password)
-        self._encoding = accepted_encoding(self._url.host if self._url else "")
+        self._encoding = accept_encoding(self._url.host if self._url else "")
         self._limit = wire_limit.WireLimit(seconds=0.0)
         self._pool = DaemonPool("discovery", threads=1)
         self._connection: PrometheusConnect | None = None
@@ -154,7 +154,7 @@ class Discovery:
         except requests.exceptions.JSONDecodeError:
             raise InvalidResponse("the answer is not JSON", where=self.where, hint=_HINT) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            if wire_limit.endless(error):
+            if wire_limit.exceeds_limit(error):
                 raise InvalidResponse("the answer does not end", where=self.where, hint=_HINT) from None
             if isinstance(error, urllib3.exceptions.ProtocolError):
                 raise InvalidResponse("the answer was cut off or damaged", where=self.where) from None
@@ -193,7 +193,7 @@ class Discovery:
         try:
             error = self._error_of(answer, self._read_body(answer))
             if error is not None:
-                raise self._credentials.redacted(error)
+                raise self._credentials.redact_error(error)
         except BaseException:
             answer.close()
             raise
@@ -201,7 +201,7 @@ class Discovery:
     def _read_body(self, answer: requests.Response) -> bytes:
         """Read the body here, so that the server controls neither its size nor its duration."""
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        body = Body(headers, limit_bytes=LIMIT_BYTES, where=self.where, asked=self._encoding, status=answer.status_code)
+        body = Body(headers, limit_bytes=LIMIT_BYTES, where=self.where, accepted=self._encoding, status=answer.status_code)
         wire_limit.read(answer.raw, body, self._limit)
         answer._content = body.whole()  # `content` and `json()` return this from now on
         answer.encoding = "utf-8"  # else requests guesses it from every byte
@@ -216,7 +216,7 @@ class Discovery:
         if answer.status_code == 200 and answer.headers.get("content-type", "").startswith("application/json"):
             return None
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return error_mapping.from_answer(answer.status_code, headers, body[: 64 << 10], where=self.where, now=time.time())
+        return error_mapping.from_response(answer.status_code, headers, body[: 64 << 10], where=self.where, now=time.time())
 
 
 def _target(item: dict[str, Any]) -> Target:

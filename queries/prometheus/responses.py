@@ -12,7 +12,7 @@ import msgspec
 from queries.decode_cache import DecodeCache
 from queries.decoding import decode_json
 from queries.errors import InvalidResponse, SourceError
-from queries.http.error_mapping import from_answer
+from queries.http.error_mapping import from_response
 from queries.model.alert import Alert, AlertRule, AlertState
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.model.series import Labels, Point, Sample, Series
@@ -322,7 +322,7 @@ def _envelope(body: bytes, where: str) -> _Envelope:
 
 
 def _error(body: bytes, where: str) -> SourceError:
-    return from_answer(200, {"content-type": "application/json"}, body, where=where, now=0.0)
+    return from_response(200, {"content-type": "application/json"}, body, where=where, now=0.0)
 
 
 def _decode(shape: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, where: str) -> T:

@@ -43,7 +43,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "trickle": (DOWN, "no whole answer within 1.5 s (receiving the answer)"),
     "endless": (DOWN, "larger than|no whole answer within"),
     "no http": (DOWN, "does not speak HTTP here"),
-    "401": (DENIED, "401 the server wants credentials"),
+    "401": (DENIED, "401 the server requires credentials"),
     "403": (DENIED, "403 these credentials are not allowed"),
     "404": (DOWN, "check the URL and its path prefix"),
     "429": (DOWN, "it asks to wait 120 s"),
@@ -51,7 +51,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "502": (DOWN, "502 the server is starting, stopping or behind a broken proxy"),
     "503": (DOWN, "503 the server is starting, stopping or behind a broken proxy"),
     "login redirect": (DENIED, "https://sso.example/login"),
-    "redirect loop": (DOWN, "the redirects do not end"),
+    "redirect loop": (DOWN, "endless redirects"),
     "login page": (DENIED, "a web page came instead of JSON"),
     "truncated": (DOWN, "cut off|another shape"),
     "cut off": (DOWN, "the answer was cut off"),
@@ -165,7 +165,7 @@ def test_tls_names_and_dns_are_told_apart(bench: Bench) -> None:
             unknown.url: "unknown authority",
             plain.url.replace("http://", "https://"): "does not speak TLS",
             own.url.replace("https://", "http://"): "speak TLS",
-            "http://no-such-host.invalid:9090": "the name no-such-host.invalid is not known",
+            "http://no-such-host.invalid:9090": "cannot resolve no-such-host.invalid",
         }
         commands = [("status", "--format", "json", "--config", str(bench.config(url, others=""))) for url in wanted]
         ran = [*bench.run_all(*commands[:3]), *bench.run_all(*commands[3:])]
@@ -227,7 +227,7 @@ def test_one_bad_query_is_the_trouble_of_one_panel(bench: Bench) -> None:
 
 
 ON_SCREEN = {
-    "401": ("prom DENIED", "401 the server wants credentials"),
+    "401": ("prom DENIED", "401 the server requires credentials"),
     "endless": ("prom DOWN", ""),
     "login page": ("prom DENIED", "a web page came instead of JSON"),
     REFUSE: ("prom DOWN", "the connection was refused"),

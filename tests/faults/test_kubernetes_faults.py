@@ -40,32 +40,35 @@ KINDS = 6
 MOST_ASKED = KINDS * 2 * 6 + 4
 
 SAYS: dict[str, tuple[Health, str]] = {
-    "refused": (DOWN, "the API server refuses connections & is this context's cluster still there?"),
+    "refused": (DOWN, "the API server refuses connections & does this context's cluster still exist?"),
     "reset": (DOWN, "the connection to the API server broke & it may be restarting"),
-    "accepted and never answered": (DOWN, "did not answer within 0.8 s/no whole answer for & is the network there"),
+    "accepted and never answered": (DOWN, "did not answer within 0.8 s/no complete answer for & check the network"),
     "closed without an answer": (DOWN, "the connection to the API server broke & it may be restarting"),
-    "silence": (DOWN, "did not answer within 0.8 s/no whole answer for & is the network there"),
-    "trickle": (DOWN, "did not answer within 0.8 s/no whole answer for & is the network there"),
+    "silence": (DOWN, "did not answer within 0.8 s/no complete answer for & check the network"),
+    "trickle": (DOWN, "did not answer within 0.8 s/no complete answer for & check the network"),
     "1 GB body": (
         DOWN,
-        "the answer is larger than 64 MiB/a line of more than 8 MiB/no whole answer & check/network",
+        "the answer is larger than 64 MiB/a line of more than 8 MiB/no complete answer & check/network",
     ),
-    "endless body": (DOWN, "an answer of more than 64 MiB/did not answer within/a line of more than 8 MiB/no whole answer for"),
+    "endless body": (
+        DOWN,
+        "an answer of more than 64 MiB/did not answer within/a line of more than 8 MiB/no complete answer for",
+    ),
     "no HTTP": (DOWN, "the connection to the API server broke"),
     "401": (DENIED, "does not accept these credentials (401) & log in again"),
     "403": (DENIED, "forbids this (403) & ask for read access"),
     "404": (DOWN, "does not serve this (404) & check the kubeconfig's server"),
-    "407": (DENIED, "wants credentials (407) & proxy-url"),
-    "408": (DOWN, "gave up on the request (408) & overloaded"),
-    "429": (DOWN, "over its limit (429) & asked less often"),
-    "500": (DOWN, "is not well (500) & it may be starting or stopping"),
-    "502": (DOWN, "is not well (502) & it may be starting or stopping"),
-    "503 starting or stopping": (DOWN, "is not well (503) & it may be starting or stopping"),
+    "407": (DENIED, "requires credentials (407) & proxy-url"),
+    "408": (DOWN, "aborted the request (408) & overloaded"),
+    "429": (DOWN, "over its limit (429) & polling interval"),
+    "500": (DOWN, "is unhealthy (500) & it may be starting or stopping"),
+    "502": (DOWN, "is unhealthy (502) & it may be starting or stopping"),
+    "503 starting or stopping": (DOWN, "is unhealthy (503) & it may be starting or stopping"),
     "302 to a login page": (DENIED, "a log-in page or proxy answers & log in there first"),
     "200 with HTML": (DENIED, "a log-in page or proxy answers & log in there first"),
-    "truncated JSON": (DOWN, "the answer was cut off & broke it"),
-    "cut off": (DOWN, "the connection to the API server broke & a proxy on the way"),
-    "gzip garbage": (DOWN, "is encoded as gzip, and identity was asked for"),
+    "truncated JSON": (DOWN, "the answer was cut off & truncated it"),
+    "cut off": (DOWN, "the connection to the API server broke & a proxy closed it"),
+    "gzip garbage": (DOWN, "is encoded as gzip instead of identity"),
     "wrong shape": (DOWN, "another shape than Kubernetes' & check the kubeconfig's server"),
     "TLS: expired certificate": (DOWN, "no TLS connection to the API server & expired"),
     "TLS: another host's certificate": (DOWN, "no TLS connection to the API server & doesn't match/not valid for/mismatch"),
@@ -184,7 +187,7 @@ def played(
     """The chosen cases."""
     folder = tmp_path_factory.mktemp("cases")
     patch = pytest.MonkeyPatch()
-    patch.setattr(client, "_PULSE_SECONDS", PULSE_SECONDS)
+    patch.setattr(client, "_PING_SECONDS", PULSE_SECONDS)
     request.addfinalizer(patch.undo)
     wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
     return play_all(
@@ -297,7 +300,7 @@ async def test_a_server_that_answers_from_its_cache_only_is_stale(
     """What an API server does without etcd: its watches stay open, its cache answers, a consistent read does not. It is called
     STALE with the reason, not live and not DOWN; and live again at once when the read is answered.
     """
-    monkeypatch.setattr(client, "_PULSE_SECONDS", 0.5)
+    monkeypatch.setattr(client, "_PING_SECONDS", 0.5)
     proxy = house.proxy(cluster.url)
     config = kubeconfig(tmp_path / "kubeconfig", proxy.url, {"token": cluster.token})
     async with sitting(stack, config, tmp_path) as watched:
@@ -367,7 +370,7 @@ async def test_a_token_that_expires_in_the_middle_is_read_again(stack: DemoStack
 
 
 PLUGINS = {
-    "hangs": ("#!/bin/sh\nsleep 60\n", DOWN, "has given no credential for & run it in a shell"),
+    "hangs": ("#!/bin/sh\nsleep 60\n", DOWN, "has returned no credential for & run it in a shell"),
     "prompts": (
         "#!/bin/sh\nprintf 'Password: ' >&2\nread answer || { echo 'no answer to Password' >&2; exit 3; }\n",
         DENIED,

@@ -32,7 +32,7 @@ HOUR = 3600.0
 @pytest.fixture
 def proxies(stack: DemoStack, house: ProxyHouse, monkeypatch: pytest.MonkeyPatch) -> dict[str, FaultProxy]:
     """One in front of each source; the pulse of Kubernetes is quicker than the console's."""
-    monkeypatch.setattr(client, "_PULSE_SECONDS", 1.0)
+    monkeypatch.setattr(client, "_PING_SECONDS", 1.0)
     told = stack.addresses
     assert stack.cluster is not None
     real = {

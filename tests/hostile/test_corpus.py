@@ -23,7 +23,7 @@ from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.log import _Frames
 from console.runbooks.index import RunbookIndex
-from queries.kubernetes.api import segment
+from queries.kubernetes.api import quote_segment
 from queries.model.matcher import Matcher, parse_matchers
 from queries.model.text import visible
 
@@ -87,7 +87,7 @@ def test_the_journal_keeps_any_text(tmp_path: Path, subject: str, author: str, t
 @given(ANY)
 def test_a_name_stays_one_part_of_a_url(text: str) -> None:
     """No name adds a segment, a query or a fragment, or climbs up."""
-    made = segment(text)
+    made = quote_segment(text)
     parts = urlsplit(f"http://h/api/v1/pods/{made}/log?x=1")
     assert parts.path.count("/") == 5 and parts.query == "x=1" and not parts.fragment
     assert made not in (".", "..")

@@ -200,7 +200,7 @@ async def test_what_is_sound_is_not_in_doubt(platform: Any) -> None:
     assert answer.warnings == ()
     states = {
         spec.id: evaluate_panel(spec, Threshold(), item, taken_at=0.0, now=0.0, stale_after=1.0)
-        for spec, item in zip(SPECS.values(), answer.answers, strict=False)
+        for spec, item in zip(SPECS.values(), answer.results, strict=False)
     }
     assert states["error_ratio"].verdict is Verdict.CRITICAL
     await source.close()

@@ -143,7 +143,7 @@ def test_status_and_doctor_in_words(run: Run) -> None:
         (NOT_READY, "critical", "/ready: 503 not ready; models_loaded: not_ready: ocr_paddle:missing"),
         (DEGRADED, "warn", "degraded: v16_models_missing; resilience: degraded; vision: open, failures 5 of 5"),
         (WORD_ONLY, "no_data", "/health reports healthy, which some builds always do: nothing else is known"),
-        ({}, "no_data", "404 nothing is at this path"),
+        ({}, "no_data", "404 nothing at this path"),
     ],
 )
 def test_the_checklists_ask_it(run: Run, name: str, pages: dict[str, Any], verdict: str, told: str) -> None:

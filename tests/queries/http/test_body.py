@@ -11,7 +11,7 @@ from queries.http.body import Body
 
 
 def _body(*pieces: bytes) -> bytes:
-    body = Body({"content-encoding": "gzip"}, limit_bytes=4096, where="http://127.0.0.1:9", asked="gzip")
+    body = Body({"content-encoding": "gzip"}, limit_bytes=4096, where="http://127.0.0.1:9", accepted="gzip")
     for piece in pieces:
         body.feed(piece)
     return body.whole()
@@ -25,7 +25,7 @@ def test_what_was_asked_for_is_inflated() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "words"),
-    [(b"this is not gzip", "compression is broken"), (gzip.compress(b"a" * 500)[:-9], "cut off")],
+    [(b"this is not gzip", "compressed data is damaged"), (gzip.compress(b"a" * 500)[:-9], "cut off")],
     ids=["garbage", "cut"],
 )
 def test_broken_compression_is_named(sent: bytes, words: str) -> None:

@@ -16,7 +16,7 @@ NOW = 1_800_000_000.0
 def warning(ahead: float, *, took: float = 0.1, **headers: str) -> str:
     clock = ServerClock()
     date = formatdate(NOW + took / 2 + ahead, usegmt=True)
-    clock.heard({"date": date, **headers}, asked_at=NOW, answered_at=NOW + took)
+    clock.on_response({"date": date, **headers}, sent_at=NOW, received_at=NOW + took)
     return clock.warning("http://x")
 
 
@@ -51,14 +51,14 @@ def test_a_cached_answer_is_not_late() -> None:
 def test_no_header_breaks_it(date: str, age: str) -> None:
     """A Date that is none says nothing."""
     clock = ServerClock()
-    clock.heard({"date": date, "age": age}, asked_at=NOW, answered_at=NOW)
+    clock.on_response({"date": date, "age": age}, sent_at=NOW, received_at=NOW)
     assert isinstance(clock.warning("x"), str)
 
 
 def test_it_ends_with_the_difference() -> None:
     """The next answer with the right time takes the warning away."""
     clock = ServerClock()
-    clock.heard({"date": formatdate(NOW + 3600)}, asked_at=NOW, answered_at=NOW)
+    clock.on_response({"date": formatdate(NOW + 3600)}, sent_at=NOW, received_at=NOW)
     assert clock.warning("x")
-    clock.heard({"date": formatdate(NOW)}, asked_at=NOW, answered_at=NOW)
+    clock.on_response({"date": formatdate(NOW)}, sent_at=NOW, received_at=NOW)
     assert clock.warning("x") == ""

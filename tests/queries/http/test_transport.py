@@ -23,7 +23,7 @@ async def test_a_large_answer_comes_in_large_pieces() -> None:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = httpx.URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
-    wire = transport.made(url, HttpConfig(), where=str(url))
+    wire = transport.build_transport(url, HttpConfig(), where=str(url))
     response = await wire.handle_async_request(httpx.Request("GET", url))
     assert isinstance(response.stream, httpx.AsyncByteStream)
     pieces = [len(piece) async for piece in response.stream]

@@ -163,7 +163,7 @@ def test_an_exec_plugin_gives_its_token_once_until_it_expires(tmp_path: Path) ->
     assert count.read_text() == "x\n"
     client = given.client(now=ends - 10)
     assert count.read_text() == "x\nx\n"
-    given.refused(client)
+    given.reject(client)
     given.client(now=ends - 3600)
     assert count.read_text() == "x\nx\nx\n"
 
@@ -172,7 +172,7 @@ def test_a_plugin_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     """The limit holds although a child of the plugin keeps the pipes open; afterwards neither lives."""
     marker = tmp_path / "pid"
     began = time.monotonic()
-    with pytest.raises(TimedOut, match=r"gave no credential within 0 s|within 1 s"):
+    with pytest.raises(TimedOut, match=r"returned no credential within 0 s|within 1 s"):
         run(tmp_path, f"sleep 60 & echo $! > {marker}\nwait\n", limit=0.6)
     assert time.monotonic() - began < 3.0
     time.sleep(0.1)
@@ -215,9 +215,9 @@ def test_a_plugin_that_prompts_gets_no_terminal(tmp_path: Path) -> None:
         ('echo \'{"kind": "ExecCredential"}\'\n', "another version"),
         (f'echo \'{{"kind": "ExecCredential", "apiVersion": "{V1}"}}\'\n', "not an ExecCredential"),
         (f"echo '{credential('')}'\n", "neither a token nor a certificate"),
-        (f"echo '{credential(expirationTimestamp='soon')}'\n", "is no time"),
+        (f"echo '{credential(expirationTimestamp='soon')}'\n", "is not a time"),
         ("echo 'you are not logged in' >&2; exit 7\n", "exit code 7.*you are not logged in"),
-        ("exit 7\n", "exit code 7.*it said nothing"),
+        ("exit 7\n", "exit code 7.*it printed nothing"),
         ("head -c 60000 /dev/zero\n", "printed more than 50 KiB"),
         ("yes\n", "printed more than 50 KiB"),
         ("yes >&2 & sleep 0.3; kill $!; exit 7\n", "exit code 7.*y"),
@@ -238,7 +238,7 @@ def test_plugins_that_cannot_work_are_refused(tmp_path: Path) -> None:
     spec = {"apiVersion": V1, "command": "no-such-plugin", "installHint": "apt install it\nor not"}
     with pytest.raises(AccessDenied, match=r"cannot be started.*apt install it$"):
         run_plugin(spec, cluster={}, environ=os.environ)
-    with pytest.raises(AccessDenied, match="wants a terminal"):
+    with pytest.raises(AccessDenied, match="needs a terminal"):
         run(tmp_path, "true\n", interactiveMode="Always")
     with pytest.raises(AccessDenied, match="v1alpha1"):
         run(tmp_path, "true\n", apiVersion="client.authentication.k8s.io/v1alpha1")

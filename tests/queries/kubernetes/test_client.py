@@ -353,6 +353,6 @@ async def test_a_dead_context_is_named(tmp_path: Path) -> None:
         ' "clusters": [{"name": "x", "cluster": {"server": "http://127.0.0.1:9"}}]}'
     )
     client = Kubernetes(ClusterEndpoint("ns", kubeconfig=str(path), timeout_seconds=1.0))
-    with pytest.raises(Unreachable, match="is this context's cluster still there"):
+    with pytest.raises(Unreachable, match="does this context's cluster still exist"):
         await client.cluster()
     await client.close()

@@ -16,7 +16,7 @@ from queries.errors import AccessDenied, NotConfigured, SourceError
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.kubernetes.auth import KubeAccess
 from queries.kubernetes.client import Kubernetes
-from queries.kubernetes.kubeconfig import choose_context, impersonated, kubeconfig_files
+from queries.kubernetes.kubeconfig import choose_context, describe_impersonation, kubeconfig_files
 
 SERVER = "http://127.0.0.1:9"
 PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -121,8 +121,8 @@ async def test_without_as_no_impersonation_is_sent(tmp_path: Path, server: str) 
 
 def test_the_identity_in_words_keeps_extra_values_back() -> None:
     """Who is impersonated is named with uid, groups and the names of what is extra; its values may be secrets."""
-    assert impersonated(AS) == "viewer-only (uid 7; groups readers, night shift, größe; extra reason, Acme.io/Scope)"
-    assert impersonated({"token": "x"}) == ""
+    assert describe_impersonation(AS) == "viewer-only (uid 7; groups readers, night shift, größe; extra reason, Acme.io/Scope)"
+    assert describe_impersonation({"token": "x"}) == ""
 
 
 @pytest.mark.parametrize(
@@ -269,9 +269,9 @@ def test_a_client_goes_nowhere_else_than_where_it_began(tmp_path: Path) -> None:
     access = KubeAccess(ClusterEndpoint("ns", kubeconfig=str(path), context="one", place=place), environ={})
     access.client()
     write(path, cluster={"server": "http://127.0.0.1:10"})
-    access.refused(access._client)  # type: ignore[arg-type]
+    access.reject(access._client)  # type: ignore[arg-type]
     with pytest.raises(SourceError, match=r"now leads to context one, server http://127\.0\.0\.1:10"):
         access.client(now=9e9)
     write(path, user={"token": "abc", "as": "somebody"})
-    with pytest.raises(SourceError, match=r"as somebody.*start the console again"):
+    with pytest.raises(SourceError, match=r"as somebody.*restart the console"):
         access.client(now=9.1e9)
