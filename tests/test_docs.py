@@ -198,7 +198,7 @@ def test_examples_of_code_run(monkeypatch: pytest.MonkeyPatch) -> None:
         "failed",
         "failed",
     ]
-    assert (action.name, action.holds(None, {"spec": {"paused": True}})) == ("freeze", True)
+    assert (action.name, action.is_in_place(None, {"spec": {"paused": True}})) == ("freeze", True)
     assert projection.apply("", Event(1.0, "note", "a", "ann", data={"text": "hello"})) == "hello"
 
 

@@ -25,7 +25,7 @@ from console.checklists.evidence_queries import CollectedEvidence, samples_at
 from console.checklists.incidents import incident_verdict, incident_words
 from console.checklists.platform_item import judge_platform_item
 from console.checklists.result import Detail, ItemResult, NavigationTarget
-from console.checks.panels import compare, describe_contradiction, evaluate_panel
+from console.checks.panels import describe_contradiction, evaluate_panel, grade
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
 from queries.model.panel import MOST_SERIES, Origin, PanelResult, PanelSpec, PanelState, Threshold, Unit, aggregate
@@ -124,7 +124,7 @@ def _panel(item: Item, wanted: PanelEvidence, facts: EvaluationInput) -> ItemRes
         verdict, reason = state.verdict, state.reason
         told = format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known"
     else:
-        verdict = compare(state.value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
+        verdict = grade(state.value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
         reason = _crossed(state.value, verdict, limits, spec.unit, below=spec.lower_is_worse)
         named = _worst(state, limits) if verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
         reason = f"{named}: {reason}" if named else reason
@@ -155,7 +155,7 @@ def _worst(state: PanelState, limits: Threshold) -> str:
     spec = state.spec
     if not spec.group_by:
         return ""
-    verdicts = [compare(item.value, limits, below=spec.lower_is_worse, allowed=spec.allowed) for item in state.samples]
+    verdicts = [grade(item.value, limits, below=spec.lower_is_worse, allowed=spec.allowed) for item in state.samples]
     bad = [item for item, verdict in zip(state.samples, verdicts, strict=True) if verdict in (Verdict.WARN, Verdict.CRITICAL)]
     names = [visible(item.label(spec.group_by)) for item in _ordered(bad, below=spec.lower_is_worse)]
     told = ", ".join(dict.fromkeys(name for name in names if name))
@@ -174,7 +174,7 @@ def _series(samples: Sequence[Sample], spec: PanelSpec, limits: Threshold, *, mo
     for sample in _ordered(samples, below=spec.lower_is_worse)[:_SHOWN]:
         name = visible(sample.label(spec.group_by) or format_labels(drop_labels(sample.labels, "__name__")) or spec.title)
         told = format_figure(sample.value, spec.unit, spec.decimals)
-        found.append(Detail(f"{name}  {told}", compare(sample.value, limits, below=spec.lower_is_worse, allowed=spec.allowed)))
+        found.append(Detail(f"{name}  {told}", grade(sample.value, limits, below=spec.lower_is_worse, allowed=spec.allowed)))
     if len(samples) > _SHOWN:
         found.append(Detail(f"and {len(samples) - _SHOWN} {'or more' if more else 'more'}"))
     return tuple(found)
@@ -310,7 +310,7 @@ def _kpi(spec: PanelSpec, facts: EvaluationInput) -> Detail:
         told = spec.no_data_reason if answers is not None else facts.unanswered
         return Detail(f"{spec.title}  not known{f': {told}' if told else ''}", Verdict.NO_DATA)
     since = f"; at midnight {compared(before, value, spec)}"
-    verdict = compare(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
+    verdict = grade(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
     doubt = ""
     reasons = [describe_contradiction(found) for found in (answers.doubts.get(spec.id, ()) if answers else ())]
     if state is not None and state.verdict is Verdict.IN_DOUBT:

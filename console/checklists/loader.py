@@ -12,7 +12,7 @@ from typing import Any
 
 from console.checklists import definition
 from console.checklists.definition import Checklist, Evidence, Item
-from console.checks.own_panels import load_board_panels, load_signals
+from console.checks.own_panels import load_board_panels, load_configured_signals
 from console.config.errors import ConfigError
 from console.config.settings import Settings
 from console.config.validation import NUMBER, TEXT, Fields, Kind, ListOf, MapOf, OneOf, Scalar, SchemaError, check_document
@@ -125,7 +125,9 @@ class ChecklistNames:
     def configured(cls, settings: Settings, specs: tuple[PanelSpec, ...], runbooks: RunbookIndex) -> ChecklistNames:
         """`specs` are the overview's panels."""
         names = tuple(item.id for item in runbooks.runbooks)
-        return cls(specs, names, settings.namespace, boards=load_board_panels(settings), signals=load_signals(settings))
+        return cls(
+            specs, names, settings.namespace, boards=load_board_panels(settings), signals=load_configured_signals(settings)
+        )
 
 
 @dataclass(frozen=True, slots=True)

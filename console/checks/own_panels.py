@@ -36,7 +36,7 @@ def load_own_signals(settings: Settings) -> OwnSignals:
     return read_own_signals(settings.own.signals)
 
 
-def load_signals(settings: Settings) -> Mapping[str, Signal] | None:
+def load_configured_signals(settings: Settings) -> Mapping[str, Signal] | None:
     """The catalogue's signals with a team's; None if the team has none of its own."""
     return load_own_signals(settings).signals if settings.own.signals else None
 

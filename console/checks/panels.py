@@ -24,7 +24,7 @@ def effective_threshold(spec: PanelSpec, configured: Threshold) -> Threshold:
     return spec.threshold.override(configured)
 
 
-def compare(value: float, threshold: Threshold, *, below: bool, allowed: Range) -> Verdict:
+def grade(value: float, threshold: Threshold, *, below: bool, allowed: Range) -> Verdict:
     """A threshold is crossed by reaching it if large values are bad, and by falling below it if small values are bad.
 
     An impossible value is in doubt, whichever side of the thresholds it is on.
@@ -93,7 +93,7 @@ def evaluate_panel(
     if value is None or not math.isfinite(value):
         return unknown("the sum of the series is too large for a number")
     age = max(0.0, now - taken_at)
-    verdict = compare(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
+    verdict = grade(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
     infinite = next((sample for sample in answer.samples if math.isinf(sample.value)), None)
     if infinite is not None and verdict is Verdict.OK:
         return unknown(f"{_name(infinite, spec)} is infinite: errors without requests, or a broken expression")

@@ -17,7 +17,7 @@ from console.monitor.session import Session
 from console.runbooks.index import TRIAGE, RunbookIndex
 from console.runbooks.page import LAST_PHASE, Runbook
 from console.runbooks.steps import StepResult
-from console.runbooks.suggested_actions import fill
+from console.runbooks.suggested_actions import fill_target
 from queries.model.alert import TrackedAlert
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -163,6 +163,6 @@ def _print_actions(runbook: Runbook, session: Session, tracked: TrackedAlert | N
     if tracked is not None:
         rows = [(f"  {item.action}", item.sentence, item.command) for item in session.targets(tracked)]
     else:
-        rows = [(f"  {item.action}", fill(item.target, ()) or item.target, "") for item in runbook.actions]
+        rows = [(f"  {item.action}", fill_target(item.target, ()) or item.target, "") for item in runbook.actions]
     if rows:
         print("\nMitigate\n" + aligned(rows))

@@ -282,13 +282,13 @@ class DashboardPoller:
                 raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
             return self._own
         if environment not in self._clients:
-            from console.checks.own_panels import load_signals  # noqa: PLC0415
+            from console.checks.own_panels import load_configured_signals  # noqa: PLC0415
             from queries.prometheus.client import Prometheus  # noqa: PLC0415
 
             other = (self._environments or {}).get(environment)
             if other is None or other.prometheus is None:
                 raise NotConfigured(f"the config file has no Prometheus for {environment}")
-            self._clients[environment] = client = Prometheus(other.prometheus, signals=load_signals(self._settings))
+            self._clients[environment] = client = Prometheus(other.prometheus, signals=load_configured_signals(self._settings))
             client.windows = dict(other.rule_windows)
         return self._clients[environment]
 

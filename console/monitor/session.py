@@ -132,7 +132,7 @@ class Session:
     def open(cls, settings: Settings) -> Session:
         """Imports the clients, reads catalogue and runbooks, opens the journal; sends nothing. May run in a thread."""
         from console.actions.registry import ACTIONS  # noqa: PLC0415  # heavy, and not before the first frame
-        from console.checks.own_panels import find_problems, list_boards, load_overview, load_signals  # noqa: PLC0415
+        from console.checks.own_panels import find_problems, list_boards, load_configured_signals, load_overview  # noqa: PLC0415
         from console.journal.shared_store import READ_ONLY  # noqa: PLC0415
         from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415
         from console.journal.store_factory import former_names, open_store, store_name  # noqa: PLC0415
@@ -161,7 +161,9 @@ class Session:
             journal=journal,
             journal_fault=journal_fault,
             store=open_store(settings),
-            prometheus=Prometheus(settings.prometheus, signals=load_signals(settings)) if settings.prometheus else None,
+            prometheus=Prometheus(settings.prometheus, signals=load_configured_signals(settings))
+            if settings.prometheus
+            else None,
             alertmanager=Alertmanager(settings.alertmanagers) if settings.alertmanagers else None,
             # This client only reads; an action's write goes through `Writer`.
             kubernetes=Kubernetes(settings.kubernetes, backoff_cap_seconds=cap) if settings.kubernetes else None,

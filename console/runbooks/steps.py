@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from console.checks.panels import evaluate_panel
 from console.config.settings import AlertTarget
 from console.runbooks.page import Runbook, RunbookStep
-from console.runbooks.suggested_actions import fill, target_of
+from console.runbooks.suggested_actions import fill_target, target_of
 from console.state.place import Place, owners_of, pod_of
 from console.state.revisions import NO_RECORDS, Records, choices, image_change
 from queries.catalogue.error_code_series import counts_codes, group_samples_by_code
@@ -134,7 +134,7 @@ async def _look_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, con
     if away is not None:
         # The state of the workload with the same name here would pass for an answer.
         return f"not looked up here: {away.reason}\ninstead: {away.command}"
-    target = fill(step.target, alert.labels if alert else ()) if step.target else ""
+    target = fill_target(step.target, alert.labels if alert else ()) if step.target else ""
     if not target and alert:
         target = target_of(alert, cluster, configured=context.configured, runbook=runbook, owners=owners)
     name = target.partition("/")[2]

@@ -22,7 +22,7 @@ from queries.model.workload import Cluster, Workload
 _LABEL = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
 
-def fill(template: str, labels: Labels) -> str:
+def fill_target(template: str, labels: Labels) -> str:
     """`deployment/ocr-provider-{provider}` with the alert's labels; empty if a label is missing or the name is invalid.
 
     Labels come from outside: the result must be a valid Kubernetes name, whatever they contain.
@@ -49,18 +49,18 @@ def target_of(
             return item.target
     deployment = label(alert.labels, "deployment")
     if deployment:
-        return fill(f"deployment/{deployment}", ()) if "{" not in deployment else ""
+        return fill_target(f"deployment/{deployment}", ()) if "{" not in deployment else ""
     pod = pod_of(alert.labels)
     if pod and cluster:
         target = (pod_owners(cluster) if owners is None else owners).target(pod) or ""
         if target:
             return target
     if label(alert.labels, "provider"):
-        target = fill("deployment/ocr-provider-{provider}", alert.labels)
+        target = fill_target("deployment/ocr-provider-{provider}", alert.labels)
         if target and (cluster is None or cluster.workload(target.partition("/")[2])):
             return target
     for action in runbook.actions if runbook else ():
-        target = fill(action.target, alert.labels)
+        target = fill_target(action.target, alert.labels)
         if target:
             return target
     return ""
@@ -86,16 +86,18 @@ def suggestions_for(
     default_target = target_of(alert, cluster, configured=configured, runbook=runbook, owners=owners)
     calls = []
     for action in runbook.actions if runbook else ():
-        target = fill(action.target, alert.labels) or default_target
+        target = fill_target(action.target, alert.labels) or default_target
         if action.action not in ("silence", "expire") and target:
             calls.append(ActionCall(action.action, target, action.parameters))
     if default_target and not calls:
         calls = [ActionCall("rollback", default_target), ActionCall("restart", default_target)]
-    suggestions = (suggest(call, cluster, place=place, records=records) for call in calls)
+    suggestions = (suggest_action(call, cluster, place=place, records=records) for call in calls)
     return (*(item for item in suggestions if item is not None), silence_of(alert.labels))
 
 
-def suggest(call: ActionCall, cluster: Cluster | None, *, place: Place, records: Records = NO_RECORDS) -> Suggestion | None:
+def suggest_action(
+    call: ActionCall, cluster: Cluster | None, *, place: Place, records: Records = NO_RECORDS
+) -> Suggestion | None:
     """One action as a sentence with the equivalent command; None if the known state of the cluster rules it out."""
     name = call.target.partition("/")[2]
     workload = cluster.workload(name) if cluster else None

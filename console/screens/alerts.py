@@ -154,7 +154,7 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         if self._known and self._known[0] is alerts and self._known[1:] == known[1:]:
             return self._rows
         self._known = known
-        self._rows = arrange(alerts, self._filter, SORTS[self._sort], GROUPS[self._group])
+        self._rows = arrange_alerts(alerts, self._filter, SORTS[self._sort], GROUPS[self._group])
         return self._rows
 
     def _render_title(self, context: RenderContext, shown: int) -> Line:
@@ -173,7 +173,7 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         return tuple(spans)
 
 
-def arrange(alerts: tuple[TrackedAlert, ...], wanted: AlertFilter, sort: str, group: str) -> tuple[TrackedAlert, ...]:
+def arrange_alerts(alerts: tuple[TrackedAlert, ...], wanted: AlertFilter, sort: str, group: str) -> tuple[TrackedAlert, ...]:
     """The alerts that match, in this order, grouped by this label."""
     rows = [item for item in alerts if wanted.matches(item)]
     if sort == "oldest unacknowledged first":

@@ -81,13 +81,13 @@ class Taxonomy:
 
     def map(self, raw: str, *, provider: str = "") -> str:
         """The one of the nine for a code, an exception's name or a status; empty for a mapping gap."""
-        word = normalize_name(raw)
+        word = normalize_code(raw)
         if word in self.codes:
             return word
         name = provider.lower()
         own = self._own.get(name) or self._own.get(name.partition("_")[0], {})  # `deepseek_hf` is one of deepseek's
         status = _STATUS.fullmatch(word)
-        for key in (word, normalize_name(raw.rpartition(".")[2]), status[1] if status else word):
+        for key in (word, normalize_code(raw.rpartition(".")[2]), status[1] if status else word):
             if found := self._team.get(key) or own.get(key) or self._words.get(key):
                 return found
         # RFC 9110, section 15: an unknown status means the x00 of its class.
@@ -130,19 +130,19 @@ def load_taxonomy() -> Taxonomy:
 
 @cache
 def _with_team(codes: tuple[tuple[str, str], ...]) -> Taxonomy:
-    return replace(_built_in(), _team={normalize_name(word): code for word, code in codes})
+    return replace(_built_in(), _team={normalize_code(word): code for word, code in codes})
 
 
 def team_code_problem(taxonomy: Taxonomy, word: str, code: str) -> str:
     """The error in a team's own code, else empty."""
     nine = ", ".join(taxonomy.codes)
-    if normalize_name(word) in taxonomy.codes:
+    if normalize_code(word) in taxonomy.codes:
         if code not in taxonomy.codes and code.strip():
-            return f"this is one of the nine, and {code!r} is not: swap them, {code}: {normalize_name(word)}"
+            return f"this is one of the nine, and {code!r} is not: swap them, {code}: {normalize_code(word)}"
         return "this is one of the nine already; expected a code of your own here"
     if code in taxonomy.codes:
         return ""
-    near = difflib.get_close_matches(normalize_name(code), taxonomy.codes, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(normalize_code(code), taxonomy.codes, n=1, cutoff=0.5)
     return f"{code!r} is none of the nine, " + (f"did you mean {near[0]}?" if near else f"expected one of {nine}")
 
 
@@ -155,13 +155,13 @@ def _built_in() -> Taxonomy:
     for code in {*words.values(), *(code for item in own.values() for code in item.values())}:
         if code not in file.codes:
             raise ValueError(f"taxonomy.yaml: {code} is not one of the codes")
-    return Taxonomy(file.codes, file.counted, frozenset(map(normalize_name, file.spellings)), words, own, {})
+    return Taxonomy(file.codes, file.counted, frozenset(map(normalize_code, file.spellings)), words, own, {})
 
 
 def _merge_words(words: Mapping[str, str], statuses: Mapping[int, str]) -> dict[str, str]:
-    return {normalize_name(word): code for word, code in words.items()} | {str(key): code for key, code in statuses.items()}
+    return {normalize_code(word): code for word, code in words.items()} | {str(key): code for key, code in statuses.items()}
 
 
-def normalize_name(text: str) -> str:
+def normalize_code(text: str) -> str:
     """`rate-limit`, `Rate limit` and `RATE_LIMIT` become one word; a name in camel case stays one."""
     return re.sub(r"[\s_\-]+", "_", text.strip()).upper()

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from queries.grafana.variables import VARIABLE, Variable, fill, name_of, read_variable
+from queries.grafana.variables import VARIABLE, Variable, fill_variables, name_of, read_variable
 from queries.promql.syntax import PromqlError, parse
 
 _LABEL_VALUES = re.compile(r"^\s*label_values\(\s*(?:(?P<expression>.+),)?\s*(?P<label>[A-Za-z_]\w*)\s*\)\s*$", re.DOTALL)
@@ -150,7 +150,7 @@ def _name(source: Any) -> str:
 
 def _is_promql(written: str, variables: Mapping[str, Variable]) -> bool:
     try:
-        parse(fill(written, variables).text)
+        parse(fill_variables(written, variables).text)
     except PromqlError:
         return False
     return True
@@ -159,7 +159,7 @@ def _is_promql(written: str, variables: Mapping[str, Variable]) -> bool:
 def _query(
     place: str, written: str, variables: Mapping[str, Variable], *, fills: str = "", empty: Container[str] = ()
 ) -> GrafanaQuery:
-    filled = fill(written, variables, empty=empty)
+    filled = fill_variables(written, variables, empty=empty)
     text, label, names = filled.text.strip(), "", ""
     if fills:
         if values := _LABEL_VALUES.match(text):

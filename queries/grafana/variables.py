@@ -100,7 +100,7 @@ class Filled:
     unset: tuple[str, ...] = ()
 
 
-def fill(text: str, variables: Mapping[str, Variable], *, empty: Container[str] = ()) -> Filled:
+def fill_variables(text: str, variables: Mapping[str, Variable], *, empty: Container[str] = ()) -> Filled:
     """`empty` names variables for which the server has no value: Grafana puts nothing in their place."""
     captured = set(_CAPTURE.findall(text))
     used: list[tuple[Variable, str]] = []

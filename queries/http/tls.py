@@ -21,7 +21,7 @@ def file_stamps(config: HttpConfig) -> tuple[tuple[str, int], ...]:
     return tuple(stamps)
 
 
-def build_context(config: HttpConfig, *, where: str) -> ssl.SSLContext:
+def build_ssl_context(config: HttpConfig, *, where: str) -> ssl.SSLContext:
     """The context for this endpoint; slow (it parses every root certificate): call it off the loop.
 
     As in Prometheus, `ca_file` replaces the system's roots. Raises Unreachable that names the invalid file.

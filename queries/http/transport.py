@@ -81,7 +81,7 @@ def build_transport(base: httpx.URL, config: HttpConfig, *, where: str) -> httpx
     port = base.port or (443 if base.scheme == "https" else 80)
     address = proxy_for(base.scheme, base.host, port, config, os.environ)
     if base.scheme == "https" or address.startswith("https:"):
-        context = tls.build_context(config, where=where)
+        context = tls.build_ssl_context(config, where=where)
     else:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; loading the roots is slow
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=8, keepalive_expiry=60)

@@ -97,7 +97,7 @@ class _Wire(io.RawIOBase):
         super().close()
 
 
-def read(response: BaseHTTPResponse, body: Body, limit: WireLimit) -> None:
+def read_limited(response: BaseHTTPResponse, body: Body, limit: WireLimit) -> None:
     """Feed the body with the whole response as it arrives."""
     limit.grant(2 * body.limit_bytes + HEAD_BYTES)  # one-byte chunks double the size of a body
     # Not `stream`: it waits for full pieces, and a slow server would hold this thread for ever.

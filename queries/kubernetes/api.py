@@ -256,7 +256,7 @@ class KubeApi:
 
     def _read(self, response: BaseHTTPResponse, limit: WireLimit, limit_bytes: int) -> Body:
         body = self._new_body(response, limit_bytes)
-        wire_limit.read(response, body, limit)
+        wire_limit.read_limited(response, body, limit)
         return body
 
     def _new_body(self, response: BaseHTTPResponse, limit_bytes: int, but: Container[str] = ()) -> Body:

@@ -202,7 +202,7 @@ class Discovery:
         """Read the body here, so that the server controls neither its size nor its duration."""
         headers = {name.lower(): value for name, value in answer.headers.items()}
         body = Body(headers, limit_bytes=LIMIT_BYTES, where=self.where, accepted=self._encoding, status=answer.status_code)
-        wire_limit.read(answer.raw, body, self._limit)
+        wire_limit.read_limited(answer.raw, body, self._limit)
         answer._content = body.whole()  # `content` and `json()` return this from now on
         answer.encoding = "utf-8"  # else requests guesses it from every byte
         return answer._content

@@ -19,7 +19,7 @@ from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.steps import StepContext, evaluate_steps
-from console.runbooks.suggested_actions import suggest
+from console.runbooks.suggested_actions import suggest_action
 from console.state.place import Place
 from console.state.revisions import Records, observe
 from queries.errors import RequestRejected
@@ -175,7 +175,7 @@ async def test_a_deployment_without_a_replica_set(ns: Namespace, hands: Hands) -
     assert len(results) == len(lookups)
     assert "web has no revision yet: it has no ReplicaSet" in results[0].text
 
-    assert suggest(ActionCall("rollback", TARGET), found, place=Place("test", ns.name)) is None
+    assert suggest_action(ActionCall("rollback", TARGET), found, place=Place("test", ns.name)) is None
     refused = await hands.act("rollback")
     assert refused.outcome is Outcome.REFUSED and "is paused" in refused.text
     resumed = await hands.act("resume")

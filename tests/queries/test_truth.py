@@ -20,7 +20,7 @@ from platform_truth import Truth
 from platform_truth import truths as count
 from told_events import RULES, Told, told_servers
 
-from console.checks.panels import compare
+from console.checks.panels import grade
 from console.config.load import load_settings
 from console.monitor.session import Session
 from queries.catalogue.loader import load_board
@@ -156,7 +156,7 @@ def _wrongly_ok(look: Look, truth: Truth) -> str:
     state = look.state
     if truth.value is None or state.verdict not in (Verdict.OK, Verdict.WARN) or state.verdict is Verdict.IN_DOUBT:
         return ""
-    real = compare(truth.value, state.threshold, below=state.spec.lower_is_worse, allowed=state.spec.allowed)
+    real = grade(truth.value, state.threshold, below=state.spec.lower_is_worse, allowed=state.spec.allowed)
     worse = real.rank > state.verdict.rank and not (state.value is not None and _equal(state.spec, state.value, truth.value))
     return f"{look.place} says {state.verdict.word}, true is {real.word} {truth.value:.4g}" if worse else ""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Finding, Level, LintRule
 from console.lint.runbook_links import RUNBOOK_DEAD, RUNBOOK_MISSING
-from console.lint.runbooks.page import RunbookPage, suggest
+from console.lint.runbooks.page import RunbookPage, suggest_name
 from console.runbooks.index import VAGUE
 from queries.model.series import label
 
@@ -71,7 +71,7 @@ def check_pages(pages: Iterable[RunbookPage], alerts: Mapping[str, ParsedRule]) 
             elif name not in alerts and not any(other in alerts for other in page.runbook.alerts):
                 # Beside a known name, an unknown one belongs to an older rule set; a misspelled one would leave an alert
                 # without a runbook.
-                yield page.finding(NO_SUCH_ALERT, line, f"no rule defines {name}{suggest(name, list(alerts))}")
+                yield page.finding(NO_SUCH_ALERT, line, f"no rule defines {name}{suggest_name(name, list(alerts))}")
             seen.setdefault(key, page)
         own = [alerts[name] for name in page.runbook.alerts if name in alerts]
         for part, value in (("severity", page.runbook.severity), ("component", page.runbook.component)):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.lint.runbooks.page import suggest
+from console.lint.runbooks.page import suggest_name
 
 _LIMIT_SECONDS = 20
 _OWN_SERVER = ("--kubeconfig", "--server", "-s", "--context", "--cluster", "--user", "--token", "--as", "--tls-server-name")
@@ -145,7 +145,7 @@ def _check_resource(words: tuple[str, ...], verb: str) -> KubectlResult:
     named = operands[0] if operands and verb in _OF_RESOURCES else ""
     for kind in named.partition("/")[0].split(","):
         if kind and kind.lower().partition(".")[0] not in _RESOURCES:
-            hint = suggest(kind.lower(), _RESOURCES)
+            hint = suggest_name(kind.lower(), _RESOURCES)
             if hint:
                 return KubectlResult(problem=f"Kubernetes has no resource {kind}{hint}")
     return KubectlResult()

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from console.lint.finding import Finding, Level, LintRule
-from console.lint.runbooks.page import RunbookPage, suggest
+from console.lint.runbooks.page import RunbookPage, suggest_name
 from console.runbooks.index import RunbookIndex
 
 DEAD_LINK = LintRule(
@@ -34,7 +34,7 @@ def check_links(page: RunbookPage, index: RunbookIndex) -> Iterator[Finding]:
         yield from _findings(page, prose, match.start(), _check_address(match[0].rstrip(".,;:")))
     for match in _SENT.finditer(prose):
         for name in filter(None, match.groups()):
-            error = "" if index.get(name) else f"no such runbook: {name}{suggest(name, _names(index))}"
+            error = "" if index.get(name) else f"no such runbook: {name}{suggest_name(name, _names(index))}"
             yield from _findings(page, prose, match.start(1), error)
 
 
@@ -58,13 +58,13 @@ def _check_target(page: RunbookPage, address: str, index: RunbookIndex) -> str:
     if (folder / unquote(path)).exists():
         return ""
     if "/" not in path:
-        return f"no such runbook: {path}{suggest(path.removesuffix('.md'), _names(index))}"
+        return f"no such runbook: {path}{suggest_name(path.removesuffix('.md'), _names(index))}"
     return f"no such file: {path}"
 
 
 def _check_section(page: RunbookPage, anchor: str) -> str:
     known = ["-".join(re.sub(r"[^\w\s-]", "", item.text.lower()).split()) for item in page.headings()]
-    return "" if anchor in known else f"no such section: #{anchor}{suggest(anchor, known)}"
+    return "" if anchor in known else f"no such section: #{anchor}{suggest_name(anchor, known)}"
 
 
 def _check_address(address: str) -> str:

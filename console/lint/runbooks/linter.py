@@ -24,7 +24,7 @@ from console.lint.runbooks.house_style import HOUSE_FRONT, HOUSE_SECTION, check_
 from console.lint.runbooks.kubectl import Kubectl
 from console.lint.runbooks.links import DEAD_LINK, check_links
 from console.lint.runbooks.page import RunbookPage
-from console.lint.runbooks.steps import ACTION_UNKNOWN, TARGET, check_queries, check_targets, step_rules
+from console.lint.runbooks.steps import ACTION_UNKNOWN, TARGET, check_queries, check_step_targets, step_rules
 from console.lint.unknown_metrics import METRIC_NOT_EXPORTED
 from console.runbooks.index import RunbookIndex
 from console.runbooks.page import Runbook
@@ -75,7 +75,7 @@ def lint_runbooks(
     alerts = {item.rule.name: item for item in parse_rules(rules) if item.rule.kind is RuleKind.ALERT}
     findings += [*check_queries(context), *check_alerts(alerts, context), *check_pages(pages, alerts)]
     for page in pages:
-        findings += [*check_targets(page, alerts, context), *check_links(page, index)]
+        findings += [*check_step_targets(page, alerts, context), *check_links(page, index)]
         if (built_in and not page.runbook.own) or not is_plain(page):
             findings += check_house_style(page)
     with Kubectl.open() as kubectl:

@@ -103,7 +103,7 @@ class RunbookPage:
         return Finding(lint_rule, level or lint_rule.level, self.runbook.path, line, "", text)
 
 
-def suggest(name: str, known: tuple[str, ...] | list[str]) -> str:
+def suggest_name(name: str, known: tuple[str, ...] | list[str]) -> str:
     """`; did you mean x?`, or the known names where none is similar."""
     import difflib  # noqa: PLC0415  # only after an error
 

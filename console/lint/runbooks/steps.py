@@ -13,7 +13,7 @@ from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Finding, Level, LintRule
 from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING
 from console.lint.linter import BAD_PROMQL
-from console.lint.runbooks.page import RunbookPage, suggest
+from console.lint.runbooks.page import RunbookPage, suggest_name
 from console.lint.unknown_metrics import METRIC_NOT_EXPORTED
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import SignalError
@@ -74,7 +74,7 @@ def check_queries(context: LintContext) -> Iterator[Finding]:
                 yield Finding(lint_rule, level, file, lint_match.line, title, lint_match.text)
 
 
-def check_targets(page: RunbookPage, alerts: Mapping[str, ParsedRule], context: LintContext) -> Iterator[Finding]:
+def check_step_targets(page: RunbookPage, alerts: Mapping[str, ParsedRule], context: LintContext) -> Iterator[Finding]:
     """Targets of steps and actions, and the actions' parameters."""
     known = _labels_of(page, alerts, context)
     for index, row in enumerate(page.rows("steps")):
@@ -98,12 +98,12 @@ def check_action(
     """The lint rule, the part of the row and the error; `labels` may fill the target, None where they are unknown."""
     action = action_named(name)
     if action is None:
-        yield ACTION_UNKNOWN, ("action",), f"no such action: {name!r}{suggest(name, [item.name for item in ACTIONS])}"
+        yield ACTION_UNKNOWN, ("action",), f"no such action: {name!r}{suggest_name(name, [item.name for item in ACTIONS])}"
         return
     known = [item.name for item in action.parameters]
     for key in given:
         if key not in known:
-            hint = suggest(key, known) if known else "; it has none"
+            hint = suggest_name(key, known) if known else "; it has none"
             yield ACTION_UNKNOWN, ("parameters", key), f"{name} has no parameter {key!r}{hint}"
     for item in action.parameters:
         if item.missing_from(given):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.checks.panels import compare, crossed_at, evaluate_panel
+from console.checks.panels import crossed_at, evaluate_panel, grade
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import (
     Aggregation,
@@ -82,7 +82,7 @@ def test_ok_means_known_current_and_within(
 @given(values, lines, lines, st.booleans())
 def test_what_is_not_finite_is_never_ok(value: float, warn: float | None, critical: float | None, below: bool) -> None:
     """NaN and infinity give no_data, whatever the thresholds."""
-    verdict = compare(value, Threshold(warn, critical), below=below, allowed=Range())
+    verdict = grade(value, Threshold(warn, critical), below=below, allowed=Range())
     assert (verdict is Verdict.NO_DATA) == (not math.isfinite(value))
 
 

@@ -14,7 +14,7 @@ from console.cli.console_lines import check_line
 from console.cli.main import main
 from console.lint.runbooks.linter import lint_runbooks
 from console.runbooks.index import RunbookIndex
-from console.runbooks.suggested_actions import fill
+from console.runbooks.suggested_actions import fill_target
 from queries.catalogue.loader import load_board
 from queries.model.alert import Alert, AlertState
 from queries.model.rule import Rule, RuleKind
@@ -74,9 +74,9 @@ def test_the_built_in_runbooks_are_whole() -> None:
         assert "## First" in runbook.body, runbook.id
         for action in runbook.actions:
             assert action.action in known, (runbook.id, action)
-            assert fill(action.target, labels), (runbook.id, action)
+            assert fill_target(action.target, labels), (runbook.id, action)
         for step in runbook.steps:
-            assert not step.target or fill(step.target, labels), (runbook.id, step)
+            assert not step.target or fill_target(step.target, labels), (runbook.id, step)
 
 
 def test_every_panel_leads_to_a_runbook() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from console.config.settings import AlertTarget
 from console.config.validators import is_target
 from console.runbooks.page import Runbook
-from console.runbooks.suggested_actions import fill, silence_of, suggest, suggestions_for, target_of
+from console.runbooks.suggested_actions import fill_target, silence_of, suggest_action, suggestions_for, target_of
 from console.state.place import Place
 from console.state.revisions import RevisionRecord
 from queries.model.action import ActionCall
@@ -72,8 +72,8 @@ def test_the_config_beats_the_labels() -> None:
 def test_a_label_never_makes_anything_but_a_name(value: str) -> None:
     """Whatever a label holds, a target is empty or deployment/NAME with a name that Kubernetes allows."""
     for target in (
-        fill("deployment/ocr-provider-{provider}", (("provider", value),)),
-        fill("deployment/{provider}", (("provider", value),)),
+        fill_target("deployment/ocr-provider-{provider}", (("provider", value),)),
+        fill_target("deployment/{provider}", (("provider", value),)),
         target_of(alert(deployment=value), None),
         target_of(alert(provider=value), None),
     ):
@@ -83,32 +83,32 @@ def test_a_label_never_makes_anything_but_a_name(value: str) -> None:
 def test_a_rollback_says_what_it_would_do() -> None:
     """From and to which revision, with the images; nothing is offered where there is nothing to go back to."""
     seen = {("cad-ml-api", "a"): RevisionRecord(ready_at=1.0)}
-    told = suggest(ActionCall("rollback", "deployment/cad-ml-api"), CLUSTER, place=HERE, records=seen)
+    told = suggest_action(ActionCall("rollback", "deployment/cad-ml-api"), CLUSTER, place=HERE, records=seen)
     assert told is not None and told.sentence == "roll back cad-ml-api 2 → 1 (image 2 → 1)"
     assert told.command == "kubectl --context prod-eu -n n rollout undo deployment/cad-ml-api --to-revision=1"
     assert told.parameters == {"revision": "1"}
-    assert suggest(ActionCall("rollback", "deployment/ocr-provider-deepseek"), CLUSTER, place=HERE) is None
-    assert suggest(ActionCall("rollback", "deployment/gone"), CLUSTER, place=HERE) is None
+    assert suggest_action(ActionCall("rollback", "deployment/ocr-provider-deepseek"), CLUSTER, place=HERE) is None
+    assert suggest_action(ActionCall("rollback", "deployment/gone"), CLUSTER, place=HERE) is None
 
 
 def test_a_rollback_names_what_is_not_known_and_offers_nothing_that_is_known_to_be_bad() -> None:
     """Without a record the one before is offered as what it is; one that failed, or was rolled back from, is not offered."""
-    told = suggest(ActionCall("rollback", "deployment/cad-ml-api"), CLUSTER, place=HERE)
+    told = suggest_action(ActionCall("rollback", "deployment/cad-ml-api"), CLUSTER, place=HERE)
     assert told is not None and told.sentence == "roll back cad-ml-api 2 → 1 (image 2 → 1); 1 is not known to have been ready"
     for record in (RevisionRecord(failed_at=1.0), RevisionRecord(ready_at=1.0, left_at=2.0, left_by="ann", left_number=1)):
         records = {("cad-ml-api", "a"): record}
-        assert suggest(ActionCall("rollback", "deployment/cad-ml-api"), CLUSTER, place=HERE, records=records) is None
+        assert suggest_action(ActionCall("rollback", "deployment/cad-ml-api"), CLUSTER, place=HERE, records=records) is None
     named = {"revision": "1"}
-    told = suggest(ActionCall("rollback", "deployment/cad-ml-api", named), CLUSTER, place=HERE, records=records)
+    told = suggest_action(ActionCall("rollback", "deployment/cad-ml-api", named), CLUSTER, place=HERE, records=records)
     assert told is not None and told.sentence.endswith("; 1 was rolled back from at 1970-01-01 00:00Z by ann")
 
 
 def test_scaling_up_only() -> None:
     """A runbook's five replicas are offered while there are fewer."""
     five = {"replicas": "5"}
-    told = suggest(ActionCall("scale", "deployment/cad-ml-api", five), CLUSTER, place=HERE)
+    told = suggest_action(ActionCall("scale", "deployment/cad-ml-api", five), CLUSTER, place=HERE)
     assert told is not None and told.sentence == "scale cad-ml-api 3 → 5 replicas"
-    assert suggest(ActionCall("scale", "deployment/cad-ml-api", {"replicas": "2"}), CLUSTER, place=HERE) is None
+    assert suggest_action(ActionCall("scale", "deployment/cad-ml-api", {"replicas": "2"}), CLUSTER, place=HERE) is None
 
 
 def test_a_silence_is_always_possible() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from queries.grafana.model import NoDashboard, read_dashboard
-from queries.grafana.variables import Variable, fill
+from queries.grafana.variables import Variable, fill_variables
 
 TARGET = {"refId": "A", "expr": "up"}
 
@@ -89,19 +89,19 @@ def test_what_is_no_dashboard(document: Any) -> None:
 def test_variables_are_filled_in(text: str, told: str) -> None:
     """Every notation of Grafana; what a regular expression calls $1 stays; what the server alone knows may be anything."""
     known = [Variable("p", ("x",), "x"), Variable("q"), Variable("e"), Variable("m", ("a|b", "c"))]
-    found = fill(text, {item.name: item for item in known}, empty={"e"})
+    found = fill_variables(text, {item.name: item for item in known}, empty={"e"})
     assert (found.text, found.unknown, found.unset) == (told, (), ())
 
 
 def test_a_variable_that_nobody_defines() -> None:
     """It is named, once; what a backslash makes a dollar sign of its own is none."""
-    assert fill(r'a{p!~"\\$SYS.*"}', {}).unknown == ()
-    assert fill("a{p='$q'} + b{p='$q'}", {}).unknown == ("q",)
+    assert fill_variables(r'a{p!~"\\$SYS.*"}', {}).unknown == ()
+    assert fill_variables("a{p='$q'} + b{p='$q'}", {}).unknown == ("q",)
 
 
 def test_a_variable_without_a_value_where_no_pattern_can_stand() -> None:
     """A name, a number or a range that only the server knows is named, once."""
-    assert fill('$q{a="$q"} / $q', {"q": Variable("q")}).unset == ("q",)
+    assert fill_variables('$q{a="$q"} / $q', {"q": Variable("q")}).unset == ("q",)
 
 
 @pytest.mark.parametrize(
