@@ -63,7 +63,7 @@ class ActionRunModel:
         report_progress: Callable[[ActionRunModel], None],
         report_defect: Callable[[BaseException], str],
     ) -> None:
-        """Runs to the end; every step is kept and told. `failed` reports a defect and gives its sentence."""
+        """Run to the end and report every step; `report_defect` returns the sentence for an unexpected error."""
         try:
             async for step in session.run(self.request, confirm):
                 self.steps.append(step)
@@ -124,7 +124,7 @@ class ActionRunScreen(ConsoleScreen):
             yield from _step_lines(step, width)
         if not run.finished and run.steps:
             since = max(0, int(context.now - run.steps[-1].at))
-            yield ((f" … {_waiting_for(run.steps[-1])}", "dim"), (f"  {since}s" if since else "", "dim"))
+            yield ((f" … {_progress_label(run.steps[-1])}", "dim"), (f"  {since}s" if since else "", "dim"))
 
     def _outcome(self, width: int) -> Iterable[Line]:
         step = self.run.outcome
@@ -171,7 +171,7 @@ def keep_newest(steps: list[RunStep]) -> list[RunStep]:
     return kept
 
 
-def _waiting_for(step: RunStep) -> str:
+def _progress_label(step: RunStep) -> str:
     return {
         Stage.PLAN: "checking (access review, dry run)",
         Stage.PREFLIGHT: "waiting for you",

@@ -110,7 +110,7 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         yield self._field
 
     def draw(self, context: RenderContext) -> None:
-        rows = self._arranged(context.snapshot)
+        rows = self._arrange_alerts(context.snapshot)
         empty = NO_ANSWER
         if context.snapshot is not None:
             empty = "unknown: neither Alertmanager nor Prometheus has returned the alerts"
@@ -147,7 +147,7 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         assert context is not None  # noqa: S101  set before rows are drawn
         return render_cells(tracked, context.now, context.changed_ids, context.snapshot, stale=self._stale)
 
-    def _arranged(self, snapshot: Snapshot | None) -> tuple[TrackedAlert, ...]:
+    def _arrange_alerts(self, snapshot: Snapshot | None) -> tuple[TrackedAlert, ...]:
         """The filtered and sorted alerts; computed when something changes, not once per tick."""
         alerts = snapshot.alerts if snapshot else ()
         known = (alerts, self._filter, self._sort, self._group)
@@ -173,9 +173,11 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         return tuple(spans)
 
 
-def arrange_alerts(alerts: tuple[TrackedAlert, ...], wanted: AlertFilter, sort: str, group: str) -> tuple[TrackedAlert, ...]:
+def arrange_alerts(
+    alerts: tuple[TrackedAlert, ...], alert_filter: AlertFilter, sort: str, group: str
+) -> tuple[TrackedAlert, ...]:
     """The alerts that match, in this order, grouped by this label."""
-    rows = [item for item in alerts if wanted.matches(item)]
+    rows = [item for item in alerts if alert_filter.matches(item)]
     if sort == "oldest unacknowledged first":
         rows.sort(key=lambda item: (bool(item.owner) or item.alert.state.value == "suppressed", item.alert.starts_at))
     elif sort == "newest first":

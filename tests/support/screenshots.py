@@ -34,7 +34,7 @@ SHOTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("rollback", ("ctrl+l",), ("rollout undo", "[ Cancel ]")),
     ("silence", ("escape", "2", "z"), ("would match 1 alert",)),
     ("help", ("escape", "question_mark"), ("Changes something",)),
-    ("dashboards", ("escape", "0", "n", "n", "c"), ("Error Analysis", "against yesterday", "Errors by code")),
+    ("dashboards", ("escape", "0", "n", "n", "c"), ("Error Analysis", "vs yesterday", "Errors by code")),
 )
 """Each picture's name, the keys that lead to it from the one before, and what must be on it."""
 
@@ -102,7 +102,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     with DemoStack(scenario("bad-deploy"), bring(lambda progress: None)) as stack:
         stack.settle()
         settings = load_settings({"refresh": 1.0}, {**os.environ, **stack.addresses.environment()})
-        asyncio.run(take(replace(settings, user=USER), arguments.into, arguments.wait))
+        assert settings.kubernetes is not None
+        # The command as a person would type it, without the path of this run's temporary kubeconfig.
+        cluster = replace(settings.kubernetes, kubectl=("kubectl",))
+        asyncio.run(take(replace(settings, user=USER, kubernetes=cluster), arguments.into, arguments.wait))
 
 
 if __name__ == "__main__":

@@ -105,11 +105,11 @@ class TtyDriver(LinuxDriver):
             self._post(partial(self._app._handle_exception, error))
 
     def _wrap_resize_handler(self, before: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
-        def resized(number: int, frame: FrameType | None) -> None:
+        def handle_resize(number: int, frame: FrameType | None) -> None:
             self._post(self._listener.on_terminal_resized)
             before(number, frame)
 
-        return resized
+        return handle_resize
 
     def _post(self, what: Callable[[], Any]) -> None:
         if not self._loop.is_closed():
