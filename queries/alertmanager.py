@@ -51,7 +51,7 @@ class AlertmanagerState:
     silences: tuple[Silence, ...]
     receivers: tuple[str, ...]
     peers_up: int
-    peers_asked: int
+    peers_total: int
     version: str
     peer_faults: tuple[Fault, ...] = ()
 
@@ -181,7 +181,7 @@ class Alertmanager:
             silences=_merge_silences(good),
             receivers=tuple(sorted({name for peer in good for name in peer.rare.receivers})),
             peers_up=len(good),
-            peers_asked=len(self._peers),
+            peers_total=len(self._peers),
             version=next((peer.rare.version for peer in good if peer.rare.version), ""),
             peer_faults=tuple(error.fault for error in lost),
         )

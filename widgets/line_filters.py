@@ -13,7 +13,7 @@ from textual.filter import LineFilter
 from textual.strip import Strip
 from textual.widget import Widget
 
-from queries.text.variables import variable
+from queries.text.variables import read_env
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _ASCII = {"▁": "_", "▂": ".", "▃": ",", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#", "·": ",", "•": "*", "→": ">"}
@@ -77,7 +77,7 @@ def needs_ascii(encoding: str, environ: Mapping[str, str]) -> bool:
 
     `encoding` is the terminal's according to Python, which reports UTF-8 even under LC_ALL=C.
     """
-    locale = next(filter(None, (variable(environ, name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+    locale = next(filter(None, (read_env(environ, name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))), "")
     return not _is_utf8(encoding) or bool(locale and not _is_utf8(locale))
 
 

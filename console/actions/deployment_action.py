@@ -144,7 +144,7 @@ class DeploymentAction:
             if reverted:
                 yield reverted
                 return
-            workload = decode.workload_of(deployment)
+            workload = decode.decode_workload(deployment)
             status = rollout_status(workload)
             if status.phase is RolloutPhase.FAILED:
                 failed += 1
@@ -169,7 +169,7 @@ class DeploymentAction:
 
 
 async def _count_old_pods(reader: ClusterReader, deployment: dict[str, Any]) -> int:
-    sets = [decode.revision_of(item) for item in await reader.replica_sets(deployment)]
+    sets = [decode.decode_revision(item) for item in await reader.replica_sets(deployment)]
     newest = max((item.number for item in sets), default=0)
     return sum(item.replicas for item in sets if item.number != newest)
 

@@ -39,7 +39,7 @@ class DeploymentState:
 
     @property
     def workload(self) -> Workload:
-        return decode.workload_of(self.raw)
+        return decode.decode_workload(self.raw)
 
     @property
     def resource_version(self) -> str:
@@ -51,7 +51,7 @@ class DeploymentState:
 
     def revisions(self) -> tuple[tuple[Revision, dict[str, Any]], ...]:
         """Each revision with its ReplicaSet, the newest first."""
-        pairs = [(decode.revision_of(item), item) for item in self.replica_sets]
+        pairs = [(decode.decode_revision(item), item) for item in self.replica_sets]
         return tuple(sorted(pairs, key=lambda pair: pair[0].number, reverse=True))
 
     def revision_record(self) -> dict[str, Any]:
@@ -113,8 +113,8 @@ async def _read_surroundings(deployment: dict[str, Any], reader: ClusterReader) 
     return DeploymentState(
         raw=deployment,
         replica_sets=tuple(sets),
-        autoscalers=None if scalers is None else tuple(decode.autoscaler_of(item) for item in scalers),
-        budgets=None if budgets is None else tuple(decode.budget_of(item) for item in budgets),
+        autoscalers=None if scalers is None else tuple(decode.decode_autoscaler(item) for item in scalers),
+        budgets=None if budgets is None else tuple(decode.decode_budget(item) for item in budgets),
         unread=tuple(filter(None, (no_scalers, no_budgets))),
         kubectl=reader.kubectl,
     )

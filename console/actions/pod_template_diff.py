@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from console.actions.plan import Difference
-from queries.kubernetes.decode import containers_of
+from queries.kubernetes.decode import decode_containers
 from queries.model.secret import redact_value
 from queries.model.workload import Container
 
@@ -34,8 +34,8 @@ def container_names(template: dict[str, Any]) -> tuple[str, ...]:
 
 def diff_templates(before: dict[str, Any], after: dict[str, Any]) -> tuple[Difference, ...]:
     """The images, even if equal, then environment variables by name, then every other field by its path."""
-    old = {item.name: item for item in containers_of(before)}
-    new = {item.name: item for item in containers_of(after)}
+    old = {item.name: item for item in decode_containers(before)}
+    new = {item.name: item for item in decode_containers(after)}
     names = [*new, *(name for name in old if name not in new)]
     lines: list[Difference] = []
     for name in names:

@@ -150,7 +150,7 @@ class _EvidenceFetcher:
         """What the panel reads now: its recorded series where it means the same, or its raw expression."""
         state = self.snapshot.panel(spec.id)
         shown = state.query if state else ""
-        return shown or self.metrics.expression(spec) or self.metrics.expand(spec.written or spec.raw)
+        return shown or self.metrics.expression(spec) or self.metrics.expand(spec.template or spec.raw)
 
     async def before(self, checklist: Checklist) -> PollResult[BatchResult[Sample]] | None:
         named = dict.fromkeys(item.evidence.panel for item in checklist.items if isinstance(item.evidence, PanelEvidence))
@@ -196,7 +196,7 @@ class _EvidenceFetcher:
 
     async def tracks(self, item: str, spec: PanelSpec) -> tuple[Series, ...]:
         start = local_yesterday(self.now)
-        query, pairs = self.metrics.expand(spec.written or spec.raw), self.metrics.pairs(spec)
+        query, pairs = self.metrics.expand(spec.template or spec.raw), self.metrics.pairs(spec)
         parts = [BatchQuery(_VALUE, query), *(pair.figures for pair in pairs)]
         found = await self._ranges(parts, start=start, step=(self.now - start) / _HOURS)
         fault = found.faults.get(_VALUE)

@@ -21,7 +21,7 @@ from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import Signal, SignalError
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.text.durations import parse_duration
-from queries.text.suggestions import instead
+from queries.text.suggestions import suggest_spelling
 from queries.yaml import NodeError, YamlDocument, format_path, load_with_lines
 from queries.yaml import Path as Place
 
@@ -224,7 +224,7 @@ class _Reading:
                 raise self.wrong("only an item with panel or query has thresholds", (*place, line))
         runbook = told.get("runbook", "")
         if runbook and self.runbooks and runbook not in self.runbooks:
-            raise self.wrong(f"no such runbook, {instead(runbook, self.runbooks)}", (*place, "runbook"))
+            raise self.wrong(f"no such runbook, {suggest_spelling(runbook, self.runbooks)}", (*place, "runbook"))
         evidence = self._evidence(kind, told, (*place, kind))
         title = told.get("title") or (evidence.text if isinstance(evidence, definition.QuestionEvidence) else told["id"])
         return Item(told["id"], title, told.get("asks") or title, evidence, runbook)
@@ -248,7 +248,7 @@ class _Reading:
                 since = () if value["since"] == definition.MIDNIGHT else tuple(value["since"])
                 for at, name in enumerate(since):
                     if self.lists and name not in self.lists:
-                        raise self.wrong(f"no such checklist, {instead(name, self.lists)}", (*place, "since", at))
+                        raise self.wrong(f"no such checklist, {suggest_spelling(name, self.lists)}", (*place, "since", at))
                 times = {f"{key}_seconds": parse_duration(value[key]) for key in ("otherwise", "at_most") if key in value}
                 return definition.AlertsEvidence(since, **times)
             case "cronjob" | "job":
@@ -270,7 +270,7 @@ class _Reading:
     def _panel(self, name: str, place: Place) -> PanelSpec:
         found = self.panels.get(name) or self.boards.get(name)
         if found is None:
-            raise self.wrong(f"no such panel, {instead(name, (*self.panels, *self.boards))}", place)
+            raise self.wrong(f"no such panel, {suggest_spelling(name, (*self.panels, *self.boards))}", place)
         return found
 
     def _check_order(self, spec: PanelSpec, own: Threshold, place: Place) -> None:
@@ -280,14 +280,14 @@ class _Reading:
 
     def _query(self, name: str, place: Place) -> PanelSpec:
         if name not in self.queries:
-            raise self.wrong(f"no such query, {instead(name, self.queries)}", place)
+            raise self.wrong(f"no such query, {suggest_spelling(name, self.queries)}", place)
         return self.queries[name]
 
     def _figure(self, name: str, place: Place) -> PanelSpec:
         found = self.queries.get(name) or self.panels.get(name) or self.boards.get(name)
         if found is None or found.source == "kubernetes":
             measured = [spec.id for spec in (*self.panels.values(), *self.boards.values()) if spec.source != "kubernetes"]
-            raise self.wrong(f"no such query or measured panel, {instead(name, (*self.queries, *measured))}", place)
+            raise self.wrong(f"no such query or measured panel, {suggest_spelling(name, (*self.queries, *measured))}", place)
         return found
 
     def _planned(self, value: Mapping[str, Any], place: Place) -> tuple[definition.Planned, ...]:
@@ -358,7 +358,7 @@ def _spec(name: str, told: Mapping[str, Any], namespace: str, signals: Mapping[s
         unit=Unit(told["unit"]),
         aggregation=Aggregation.MIN if below else Aggregation.MAX,
         raw=raw,
-        written=written if raw != written else "",
+        template=written if raw != written else "",
         group_by=told.get("by", ""),
         lower_is_worse=below,
         decimals=told.get("decimals", 2),

@@ -17,8 +17,8 @@ from console.state.snapshot import Snapshot
 from queries.model.text import visible
 from queries.model.verdict import UNKNOWN
 from queries.text.durations import format_span
-from queries.text.junit import Case, CaseResult, junit
-from queries.text.tables import aligned, escaped, markdown
+from queries.text.junit import Case, CaseResult, format_junit
+from queries.text.tables import align, escape_markdown, format_markdown_table
 from queries.text.times import format_local
 
 _MEANING = {0: "all ok", 1: "something is critical or warns", 2: "something could not be judged"}
@@ -47,7 +47,7 @@ class ChecklistReport:
 
 def as_text(report: ChecklistReport) -> str:
     rows = [(item.word, visible(item.item.title), item.told, item.limit, _then(item)) for item in report.findings]
-    blocks = [report.headline, aligned(rows)]
+    blocks = [report.headline, align(rows)]
     blocks += ["\n".join(_lines(finding, report)) for finding in report.findings if finding.verdict in (*OPEN, *UNKNOWN, None)]
     if report.sections:
         blocks.append(section.as_text(report.sections))
@@ -58,13 +58,15 @@ def as_text(report: ChecklistReport) -> str:
 def as_markdown(report: ChecklistReport) -> str:
     rows = [(item.word, visible(item.item.title), item.told, item.limit, item.before) for item in report.findings]
     blocks = [
-        f"## {escaped(report.headline)}",
-        markdown(("verdict", "item", "value", "target", "yesterday"), rows),
+        f"## {escape_markdown(report.headline)}",
+        format_markdown_table(("verdict", "item", "value", "target", "yesterday"), rows),
     ]
     for finding in report.findings:
         if finding.verdict in (*OPEN, *UNKNOWN, None):
             head, *more = _lines(finding, report)
-            blocks.append("\n".join([f"**{escaped(head)}**", "", *(f"- {escaped(line.strip())}" for line in more)]))
+            blocks.append(
+                "\n".join([f"**{escape_markdown(head)}**", "", *(f"- {escape_markdown(line.strip())}" for line in more)])
+            )
     if report.walk is not None:
         blocks.append(_walk_markdown(report, report.walk))
     if report.sections:
@@ -90,7 +92,7 @@ def as_json(report: ChecklistReport) -> dict[str, Any]:
 def as_junit(report: ChecklistReport) -> str:
     """An item that is not ok is a failure, one that could not be judged an error, a question to a person is skipped."""
     cases = [_case(item, report.checklist.name) for item in report.findings]
-    return junit(f"cad-console checklist {report.checklist.name}", cases, errors=True)
+    return format_junit(f"cad-console checklist {report.checklist.name}", cases, errors=True)
 
 
 def _case(item: ItemResult, checklist: str) -> Case:
@@ -151,26 +153,27 @@ def _trend_json(item: ItemResult) -> dict[str, Any] | None:
 def _walk_markdown(report: ChecklistReport, walk: ChecklistRun) -> str:
     """Who said what, what was noted, who signed, and what was open."""
     lines = [
-        f"### Walk, begun {format_local(walk.begun_at, now=report.snapshot.taken_at)} by {escaped(visible(walk.begun_by))}",
+        f"### Walk, begun {format_local(walk.begun_at, now=report.snapshot.taken_at)} "
+        f"by {escape_markdown(visible(walk.begun_by))}",
         "",
     ]
     for item in report.checklist.items:
         for answer in walk.answers_to(item.id):
             words = f"{item.title}: {visible(answer.author)} {answer_words(answer)} ({visible(answer.told)})"
-            lines.append(f"- {escaped(words)}")
+            lines.append(f"- {escape_markdown(words)}")
         for note in walk.notes_on(item.id):
-            lines.append(f"- {escaped(f'{item.title}: note by {visible(note.author)}: {visible(note.text)}')}")
+            lines.append(f"- {escape_markdown(f'{item.title}: note by {visible(note.author)}: {visible(note.text)}')}")
     signature = walk.signed
     if signature is None:
         left = left_open(report.checklist, walk, report.findings)
-        lines += ["", f"Not signed; open: {escaped('; '.join(item.sentence for item in left) or 'nothing')}"]
+        lines += ["", f"Not signed; open: {escape_markdown('; '.join(item.sentence for item in left) or 'nothing')}"]
     else:
         took = f", after {format_span(walk.took.seconds)}" if walk.took else ""
-        remark = f" ({escaped(visible(signature.remark))})" if signature.remark else ""
+        remark = f" ({escape_markdown(visible(signature.remark))})" if signature.remark else ""
         when = format_local(signature.at, now=report.snapshot.taken_at)
-        lines += ["", f"Signed {when} by {escaped(visible(signature.name))}{took}{remark}"]
+        lines += ["", f"Signed {when} by {escape_markdown(visible(signature.name))}{took}{remark}"]
         lines += (
-            ["Open at the signature:", "", *(f"- {escaped(visible(each))}" for each in signature.open)]
+            ["Open at the signature:", "", *(f"- {escape_markdown(visible(each))}" for each in signature.open)]
             if signature.open
             else ["Nothing was open."]
         )

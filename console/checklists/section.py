@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.checklists.result import Detail
-from queries.text.tables import escaped
+from queries.text.tables import escape_markdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ def as_text(sections: Iterable[ReportSection]) -> str:
 def as_markdown(sections: Iterable[ReportSection]) -> str:
     blocks = []
     for section in sections:
-        lines = [f"- {escaped(_marked(line))}" for line in section.lines] or [escaped(section.empty)]
-        blocks.append("\n".join([f"### {escaped(section.title)}", "", *lines]))
+        lines = [f"- {escape_markdown(_marked(line))}" for line in section.lines] or [escape_markdown(section.empty)]
+        blocks.append("\n".join([f"### {escape_markdown(section.title)}", "", *lines]))
     return "\n\n".join(blocks)
 
 

@@ -14,7 +14,7 @@ from queries.catalogue.own_signals import OwnSignals, read_own_signals
 from queries.catalogue.signals import Signal
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec
-from queries.text.suggestions import instead
+from queries.text.suggestions import suggest_spelling
 
 
 class RunbookNames(Protocol):
@@ -88,7 +88,6 @@ def find_problems(settings: Settings, runbooks: RunbookNames) -> tuple[str, ...]
     problems += own.problems
     for spec in own.panels:
         if spec.runbook and runbooks.ids and runbooks.get(spec.runbook) is None:
-            problems.append(
-                f"{spec.place}: panel {spec.id}: no such runbook {spec.runbook!r}, {instead(spec.runbook, runbooks.ids)}"
-            )
+            hint = suggest_spelling(spec.runbook, runbooks.ids)
+            problems.append(f"{spec.place}: panel {spec.id}: no such runbook {spec.runbook!r}, {hint}")
     return tuple(problems)

@@ -17,7 +17,7 @@ from console.state import snapshot_json
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.model.text import visible
 from queries.text.durations import format_span
-from queries.text.tables import aligned, markdown
+from queries.text.tables import align, format_markdown_table
 
 _HEAD = ("priority", "severity", "alert", "component", "since", "state", "owner", "runbook")
 
@@ -59,7 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
         print("; ".join(filter(None, (text, visible(snapshot.alerts_caveat), snapshot.delivery_doubt))))
     else:
         rows = [alert_row(item, snapshot.taken_at) for item in alerts]
-        print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
+        print(
+            format_markdown_table(_HEAD, rows)
+            if arguments.format == "markdown"
+            else align([[word.upper() for word in _HEAD], *rows])
+        )
     if not snapshot.alerts_known:
         return 2
     return 3 if snapshot.alerts_caveat else 0

@@ -7,8 +7,8 @@ from itertools import groupby
 
 from console.checks.result import MEANING, CheckResult, Result, exit_code
 from console.state import snapshot_json
-from queries.text.junit import Case, CaseResult, junit
-from queries.text.tables import aligned
+from queries.text.junit import Case, CaseResult, format_junit
+from queries.text.tables import align
 
 FORMATS = ("text", "json", "junit")
 EPILOG = (
@@ -23,7 +23,7 @@ def report(results: Sequence[CheckResult], *, format: str, name: str, whole: boo
     if format == "json":
         return _json(results)
     if format == "junit":
-        return junit(name, [_case(item) for item in results])
+        return format_junit(name, [_case(item) for item in results])
     return _text(results, whole=whole)
 
 
@@ -52,4 +52,4 @@ def _text(results: Sequence[CheckResult], *, whole: bool) -> str:
                 rows.append((_LABELS[kind], area, f"{count} metrics", meaning))
         rows += [(_LABELS[item.result], area, item.name, item.text) for item in listed if item not in quiet]
     code = exit_code(results)
-    return f"{aligned(rows)}\nexit code {code}: {MEANING[code]}"
+    return f"{align(rows)}\nexit code {code}: {MEANING[code]}"

@@ -26,8 +26,8 @@ from console.state import snapshot_json
 from queries.catalogue.loader import load_board
 from queries.errors import RequestRejected, SourceError
 from queries.model.text import visible
-from queries.text.suggestions import instead
-from queries.text.tables import aligned
+from queries.text.suggestions import suggest_spelling
+from queries.text.tables import align
 
 _FORMATS: Mapping[str, Callable[[ChecklistReport], str]] = {
     "text": report.as_text,
@@ -57,12 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.lint:
         return _lint(known, settings)
     if not arguments.name:
-        print(aligned([(item.name, item.due, f"{len(item.items)} items", visible(item.title)) for item in known.lists]))
+        print(align([(item.name, item.due, f"{len(item.items)} items", visible(item.title)) for item in known.lists]))
         return _report_broken(known)
     checklist = known.get(arguments.name)
     if checklist is None:
         broken = next((item.why for item in known.broken if item.name == arguments.name), "")
-        error = broken or f"no checklist {arguments.name!r}, {instead(arguments.name, known.names)}"
+        error = broken or f"no checklist {arguments.name!r}, {suggest_spelling(arguments.name, known.names)}"
         print(f"cad-console checklist: {visible(error)}", file=sys.stderr)
         return 2
     result = with_session(settings, lambda session: evaluate(session, checklist))
@@ -112,7 +112,7 @@ def _print_shipped(name: str) -> int:
         print(shipped_text(name), end="")
     except KeyError:
         known = Checklists.load("", ChecklistNames(load_board("overview"))).names
-        print(f"cad-console checklist: no built-in checklist {name!r}, {instead(name, known)}", file=sys.stderr)
+        print(f"cad-console checklist: no built-in checklist {name!r}, {suggest_spelling(name, known)}", file=sys.stderr)
         return 2
     return 0
 

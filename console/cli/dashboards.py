@@ -52,11 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _export(folder: Path, *, raw: bool) -> int:
-    from queries.grafana.export import exported  # noqa: PLC0415  # imports YAML
+    from queries.grafana.export import export_dashboards  # noqa: PLC0415  # imports YAML
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, dashboard in exported(raw=raw).items():
+        for name, dashboard in export_dashboards(raw=raw).items():
             path = folder / f"{name.replace('_', '-')}.json"
             path.write_text(dashboard_text(dashboard), encoding="utf-8")
             print(path)
@@ -115,8 +115,8 @@ async def _check(
     settings: Settings, files: tuple[list[tuple[str, Any]], list[DashboardFinding]], *, live: bool
 ) -> tuple[list[tuple[str, GrafanaQueries]], tuple[DashboardFinding, ...]]:
     from queries.grafana.client import Grafana  # noqa: PLC0415
-    from queries.grafana.dashboard_lint import DashboardFinding, Exported, lint  # noqa: PLC0415  # imports the parser and the clients
-    from queries.grafana.model import NoDashboard, read_dashboard  # noqa: PLC0415
+    from queries.grafana.dashboard_lint import DashboardFinding, Exported, lint_dashboards  # noqa: PLC0415  # imports the parser and the clients
+    from queries.grafana.model import NotADashboard, read_dashboard  # noqa: PLC0415
     from queries.prometheus.client import Prometheus  # noqa: PLC0415
     from queries.prometheus.metadata import Discovery  # noqa: PLC0415
 
@@ -132,7 +132,7 @@ async def _check(
     for name, document in documents:
         try:
             boards.append((name, read_dashboard(document)))
-        except NoDashboard as error:
+        except NotADashboard as error:
             broken.append(
                 DashboardFinding("not-a-dashboard", "error", name, "file", str(error), "name a file that Grafana exported")
             )
@@ -141,7 +141,7 @@ async def _check(
         names = frozenset(await discovery.metric_names())
         families = frozenset(item.name for item in await discovery.metadata())
         labels = frozenset(await discovery.label_names())
-        results = await lint(boards, prometheus, Exported(names, families, labels))
+        results = await lint_dashboards(boards, prometheus, Exported(names, families, labels))
     finally:
         discovery.close()
         await prometheus.close()
@@ -155,7 +155,7 @@ def _json(finding: DashboardFinding) -> dict[str, str]:
         "dashboard": finding.dashboard,
         "place": finding.place,
         "problem": finding.problem,
-        "mend": finding.mend,
+        "mend": finding.fix,
     }
 
 
@@ -170,7 +170,7 @@ def _unchecked(boards: list[tuple[str, GrafanaQueries]]) -> Iterator[tuple[str, 
 
 def _print(boards: list[tuple[str, GrafanaQueries]], findings: tuple[DashboardFinding, ...], count: int) -> None:
     for item in findings:
-        print(visible(f"{item.dashboard}: {item.place}: {item.severity} {item.rule}: {item.problem}; {item.mend}"))
+        print(visible(f"{item.dashboard}: {item.place}: {item.severity} {item.rule}: {item.problem}; {item.fix}"))
     for name, number, why in _unchecked(boards):
         print(visible(f"{name}: {number} {'query was' if number == 1 else 'queries were'} not checked: {why}"))
     errors = sum(item.severity == "error" for item in findings)

@@ -31,8 +31,8 @@ from queries.model.text import visible
 from queries.prometheus.metadata import Discovery, Metadata, Target
 from queries.prometheus.recorded_panels import RecordedPanels
 from queries.text.durations import format_span
-from queries.text.tables import aligned
-from queries.text.variables import variable
+from queries.text.tables import align
+from queries.text.variables import read_env
 from queries.yaml import SafeLoader
 
 _TARGETS_SHOWN = 20
@@ -103,7 +103,7 @@ async def _print_prometheus(session: Session, settings: Settings, snapshot: Snap
 
 
 def _section(title: str, rows: list[tuple[str, ...]]) -> None:
-    print(f"{title}\n{aligned(rows, indent='  ') or '  nothing'}\n")
+    print(f"{title}\n{align(rows, indent='  ') or '  nothing'}\n")
 
 
 def _program() -> list[tuple[str, ...]]:
@@ -111,7 +111,7 @@ def _program() -> list[tuple[str, ...]]:
     return [
         ("cad-console", __version__),
         ("python", f"{machine.python_version()} {loader}", sys.executable),
-        ("terminal", variable(os.environ, "TERM") or "(TERM is not set)", variable(os.environ, "COLORTERM")),
+        ("terminal", read_env(os.environ, "TERM") or "(TERM is not set)", read_env(os.environ, "COLORTERM")),
     ]
 
 

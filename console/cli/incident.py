@@ -32,7 +32,7 @@ from console.state.snapshot_json import dumps, utc
 from queries.model.alert import Priority, TrackedAlert
 from queries.model.text import visible
 from queries.text.durations import YEAR_SECONDS, parse_duration
-from queries.text.tables import aligned, markdown
+from queries.text.tables import align, format_markdown_table
 from queries.text.times import InvalidTime
 
 Work = Callable[[Session, argparse.Namespace], Awaitable[int]]
@@ -209,11 +209,11 @@ async def _list(session: Session, arguments: argparse.Namespace) -> int:
         for item in reversed(incidents)
     ]
     if arguments.format == "markdown":
-        print(markdown(head, rows))
+        print(format_markdown_table(head, rows))
     elif rows:
-        print(aligned([[word.upper() for word in head], *rows]))
+        print(align([[word.upper() for word in head], *rows]))
         print("\nthe last 30 days")
-        print(aligned(kpi_rows(kpis(known.all, now=now)), indent="  "))
+        print(align(kpi_rows(kpis(known.all, now=now)), indent="  "))
     else:
         print("no incidents yet")
     return 0
@@ -237,14 +237,14 @@ async def _show(session: Session, arguments: argparse.Namespace) -> int:
     _show_lines(session, incident)
     newest = incident.entries[-max(1, arguments.limit) :]
     print()
-    print(aligned([entry_row(entry) for entry in newest]))
+    print(align([entry_row(entry) for entry in newest]))
     if len(newest) < len(incident.entries):
         print(f"({len(incident.entries) - len(newest)} older entries: --limit)")
     return 0
 
 
 def _show_lines(session: Session, incident: Incident) -> None:
-    print(aligned(list(incident_lines(incident, session.response, time.time())), indent="  "))
+    print(align(list(incident_lines(incident, session.response, time.time())), indent="  "))
 
 
 def _brief(session: Session, incident: Incident, now: float) -> dict[str, Any]:
@@ -477,7 +477,7 @@ async def _changes(session: Session, arguments: argparse.Namespace) -> int:
         return 0
     print(f"from {utc(result.start)} to {utc(result.end)}, the hour before the first alert")
     cells = [(utc(item.at), item.kind, visible(item.text), visible(item.author)) for item in result.changes]
-    print(aligned(cells) or "no changes found")
+    print(align(cells) or "no changes found")
     for error in result.faults:
         print(f"not queried: {visible(error)}", file=sys.stderr)
     return 0

@@ -22,7 +22,7 @@ from console.journal.sqlite import Journal, JournalError
 from console.monitor.session import Session
 from queries.model.text import visible
 from queries.text.durations import format_span
-from queries.text.tables import aligned, markdown
+from queries.text.tables import align, format_markdown_table
 from queries.text.times import format_time
 
 _HEAD = ("#", "time", "kind", "environment", "who", "what")
@@ -146,7 +146,11 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
         print("no events")
     else:
         rows = [_row(event) for event in events]
-        print(markdown(_HEAD, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in _HEAD], *rows]))
+        print(
+            format_markdown_table(_HEAD, rows)
+            if arguments.format == "markdown"
+            else align([[word.upper() for word in _HEAD], *rows])
+        )
     for item in unfinished[-_UNFINISHED_SHOWN:]:
         text = visible(item.sentence(format_span(time.time() - item.intent.at)))
         print(f"outcome unknown: {text} (journal settle {visible(item.intent.subject)})", file=sys.stderr)
@@ -172,7 +176,9 @@ def _show_unshared(journal: Journal, arguments: argparse.Namespace) -> int:
         print("no unshared events")
         return 0
     head, rows = (*_HEAD, "why here"), [[*_row(entry.event), visible(entry.unshared)] for entry in entries]
-    print(markdown(head, rows) if arguments.format == "markdown" else aligned([[word.upper() for word in head], *rows]))
+    print(
+        format_markdown_table(head, rows) if arguments.format == "markdown" else align([[word.upper() for word in head], *rows])
+    )
     return 0
 
 

@@ -21,7 +21,7 @@ from console.runbooks.suggested_actions import fill_target
 from queries.model.alert import TrackedAlert
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.tables import aligned
+from queries.text.tables import align
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +80,7 @@ def _list(index: RunbookIndex) -> int:
         )
         for item in index.runbooks
     ]
-    print(aligned(rows))
+    print(align(rows))
     return 0
 
 
@@ -165,4 +165,4 @@ def _print_actions(runbook: Runbook, session: Session, tracked: TrackedAlert | N
     else:
         rows = [(f"  {item.action}", fill_target(item.target, ()) or item.target, "") for item in runbook.actions]
     if rows:
-        print("\nMitigate\n" + aligned(rows))
+        print("\nMitigate\n" + align(rows))

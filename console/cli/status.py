@@ -18,7 +18,7 @@ from queries.model.verdict import Verdict
 from queries.model.workload import Workload
 from queries.text.durations import format_span
 from queries.text.numbers import format_brief, format_figure
-from queries.text.tables import aligned, escaped, markdown
+from queries.text.tables import align, escape_markdown, format_markdown_table
 
 HEALTHY, CRITICAL, UNANSWERED, UNKNOWN = 0, 1, 2, 3
 _ALERTS_SHOWN = 50
@@ -62,15 +62,15 @@ def as_text(snapshot: Snapshot) -> str:
     """For a terminal: sources, panels, alerts, workloads."""
     blocks = [
         headline(snapshot),
-        "Sources\n" + aligned([_source(item, snapshot.taken_at) for item in snapshot.sources], indent="  "),
-        "Panels\n" + aligned([_panel(item) for item in snapshot.panels], indent="  "),
+        "Sources\n" + align([_source(item, snapshot.taken_at) for item in snapshot.sources], indent="  "),
+        "Panels\n" + align([_panel(item) for item in snapshot.panels], indent="  "),
         f"{alerts_title(snapshot)}\n"
-        + aligned([alert_row(item, snapshot.taken_at) for item in snapshot.alerts[:_ALERTS_SHOWN]], indent="  "),
+        + align([alert_row(item, snapshot.taken_at) for item in snapshot.alerts[:_ALERTS_SHOWN]], indent="  "),
     ]
     if snapshot.platform_verdict is not None:
-        blocks.insert(2, "Platform\n" + aligned(platform_rows(snapshot.platform_verdict), indent="  "))
+        blocks.insert(2, "Platform\n" + align(platform_rows(snapshot.platform_verdict), indent="  "))
     if snapshot.cluster is not None:
-        blocks.append("Workloads\n" + aligned([_workload(item) for item in snapshot.cluster.workloads], indent="  "))
+        blocks.append("Workloads\n" + align([_workload(item) for item in snapshot.cluster.workloads], indent="  "))
     return "\n\n".join(block.rstrip() for block in blocks)
 
 
@@ -78,19 +78,19 @@ def as_markdown(snapshot: Snapshot) -> str:
     """For a ticket or a chat."""
     now = snapshot.taken_at
     blocks = [
-        f"## {escaped(headline(snapshot))}",
-        markdown(("source", "state", "", ""), [_source(item, now) for item in snapshot.sources]),
-        markdown(("verdict", "panel", "value", "limits", "", "from"), [_panel(item) for item in snapshot.panels]),
-        f"### {escaped(alerts_title(snapshot))}",
+        f"## {escape_markdown(headline(snapshot))}",
+        format_markdown_table(("source", "state", "", ""), [_source(item, now) for item in snapshot.sources]),
+        format_markdown_table(("verdict", "panel", "value", "limits", "", "from"), [_panel(item) for item in snapshot.panels]),
+        f"### {escape_markdown(alerts_title(snapshot))}",
     ]
     if snapshot.platform_verdict is not None:
-        blocks.insert(2, markdown(("verdict", "platform", "", ""), platform_rows(snapshot.platform_verdict)))
+        blocks.insert(2, format_markdown_table(("verdict", "platform", "", ""), platform_rows(snapshot.platform_verdict)))
     if snapshot.alerts:
         head = ("priority", "severity", "alert", "component", "since", "state", "owner", "runbook")
-        blocks.append(markdown(head, [alert_row(item, now) for item in snapshot.alerts[:_ALERTS_SHOWN]]))
+        blocks.append(format_markdown_table(head, [alert_row(item, now) for item in snapshot.alerts[:_ALERTS_SHOWN]]))
     if snapshot.cluster is not None and snapshot.cluster.workloads:
         rows = [_workload(item) for item in snapshot.cluster.workloads]
-        blocks.append(markdown(("workload", "ready", "revision", ""), rows))
+        blocks.append(format_markdown_table(("workload", "ready", "revision", ""), rows))
     return "\n\n".join(blocks)
 
 

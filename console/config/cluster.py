@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from console.config.errors import ConfigError
 from console.config.validators import is_dns_name
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
-from queries.text.variables import variable
+from queries.text.variables import read_env
 
 if TYPE_CHECKING:
     from queries.kubernetes.kubeconfig import ChosenContext
@@ -53,7 +53,7 @@ def choose_cluster(
     Raises ConfigError where a flag names a missing file, or the context an invalid namespace.
     """
     timeout = float(table.get("timeout", 5.0))
-    shell, standard = variable(environ, "KUBECONFIG"), str(Path(home) / _STANDARD)
+    shell, standard = read_env(environ, "KUBECONFIG"), str(Path(home) / _STANDARD)
     flag_file, flag_context = str(flags.get("kubeconfig") or ""), str(flags.get("context") or "")
     own_file, own_context = str(table.get("kubeconfig") or ""), str(table.get("context") or "")
     flagged = bool(flag_file or flag_context)
@@ -79,9 +79,9 @@ def choose_cluster(
         endpoint, namespace, secrets = _from_kubeconfig(named_file, context, plain="" if shell else standard)
         endpoint = replace(endpoint, timeout_seconds=timeout)
         return ClusterChoice(endpoint, from_file, own and not flagged, passed_over, namespace, secrets)
-    inside = variable(environ, "KUBERNETES_SERVICE_HOST") and Path(service_account).is_file()
+    inside = read_env(environ, "KUBERNETES_SERVICE_HOST") and Path(service_account).is_file()
     if (table.get("in_cluster") and not flagged) or (inside and not context):
-        host, port = variable(environ, "KUBERNETES_SERVICE_HOST"), variable(environ, "KUBERNETES_SERVICE_PORT")
+        host, port = read_env(environ, "KUBERNETES_SERVICE_HOST"), read_env(environ, "KUBERNETES_SERVICE_PORT")
         server = f"https://{f'[{host}]' if ':' in host else host}:{port}" if host and port else ""
         place = ClusterPlace(server=server) if server else None
         # kubectl uses the pod's service account only where it finds no kubeconfig.

@@ -19,7 +19,7 @@ from console.config.settings import Contact, IncidentSettings, Paths, Settings
 from console.config.sources import KeyPath, Sources
 from console.config.validators import is_dns_name
 from queries.model.panel import Threshold
-from queries.text.variables import home, variable
+from queries.text.variables import home_folder, read_env
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -249,7 +249,7 @@ def _choose_cluster(sources: Sources, service_account: str) -> ClusterChoice:
         sources.environment.get("kubernetes", {}),
         flags=sources.flags,
         environ=sources.environ,
-        home=home(sources.environ),
+        home=home_folder(sources.environ),
         file=lambda names: os.pathsep.join(
             sources.file(name, (*path, "kubeconfig")) for name in names.split(os.pathsep) if name
         ),
@@ -291,5 +291,5 @@ def _paths(sources: Sources) -> Paths:
 
 
 def _user(environ: Mapping[str, str]) -> str:
-    name = variable(environ, "USER") or variable(environ, "LOGNAME") or f"uid{os.getuid()}"
+    name = read_env(environ, "USER") or read_env(environ, "LOGNAME") or f"uid{os.getuid()}"
     return f"{name}@{socket.gethostname().partition('.')[0] or 'localhost'}"

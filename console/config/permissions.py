@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console.config.settings import Settings
-from queries.text.variables import variable
+from queries.text.variables import read_env
 
 _INLINE_SECRET = re.compile(
     r"""\b(password|token|client-key-data|id-token|refresh-token|credentials|bearer_token|routing_key|secrets)["']?\s*:\s*[^\s{]"""
@@ -98,7 +98,7 @@ def _writable_by_group(folder: Path) -> bool:
         writable = bool(folder.stat().st_mode & stat.S_IWGRP)
     except OSError:
         return False
-    return writable and not variable(os.environ, "KUBERNETES_SERVICE_HOST")
+    return writable and not read_env(os.environ, "KUBERNETES_SERVICE_HOST")
 
 
 def _holds_secret(path: Path) -> bool:

@@ -13,7 +13,7 @@ from console.config.settings import KUBERNETES, POSTGRESQL, Channel, StoreSettin
 from console.config.sources import KeyPath, Sources
 from console.config.validators import is_store, is_url
 from queries.http.endpoint import Endpoint, HttpConfig, RedisEndpoint, parse_credentials
-from queries.text.variables import variable
+from queries.text.variables import read_env
 
 _AUTHORIZING = ("basic_auth", "authorization", "bearer_token", "bearer_token_file")
 
@@ -33,7 +33,7 @@ def read_alertmanagers(sources: Sources) -> tuple[Endpoint, ...]:
     urls: Sequence[str] = sources.flags.get("alertmanager_url") or ()
     origin = "flag --alertmanager-url"
     if not urls:
-        urls = [part.strip() for part in variable(sources.environ, "ALERTMANAGER_URL").split(",") if part.strip()]
+        urls = [part.strip() for part in read_env(sources.environ, "ALERTMANAGER_URL").split(",") if part.strip()]
         origin = "environment variable ALERTMANAGER_URL"
     if urls:
         sources.origins["alertmanager"] = origin

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from console.config.errors import ConfigError
-from queries.text.variables import home, variable
+from queries.text.variables import home_folder, read_env
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 _NOT_SECRET = {"ca_file", "cert_file", "kubeconfig"}
@@ -24,7 +24,7 @@ class Sources:
         self.environ = environ
         self.origins: dict[str, str] = {}
         self.secret_files: list[str] = []
-        named = self.flags.get("config") or variable(environ, "CAD_CONSOLE_CONFIG")
+        named = self.flags.get("config") or read_env(environ, "CAD_CONSOLE_CONFIG")
         self.config_file = Path(str(named)).expanduser() if named else self.xdg("XDG_CONFIG_HOME", ".config") / "config.yaml"
         self._document = _read(self.config_file) if named or self.config_file.exists() else None
         self.environment: Mapping[str, Any] = {}
@@ -38,16 +38,16 @@ class Sources:
 
     def xdg(self, name: str, *default: str) -> Path:
         """The console's folder below one of the XDG base directories."""
-        value = variable(self.environ, name)
+        value = read_env(self.environ, name)
         # The XDG specification: ignore a relative path there.
-        root = Path(value) if value and Path(value).is_absolute() else Path(home(self.environ)).joinpath(*default)
+        root = Path(value) if value and Path(value).is_absolute() else Path(home_folder(self.environ)).joinpath(*default)
         return root / "cad-console"
 
     def given(self, flag: str, name: str) -> tuple[str, str]:
         """A text from a flag, else from an environment variable, and its origin; both empty where neither has one."""
         if self.flags.get(flag):
             return str(self.flags[flag]), f"flag --{flag.replace('_', '-')}"
-        if value := variable(self.environ, name):
+        if value := read_env(self.environ, name):
             return value, f"environment variable {name}"
         return "", ""
 

@@ -10,7 +10,7 @@ from queries.catalogue.loader import load_board
 from queries.catalogue.own import read_own_boards
 from queries.model.dashboard import DASHBOARDS
 from queries.model.panel import PanelSpec, Threshold
-from queries.text.suggestions import instead
+from queries.text.suggestions import suggest_spelling
 
 
 def check_thresholds(thresholds: Iterable[tuple[str, Threshold]], files: OwnFiles) -> None:
@@ -25,7 +25,7 @@ def check_thresholds(thresholds: Iterable[tuple[str, Threshold]], files: OwnFile
         if spec is None and unreadable:
             continue  # it may belong to the unreadable file, which the self-check reports
         if spec is None:
-            near = instead(panel, known)
+            near = suggest_spelling(panel, known)
             raise InvalidSetting(f"unknown key, {near}", panel)
         if spec.broken:
             continue  # the panel itself shows its error and no value

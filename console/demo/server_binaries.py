@@ -16,7 +16,7 @@ from console.config.permissions import distrust
 from console.demo.apt_packages import DistributionPackages
 from console.demo.errors import SourceFailed
 from console.demo.official_release import OfficialRelease
-from queries.text.variables import home, variable
+from queries.text.variables import home_folder, read_env
 
 PROGRAMS = ("prometheus", "promtool", "alertmanager", "amtool")
 _ALSO_CALLED = {"alertmanager": ("prometheus-alertmanager",)}
@@ -69,8 +69,8 @@ class ServerSource(Protocol):
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """`$XDG_CACHE_HOME/cad-console/servers`; a relative XDG_CACHE_HOME is ignored, as its specification asks."""
-    given = variable(environ, "XDG_CACHE_HOME")
-    base = Path(given) if given.startswith("/") else Path(home(environ)) / ".cache"
+    given = read_env(environ, "XDG_CACHE_HOME")
+    base = Path(given) if given.startswith("/") else Path(home_folder(environ)) / ".cache"
     return base / "cad-console" / "servers"
 
 
@@ -80,7 +80,7 @@ def default_sources() -> tuple[ServerSource, ...]:
 
 def locate(environ: Mapping[str, str], sources: Sequence[ServerSource]) -> Servers | None:
     """The servers on PATH, else those in the cache, else None; asks no network."""
-    path = variable(environ, "PATH") or os.defpath
+    path = read_env(environ, "PATH") or os.defpath
     found: dict[str, str] = {}
     for program in PROGRAMS:
         for name in (program, *_ALSO_CALLED.get(program, ())):

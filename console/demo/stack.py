@@ -30,7 +30,7 @@ from console.demo.server_binaries import Servers
 from console.demo.simulator import CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES, NAMESPACE, Simulator
 from queries.errors import SourceError
 from queries.promql.rule_templates import rule_text
-from queries.text.variables import home, variable
+from queries.text.variables import home_folder, read_env
 
 DEFAULT_SEED = 7
 _CALM_ROUNDS = 6
@@ -143,7 +143,7 @@ class DemoStack:
             # A small first file whose current-context wins; the user's own files behind it stay where they are.
             first = {"apiVersion": "v1", "kind": "Config", "current-context": self._context}
             kubeconfig.write_text(json.dumps(first) + "\n")
-            given = variable(os.environ, "KUBECONFIG") or str(Path(home(os.environ)) / ".kube" / "config")
+            given = read_env(os.environ, "KUBECONFIG") or str(Path(home_folder(os.environ)) / ".kube" / "config")
             where = f"{kubeconfig}{os.pathsep}{given}"
             view = self._context_view = ContextView(self._context, NAMESPACE)
             view.start()

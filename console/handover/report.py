@@ -11,7 +11,7 @@ from console.handover.shift import Shift
 from console.state import snapshot_json
 from console.state.snapshot import Snapshot
 from queries.model.text import visible
-from queries.text.tables import escaped
+from queries.text.tables import escape_markdown
 from queries.text.times import format_local
 
 
@@ -35,7 +35,7 @@ def as_text(report: HandoverReport) -> str:
 
 
 def as_markdown(report: HandoverReport) -> str:
-    return f"## {escaped(report.headline)}\n\n{section.as_markdown(report.sections)}{_head(report)}"
+    return f"## {escape_markdown(report.headline)}\n\n{section.as_markdown(report.sections)}{_head(report)}"
 
 
 def _head(report: HandoverReport) -> str:

@@ -15,7 +15,7 @@ from console.state.incident_metrics import Kpis
 from queries.model.text import visible
 from queries.text.durations import format_span
 from queries.text.numbers import format_brief
-from queries.text.tables import escaped, markdown
+from queries.text.tables import escape_markdown, format_markdown_table
 from queries.text.times import format_milliseconds, format_timestamp
 
 UNKNOWN = "unknown"
@@ -59,11 +59,11 @@ def as_markdown(report: Postmortem) -> str:
         "## Summary",
         _summary(report),
         "## Impact",
-        markdown(("what", "value", "how it is known"), _impact_rows(report.impact)),
+        format_markdown_table(("what", "value", "how it is known"), _impact_rows(report.impact)),
         "## Times",
-        markdown(("step", "when", "after", "allowed", "who"), _time_rows(report)),
+        format_markdown_table(("step", "when", "after", "allowed", "who"), _time_rows(report)),
         "## People",
-        markdown(("role", "who"), [(role.value, visible(incident.person(role)) or "nobody") for role in Role]),
+        format_markdown_table(("role", "who"), [(role.value, visible(incident.person(role)) or "nobody") for role in Role]),
         "## Contributing changes",
         _changes(report.correlation),
         "## Actions",
@@ -77,7 +77,7 @@ def as_markdown(report: Postmortem) -> str:
         "## Follow-ups",
         _bullets(_follow_ups(incident), "none written yet; a note that begins with `follow-up:` stands here"),
         "## The last 30 days",
-        markdown(("what", "value"), kpi_rows(report.kpis)),
+        format_markdown_table(("what", "value"), kpi_rows(report.kpis)),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -246,7 +246,7 @@ def _time_rows(report: Postmortem) -> list[tuple[str, str, str, str, str]]:
 def _changes(found: Correlation) -> str:
     rows = [(format_timestamp(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
     head = f"From {format_timestamp(found.start)} to {format_timestamp(found.end)}, the hour before the first alert."
-    table = markdown(("time", "kind", "what", "by"), rows) if rows else "Nothing that the console could see."
+    table = format_markdown_table(("time", "kind", "what", "by"), rows) if rows else "Nothing that the console could see."
     missing = "\n\n" + _bullets([f"not asked: {item}" for item in found.faults], "") if found.faults else ""
     return f"{head}\n\n{table}{missing}"
 
@@ -258,7 +258,7 @@ def _entries(entries: Iterable[TimelineEntry]) -> str:
     for item in listed:
         corrected = f" (corrects {format_timestamp(times[item.corrects])})" if item.corrects in times else ""
         rows.append((format_timestamp(item.at), item.source.value, author_words(item), visible(item.text) + corrected))
-    return markdown(("time", "source", "author", "what"), rows) if rows else "None."
+    return format_markdown_table(("time", "source", "author", "what"), rows) if rows else "None."
 
 
 def _updates(incident: Incident) -> str:
@@ -303,7 +303,7 @@ def _bullets(lines: Iterable[str], otherwise: str) -> str:
 
 
 def _text(words: str) -> str:
-    return escaped(visible(words))
+    return escape_markdown(visible(words))
 
 
 def _count(value: float | None) -> str:

@@ -15,7 +15,7 @@ from queries.model.rule import Rule, RuleKind
 from queries.promql.label_inference import InferredLabels, infer_labels, infer_records
 from queries.promql.metric_catalog import MetricCatalog, Spelling
 from queries.promql.rule_files import PlacedRule
-from queries.promql.syntax import Expression, PromqlError, parse
+from queries.promql.syntax import Expression, PromqlError, parse_promql
 
 if TYPE_CHECKING:
     from console.runbooks.index import RunbookIndex
@@ -132,7 +132,7 @@ def parse_rules(rules: Iterable[PlacedRule], *, sources: Iterable[PlacedRule] = 
     for placed in rules:
         suppressed = allowed.get((placed.rule.kind, placed.rule.name), frozenset())
         try:
-            parsed.append(ParsedRule(placed, parse(placed.rule.expression), suppressed=suppressed))
+            parsed.append(ParsedRule(placed, parse_promql(placed.rule.expression), suppressed=suppressed))
         except PromqlError as error:
             parsed.append(ParsedRule(placed, None, error, suppressed))
     return tuple(parsed)

@@ -12,7 +12,7 @@ from console.lint.finding import Level, LintMatch, LintRule
 from console.lint.percent import is_percent
 from queries.model.panel import PanelSpec, Unit
 from queries.model.rule import RuleKind
-from queries.promql.syntax import PromqlError, constant, parse, selectors, strip_parens
+from queries.promql.syntax import PromqlError, constant, parse_promql, selectors, strip_parens
 
 _UPWARD = frozenset({">", ">="})
 _DOWNWARD = frozenset({"<", "<="})
@@ -68,7 +68,7 @@ def _plain(node: ast.Expr) -> bool:
 @functools.cache
 def _metrics(text: str) -> frozenset[str]:
     try:
-        return frozenset(parse(text).metrics)
+        return frozenset(parse_promql(text).metrics)
     except PromqlError:
         return frozenset()
 

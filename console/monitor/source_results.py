@@ -117,7 +117,7 @@ class SourceResults:
             detail = rejected or ("no rules" if fault else "")
         elif source == ALERTMANAGER:
             state: AlertmanagerState = self.value(ALERTMANAGER)
-            detail = f"{state.peers_up}/{state.peers_asked}"
+            detail = f"{state.peers_up}/{state.peers_total}"
             fault = state.peer_faults[0] if state.peer_faults else None
             warnings += filter(None, (delivery_warning,))
         elif source == KUBERNETES:

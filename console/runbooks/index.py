@@ -13,7 +13,7 @@ from console.config.settings import Settings
 from console.runbooks.page import Runbook, read_page
 from queries.model.alert import Alert, RunbookMatch
 from queries.model.series import Labels, label
-from queries.text.suggestions import nearest
+from queries.text.suggestions import nearest_names
 
 if TYPE_CHECKING:
     from queries.catalogue.signals import Signal
@@ -167,7 +167,7 @@ class RunbookIndex:
             return RunbookFound(page)
         names = [*(item.id for item in self.runbooks), *(item.name for item in all_rules)]
         names += [name for item in self.runbooks for name in item.alerts]
-        similar = nearest(next(page_names(text), text), dict.fromkeys(names), spelling=normalize_name)
+        similar = nearest_names(next(page_names(text), text), dict.fromkeys(names), spelling=normalize_name)
         hint = f"did you mean {' or '.join(similar)}?" if similar else "`cad-console runbook --list` lists all"
         return RunbookFound(error=f"no runbook or alert is named {text}; {hint}")
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import takewhile
 
 from console.runbooks.page import Runbook
-from queries.promql.syntax import PromqlError, parse
+from queries.promql.syntax import PromqlError, parse_promql
 
 _MAX_DEPTH = 10
 """How far recording rules over recording rules are followed; deeper names count as they are."""
@@ -58,7 +58,7 @@ def _queries(runbook: Runbook) -> tuple[str, ...]:
 def _metrics(query: str) -> tuple[str, ...]:
     """The metric names in an expression; none if it is not valid PromQL."""
     try:
-        return parse(query).metrics
+        return parse_promql(query).metrics
     except PromqlError:
         return ()
 

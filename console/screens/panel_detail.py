@@ -166,7 +166,7 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
                     yield ((" " * 11, ""), (part, "accent"))
         yield ((f" {_thresholds_text(state)}", "dim"),)
         origin = state.origin.value if state.origin is not Origin.NONE else "query"
-        expression = (state.origin is Origin.RAW and state.spec.written) or state.query
+        expression = (state.origin is Origin.RAW and state.spec.template) or state.query
         query = text(_one_line(expression) or "Prometheus is not queried")[0]
         for at, part in enumerate(wrap(query, width - len(origin) - 3)):
             yield ((f" {origin if at == 0 else ' ' * len(origin)} ", "dim"), (part, "accent"))

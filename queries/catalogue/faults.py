@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from queries.model.panel import Unit
-from queries.text.suggestions import instead
+from queries.text.suggestions import suggest_spelling
 from queries.yaml import NodeError, YamlDocument, load_with_lines
 from queries.yaml import Path as Part
 
@@ -51,10 +51,10 @@ def explain_error(message: str, entry: Any, keys: Mapping[str, tuple[str, ...]])
     text = _PLACE.sub("", message)
     table = next((str(word) for word in reversed(part) if isinstance(word, str)), "")
     if unknown := _UNKNOWN.search(text):
-        return EntryError((*part, unknown[1]), f"unknown key, {instead(unknown[1], keys[table])}")
+        return EntryError((*part, unknown[1]), f"unknown key, {suggest_spelling(unknown[1], keys[table])}")
     if missing := _MISSING.search(text):
         return EntryError(part, f"expected the key {missing[1]!r} here")
     if table in _ONE_OF and len(part) == 1:
         value = str(entry.get(table))
-        return EntryError(part, f"no such {table} {value!r}, {instead(value, _ONE_OF[table])}")
+        return EntryError(part, f"no such {table} {value!r}, {suggest_spelling(value, _ONE_OF[table])}")
     return EntryError(part, text[:1].lower() + text[1:])

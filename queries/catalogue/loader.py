@@ -89,10 +89,10 @@ def parse_board(
 
 def expand_spec(spec: PanelSpec, choice: DefinitionChoice, *, signals: Mapping[str, Signal] | None = None) -> PanelSpec:
     """The panel with its raw expression expanded by the choice; if that fails, `no_data_reason` explains it."""
-    if not spec.written:
+    if not spec.template:
         return spec  # it references no signal
     try:
-        raw = expand_signals(spec.written, choice, signals=signals, where=f"the panel {spec.id}")
+        raw = expand_signals(spec.template, choice, signals=signals, where=f"the panel {spec.id}")
     except UnstatedState as error:
         return replace(spec, raw="", no_data_reason=str(error))
     return replace(spec, raw=_limit(raw, spec.provider))
@@ -113,7 +113,7 @@ def fill_namespace(spec: PanelSpec, *, namespace: str) -> PanelSpec:
 
     recorded = fill(spec.recorded) if spec.recorded is not None else None
     return replace(
-        spec, recorded=recorded, raw=fill(spec.raw), written=fill(spec.written), no_data_reason=fill(spec.no_data_reason)
+        spec, recorded=recorded, raw=fill(spec.raw), template=fill(spec.template), no_data_reason=fill(spec.no_data_reason)
     )
 
 
@@ -217,7 +217,7 @@ def _spec(entry: _Entry, *, where: str, signals: Mapping[str, Signal] | None = N
         recorded=entry.recorded.strip() if entry.recorded else None,
         recorded_names=entry.recorded_names,
         raw=raw,
-        written=written if raw != written else "",
+        template=written if raw != written else "",
         raw_every_seconds=entry.raw_every_seconds,
         group_by=entry.by,
         lower_is_worse=entry.below,

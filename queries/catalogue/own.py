@@ -27,7 +27,7 @@ from queries.catalogue.own_signals import read_own_signals
 from queries.catalogue.signals import Signal, find_references
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec, Unit
-from queries.text.suggestions import instead
+from queries.text.suggestions import suggest_spelling
 from queries.yaml import NodeError, YamlDocument, format_path
 
 FILE = "file"
@@ -116,7 +116,7 @@ class _Reader:
         self._names[name] = f"the board of {path}"
         for key in table:
             if key not in _BOARD_KEYS:
-                self._problem(f"{path}:{document.line((key,))}", f"{key}: unknown key, {instead(key, _BOARD_KEYS)}")
+                self._problem(f"{path}:{document.line((key,))}", f"{key}: unknown key, {suggest_spelling(key, _BOARD_KEYS)}")
         panels: list[PanelSpec] = []
         for index, entry in enumerate(table["panels"]):
             if isinstance(entry, str):
@@ -139,7 +139,7 @@ class _Reader:
                 found[file, at] = spec or read_shared(words, where=place)
             except CatalogueError as error:
                 known = [f"{name}/{panel}" for name, panel in own] + [f"overview/{item.id}" for item in load_board("overview")]
-                self._problem(place, f"{str(error).removeprefix(f'{place}: ')}; {instead(words, known)}")
+                self._problem(place, f"{str(error).removeprefix(f'{place}: ')}; {suggest_spelling(words, known)}")
                 missing.add((file, at))
         for number, own_board in enumerate(self._boards):
             whole = (found.get((number, at), spec) for at, spec in enumerate(own_board.panels) if (number, at) not in missing)
@@ -188,7 +188,7 @@ def _spec(entry: Any, signals: Mapping[str, Signal]) -> PanelSpec:
     for key in ("raw", "recorded"):
         for name in find_references(str(entry.get(key, ""))):
             if name not in signals:
-                raise EntryError((key,), f"no such signal {name!r}, {instead(name, sorted(signals))}")
+                raise EntryError((key,), f"no such signal {name!r}, {suggest_spelling(name, sorted(signals))}")
     try:
         spec = read_panel(entry, where="", signals=signals)
     except msgspec.ValidationError as error:

@@ -18,10 +18,10 @@ from queries.catalogue.signals import (
     SignalError,
     expand_signals,
     find_references,
-    load_signals,
+    load_catalogue_signals,
     read_signal,
 )
-from queries.text.suggestions import instead
+from queries.text.suggestions import suggest_spelling
 from queries.yaml import NodeError, YamlDocument, format_path
 from queries.yaml import Path as Part
 
@@ -41,7 +41,7 @@ class OwnSignals:
 @lru_cache(maxsize=8)
 def read_own_signals(files: tuple[str, ...]) -> OwnSignals:
     """Read the files in order, cached per process. Never raises for their content."""
-    reader = _Reader(dict(load_signals()))
+    reader = _Reader(dict(load_catalogue_signals()))
     for path in files:
         reader.file(path)
     reader.check()
@@ -84,7 +84,7 @@ class _Reader:
                     path, document = self.own.pop(name)
                     part, text = self._unknown(name) or ((), str(error))
                     self._problem(path, document, ("signals", name, *part), text)
-                    before = load_signals().get(name)
+                    before = load_catalogue_signals().get(name)
                     if before is None:
                         del self.signals[name]
                     else:
@@ -96,7 +96,7 @@ class _Reader:
             for other in find_references(definition.expression):
                 if other not in self.signals:
                     part: Part = ("definitions", index, "expr")
-                    return part, f"no such signal {other!r}, {instead(other, sorted(self.signals))}"
+                    return part, f"no such signal {other!r}, {suggest_spelling(other, sorted(self.signals))}"
         return None
 
     def _signal(self, name: str, entry: object) -> Signal:

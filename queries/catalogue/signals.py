@@ -152,7 +152,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @cache
-def load_signals(own: tuple[tuple[str, str], ...] = ()) -> Mapping[str, Signal]:
+def load_catalogue_signals(own: tuple[tuple[str, str], ...] = ()) -> Mapping[str, Signal]:
     """The signals of the catalogue by id. `own` has name and text of each of a team's files: their definitions of an existing
     signal take precedence. Raises SignalError, and YamlError for text that is not YAML.
     """
@@ -202,7 +202,7 @@ def expand_signals(
 
     Raises SignalError for an unknown signal, UnstatedState for a metric whose encoding lacks a state.
     """
-    return _Expansion(choice, signals or choice.signals or load_signals(), f"{where}: " if where else "").expand(text)
+    return _Expansion(choice, signals or choice.signals or load_catalogue_signals(), f"{where}: " if where else "").expand(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +226,10 @@ class _Expansion:
                 if inner is None:
                     raise SignalError(f"{self.place}the signal {name} needs a window: ${{{name}[5m]}}")
                 span, _, shift = inner.partition(" ")
-                begun = f"offset {IN_FLIGHT}" if shift == SETTLED else shift
+                start_shift = f"offset {IN_FLIGHT}" if shift == SETTLED else shift
                 shift = "" if shift == SETTLED else shift
                 whole = whole.replace("[$window]", f"[{span}] {shift}".rstrip()).replace(
-                    "[$begun]", f"[{span}] {begun}".rstrip()
+                    "[$begun]", f"[{span}] {start_shift}".rstrip()
                 )
             return f"({whole})"
 
@@ -271,7 +271,7 @@ def _encode_states(text: str, encoding: Encoding, choice: DefinitionChoice) -> s
 
 def find_witnessed(text: str, *, signals: Mapping[str, Signal] | None = None) -> tuple[tuple[Signal, str], ...]:
     """Every signal with witnesses that a text references, directly or through others, with its window."""
-    known = load_signals() if signals is None else signals
+    known = load_catalogue_signals() if signals is None else signals
     found: dict[tuple[str, str], Signal] = {}
 
     def walk(text: str, window: str) -> None:

@@ -1,4 +1,4 @@
-"""For which variables of a dashboard the server has no value."""
+"""The variables of a dashboard for which the server has no value."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from queries.prometheus.client import Prometheus
 
 
 class VariableValues:
-    """Asks each variable's query once, also where many dashboards have it.
+    """Runs each variable's query once, also if many dashboards share it.
 
-    `has_label` and `has_metrics` say whether any series has a label, or a name that matches a regular expression.
+    `has_label` and `has_metrics` return whether any series has a label, or a name that matches a regular expression.
     """
 
     def __init__(self, prometheus: Prometheus, *, has_label: Callable[[str], bool], has_metrics: Callable[[str], bool]) -> None:
@@ -22,18 +22,18 @@ class VariableValues:
         self._has_metrics = has_metrics
         self._known: dict[str, bool | None] = {}
 
-    async def lacking(self, board: GrafanaQueries) -> dict[str, bool]:
-        """The variables without a value, in the order of the dashboard: one's query may use those before it.
+    async def find_empty(self, board: GrafanaQueries) -> dict[str, bool]:
+        """The variables without a value, in the dashboard's order, because a query may use earlier ones.
 
-        True where the series are there and only its label is not, as for the cluster where there is but one.
+        True if the series exist and only the label is missing, as for `cluster` with a single cluster.
         """
-        found: dict[str, bool] = {}
-        for at, asked in enumerate(board.queries):
-            if asked.fills and (lack := await self._lack(board.refill(found)[at], found)) is not None:
-                found[asked.fills] = lack
-        return found
+        empty: dict[str, bool] = {}
+        for at, query in enumerate(board.queries):
+            if query.fills and (label_missing := await self._check(board.refill(empty)[at], empty)) is not None:
+                empty[query.fills] = label_missing
+        return empty
 
-    async def _lack(self, query: GrafanaQuery, found: Mapping[str, bool]) -> bool | None:
+    async def _check(self, query: GrafanaQuery, empty: Mapping[str, bool]) -> bool | None:
         if query.unknown or query.unset:
             return None
         if query.names:
@@ -45,7 +45,7 @@ class VariableValues:
             try:
                 samples = (await self._prometheus.query(text)).samples
             except RequestRejected:
-                return False if any(name in found for name in query.used) else None
-            there = any(not query.label or label(item.labels, query.label) for item in samples)
-            self._known[text] = None if there else bool(samples)
+                return False if any(name in empty for name in query.used) else None
+            present = any(not query.label or label(item.labels, query.label) for item in samples)
+            self._known[text] = None if present else bool(samples)
         return self._known[text]

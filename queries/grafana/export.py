@@ -1,4 +1,4 @@
-"""The key dashboards as Grafana's own JSON model, from the same panels that the screens show."""
+"""The key dashboards as Grafana's JSON model, from the panels of the screens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from queries.model.dashboard import Dashboard
 from queries.model.panel import PanelSpec, Unit
 
 SCHEMA_VERSION = 42
-"""The version of the JSON model that Grafana 12 and 13 write; older ones read what they know of it."""
+"""The schema version that Grafana 12 and 13 write; older ones read the parts that they know."""
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _UNITS = {
     Unit.PERCENT: "percent",
@@ -27,26 +27,26 @@ _TAG = "cad-ml-platform"
 _CALCS = ["lastNotNull"]
 
 
-def exported(*, raw: bool = False) -> dict[str, dict[str, Any]]:
-    """Every key dashboard by its name; with `raw` nothing reads a recording rule, for servers that have none."""
+def export_dashboards(*, raw: bool = False) -> dict[str, dict[str, Any]]:
+    """Every key dashboard by name; with `raw` none reads a recorded series."""
     return {board.name: grafana_dashboard(board, raw=raw) for board in load_dashboards()}
 
 
 def expression(spec: PanelSpec, *, raw: bool = False) -> str:
-    """What Grafana asks: the recorded series where they can follow the variables, else the raw expression."""
+    """The query for Grafana: the recorded series if they support the variables, else the raw expression."""
     chosen = drop_unlimited_record(spec)
     return chosen.raw if raw or chosen.recorded is None else chosen.recorded
 
 
 def grafana_dashboard(board: Dashboard, *, raw: bool = False) -> dict[str, Any]:
     """One board, as written in the catalogue, as Grafana's JSON model."""
-    asked = [expression(spec, raw=raw) for spec in board.panels]
-    panels = [_panel(at, spec, query) for at, (spec, query) in enumerate(zip(board.panels, asked, strict=True))]
-    told = "\n".join(asked)
+    queries = [expression(spec, raw=raw) for spec in board.panels]
+    panels = [_panel(at, spec, query) for at, (spec, query) in enumerate(zip(board.panels, queries, strict=True))]
+    text = "\n".join(queries)
     variables = [_data_source()]
-    if "$namespace" in told:
+    if "$namespace" in text:
         variables.append(_namespace())
-    if PROVIDER in told:
+    if PROVIDER in text:
         variables.append(_provider())
     return {
         "uid": f"cad-{board.name.replace('_', '-')}",
@@ -123,7 +123,7 @@ def _description(spec: PanelSpec) -> str:
 
 
 def _steps(spec: PanelSpec) -> list[dict[str, Any]]:
-    """Grafana colours a value from its step upwards: where small is bad, the base is the worst."""
+    """Grafana colours values from a step upwards: if lower is worse, the base is the worst."""
     lines = [(spec.threshold.warn, "orange"), (spec.threshold.critical, "red")]
     known = [(value, colour) for value, colour in lines if value is not None]
     if not spec.lower_is_worse:
@@ -137,7 +137,7 @@ def _steps(spec: PanelSpec) -> list[dict[str, Any]]:
 
 
 def _data_source() -> dict[str, Any]:
-    """Each environment has its own Prometheus: to choose one is to choose the environment."""
+    """The choice of the environment, because each has its own Prometheus."""
     return {
         "name": "datasource",
         "label": "Environment",

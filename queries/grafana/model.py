@@ -1,4 +1,4 @@
-"""What a Grafana dashboard asks of Prometheus: every query with its place, its variables filled in."""
+"""A Grafana dashboard's Prometheus queries, with their place and their variables filled in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from queries.grafana.variables import VARIABLE, Variable, fill_variables, name_of, read_variable
-from queries.promql.syntax import PromqlError, parse
+from queries.promql.syntax import PromqlError, parse_promql
 
 _LABEL_VALUES = re.compile(r"^\s*label_values\(\s*(?:(?P<expression>.+),)?\s*(?P<label>[A-Za-z_]\w*)\s*\)\s*$", re.DOTALL)
 _FUNCTION = re.compile(r"^\s*(?P<name>label_names|metrics|query_result)\((?P<inner>.*)\)\s*$", re.DOTALL)
@@ -18,18 +18,18 @@ _OTHERS = (
     "loki", "logs", "tempo", "traces", "elasticsearch", "opensearch", "influx", "graphite", "cloudwatch", "mysql", "postgres",
     "mssql", "clickhouse", "pyroscope", "jaeger", "zipkin", "testdata", "grafana --", "mixed --", "dashboard --",
 )  # fmt: skip
-"""Words in the name of a data source that is known by its name alone."""
+"""Words that identify a data source by its name alone."""
 _LEGACY = "__legacyStringValue"
-"""Where the second version keeps a variable's query that was a plain text."""
+"""The key of a variable's plain-text query in schema version 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrafanaQuery:
-    """One query: where it stands, what it says, and the expression with something in the place of every variable.
+    """One query: its place, its text, and its expression with every variable replaced.
 
-    `label` is set for `label_values(expression, label)` of a variable, `names` for `metrics(names)`: a regular expression.
-    `fills` names the variable that it fills. `used` are the dashboard's variables in it, `unknown` those that it lacks,
-    `unset` those without a value that can stand there.
+    `label` is set for a variable's `label_values(expression, label)`, `names`, a regular expression, for `metrics(names)`.
+    `fills` names the variable that it fills. `used` are the dashboard's variables in it, `unknown` those that the dashboard
+    lacks, `unset` those without a usable value.
     """
 
     place: str
@@ -45,7 +45,7 @@ class GrafanaQuery:
 
 @dataclass(frozen=True, slots=True)
 class GrafanaQueries:
-    """All that a dashboard asks of Prometheus; `others` counts the queries of other data sources, by their kind."""
+    """A dashboard's Prometheus queries; `others` counts the queries of other data sources by kind."""
 
     title: str
     queries: tuple[GrafanaQuery, ...]
@@ -53,17 +53,17 @@ class GrafanaQueries:
     variables: Mapping[str, Variable] = field(default_factory=dict)
 
     def refill(self, empty: Container[str], *, loose: str = "") -> tuple[GrafanaQuery, ...]:
-        """The queries again, where the server has no value for some variables; the `loose` one may narrow nothing."""
+        """The queries, given that the server has no value for the `empty` variables; the `loose` one matches everything."""
         known = {**self.variables, loose: Variable(loose, every=".*")} if loose else self.variables
         return tuple(_query(item.place, item.written, known, fills=item.fills, empty=empty) for item in self.queries)
 
 
-class NoDashboard(ValueError):
-    """JSON that is no Grafana dashboard; the message says what is missing."""
+class NotADashboard(ValueError):
+    """JSON that is not a Grafana dashboard; the message states what is missing."""
 
 
 def read_dashboard(document: Any) -> GrafanaQueries:
-    """A dashboard as Grafana exports it, in its API's envelope, or in the second version's resource. Raises NoDashboard."""
+    """Read an exported dashboard, one in the API's envelope, or a resource of schema version 2. Raises NotADashboard."""
     model = document
     if isinstance(document, dict) and isinstance(document.get("dashboard"), dict):
         model = document["dashboard"]
@@ -73,28 +73,28 @@ def read_dashboard(document: Any) -> GrafanaQueries:
             return _second_version(spec)
         model = spec
     if not isinstance(model, dict) or not isinstance(model.get("panels", model.get("rows")), list):
-        raise NoDashboard("neither `panels` nor `spec.elements` is there: this is no Grafana dashboard")
+        raise NotADashboard("neither `panels` nor `spec.elements` exists: this is not a Grafana dashboard")
     inputs = _mappings(model.get("__inputs"))
     listed = [(str(item.get("type") or ""), item) for item in _mappings(_inside(model, "templating").get("list"))]
-    found = _Found(listed, inputs)
+    collector = _QueryCollector(listed, inputs)
     for panel in _panels(model):
         title = str(panel.get("title") or f"panel {panel.get('id', '?')}")
         for target in _mappings(panel.get("targets")):
             place = f'"{title}" {target.get("refId", "")}'.strip()
-            found.take(place, target.get("expr"), target.get("datasource") or panel.get("datasource"))
+            collector.add(place, target.get("expr"), target.get("datasource") or panel.get("datasource"))
     for kind, item in listed:
         if kind == "query":
-            asked = item.get("query")
-            text = asked.get("query") if isinstance(asked, dict) else asked or item.get("definition")
-            found.take(f"variable {item.get('name')}", text, item.get("datasource"), fills=str(item.get("name")))
+            query = item.get("query")
+            text = query.get("query") if isinstance(query, dict) else query or item.get("definition")
+            collector.add(f"variable {item.get('name')}", text, item.get("datasource"), fills=str(item.get("name")))
     for item in _mappings(_inside(model, "annotations").get("list")):
         text = item.get("expr") or _inside(item, "target").get("expr")
-        found.take(f'annotation "{item.get("name", "")}"', text, item.get("datasource"))
-    return found.queries(str(model.get("title", "")))
+        collector.add(f'annotation "{item.get("name", "")}"', text, item.get("datasource"))
+    return collector.build(str(model.get("title", "")))
 
 
-class _Found:
-    """What is found on the way through a dashboard: the queries of Prometheus, and how many there are of others."""
+class _QueryCollector:
+    """Collects the Prometheus queries of a dashboard, and counts those of other data sources."""
 
     def __init__(self, listed: list[tuple[str, Mapping[str, Any]]], inputs: list[Mapping[str, Any]] | None = None) -> None:
         named = [(str(item.get("name")), item) for item in inputs or []]
@@ -106,40 +106,40 @@ class _Found:
         self._variables = {name: Variable(name, (value,), value) for name, value in constants.items()}
         for kind, item in listed:
             self._variables[str(item.get("name"))] = read_variable(item, kind, inputs=constants)
-        self._asked: list[tuple[str, str, str]] = []
+        self._queries: list[tuple[str, str, str]] = []
         self._others: dict[str, int] = {}
 
-    def take(self, place: str, written: Any, source: Any, *, fills: str = "") -> None:
-        """One query, if it is one; `source` is whatever names its data source."""
+    def add(self, place: str, written: Any, source: Any, *, fills: str = "") -> None:
+        """Add a query, if it is one; `source` identifies its data source."""
         if not isinstance(written, str) or not written.strip():
             return
         kind, certain = self._kind(source)
         if kind in _PROMETHEUS and (certain or _is_promql(written, self._variables)):
-            self._asked.append((place, written, fills))
+            self._queries.append((place, written, fills))
             return
         kind = kind or f"a data source of an unknown kind ({_name(source)})"
         self._others[kind] = self._others.get(kind, 0) + 1
         if fills:
-            # Who knows what another server has: it may be nothing.
+            # Another server may have any value, or none.
             self._variables[fills] = Variable(fills, chosen=self._variables[fills].chosen, every=".*")
 
-    def queries(self, title: str) -> GrafanaQueries:
+    def build(self, title: str) -> GrafanaQueries:
         known = self._variables
-        found = tuple(_query(place, written, known, fills=fills) for place, written, fills in self._asked)
-        return GrafanaQueries(title, found, tuple(sorted(self._others.items())), known)
+        queries = tuple(_query(place, written, known, fills=fills) for place, written, fills in self._queries)
+        return GrafanaQueries(title, queries, tuple(sorted(self._others.items())), known)
 
     def _kind(self, source: Any) -> tuple[str, bool]:
-        """The kind of a data source, empty for Grafana's default one, and whether that is certain."""
+        """The kind of a data source, empty for Grafana's default, and whether it is certain."""
         if isinstance(source, dict) and source.get("type"):
             return str(source["type"]), True
         name = _name(source)
         variable = VARIABLE.fullmatch(name)
         if variable and name_of(variable) in self._kinds:
             return self._kinds[name_of(variable)], True
-        spelled = name.casefold()
-        if not name or any(word in spelled for word in _OURS):
+        folded = name.casefold()
+        if not name or any(word in folded for word in _OURS):
             return "", True
-        return next((word for word in _OTHERS if word in spelled), ""), False
+        return next((word for word in _OTHERS if word in folded), ""), False
 
 
 def _name(source: Any) -> str:
@@ -150,7 +150,7 @@ def _name(source: Any) -> str:
 
 def _is_promql(written: str, variables: Mapping[str, Variable]) -> bool:
     try:
-        parse(fill_variables(written, variables).text)
+        parse_promql(fill_variables(written, variables).text)
     except PromqlError:
         return False
     return True
@@ -171,7 +171,7 @@ def _query(
 
 
 def _panels(model: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """All panels, those inside of rows and those of the library that come with a shared export too."""
+    """All panels, also those in rows and the library panels of a shared export."""
     for panel in [*_mappings(model.get("panels")), *_mappings(model.get("rows"))]:
         yield panel
         yield from _mappings(panel.get("panels"))
@@ -181,31 +181,31 @@ def _panels(model: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _second_version(spec: Mapping[str, Any]) -> GrafanaQueries:
     variables = [(_type(str(item.get("kind", ""))), _inside(item, "spec")) for item in _mappings(spec.get("variables"))]
-    found = _Found(variables)
+    collector = _QueryCollector(variables)
 
-    def take(place: str, asked: Mapping[str, Any], *keys: str, fills: str = "") -> None:
-        query = _inside(asked, "query")
+    def add(place: str, target: Mapping[str, Any], *keys: str, fills: str = "") -> None:
+        query = _inside(target, "query")
         written = next((text for key in keys if (text := _inside(query, "spec").get(key))), None)
         kind = str(query.get("group") or query.get("kind") or "")
-        source = query.get("datasource") or asked.get("datasource")
-        found.take(place, written, source if kind in ("", "DataQuery") else {"type": kind}, fills=fills)
+        source = query.get("datasource") or target.get("datasource")
+        collector.add(place, written, source if kind in ("", "DataQuery") else {"type": kind}, fills=fills)
 
     for name, element in _inside(spec, "elements").items():
         panel = _inside(element, "spec") if isinstance(element, dict) else {}
         for item in _mappings(_inside(_inside(panel, "data"), "spec").get("queries")):
-            asked = _inside(item, "spec")
-            take(f'"{panel.get("title") or name}" {asked.get("refId", "")}'.strip(), asked, "expr")
+            target = _inside(item, "spec")
+            add(f'"{panel.get("title") or name}" {target.get("refId", "")}'.strip(), target, "expr")
     for kind, item in variables:
         if kind == "query":
-            take(f"variable {item.get('name')}", item, "query", _LEGACY, fills=str(item.get("name")))
+            add(f"variable {item.get('name')}", item, "query", _LEGACY, fills=str(item.get("name")))
     for item in _mappings(spec.get("annotations")):
-        asked = _inside(item, "spec")
-        take(f'annotation "{asked.get("name", "")}"', asked, "expr")
-    return found.queries(str(spec.get("title", "")))
+        target = _inside(item, "spec")
+        add(f'annotation "{target.get("name", "")}"', target, "expr")
+    return collector.build(str(spec.get("title", "")))
 
 
 def _type(kind: str) -> str:
-    """`CustomVariable` → `custom`, as the first version calls it."""
+    """`CustomVariable` → `custom`, as in schema version 1."""
     name = kind.removesuffix("Variable").lower()
     return "textbox" if name == "text" else name
 

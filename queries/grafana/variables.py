@@ -1,7 +1,7 @@
-"""The variables of a Grafana dashboard: what each can hold, and what stands in a query for it.
+"""The variables of a Grafana dashboard: their possible values, and their replacement in a query.
 
-A lint asks whether a query can return data for any choice that a person can make. So where the dashboard spells out a
-variable's values, a matcher takes each of them; where only the server knows them, it takes whatever is there.
+The lint checks whether a query can return data for any choice of a user. So a matcher accepts every value that the dashboard
+spells out for a variable; if only the server knows the values, it accepts anything.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ VARIABLE = re.compile(
     r"|\$\{(?P<braced>[A-Za-z_]\w*)(?:\.[^:}]+)?(?::(?P<form>[^}]+))?\}"
     r"|\[\[(?P<old>[A-Za-z_]\w*)(?::[^\]]*)?\]\]"
 )
-"""A name begins with a letter: `$1` and `${1}` are what a regular expression captured."""
+"""A name starts with a letter: `$1` and `${1}` are capture groups of a regular expression."""
 
 
 def name_of(match: re.Match[str]) -> str:
-    """The variable's name, in whichever way it is written."""
+    """The variable's name in any of its notations."""
     return str(match["bare"] or match["braced"] or match["old"])
 
 
@@ -45,10 +45,10 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`values` are all that it can hold, empty where only the server knows; `every` is the pattern of All.
+    """`values` are all possible values, empty if only the server knows them; `every` is the pattern of All.
 
-    `chosen` stands where no pattern can, outside of a matcher: the saved value; empty where there is none. `escaped` values
-    are no regular expressions. Nobody chooses a `hidden` one.
+    `chosen` is the saved value, used outside a matcher, where no pattern is possible; it may be empty. `escaped` values are
+    not regular expressions. A `hidden` one cannot be chosen.
     """
 
     name: str
@@ -59,16 +59,16 @@ class Variable:
     hidden: bool = False
 
     def pattern(self, *, literal: bool, empty: bool) -> str:
-        """A regular expression of what it can hold; a `literal` place takes its values as they are."""
+        """A regular expression of its possible values; `literal`: the values are taken literally."""
         if not self.values:
             return self.every or ("" if empty else ".+")
-        found = [re.escape(value) if literal or self.escaped else value for value in self.values]
-        found += [self.every] if self.every and not literal else []
-        return found[0] if len(found) == 1 else f"({'|'.join(found)})"
+        patterns = [re.escape(value) if literal or self.escaped else value for value in self.values]
+        patterns += [self.every] if self.every and not literal else []
+        return patterns[0] if len(patterns) == 1 else f"({'|'.join(patterns)})"
 
 
 _INTERVAL = "5m"
-"""For $__interval and the like: every scrape interval that is in use gives a rate within."""
+"""For $__interval and the like: long enough for a rate at any usual scrape interval."""
 _FIXED = {
     "__rate_interval": _INTERVAL, "__interval": _INTERVAL, "__auto": _INTERVAL, "__range": "1h", "__interval_ms": "300000",
     "__rate_interval_ms": "300000", "__range_s": "3600", "__range_ms": "3600000",
@@ -87,11 +87,11 @@ def _built_in(name: str) -> Variable | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """A text with something in the place of every variable.
+class FilledText:
+    """A text with every variable replaced.
 
-    `used` are the dashboard's variables in it, `unknown` those that it lacks: Grafana leaves them as they are written.
-    `unset` stand outside of a matcher and only the server knows a value for them.
+    `used` are the dashboard's variables in it, `unknown` those that the dashboard lacks, which Grafana leaves unchanged.
+    `unset` are outside a matcher, and only the server knows their value.
     """
 
     text: str
@@ -100,8 +100,8 @@ class Filled:
     unset: tuple[str, ...] = ()
 
 
-def fill_variables(text: str, variables: Mapping[str, Variable], *, empty: Container[str] = ()) -> Filled:
-    """`empty` names variables for which the server has no value: Grafana puts nothing in their place."""
+def fill_variables(text: str, variables: Mapping[str, Variable], *, empty: Container[str] = ()) -> FilledText:
+    """Replace the variables of a text. `empty` ones have no value on the server: Grafana replaces them by nothing."""
     captured = set(_CAPTURE.findall(text))
     used: list[tuple[Variable, str]] = []
     unknown: list[str] = []
@@ -140,11 +140,11 @@ def fill_variables(text: str, variables: Mapping[str, Variable], *, empty: Conta
         before = token
     parts.append(outside(marked[at:]))
     names = [variable.name for variable, _ in used if variable.name in variables]
-    return Filled("".join(parts), *(tuple(dict.fromkeys(listed)) for listed in (names, unknown, unset)))
+    return FilledText("".join(parts), *(tuple(dict.fromkeys(listed)) for listed in (names, unknown, unset)))
 
 
 def _text(operator: str, written: str, used: list[Variable], empty: Container[str]) -> str:
-    """A string, with the operator before it where it is a matcher's value."""
+    """A string literal, after its operator if it is a matcher's value."""
     content = _content(written)
     if content is None:
         return operator + _MARK.sub(lambda match: used[int(match[1])].chosen, written)
@@ -153,7 +153,7 @@ def _text(operator: str, written: str, used: list[Variable], empty: Container[st
     if not operator or all(len(item.values) == 1 and not item.every for item in variables):
         return operator + quote(_MARK.sub(lambda match: _one(used[int(match[1])]), content))
     if operator.startswith("!") and not all(item.name in empty for item in variables):
-        return '=~".*"'  # some choice excludes nothing that is there
+        return '=~".*"'  # some choice excludes nothing
     literal = operator in ("=", "!=")
     for at, variable in enumerate(variables):
         pieces[2 * at + 1] = variable.pattern(literal=literal, empty=variable.name in empty)
@@ -162,7 +162,7 @@ def _text(operator: str, written: str, used: list[Variable], empty: Container[st
 
 
 def _content(written: str) -> str | None:
-    """What a string means; None where it holds an escape that PromQL does not know."""
+    """The value of a string literal; None if it holds an escape that PromQL does not know."""
     if written.startswith("`"):
         return written[1:-1]
     try:
@@ -201,12 +201,12 @@ def read_variable(item: Mapping[str, Any], kind: str, *, inputs: Mapping[str, st
     if kind == "switch":
         both = tuple(str(item[key]) for key in ("enabledValue", "disabledValue") if key in item) or saved
         return Variable(name, both, first or (both[0] if both else ""), hidden=hidden)
-    # A text box, a data source, filters: whatever a person types or picks, also nothing.
+    # A text box, a data source, filters: any text, also none.
     return Variable(name, chosen=first or (written or "" if kind == "textbox" else ""), every=".*", hidden=hidden)
 
 
 def _saved(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """The values that it was saved with, without All."""
+    """The saved values without All."""
     current = item.get("current")
     value = current.get("value") if isinstance(current, dict) else None
     listed: Iterable[Any] = value if isinstance(value, list) else (value,)
@@ -229,12 +229,12 @@ def _choices(item: Mapping[str, Any], written: str) -> tuple[str, ...]:
 
 
 def _listed(written: str) -> list[str]:
-    """What stands between commas; one behind a backslash does not part."""
+    """Split at commas that no backslash escapes."""
     return [part.replace("\\,", ",") for part in re.split(r"(?<!\\),", written)]
 
 
 def _interval(choices: Iterable[str]) -> str:
-    """The longest of up to an hour, for which a rate needs the fewest scrapes; the first where all are longer."""
+    """The longest up to an hour, for which a rate needs the fewest scrapes; the first if all are longer."""
     lengths: dict[str, float] = {}
     for choice in (one.strip().strip("\"'") for one in choices):
         if found := _DURATION.fullmatch(choice):

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 
 from queries.http.endpoint import HttpConfig
-from queries.text.variables import variable
+from queries.text.variables import read_env
 
 
 def proxy_for(scheme: str, host: str, port: int, config: HttpConfig, environ: Mapping[str, str]) -> str:
@@ -20,11 +20,11 @@ def proxy_for(scheme: str, host: str, port: int, config: HttpConfig, environ: Ma
     names = ["https_proxy"] if scheme == "https" else ["http_proxy"]
     address = ""
     for name in (*names, "all_proxy"):
-        upper = "" if name == "http_proxy" and variable(environ, "REQUEST_METHOD") else variable(environ, name.upper())
-        address = address or variable(environ, name) or upper
+        upper = "" if name == "http_proxy" and read_env(environ, "REQUEST_METHOD") else read_env(environ, name.upper())
+        address = address or read_env(environ, name) or upper
     if not address or _is_loopback(host):
         return ""
-    excluded = variable(environ, "no_proxy") or variable(environ, "NO_PROXY") or config.no_proxy
+    excluded = read_env(environ, "no_proxy") or read_env(environ, "NO_PROXY") or config.no_proxy
     if bypasses(host, port, excluded):
         return ""
     return address if "://" in address else f"http://{address}"

@@ -19,7 +19,7 @@ from queries.http.wire_limit import limit_pools
 from queries.kubernetes.exec_plugin import ExecCredential, run_plugin
 from queries.kubernetes.kubeconfig import ChosenContext, choose_context, kubeconfig_files
 from queries.kubernetes.kubeconfig_fields import AuthProvider, UserFields, check_fields, impersonation_headers
-from queries.text.variables import variable
+from queries.text.variables import read_env
 
 if TYPE_CHECKING:
     from kubernetes.client.api_client import ApiClient
@@ -143,7 +143,7 @@ class KubeAccess:
     def _load_kubeconfig(self, configuration: Any, now: float) -> _Loaded:
         from kubernetes.config.kube_config import KubeConfigLoader  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
 
-        files = kubeconfig_files(self._endpoint.kubeconfig or variable(self._environ, "KUBECONFIG") or "~/.kube/config")
+        files = kubeconfig_files(self._endpoint.kubeconfig or read_env(self._environ, "KUBECONFIG") or "~/.kube/config")
         chosen = choose_context(files, self._endpoint.context)
         cluster, user = check_fields(chosen)
         place = chosen.place

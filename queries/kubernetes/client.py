@@ -340,7 +340,7 @@ class Kubernetes:
         query = [("limit", str(PAGE)), ("labelSelector", JOURNAL_LABEL.replace("=", "!="))]
         content = await self.call("GET", path, query, None, _METADATA)
         page = await _decode(partial(self._api.decode, content, k8s.ObjectList[k8s.TouchedObject]), content)
-        return tuple(decode.last_write(item) for item in page.items or ())
+        return tuple(decode.build_last_write(item) for item in page.items or ())
 
     async def _batch(self, kind: Kind) -> tuple[BatchJob, ...]:
         found, _ = await self._run(list_kind, self._api, kind, self._namespace)
@@ -352,7 +352,7 @@ class Kubernetes:
         usage: list[PodUsage] = []
         page = await self._run(self._api.call_decoded, k8s.ListPage, "GET", path)
         for raw in page.items or ():
-            usage.append(decode.usage(self._api.decode(raw, k8s.UsageObject)))
+            usage.append(decode.build_usage(self._api.decode(raw, k8s.UsageObject)))
         return tuple(sorted(usage, key=lambda item: item.name))
 
     async def logs(self, pod: str, *, container: str = "", lines: int = 100) -> str:

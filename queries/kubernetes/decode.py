@@ -48,11 +48,12 @@ def parse_timestamp(text: str | None) -> float:
         return 0.0
 
 
-def pairs(mapping: dict[str, str] | None) -> Labels:
+def _sort_pairs(mapping: dict[str, str] | None) -> Labels:
     return tuple(sorted(mapping.items())) if mapping else ()
 
 
-def workload(item: k8s.DeploymentObject) -> Workload:
+def build_workload(item: k8s.DeploymentObject) -> Workload:
+    """A Deployment."""
     meta, spec, status = item.metadata, item.spec or k8s.WorkloadSpec(), item.status or k8s.WorkloadStatus()
     notes = meta.annotations or {}
     return Workload(
@@ -71,8 +72,8 @@ def workload(item: k8s.DeploymentObject) -> Workload:
         revision=_number(notes.get(REVISION)),
         created_at=parse_timestamp(meta.creation_timestamp),
         change_cause=notes.get(CHANGE_CAUSE, ""),
-        selector=pairs(spec.selector.match_labels if spec.selector else None),
-        labels=pairs(meta.labels),
+        selector=_sort_pairs(spec.selector.match_labels if spec.selector else None),
+        labels=_sort_pairs(meta.labels),
         containers=_containers(spec.template),
         conditions=tuple(
             Condition(
@@ -83,7 +84,8 @@ def workload(item: k8s.DeploymentObject) -> Workload:
     )
 
 
-def revision(item: k8s.ReplicaSetObject) -> Revision:
+def build_revision(item: k8s.ReplicaSetObject) -> Revision:
+    """A ReplicaSet as a revision."""
     meta, status = item.metadata, item.status or k8s.WorkloadStatus()
     template = (item.spec.template if item.spec else None) or {}
     notes = meta.annotations or {}
@@ -95,7 +97,7 @@ def revision(item: k8s.ReplicaSetObject) -> Revision:
         replicas=status.replicas,
         ready=status.ready_replicas,
         change_cause=notes.get(CHANGE_CAUSE, ""),
-        containers=containers_of(template),
+        containers=decode_containers(template),
         template=_fingerprint(template),
         history=tuple(int(part) for part in notes.get(HISTORY, "").split(",") if part.isascii() and part.isdigit()),
     )
@@ -118,7 +120,8 @@ def _fingerprint(template: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(bare)).hexdigest()[:16]
 
 
-def pod(item: k8s.PodObject) -> Pod:
+def build_pod(item: k8s.PodObject) -> Pod:
+    """A pod."""
     # Without generators, because this runs ten thousand times for one list.
     meta, status = item.metadata, item.status or _NO_STATUS
     ready = False
@@ -142,7 +145,8 @@ def pod(item: k8s.PodObject) -> Pod:
     )  # fmt: skip
 
 
-def autoscaler(item: k8s.ScalerObject) -> Autoscaler:
+def build_autoscaler(item: k8s.ScalerObject) -> Autoscaler:
+    """A HorizontalPodAutoscaler."""
     spec, status = item.spec or k8s.ScalerSpec(), item.status or k8s.ScalerStatus()
     target = spec.scale_target_ref or k8s.TargetRef()
     return Autoscaler(
@@ -158,7 +162,8 @@ def autoscaler(item: k8s.ScalerObject) -> Autoscaler:
     )
 
 
-def budget(item: k8s.BudgetObject) -> DisruptionBudget:
+def build_budget(item: k8s.BudgetObject) -> DisruptionBudget:
+    """A PodDisruptionBudget."""
     spec = item.spec or k8s.BudgetSpec()
     if spec.min_available is not None:
         minimum = f"at least {spec.min_available} available"
@@ -169,13 +174,14 @@ def budget(item: k8s.BudgetObject) -> DisruptionBudget:
     return DisruptionBudget(
         namespace=item.metadata.namespace,
         name=item.metadata.name,
-        selector=pairs(spec.selector.match_labels if spec.selector else None),
+        selector=_sort_pairs(spec.selector.match_labels if spec.selector else None),
         allowed=item.status.disruptions_allowed if item.status else 0,
         minimum=minimum,
     )
 
 
-def event(item: k8s.EventObject) -> ClusterEvent:
+def build_event(item: k8s.EventObject) -> ClusterEvent:
+    """An event."""
     series = item.series or k8s.EventSeries()
     last = series.last_observed_time or item.last_timestamp or item.event_time or item.first_timestamp
     involved = item.involved_object or k8s.Involved()
@@ -191,13 +197,15 @@ def event(item: k8s.EventObject) -> ClusterEvent:
     )
 
 
-def last_write(item: k8s.TouchedObject) -> LastWrite:
+def build_last_write(item: k8s.TouchedObject) -> LastWrite:
+    """The last write of an object, from its managed fields."""
     meta = item.metadata
     newest = max(meta.managed_fields or (), key=lambda entry: entry.time or "", default=k8s.Managed())
     return LastWrite(meta.name, parse_timestamp(newest.time or meta.creation_timestamp), newest.manager)
 
 
-def usage(item: k8s.UsageObject) -> PodUsage:
+def build_usage(item: k8s.UsageObject) -> PodUsage:
+    """A pod's usage, summed over its containers."""
     used = [entry.usage for entry in item.containers or () if entry.usage]
     return PodUsage(
         namespace=item.metadata.namespace,
@@ -207,25 +215,29 @@ def usage(item: k8s.UsageObject) -> PodUsage:
     )
 
 
-def containers_of(template: dict[str, Any]) -> tuple[Container, ...]:
+def decode_containers(template: dict[str, Any]) -> tuple[Container, ...]:
     """The containers of a raw pod template, as model values."""
     return _containers(convert(template, k8s.Template))
 
 
-def workload_of(item: dict[str, Any]) -> Workload:
-    return workload(convert(item, k8s.DeploymentObject))
+def decode_workload(item: dict[str, Any]) -> Workload:
+    """A raw Deployment."""
+    return build_workload(convert(item, k8s.DeploymentObject))
 
 
-def revision_of(item: dict[str, Any]) -> Revision:
-    return revision(convert(item, k8s.ReplicaSetObject))
+def decode_revision(item: dict[str, Any]) -> Revision:
+    """A raw ReplicaSet as a revision."""
+    return build_revision(convert(item, k8s.ReplicaSetObject))
 
 
-def autoscaler_of(item: dict[str, Any]) -> Autoscaler:
-    return autoscaler(convert(item, k8s.ScalerObject))
+def decode_autoscaler(item: dict[str, Any]) -> Autoscaler:
+    """A raw HorizontalPodAutoscaler."""
+    return build_autoscaler(convert(item, k8s.ScalerObject))
 
 
-def budget_of(item: dict[str, Any]) -> DisruptionBudget:
-    return budget(convert(item, k8s.BudgetObject))
+def decode_budget(item: dict[str, Any]) -> DisruptionBudget:
+    """A raw PodDisruptionBudget."""
+    return build_budget(convert(item, k8s.BudgetObject))
 
 
 def _containers(template: k8s.Template | None) -> tuple[Container, ...]:
@@ -248,7 +260,8 @@ def _environment(item: k8s.ContainerObject) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def cron_job(item: k8s.CronJobObject) -> BatchJob:
+def build_cron_job(item: k8s.CronJobObject) -> BatchJob:
+    """A CronJob."""
     spec, status = item.spec or k8s.CronJobSpec(), item.status or k8s.CronJobStatus()
     return BatchJob(
         kind="CronJob",
@@ -262,7 +275,8 @@ def cron_job(item: k8s.CronJobObject) -> BatchJob:
     )
 
 
-def job(item: k8s.JobObject) -> BatchJob:
+def build_job(item: k8s.JobObject) -> BatchJob:
+    """A Job."""
     spec, status = item.spec or k8s.JobSpec(), item.status or k8s.JobStatus()
     failed = next((entry for entry in status.conditions or () if entry.type == "Failed" and entry.status == "True"), None)
     return BatchJob(

@@ -54,19 +54,19 @@ class Kind:
 
 
 KINDS = (
-    Kind("deployments", "/apis/apps/v1", k8s.DeploymentObject, decode.workload),
-    Kind("replicasets", "/apis/apps/v1", k8s.ReplicaSetObject, decode.revision),
-    Kind("pods", "/api/v1", k8s.PodObject, decode.pod),
-    Kind("horizontalpodautoscalers", "/apis/autoscaling/v2", k8s.ScalerObject, decode.autoscaler, optional=True),
-    Kind("poddisruptionbudgets", "/apis/policy/v1", k8s.BudgetObject, decode.budget, optional=True),
-    Kind("events", "/api/v1", k8s.EventObject, decode.event, optional=True),
+    Kind("deployments", "/apis/apps/v1", k8s.DeploymentObject, decode.build_workload),
+    Kind("replicasets", "/apis/apps/v1", k8s.ReplicaSetObject, decode.build_revision),
+    Kind("pods", "/api/v1", k8s.PodObject, decode.build_pod),
+    Kind("horizontalpodautoscalers", "/apis/autoscaling/v2", k8s.ScalerObject, decode.build_autoscaler, optional=True),
+    Kind("poddisruptionbudgets", "/apis/policy/v1", k8s.BudgetObject, decode.build_budget, optional=True),
+    Kind("events", "/api/v1", k8s.EventObject, decode.build_event, optional=True),
 )
 
 JOURNAL_LABEL = "cad-console/journal=segment"
 """The label of ConfigMaps with the consoles' shared journal, which are not configuration."""
 
-CRON_JOBS = Kind("cronjobs", "/apis/batch/v1", k8s.CronJobObject, decode.cron_job)
-JOBS = Kind("jobs", "/apis/batch/v1", k8s.JobObject, decode.job)
+CRON_JOBS = Kind("cronjobs", "/apis/batch/v1", k8s.CronJobObject, decode.build_cron_job)
+JOBS = Kind("jobs", "/apis/batch/v1", k8s.JobObject, decode.build_job)
 """Listed only for checklists, not watched."""
 
 

@@ -136,8 +136,8 @@ class PanelSpec:
 
     `recorded` and `raw` are PromQL in `unit`; `recorded` reads recorded series (None without any) and is preferred if the
     series of `recorded_names` exist. A panel whose `source` is `kubernetes` has neither.
-    `written` is the source of `raw`, with ${signal[5m]} for a signal, and `provider` the one that `raw` is limited to: a new
-    choice of signal definitions expands `written` again. An empty `raw` with `written` has no PromQL on this server.
+    `template` is the source of `raw`, with ${signal[5m]} for a signal, and `provider` the one that `raw` is limited to: a new
+    choice of signal definitions expands `template` again. An empty `raw` with `template` has no PromQL on this server.
     `group_by` is the label that names one series (`provider`), empty for a single series.
     `lower_is_worse` is True for health and budget. `no_data_reason` explains why there may be no series.
     `raw_every_seconds` is the interval at which a raw expression over long ranges is evaluated; in between its last result
@@ -157,7 +157,7 @@ class PanelSpec:
     recorded: str | None = None
     recorded_names: tuple[str, ...] = ()
     raw: str = ""
-    written: str = ""
+    template: str = ""
     provider: str = ""
     group_by: str = ""
     lower_is_worse: bool = False

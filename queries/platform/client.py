@@ -1,4 +1,4 @@
-"""The platform's own API: /health and /ready at every poll, the pages that only some builds have in turn, and /metrics."""
+"""A client of the platform's API: /health and /ready at every poll, optional pages in turn, and /metrics."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from queries.platform.pages import (
 
 READY, BREAKERS, EXTENDED, PROVIDERS = "/ready", "/health/circuit-breakers", "/health/extended", "/api/v1/providers/health"
 _RARE = {BREAKERS: 0.0, EXTENDED: 60.0, PROVIDERS: 60.0}
-"""Pages that are read in turn, at most one a poll, and for how many seconds each is good enough."""
+"""Optional pages, at most one per poll, and for how many seconds each stays valid."""
 _ABSENT_SECONDS = 3600.0
-"""For how long a page that this build does not have is not asked for."""
+"""For how long a page that this build lacks is not requested."""
 _PAGE_SECONDS = 2.0
-"""How long a page that only some builds have may take: the providers' page checks them all, and readiness must not wait."""
+"""The timeout of an optional page: the providers' page checks them all, and readiness must not wait for it."""
 _MOST_BUILDS = 16
-_UNWELL = (500, 503)
-"""Statuses with which a platform that is not well still describes itself in JSON."""
+_UNHEALTHY_STATUSES = (500, 503)
+"""Statuses with which an unhealthy platform still describes itself in JSON."""
 _LARGEST_PAGE = 4 << 20
 _LARGEST_EXPOSITION = 32 << 20
 
 
 class Platform:
-    """Reads the API tolerantly: unknown and missing fields are no failure, another kind of document is."""
+    """Tolerant of unknown and missing fields, but not of another kind of document."""
 
     def __init__(
         self,
@@ -53,12 +53,12 @@ class Platform:
         self._clock = clock
         self._build = ""
         self._absent: dict[str, dict[str, float]] = {}
-        """By build, until when a page that answered 404 is not asked for: behind one address two builds may take turns."""
+        """By build, until when a page that returned 404 is not requested: one address may alternate between two builds."""
         self._pages: dict[str, object] = {}
-        """What each page of `_RARE` said last."""
+        """The last content of each page of `_RARE`."""
         self._read_at: dict[str, float] = {}
         self._unread: dict[str, str] = {}
-        self._tells_breakers = False
+        self._reports_breakers = False
 
     @property
     def where(self) -> str:
@@ -66,18 +66,18 @@ class Platform:
 
     @property
     def ahead_seconds(self) -> float:
-        """How far the server's clock is ahead of this machine's at least, negative where it is behind."""
+        """The least by which the server's clock is ahead of this machine's, negative if it is behind."""
         return self._client.ahead_seconds
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the server though it answers."""
+        """Problems of a server that does answer, such as a wrong clock."""
         return self._client.warnings
 
     async def health(self, *, whole: bool = False) -> PlatformHealth:
-        """Raises SourceError where `/health` does not answer; what another page does not say is in `unread`.
+        """Raises SourceError if `/health` does not answer; other missing pages are in `unread`.
 
-        It asks for `/health`, `/ready` and at most one other page; with `whole` for every page at once.
+        It requests `/health`, `/ready` and at most one other page; with `whole` every page at once.
         """
         due = self._due(whole=whole)
         async with task_group() as group:
@@ -89,28 +89,28 @@ class Platform:
         if len(self._absent) > _MOST_BUILDS:
             self._absent.clear()
         found = health_of(body)
-        self._tells_breakers = bool(found.breakers)
+        self._reports_breakers = bool(found.breakers)
         readiness = self._keep_ready(ready.result()) if ready else None
         for path, answer in zip(due, (task.result() for task in others), strict=True):
             self._keep(path, answer)
-        # It was asked for because of the build before, which may be back at the next poll.
+        # These pages were requested for the previous build, which may be back at the next poll.
         self._absent.setdefault(before, {}).update(self._absent.get(self._build, {}) if ready or others else {})
         return self._with_pages(found, readiness)
 
     async def _health_page(self) -> dict[str, object]:
         try:
-            return await self._client.fetch("/health", decode=self._body, limit_bytes=_LARGEST_PAGE, accept=_UNWELL)
+            return await self._client.fetch("/health", decode=self._body, limit_bytes=_LARGEST_PAGE, accept=_UNHEALTHY_STATUSES)
         except SourceError as error:
             if error.fault.kind in (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT):
                 self.forget_absent()  # the build that comes back may be another one
             raise
 
     def forget_absent(self) -> None:
-        """Ask again also for the pages that were not there."""
+        """Request missing pages again."""
         self._absent.clear()
 
     async def metrics(self) -> Exposition:
-        """What the exporter says at `/metrics`. Raises SourceError."""
+        """The exporter's `/metrics`. Raises SourceError."""
         decode = partial(parse_exposition, where=f"{self.where}/metrics")
         return await self._client.fetch("/metrics", decode=decode, limit_bytes=_LARGEST_EXPOSITION, any_body=True)
 
@@ -131,15 +131,15 @@ class Platform:
     def _due(self, *, whole: bool) -> tuple[str, ...]:
         """The pages to ask for now: of those that are due, the one that was read longest ago."""
         now = self._clock()
-        wanted = [
+        due = [
             path
             for path, seconds in _RARE.items()
             if not self._is_absent(path)
-            and not (path == BREAKERS and self._tells_breakers)
+            and not (path == BREAKERS and self._reports_breakers)
             and now - self._read_at.get(path, float("-inf")) >= seconds
         ]
-        wanted.sort(key=lambda path: self._read_at.get(path, float("-inf")))
-        return tuple(wanted if whole else wanted[:1])
+        due.sort(key=lambda path: self._read_at.get(path, float("-inf")))
+        return tuple(due if whole else due[:1])
 
     async def _page(self, path: str) -> object | Fault:
         try:

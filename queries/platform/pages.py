@@ -1,4 +1,4 @@
-"""The platform's pages as values: what each says, in whatever words and shapes its build uses."""
+"""The platform's pages as values, tolerant of the words and shapes of different builds."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from queries.model.platform import Breaker, PlatformHealth, ProviderHealth, Read
 
 _STATES = ("closed", "half-open", "open")
 NOT_CLOSED = "not closed"
-"""Open or half-open: some builds count open as 1, others as 2, and a page of numbers does not say which."""
+"""Open or half-open: some builds encode open as 1, others as 2, and a page of numbers does not say which."""
 _WRAPPERS = ("circuit_breakers", "circuits", "breakers", "data")
 _READY_WORDS = {"", "ready", "ok", "healthy", "up", "pass", "true"}
 _VERSION_KEYS = ("version", "commit", "build", "revision", "sha")
 _MOST = 500
-"""How many services, breakers, models or providers are kept: an answer may hold anything."""
+"""The limit of services, breakers, models and providers, because a response may hold anything."""
 _LONGEST = 300
 
 
 def health_of(body: Mapping[str, Any]) -> PlatformHealth:
-    """What `/health` says: its status is a constant in some builds, what counts stands deeper."""
+    """Read `/health`: in some builds its status is constant, and the relevant values are nested."""
     resilience = _mapping(body.get("resilience"))
     readiness = _at(body, "config", "ml", "readiness")
     reasons = readiness.get("degraded_reasons")
@@ -37,25 +37,25 @@ def health_of(body: Mapping[str, Any]) -> PlatformHealth:
 
 
 def build_of(body: Mapping[str, Any]) -> str:
-    """What tells one build from another: its versions and which keys it has, as a digest, for a value may be secret."""
+    """Identify a build by its versions and keys, as a hash because a value may be secret."""
     described = repr(sorted(_build_words({key: body[key] for key in body if key not in ("services", "resilience")}, depth=3)))
     return hashlib.sha256(described.encode()).hexdigest()[:16]
 
 
 def readiness_of(body: Mapping[str, Any], *, status: int) -> Readiness:
-    """What `/ready` says: a status of 503 is no, whatever stands in its body, and a word that is not known is no yes."""
+    """Read `/ready`: a status of 503 is not ready, whatever the body says, and neither is an unknown word."""
     checks = []
     for name, value in list(_mapping(body.get("checks")).items())[:_MOST]:
         own = _mapping(value)
         checks.append(ReadinessCheck(_text(name), _word(value), _text(own.get("detail")), degraded=own.get("degraded") is True))
-    told = body.get("ready")
-    ready = told if isinstance(told, bool) else _word(body.get("status", "")).lower() in _READY_WORDS
+    stated = body.get("ready")
+    ready = stated if isinstance(stated, bool) else _word(body.get("status", "")).lower() in _READY_WORDS
     reason = _text(body.get("detail") or body.get("message") or body.get("reason"))
     return Readiness(ready and status < 400, tuple(sorted(checks, key=lambda item: item.name)), reason)
 
 
 def breakers_of(found: object) -> tuple[Breaker, ...]:
-    """Every breaker, from a map or a list, with numbers or words as states."""
+    """Read circuit breakers from a map or a list, with numbers or words as states."""
     if isinstance(found, dict):
         for name in _WRAPPERS:
             if isinstance(found.get(name), dict | list):
@@ -75,7 +75,7 @@ def breakers_of(found: object) -> tuple[Breaker, ...]:
 
 
 def vectors_of(body: object) -> VectorStore | None:
-    """What `/health/extended` adds; None where it was not read."""
+    """Read `/health/extended`; None without it."""
     found = _mapping(body)
     store, faiss = _mapping(found.get("vector_store")), _mapping(found.get("faiss"))
     if not store and not faiss:
@@ -90,7 +90,7 @@ def vectors_of(body: object) -> VectorStore | None:
 
 
 def providers_of(body: object) -> tuple[ProviderHealth, ...]:
-    """What the platform's own check says of each provider."""
+    """Read the platform's own check of each provider."""
     listed = _mapping(body).get("results", body)
     items: Iterable[object] = listed if isinstance(listed, list) else ()
     found = {}
@@ -103,7 +103,7 @@ def providers_of(body: object) -> tuple[ProviderHealth, ...]:
 
 
 def _models(readiness: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Each model and its state, from the registry where the build has one, else from what is `…_present`."""
+    """Each model and its state, from the registry if the build has one, else from the `…_present` keys."""
     registry = _words(_at(readiness, "model_registry", "items"))
     present = {
         _text(key.removesuffix("_present")): "present" if value else "missing"
@@ -124,7 +124,7 @@ def _build_words(value: object, *, depth: int, path: str = "") -> Iterable[str]:
 
 
 def _state(value: object) -> str:
-    """The state word, empty where the value is none (a count or a timestamp beside the breakers)."""
+    """The state word, empty if the value is not a state (a count or a timestamp beside the breakers)."""
     if isinstance(value, dict):
         value = value.get("state", value.get("status"))
     if isinstance(value, bool) or value is None:
@@ -139,7 +139,7 @@ def _state(value: object) -> str:
 
 
 def _words(value: object) -> tuple[tuple[str, str], ...]:
-    """Names and their words; each may describe itself in an object with a status of its own."""
+    """Names and their status words; a value may be an object with its own status."""
     return tuple(sorted((_text(key), _word(item)) for key, item in _mapping(value).items()))[:_MOST]
 
 

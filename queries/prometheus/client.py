@@ -122,7 +122,7 @@ class Prometheus:
 
     async def contradictions(self, text: str, *, at: float | None = None) -> tuple[Contradiction, ...]:
         """The contradictions of the signals in a text with ${signal[5m]}, now or at Unix seconds `at`: at most one request."""
-        pairs = self._panels.pairs(PanelSpec("", "", Unit.COUNT, raw=text, written=text))
+        pairs = self._panels.pairs(PanelSpec("", "", Unit.COUNT, raw=text, template=text))
         if not pairs:
             return ()
         batch: QueryBatch[Sample] = QueryBatch(partial(self._samples, at=at), clock=self._clock)

@@ -15,7 +15,7 @@ from queries.catalogue.signals import (
     Signal,
     collect_evidence,
     find_signals,
-    load_signals,
+    load_catalogue_signals,
 )
 from queries.model.series import Sample, quote
 from queries.prometheus.query_batch import BatchQuery
@@ -140,7 +140,7 @@ class Decisions:
     @property
     def signals(self) -> Mapping[str, Signal]:
         """The signals to decide on. Raises SignalError if the catalogue cannot be read."""
-        return load_signals() if self._signals is None else self._signals
+        return load_catalogue_signals() if self._signals is None else self._signals
 
     @property
     def undecided(self) -> bool:

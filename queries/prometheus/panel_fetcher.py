@@ -100,7 +100,7 @@ class PanelFetcher:
         evidence = self.decisions.evidence_query(now)
         if evidence and self.decisions.undecided:
             # Every definition would read a month: rare queries wait for the decision, which comes with this answer.
-            raw = [spec for spec in raw if not (spec.written and spec.raw_every_seconds)]
+            raw = [spec for spec in raw if not (spec.template and spec.raw_every_seconds)]
         specs = [plan.spec for plan in plans]
         parts = [_recorded(spec) for spec in specs if spec.recorded is not None] + [_raw(spec) for spec in raw]
         parts.extend([evidence] if evidence else ())
@@ -233,8 +233,8 @@ class PanelFetcher:
 
     def _complete(self, spec: PanelSpec, result: PanelResult) -> PanelResult:
         """Add the trend, and the basis if the value is raw or from a verified rule."""
-        counted = spec.written and (result.origin is not Origin.RECORDED or result.caveat is None)
-        basis = self.decisions.basis(spec.written) if counted else ()
+        counted = spec.template and (result.origin is not Origin.RECORDED or result.caveat is None)
+        basis = self.decisions.basis(spec.template) if counted else ()
         return replace(result, trend=self._trends.points(result.id), basis=basis)
 
     async def _extend_trends(self, specs: dict[str, PanelSpec], results: Sequence[PanelResult], now: float) -> None:

@@ -126,7 +126,7 @@ def _figure(query: str, name: str) -> str:
 def build_pairs(specs: Sequence[PanelSpec], choice: DefinitionChoice | None) -> dict[str, tuple[Pair, ...]]:
     """The pairs of each panel, by panel id. Panels of the same signal, provider and window share a pair."""
     signals = choice.signals if choice else None
-    named = {spec.id: (spec, find_witnessed(spec.written, signals=signals)) for spec in specs if spec.written}
+    named = {spec.id: (spec, find_witnessed(spec.template, signals=signals)) for spec in specs if spec.template}
     short: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for spec, found in named.values():
         for signal, window in found:
@@ -158,7 +158,7 @@ def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window
     definition = known.definitions.get(signal.id)
 
     def expression(written: str) -> str:
-        return expand_spec(replace(spec, raw=written, written=written), known).raw
+        return expand_spec(replace(spec, raw=written, template=written), known).raw
 
     def reference(window: str) -> str:
         return f"${{{signal.id}[{window}]}}" if window else f"${{{signal.id}}}"

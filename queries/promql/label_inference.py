@@ -19,7 +19,7 @@ from queries.promql.syntax import (
     Selector,
     children,
     is_scalar,
-    parse,
+    parse_promql,
     selector,
     selectors,
     strip_parens,
@@ -148,7 +148,7 @@ def add_recorded(catalog: MetricCatalog, rules: Iterable[Rule]) -> MetricCatalog
     for rule in rules:
         if rule.kind is RuleKind.RECORD:
             with suppress(PromqlError):
-                records.append((rule, parse(rule.expression)))
+                records.append((rule, parse_promql(rule.expression)))
     return infer_records(catalog, records)[0]
 
 

@@ -147,7 +147,7 @@ def parse_tree(text: str) -> ast.Expr:
         raise PromqlError(str(error), text=text, offset=_locate_error(text)) from None
 
 
-def parse(text: str) -> Expression:
+def parse_promql(text: str) -> Expression:
     """Raises PromqlError."""
     root = parse_tree(text)
     functions: set[str] = set()
@@ -172,7 +172,7 @@ def same_expression(one: str, other: str) -> bool:
     if one == other:
         return True
     try:
-        return bool(parse(one).root.prettify() == parse(other).root.prettify())
+        return bool(parse_promql(one).root.prettify() == parse_promql(other).root.prettify())
     except PromqlError:
         return [token[0] for token in lex(one)] == [token[0] for token in lex(other)]
 

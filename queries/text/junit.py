@@ -32,7 +32,7 @@ class Case:
     type: str = ""
 
 
-def junit(name: str, cases: Sequence[Case], *, errors: bool = False) -> str:
+def format_junit(name: str, cases: Sequence[Case], *, errors: bool = False) -> str:
     """The document of one suite; with `errors` it counts errors too."""
     counted = {kind: sum(case.result is kind for case in cases) for kind in CaseResult}
     numbers = f'tests="{len(cases)}" failures="{counted[CaseResult.FAILURE]}"'

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 _MOST_LISTED = 24
 
 
-def instead(word: str, known: Iterable[str]) -> str:
+def suggest_spelling(word: str, known: Iterable[str]) -> str:
     """`did you mean 'x'? (expected one of x, y)`: the nearest name, and all names unless they are many."""
     names = tuple(map(str, known))
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
@@ -18,7 +18,9 @@ def instead(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}? ({listed})" if near else listed
 
 
-def nearest(word: str, known: Iterable[str], *, spelling: Callable[[str], str] = str.lower, most: int = 3) -> tuple[str, ...]:
+def nearest_names(
+    word: str, known: Iterable[str], *, spelling: Callable[[str], str] = str.lower, most: int = 3
+) -> tuple[str, ...]:
     """The known names with a similar spelling, the nearest first, each spelling once."""
     names: dict[str, str] = {}
     for name in known:

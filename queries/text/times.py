@@ -80,14 +80,14 @@ def format_local(at: float, *, now: float | None = None) -> str:
     return format_time(at, "%H:%M %Z" if today or moment is None else f"%a {moment.day} %b %H:%M %Z", local=True)
 
 
-def is_same_period(begun_at: float, now: float, *, due: str) -> bool:
-    """Whether a checklist run that began then is still the current one: the same local day, or hour if `due` is `hourly`.
+def is_same_period(started_at: float, now: float, *, due: str) -> bool:
+    """Whether a checklist run that started then is still the current one: the same local day, or hour if `due` is `hourly`.
 
-    A run begun within the last 15 minutes always is: the clock may be set, and midnight or the end of an hour may pass.
+    A run started within the last 15 minutes always is: the clock may be set, and midnight or the end of an hour may pass.
     """
-    if abs(now - begun_at) < 900.0:
+    if abs(now - started_at) < 900.0:
         return True
-    then, today = to_datetime(begun_at, local=True), _local(now)
+    then, today = to_datetime(started_at, local=True), _local(now)
     if then is None:
         return False
     if due == "hourly":

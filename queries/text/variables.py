@@ -7,7 +7,7 @@ import pwd
 from collections.abc import Mapping, MutableMapping
 
 
-def variable(environ: Mapping[str, str], name: str) -> str:
+def read_env(environ: Mapping[str, str], name: str) -> str:
     """The value, empty if unset, so that `NAME=` in a unit file or a manifest means nothing by itself."""
     return environ.get(name) or ""
 
@@ -18,9 +18,9 @@ def unset_if_empty(environ: MutableMapping[str, str], name: str) -> None:
         environ.pop(name, None)
 
 
-def home(environ: Mapping[str, str]) -> str:
+def home_folder(environ: Mapping[str, str]) -> str:
     """HOME, else the home of the password database, else the root folder: never the working directory."""
-    if path := variable(environ, "HOME"):
+    if path := read_env(environ, "HOME"):
         return path
     try:
         return pwd.getpwuid(os.getuid()).pw_dir or "/"

@@ -68,7 +68,7 @@ async def test_recorded_answers() -> None:
     assert by_name["HighErrorRate"].state is AlertState.ACTIVE and by_name["HighErrorRate"].receivers == ("nobody",)
     assert by_name["Nasty"].labels[-1] == ("text", "[bold]\n\u202e\x1b[31m")
     assert {item.state for item in state.silences} == {"active", "expired"}
-    assert (state.version, state.receivers, state.peers_up, state.peers_asked) == ("0.25.0", ("nobody",), 1, 1)
+    assert (state.version, state.receivers, state.peers_up, state.peers_total) == ("0.25.0", ("nobody",), 1, 1)
     assert "am0/api/v2/alerts" in asked
     await source.close()
 
@@ -121,7 +121,7 @@ async def test_merge_takes_the_freshest_word() -> None:
         "only-one": "active",
         "only-two": "active",
     }
-    assert (state.peers_up, state.peers_asked, state.peer_faults) == (2, 2, ())
+    assert (state.peers_up, state.peers_total, state.peer_faults) == (2, 2, ())
     await source.close()
 
 
@@ -130,7 +130,7 @@ async def test_loss_of_all_but_one_peer_is_survived() -> None:
     source, _ = peers(httpx.ConnectError("x"), {"alerts": [alert("a")]}, 503)
     state = await source.state()
     assert [item.fingerprint for item in state.alerts] == ["a"]
-    assert (state.peers_up, state.peers_asked) == (1, 3)
+    assert (state.peers_up, state.peers_total) == (1, 3)
     assert ["am0" in state.warnings[0], "am2" in state.warnings[1]] == [True, True]
     await source.close()
 

@@ -38,7 +38,7 @@ async def test_two_peers_then_one_then_none(tmp_path: Path) -> None:
         source = Alertmanager((first, second))
         state = await source.state()
         by_name = {alert.name: alert for alert in state.alerts}
-        assert set(by_name) == {"Shared", "OnlyOne"} and (state.peers_up, state.peers_asked) == (2, 2)
+        assert set(by_name) == {"Shared", "OnlyOne"} and (state.peers_up, state.peers_total) == (2, 2)
         assert by_name["Shared"].state is AlertState.SUPPRESSED  # the second peer heard of it last
         assert isinstance(made, dict) and by_name["Shared"].silenced_by == (made["silenceID"],)
         assert by_name["Shared"].priority.value == "P1" and by_name["Shared"].starts_at == pytest.approx(

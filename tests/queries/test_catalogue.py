@@ -10,10 +10,10 @@ import pytest
 
 from queries.catalogue.loader import CatalogueError, expand_spec, load_board, load_dashboard, load_dashboards, parse_board
 from queries.catalogue.panel_titles import read_panel_titles
-from queries.catalogue.signals import UNDECIDED, DefinitionChoice, load_signals
+from queries.catalogue.signals import UNDECIDED, DefinitionChoice, load_catalogue_signals
 from queries.model.dashboard import DASHBOARDS
 from queries.model.panel import Aggregation, PanelSpec, Threshold
-from queries.promql.syntax import LabelMatcher, parse
+from queries.promql.syntax import LabelMatcher, parse_promql
 from queries.yaml import YamlError, load_yaml
 
 IDS = [
@@ -162,7 +162,7 @@ def test_a_provider_narrows_or_the_panel_says_that_it_does_not() -> None:
     error_ratio, health, cpu = panels["error_ratio"], panels["provider_health"], panels["cpu"]
     assert error_ratio.recorded is None
     exact = LabelMatcher("provider", "=", odd)
-    narrowed = {item.metric: exact in item.matchers for item in parse(error_ratio.raw).selectors}
+    narrowed = {item.metric: exact in item.matchers for item in parse_promql(error_ratio.raw).selectors}
     assert narrowed.pop("ocr_fallback_triggered_total") is False, "whether there is a fallback at all concerns every provider"
     assert len(narrowed) >= 6 and all(narrowed.values()), narrowed
     assert health.recorded == 'provider_health_score{provider="a\\"b"}'
@@ -173,7 +173,7 @@ def test_a_provider_narrows_or_the_panel_says_that_it_does_not() -> None:
 
 def test_a_panel_is_asked_again_as_the_choice_has_it() -> None:
     """A decided signal shortens the expression, for the provider that the panel is narrowed to."""
-    starts = load_signals()["ocr_requests"].definitions[0]
+    starts = load_catalogue_signals()["ocr_requests"].definitions[0]
     spec = next(item for item in load_dashboard("ocr_performance", provider="p").panels if item.id == "ocr_requests")
     chosen = expand_spec(spec, DefinitionChoice({"ocr_requests": starts}))
     assert chosen.raw == '(sum by (provider) (rate(ocr_requests_total{status=~"start|cache_hit", provider="p"}[5m]))) > 0'
@@ -194,7 +194,7 @@ def test_a_panel_whose_metric_does_not_say_a_state_is_not_asked() -> None:
 def test_no_panel_spells_what_a_signal_spells() -> None:
     """Statuses, `pending` and the number of an open circuit stand with the signals only."""
     for spec in (*load_board("overview"), *own_panels()):
-        told = spec.written or spec.raw
+        told = spec.template or spec.raw
         assert not re.search(r"status\s*[=!]|_requests_total|_jobs_total|_circuit_state|circuit_breaker_state", told), spec.id
 
 

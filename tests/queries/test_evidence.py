@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from queries.catalogue.signals import load_signals, parse_signals
+from queries.catalogue.signals import load_catalogue_signals, parse_signals
 from queries.http.endpoint import Endpoint
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
@@ -212,7 +212,7 @@ def test_the_basis_of_a_text_is_that_of_its_signals() -> None:
     assert [item.partition(":")[0] for item in told] == [
         "ocr failures", "vision failures", "ocr attempts", "vision attempts", "ocr_circuit_state",
     ]  # fmt: skip
-    assert load_signals()["provider_health"].definitions[0].id not in " ".join(told)
+    assert load_catalogue_signals()["provider_health"].definitions[0].id not in " ".join(told)
 
 
 def test_a_fallback_leaves_no_start_without_success() -> None:

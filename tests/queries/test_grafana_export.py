@@ -12,10 +12,10 @@ from jsonschema import Draft7Validator
 
 from console.cli.main import main
 from queries.catalogue.loader import load_dashboards
-from queries.grafana.export import exported, expression
+from queries.grafana.export import export_dashboards, expression
 from queries.grafana.model import read_dashboard
 from queries.model.dashboard import DASHBOARDS
-from queries.promql.syntax import parse
+from queries.promql.syntax import parse_promql
 
 (SCHEMA,) = (Path(__file__).parent / "grafana").glob("schema-*.json")
 
@@ -30,7 +30,7 @@ def problems(definition: str, value: Any) -> list[str]:
 @pytest.mark.parametrize("raw", [False, True], ids=["recorded", "raw"])
 def test_valid_by_grafanas_own_schema(name: str, raw: bool) -> None:
     """The whole dashboard, and of every panel the parts that Grafana leaves to the plugin; no unknown field anywhere."""
-    dashboard = exported(raw=raw)[name]
+    dashboard = export_dashboards(raw=raw)[name]
     assert problems("Dashboard", dashboard) == []
     for panel in dashboard["panels"]:
         assert problems("TimeSeriesOptions", panel["options"]) == []
@@ -39,7 +39,7 @@ def test_valid_by_grafanas_own_schema(name: str, raw: bool) -> None:
 
 def test_the_schema_finds_what_is_wrong() -> None:
     """A field that Grafana does not know, and one of the wrong type, are found: the test above means something."""
-    dashboard = exported()["slo_tracking"]
+    dashboard = export_dashboards()["slo_tracking"]
     assert problems("Dashboard", {**dashboard, "schemaVersion": "42"})
     assert problems("Dashboard", {**dashboard, "colour": "red"})
     panel = dashboard["panels"][0]
@@ -50,7 +50,7 @@ def test_the_schema_finds_what_is_wrong() -> None:
 def test_the_same_panels_units_and_thresholds() -> None:
     """Every panel of the catalogue is there with its title, its expression, its unit and its lines, once."""
     for board in load_dashboards():
-        panels = exported()[board.name]["panels"]
+        panels = export_dashboards()[board.name]["panels"]
         assert [item["title"] for item in panels] == [spec.title for spec in board.panels]
         assert [item["targets"][0]["expr"] for item in panels] == [expression(spec) for spec in board.panels]
         for spec, panel in zip(board.panels, panels, strict=True):
@@ -69,7 +69,7 @@ def test_the_same_panels_units_and_thresholds() -> None:
 
 def test_variables_are_those_that_the_queries_use() -> None:
     """The data source is a variable everywhere; provider and namespace where a query names them; none is unknown."""
-    for dashboard in exported().values():
+    for dashboard in export_dashboards().values():
         names = [item["name"] for item in dashboard["templating"]["list"]]
         told = json.dumps([item["targets"] for item in dashboard["panels"]])
         assert names[0] == "datasource"
@@ -81,9 +81,9 @@ def test_variables_are_those_that_the_queries_use() -> None:
 
 def test_every_query_is_promql() -> None:
     """With a value for every variable, each is what a PromQL parser takes."""
-    for dashboard in exported().values():
+    for dashboard in export_dashboards().values():
         for query in read_dashboard(dashboard).queries:
-            assert parse(query.expression).metrics, query.place
+            assert parse_promql(query.expression).metrics, query.place
 
 
 def test_export_writes_the_same_files_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

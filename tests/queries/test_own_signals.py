@@ -8,7 +8,7 @@ import pytest
 
 from queries.catalogue.own import read_own_boards
 from queries.catalogue.own_signals import OwnSignals, read_own_signals
-from queries.catalogue.signals import expand_signals, load_signals
+from queries.catalogue.signals import expand_signals, load_catalogue_signals
 
 ORDERS = """signals:
   orders:
@@ -40,7 +40,7 @@ def test_a_new_signal_and_a_definition_before_the_catalogues(tmp_path: Path) -> 
     """Both are there beside all others; what the catalogue says of the signal stays, its definitions behind the team's."""
     own = read(tmp_path, orders=ORDERS, queue=QUEUE)
     assert (own.problems, own.names) == ((), ("orders", "queue_depth"))
-    known = load_signals()
+    known = load_catalogue_signals()
     assert set(own.signals) == {*known, "orders"}
     assert own.signals["queue_depth"].definitions[1:] == known["queue_depth"].definitions
     assert own.signals["queue_depth"].definitions[0].expression == "max(shop_queue)"
@@ -58,7 +58,7 @@ def test_a_panel_may_ask_by_a_teams_signal(tmp_path: Path) -> None:
     files = (str(tmp_path / "board.yaml"),)
     own = read_own_boards(files, (str(tmp_path / "orders.yaml"),))
     sold, odd = own.files[0].panels
-    assert 'rate(shop_orders_total{state="paid"}[5m])' in sold.raw and sold.written == "${orders[5m]}"
+    assert 'rate(shop_orders_total{state="paid"}[5m])' in sold.raw and sold.template == "${orders[5m]}"
     assert "board.yaml:3: panels[1].raw: no such signal 'order', did you mean 'orders'?" in odd.broken
     assert "no such signal 'orders'" in read_own_boards(files).problems[0]
 
@@ -99,7 +99,7 @@ def test_a_wrong_definition_leaves_the_catalogues_signal(tmp_path: Path) -> None
     ):
         own = read(tmp_path, queue=text)
         read_own_signals.cache_clear()
-        assert own.signals == load_signals() and len(own.problems) == 1, own.problems
+        assert own.signals == load_catalogue_signals() and len(own.problems) == 1, own.problems
 
 
 def test_what_is_made_of_a_wrong_signal_is_left_out_too(tmp_path: Path) -> None:

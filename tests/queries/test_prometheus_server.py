@@ -276,8 +276,8 @@ async def test_raw_expression(filled: Filled, window: str, panel: str, expected:
 
 def panels_of_now() -> tuple[PanelSpec, ...]:
     """Every panel that is built from signals and looks back five minutes at most."""
-    found = {spec.id: spec for name in ("overview", *dict(DASHBOARDS)) for spec in load_board(name) if spec.written}
-    return tuple(spec for spec in found.values() if not any(f"[{long}]" in spec.written for long in ("1h", "6h", "3d", "30d")))
+    found = {spec.id: spec for name in ("overview", *dict(DASHBOARDS)) for spec in load_board(name) if spec.template}
+    return tuple(spec for spec in found.values() if not any(f"[{long}]" in spec.template for long in ("1h", "6h", "3d", "30d")))
 
 
 @pytest.mark.parametrize("window", WINDOWS)

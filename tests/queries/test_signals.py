@@ -15,12 +15,12 @@ from queries.catalogue.signals import (
     expand_signals,
     find_references,
     find_witnessed,
-    load_signals,
+    load_catalogue_signals,
     parse_signals,
 )
-from queries.promql.syntax import parse
+from queries.promql.syntax import parse_promql
 
-SIGNALS = load_signals()
+SIGNALS = load_catalogue_signals()
 WINDOWED = {name for name, signal in SIGNALS.items() if "$window" in "".join(item.expression for item in signal.definitions)}
 
 
@@ -37,9 +37,9 @@ def test_every_signal_is_promql_in_every_form(name: str) -> None:
     for text in texts:
         bare = text.replace(', provider=~"$provider"', "").replace('provider=~"$provider"', "")
         assert "$" not in bare.replace('"$1"', "").replace("dedupcad_vision/$1", ""), text
-        assert parse(bare).root is not None
+        assert parse_promql(bare).root is not None
     for witness in signal.witnesses:
-        assert parse(witness.expression.replace("$window", "5m")).root is not None and "$window" in witness.expression
+        assert parse_promql(witness.expression.replace("$window", "5m")).root is not None and "$window" in witness.expression
 
 
 def test_undecided_every_definition_stands_in_its_order() -> None:
@@ -121,10 +121,10 @@ signals:
 
 def test_a_teams_definitions_stand_in_front() -> None:
     """A known signal gains definitions, a new one is a signal like ours; the catalogue itself is not changed."""
-    signals = load_signals((("own.yaml", OWN),))
+    signals = load_catalogue_signals((("own.yaml", OWN),))
     assert [item.id for item in signals["ocr_requests"].definitions] == ["gateway", "starts", "outcomes", "timed"]
     assert "gateway_ocr_total" in expand_signals("${orders[5m]}", UNDECIDED, signals=signals)
-    assert "orders" not in load_signals() and load_signals() == SIGNALS
+    assert "orders" not in load_catalogue_signals() and load_catalogue_signals() == SIGNALS
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_teams_definitions_stand_in_front() -> None:
 def test_a_teams_definition_that_does_not_fit(text: str, words: str) -> None:
     """The file and what is wrong with it."""
     with pytest.raises(SignalError, match=words):
-        load_signals((("own.yaml", text),))
+        load_catalogue_signals((("own.yaml", text),))
 
 
 def test_made_of_itself() -> None:

@@ -93,7 +93,7 @@ async def _look_at(url: str, present: float, home: Path) -> Shown:
             ends = time.monotonic() + LOOK_SECONDS * (3.0 if board == "overview" else 1.0)
             while time.monotonic() < ends:
                 if board != "overview":
-                    session.dashboards.look(DashboardChoice(board))
+                    session.dashboards.keep_alive(DashboardChoice(board))
                 await asyncio.sleep(0.5)
                 snapshot = session.snapshot()
                 dashboard = snapshot.dashboard

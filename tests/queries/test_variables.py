@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import queries
-from queries.text.variables import home, variable
+from queries.text.variables import home_folder, read_env
 
 ROOT = Path(queries.__file__).parents[1]
 _READER = Path("queries/text/variables.py")
@@ -18,14 +18,14 @@ _READS = {"get", "pop", "setdefault", "__getitem__"}
 
 def test_empty_is_unset() -> None:
     """What a manifest writes as `value: ""` changes nothing."""
-    assert variable({"A": ""}, "A") == variable({}, "A") == ""
-    assert variable({"A": " x"}, "A") == " x"
+    assert read_env({"A": ""}, "A") == read_env({}, "A") == ""
+    assert read_env({"A": " x"}, "A") == " x"
 
 
 def test_an_empty_home_is_the_account_s_own() -> None:
     """With HOME='' Python's own answer is the root folder, where no state belongs."""
-    assert home({"HOME": ""}) == home({}) != ""
-    assert home({"HOME": "/somewhere"}) == "/somewhere"
+    assert home_folder({"HOME": ""}) == home_folder({}) != ""
+    assert home_folder({"HOME": "/somewhere"}) == "/somewhere"
 
 
 def environment(node: ast.AST) -> bool:

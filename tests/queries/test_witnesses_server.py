@@ -30,7 +30,7 @@ from console.runbooks.steps import StepContext, evaluate_steps
 from console.screens.app import ConsoleApp
 from console.state.place import Place
 from queries.catalogue.loader import load_board
-from queries.catalogue.signals import DefinitionChoice, load_signals
+from queries.catalogue.signals import DefinitionChoice, load_catalogue_signals
 from queries.http.endpoint import Endpoint
 from queries.model.panel import Contradiction, ContradictionKind, PanelSpec, Threshold, Unit
 from queries.model.verdict import Verdict
@@ -156,8 +156,10 @@ def told(found: tuple[Contradiction, ...]) -> set[tuple[str, str, float, float]]
 
 DECIDED = DefinitionChoice(
     {
-        "ocr_failures": next(item for item in load_signals()["ocr_failures"].definitions if item.id == "starts"),
-        "vision_failures": next(item for item in load_signals()["vision_failures"].definitions if item.id == "status"),
+        "ocr_failures": next(item for item in load_catalogue_signals()["ocr_failures"].definitions if item.id == "starts"),
+        "vision_failures": next(
+            item for item in load_catalogue_signals()["vision_failures"].definitions if item.id == "status"
+        ),
     }
 )
 
@@ -312,7 +314,7 @@ async def test_a_runbook_and_an_incident_do_not_take_it_for_known(platform: Any)
     """The step that asks for the ratio is IN DOUBT with both figures; what the incident cost is unknown, and why is said."""
     source = Prometheus(Endpoint(platform(ONE)))
     step = RunbookStep(
-        "Ratio", query="x", written="100 * ${platform_failures[5m]} / ${platform_requests[5m]}", unit="percent", warn=1
+        "Ratio", query="x", template="100 * ${platform_failures[5m]} / ${platform_requests[5m]}", unit="percent", warn=1
     )
     sight = StepContext(
         source.query, None, None, (), 0.0, Place("test", "n"), expand=source.expand, contradictions=source.contradictions

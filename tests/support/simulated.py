@@ -13,7 +13,7 @@ NOON = 1_795_003_200.0
 @dataclass
 class Deployment:
     image: str = "registry/api:1.8.2"
-    wanted: int = 3
+    desired: int = 3
     ready: int = 3
     restarted_at: str = ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from queries.text.variables import variable
+from queries.text.variables import read_env
 from widgets.terminal.multiplexer import list_pane_sessions, run_tmux
 
 
@@ -26,9 +26,9 @@ async def copy(text: str, environ: Mapping[str, str], tty: str, *, send: Callabl
     GNU screen silently drops OSC 52, and so does tmux by default (`set-clipboard external`); but tmux accepts a buffer,
     and since 3.2 passes it on (`load-buffer -w`).
     """
-    if variable(environ, "STY"):
+    if read_env(environ, "STY"):
         return ClipboardReach.NOWHERE
-    if not variable(environ, "TMUX"):
+    if not read_env(environ, "TMUX"):
         send(text)
         return ClipboardReach.TERMINAL
     sessions = await list_pane_sessions(environ, tty)

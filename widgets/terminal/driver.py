@@ -17,7 +17,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 from textual.message import Message
 
-from queries.text.variables import variable
+from queries.text.variables import read_env
 from widgets.terminal.tty_writer import TtyWriter
 
 _LAST_REPLIES_SECONDS = 0.3
@@ -118,4 +118,4 @@ class TtyDriver(LinuxDriver):
 
 def select_driver() -> type[LinuxDriver] | None:
     """The driver for this platform; None when TEXTUAL_DRIVER names another one."""
-    return None if variable(os.environ, "TEXTUAL_DRIVER") else TtyDriver
+    return None if read_env(os.environ, "TEXTUAL_DRIVER") else TtyDriver

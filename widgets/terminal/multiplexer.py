@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from queries.text.variables import variable
+from queries.text.variables import read_env
 
 _TIMEOUT_SECONDS = 2.0
 
@@ -40,7 +40,7 @@ async def list_pane_sessions(environ: Mapping[str, str], tty: str) -> tuple[bool
 
     Empty when the terminal is not a pane of that tmux.
     """
-    pane = variable(environ, "TMUX_PANE")
+    pane = read_env(environ, "TMUX_PANE")
     output = await run_tmux(environ, "list-panes", "-a", "-F", "#{pane_id} #{pane_tty} #{session_attached}")
     if output is None or not pane:
         return None
@@ -72,18 +72,18 @@ async def run_tmux(environ: Mapping[str, str], *words: str, stdin: bytes | None 
 
 
 def _tmux_socket(environ: Mapping[str, str]) -> Path | None:
-    path = variable(environ, "TMUX").rsplit(",", 2)[0]
+    path = read_env(environ, "TMUX").rsplit(",", 2)[0]
     return Path(path) if path else None
 
 
 def _screen_socket(environ: Mapping[str, str]) -> Path | None:
-    name = variable(environ, "STY")
+    name = read_env(environ, "STY")
     if not name or "/" in name:
         return None
     with suppress(KeyError):
         user = pwd.getpwuid(os.getuid()).pw_name
         folders = (
-            variable(environ, "SCREENDIR"),
+            read_env(environ, "SCREENDIR"),
             f"/run/screen/S-{user}",
             f"/var/run/screen/S-{user}",
             f"/tmp/screens/S-{user}",  # noqa: S108

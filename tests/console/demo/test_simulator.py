@@ -148,7 +148,7 @@ def test_memory_pressure_ends_with_five_ready_replicas(wanted: int, ready: int, 
     platform = simulator("memory-pressure", cluster)
     platform.begin()
     platform.exposition(NOON)
-    cluster.of["cad-ml-api"] = Deployment(wanted=wanted, ready=ready)
+    cluster.of["cad-ml-api"] = Deployment(desired=wanted, ready=ready)
     text = platform.exposition(NOON + 30.0)
     used = [v for k, v in values(text).items() if k.startswith("container_memory_working_set_bytes") and "cad-ml-api" in k]
     assert (max(used) / (1 << 30) > 0.8) is full

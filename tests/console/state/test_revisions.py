@@ -20,7 +20,7 @@ from console.state.revisions import (
     is_back,
     observe,
 )
-from queries.kubernetes.decode import revision_of
+from queries.kubernetes.decode import decode_revision
 from queries.model.workload import Cluster, Condition, Revision, Workload
 
 WEB = Workload(
@@ -166,7 +166,7 @@ def test_templates_are_compared_by_everything_but_the_restart() -> None:
         meta = {"labels": {"app": "web", "pod-template-hash": limit}, "annotations": annotations}
         container = {"name": "web", "image": "x:1", "resources": {"limits": {"cpu": limit}}}
         item = {"metadata": {"name": "r"}, "spec": {"template": {"metadata": meta, "spec": {"containers": [container]}}}}
-        return revision_of(item)
+        return decode_revision(item)
 
     plain = made("1").template
     assert plain == made("1", **{"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}).template

@@ -17,7 +17,7 @@ from queries.model.rule import Rule, RuleKind
 from queries.promql.label_inference import add_recorded, infer_labels
 from queries.promql.metric_catalog import MetricCatalog
 from queries.promql.rule_files import load_built_in
-from queries.promql.syntax import parse
+from queries.promql.syntax import parse_promql
 
 RUNBOOKS = Path(__file__).parents[3] / "runbooks"
 _NO_BOARDS = ("signals.yaml", "contract.yaml", "exported.yaml", "taxonomy.yaml")
@@ -47,13 +47,15 @@ def expressions() -> Iterator[tuple[str, str]]:
 
 def test_everything_that_is_relied_on_is_in_the_contract(vocabulary: MetricCatalog) -> None:
     """No panel, rule or runbook speaks of a metric that neither the contract nor a recording rule has."""
-    unknown = {(where, name) for where, text in expressions() for name in parse(text).metrics if vocabulary.get(name) is None}
+    unknown = {
+        (where, name) for where, text in expressions() for name in parse_promql(text).metrics if vocabulary.get(name) is None
+    }
     assert not unknown
 
 
 def test_no_label_is_asked_for_in_vain(vocabulary: MetricCatalog) -> None:
     """Every matcher, grouping, `on` and label_replace of ours is about a label that the series have."""
-    found = {(where, miss) for where, text in expressions() for miss in infer_labels(parse(text), vocabulary).misses}
+    found = {(where, miss) for where, text in expressions() for miss in infer_labels(parse_promql(text), vocabulary).misses}
     assert not found
 
 
@@ -113,7 +115,7 @@ FLOWS = [
 def test_the_flow_of_labels(text: str, labels: str | None) -> None:
     """The labels that a result can have are those that Prometheus leaves; what is not known stays so."""
     known = words(a="x y", b="x z", h_bucket="x le")
-    found = infer_labels(parse(text), known).labels
+    found = infer_labels(parse_promql(text), known).labels
     assert (None if found.open else found.names) == (None if labels is None else frozenset(labels.split()))
 
 
@@ -129,7 +131,9 @@ def test_the_flow_of_labels(text: str, labels: str | None) -> None:
 )
 def test_a_label_that_nothing_carries_is_found(text: str, label: str, how: str) -> None:
     """Where a label is asked for in vain, it is named with the way in which it is asked for."""
-    assert [(miss.label, miss.how) for miss in infer_labels(parse(text), words(a="x y", b="x z")).misses] == [(label, how)]
+    assert [(miss.label, miss.how) for miss in infer_labels(parse_promql(text), words(a="x y", b="x z")).misses] == [
+        (label, how)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_a_label_that_nothing_carries_is_found(text: str, label: str, how: str) 
 )
 def test_what_may_be_meant_is_no_miss(text: str) -> None:
     """Matchers that take an absent label, labels of the target and unknown metrics are not complained about."""
-    assert infer_labels(parse(text), words(a="x y")).misses == ()
+    assert infer_labels(parse_promql(text), words(a="x y")).misses == ()
 
 
 def test_recorded_series_carry_what_their_rule_leaves() -> None:
@@ -159,7 +163,7 @@ def test_recorded_series_carry_what_their_rule_leaves() -> None:
     known = add_recorded(words(a="x y"), rules)
     assert known.metrics["first"].labels == known.metrics["second"].labels == frozenset({"x", "window"})
     assert "broken" not in known.metrics
-    assert [miss.label for miss in infer_labels(parse("sum by (job) (second)"), known).misses] == ["job"]
+    assert [miss.label for miss in infer_labels(parse_promql("sum by (job) (second)"), known).misses] == ["job"]
 
 
 def test_parts_of_a_histogram_are_found() -> None:

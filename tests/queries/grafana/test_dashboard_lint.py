@@ -231,7 +231,7 @@ def test_what_is_not_checked_is_said(address: str, tmp_path: Path, capsys: pytes
     assert "loki" in told["findings"][0]["mend"]
 
 
-@pytest.mark.parametrize(("text", "words"), [("{", "not JSON"), ("[]", "no Grafana dashboard"), (None, "No such file")])
+@pytest.mark.parametrize(("text", "words"), [("{", "not JSON"), ("[]", "not a Grafana dashboard"), (None, "No such file")])
 def test_what_is_no_dashboard_is_an_error(
     address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from queries.grafana.model import NoDashboard, read_dashboard
+from queries.grafana.model import NotADashboard, read_dashboard
 from queries.grafana.variables import Variable, fill_variables
 
 TARGET = {"refId": "A", "expr": "up"}
@@ -57,7 +57,7 @@ def test_every_form_of_a_dashboard(document: Any) -> None:
 @pytest.mark.parametrize("document", [None, 3, [], {}, {"panels": 3}, {"title": "x"}, {"spec": {}}])
 def test_what_is_no_dashboard(document: Any) -> None:
     """Any other JSON is called so."""
-    with pytest.raises(NoDashboard, match=r"spec\.elements"):
+    with pytest.raises(NotADashboard, match=r"spec\.elements"):
         read_dashboard(document)
 
 

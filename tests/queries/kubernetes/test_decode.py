@@ -16,7 +16,7 @@ from queries.text.numbers import parse_quantity
 
 def pod(**status: Any) -> Any:
     raw = {"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "status": {"phase": "Running", **status}}
-    return decode.pod(msgspec.convert(raw, k8s.PodObject))
+    return decode.build_pod(msgspec.convert(raw, k8s.PodObject))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_environment_is_shown_by_name_and_references_by_what_they_are() -> None:
             ],
         }
     }
-    main, init = decode.containers_of(template)
+    main, init = decode.decode_containers(template)
     assert (main.name, init.name) == ("main", "init")
     assert main.env == (
         ("A_*", "<secret all>"),
@@ -80,7 +80,7 @@ def test_environment_is_shown_by_name_and_references_by_what_they_are() -> None:
 
 def test_a_bare_object_has_the_apis_defaults() -> None:
     """Absent fields mean what the API says they mean: one replica, not paused, revision 0."""
-    found = decode.workload_of({"metadata": {"name": "x"}})
+    found = decode.decode_workload({"metadata": {"name": "x"}})
     assert (found.desired, found.paused, found.revision, found.containers, found.created_at) == (1, False, 0, (), 0.0)
 
 
@@ -101,7 +101,7 @@ def test_no_text_breaks_a_number_or_a_time(text: str) -> None:
     """Whatever stands where a quantity, a time or a revision should: a number comes out."""
     assert isinstance(parse_quantity(text), float)
     assert isinstance(decode.parse_timestamp(text), float)
-    decode.workload_of({"metadata": {"name": "x", "annotations": {decode.REVISION: text}}})
+    decode.decode_workload({"metadata": {"name": "x", "annotations": {decode.REVISION: text}}})
 
 
 def test_the_last_success_of_what_runs_by_the_clock() -> None:
@@ -117,13 +117,13 @@ def test_the_last_success_of_what_runs_by_the_clock() -> None:
         "active": [{"name": "x"}],
     }
     raw = {**meta, "spec": {"schedule": "10 3 * * *", "suspend": True}, "status": status}
-    cron = decode.cron_job(read(raw, k8s.CronJobObject))
+    cron = decode.build_cron_job(read(raw, k8s.CronJobObject))
     assert (cron.started_at, cron.succeeded_at) == (1_767_323_400.0, 1_767_323_880.0)
     assert (cron.schedule, cron.suspended, cron.active, cron.failed) == ("10 3 * * *", True, 1, False)
-    bare = decode.cron_job(read(meta, k8s.CronJobObject))
+    bare = decode.build_cron_job(read(meta, k8s.CronJobObject))
     assert (bare.succeeded_at, bare.suspended, bare.active) == (0.0, False, 0)
     done = {"status": {"startTime": "2026-01-02T03:10:00Z", "completionTime": "2026-01-02T03:18:00Z"}}
-    assert decode.job(read({**meta, **done}, k8s.JobObject)).succeeded_at == 1_767_323_880.0
+    assert decode.build_job(read({**meta, **done}, k8s.JobObject)).succeeded_at == 1_767_323_880.0
     condition = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
-    failed = decode.job(read({**meta, "status": {"conditions": [condition]}}, k8s.JobObject))
+    failed = decode.build_job(read({**meta, "status": {"conditions": [condition]}}, k8s.JobObject))
     assert (failed.failed, failed.reason, failed.succeeded_at) == (True, "BackoffLimitExceeded", 0.0)

@@ -22,7 +22,7 @@ from queries.kubernetes.api import KubeApi
 from queries.kubernetes.auth import KubeAccess
 from queries.kubernetes.watch import Backoff, Kind, Watcher, list_kind
 
-PODS = Kind("pods", "/api/v1", k8s.PodObject, decode.pod)
+PODS = Kind("pods", "/api/v1", k8s.PodObject, decode.build_pod)
 Answer = Callable[["Scripted", dict[str, str]], None]
 
 

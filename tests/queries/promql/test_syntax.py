@@ -6,7 +6,7 @@ import pytest
 
 from queries.catalogue.loader import load_board
 from queries.promql.rule_files import load_built_in
-from queries.promql.syntax import PromqlError, alternatives, constant, parse
+from queries.promql.syntax import PromqlError, alternatives, constant, parse_promql
 
 FORMS = [
     "rate(foo[5m])",
@@ -27,12 +27,12 @@ FORMS = [
 @pytest.mark.parametrize("text", FORMS)
 def test_the_forms_of_the_language_are_taken(text: str) -> None:
     """Functions, aggregations, ranges, subqueries, offsets, @, set operators and matching are all understood."""
-    assert parse(text).selectors
+    assert parse_promql(text).selectors
 
 
 def test_names_matchers_and_functions() -> None:
     """Everything that an expression reads is told, in order, with the range in seconds."""
-    found = parse('100 * sum by (a) (rate(x_total{code=~"5..",a!=""}[5m])) / on () group_left () y{b="1"}')
+    found = parse_promql('100 * sum by (a) (rate(x_total{code=~"5..",a!=""}[5m])) / on () group_left () y{b="1"}')
     assert found.metrics == ("x_total", "y")
     assert found.functions == ("rate", "sum")
     first, second = found.selectors
@@ -42,9 +42,9 @@ def test_names_matchers_and_functions() -> None:
 
 def test_a_name_may_be_a_matcher() -> None:
     """`{__name__=~"a|b"}` names both; a pattern that names none gives none, and is no failure."""
-    assert parse('max({__name__=~"(ocr|vision)_state"})').metrics == ("ocr_state", "vision_state")
-    assert parse('{__name__="a", b="c"}').metrics == ("a",)
-    assert parse('{__name__=~"cad:.+"}').metrics == ()
+    assert parse_promql('max({__name__=~"(ocr|vision)_state"})').metrics == ("ocr_state", "vision_state")
+    assert parse_promql('{__name__="a", b="c"}').metrics == ("a",)
+    assert parse_promql('{__name__=~"cad:.+"}').metrics == ()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_alternatives_are_spelled_out_only_where_they_can_be(pattern: str, texts
 
 def test_a_raw_string_is_taken_as_it_stands() -> None:
     """Between backticks a backslash is itself, as Prometheus reads it: `5\\d\\d` is the pattern 5\\d\\d, quotes included."""
-    found = parse('a{code=~`5\\d\\d`, path="`\\\\d`", text=`"x"`}').selectors[0]
+    found = parse_promql('a{code=~`5\\d\\d`, path="`\\\\d`", text=`"x"`}').selectors[0]
     assert [item.value for item in found.labels] == ["5\\d\\d", "`\\d`", '"x"']
 
 
@@ -90,13 +90,13 @@ def test_a_raw_string_is_taken_as_it_stands() -> None:
 def test_an_error_has_its_place(text: str, place: tuple[int, int], problem: str) -> None:
     """Line and column lead to the smallest part that is wrong, and nothing that is nested without end ends the process."""
     with pytest.raises(PromqlError, match=problem) as caught:
-        parse(text)
+        parse_promql(text)
     assert (caught.value.line, caught.value.column) == place
 
 
 def test_a_word_is_found_where_it_stands() -> None:
     """The line of a metric or a label's value, and not inside of a longer name or a comment."""
-    found = parse('foo_bar # bar\n+ on ()\nbar{code="X"}')
+    found = parse_promql('foo_bar # bar\n+ on ()\nbar{code="X"}')
     assert (found.line_of("bar"), found.line_of("X"), found.line_of("nowhere")) == (2, 2, 0)
 
 
@@ -105,7 +105,7 @@ def test_a_word_is_found_where_it_stands() -> None:
 )
 def test_numbers_are_folded(text: str, value: float | None) -> None:
     """A number that is written as a small sum is that number; what needs a server is none."""
-    assert constant(parse(text).root) == value
+    assert constant(parse_promql(text).root) == value
 
 
 def test_everything_of_ours_is_understood() -> None:
@@ -114,7 +114,7 @@ def test_everything_of_ours_is_understood() -> None:
     rules = [placed.rule.expression for file in load_built_in() for placed in file.rules]
     assert rules
     for text in [*panels, *rules]:
-        assert parse(text).selectors or "vector(" in text
+        assert parse_promql(text).selectors or "vector(" in text
         with pytest.raises(PromqlError) as caught:
-            parse(f"{text}\n+ nosuch(1)")
+            parse_promql(f"{text}\n+ nosuch(1)")
         assert caught.value.offset > len(text)

@@ -8,7 +8,7 @@ import pytest
 
 from console.checks.result import CheckResult, Result
 from console.cli.check_report import report
-from queries.text.junit import Case, CaseResult, junit, xml_text
+from queries.text.junit import Case, CaseResult, format_junit, xml_text
 
 FORBIDDEN = [*(chr(code) for code in range(0x20) if code not in (9, 10, 13)), "\ud800", "\udfff", "\ufffe", "\uffff"]
 ALLOWED = "\t \x7f\x85\u2028\ufdd0\ufffd\U0001fffe\U0010ffff<&>\"']]>"
@@ -18,7 +18,7 @@ ALLOWED = "\t \x7f\x85\u2028\ufdd0\ufffd\U0001fffe\U0010ffff<&>\"']]>"
 def test_every_character_becomes_xml(result: CaseResult) -> None:
     """Of what XML 1.0 forbids each is written out; expat takes the document and gives back everything else."""
     text = "".join(FORBIDDEN) + ALLOWED
-    told = junit(text, [Case(text, text, result, text, type=text)], errors=True)
+    told = format_junit(text, [Case(text, text, result, text, type=text)], errors=True)
     root = ElementTree.fromstring(told.encode("utf-8"))
     case = root[0]
     found = case[0].text if result is CaseResult.PASSED else case[0].get("message")
