@@ -29,6 +29,7 @@ def intent_data(plan: Plan, cluster: str) -> dict[str, Any]:
 
 
 def declined_data(plan: Plan, cluster: str) -> dict[str, Any]:
+    """What the person declined."""
     return {**_common(plan, cluster), "command": plan.command, "cause": plan.request.cause}
 
 

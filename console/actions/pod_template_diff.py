@@ -27,6 +27,7 @@ def without_hash(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def container_names(template: dict[str, Any]) -> tuple[str, ...]:
+    """The names of all containers, init containers included, sorted."""
     spec = template.get("spec") or {}
     containers = (spec.get("containers") or []) + (spec.get("initContainers") or [])
     return tuple(sorted(str(item.get("name", "")) for item in containers))

@@ -17,6 +17,7 @@ _NO_POD = PodOwners({}, {})
 
 
 def changes_cluster(action: Action | None) -> bool:
+    """Whether the action changes a workload in Kubernetes."""
     return action is not None and action.target_kind == "deployment"
 
 

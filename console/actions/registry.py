@@ -15,4 +15,5 @@ ACTIONS: tuple[Action, ...] = (Rollback(), Scale(), Restart(), Pause(), Resume()
 
 
 def action_named(name: str) -> Action | None:
+    """The action with this verb."""
     return next((item for item in ACTIONS if item.name == name), None)

@@ -140,6 +140,7 @@ def is_rejected(fault: Fault) -> bool:
 
 
 def describe_rejection(fault: Fault) -> str:
+    """The server's reason with its status; a conflict is named as one."""
     if fault.status == 409:
         return f"conflict: modified since the preview (409); review again ({fault.sentence()})"
     return f"{fault.sentence()} ({fault.status})"

@@ -1,4 +1,4 @@
-"""What changed lately: rollouts, silences and what people did, newest first."""
+"""Recent changes: rollouts, scalings, silences, actions and notes, newest first."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from queries.model.workload import Change, Cluster, ClusterEvent, Revision, Work
 
 WINDOW_SECONDS = 86_400.0
 LIMIT = 50
-_BIRTH_SECONDS = 10.0
-"""A ReplicaSet this young after its Deployment is the Deployment's first."""
-_STORY_SECONDS = 120.0
-"""Events of one Deployment that are no further apart belong to one story."""
+_FIRST_ROLLOUT_SECONDS = 10.0
+"""A ReplicaSet created within this time after its Deployment is its first one."""
+_SAME_CHANGE_SECONDS = 120.0
+"""Events of one Deployment that are no further apart belong to one change."""
 _REPLICA_SET = re.compile(r"replica set (\S+)")
 _TO = re.compile(r"\bto (\d+)")
 _FROM = re.compile(r"\bfrom (\d+)")
@@ -26,8 +26,8 @@ _FROM = re.compile(r"\bfrom (\d+)")
 def recent_changes(
     cluster: Cluster | None, silences: Iterable[Silence], events: Iterable[Event], *, now: float
 ) -> tuple[Change, ...]:
-    """At most 50 changes of the last day; what lies in the future has not happened yet."""
-    found = [*_rollouts(cluster), *_scalings(cluster), *_silences(silences, now), *_done(events)]
+    """At most 50 changes of the last day, without those in the future."""
+    found = [*_rollouts(cluster), *_scalings(cluster), *_silences(silences, now), *_actions_and_notes(events)]
     recent = [item for item in found if now - WINDOW_SECONDS < item.at <= now + 5.0]
     return tuple(sorted(recent, key=lambda item: (-item.at, item.kind, item.subject))[:LIMIT])
 
@@ -49,39 +49,39 @@ def _rollouts(cluster: Cluster | None) -> Iterable[Change]:
             subject=workload.target,
             text=text + (f" image {images}" if images else "") + (f" ({cause})" if cause else ""),
         )
-        # What was rolled out before it is told too: after a rollback it is the one that one came to look for.
+        # List earlier rollouts too: after a rollback, the one before it is what people look for.
         for revision in revisions:
-            if revision.number != workload.revision and revision.created_at > workload.created_at + _BIRTH_SECONDS:
+            if revision.number != workload.revision and revision.created_at > workload.created_at + _FIRST_ROLLOUT_SECONDS:
                 cause = visible(revision.change_cause)
                 what = f"{visible(workload.name)} revision {revision.number}{_other_images(revision, workload)}"
                 yield Change(revision.created_at, "rollout", workload.target, what + (f" ({cause})" if cause else ""))
 
 
 def _other_images(revision: Revision, workload: Workload) -> str:
-    """` image 1.9.0`, where that is not what runs now."""
+    """` image 1.9.0`, if that differs from what runs now."""
     runs = {item.image for item in workload.containers}
-    told = [item.image.rpartition("/")[2].rpartition(":")[2] for item in revision.containers if item.image not in runs]
-    return f" image {visible(', '.join(told))}" if told else ""
+    images = [item.image.rpartition("/")[2].rpartition(":")[2] for item in revision.containers if item.image not in runs]
+    return f" image {visible(', '.join(images))}" if images else ""
 
 
 def _scalings(cluster: Cluster | None) -> Iterable[Change]:
-    """Where somebody or something changed the number of pods. A rollout scales too, but two ReplicaSets at a time."""
+    """Changes of the number of pods. A rollout scales too, but two ReplicaSets at a time."""
     events: dict[str, list[ClusterEvent]] = {}
     for event in cluster.events if cluster else ():
         if event.reason == "ScalingReplicaSet" and event.kind == "Deployment":
             events.setdefault(event.name, []).append(event)
     for name, own in events.items():
-        for group in _close_together(sorted(own, key=lambda item: item.at)):
+        for group in _group_by_time(sorted(own, key=lambda item: item.at)):
             touched = {_REPLICA_SET.search(item.message) for item in group}
             if len({found[1] for found in touched if found}) < 2:
                 last = group[-1]
                 yield Change(last.at, "scaled", f"deployment/{name}", f"{visible(name)} {_counts(group)}")
 
 
-def _close_together(events: list[ClusterEvent]) -> Iterable[list[ClusterEvent]]:
+def _group_by_time(events: list[ClusterEvent]) -> Iterable[list[ClusterEvent]]:
     group: list[ClusterEvent] = []
     for event in events:
-        if group and event.at - group[-1].at > _STORY_SECONDS:
+        if group and event.at - group[-1].at > _SAME_CHANGE_SECONDS:
             yield group
             group = []
         group.append(event)
@@ -90,7 +90,7 @@ def _close_together(events: list[ClusterEvent]) -> Iterable[list[ClusterEvent]]:
 
 
 def _counts(group: list[ClusterEvent]) -> str:
-    """`3→5`, or as Kubernetes says it where that has no numbers."""
+    """`3→5`, or Kubernetes' own text if it has no numbers."""
     first, last = _FROM.search(group[0].message), _TO.search(group[-1].message)
     if first and last:
         return f"{first[1]}→{last[1]}"
@@ -108,12 +108,12 @@ def _silences(silences: Iterable[Silence], now: float) -> Iterable[Change]:
             yield Change(silence.ends_at, "silence", silence.id, f"silence expired {name}", author)
 
 
-def _done(events: Iterable[Event]) -> Iterable[Change]:
+def _actions_and_notes(events: Iterable[Event]) -> Iterable[Change]:
     for event in events:
         if event.kind == "action.outcome":
             title = str(event.data.get("title") or event.data.get("action") or "action")
             outcome = str(event.data.get("outcome", ""))
-            if outcome == "undone":  # by whom is the news
+            if outcome == "undone":  # the text names who reverted it
                 outcome = str(event.data.get("text") or outcome)
             yield Change(event.at, "action", event.subject, visible(f"{title}: {outcome}" if outcome else title), event.author)
         elif event.kind == "note":

@@ -27,5 +27,5 @@ def judge_platform_item(item: Item, snapshot: Snapshot) -> ItemResult:
         verdict = Verdict.NO_DATA if judged is None else Verdict.STALE
         return ItemResult(item, verdict, "not known", why, limit=_LIMIT, places=places)
     told = "not ready" if judged.not_ready else "ready" if judged.verdict is Verdict.OK else "not whole"
-    details = tuple(Detail(line.sentence, line.verdict) for line in judged.trouble)
+    details = tuple(Detail(line.sentence, line.verdict) for line in judged.problems)
     return ItemResult(item, judged.verdict, told, judged.reason, limit=_LIMIT, details=details, places=places)

@@ -41,7 +41,7 @@ def check_health(found: PlatformHealth | None, fault: Fault | None, *, strict: b
         return (CheckResult("health", "status", Result.SKIPPED, "the API is unreachable", HEALTH),)
     platform = evaluate_platform(found)
     results = []
-    if platform.verdict is Verdict.NO_DATA and not platform.trouble:
+    if platform.verdict is Verdict.NO_DATA and not platform.problems:
         results.append(CheckResult("health", "status", Result.NOTED, platform.reason, HEALTH))
     healthy: Counter[PlatformSection] = Counter()
     for line in platform.lines:

@@ -54,7 +54,7 @@ class PlatformVerdict:
     lines: tuple[PlatformLine, ...]
 
     @property
-    def trouble(self) -> tuple[PlatformLine, ...]:
+    def problems(self) -> tuple[PlatformLine, ...]:
         """The lines that warn, are critical, or leave its readiness unknown; the worst first."""
         found = [line for line in self.lines if _counts(line) and line.verdict is not Verdict.OK]
         return tuple(sorted(found, key=lambda line: -(line.verdict or Verdict.OK).rank))
@@ -69,12 +69,12 @@ class PlatformVerdict:
     @property
     def detail(self) -> str:
         """The short reason beside that state: `models_loaded`, `redis`."""
-        return next((line.name for line in self.trouble if line.name != READY), "")
+        return next((line.name for line in self.problems if line.name != READY), "")
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """One sentence for each problem or unknown."""
-        sentences = tuple(line.sentence for line in self.trouble)
+        sentences = tuple(line.sentence for line in self.problems)
         return sentences or ((self.reason,) if self.verdict is Verdict.NO_DATA else ())
 
 

@@ -18,7 +18,7 @@ _MAX_LISTED = 5
 _OURS = re.compile(r"cad[-_]?ml|cad[-_]render|ocr|vision")
 
 
-def check_targets(
+def check_scrape_targets(
     found: Sequence[Target], fault: Fault | None, *, namespace: str, jobs: Collection[str], strict: bool
 ) -> tuple[CheckResult, ...]:
     """Whether the scrape targets are up. `jobs` are those of the platform; other targets that are down are noted."""

@@ -97,7 +97,7 @@ class AlertList:
                 alerts = tuple(replace(item, grade=severities.grade(item.labels)) for item in alerts)
             self._listed = self.last_listed = tuple(sorted(alerts, key=urgency))
         if self._tracked is None:
-            self._tracked = tuple(self._track(item) for item in self._listed)
+            self._tracked = tuple(self._build_tracked(item) for item in self._listed)
         return self._tracked
 
     def delivery_warning(self, now: float) -> str:
@@ -150,7 +150,7 @@ class AlertList:
         missing = [item for item in merged.missing if item.fingerprint in self._missing]
         return (*merged.alerts, *find_undelivered(missing, self._rules.rules if self._rules else (), now=now))
 
-    def _track(self, alert: Alert) -> TrackedAlert:
+    def _build_tracked(self, alert: Alert) -> TrackedAlert:
         match = self.runbook_of(alert)
         owner = self._owners.get(alert.fingerprint)
         suggestions, elsewhere = self._actions_for(alert, match)

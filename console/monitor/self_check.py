@@ -235,7 +235,7 @@ async def _check_around(
     """Targets, rules and recorded series."""
     (found, fault), (groups, rules_fault) = await asyncio.gather(_catch(discovery.targets()), _catch(prometheus.rule_groups()))
     jobs = await _platform_jobs(prometheus)
-    target_results = servers.check_targets(found or (), fault, namespace=settings.namespace, jobs=jobs, strict=strict)
+    target_results = servers.check_scrape_targets(found or (), fault, namespace=settings.namespace, jobs=jobs, strict=strict)
     if groups is None:
         error = visible(rules_fault.sentence()) if rules_fault else "no response"
         return (*target_results, CheckResult("rules", "loaded", Result.FAILED, error, METRICS))

@@ -69,9 +69,9 @@ class RunbookIndex:
         by_id: dict[str, Runbook] = {}
         # The alerts that a page lists itself come before those that a plain page inherits from the page it replaces.
         for item in sorted(self.runbooks, key=lambda item: (not item.own, item.plain)):
-            by_id.setdefault(normalize_name(item.id), item)
+            by_id.setdefault(normalize_page_name(item.id), item)
             for alert in item.alerts:
-                by_alert[0 if item.own else 1].setdefault(normalize_name(alert), item)
+                by_alert[0 if item.own else 1].setdefault(normalize_page_name(alert), item)
         by_id.pop("", None)
         object.__setattr__(self, "_by_id", by_id)
         object.__setattr__(self, "_by_alert", by_alert)
@@ -106,7 +106,7 @@ class RunbookIndex:
                 faults.append(f"{folder}: {len(files)} pages, read only the first {MAX_PAGES}")
             for path in files[:MAX_PAGES]:
                 page = read_page(path, root=root, own=is_own, signals=signals)
-                key = normalize_name(page.id) or page.path
+                key = normalize_page_name(page.id) or page.path
                 pages[key] = _replace_page(pages[key], page) if key in pages else page
         return cls(tuple(sorted(pages.values(), key=lambda item: item.id)), "; ".join(faults))
 
@@ -120,11 +120,11 @@ class RunbookIndex:
 
         It returns only indexed pages, so no name can point outside the folders.
         """
-        return self._by_id.get(normalize_name(name))
+        return self._by_id.get(normalize_page_name(name))
 
     def for_alert_name(self, name: str) -> Runbook | None:
         """The runbook that lists this alert, or a team's own page with its name."""
-        key = normalize_name(name)
+        key = normalize_page_name(name)
         own, shipped = self._by_alert
         return own.get(key) or self._own(key) or shipped.get(key)
 
@@ -153,10 +153,10 @@ class RunbookIndex:
             exact = next((item for item in self.runbooks if Path(item.path).resolve() == Path(text).resolve()), None)
         if exact is not None:
             return RunbookFound(exact)
-        key = normalize_name(text)
+        key = normalize_page_name(text)
         all_rules = tuple(rules)
-        matches = [(item.name, self.match(item)) for item in alerts if key and normalize_name(item.name) == key]
-        matches += [(item.name, self.match_rule(item)) for item in all_rules if key and normalize_name(item.name) == key]
+        matches = [(item.name, self.match(item)) for item in alerts if key and normalize_page_name(item.name) == key]
+        matches += [(item.name, self.match_rule(item)) for item in all_rules if key and normalize_page_name(item.name) == key]
         for name, match in sorted(matches, key=lambda item: item[1].matched_by in VAGUE):
             page = self.get(match.id)
             return RunbookFound(
@@ -167,7 +167,7 @@ class RunbookIndex:
             return RunbookFound(page)
         names = [*(item.id for item in self.runbooks), *(item.name for item in all_rules)]
         names += [name for item in self.runbooks for name in item.alerts]
-        similar = nearest_names(next(page_names(text), text), dict.fromkeys(names), spelling=normalize_name)
+        similar = nearest_names(next(page_names(text), text), dict.fromkeys(names), spelling=normalize_page_name)
         hint = f"did you mean {' or '.join(similar)}?" if similar else "`cad-console runbook --list` lists all"
         return RunbookFound(error=f"no runbook or alert is named {text}; {hint}")
 
@@ -193,7 +193,7 @@ class RunbookIndex:
         return RunbookMatch(TRIAGE, "", "triage", url)
 
     def _candidates(self, name: str, addresses: Sequence[str], component: str) -> Iterator[tuple[Runbook | None, str]]:
-        key = normalize_name(name)
+        key = normalize_page_name(name)
         own, shipped = self._by_alert
         linked = next((page for address in addresses if (page := self.for_address(address)) is not None), None)
         yield own.get(key), "alertname"
@@ -203,13 +203,13 @@ class RunbookIndex:
         yield shipped.get(key), "alertname"
         yield linked, "annotation"
         if component:
-            component_key = normalize_name(component)
+            component_key = normalize_page_name(component)
             pages = sorted((item for item in self.runbooks if item.component), key=lambda item: not item.own)
-            yield next((item for item in pages if normalize_name(item.component) == component_key), None), "component"
+            yield next((item for item in pages if normalize_page_name(item.component) == component_key), None), "component"
         yield self.get(TRIAGE), "triage"
 
 
-def normalize_name(name: str) -> str:
+def normalize_page_name(name: str) -> str:
     """The same key for `HighErrorRate.md`, `high-error-rate` and `high_error_rate`."""
     bare = name.strip().lower().removesuffix(".markdown").removesuffix(".md").removesuffix(".html")
     return re.sub(r"[\W_]+", "", bare)

@@ -198,7 +198,7 @@ def target(job: str, health: str, *labels: tuple[str, str]) -> Target:
 )
 def test_targets_of_the_platform_answer(found: list[Target], strict: bool, results: list[Result]) -> None:
     """A target is ours by its job, its namespace, or the series that its job has brought; others that are down are noted."""
-    told = servers.check_targets(found, None, namespace="cad-ml-platform", jobs={"exporter"}, strict=strict)
+    told = servers.check_scrape_targets(found, None, namespace="cad-ml-platform", jobs={"exporter"}, strict=strict)
     assert [item.result for item in told] == results
 
 
