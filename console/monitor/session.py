@@ -119,7 +119,7 @@ class Session:
             alertmanager=alertmanager,
             kubernetes=kubernetes,
             platform=platform,
-            deliver=self._on_result,
+            deliver=self.ingest,
             on_late=self._on_late,
             on_pauses=self._on_pauses,
             detector=self._detector,
@@ -224,6 +224,12 @@ class Session:
     def snapshot(self) -> Snapshot:
         """The latest one; before `start`, a new one."""
         return self._snapshots.latest or self._build_snapshot()
+
+    def ingest(self, result: PollResult[Any]) -> None:
+        """Takes one result of a source, as the poll loops deliver it."""
+        if result.source == ALERTMANAGER and self._marks is not None:
+            self._marks.heard(result)
+        self._snapshots.ingest(result)
 
     def refresh_now(self) -> None:
         """Polls all sources as soon as their current requests end."""
@@ -486,11 +492,6 @@ class Session:
     def _on_pauses(self, pauses: tuple[ClockPause, ...]) -> None:
         self._store.pauses = pauses
         self._snapshots.schedule()
-
-    def _on_result(self, result: PollResult[Any]) -> None:
-        if result.source == ALERTMANAGER and self._marks is not None:
-            self._marks.heard(result)
-        self._snapshots.ingest(result)
 
     def _on_dashboard(self, reading: DashboardReading | None) -> None:
         self._store.dashboard = reading

@@ -158,7 +158,7 @@ async def test_scaling_asks_for_the_replicas(cluster: SteerableCluster, given: C
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
         await pilot.press("s")
-        await until(app, pilot, "how many pods it shall have")
+        await until(app, pilot, "the desired number of pods")
         await pilot.press("5", "enter")
         await until(app, pilot, "Scale deployment/cad-ml-api", "[ Cancel ]")
         await pilot.press("right")
@@ -176,7 +176,7 @@ async def test_typing_replaces_the_initial_value(cluster: SteerableCluster, give
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
         await pilot.press("s")
-        await until(app, pilot, "how many pods it shall have")
+        await until(app, pilot, "the desired number of pods")
         await pilot.press("6", "enter")
         assert "3 to 6 is ×2" in await until(app, pilot, "Scale deployment/cad-ml-api to 6 replicas", "[ Cancel ]")
 
@@ -189,7 +189,7 @@ async def test_scaling_six_times_asks_for_the_number_again(cluster: SteerableClu
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
         await pilot.press("s")
-        await until(app, pilot, "how many pods it shall have")
+        await until(app, pilot, "the desired number of pods")
         await pilot.press("1", "8", "enter")
         await until(app, pilot, "type 18 to confirm")
         await pilot.press("1", "enter")
@@ -206,7 +206,7 @@ async def test_an_alert_is_acknowledged_and_released(given: Callable[..., Settin
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(app, pilot, "Workloads", "ready")
         assert app.session is not None
-        app.session._board.apply(PollResult("alertmanager", time.time(), 0.01, _one_alert()))
+        app.session.ingest(PollResult("alertmanager", time.time(), 0.01, _one_alert()))
         await pilot.press("2")
         await until(app, pilot, "HighErrorRate")
         await pilot.press("a")
@@ -226,7 +226,7 @@ async def test_a_takeover_is_confirmed_and_reported_to_the_owner(given: Callable
         await until(app, pilot, "Workloads", "ready")
         session = app.session
         assert session is not None and session.journal is not None
-        session._board.apply(PollResult("alertmanager", time.time(), 0.01, _one_alert()))
+        session.ingest(PollResult("alertmanager", time.time(), 0.01, _one_alert()))
         assert (await other.acknowledge("f1")).written
         await pilot.press("2")
         await until(app, pilot, "HighErrorRate", "bob@")
@@ -323,7 +323,7 @@ async def test_an_alert_from_another_cluster_offers_no_action(
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await until(app, pilot, "Workloads", "ready")
         assert app.session is not None
-        app.session._board.apply(PollResult("alertmanager", time.time(), 0.01, _of_place(namespace="payments", deployment=API)))
+        app.session.ingest(PollResult("alertmanager", time.time(), 0.01, _of_place(namespace="payments", deployment=API)))
         await pilot.press("2")
         await until(app, pilot, "HighErrorRate")
         await pilot.press("enter")

@@ -76,7 +76,7 @@ def alerting(app: ConsoleApp) -> None:
     assert app.session is not None
     labels = (("alertname", "HighErrorRate"), ("component", "platform"), ("deployment", API), ("severity", "critical"))
     alert = Alert("f1", AlertState.ACTIVE, labels, (("summary", "Too many errors"),), starts_at=time.time() - 60)
-    app.session._board.apply(PollResult("alertmanager", time.time(), 0.01, AlertmanagerState((alert,), (), (), 1, 1, "0.28")))
+    app.session.ingest(PollResult("alertmanager", time.time(), 0.01, AlertmanagerState((alert,), (), (), 1, 1, "0.28")))
 
 
 def the(app: ConsoleApp) -> Incident:
