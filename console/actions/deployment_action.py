@@ -12,6 +12,7 @@ from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Pa
 from console.actions.deployment_state import DeploymentState, deployment_name, fetch_deployment_state
 from console.actions.plan import Difference, Plan, PreflightCheck, Reconciler, Request, plan_digest
 from console.actions.reconcilers import TEMPLATE, last_writer, reconcilers
+from console.journal.payloads import RevisionFacts
 from queries.kubernetes import decode
 from queries.model.workload import RolloutPhase, rollout_status
 
@@ -75,7 +76,7 @@ class DeploymentAction:
         body: object,
         digest_of: tuple[object, ...],
         notes: tuple[str, ...] = (),
-        record: Mapping[str, Any] | None = None,
+        record: RevisionFacts | None = None,
         reverted_by: tuple[Reconciler, ...] | None = None,
     ) -> Plan:
         """The plan of one patch, with the Deployment's resourceVersion as its precondition.

@@ -11,6 +11,7 @@ from typing import Any
 
 from console.actions.action import ClusterReader
 from console.actions.plan import ActionRefused, Request
+from console.journal.payloads import RevisionFacts
 from console.state.revisions import NO_RECORDS, Records, describe
 from queries.errors import SourceError
 from queries.kubernetes import decode
@@ -54,11 +55,11 @@ class DeploymentState:
         pairs = [(decode.decode_revision(item), item) for item in self.replica_sets]
         return tuple(sorted(pairs, key=lambda pair: pair[0].number, reverse=True))
 
-    def revision_record(self) -> dict[str, Any]:
-        """The current revision, for the journal; empty if the Deployment has none yet."""
+    def revision_record(self) -> RevisionFacts | None:
+        """The current revision, for the journal; None if the Deployment has none yet."""
         workload = self.workload
         current = next((item for item, _ in self.revisions() if item.number == workload.revision), None)
-        return describe(workload, current) if current else {}
+        return describe(workload, current) if current else None
 
     def autoscaler(self) -> Autoscaler | None:
         """The HPA that scales this Deployment."""

@@ -5,62 +5,62 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from msgspec import structs
+
 from console.actions.plan import Difference, Outcome, Plan
 from console.journal import process
-from console.journal.unfinished import PROCESS
+from console.journal.payloads import ActionDeclined, ActionIntent, ActionOutcome
 
 _SECRET = re.compile(r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|DSN|URL|CONNECTION", re.IGNORECASE)
 
 
-def intent_data(plan: Plan, cluster: str) -> dict[str, Any]:
-    """Everything the person confirmed; environment values that look like secrets are left out."""
-    return {
-        **_common(plan, cluster),
-        PROCESS: process.this().text(),
-        "differences": [_redacted(item) for item in plan.differences],
-        "notes": list(plan.notes),
-        "command": plan.command,
-        "digest": plan.digest,
-        "resource_version": plan.resource_version,
-        "cause": plan.request.cause,
-        "panel_id": plan.request.panel_id,
-        "fingerprint": plan.request.fingerprint,
-    }
+def intent_payload(plan: Plan, cluster: str) -> ActionIntent:
+    """Everything that a person confirmed, without environment values that look like secrets."""
+    return ActionIntent(
+        **_subject(plan, cluster),
+        process=process.current().text(),
+        differences=tuple(_difference(item) for item in plan.differences),
+        notes=plan.notes,
+        command=plan.command,
+        digest=plan.digest,
+        resource_version=plan.resource_version,
+        cause=plan.request.cause,
+        panel_id=plan.request.panel_id,
+        fingerprint=plan.request.fingerprint,
+    )
 
 
-def declined_data(plan: Plan, cluster: str) -> dict[str, Any]:
+def declined_payload(plan: Plan, cluster: str) -> ActionDeclined:
     """What the person declined."""
-    return {**_common(plan, cluster), "command": plan.command, "cause": plan.request.cause}
+    return ActionDeclined(**_subject(plan, cluster), command=plan.command, cause=plan.request.cause)
 
 
-def outcome_data(
+def outcome_payload(
     plan: Plan, cluster: str, outcome: Outcome, text: str, elapsed_seconds: float, *, accepted: bool, rolled_out: bool
-) -> dict[str, Any]:
-    """`accepted`: the server is known to have accepted the write; `rolled_out`: every new pod was ready."""
-    revisions = {"revisions": {**plan.record, "taken": accepted, "rolled_out": rolled_out}} if plan.record else {}
-    return {
-        **_common(plan, cluster),
-        "outcome": outcome.value,
-        "text": text,
-        "elapsed_seconds": round(max(0.0, elapsed_seconds), 1),
-        "command": plan.command,
-        "cause": plan.request.cause,
-        "fingerprint": plan.request.fingerprint,
-        **revisions,
-    }
+) -> ActionOutcome:
+    """`accepted`: the server is known to have accepted the write; `rolled_out`: every pod became ready."""
+    return ActionOutcome(
+        outcome.value,
+        text,
+        **_subject(plan, cluster),
+        elapsed_seconds=round(max(0.0, elapsed_seconds), 1),
+        command=plan.command,
+        cause=plan.request.cause,
+        fingerprint=plan.request.fingerprint,
+        revisions=structs.replace(plan.record, taken=accepted, rolled_out=rolled_out) if plan.record else None,
+    )
 
 
-def _common(plan: Plan, cluster: str) -> dict[str, Any]:
-    where = {"cluster": cluster} if cluster else {}
-    return {"action": plan.request.action, "title": plan.title, "target": plan.subject, **where}
+def _subject(plan: Plan, cluster: str) -> dict[str, Any]:
+    return {"action": plan.request.action, "title": plan.title, "target": plan.subject, "cluster": cluster or None}
 
 
-def _redacted(item: Difference) -> list[str]:
+def _difference(item: Difference) -> tuple[str, ...]:
     if item.name.startswith("env ") and _SECRET.search(item.name):
-        return [item.name, _hidden(item.before), _hidden(item.after)]
-    return [item.name, item.before, item.after]
+        return (item.name, _redact(item.before), _redact(item.after))
+    return (item.name, item.before, item.after)
 
 
-def _hidden(value: str) -> str:
-    # References (`<secret name/key>`) and absence contain no secret.
+def _redact(value: str) -> str:
+    # References (`<secret name/key>`) and absence reveal nothing.
     return value if value == "-" or (value.startswith("<") and value.endswith(">")) else "(not kept)"

@@ -9,7 +9,7 @@ from typing import Any
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request, plan_digest
 from console.state.incident import DeliveryState, Incident, Update
-from console.state.public_status import phase
+from console.state.public_status import public_status
 from queries.model.alert import Priority
 from queries.text.durations import ago
 from queries.text.times import utc
@@ -71,7 +71,7 @@ class Notify:
     ) -> tuple[PreflightCheck, ...]:
         channel = plan.request.parameters["channel"]
         checks = [PreflightCheck(CheckLevel.OK, f"channel {channel} is configured", "config file")]
-        for item in facts.update.sendings:
+        for item in facts.update.deliveries:
             if item.where == channel and item.state is DeliveryState.SENT:
                 checks.append(PreflightCheck(CheckLevel.WARN, f"{item.author} already sent it there", "journal"))
             elif item.where == channel and item.state is DeliveryState.UNKNOWN:
@@ -108,7 +108,7 @@ def _payload(facts: NotifyFacts) -> dict[str, Any]:
         "id": incident.id,
         "title": incident.title,
         "severity": incident.severity.value,
-        "status": phase(incident).value,
+        "status": public_status(incident).value,
         "environment": incident.environment,
         "declared_at": utc(incident.declared_at),
     }

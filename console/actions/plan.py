@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
+from console.journal.payloads import RevisionFacts
 from queries.model.action import ActionCall
 from queries.model.fault import Fault
 
@@ -120,7 +119,7 @@ class Plan:
     """Of the Deployment at planning time; 0 if the plan is not about one."""
     reconcilers: tuple[Reconciler, ...] = ()
     """Controllers that set the same fields and may revert the change."""
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: RevisionFacts | None = None
     """What the journal keeps for later decisions; plain JSON without secrets."""
     written: str = ""
     """After execution: the id that the server chose (of a new silence), empty if it chose none."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from msgspec import structs
+
 from console.actions import deployment_preflight as checks
 from console.actions.action import ClusterReader, Parameter
 from console.actions.deployment_action import DeploymentAction
@@ -13,7 +15,7 @@ from console.actions.deployment_state import DeploymentState, fetch_deployment_s
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
 from console.actions.pod_template_diff import diff_templates, without_hash
 from console.actions.reconcilers import TEMPLATE
-from console.state.revisions import RevisionChoice, Standing, choices, default_choice, describe, is_back
+from console.state.revisions import RevisionChoice, Standing, default_choice, describe, is_older, revision_choices
 from queries.model.workload import Revision
 from queries.text.durations import ago
 
@@ -68,7 +70,7 @@ class Rollback(DeploymentAction):
             notes=(f"becomes revision {revisions[0].number + 1}", *(() if requested else _skipped_revisions(state, goal))),
             command=("rollout", "undo", workload.target, f"--to-revision={goal.number}"),
             body=_patch(state, template, source),
-            record={**describe(workload, current), "goal": goal.name, "back": is_back(current, goal, revisions)},
+            record=structs.replace(describe(workload, current), goal=goal.name, back=is_older(current, goal, revisions)),
             digest_of=(state.template, template, goal.number, workload.desired),
         )
 
@@ -93,7 +95,7 @@ class Rollback(DeploymentAction):
 
 
 def _choices(state: DeploymentState) -> tuple[RevisionChoice, ...]:
-    return choices(state.workload, [item for item, _ in state.revisions()], state.records)
+    return revision_choices(state.workload, [item for item, _ in state.revisions()], state.records)
 
 
 def _goal(state: DeploymentState, requested: str) -> tuple[Revision, dict[str, Any]]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from console.actions.action import Action, AppliedCheck, ChangeWriter, ClusterReader
-from console.actions.journal_payload import declined_data, intent_data, outcome_data
+from console.actions.journal_payload import declined_payload, intent_payload, outcome_payload
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, Plan, PreflightCheck, Preview, Request, RunStep, Stage
 from console.actions.preflight import changes_cluster, check_alert_place, check_console, check_reconcilers
 from console.actions.recovery import RecoveryProbe, RecoveryWatch, Trigger
@@ -19,12 +19,12 @@ from console.actions.registry import action_named
 from console.actions.writers import describe_rejection, is_rejected, was_never_sent
 from console.config.settings import Settings
 from console.journal.event import Event
-from console.journal.sqlite import INTENT, OUTCOME, Journal, JournalError
+from console.journal.payloads import Payload, build_event
+from console.journal.sqlite import Journal, JournalError
 from queries.errors import SourceError
 from queries.model.fault import Fault
 from queries.text.times import InvalidTime
 
-DECLINED = "action.declined"
 APPLIED_SECONDS = 10.0
 """How long the runner checks whether a write whose response was lost took effect."""
 POLL_SECONDS = 1.0
@@ -188,7 +188,7 @@ class _ActionRun:
         return cluster.sentence() if cluster is not None and changes_cluster(action_named(self.request.action)) else ""
 
     async def _journal_declined(self, plan: Plan) -> None:
-        event = self._event(DECLINED, declined_data(plan, self._cluster()))
+        event = self._event(declined_payload(plan, self._cluster()))
         try:
             await asyncio.to_thread(self._require_journal().append, event)
         except JournalError:
@@ -201,7 +201,7 @@ class _ActionRun:
         trigger = Trigger(self.request if action.expects_recovery else Request(action.name, ""), self.settings)
         before = await trigger.probe(self.reader) if trigger else RecoveryProbe()
         self.stage = Stage.INTENT
-        intent = self._event(INTENT, intent_data(plan, self._cluster()))
+        intent = self._event(intent_payload(plan, self._cluster()))
         try:
             event = await asyncio.to_thread(self._require_journal().append, intent)
         except JournalError as error:
@@ -343,8 +343,9 @@ class _ActionRun:
             raise _Refused("there is no plan")
         return self.plan
 
-    def _event(self, kind: str, data: dict[str, Any]) -> Event:
-        return Event(self.clock(), kind, self.identity, self.settings.user, self.settings.environment, data)
+    def _event(self, payload: Payload) -> Event:
+        author, environment = self.settings.user, self.settings.environment
+        return build_event(payload, at=self.clock(), subject=self.identity, author=author, environment=environment)
 
     async def _finish(self, outcome: Outcome, text: str, fault: Fault | None = None) -> RunStep:
         error = await self._journal_outcome(outcome, text)
@@ -363,8 +364,7 @@ class _ActionRun:
     def _outcome_event(self, outcome: Outcome, text: str) -> Event:
         elapsed, rolled_out = self.clock() - self.started_at, self.recovery is not None
         return self._event(
-            OUTCOME,
-            outcome_data(
+            outcome_payload(
                 self._require_plan(), self._cluster(), outcome, text, elapsed, accepted=self.accepted, rolled_out=rolled_out
             ),
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from msgspec import structs
+
 from console.actions import deployment_preflight as checks
 from console.actions.action import Parameter
 from console.actions.deployment_action import DeploymentAction, image_differences
 from console.actions.deployment_state import DeploymentState
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
 from console.actions.reconcilers import REPLICAS, reconcilers
+from console.journal.payloads import RevisionFacts
 
 _MAX_REPLICAS = 10_000
 _WARN_FACTOR, _ASK_FACTOR = 2.0, 5.0
@@ -64,10 +67,10 @@ class Scale(DeploymentAction):
         return f"{plan.subject} was scaled back to {deployment['spec'].get('replicas')}"
 
 
-def _record(state: DeploymentState, desired: int) -> dict[str, Any]:
+def _record(state: DeploymentState, desired: int) -> RevisionFacts | None:
     """Only once it is rolled out was the current revision ready with that many pods."""
     current = state.revision_record()
-    return {**current, "goal": current["replica_set"], "goal_desired": desired} if current else {}
+    return structs.replace(current, goal=current.replica_set, goal_desired=desired) if current else None
 
 
 def check_factor(current: int, desired: int) -> tuple[PreflightCheck, ...]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from console.journal.event import Event
+from console.journal.payloads import ActionOutcome, NoteWritten, try_decode
 from console.state.revisions import image_change
 from queries.model.series import label
 from queries.model.silence import Silence
@@ -110,11 +111,13 @@ def _silences(silences: Iterable[Silence], now: float) -> Iterable[Change]:
 
 def _actions_and_notes(events: Iterable[Event]) -> Iterable[Change]:
     for event in events:
-        if event.kind == "action.outcome":
-            title = str(event.data.get("title") or event.data.get("action") or "action")
-            outcome = str(event.data.get("outcome", ""))
-            if outcome == "undone":  # the text names who reverted it
-                outcome = str(event.data.get("text") or outcome)
-            yield Change(event.at, "action", event.subject, visible(f"{title}: {outcome}" if outcome else title), event.author)
-        elif event.kind == "note":
-            yield Change(event.at, "note", event.subject, visible(str(event.data.get("text", ""))), event.author)
+        match try_decode(event):
+            case ActionOutcome() as payload:
+                title = payload.title or payload.action or "action"
+                outcome = payload.outcome
+                if outcome == "undone":  # the text names who reverted it
+                    outcome = payload.text or outcome
+                text = f"{title}: {outcome}" if outcome else title
+                yield Change(event.at, "action", event.subject, visible(text), event.author)
+            case NoteWritten(text=text):
+                yield Change(event.at, "note", event.subject, visible(text), event.author)

@@ -13,7 +13,7 @@ MIDNIGHT = "midnight"
 
 @dataclass(frozen=True, slots=True)
 class PanelEvidence:
-    """A panel of the overview; a line of `threshold` that is set comes before the panel's own."""
+    """A panel of the overview; a value set in `threshold` overrides the panel's own."""
 
     panel: str
     threshold: Threshold
@@ -29,9 +29,9 @@ class QueryEvidence:
 
 @dataclass(frozen=True, slots=True)
 class AlertsEvidence:
-    """What fired since the last sign-off of one of these checklists, or since midnight where none is named.
+    """What fired since somebody last signed one of these checklists, or since midnight where `since` is empty.
 
-    Where none was ever signed, the window is `otherwise_seconds` long; it is never longer than `at_most_seconds`.
+    Where nobody ever signed one, the window is `otherwise_seconds` long; it is never longer than `at_most_seconds`.
     """
 
     since: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class BatchEvidence:
 
 @dataclass(frozen=True, slots=True)
 class KpisEvidence:
-    """Several figures at once, now and at the beginning of the day: panels by their id, and named queries."""
+    """Several figures, each now and at midnight: panels by id, and named queries."""
 
     names: tuple[str, ...]
     specs: tuple[PanelSpec, ...]
@@ -58,14 +58,14 @@ class KpisEvidence:
 
 @dataclass(frozen=True, slots=True)
 class IncidentsEvidence:
-    """The incidents that are open, or those of today and whether their tickets are up to date."""
+    """The open incidents, or today's incidents and whether their tickets are up to date."""
 
     today: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Maintenance that the team has written down; Unix seconds."""
+    """Maintenance that the team planned in the file; Unix seconds."""
 
     title: str
     starts_at: float
@@ -74,7 +74,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceEvidence:
-    """What is ahead: silences that begin later, and what the team has written down."""
+    """Upcoming silences and planned maintenance."""
 
     within_seconds: float
     planned: tuple[Planned, ...] = ()
@@ -82,12 +82,12 @@ class MaintenanceEvidence:
 
 @dataclass(frozen=True, slots=True)
 class PlatformEvidence:
-    """What the platform says of itself: whether it is ready, and what of it is not whole."""
+    """What the platform reports: whether it is ready, and which parts are degraded."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionEvidence:
-    """Only a person can answer it."""
+    """A question that only a person can answer."""
 
     text: str
 
@@ -107,7 +107,7 @@ Evidence: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One page of a walk. `asks` is the sentence that a person answers; `runbook` may be empty."""
+    """One page of a run. `asks` is the question that a person answers; `runbook` may be empty."""
 
     id: str
     title: str
@@ -118,7 +118,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """`name` is its file's; `due` is `hourly`, a local time (`09:00`), or empty where it has no time."""
+    """`name` is the file's; `due` is `hourly`, a local time (`09:00`), or empty where it is never due."""
 
     name: str
     title: str
@@ -126,7 +126,7 @@ class Checklist:
     due: str = ""
     path: str = ""
     summary: bool = False
-    """Whether its walk is the daily summary too."""
+    """Whether a run includes the daily summary."""
 
     def item(self, item_id: str) -> Item | None:
         return next((item for item in self.items if item.id == item_id), None)

@@ -1,4 +1,4 @@
-"""What a walk asks beyond the panels' refresh: one request for each item with evidence of its own, and one for yesterday."""
+"""What a checklist fetches beyond the panels' polls: one request for each item with its own evidence, one for yesterday."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from queries.text.times import local_midnight, local_yesterday
 T = TypeVar("T")
 
 _HOURS = 24
-"""Points of a query's trend: one an hour since the same time yesterday, and now."""
+"""Intervals of a query's trend: hourly points since the same time yesterday, and now."""
 _LEAST_SECONDS = 60.0
 _VALUE = "value"
 _AT_NOW = 90.0
-"""How far the last point of a range may lie before now and still be now's."""
+"""How old the last point of a range may be, in seconds, to count as the present value."""
 
 
 class MetricsSource(Protocol):
@@ -63,79 +63,79 @@ class ClusterSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CollectedEvidence:
-    """Everything that was asked for one walk at `asked_at`, by item id; a failure is a reading's fault.
+    """The evidence of one checklist at `fetched_at`, Unix seconds, by item id; a failure is the poll result's fault.
 
     `before` are the panels at the same local time yesterday, by panel id. `figures` are the KPIs at midnight and now.
     """
 
-    asked_at: float
+    fetched_at: float
     before: PollResult[BatchResult[Sample]] | None = None
     alerts: Mapping[str, PollResult[AlertWindow]] = field(default_factory=dict)
-    tracks: Mapping[str, PollResult[tuple[Series, ...]]] = field(default_factory=dict)
-    doubts: Mapping[str, tuple[Contradiction, ...]] = field(default_factory=dict)
-    """What contradicts the signals of an item's own query, by the item, and of a KPI, by its panel."""
+    series: Mapping[str, PollResult[tuple[Series, ...]]] = field(default_factory=dict)
+    contradictions: Mapping[str, tuple[Contradiction, ...]] = field(default_factory=dict)
+    """Of an item's own query by item id, of a KPI by panel id."""
     figures: Mapping[str, PollResult[BatchResult[Series]]] = field(default_factory=dict)
     batch: Mapping[str, PollResult[tuple[BatchJob, ...]]] = field(default_factory=dict)
 
 
-async def ask(
+async def fetch_evidence(
     checklist: Checklist,
     snapshot: Snapshot,
-    walks: ChecklistRuns,
+    runs: ChecklistRuns,
     *,
     prometheus: MetricsSource | None,
     kubernetes: ClusterSource | None,
     clock: Callable[[], float],
 ) -> CollectedEvidence:
-    """All questions at the same time. `snapshot` says which expression each panel reads; `walks`, since when alerts count."""
+    """All requests concurrently. `snapshot` has the expression of each panel; `runs` decide since when alerts count."""
     now = clock()
-    asking = _EvidenceFetcher(snapshot, walks, prometheus, kubernetes, clock, now)
+    fetcher = _EvidenceFetcher(snapshot, runs, prometheus, kubernetes, clock, now)
     alerts: dict[str, PollResult[AlertWindow]] = {}
-    tracks: dict[str, PollResult[tuple[Series, ...]]] = {}
+    series: dict[str, PollResult[tuple[Series, ...]]] = {}
     figures: dict[str, PollResult[BatchResult[Series]]] = {}
     batch: dict[str, PollResult[tuple[BatchJob, ...]]] = {}
     jobs: list[Awaitable[None]] = []
     for item in checklist.items:
         match item.evidence:
-            case AlertsEvidence() as wanted:
-                jobs.append(_into(alerts, item.id, asking.read("prometheus", asking.window(wanted))))
-            case QueryEvidence() as wanted:
-                jobs.append(_into(tracks, item.id, asking.read("prometheus", asking.tracks(item.id, wanted.spec))))
-            case KpisEvidence() as wanted:
-                jobs.append(_into(figures, item.id, asking.read("prometheus", asking.figures(wanted.specs))))
-            case BatchEvidence() as wanted:
-                jobs.append(_into(batch, item.id, asking.read("kubernetes", asking.batch(wanted))))
+            case AlertsEvidence() as evidence:
+                jobs.append(_store(alerts, item.id, fetcher.read("prometheus", fetcher.window(evidence))))
+            case QueryEvidence() as evidence:
+                jobs.append(_store(series, item.id, fetcher.read("prometheus", fetcher.series(item.id, evidence.spec))))
+            case KpisEvidence() as evidence:
+                jobs.append(_store(figures, item.id, fetcher.read("prometheus", fetcher.figures(evidence.specs))))
+            case BatchEvidence() as evidence:
+                jobs.append(_store(batch, item.id, fetcher.read("kubernetes", fetcher.batch(evidence))))
             case _:
                 pass
-    before, _ = await asyncio.gather(asking.before(checklist), asyncio.gather(*jobs))
-    return CollectedEvidence(now, before, alerts, tracks, asking.doubts, figures, batch)
+    before, _ = await asyncio.gather(fetcher.before(checklist), asyncio.gather(*jobs))
+    return CollectedEvidence(now, before, alerts, series, fetcher.contradictions, figures, batch)
 
 
-def samples_at(tracks: Sequence[Series], at: float) -> tuple[Sample, ...]:
-    """The last point of each series, where it is of that moment: one that ended earlier has no value now."""
+def samples_at(series: Sequence[Series], at: float) -> tuple[Sample, ...]:
+    """The last point of each series that reaches up to `at`, Unix seconds; a series that ended earlier has no value."""
     return tuple(
-        Sample(track.labels, track.points[-1][1]) for track in tracks if track.points and at - track.points[-1][0] < _AT_NOW
+        Sample(each.labels, each.points[-1][1]) for each in series if each.points and at - each.points[-1][0] < _AT_NOW
     )
 
 
-async def _into(found: dict[str, PollResult[T]], key: str, reading: Awaitable[PollResult[T]]) -> None:
-    found[key] = await reading
+async def _store(results: dict[str, PollResult[T]], key: str, result: Awaitable[PollResult[T]]) -> None:
+    results[key] = await result
 
 
 @dataclass(frozen=True, slots=True)
 class _EvidenceFetcher:
     snapshot: Snapshot
-    walks: ChecklistRuns
+    runs: ChecklistRuns
     prometheus: MetricsSource | None
     kubernetes: ClusterSource | None
     clock: Callable[[], float]
     now: float
-    doubts: dict[str, tuple[Contradiction, ...]] = field(default_factory=dict)
+    contradictions: dict[str, tuple[Contradiction, ...]] = field(default_factory=dict)
 
-    async def read(self, source: str, asked: Awaitable[T]) -> PollResult[T]:
+    async def read(self, source: str, request: Awaitable[T]) -> PollResult[T]:
         began = time.monotonic()
         try:
-            value = await asked
+            value = await request
         except SourceError as error:
             return PollResult(source, self.clock(), time.monotonic() - began, fault=error.fault)
         return PollResult(source, self.clock(), time.monotonic() - began, value=value)
@@ -147,7 +147,7 @@ class _EvidenceFetcher:
         return self.prometheus
 
     def expression(self, spec: PanelSpec) -> str:
-        """What the panel reads now: its recorded series where it means the same, or its raw expression."""
+        """The panel's present expression: its recorded series where that is equivalent, or the raw expression."""
         state = self.snapshot.panel(spec.id)
         shown = state.query if state else ""
         return shown or self.metrics.expression(spec) or self.metrics.expand(spec.template or spec.raw)
@@ -162,39 +162,39 @@ class _EvidenceFetcher:
         metrics, at = self.metrics, local_yesterday(self.now)
 
         async def instant(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
-            answer = await metrics.query(text, at=at)
-            return answer.samples, answer.warnings
+            result = await metrics.query(text, at=at)
+            return result.samples, result.warnings
 
-        joined: QueryBatch[Sample] = QueryBatch(instant, clock=self.clock)
-        return await joined.fetch(parts)
+        batch: QueryBatch[Sample] = QueryBatch(instant, clock=self.clock)
+        return await batch.fetch(parts)
 
-    async def window(self, wanted: AlertsEvidence) -> AlertWindow:
-        begins = window_start(wanted, self.walks, self.now)
-        # A little longer than it need be, so that the number that fired at this time yesterday is in the same answer.
-        asked_from = min(begins, local_yesterday(self.now))
-        step = windows.step_for(self.now - asked_from)
+    async def window(self, evidence: AlertsEvidence) -> AlertWindow:
+        begins = window_start(evidence, self.runs, self.now)
+        # Long enough that the same answer has the number of alerts that fired at this time yesterday.
+        queried_from = min(begins, local_yesterday(self.now))
+        step = windows.step_for(self.now - queried_from)
         parts = [
             BatchQuery(windows.FIRED, windows.fired_query(step, self.snapshot.heartbeat_alert)),
             BatchQuery(windows.SEEN, windows.SEEN_QUERY),
         ]
-        found = await self._ranges(parts, start=asked_from, step=step)
+        found = await self._ranges(parts, start=queried_from, step=step)
         fault = found.faults.get(windows.FIRED)
         if fault is not None:
             raise RequestRejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
         rules = {rule.name: rule.interval_seconds for rule in self.snapshot.rules}
         fold = partial(
-            windows.alert_window,
+            windows.build_window,
             found.items[windows.FIRED],
             found.items.get(windows.SEEN, ()),
             starts_at=begins,
-            asked_from=asked_from,
+            queried_from=queried_from,
             ends_at=self.now,
             step_seconds=step,
             intervals=rules,
         )
         return await run_cpu_bound(fold)
 
-    async def tracks(self, item: str, spec: PanelSpec) -> tuple[Series, ...]:
+    async def series(self, item: str, spec: PanelSpec) -> tuple[Series, ...]:
         start = local_yesterday(self.now)
         query, pairs = self.metrics.expand(spec.template or spec.raw), self.metrics.pairs(spec)
         parts = [BatchQuery(_VALUE, query), *(pair.figures for pair in pairs)]
@@ -206,7 +206,7 @@ class _EvidenceFetcher:
         return tuple(found.items[_VALUE])
 
     async def figures(self, specs: Sequence[PanelSpec]) -> BatchResult[Series]:
-        """Two points of each: at midnight and now. Some of them read a month, and a trend would read it over and over."""
+        """Two points of each: at midnight and now. Some read a month of data, which a trend would read over and over."""
         start = min(local_midnight(self.now), self.now - _LEAST_SECONDS)
         pairs = {spec.id: self.metrics.pairs(spec) for spec in specs}
         parts = [BatchQuery(spec.id, self.expression(spec)) for spec in specs]
@@ -217,8 +217,8 @@ class _EvidenceFetcher:
         return found
 
     def _compare(self, name: str, pairs: Iterable[Pair], found: BatchResult[Series]) -> None:
-        """Keep what the second counts of now contradict."""
-        self.doubts[name] = tuple(
+        """Keeps what the independent counts contradict now."""
+        self.contradictions[name] = tuple(
             one for pair in pairs for one in pair.contradictions(samples_at(found.items.get(pair.key, ()), self.now))
         )
 
@@ -228,23 +228,23 @@ class _EvidenceFetcher:
         first = self.now - step * int((self.now - start) / step + 1e-6)
 
         async def ranges(text: str) -> tuple[Sequence[Series], Sequence[str]]:
-            answer = await metrics.query_range(text, start=first, end=self.now, step_seconds=step)
-            return answer.series, answer.warnings
+            result = await metrics.query_range(text, start=first, end=self.now, step_seconds=step)
+            return result.series, result.warnings
 
-        joined: QueryBatch[Series] = QueryBatch(ranges, clock=self.clock)
-        return await joined.fetch(parts)
+        batch: QueryBatch[Series] = QueryBatch(ranges, clock=self.clock)
+        return await batch.fetch(parts)
 
-    async def batch(self, wanted: BatchEvidence) -> tuple[BatchJob, ...]:
+    async def batch(self, evidence: BatchEvidence) -> tuple[BatchJob, ...]:
         if self.kubernetes is None:
             raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
-        return await (self.kubernetes.cron_jobs() if wanted.kind == "CronJob" else self.kubernetes.jobs())
+        return await (self.kubernetes.cron_jobs() if evidence.kind == "CronJob" else self.kubernetes.jobs())
 
 
-def window_start(wanted: AlertsEvidence, walks: ChecklistRuns, now: float) -> float:
-    """Since when alerts count, Unix seconds; a sign-off that lies in the future (a clock was set) counts as none."""
-    if not wanted.since:
+def window_start(evidence: AlertsEvidence, runs: ChecklistRuns, now: float) -> float:
+    """Since when alerts count, Unix seconds; a signature in the future (somebody set a clock) does not count."""
+    if not evidence.since:
         return min(local_midnight(now), now - _LEAST_SECONDS)
-    signed = walks.last_signed_at(wanted.since)
+    signed = runs.last_signed_at(evidence.since)
     if signed is None or signed > now:
-        signed = now - wanted.otherwise_seconds
-    return max(min(signed, now - _LEAST_SECONDS), now - wanted.at_most_seconds)
+        signed = now - evidence.otherwise_seconds
+    return max(min(signed, now - _LEAST_SECONDS), now - evidence.at_most_seconds)

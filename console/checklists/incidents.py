@@ -1,12 +1,13 @@
-"""What a checklist, a summary and a handover say of an incident, in one line."""
+"""One line on an incident, for checklists, summaries and handovers."""
 
 from __future__ import annotations
 
 from console.checklists.result import Detail
-from console.state.incident import Incident, Incidents, Role
-from console.state.incident_metrics import kpis
+from console.journal.payloads import Role
+from console.state.incident import Incident, Incidents
+from console.state.incident_metrics import compute_metrics
 from console.state.journal_state import JournalState
-from queries.model.alert import Priority
+from queries.model.severity import Priority
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_span
@@ -14,11 +15,11 @@ from queries.text.times import format_local
 
 
 def known_incidents(ledger: JournalState, *, known: bool) -> Incidents | None:
-    """The incidents of the journal; None where the journal could not be read: then none of them is known."""
+    """The journal's incidents; None where the journal could not be read."""
     return ledger.incidents if known else None
 
 
-def incident_words(incident: Incident, now: float) -> str:
+def incident_text(incident: Incident, now: float) -> str:
     """`P1 Error ratio is high (3), open for 2h 5m, commander ann`."""
     name = f"{incident.severity.value} {visible(incident.title)} ({incident.number})"
     if incident.closed_at is not None:
@@ -31,20 +32,20 @@ def incident_words(incident: Incident, now: float) -> str:
 
 
 def incident_verdict(incident: Incident) -> Verdict | None:
-    """Critical for a P1 that is not resolved, a warning for any other that is open; None for one that is closed."""
+    """Critical for an unresolved P1, a warning for any other open incident; None for a closed one."""
     if not incident.open:
         return None
     unresolved = incident.resolved_at is None
     return Verdict.CRITICAL if unresolved and incident.severity is Priority.P1 else Verdict.WARN
 
 
-def incident_figures(incidents: Incidents | None, now: float) -> tuple[Detail, ...]:
-    """P1 count, and the times to detect, acknowledge and repair over 30 days."""
+def incident_metric_lines(incidents: Incidents | None, now: float) -> tuple[Detail, ...]:
+    """P1 count, and the mean times to declare, acknowledge and resolve over 30 days."""
     if incidents is None:
-        return (Detail("P1 in 30 days, times to detect and to repair  not known: no journal", Verdict.NO_DATA),)
-    found = kpis(incidents.all, now=now)
-    total = sum(count for _, count in found.counts)
-    told = [Detail(f"P1 incidents in 30 days  {found.count(Priority.P1)}, of {total} incidents in the journal")]
+        return (Detail("P1 incidents in 30 days, MTTA and MTTR  not known: no journal", Verdict.NO_DATA),)
+    metrics = compute_metrics(incidents.all, now=now)
+    total = sum(count for _, count in metrics.counts)
+    lines = [Detail(f"P1 incidents in 30 days  {metrics.count(Priority.P1)}, of {total} incidents in the journal")]
     declared = [
         max(0.0, item.declared_at - item.began_at)
         for item in incidents.all
@@ -56,10 +57,10 @@ def incident_figures(incidents: Incidents | None, now: float) -> tuple[Detail, .
             sum(declared) / len(declared) if declared else None,
             len(declared),
         ),
-        ("Mean time to acknowledge", found.mtta_seconds, found.acknowledged),
-        ("Mean time to resolve", found.mttr_seconds, found.resolved),
+        ("Mean time to acknowledge", metrics.mtta_seconds, metrics.acknowledged),
+        ("Mean time to resolve", metrics.mttr_seconds, metrics.resolved),
     )
     for title, seconds, count in times:
-        words = f"{format_span(seconds)}, over {count}" if seconds is not None else "not known: no incident tells it"
-        told.append(Detail(f"{title}  {words}"))
-    return tuple(told)
+        text = f"{format_span(seconds)}, over {count}" if seconds is not None else "not known: no incident with that step"
+        lines.append(Detail(f"{title}  {text}"))
+    return tuple(lines)

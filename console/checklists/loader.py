@@ -1,4 +1,4 @@
-"""Checklists as YAML files: the shipped ones, and a team's own, which come before them."""
+"""Checklists as YAML files: the shipped ones, and a team's own, which take precedence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from queries.yaml import Path as Place
 SHIPPED = Path(__file__).parent
 ORDER = ("morning", "hourly", "end-of-day")
 _QUERIES = "queries"
-"""The shipped file that holds no checklist."""
+"""The shipped file with queries instead of a checklist."""
 _LIMIT_BYTES = 256 << 10
 _DUE = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
 _ID = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
@@ -55,14 +55,14 @@ def _is_moment(value: Any) -> bool:
         return False
 
 
-_ID_TEXT = Scalar("a short name of small letters, digits and dashes", lambda value: bool(_ID.fullmatch(str(value))))
+_ID_TEXT = Scalar("a short name of lower-case letters, digits and dashes", lambda value: bool(_ID.fullmatch(str(value))))
 _DURATION = Scalar("a duration like 90m, 26h or 7d", _is_duration)
 _MOMENT = Scalar("a time with its zone like 2026-01-03T22:00:00Z", _is_moment)
 _DUE_TIME = Scalar('hourly, or a local time in quotes like "09:00"', lambda value: value == "hourly" or _is_due(value))
 _UNIT = Scalar(f"one of {', '.join(Unit)}", lambda value: value in tuple(Unit))
 _FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
 _COUNT = Scalar("a number of decimals from 0 to 6", lambda value: type(value) is int and 0 <= value <= 6)
-_RANGE = Scalar("a range like [0, 100], null for an open end", _is_range)
+_RANGE = Scalar("a range like [0, 100], with null for an open end", _is_range)
 _BATCH = Fields({"name": TEXT, "within": _DURATION}, ("name", "within"))
 _QUERY = Fields(
     {
@@ -97,7 +97,7 @@ _EVIDENCE: dict[str, Kind] = {
     "question": TEXT,
 }
 KINDS = tuple(_EVIDENCE)
-"""The kinds of evidence; an item has exactly one."""
+"""The kinds of evidence: an item has exactly one."""
 _ITEM = Fields(
     {"id": _ID_TEXT, "title": TEXT, "asks": TEXT, "runbook": TEXT, "warn": NUMBER, "critical": NUMBER, **_EVIDENCE}, ("id",)
 )
@@ -109,8 +109,8 @@ _QUERIES_DOCUMENT = Fields({"queries": MapOf(_QUERY)}, ("queries",))
 
 @dataclass(frozen=True, slots=True)
 class ChecklistNames:
-    """What a checklist may name, and the namespace that stands for `$namespace` in its queries. Empty `runbooks` and `lists`
-    mean that nobody knows which there are. `boards` are the panels of boards that only a checklist or a look asks for.
+    """The names that a checklist may use, and the namespace that replaces `$namespace` in its queries. Empty `runbooks` and
+    `lists` mean that the names are unknown. `boards` are panels outside the overview, fetched only while visible.
     """
 
     panels: tuple[PanelSpec, ...]
@@ -119,7 +119,7 @@ class ChecklistNames:
     lists: tuple[str, ...] = ()
     boards: tuple[PanelSpec, ...] = ()
     signals: Mapping[str, Signal] | None = None
-    """What a query may ask by; None for the catalogue's."""
+    """The signals that a query may use; None for the catalogue's."""
 
     @classmethod
     def configured(cls, settings: Settings, specs: tuple[PanelSpec, ...], runbooks: RunbookIndex) -> ChecklistNames:
@@ -132,7 +132,7 @@ class ChecklistNames:
 
 @dataclass(frozen=True, slots=True)
 class BrokenChecklist:
-    """A file that cannot be used, and why (`file:line: …`)."""
+    """An invalid file, and why (`file:line: …`)."""
 
     name: str
     path: str
@@ -141,7 +141,7 @@ class BrokenChecklist:
 
 @dataclass(frozen=True, slots=True)
 class Checklists:
-    """All that could be read, and what could not be."""
+    """The valid checklists, and the invalid files."""
 
     lists: tuple[Checklist, ...] = ()
     broken: tuple[BrokenChecklist, ...] = ()
@@ -155,26 +155,31 @@ class Checklists:
 
     @classmethod
     def load(cls, folder: str, vocabulary: ChecklistNames) -> Checklists:
-        """The shipped ones and those of `folder`, which may be empty or absent. A broken file hides the shipped one of its
-        name: the team's own must not silently become another.
+        """The shipped ones and those of `folder`, which may be empty or absent. An invalid file still hides the shipped one of
+        its name: the team must not get another checklist without notice.
         """
         own = sorted(Path(folder).glob("*.yaml")) if folder else []
         own += sorted(Path(folder).glob("*.yml")) if folder else []
         files = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml")) if path.stem != _QUERIES}
         files.update({path.stem: path for path in own})
         vocabulary = replace(vocabulary, lists=tuple(files))
-        found: list[Checklist] = []
+        lists: list[Checklist] = []
         broken: list[BrokenChecklist] = []
         for name in sorted(files, key=lambda item: (ORDER.index(item) if item in ORDER else len(ORDER), item)):
             try:
-                found.append(parse(_text(files[name]), name=name, path=str(files[name]), vocabulary=vocabulary))
+                lists.append(parse(_text(files[name]), name=name, path=str(files[name]), vocabulary=vocabulary))
             except ConfigError as error:
                 broken.append(BrokenChecklist(name, str(files[name]), str(error)))
-        return cls(tuple(found), tuple(broken))
+        return cls(tuple(lists), tuple(broken))
+
+
+def load_checklists(settings: Settings, specs: tuple[PanelSpec, ...], runbooks: RunbookIndex) -> Checklists:
+    """The shipped checklists and the team's own; `specs` are the overview's panels. Reads files."""
+    return Checklists.load(settings.paths.checklists_dir, ChecklistNames.configured(settings, specs, runbooks))
 
 
 def shipped_text(name: str) -> str:
-    """The file of a shipped checklist, to begin one's own with. Raises KeyError."""
+    """The file of a shipped checklist, as a start for a team's own. Raises KeyError."""
     path = SHIPPED / f"{name}.yaml"
     if name == _QUERIES or not path.is_file():
         raise KeyError(name)
@@ -182,22 +187,22 @@ def shipped_text(name: str) -> str:
 
 
 def parse(text: str, *, name: str, path: str, vocabulary: ChecklistNames) -> Checklist:
-    """One file's checklist. Raises ConfigError with file, line, key and what exists instead."""
-    document = _checked(text, path, _DOCUMENT)
+    """The checklist of one file. Raises ConfigError with file, line, key and the known names."""
+    document = _load(text, path, _DOCUMENT)
     queries = {**_shipped_queries(vocabulary.namespace), **_queries(document, vocabulary.namespace, path, vocabulary.signals)}
     panels = {spec.id: spec for spec in vocabulary.panels}
     boards = {spec.id: spec for spec in vocabulary.boards}
-    reading = _Reading(document, path, panels, boards, queries, vocabulary.runbooks, vocabulary.lists)
-    items = tuple(reading.item(index) for index in range(len(document.value["items"])))
+    parser = _Parser(document, path, panels, boards, queries, vocabulary.runbooks, vocabulary.lists)
+    items = tuple(parser.item(index) for index in range(len(document.value["items"])))
     if not items:
-        raise reading.wrong("expected at least one item", ("items",))
+        raise parser.wrong("expected at least one item", ("items",))
     return Checklist(
         name, document.value["title"], items, document.value.get("due", ""), path, bool(document.value.get("summary"))
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Parser:
     document: YamlDocument
     path: str
     panels: Mapping[str, PanelSpec]
@@ -211,33 +216,33 @@ class _Reading:
 
     def item(self, index: int) -> Item:
         items = self.document.value["items"]
-        told, place = items[index], ("items", index)
-        if any(other["id"] == told["id"] for other in items[:index]):
+        item, place = items[index], ("items", index)
+        if any(other["id"] == item["id"] for other in items[:index]):
             raise self.wrong("duplicate id", (*place, "id"))
-        kinds = [kind for kind in KINDS if kind in told]
+        kinds = [kind for kind in KINDS if kind in item]
         if len(kinds) != 1:
             found = f"found {' and '.join(kinds)}" if kinds else "found none"
             raise self.wrong(f"expected exactly one of {', '.join(KINDS)}, {found}", place)
         kind = kinds[0]
         for line in ("warn", "critical"):
-            if line in told and kind not in ("panel", "query"):
-                raise self.wrong("only an item with panel or query has thresholds", (*place, line))
-        runbook = told.get("runbook", "")
+            if line in item and kind not in ("panel", "query"):
+                raise self.wrong("only an item with a panel or query has thresholds", (*place, line))
+        runbook = item.get("runbook", "")
         if runbook and self.runbooks and runbook not in self.runbooks:
             raise self.wrong(f"no such runbook, {suggest_spelling(runbook, self.runbooks)}", (*place, "runbook"))
-        evidence = self._evidence(kind, told, (*place, kind))
-        title = told.get("title") or (evidence.text if isinstance(evidence, definition.QuestionEvidence) else told["id"])
-        return Item(told["id"], title, told.get("asks") or title, evidence, runbook)
+        evidence = self._evidence(kind, item, (*place, kind))
+        title = item.get("title") or (evidence.text if isinstance(evidence, definition.QuestionEvidence) else item["id"])
+        return Item(item["id"], title, item.get("asks") or title, evidence, runbook)
 
-    def _evidence(self, kind: str, told: Mapping[str, Any], place: Place) -> Evidence:
-        value = told[kind]
-        own = Threshold(told.get("warn"), told.get("critical"))
+    def _evidence(self, kind: str, item: Mapping[str, Any], place: Place) -> Evidence:
+        value = item[kind]
+        own = Threshold(item.get("warn"), item.get("critical"))
         match kind:
             case "panel":
                 spec = self._panel(value, place)
                 self._check_order(spec, own, place)
                 if value not in self.panels:
-                    # Nobody asks for it unless somebody looks at its board: the checklist asks itself.
+                    # The poller fetches it only while its board is visible: the checklist fetches it itself.
                     return definition.QueryEvidence(spec, own)
                 return definition.PanelEvidence(value, own)
             case "query":
@@ -300,7 +305,7 @@ class _Reading:
         return tuple(found)
 
 
-def _checked(text: str, path: str, kind: Fields) -> YamlDocument:
+def _load(text: str, path: str, kind: Fields) -> YamlDocument:
     try:
         document = load_with_lines(text)
         if document.value is None:
@@ -327,11 +332,11 @@ def _text(path: Path) -> str:
 def _queries(
     document: YamlDocument, namespace: str, path: str, signals: Mapping[str, Signal] | None = None
 ) -> dict[str, PanelSpec]:
-    found: Mapping[str, Mapping[str, Any]] = document.value.get("queries", {})
+    queries: Mapping[str, Mapping[str, Any]] = document.value.get("queries", {})
     specs: dict[str, PanelSpec] = {}
-    for name, told in found.items():
+    for name, fields in queries.items():
         try:
-            specs[name] = _spec(name, told, namespace, signals)
+            specs[name] = _spec(name, fields, namespace, signals)
         except SignalError as error:
             place = (_QUERIES, name, "expr")
             raise ConfigError(source=path, line=document.line(place), key=format_path(place), expected=str(error)) from None
@@ -345,26 +350,26 @@ def _queries(
 @cache
 def _shipped_queries(namespace: str) -> Mapping[str, PanelSpec]:
     path = SHIPPED / f"{_QUERIES}.yaml"
-    return _queries(_checked(_text(path), str(path), _QUERIES_DOCUMENT), namespace, str(path))
+    return _queries(_load(_text(path), str(path), _QUERIES_DOCUMENT), namespace, str(path))
 
 
-def _spec(name: str, told: Mapping[str, Any], namespace: str, signals: Mapping[str, Signal] | None) -> PanelSpec:
-    below = told.get("below", False)
-    written = told["expr"].replace("$namespace", namespace).strip()
+def _spec(name: str, fields: Mapping[str, Any], namespace: str, signals: Mapping[str, Signal] | None) -> PanelSpec:
+    below = fields.get("below", False)
+    written = fields["expr"].replace("$namespace", namespace).strip()
     raw = expand_query(written, signals=signals)
     return PanelSpec(
         id=name,
-        title=told["title"],
-        unit=Unit(told["unit"]),
+        title=fields["title"],
+        unit=Unit(fields["unit"]),
         aggregation=Aggregation.MIN if below else Aggregation.MAX,
         raw=raw,
         template=written if raw != written else "",
-        group_by=told.get("by", ""),
+        group_by=fields.get("by", ""),
         lower_is_worse=below,
-        decimals=told.get("decimals", 2),
-        no_data_reason=told.get("absent", ""),
-        threshold=Threshold(told.get("warn"), told.get("critical")),
-        range=Range.read(told["range"]) if "range" in told else None,
+        decimals=fields.get("decimals", 2),
+        no_data_reason=fields.get("absent", ""),
+        threshold=Threshold(fields.get("warn"), fields.get("critical")),
+        range=Range.read(fields["range"]) if "range" in fields else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The item of a checklist that asks what the platform says of itself."""
+"""The checklist item on the platform's own health report."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from queries.model.verdict import Verdict
 _LIMIT = "ready, every service up, no breaker open"
 
 
-def judge_platform_item(item: Item, snapshot: Snapshot) -> ItemResult:
-    """What it said last, while it still answers; a platform that does not answer is not known, whatever it said before."""
+def evaluate_platform(item: Item, snapshot: Snapshot) -> ItemResult:
+    """The platform's last report while it answers; without an answer the item is unknown, whatever the last report said."""
     state, judged = snapshot.source("platform"), snapshot.platform_verdict
-    places = (
-        NavigationTarget("screen", "platform", "the platform's own words"),
+    targets = (
+        NavigationTarget("screen", "platform", "the platform's report"),
         *((NavigationTarget("runbook", item.runbook, f"runbook {item.runbook}"),) if item.runbook else ()),
     )
     if state is None or state.health is Health.NOT_CONFIGURED:
-        told = "the platform's API is not configured"
-        return ItemResult(item, Verdict.NO_DATA, "not known", told, limit=_LIMIT, places=places)
+        reason = "the platform's API is not configured"
+        return ItemResult(item, Verdict.NO_DATA, "not known", reason, limit=_LIMIT, targets=targets)
     if judged is None or state.paused or not state.health.answers:
-        why = visible(state.fault.sentence()) if state.fault else "nothing was asked since" if state.paused else "no answer yet"
+        why = visible(state.fault.sentence()) if state.fault else "polling is paused" if state.paused else "no answer yet"
         verdict = Verdict.NO_DATA if judged is None else Verdict.STALE
-        return ItemResult(item, verdict, "not known", why, limit=_LIMIT, places=places)
-    told = "not ready" if judged.not_ready else "ready" if judged.verdict is Verdict.OK else "not whole"
+        return ItemResult(item, verdict, "not known", why, limit=_LIMIT, targets=targets)
+    value = "not ready" if judged.not_ready else "ready" if judged.verdict is Verdict.OK else "degraded"
     details = tuple(Detail(line.sentence, line.verdict) for line in judged.problems)
-    return ItemResult(item, judged.verdict, told, judged.reason, limit=_LIMIT, details=details, places=places)
+    return ItemResult(item, judged.verdict, value, judged.reason, limit=_LIMIT, details=details, targets=targets)

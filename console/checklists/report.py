@@ -1,4 +1,4 @@
-"""A checklist's findings as text, Markdown, JSON and JUnit's XML, with the walk of a person where there was one."""
+"""A checklist's results as text, Markdown, JSON and JUnit XML, with a person's run where there is one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from console.checklists import section
 from console.checklists.definition import Checklist
 from console.checklists.result import OPEN, ItemResult, exit_code
-from console.checklists.run_events import answer_words, left_open
+from console.checklists.run_review import answer_text, open_items
 from console.checklists.section import ReportSection
 from console.state import snapshot_json
 from console.state.checklist_runs import ChecklistRun
@@ -21,22 +21,22 @@ from queries.text.junit import Case, CaseResult, format_junit
 from queries.text.tables import align, escape_markdown, format_markdown_table
 from queries.text.times import format_local
 
-_MEANING = {0: "all ok", 1: "something is critical or warns", 2: "something could not be judged"}
+_MEANING = {0: "all ok", 1: "something is critical or warns", 2: "something could not be evaluated"}
 
 
 @dataclass(frozen=True, slots=True)
 class ChecklistReport:
-    """What one look (or one walk) through a checklist gave; `sections` are the daily summary, where the list has one."""
+    """The results of one checklist; `sections` are the daily summary where it has one, `run` a person's run."""
 
     checklist: Checklist
-    findings: tuple[ItemResult, ...]
+    results: tuple[ItemResult, ...]
     snapshot: Snapshot
     sections: tuple[ReportSection, ...] = ()
-    walk: ChecklistRun | None = None
+    run: ChecklistRun | None = None
 
     @property
     def code(self) -> int:
-        return exit_code(self.findings)
+        return exit_code(self.results)
 
     @property
     def headline(self) -> str:
@@ -46,9 +46,9 @@ class ChecklistReport:
 
 
 def as_text(report: ChecklistReport) -> str:
-    rows = [(item.word, visible(item.item.title), item.told, item.limit, _then(item)) for item in report.findings]
+    rows = [(item.label, visible(item.item.title), item.value_text, item.limit, _then(item)) for item in report.results]
     blocks = [report.headline, align(rows)]
-    blocks += ["\n".join(_lines(finding, report)) for finding in report.findings if finding.verdict in (*OPEN, *UNKNOWN, None)]
+    blocks += ["\n".join(_lines(result, report)) for result in report.results if result.verdict in (*OPEN, *UNKNOWN, None)]
     if report.sections:
         blocks.append(section.as_text(report.sections))
     blocks.append(f"exit code {report.code}: {_MEANING[report.code]}{_questions(report)}")
@@ -56,19 +56,19 @@ def as_text(report: ChecklistReport) -> str:
 
 
 def as_markdown(report: ChecklistReport) -> str:
-    rows = [(item.word, visible(item.item.title), item.told, item.limit, item.before) for item in report.findings]
+    rows = [(item.label, visible(item.item.title), item.value_text, item.limit, item.before) for item in report.results]
     blocks = [
         f"## {escape_markdown(report.headline)}",
         format_markdown_table(("verdict", "item", "value", "target", "yesterday"), rows),
     ]
-    for finding in report.findings:
-        if finding.verdict in (*OPEN, *UNKNOWN, None):
-            head, *more = _lines(finding, report)
+    for result in report.results:
+        if result.verdict in (*OPEN, *UNKNOWN, None):
+            head, *more = _lines(result, report)
             blocks.append(
                 "\n".join([f"**{escape_markdown(head)}**", "", *(f"- {escape_markdown(line.strip())}" for line in more)])
             )
-    if report.walk is not None:
-        blocks.append(_walk_markdown(report, report.walk))
+    if report.run is not None:
+        blocks.append(_run_markdown(report, report.run))
     if report.sections:
         blocks.append(section.as_markdown(report.sections))
     return "\n\n".join(blocks)
@@ -84,43 +84,43 @@ def as_json(report: ChecklistReport) -> dict[str, Any]:
         "namespace": snapshot.namespace,
         "taken_at": snapshot_json.utc(snapshot.taken_at),
         "exit_code": report.code,
-        "items": [_item_json(item) for item in report.findings],
+        "items": [_item_json(item) for item in report.results],
         **({"summary": section.as_json(report.sections)} if report.sections else {}),
     }
 
 
 def as_junit(report: ChecklistReport) -> str:
-    """An item that is not ok is a failure, one that could not be judged an error, a question to a person is skipped."""
-    cases = [_case(item, report.checklist.name) for item in report.findings]
+    """An item that is not ok is a failure, one that could not be evaluated an error; a question for a person is skipped."""
+    cases = [_case(item, report.checklist.name) for item in report.results]
     return format_junit(f"cad-console checklist {report.checklist.name}", cases, errors=True)
 
 
 def _case(item: ItemResult, checklist: str) -> Case:
     title = visible(item.item.title)
     if item.verdict in OPEN:
-        return Case(checklist, title, CaseResult.FAILURE, item.reason, type=item.word)
+        return Case(checklist, title, CaseResult.FAILURE, item.reason, type=item.label)
     if item.verdict in UNKNOWN:
-        return Case(checklist, title, CaseResult.ERROR, item.reason, type=item.word)
+        return Case(checklist, title, CaseResult.ERROR, item.reason, type=item.label)
     if item.verdict is None:
         return Case(checklist, title, CaseResult.SKIPPED, item.reason)
-    return Case(checklist, title, CaseResult.PASSED, item.told)
+    return Case(checklist, title, CaseResult.PASSED, item.value_text)
 
 
-def _lines(finding: ItemResult, report: ChecklistReport) -> list[str]:
-    """What is wrong with it, in one line; below it the details, where no summary repeats them."""
-    head = f"{finding.word} {visible(finding.item.title)}: {finding.reason}"
-    if finding.verdict is None:
-        head = f"ASK {visible(finding.item.asks)} ({finding.told})"
-    details = () if report.sections else finding.details
+def _lines(result: ItemResult, report: ChecklistReport) -> list[str]:
+    """One line on what is wrong; below it the details, unless the summary has them."""
+    head = f"{result.label} {visible(result.item.title)}: {result.reason}"
+    if result.verdict is None:
+        head = f"ASK {visible(result.item.asks)} ({result.value_text})"
+    details = () if report.sections else result.details
     return [head, *(f"  {f'{item.verdict.word} ' if item.verdict else ''}{item.text}" for item in details)]
 
 
-def _then(finding: ItemResult) -> str:
-    return f"yesterday {finding.before}" if finding.before else ""
+def _then(result: ItemResult) -> str:
+    return f"yesterday {result.before}" if result.before else ""
 
 
 def _questions(report: ChecklistReport) -> str:
-    count = sum(item.verdict is None for item in report.findings)
+    count = sum(item.verdict is None for item in report.results)
     return f"; {count} {'question' if count == 1 else 'questions'} for a person" if count else ""
 
 
@@ -131,7 +131,7 @@ def _item_json(item: ItemResult) -> dict[str, Any]:
         "asks": item.item.asks,
         "verdict": item.verdict.value if item.verdict is not None else "question",
         "value": snapshot_json.number(item.value),
-        "told": item.told,
+        "told": item.value_text,
         "target": item.limit,
         "reason": item.reason,
         "yesterday": item.before,
@@ -147,33 +147,33 @@ def _trend_json(item: ItemResult) -> dict[str, Any] | None:
     if not values:
         return None
     ends = {"first": values[0], "last": values[-1], "lowest": min(values), "highest": max(values)}
-    return {"covers": item.trend_words, **ends}
+    return {"covers": item.trend_period, **ends}
 
 
-def _walk_markdown(report: ChecklistReport, walk: ChecklistRun) -> str:
-    """Who said what, what was noted, who signed, and what was open."""
+def _run_markdown(report: ChecklistReport, run: ChecklistRun) -> str:
+    """Answers, notes, signature and open items."""
     lines = [
-        f"### Walk, begun {format_local(walk.begun_at, now=report.snapshot.taken_at)} "
-        f"by {escape_markdown(visible(walk.begun_by))}",
+        f"### Run, started {format_local(run.started_at, now=report.snapshot.taken_at)} "
+        f"by {escape_markdown(visible(run.started_by))}",
         "",
     ]
     for item in report.checklist.items:
-        for answer in walk.answers_to(item.id):
-            words = f"{item.title}: {visible(answer.author)} {answer_words(answer)} ({visible(answer.told)})"
-            lines.append(f"- {escape_markdown(words)}")
-        for note in walk.notes_on(item.id):
+        for answer in run.answers_to(item.id):
+            text = f"{item.title}: {visible(answer.author)} {answer_text(answer)} ({visible(answer.value_text)})"
+            lines.append(f"- {escape_markdown(text)}")
+        for note in run.notes_on(item.id):
             lines.append(f"- {escape_markdown(f'{item.title}: note by {visible(note.author)}: {visible(note.text)}')}")
-    signature = walk.signed
+    signature = run.signature
     if signature is None:
-        left = left_open(report.checklist, walk, report.findings)
+        left = open_items(report.checklist, run, report.results)
         lines += ["", f"Not signed; open: {escape_markdown('; '.join(item.sentence for item in left) or 'nothing')}"]
     else:
-        took = f", after {format_span(walk.took.seconds)}" if walk.took else ""
+        after = f", after {format_span(run.duration.seconds)}" if run.duration else ""
         remark = f" ({escape_markdown(visible(signature.remark))})" if signature.remark else ""
         when = format_local(signature.at, now=report.snapshot.taken_at)
-        lines += ["", f"Signed {when} by {escape_markdown(visible(signature.name))}{took}{remark}"]
+        lines += ["", f"Signed {when} by {escape_markdown(visible(signature.name))}{after}{remark}"]
         lines += (
-            ["Open at the signature:", "", *(f"- {escape_markdown(visible(each))}" for each in signature.open)]
+            ["Open items:", "", *(f"- {escape_markdown(visible(each))}" for each in signature.open)]
             if signature.open
             else ["Nothing was open."]
         )

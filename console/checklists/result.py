@@ -1,4 +1,4 @@
-"""What the evidence says to one item of a checklist."""
+"""What the evidence says about one checklist item."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from queries.model.verdict import UNKNOWN, Verdict
 
 @dataclass(frozen=True, slots=True)
 class NavigationTarget:
-    """Where one can go and look: `panel`, `alert`, `runbook`, `explore`, `screen` or `action`, by its key."""
+    """Where to navigate for details: `panel`, `alert`, `runbook`, `explore`, `screen` or `action`, by key."""
 
     kind: str
     subject: str
-    words: str
+    label: str
     about: str = ""
-    """For a runbook or an action, the fingerprint of the alert."""
+    """For a runbook or an action, the alert's fingerprint."""
     action: Suggestion | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One line under the value; `verdict` is None where it only tells."""
+    """One line under the value; `verdict` is None where the line only informs."""
 
     text: str
     verdict: Verdict | None = None
@@ -32,27 +32,27 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """`verdict` is None for a question that only a person can answer. `told` is the value in words, `limit` what it is held
-    against, `reason` why the verdict is what it is, in one sentence. `before` is the value at the same time yesterday (or why
-    it is not known), empty where there is no such thing. `trend` has its threshold `lines` and covers `trend_words`.
+    """`verdict` is None for a question that only a person can answer. `value_text` is the value as text, `limit` the target,
+    `reason` the reason for the verdict in one sentence. `before` is the value at the same time yesterday (or why it is not
+    known), empty where there is none. `trend` covers `trend_period` and is drawn with `thresholds`.
     """
 
     item: Item
     verdict: Verdict | None
-    told: str
+    value_text: str
     reason: str
     value: float | None = None
     limit: str = ""
     details: tuple[Detail, ...] = ()
     before: str = ""
     trend: tuple[Point, ...] = ()
-    trend_words: str = ""
-    lines: tuple[float, ...] = ()
+    trend_period: str = ""
+    thresholds: tuple[float, ...] = ()
     below: bool = False
-    places: tuple[NavigationTarget, ...] = ()
+    targets: tuple[NavigationTarget, ...] = ()
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """`ok`, `WARN`, `CRIT`, `NO DATA`, `IN DOUBT`, `STALE`, or `ASK` for a question."""
         return self.verdict.word if self.verdict is not None else "ASK"
 
@@ -60,12 +60,11 @@ class ItemResult:
 OPEN = (Verdict.WARN, Verdict.CRITICAL)
 
 
-def exit_code(findings: tuple[ItemResult, ...]) -> int:
-    """0 where everything is ok, 1 where something is critical or warns, 2 where something could not be judged.
+def exit_code(results: tuple[ItemResult, ...]) -> int:
+    """0 where everything is ok, 1 for a warning or critical, 2 where an item could not be evaluated.
 
-    What is known to be wrong comes first. A warning is a target that was missed, and so not 0; a question to a person does
-    not fail by itself.
+    A known problem takes precedence. A warning is a missed target and so not 0; a question for a person does not fail.
     """
-    if any(item.verdict in OPEN for item in findings):
+    if any(item.verdict in OPEN for item in results):
         return 1
-    return 2 if any(item.verdict in UNKNOWN for item in findings) else 0
+    return 2 if any(item.verdict in UNKNOWN for item in results) else 0

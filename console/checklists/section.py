@@ -1,4 +1,4 @@
-"""A titled list of lines, as summaries and handovers are made of: for a screen, a terminal, Markdown and JSON."""
+"""A titled list of lines, the building block of summaries and handovers: for screen, terminal, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from queries.text.tables import escape_markdown
 
 @dataclass(frozen=True, slots=True)
 class ReportSection:
-    """`empty` is what stands there without lines: that there is nothing, or that it is not known."""
+    """`empty` is the text without lines: that there is nothing, or that it is not known."""
 
     title: str
     lines: tuple[Detail, ...] = ()
@@ -23,7 +23,7 @@ class ReportSection:
 def as_text(sections: Iterable[ReportSection]) -> str:
     blocks = []
     for section in sections:
-        lines = [f"  {_marked(line)}" for line in section.lines] or [f"  {section.empty}"]
+        lines = [f"  {_line_text(line)}" for line in section.lines] or [f"  {section.empty}"]
         blocks.append("\n".join([section.title, *lines]))
     return "\n\n".join(blocks)
 
@@ -31,7 +31,7 @@ def as_text(sections: Iterable[ReportSection]) -> str:
 def as_markdown(sections: Iterable[ReportSection]) -> str:
     blocks = []
     for section in sections:
-        lines = [f"- {escape_markdown(_marked(line))}" for line in section.lines] or [escape_markdown(section.empty)]
+        lines = [f"- {escape_markdown(_line_text(line))}" for line in section.lines] or [escape_markdown(section.empty)]
         blocks.append("\n".join([f"### {escape_markdown(section.title)}", "", *lines]))
     return "\n\n".join(blocks)
 
@@ -48,5 +48,5 @@ def as_json(sections: Iterable[ReportSection]) -> list[dict[str, Any]]:
     ]
 
 
-def _marked(line: Detail) -> str:
+def _line_text(line: Detail) -> str:
     return f"{line.verdict.word}: {line.text}" if line.verdict else line.text

@@ -82,19 +82,21 @@ async def _acknowledge(session: Session, arguments: argparse.Namespace) -> int:
     name = visible(alert.name)
     try:
         result = await session.acknowledge(alert.fingerprint, on=taking)
-        if arguments.take_over and result.mark is not None and result.whose.held and not result.written:
-            result = await session.acknowledge(alert.fingerprint, on=taking, over=result.mark)
+        if arguments.take_over and result.acknowledgement is not None and result.ownership.held_by_other and not result.written:
+            result = await session.acknowledge(alert.fingerprint, on=taking, over=result.acknowledgement)
     except JournalError as error:
         print(f"cad-console: not saved: {visible(str(error))}", file=sys.stderr)
         return 2
-    if result.mark is not None and result.whose.held and not result.written:
-        holder = visible(held_sentence(result.mark, result.whose, format_span(time.time() - result.mark.at)))
+    if result.acknowledgement is not None and result.ownership.held_by_other and not result.written:
+        holder = visible(
+            held_sentence(result.acknowledgement, result.ownership, format_span(time.time() - result.acknowledgement.at))
+        )
         print(f"{name}: {holder}; nothing changed, --take-over takes it over", file=sys.stderr)
-        if result.doubt:
-            print(f"cad-console: could not check whether that is current: {visible(result.doubt)}", file=sys.stderr)
+        if result.caveat:
+            print(f"cad-console: could not check whether that is current: {visible(result.caveat)}", file=sys.stderr)
         return 1
     print(visible(outcome_sentence(name, result, taking=taking)))
-    return 1 if result.whose.held else 0
+    return 1 if result.ownership.held_by_other else 0
 
 
 def _empty_text(*, known: bool, filtered: bool) -> str:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from console.checklists import report
 from console.checklists.definition import Checklist, KpisEvidence, QueryEvidence
-from console.checklists.evaluate import EvaluationInput, findings
-from console.checklists.evidence_queries import ask
-from console.checklists.incidents import known_incidents
-from console.checklists.loader import ChecklistNames, Checklists, shipped_text
+from console.checklists.loader import ChecklistNames, Checklists, load_checklists, shipped_text
 from console.checklists.report import ChecklistReport
-from console.checklists.summary import summary
 from console.checks.own_panels import load_overview
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
@@ -53,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     if arguments.shipped:
         return _print_shipped(arguments.name or "")
-    known = load_checklists(settings)
+    known = load_checklists(settings, load_overview(settings), RunbookIndex.from_settings(settings))
     if arguments.lint:
         return _lint(known, settings)
     if not arguments.name:
@@ -65,33 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
         error = broken or f"no checklist {arguments.name!r}, {suggest_spelling(arguments.name, known.names)}"
         print(f"cad-console checklist: {visible(error)}", file=sys.stderr)
         return 2
-    result = with_session(settings, lambda session: evaluate(session, checklist))
+    result = with_session(settings, lambda session: _run_once(session, checklist))
     return write(_FORMATS[arguments.format](result), arguments.output) or result.code
 
 
-def load_checklists(settings: Settings) -> Checklists:
-    """The built-in checklists and a team's own, checked against the names that they may use. Reads files."""
-    names = ChecklistNames.configured(settings, load_overview(settings), RunbookIndex.from_settings(settings))
-    return Checklists.load(settings.paths.checklists_dir, names)
-
-
-async def evaluate(session: Session, checklist: Checklist) -> ChecklistReport:
-    """The items' results after one poll of every source and the checklist's own queries; writes nothing."""
-    snapshot = await session.once()
-    evidence = await ask(
-        checklist,
-        snapshot,
-        snapshot.ledger.walks,
-        prometheus=session.prometheus,
-        kubernetes=session.kubernetes,
-        clock=time.time,
-    )
-    facts = EvaluationInput(
-        snapshot, evidence, snapshot.taken_at, known_incidents(snapshot.ledger, known=session.journal_known)
-    )
-    results = findings(checklist, facts)
-    sections = summary(checklist, results, facts) if checklist.summary else ()
-    return ChecklistReport(checklist, results, snapshot, sections)
+async def _run_once(session: Session, checklist: Checklist) -> ChecklistReport:
+    return await session.checklists.run_once(checklist, await session.once())
 
 
 def write(text: str, output: str | None) -> int:

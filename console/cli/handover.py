@@ -8,20 +8,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from console.checklists.incidents import known_incidents
-from console.checklists.run_events import new_id
-from console.cli.checklist import load_checklists, write
+from console.cli.checklist import write
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
-from console.config.settings import Settings
 from console.handover import report
 from console.handover.report import HandoverReport
-from console.handover.sections import HandoverInput, handover, signed
-from console.handover.shift import budget_over, shift_of
-from console.journal.sqlite import JournalError
+from console.journal.errors import JournalError
 from console.monitor.session import Session
 from console.state import snapshot_json
-from console.state.handovers import SIGNED
 
 _FORMATS: Mapping[str, Callable[[HandoverReport], str]] = {
     "text": report.as_text,
@@ -46,15 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
 
     async def work(session: Session) -> tuple[HandoverReport, str]:
-        result = await build_report(session, settings)
+        result = await _build(session)
         if not arguments.sign:
             return result, ""
-        data = signed(result.sections, result.shift, name=settings.user, to=arguments.to, remark=arguments.remark)
         try:
-            await session.record(SIGNED, new_id(), data)
+            head = await session.handovers.sign(result, name=settings.user, to=arguments.to, remark=arguments.remark)
         except JournalError as error:
             return result, str(error)
-        return replace(result, head=(await session.ledger()).head), ""
+        return replace(result, head=head), ""
 
     result, error = with_session(settings, work)
     code = write(_FORMATS[arguments.format](result), arguments.output)
@@ -64,12 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     return code or (0 if result.snapshot.answered else 2)
 
 
-async def build_report(session: Session, settings: Settings) -> HandoverReport:
+async def _build(session: Session) -> HandoverReport:
     """The report after one poll of every source, with the error budget over the shift."""
-    snapshot = await session.once()
-    now = time.time()
-    shift = shift_of(snapshot.ledger.handovers, now=now, hours=settings.shift_hours)
-    budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=now)
-    incidents = known_incidents(snapshot.ledger, known=session.journal_known)
-    facts = HandoverInput(snapshot, shift, load_checklists(settings), incidents, budget, now)
-    return HandoverReport(handover(facts), snapshot, shift, snapshot.ledger.head)
+    snapshot, now = await session.once(), time.time()
+    budget = await session.handovers.fetch_budget(snapshot, now=now)
+    return session.handovers.build(snapshot, await session.checklists.load(), budget, now=now)

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from pathlib import Path
-from typing import Any
 
 from console.actions.plan import Outcome, Preview, Request
 from console.cli.one_shot import with_session
 from console.cli.parser import add_flags
 from console.config.load import load_settings
-from console.incidents.declaration import declaration
-from console.incidents.postmortem import as_json, as_markdown, kpi_rows
-from console.incidents.postmortem_data import changes_before, review
-from console.incidents.response_timers import clocks, early_resolution
-from console.incidents.templates import STATUS_PAGE, TemplateError, Templates, facts_of
-from console.incidents.text import entry_row, incident_lines, state_words
-from console.journal.sqlite import JournalError
+from console.incidents.incident_json import brief_json, incident_json
+from console.incidents.postmortem import as_json, as_markdown, metric_rows
+from console.incidents.service import IncidentError, open_steps, save_text
+from console.incidents.templates import STATUS_PAGE, TemplateError
+from console.incidents.text import entry_row, incident_lines, status_text
+from console.journal.errors import JournalError
+from console.journal.payloads import Role, Step
 from console.monitor.session import Session
-from console.state import incident_events
-from console.state.incident import DeliveryState, Incident, Incidents, Role, Step
-from console.state.incident_metrics import kpis
-from console.state.public_status import phase
+from console.state.incident import Incident, update_target
+from console.state.incident_metrics import compute_metrics
 from console.state.snapshot import Snapshot
 from console.state.snapshot_json import dumps, utc
-from queries.model.alert import Priority, TrackedAlert
+from queries.model.alert import TrackedAlert
+from queries.model.severity import Priority
 from queries.model.text import visible
 from queries.text.durations import YEAR_SECONDS, parse_duration
 from queries.text.tables import align, format_markdown_table
@@ -37,13 +33,7 @@ from queries.text.times import InvalidTime
 
 Work = Callable[[Session, argparse.Namespace], Awaitable[int]]
 
-_PAGE = 500
-_NAMED = 20
 _NUMBER = "its number or id; defaults to the only open one"
-
-
-class _UsageError(Exception):
-    """The request cannot be fulfilled; the message has the reason and the alternatives."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -100,11 +90,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 done, 1 not possible, 2 where a channel may or may not have received an update."""
+    """0 done, 1 not possible, 2 where a channel received an update and may not have delivered it."""
     settings = load_settings(arguments)
     try:
-        return with_session(settings, lambda session: _WORK[arguments.verb](session, arguments))
-    except (_UsageError, JournalError, TemplateError) as error:
+        return with_session(settings, lambda session: _run(session, arguments))
+    except (IncidentError, JournalError, TemplateError) as error:
         print(f"cad-console incident: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -112,13 +102,15 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
 
 
+async def _run(session: Session, arguments: argparse.Namespace) -> int:
+    if session.journal is None:
+        raise IncidentError(session.journal_fault or "there is no journal")
+    return await _WORK[arguments.verb](session, arguments)
+
+
 def _format(parser: argparse.ArgumentParser, *more: str, default: str = "text") -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=(default, "json", *more), default=default)
     return parser
-
-
-def _write(file: str, text: str) -> None:
-    Path(file).expanduser().write_text(text, encoding="utf-8")
 
 
 def _severity(text: str) -> Priority:
@@ -135,65 +127,38 @@ def _duration(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-async def _incidents(session: Session) -> Incidents:
-    if session.journal is None:
-        raise _UsageError(session.journal_fault or "there is no journal")
-    return (await session.ledger()).incidents
-
-
-async def _find(session: Session, name: str) -> Incident:
-    known = await _incidents(session)
-    current = known.current()
-    key = name or (current.id if current else "")
-    incident = await session.incident(key) if key else None
-    if incident is not None:
-        return incident
-    numbers = ", ".join(str(item.number) for item in (known.open if not name else known.all[-_NAMED:])) or "none"
-    if name:
-        older = f" and {known.count - _NAMED} older ones" if known.count > _NAMED else ""
-        raise _UsageError(f"no incident {visible(name)!r}; known: {numbers}{older}")
-    raise _UsageError(f"which incident? open: {numbers}" if known.open else "no incidents yet")
-
-
 async def _declare(session: Session, arguments: argparse.Namespace) -> int:
-    await _incidents(session)
     snapshot = await session.once()
     alerts = tuple(_find_alert(snapshot, name) for name in arguments.alert)
     try:
-        data = declaration(
-            snapshot,
+        incident = await session.incidents.declare(
             title=arguments.title,
             severity=arguments.severity,
             alerts=alerts,
             commander=arguments.commander,
             stability_seconds=arguments.stability,
         )
-    except ValueError as error:
-        raise _UsageError(f"{error}: give a TITLE or --alert NAME") from None
-    identity = incident_events.new_id()
-    await session.record(incident_events.DECLARED, identity, data)
-    incident = await _find(session, identity)
+    except IncidentError as error:
+        raise IncidentError(f"{error}: give a TITLE or --alert NAME") from None
     if not snapshot.alerts_known:
         print("the current alerts are unknown: none is linked", file=sys.stderr)
     print(f"declared {incident.severity} {incident.number} ({incident.id}): {visible(incident.title)}")
-    _show_lines(session, incident)
+    _print_lines(session, incident)
     return 0
 
 
 def _find_alert(snapshot: Snapshot, name: str) -> TrackedAlert:
-    matches = [item for item in snapshot.alerts if name in (item.alert.name, item.alert.fingerprint)]
-    if matches:
-        return matches[0]
+    for item in snapshot.alerts:
+        if name in (item.alert.name, item.alert.fingerprint):
+            return item
     names = ", ".join(sorted({visible(item.alert.name) for item in snapshot.alerts})) or "none"
-    raise _UsageError(f"no current alert {visible(name)!r}; current: {names}")
+    raise IncidentError(f"no current alert {visible(name)!r}; current: {names}")
 
 
 async def _list(session: Session, arguments: argparse.Namespace) -> int:
-    known = await _incidents(session)
-    now = time.time()
-    incidents = [*reversed(await _older(session, known)), *known.all]
+    incidents, now = await session.incidents.all(), time.time()
     if arguments.format == "json":
-        print(dumps([_brief(session, item, now) for item in incidents]))
+        print(dumps([brief_json(item, session.severity_policies, now) for item in incidents]))
         return 0
     head = ("#", "id", "severity", "title", "began", "state", "commander")
     rows = [
@@ -203,7 +168,7 @@ async def _list(session: Session, arguments: argparse.Namespace) -> int:
             item.severity.value,
             visible(item.title),
             utc(item.began_at),
-            state_words(item, session.response.of(item.severity), now),
+            status_text(item, session.severity_policies.for_severity(item.severity), now),
             visible(item.person(Role.COMMANDER)) or "-",
         )
         for item in reversed(incidents)
@@ -213,28 +178,18 @@ async def _list(session: Session, arguments: argparse.Namespace) -> int:
     elif rows:
         print(align([[word.upper() for word in head], *rows]))
         print("\nthe last 30 days")
-        print(align(kpi_rows(kpis(known.all, now=now)), indent="  "))
+        print(align(metric_rows(compute_metrics((await session.incidents.known()).all, now=now)), indent="  "))
     else:
         print("no incidents yet")
     return 0
 
 
-async def _older(session: Session, known: Incidents) -> list[Incident]:
-    """The incidents that only the journal has, newest first."""
-    older: list[Incident] = []
-    before = known.count + 1
-    while len(older) < known.older and (page := await session.older_incidents(before=before, limit=_PAGE)):
-        older += page
-        before = page[-1].number
-    return older
-
-
 async def _show(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
+    incident = await session.incidents.find(arguments.incident)
     if arguments.format == "json":
-        print(dumps(_full(session, incident, time.time())))
+        print(dumps(incident_json(incident, session.severity_policies, time.time())))
         return 0
-    _show_lines(session, incident)
+    _print_lines(session, incident)
     newest = incident.entries[-max(1, arguments.limit) :]
     print()
     print(align([entry_row(entry) for entry in newest]))
@@ -243,173 +198,89 @@ async def _show(session: Session, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show_lines(session: Session, incident: Incident) -> None:
-    print(align(list(incident_lines(incident, session.response, time.time())), indent="  "))
-
-
-def _brief(session: Session, incident: Incident, now: float) -> dict[str, Any]:
-    return {
-        "id": incident.id,
-        "number": incident.number,
-        "title": incident.title,
-        "severity": incident.severity.value,
-        "phase": phase(incident).value,
-        "open": incident.open,
-        "began_at": utc(incident.began_at),
-        "declared_at": utc(incident.declared_at),
-        "closed_at": None if incident.closed_at is None else utc(incident.closed_at),
-        "steps": [
-            {
-                "step": clock.step.value,
-                "state": clock.pace.value,
-                "due_at": None if clock.due_at is None else utc(clock.due_at),
-                "done_at": utc(clock.tick.at) if clock.tick else None,
-                "by": clock.tick.author if clock.tick else None,
-            }
-            for clock in clocks(incident, session.response.of(incident.severity), now)
-        ],
-        "roles": {role.value: incident.person(role) or None for role in Role},
-    }
-
-
-def _full(session: Session, incident: Incident, now: float) -> dict[str, Any]:
-    return {
-        **_brief(session, incident, now),
-        "alerts": [{"fingerprint": item.fingerprint, "name": item.name} for item in incident.alerts],
-        "updates": [
-            {
-                "id": item.id,
-                "at": utc(item.at),
-                "author": item.author,
-                "text": item.text,
-                "sendings": [
-                    {"where": each.where, "state": each.state.value, "at": utc(each.at), "why": each.why}
-                    for each in item.sendings
-                ],
-            }
-            for item in incident.updates
-        ],
-        "timeline": [
-            {
-                "id": item.id,
-                "at": utc(item.at),
-                "recorded_at": utc(item.recorded_at),
-                "source": item.source.value,
-                "author": item.author,
-                "text": item.text,
-                "corrects": item.corrects or None,
-            }
-            for item in incident.entries
-        ],
-    }
+def _print_lines(session: Session, incident: Incident) -> None:
+    print(align(list(incident_lines(incident, session.severity_policies, time.time())), indent="  "))
 
 
 async def _note(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
-    if not arguments.text.strip():
-        raise _UsageError("a note needs text")
-    data = incident_events.note(arguments.text, corrects=arguments.corrects)
-    if arguments.corrects and all(entry.id != arguments.corrects for entry in incident.entries):
-        raise _UsageError(f"no entry {visible(arguments.corrects)!r}; `incident show --format json` has the ids")
-    await session.record(incident_events.NOTE, incident.id, data)
-    print(f"noted as {data['id']}")
+    incident = await session.incidents.find(arguments.incident)
+    identity = await session.incidents.add_note(incident, arguments.text, corrects=arguments.corrects)
+    print(f"added note {identity}")
     return 0
 
 
-async def _tick(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
+async def _step(session: Session, arguments: argparse.Namespace) -> int:
+    incident = await session.incidents.find(arguments.incident)
     step, done = Step(arguments.step), arguments.verb == "tick"
-    if not done and step not in incident.ticks:
-        raise _UsageError(f"{step} is not done")
-    note = arguments.note
-    if done and step is Step.RESOLVE:
-        note = _note_early_resolution(session, incident, note, time.time())
-    await session.record(incident_events.STEP, incident.id, incident_events.step(step, done=done, note=note))
-    first = incident.ticks.get(step)
-    if done and first is not None:
-        print(f"noted; {visible(first.author)} completed {step} at {utc(first.at)}, and that time counts")
+    before = await session.incidents.change_step(incident, step, done=done, note=arguments.note)
+    if done and before is not None:
+        print(f"recorded; {visible(before.author)} completed {step} at {utc(before.at)}, and that counts")
     else:
-        print(f"{step}: {'done' if done else 'not done'}")
+        print(f"{step}: {'done' if done else 'reopened'}")
     return 0
-
-
-def _note_early_resolution(session: Session, incident: Incident, note: str, now: float) -> str:
-    """The note, preceded by how much of the stability window is missing."""
-    warning = early_resolution(incident, session.response.of(incident.severity), now)
-    return ": ".join(part for part in (warning, note) if part)
 
 
 async def _role(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
+    incident = await session.incidents.find(arguments.incident)
     role, person = Role(arguments.role), arguments.person.strip()
-    holder, caveat = await session.give_role(incident.id, role, person)
-    if holder != person and arguments.take_over:
-        holder, caveat = await session.give_role(incident.id, role, person, over=holder)
-    if caveat:
-        print(f"cad-console: could not check whether someone else changed it: {visible(caveat)}", file=sys.stderr)
-    if holder != person:
-        print(f"cad-console: {visible(holder)} has this role; nothing changed, --take-over takes it over", file=sys.stderr)
+    change = await session.incidents.assign_role(incident.id, role, person)
+    if change.holder != person and arguments.take_over:
+        change = await session.incidents.assign_role(incident.id, role, person, over=change.holder)
+    if change.caveat:
+        print(f"cad-console: whether somebody else changed it is not known: {visible(change.caveat)}", file=sys.stderr)
+    if change.holder != person:
+        text = f"{visible(change.holder)} holds it; nothing was changed, --take-over takes it over"
+        print(f"cad-console: {text}", file=sys.stderr)
         return 1
     print(f"{role}: {visible(person) or 'nobody'}")
     return 0
 
 
 async def _change_severity(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
-    await session.record(incident_events.SEVERITY, incident.id, incident_events.severity(arguments.severity, arguments.why))
+    incident = await session.incidents.find(arguments.incident)
+    await session.incidents.change_severity(incident, arguments.severity, arguments.why)
     print(f"severity {incident.severity} → {arguments.severity}")
     return 0
 
 
 async def _close(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
-    if not incident.open:
-        raise _UsageError(f"incident {incident.number} is already closed")
-    await session.record(incident_events.CLOSED, incident.id, incident_events.closed(arguments.why))
+    incident = await session.incidents.find(arguments.incident)
+    await session.incidents.close(incident, arguments.why)
     print(f"closed {incident.number}")
-    missing = [step.value for step in Step if step not in incident.ticks and step is not Step.REVIEW]
-    if missing:
+    if missing := open_steps(incident):
         print(f"not done: {', '.join(missing)}", file=sys.stderr)
     return 0
 
 
 async def _reopen(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
-    if incident.open:
-        raise _UsageError(f"incident {incident.number} is open")
-    await session.record(incident_events.REOPENED, incident.id, incident_events.closed(arguments.why))
+    incident = await session.incidents.find(arguments.incident)
+    await session.incidents.reopen(incident, arguments.why)
     print(f"reopened {incident.number}")
     return 0
 
 
 async def _update(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
-    unknown = [name for name in arguments.send if session.settings.incidents.channel(name) is None]
-    if unknown:
-        configured = ", ".join(item.name for item in session.settings.incidents.channels) or "none"
-        raise _UsageError(f"no channel {visible(unknown[0])!r}; configured: {configured}")
+    incidents, channels = session.incidents, session.settings.incidents
+    incident = await incidents.find(arguments.incident)
+    for name in arguments.send:
+        if channels.channel(name) is None:
+            known = ", ".join(item.name for item in channels.channels) or "none"
+            raise IncidentError(f"no channel {visible(name)!r}; configured: {known}")
     if arguments.send and not arguments.yes and not sys.stdin.isatty():
-        raise _UsageError("no terminal to confirm on; use --yes")
+        raise IncidentError("there is no terminal to confirm on; give --yes")
     if arguments.text:
         text = sys.stdin.read() if arguments.text == "-" else arguments.text
     else:
-        snapshot = await session.once()
-        facts = facts_of(incident, snapshot, session.response.of(incident.severity), now=time.time())
-        text = Templates.load(session.settings.incidents.templates_dir).fill(arguments.audience, facts, phase(incident))
-    data = incident_events.update(text.strip())
-    await session.record(incident_events.UPDATE, incident.id, data)
-    print(text.strip())
-    print(f"saved as update {data['update']}", file=sys.stderr)
+        templates = await incidents.load_templates()
+        text = incidents.draft_update(incident, templates, arguments.audience, await session.once())
+    update = await incidents.write_update(incident, text.strip())
+    print(update.text)
+    print(f"kept as update {update.id}", file=sys.stderr)
     if arguments.output:
-        await asyncio.to_thread(_write, arguments.output, text.strip() + "\n")
-        await session.record(
-            incident_events.DELIVERED,
-            incident.id,
-            incident_events.delivered(data["update"], DeliveryState.WRITTEN, arguments.output),
-        )
+        await incidents.save_update(incident, update, arguments.output)
     code = 0
     for channel in arguments.send:
-        request = Request("notify", f"update/{incident.id}/{data['update']}", {"channel": channel})
+        request = Request("notify", update_target(incident.id, update.id), {"channel": channel})
         code = max(code, await _send(session, request, arguments.yes))
     if not arguments.send:
         where = f"written to {arguments.output}, " if arguments.output else ""
@@ -418,19 +289,11 @@ async def _update(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _sent(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
-    matches = [item for item in incident.updates if not arguments.update or item.id == arguments.update]
-    if not matches:
-        known = ", ".join(item.id for item in incident.updates) or "none"
-        raise _UsageError(f"no such update; known: {known}")
-    now = time.time()
-    at = now - arguments.ago if arguments.ago else now
-    await session.record(
-        incident_events.DELIVERED,
-        incident.id,
-        incident_events.delivered(matches[-1].id, DeliveryState.MARKED, arguments.where, at=at),
+    incident = await session.incidents.find(arguments.incident)
+    update = await session.incidents.mark_sent(
+        incident, arguments.where, update=arguments.update, seconds_ago=arguments.ago or 0.0
     )
-    print(f"update {matches[-1].id}: marked as sent to {visible(arguments.where)}")
+    print(f"update {update.id}: marked as sent to {visible(arguments.where)}")
     return 0
 
 
@@ -454,12 +317,12 @@ async def _send(session: Session, request: Request, yes: bool) -> int:
 
 
 async def _report(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
+    incident = await session.incidents.find(arguments.incident)
     await session.once()
-    data = await review(session, incident, now=time.time())
-    text = as_markdown(data) if arguments.format == "markdown" else dumps(as_json(data)) + "\n"
+    postmortem = await session.incidents.review(incident)
+    text = as_markdown(postmortem) if arguments.format == "markdown" else dumps(as_json(postmortem)) + "\n"
     if arguments.output:
-        await asyncio.to_thread(_write, arguments.output, text)
+        await save_text(arguments.output, text)
         print(f"written to {arguments.output}")
     else:
         print(text, end="")
@@ -467,19 +330,18 @@ async def _report(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _changes(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await _find(session, arguments.incident)
+    incident = await session.incidents.find(arguments.incident)
     await session.once()
-    result = await changes_before(session, incident)
+    found = await session.incidents.changes(incident)
     if arguments.format == "json":
-        rows = [{"at": utc(item.at), "kind": item.kind, "text": item.text, "author": item.author} for item in result.changes]
-        data = {"start": utc(result.start), "end": utc(result.end), "changes": rows, "not_asked": list(result.faults)}
-        print(dumps(data))
+        rows = [{"at": utc(item.at), "kind": item.kind, "text": item.text, "author": item.author} for item in found.changes]
+        print(dumps({"start": utc(found.start), "end": utc(found.end), "changes": rows, "not_asked": list(found.faults)}))
         return 0
-    print(f"from {utc(result.start)} to {utc(result.end)}, the hour before the first alert")
-    cells = [(utc(item.at), item.kind, visible(item.text), visible(item.author)) for item in result.changes]
-    print(align(cells) or "no changes found")
-    for error in result.faults:
-        print(f"not queried: {visible(error)}", file=sys.stderr)
+    print(f"from {utc(found.start)} to {utc(found.end)}, the hour before the first alert")
+    lines = [(utc(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
+    print(align(lines) or "no changes found")
+    for fault in found.faults:
+        print(f"not checked: {visible(fault)}", file=sys.stderr)
     return 0
 
 
@@ -488,8 +350,8 @@ _WORK: dict[str, Work] = {
     "list": _list,
     "show": _show,
     "note": _note,
-    "tick": _tick,
-    "untick": _tick,
+    "tick": _step,
+    "untick": _step,
     "role": _role,
     "severity": _change_severity,
     "update": _update,

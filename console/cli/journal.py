@@ -8,18 +8,18 @@ import sys
 import time
 from collections import Counter
 
-from console.checklists.journal_text import event_words
 from console.cli.journal_verify import parse_head_argument, run_verify
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.journal.errors import VERIFY
 from console.journal.event import Event
-from console.journal.hash_chain import ChainEnd, Head, end_line, line
-from console.journal.left_out import SETTLED
-from console.journal.search import SearchQuery, page
+from console.journal.hash_chain import ChainEnd, Head, format_end, format_entry
+from console.journal.payloads import EventSettled
+from console.journal.search import SearchQuery, search
 from console.journal.sqlite import Journal, JournalError
 from console.monitor.session import Session
+from console.state.journal_text import event_text
 from queries.model.text import visible
 from queries.text.durations import format_span
 from queries.text.tables import align, format_markdown_table
@@ -108,7 +108,7 @@ def _settle(settings: Settings, run: str) -> int:
             print(f"cad-console: {visible(caveat)}", file=sys.stderr)
         if run.startswith("#") and run[1:].isascii() and run[1:].isdigit() and int(run[1:]) in ledger.left_out:
             item = ledger.left_out[int(run[1:])]
-            await session.record(SETTLED, item.id, {"why": item.why})
+            await session.record(item.id, EventSettled(item.why))
             print(f"settled: {visible(run)} {visible(item.kind)} stays left out and is no longer listed")
             return 0
         if run not in ledger.unfinished:
@@ -167,7 +167,7 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
 def _show_unshared(journal: Journal, arguments: argparse.Namespace) -> int:
     query = SearchQuery(kinds=tuple(arguments.kind), unshared=True)
     # A journal of an older release has no such list.
-    entries = tuple(reversed(page(journal, query, limit=arguments.limit).entries)) if journal.unshared() else ()
+    entries = tuple(reversed(search(journal, query, limit=arguments.limit).entries)) if journal.unshared() else ()
     if arguments.format == "json":
         rows_json = [{**as_json(entry.event), "unshared": entry.unshared} for entry in entries]
         print(json.dumps(rows_json, indent=2, ensure_ascii=False))
@@ -186,10 +186,10 @@ def _export(journal: Journal, after: int) -> int:
     entries = first = last = 0
     head = ""
     for link in journal.links(after=after):
-        print(line(link))
+        print(format_entry(link))
         last, head = link.event.sequence, link.hash
         first, entries = first or last, entries + 1
-    print(end_line(ChainEnd(last, head, entries, first)), flush=True)
+    print(format_end(ChainEnd(last, head, entries, first)), flush=True)
     if entries:
         print(f"{entries} entries, head {Head(head, last)}", file=sys.stderr)
     return _check_complete(journal, first=after + 1, last=journal.counted(), found=entries)
@@ -218,23 +218,8 @@ def as_json(event: Event) -> dict[str, object]:
     }
 
 
-def event_summary(event: Event) -> str:
-    """The event in one line."""
-    data = event.data
-    if event.kind == "action.outcome":
-        return f"{data.get('title', '')}: {data.get('text') or data.get('outcome', '')}"
-    if event.kind.startswith("action."):
-        cause = f" ({data['cause']})" if data.get("cause") else ""
-        where = f" [{data['cluster']}]" if data.get("cluster") else ""
-        return f"{data.get('title', '')}{cause}{where}"
-    if event.kind.startswith("alert."):
-        why = f" ({data['why']})" if data.get("why") else ""
-        return f"{data.get('name') or event.subject}{why}"
-    return event_words(event) or str(data.get("text") or event.subject)
-
-
 def _row(event: Event) -> list[str]:
-    cells = (event.kind, event.environment, event.author, event_summary(event))
+    cells = (event.kind, event.environment, event.author, event_text(event))
     return [str(event.sequence), format_time(event.at), *(visible(cell) for cell in cells)]
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from console.config.settings import Settings
-from console.journal.hash_chain import ChainEnd, ChainEntry, ChainReport, Head, checked, parse_head, parsed
+from console.journal.hash_chain import ChainEnd, ChainEntry, ChainReport, Head, parse_head, parse_line, verify_chain
 from console.journal.sqlite import Journal, JournalError
 from queries.errors import SourceError
 from queries.model.text import visible
@@ -42,10 +42,10 @@ def run_verify(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _verify_export(file: str, heads: tuple[Head, ...]) -> int:
     if file == "-":
-        result, name = checked(_read(sys.stdin), heads=heads), "standard input"
+        result, name = verify_chain(_read(sys.stdin), heads=heads), "standard input"
     else:
         with Path(file).open(encoding="utf-8", errors="backslashreplace") as lines:
-            result, name = checked(_read(lines), heads=heads), file
+            result, name = verify_chain(_read(lines), heads=heads), file
     notes = ["written by the previous release, so a missing beginning cannot be detected"] if result.uncounted else []
     return _print_report(result, name, [*_notes(result), *notes, *_unanchored(result)])
 
@@ -57,7 +57,7 @@ def _read(lines: Iterable[str]) -> Iterator[ChainEntry | ChainEnd]:
     """
     for number, text in enumerate(lines, 1):
         try:
-            yield parsed(text)
+            yield parse_line(text)
         except ValueError as error:
             if not text.endswith("\n") and number > 1:
                 return

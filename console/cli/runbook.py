@@ -12,7 +12,7 @@ from console.cli.one_shot import with_session
 from console.config.expected_rules import expected_alerts, expected_rules
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.incidents.severity_policy import load_response
+from console.incidents.severity_policy import load_severity_policies
 from console.monitor.session import Session
 from console.runbooks.index import TRIAGE, RunbookIndex
 from console.runbooks.page import LAST_PHASE, Runbook
@@ -151,7 +151,7 @@ async def _static_steps(runbook: Runbook) -> AsyncIterator[StepResult]:
 def _print_escalation(runbook: Runbook, settings: Settings) -> None:
     if not runbook.escalate:
         return
-    response = load_response(settings.incidents)
+    response = load_severity_policies(settings.incidents)
     print("\nEscalate")
     for item in runbook.escalate:
         contact = response.contact(item.to)

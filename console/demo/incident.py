@@ -14,16 +14,13 @@ from console.demo import server_config
 from console.demo.scenario_test import Say, ScenarioTimeout, act, active, gone, journalled, until
 from console.demo.scenarios import Fix, Scenario
 from console.demo.verify_report import ReportMismatch, compare
-from console.incidents.declaration import declaration
 from console.incidents.postmortem import as_json, as_markdown
-from console.incidents.postmortem_data import review
 from console.incidents.response_timers import stable_at
-from console.incidents.templates import STATUS_PAGE, Templates, facts_of
+from console.incidents.templates import STATUS_PAGE, Templates
 from console.incidents.text import entry_row
+from console.journal.payloads import Step
 from console.monitor.session import Session
-from console.state import incident_events
-from console.state.incident import DeliveryState, Incident, Step
-from console.state.public_status import phase
+from console.state.incident import Incident
 from queries.errors import SourceError
 from queries.model.text import visible
 from queries.text.times import format_clock
@@ -79,21 +76,17 @@ class _Play:
         tracked = await until(
             session, lambda now: active(now, self.scenario.alert), f"no alert {self.scenario.alert} in Alertmanager"
         )
-        self.identity = incident_events.new_id()
-        data = declaration(
-            session.snapshot(), alerts=(tracked,), commander=session.settings.user, stability_seconds=stability_seconds
+        incident = await session.incidents.declare(
+            alerts=(tracked,), commander=session.settings.user, stability_seconds=stability_seconds
         )
-        await session.record(incident_events.DECLARED, self.identity, data)
-        incident = await self._incident()
+        self.identity = incident.id
         say(f"{incident.severity} {incident.number} ({incident.id}): {visible(incident.title)}", step="declared")
         say(f"detected {format_clock(incident.began_at)}, alerts {', '.join(item.name for item in incident.alerts)}")
 
         await session.acknowledge(tracked.alert.fingerprint)
         await self._ticked(Step.ACKNOWLEDGE)
-        await session.record(
-            incident_events.STEP,
-            self.identity,
-            incident_events.step(Step.ASSESS, done=True, note="all requests, since the rollout"),
+        await session.incidents.change_step(
+            await self._incident(), Step.ASSESS, done=True, note="all requests, since the rollout"
         )
         await self._ticked(Step.ASSESS)
         await self._tell()
@@ -114,48 +107,34 @@ class _Play:
         quiet = await self._until(
             lambda now: now if now.quiet_since else None, "the timeline does not say that the alert ended"
         )
-        own = session.response.of(quiet.severity)
+        own = session.severity_policies.for_severity(quiet.severity)
         due = stable_at(quiet, own)
         say(f"quiet since {format_clock(quiet.quiet_since or 0.0)}, stable after {stability_seconds:g} s", step="stability")
         await self._until(
             lambda now: True if due is not None and stable_at(now, own) == due and time.time() >= due else None,
             "it did not stay quiet",
         )
-        await session.record(incident_events.STEP, self.identity, incident_events.step(Step.RESOLVE, done=True))
+        await session.incidents.change_step(await self._incident(), Step.RESOLVE, done=True)
         await self._ticked(Step.RESOLVE)
-        await session.record(
-            incident_events.NOTE, self.identity, incident_events.note("follow-up: a canary before every release")
-        )
+        await session.incidents.add_note(await self._incident(), "follow-up: a canary before every release")
         await asyncio.sleep(_SCRAPES_SECONDS)
         await self._report(report_file)
 
     async def _tell(self) -> None:
         """An update from the template, kept, written to a file, and marked as sent as who pasted it would."""
-        session = self.session
+        incidents, snapshot = self.session.incidents, self.session.snapshot()
         incident = await self._incident()
-        facts = facts_of(incident, session.snapshot(), session.response.of(incident.severity), now=time.time())
-        text = Templates.load().fill(STATUS_PAGE, facts, phase(incident))
-        data = incident_events.update(text)
-        await session.record(incident_events.UPDATE, self.identity, data)
-        file = Path(session.settings.paths.state_dir) / "status-page.txt"
-        await asyncio.to_thread(file.write_text, text + "\n", "utf-8")
-        await session.record(
-            incident_events.DELIVERED,
-            self.identity,
-            incident_events.delivered(data["update"], DeliveryState.WRITTEN, str(file)),
-        )
-        await session.record(
-            incident_events.DELIVERED,
-            self.identity,
-            incident_events.delivered(data["update"], DeliveryState.MARKED, STATUS_PAGE),
-        )
+        text = incidents.draft_update(incident, Templates.load(), STATUS_PAGE, snapshot)
+        update = await incidents.write_update(incident, text)
+        await incidents.save_update(incident, update, str(Path(self.session.settings.paths.state_dir) / "status-page.txt"))
+        await incidents.mark_sent(await self._incident(), STATUS_PAGE)
         await self._ticked(Step.COMMUNICATE)
         for line in text.splitlines():
             self.say(visible(line))
 
     async def _report(self, file: Path) -> None:
         session, say = self.session, self.say
-        made = await review(session, await self._incident(), now=time.time())
+        made = await session.incidents.review(await self._incident())
         text, document = as_markdown(made), as_json(made)
         await asyncio.to_thread(file.write_text, text, "utf-8")
         say(str(file), step="report")
@@ -184,9 +163,10 @@ class _Play:
             raise ReportMismatch("; ".join(map(str, wrong)))
 
     async def _ticked(self, step: Step) -> None:
-        incident = await self._until(lambda now: now if step in now.ticks else None, f"the step {step} was not ticked")
-        tick = incident.ticks[step]
-        self.say(f"at {format_clock(tick.at)}{f', because {tick.because}' if tick.because else ''}", step=step.value)
+        incident = await self._until(lambda now: now if step in now.completions else None, f"the step {step} is not done")
+        completion = incident.completions[step]
+        because = f", because {completion.because}" if completion.because else ""
+        self.say(f"at {format_clock(completion.at)}{because}", step=step.value)
 
     async def _incident(self) -> Incident:
         found = (await self.session.ledger()).incidents.get(self.identity)

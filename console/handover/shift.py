@@ -1,4 +1,4 @@
-"""Since when this shift runs, and how the error budget went during it."""
+"""When the present shift started, and the error budget over it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from console.checklists.evidence_queries import MetricsSource
-from console.state.handovers import HandoverSigned
+from console.state.handovers import HandoverSignature
 from console.state.snapshot import Snapshot
 from queries.errors import NotConfigured, SourceError
 from queries.model.panel import Origin, aggregate
@@ -18,31 +18,31 @@ BUDGET = "error_budget"
 _POINTS = 12
 _LEAST_SECONDS = 60.0
 _MOST_SECONDS = 7 * 86_400.0
-"""A signature that is older than a week does not say when this shift began."""
+"""An older signature does not say when this shift started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """`signed` is the handover that it began with, None where the configured length is all that is known."""
+    """`signed` is the handover that it started with, None where only the configured length is known."""
 
     since: float
-    signed: HandoverSigned | None = None
+    signed: HandoverSignature | None = None
 
 
-def shift_of(signatures: tuple[HandoverSigned, ...], *, now: float, hours: float) -> Shift:
-    """The last handover that was signed began it; one from the future (a clock was set) or from long ago did not."""
+def current_shift(signatures: tuple[HandoverSignature, ...], *, now: float, hours: float) -> Shift:
+    """It started with the last signed handover; one from the future (somebody set a clock) or from long ago does not count."""
     known = [item for item in signatures if now - _MOST_SECONDS <= item.at <= now]
     if known:
         return Shift(known[-1].at, known[-1])
     return Shift(now - hours * 3600.0)
 
 
-async def budget_over(
+async def fetch_budget(
     snapshot: Snapshot, shift: Shift, *, prometheus: MetricsSource | None, now: float
 ) -> PollResult[tuple[Point, ...]]:
-    """What was left of the error budget from the shift's beginning until now, percent: one request.
+    """The remaining error budget from the start of the shift until now, percent: one request.
 
-    Twelve steps where a recorded series tells it; where it has to be computed from a month of counters, only both ends.
+    Twelve steps of a recorded series; where Prometheus computes it from a month of counters, only both ends.
     """
     began = time.monotonic()
     try:
@@ -50,7 +50,7 @@ async def budget_over(
             raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
         state = snapshot.panel(BUDGET)
         if state is None or not state.query:
-            raise NotConfigured("there is no panel of the error budget")
+            raise NotConfigured("there is no error budget panel")
         start = min(shift.since, now - _LEAST_SECONDS)
         steps = 1 if state.origin is Origin.RAW else _POINTS
         answer = await prometheus.query_range(state.query, start=start, end=now, step_seconds=(now - start) / steps)

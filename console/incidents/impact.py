@@ -1,4 +1,4 @@
-"""What an incident cost, asked of Prometheus over its exact window; what cannot be asked is unknown, never 0."""
+"""The impact of an incident, computed by Prometheus over its exact window; what it cannot compute is unknown, never 0."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from queries.model.verdict import Verdict
 from queries.prometheus.responses import InstantResult
 
 AVAILABILITY = 0.999
-"""The objective over 30 days; what is beyond is the error budget."""
+"""The objective over 30 days; the rest is the error budget."""
 SLO_PERCENT = 100.0 * (1.0 - AVAILABILITY)
 LATENCY_SHARE = 0.99
 _MOST_POINTS = 600
@@ -35,10 +35,11 @@ class MetricsQueries(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """Of the requests of OCR and Vision from `start` to `end`, Unix seconds. Each figure is None where it is unknown; `why`
-    says by its name why. `budget_percent` is of the 30 days' error budget; `outside_seconds` how long the error ratio was
-    beyond the objective, of which `unseen_seconds` had no value at all. `bad_since` is when the error ratio went beyond the
-    objective for good before the detection.
+    """On the requests of OCR and Vision from `start` to `end`, Unix seconds. A figure is None where it is unknown; `why` has
+    the reason by the figure's name.
+
+    `budget_percent` is the share of the 30 days' error budget; `outside_seconds` is how long the error ratio was over the
+    objective, `unseen_seconds` how long it had no value. `bad_since` is when it crossed the objective before the detection.
     """
 
     start: float
@@ -57,7 +58,7 @@ class Impact:
 
 
 def failed_text(seconds: float) -> str:
-    """How many requests of users failed over the window, as a text with signals."""
+    """Failed requests of users over the window, as an expression with signals."""
     return f"${{platform_failures[{_window(seconds)}]}} * {seconds:g}"
 
 
@@ -66,7 +67,7 @@ def requests_text(seconds: float) -> str:
 
 
 def _slow_text(seconds: float) -> str:
-    """Percent of requests that took longer than the objective; nothing where none was timed."""
+    """Percent of requests slower than the objective; no sample where none was timed."""
     window = _window(seconds)
     return f"100 * (1 - ${{within_2s[{window}]}} / ${{timed[{window}]}})"
 
@@ -76,17 +77,16 @@ def _window(seconds: float) -> str:
 
 
 async def measure(prometheus: MetricsQueries | None, ratio: PanelSpec | None, *, detected_at: float, end: float) -> Impact:
-    """`ratio` is the error ratio's panel; the window begins where the ratio went bad, else with the detection."""
+    """`ratio` is the error ratio's panel. The window starts where the ratio crossed the objective, else with the detection."""
     if prometheus is None:
-        told = "Prometheus is not configured"
+        reason = "Prometheus is not configured"
         names = ("requests", "failed", "slow_percent", "budget_percent", "outside_seconds")
-        return Impact(detected_at, end, why=tuple((name, told) for name in names))
-    desk = _ImpactQuery(prometheus, detected_at, max(end, detected_at + 1.0))
-    return await desk.measured(ratio)
+        return Impact(detected_at, end, why=tuple((name, reason) for name in names))
+    return await _ImpactQuery(prometheus, detected_at, max(end, detected_at + 1.0)).measure(ratio)
 
 
 class _ImpactQuery:
-    """One measurement: its window, and why something stays unknown."""
+    """One measurement: its window, and why a figure is unknown."""
 
     def __init__(self, prometheus: MetricsQueries, detected_at: float, end: float) -> None:
         self.prometheus = prometheus
@@ -94,61 +94,61 @@ class _ImpactQuery:
         self.end = end
         self.why: dict[str, str] = {}
 
-    async def measured(self, ratio: PanelSpec | None) -> Impact:
+    async def measure(self, ratio: PanelSpec | None) -> Impact:
         bad_since, outside, unseen = await self._ratio(ratio)
         start = min(bad_since, self.detected_at) if bad_since is not None else self.detected_at
         window = max(1.0, round(self.end - start, 3))
-        nobody = "nobody exported ocr_requests_total or vision_requests_total at the end of it"
-        present = await self._one("requests", 'count({__name__=~"(ocr|vision)_requests_total"})', empty=nobody)
+        missing = "nobody exported ocr_requests_total or vision_requests_total at the end of the window"
+        present = await self._query("requests", 'count({__name__=~"(ocr|vision)_requests_total"})', empty=missing)
         requests = failed = slow = budget = None
         if present is None:
-            told = self.why["requests"]
-            self.why.update(failed=told, slow_percent=told, budget_percent=told)
+            reason = self.why["requests"]
+            self.why.update(failed=reason, slow_percent=reason, budget_percent=reason)
         else:
-            requests = await self._one("requests", requests_text(window))
-            failed = await self._one("failed", failed_text(window))
-            slow = await self._one("slow_percent", _slow_text(window), empty="no request was timed")
-            month = await self._one("budget_percent", requests_text(_MONTH_SECONDS))
+            requests = await self._query("requests", requests_text(window))
+            failed = await self._query("failed", failed_text(window))
+            slow = await self._query("slow_percent", _slow_text(window), empty="no request was timed")
+            month = await self._query("budget_percent", requests_text(_MONTH_SECONDS))
             if month and failed is not None:
                 budget = 100.0 * failed / (month * (1.0 - AVAILABILITY))
             elif "budget_percent" not in self.why:
-                self.why["budget_percent"] = "how many requests there were in 30 days is not known"
+                self.why["budget_percent"] = "the number of requests in 30 days is not known"
         return Impact(
             start, self.end, requests, failed, slow, budget, outside, unseen, bad_since, tuple(sorted(self.why.items()))
         )
 
-    async def _one(self, name: str, text: str, *, empty: str = "the query gave no series") -> float | None:
+    async def _query(self, name: str, text: str, *, empty: str = "Prometheus returned no series") -> float | None:
         try:
-            answer, doubt = await asyncio.gather(
+            result, contradictions = await asyncio.gather(
                 self.prometheus.query(self.prometheus.expand(text), at=self.end),
                 self.prometheus.contradictions(text, at=self.end),
             )
         except SourceError as error:
             self.why[name] = str(error)
             return None
-        if doubt:
-            self.why[name] = f"{Verdict.IN_DOUBT.word}: {'; '.join(map(describe_contradiction, doubt))}"
+        if contradictions:
+            self.why[name] = f"{Verdict.IN_DOUBT.word}: {'; '.join(map(describe_contradiction, contradictions))}"
             return None
-        value = answer.samples[0].value if answer.samples else math.nan
+        value = result.samples[0].value if result.samples else math.nan
         if not math.isfinite(value):
             self.why[name] = empty
             return None
         return value
 
     async def _ratio(self, spec: PanelSpec | None) -> tuple[float | None, float | None, float | None]:
-        """Since when it was bad, how long it was, and for how long nobody knows; in seconds."""
+        """When the ratio crossed the objective (Unix seconds), how long it was over it and had no value (seconds)."""
         if spec is None:
             self.why["outside_seconds"] = "there is no panel error_ratio"
             return None, None, None
         coarse = math.ceil(_LOOK_BACK_SECONDS / _MOST_POINTS)
         before = await self._points(spec, self.detected_at - _LOOK_BACK_SECONDS, self.detected_at + coarse, coarse)
         about = _bad_since(before, self.detected_at, coarse)
-        # Once more from just before it, in steps that suit the length of the incident.
+        # Again from just before that, with a step that suits the length of the incident.
         start = (self.detected_at if about is None else min(about, self.detected_at)) - coarse
         step = max(1.0, math.ceil((self.end - start) / _MOST_POINTS))
         points = await self._points(spec, start, self.end, step)
         if not points:
-            self.why.setdefault("outside_seconds", "the error ratio has no series")
+            self.why.setdefault("outside_seconds", "Prometheus returned no series of the error ratio")
             return None, None, None
         since = _bad_since(points, self.detected_at, step)
         begin = min(since, self.detected_at) if since is not None else self.detected_at
@@ -161,16 +161,16 @@ class _ImpactQuery:
         history = await self.prometheus.history(spec, start=start, end=end, step_seconds=step)
         if history.fault is not None:
             self.why["outside_seconds"] = history.fault.sentence()
-        # A ratio that is not possible says nothing of the requests: nobody saw them.
+        # A ratio outside its range says nothing about the requests.
         points = history.series[0].points if history.series else ()
-        found = tuple((at, value) for at, value in points if not math.isfinite(value) or spec.allowed.contains(value))
-        if points and not found:
-            self.why["outside_seconds"] = f"{Verdict.IN_DOUBT.word}: the error ratio had no value that is possible"
-        return found
+        possible = tuple((at, value) for at, value in points if not math.isfinite(value) or spec.allowed.contains(value))
+        if points and not possible:
+            self.why["outside_seconds"] = f"{Verdict.IN_DOUBT.word}: every value of the error ratio is outside its range"
+        return possible
 
 
 def _bad_since(points: Iterable[tuple[float, float]], detected_at: float, step: float) -> float | None:
-    """The first of the points beyond the objective that go on without a gap until the detection; None where there is none."""
+    """The first point from which on every point is over the objective, without a gap until the detection."""
     since: float | None = None
     last = -math.inf
     for at, value in points:

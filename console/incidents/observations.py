@@ -1,17 +1,19 @@
-"""What of a snapshot an incident watches: alerts, panels, rollouts, replicas and silences, each thing with its value."""
+"""What an incident's timeline watches in a snapshot: alerts, panels, rollouts, replicas and silences, each with its value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from console.state.incident import FIRING, RESOLVED, Incident, Source
+from console.journal.payloads import Source
+from console.state.incident import FIRING, RESOLVED, Incident
 from console.state.revisions import image_change
 from console.state.snapshot import Snapshot
-from queries.model.alert import AlertState, Priority, TrackedAlert
+from queries.model.alert import AlertState, TrackedAlert
 from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
 from queries.model.series import label
+from queries.model.severity import Priority
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
@@ -25,46 +27,46 @@ _STATES = {
     AlertState.SUPPRESSED: SILENCED,
 }
 _SETTLE_SECONDS = 5.0
-"""How long what swings easily has to stay so before it is written down."""
+"""How long a value that flaps easily must hold before the timeline records it."""
 _MOST = 400
-"""Things whose state a declaration writes down."""
+"""Things whose value a declaration records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One thing now. `taken_at` is when the source said so and `began_at` since when it is so where the source tells that,
-    both Unix seconds. `say` makes the sentence, given the value before (empty: it was not there). `settle_seconds` is how
-    long it has to stay so.
+    """The value of one thing now. `taken_at` is when the source reported it and `began_at` since when it holds where the source
+    knows, both Unix seconds. `describe` returns the timeline's sentence, given the value before (empty: it did not exist).
+    `settle_seconds` is how long the value must hold.
     """
 
     thing: str
     value: str
     source: Source
     taken_at: float
-    say: Callable[[str], str]
+    describe: Callable[[str], str]
     began_at: float | None = None
     settle_seconds: float = 0.0
 
 
-def sights(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observation, ...]:
-    """Everything whose source answers now; what a source that is down said last is no sight. `alerts` False leaves them out."""
+def observe(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observation, ...]:
+    """Everything whose source answers now; the last values of a source that is down do not count."""
     found: list[Observation] = []
-    alerting = _teller(snapshot)
+    alerting = _alert_source(snapshot)
     if alerting is not None:
         if alerts:
-            found += _of_alerts(snapshot.alerts, alerting.last_good_at or snapshot.taken_at)
+            found += _observe_alerts(snapshot.alerts, alerting.last_good_at or snapshot.taken_at)
         if alerting.name == "alertmanager":
-            found += _of_silences(snapshot.silences, alerting.last_good_at or snapshot.taken_at)
+            found += _observe_silences(snapshot.silences, alerting.last_good_at or snapshot.taken_at)
     kubernetes = _up(snapshot, "kubernetes")
     if kubernetes is not None and snapshot.cluster is not None:
-        found += _of_cluster(snapshot.cluster, kubernetes.last_good_at or snapshot.taken_at)
-    found += _of_panels(snapshot)
+        found += _observe_cluster(snapshot.cluster, kubernetes.last_good_at or snapshot.taken_at)
+    found += _observe_panels(snapshot)
     return tuple(found)
 
 
-def ended(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
-    """Its alerts that a whole answer of Alertmanager (or, without one, of Prometheus) does not list any more."""
-    alerting = _teller(snapshot)
+def observe_resolved(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
+    """Its alerts that a complete answer of Alertmanager (without one, of Prometheus) no longer lists."""
+    alerting = _alert_source(snapshot)
     if alerting is None or alerting.health is not Health.UP:
         return ()
     present = _fingerprints(snapshot.alerts)
@@ -75,17 +77,17 @@ def ended(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
         if thing.startswith("alert:") and seen.value != RESOLVED
     ]
     taken_at = alerting.last_good_at or snapshot.taken_at
-    return tuple(_end(item, names.get(item, ""), taken_at) for item in gone if item not in present)
+    return tuple(_resolved(item, names.get(item, ""), taken_at) for item in gone if item not in present)
 
 
-def standing(snapshot: Snapshot) -> dict[str, str]:
-    """How everything that is watched stands now, for a declaration: the alerts that matter most come first."""
-    told = [item for item in sights(snapshot) if item.value not in ("", "expired")]
-    return {item.thing: item.value for item in told[:_MOST]}
+def initial_values(snapshot: Snapshot) -> dict[str, str]:
+    """The present value of every watched thing, for a declaration; the most severe alerts come first."""
+    observations = [item for item in observe(snapshot) if item.value not in ("", "expired")]
+    return {item.thing: item.value for item in observations[:_MOST]}
 
 
-def _teller(snapshot: Snapshot) -> SourceState | None:
-    """Who says which alerts there are."""
+def _alert_source(snapshot: Snapshot) -> SourceState | None:
+    """The source that lists the alerts; None while it does not answer."""
     if not snapshot.alerts_known:
         return None
     manager = snapshot.source("alertmanager")
@@ -95,36 +97,38 @@ def _teller(snapshot: Snapshot) -> SourceState | None:
 
 def _up(snapshot: Snapshot, name: str) -> SourceState | None:
     state = snapshot.source(name)
-    well = state is not None and state.health in (Health.UP, Health.DEGRADED) and not state.paused
-    return state if well else None
+    up = state is not None and state.health in (Health.UP, Health.DEGRADED) and not state.paused
+    return state if up else None
 
 
-def _end(fingerprint: str, name: str, taken_at: float) -> Observation:
+def _resolved(fingerprint: str, name: str, taken_at: float) -> Observation:
     return Observation(
-        f"alert:{fingerprint}", RESOLVED, Source.ALERTMANAGER, taken_at, lambda before: f"{name or 'an alert'} ended"
+        f"alert:{fingerprint}", RESOLVED, Source.ALERTMANAGER, taken_at, lambda before: f"{name or 'an alert'} resolved"
     )
 
 
-def _of_alerts(alerts: tuple[TrackedAlert, ...], taken_at: float) -> Iterable[Observation]:
+def _observe_alerts(alerts: tuple[TrackedAlert, ...], taken_at: float) -> Iterable[Observation]:
     for alert, value in _watched(alerts):
         began = alert.alert.starts_at if value == FIRING else None
         yield Observation(
-            f"alert:{alert.alert.fingerprint}", value, Source.ALERTMANAGER, taken_at, _alert_words(alert, value), began
+            f"alert:{alert.alert.fingerprint}", value, Source.ALERTMANAGER, taken_at, _alert_text(alert, value), began
         )
 
 
-def _alert_words(tracked: TrackedAlert, value: str) -> Callable[[str], str]:
-    def say(before: str) -> str:
+def _alert_text(tracked: TrackedAlert, value: str) -> Callable[[str], str]:
+    def describe(before: str) -> str:
         place = tracked.alert.component or label(tracked.alert.labels, "deployment")
         name = f"{tracked.alert.name} ({place})" if place else tracked.alert.name
         if value == SILENCED:
-            return f"{name} is silenced or inhibited"
-        return f"{name} fires {'again' if before else ''}".rstrip() if before != SILENCED else f"{name} notifies again"
+            return f"{name} silenced or inhibited"
+        if before == SILENCED:
+            return f"{name} no longer silenced or inhibited"
+        return f"{name} firing again" if before else f"{name} started firing"
 
-    return say
+    return describe
 
 
-def _watching(alerts: tuple[TrackedAlert, ...]) -> tuple[tuple[TrackedAlert, str], ...]:
+def _watch(alerts: tuple[TrackedAlert, ...]) -> tuple[tuple[TrackedAlert, str], ...]:
     return tuple(
         (item, _STATES[item.alert.state])
         for item in alerts
@@ -132,15 +136,15 @@ def _watching(alerts: tuple[TrackedAlert, ...]) -> tuple[tuple[TrackedAlert, str
     )
 
 
-def _named(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
+def _list_fingerprints(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
     return frozenset(item.alert.fingerprint for item in alerts if item.alert.state in _STATES)
 
 
-_watched: IdentityCache[tuple[TrackedAlert, ...], tuple[tuple[TrackedAlert, str], ...]] = IdentityCache(_watching)
-_fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_named)
+_watched: IdentityCache[tuple[TrackedAlert, ...], tuple[tuple[TrackedAlert, str], ...]] = IdentityCache(_watch)
+_fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_list_fingerprints)
 
 
-def _of_panels(snapshot: Snapshot) -> Iterable[Observation]:
+def _observe_panels(snapshot: Snapshot) -> Iterable[Observation]:
     for panel in snapshot.panels:
         state = _up(snapshot, panel.spec.source)
         if state is None or panel.verdict is Verdict.STALE:
@@ -149,32 +153,31 @@ def _of_panels(snapshot: Snapshot) -> Iterable[Observation]:
         if taken_at is not None:
             thing = f"panel:{panel.spec.id}"
             source = Source.KUBERNETES if panel.spec.source == "kubernetes" else Source.PROMETHEUS
-            yield Observation(thing, panel.verdict.value, source, taken_at, _panel_words(panel), settle_seconds=_SETTLE_SECONDS)
+            yield Observation(thing, panel.verdict.value, source, taken_at, _panel_text(panel), settle_seconds=_SETTLE_SECONDS)
 
 
-def _panel_words(panel: PanelState) -> Callable[[str], str]:
-    def say(before: str) -> str:
-        told = format_figure(panel.value, panel.spec.unit, panel.spec.decimals) if panel.value is not None else ""
+def _panel_text(panel: PanelState) -> Callable[[str], str]:
+    def describe(before: str) -> str:
+        value = format_figure(panel.value, panel.spec.unit, panel.spec.decimals) if panel.value is not None else ""
         old = Verdict(before).word if before in tuple(Verdict) else "not known"
-        return f"{panel.spec.title}: {old} → {panel.verdict.word}{f' {told}' if told else ''}"
+        return f"{panel.spec.title}: {old} → {panel.verdict.word}{f' {value}' if value else ''}"
 
-    return say
+    return describe
 
 
-def _of_cluster(cluster: Cluster, taken_at: float) -> Iterable[Observation]:
+def _observe_cluster(cluster: Cluster, taken_at: float) -> Iterable[Observation]:
     for workload in cluster.workloads:
         if workload.revision:
-            told = _rollout_words(cluster, workload)
             yield Observation(
                 f"revision:{workload.target}",
                 str(workload.revision),
                 Source.KUBERNETES,
                 taken_at,
-                told,
+                _rollout_text(cluster, workload),
                 cluster.rolled_out_at(workload),
             )
         yield Observation(
-            f"replicas:{workload.target}", str(workload.desired), Source.KUBERNETES, taken_at, _scale_words(cluster, workload)
+            f"replicas:{workload.target}", str(workload.desired), Source.KUBERNETES, taken_at, _scale_text(cluster, workload)
         )
         status = rollout_status(workload)
         stuck = status.phase is RolloutPhase.FAILED
@@ -184,34 +187,34 @@ def _of_cluster(cluster: Cluster, taken_at: float) -> Iterable[Observation]:
             Source.KUBERNETES,
             taken_at,
             lambda before, stuck=stuck, status=status, name=workload.name: (  # type: ignore[misc]
-                status.sentence if stuck else f"{name}: the rollout goes on"
+                status.sentence if stuck else f"{name}: the rollout progresses again"
             ),
         )
 
 
-def _rollout_words(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
-    def say(before: str) -> str:
+def _rollout_text(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
+    def describe(before: str) -> str:
         revisions = {str(item.number): item for item in cluster.revisions_of(workload)}
         old = revisions.get(before)
         images = image_change(old.containers, workload.containers) if old else ""
         cause = f" ({workload.change_cause})" if workload.change_cause else ""
         return f"rollout {workload.name} {before}→{workload.revision}{f' image {images}' if images else ''}{cause}"
 
-    return say
+    return describe
 
 
-def _scale_words(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
-    def say(before: str) -> str:
+def _scale_text(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
+    def describe(before: str) -> str:
         driver = next(
             (item for item in cluster.autoscalers if item.target_name == workload.name and item.desired == workload.desired),
             None,
         )
-        return f"{workload.name} scaled {before}→{workload.desired}{f' (as HPA {driver.name} wants)' if driver else ''}"
+        return f"{workload.name} scaled {before}→{workload.desired}{f' (by HPA {driver.name})' if driver else ''}"
 
-    return say
+    return describe
 
 
-def _of_silences(silences: tuple[Silence, ...], taken_at: float) -> Iterable[Observation]:
+def _observe_silences(silences: tuple[Silence, ...], taken_at: float) -> Iterable[Observation]:
     for silence in silences:
         if silence.state == "pending":
             continue
@@ -221,19 +224,19 @@ def _of_silences(silences: tuple[Silence, ...], taken_at: float) -> Iterable[Obs
             silence.state,
             Source.ALERTMANAGER,
             taken_at,
-            _silence_words(silence),
+            _silence_text(silence),
             began,
             _SETTLE_SECONDS,
         )
 
 
-def _silence_words(silence: Silence) -> Callable[[str], str]:
-    def say(before: str) -> str:
+def _silence_text(silence: Silence) -> Callable[[str], str]:
+    def describe(before: str) -> str:
         names = ((item.name, item.value) for item in silence.matchers)
         what = label(tuple(names), "alertname") or ", ".join(str(item) for item in silence.matchers)
         if silence.state == "expired":
-            return f"silence of {what} ended"
+            return f"silence of {what} expired"
         comment = f": {silence.comment}" if silence.comment else ""
         return f"{what} silenced by {silence.created_by}{comment}"
 
-    return say
+    return describe

@@ -1,4 +1,4 @@
-"""The post-incident review: what happened, what it cost, how fast it was answered, and what is still open."""
+"""The post-incident review: what happened, the impact, the response times, and what is still open."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 from console.incidents.correlation import Correlation
 from console.incidents.impact import SLO_PERCENT, Impact
 from console.incidents.severity_policy import SeverityPolicy
-from console.incidents.text import author_words
-from console.state.incident import Incident, Role, Source, Step, TimelineEntry
-from console.state.incident_metrics import Kpis
+from console.incidents.text import author_text
+from console.journal.payloads import Role, Source, Step
+from console.state.incident import Incident, TimelineEntry
+from console.state.incident_metrics import IncidentMetrics
 from queries.model.text import visible
 from queries.text.durations import format_span
 from queries.text.numbers import format_brief
@@ -23,7 +24,7 @@ _FIGURES = {
     "requests": "number of requests is",
     "failed": "number of failed requests is",
     "slow_percent": "share of slow requests is",
-    "budget_percent": "error budget burnt is",
+    "budget_percent": "error budget spent is",
     "outside_seconds": "time outside the SLO is",
 }
 _FOLLOW_UP = ("follow-up:", "follow up:", "todo:", "action item:")
@@ -31,19 +32,19 @@ _FOLLOW_UP = ("follow-up:", "follow up:", "todo:", "action item:")
 
 @dataclass(frozen=True, slots=True)
 class Postmortem:
-    """`made_at` is Unix seconds; an incident that is still open is reported as far as it came."""
+    """`created_at` is Unix seconds; an open incident is reported up to then."""
 
     incident: Incident
     impact: Impact
     correlation: Correlation
-    response: SeverityPolicy
-    kpis: Kpis
-    made_at: float
+    policy: SeverityPolicy
+    metrics: IncidentMetrics
+    created_at: float
 
     @property
     def end(self) -> float:
         """When the incident's window ends."""
-        return window_end(self.incident, self.made_at)
+        return window_end(self.incident, self.created_at)
 
 
 def window_end(incident: Incident, now: float) -> float:
@@ -55,13 +56,13 @@ def as_markdown(report: Postmortem) -> str:
     blocks = [
         f"# {incident.severity} incident {incident.number}: {_text(incident.title)}",
         f"{_text(incident.environment)} · id `{incident.id}` · {format_timestamp(incident.began_at)} to {_end(report)} · "
-        f"report of {format_timestamp(report.made_at)}",
+        f"report of {format_timestamp(report.created_at)}",
         "## Summary",
         _summary(report),
         "## Impact",
-        format_markdown_table(("what", "value", "how it is known"), _impact_rows(report.impact)),
+        format_markdown_table(("what", "value", "source"), _impact_rows(report.impact)),
         "## Times",
-        format_markdown_table(("step", "when", "after", "allowed", "who"), _time_rows(report)),
+        format_markdown_table(("step", "when", "after", "target", "who"), _time_rows(report)),
         "## People",
         format_markdown_table(("role", "who"), [(role.value, visible(incident.person(role)) or "nobody") for role in Role]),
         "## Contributing changes",
@@ -73,11 +74,11 @@ def as_markdown(report: Postmortem) -> str:
         "## Timeline",
         _entries(incident.entries),
         "## Open questions",
-        _bullets(_questions(report), "none that the console knows of"),
+        _bullets(_questions(report), "none that the console knows about"),
         "## Follow-ups",
-        _bullets(_follow_ups(incident), "none written yet; a note that begins with `follow-up:` stands here"),
+        _bullets(_follow_ups(incident), "none yet; a note that starts with `follow-up:` is listed here"),
         "## The last 30 days",
-        format_markdown_table(("what", "value"), kpi_rows(report.kpis)),
+        format_markdown_table(("what", "value"), metric_rows(report.metrics)),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -127,40 +128,40 @@ def as_json(report: Postmortem) -> dict[str, Any]:
     }
 
 
-def kpi_rows(found: Kpis) -> list[tuple[str, str]]:
-    """Counts and means in words; a mean of nothing is not known."""
-    counts = ", ".join(f"{level} {count}" for level, count in found.counts)
+def metric_rows(metrics: IncidentMetrics) -> list[tuple[str, str]]:
+    """Counts and means as text; without a sample a mean is not known."""
+    counts = ", ".join(f"{level} {count}" for level, count in metrics.counts)
     return [
-        ("incidents", f"{counts}; {found.open} open"),
-        ("MTTA", _mean(found.mtta_seconds, found.acknowledged, "acknowledged")),
-        ("MTTR", _mean(found.mttr_seconds, found.resolved, "resolved")),
+        ("incidents", f"{counts}; {metrics.open} open"),
+        ("MTTA", _mean(metrics.mtta_seconds, metrics.acknowledged, "acknowledged")),
+        ("MTTR", _mean(metrics.mttr_seconds, metrics.resolved, "resolved")),
     ]
 
 
 def _mean(seconds: float | None, count: int, what: str) -> str:
-    return f"not known: none was {what}" if seconds is None else f"{format_span(seconds)} (of {count} {what})"
+    return f"not known: none {what}" if seconds is None else f"{format_span(seconds)} (of {count} {what})"
 
 
 def _summary(report: Postmortem) -> str:
     incident, impact = report.incident, report.impact
     alerts = ", ".join(dict.fromkeys(visible(item.name) for item in incident.alerts))
-    noticed = f"The alert {_text(alerts)} began" if alerts else "It was noticed without an alert"
+    start = f"{_text(alerts)} started firing" if alerts else "People noticed it without an alert"
     when = f" at {format_timestamp(incident.detected_at)}" if alerts and incident.detected_at else ""
-    declared = f"{_text(incident.declared_by)} declared {incident.severity} at {format_timestamp(incident.declared_at)}"
-    parts = [f"{noticed}{when}; {declared}."]
-    mitigation = incident.ticks.get(Step.MITIGATE)
+    declared = f"declared {incident.severity} at {format_timestamp(incident.declared_at)}"
+    parts = [f"{start}{when}; {_text(incident.declared_by)} {declared}."]
+    mitigation = incident.completions.get(Step.MITIGATE)
     if mitigation is not None:
         how = _text(mitigation.because or mitigation.note or "by hand")
         parts.append(f"It was mitigated after {format_span(mitigation.at - incident.began_at)} ({how}).")
     else:
         over = incident.resolved_at is not None or not incident.open
-        parts.append("No mitigation was recorded." if over else "It was not mitigated so far.")
+        parts.append("No mitigation is recorded." if over else "It is not mitigated yet.")
     if incident.resolved_at is not None:
         parts.append(f"It was resolved after {format_span(incident.resolved_at - incident.began_at)}.")
     if impact.failed is not None:
         parts.append(f"{_count(impact.failed)} of {_count(impact.requests)} requests failed.")
     else:
-        parts.append("How many requests failed is unknown.")
+        parts.append("It is unknown how many requests failed.")
     return " ".join(parts)
 
 
@@ -168,19 +169,19 @@ def _impact_rows(impact: Impact) -> list[tuple[str, str, str]]:
     window = f"{format_timestamp(impact.start)} to {format_timestamp(impact.end)} ({format_span(impact.end - impact.start)})"
     outside = impact.reason("outside_seconds") or f"error ratio over {SLO_PERCENT:g} % in that window"
     if impact.unseen_seconds:
-        outside += f"; {format_span(impact.unseen_seconds)} without a value are not counted"
-    begun = (
+        outside += f", not counting {format_span(impact.unseen_seconds)} without a value"
+    basis = (
         f"the error ratio was over {SLO_PERCENT:g} % from then on"
         if impact.bad_since
         else "the first alert, or the declaration"
     )
     return [
-        ("window", window, begun),
+        ("window", window, basis),
         ("requests", _count(impact.requests), impact.reason("requests") or "Prometheus, OCR and Vision"),
         (
             "requests failed",
             _count(impact.failed),
-            impact.reason("failed") or "Prometheus, refusals by an open circuit too",
+            impact.reason("failed") or "Prometheus, including requests that an open circuit breaker rejected",
         ),
         (
             "slower than 2 s",
@@ -188,25 +189,25 @@ def _impact_rows(impact: Impact) -> list[tuple[str, str, str]]:
             impact.reason("slow_percent") or "Prometheus, share of the timed requests",
         ),
         (
-            "error budget burnt",
+            "error budget spent",
             UNKNOWN if impact.budget_percent is None else f"{format_brief(impact.budget_percent)} %",
-            impact.reason("budget_percent") or "of what 99.9 % allow in 30 days",
+            impact.reason("budget_percent") or "of what 99.9 % allows in 30 days",
         ),
         ("time outside the SLO", UNKNOWN if impact.outside_seconds is None else format_span(impact.outside_seconds), outside),
     ]
 
 
 def _time_rows(report: Postmortem) -> list[tuple[str, str, str, str, str]]:
-    incident, response = report.incident, report.response
-    allowed = {
-        Step.ACKNOWLEDGE: response.acknowledge_seconds,
-        Step.ASSESS: response.assess_seconds,
-        Step.COMMUNICATE: response.update_every_seconds,
-        Step.MITIGATE: response.mitigate_seconds,
+    incident, policy = report.incident, report.policy
+    targets = {
+        Step.ACKNOWLEDGE: policy.acknowledge_seconds,
+        Step.ASSESS: policy.assess_seconds,
+        Step.COMMUNICATE: policy.update_every_seconds,
+        Step.MITIGATE: policy.mitigate_seconds,
     }
     rows = []
     if report.impact.bad_since is not None:
-        rows.append(("began", format_timestamp(report.impact.bad_since), "", "", "error ratio beyond the objective"))
+        rows.append(("began", format_timestamp(report.impact.bad_since), "", "", "error ratio over the objective"))
     start = report.impact.bad_since or incident.began_at
     detected = incident.detected_at
     if detected is not None:
@@ -221,15 +222,16 @@ def _time_rows(report: Postmortem) -> list[tuple[str, str, str, str, str]]:
         )
     )
     for step in Step:
-        tick = incident.ticks.get(step)
-        limit = allowed.get(step)
-        if tick is None:
+        completion = incident.completions.get(step)
+        limit = targets.get(step)
+        if completion is None:
             rows.append((step.value, "not done", "", format_span(limit) if limit else "", ""))
             continue
-        late = limit is not None and tick.at - incident.declared_at > limit
-        told = f"{format_span(limit)}{', LATE' if late else ''}" if limit else ""
-        who = visible(f"{tick.author}: {tick.because or tick.note}" if tick.because or tick.note else tick.author)
-        rows.append((step.value, format_timestamp(tick.at), format_span(tick.at - start), told, who))
+        late = limit is not None and completion.at - incident.declared_at > limit
+        target = f"{format_span(limit)}{', LATE' if late else ''}" if limit else ""
+        reason = completion.because or completion.note
+        who = visible(f"{completion.author}: {reason}" if reason else completion.author)
+        rows.append((step.value, format_timestamp(completion.at), format_span(completion.at - start), target, who))
     if incident.closed_at is not None:
         rows.append(
             (
@@ -243,11 +245,13 @@ def _time_rows(report: Postmortem) -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
-def _changes(found: Correlation) -> str:
-    rows = [(format_timestamp(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
-    head = f"From {format_timestamp(found.start)} to {format_timestamp(found.end)}, the hour before the first alert."
-    table = format_markdown_table(("time", "kind", "what", "by"), rows) if rows else "Nothing that the console could see."
-    missing = "\n\n" + _bullets([f"not asked: {item}" for item in found.faults], "") if found.faults else ""
+def _changes(correlation: Correlation) -> str:
+    rows = [(format_timestamp(item.at), item.kind, visible(item.text), visible(item.author)) for item in correlation.changes]
+    head = (
+        f"From {format_timestamp(correlation.start)} to {format_timestamp(correlation.end)}, the hour before the first alert."
+    )
+    table = format_markdown_table(("time", "kind", "what", "by"), rows) if rows else "None that the console could see."
+    missing = "\n\n" + _bullets([f"not checked: {item}" for item in correlation.faults], "") if correlation.faults else ""
     return f"{head}\n\n{table}{missing}"
 
 
@@ -257,35 +261,35 @@ def _entries(entries: Iterable[TimelineEntry]) -> str:
     rows = []
     for item in listed:
         corrected = f" (corrects {format_timestamp(times[item.corrects])})" if item.corrects in times else ""
-        rows.append((format_timestamp(item.at), item.source.value, author_words(item), visible(item.text) + corrected))
+        rows.append((format_timestamp(item.at), item.source.value, author_text(item), visible(item.text) + corrected))
     return format_markdown_table(("time", "source", "author", "what"), rows) if rows else "None."
 
 
 def _updates(incident: Incident) -> str:
     blocks = []
     for update in incident.updates:
-        went = ", ".join(
-            f"{item.state} {item.where}".strip() + (f" ({item.why})" if item.why else "") for item in update.sendings
+        sent = ", ".join(
+            f"{item.state} {item.where}".strip() + (f" ({item.why})" if item.why else "") for item in update.deliveries
         )
         quoted = "\n".join(f"> {_text(line)}".rstrip() for line in update.text.splitlines())
-        blocks.append(f"{format_timestamp(update.at)}, {_text(update.author)}, {_text(went or 'not sent')}:\n\n{quoted}")
-    return "\n\n".join(blocks) or "None was written."
+        blocks.append(f"{format_timestamp(update.at)}, {_text(update.author)}, {_text(sent or 'not sent')}:\n\n{quoted}")
+    return "\n\n".join(blocks) or "None."
 
 
 def _questions(report: Postmortem) -> Iterable[str]:
-    """What the data leaves open, and what people asked in their notes."""
+    """What the data leaves open, and the questions in people's notes."""
     incident, impact = report.incident, report.impact
     if incident.open:
         yield "The incident is still open."
     for step in Step:
-        if step not in incident.ticks:
-            yield f"The step {step.value} was not done."
+        if step not in incident.completions:
+            yield f"The step {step.value} is not done."
     for name, why in impact.why:
         yield f"The {_FIGURES[name]} unknown: {why}"
     if impact.unseen_seconds:
-        yield f"For {format_span(impact.unseen_seconds)} of the window there was no error ratio at all."
+        yield f"For {format_span(impact.unseen_seconds)} of the window there was no error ratio."
     for fault in report.correlation.faults:
-        yield f"What changed may not be all: {fault}"
+        yield f"The list of changes may be incomplete: {fault}"
     for entry in incident.entries:
         if entry.source is Source.PERSON and entry.text.rstrip().endswith("?"):
             yield f"{entry.text} ({entry.author})"
@@ -298,12 +302,12 @@ def _follow_ups(incident: Incident) -> Iterable[str]:
                 yield f"{entry.text[len(head) :].strip()} ({entry.author})"
 
 
-def _bullets(lines: Iterable[str], otherwise: str) -> str:
-    return "\n".join(f"- {_text(line)}" for line in lines) or otherwise
+def _bullets(lines: Iterable[str], default: str) -> str:
+    return "\n".join(f"- {_text(line)}" for line in lines) or default
 
 
-def _text(words: str) -> str:
-    return escape_markdown(visible(words))
+def _text(raw: str) -> str:
+    return escape_markdown(visible(raw))
 
 
 def _count(value: float | None) -> str:

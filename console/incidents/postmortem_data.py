@@ -1,4 +1,4 @@
-"""Asks every source for what a post-incident review needs."""
+"""Collects from every source what a post-incident review needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from console.incidents.correlation import Correlation, correlate
 from console.incidents.impact import measure
 from console.incidents.postmortem import Postmortem, window_end
 from console.state.incident import Incident
-from console.state.incident_metrics import kpis
+from console.state.incident_metrics import compute_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ RATIO_PANEL = "error_ratio"
 
 
 class PostmortemSources(Protocol):
-    """What a review asks: a session has all of it."""
+    """What a review needs of a session."""
 
     @property
     def kubernetes(self) -> Kubernetes | None: ...
@@ -37,7 +37,7 @@ class PostmortemSources(Protocol):
     def specs(self) -> Sequence[PanelSpec]: ...
 
     @property
-    def response(self) -> SeverityPolicies: ...
+    def severity_policies(self) -> SeverityPolicies: ...
 
     def snapshot(self) -> Snapshot: ...
 
@@ -45,7 +45,7 @@ class PostmortemSources(Protocol):
 
 
 async def changes_before(session: PostmortemSources, incident: Incident) -> Correlation:
-    """What changed in the hour before its first alert."""
+    """What changed in the hour before the incident's first alert."""
     kubernetes = session.kubernetes
     return await correlate(
         session.snapshot(),
@@ -57,12 +57,12 @@ async def changes_before(session: PostmortemSources, incident: Incident) -> Corr
 
 
 async def review(session: PostmortemSources, incident: Incident, *, now: float) -> Postmortem:
-    """The report as of `now`, Unix seconds. A source that does not answer leaves its part unknown."""
+    """The review as of `now`, Unix seconds. A source that does not answer leaves its part unknown."""
     spec = next((item for item in session.specs if item.id == RATIO_PANEL), None)
     impact, correlation = await asyncio.gather(
         measure(session.prometheus, spec, detected_at=incident.began_at, end=window_end(incident, now)),
         changes_before(session, incident),
     )
     ledger = await session.ledger()
-    response = session.response.of(incident.severity)
-    return Postmortem(incident, impact, correlation, response, kpis(ledger.incidents.all, now=now), now)
+    policy = session.severity_policies.for_severity(incident.severity)
+    return Postmortem(incident, impact, correlation, policy, compute_metrics(ledger.incidents.all, now=now), now)

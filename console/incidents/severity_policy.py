@@ -1,4 +1,4 @@
-"""How an incident of each severity is answered: response times, escalation and contacts, as data."""
+"""How people respond to an incident of each severity: response times, escalation and contacts, as data."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 
 from console.config.errors import ConfigError
 from console.config.settings import Contact, IncidentSettings
-from queries.model.alert import Priority
+from queries.model.severity import Priority
 from queries.text.durations import YEAR_SECONDS, parse_duration
 from queries.text.times import InvalidTime
 
 TIMES = ("response", "acknowledge", "assess", "update_every", "mitigate", "stability", "review", "escalate_after")
-"""The keys of a severity that are lengths of time."""
-WORDS = ("meaning", "escalation", "escalate_by")
-KEYS = (*TIMES, *WORDS)
+"""The keys of a severity that are durations."""
+TEXTS = ("meaning", "escalation", "escalate_by")
+KEYS = (*TIMES, *TEXTS)
 WAYS = ("pager", "email", "ticket", "chat")
-"""How one can escalate; all but the ticket are fields of a contact."""
+"""Ways to escalate; all but the ticket are fields of a contact."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeverityPolicy:
-    """The response times of one severity; `escalate_after_seconds` 0 is at once. `escalate_by` is one of `WAYS`."""
+    """The response times of one severity; `escalate_after_seconds` 0 means at once. `escalate_by` is one of `WAYS`."""
 
     meaning: str
     response_seconds: float
@@ -45,48 +45,50 @@ class SeverityPolicies:
     severities: Mapping[Priority, SeverityPolicy]
     contacts: tuple[Contact, ...]
 
-    def of(self, level: Priority) -> SeverityPolicy:
+    def for_severity(self, level: Priority) -> SeverityPolicy:
         return self.severities[level]
 
     def contact(self, team: str) -> Contact | None:
-        """Whom a runbook means with `platform`, `devops` or `security`."""
+        """The contact of a team that a runbook names: `platform`, `devops`, `security`."""
         return next((item for item in self.contacts if item.team.casefold() == team.casefold()), None)
 
-    def call(self, level: Priority) -> tuple[tuple[str, str], ...]:
-        """Team and address of those whom one escalates to, by the way that this severity wants."""
-        way = self.of(level).escalate_by
-        found = ((item.team, getattr(item, way, "")) for item in self.contacts)
-        return tuple((team, address) for team, address in found if address)
+    def escalation_contacts(self, level: Priority) -> tuple[tuple[str, str], ...]:
+        """Team and address of everybody to escalate to, in the way that this severity asks for."""
+        way = self.for_severity(level).escalate_by
+        addresses = ((item.team, getattr(item, way, "")) for item in self.contacts)
+        return tuple((team, address) for team, address in addresses if address)
 
 
-def load_response(given: IncidentSettings | None = None) -> SeverityPolicies:
-    """The console's own data with the configured changes. Raises ConfigError for a time that is none."""
+def load_severity_policies(given: IncidentSettings | None = None) -> SeverityPolicies:
+    """The built-in policies with the configured changes. Raises ConfigError for an invalid duration."""
     own = given or IncidentSettings()
-    told: dict[str, dict[str, Any]] = {level: dict(values) for level, values in _defaults()["severities"].items()}
+    severities: dict[str, dict[str, Any]] = {level: dict(values) for level, values in _defaults()["severities"].items()}
     for level, key, value in own.changes:
-        told[level][key] = value
+        severities[level][key] = value
     contacts = own.contacts
     if contacts is None:
         contacts = tuple(Contact(**item) for item in _defaults()["contacts"])
     return SeverityPolicies(
-        MappingProxyType({Priority(level): _severity(level, values) for level, values in told.items()}), contacts
+        MappingProxyType({Priority(level): _severity(level, values) for level, values in severities.items()}), contacts
     )
 
 
 def _severity(level: str, values: Mapping[str, Any]) -> SeverityPolicy:
-    told: dict[str, Any] = {key: str(values[key]) for key in WORDS}
+    fields: dict[str, Any] = {key: str(values[key]) for key in TEXTS}
     for key in TIMES:
         try:
-            told[f"{key}_seconds"] = parse_duration(str(values[key]), least=1.0, most=YEAR_SECONDS) if key in values else 0.0
+            fields[f"{key}_seconds"] = parse_duration(str(values[key]), least=1.0, most=YEAR_SECONDS) if key in values else 0.0
         except InvalidTime as error:
             raise ConfigError(source=f"incidents.severities.{level}.{key}", expected=str(error)) from None
-    return SeverityPolicy(**told)
+    return SeverityPolicy(**fields)
 
 
 @cache
 def _defaults() -> Mapping[str, Any]:
     from queries.yaml import load_yaml  # noqa: PLC0415  # not before the first frame
 
-    found = load_yaml(resources.files(__package__).joinpath("response.yaml").read_text(encoding="utf-8"), where="response.yaml")
-    assert isinstance(found, dict)  # noqa: S101 - our own file
-    return found
+    defaults = load_yaml(
+        resources.files(__package__).joinpath("response.yaml").read_text(encoding="utf-8"), where="response.yaml"
+    )
+    assert isinstance(defaults, dict)  # noqa: S101 - our own file
+    return defaults

@@ -1,4 +1,4 @@
-"""Texts for people outside, filled from live data: the files in `templates/`, or a team's own."""
+"""Update texts for people outside, filled from live data: the files in `templates/`, or a team's own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from string import Template
 
 from console.incidents.response_timers import update_due_at
 from console.incidents.severity_policy import SeverityPolicy
-from console.state.incident import Incident, Role, Source
-from console.state.public_status import Phase, phase
+from console.journal.payloads import Role, Source
+from console.state.incident import Incident
+from console.state.public_status import PublicStatus, public_status
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState
 from queries.model.text import visible
@@ -26,124 +27,124 @@ VARIABLES = {
     "severity": "P1 to P4",
     "phase": "investigating, identified, monitoring or resolved",
     "number": "the incident's number",
-    "since": "when it began, UTC",
+    "since": "when the incident began, UTC",
     "now": "the time of this update, UTC",
-    "duration": "how long it lasts, or lasted",
-    "impact": "a sentence on the requests that fail, as is seen now",
-    "alerts": "its alerts, and which of them still fire",
-    "panels": "its panels with verdict and value",
-    "last": "what was done last",
-    "commander": "who leads",
+    "duration": "how long it has lasted, or lasted",
+    "impact": "one sentence on the requests that fail now",
+    "alerts": "its alerts and the state of each",
+    "panels": "its panels, each with verdict and value",
+    "last": "the last action from a console",
+    "commander": "the incident commander",
     "next_update": "when the next update is due, UTC",
     "environment": "production, staging, …",
 }
-"""What a template may use, and what it means."""
+"""The variables that a template may use, and what each means."""
 UNKNOWN = "not known"
 
 
 class TemplateError(ValueError):
-    """A template that cannot be used; the message says which file, which line, and what there is instead."""
+    """An unusable template; the message says which file and line, and what to use instead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
-    """One text: for whom (`status-page`), in which phase (None: in every one), and where it stands."""
+class UpdateTemplate:
+    """One template: its audience (`status-page`), its status (None: any), and the file that holds it."""
 
     audience: str
-    phase: Phase | None
+    status: PublicStatus | None
     text: str
-    place: str
+    file: str
 
 
 class Templates:
-    """The texts by audience; one that is made for a phase comes before one for every phase."""
+    """The templates by audience; one for a status takes precedence over one for any status."""
 
-    def __init__(self, wordings: tuple[Wording, ...]) -> None:
-        self._wordings = wordings
+    def __init__(self, templates: tuple[UpdateTemplate, ...]) -> None:
+        self._templates = templates
 
     @classmethod
     def load(cls, folder: str = "") -> Templates:
-        """From a team's folder where one is given, else the console's own. Raises TemplateError."""
-        return cls(tuple(_checked(name, text) for name, text in _files(folder)))
+        """From a team's folder where it has one, else the shipped ones. Raises TemplateError."""
+        return cls(tuple(_parse(name, text) for name, text in _files(folder)))
 
     @property
     def audiences(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(item.audience for item in self._wordings))
+        return tuple(dict.fromkeys(item.audience for item in self._templates))
 
-    def fill(self, audience: str, facts: Mapping[str, str], when: Phase) -> str:
-        """Raises TemplateError where nobody wrote a text for this audience and phase."""
-        own = [item for item in self._wordings if item.audience == audience and item.phase in (when, None)]
+    def fill(self, audience: str, variables: Mapping[str, str], status: PublicStatus) -> str:
+        """Raises TemplateError where there is no template for this audience and status."""
+        own = [item for item in self._templates if item.audience == audience and item.status in (status, None)]
         if not own:
-            raise TemplateError(f"there is no text {audience}.{when}.txt and no {audience}.txt")
-        best = min(own, key=lambda item: item.phase is None)
-        return Template(best.text).substitute(facts).strip()
+            raise TemplateError(f"there is no template {audience}.{status}.txt and no {audience}.txt")
+        best = min(own, key=lambda item: item.status is None)
+        return Template(best.text).substitute(variables).strip()
 
 
-def facts_of(incident: Incident, snapshot: Snapshot | None, response: SeverityPolicy, *, now: float) -> dict[str, str]:
-    """Every variable; what cannot be told now says so. `now` is Unix seconds."""
-    due = update_due_at(incident, response)
+def template_variables(incident: Incident, snapshot: Snapshot | None, policy: SeverityPolicy, *, now: float) -> dict[str, str]:
+    """The value of every variable; an unknown one says so. `now` is Unix seconds."""
+    due = update_due_at(incident, policy)
     end = incident.resolved_at or incident.closed_at or now
     done = [entry for entry in incident.entries if entry.source is Source.CONSOLE]
     return {
         "title": visible(incident.title),
         "severity": incident.severity.value,
-        "phase": phase(incident).value,
+        "phase": public_status(incident).value,
         "number": str(incident.number),
-        "since": _clock(incident.began_at),
-        "now": _clock(now),
+        "since": _utc_minute(incident.began_at),
+        "now": _utc_minute(now),
         "duration": format_span(end - incident.began_at),
         "impact": impact_sentence(snapshot),
         "alerts": _alerts(incident, snapshot),
         "panels": _panels(incident, snapshot),
-        "last": visible(done[-1].text) if done else "nothing was done from a console yet",
+        "last": visible(done[-1].text) if done else "no action from a console yet",
         "commander": visible(incident.person(Role.COMMANDER)) or "nobody yet",
-        # The update that is being written moves the next one.
-        "next_update": _clock(now + response.update_every_seconds) if due is not None else "-",
+        # This update moves the next one.
+        "next_update": _utc_minute(now + policy.update_every_seconds) if due is not None else "-",
         "environment": visible(incident.environment or UNKNOWN),
     }
 
 
 def impact_sentence(snapshot: Snapshot | None) -> str:
-    """From the error ratio as it is now; never that all is well where nobody knows."""
+    """From the present error ratio; never that requests succeed where that is unknown."""
     panel = snapshot.panel("error_ratio") if snapshot else None
     if panel is None or panel.value is None or not panel.verdict.known:
-        return "How many requests are affected is not known."
-    told = format_figure(panel.value, panel.spec.unit, 1)
+        return "It is not known how many requests are affected."
+    ratio = format_figure(panel.value, panel.spec.unit, 1)
     if panel.verdict is Verdict.OK:
-        return f"Requests succeed: {told} fail."
-    return f"About {told} of all requests fail."
+        return f"Requests succeed: {ratio} fail."
+    return f"About {ratio} of all requests fail."
 
 
 def _alerts(incident: Incident, snapshot: Snapshot | None) -> str:
     if not incident.alerts:
         return "none linked"
     known = {item.alert.fingerprint: item.alert for item in snapshot.alerts} if snapshot and snapshot.alerts_known else None
-    told = []
+    states = []
     for item in incident.alerts:
         state = (
             UNKNOWN
             if known is None
             else known[item.fingerprint].suppressed_as or _STATES.get(known[item.fingerprint].state, "pending")
             if item.fingerprint in known
-            else "ended"
+            else "resolved"
         )
-        told.append(f"{visible(item.name)} {state}")
-    return ", ".join(told)
+        states.append(f"{visible(item.name)} {state}")
+    return ", ".join(states)
 
 
-_STATES = {AlertState.ACTIVE: "fires", AlertState.UNDELIVERED: "fires"}
+_STATES = {AlertState.ACTIVE: "firing", AlertState.UNDELIVERED: "firing"}
 
 
 def _panels(incident: Incident, snapshot: Snapshot | None) -> str:
-    found = [state for identity in incident.panels if snapshot and (state := snapshot.panel(identity))]
-    told = (
+    panels = [state for identity in incident.panels if snapshot and (state := snapshot.panel(identity))]
+    texts = (
         f"{item.spec.title} {item.verdict.word} {format_figure(item.value, item.spec.unit, item.spec.decimals)}"
-        for item in found
+        for item in panels
     )
-    return ", ".join(told) or UNKNOWN
+    return ", ".join(texts) or UNKNOWN
 
 
-def _clock(at: float) -> str:
+def _utc_minute(at: float) -> str:
     return format_time(at, "%H:%M UTC")
 
 
@@ -164,15 +165,15 @@ def _files(folder: str) -> tuple[tuple[str, str], ...]:
     return found
 
 
-def _checked(place: str, text: str) -> Wording:
-    audience, _, told = Path(place).name.removesuffix(".txt").partition(".")
-    if told and told not in tuple(Phase):
-        raise TemplateError(f"{place}: there is no phase {told!r}, but {', '.join(Phase)}")
+def _parse(file: str, text: str) -> UpdateTemplate:
+    audience, _, status = Path(file).name.removesuffix(".txt").partition(".")
+    if status and status not in tuple(PublicStatus):
+        raise TemplateError(f"{file}: unknown status {status!r}; known: {', '.join(PublicStatus)}")
     for match in Template.pattern.finditer(text):
         name = match["named"] or match["braced"]
         line = text.count("\n", 0, match.start()) + 1
         if match["invalid"] is not None:
-            raise TemplateError(f"{place}:{line}: a lone $; write $$ for one, or $name")
+            raise TemplateError(f"{file}:{line}: a lone $; write $$ for a dollar sign, or $name")
         if name and name not in VARIABLES:
-            raise TemplateError(f"{place}:{line}: nothing is called ${name}; there are {', '.join(VARIABLES)}")
-    return Wording(audience, Phase(told) if told else None, text, place)
+            raise TemplateError(f"{file}:{line}: unknown variable ${name}; known: {', '.join(VARIABLES)}")
+    return UpdateTemplate(audience, PublicStatus(status) if status else None, text, file)

@@ -1,112 +1,104 @@
-"""Writes an open incident's timeline: whatever differs from what the journal last said of it, once for all consoles."""
+"""Finds what an open incident's timeline lacks: every value that differs from the last recorded one, once for all consoles."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
-from console.incidents.observations import Observation, ended, sights
-from console.state import incident_events
+from console.incidents.observations import Observation, observe, observe_resolved
+from console.journal.payloads import ChangeSeen
 from console.state.incident import Incident, Incidents, LastRecorded
 from console.state.snapshot import Snapshot
 
 _MOST_ALERTS = 200
-"""Alerts of one incident that are told one by one; a storm of thousands is no timeline."""
+"""Alerts of one incident that the timeline lists one by one; a storm of thousands is no timeline."""
 MANY = "alerts:many"
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineEntryDraft:
-    """One entry to be written, where nobody has written it yet."""
-
-    subject: str
-    data: dict[str, Any]
+TimelineEntryDraft = tuple[str, ChangeSeen]
+"""Subject and payload of an entry that the journal does not have yet."""
 
 
 class TimelineRecorder:
-    """Compares what is seen with what the journal says, not with what this console saw before: so one that opens later, or
-    comes back after a crash, writes down what changed meanwhile, and several write nothing twice. Pure but for what it
-    remembers of things that have yet to settle; for one thread.
+    """Compares what the sources say with what the journal says, not with what this console saw before: a console that opens
+    later, or restarts after a crash, records what changed meanwhile, and several record nothing twice. For one thread; its
+    only memory are the values that have yet to settle.
     """
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, str], str] = {}
-        """What was seen first of a thing that the journal does not know, by incident."""
+        """By incident and thing, the first value seen of a thing that the journal does not know."""
         self._since: dict[tuple[str, str], tuple[str, float]] = {}
-        self._calm: tuple[object, object] | None = None
-        """Alerts and incidents that were found to agree: thousands are not compared again while both are the same."""
+        self._agreeing: tuple[object, object] | None = None
+        """Alerts and incidents that agree: thousands are not compared again while both stay the same."""
         self._differs = False
 
-    def look(self, snapshot: Snapshot, incidents: Incidents) -> tuple[TimelineEntryDraft, ...]:
-        """What is to be written now."""
+    def find_changes(self, snapshot: Snapshot, incidents: Incidents) -> tuple[TimelineEntryDraft, ...]:
+        """What the journal lacks now."""
         watching = incidents.open
         if not watching:
             self._first.clear()
             self._since.clear()
             return ()
-        calm = self._calm is not None and self._calm[0] is snapshot.alerts and self._calm[1] is incidents
-        seen = sights(snapshot, alerts=not calm)
+        agree = self._agreeing is not None and self._agreeing[0] is snapshot.alerts and self._agreeing[1] is incidents
+        observations = observe(snapshot, alerts=not agree)
         self._differs = False
-        found = tuple(item for incident in watching for item in self._of(incident, seen, snapshot))
-        if not calm:
-            self._calm = None if self._differs else (snapshot.alerts, incidents)
-        return found
+        drafts = tuple(item for incident in watching for item in self._changes(incident, observations, snapshot))
+        if not agree:
+            self._agreeing = None if self._differs else (snapshot.alerts, incidents)
+        return drafts
 
-    def _of(self, incident: Incident, seen: tuple[Observation, ...], snapshot: Snapshot) -> Iterable[TimelineEntryDraft]:
+    def _changes(
+        self, incident: Incident, observations: tuple[Observation, ...], snapshot: Snapshot
+    ) -> Iterable[TimelineEntryDraft]:
         alerts = sum(thing.startswith("alert:") for thing in incident.seen)
-        for sight in (*seen, *ended(incident, snapshot)):
-            last = self._last(incident, sight)
-            if last is None or not self._changed(incident, sight, last, snapshot.taken_at):
+        for item in (*observations, *observe_resolved(incident, snapshot)):
+            last = self._last(incident, item)
+            if not self._changed(incident, item, last, snapshot.taken_at):
                 continue
-            if sight.thing.startswith("silence:") and sight.value == "active" and _told(incident, sight.thing[8:]):
+            if item.thing.startswith("silence:") and item.value == "active" and _is_mentioned(incident, item.thing[8:]):
                 continue
-            if last.count == 0 and not last.value and sight.thing.startswith("alert:"):
+            if last.count == 0 and not last.value and item.thing.startswith("alert:"):
                 alerts += 1
                 if alerts > _MOST_ALERTS:
                     if MANY not in incident.seen:
-                        yield self._too_many(incident, sight, snapshot)
+                        text = f"more than {_MOST_ALERTS} alerts: further alerts are not listed one by one"
+                        many = ChangeSeen(MANY, "yes", 1, snapshot.taken_at, item.source, text)
+                        yield change_subject(incident.id, MANY, 1), many
                     continue
-            at = self._since.pop((incident.id, sight.thing))[1]
-            yield _observation(incident, sight, last, at)
+            at = self._since.pop((incident.id, item.thing))[1]
+            count = last.count + 1
+            change = ChangeSeen(item.thing, item.value, count, at, item.source, item.describe(last.value))
+            yield change_subject(incident.id, item.thing, count), change
 
-    def _last(self, incident: Incident, sight: Observation) -> LastRecorded | None:
-        """What the journal said last; of what is new since the declaration, that it was not there; None: nothing to compare."""
-        known = incident.seen.get(sight.thing)
+    def _last(self, incident: Incident, item: Observation) -> LastRecorded:
+        """The last recorded value; empty for what did not exist when the incident was declared."""
+        known = incident.seen.get(item.thing)
         if known is not None:
             return known
-        if sight.thing.startswith("rollout:"):
+        if item.thing.startswith("rollout:"):
             return LastRecorded("", incident.declared_at)
-        if sight.began_at is not None and sight.began_at > incident.declared_at and not sight.thing.startswith("revision:"):
+        if item.began_at is not None and item.began_at > incident.declared_at and not item.thing.startswith("revision:"):
             return LastRecorded("", incident.declared_at)
-        first = self._first.setdefault((incident.id, sight.thing), sight.value)
+        first = self._first.setdefault((incident.id, item.thing), item.value)
         return LastRecorded(first, incident.declared_at)
 
-    def _changed(self, incident: Incident, sight: Observation, last: LastRecorded, now: float) -> bool:
-        key = (incident.id, sight.thing)
-        self._differs |= sight.value != last.value and sight.thing.startswith("alert:")
-        if sight.value == last.value or sight.taken_at <= last.at:
+    def _changed(self, incident: Incident, item: Observation, last: LastRecorded, now: float) -> bool:
+        key = (incident.id, item.thing)
+        self._differs |= item.value != last.value and item.thing.startswith("alert:")
+        if item.value == last.value or item.taken_at <= last.at:
             self._since.pop(key, None)
             return False
         value, since = self._since.get(key, ("", 0.0))
-        if value != sight.value:
-            since = sight.began_at if sight.began_at is not None and sight.began_at > last.at else sight.taken_at
-            self._since[key] = (sight.value, since)
-        return now - since >= sight.settle_seconds
-
-    def _too_many(self, incident: Incident, sight: Observation, snapshot: Snapshot) -> TimelineEntryDraft:
-        told = f"more than {_MOST_ALERTS} alerts: further ones are not told here one by one"
-        data = incident_events.seen(MANY, "yes", count=1, at=snapshot.taken_at, source=sight.source, text=told)
-        return TimelineEntryDraft(incident_events.seen_subject(incident.id, MANY, 1), data)
+        if value != item.value:
+            since = item.began_at if item.began_at is not None and item.began_at > last.at else item.taken_at
+            self._since[key] = (item.value, since)
+        return now - since >= item.settle_seconds
 
 
-def _observation(incident: Incident, sight: Observation, last: LastRecorded, at: float) -> TimelineEntryDraft:
-    count = last.count + 1
-    text = sight.say(last.value)
-    data = incident_events.seen(sight.thing, sight.value, count=count, at=at, source=sight.source, text=text)
-    return TimelineEntryDraft(incident_events.seen_subject(incident.id, sight.thing, count), data)
+def change_subject(incident: str, thing: str, count: int) -> str:
+    """The subject of `incident.seen`: the same for two consoles that see the same change."""
+    return f"{incident}/{hashlib.sha256(f'{thing}#{count}'.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
-def _told(incident: Incident, silence: str) -> bool:
-    """Whether the action that made this silence says so already."""
+def _is_mentioned(incident: Incident, silence: str) -> bool:
+    """Whether the action that created this silence is in the timeline already."""
     return any(silence in entry.text for entry in incident.entries)

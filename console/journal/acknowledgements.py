@@ -1,4 +1,4 @@
-"""Who looks after which alert: marks in the journal that end when the alert does, and whose word counts."""
+"""Who acknowledged which alert: acknowledgements end with their alert, and the earliest one counts."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
 
 from console.journal import process
 from console.journal.event import Event
-from console.journal.projection import Projection, newest
+from console.journal.payloads import AlertAcknowledged, AlertReleased, decode, kinds_of
+from console.journal.projection import Projection, keep_newest
 
-OWNED = "alert.owned"
-RELEASED = "alert.released"
 MOST = 2000
-"""Marks that are kept: of alerts of which nobody sees the end, the oldest are forgotten."""
+"""Acknowledgements that are kept: where nobody sees an alert end, the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """`at` is when it was set, Unix seconds; `id` is the event that set it. `console` is the process that wrote it, empty
-    where an older console did: an account may be shared, so a name alone does not say which person it was.
+    """`at` is Unix seconds; `id` is the event's. `console` is the process that wrote it, empty where an older release did:
+    people may share an account, so its name alone does not tell them apart.
     """
 
     author: str
@@ -31,9 +29,7 @@ class Acknowledgement:
 
 
 class Ownership(Enum):
-    """To whom an alert belongs, seen from one console. SAME_ACCOUNT: to another console of the very account, and so perhaps
-    to another person.
-    """
+    """Who holds an alert, as one console sees it. SAME_ACCOUNT: another console of this account, perhaps another person."""
 
     NOBODY = "nobody"
     OURS = "ours"
@@ -41,28 +37,29 @@ class Ownership(Enum):
     ANOTHER = "another"
 
     @property
-    def held(self) -> bool:
-        """Whether somebody has to be asked about."""
+    def held_by_other(self) -> bool:
+        """Whether the console has to ask before it takes the alert over."""
         return self in (Ownership.SAME_ACCOUNT, Ownership.ANOTHER)
 
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeResult:
-    """How an alert stands after somebody wanted to take or to release it. Where it is held by somebody else and nothing was
-    `written`, a person has to be asked; where it was written all the same, somebody else came first. `doubt` says why it is
-    not known what others did.
+    """How an alert stands after somebody tried to acknowledge or release it.
+
+    Where somebody else holds it and nothing was `written`, a person has to confirm; where it was written all the same, somebody
+    else came first. `caveat` says why other consoles' events are not known.
     """
 
-    mark: Acknowledgement | None
-    whose: Ownership
+    acknowledgement: Acknowledgement | None
+    ownership: Ownership
     written: bool
-    doubt: str = ""
+    caveat: str = ""
 
 
 class Acknowledgements(Projection[Mapping[str, Acknowledgement]]):
-    """The mark of each owned alert, by fingerprint."""
+    """The acknowledgement of each alert, by fingerprint."""
 
-    kinds = (OWNED, RELEASED)
+    kinds = kinds_of(AlertAcknowledged, AlertReleased)
 
     def initial(self) -> Mapping[str, Acknowledgement]:
         return MappingProxyType({})
@@ -71,78 +68,75 @@ class Acknowledgements(Projection[Mapping[str, Acknowledgement]]):
         return self.fold(state, (event,))
 
     def fold(self, state: Mapping[str, Acknowledgement], events: Iterable[Event]) -> Mapping[str, Acknowledgement]:
-        marks = dict(state)
+        held = dict(state)
         for event in events:
-            mark = mark_after(marks.pop(event.subject, None), event)
-            if mark is not None:
-                marks[event.subject] = mark  # the newest stand last
-        return MappingProxyType(newest(marks, MOST))
+            acknowledgement = acknowledgement_after(held.pop(event.subject, None), event)
+            if acknowledgement is not None:
+                held[event.subject] = acknowledgement  # the newest stand last
+        return MappingProxyType(keep_newest(held, MOST))
 
 
-def mark_after(mark: Acknowledgement | None, event: Event) -> Acknowledgement | None:
-    """Whose the alert is after one more event; the very mark where the event came too late.
+def acknowledgement_after(present: Acknowledgement | None, event: Event) -> Acknowledgement | None:
+    """The acknowledgement after one more event; `present` itself where the event came too late. Raises ValueError.
 
-    An event says which mark it takes over or ends. Of two people who take an alert at the same moment both say that nobody
-    had it: the first in the order of all consoles has it. An event of an older console says nothing, and counts.
+    An event names the acknowledgement that it takes over or ends. Of two people who acknowledge an alert in the same moment
+    both saw none: the one that is first in the order of all consoles holds it. An event of an older release names nothing,
+    and counts.
     """
-    said = event.data.get("over" if event.kind == OWNED else "of")
-    late = mark is not None and bool(mark.id) and isinstance(said, str) and said != mark.id
-    if late:
-        return mark
-    if event.kind == RELEASED:
-        return None
-    console = event.data.get("console")
-    return Acknowledgement(event.author, event.at, event.id, console if isinstance(console, str) else "")
+    payload = decode(event)
+    seen = (
+        payload.over if isinstance(payload, AlertAcknowledged) else payload.of if isinstance(payload, AlertReleased) else None
+    )
+    if present is not None and present.id and seen is not None and seen != present.id:
+        return present
+    if isinstance(payload, AlertAcknowledged):
+        return Acknowledgement(event.author, event.at, event.id, payload.console or "")
+    return None
 
 
-def whose(mark: Acknowledgement | None, *, user: str) -> Ownership:
-    """Seen from this process. What an earlier console of this account on this machine took is ours as soon as it ended."""
-    if mark is None:
+def ownership_of(present: Acknowledgement | None, *, user: str) -> Ownership:
+    """As this process sees it. What an earlier console of this account on this machine acknowledged is ours once that console
+    ended.
+    """
+    if present is None:
         return Ownership.NOBODY
-    if mark.author != user:
+    if present.author != user:
         return Ownership.ANOTHER
-    here = not mark.console or mark.console == process.this().text() or process.alive(mark.console) is False
+    here = not present.console or present.console == process.current().text() or process.is_running(present.console) is False
     return Ownership.OURS if here else Ownership.SAME_ACCOUNT
 
 
-def taken(name: str, over: Acknowledgement | None) -> dict[str, Any]:
-    """The data of `alert.owned`."""
-    return {"name": name, "console": process.this().text(), "over": over.id if over else ""}
+def held_sentence(present: Acknowledgement, ownership: Ownership, elapsed: str) -> str:
+    """`ann@bastion acknowledged it 2m ago`."""
+    other = " from another console of this account" if ownership is Ownership.SAME_ACCOUNT else ""
+    return f"{present.author} acknowledged it {elapsed} ago{other}"
 
 
-def released(name: str, mark: Acknowledgement | None) -> dict[str, Any]:
-    """The data of `alert.released`."""
-    return {"name": name, "of": mark.id if mark else ""}
-
-
-def held_sentence(mark: Acknowledgement, held: Ownership, elapsed: str) -> str:
-    """`ann@bastion took it 2m ago`."""
-    other = ", on another console of this account" if held is Ownership.SAME_ACCOUNT else ""
-    return f"{mark.author} took it {elapsed} ago{other}"
-
-
-def outcome_sentence(name: str, found: AcknowledgeResult, *, taking: bool) -> str:
-    """What a person is told when it was written, for screen and command alike."""
-    if taking and found.mark is not None and found.whose.held:
-        other = " on another console" if found.whose is Ownership.SAME_ACCOUNT else ""
-        return f"{found.mark.author}{other} took {name} first: it is not yours"
+def outcome_sentence(name: str, result: AcknowledgeResult, *, taking: bool) -> str:
+    """What screen and command report once it is written."""
+    present = result.acknowledgement
+    if taking and present is not None and result.ownership.held_by_other:
+        other = " on another console" if result.ownership is Ownership.SAME_ACCOUNT else ""
+        return f"{present.author}{other} acknowledged {name} first: it is not yours"
     if not taking:
-        said = f"{name} is nobody's again" if found.mark is None else f"{name} was taken by {found.mark.author} meanwhile"
-        return f"{said}; {found.doubt}" if found.doubt else said
-    if found.doubt:
-        return f"{name} is marked as yours here; it is not known whether somebody else took it: {found.doubt}"
+        text = f"{name} is released" if present is None else f"{present.author} acknowledged {name} in the meantime"
+        return f"{text}; {result.caveat}" if result.caveat else text
+    if result.caveat:
+        return f"{name} is yours in this journal; whether somebody else acknowledged it is not known: {result.caveat}"
     return f"{name} is yours until it resolves"
 
 
-def resolved(marks: Mapping[str, Acknowledgement], present: Collection[str], *, taken_at: float) -> tuple[str, ...]:
-    """The fingerprints of owned alerts that are not there any more.
+def find_resolved(
+    acknowledgements: Mapping[str, Acknowledgement], present: Collection[str], *, taken_at: float
+) -> tuple[str, ...]:
+    """The fingerprints of acknowledged alerts that no longer exist.
 
-    `present` must come from a whole answer of Alertmanager, taken at `taken_at`: one that could not be asked has not
-    resolved anything, and a mark that is younger than the answer may be of an alert that the answer could not have yet.
-    A fingerprint with a colon is Prometheus' own, which Alertmanager does not know.
+    `present` must be a complete answer of Alertmanager, taken at `taken_at`: a failed request resolves nothing, and an
+    acknowledgement younger than the answer may belong to an alert that the answer could not have yet. A fingerprint with a
+    colon is Prometheus' own, which Alertmanager does not know.
     """
     return tuple(
         fingerprint
-        for fingerprint, mark in marks.items()
-        if mark.at < taken_at and fingerprint not in present and ":" not in fingerprint
+        for fingerprint, acknowledgement in acknowledgements.items()
+        if acknowledgement.at < taken_at and fingerprint not in present and ":" not in fingerprint
     )

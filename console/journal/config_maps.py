@@ -16,7 +16,7 @@ from typing import Any
 
 from console.config.settings import StoreSettings
 from console.journal.event import AHEAD_SECONDS, Event
-from console.journal.shared_store import EVENT_BYTES, LeftOut, PushResult, Take, as_text
+from console.journal.shared_store import EVENT_BYTES, LeftOut, OnEvents, PushResult, to_json
 from queries.errors import AccessDenied, RateLimited, RequestRejected, SourceError
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.api import KubeApi
@@ -123,7 +123,7 @@ class ConfigMaps:
         self._watcher = Watcher(self._api, self._kind, self._settings.namespace, changed=changed, backoff_cap_seconds=self._cap)
         self._watcher.start()
 
-    def read(self, cursor: str, take: Take) -> bool:
+    def read(self, cursor: str, take: OnEvents) -> bool:
         """There is no cursor: the segments are listed once and watched, and whoever takes knows what it has."""
         if (watcher := self._watcher) is None or not self._listed:
             return False
@@ -175,7 +175,7 @@ class ConfigMaps:
         watcher = self._watcher
         if watcher is None or not watcher.settled or watcher.fault:
             return PushResult()  # what is there already cannot be seen now: so nothing is written
-        texts = {_key(event): (event, as_text(event)) for event in events}
+        texts = {_key(event): (event, to_json(event)) for event in events}
         sizes = {key: len(key) + len(text.encode()) for key, (_, text) in texts.items()}
         refused = tuple(
             (event, "it is too large for the cluster") for key, (event, _) in texts.items() if sizes[key] > EVENT_BYTES

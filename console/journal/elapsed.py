@@ -1,43 +1,48 @@
-"""How much time lies between two events, also where somebody set the clock meanwhile."""
+"""How much time lies between two events, correct even where somebody set the wall clock in between."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+import msgspec
 
 from console.journal import process
 
 _LONGEST_SECONDS = 1e10
-"""No machine runs for three hundred years; what is larger was not measured."""
-MARK = "uptime"
-"""The key of an event's data under which `mark` stands."""
+"""No machine stays up for three hundred years: a larger value was not measured."""
+
+
+class BootTimestamp(msgspec.Struct, frozen=True):
+    """One moment on a clock that nobody can set: `boot` identifies the machine's boot, `seconds` counts from it."""
+
+    boot: str = ""
+    seconds: float | None = None
+
+
+NO_TIMESTAMP = BootTimestamp()
 
 
 @dataclass(frozen=True, slots=True)
 class Elapsed:
-    """`seconds`, never negative; `measured` is False where only the wall clock could tell."""
+    """`seconds` is never negative; `measured` is False where only the wall clock was available."""
 
     seconds: float
     measured: bool
 
 
-def mark() -> dict[str, Any]:
-    """This moment by a clock that nobody can set: the machine's boot, and the seconds since it.
-
-    Sleep counts where the system tells it (CLOCK_BOOTTIME); the console may have been started again in between.
-    """
+def boot_timestamp() -> BootTimestamp:
+    """Now. Time asleep counts where the system has CLOCK_BOOTTIME; the console may restart between two timestamps."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     seconds = time.monotonic() if clock is None else time.clock_gettime(clock)
-    return {"boot": process.boot_id(), "seconds": round(seconds, 3)}
+    return BootTimestamp(process.boot_id(), round(seconds, 3))
 
 
-def lapse(first: tuple[float, Mapping[str, Any]], last: tuple[float, Mapping[str, Any]]) -> Elapsed:
-    """From one moment to another; each is Unix seconds and the `mark` taken with it (empty where there is none)."""
-    (at, old), (until, new) = first, last
-    before, after = old.get("seconds"), new.get("seconds")
-    same = bool(old.get("boot")) and old.get("boot") == new.get("boot")
-    if same and isinstance(before, int | float) and isinstance(after, int | float) and 0 <= before <= after < _LONGEST_SECONDS:
-        return Elapsed(float(after - before), measured=True)
-    return Elapsed(max(0.0, until - at), measured=False)
+def elapsed_between(first: tuple[float, BootTimestamp], last: tuple[float, BootTimestamp]) -> Elapsed:
+    """The time from one moment to another; each is Unix seconds and the boot timestamp taken with it."""
+    (start, old), (end, new) = first, last
+    before, after = old.seconds, new.seconds
+    measured = bool(old.boot) and old.boot == new.boot and before is not None and after is not None
+    if measured and before is not None and after is not None and 0 <= before <= after < _LONGEST_SECONDS:
+        return Elapsed(after - before, measured=True)
+    return Elapsed(max(0.0, end - start), measured=False)

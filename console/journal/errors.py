@@ -13,7 +13,7 @@ class JournalError(Exception):
     """The journal cannot be read or written; the message says which file, why, and what to try."""
 
 
-def explained(error: sqlite3.Error, file: Path) -> JournalError:
+def explain(error: sqlite3.Error, file: Path) -> JournalError:
     code = getattr(error, "sqlite_errorname", "") or ""
     for start, words in _WORDS:
         if code.startswith(start):

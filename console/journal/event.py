@@ -83,17 +83,17 @@ def validate(event: Event, *, now: float) -> str:
     return "" if named else f"its kind, author or environment is longer than {_NAME} characters, or its subject than {_SUBJECT}"
 
 
-def storable(event: Event) -> Event:
+def make_storable(event: Event) -> Event:
     """The event as it will be read again: what no store and no file can hold is written out, lone surrogates (`\\ud800`)
     and numbers that are none (`NaN`), or that no other program reads back. Raises ValueError for data that is nested too deep.
     """
-    kind, subject, author, environment = written_out((event.kind, event.subject, event.author, event.environment))
+    kind, subject, author, environment = replace_unstorable((event.kind, event.subject, event.author, event.environment))
     return replace(
-        event, kind=kind, subject=subject, author=author, environment=environment, data=written_out(event.data, _LEVELS)
+        event, kind=kind, subject=subject, author=author, environment=environment, data=replace_unstorable(event.data, _LEVELS)
     )
 
 
-def read_data(text: str) -> dict[str, Any]:
+def parse_data(text: str) -> dict[str, Any]:
     """An event's data of its JSON. Raises ValueError for what is no object, and for one that is nested too deep to be shown."""
     deep = text.count("{") + text.count("[") > _LEVELS  # hardly ever; looking whether it is costs nothing
     try:
@@ -113,7 +113,7 @@ def _deeper(value: Any, levels: int) -> bool:
     return levels <= 0 or any(_deeper(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value))
 
 
-def written_out(value: Any, levels: int = _LEVELS) -> Any:
+def replace_unstorable(value: Any, levels: int = _LEVELS) -> Any:
     """Plain JSON without lone surrogates and without numbers that are none. Raises ValueError for what is nested deeper."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
@@ -125,8 +125,8 @@ def written_out(value: Any, levels: int = _LEVELS) -> Any:
         if levels <= 0:
             raise ValueError(_DEEP)
         if isinstance(value, dict):
-            return {written_out(str(name)): written_out(item, levels - 1) for name, item in value.items()}
-        return [written_out(item, levels - 1) for item in value]
+            return {replace_unstorable(str(name)): replace_unstorable(item, levels - 1) for name, item in value.items()}
+        return [replace_unstorable(item, levels - 1) for item in value]
     return value
 
 

@@ -13,7 +13,7 @@ from console.config.permissions import refuse_state
 from console.journal.errors import JournalError
 
 
-def make(file: Path) -> None:
+def create_file(file: Path) -> None:
     """Makes folder and file where they are not there. Raises JournalError where another user could have written in them."""
     for path in (file.parent, file, *(file.with_name(file.name + part) for part in ("-wal", "-shm"))):
         if why := refuse_state(path):
@@ -30,7 +30,7 @@ def make(file: Path) -> None:
 
 
 @contextmanager
-def alone(folder: Path, limit_seconds: float) -> Iterator[None]:
+def exclusive(folder: Path, limit_seconds: float) -> Iterator[None]:
     """One process at a time makes the journal: SQLite's own lock is not fair, and a busy writer could keep an opener out."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

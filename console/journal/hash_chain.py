@@ -85,7 +85,9 @@ def hash_of(event: Event, previous: str, writer: str | None) -> str:
     return hashlib.sha256(_text(_fields(event, previous, writer)).encode("ascii")).hexdigest()
 
 
-def link_of(event: Event, previous: str, hash_: str, writer: str, *, intact: bool = True, older: bool = False) -> ChainEntry:
+def chain_entry(
+    event: Event, previous: str, hash_: str, writer: str, *, intact: bool = True, older: bool = False
+) -> ChainEntry:
     """The entry of a file, in the form in which its hash fits: a file holds those of the release before too. `older` is which
     of the two it probably is.
     """
@@ -95,16 +97,16 @@ def link_of(event: Event, previous: str, hash_: str, writer: str, *, intact: boo
     return ChainEntry(event, previous, hash_, writer, intact, fits=False)
 
 
-def line(link: ChainEntry) -> str:
+def format_entry(link: ChainEntry) -> str:
     """As one line of an export, without its line break."""
     return _text({**_fields(link.event, link.previous, link.writer), "hash": link.hash})
 
 
-def end_line(end: ChainEnd) -> str:
+def format_end(end: ChainEnd) -> str:
     return _text({"end": end.sequence, "hash": end.hash, "entries": end.entries or 0, "first": end.first})
 
 
-def parsed(text: str) -> ChainEntry | ChainEnd:
+def parse_line(text: str) -> ChainEntry | ChainEnd:
     """One line of an export. Raises ValueError with what is wrong."""
     try:
         found = json.loads(text, object_pairs_hook=_once)
@@ -135,7 +137,7 @@ def parse_head(text: str) -> Head:
     return Head(digits, int(number or 0))
 
 
-def checked(
+def verify_chain(
     links: Iterable[ChainEntry | ChainEnd], *, whole: bool = True, begin: int = 0, heads: Iterable[Head] = ()
 ) -> ChainReport:
     """Goes through entries in the order in which they stand; with `whole` the last of them has to be an End, with `begin` the
@@ -210,7 +212,7 @@ class _Check:
             self._gaps.append((last + 1 if newest else end.first or 1, end.sequence))
         for begin, until in self._gaps:
             late = {number for number in self._late if begin <= number <= until}
-            self._faults += missing(late, first=begin, last=until)
+            self._faults += find_missing(late, first=begin, last=until)
         if whole and end is None:
             self._faults.append(f"the end is missing: what came after #{last} was cut off")
         self._faults += [_not_there(head, last) for head in self._wanted if not self._found.get(head)]
@@ -248,7 +250,7 @@ def _faults(link: ChainEntry, head: ChainEntry | None) -> Iterator[str]:
         yield f"#{number} does not continue #{last}: one of the two was put in the place of another"
 
 
-def missing(seen: Set[int], *, first: int, last: int) -> Iterator[str]:
+def find_missing(seen: Set[int], *, first: int, last: int) -> Iterator[str]:
     """The gaps between two sequences, both of which should be there."""
     before = max(first - 1, 0)
     for number in (*sorted(seen), last + 1):

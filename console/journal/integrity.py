@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from console.journal.errors import JournalError
-from console.journal.hash_chain import ChainEntry, ChainReport, Head, checked, missing
+from console.journal.hash_chain import ChainEntry, ChainReport, Head, find_missing, verify_chain
+from console.journal.payloads import ActionIntent, ActionOutcome, kind_of
 from console.journal.schema import VERSION, schema
-from console.journal.sqlite import INTENT, OUTCOME, Journal
+from console.journal.sqlite import Journal
 
+_INTENT, _OUTCOME = kind_of(ActionIntent), kind_of(ActionOutcome)
 _MOST = 50
 """Of the faults that SQLite names; a damaged index has one for every event."""
 
@@ -21,11 +23,11 @@ def verify(journal: Journal, *, heads: Iterable[Head] = ()) -> ChainReport:
     """
     faults: list[str] = []
     watch = _Watch(journal.links())
-    found = checked(watch, whole=False, begin=1, heads=heads)
+    found = verify_chain(watch, whole=False, begin=1, heads=heads)
     if watch.fault:
         faults.append(f"what comes after #{found.last} cannot be read: {watch.fault}")
     else:
-        faults += missing(frozenset(), first=found.last + 1, last=journal.counted())
+        faults += find_missing(frozenset(), first=found.last + 1, last=journal.counted())
         faults += watch.open_intents(journal)
     return replace(found, faults=(*found.faults, *faults, *_schema(journal), *_sqlite(journal)))
 
@@ -42,9 +44,9 @@ class _Watch:
         try:
             for link in self._links:
                 event = link.event
-                if event.kind == INTENT:
+                if event.kind == _INTENT:
                     self._open.setdefault(event.subject, []).append(event.sequence)
-                elif event.kind == OUTCOME:
+                elif event.kind == _OUTCOME:
                     self._open.pop(event.subject, None)
                 yield link
         except JournalError as error:

@@ -1,4 +1,4 @@
-"""What is in this machine's journal and counts for nothing: no console takes it, or nobody understands it."""
+"""Events in this machine's journal that count for nothing: every console rejects them, or their data does not fit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from console.journal.event import Event
+from console.journal.payloads import EventSettled, kinds_of
 from console.journal.projection import Projection
 from console.journal.shared_store import left_out_sentence
 
 NOT_UNDERSTOOD = "its data is not understood"
-SETTLED = "journal.settled"
-"""A person knows that the event with this id is left out: it is no longer named, on any host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +24,9 @@ class LeftOutEvent:
 
 
 class SettledProjection(Projection[frozenset[str]]):
-    """The ids of what was settled."""
+    """The ids of left-out events that somebody settled: no host warns about them any more."""
 
-    kinds = (SETTLED,)
+    kinds = kinds_of(EventSettled)
 
     def initial(self) -> frozenset[str]:
         return frozenset()

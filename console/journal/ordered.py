@@ -46,7 +46,7 @@ class RowFilter:
     environments: Collection[str]
 
 
-def in_order(journal: Journal, wanted: RowFilter, *, after: Any = FIRST, limit: int = PAGE) -> tuple[tuple[Row, ...], Any]:
+def read_in_order(journal: Journal, wanted: RowFilter, *, after: Any = FIRST, limit: int = PAGE) -> tuple[tuple[Row, ...], Any]:
     """The rows after a stamp in their order, and where to go on; rows of one stamp are never on two pages. Empty at the end.
 
     Raises JournalError where the index and the rows do not agree.
@@ -71,7 +71,7 @@ def in_order(journal: Journal, wanted: RowFilter, *, after: Any = FIRST, limit: 
     return tuple(found), listed[-1][0] if listed else after
 
 
-def as_written(journal: Journal, wanted: RowFilter, *, after: int, until: int, limit: int = PAGE) -> tuple[Row, ...]:
+def read_as_written(journal: Journal, wanted: RowFilter, *, after: int, until: int, limit: int = PAGE) -> tuple[Row, ...]:
     """The rows after a sequence, in the order in which they were written, by no index."""
     statement = f"""SELECT {journal.columns} FROM events NOT INDEXED
         WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input

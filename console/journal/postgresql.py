@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from console.config.settings import StoreSettings
 from console.journal.event import Event
 from console.journal.postgresql_limit import PAGE_BYTES, limited
-from console.journal.shared_store import AGAIN_SECONDS, EVENT_BYTES, LeftOut, PushResult, Take, as_text
+from console.journal.shared_store import AGAIN_SECONDS, EVENT_BYTES, LeftOut, OnEvents, PushResult, to_json
 from queries.errors import AccessDenied, NotConfigured, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.kubernetes.watch import Backoff
 from queries.model.fault import Fault
@@ -105,7 +105,7 @@ class PostgreSQL:
         self._thread = threading.Thread(target=self._listen, args=(changed,), name="listen-postgresql", daemon=True)
         self._thread.start()
 
-    def read(self, cursor: str, take: Take) -> bool:
+    def read(self, cursor: str, take: OnEvents) -> bool:
         with self._using() as connection:
             if not self._there(connection):
                 return True
@@ -136,7 +136,7 @@ class PostgreSQL:
         return json.dumps([after, last, [int(place) for place in self._left_out.places[:_MOST_LEFT_OUT]]])
 
     def bring(self, events: Sequence[Event]) -> PushResult:
-        texts = [(event, as_text(event)) for event in events]
+        texts = [(event, to_json(event)) for event in events]
         refused = tuple((event, "it is too large to be shared") for event, text in texts if len(text) > EVENT_BYTES)
         written = [(event, text) for event, text in texts if len(text) <= EVENT_BYTES]
         if self._read_only:

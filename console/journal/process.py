@@ -21,11 +21,11 @@ class Process:
         return " ".join((self.host, self.boot or "-", str(self.pid), self.started or "-"))
 
 
-def this() -> Process:
+def current() -> Process:
     return Process(socket.gethostname(), boot_id(), os.getpid(), _started(os.getpid()))
 
 
-def alive(writer: str) -> bool | None:
+def is_running(writer: str) -> bool | None:
     """Whether the process of `Process.text` still runs; None where it ran on another machine."""
     try:
         host, boot, pid_text, started = writer.split(" ")

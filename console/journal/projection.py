@@ -1,4 +1,4 @@
-"""What a projection is: a part of the present, derived from the journal's events of some kinds."""
+"""Projections: parts of the present state, each folded from the journal's events of some kinds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A part of something that is over, as it is kept beside the snapshots and no longer in the state."""
+    """A part of something that is over: it moves out of the state and is kept beside the snapshots."""
 
     kind: str
     id: str
@@ -27,33 +27,34 @@ class Settled:
     value: Any
 
 
-Recalled = Callable[[str], Any]
-"""Gives, by its id, what has settled and is needed again; None where there is no such thing."""
+Recall = Callable[[str], Any]
+"""Returns a settled thing by its id; None where there is none."""
 
 
-def newest(found: dict[Key, Value], most: int) -> dict[Key, Value]:
-    """The `most` that were put there last: no state grows for ever."""
-    return dict(islice(found.items(), len(found) - most, None)) if len(found) > most else found
+def keep_newest(items: dict[Key, Value], most: int) -> dict[Key, Value]:
+    """The `most` items that were inserted last, so that no state grows for ever."""
+    return dict(islice(items.items(), len(items) - most, None)) if len(items) > most else items
 
 
 class Projection(ABC, Generic[State]):
-    """Pure: a frozen state and an event give a frozen state; the old one stays what it was.
+    """Pure: a frozen state and an event give another frozen state.
 
-    A new one is a subclass beside what it is about, a row in `console.state.journal_state.PROJECTIONS`, and a field of
-    `LedgerState`. The smallest there is:
+    To add one, write a subclass beside what it is about, a row in `console.state.journal_state.PROJECTIONS`, and a field of
+    `JournalState`. The smallest example:
 
         class LastNote(Projection[str]):
-            kinds = ("note",)
+            kinds = kinds_of(NoteWritten)
 
             def initial(self) -> str:
                 return ""
 
             def apply(self, state: str, event: Event) -> str:
-                return str(event.data.get("text", ""))
+                payload = decode(event)
+                return payload.text if isinstance(payload, NoteWritten) else state
     """
 
     kinds: ClassVar[tuple[str, ...]]
-    """Which events it is given; no others are read for it."""
+    """The kinds of events that it folds; no others are read for it."""
 
     @abstractmethod
     def initial(self) -> State:
@@ -61,37 +62,38 @@ class Projection(ABC, Generic[State]):
 
     @abstractmethod
     def apply(self, state: State, event: Event) -> State:
-        """After one more event; `state` itself where the event means nothing."""
+        """The state after one more event; `state` itself where the event means nothing."""
 
     def fold(self, state: State, events: Iterable[Event]) -> State:
-        """After all of these; to be overridden where many at once can be taken in cheaper than one by one.
+        """The state after all of these; to be overridden where many at once are cheaper than one by one.
 
-        Raises anything for an event whose data is not what its kind says.
+        May raise anything for an event whose data does not fit its kind.
         """
         for event in events:
             state = self.apply(state, event)
         return state
 
-    # What keeps the state small, where it holds things that are over. The ledger calls these between two folds.
+    # These keep the state small where it holds things that are over. The reader calls them between two folds.
 
     def settle(self, state: State) -> tuple[State, tuple[Settled, ...]]:
-        """The state without what is over and no screen shows at once, and that; both mean the same as before together."""
+        """The state without what is over and no screen shows by default, and that; together they mean the same as before."""
         return state, ()
 
-    def recall(self, state: State, events: Sequence[Event], recalled: Recalled) -> State:
-        """The state with what these events are about, where that has settled."""
+    def recall(self, state: State, events: Sequence[Event], recall: Recall) -> State:
+        """The state with the settled things that these events are about."""
         return state
 
     def fold_understood(self, state: State, events: Sequence[Event]) -> tuple[State, tuple[Event, ...]]:
-        """After those of these that can be understood, and the others: of a later version, written by hand, or with ill will.
+        """The state after the events that can be folded, and the others: of a later release, written by hand, or malicious.
 
-        An event counts whole or not at all. The others are found by halves: thousands of good ones beside a bad one stay cheap.
+        An event counts as a whole or not at all. Bisection finds the others: thousands of good events beside a bad one stay
+        cheap.
         """
         try:
             return self.fold(state, events), ()
         except Exception:
             if len(events) == 1:
-                _log.debug("a %s is not understood: #%d", events[0].kind, events[0].sequence, exc_info=True)
+                _log.debug("#%d cannot be folded: %s", events[0].sequence, events[0].kind, exc_info=True)
                 return state, tuple(events)
         half = len(events) // 2
         state, first = self.fold_understood(state, events[:half])

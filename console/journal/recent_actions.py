@@ -1,19 +1,20 @@
-"""The newest of what people did, for 'what changed'."""
+"""The newest outcomes of actions and notes, for the list of recent changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from console.journal.event import Event
+from console.journal.payloads import ActionOutcome, NoteWritten, kinds_of
 from console.journal.projection import Projection
 
 LIMIT = 200
 
 
 class RecentActions(Projection[tuple[Event, ...]]):
-    """The newest outcomes of actions and notes, in their order."""
+    """The newest outcomes of actions and notes, oldest first."""
 
-    kinds = ("action.outcome", "note")
+    kinds = kinds_of(ActionOutcome, NoteWritten)
 
     def initial(self) -> tuple[Event, ...]:
         return ()

@@ -43,7 +43,7 @@ class SearchPage:
     last_sequence: int = 0
 
 
-def parse_wanted(typed: str) -> SearchQuery:
+def parse_query(typed: str) -> SearchQuery:
     """`kind:alert. by:ann is:unshared rollback`: what is typed in the filter."""
     kinds, authors, words, unshared, complaint = [], [], [], False, ""
     for part in typed.split():
@@ -61,7 +61,7 @@ def parse_wanted(typed: str) -> SearchQuery:
     return SearchQuery(tuple(kinds), tuple(authors), tuple(words), unshared, complaint)
 
 
-def page(journal: Journal, wanted: SearchQuery, *, before: Event | None = None, limit: int = PAGE) -> SearchPage:
+def search(journal: Journal, wanted: SearchQuery, *, before: Event | None = None, limit: int = PAGE) -> SearchPage:
     """The newest entries of those that every console sorts before `before`. Raises JournalError; for any thread."""
     where, values = _conditions(wanted)
     if before is not None:

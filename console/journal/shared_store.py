@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from console.journal.event import AHEAD, Anchor, Event, storable, validate
+from console.journal.event import AHEAD, Anchor, Event, make_storable, validate
 from queries.decoding import decoder
 from queries.model.fault import Fault
 
@@ -21,7 +21,7 @@ _NAMED = 3
 AGAIN_SECONDS = 60.0
 """How often what was left out is looked at again."""
 
-Take = Callable[[tuple[Event, ...], str], None]
+OnEvents = Callable[[tuple[Event, ...], str], None]
 """Called with what is new and with the place up to which the store was read then."""
 
 
@@ -55,7 +55,7 @@ class SharedStore(Protocol):
     def listen(self, changed: Callable[[], None]) -> None:
         """Begin to hear of changes, in threads of its own; `changed` is called there."""
 
-    def read(self, cursor: str, take: Take) -> bool:
+    def read(self, cursor: str, take: OnEvents) -> bool:
         """Hand over what was not handed over yet; gives whether the store could be read at all."""
 
     def bring(self, events: Sequence[Event]) -> PushResult:
@@ -80,7 +80,7 @@ class _Entry(msgspec.Struct):
     anchor: Anchor | None = None
 
 
-def as_text(event: Event) -> str:
+def to_json(event: Event) -> str:
     """One event as JSON in a line, in ASCII: a database may hold another encoding than ours."""
     fields = ("id", "stamp", "at", "kind", "subject", "author", "environment", "data")
     told = {name: getattr(event, name) for name in fields}
@@ -89,7 +89,7 @@ def as_text(event: Event) -> str:
     return json.dumps(told, separators=(",", ":"))
 
 
-def from_text(text: str, *, now: float) -> Event:
+def from_json(text: str, *, now: float) -> Event:
     """The event as this machine can keep it. Raises ValueError, with the reason, where no console takes it: anybody may have
     written to the store.
     """
@@ -97,7 +97,7 @@ def from_text(text: str, *, now: float) -> Event:
         raise ValueError("it is larger than any event")
     try:
         found = decoder(_Entry).decode(text)
-        event = storable(
+        event = make_storable(
             Event(found.at, found.kind, found.subject, found.author, found.environment, found.data, 0, found.id, found.stamp)
         )
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -121,7 +121,7 @@ class LeftOut:
         now, events = self._clock(), []
         for place, text in texts.items():
             try:
-                events.append(from_text(text, now=now))
+                events.append(from_json(text, now=now))
                 self._found.pop(place, None)
             except ValueError as error:
                 self._found[place] = (text, str(error))

@@ -38,7 +38,7 @@ came after it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredSnapshot:
     """`body` as it was given; `stamp` names the snapshot."""
 
     stamp: int
@@ -56,7 +56,7 @@ class Snapshots:
         self._journal = journal
         self._scope = f"{environment} {reducers}"
 
-    def newest(self) -> Stored | None:
+    def newest(self) -> StoredSnapshot | None:
         """The newest that can be taken; what cannot, and came after it, is thrown away. Raises JournalError."""
         wrong = False
         statement = (
@@ -69,12 +69,12 @@ class Snapshots:
             if seen == tables and head == [(hash_,)] and digest == _digest((self._scope, *told), body):
                 if wrong:
                     self.discard(after=stamp)
-                return Stored(stamp, covered, zlib.decompress(body))
+                return StoredSnapshot(stamp, covered, zlib.decompress(body))
             wrong = True
         self.discard()
         return None
 
-    def store(self, stored: Stored, settled: Iterable[Settled], *, after: int | None, read: int) -> bool:
+    def store(self, stored: StoredSnapshot, settled: Iterable[Settled], *, after: int | None, read: int) -> bool:
         """Writes it, and what has settled with it, in one transaction, unless another console stored one after `after` or a
         row was written after the sequence `read` that belongs into it. Raises JournalError.
         """
@@ -170,7 +170,7 @@ def _digest(told: tuple[Any, ...], body: bytes) -> str:
 
 
 @cache
-def reducers_of(classes: tuple[type, ...]) -> str:
+def reducer_fingerprint(classes: tuple[type, ...]) -> str:
     """Another text whenever the code is another one that makes or reads these: its version, and its very source."""
     digest = hashlib.sha256(__version__.encode())
     modules = sorted({name for each in classes for name in _modules(each)})
@@ -182,13 +182,21 @@ def reducers_of(classes: tuple[type, ...]) -> str:
     return digest.hexdigest()[:24]
 
 
-def _modules(each: type) -> Iterator[str]:
-    """Its own module, those of its bases, and every one of the console's that these import names from."""
-    for base in each.__mro__:
-        module = sys.modules.get(base.__module__)
-        if module is not None and _own(base.__module__):
-            yield base.__module__
-            yield from _imported(module)
+def _modules(each: type) -> set[str]:
+    """Its own module, those of its bases, and every module of this program that these, or a module of `console.state` among
+    them, import names from.
+    """
+    names: set[str] = set()
+    pending = [base.__module__ for base in each.__mro__ if _own(base.__module__) and base.__module__ in sys.modules]
+    expanded = set(pending)
+    while pending:
+        name = pending.pop()
+        imported = set(_imported(sys.modules[name]))
+        names |= {name, *imported}
+        more = {item for item in imported if item.startswith("console.state.")} - expanded
+        expanded |= more
+        pending += more
+    return names
 
 
 def _imported(module: ModuleType) -> Iterator[str]:

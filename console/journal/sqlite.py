@@ -15,14 +15,15 @@ from types import TracebackType
 from typing import Any
 
 from console.journal import process
-from console.journal.errors import BUSY_SECONDS, JournalError, explained
-from console.journal.event import AHEAD_SECONDS, Anchor, Event, read_data, storable, validate, written_out
-from console.journal.file_lock import alone, make
-from console.journal.hash_chain import ChainEntry, Head, link_of
+from console.journal.errors import BUSY_SECONDS, JournalError, explain
+from console.journal.event import AHEAD_SECONDS, Anchor, Event, make_storable, parse_data, replace_unstorable, validate
+from console.journal.file_lock import create_file, exclusive
+from console.journal.hash_chain import ChainEntry, Head, chain_entry
+from console.journal.payloads import ActionIntent, ActionOutcome, build_event, kinds_of
 from console.journal.schema import CHAINED, INSERT, VERSION, data_text, prepare, row_of
-from console.journal.unfinished import INTENT, OUTCOME, Unfinished, examine, settled
+from console.journal.unfinished import Unfinished, examine, unknown_outcome
 
-__all__ = ("BUSY_SECONDS", "INTENT", "OUTCOME", "Journal", "JournalError")
+__all__ = ("BUSY_SECONDS", "Journal", "JournalError")
 
 _COLUMNS = "sequence, at, kind, subject, author, environment, data, id, stamp"
 _OLD_COLUMNS = "sequence, at, kind, subject, author, environment, data, '', 0"
@@ -57,7 +58,7 @@ class Journal:
         self.columns = _COLUMNS if version >= CHAINED else _OLD_COLUMNS
         """Those that `event` takes, of a SELECT over events."""
         self._lock = threading.Lock()
-        self._writer = process.this().text()
+        self._writer = process.current().text()
 
     @classmethod
     def open(
@@ -76,18 +77,18 @@ class Journal:
         """
         file = Path(path).expanduser()
         try:
-            make(file)
+            create_file(file)
             connection = sqlite3.connect(file, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
         except OSError as error:
             raise JournalError(f"the journal {file} cannot be opened: {error.strerror or error}") from None
         except sqlite3.Error as error:
-            raise explained(error, file) from None
+            raise explain(error, file) from None
         try:
-            with alone(file.parent, busy_seconds):
+            with exclusive(file.parent, busy_seconds):
                 _prepare(connection, file)
         except sqlite3.Error as error:
             connection.close()
-            raise explained(error, file) from None
+            raise explain(error, file) from None
         except JournalError:
             connection.close()
             raise
@@ -115,7 +116,7 @@ class Journal:
             _not_newer(version, file)
             connection.execute("SELECT 1 FROM events LIMIT 1").fetchone()
         except sqlite3.Error as error:
-            raise explained(error, file) from None
+            raise explain(error, file) from None
         return cls(connection, file, version=version)
 
     @property
@@ -139,7 +140,7 @@ class Journal:
 
     def _append(self, event: Event, *, once: bool = False) -> Event | None:
         try:
-            event = storable(event)
+            event = make_storable(event)
         except ValueError as error:
             raise JournalError(f"this cannot be journalled: {error}") from None
         known = "SELECT 1 FROM events WHERE kind = ? AND subject = ?"
@@ -262,7 +263,7 @@ class Journal:
                 self._begin()
                 self._connection.execute("ROLLBACK")
             except sqlite3.Error as error:
-                raise explained(error, self._path) from None
+                raise explain(error, self._path) from None
         try:
             disk = os.statvfs(self._path.parent)
         except OSError as error:
@@ -301,7 +302,7 @@ class Journal:
             try:
                 (others,) = self._connection.execute("PRAGMA data_version").fetchone()
             except sqlite3.Error as error:
-                raise explained(error, self._path) from None
+                raise explain(error, self._path) from None
             return others, self._connection.total_changes
 
     def last_sequence(self) -> int:
@@ -353,15 +354,15 @@ class Journal:
         else:
             source = """events AS intent WHERE kind = ? AND NOT EXISTS (
                 SELECT 1 FROM events WHERE kind = ? AND subject = intent.subject AND sequence > intent.sequence)"""
-            values = [INTENT, OUTCOME]
+            values = list(kinds_of(ActionIntent, ActionOutcome))
         rows = self.select(f"SELECT {self.columns}, writer FROM {source} ORDER BY sequence", values)  # noqa: S608 - no input
         found = (examine(_event(tuple(columns)), writer) for *columns, writer in rows)
         return tuple(item for item in found if item is not None)
 
     def settle(self, intent: Event, *, now: float, author: str) -> Event:
         """Journals that the outcome of an intent whose console ended is unknown: it is named once and not at every start."""
-        data = settled(intent, "the console ended before the outcome was known")
-        return self.append(Event(now, OUTCOME, intent.subject, author, intent.environment, data))
+        payload = unknown_outcome(intent, "the console ended before the outcome was known")
+        return self.append(build_event(payload, at=now, subject=intent.subject, author=author, environment=intent.environment))
 
     def close(self) -> None:
         with self._lock:
@@ -385,7 +386,7 @@ class Journal:
             except BaseException as error:
                 _roll_back(connection)
                 if isinstance(error, sqlite3.Error):
-                    raise explained(error, self._path) from None
+                    raise explain(error, self._path) from None
                 raise
 
     def _begin(self) -> None:
@@ -410,9 +411,9 @@ class Journal:
         """The rows of one SELECT over the tables of tables.py."""
         with self._lock:
             try:
-                return self._connection.execute(statement, written_out(values)).fetchall()
+                return self._connection.execute(statement, replace_unstorable(values)).fetchall()
             except sqlite3.Error as error:
-                raise explained(error, self._path) from None
+                raise explain(error, self._path) from None
 
 
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
@@ -460,7 +461,7 @@ def _event(row: tuple[Any, ...]) -> Event:
     sequence, at, kind, subject, author, environment, data, identity, stamp = row
     texts = (kind, subject, author, environment, identity)
     try:
-        told = read_data(data)
+        told = parse_data(data)
         if isinstance(stamp, int) and all(isinstance(text, str) for text in texts):
             return Event(float(at), kind, subject, author, environment, told, sequence, identity, stamp)
     except (TypeError, ValueError):
@@ -476,4 +477,4 @@ def _link(row: tuple[Any, ...], previous: Any, hash_: Any, writer: Any, *, older
     event = _event(row)
     texts = isinstance(previous, str) and isinstance(hash_, str) and isinstance(writer, str)
     intact = texts and isinstance(row[1], float) and data_text(event.data) == row[6]
-    return link_of(event, str(previous), str(hash_), str(writer), intact=intact, older=older)
+    return chain_entry(event, str(previous), str(hash_), str(writer), intact=intact, older=older)

@@ -13,7 +13,7 @@ from queries.model.fault import Fault
 if TYPE_CHECKING:
     from console.config.settings import Settings
     from console.journal.event import Event
-    from console.journal.shared_store import PushResult, SharedStore, Take
+    from console.journal.shared_store import OnEvents, PushResult, SharedStore
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -88,7 +88,7 @@ class _UnavailableStore:
     def listen(self, changed: Callable[[], None]) -> None:
         return
 
-    def read(self, cursor: str, take: Take) -> bool:
+    def read(self, cursor: str, take: OnEvents) -> bool:
         raise self._error
 
     def bring(self, events: Sequence[Event]) -> PushResult:

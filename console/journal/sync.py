@@ -124,7 +124,7 @@ class SyncWorker:
         """Something was written."""
         self._woken.set()
 
-    def sharing(self) -> SyncStatus:
+    def status(self) -> SyncStatus:
         """The latest; a call that hangs is seen from here."""
         busy = self._busy_since
         with self._lock:
@@ -149,9 +149,9 @@ class SyncWorker:
         if answered and not self._stopped:
             return fault
         late = TimedOut(f"no answer within {seconds:g} s", where=self._store.where, hint="check that the store is up")
-        return self.sharing().fault or late.fault
+        return self.status().fault or late.fault
 
-    def settle(self, seconds: float) -> None:
+    def flush(self, seconds: float) -> None:
         """Wait until all is read and nothing waits, or until it is known why not, or for so long."""
         self.start()
         self.wake()
@@ -164,8 +164,8 @@ class SyncWorker:
             self._store.close()
             return
         ends = time.monotonic() + seconds
-        if self._writes and not self.sharing().fault:
-            self.settle(seconds)
+        if self._writes and not self.status().fault:
+            self.flush(seconds)
         self._stopped = True
         self._store.close()
         self._woken.set()
@@ -177,7 +177,7 @@ class SyncWorker:
         return self._stopped or sharing.fault is not None or (self._read and not (sharing.writes and self._pending()))
 
     def _pending(self) -> int:
-        from console.journal.sqlite import JournalError  # noqa: PLC0415
+        from console.journal.errors import JournalError  # noqa: PLC0415
 
         try:
             return self._journal.waiting_count()
@@ -202,7 +202,7 @@ class SyncWorker:
             self._woken.wait(_LOOK_SECONDS)
 
     def _round(self) -> None:
-        from console.journal.sqlite import JournalError  # noqa: PLC0415
+        from console.journal.errors import JournalError  # noqa: PLC0415
 
         new = False
         with self._lock:
@@ -312,7 +312,7 @@ class SyncWorker:
 
     def _tell(self) -> bool:
         """Put together how it is now; gives whether a person would see another sentence."""
-        from console.journal.sqlite import JournalError  # noqa: PLC0415
+        from console.journal.errors import JournalError  # noqa: PLC0415
 
         before = self._sharing
         fault = self._fault or self._store.trouble

@@ -6,21 +6,19 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from console.journal import process
 from console.journal.event import Event
-from console.journal.projection import Projection, newest
+from console.journal.payloads import ActionIntent, ActionOutcome, kind_of, kinds_of, try_decode
+from console.journal.projection import Projection, keep_newest
 
 if TYPE_CHECKING:
     from console.config.settings import Settings
 
-INTENT = "action.intent"
-OUTCOME = "action.outcome"
 MOST = 500
-"""That are named: `cad-console journal` lists them all."""
-PROCESS = "process"
-"""The key of an intent's data under which its process stands, so that other hosts know where it ran."""
+"""That the state names; `cad-console journal` lists them all."""
+_INTENT = kind_of(ActionIntent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +30,35 @@ class Unfinished:
     ended: bool
 
     def sentence(self, elapsed: str) -> str:
-        """`rollback deployment/x: begun 12m ago by ann on bastion; no outcome, it may still be running`."""
-        intent, data = self.intent, self.intent.data
-        what = str(data.get("title") or " ".join(str(data[name]) for name in ("action", "target") if data.get(name)))
+        """`rollback deployment/x: started 12m ago by ann on bastion; no outcome, it may still be running`."""
+        intent, payload = self.intent, _intent_of(self.intent)
+        what = payload.title or " ".join(filter(None, (payload.action, payload.target)))
         where = f" on {self.host}" if self.host and not intent.author.endswith(f"@{self.host}") else ""
         then = "its console ended before the outcome was known" if self.ended else "no outcome, it may still be running"
-        return f"{what or intent.subject}: begun {elapsed} ago by {intent.author}{where}; {then}"
+        return f"{what or intent.subject}: started {elapsed} ago by {intent.author}{where}; {then}"
 
-    def look(self, settings: Settings) -> str:
-        """What tells how it stands: a command only where it leads to the very place of the action, else that place in words."""
-        intent, here = self.intent, settings.kubernetes
-        target, place = str(intent.data.get("target") or ""), str(intent.data.get("cluster") or "")
+    def inspection_hint(self, settings: Settings) -> str:
+        """How to find out: a command where it leads to the very place of the action, else that place as text."""
+        intent, here, payload = self.intent, settings.kubernetes, _intent_of(self.intent)
+        target, place = payload.target or "", payload.cluster or ""
         if not target.startswith("deployment/"):
-            return "look at what it changes before anybody does it again"
+            return "inspect what it changes before anybody runs it again"
         where, _, namespace = place.rpartition(", namespace ")
         if place and not (here and here.place and here.place.is_in(where)):
-            return f"look at {target} in {place}: not this console's cluster"
-        # What an older release journalled names no cluster, only its environment.
+            return f"inspect {target} in {place}: not this console's cluster"
+        # An older release journalled only the environment, not the cluster.
         if not place and intent.environment != settings.environment:
-            return f"look at {target} in the environment {intent.environment}: not this console's"
+            return f"inspect {target} in the environment {intent.environment}: not this console's"
         if here is None or here.place is None:
-            return f"look at {target} in the environment {intent.environment}: which cluster this console has is not known"
+            return f"inspect {target} in the environment {intent.environment}: this console does not know its own cluster"
         command = (*here.kubectl, "-n", namespace or settings.namespace, "rollout", "status", target)
-        return f"look: {shlex.join(command)}"
+        return f"inspect: {shlex.join(command)}"
 
 
 class UnfinishedProjection(Projection[Mapping[str, Event]]):
     """The intents without an outcome, by run."""
 
-    kinds = (INTENT, OUTCOME)
+    kinds = kinds_of(ActionIntent, ActionOutcome)
 
     def initial(self) -> Mapping[str, Event]:
         return MappingProxyType({})
@@ -69,31 +67,36 @@ class UnfinishedProjection(Projection[Mapping[str, Event]]):
         return self.fold(state, (event,))
 
     def fold(self, state: Mapping[str, Event], events: Iterable[Event]) -> Mapping[str, Event]:
-        found = dict(state)
+        intents = dict(state)
         for event in events:
-            if event.kind == INTENT:
-                found[event.subject] = event
+            # Whatever its data says: an intent that cannot be decoded is unfinished all the same.
+            if event.kind == _INTENT:
+                intents[event.subject] = event
             else:
-                found.pop(event.subject, None)
-        return state if found == state else MappingProxyType(newest(found, MOST))
+                intents.pop(event.subject, None)
+        return state if intents == state else MappingProxyType(keep_newest(intents, MOST))
 
 
 def examine(intent: Event, writer: str = "") -> Unfinished | None:
     """What is known of it; None where its process still runs on this machine. `writer` is the file's own record of that."""
-    told = writer or intent.data.get(PROCESS)
-    where = told if isinstance(told, str) else ""
-    alive = process.alive(where) if where else None
-    if alive:
+    where = writer or _intent_of(intent).process or ""
+    running = process.is_running(where) if where else None
+    if running:
         return None
-    return Unfinished(intent, where.partition(" ")[0] or intent.author.rpartition("@")[2], ended=alive is False)
+    return Unfinished(intent, where.partition(" ")[0] or intent.author.rpartition("@")[2], ended=running is False)
 
 
 def open_actions(intents: Iterable[Event]) -> tuple[Unfinished, ...]:
-    """Those of them of which this machine cannot see that they are under way, oldest first."""
+    """Those that this machine cannot see running, oldest first."""
     return tuple(item for intent in intents if (item := examine(intent)) is not None)
 
 
-def settled(intent: Event, text: str) -> dict[str, Any]:
-    """The data of an outcome that says that nobody knows how it ended, and why that is said now."""
-    told: dict[str, Any] = {"outcome": "unknown", "text": text}
-    return told | {key: intent.data[key] for key in ("action", "title", "target") if key in intent.data}
+def unknown_outcome(intent: Event, text: str) -> ActionOutcome:
+    """The outcome of an intent that nobody saw end; `text` says why it is written now."""
+    payload = _intent_of(intent)
+    return ActionOutcome("unknown", text, payload.action, payload.title, payload.target)
+
+
+def _intent_of(event: Event) -> ActionIntent:
+    payload = try_decode(event)
+    return payload if isinstance(payload, ActionIntent) else ActionIntent()

@@ -12,21 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from console.config.settings import Settings
 from console.incidents.timeline_recorder import TimelineRecorder
+from console.journal import process
 from console.journal.acknowledgements import (
-    OWNED,
-    RELEASED,
     Acknowledgement,
     AcknowledgeResult,
     Ownership,
-    released,
-    resolved,
-    taken,
-    whose,
+    find_resolved,
+    ownership_of,
 )
 from console.journal.event import Event
+from console.journal.payloads import AlertAcknowledged, AlertReleased, Payload, build_event
 from console.journal.sync import SyncStatus, SyncWorker
 from console.monitor.state_store import StateStore
-from console.state.incident_events import SEEN
 from console.state.journal_state import JournalReader
 from console.state.revisions import observe
 from queries.model.source import PollResult
@@ -101,7 +98,7 @@ class JournalService:
     @property
     def sharing(self) -> SyncStatus | None:
         """How the shared journal is; None where there is none."""
-        return self._sharer.sharing() if self._sharer else None
+        return self._sharer.status() if self._sharer else None
 
     async def fetch(self) -> str:
         """Take in what the shared store has at this moment; gives why that is not known, empty where it is, or there is none.
@@ -116,7 +113,7 @@ class JournalService:
     async def share(self) -> None:
         """For a command: take in what others wrote, within a few seconds."""
         if self._sharer is not None:
-            await asyncio.to_thread(self._sharer.settle, _SHARED_SECONDS)
+            await asyncio.to_thread(self._sharer.flush, _SHARED_SECONDS)
 
     def heard(self, reading: PollResult[Any]) -> None:
         """What Alertmanager has; only a whole answer can tell that an alert is not there any more."""
@@ -126,9 +123,9 @@ class JournalService:
         else:
             self._present = (reading.taken_at, frozenset(item.fingerprint for item in state.alerts))
 
-    async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
-        """Append an event; when this returns, the disk has it and the board too. Raises JournalError."""
-        event = await asyncio.get_running_loop().run_in_executor(self._disk, self._write, kind, subject, data)
+    async def record(self, subject: str, payload: Payload) -> Event:
+        """Append an event; when this returns, the disk has it and the state store too. Raises JournalError."""
+        event = await asyncio.get_running_loop().run_in_executor(self._disk, self._write, subject, payload)
         if self._sharer is not None:
             self._sharer.wake()
         return event
@@ -136,30 +133,34 @@ class JournalService:
     async def acknowledge(
         self, fingerprint: str, name: str, *, on: bool, over: Acknowledgement | None = None
     ) -> AcknowledgeResult:
-        """Take an alert, or release it: what screens and commands call. Raises JournalError.
+        """Acknowledge an alert, or release it: screens and commands call this. Raises JournalError.
 
-        First it takes in what others wrote. What somebody else has is not touched unless `over` is that very mark: then a
-        person has said so. Afterwards it looks whose it is: two may have taken it at the same moment.
+        First it reads what others wrote. What somebody else holds stays untouched unless `over` is that very acknowledgement:
+        then a person confirmed it. Afterwards it reads again: two people may have acknowledged it in the same moment.
         """
-        doubt = await self.fetch()
-        mark = self._board.ledger.owners.get(fingerprint)
-        standing = whose(mark, user=self._author)
-        if on and standing is Ownership.OURS:
-            return AcknowledgeResult(mark, standing, written=False, doubt=doubt)
-        if mark is not None and standing.held and (over is None or over.id != mark.id):
-            return AcknowledgeResult(mark, standing, written=False, doubt=doubt)
-        await self.record(OWNED if on else RELEASED, fingerprint, taken(name, mark) if on else released(name, mark))
-        if not doubt:
-            # The first brings it there, the second takes in what came before it: also what somebody else wrote in the same
-            # moment and what is on its way there. What comes later still is told by a notice, when it comes.
-            doubt = await self.fetch()
-            if self._sharer is not None and not doubt:
+        caveat = await self.fetch()
+        present = self._board.ledger.owners.get(fingerprint)
+        ownership = ownership_of(present, user=self._author)
+        if on and ownership is Ownership.OURS:
+            return AcknowledgeResult(present, ownership, written=False, caveat=caveat)
+        if present is not None and ownership.held_by_other and (over is None or over.id != present.id):
+            return AcknowledgeResult(present, ownership, written=False, caveat=caveat)
+        seen = present.id if present else ""
+        payload: Payload = AlertReleased(name, seen)
+        if on:
+            payload = AlertAcknowledged(name, process.current().text(), seen)
+        await self.record(fingerprint, payload)
+        if not caveat:
+            # The first fetch pushes it, the second reads what came before it: what somebody else wrote in the same moment, and
+            # what is on its way. A notification reports what comes later still.
+            caveat = await self.fetch()
+            if self._sharer is not None and not caveat:
                 await asyncio.sleep(_MEANWHILE_SECONDS)
-                doubt = await self.fetch()
-        if not doubt and self._sharer is not None and not self._sharer.sharing().writes:
-            doubt = "this console is read-only, so nobody else sees it"
-        mark = self._board.ledger.owners.get(fingerprint)
-        return AcknowledgeResult(mark, whose(mark, user=self._author), written=True, doubt=doubt)
+                caveat = await self.fetch()
+        if not caveat and self._sharer is not None and not self._sharer.status().writes:
+            caveat = "this console is read-only, so nobody else sees it"
+        present = self._board.ledger.owners.get(fingerprint)
+        return AcknowledgeResult(present, ownership_of(present, user=self._author), written=True, caveat=caveat)
 
     def watch(self, snapshot: Snapshot) -> None:
         """Have rollouts and an open incident's timeline written, in the journal's thread; nobody waits for it."""
@@ -248,30 +249,29 @@ class JournalService:
         try:
             self._take_in()
             rollouts = observe(snapshot.cluster, self._ledger.state.revisions) if snapshot.cluster else ()
-            found = self._recorder.look(snapshot, self._ledger.state.incidents)
-            told = [
-                *((item.kind, item.subject, item.data) for item in rollouts),
-                *((SEEN, item.subject, item.data) for item in found),
-            ]
-            for kind, subject, data in told:
-                self._journal.append_once(Event(self._clock(), kind, subject, self._author, self._environment, data))
-            if told:
+            changes = self._recorder.find_changes(snapshot, self._ledger.state.incidents)
+            for subject, payload in (*rollouts, *changes):
+                self._journal.append_once(self._event(subject, payload))
+            if rollouts or changes:
                 self._take_in()
         except JournalError as error:
             self.fault = str(error)  # it is seen again with the next snapshot
         except Exception:
             _log.exception("what was observed could not be journalled")
 
-    def _write(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
-        event = self._journal.append(Event(self._clock(), kind, subject, self._author, self._environment, data))
+    def _event(self, subject: str, payload: Payload) -> Event:
+        return build_event(payload, at=self._clock(), subject=subject, author=self._author, environment=self._environment)
+
+    def _write(self, subject: str, payload: Payload) -> Event:
+        event = self._journal.append(self._event(subject, payload))
         self._take_in()
         return event
 
     def _look(self, present: tuple[float, frozenset[str]] | None) -> bool:
         new = self._take_in()
-        gone = resolved(self._ledger.state.owners, present[1], taken_at=present[0]) if present else ()
+        gone = find_resolved(self._ledger.state.owners, present[1], taken_at=present[0]) if present else ()
         for fingerprint in gone:
-            self._write(RELEASED, fingerprint, {"why": "resolved"})
+            self._write(fingerprint, AlertReleased(why=AlertReleased.RESOLVED))
         return new or bool(gone)
 
     def _take_in(self) -> bool:

@@ -44,11 +44,15 @@ from queries.model.source import PollResult
 
 if TYPE_CHECKING:
     from console.actions.action import Action
+    from console.checklists.service import ChecklistService
+    from console.handover.service import HandoverService
+    from console.incidents.service import IncidentService
     from console.incidents.severity_policy import SeverityPolicies
+    from console.journal.payloads import Payload
     from console.journal.shared_store import SharedStore
     from console.journal.sqlite import Journal
     from console.journal.sync import SyncStatus
-    from console.state.incident import Incident, Role
+    from console.state.incident import Incident
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
     from queries.platform.client import Platform
@@ -171,7 +175,7 @@ class Session:
         )
         made.boards = list_boards(settings)
         made.file_warnings = (*file_warnings(settings), *find_problems(settings, runbooks))
-        _ = made.response
+        _ = made.severity_policies
         return made
 
     # Living
@@ -376,13 +380,13 @@ class Session:
             await writer.close()
             self.refresh_now()
 
-    async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
+    async def record(self, subject: str, payload: Payload) -> Event:
         """Journal what a person did; when this returns the disk has it, and `snapshot().ledger` too. Raises JournalError."""
         from console.journal.sqlite import JournalError  # noqa: PLC0415
 
         if self.journal is None or self._marks is None:
             raise JournalError(self.journal_fault or "there is no journal")
-        event = await self._marks.record(kind, subject, data)
+        event = await self._marks.record(subject, payload)
         await self._snapshots.build_now()
         return event
 
@@ -427,10 +431,10 @@ class Session:
 
     async def settle_action(self, intent: Event) -> None:
         """Journal that nobody knows how this action ended, so that it is no longer named. Raises JournalError."""
-        from console.journal.unfinished import OUTCOME, settled  # noqa: PLC0415
+        from console.journal.unfinished import unknown_outcome  # noqa: PLC0415
 
         text = f"unknown: nobody saw how it ended; settled by {self.settings.user}"
-        await self.record(OUTCOME, intent.subject, settled(intent, text))
+        await self.record(intent.subject, unknown_outcome(intent, text))
 
     async def acknowledge(self, fingerprint: str, *, on: bool = True, over: Acknowledgement | None = None) -> AcknowledgeResult:
         """Take an alert, or release it; `over` is the mark of somebody else that a person said to take over. JournalError."""
@@ -443,31 +447,33 @@ class Session:
         await self._snapshots.build_now()
         return found
 
-    async def give_role(self, identity: str, role: Role, person: str, *, over: str = "") -> tuple[str, str]:
-        """Give a role of an incident; `over` is who has it, where a person said to take it from them. JournalError.
+    @cached_property
+    def checklists(self) -> ChecklistService:
+        """What people do with checklists."""
+        from console.checklists.service import ChecklistService  # noqa: PLC0415  # not before the first frame
 
-        Gives who has it then, and why it is not known what others did. Nothing is written where somebody else has it.
-        """
-        from console.state import incident_events  # noqa: PLC0415
-
-        def holder(ledger: JournalState) -> str:
-            found = ledger.incidents.get(identity)
-            return found.person(role) if found else ""
-
-        ledger, doubt = await self.newest_ledger()
-        before = holder(ledger)
-        if before == person or before not in ("", over, self.settings.user):
-            return before, doubt
-        await self.record(incident_events.ROLE, identity, incident_events.role(role, person, over=before))
-        ledger, later = (self._store.ledger, doubt) if doubt else await self.newest_ledger()
-        return holder(ledger), doubt or later
+        return ChecklistService(self, clock=self._clock)
 
     @cached_property
-    def response(self) -> SeverityPolicies:
-        """How incidents of each severity are answered; `open` reads it already."""
-        from console.incidents.severity_policy import load_response  # noqa: PLC0415  # YAML
+    def handovers(self) -> HandoverService:
+        """What people do with the shift handover."""
+        from console.handover.service import HandoverService  # noqa: PLC0415  # as above
 
-        return load_response(self.settings.incidents)
+        return HandoverService(self)
+
+    @cached_property
+    def incidents(self) -> IncidentService:
+        """What people do with incidents."""
+        from console.incidents.service import IncidentService  # noqa: PLC0415  # as above
+
+        return IncidentService(self, clock=self._clock)
+
+    @cached_property
+    def severity_policies(self) -> SeverityPolicies:
+        """How incidents of each severity are answered; `open` reads it already."""
+        from console.incidents.severity_policy import load_severity_policies  # noqa: PLC0415  # YAML
+
+        return load_severity_policies(self.settings.incidents)
 
     # Within
 

@@ -14,7 +14,7 @@ from console.config.settings import AlertTarget
 from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.suggested_actions import fill_target, target_of
 from console.state.place import Place, owners_of, pod_of
-from console.state.revisions import NO_RECORDS, Records, choices, image_change
+from console.state.revisions import NO_RECORDS, Records, image_change, revision_choices
 from queries.catalogue.error_code_series import counts_codes, group_samples_by_code
 from queries.concurrency import maybe_offload
 from queries.errors import NotConfigured, SourceError
@@ -162,7 +162,7 @@ def _rollout_history(cluster: Cluster, workload: Workload | None, context: StepC
         if not revisions and workload:
             reason = "it has no ReplicaSet (new, paused, or its controller is not running)"
             return f"{visible(item.name)} has no revision yet: {reason}"
-        choice_by_number = {choice.revision.number: choice for choice in choices(item, revisions, context.records)}
+        choice_by_number = {choice.revision.number: choice for choice in revision_choices(item, revisions, context.records)}
         for revision, before in zip_longest(revisions, revisions[1:]):
             choice = choice_by_number.get(revision.number)
             mark = f" ({choice.standing})" if choice else " (now)"

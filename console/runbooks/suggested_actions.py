@@ -11,7 +11,7 @@ from console.config.settings import AlertTarget
 from console.config.validators import is_dns_name
 from console.runbooks.page import Runbook
 from console.state.place import Place, PodOwners, pod_of, pod_owners
-from console.state.revisions import NO_RECORDS, Records, Standing, choices, default_choice, image_change
+from console.state.revisions import NO_RECORDS, Records, Standing, default_choice, image_change, revision_choices
 from queries.model.action import ActionCall
 from queries.model.alert import Alert, Suggestion
 from queries.model.matcher import Matcher
@@ -147,7 +147,7 @@ def _suggest_rollback(
         goal = f"to revision {requested}" if requested else "to the last revision that was ready"
         command = f"{undo}{requested}" if requested else f"cad-console act rollback {target}"
         return _suggestion(call, f"roll back {name} {goal}", command)
-    options = choices(workload, cluster.revisions_of(workload), records)
+    options = revision_choices(workload, cluster.revisions_of(workload), records)
     if requested:
         choice = next((item for item in options if str(item.revision.number) == requested), None)
     else:

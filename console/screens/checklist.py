@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -11,14 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from console.checklists.definition import HOURLY, Checklist
-from console.checklists.loader import BrokenChecklist, ChecklistNames, Checklists
-from console.checklists.run_events import begun, new_id, streaks
+from console.checklists.loader import BrokenChecklist, Checklists
+from console.checklists.run_review import find_streaks
 from console.journal.errors import JournalError
 from console.screens.base import ConsoleScreen, section
 from console.screens.checklist_run import ChecklistRunScreen
 from console.screens.checklist_run_view import render_past_run, verdict_tone
 from console.screens.render_context import RenderContext
-from console.state.checklist_runs import BEGUN, ChecklistRun, ChecklistRuns
+from console.state.checklist_runs import ChecklistRun, ChecklistRuns
 from queries.model.text import visible
 from queries.text.durations import format_span
 from queries.text.times import due_today, format_local, local_hour
@@ -94,7 +93,7 @@ class ChecklistScreen(ConsoleScreen):
         chosen = self._lists.current
         runs = self._runs()
         self._rule.show((section(f"Past runs of {visible(chosen.title)}" if chosen else "Past runs", self.width),))
-        past = tuple(reversed(runs.of(chosen.name))) if chosen else ()
+        past = tuple(reversed(runs.for_checklist(chosen.name))) if chosen else ()
         self._history.show(past, empty="no run yet; enter starts one")
         self._history.refresh_changes()
         self._detail.show(tuple(self._detail_lines(context, chosen, runs)))
@@ -107,10 +106,7 @@ class ChecklistScreen(ConsoleScreen):
         context = self.context
         if context is None or context.session is None:
             return
-        settings = context.settings
-        vocabulary = ChecklistNames.configured(settings, context.session.specs, context.session.runbooks)
-        loop = asyncio.get_running_loop()
-        self._checklists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
+        self._checklists = await context.session.checklists.load()
         self.redraw()
 
     @on(Rows.Selected, "#checklists")
@@ -127,15 +123,14 @@ class ChecklistScreen(ConsoleScreen):
             return
         run = self._runs().current(checklist.name, due=checklist.due, now=context.now)
         if run is None:
-            run_id = new_id()
             try:
-                await context.session.record(BEGUN, run_id, begun(checklist))
+                run_id = await context.session.checklists.start(checklist)
             except JournalError as error:
                 self._notify(f"no run was started: {error}")
                 return
             self.app.push_screen(ChecklistRunScreen(checklist, run_id))
             return
-        first_open = next((item.id for item in checklist.items if item.id not in run.answered), "")
+        first_open = next((item.id for item in checklist.items if item.id not in run.answered_items), "")
         self.app.push_screen(ChecklistRunScreen(checklist, run.id, at=first_open))
 
     @on(Rows.Selected, "#past-walks")
@@ -143,7 +138,7 @@ class ChecklistScreen(ConsoleScreen):
         """Continue a run that is still open; a past one is shown below."""
         checklist = self._lists.current
         run = self._runs().get(event.key)
-        if checklist is not None and run is not None and not run.signed:
+        if checklist is not None and run is not None and not run.signature:
             self.app.push_screen(ChecklistRunScreen(checklist, run.id))
 
     @on(Rows.Highlighted)
@@ -168,7 +163,7 @@ class ChecklistScreen(ConsoleScreen):
         now = self.context.now if self.context else 0.0
         runs = self._runs()
         last = next(iter(reversed(runs.signed(item.name))), None)
-        signed = last.signed if last else None
+        signed = last.signature if last else None
         open_items = f", {len(signed.open)} open" if signed and signed.open else ""
         last_signed = f"{format_local(signed.at, now=now)} {visible(signed.name)}{open_items}" if signed else "never"
         return (
@@ -181,9 +176,9 @@ class ChecklistScreen(ConsoleScreen):
     def _state_cell(self, item: Checklist, runs: ChecklistRuns, now: float) -> Span:
         run = runs.current(item.name, due=item.due, now=now)
         if run is not None:
-            answered = len(run.answered & {each.id for each in item.items})
+            answered = len(run.answered_items & {each.id for each in item.items})
             return text(f"open, {answered} of {len(item.items)}, {', '.join(run.people)}", "warn")
-        signed = next((each.signed for each in reversed(runs.signed(item.name)) if each.signed), None)
+        signed = next((each.signature for each in reversed(runs.signed(item.name)) if each.signature), None)
         due = _find_due(item, now)
         if due is None:
             return ("", "")
@@ -194,11 +189,11 @@ class ChecklistScreen(ConsoleScreen):
         return (f"overdue since {format_local(due, now=now)}", "warn")
 
     def _past_cells(self, run: ChecklistRun) -> tuple[Span, ...]:
-        now = self.context.now if self.context else run.begun_at
-        signature, duration = run.signed, run.took
+        now = self.context.now if self.context else run.started_at
+        signature, duration = run.signature, run.duration
         approximate = "" if duration is None or duration.measured else "~"
         return (
-            text(format_local(run.begun_at, now=now)),
+            text(format_local(run.started_at, now=now)),
             text(", ".join(run.people), "dim"),
             (f"{approximate}{format_span(duration.seconds)}" if duration else "", "dim"),
             text(signature.name) if signature else ("not signed", "warn"),
@@ -211,16 +206,16 @@ class ChecklistScreen(ConsoleScreen):
         titles = {item.id: item.title for item in checklist.items}
         run = self._history.current
         if run is not None and self._history.has_focus:
-            older = [each for each in runs.signed(checklist.name) if each.begun_at < run.begun_at]
-            yield section(f"Run of {format_local(run.begun_at, now=context.now)}, compared with the previous one", self.width)
+            older = [each for each in runs.signed(checklist.name) if each.started_at < run.started_at]
+            yield section(f"Run of {format_local(run.started_at, now=context.now)}, compared with the previous one", self.width)
             yield from render_past_run(run, older[-1] if older else None, titles, context.now, self.width)
             return
-        recurring = streaks(runs, checklist)
+        recurring = find_streaks(runs, checklist)
         if recurring:
             yield section("Recurring findings", self.width)
         for streak in recurring:
-            at_least = "" if streak.whole else "at least "
-            sentence = f" {visible(titles.get(streak.item, streak.item))}: in {at_least}{streak.walks} runs in a row"
+            at_least = "" if streak.complete else "at least "
+            sentence = f" {visible(titles.get(streak.item, streak.item))}: in {at_least}{streak.runs} runs in a row"
             yield (
                 (f" {streak.verdict.word}", verdict_tone(streak.verdict)),
                 (sentence, ""),

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from console.checklists import definition, report, run_events
+from console.checklists import definition, report, run_review
 from console.checklists.definition import Checklist, PanelEvidence
-from console.checklists.evaluate import EvaluationInput, findings
-from console.checklists.evidence_queries import CollectedEvidence, ask
-from console.checklists.incidents import known_incidents
+from console.checklists.evaluate import EvaluationInput, evaluate
+from console.checklists.evidence_queries import CollectedEvidence
 from console.checklists.result import ItemResult, NavigationTarget
-from console.checklists.summary import summary
+from console.checklists.service import build_report
 from console.journal.errors import JournalError
 from console.screens import keys
 from console.screens.base import ConsoleScreen
@@ -39,7 +38,7 @@ from console.screens.messages import (
     OpenScreenRequested,
 )
 from console.screens.render_context import RenderContext
-from console.state.checklist_runs import AGREE, ITEM, NOTE, OVERRULE, SIGNED, ChecklistRun
+from console.state.checklist_runs import AGREE, OVERRULE, ChecklistRun
 from queries.model.verdict import Verdict
 from widgets.dialogs.form import FormDialog, FormField
 from widgets.dialogs.select import SelectDialog
@@ -48,6 +47,7 @@ from widgets.styled_text import Line, text
 from widgets.text_view import TextView
 
 if TYPE_CHECKING:
+    from console.checklists.service import ChecklistService
     from console.state.snapshot import Snapshot
 
 
@@ -128,8 +128,7 @@ class ChecklistRunScreen(ConsoleScreen):
         width = (self._page.size.width or 41) - 1
         if self.at == SIGN_OFF:
             lines = render_sign_off(view, width)
-            sections = summary(self.checklist, view.results, self._evaluation_input(context)) if self.checklist.summary else ()
-            lines += tuple(render_sections(sections, width))
+            lines += tuple(render_sections(self._report(context, view).sections, width))
         else:
             number = [item.id for item in self.checklist.items].index(self.at)
             lines = render_item(view, view.results[number], number + 1, width)
@@ -162,11 +161,11 @@ class ChecklistRunScreen(ConsoleScreen):
 
     def action_inspect(self) -> None:
         result = self._current_result()
-        targets = result.places if result else ()
+        targets = result.targets if result else ()
         if len(targets) == 1:
             self._navigate(targets[0])
         elif targets:
-            choices = tuple((str(at), target.words) for at, target in enumerate(targets))
+            choices = tuple((str(at), target.label) for at, target in enumerate(targets))
             dialog = SelectDialog("Go to", choices)
             self.app.push_screen(dialog, lambda key: self._navigate(targets[int(key)]) if key else None)
         else:
@@ -174,7 +173,7 @@ class ChecklistRunScreen(ConsoleScreen):
 
     def action_runbook(self) -> None:
         result = self._current_result()
-        target = next((item for item in (result.places if result else ()) if item.kind == "runbook"), None)
+        target = next((item for item in (result.targets if result else ()) if item.kind == "runbook"), None)
         if target is None:
             self._notify("this item has no runbook; 5 lists all runbooks")
         else:
@@ -184,9 +183,7 @@ class ChecklistRunScreen(ConsoleScreen):
         context, view = self.context, self._current_view()
         if context is None or context.snapshot is None or view is None:
             return
-        sections = summary(self.checklist, view.results, self._evaluation_input(context)) if self.checklist.summary else ()
-        document = report.ChecklistReport(self.checklist, view.results, context.snapshot, sections, view.run)
-        self.post_message(CopyRequested(report.as_markdown(document), "the run as Markdown"))
+        self.post_message(CopyRequested(report.as_markdown(self._report(context, view)), "the run as Markdown"))
 
     def action_fetch(self) -> None:
         if not self.has_worker("evidence"):
@@ -233,15 +230,16 @@ class ChecklistRunScreen(ConsoleScreen):
     # the journal is written before the screen shows it
 
     async def _answer(self, result: ItemResult, answer: str, reason: str = "") -> None:
-        if await self._write(ITEM, run_events.answered(result, answer, reason=reason)) and self.at == result.item.id:
+        written = await self._write(lambda service: service.answer(self.run_id, result, answer, reason=reason))
+        if written and self.at == result.item.id:
             self.action_step(1)
 
     async def _overrule(self, result: ItemResult) -> None:
-        resulting = run_events.stands(result.verdict, OVERRULE)
+        resulting = run_review.resulting_verdict(result.verdict, OVERRULE)
         question = f"{result.item.title}: you say no"
         if result.verdict is not None:
             question = (
-                f"{result.item.title}: the data says {result.word}, you say {'ok' if resulting is Verdict.OK else 'not ok'}"
+                f"{result.item.title}: the data says {result.label}, you say {'ok' if resulting is Verdict.OK else 'not ok'}"
             )
         dialog = FormDialog(question, (FormField("reason", "why; the next person reads it"),), verb="Overrule")
         values = await self.app.push_screen_wait(dialog)
@@ -252,13 +250,13 @@ class ChecklistRunScreen(ConsoleScreen):
         dialog = FormDialog(f"Note on {result.item.title}", (FormField("note", "stored as typed"),), verb="Note")
         values = await self.app.push_screen_wait(dialog)
         if values is not None:
-            await self._write(NOTE, run_events.noted(result.item, values["note"]))
+            await self._write(lambda service: service.add_note(self.run_id, result.item, values["note"]))
 
     async def _sign(self) -> None:
         view, context = self._current_view(), self.context
         if view is None or context is None:
             return
-        open_items = run_events.left_open(self.checklist, view.run, view.results)
+        open_items = run_review.open_items(self.checklist, view.run, view.results)
         title = f"Sign {self.checklist.title}: {f'{len(open_items)} open' if open_items else 'nothing is open'}"
         fields = (
             FormField("name", "who signs", context.settings.user),
@@ -268,19 +266,21 @@ class ChecklistRunScreen(ConsoleScreen):
         view = self._current_view()
         if values is None or view is None:
             return
-        data = run_events.signed(self.checklist, view.run, view.results, name=values["name"], remark=values.get("remark", ""))
-        if await self._write(SIGNED, data):
+        name, remark, signed = values["name"], values.get("remark", ""), view
+        if await self._write(
+            lambda service: service.sign(self.checklist, signed.run, signed.results, name=name, remark=remark)
+        ):
             head = context.session.snapshot().ledger.head if context.session else ""
             self._notify(f"{self.checklist.title} is signed; journal head {head}")
 
-    async def _write(self, kind: str, data: dict[str, Any]) -> bool:
+    async def _write(self, use_case: Callable[[ChecklistService], Awaitable[None]]) -> bool:
         """True once the journal has it; a second key press while it is being written is ignored."""
         session = self.context.session if self.context else None
         if session is None or self._writing:
             return False
         self._writing = True
         try:
-            await session.record(kind, self.run_id, data)
+            await use_case(session.checklists)
         except JournalError as error:
             self._notify(f"not recorded: {error}", warning=True)
             return False
@@ -297,14 +297,7 @@ class ChecklistRunScreen(ConsoleScreen):
         context = self.context
         if context is None or context.session is None or context.snapshot is None:
             return
-        self.evidence = await ask(
-            self.checklist,
-            context.snapshot,
-            context.snapshot.ledger.walks,
-            prometheus=context.session.prometheus,
-            kubernetes=context.session.kubernetes,
-            clock=lambda: self.context.now if self.context else 0.0,
-        )
+        self.evidence = await context.session.checklists.fetch_evidence(self.checklist, context.snapshot)
         self.redraw()
 
     # derived from the context
@@ -314,20 +307,21 @@ class ChecklistRunScreen(ConsoleScreen):
         return snapshot.ledger.walks.get(self.run_id) if snapshot else None
 
     def _evaluation_input(self, context: RenderContext) -> EvaluationInput:
-        snapshot = context.snapshot
-        assert snapshot is not None  # noqa: S101  a run is opened from a snapshot
-        known = context.session is not None and context.session.journal_known
-        incidents = known_incidents(snapshot.ledger, known=known)
+        session, snapshot = context.session, context.snapshot
+        assert session is not None and snapshot is not None  # noqa: S101  a run is opened from a snapshot
         pending = self.worker_errors.get("evidence", "fetching …")
-        return EvaluationInput(snapshot, self.evidence, context.now, incidents, pending)
+        return session.checklists.evaluation_input(snapshot, self.evidence, now=context.now, pending=pending)
+
+    def _report(self, context: RenderContext, view: ChecklistRunView) -> report.ChecklistReport:
+        return build_report(self.checklist, self._evaluation_input(context), view.results, view.run)
 
     def _current_view(self) -> ChecklistRunView | None:
         context, run = self.context, self._run()
-        if context is None or context.snapshot is None or run is None:
+        if context is None or context.session is None or context.snapshot is None or run is None:
             return None
         if self._evaluated is None or self._evaluated[0] is not context.snapshot or self._evaluated[1] is not self.evidence:
-            self._evaluated = (context.snapshot, self.evidence, findings(self.checklist, self._evaluation_input(context)))
-        asked_at = self.evidence.asked_at if self.evidence else 0.0
+            self._evaluated = (context.snapshot, self.evidence, evaluate(self.checklist, self._evaluation_input(context)))
+        asked_at = self.evidence.fetched_at if self.evidence else 0.0
         return ChecklistRunView(self.checklist, self._evaluated[2], run, context.snapshot.ledger.walks, context.now, asked_at)
 
     def _current_result(self) -> ItemResult | None:
@@ -340,9 +334,9 @@ class ChecklistRunScreen(ConsoleScreen):
         return render_rail_line(view, key, width) if view else ()
 
     def _render_title(self, view: ChecklistRunView) -> Line:
-        answered = len(view.run.answered & {item.id for item in self.checklist.items})
+        answered = len(view.run.answered_items & {item.id for item in self.checklist.items})
         people = ", ".join(view.run.people)
-        state = " signed" if view.run.signed else ""
+        state = " signed" if view.run.signature else ""
         return (
             text(f" {self.checklist.title}", "title"),
             (f"  {answered} of {len(self.checklist.items)}{state}", "strong"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from console.checklists.definition import Checklist
 from console.checklists.result import ItemResult
-from console.checklists.run_events import answer_words, last_answer, left_open, streak_of
+from console.checklists.run_review import answer_text, last_answer, open_items, streak_of
 from console.checklists.section import ReportSection
 from console.screens.base import section
 from console.state.checklist_runs import OVERRULE, ChecklistRun, ChecklistRuns, ItemAnswer
@@ -45,14 +45,14 @@ def verdict_tone(verdict: Verdict | None) -> str:
 def render_rail_line(view: ChecklistRunView, key: str, width: int) -> Line:
     """`● WARN    Error ratio`: whether it is answered, its verdict, its title."""
     if key == SIGN_OFF:
-        open_items = len(left_open(view.checklist, view.run, view.results))
-        content = "signed" if view.run.signed else f"{open_items} open" if open_items else "all ok"
+        count = len(open_items(view.checklist, view.run, view.results))
+        content = "signed" if view.run.signature else f"{count} open" if count else "all ok"
         return (("  ", ""), (fit("sign", VERDICT_WIDTH), "accent"), (fit(content, max(1, width - 2 - VERDICT_WIDTH)), "strong"))
     result = next(item for item in view.results if item.item.id == key)
     answer = view.run.answer_to(key)
     return (
         _answer_glyph(answer, disputed=view.run.disputed(key)),
-        (fit(result.word, VERDICT_WIDTH), verdict_tone(result.verdict)),
+        (fit(result.label, VERDICT_WIDTH), verdict_tone(result.verdict)),
         (fit(visible(result.item.title), max(1, width - 2 - VERDICT_WIDTH)), "" if answer else "strong"),
     )
 
@@ -69,12 +69,12 @@ def render_item(view: ChecklistRunView, result: ItemResult, number: int, width: 
     lines.append(_render_page_title(f"{number} of {len(view.checklist.items)}", item.title))
     lines += _wrap_lines(visible(item.asks), width)
     lines.append(())
-    head: Line = ((f" {result.word} ", verdict_tone(result.verdict)), (f" {result.told}", "strong"))
+    head: Line = ((f" {result.label} ", verdict_tone(result.verdict)), (f" {result.value_text}", "strong"))
     limit: Span = (f"  {result.limit}", "dim")
     fits = width_of((*head, limit)) <= width
     lines.append((*head, limit) if fits else head)
     lines += [] if fits else _wrap_lines(result.limit, width, "dim")
-    if result.reason and result.reason not in (result.told, item.asks):
+    if result.reason and result.reason not in (result.value_text, item.asks):
         lines += _wrap_lines(result.reason, width, verdict_tone(result.verdict) if result.verdict is not Verdict.OK else "")
     lines.append(())
     lines += _render_history(view, result, width)
@@ -87,9 +87,9 @@ def render_item(view: ChecklistRunView, result: ItemResult, number: int, width: 
             for at, content in enumerate(wrap(detail.text, max(10, room))):
                 lead = word if at == 0 else (" " * len(word[0]), "")
                 lines.append(((" ", ""), lead, (content, "" if detail.verdict else "dim")))
-    if result.places:
+    if result.targets:
         lines.append(section("g goes to", width))
-        lines += _wrap_lines(" · ".join(place.words for place in result.places), width, "accent")
+        lines += _wrap_lines(" · ".join(place.label for place in result.targets), width, "accent")
     return tuple(cut(line, width) for line in lines)
 
 
@@ -102,20 +102,20 @@ def _render_history(view: ChecklistRunView, result: ItemResult, width: int) -> I
     if last is not None:
         answer = last[1]
         when = format_local(answer.at, now=now)
-        content = f"{answer_words(answer)}, {visible(answer.told)}, {when} {visible(answer.author)}"
+        content = f"{answer_text(answer)}, {visible(answer.value_text)}, {when} {visible(answer.author)}"
         yield from _render_fact("last run", content, width)
     streak = streak_of(tuple(each for each in view.runs.signed(view.checklist.name) if each.id != view.run.id), result.item.id)
     if streak is not None and streak.verdict is result.verdict:
-        at_least = "" if streak.whole else "at least "
+        at_least = "" if streak.complete else "at least "
         value = (
-            f"{streak.verdict.word} in {at_least}{streak.walks + 1} runs in a row, since {format_local(streak.since, now=now)}"
+            f"{streak.verdict.word} in {at_least}{streak.runs + 1} runs in a row, since {format_local(streak.since, now=now)}"
         )
         yield from _render_fact("streak", value, width, "warn")
     if result.trend:
-        room = max(8, min(_TREND, width - LABEL - len(result.trend_words) - 4))
-        sparkline = render_sparkline(result.trend, room, thresholds=result.lines, lower_is_worse=result.below)
-        yield ((f" {'trend':<{LABEL}}", "dim"), (sparkline, verdict_tone(result.verdict)), (f"  {result.trend_words}", "dim"))
-    if view.asked_at and now - view.asked_at >= 60.0 and result.trend_words != "the last hour":
+        room = max(8, min(_TREND, width - LABEL - len(result.trend_period) - 4))
+        sparkline = render_sparkline(result.trend, room, thresholds=result.thresholds, lower_is_worse=result.below)
+        yield ((f" {'trend':<{LABEL}}", "dim"), (sparkline, verdict_tone(result.verdict)), (f"  {result.trend_period}", "dim"))
+    if view.asked_at and now - view.asked_at >= 60.0 and result.trend_period != "the last hour":
         yield from _render_fact("fetched", f"{format_span(now - view.asked_at)} ago; u fetches again", width)
 
 
@@ -125,8 +125,8 @@ def _render_answers(view: ChecklistRunView, result: ItemResult, width: int) -> I
         return
     yield section("Answers" if not view.run.disputed(result.item.id) else "Answers: they differ", width)
     for answer in answers:
-        content = f"{format_local(answer.at, now=view.now)}  {visible(answer.author)} {answer_words(answer)}"
-        yield from _wrap_lines(content, width, verdict_tone(answer.stands))
+        content = f"{format_local(answer.at, now=view.now)}  {visible(answer.author)} {answer_text(answer)}"
+        yield from _wrap_lines(content, width, verdict_tone(answer.resulting_verdict))
     for note in notes:
         yield from _wrap_lines(f"{format_local(note.at, now=view.now)}  {visible(note.author)}: {visible(note.text)}", width)
 
@@ -135,23 +135,23 @@ def render_sign_off(view: ChecklistRunView, width: int) -> tuple[Line, ...]:
     """What is not ok, who answered, how long it took, and the signatures."""
     run, checklist, now = view.run, view.checklist, view.now
     lines: list[Line] = [_render_page_title("Sign-off", checklist.title)]
-    answered = len(run.answered & {item.id for item in checklist.items})
+    answered = len(run.answered_items & {item.id for item in checklist.items})
     people = ", ".join(visible(name) for name in run.people)
     lines += _wrap_lines(
-        f"{answered} of {len(checklist.items)} answered, started {format_local(run.begun_at, now=now)}, by {people}", width
+        f"{answered} of {len(checklist.items)} answered, started {format_local(run.started_at, now=now)}, by {people}", width
     )
     lines.append(())
-    signature = run.signed
+    signature = run.signature
     for other in run.signatures:
-        took = f" after {format_span(run.took.seconds)}" if run.took and other is signature else ""
+        took = f" after {format_span(run.duration.seconds)}" if run.duration and other is signature else ""
         content = f"signed {format_local(other.at, now=now)} by {visible(other.name)} ({visible(other.author)}){took}"
         lines += _wrap_lines(content + (f": {visible(other.remark)}" if other.remark else ""), width, "ok")
-    open_items = left_open(checklist, run, view.results)
+    listed_items = open_items(checklist, run, view.results)
     lines.append(section("Not ok", width))
     if signature is not None:
         listed = [(Verdict.WARN, visible(content)) for content in signature.open]
     else:
-        listed = [(item.verdict, visible(item.sentence)) for item in open_items]
+        listed = [(item.verdict, visible(item.sentence)) for item in listed_items]
     for verdict, content in listed:
         lines += _wrap_lines(content, width, verdict_tone(verdict))
     if not listed:
@@ -161,7 +161,7 @@ def render_sign_off(view: ChecklistRunView, width: int) -> tuple[Line, ...]:
         lines.append(section("Overruled", width))
         titles = {item.id: item.title for item in checklist.items}
         for answer in overruled:
-            lines += _wrap_lines(f"{visible(titles[answer.item])}: {visible(answer.author)} {answer_words(answer)}", width)
+            lines += _wrap_lines(f"{visible(titles[answer.item])}: {visible(answer.author)} {answer_text(answer)}", width)
     if run.notes:
         lines.append(section("Notes", width))
         titles = {item.id: item.title for item in checklist.items}
@@ -216,13 +216,13 @@ def render_past_run(
         if answer is None:
             lines.append(((f" {head} ", ""), ("not answered", "unknown")))
             continue
-        previous = f"   before {old.stands.word} {visible(old.told)}" if old else ""
+        previous = f"   before {old.resulting_verdict.word} {visible(old.value_text)}" if old else ""
         lines.append(
             (
                 (f" {head} ", ""),
-                (f"{answer.stands.word} ", verdict_tone(answer.stands)),
-                text(answer.told),
-                (f"  {answer_words(answer)}" if answer.reason or answer.answer == OVERRULE else "", "warn"),
+                (f"{answer.resulting_verdict.word} ", verdict_tone(answer.resulting_verdict)),
+                text(answer.value_text),
+                (f"  {answer_text(answer)}" if answer.reason or answer.answer == OVERRULE else "", "warn"),
                 (previous, "dim"),
             )
         )
@@ -230,7 +230,7 @@ def render_past_run(
         lines += _wrap_lines(
             f"{visible(titles.get(note.item, note.item))}: {visible(note.author)}: {visible(note.text)}", width
         )
-    signature = run.signed
+    signature = run.signature
     if signature is not None:
         when = format_local(signature.at, now=now)
         open_items = "nothing was open"

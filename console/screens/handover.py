@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.checklists.incidents import known_incidents
-from console.checklists.loader import ChecklistNames, Checklists
-from console.checklists.run_events import new_id
-from console.checklists.section import ReportSection
+from console.checklists.loader import Checklists
 from console.handover import report
-from console.handover.sections import HandoverInput, handover, signed
-from console.handover.shift import Shift, budget_over, shift_of
+from console.handover.report import HandoverReport
 from console.journal.errors import JournalError
 from console.screens import keys
 from console.screens.base import ConsoleScreen
 from console.screens.checklist_run_view import render_sections
 from console.screens.messages import CopyRequested
 from console.screens.render_context import RenderContext
-from console.state.handovers import SIGNED
 from queries.model.series import Point
 from queries.model.source import PollResult
 from widgets.dialogs.form import FormDialog, FormField
@@ -63,16 +57,16 @@ class HandoverScreen(ConsoleScreen):
         yield self._page
 
     def draw(self, context: RenderContext) -> None:
-        data = self._handover_input(context)
+        handover = self._build(context)
         if not self._requested and context.session is not None and context.snapshot is not None:
             self.action_fetch()
         error = self.error_lines("handover", max(20, self._page.size.width - 1))
-        if data is None:
+        if handover is None:
             self._page.show(error or (((f" {NO_ANSWER}", "dim"),),))
             return
         self._title.show((((" Shift handover", "title"), text(f"  {context.settings.user}", "dim")),))
         width = max(20, self._page.size.width - 1)
-        self._page.show((*error, *render_sections(handover(data), width), *self._render_trend(width)))
+        self._page.show((*error, *render_sections(handover.sections, width), *self._render_trend(width)))
 
     def action_fetch(self) -> None:
         if not self.has_worker("handover"):
@@ -80,11 +74,9 @@ class HandoverScreen(ConsoleScreen):
             self.run_worker(self._fetch(), "loading the checklists and the trend of the error budget", "handover")
 
     def action_copy(self) -> None:
-        built = self._build()
-        if built is not None and self.context is not None and self.context.snapshot is not None:
-            sections, shift = built
-            document = report.HandoverReport(sections, self.context.snapshot, shift)
-            self.post_message(CopyRequested(report.as_markdown(document), "the handover as Markdown"))
+        handover = self._build(self.context)
+        if handover is not None:
+            self.post_message(CopyRequested(report.as_markdown(handover), "the handover as Markdown"))
 
     def action_sign(self) -> None:
         self.run_worker(self._sign(), "signing the handover", "sign", exclusive=True)
@@ -99,17 +91,15 @@ class HandoverScreen(ConsoleScreen):
             FormField("remark", "what else the next person should know", required=False),
         )
         values = await self.app.push_screen_wait(FormDialog("Sign the handover", fields, verb="Sign"))
-        built = self._build()
-        if values is None or built is None:
+        handover = self._build(self.context)
+        if values is None or handover is None:
             return
-        sections, shift = built
-        data = signed(sections, shift, name=values["name"], to=values.get("to", ""), remark=values.get("remark", ""))
+        name, to, remark = values["name"], values.get("to", ""), values.get("remark", "")
         try:
-            await context.session.record(SIGNED, new_id(), data)
+            head = await context.session.handovers.sign(handover, name=name, to=to, remark=remark)
         except JournalError as error:
             self.app.notify(f"not signed: {error}", markup=False, severity="warning", timeout=8)
             return
-        head = context.session.snapshot().ledger.head
         self.app.notify(f"handover signed; the next shift has started; journal head {head}", markup=False, timeout=20)
         self.action_fetch()
         self.redraw()
@@ -119,28 +109,17 @@ class HandoverScreen(ConsoleScreen):
         context = self.context
         if context is None or context.session is None or context.snapshot is None:
             return
-        settings, session, snapshot = context.settings, context.session, context.snapshot
-        vocabulary = ChecklistNames.configured(settings, session.specs, session.runbooks)
-        loop = asyncio.get_running_loop()
-        self._checklists = await loop.run_in_executor(None, Checklists.load, settings.paths.checklists_dir, vocabulary)
+        session, snapshot, now = context.session, context.snapshot, context.now
+        self._checklists = await session.checklists.load()
         self.redraw()
-        shift = shift_of(snapshot.ledger.handovers, now=context.now, hours=settings.shift_hours)
-        self._budget = await budget_over(snapshot, shift, prometheus=session.prometheus, now=context.now)
+        self._budget = await session.handovers.fetch_budget(snapshot, now=now)
         self.redraw()
 
-    def _build(self) -> tuple[tuple[ReportSection, ...], Shift] | None:
-        data = self._handover_input(self.context) if self.context else None
-        return (handover(data), data.shift) if data else None
-
-    def _handover_input(self, context: RenderContext) -> HandoverInput | None:
+    def _build(self, context: RenderContext | None) -> HandoverReport | None:
         """None until there is a snapshot and the checklists are loaded."""
-        snapshot = context.snapshot
-        if snapshot is None or self._checklists is None:
+        if context is None or context.session is None or context.snapshot is None or self._checklists is None:
             return None
-        known = context.session is not None and context.session.journal_known
-        shift = shift_of(snapshot.ledger.handovers, now=context.now, hours=context.settings.shift_hours)
-        incidents = known_incidents(snapshot.ledger, known=known)
-        return HandoverInput(snapshot, shift, self._checklists, incidents, self._budget, context.now)
+        return context.session.handovers.build(context.snapshot, self._checklists, self._budget, now=context.now)
 
     def _render_trend(self, width: int) -> Iterable[Line]:
         points = self._budget.value if self._budget else None

@@ -122,7 +122,7 @@ class IncidentScreen(ConsoleScreen):
             message = self.worker_errors.get("whole", "") or "this incident is not in the journal (yet)"
             self._head.show(((text(f" {message}", "warn"),),))
             return
-        policies = session.response
+        policies = session.severity_policies
         left = self._left_width
         self._head.show(tuple(render_head(incident, context.now, width)))
         self._section_rules[0].show((section("Steps", width),))

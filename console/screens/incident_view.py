@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from console.incidents.response_timers import ResponseTimer, TimerState, clocks, escalate_at, update_due_at
+from console.incidents.response_timers import ResponseTimer, TimerState, escalate_at, response_timers, update_due_at
+from console.journal.payloads import Role, Step
 from console.screens.base import section
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
-from console.state.incident import Incident, Role, Step, TimelineEntry
-from console.state.public_status import phase
-from queries.model.alert import AlertState, Priority
+from console.state.incident import Incident, TimelineEntry
+from console.state.public_status import public_status
+from queries.model.alert import AlertState
+from queries.model.severity import Priority
 from queries.text.durations import format_brief_age, format_timer
 from queries.text.numbers import format_quantity
 from queries.text.times import format_clock, format_minute
@@ -41,7 +43,7 @@ def render_head(incident: Incident, now: float, width: int) -> Iterable[Line]:
     label = (
         f"closed after {format_timer(closed_at - incident.began_at)}"
         if closed_at
-        else f"{phase(incident)}  {format_timer(now - incident.began_at)}"
+        else f"{public_status(incident)}  {format_timer(now - incident.began_at)}"
     )
     left: Line = (
         text(f" {incident.severity} ", SEVERITY_TONES[incident.severity]),
@@ -62,7 +64,7 @@ def render_steps(incident: Incident, policies: SeverityPolicies, now: float, wid
     numbered = cell > 15
     names: list[tuple[str, str]] = []
     states: list[tuple[str, str]] = []
-    for number, item in enumerate(clocks(incident, policies.of(incident.severity), now), start=1):
+    for number, item in enumerate(response_timers(incident, policies.for_severity(incident.severity), now), start=1):
         words, tone = _timer_cell(item, now)
         names.append(
             (
@@ -77,9 +79,9 @@ def render_steps(incident: Incident, policies: SeverityPolicies, now: float, wid
 
 def _timer_cell(item: ResponseTimer, now: float) -> tuple[str, str]:
     left = item.left_seconds(now) or 0.0
-    match item.pace:
+    match item.state:
         case TimerState.DONE:
-            return (f"done {format_minute(item.tick.at)}" if item.tick else "done", "ok")
+            return (f"done {format_minute(item.completion.at)}" if item.completion else "done", "ok")
         case TimerState.DUE:
             return (f"due {format_timer(left)}" if left >= 36_000 else f"due in {format_timer(left)}", "")
         case TimerState.OVERDUE:
@@ -88,14 +90,14 @@ def _timer_cell(item: ResponseTimer, now: float) -> tuple[str, str]:
             return ("stable: mark" if left <= 0 else f"stable {format_timer(left)}", "ok")
         case _:
             return (
-                "still firing" if item.why.startswith("still") else "waiting",
-                "warn" if item.why.startswith("still") else "dim",
+                "still firing" if item.alerts_fire else "waiting",
+                "warn" if item.alerts_fire else "dim",
             )
 
 
 def render_due_line(incident: Incident, policies: SeverityPolicies, now: float, width: int) -> Line:
     """When the next update is due, whether the last one was sent, and when to escalate."""
-    policy = policies.of(incident.severity)
+    policy = policies.for_severity(incident.severity)
     due = update_due_at(incident, policy)
     spans: list[tuple[str, str]] = []
     if due is None:
@@ -107,7 +109,7 @@ def render_due_line(incident: Incident, policies: SeverityPolicies, now: float, 
     spans.append(("  u writes it", "key"))
     newest = incident.updates[-1] if incident.updates else None
     if newest is not None and newest.out_at is None:
-        last = newest.sendings[-1] if newest.sendings else None
+        last = newest.deliveries[-1] if newest.deliveries else None
         sending = last is not None and last.state == "sending"
         label = "being sent" if sending else f"the last one is NOT SENT{f': {last.why}' if last and last.why else ''} (U)"
         if last is not None and last.state.by_hand:
@@ -116,7 +118,7 @@ def render_due_line(incident: Incident, policies: SeverityPolicies, now: float, 
     when = escalate_at(incident, policy)
     if when is not None:
         label = "now" if when <= now else f"in {format_timer(when - now)}"
-        contacts = policies.call(incident.severity)
+        contacts = policies.escalation_contacts(incident.severity)
         contact = f" ({contacts[0][1]})" if contacts and width >= 120 else ""
         spans.append(text(f"  escalate {label}: {policy.escalation}{contact}", "warn" if when <= now else "dim"))
     return cut(tuple(spans), width)
@@ -144,10 +146,10 @@ def render_side(incident: Incident, context: RenderContext, policies: SeverityPo
     yield section(f"Alerts{f': {caveat}' if caveat else ''}", width)
     yield from _alert_lines(incident, context, width)
     yield section("Escalation", width)
-    for team, address in policies.call(incident.severity):
+    for team, address in policies.escalation_contacts(incident.severity):
         yield cut((text(f" {team} "), text(address, "accent")), width)
-    if not policies.call(incident.severity):
-        yield cut((text(f" {policies.of(incident.severity).escalation}", "dim"),), width)
+    if not policies.escalation_contacts(incident.severity):
+        yield cut((text(f" {policies.for_severity(incident.severity).escalation}", "dim"),), width)
     for item in policies.contacts if width >= 50 else ():
         yield cut((text(f" {item.team}  {item.chat}  {item.email}", "dim"),), width)
     if width >= 50 and snapshot is not None:

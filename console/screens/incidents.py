@@ -9,15 +9,16 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.incidents.postmortem import kpi_rows
-from console.incidents.text import state_words
+from console.incidents.postmortem import metric_rows
+from console.incidents.text import status_text
 from console.journal.errors import JournalError
+from console.journal.payloads import Role
 from console.screens.base import ConsoleScreen
 from console.screens.incident_view import SEVERITY_TONES
 from console.screens.messages import DeclareIncidentRequested, OpenIncidentRequested
 from console.screens.render_context import RenderContext
-from console.state.incident import Incident, Role
-from console.state.incident_metrics import kpis
+from console.state.incident import Incident
+from console.state.incident_metrics import compute_metrics
 from queries.text.times import format_minute
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
@@ -69,7 +70,7 @@ class IncidentsScreen(ConsoleScreen):
             return
         error = context.session.journal_trouble
         incidents = context.snapshot.ledger.incidents
-        metrics = " · ".join(f"{name} {value}" for name, value in kpi_rows(kpis(incidents.all, now=context.now)))
+        metrics = " · ".join(f"{name} {value}" for name, value in metric_rows(compute_metrics(incidents.all, now=context.now)))
         self._title.show((((" Incidents ", "title"), text(f" 30 days: {metrics}", "dim"), text(f"  {error}", "critical")),))
         known = {item.id: item for item in (*self._older, *incidents.all)}
         ordered = sorted(known.values(), key=lambda item: (not item.open, -item.began_at))
@@ -106,7 +107,11 @@ class IncidentsScreen(ConsoleScreen):
     def _cells(self, item: Incident) -> tuple[Span, ...]:
         context = self.context
         now = context.now if context else item.declared_at
-        state = state_words(item, context.session.response.of(item.severity), now) if context and context.session else ""
+        state = (
+            status_text(item, context.session.severity_policies.for_severity(item.severity), now)
+            if context and context.session
+            else ""
+        )
         tone = "dim" if not item.open else "critical" if "OVERDUE" in state else ""
         return (
             (str(item.number), "dim"),

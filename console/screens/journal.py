@@ -11,15 +11,16 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.checklists.journal_text import event_words
+from console.journal.errors import JournalError
 from console.journal.event import Event
-from console.journal.search import SearchHit, SearchPage, SearchQuery, page, parse_wanted
-from console.journal.sqlite import Journal, JournalError
+from console.journal.search import SearchHit, SearchPage, SearchQuery, parse_query, search
+from console.journal.sqlite import Journal
 from console.journal.unfinished import Unfinished
 from console.screens import keys
 from console.screens.base import section
 from console.screens.filterable_screen import FilterableScreen, FilterField
 from console.screens.render_context import RenderContext
+from console.state.journal_text import event_text
 from queries.text.durations import format_age
 from queries.text.times import format_minute, format_timestamp
 from widgets.dialogs.confirm import ConfirmDialog
@@ -137,7 +138,7 @@ class JournalScreen(FilterableScreen):
         context, session = self.context, self.context.session if self.context else None
         if context is None or session is None:
             return
-        sentences = (item.sentence(format_age(max(0.0, context.now - item.intent.at))), item.look(context.settings))
+        sentences = (item.sentence(format_age(max(0.0, context.now - item.intent.at))), item.inspection_hint(context.settings))
         width = max(16, min(100, self.size.width) - 4)
         lines = [((f" {part}", "warn"),) for sentence in sentences for part in wrap(text(sentence)[0], width)]
         lines.append(((" once settled, it is recorded as unknown and no longer reported", ""),))
@@ -172,7 +173,7 @@ class JournalScreen(FilterableScreen):
             self.action_newer()
 
     def apply_filter(self, text: str) -> None:
-        self._query = parse_wanted(text)
+        self._query = parse_query(text)
         self._page_starts.clear()
         self._request_page()
 
@@ -215,7 +216,7 @@ class JournalScreen(FilterableScreen):
         if self._reader is None:
             self._reader = Journal.open_to_read(path)
         key = (query, before.id if before else "", self._reader.version())
-        return None if key == shown_key else (page(self._reader, query, before=before), key)
+        return None if key == shown_key else (search(self._reader, query, before=before), key)
 
     def _close(self) -> None:
         if self._reader is not None:
@@ -286,18 +287,5 @@ class JournalScreen(FilterableScreen):
             text(event.kind, "accent"),
             text(outcome, _TONES.get(outcome, "")),
             text(event.author, "dim"),
-            text(describe_event(event)),
+            text(event_text(event)),
         )
-
-
-def describe_event(event: Event) -> str:
-    """`rollback deployment/cad-ml-api: done in 26 s; error ratio 7.8 → 0.4 %`, from the fields the event has."""
-    data = event.data
-    if sentence := event_words(event):
-        return sentence
-    action = " ".join(str(data[name]) for name in ("action", "target") if data.get(name))
-    parts = [action or str(data.get("title", "")) or str(data.get("name", "")) or event.subject]
-    outcome, sentence = str(data.get("outcome") or ""), str(data.get("text") or "")
-    parts += [sentence] if sentence.startswith(outcome) else [outcome, sentence]
-    parts.append(str(data.get("comment") or ""))
-    return ": ".join(part for part in parts if part)

@@ -153,7 +153,7 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
             return (*lines, ((f" {NO_ANSWER}", "dim"),))
         for item in snapshot.unfinished:
             elapsed = format_age(max(0.0, context.now - item.intent.at))
-            sentence = f"{item.sentence(elapsed)}; {item.look(context.settings)} (6 settles it)"
+            sentence = f"{item.sentence(elapsed)}; {item.inspection_hint(context.settings)} (6 settles it)"
             parts = wrap(text(sentence)[0], width - 3) if self.has_class("-wide") else [text(sentence)[0]]
             lines.append(((" ! ", "warn"), (parts[0], "warn")))
             lines += [(("   ", ""), (part, "warn")) for part in parts[1:]]

@@ -12,7 +12,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Markdown
 
-from console.incidents.severity_policy import load_response
+from console.incidents.severity_policy import load_severity_policies
 from console.screens import keys
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_detail import render_elsewhere, render_step
@@ -179,7 +179,7 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
                 yield (text(f"  {action.action} {action.target}", "strong"), ("   (run it with :)", "dim"))
 
     def _escalation_lines(self, runbook: Runbook, width: int) -> Iterable[Line]:
-        policies = load_response(self.context.settings.incidents) if self.context and runbook.escalate else None
+        policies = load_severity_policies(self.context.settings.incidents) if self.context and runbook.escalate else None
         if policies is None:
             return
         yield section("Escalate", width)

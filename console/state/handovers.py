@@ -1,20 +1,19 @@
-"""The handovers that were signed, folded from the journal."""
+"""The signed shift handovers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from console.journal.event import Event
+from console.journal.payloads import HandoverSigned, decode, kinds_of
 from console.journal.projection import Projection
-from console.state.checklist_runs import text_in
 
-SIGNED = "handover.signed"
 _KEPT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class HandoverSigned:
-    """`name` is what the person signed with, `author` the account, `to` who takes over (empty where nobody was named)."""
+class HandoverSignature:
+    """`name` is what the person signed with, `author` the account, `to` who takes over (may be empty)."""
 
     at: float
     author: str
@@ -23,16 +22,18 @@ class HandoverSigned:
     remark: str = ""
 
 
-class HandoversProjection(Projection[tuple[HandoverSigned, ...]]):
-    """The newest signatures in their order."""
+class HandoversProjection(Projection[tuple[HandoverSignature, ...]]):
+    """The newest signatures, oldest first."""
 
-    kinds = (SIGNED,)
+    kinds = kinds_of(HandoverSigned)
 
-    def initial(self) -> tuple[HandoverSigned, ...]:
+    def initial(self) -> tuple[HandoverSignature, ...]:
         return ()
 
-    def apply(self, state: tuple[HandoverSigned, ...], event: Event) -> tuple[HandoverSigned, ...]:
-        data = event.data
-        name = text_in(data, "name") or event.author
-        signed = HandoverSigned(event.at, event.author, name, text_in(data, "to"), text_in(data, "remark"))
-        return (*state, signed)[-_KEPT:]
+    def apply(self, state: tuple[HandoverSignature, ...], event: Event) -> tuple[HandoverSignature, ...]:
+        payload = decode(event)
+        assert isinstance(payload, HandoverSigned)  # noqa: S101 - the only kind
+        signature = HandoverSignature(
+            event.at, event.author, payload.name or event.author, payload.to or "", payload.remark or ""
+        )
+        return (*state, signature)[-_KEPT:]

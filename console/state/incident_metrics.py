@@ -1,4 +1,4 @@
-"""How often and how long: counts, time to acknowledge and time to resolve over a period."""
+"""Incident counts, mean time to acknowledge and mean time to resolve over a period."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from console.state.incident import Incident
-from queries.model.alert import Priority
+from queries.model.severity import Priority
 
 PERIOD_SECONDS = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kpis:
-    """Of the incidents that began within the period. `counts` names every severity; `open` is how many are not closed.
+class IncidentMetrics:
+    """Of the incidents that began within the period. `counts` has every severity; `open` counts those that are not closed.
 
-    The means are in seconds from the detection (the first alert, else the declaration), None where no incident came so far;
-    `acknowledged` and `resolved` say of how many they are.
+    The means are seconds from the detection (the first alert, else the declaration), None without a sample; `acknowledged` and
+    `resolved` are the sample sizes.
     """
 
     counts: tuple[tuple[Priority, int], ...]
@@ -30,12 +30,12 @@ class Kpis:
         return dict(self.counts)[level]
 
 
-def kpis(incidents: Iterable[Incident], *, now: float, period_seconds: float = PERIOD_SECONDS) -> Kpis:
+def compute_metrics(incidents: Iterable[Incident], *, now: float, period_seconds: float = PERIOD_SECONDS) -> IncidentMetrics:
     """Pure; `now` ends the period."""
     own = [item for item in incidents if now - period_seconds < item.began_at <= now]
     acknowledged = [item.acknowledged_at - item.began_at for item in own if item.acknowledged_at is not None]
     resolved = [item.resolved_at - item.began_at for item in own if item.resolved_at is not None]
-    return Kpis(
+    return IncidentMetrics(
         counts=tuple((level, sum(item.severity is level for item in own)) for level in Priority),
         open=sum(item.open for item in own),
         acknowledged=len(acknowledged),
@@ -46,5 +46,5 @@ def kpis(incidents: Iterable[Incident], *, now: float, period_seconds: float = P
 
 
 def _mean(lengths: list[float]) -> float | None:
-    """A mark that was set before the first alert's start (clocks differ) took no time, not less."""
+    """An acknowledgement before the first alert's start (clocks differ) counts as 0 seconds."""
     return sum(max(0.0, item) for item in lengths) / len(lengths) if lengths else None

@@ -13,13 +13,13 @@ from console.journal.acknowledgements import Acknowledgement, Acknowledgements
 from console.journal.errors import VERIFY, JournalError
 from console.journal.event import AHEAD_SECONDS, Event, validate
 from console.journal.left_out import NOT_UNDERSTOOD, LeftOutEvent, SettledProjection
-from console.journal.ordered import FIRST, Row, RowFilter, as_written, in_order
+from console.journal.ordered import FIRST, Row, RowFilter, read_as_written, read_in_order
 from console.journal.projection import Projection, Settled
 from console.journal.recent_actions import RecentActions
-from console.journal.snapshots import Snapshots, Stored, decode, encode, reducers_of
+from console.journal.snapshots import Snapshots, StoredSnapshot, decode, encode, reducer_fingerprint
 from console.journal.unfinished import UnfinishedProjection
 from console.state.checklist_runs import ChecklistRuns, ChecklistRunsProjection
-from console.state.handovers import HandoverSigned, HandoversProjection
+from console.state.handovers import HandoverSignature, HandoversProjection
 from console.state.incident import Incident, Incidents, TimelineEntry
 from console.state.incident_projection import INCIDENT, OUTLINE, TIMELINE, IncidentsProjection
 from console.state.revisions import NO_RECORDS, Records, RevisionRecords
@@ -44,7 +44,7 @@ class JournalState:
     recent: tuple[Event, ...] = ()
     walks: ChecklistRuns = field(default_factory=ChecklistRuns)
     incidents: Incidents = field(default_factory=Incidents)
-    handovers: tuple[HandoverSigned, ...] = ()
+    handovers: tuple[HandoverSignature, ...] = ()
     unfinished: Mapping[str, Event] = field(default_factory=lambda: MappingProxyType({}))
     settled: frozenset[str] = frozenset()
     revisions: Records = field(default_factory=lambda: NO_RECORDS)
@@ -127,7 +127,7 @@ class JournalReader:
         kinds = frozenset(kind for _, projection in projections for kind in projection.kinds)
         self._wanted = RowFilter(kinds, ("", environment))
         classes = (JournalState, *(type(projection) for _, projection in projections))
-        self._snapshots = Snapshots(journal, environment, reducers_of(classes))
+        self._snapshots = Snapshots(journal, environment, reducer_fingerprint(classes))
         self._version: tuple[int, int] | None = None
         self.state = self._initial = replace(JournalState(), **{name: item.initial() for name, item in projections})
         # The newest rows, and what there was before them: a late one among them is put in its place at little cost.
@@ -202,7 +202,7 @@ class JournalReader:
 
     def _read_in_order(self, until: int) -> None:
         """One page of what is after the base; after the last one that is the state."""
-        rows, self._at = in_order(self._journal, self._wanted, after=self._at)
+        rows, self._at = read_in_order(self._journal, self._wanted, after=self._at)
         if rows:
             self._tail += self._fit(row for row in rows if row.sequence <= until)
             self._roll(_EVERY_WHILE_READING)
@@ -223,7 +223,7 @@ class JournalReader:
         """One page of what was written since; gives whether that was all."""
         if self._after >= last:
             return True
-        rows = as_written(self._journal, self._wanted, after=self._after, until=last)
+        rows = read_as_written(self._journal, self._wanted, after=self._after, until=last)
         newest = rows[-1].sequence if rows else last
         lost = newest - self._after - len(rows)
         fit = self._fit(rows)
@@ -272,7 +272,7 @@ class JournalReader:
         later = {row.sequence for row in self._tail} | self._ahead
         left_out = {sequence: item for sequence, item in base.left_out.items() if sequence not in later}
         body = encode({**told, "lost": state.lost, "left_out": left_out})
-        stored = Stored(base.stamp, base.covered, body)
+        stored = StoredSnapshot(base.stamp, base.covered, body)
         read = self._after if self._until is None else self._until
         try:
             if not self._snapshots.store(stored, settled, after=base.parent, read=read):

@@ -1,23 +1,24 @@
-"""How far an incident is, in the words that status pages use."""
+"""An incident's status in the terms of public status pages."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from console.state.incident import Incident, Step
+from console.journal.payloads import Step
+from console.state.incident import Incident
 
 
-class Phase(StrEnum):
+class PublicStatus(StrEnum):
     INVESTIGATING = "investigating"
     IDENTIFIED = "identified"
     MONITORING = "monitoring"
     RESOLVED = "resolved"
 
 
-def phase(incident: Incident) -> Phase:
-    """From the steps that are done: assessed is identified, mitigated is monitoring."""
+def public_status(incident: Incident) -> PublicStatus:
+    """From the completed steps: assessed is identified, mitigated is monitoring."""
     if incident.resolved_at is not None or not incident.open:
-        return Phase.RESOLVED
+        return PublicStatus.RESOLVED
     if incident.mitigated_at is not None:
-        return Phase.MONITORING
-    return Phase.IDENTIFIED if incident.done_at(Step.ASSESS) is not None else Phase.INVESTIGATING
+        return PublicStatus.MONITORING
+    return PublicStatus.IDENTIFIED if incident.done_at(Step.ASSESS) is not None else PublicStatus.INVESTIGATING

@@ -1,4 +1,4 @@
-"""Which revision of a Deployment to go back to: what the cluster and the journal know of each."""
+"""Which revision of a Deployment to roll back to: what the cluster and the journal know about each."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from console.journal.event import Event
-from console.journal.projection import Projection, newest
+from console.journal.payloads import ActionOutcome, RevisionFacts, RolloutCompleted, RolloutFailed, decode, kinds_of
+from console.journal.projection import Projection, keep_newest
 from queries.model.text import visible
 from queries.model.workload import Cluster, Container, Revision, RolloutPhase, Workload, rollout_status
 from queries.text.times import format_time
 
 MOST = 2000
-"""ReplicaSets of which the journal's records are at hand; a cluster keeps ten of each Deployment."""
-COMPLETE, FAILED = "rollout.complete", "rollout.failed"
-OUTCOME = "action.outcome"
+"""ReplicaSets whose records the state holds; a cluster keeps ten of each Deployment."""
 
 
 class Standing(StrEnum):
     READY = "was ready"
     UNKNOWN = "not known to have been ready"
-    """A ReplicaSet that was scaled down keeps no trace of it: neither status, conditions nor managedFields."""
+    """A ReplicaSet that was scaled down keeps no trace of having been ready: not in status, conditions or managedFields."""
     NEVER_READY = "never became ready"
     ROLLED_BACK = "rolled back from"
     SAME = "the same pod template but for the time of a restart"
@@ -31,8 +30,8 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RevisionRecord:
-    """What the journal has of one ReplicaSet; Unix seconds, 0 where it has nothing. `left_number` is its revision when it was
-    rolled back from: one that was rolled out again since has another.
+    """What the journal has about one ReplicaSet; Unix seconds, 0 where it has nothing. `left_number` is its revision when
+    somebody rolled back from it: if it was rolled out again since, it has another.
     """
 
     ready_at: float = 0.0
@@ -49,15 +48,15 @@ NO_RECORDS: Records = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RevisionChoice:
-    """One revision that one could go back to, and in words what it is."""
+    """One revision to roll back to, and what is known about it in one phrase."""
 
     revision: Revision
     standing: Standing
     text: str
 
 
-def choices(workload: Workload, revisions: Iterable[Revision], records: Records) -> tuple[RevisionChoice, ...]:
-    """Every revision but the present one, the newest first."""
+def revision_choices(workload: Workload, revisions: Iterable[Revision], records: Records) -> tuple[RevisionChoice, ...]:
+    """Every revision except the present one, newest first."""
     known = sorted(revisions, key=lambda item: item.number, reverse=True)
     turns = _Turns(known)
     current = _current(workload, known)
@@ -71,24 +70,24 @@ def choices(workload: Workload, revisions: Iterable[Revision], records: Records)
     return tuple(found)
 
 
-def default_choice(found: Iterable[RevisionChoice]) -> RevisionChoice | None:
-    """The last revision that was ready and was not rolled back from; where none is known to be, the last of which nobody knows.
+def default_choice(choices: Iterable[RevisionChoice]) -> RevisionChoice | None:
+    """The newest revision that was ready and was not rolled back from; without one, the newest of unknown standing.
 
     None where every revision is known to be bad, or to be what runs.
     """
-    offered = tuple(found)
-    return next((item for wanted in (Standing.READY, Standing.UNKNOWN) for item in offered if item.standing is wanted), None)
+    offered = tuple(choices)
+    return next((item for best in (Standing.READY, Standing.UNKNOWN) for item in offered if item.standing is best), None)
 
 
-def is_back(source: Revision, goal: Revision, revisions: Iterable[Revision]) -> bool:
-    """Whether the goal's template is older than the source's; the other way round is a rollout, whatever it is done with."""
+def is_older(source: Revision, goal: Revision, revisions: Iterable[Revision]) -> bool:
+    """Whether the goal's template is older than the source's; otherwise it is a rollout, whatever tool is used."""
     turns = _Turns(tuple(revisions))
     return turns.first(goal) < turns.first(source)
 
 
 class _Turns:
-    """The revisions by their template, and when each had its turn. A ReplicaSet that is used again gets a new number, and keeps
-    its old ones in an annotation: so a rollback is seen in the cluster, whoever did it and with which tool.
+    """The revisions by their template, and when each had its turn. A ReplicaSet that is used again gets a new number and keeps
+    its old ones in an annotation: so the cluster shows every rollback, whatever tool did it.
     """
 
     def __init__(self, known: Iterable[Revision]) -> None:
@@ -103,14 +102,14 @@ class _Turns:
         return item.template or item.name
 
     def alike(self, item: Revision) -> list[Revision]:
-        """All with this template, a restarted one too."""
+        """All with this template, restarts included."""
         return self._alike[self.template(item)]
 
     def first(self, item: Revision) -> int:
         return min(number for each in self.alike(item) for number in (*each.history, each.number))
 
     def rolled_back_by(self, item: Revision) -> int:
-        """The revision that brought an older template back when this one ended; 0 where none did."""
+        """The revision that restored an older template when this one ended; 0 where none did."""
         last = max(each.number for each in self.alike(item))
         after = self._at.get(last + 1)
         return last + 1 if after is not None and self.first(after) < self.first(item) else 0
@@ -131,9 +130,7 @@ def _choice(
             revision, Standing.ROLLED_BACK, f"was rolled back from at {_moment(left.left_at)} by {left.left_by}"
         )
     if by := turns.rolled_back_by(revision):
-        return RevisionChoice(
-            revision, Standing.ROLLED_BACK, f"was rolled back from: revision {by} brought an older template back"
-        )
+        return RevisionChoice(revision, Standing.ROLLED_BACK, f"was rolled back from: revision {by} restored an older template")
     if any(item.ready for item in alike):
         return RevisionChoice(revision, Standing.READY, "has ready pods now")
     if ready_at := max(item.ready_at for item in records.values()):
@@ -154,19 +151,13 @@ def _moment(at: float) -> str:
 # What the journal keeps
 
 
-@dataclass(frozen=True, slots=True)
-class RevisionObservation:
-    """A rollout that is to be journalled, once for all consoles."""
+def observe(cluster: Cluster, records: Records) -> tuple[tuple[str, RolloutCompleted | RolloutFailed], ...]:
+    """Subject and payload of each rollout that completed, or failed without one ready pod, and that the journal lacks.
 
-    kind: str
-    subject: str
-    data: dict[str, Any]
-
-
-def observe(cluster: Cluster, records: Records) -> tuple[RevisionObservation, ...]:
-    """The rollouts that are complete, or failed without one ready pod, and of which the journal does not know that."""
+    The subject is the same for all consoles, so that the journal can keep the first event alone.
+    """
     present = {(item.owner_uid, item.number): item for item in cluster.revisions}
-    found = []
+    found: list[tuple[str, RolloutCompleted | RolloutFailed]] = []
     for workload in cluster.workloads:
         revision = present.get((workload.uid, workload.revision))
         if revision is None:
@@ -174,33 +165,28 @@ def observe(cluster: Cluster, records: Records) -> tuple[RevisionObservation, ..
         record = records.get((workload.uid, revision.name), RevisionRecord())
         phase = rollout_status(workload).phase
         if phase is RolloutPhase.DONE and revision.ready and not record.ready_at:
-            found.append(_observation(COMPLETE, "rolled out", workload, revision))
+            found.append(_observation(RolloutCompleted, "rolled out", workload, revision))
         elif phase is RolloutPhase.FAILED and not (revision.ready or record.ready_at or record.failed_at):
-            found.append(_observation(FAILED, "exceeded its progress deadline", workload, revision))
+            found.append(_observation(RolloutFailed, "exceeded its progress deadline", workload, revision))
     return tuple(found)
 
 
-def _observation(kind: str, words: str, workload: Workload, revision: Revision) -> RevisionObservation:
-    text = f"revision {revision.number} {words}, {revision.ready} of {workload.desired} pods ready"
-    data = {"target": workload.target, "text": text, "revisions": describe(workload, revision)}
-    return RevisionObservation(kind, f"{workload.uid}/{revision.name}", data)
+def _observation(
+    payload: type[RolloutCompleted | RolloutFailed], what: str, workload: Workload, revision: Revision
+) -> tuple[str, RolloutCompleted | RolloutFailed]:
+    text = f"revision {revision.number} {what}, {revision.ready} of {workload.desired} pods ready"
+    return f"{workload.uid}/{revision.name}", payload(describe(workload, revision), workload.target, text)
 
 
-def describe(workload: Workload, revision: Revision) -> dict[str, Any]:
-    """A revision as the journal's events name it."""
-    return {
-        "deployment": workload.uid,
-        "replica_set": revision.name,
-        "revision": revision.number,
-        "ready": revision.ready,
-        "desired": workload.desired,
-    }
+def describe(workload: Workload, revision: Revision) -> RevisionFacts:
+    """A revision as the journal records it."""
+    return RevisionFacts(workload.uid, revision.name, revision.number, revision.ready, workload.desired)
 
 
 class RevisionRecords(Projection[Records]):
-    """Every ReplicaSet of which an event says that it was ready, failed or was rolled back from, on whatever host."""
+    """Every ReplicaSet that an event calls ready, failed or rolled back from, on whatever host."""
 
-    kinds = (COMPLETE, FAILED, OUTCOME)
+    kinds = kinds_of(RolloutCompleted, RolloutFailed, ActionOutcome)
 
     def initial(self) -> Records:
         return NO_RECORDS
@@ -209,31 +195,31 @@ class RevisionRecords(Projection[Records]):
         return self.fold(state, (event,))
 
     def fold(self, state: Records, events: Iterable[Event]) -> Records:
-        made = dict(state)
+        records = dict(state)
         for event in events:
-            data = event.data.get("revisions")
-            if data is None:
-                continue
-            for key, record in _learned(event, data, made):
-                made.pop(key, None)  # the newest stand last
-                made[key] = record
-        return state if made == state else MappingProxyType(newest(made, MOST))
+            for key, record in _records_of(event, records):
+                records.pop(key, None)  # the newest stand last
+                records[key] = record
+        return state if records == state else MappingProxyType(keep_newest(records, MOST))
 
 
-def _learned(event: Event, data: dict[str, Any], known: Records) -> Iterable[tuple[tuple[str, str], RevisionRecord]]:
-    key = (str(data["deployment"]), str(data["replica_set"]))
+def _records_of(event: Event, known: Records) -> Iterable[tuple[tuple[str, str], RevisionRecord]]:
+    payload = decode(event)
+    if not isinstance(payload, RolloutCompleted | RolloutFailed | ActionOutcome) or (facts := payload.revisions) is None:
+        return
+    key = (facts.deployment, facts.replica_set)
     record = known.get(key, RevisionRecord())
-    if event.kind == FAILED:
+    if isinstance(payload, RolloutFailed):
         record = replace(record, failed_at=event.at)
-    elif event.kind == COMPLETE or 0 < int(data["desired"]) <= int(data["ready"]):
+    elif isinstance(payload, RolloutCompleted) or 0 < facts.desired <= facts.ready:
         record = replace(record, ready_at=event.at)
-    goal = data.get("goal")
-    if goal and data.get("back") and data.get("taken"):
-        record = replace(record, left_at=event.at, left_by=event.author, left_number=int(data["revision"]))
+    if facts.goal and facts.back and facts.taken:
+        record = replace(record, left_at=event.at, left_by=event.author, left_number=facts.revision)
     yield key, record
-    # A scale names how many pods its goal is to have; everything else leaves that number as it is.
-    if goal and data.get("rolled_out") and int(data.get("goal_desired", data["desired"])):
-        yield (key[0], str(goal)), replace(known.get((key[0], str(goal)), RevisionRecord()), ready_at=event.at)
+    # A scale names how many pods its goal is to have; every other action leaves that number as it is.
+    if facts.goal and facts.rolled_out and (facts.desired if facts.goal_desired is None else facts.goal_desired):
+        goal = (facts.deployment, facts.goal)
+        yield goal, replace(known.get(goal, RevisionRecord()), ready_at=event.at)
 
 
 def image_change(now: tuple[Container, ...], to: tuple[Container, ...]) -> str:

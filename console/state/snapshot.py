@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from console.checks.platform_lines import PlatformVerdict, evaluate_platform
 from console.journal.unfinished import Unfinished
 from console.state.journal_state import JournalState
-from queries.model.alert import AlertRule, AlertState, Priority, TrackedAlert
+from queries.model.alert import AlertRule, AlertState, TrackedAlert
 from queries.model.dashboard import DashboardState
 from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
 from queries.model.platform import PlatformHealth
-from queries.model.severity import BUILT_IN, Severities
+from queries.model.severity import BUILT_IN, Priority, Severities
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict

@@ -15,7 +15,7 @@ from cluster_fixture import STRATEGIC, Namespace, until
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer
-from console.journal.event import Event
+from console.journal.payloads import build_event
 from console.journal.sqlite import Journal
 from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.steps import StepContext, evaluate_steps
@@ -237,8 +237,9 @@ def _release(ns: Namespace, version: str) -> None:
 
 async def _journal_what_is_seen(hands: Hands) -> None:
     """As a console that is open does with every new reading of the cluster."""
-    for item in observe(await hands.reads.cluster(), records_of(hands.journal)):
-        hands.journal.append_once(Event(time.time(), item.kind, item.subject, "watcher", "test", item.data))
+    for subject, payload in observe(await hands.reads.cluster(), records_of(hands.journal)):
+        event = build_event(payload, at=time.time(), subject=subject, author="watcher", environment="test")
+        hands.journal.append_once(event)
 
 
 async def test_a_second_rollback_does_not_bring_the_bad_release_back(ns: Namespace, hands: Hands) -> None:
@@ -259,7 +260,7 @@ async def test_a_second_rollback_does_not_bring_the_bad_release_back(ns: Namespa
     await asyncio.to_thread(ns.rolled_out, revision=5)
     end = await hands.act("rollback")
     assert end.outcome is Outcome.REFUSED
-    assert "4 was rolled back from: revision 5 brought an older template back" in end.text
+    assert "4 was rolled back from: revision 5 restored an older template" in end.text
 
 
 async def test_a_release_that_never_became_ready_is_passed_over(ns: Namespace, hands: Hands) -> None:

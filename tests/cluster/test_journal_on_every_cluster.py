@@ -15,6 +15,7 @@ from two_consoles import EACH, examine, settled, two, two_of_one
 
 from console.config.load import load_settings
 from console.journal.acknowledgements import Ownership
+from console.journal.payloads import ActionIntent, NoteWritten
 from console.monitor.session import Session
 
 SEGMENT_BYTES = 8 << 10
@@ -75,14 +76,14 @@ async def test_an_acknowledgement_is_not_taken_without_a_word(ns: Namespace, tmp
     same moment both consoles agree.
     """
     async with console(ns, tmp_path, "ann") as ann, console(ns, tmp_path, "bob") as bob:
-        assert (await ann.acknowledge("fp")).whose is Ownership.OURS
+        assert (await ann.acknowledge("fp")).ownership is Ownership.OURS
         asked = await bob.acknowledge("fp")
-        assert (asked.whose, asked.written, asked.doubt) == (Ownership.ANOTHER, False, "")
-        assert asked.mark and asked.mark.author.startswith("ann@")
-        assert (await bob.acknowledge("fp", over=asked.mark)).whose is Ownership.OURS
+        assert (asked.ownership, asked.written, asked.caveat) == (Ownership.ANOTHER, False, "")
+        assert asked.acknowledgement and asked.acknowledgement.author.startswith("ann@")
+        assert (await bob.acknowledge("fp", over=asked.acknowledgement)).ownership is Ownership.OURS
         await within(lambda: ann.snapshot().ledger.owners["fp"].author.startswith("bob@"))
         told = await asyncio.gather(ann.acknowledge("both"), bob.acknowledge("both"))
-        assert any(item.whose is Ownership.OURS for item in told)
+        assert any(item.ownership is Ownership.OURS for item in told)
         await within(lambda: len({each.snapshot().ledger.owners["both"].author for each in (ann, bob)}) == 1)
 
 
@@ -91,7 +92,7 @@ async def test_one_bad_event_is_named_and_ends_nothing(ns: Namespace, tmp_path: 
     cluster, all is ok again.
     """
     async with console(ns, tmp_path, "ann") as ann, console(ns, tmp_path, "bob") as bob:
-        await ann.record("note", "first", {})
+        await ann.record("first", NoteWritten())
         await within(lambda: bob.snapshot().ledger.recent)
         (name,) = [item["metadata"]["name"] for item in ns.get(ns.maps(), labelSelector="cad-console/journal=segment")["items"]]
         now = time.time()
@@ -111,7 +112,7 @@ async def test_one_bad_event_is_named_and_ends_nothing(ns: Namespace, tmp_path: 
         ns.patch(ns.maps(name), {"data": bad})
         for each in (ann, bob):
             await within(lambda each=each: each.sharing and len(each.sharing.left_out) == 2)
-        await ann.record("note", "second", {})
+        await ann.record("second", NoteWritten())
         await within(lambda: len(bob.snapshot().ledger.recent) == 2)
         ns.patch(ns.maps(name), {"data": dict.fromkeys(bad)})
         for each in (ann, bob):
@@ -121,7 +122,7 @@ async def test_one_bad_event_is_named_and_ends_nothing(ns: Namespace, tmp_path: 
 async def test_an_action_of_a_lost_pod_is_named(ns: Namespace, tmp_path: Path) -> None:
     """Its intent is in the cluster, its pod and its file are gone: the next console names it at once, until it is settled."""
     async with console(ns, tmp_path, "cad") as lost:
-        await lost.record("action.intent", "run-1", {"title": "Scale it", "process": "cad-console-7f9c boot 7 5"})
+        await lost.record("run-1", ActionIntent(title="Scale it", process="cad-console-7f9c boot 7 5"))
         await within(lambda: lost.sharing and not lost.sharing.waiting)
     async with console(ns, tmp_path, "ann") as ann:
         await within(lambda: ann.snapshot().unfinished)

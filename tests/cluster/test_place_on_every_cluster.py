@@ -16,7 +16,7 @@ from console.actions.runner import run
 from console.actions.writers import Writer
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.journal.sqlite import INTENT, Journal
+from console.journal.sqlite import Journal
 from queries.errors import AccessDenied
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
@@ -103,7 +103,7 @@ async def test_the_environments_own_cluster_is_acted_on_whatever_the_shell_says(
     assert preview.cluster == where
     assert not preview.protected
     assert preview.plan.command == f"kubectl --kubeconfig {own} --context x -n {ns.name} scale {TARGET} --replicas=2"
-    (intent,) = console.journal.events(kinds=[INTENT])
+    (intent,) = console.journal.events(kinds=["action.intent"])
     assert intent.data["cluster"] == where
 
 

@@ -22,12 +22,21 @@ from steerable_cluster import SteerableCluster
 from console.cli.main import main
 from console.config.load import load_settings
 from console.config.settings import Settings
+from console.incidents.service import RoleChange
 from console.journal.acknowledgements import Ownership, outcome_sentence
 from console.journal.event import Event
+from console.journal.payloads import (
+    ActionIntent,
+    AlertAcknowledged,
+    IncidentDeclared,
+    IncidentNoteAdded,
+    NoteWritten,
+    StepChanged,
+    encode,
+)
 from console.journal.sqlite import Journal
 from console.journal.store_factory import former_names, store_name
 from console.monitor.session import Session
-from console.state import incident_events
 from console.state.incident import Role, Step
 from queries.model.alert import Priority
 from queries.text.times import format_timestamp
@@ -72,7 +81,7 @@ async def within(seconds: float, what: Callable[[], object]) -> None:
 
 async def seconds_until_seen(here: Session, there: Session, fingerprint: str) -> float:
     began = time.monotonic()
-    await here.record("alert.owned", fingerprint, {"name": "HighErrorRate"})
+    await here.record(fingerprint, AlertAcknowledged("HighErrorRate"))
     await within(10.0, lambda: there.snapshot().ledger.owners.get(fingerprint))
     return time.monotonic() - began
 
@@ -93,10 +102,10 @@ async def test_two_consoles_see_each_other_within_two_seconds(
             seconds = [await seconds_until_seen(here, there, f"fp-{who}-{number}") for number in range(3)]
             assert median(seconds) < 2.0, seconds  # one of three may fall on a machine that is busy with something else
             assert there.snapshot().ledger.owners[f"fp-{who}-0"].author.startswith(who)
-        await ann.record(incident_events.DECLARED, "i1", incident_events.declared("errors", Priority.P1))
+        await ann.record("i1", IncidentDeclared.of("errors", Priority.P1))
         await within(5.0, lambda: bob.snapshot().ledger.incidents.open)
-        await bob.record(incident_events.STEP, "i1", incident_events.step(Step.ACKNOWLEDGE, done=True))
-        await bob.record(incident_events.NOTE, "i1", incident_events.note("we look \x1b[31mat it"))
+        await bob.record("i1", StepChanged(Step.ACKNOWLEDGE, done=True))
+        await bob.record("i1", IncidentNoteAdded("n1", "we look \x1b[31mat it"))
         await within(5.0, lambda: "we look" in " ".join(item.text for item in ann.snapshot().ledger.incidents.open[0].entries))
         (mine,), (theirs,) = (each.snapshot().ledger.incidents.open for each in (ann, bob))
         assert [item.text for item in mine.entries] == [item.text for item in theirs.entries]
@@ -109,7 +118,7 @@ async def test_a_store_that_hangs_holds_up_neither_console_nor_its_end(cluster: 
         cluster.delay(60.0)
         began = time.monotonic()
         for number in range(20):
-            await ann.record("note", f"n{number}", {})
+            await ann.record(f"n{number}", NoteWritten())
         assert time.monotonic() - began < 2.0
         began = time.monotonic()
     assert time.monotonic() - began < 4.0
@@ -167,16 +176,16 @@ async def test_who_comes_second_is_asked_and_who_was_first_is_told(two: tuple[Se
     """
     async with console(two[0]) as ann, console(two[1]) as bob:
         first = await ann.acknowledge("fp")
-        assert (first.whose, first.written, first.doubt) == (Ownership.OURS, True, "")
+        assert (first.ownership, first.written, first.caveat) == (Ownership.OURS, True, "")
         asked = await bob.acknowledge("fp")
-        assert (asked.whose, asked.written, asked.doubt) == (Ownership.ANOTHER, False, "")
-        assert asked.mark and asked.mark.author == two[0].user
+        assert (asked.ownership, asked.written, asked.caveat) == (Ownership.ANOTHER, False, "")
+        assert asked.acknowledgement and asked.acknowledgement.author == two[0].user
         assert [item.kind for item in bob.journal.events()] == ["alert.owned"]
-        taken = await bob.acknowledge("fp", over=asked.mark)
-        assert (taken.whose, taken.written, taken.doubt) == (Ownership.OURS, True, "")
+        taken = await bob.acknowledge("fp", over=asked.acknowledgement)
+        assert (taken.ownership, taken.written, taken.caveat) == (Ownership.OURS, True, "")
         await within(5.0, lambda: ann.snapshot().ledger.owners["fp"].author == two[1].user)
         late = await ann.acknowledge("fp", on=False)
-        assert (late.whose, late.written) == (Ownership.ANOTHER, False)
+        assert (late.ownership, late.written) == (Ownership.ANOTHER, False)
 
 
 async def test_of_two_at_the_same_moment_one_is_told_that_it_is_not_theirs(two: tuple[Settings, Settings]) -> None:
@@ -187,7 +196,7 @@ async def test_of_two_at_the_same_moment_one_is_told_that_it_is_not_theirs(two: 
         await within(5.0, lambda: all(not each.sharing or each.sharing.word == "ok" for each in (ann, bob)))
         for number in range(6):
             told = await asyncio.gather(ann.acknowledge(f"fp{number}"), bob.acknowledge(f"fp{number}"))
-            has = [item.whose is Ownership.OURS for item in told]
+            has = [item.ownership is Ownership.OURS for item in told]
             if not two[0].store:
                 assert sum(has) == 1, told  # on one file nothing is on its way
 
@@ -204,12 +213,12 @@ async def test_of_two_at_the_same_moment_one_is_told_that_it_is_not_theirs(two: 
 async def test_a_role_is_taken_only_when_that_is_said(two: tuple[Settings, Settings]) -> None:
     """The commander stays who it was where another console gives the role away without naming her; named, it is given."""
     async with console(two[0]) as ann, console(two[1]) as bob:
-        await ann.record(incident_events.DECLARED, "i1", incident_events.declared("errors", Priority.P1, commander=two[0].user))
+        await ann.record("i1", IncidentDeclared.of("errors", Priority.P1, commander=two[0].user))
         await within(5.0, lambda: bob.snapshot().ledger.incidents.open)
-        assert await bob.give_role("i1", Role.COMMANDER, two[1].user) == (two[0].user, "")
-        assert await bob.give_role("i1", Role.COMMANDER, two[1].user, over=two[0].user) == (two[1].user, "")
+        assert await bob.incidents.assign_role("i1", Role.COMMANDER, two[1].user) == RoleChange(two[0].user)
+        assert await bob.incidents.assign_role("i1", Role.COMMANDER, two[1].user, over=two[0].user) == RoleChange(two[1].user)
         await within(5.0, lambda: ann.snapshot().ledger.incidents.open[0].person(Role.COMMANDER) == two[1].user)
-        assert await ann.give_role("i1", Role.COMMANDER, "cyd") == (two[1].user, "")
+        assert await ann.incidents.assign_role("i1", Role.COMMANDER, "cyd") == RoleChange(two[1].user)
 
 
 async def test_a_store_that_cannot_be_asked_is_said(cluster: SteerableCluster, tmp_path: Path) -> None:
@@ -222,8 +231,8 @@ async def test_a_store_that_cannot_be_asked_is_said(cluster: SteerableCluster, t
         began = time.monotonic()
         found = await ann.acknowledge("fp")
         assert time.monotonic() - began < 4.0
-        assert (found.whose, found.written) == (Ownership.OURS, True)
-        assert "it is not known whether somebody else took it" in outcome_sentence("HighErrorRate", found, taking=True)
+        assert (found.ownership, found.written) == (Ownership.OURS, True)
+        assert "whether somebody else acknowledged it is not known" in outcome_sentence("HighErrorRate", found, taking=True)
 
 
 @pytest.mark.parametrize("what", ["at", "stamp"])
@@ -238,21 +247,21 @@ async def test_one_bad_event_ends_no_console(
         "id": "b" * 32,
         "stamp": int(at * 1e6),
         "at": at,
-        "kind": incident_events.DECLARED,
+        "kind": "incident.declared",
         "subject": "bad",
         "author": "eve",
     }
-    bad |= {"environment": "production", "data": incident_events.declared("bad", Priority.P1)}
+    bad |= {"environment": "production", "data": encode(IncidentDeclared.of("bad", Priority.P1))}
     bad |= {"at": -7e10} if what == "at" else {"stamp": (1 << 53) - 1}
     async with console(settings(tmp_path, "ann")) as ann, console(settings(tmp_path, "bob")) as bob:
-        await ann.record("note", "n", {})
+        await ann.record("n", NoteWritten())
         await within(5.0, lambda: cluster.objects("configmaps") and bob.snapshot().ledger.recent)
         name = cluster.objects("configmaps")[0]["metadata"]["name"]
         cluster.patch("configmaps", name, {"data": {f"{bad['stamp']:017d}.{bad['id']}": json.dumps(bad)}})
         await asyncio.sleep(0.5)
-        await ann.record(incident_events.DECLARED, "good", incident_events.declared("errors", Priority.P1))
+        await ann.record("good", IncidentDeclared.of("errors", Priority.P1))
         await within(5.0, lambda: [item.id for item in bob.snapshot().ledger.incidents.open] == ["good"])
-        await bob.record(incident_events.NOTE, "good", incident_events.note("we look"))
+        await bob.record("good", IncidentNoteAdded("n1", "we look"))
         await within(5.0, lambda: "we look" in ann.snapshot().ledger.incidents.open[0].entries[-1].text)
         for each in (ann, bob):
             (incident,) = each.snapshot().ledger.incidents.all
@@ -276,16 +285,16 @@ async def test_an_action_of_a_lost_pod_is_named_until_somebody_settles_it(
         server: Server = request.getfixturevalue("postgresql")
         store = server.url(server.database())
     pod, one, other = (settings(tmp_path, who, CAD_CONSOLE_STORE=store) for who in ("cad", "ann", "bob"))
-    facts = {"title": "Roll back deployment/x", "target": "deployment/x", "process": "cad-console-7f9c boot 7 5"}
+    intent = ActionIntent(title="Roll back deployment/x", target="deployment/x", process="cad-console-7f9c boot 7 5")
     async with console(pod) as lost:
-        await lost.record("action.intent", "run-1", facts)
+        await lost.record("run-1", intent)
         await within(5.0, lambda: lost.sharing and not lost.sharing.waiting and lost.sharing.word == "ok")
     async with console(one) as ann, console(other) as bob:
         for each in (ann, bob):
             await within(5.0, lambda each=each: each.snapshot().unfinished)
             (found,) = each.snapshot().unfinished
             told = found.sentence("1s")
-            assert re.fullmatch(r"Roll back .*: begun 1s ago by cad@\S+ on cad-console-7f9c; .* may still be running", told)
+            assert re.fullmatch(r"Roll back .*: started 1s ago by cad@\S+ on cad-console-7f9c; .* may still be running", told)
         await ann.settle_action(found.intent)
         for each in (ann, bob):
             await within(5.0, lambda each=each: not each.snapshot().unfinished)
@@ -298,14 +307,14 @@ def test_a_command_settles_an_action(
 
     async def leave() -> None:
         async with console(settings(tmp_path, "ann")) as ann:
-            await ann.record("action.intent", "run-1", {"title": "Scale it", "process": "pod-a boot 7 5"})
+            await ann.record("run-1", ActionIntent(title="Scale it", process="pod-a boot 7 5"))
             await within(5.0, lambda: ann.sharing and not ann.sharing.waiting and ann.sharing.word == "ok")
 
     asyncio.run(leave())
     assert ask(monkeypatch, tmp_path, "bob", "journal", "settle", "run-2") == 2
     assert "no action without an outcome is called run-2; known: run-1" in capsys.readouterr().err
     assert ask(monkeypatch, tmp_path, "bob", "journal") == 0
-    assert "Scale it: begun " in capsys.readouterr().err
+    assert "Scale it: started " in capsys.readouterr().err
     assert ask(monkeypatch, tmp_path, "bob", "journal", "settle", "run-1") == 0
     for who in ("bob", "ann"):
         assert ask(monkeypatch, tmp_path, who, "incident", "list") == 0  # what brings the newest
@@ -320,7 +329,7 @@ def test_read_only_stays_local(cluster: SteerableCluster, tmp_path: Path, monkey
     async def note() -> None:
         async with console(settings(tmp_path, "eve", read_only=True)) as eve:
             await within(5.0, lambda: eve.sharing and eve.sharing.word == "ok")
-            await eve.record("note", "mine", {})
+            await eve.record("mine", NoteWritten())
             await asyncio.sleep(1.0)
 
     asyncio.run(note())
@@ -334,7 +343,7 @@ def test_a_command_that_only_writes(cluster: SteerableCluster, tmp_path: Path) -
 
     async def act() -> None:
         session = Session.open(settings(tmp_path, "ann"))
-        await session.record("note", "n", {})
+        await session.record("n", NoteWritten())
         await session.close()
 
     asyncio.run(act())

@@ -12,12 +12,12 @@ import pytest
 from screen_samples import NOW, panels, snapshot
 
 from console.checklists.definition import Checklist, Item, KpisEvidence, PanelEvidence, QueryEvidence
-from console.checklists.evaluate import EvaluationInput, findings
+from console.checklists.evaluate import EvaluationInput, evaluate
 from console.checklists.evidence_queries import CollectedEvidence
 from console.checklists.result import exit_code as checklist_code
-from console.checklists.run_events import stands
+from console.checklists.run_review import resulting_verdict
 from console.cli.status import as_text, exit_code
-from console.incidents.observations import sights
+from console.incidents.observations import observe
 from console.incidents.templates import impact_sentence
 from console.state.checklist_runs import AGREE
 from console.state.snapshot import Snapshot
@@ -131,18 +131,18 @@ def _answered(now: Snapshot) -> Snapshot:
 def test_a_checklist_leaves_it_open() -> None:
     """An item whose panel is in doubt is in doubt whatever the item's own thresholds; agreeing to it does not make it ok."""
     item = Item("error-ratio", "Error ratio", "is it low?", PanelEvidence("error_ratio", Threshold(50.0)))
-    (found,) = findings(Checklist("hourly", "Hourly", (item,)), EvaluationInput(quiet(doubtful()), None, NOW))
-    assert (found.verdict, found.word, found.reason, found.told) == (Verdict.IN_DOUBT, "IN DOUBT", WHY, "0.40 %")
+    (found,) = evaluate(Checklist("hourly", "Hourly", (item,)), EvaluationInput(quiet(doubtful()), None, NOW))
+    assert (found.verdict, found.label, found.reason, found.value_text) == (Verdict.IN_DOUBT, "IN DOUBT", WHY, "0.40 %")
     assert checklist_code((found,)) == 2
-    assert stands(found.verdict, AGREE) is Verdict.IN_DOUBT
+    assert resulting_verdict(found.verdict, AGREE) is Verdict.IN_DOUBT
 
 
 def test_nobody_outside_is_told_a_figure_in_doubt() -> None:
     """The sentence for the status page says that it is not known; the incident's timeline says the word."""
-    assert impact_sentence(quiet(doubtful())) == "How many requests are affected is not known."
+    assert impact_sentence(quiet(doubtful())) == "It is not known how many requests are affected."
     now = replace(quiet(doubtful()), sources=snapshot().sources)
-    sight = next(item for item in sights(now) if item.thing == "panel:error_ratio")
-    assert sight.value == "in_doubt" and "→ IN DOUBT 0.40 %" in sight.say("ok")
+    sight = next(item for item in observe(now) if item.thing == "panel:error_ratio")
+    assert sight.value == "in_doubt" and "→ IN DOUBT 0.40 %" in sight.describe("ok")
 
 
 def test_a_query_of_a_checklist_is_held_against_its_second_count() -> None:
@@ -160,11 +160,11 @@ def test_a_query_of_a_checklist_is_held_against_its_second_count() -> None:
     )
     answers = CollectedEvidence(
         NOW,
-        tracks={"own": PollResult("prometheus", NOW, 0.0, value=tracks)},
+        series={"own": PollResult("prometheus", NOW, 0.0, value=tracks)},
         figures={"kpis": PollResult("prometheus", NOW, 0.0, value=BatchResult({"availability": list(tracks)}))},
-        doubts={"own": (found,), "availability": (found,)},
+        contradictions={"own": (found,), "availability": (found,)},
     )
-    own, kpis = findings(Checklist("x", "X", items), EvaluationInput(quiet(), answers, NOW))
+    own, kpis = evaluate(Checklist("x", "X", items), EvaluationInput(quiet(), answers, NOW))
     assert own.verdict is kpis.verdict is Verdict.IN_DOUBT
     assert own.reason == "12 or 240: OCR failures in 5m, by a or by b" and "12 or 240" in kpis.details[0].text
 

@@ -18,7 +18,7 @@ from terminal import Terminal
 from textual.pilot import Pilot
 
 from console.checklists.definition import AlertsEvidence, Checklist, Item
-from console.checklists.evidence_queries import CollectedEvidence, ask
+from console.checklists.evidence_queries import CollectedEvidence, fetch_evidence
 from console.cli.main import main
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
@@ -28,7 +28,6 @@ from console.demo.stack import DemoStack
 from console.monitor.session import Session
 from console.screens.app import ConsoleApp
 from console.state.checklist_runs import ChecklistRuns
-from console.state.revisions import COMPLETE
 
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("utc")]
 ENTER = "\r"
@@ -104,19 +103,19 @@ def test_the_window_agrees_with_prometheus_own_record(slow_provider: DemoStack) 
 
     async def work(session: Session) -> CollectedEvidence:
         snapshot = await session.once()
-        return await ask(
+        return await fetch_evidence(
             checklist, snapshot, ChecklistRuns(), prometheus=session.prometheus, kubernetes=session.kubernetes, clock=time.time
         )
 
     answers = with_session(settings, work)
     window = answers.alerts["a"].value
     assert window is not None and window.gaps == ()
-    record = next(item for item in window.records if item.name == "ProviderTimeout")
+    record = next(item for item in window.histories if item.name == "ProviderTimeout")
     query = 'count_over_time(ALERTS{alertname="ProviderTimeout",alertstate="firing"}[2h])'
-    asked = {"query": query, "time": str(answers.asked_at)}
+    asked = {"query": query, "time": str(answers.fetched_at)}
     reply = httpx.get(f"{slow_provider.addresses.prometheus}/api/v1/query", params=asked, timeout=10.0).json()
     samples = float(reply["data"]["result"][0]["value"][1])
-    assert record.times == 1 and record.until_now
+    assert record.times == 1 and record.still_firing
     assert record.total_seconds == pytest.approx(2.0 * samples, abs=2.0)
 
 
@@ -156,13 +155,13 @@ async def test_a_morning_and_a_handover_at_the_keyboard(slow_provider: DemoStack
         await until(app, pilot, "signed", ": deepseek")
         await pilot.press("escape", "colon", *"handover", "enter")
         text = await until(app, pilot, "Shift handover", "Morning, signed", "were left")
-        assert "P3 ProviderTimeout deepseek  firing for" in text and "nobody owns it" in text
+        assert "P3 ProviderTimeout deepseek  firing for" in text and "unacknowledged" in text
         await pilot.press("s")
         await until(app, pilot, "who takes over")
         await pilot.press("tab", *"Bob", "enter")
         await until(app, pilot, "the last handover, signed by", "to Bob")
         assert app.session is not None and app.session.journal is not None
-        events = [event for event in app.session.journal.events() if event.kind != COMPLETE]
+        events = [event for event in app.session.journal.events() if event.kind != "rollout.complete"]
     assert [event.kind for event in events] == ["walk.begun", *["walk.item"] * 7, "walk.signed", "handover.signed"]
     answers = {event.data["item"]: event.data for event in events if event.kind == "walk.item"}
     assert answers["providers"]["why"].startswith("deepseek: ") and answers["providers"]["verdict"] == "warn"

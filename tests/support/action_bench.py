@@ -19,7 +19,7 @@ from console.demo.cluster import PodTimings
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.state.incident import Incident, Update
-from console.state.revisions import COMPLETE, Records, RevisionRecords
+from console.state.revisions import Records, RevisionRecords
 from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
@@ -46,7 +46,7 @@ def journal_ready(cluster: SteerableCluster, settings: Settings, *, revision: in
     owned = [item for item in cluster.objects("replicasets") if item["metadata"]["labels"].get("app") == name]
     (found,) = [item for item in owned if item["metadata"]["annotations"][key] == str(revision)]
     said = {"deployment": deployment["metadata"]["uid"], "replica_set": found["metadata"]["name"], "revision": revision}
-    event = Event(time.time() - 60.0, COMPLETE, found["metadata"]["name"], "watcher", settings.environment,
+    event = Event(time.time() - 60.0, "rollout.complete", found["metadata"]["name"], "watcher", settings.environment,
                   {"target": f"deployment/{name}", "revisions": {**said, "ready": 3, "desired": 3}})  # fmt: skip
     with Journal.open(settings.paths.journal_file) as journal:
         journal.append(event)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import httpx
 from screen_samples import NOW, StillSession
 
 from console.config.settings import Settings
 from console.journal.event import Event
+from console.journal.payloads import Payload, build_event
 from console.journal.sqlite import Journal
 from console.state.incident import Incident
 from console.state.journal_state import JournalReader, JournalState
@@ -47,9 +47,10 @@ class JournalledSession(StillSession):
     async def older_incidents(self, *, before: int, limit: int) -> tuple[Incident, ...]:
         return self._ledger.older_incidents(before=before, limit=limit)
 
-    async def record(self, kind: str, subject: str, data: dict[str, Any]) -> Event:
+    async def record(self, subject: str, payload: Payload) -> Event:
         assert self.journal is not None
-        event = self.journal.append(Event(NOW, kind, subject, self.settings.user, self.settings.environment, data))
+        author, environment = self.settings.user, self.settings.environment
+        event = self.journal.append(build_event(payload, at=NOW, subject=subject, author=author, environment=environment))
         self.look()
         return event
 

@@ -60,7 +60,7 @@ class Host:
 
     @property
     def sharing(self) -> SyncStatus:
-        return self.sharer.sharing()
+        return self.sharer.status()
 
     def write(self, subject: str, *, kind: str = "note", **data: object) -> Event:
         event = self.journal.append(Event(time.time(), kind, subject, f"{self.name}@host", "prod", dict(data)))

@@ -13,7 +13,7 @@ from pathlib import Path
 from shared_host import until
 
 from console.journal.event import Event
-from console.journal.hash_chain import checked
+from console.journal.hash_chain import verify_chain
 from console.journal.sqlite import Journal
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +102,7 @@ def examine(folder: Path, told: dict[str, dict[int, str]], files: dict[str, str]
         assert set(told[name].values()) <= ids
     for file in set(files.values()):
         with Journal.open_to_read(folder / f"{file}.sqlite3") as journal:
-            assert checked(journal.links(), whole=False).faults == ()
+            assert verify_chain(journal.links(), whole=False).faults == ()
 
 
 def settled(folder: Path, files: dict[str, str]) -> None:

@@ -155,6 +155,6 @@ class ActionFlow:
         self._reported.add(item.intent.subject)
         sentence = item.sentence(format_age(max(0.0, self.app.clock() - item.intent.at)))
         self.app.notify(
-            f"outcome unknown: {sentence}; {item.look(self.app.settings)} (6)",
+            f"outcome unknown: {sentence}; {item.inspection_hint(self.app.settings)} (6)",
             title="An earlier action has no outcome", severity="warning", timeout=60, markup=False,
         )  # fmt: skip

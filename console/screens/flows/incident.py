@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from console.actions.plan import ActionRefused, Request
 from console.config.errors import ConfigError
-from console.incidents.declaration import declaration
 from console.incidents.postmortem import as_markdown
-from console.incidents.postmortem_data import changes_before, review
-from console.incidents.response_timers import clocks, early_resolution
-from console.incidents.templates import STATUS_PAGE, TemplateError, Templates, facts_of
-from console.incidents.text import clock_words
-from console.journal.sqlite import JournalError
+from console.incidents.response_timers import response_timers
+from console.incidents.service import IncidentError, open_steps, save_text
+from console.incidents.templates import STATUS_PAGE, TemplateError
+from console.incidents.text import timer_text
+from console.journal.errors import JournalError
+from console.journal.payloads import DeliveryState, Role, Step
 from console.screens import messages
 from console.screens.changes import ChangesScreen
 from console.screens.flows.clipboard import copy_text
 from console.screens.incident import IncidentScreen
-from console.state import incident_events
-from console.state.incident import DeliveryState, Incident, Role, Step, Update
-from console.state.public_status import phase
-from queries.model.alert import Priority
+from console.state.incident import Incident, Update, update_target
+from console.state.public_status import public_status
+from queries.model.severity import Priority
 from queries.text.durations import YEAR_SECONDS, parse_duration
 from queries.text.times import InvalidTime, format_clock
 from widgets.dialogs.confirm import ConfirmDialog
@@ -76,7 +73,7 @@ class IncidentFlow:
             return
         try:
             await step(session)
-        except (JournalError, TemplateError, ConfigError, ActionRefused, InvalidTime) as error:
+        except (JournalError, TemplateError, ConfigError, ActionRefused, InvalidTime, IncidentError) as error:
             self.app.show_notice(str(error), warning=True)
         except OSError as error:
             self.app.show_notice(f"{error.filename}: {error.strerror}", warning=True)
@@ -96,11 +93,7 @@ class IncidentFlow:
             self.app.push_screen(IncidentScreen(existing.id))
             return
         alerts = (tracked,) if tracked else ()
-        try:
-            proposed = declaration(snapshot, alerts=alerts)
-            title, severity = str(proposed["title"]), str(proposed["severity"])
-        except ValueError:
-            title, severity = "", Priority.P2.value
+        title, severity = session.incidents.propose(alerts)
         if tracked and snapshot.ledger.incidents.open and await self._link_to_open(session, tracked.alert.name, fingerprint):
             return
         values = await self.app.push_screen_wait(
@@ -108,8 +101,8 @@ class IncidentFlow:
                 "Declare an incident",
                 (
                     FormField("title", "what is wrong", title),
-                    FormField("severity", "P1 platform down · P2 major feature · P3 slow · P4 minor", severity),
-                    FormField("commander", "who leads", self.app.settings.user, required=False),
+                    FormField("severity", "P1 platform down · P2 major feature · P3 slow · P4 minor", severity.value),
+                    FormField("commander", "the incident commander", self.app.settings.user, required=False),
                 ),
                 verb="Declare",
             )
@@ -122,17 +115,13 @@ class IncidentFlow:
             message = f"{values['severity']!r} is not one of {', '.join(Priority)}: nothing was declared"
             self.app.show_notice(message, warning=True)
             return
-        data = declaration(
-            session.snapshot(), title=values["title"], severity=level, alerts=alerts, commander=values.get("commander", "")
+        incident = await session.incidents.declare(
+            title=values["title"], severity=level, alerts=alerts, commander=values.get("commander", "")
         )
-        incident_id = incident_events.new_id()
-        await session.record(incident_events.DECLARED, incident_id, data)
-        self.app.push_screen(IncidentScreen(incident_id))
+        self.app.push_screen(IncidentScreen(incident.id))
 
     async def _link_to_open(self, session: Session, name: str, fingerprint: str) -> bool:
         """Offer to link the alert to an open incident; False when a person wants a new one."""
-        from console.incidents.declaration import linked  # noqa: PLC0415
-
         options = tuple(
             _Option(item.id, f"#{item.number} {item.severity}", item.title) for item in session.snapshot().ledger.incidents.open
         )
@@ -141,33 +130,31 @@ class IncidentFlow:
             return True
         tracked = session.snapshot().alert(fingerprint)
         if choice != "new" and tracked is not None:
-            await session.record(incident_events.ALERT, choice, incident_events.alert(linked(tracked), on=True))
+            await session.incidents.link_alert(choice, tracked)
             self.app.push_screen(IncidentScreen(choice))
         return choice != "new"
 
     async def _add_note(self, session: Session, incident: Incident, request: messages.AddNoteRequested) -> None:
-        await session.record(incident_events.NOTE, incident.id, incident_events.note(request.text))
+        await session.incidents.add_note(incident, request.text)
 
     async def _complete_step(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
-        now, policy = self.app.clock(), session.response.of(incident.severity)
+        now, policy = self.app.clock(), session.severity_policies.for_severity(incident.severity)
         options = tuple(
-            _Option(item.step.value, item.step.value, clock_words(item, now)) for item in clocks(incident, policy, now)
+            _Option(item.step.value, item.step.value, timer_text(item, now)) for item in response_timers(incident, policy, now)
         )
         choice = await self._select("Mark a step as done or not done", options)
         if choice is None:
             return
         step = Step(choice)
-        done = step not in incident.ticks
-        early = early_resolution(incident, policy, now) if done and step is Step.RESOLVE else ""
+        done = step not in incident.completions
+        early = session.incidents.early_resolution(incident) if done and step is Step.RESOLVE else ""
         verb = "Done" if done else "Not done"
         title = f"{step}: {verb.lower()}{f' ({early})' if early else ''}"
         values = await self.app.push_screen_wait(
             FormDialog(title, (FormField("note", "for the timeline", required=False),), verb=verb)
         )
-        if values is None:
-            return
-        note = ": ".join(part for part in (early, values.get("note", "")) if part)
-        await session.record(incident_events.STEP, incident.id, incident_events.step(step, done=done, note=note))
+        if values is not None:
+            await session.incidents.change_step(incident, step, done=done, note=values.get("note", ""))
 
     async def _assign_role(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
         options = tuple(_Option(role.value, role.value, incident.person(role) or "nobody") for role in Role)
@@ -183,19 +170,19 @@ class IncidentFlow:
         while True:
             self._assigning.add((incident.id, role))
             try:
-                holder, caveat = await session.give_role(incident.id, role, person, over=over)
+                change = await session.incidents.assign_role(incident.id, role, person, over=over)
             finally:
                 self._assigning.discard((incident.id, role))
-            if holder == person:
+            if change.holder == person:
                 break
-            sentences = [f"{holder} has the role {role}: assign it to {person or 'nobody'}?"]
-            sentences += [f"could not check whether this still holds: {caveat}"] if caveat else []
+            sentences = [f"{change.holder} has the role {role}: assign it to {person or 'nobody'}?"]
+            sentences += [f"could not check whether this still holds: {change.caveat}"] if change.caveat else []
             lines = tuple(((f" {text(sentence)[0]}", "warn"),) for sentence in sentences)
             if not await self.app.push_screen_wait(ConfirmDialog(lines, verb="Take over")):
                 return
-            over = holder
-        if caveat:
-            message = f"{role}: {person or 'nobody'}; could not check whether somebody else changed it: {caveat}"
+            over = change.holder
+        if change.caveat:
+            message = f"{role}: {person or 'nobody'}; could not check whether somebody else changed it: {change.caveat}"
             self.app.show_notice(message, warning=True)
 
     def report_takeovers(self, before: Snapshot, after: Snapshot) -> None:
@@ -212,13 +199,15 @@ class IncidentFlow:
                     self.app.notify(message, title="Taken over", severity="warning", timeout=60, markup=False)
 
     async def _change_severity(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
-        options = tuple(_Option(level.value, level.value, session.response.of(level).meaning) for level in Priority)
+        options = tuple(
+            _Option(level.value, level.value, session.severity_policies.for_severity(level).meaning) for level in Priority
+        )
         choice = await self._select(f"Severity, now {incident.severity}", options)
         if choice is not None and choice != incident.severity:
-            await session.record(incident_events.SEVERITY, incident.id, incident_events.severity(Priority(choice)))
+            await session.incidents.change_severity(incident, Priority(choice))
 
     async def _write_update(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
-        templates = await asyncio.to_thread(Templates.load, session.settings.incidents.templates_dir)
+        templates = await session.incidents.load_templates()
         audience = templates.audiences[0]
         if len(templates.audiences) > 1:
             order = sorted(templates.audiences, key=lambda item: item != STATUS_PAGE)
@@ -226,15 +215,11 @@ class IncidentFlow:
             if choice is None:
                 return
             audience = choice
-        facts = facts_of(incident, session.snapshot(), session.response.of(incident.severity), now=self.app.clock())
-        draft = templates.fill(audience, facts, phase(incident))
-        update_text = await self.app.push_screen_wait(EditTextDialog(f"Update for {audience}, {phase(incident)}", draft))
-        if update_text is None:
-            return
-        data = incident_events.update(update_text)
-        await session.record(incident_events.UPDATE, incident.id, data)
-        update = Update(str(data["update"]), self.app.clock(), self.app.settings.user, update_text)
-        await self._choose_delivery(session, incident, update)
+        draft = session.incidents.draft_update(incident, templates, audience, session.snapshot())
+        title = f"Update for {audience}, {public_status(incident)}"
+        update_text = await self.app.push_screen_wait(EditTextDialog(title, draft))
+        if update_text is not None:
+            await self._choose_delivery(session, incident, await session.incidents.write_update(incident, update_text))
 
     async def _deliver_update(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
         if not incident.updates:
@@ -244,7 +229,7 @@ class IncidentFlow:
 
     async def _choose_delivery(self, session: Session, incident: Incident, update: Update) -> None:
         """The journal holds the update; U asks again where to send it."""
-        delivered = {item.where: f"{item.state} {format_clock(item.at)}" for item in update.sendings}
+        delivered = {item.where: f"{item.state} {format_clock(item.at)}" for item in update.deliveries}
         options = [
             _Option(f"channel {item.name}", f"to {item.name}", f"{item.kind}, with a preview  {delivered.get(item.name, '')}")
             for item in session.settings.incidents.channels
@@ -262,23 +247,20 @@ class IncidentFlow:
             sentence, file = await copy_text(self.app, update.text, "the update")
             how, where = (DeliveryState.WRITTEN, file) if file else (DeliveryState.COPIED, "tmux's buffer")
             if file or sentence.startswith("copied"):
-                await session.record(incident_events.DELIVERED, incident.id, incident_events.delivered(update.id, how, where))
+                await session.incidents.record_copy(incident, update, how, where)
             self.app.show_notice(f"{sentence}. Paste it where people read it, then o marks it as sent", seconds=15)
         elif choice == _FILE:
             await self._write_update_file(session, incident, update)
         elif choice is not None:
             channel = choice.removeprefix("channel ")
-            self.app.flows.actions.run(Request("notify", f"update/{incident.id}/{update.id}", {"channel": channel}))
+            self.app.flows.actions.run(Request("notify", update_target(incident.id, update.id), {"channel": channel}))
 
     async def _write_update_file(self, session: Session, incident: Incident, update: Update) -> None:
         path = f"incident-{incident.id}-update.txt"
         values = await self.app.push_screen_wait(FormDialog("Write the update to", (FormField("file", "a path", path),)))
         if values is None:
             return
-        await asyncio.to_thread(_write, values["file"], update.text + "\n")
-        await session.record(
-            incident_events.DELIVERED, incident.id, incident_events.delivered(update.id, DeliveryState.WRITTEN, values["file"])
-        )
+        await session.incidents.save_update(incident, update, values["file"])
         self.app.show_notice(f"written to {values['file']}; o marks it as sent once it is published")
 
     async def _mark_sent(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
@@ -296,38 +278,33 @@ class IncidentFlow:
         if values is None:
             return
         ago = values.get("ago", "")
-        at = self.app.clock() - (parse_duration(ago, least=1.0, most=YEAR_SECONDS) if ago else 0.0)
-        await session.record(
-            incident_events.DELIVERED,
-            incident.id,
-            incident_events.delivered(update.id, DeliveryState.MARKED, values["where"], at=at),
+        await session.incidents.mark_sent(
+            incident, values["where"], seconds_ago=parse_duration(ago, least=1.0, most=YEAR_SECONDS) if ago else 0.0
         )
         self.app.show_notice("marked as sent; the timer of the next update starts from then")
 
     async def _show_changes(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
         self.app.show_notice("fetching what changed")
-        self.app.push_screen(ChangesScreen(await changes_before(session, incident)))
+        self.app.push_screen(ChangesScreen(await session.incidents.changes(incident)))
 
     async def _write_review(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
         field = FormField("file", "a path; Markdown", f"incident-{incident.id}.md")
         values = await self.app.push_screen_wait(FormDialog("Write the post-incident review to", (field,), verb="Write"))
         if values is None:
             return
-        data = await review(session, incident, now=self.app.clock())
-        await asyncio.to_thread(_write, values["file"], as_markdown(data))
+        await save_text(values["file"], as_markdown(await session.incidents.review(incident)))
         self.app.show_notice(f"written to {values['file']}")
 
     async def _close(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
         verb = "Close" if incident.open else "Reopen"
-        missing = [step.value for step in Step if step not in incident.ticks and step is not Step.REVIEW]
         title = f"{verb} incident {incident.number}"
-        if incident.open and missing:
+        if incident.open and (missing := open_steps(incident)):
             title += f" (not done: {', '.join(missing)})"
         field = FormField("why", "for the timeline", required=False)
         values = await self.app.push_screen_wait(FormDialog(title, (field,), verb=verb))
         if values is not None:
-            kind = incident_events.CLOSED if incident.open else incident_events.REOPENED
-            await session.record(kind, incident.id, incident_events.closed(values.get("why", "")))
+            change = session.incidents.close if incident.open else session.incidents.reopen
+            await change(incident, values.get("why", ""))
 
     async def _select(self, title: str, options: tuple[_Option, ...]) -> str | None:
         """The key of the chosen option, or None."""
@@ -347,7 +324,3 @@ class IncidentFlow:
         messages.WriteReviewRequested: (_write_review, "writing the review"),
         messages.CloseIncidentRequested: (_close, "closing the incident"),
     }
-
-
-def _write(file: str, text: str) -> None:
-    Path(file).expanduser().write_text(text, encoding="utf-8")

@@ -16,10 +16,10 @@ from loopback import Behaviour, Loopback, always, http_answer, loopback
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.writers import Writer
 from console.config.settings import Channel, IncidentSettings
+from console.journal.payloads import IncidentDeclared, StepChanged, UpdateWritten
 from console.journal.sqlite import Journal
 from console.monitor.session import Session
 from console.runbooks.index import RunbookIndex
-from console.state import incident_events
 from console.state.incident import DeliveryState, Incident
 from console.state.incident import Step as IncidentStep
 from queries.errors import NotConfigured, SourceError
@@ -40,8 +40,8 @@ class Desk:
         self.previews: list[Preview] = []
 
     async def declare(self) -> None:
-        await self.session.record(incident_events.DECLARED, "i1", incident_events.declared("Errors everywhere", Priority.P1))
-        await self.session.record(incident_events.UPDATE, "i1", incident_events.update(TEXT, identity="u1"))
+        await self.session.record("i1", IncidentDeclared.of("Errors everywhere", Priority.P1))
+        await self.session.record("i1", UpdateWritten("u1", TEXT))
 
     async def send(self, channel: str = "chat") -> RunStep:
         """The last step."""
@@ -64,7 +64,7 @@ class Desk:
 
     async def state(self) -> tuple[DeliveryState, str]:
         """Of the newest attempt."""
-        sending = (await self.incident()).updates[0].sendings[-1]
+        sending = (await self.incident()).updates[0].deliveries[-1]
         return sending.state, sending.why
 
 
@@ -112,7 +112,7 @@ async def test_slack_takes_it(tmp_path: Path) -> None:
         assert json.loads(made.server.bodies[0]) == {"text": "8 % of requests fail &lt;!channel&gt;\nwe roll back"}
         assert await made.state() == (DeliveryState.SENT, "")
         incident = await made.incident()
-        assert incident.ticks[IncidentStep.COMMUNICATE].because == "update sent to chat"
+        assert incident.completions[IncidentStep.COMMUNICATE].because == "update sent to chat"
         assert incident.entries[-1].text == "update to chat: done in 0 s; chat accepted it"
         await made.send()
         assert [check.text for check in made.previews[1].checks][1] == "tester already sent it there"
@@ -133,7 +133,7 @@ async def test_a_generic_webhook_and_the_pager(tmp_path: Path) -> None:
         assert (body["routing_key"], body["event_action"], body["dedup_key"]) == (KEY, "trigger", "cad-console-i1")
         assert body["payload"]["severity"] == "critical"
         assert body["payload"]["summary"] == "P1 Errors everywhere: 8 % of requests fail <!channel>"
-        await made.session.record(incident_events.STEP, "i1", incident_events.step(IncidentStep.RESOLVE, done=True))
+        await made.session.record("i1", StepChanged(IncidentStep.RESOLVE, done=True))
         await made.send()
         assert json.loads(made.server.bodies[1])["event_action"] == "resolve"
     assert KEY.encode() not in written(tmp_path)
@@ -179,7 +179,7 @@ async def test_a_channel_that_does_not_take_it(name: str, tmp_path: Path) -> Non
         incident = await made.incident()
         assert incident.updates[0].text == TEXT
         assert incident.communicated_at is None
-        assert IncidentStep.COMMUNICATE not in incident.ticks
+        assert IncidentStep.COMMUNICATE not in incident.completions
         await asyncio.sleep(0.2)
         assert len(made.server.requests) == 1
         well = True

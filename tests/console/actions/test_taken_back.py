@@ -207,7 +207,7 @@ async def test_an_undone_rollback_mitigates_nothing() -> None:
             "text": "undone by Argo CD application shop within 8 s"}  # fmt: skip
     state = told.apply(state, Event(2.0, "action.outcome", "r1", "ann", data=json.loads(json.dumps(data))))
     (incident,) = state.all
-    assert IncidentStep.MITIGATE not in incident.ticks
+    assert IncidentStep.MITIGATE not in incident.completions
     assert incident.entries[-1].text == "Roll back deployment/web: undone by Argo CD application shop within 8 s"
 
 

@@ -11,12 +11,12 @@ from action_bench import API, Bench, outcome, quiet, second_revision
 
 from console.actions.deployment_preflight import dry_run
 from console.actions.deployment_state import fetch_deployment_state
-from console.actions.journal_payload import outcome_data
+from console.actions.journal_payload import outcome_payload
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, Request, Stage
 from console.actions.rollback import Rollback
 from console.actions.scale import Scale, check_factor
 from console.actions.writers import Writer
-from console.journal.event import Event
+from console.journal.payloads import build_event
 from console.state.revisions import RevisionRecords
 
 TARGET = f"deployment/{API}"
@@ -243,9 +243,9 @@ async def test_a_scale_proves_a_revision_only_once_it_is_rolled_out(
     facts = await fetch_deployment_state(request, bench.facts)
     facts = replace(facts, raw={**facts.raw, "spec": {**facts.raw["spec"], "replicas": int(now)}})
     plan = Scale().plan(request, facts, 0.0)
-    data = outcome_data(plan, "", Outcome.FAILED, "", 1.0, accepted=rolled_out, rolled_out=rolled_out)
+    payload = outcome_payload(plan, "", Outcome.FAILED, "", 1.0, accepted=rolled_out, rolled_out=rolled_out)
     told = RevisionRecords()
-    (record,) = told.apply(told.initial(), Event(9.0, "action.outcome", "run", "ann", data=data)).values()
+    (record,) = told.apply(told.initial(), build_event(payload, at=9.0, subject="run", author="ann")).values()
     assert bool(record.ready_at) is ready
 
 
@@ -273,7 +273,7 @@ async def test_a_rollback_with_another_tool_is_recognised(bench: Bench) -> None:
     quiet(bench.cluster, past=2)
     result, text = outcome(await bench.act("rollback", TARGET))
     assert result is Outcome.REFUSED, text
-    assert "2 was rolled back from: revision 3 brought an older template back" in text
+    assert "2 was rolled back from: revision 3 restored an older template" in text
 
 
 async def test_a_release_that_hangs_goes_back_to_the_one_whose_pods_are_ready(bench: Bench) -> None:

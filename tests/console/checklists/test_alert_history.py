@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.checklists.alert_history import AlertWindow, alert_window, fired_query, step_for
+from console.checklists.alert_history import AlertWindow, build_window, fired_query, step_for
 from queries.model.series import Series
 
 END = 1_767_276_000.0
@@ -22,11 +22,11 @@ def seen(hours: float = 2.0, *, without: range = range(0)) -> Series:
 
 
 def fold(*fired: Series, watched: Series | None = None, interval: float = 15.0, since: float = 3600.0) -> AlertWindow:
-    return alert_window(
+    return build_window(
         fired,
         [watched] if watched else [],
         starts_at=END - since,
-        asked_from=END - 7200.0,
+        queried_from=END - 7200.0,
         ends_at=END,
         step_seconds=STEP,
         intervals={"ProviderTimeout": interval} if interval else {},
@@ -36,9 +36,9 @@ def fold(*fired: Series, watched: Series | None = None, interval: float = 15.0, 
 def test_it_counts_times_and_seconds_to_one_evaluation() -> None:
     """Two spells: the first began in the middle of a step and ended in the middle of another, the second still goes on."""
     window = fold(track((30, 2), (29, 4), (28, 1), (1, 4), (0, 4)), watched=seen())
-    (record,) = window.records
-    assert (record.name, record.times, record.total_seconds, record.until_now) == ("ProviderTimeout", 2, 225.0, True)
-    first, second = record.spells
+    (record,) = window.histories
+    assert (record.name, record.times, record.total_seconds, record.still_firing) == ("ProviderTimeout", 2, 225.0, True)
+    first, second = record.intervals
     assert (END - first.starts_at, END - first.ends_at) == (30 * 60 + 30, 28 * 60 + 45)
     assert (END - second.starts_at, second.ends_at) == (120.0, END)
     assert window.gaps == () and not record.flapping
@@ -46,26 +46,26 @@ def test_it_counts_times_and_seconds_to_one_evaluation() -> None:
 
 def test_one_that_was_shorter_than_a_step_is_seen() -> None:
     """A single evaluation in which it fired is a spell of one interval."""
-    (record,) = fold(track((10, 1)), watched=seen()).records
-    assert (record.times, record.total_seconds, record.until_now) == (1, 15.0, False)
-    assert record.spells[0].ends_at - record.spells[0].starts_at == 15.0
+    (record,) = fold(track((10, 1)), watched=seen()).histories
+    assert (record.times, record.total_seconds, record.still_firing) == (1, 15.0, False)
+    assert record.intervals[0].ends_at - record.intervals[0].starts_at == 15.0
 
 
 def test_without_the_rules_interval_a_step_is_what_is_known() -> None:
     """An alert whose rule is gone is as long as the steps in which it fired."""
-    assert fold(track((10, 2), (9, 1)), watched=seen(), interval=0.0).records[0].total_seconds == 120.0
+    assert fold(track((10, 2), (9, 1)), watched=seen(), interval=0.0).histories[0].total_seconds == 120.0
 
 
 def test_three_times_is_flapping() -> None:
     """An alert that came and went three times in one window flaps."""
-    assert fold(track((40, 4), (30, 4), (20, 4)), watched=seen()).records[0].flapping
-    assert not fold(track((40, 4), (30, 4)), watched=seen()).records[0].flapping
+    assert fold(track((40, 4), (30, 4), (20, 4)), watched=seen()).histories[0].flapping
+    assert not fold(track((40, 4), (30, 4)), watched=seen()).histories[0].flapping
 
 
 def test_what_fired_before_the_window_is_only_in_the_counts() -> None:
     """The hour before it was asked for to compare with: it is no record, and what is known of it is counted."""
     window = fold(track((100, 4), (99, 4)), watched=seen())
-    assert window.records == ()
+    assert window.histories == ()
     counts = dict(window.counts)
     assert (counts[END - 100 * STEP], counts[END - 98 * STEP], len(counts)) == (1.0, 0.0, 121)
 

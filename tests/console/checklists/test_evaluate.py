@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from screen_samples import NOW, alerts, snapshot, tracked
 
-from console.checklists.alert_evidence import nights
+from console.checklists.alert_evidence import summarize_alerts
 from console.checklists.alert_history import AlertHistory, AlertWindow, FiringInterval
 from console.checklists.definition import (
     AlertsEvidence,
@@ -24,10 +24,10 @@ from console.checklists.definition import (
     QueryEvidence,
     QuestionEvidence,
 )
-from console.checklists.evaluate import EvaluationInput, findings
+from console.checklists.evaluate import EvaluationInput, evaluate
 from console.checklists.evidence_queries import CollectedEvidence
 from console.checklists.result import ItemResult, exit_code
-from console.checklists.summary import summary
+from console.checklists.summary import build_summary
 from console.state.incident import Incident, Incidents, Role, Step, StepCompletion
 from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
@@ -55,7 +55,7 @@ def judged(
 ) -> ItemResult:
     item = Item("it", "It", "Is it so?", evidence)
     asked = CollectedEvidence(now, **{key: {"it": value} if key != "before" else value for key, value in answers.items()})
-    (found,) = findings(Checklist("mine", "Mine", (item,)), EvaluationInput(shown, asked, now, incidents))
+    (found,) = evaluate(Checklist("mine", "Mine", (item,)), EvaluationInput(shown, asked, now, incidents))
     return found
 
 
@@ -69,7 +69,7 @@ def reading(value: Any) -> PollResult[Any]:
 def test_a_panel_is_held_against_the_items_own_target() -> None:
     """The same value is fine for one checklist and critical for another; the provider beyond the line is named first."""
     health = judged(PanelEvidence("provider_health", Threshold(warn=90)))
-    assert (health.verdict, health.value, health.told) == (Verdict.WARN, 81.2, "81.2 %")
+    assert (health.verdict, health.value, health.value_text) == (Verdict.WARN, 81.2, "81.2 %")
     assert health.reason == "deepseek: 81.2 % is under 90 %"
     assert health.limit == "90 % or more, critical under 70 %"
     assert [(item.text, item.verdict) for item in health.details] == [
@@ -120,7 +120,7 @@ def test_yesterday_is_told_or_why_it_is_not() -> None:
         ).before
     )
     assert judged(wanted, before=reading(DOWN)).before.startswith("not known: Prometheus is not there")
-    assert judged(PanelEvidence("workloads", Threshold())).before.startswith("not known: the cluster knows only")
+    assert judged(PanelEvidence("workloads", Threshold())).before.startswith("not known: the cluster has no history")
 
 
 def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
@@ -129,11 +129,11 @@ def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
     points = tuple((NOW - 3600.0 * back, float(24 - back)) for back in range(24, -1, -1))
     ended = tuple((NOW - 3600.0 * back, 99.0) for back in range(24, 10, -1))
     tracks = (Series((("pod", "a"),), points), Series((("pod", "gone"),), ended))
-    found = judged(QueryEvidence(spec, Threshold()), tracks=reading(tracks))
+    found = judged(QueryEvidence(spec, Threshold()), series=reading(tracks))
     assert (found.verdict, found.value, found.before) == (Verdict.WARN, 24.0, "99 (now -75)")
     assert found.reason.startswith("a: ") and len(found.trend) == 25
-    assert judged(QueryEvidence(spec, Threshold()), tracks=reading(())).verdict is Verdict.NO_DATA
-    assert judged(QueryEvidence(spec, Threshold()), tracks=reading(DOWN)).verdict is Verdict.NO_DATA
+    assert judged(QueryEvidence(spec, Threshold()), series=reading(())).verdict is Verdict.NO_DATA
+    assert judged(QueryEvidence(spec, Threshold()), series=reading(DOWN)).verdict is Verdict.NO_DATA
 
 
 def test_kpis_are_as_good_as_the_worst_and_tell_since_midnight() -> None:
@@ -141,7 +141,7 @@ def test_kpis_are_as_good_as_the_worst_and_tell_since_midnight() -> None:
     good, bad = SPECS["error_ratio"], replace(SPECS["provider_health"], group_by="")
     found = BatchResult({good.id: [Series((), ((local_midnight(NOW), 0.1), (NOW, 0.3)))], bad.id: []})
     figures = judged(KpisEvidence((good.id, bad.id), (good, bad)), figures=reading(found))
-    assert (figures.verdict, figures.told) == (Verdict.NO_DATA, "1 of 2 within their objective")
+    assert (figures.verdict, figures.value_text) == (Verdict.NO_DATA, "1 of 2 within their objective")
     assert figures.details[0].text == "Error ratio  0.30 %  (under 1 %, critical from 5 %); at midnight 0.10 % (now +0.20)"
     assert figures.details[1].verdict is Verdict.NO_DATA
     assert judged(KpisEvidence((good.id,), (good,)), figures=reading(DOWN)).verdict is Verdict.NO_DATA
@@ -166,10 +166,10 @@ def test_what_fires_is_told_with_its_provider_and_owner() -> None:
     past = record("ProviderTimeout", "warning", (9000, 8000), (240, 0), now=True, component="ocr", provider="deepseek")
     found = judged(AlertsEvidence(), shown=snapshot(alerts=(firing,)), alerts=window(past))
     assert found.verdict is Verdict.WARN and found.value == 1.0
-    assert found.reason == "P3 ProviderTimeout deepseek fires"
-    assert found.details[0].text == "P3 ProviderTimeout deepseek  firing for 4m 0s, 2 times, 20m 40s in all, owner ann"
-    assert (found.before, found.told) == ("2 firing", "1 firing") and ", since " in found.limit
-    assert [(place.kind, place.subject) for place in found.places] == [
+    assert found.reason == "P3 ProviderTimeout deepseek firing"
+    assert found.details[0].text == "P3 ProviderTimeout deepseek  firing for 4m 0s, 2 times, 20m 40s in total, owner ann"
+    assert (found.before, found.value_text) == ("2 firing", "1 firing") and ", since " in found.limit
+    assert [(place.kind, place.subject) for place in found.targets] == [
         ("alert", "fp-ProviderTimeout-deepseek"), ("runbook", "triage"), ("screen", "alerts"),
     ]  # fmt: skip
 
@@ -181,18 +181,18 @@ def inhibited(shown: TrackedAlert) -> TrackedAlert:
 def test_what_another_alert_inhibits_is_not_called_silenced() -> None:
     """Nobody silenced it: the sentence says inhibited, and silenced only where a person did that too."""
     hidden = inhibited(tracked("A", "critical", state=AlertState.SUPPRESSED))
-    (night,) = nights(None, (hidden,))
+    (night,) = summarize_alerts(None, (hidden,))
     assert night.brief == "P1 A inhibited" and "inhibited, firing" in night.sentence(NOW)
-    (night,) = nights(None, (replace(hidden, alert=replace(hidden.alert, silenced_by=("s1",))),))
+    (night,) = summarize_alerts(None, (replace(hidden, alert=replace(hidden.alert, silenced_by=("s1",))),))
     assert night.brief == "P1 A silenced"
 
 
 def test_a_severity_that_nobody_knows_is_told() -> None:
     """Its sentence says so, until the configuration says what the word means."""
     shown = tracked("A", "gold")
-    (night,) = nights(None, (shown,))
+    (night,) = summarize_alerts(None, (shown,))
     assert night.brief.startswith("P2 A") and "severity unknown" in night.sentence(NOW)
-    (night,) = nights(None, (shown,), severities=Severities((("gold", Priority.P4),)))
+    (night,) = summarize_alerts(None, (shown,), severities=Severities((("gold", Priority.P4),)))
     assert night.brief.startswith("P4 A") and "unknown" not in night.sentence(NOW)
 
 
@@ -213,21 +213,21 @@ def test_a_severity_that_nobody_knows_is_told() -> None:
 def test_the_verdict_on_a_night(records: Any, shown: Any, verdict: Verdict, told: str) -> None:
     """What fires unsilenced counts, what flapped and a P1 that is over warn; the rest is only told."""
     found = judged(AlertsEvidence(), shown=snapshot(alerts=shown), alerts=window(*records))
-    assert (found.verdict, found.told) == (verdict, told)
+    assert (found.verdict, found.value_text) == (verdict, told)
 
 
 @pytest.mark.parametrize(
     ("answer", "shown", "why"),
     [
         (reading(DOWN), CALM, "what fired and resolved before is not known: Prometheus is not there"),
-        (None, CALM, "what fired before: asking"),
-        (window(gaps=(FiringInterval(NOW - 30_000, NOW - 20_000),)), CALM, "Prometheus knows nothing of 2h 46m of it"),
+        (None, CALM, "what fired before: fetching"),
+        (window(gaps=(FiringInterval(NOW - 30_000, NOW - 20_000),)), CALM, "Prometheus has no data for 2h 46m of it"),
         (window(), snapshot(alerts=(), alerts_known=False), "what fires now is not known"),
         (window(), snapshot(alerts=(), delivery_doubt="Watchdog does not reach Alertmanager"), "Watchdog does not reach"),
         (
             window(),
             snapshot(alerts=(), sources=(SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 60, fault=DOWN),)),
-            "Alertmanager answered last 1m 0s ago",
+            "Alertmanager last answered 1m 0s ago",
         ),
     ],
 )
@@ -289,7 +289,7 @@ def test_incidents_are_open_or_a_question() -> None:
     opened = Incident("i1", 1, "Errors", Priority.P2, NOW - 600, "ann", roles=((Role.COMMANDER, "ann"),))
     closed = Incident("i2", 2, "Queue", Priority.P3, NOW - 9000, "ann", closed_at=NOW - 8000)
     worst = replace(opened, severity=Priority.P1)
-    mended = replace(worst, ticks={Step.RESOLVE: StepCompletion(NOW - 60, "ann")})
+    mended = replace(worst, completions={Step.RESOLVE: StepCompletion(NOW - 60, "ann")})
     found = judged(IncidentsEvidence(), incidents=Incidents((opened, closed)))
     assert (found.verdict, found.reason) == (Verdict.WARN, "P2 Errors (1), open for 10m 0s, commander ann")
     assert judged(IncidentsEvidence(), incidents=Incidents((worst,))).verdict is Verdict.CRITICAL
@@ -308,7 +308,7 @@ def test_maintenance_is_what_begins_later() -> None:
     far = replace(later, id="f", starts_at=NOW + 9e6, ends_at=NOW + 9.1e6)
     wanted = MaintenanceEvidence(604_800.0, (Planned("Redis", NOW + 3600, NOW + 7200), Planned("over", NOW - 99, NOW - 9)))
     found = judged(wanted, shown=snapshot(silences=(later, far, *CALM.silences)))
-    assert (found.verdict, found.told) == (Verdict.OK, "2 planned")
+    assert (found.verdict, found.value_text) == (Verdict.OK, "2 planned")
     assert "Redis" in found.details[0].text and "silence X (new disk), ops" in found.details[1].text
     unread = snapshot(sources=(SourceState("alertmanager", Health.DOWN),))
     assert judged(wanted, shown=unread).verdict is Verdict.NO_DATA
@@ -317,7 +317,7 @@ def test_maintenance_is_what_begins_later() -> None:
 def test_a_question_is_neither_fine_nor_a_failure() -> None:
     """It has no verdict until a person gives one."""
     found = judged(QuestionEvidence("All well?"))
-    assert (found.verdict, found.word, exit_code((found,))) == (None, "ASK", 0)
+    assert (found.verdict, found.label, exit_code((found,))) == (None, "ASK", 0)
 
 
 def test_exit_codes() -> None:
@@ -349,16 +349,16 @@ def test_the_summary_is_put_together_from_the_findings() -> None:
     facts = EvaluationInput(CALM, CollectedEvidence(NOW, alerts={"a": night}, figures={"k": figures}), NOW, Incidents())
     told = {
         item.title: [line.text for line in item.lines] or [item.empty]
-        for item in summary(checklist, findings(checklist, facts), facts)
+        for item in build_summary(checklist, evaluate(checklist, facts), facts)
     }
-    assert told["Error budget spent today"] == ["1.25 points: 61.50 % were left at midnight, 60.25 % are left now"]
+    assert told["Error budget spent today"] == ["1.25 points: 61.50 % left at midnight, 60.25 % left now"]
     assert told["Alerts of the day"] == [
-        "Slow (x, y)  3 times, 20m 0s in all",
-        "False positives, as an estimate  1 of 2 (50 %) were over within 5m 0s",
+        "Slow (x, y)  3 times, 20m 0s in total",
+        "False positives, estimated  1 of 2 (50 %) resolved within 5m 0s",
     ]
     assert told["Rolled out and scaled today"] == ["13:58 UTC  cad-ml-api 41→42 image 1.8.2→1.9.0, ci"]
     assert told["Silences in force"][0].startswith('alertname="CacheHitRateLow"  until 16:03 UTC (2h 0m), by ops@example.com')
-    assert told["Backup"] == ["the checklist does not ask"]
+    assert told["Backup"] == ["not part of the checklist"]
 
 
 def test_a_summary_without_answers_says_so() -> None:
@@ -366,6 +366,6 @@ def test_a_summary_without_answers_says_so() -> None:
     bare = replace(CALM, cluster=None, silences=(), changes=(), sources=())
     checklist = Checklist("eod", "Eod", (Item("a", "A", "?", AlertsEvidence()),), summary=True)
     facts = EvaluationInput(bare, CollectedEvidence(NOW, alerts={"a": reading(DOWN)}), NOW, None)
-    for section in summary(checklist, findings(checklist, facts), facts):
+    for section in build_summary(checklist, evaluate(checklist, facts), facts):
         if section.title not in ("Actions of the day", "Key figures"):
             assert not section.known, section

@@ -10,7 +10,7 @@ import pytest
 from screen_samples import NOW, snapshot
 
 from console.checklists.definition import AlertsEvidence, Checklist
-from console.checklists.evidence_queries import CollectedEvidence, ask, window_start
+from console.checklists.evidence_queries import CollectedEvidence, fetch_evidence, window_start
 from console.checklists.loader import ChecklistNames, Checklists, parse
 from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
 from queries.catalogue.loader import load_board
@@ -52,7 +52,7 @@ async def asked(checklist: Checklist, server: Server, *, walks: ChecklistRuns | 
     rule = AlertRule("X", "x", 0.0, (), (), "ok", "ok", interval_seconds=30.0)
     shown = replace(snapshot(), rules=(rule,))
     try:
-        return await ask(
+        return await fetch_evidence(
             checklist, shown, walks or ChecklistRuns(), prometheus=prometheus, kubernetes=Cluster(), clock=lambda: NOW
         )
     finally:
@@ -86,14 +86,14 @@ async def test_a_query_brings_yesterday_and_trend_with_it() -> None:
     answers = await asked(parse(text, name="x", path="x", vocabulary=VOCABULARY), server)
     _, told = server.asked[0]
     assert (float(told["start"]), float(told["end"]), float(told["step"])) == (NOW - 86_400, NOW, 3600.0)
-    assert answers.tracks["a"].fault is None and answers.tracks["b"].fault is not None
+    assert answers.series["a"].fault is None and answers.series["b"].fault is not None
 
 
 async def test_sources_that_are_not_there_are_faults_of_their_items() -> None:
     """Without Prometheus and Kubernetes everything is answered by why not; nothing is raised."""
     checklist = Checklists.load("", VOCABULARY).get("end-of-day")
     assert checklist is not None
-    answers = await ask(checklist, snapshot(), ChecklistRuns(), prometheus=None, kubernetes=None, clock=lambda: NOW)
+    answers = await fetch_evidence(checklist, snapshot(), ChecklistRuns(), prometheus=None, kubernetes=None, clock=lambda: NOW)
     readings = [*answers.alerts.values(), *answers.figures.values(), *answers.batch.values()]
     assert len(readings) == 3 and all(item.fault and "not configured" in item.fault.what for item in readings)
 

@@ -44,7 +44,7 @@ def test_what_is_shipped_is_the_three_checklists_of_the_platform() -> None:
         (HEAD + "  - id: a\n    title: x\n", 3, f"expected exactly one of {', '.join(KINDS)}, found none"),
         (HEAD + "  - id: a\n    panel: cpu\n    question: Well?\n", 3, "found panel and question"),
         (HEAD + "  - id: a\n    question: Well?\n  - id: a\n    panel: cpu\n", 5, "duplicate id"),
-        (HEAD + "  - id: a\n    question: Well?\n    warn: 3\n", 5, "only an item with panel or query has thresholds"),
+        (HEAD + "  - id: a\n    question: Well?\n    warn: 3\n", 5, "only an item with a panel or query has thresholds"),
         (HEAD + "  - id: a\n    panel: cpu\n    runbook: high-error\n", 5, "no such runbook, did you mean 'high-error-rate'?"),
         (HEAD + "  - id: a\n    panel: cpu\n    warn: high\n", 5, "expected a number, found text"),
         (HEAD + "  - id: a\n    panel: cpu\n    warn: 95\n", 5, "reversed thresholds: large values are bad"),

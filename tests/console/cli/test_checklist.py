@@ -62,7 +62,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
         ("0.4", "99", 0, "all ok; 1 question for a person"),
         ("1.4", "99", 1, "something is critical or warns"),
         ("1.4", "", 1, "something is critical or warns"),
-        ("0.4", "", 2, "something could not be judged"),
+        ("0.4", "", 2, "something could not be evaluated"),
     ],
 )
 def test_exit_codes(run: Any, ratio: str, health: str, code: int, told: str) -> None:

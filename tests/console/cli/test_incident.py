@@ -46,7 +46,7 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
     assert code == 0
     assert update.read_text() == out
     assert f"written to {update}, not sent: after posting it, mark it with `incident sent 1`" in err
-    assert "How many requests are affected is not known." in out
+    assert "It is not known how many requests are affected." in out
     steps = json.loads(incident(capsys, "show", "--format", "json")[1])["steps"]
     assert {item["step"]: item["done_at"] for item in steps}["communicate"] is None
     assert incident(capsys, "sent", "--update", "other")[0] == 1

@@ -13,7 +13,7 @@ from journal_damage import OF_FILES, stamp_index_lacks
 
 from console.cli.main import main
 from console.journal.event import Event
-from console.journal.search import SearchQuery, page
+from console.journal.search import SearchQuery, search
 from console.journal.sqlite import Journal, JournalError
 
 UNANCHORED = (
@@ -163,7 +163,7 @@ def test_a_damaged_index_hides_no_event(run: Run, file: Path) -> None:
                 before, hidden = None, 0
                 for _ in range(50):
                     try:
-                        found = page(journal, wanted, before=before, limit=limit)
+                        found = search(journal, wanted, before=before, limit=limit)
                     except JournalError as error:
                         assert "an index hides 1 events of this page" in str(error)
                         hidden += 1
@@ -204,10 +204,10 @@ def test_a_page_of_a_whole_journal_is_never_called_damaged(tmp_path: Path) -> No
         ):
             for limit in (1, 7, 200):
                 before, seen = None, 0
-                while (found := page(journal, wanted, before=before, limit=limit)).entries:
+                while (found := search(journal, wanted, before=before, limit=limit)).entries:
                     seen += len(found.entries)
                     before = found.entries[-1].event
-                assert seen == len(page(journal, wanted, limit=1000).entries)
+                assert seen == len(search(journal, wanted, limit=1000).entries)
 
 
 def test_what_is_not_shared_is_listed(run: Run, file: Path) -> None:

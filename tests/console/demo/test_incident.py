@@ -162,7 +162,7 @@ async def test_what_changed_from_every_source(stack: DemoStack) -> None:
         alone = await correlate(empty, at=time.time(), prometheus=alive, config_maps=None)
         told = {(item.kind, item.text) for item in alone.changes}
         assert any(kind == "deploy" and "api:1.9.0 runs for the first time" in text for kind, text in told)
-        assert ("alert", "HighErrorRate began to fire") in told
+        assert ("alert", "HighErrorRate started firing") in told
         assert not any("Watchdog" in text for _, text in told), "what always fires began nothing"
         assert [item.partition(":")[0] for item in alone.faults] == ["Kubernetes", "ConfigMaps"]
         own = await correlate(empty, at=time.time(), prometheus=alive, config_maps=None, own_alerts=("HighErrorRate",))

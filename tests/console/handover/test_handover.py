@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from journalled_session import matrix
-from screen_samples import NOW, alerts, snapshot
+from journalled_session import JournalledSession, matrix
+from screen_samples import NOW, alerts, settings, snapshot
 
 from console.checklists.definition import Checklist, Item, QuestionEvidence
-from console.checklists.journal_text import event_words
 from console.checklists.loader import BrokenChecklist, Checklists
-from console.handover.sections import HandoverInput, handover, signed
-from console.handover.shift import Shift, budget_over, shift_of
+from console.handover.sections import HandoverInput, build_sections
+from console.handover.shift import Shift, current_shift, fetch_budget
 from console.journal.event import Event
 from console.state.checklist_runs import ChecklistRun, ChecklistRuns, ItemAnswer, Signature
-from console.state.handovers import SIGNED, HandoverSigned, HandoversProjection
+from console.state.handovers import HandoverSignature, HandoversProjection
 from console.state.incident import Incident, Incidents
+from console.state.journal_text import event_text
 from console.state.snapshot import Snapshot
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Priority
@@ -46,7 +47,7 @@ SHIFT = Shift(NOW - 8 * HOUR)
 def told(shown: Snapshot | None = None, **facts: Any) -> dict[str, Any]:
     """Each section by the first words of its title: its lines, or what stands there instead."""
     made = HandoverInput(shown or snapshot(), SHIFT, Checklists((MORNING, HOURLY)), Incidents(), None, NOW)
-    found = handover(replace(made, **facts))
+    found = build_sections(replace(made, **facts))
     return {section.title.split(" ")[0]: [line.text for line in section.lines] or section.empty for section in found}
 
 
@@ -60,13 +61,15 @@ def points(*values: float, taken_at: float = NOW) -> PollResult[Any]:
 def test_the_last_handover_begins_the_shift() -> None:
     """Signed, it is the beginning; without one, or with one from the future or of long ago, it is the configured length."""
     projection = HandoversProjection()
-    events = [Event(NOW - at * HOUR, SIGNED, "h", "ann", data={"name": "Ann", "to": "Bob"}) for at in (30, 8)]
+    events = [Event(NOW - at * HOUR, "handover.signed", "h", "ann", data={"name": "Ann", "to": "Bob"}) for at in (30, 8)]
     known = projection.fold(projection.initial(), events)
-    assert shift_of(known, now=NOW, hours=12) == Shift(NOW - 8 * HOUR, HandoverSigned(NOW - 8 * HOUR, "ann", "Ann", "Bob"))
-    assert shift_of((), now=NOW, hours=12) == Shift(NOW - 12 * HOUR)
+    assert current_shift(known, now=NOW, hours=12) == Shift(
+        NOW - 8 * HOUR, HandoverSignature(NOW - 8 * HOUR, "ann", "Ann", "Bob")
+    )
+    assert current_shift((), now=NOW, hours=12) == Shift(NOW - 12 * HOUR)
     future, ancient = replace(known[0], at=NOW + 60), replace(known[0], at=NOW - 30 * 86_400)
-    assert shift_of((ancient, future), now=NOW, hours=6) == Shift(NOW - 6 * HOUR)
-    assert event_words(events[0]) == "handover: signed by Ann to Bob"
+    assert current_shift((ancient, future), now=NOW, hours=6) == Shift(NOW - 6 * HOUR)
+    assert event_text(events[0]) == "handover: signed by Ann to Bob"
 
 
 def test_what_the_next_person_has_to_know() -> None:
@@ -99,9 +102,9 @@ def test_what_the_next_person_has_to_know() -> None:
         "matches nothing now)",
     ]
     assert found["Changes"][0] == "13:58 UTC  rollout cad-ml-api 41→42 image 1.8.2→1.9.0, ci"
-    assert found["Left"] == [
-        "Morning: begun 12:03 UTC by ann, not answered: Queue",
-        "Hourly: due since 14:00 UTC, nobody walked it",
+    assert found["Open"] == [
+        "Morning: started 12:03 UTC by ann, not answered: Queue",
+        "Hourly: overdue since 14:00 UTC, not started",
     ]
 
 
@@ -113,13 +116,13 @@ def test_what_a_signed_walk_left_is_handed_on_and_yesterdays_is_not() -> None:
     shown = snapshot()
     shown = replace(shown, ledger=replace(shown.ledger, walks=ChecklistRuns((("morning", (today,)), ("hourly", (hourly,))))))
     lists = Checklists((MORNING, HOURLY), (BrokenChecklist("weekly", "w", "w:3: no such panel"),))
-    assert told(shown, checklists=lists)["Left"] == [
+    assert told(shown, checklists=lists)["Open"] == [
         "Morning, signed 13:03 UTC by Ann: Errors: WARN 1.4 %",
         "weekly cannot be read: w:3: no such panel",
     ]
-    yesterday = replace(today, begun_at=NOW - 30 * HOUR)
+    yesterday = replace(today, started_at=NOW - 30 * HOUR)
     shown = replace(shown, ledger=replace(shown.ledger, walks=ChecklistRuns((("morning", (yesterday,)),))))
-    assert told(shown)["Left"][0] == "Morning: due since 09:00 UTC, nobody walked it"
+    assert told(shown)["Open"][0] == "Morning: overdue since 09:00 UTC, not started"
 
 
 def test_what_is_not_known_is_not_none() -> None:
@@ -142,11 +145,11 @@ def test_what_is_not_known_is_not_none() -> None:
 @pytest.mark.parametrize(
     ("reading", "words"),
     [
-        (points(61.0, 60.5, 60.0), "60.00 % now: 1.00 points spent, 0.125 an hour; at this rate it is used up in 20d 0h"),
-        (points(61.0, 60.9), "61.00 % were left 06:03 UTC, 60.90 % now: 0.10 points spent, 0.013 an hour"),
-        (points(60.0, 61.0), "nothing spent, 1.00 points came back"),
-        (points(60.0, 61.0, taken_at=NOW + 900), "not known: Prometheus has no value of now"),
-        (PollResult("prometheus", NOW, 0.0, ((NOW, 60.0),)), "what was left when the shift began is not known"),
+        (points(61.0, 60.5, 60.0), "60.00 % now: 1.00 points spent, 0.125 an hour; at this rate it is exhausted in 20d 0h"),
+        (points(61.0, 60.9), "61.00 % left 06:03 UTC, 60.90 % now: 0.10 points spent, 0.013 an hour"),
+        (points(60.0, 61.0), "nothing spent, 1.00 points recovered"),
+        (points(60.0, 61.0, taken_at=NOW + 900), "not known: Prometheus has no present value"),
+        (PollResult("prometheus", NOW, 0.0, ((NOW, 60.0),)), "how much was left when the shift started is not known"),
         (PollResult("prometheus", NOW, 0.0, fault=Fault(FaultKind.TIMED_OUT, "too slow")), "not known: too slow"),
     ],
 )  # fmt: skip
@@ -171,19 +174,23 @@ async def test_the_budget_is_one_request(origin: Origin, steps: int) -> None:
     )
     prometheus = Prometheus(Endpoint("http://prom.test"), transport=httpx.MockTransport(answer))
     try:
-        reading = await budget_over(replace(shown, panels=panels), SHIFT, prometheus=prometheus, now=NOW)
+        reading = await fetch_budget(replace(shown, panels=panels), SHIFT, prometheus=prometheus, now=NOW)
     finally:
         await prometheus.close()
     assert reading.value == ((NOW - 8 * HOUR, 61.0), (NOW, 60.0))
     (request,) = asked
     assert float(request.url.params["step"]) == 8 * HOUR / steps
-    missing = await budget_over(shown, SHIFT, prometheus=None, now=NOW)
+    missing = await fetch_budget(shown, SHIFT, prometheus=None, now=NOW)
     assert missing.fault is not None and "not configured" in missing.fault.what
 
 
-def test_what_is_signed_is_what_was_read() -> None:
-    """The journal keeps every section's lines with the signature."""
-    sections = handover(HandoverInput(snapshot(), SHIFT, Checklists(), Incidents(), None, NOW))
-    data = signed(sections, SHIFT, name="Ann", to="Bob", remark="watch the queue")
-    assert (data["name"], data["to"], data["remark"], data["since"]) == ("Ann", "Bob", "watch the queue", SHIFT.since)
+async def test_what_is_signed_is_what_was_read(tmp_path: Path) -> None:
+    """The journal keeps every section's lines with the signature, and the head is that of the signature."""
+    session = JournalledSession(settings(tmp_path), snapshot())
+    handover = session.handovers.build(session.snapshot(), Checklists(), None, now=NOW)
+    head = await session.handovers.sign(handover, name="Ann", to="Bob", remark="watch the queue")
+    assert session.journal is not None and head == str(session.journal.head())
+    (event,) = session.journal.events()
+    data = event.data
+    assert (data["name"], data["to"], data["remark"], data["since"]) == ("Ann", "Bob", "watch the queue", handover.shift.since)
     assert data["handed_over"]["Incidents"] == ["none open, none closed in this shift"]

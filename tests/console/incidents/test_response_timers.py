@@ -7,14 +7,22 @@ from types import MappingProxyType
 
 import pytest
 
-from console.incidents.response_timers import ResponseTimer, TimerState, clocks, escalate_at, overdue, stable_at, update_due_at
-from console.incidents.severity_policy import load_response
+from console.incidents.response_timers import (
+    ResponseTimer,
+    TimerState,
+    escalate_at,
+    overdue_timers,
+    response_timers,
+    stable_at,
+    update_due_at,
+)
+from console.incidents.severity_policy import load_severity_policies
 from console.state.incident import Delivery, DeliveryState, Incident, LastRecorded, LinkedAlert, Step, StepCompletion, Update
-from console.state.incident_metrics import kpis
+from console.state.incident_metrics import compute_metrics
 from queries.model.alert import Priority
 
 T = 1_767_276_000.0
-RESPONSE = load_response().of(Priority.P1)
+RESPONSE = load_severity_policies().for_severity(Priority.P1)
 
 
 def incident(**changes: object) -> Incident:
@@ -31,38 +39,38 @@ def seen(value: str, at: float) -> MappingProxyType[str, LastRecorded]:
 
 
 def clock(of: Incident, step: Step, now: float) -> ResponseTimer:
-    return next(item for item in clocks(of, RESPONSE, now) if item.step is step)
+    return next(item for item in response_timers(of, RESPONSE, now) if item.step is step)
 
 
 def test_a_fresh_p1() -> None:
     """Acknowledge within 5 min, assess 10, an update 15, mitigate 30; resolving and the review wait for their turn."""
-    now = clocks(incident(), RESPONSE, T + 60)
-    assert [item.pace for item in now] == [TimerState.DUE] * 4 + [TimerState.WAITING] * 2
+    now = response_timers(incident(), RESPONSE, T + 60)
+    assert [item.state for item in now] == [TimerState.DUE] * 4 + [TimerState.WAITING] * 2
     assert [item.left_seconds(T + 60) for item in now[:4]] == [240, 540, 840, 1740]
-    assert [item.step for item in overdue(incident(), RESPONSE, T + 700)] == [Step.ACKNOWLEDGE, Step.ASSESS]
+    assert [item.step for item in overdue_timers(incident(), RESPONSE, T + 700)] == [Step.ACKNOWLEDGE, Step.ASSESS]
 
 
 def test_an_update_is_due_again_and_again() -> None:
     """Each one that went out starts the next quarter of an hour; one that was not sent does not; after the end none is."""
     out = Update("u", T + 100, "ann", "x", (Delivery(T + 120, "ann", "chat", DeliveryState.SENT),))
     failed = Update("v", T + 900, "ann", "y", (Delivery(T + 910, "ann", "chat", DeliveryState.NOT_SENT, "500"),))
-    told = incident(updates=(out, failed), ticks=ticked(communicate=T + 120))
+    told = incident(updates=(out, failed), completions=ticked(communicate=T + 120))
     assert update_due_at(told, RESPONSE) == T + 120 + 900
-    assert clock(told, Step.COMMUNICATE, T + 1000).pace is TimerState.DUE
-    assert clock(told, Step.COMMUNICATE, T + 1021).pace is TimerState.OVERDUE
-    over = replace(told, ticks=ticked(communicate=T + 120, resolve=T + 1000))
-    assert clock(over, Step.COMMUNICATE, T + 9000).pace is TimerState.DONE
+    assert clock(told, Step.COMMUNICATE, T + 1000).state is TimerState.DUE
+    assert clock(told, Step.COMMUNICATE, T + 1021).state is TimerState.OVERDUE
+    over = replace(told, completions=ticked(communicate=T + 120, resolve=T + 1000))
+    assert clock(over, Step.COMMUNICATE, T + 9000).state is TimerState.DONE
 
 
 def test_the_window_of_stability() -> None:
     """It runs from the last alert's end or the mitigation, whichever is later, and starts anew when one fires again."""
-    assert clock(incident(), Step.RESOLVE, T).why == "after it is mitigated"
-    mitigated = incident(ticks=ticked(mitigate=T + 300), seen=seen("firing", T))
+    assert clock(incident(), Step.RESOLVE, T).why == "until it is mitigated"
+    mitigated = incident(completions=ticked(mitigate=T + 300), seen=seen("firing", T))
     assert stable_at(mitigated, RESPONSE) is None
-    assert clock(mitigated, Step.RESOLVE, T + 400).why == "still fires: HighErrorRate"
+    assert clock(mitigated, Step.RESOLVE, T + 400).why == "alerts still fire: HighErrorRate"
     quiet = replace(mitigated, seen=seen("resolved", T + 360))
     assert stable_at(quiet, RESPONSE) == T + 360 + 900
-    assert clock(quiet, Step.RESOLVE, T + 400).pace is TimerState.STABLE
+    assert clock(quiet, Step.RESOLVE, T + 400).state is TimerState.STABLE
     assert stable_at(replace(quiet, stability_seconds=10.0), RESPONSE) == T + 370
     assert stable_at(replace(quiet, seen=seen("firing", T + 500)), RESPONSE) is None
     early = replace(quiet, seen=seen("resolved", T + 100))
@@ -71,30 +79,32 @@ def test_the_window_of_stability() -> None:
 
 def test_the_review_is_due_a_day_after_the_end() -> None:
     """After the resolution, or after the closing of one that was never resolved."""
-    resolved = incident(ticks=ticked(resolve=T + 1000))
+    resolved = incident(completions=ticked(resolve=T + 1000))
     assert clock(resolved, Step.REVIEW, T + 1001).left_seconds(T + 1001) == 86_399
     closed = incident(closed_at=T + 50)
-    assert clock(closed, Step.REVIEW, T + 100_000).pace is TimerState.OVERDUE
-    assert clock(closed, Step.MITIGATE, T + 100).why == "closed without it"
+    assert clock(closed, Step.REVIEW, T + 100_000).state is TimerState.OVERDUE
+    assert clock(closed, Step.MITIGATE, T + 100).why == "the incident was closed without it"
 
 
 def test_when_to_escalate() -> None:
     """At once with P1, after a quarter of an hour with P2, not any more once it is mitigated."""
     assert escalate_at(incident(), RESPONSE) == T
-    assert escalate_at(incident(), load_response().of(Priority.P2)) == T + 900
-    assert escalate_at(incident(ticks=ticked(mitigate=T + 1)), RESPONSE) is None
+    assert escalate_at(incident(), load_severity_policies().for_severity(Priority.P2)) == T + 900
+    assert escalate_at(incident(completions=ticked(mitigate=T + 1)), RESPONSE) is None
 
 
 def test_kpis_over_thirty_days() -> None:
     """Counts by severity, and means of those that came so far, from the detection; without any the mean is not known."""
-    one = incident(ticks=ticked(acknowledge=T, resolve=T + 540))
-    two = replace(one, id="i2", severity=Priority.P2, detected_at=None, ticks=ticked(acknowledge=T + 180), closed_at=T + 600)
+    one = incident(completions=ticked(acknowledge=T, resolve=T + 540))
+    two = replace(
+        one, id="i2", severity=Priority.P2, detected_at=None, completions=ticked(acknowledge=T + 180), closed_at=T + 600
+    )
     old = replace(one, id="i0", declared_at=T - 40 * 86_400, detected_at=None)
-    found = kpis((old, one, two), now=T + 1000)
+    found = compute_metrics((old, one, two), now=T + 1000)
     assert [count for _, count in found.counts] == [1, 1, 0, 0]
     assert (found.mtta_seconds, found.acknowledged) == (120, 2)
     assert (found.mttr_seconds, found.resolved) == (600, 1)
     assert found.open == 1
-    nothing = kpis((), now=T)
+    nothing = compute_metrics((), now=T)
     assert (nothing.mtta_seconds, nothing.mttr_seconds, nothing.count(Priority.P1)) == (None, None, 0)
-    assert kpis((replace(one, ticks=ticked(acknowledge=T - 300)),), now=T).mtta_seconds == pytest.approx(0)
+    assert compute_metrics((replace(one, completions=ticked(acknowledge=T - 300)),), now=T).mtta_seconds == pytest.approx(0)

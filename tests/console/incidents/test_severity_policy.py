@@ -5,36 +5,36 @@ from __future__ import annotations
 import pytest
 
 from console.config.settings import Contact, IncidentSettings
-from console.incidents.severity_policy import KEYS, WAYS, load_response
+from console.incidents.severity_policy import KEYS, WAYS, load_severity_policies
 from queries.model.alert import Priority
 
 
 def test_the_platform_s_own_times() -> None:
     """As the platform's procedure has them, for every severity whole."""
-    response = load_response()
-    one = response.of(Priority.P1)
+    response = load_severity_policies()
+    one = response.for_severity(Priority.P1)
     assert (one.acknowledge_seconds, one.assess_seconds, one.update_every_seconds) == (300, 600, 900)
     assert (one.mitigate_seconds, one.stability_seconds, one.review_seconds) == (1800, 900, 86_400)
-    assert [response.of(level).response_seconds / 60 for level in Priority] == [15, 30, 120, 1440]
-    assert (one.escalate_after_seconds, response.of(Priority.P2).escalate_after_seconds) == (0, 900)
-    assert all(response.of(level).escalate_by in WAYS for level in Priority)
+    assert [response.for_severity(level).response_seconds / 60 for level in Priority] == [15, 30, 120, 1440]
+    assert (one.escalate_after_seconds, response.for_severity(Priority.P2).escalate_after_seconds) == (0, 900)
+    assert all(response.for_severity(level).escalate_by in WAYS for level in Priority)
 
 
 def test_whom_one_escalates_to() -> None:
     """By the severity's own way: a pager for P1, e-mail for P3, and nobody's address for a ticket."""
-    response = load_response()
-    assert response.call(Priority.P1)[0] == ("Platform", "PagerDuty Platform Team")
-    assert response.call(Priority.P3)[0] == ("Platform", "platform-team@example.com")
-    assert response.call(Priority.P4) == ()
+    response = load_severity_policies()
+    assert response.escalation_contacts(Priority.P1)[0] == ("Platform", "PagerDuty Platform Team")
+    assert response.escalation_contacts(Priority.P3)[0] == ("Platform", "platform-team@example.com")
+    assert response.escalation_contacts(Priority.P4) == ()
 
 
 def test_a_team_changes_what_it_wants() -> None:
     """One time, one word, other people; everything else stays."""
     own = IncidentSettings((("P1", "mitigate", "20m"), ("P1", "escalate_by", "chat")), (Contact("Night", chat="#night"),))
-    response = load_response(own)
-    assert response.of(Priority.P1).mitigate_seconds == 1200
-    assert response.of(Priority.P1).acknowledge_seconds == 300
-    assert response.call(Priority.P1) == (("Night", "#night"),)
+    response = load_severity_policies(own)
+    assert response.for_severity(Priority.P1).mitigate_seconds == 1200
+    assert response.for_severity(Priority.P1).acknowledge_seconds == 300
+    assert response.escalation_contacts(Priority.P1) == (("Night", "#night"),)
 
 
 @pytest.mark.parametrize("key", KEYS)

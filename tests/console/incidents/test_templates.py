@@ -9,25 +9,34 @@ import pytest
 from screen_samples import HOSTILE, NOW, snapshot
 
 from console.incidents.declaration import declaration
-from console.incidents.severity_policy import load_response
-from console.incidents.templates import CHAT, STATUS_PAGE, VARIABLES, TemplateError, Templates, facts_of, impact_sentence
-from console.journal.event import Event
-from console.state import incident_events
+from console.incidents.severity_policy import load_severity_policies
+from console.incidents.templates import (
+    CHAT,
+    STATUS_PAGE,
+    VARIABLES,
+    TemplateError,
+    Templates,
+    impact_sentence,
+    template_variables,
+)
+from console.journal.payloads import build_event
 from console.state.incident import Incident, Incidents
 from console.state.incident_projection import IncidentsProjection
-from console.state.public_status import Phase
+from console.state.public_status import PublicStatus
 from console.state.snapshot import Snapshot
 from queries.model.alert import Priority
 from queries.model.verdict import Verdict
 
-RESPONSE = load_response().of(Priority.P1)
+RESPONSE = load_severity_policies().for_severity(Priority.P1)
 
 
 def incident(title: str = "") -> Incident:
     shown = snapshot()
-    data = declaration(shown, title=title, alerts=(shown.alerts[0],), commander="ann")
+    payload = declaration(shown, title=title, alerts=(shown.alerts[0],), commander="ann")
     return (
-        IncidentsProjection().apply(Incidents(), Event(NOW, incident_events.DECLARED, "i1", "ann", "production", data)).all[0]
+        IncidentsProjection()
+        .apply(Incidents(), build_event(payload, at=NOW, subject="i1", author="ann", environment="production"))
+        .all[0]
     )
 
 
@@ -40,10 +49,10 @@ def test_every_text_can_be_filled() -> None:
     """Each audience in each phase, with every variable that there is; no $ is left, and times name their zone."""
     templates = Templates.load()
     assert set(templates.audiences) == {STATUS_PAGE, CHAT}
-    facts = facts_of(incident(), snapshot(), RESPONSE, now=NOW + 60)
+    facts = template_variables(incident(), snapshot(), RESPONSE, now=NOW + 60)
     assert set(facts) == set(VARIABLES)
     for audience in templates.audiences:
-        for when in Phase:
+        for when in PublicStatus:
             told = templates.fill(audience, facts, when)
             assert "$" not in told
             assert "UTC" in told
@@ -51,7 +60,9 @@ def test_every_text_can_be_filled() -> None:
 
 def test_a_status_page_says_what_people_outside_need() -> None:
     """Since when, how bad, when more comes; no alert's name, no host, no person."""
-    told = Templates.load().fill(STATUS_PAGE, facts_of(incident(), snapshot(), RESPONSE, now=NOW + 60), Phase.INVESTIGATING)
+    told = Templates.load().fill(
+        STATUS_PAGE, template_variables(incident(), snapshot(), RESPONSE, now=NOW + 60), PublicStatus.INVESTIGATING
+    )
     assert "Since 14:01 UTC" in told
     assert "About 7.8 % of all requests fail." in told
     assert "Next update by 14:19 UTC." in told
@@ -61,8 +72,10 @@ def test_a_status_page_says_what_people_outside_need() -> None:
 
 def test_chat_has_the_details() -> None:
     """Alerts with their state now, panels with their values, who leads."""
-    told = Templates.load().fill(CHAT, facts_of(incident(), snapshot(), RESPONSE, now=NOW + 60), Phase.MONITORING)
-    assert "Alerts: HighErrorRate fires" in told
+    told = Templates.load().fill(
+        CHAT, template_variables(incident(), snapshot(), RESPONSE, now=NOW + 60), PublicStatus.MONITORING
+    )
+    assert "Alerts: HighErrorRate firing" in told
     assert "Panels: Error ratio CRIT 7.84 %" in told
     assert "Commander: ann" in told
 
@@ -70,21 +83,21 @@ def test_chat_has_the_details() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.NO_DATA, Verdict.STALE])
 def test_what_is_not_known_is_said(verdict: Verdict) -> None:
     """Without a present error ratio, without alerts, without a snapshot: never 'all is well'."""
-    unknown = "How many requests are affected is not known."
+    unknown = "It is not known how many requests are affected."
     value = None if verdict is Verdict.NO_DATA else 0.1
     assert impact_sentence(panel(snapshot(), verdict=verdict, value=value)) == unknown
     assert impact_sentence(None) == unknown
-    facts = facts_of(incident(), replace(snapshot(), alerts_known=False), RESPONSE, now=NOW)
+    facts = template_variables(incident(), replace(snapshot(), alerts_known=False), RESPONSE, now=NOW)
     assert facts["alerts"] == "HighErrorRate not known"
-    assert facts_of(incident(), None, RESPONSE, now=NOW)["panels"] == "not known"
+    assert template_variables(incident(), None, RESPONSE, now=NOW)["panels"] == "not known"
     gone = replace(snapshot(), alerts=())
-    assert facts_of(incident(), gone, RESPONSE, now=NOW)["alerts"] == "HighErrorRate ended"
+    assert template_variables(incident(), gone, RESPONSE, now=NOW)["alerts"] == "HighErrorRate resolved"
 
 
 def test_text_from_outside_is_inert() -> None:
     """A hostile title keeps its words and loses its control characters; a $ in it fills nothing."""
     told = Templates.load().fill(
-        CHAT, facts_of(incident(HOSTILE + " $severity"), snapshot(), RESPONSE, now=NOW), Phase.RESOLVED
+        CHAT, template_variables(incident(HOSTILE + " $severity"), snapshot(), RESPONSE, now=NOW), PublicStatus.RESOLVED
     )
     assert "\x1b" not in told
     assert "$severity" in told
@@ -93,9 +106,9 @@ def test_text_from_outside_is_inert() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("chat.txt", "ok\n\n$sevrity", r"chat.txt:3: nothing is called \$sevrity; there are title"),
+        ("chat.txt", "ok\n\n$sevrity", r"chat.txt:3: unknown variable \$sevrity; known: title"),
         ("chat.txt", "it costs 5 $ now", r"chat.txt:1: a lone \$"),
-        ("chat.later.txt", "x", "there is no phase 'later', but investigating"),
+        ("chat.later.txt", "x", "unknown status 'later'; known: investigating"),
         ("readme.md", "x", "there is no template"),
     ],
 )
@@ -111,10 +124,10 @@ def test_a_team_s_own_texts(tmp_path: Path) -> None:
     (tmp_path / "board.txt").write_text("all: ${severity}")
     (tmp_path / "board.resolved.txt").write_text("over, $$5")
     templates = Templates.load(str(tmp_path))
-    facts = facts_of(incident(), snapshot(), RESPONSE, now=NOW)
-    assert templates.fill("board", facts, Phase.MONITORING) == "all: P1"
-    assert templates.fill("board", facts, Phase.RESOLVED) == "over, $5"
-    with pytest.raises(TemplateError, match=r"there is no text chat\.monitoring\.txt and no chat\.txt"):
-        templates.fill(CHAT, facts, Phase.MONITORING)
+    facts = template_variables(incident(), snapshot(), RESPONSE, now=NOW)
+    assert templates.fill("board", facts, PublicStatus.MONITORING) == "all: P1"
+    assert templates.fill("board", facts, PublicStatus.RESOLVED) == "over, $5"
+    with pytest.raises(TemplateError, match=r"there is no template chat\.monitoring\.txt and no chat\.txt"):
+        templates.fill(CHAT, facts, PublicStatus.MONITORING)
     with pytest.raises(TemplateError, match="cannot be read"):
         Templates.load(str(tmp_path / "nowhere"))

@@ -13,11 +13,11 @@ from screen_samples import NOW, settings, snapshot, tracked
 from console.incidents.declaration import declaration
 from console.incidents.timeline_recorder import MANY, TimelineRecorder
 from console.journal.event import Event
+from console.journal.payloads import ActionOutcome, ChangeSeen, Payload, build_event
 from console.journal.sqlite import Journal
 from console.monitor.journal_service import JournalService
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
-from console.state import incident_events
 from console.state.incident import Incident, Incidents, Source
 from console.state.incident_projection import IncidentsProjection
 from console.state.snapshot import Snapshot
@@ -38,11 +38,12 @@ class Room:
         self.events: list[Event] = []
         self.at = 0.0
         first = snapshot()
-        self.add(incident_events.DECLARED, "i1", declaration(first, alerts=(first.alerts[0],)))
+        self.add("i1", declaration(first, alerts=(first.alerts[0],)))
 
-    def add(self, kind: str, subject: str, data: dict[str, Any]) -> None:
-        if kind != incident_events.SEEN or subject not in {event.subject for event in self.events}:
-            self.events.append(Event(NOW + self.at, kind, subject, "ann", "production", data, len(self.events) + 1))
+    def add(self, subject: str, payload: Payload) -> None:
+        if not isinstance(payload, ChangeSeen) or subject not in {event.subject for event in self.events}:
+            event = build_event(payload, at=NOW + self.at, subject=subject, author="ann", environment="production")
+            self.events.append(replace(event, sequence=len(self.events) + 1))
 
     @property
     def incidents(self) -> Incidents:
@@ -57,8 +58,8 @@ class Room:
         self.at = at
         before = set(self.incident.entries)
         for number in consoles if consoles is not None else range(len(self.recorders)):
-            for item in self.recorders[number].look(shown_at(shown, at), self.incidents):
-                self.add(incident_events.SEEN, item.subject, item.data)
+            for subject, payload in self.recorders[number].find_changes(shown_at(shown, at), self.incidents):
+                self.add(subject, payload)
         return [entry.text for entry in self.incident.entries if entry not in before]
 
     def held(self, shown: Snapshot, *, at: float) -> list[str]:
@@ -105,14 +106,14 @@ def test_what_did_not_change_is_not_told(room: Room) -> None:
 def test_alerts_come_and_go(room: Room) -> None:
     """Each with the moment at which it began, and at which it was seen to be gone."""
     more = replace(snapshot(), alerts=(*snapshot().alerts, later("QueueBacklog", "warning", 10.0)))
-    assert room.look(more, at=12.0) == ["QueueBacklog (platform) fires"]
+    assert room.look(more, at=12.0) == ["QueueBacklog (platform) started firing"]
     assert room.incident.entries[-1].at == NOW + 10.0
     assert room.incident.entries[-1].source is Source.ALERTMANAGER
-    assert room.look(without(more, "HighErrorRate"), at=20.0) == ["HighErrorRate ended"]
+    assert room.look(without(more, "HighErrorRate"), at=20.0) == ["HighErrorRate resolved"]
     assert room.incident.quiet_since == NOW + 20.0
     again = replace(more, alerts=tuple(item for item in more.alerts if item.alert.name != "HighErrorRate"))
     again = replace(again, alerts=(*again.alerts, later("HighErrorRate", "critical", 30.0)))
-    assert room.look(again, at=31.0) == ["HighErrorRate (platform) fires again"]
+    assert room.look(again, at=31.0) == ["HighErrorRate (platform) firing again"]
     assert room.incident.quiet_since is None
 
 
@@ -166,28 +167,28 @@ def test_silences_by_others(room: Room) -> None:
     other = Silence("s-2", (Matcher("alertname", "HighErrorRate"),), NOW + 5, NOW + 3600, "bob@host", "we know")
     shown = replace(snapshot(), silences=(*snapshot().silences, other))
     assert room.held(shown, at=6.0) == ["HighErrorRate silenced by bob@host: we know"]
-    outcome = {"action": "silence", "title": "Silence X", "outcome": "done", "text": "done in 1 s; silence s-3 is active"}
-    room.add("action.outcome", "r1", outcome)
+    outcome = ActionOutcome("done", "done in 1 s; silence s-3 is active", action="silence", title="Silence X")
+    room.add("r1", outcome)
     mine = replace(other, id="s-3", starts_at=NOW + 20)
     assert room.held(replace(shown, silences=(*shown.silences, mine)), at=21.0) == []
     over = replace(other, state="expired", ends_at=NOW + 60)
-    assert room.held(replace(shown, silences=(over,)), at=61.0) == ["silence of HighErrorRate ended"]
+    assert room.held(replace(shown, silences=(over,)), at=61.0) == ["silence of HighErrorRate expired"]
 
 
 def test_a_console_that_comes_later_tells_what_changed_meanwhile(room: Room) -> None:
     """Killed and started again it compares with the journal: nothing is lost and nothing told twice."""
     room.look(without(snapshot(), "PodNotReady"), at=10.0)
     room.recorders[0] = TimelineRecorder()
-    assert room.look(without(without(snapshot(), "PodNotReady"), "HighErrorRate"), at=300.0) == ["HighErrorRate ended"]
+    assert room.look(without(without(snapshot(), "PodNotReady"), "HighErrorRate"), at=300.0) == ["HighErrorRate resolved"]
 
 
 def test_one_that_lags_behind_takes_nothing_back() -> None:
     """A console whose sources answered before the last entry does not undo it."""
     room = Room(2)
     gone = without(snapshot(), "HighErrorRate")
-    assert room.look(gone, at=10.0, consoles=[0]) == ["HighErrorRate ended"]
+    assert room.look(gone, at=10.0, consoles=[0]) == ["HighErrorRate resolved"]
     late = replace(shown_at(snapshot(), 8.0), taken_at=NOW + 12.0)
-    assert room.recorders[1].look(late, room.incidents) == ()
+    assert room.recorders[1].find_changes(late, room.incidents) == ()
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
@@ -196,8 +197,8 @@ def test_three_consoles_write_one_entry(order: tuple[int, ...]) -> None:
     room = Room(3)
     shown = shown_at(without(snapshot(), "HighErrorRate"), 10.0)
     stale = room.incidents
-    told = [room.recorders[number].look(shown, stale) for number in order]
-    subjects = {item.subject for items in told for item in items}
+    told = [room.recorders[number].find_changes(shown, stale) for number in order]
+    subjects = {subject for items in told for subject, _ in items}
     assert len(subjects) == 1
     assert all(len(items) == 1 for items in told)
 
@@ -210,7 +211,7 @@ def test_a_storm_is_told_as_one(room: Room) -> None:
     )
     found = room.look(replace(snapshot(), alerts=(*snapshot().alerts, *storm)), at=6.0)
     assert len(found) < 210
-    assert "further ones are not told here one by one" in found[-1]
+    assert "further alerts are not listed one by one" in found[-1]
     assert room.look(replace(snapshot(), alerts=(*snapshot().alerts, *storm)), at=7.0) == []
     assert MANY in room.incident.seen
 
@@ -225,7 +226,7 @@ async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
         board = StateStore(own, (), runbooks=RunbookIndex.load(""))
         watches.append(JournalService(Journal.open(path), board, own, clock=lambda: moment[0]))
     first = snapshot()
-    await watches[0].record(incident_events.DECLARED, "i1", declaration(first, alerts=(first.alerts[0],)))
+    await watches[0].record("i1", declaration(first, alerts=(first.alerts[0],)))
     steps: list[tuple[float, Snapshot]] = [
         (10.0, without(first, "PodNotReady")),
         (20.0, without(without(first, "PodNotReady"), "HighErrorRate")),
@@ -236,7 +237,7 @@ async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
         for watch in watches:
             watch._observe(shown_at(shown, at))
     with Journal.open(path) as journal:
-        seen = journal.events(kinds=(incident_events.SEEN,))
+        seen = journal.events(kinds=("incident.seen",))
     assert len({event.subject for event in seen}) == len(seen) == 4
     for watch in watches:
         await watch.close()

@@ -15,26 +15,26 @@ from screen_samples import NOW, snapshot
 from screen_samples import settings as told_settings
 
 from console.alerts.recent_changes import recent_changes
-from console.checklists.incidents import incident_figures
-from console.cli.journal import as_json, event_summary
-from console.handover.shift import shift_of
+from console.checklists.incidents import incident_metric_lines
+from console.cli.journal import as_json
+from console.handover.shift import current_shift
 from console.incidents import postmortem
 from console.incidents.correlation import Correlation
 from console.incidents.impact import Impact
-from console.incidents.response_timers import clocks, early_resolution
-from console.incidents.severity_policy import load_response
-from console.incidents.templates import facts_of
+from console.incidents.response_timers import early_resolution, response_timers
+from console.incidents.severity_policy import load_severity_policies
+from console.incidents.templates import template_variables
 from console.incidents.text import entry_row, incident_lines
 from console.journal.event import Event, validate
-from console.journal.shared_store import from_text
+from console.journal.shared_store import from_json
 from console.journal.sqlite import Journal
 from console.screens.incident_view import render_due_line, render_entry, render_head, render_side, render_steps
-from console.screens.journal import describe_event
 from console.screens.render_context import RenderContext
 from console.state.incident import Incidents
-from console.state.incident_metrics import kpis
+from console.state.incident_metrics import compute_metrics
 from console.state.incident_projection import IncidentsProjection
 from console.state.journal_state import PROJECTIONS, JournalReader, JournalState
+from console.state.journal_text import event_text
 
 KINDS = sorted({kind for _, projection in PROJECTIONS for kind in projection.kinds})
 GOOD: dict[str, dict[str, Any]] = {
@@ -90,7 +90,7 @@ def in_store(told: list[dict[str, Any]]) -> list[Event]:
     for number, item in enumerate(told, 1):
         more = {"id": f"id{number}", "stamp": number, "author": "eve", "environment": "test"}
         try:
-            found.append(replace(from_text(json.dumps({**item, **more}), now=NOW), sequence=number))
+            found.append(replace(from_json(json.dumps({**item, **more}), now=NOW), sequence=number))
         except ValueError:
             continue
     return found
@@ -98,24 +98,24 @@ def in_store(told: list[dict[str, Any]]) -> list[Event]:
 
 def draw_all(state: JournalState, read: list[Event]) -> None:
     """Everything that a screen or a command makes of it."""
-    response = load_response(told_settings(Path()).incidents)
+    response = load_severity_policies(told_settings(Path()).incidents)
     shown = snapshot(ledger=state)
     view = RenderContext(told_settings(Path()), NOW, snapshot=shown)
     for event in read:
         assert validate(event, now=NOW) == ""
-        assert describe_event(event) and event_summary(event) is not None and json.dumps(as_json(event))
+        assert event_text(event) and json.dumps(as_json(event))
     recent_changes(None, (), state.recent, now=NOW)
-    shift_of(state.handovers, now=NOW, hours=8.0)
-    incident_figures(state.incidents, NOW)
-    found = kpis(state.incidents.all, now=NOW)
-    for _, walks in state.walks.by_list:
+    current_shift(state.handovers, now=NOW, hours=8.0)
+    incident_metric_lines(state.incidents, NOW)
+    found = compute_metrics(state.incidents.all, now=NOW)
+    for _, walks in state.walks.by_checklist:
         for walk in walks:
-            assert walk.people is not None and (walk.took is None or walk.took.seconds >= 0)
+            assert walk.people is not None and (walk.duration is None or walk.duration.seconds >= 0)
     for incident in state.incidents.all:
-        own = response.of(incident.severity)
-        clocks(incident, own, NOW)
+        own = response.for_severity(incident.severity)
+        response_timers(incident, own, NOW)
         early_resolution(incident, own, NOW)
-        facts_of(incident, shown, own, now=NOW)
+        template_variables(incident, shown, own, now=NOW)
         lines = [
             *render_head(incident, NOW, 80),
             *render_steps(incident, response, NOW, 80),

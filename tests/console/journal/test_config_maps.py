@@ -17,12 +17,12 @@ from steerable_cluster import SteerableCluster
 
 from console.demo.cluster.http1 import HttpRequest
 from console.journal.event import Event
-from console.journal.hash_chain import checked
-from console.journal.shared_store import READ_ONLY, as_text
+from console.journal.hash_chain import verify_chain
+from console.journal.shared_store import READ_ONLY, to_json
 from console.journal.sqlite import Journal
 from queries.kubernetes.watch import JOURNAL_LABEL
 
-OTHER = as_text(Event(2.0, "note", "other", "bob", "prod", {"text": "y" * 3300}, 0, "other", 2_000_000))
+OTHER = to_json(Event(2.0, "note", "other", "bob", "prod", {"text": "y" * 3300}, 0, "other", 2_000_000))
 """What another console writes meanwhile."""
 
 
@@ -61,7 +61,7 @@ def test_both_have_all_in_one_order(cluster: SteerableCluster, tmp_path: Path) -
         for each in (ann, bob):
             own = [subject for subject in each.subjects() if subject.startswith("a")]
             assert own == [f"a{number}" for number in range(100)]
-            assert checked(each.journal.links(), whole=False).faults == ()
+            assert verify_chain(each.journal.links(), whole=False).faults == ()
         assert len(entries(cluster)) == len(set(entries(cluster))) == 200
         assert len(maps(cluster)) > 3
         assert all(sum(len(k) + len(v.encode()) for k, v in item["data"].items()) <= 8 << 10 for item in maps(cluster))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from console.journal.event import Event
-from console.journal.hash_chain import ChainEnd, ChainEntry, checked, end_line, hash_of, line, parsed
+from console.journal.hash_chain import ChainEnd, ChainEntry, format_end, format_entry, hash_of, parse_line, verify_chain
 
 
 def chain(count: int, *, begin: int = 1, writer: str | None = "host boot 1 1") -> list[ChainEntry | ChainEnd]:
@@ -35,27 +35,27 @@ def chain(count: int, *, begin: int = 1, writer: str | None = "host boot 1 1") -
 def test_an_untouched_chain_is_whole() -> None:
     """All of it, a part that begins later, and two exports one after the other; the newest hash is told."""
     links = chain(9)
-    found = checked(links)
+    found = verify_chain(links)
     assert (found.entries, found.first, found.last, found.faults) == (9, 1, 9, ())
     assert isinstance(links[-1], ChainEnd) and found.head == links[-1].hash
-    assert checked(links[4:]).faults == ()
+    assert verify_chain(links[4:]).faults == ()
     first = links[:5]
     middle = ChainEnd(5, first[-1].hash)
-    assert checked([*first, middle, *links[5:]]).faults == ()
+    assert verify_chain([*first, middle, *links[5:]]).faults == ()
 
 
 def test_lines_come_back_as_they_were_and_can_be_checked_by_anybody() -> None:
     """A line read again is the same entry, and its hash is SHA-256 of the line's own JSON without the hash."""
     for link in chain(3)[:-1]:
         assert isinstance(link, ChainEntry)
-        text = line(link)
-        assert parsed(text) == link
+        text = format_entry(link)
+        assert parse_line(text) == link
         told = json.loads(text)
         stated = told.pop("hash")
         whole = json.dumps(told, sort_keys=True, separators=(",", ":"))
         assert stated == hashlib.sha256(whole.encode()).hexdigest()
-    assert parsed(end_line(ChainEnd(3, "h", 2, 2))) == ChainEnd(3, "h", 2, 2)
-    assert parsed('{"end":3,"hash":"h"}') == ChainEnd(3, "h")
+    assert parse_line(format_end(ChainEnd(3, "h", 2, 2))) == ChainEnd(3, "h", 2, 2)
+    assert parse_line('{"end":3,"hash":"h"}') == ChainEnd(3, "h")
 
 
 def changed(link: ChainEntry | ChainEnd) -> ChainEntry:
@@ -94,15 +94,15 @@ LINKS = chain(9)
 )
 def test_what_was_touched_is_named(links: list[ChainEntry | ChainEnd], told: list[str]) -> None:
     """A change, a gap, a swap, a copy, a forged entry, a cut end: the sequence of it, and nothing else is blamed."""
-    assert list(checked(links).faults) == told
+    assert list(verify_chain(links).faults) == told
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "nonsense", "[]", "{}", '{"end": "x", "hash": ""}', '{"end": true, "hash": ""}', "[" * 100_000,
-     line(LINKS[0]).replace('"id":"id1"', '"id":7'), line(LINKS[0]).replace('"data":{', '"date":{')],
+     format_entry(LINKS[0]).replace('"id":"id1"', '"id":7'), format_entry(LINKS[0]).replace('"data":{', '"date":{')],
 )  # fmt: skip
 def test_what_is_no_entry_is_refused(text: str) -> None:
     """A line of another shape is a ValueError that says what is wrong."""
     with pytest.raises(ValueError, match=r"is no|has no"):
-        parsed(text)
+        parse_line(text)

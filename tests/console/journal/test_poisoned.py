@@ -153,13 +153,13 @@ def test_what_is_in_the_file_already_counts_for_nothing_and_is_named(tmp_path: P
 
 def test_what_is_ahead_is_taken_when_its_time_has_come(store: Store, tmp_path: Path) -> None:
     """A store with a clock of its own that is two days late refuses, and takes it in when the clock was put right."""
-    from console.journal.shared_store import LeftOut, as_text
+    from console.journal.shared_store import LeftOut, to_json
 
     now = time.time()
     clock = [now - 2 * DAY]
     left = LeftOut(lambda: clock[0])
     event = Event(now, "note", "s", "ann", "prod", {}, 0, "a" * 32, int(now * 1e6))
-    assert left.read({"here": as_text(event)}) == ()
+    assert left.read({"here": to_json(event)}) == ()
     assert "more than a day ahead" in left.sentences[0]
     clock[0] = now
     assert left.read_again() == (event,)

@@ -18,7 +18,7 @@ from shared_host import Host, until
 
 from console.config.settings import POSTGRESQL, StoreSettings
 from console.journal import postgresql_limit
-from console.journal.hash_chain import checked
+from console.journal.hash_chain import verify_chain
 from console.journal.postgresql import TABLE, PostgreSQL
 from queries.errors import InvalidResponse
 
@@ -52,7 +52,7 @@ def test_both_have_all_in_one_order(url: str, tmp_path: Path) -> None:
         assert [item for item in bob.subjects() if item.startswith("a")] == [f"a{number}" for number in range(100)]
         assert next(event for event in bob.journal.events() if event.subject == "a7").data == {"text": "ä \x00 \ufffd 🦊"}
         for each in (ann, bob):
-            assert checked(each.journal.links(), whole=False).faults == ()
+            assert verify_chain(each.journal.links(), whole=False).faults == ()
 
 
 def test_the_other_sees_it_within_two_seconds(url: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from journal_files import ENVIRONMENT, INSERT_2, events, rows_2, write_old
 
 from console.journal.event import Event
 from console.journal.integrity import verify
-from console.journal.ordered import as_written, in_order
+from console.journal.ordered import read_as_written, read_in_order
 from console.journal.sqlite import Journal
 from console.state import incident_projection
 from console.state import journal_state as ledger_module
@@ -34,8 +34,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that a few hundred events reach."""
     monkeypatch.setattr(ledger_module, "_TAIL", 8)
     monkeypatch.setattr(ledger_module, "_EVERY_WHILE_READING", 32)
-    monkeypatch.setattr(ledger_module, "in_order", partial(in_order, limit=40))
-    monkeypatch.setattr(ledger_module, "as_written", partial(as_written, limit=40))
+    monkeypatch.setattr(ledger_module, "read_in_order", partial(read_in_order, limit=40))
+    monkeypatch.setattr(ledger_module, "read_as_written", partial(read_as_written, limit=40))
     monkeypatch.setattr(incident_projection, "KEPT", 2)
     monkeypatch.setattr(incident_projection, "ENTRIES", 10)
     monkeypatch.setattr(incident_projection, "FEW", 3)
@@ -62,7 +62,10 @@ def same(ledger: JournalReader, wanted: JournalState) -> None:
     for name in ("owners", "recent", "walks", "handovers", "unfinished", "left_out"):
         assert getattr(state, name) == getattr(wanted, name), name
     incidents = wanted.incidents
-    assert (state.incidents.count, dict(state.incidents.marks)) == (len(incidents.all), dict(incidents.marks))
+    assert (state.incidents.count, dict(state.incidents.acknowledgements)) == (
+        len(incidents.all),
+        dict(incidents.acknowledgements),
+    )
     assert [item.id for item in state.incidents.open] == [item.id for item in incidents.open]
     for item in incidents.all:
         assert ledger.incident(item.id) == item
@@ -151,7 +154,7 @@ def test_an_event_about_what_is_over_counts(tmp_path: Path) -> None:
         ledger.refresh()
         same(ledger, told(journal))
         assert [entry.text for entry in ledger.state.incidents.get(first.id).entries[-2:]] == [  # type: ignore[union-attr]
-            "by the way", "opened again: again",
+            "by the way", "reopened: again",
         ]  # fmt: skip
         same(opened(journal), told(journal))
 
@@ -218,7 +221,7 @@ def test_a_snapshot_that_was_damaged_is_not_taken(tmp_path: Path, column: str) -
 def test_a_snapshot_of_another_code_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A release whose reducers are others makes its own, beside that of the one that may still run."""
     filled(tmp_path / "j")
-    monkeypatch.setattr(ledger_module, "reducers_of", lambda classes: "another")
+    monkeypatch.setattr(ledger_module, "reducer_fingerprint", lambda classes: "another")
     with Journal.open(tmp_path / "j") as journal:
         assert not taken(journal)
         same(opened(journal), told(journal))
@@ -230,7 +233,12 @@ def test_the_code_that_makes_a_snapshot_is_all_of_it() -> None:
     from console.journal.snapshots import _modules
 
     names = {name for _, item in PROJECTIONS for name in _modules(type(item))}
-    assert {"console.state.incident_projection", "console.state.incident", "console.state.checklist_runs"} <= names
+    assert {
+        "console.state.incident_projection",
+        "console.state.incident_reducer",
+        "console.state.incident",
+        "console.state.checklist_runs",
+    } <= names
     assert {
         "console.journal.acknowledgements",
         "console.journal.unfinished",

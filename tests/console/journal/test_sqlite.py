@@ -20,8 +20,8 @@ from action_bench import settings_for
 
 from console.journal import process
 from console.journal.event import Event
-from console.journal.hash_chain import checked
-from console.journal.sqlite import INTENT, OUTCOME, Journal, JournalError
+from console.journal.hash_chain import verify_chain
+from console.journal.sqlite import Journal, JournalError
 from console.journal.unfinished import Unfinished
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 
@@ -48,10 +48,10 @@ def test_events_come_back_as_they_were(tmp_path: Path) -> None:
     """What was appended is read back in order, whatever characters it holds, by kind, after a sequence, the newest N."""
     with Journal.open(tmp_path / "j") as journal:
         first = journal.append(event(text="zeile\n\x1b[31m 🦊 [bold]"))
-        second = journal.append(event(INTENT, "run"))
-        third = journal.append(event(OUTCOME, "run", outcome="done"))
+        second = journal.append(event("action.intent", "run"))
+        third = journal.append(event("action.outcome", "run", outcome="done"))
         assert journal.events() == (first, second, third)
-        assert journal.events(kinds=(OUTCOME, INTENT)) == (second, third)
+        assert journal.events(kinds=("action.outcome", "action.intent")) == (second, third)
         assert journal.events(after=first.sequence) == (second, third)
         assert journal.events(limit=1) == (third,)
 
@@ -112,7 +112,7 @@ def test_kill_9_in_the_middle_is_named_once(tmp_path: Path) -> None:
     """A process that is killed after its intent: it is unfinished while nobody settles it, and not before it is dead."""
     code = """
         journal = Journal.open(sys.argv[1])
-        journal.append(Event(1.0, INTENT, "run-1", "p", "test", {"title": "Roll back deployment/x"}))
+        journal.append(Event(1.0, "action.intent", "run-1", "p", "test", {"title": "Roll back deployment/x"}))
         print("written", flush=True)
         time.sleep(60)
     """
@@ -132,20 +132,20 @@ def test_kill_9_in_the_middle_is_named_once(tmp_path: Path) -> None:
 def test_intents_of_living_processes_and_finished_ones_are_not_named(tmp_path: Path) -> None:
     """Our own open intent is under way; one with an outcome is finished."""
     with Journal.open(tmp_path / "j") as journal:
-        journal.append(event(INTENT, "mine"))
+        journal.append(event("action.intent", "mine"))
         assert journal.unfinished() == ()
-        journal.append(event(OUTCOME, "mine", outcome="done"))
+        journal.append(event("action.outcome", "mine", outcome="done"))
         assert journal.unfinished() == ()
 
 
 def test_a_reused_process_id_is_not_taken_for_the_old_process() -> None:
     """The same pid with another start or another boot is another process; another machine cannot be asked."""
-    me = process.this()
-    assert process.alive(me.text()) is True
-    assert process.alive(process.Process(me.host, me.boot, me.pid, "1").text()) is False
-    assert process.alive(process.Process(me.host, "other-boot", me.pid, me.started).text()) is False
-    assert process.alive(process.Process("elsewhere", me.boot, me.pid, me.started).text()) is None
-    assert process.alive("garbage") is False
+    me = process.current()
+    assert process.is_running(me.text()) is True
+    assert process.is_running(process.Process(me.host, me.boot, me.pid, "1").text()) is False
+    assert process.is_running(process.Process(me.host, "other-boot", me.pid, me.started).text()) is False
+    assert process.is_running(process.Process("elsewhere", me.boot, me.pid, me.started).text()) is None
+    assert process.is_running("garbage") is False
 
 
 def test_locked_is_said_within_the_limit(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_the_chain_of_two_processes_is_one(tmp_path: Path) -> None:
         told |= {line.strip() for line in killed.stdout.read().splitlines()[:-1]}
         living.send_signal(signal.SIGKILL)
     with Journal.open(tmp_path / "j") as journal:
-        found = checked(journal.links(), whole=False)
+        found = verify_chain(journal.links(), whole=False)
         assert found.faults == ()
         assert (found.first, found.last) == (1, found.entries)
         assert told <= {item.id for item in journal.events()}
@@ -290,7 +290,7 @@ def test_a_planted_change_is_named(tmp_path: Path) -> None:
     hand.commit()
     hand.close()
     with Journal.open(tmp_path / "j") as journal:
-        faults = checked(journal.links(), whole=False).faults
+        faults = verify_chain(journal.links(), whole=False).faults
         assert [fault.split()[:3] for fault in faults] == [
             ["#3", "was", "changed:"],
             ["#5", "was", "changed:"],
@@ -323,7 +323,7 @@ def old_file(path: Path, count: int = 5) -> sqlite3.Connection:
         hand.execute(statement)
     for number in range(count):
         at = 1000.0 - number if number % 2 else 1000.0 + number
-        hand.execute(OLD_INSERT, (at, INTENT, f"run-{number}", "ann", "prod", '{"title": "t ü"}', "gone - 1 1"))
+        hand.execute(OLD_INSERT, (at, "action.intent", f"run-{number}", "ann", "prod", '{"title": "t ü"}', "gone - 1 1"))
     return hand
 
 
@@ -343,7 +343,7 @@ def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
         ]
         assert sorted(item.stamp for item in after) == [item.stamp for item in after]
         assert journal.append(event()).sequence == 6
-        assert checked(journal.links(), whole=False).faults == ()
+        assert verify_chain(journal.links(), whole=False).faults == ()
         assert {item.intent.subject for item in journal.unfinished()} <= {f"run-{number}" for number in range(5)}
     with sqlite3.connect(tmp_path / "j") as hand, pytest.raises(sqlite3.IntegrityError, match="append-only"):
         hand.execute("DELETE FROM events")
@@ -357,7 +357,7 @@ def test_an_older_console_that_is_still_open_is_refused_and_does_no_harm(tmp_pat
         with pytest.raises(sqlite3.IntegrityError):
             older.execute(OLD_INSERT, (1.0, "note", "s", "ann", "prod", "{}", "w"))
         older.close()
-        assert checked(journal.links(), whole=False).entries == 5
+        assert verify_chain(journal.links(), whole=False).entries == 5
 
 
 def test_two_consoles_bring_an_old_file_up_at_once(tmp_path: Path) -> None:
@@ -369,7 +369,7 @@ def test_two_consoles_bring_an_old_file_up_at_once(tmp_path: Path) -> None:
         _, complaint = each.communicate(timeout=60)
         assert each.returncode == 0, complaint
     with Journal.open(tmp_path / "j") as journal:
-        assert checked(journal.links(), whole=False).faults == ()
+        assert verify_chain(journal.links(), whole=False).faults == ()
         assert journal.last_sequence() == 2003
 
 
@@ -411,7 +411,7 @@ def test_what_comes_from_elsewhere_is_taken_once(tmp_path: Path) -> None:
             ("mine", mine.id, mine.stamp), ("other", other.id, other.stamp)
         ]  # fmt: skip
         assert ours.append(event()).stamp > other.stamp
-        assert checked(ours.links(), whole=False).faults == ()
+        assert verify_chain(ours.links(), whole=False).faults == ()
     with Journal.open(tmp_path / "a", store="s") as again:
         assert again.cursor() == "3"
         assert len(again.waiting()) == 1
@@ -440,12 +440,12 @@ def test_an_intent_from_elsewhere_is_named_at_once_as_what_may_still_run(tmp_pat
     there = process.Process("cad-console-7f9c", "boot", 7, "5").text()
     with Journal.open(tmp_path / "j", store="s") as journal:
         facts = {"title": "Roll back deployment/x", "target": "deployment/x", "process": there}
-        journal.merge([Event(1000.0, INTENT, "far", "bob@vm", "prod", facts, 0, "x", 1)])
+        journal.merge([Event(1000.0, "action.intent", "far", "bob@vm", "prod", facts, 0, "x", 1)])
         (found,) = journal.unfinished()
         assert (found.host, found.ended) == ("cad-console-7f9c", False)
-        told = "Roll back deployment/x: begun 2m ago by bob@vm on cad-console-7f9c; no outcome, it may still be running"
+        told = "Roll back deployment/x: started 2m ago by bob@vm on cad-console-7f9c; no outcome, it may still be running"
         assert found.sentence("2m") == told
-        journal.merge([Event(1001.0, OUTCOME, "far", "bob@vm", "prod", {}, 0, "y", 2)])
+        journal.merge([Event(1001.0, "action.outcome", "far", "bob@vm", "prod", {}, 0, "y", 2)])
         assert journal.unfinished() == ()
 
 
@@ -486,22 +486,22 @@ def test_what_to_look_at_is_where_the_action_was(tmp_path: Path, cluster: str, e
     that would look at a namesake.
     """
     facts = {"target": "deployment/x", **({"cluster": cluster} if cluster else {})}
-    unfinished = Unfinished(Event(1.0, INTENT, "r", "bob@vm", environment, facts), "vm", False)
-    assert unfinished.look(settings_for(tmp_path, None, kubernetes=OWN)) == said
-    nowhere = unfinished.look(settings_for(tmp_path, None, kubernetes=replace(OWN, place=None)))
+    unfinished = Unfinished(Event(1.0, "action.intent", "r", "bob@vm", environment, facts), "vm", False)
+    assert unfinished.inspection_hint(settings_for(tmp_path, None, kubernetes=OWN)) == said
+    nowhere = unfinished.inspection_hint(settings_for(tmp_path, None, kubernetes=replace(OWN, place=None)))
     assert "kubectl" not in nowhere
 
 
 def test_the_next_pod_names_what_the_last_one_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pod that is killed after its intent; the journal is on a volume, and the next pod has another host name."""
     with Journal.open(tmp_path / "j") as journal:
-        journal.append(Event(time.time(), INTENT, "run-1", "cad@pod-a", "prod", {"title": "Scale deployment/x"}))
+        journal.append(Event(time.time(), "action.intent", "run-1", "cad@pod-a", "prod", {"title": "Scale deployment/x"}))
         assert journal.unfinished() == ()
     monkeypatch.setattr(process.socket, "gethostname", lambda: "pod-b")
     with Journal.open(tmp_path / "j") as journal:
         (found,) = journal.unfinished()
         assert not found.ended
-        assert found.sentence("5s").startswith("Scale deployment/x: begun 5s ago by cad@pod-a")
+        assert found.sentence("5s").startswith("Scale deployment/x: started 5s ago by cad@pod-a")
         assert "may still be running" in found.sentence("5s")
 
 

@@ -14,6 +14,7 @@ from told_platform import Series, ToldPlatform, told_platform
 from console.actions.plan import Outcome, Preview, Request, Stage
 from console.config.load import load_settings
 from console.journal.event import Event
+from console.journal.payloads import NoteWritten
 from console.journal.sqlite import Journal, JournalError
 from console.monitor.journal_service import JournalService
 from console.monitor.session import Session
@@ -146,12 +147,12 @@ async def test_an_owner_mark_is_seen_and_ends_with_the_alert(session: Session, p
 
 async def test_what_is_recorded_is_on_the_board_when_it_returns(session: Session) -> None:
     """Recording gives the event with its sequence, and the snapshot has it at once, shown or not; two at once are two."""
-    first = await session.record("note", "s", {"text": "before anything was shown"})
+    first = await session.record("s", NoteWritten("before anything was shown"))
     assert session.snapshot().ledger.recent == (first,)
     assert (first.sequence, first.author, first.environment) == (1, session.settings.user, session.settings.environment)
     watcher = Watcher(session)
     await watcher.until(lambda told: bool(told.alerts))
-    second, third = await asyncio.gather(*(session.record("note", "s", {"text": name}) for name in "bc"))
+    second, third = await asyncio.gather(*(session.record("s", NoteWritten(name)) for name in "bc"))
     assert {item.sequence for item in session.snapshot().ledger.recent} == {1, second.sequence, third.sequence}
     assert watcher.seen[-1].ledger == session.snapshot().ledger
     assert any("before anything" in change.text for change in watcher.seen[-1].changes)

@@ -212,7 +212,7 @@ async def test_an_alert_is_acknowledged_and_released(given: Callable[..., Settin
         await pilot.press("a")
         await until(app, pilot, "HighErrorRate is yours until it resolves", "you@")
         await pilot.press("a")
-        assert "not acknowledged" not in await until(app, pilot, "HighErrorRate is nobody's again")
+        assert "not acknowledged" not in await until(app, pilot, "HighErrorRate is released")
 
 
 async def test_a_takeover_is_confirmed_and_reported_to_the_owner(given: Callable[..., Settings]) -> None:

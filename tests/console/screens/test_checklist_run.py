@@ -16,9 +16,9 @@ from screen_samples import HOSTILE, NOW, settings, snapshot
 from textual.pilot import Pilot
 
 from console.journal.event import Event
+from console.journal.payloads import ItemAnswered, RunStarted
 from console.screens.app import ConsoleApp
 from console.screens.checklist_run import ChecklistRunScreen
-from console.state.checklist_runs import BEGUN, ITEM, NOTE, SIGNED
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -90,12 +90,12 @@ async def test_a_complete_morning_run(tmp_path: Path) -> None:
         ):  # fmt: skip
             assert words in shown, words
         assert max(len(line) for line in shown.splitlines()) <= 80
-        assert [event.kind for event in walker.events] == [BEGUN]
+        assert [event.kind for event in walker.events] == ["walk.begun"]
 
         await walker.press(pilot, "enter")
         shown = await walker.until(pilot, "2 of 7")
         assert "● CRIT     Overnight alerts" in shown and "NO DATA  not known" in shown
-        assert [event.kind for event in walker.events] == [BEGUN, ITEM]
+        assert [event.kind for event in walker.events] == ["walk.begun", "walk.item"]
 
         await walker.press(pilot, "enter")
         shown = await walker.until(pilot, "3 of 7")
@@ -131,7 +131,18 @@ async def test_a_complete_morning_run(tmp_path: Path) -> None:
         await walker.until(pilot, "Sign Morning: 4 open")
         await walker.press(pilot, *["backspace"] * 11, *"Ann", "tab", *"ok", "enter")
         await walker.until(pilot, "signed 14:03 UTC by Ann (you@bastion)")
-        assert [event.kind for event in walker.events] == [BEGUN, ITEM, ITEM, NOTE, ITEM, ITEM, ITEM, ITEM, ITEM, SIGNED]
+        assert [event.kind for event in walker.events] == [
+            "walk.begun",
+            "walk.item",
+            "walk.item",
+            "walk.note",
+            "walk.item",
+            "walk.item",
+            "walk.item",
+            "walk.item",
+            "walk.item",
+            "walk.signed",
+        ]
         assert walker.events[-1].data["open"] == [
             "Overnight alerts: CRIT 3 firing · 1 resolved · 1 silenced",
             "Platform: NO DATA not known",
@@ -167,7 +178,7 @@ async def test_a_run_continues_where_it_was_left(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(screen, "draw", lambda view: (drawn.append(screen.at), draw(view)))
         await pilot.pause(0.3)
         assert set(drawn) <= {"providers"} and len(drawn) < 5, "the page stands still"
-        assert [event.kind for event in second.events] == [BEGUN, ITEM, ITEM, ITEM]
+        assert [event.kind for event in second.events] == ["walk.begun", "walk.item", "walk.item", "walk.item"]
 
 
 async def test_two_people_in_one_run(tmp_path: Path) -> None:
@@ -177,8 +188,8 @@ async def test_two_people_in_one_run(tmp_path: Path) -> None:
     async with ann.app.run_test(size=(80, 24)) as pilot:
         await ann.begin(pilot)
         walk = ann.events[0].subject
-        data = {"item": "error-ratio", "answer": "overrule", "verdict": "critical", "stands": "ok", "reason": HOSTILE}
-        await bob.session.record(ITEM, walk, data)
+        answer = ItemAnswered("error-ratio", answer="overrule", resulting_verdict="ok", verdict="critical", reason=HOSTILE)
+        await bob.session.record(walk, answer)
         await ann.press(pilot, "down", "down")
         ann.session.look()
         shown = await ann.until(pilot, "bob overruled CRIT to ok")
@@ -217,7 +228,7 @@ async def test_pending_evidence_cannot_be_agreed_to(tmp_path: Path) -> None:
         assert isinstance(screen, ChecklistRunScreen)
         screen.evidence = None
         await walker.press(pilot, "enter")
-        assert [event.kind for event in walker.events] == [BEGUN]
+        assert [event.kind for event in walker.events] == ["walk.begun"]
         await walker.press(pilot, "u")
         await walker.until(pilot, "is not known:")
         await walker.press(pilot, "enter")
@@ -231,9 +242,9 @@ async def test_a_streak_and_the_previous_run_are_shown(tmp_path: Path) -> None:
     for day in (3, 2, 1):
         at, walk = NOW - day * 86_400.0, f"w{day}"
         events = (
-            (BEGUN, {"checklist": "morning"}),
-            (ITEM, {"item": "providers", "answer": "agree", "verdict": "warn", "stands": "warn", "told": f"8{day}.0 %"}),
-            (SIGNED, {"name": "Ann", "open": ["Providers: WARN"]}),
+            ("walk.begun", {"checklist": "morning"}),
+            ("walk.item", {"item": "providers", "answer": "agree", "verdict": "warn", "stands": "warn", "told": f"8{day}.0 %"}),
+            ("walk.signed", {"name": "Ann", "open": ["Providers: WARN"]}),
         )
         for kind, data in events:
             assert walker.session.journal is not None
@@ -272,19 +283,19 @@ async def test_the_handover_is_signed(tmp_path: Path) -> None:
     walker = Walker(tmp_path)
     async with walker.app.run_test(size=(80, 24)) as pilot:
         await walker.until(pilot, "HighErrorRate")
-        await walker.session.record(BEGUN, "w", {"checklist": "morning"})
+        await walker.session.record("w", RunStarted("morning"))
         await walker.press(pilot, "colon", *"handover", "enter")
-        shown = await walker.until(pilot, "Left open in today's checklists")
-        for words in ("since 02:03 UTC (12h 0m)", "CRIT     P1 HighErrorRate  firing for 2m 12s, nobody owns it", "owner you"):
+        shown = await walker.until(pilot, "Open items of today's checklists")
+        for words in ("since 02:03 UTC (12h 0m)", "CRIT     P1 HighErrorRate  firing for 2m 12s, unacknowledged", "owner you"):
             assert words in shown, words
         await walker.press(pilot, "end")
-        await walker.until(pilot, "Morning: begun 14:03 UTC by you@bastion, not answered: Overnight")
+        await walker.until(pilot, "Morning: started 14:03 UTC by you@bastion, not answered: Overnight")
         await walker.press(pilot, "s")
         await walker.until(pilot, "who takes over")
         await walker.press(pilot, "tab", *"Bob", "tab", *"[b]x", "enter")
         await walker.press(pilot, "home")
         shown = await walker.until(pilot, "signed by you@bastion to Bob")
-        assert "said then: [b]x" in shown
+        assert "remark: [b]x" in shown
         assert walker.events[-1].kind == "handover.signed"
 
 
@@ -300,10 +311,10 @@ def taken(*keys: str) -> Any:
 def test_picture_of_a_walk(snap_compare: Any, tmp_path: Path) -> None:
     """The rail with every item's verdict and answer, the evidence, the answers, where to go."""
     walker = Walker(tmp_path)
-    asyncio.run(walker.session.record(BEGUN, "w", {"checklist": "morning"}))
+    asyncio.run(walker.session.record("w", RunStarted("morning")))
     for item, answer, stands in (("overnight-alerts", "agree", "critical"), ("error-ratio", "overrule", "ok")):
-        data = {"item": item, "answer": answer, "verdict": "critical", "stands": stands, "reason": "a test"}
-        asyncio.run(walker.session.record(ITEM, "w", data))
+        payload = ItemAnswered(item, answer=answer, resulting_verdict=stands, verdict="critical", reason="a test")
+        asyncio.run(walker.session.record("w", payload))
     assert snap_compare(walker.app, terminal_size=(80, 24), run_before=taken("8", "enter"))
 
 

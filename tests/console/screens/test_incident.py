@@ -18,16 +18,23 @@ from textual.pilot import Pilot
 
 from console.config.settings import Channel, IncidentSettings, Settings
 from console.incidents.declaration import declaration
-from console.journal.event import Event
+from console.journal.payloads import (
+    ActionOutcome,
+    IncidentNoteAdded,
+    Payload,
+    RoleAssigned,
+    StepChanged,
+    UpdateWritten,
+    build_event,
+)
 from console.screens.app import ConsoleApp
-from console.state import incident_events
 from console.state.incident import DeliveryState, Incident, Incidents, Role, Step
 from console.state.incident_projection import IncidentsProjection
 from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot
 from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import ClusterEndpoint
-from queries.model.alert import Alert, AlertState
+from queries.model.alert import Alert, AlertState, Priority
 from queries.model.source import PollResult
 
 
@@ -135,7 +142,7 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             await until(app, pilot, "done in")
             await pilot.press("9")
             await until(app, pilot, "Roll back deployment/cad-ml-api: done", "rollout cad-ml-api 2→3", "took HighErrorRate")
-            assert set(the(app).ticks) == {Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE, Step.MITIGATE}
+            assert set(the(app).completions) == {Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE, Step.MITIGATE}
 
             await pilot.press("t", "end", "up", "enter")
             await until(app, pilot, "resolve: done (while it still fires: HighErrorRate)")
@@ -181,7 +188,7 @@ async def test_an_update_that_a_channel_rejects(given: Callable[..., Settings]) 
             await until(app, pilot, "unknown: 503")
             await pilot.press("escape")
             await until(app, pilot, "NOT SENT", "503")
-            assert the(app).updates[0].sendings[-1].state is DeliveryState.UNKNOWN
+            assert the(app).updates[0].deliveries[-1].state is DeliveryState.UNKNOWN
             assert len(chat.requests) == 1
             await pilot.press("U")
             await until(app, pilot, "Send the update", "to chat")
@@ -199,23 +206,22 @@ def still(folder: Path, **changes: Any) -> ConsoleApp:
 
 def with_incident() -> Snapshot:
     first = snapshot()
-    unsent = {"action": "notify", "target": "update/i1/u1/chat", "outcome": "unknown", "text": "no answer within 10 s"}
-    failed = {"action": "rollback", "title": "Roll back deployment/cad-ml-api", "outcome": "failed", "text": "failed: 409"}
-    note = {**incident_events.note("all OCR providers alike, and Vision too: it is not one provider"), "id": "n1"}
-    told = [
-        (
-            -410.0,
-            incident_events.DECLARED,
-            declaration(first, title="Errors everywhere", alerts=first.alerts[:2], commander="ann"),
-        ),
-        (-370.0, incident_events.STEP, incident_events.step(Step.ACKNOWLEDGE, done=True)),
-        (-300.0, incident_events.ROLE, incident_events.role(Role.SCRIBE, "bob")),
-        (-200.0, incident_events.UPDATE, incident_events.update("We look at it.", identity="u1")),
-        (-190.0, "action.outcome", unsent),
-        (-100.0, incident_events.NOTE, note),
-        (-20.0, "action.outcome", failed),
+    unsent = ActionOutcome("unknown", "no answer within 10 s", action="notify", target="update/i1/u1/chat")
+    failed = ActionOutcome("failed", "failed: 409", action="rollback", title="Roll back deployment/cad-ml-api")
+    note = IncidentNoteAdded("n1", "all OCR providers alike, and Vision too: it is not one provider")
+    told: list[tuple[float, Payload]] = [
+        (-410.0, declaration(first, title="Errors everywhere", alerts=first.alerts[:2], commander="ann")),
+        (-370.0, StepChanged(Step.ACKNOWLEDGE, done=True)),
+        (-300.0, RoleAssigned(Role.SCRIBE, "bob")),
+        (-200.0, UpdateWritten("u1", "We look at it.")),
+        (-190.0, unsent),
+        (-100.0, note),
+        (-20.0, failed),
     ]
-    made = [Event(NOW + at, kind, "i1", "ann", "production", data, 1) for at, kind, data in told]
+    made = [
+        replace(build_event(item, at=NOW + at, subject="i1", author="ann", environment="production"), sequence=1)
+        for at, item in told
+    ]
     return replace(first, ledger=replace(JournalState(), incidents=IncidentsProjection().fold(Incidents(), made)))
 
 
@@ -239,10 +245,8 @@ async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkey
     for name in ("TMUX", "STY"):
         monkeypatch.delenv(name, raising=False)
     session = JournalledSession(settings(tmp_path), snapshot())
-    await session.record(
-        incident_events.DECLARED, "i1", {**declaration(snapshot(), title="Errors everywhere"), "severity": "P1"}
-    )
-    await session.record(incident_events.UPDATE, "i1", incident_events.update("We look at it.", identity="u1"))
+    await session.record("i1", declaration(snapshot(), title="Errors everywhere", severity=Priority.P1))
+    await session.record("i1", UpdateWritten("u1", "We look at it."))
     now = NOW
     app = ConsoleApp(session.settings, session_factory=lambda _: session, clock=lambda: now, ascii_only=False)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -259,7 +263,7 @@ async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkey
         app.clear_notifications()
         (file,) = (tmp_path / "exports").iterdir()
         assert file.read_text() == "We look at it.\n"
-        assert the(app).communicated_at is None and Step.COMMUNICATE not in the(app).ticks
+        assert the(app).communicated_at is None and Step.COMMUNICATE not in the(app).completions
 
         await pilot.press("o")
         await until(app, pilot, "Published: We look at it.", "how long ago")
@@ -274,5 +278,5 @@ async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkey
         await until(app, pilot, "how long ago")
         await pilot.press("enter")
         await until(app, pilot, "update marked as sent to status-page")
-        assert the(app).ticks[Step.COMMUNICATE].author == "you@bastion"
+        assert the(app).completions[Step.COMMUNICATE].author == "you@bastion"
         assert "NOT SENT" not in shown(app) and "paste the last one" not in shown(app)

@@ -13,7 +13,7 @@ from screen_samples import HOSTILE, NOW, settings, snapshot
 from textual.pilot import Pilot
 
 from console.journal.event import Event
-from console.journal.search import WAITS, SearchQuery, page, parse_wanted
+from console.journal.search import WAITS, SearchQuery, parse_query, search
 from console.journal.sqlite import Journal
 from console.journal.sync import SyncStatus
 from console.monitor.session import Session
@@ -162,14 +162,14 @@ def test_pages_follow_the_order_of_all_consoles(tmp_path: Path) -> None:
         journal.merge(late)
         everything = sorted(journal.events(), key=lambda event: event.order, reverse=True)
         found: list[Any] = []
-        part = page(journal, SearchQuery(), limit=7)
+        part = search(journal, SearchQuery(), limit=7)
         while True:
             found += [entry.event for entry in part.entries]
             if not part.older:
                 break
-            part = page(journal, SearchQuery(), before=found[-1], limit=7)
+            part = search(journal, SearchQuery(), before=found[-1], limit=7)
         assert found == everything
-        assert len(page(journal, parse_wanted("is:unshared"), limit=99).entries) == 20
+        assert len(search(journal, parse_query("is:unshared"), limit=99).entries) == 20
 
 
 def test_a_search_does_not_delay_writers(long_one: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_search_does_not_delay_writers(long_one: Path, tmp_path: Path) -> None
 
         def search() -> None:
             while not stop.is_set():
-                page(reader, parse_wanted("nowhere to be found"))
+                search(reader, parse_query("nowhere to be found"))
 
         thread = threading.Thread(target=search)
         thread.start()

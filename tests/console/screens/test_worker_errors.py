@@ -17,7 +17,6 @@ from textual.pilot import Pilot
 
 import console
 from console.actions.plan import Request
-from console.checklists.run_events import begun
 from console.journal.event import Event
 from console.journal.unfinished import Unfinished
 from console.screens.action_run import ActionRunModel
@@ -50,7 +49,6 @@ from console.screens.messages import (
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.runbook import RunbookScreen
 from console.screens.runbooks import RunbooksScreen
-from console.state.checklist_runs import BEGUN
 from queries.errors import Unreachable
 from widgets.rows import Rows
 
@@ -119,8 +117,7 @@ def walked(*keys: str) -> Journey:
         assert isinstance(place.app.screen, ChecklistScreen)
         checklist = place.app.screen._lists.current
         assert checklist is not None
-        await place.session.record(BEGUN, "w1", begun(checklist))
-        place.app.push_screen(ChecklistRunScreen(checklist, "w1"))
+        place.app.push_screen(ChecklistRunScreen(checklist, await place.session.checklists.start(checklist)))
         await place.until(
             pilot, lambda: isinstance(place.app.screen, ChecklistRunScreen) and place.app.screen.evidence is not None
         )

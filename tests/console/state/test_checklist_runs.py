@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,20 +13,12 @@ from hypothesis import strategies as st
 
 from console.checklists.definition import Checklist, Item, PanelEvidence, QuestionEvidence
 from console.checklists.result import ItemResult
-from console.checklists.run_events import answered, begun, last_answer, left_open, noted, signed, streaks
-from console.journal.elapsed import MARK, lapse, mark
+from console.checklists.run_review import find_streaks, last_answer, open_items
+from console.checklists.service import ChecklistService
+from console.journal.elapsed import NO_TIMESTAMP, BootTimestamp, boot_timestamp, elapsed_between
 from console.journal.event import Event
-from console.state.checklist_runs import (
-    AGREE,
-    BEGUN,
-    ITEM,
-    KEPT,
-    NOTE,
-    OVERRULE,
-    SIGNED,
-    ChecklistRuns,
-    ChecklistRunsProjection,
-)
+from console.journal.payloads import Payload, RunSigned, RunStarted, encode, kind_of
+from console.state.checklist_runs import AGREE, KEPT, OVERRULE, ChecklistRun, ChecklistRuns, ChecklistRunsProjection
 from queries.model.panel import Threshold
 from queries.model.verdict import Verdict
 from queries.text.times import due_today, format_local, is_same_period, local_midnight, local_yesterday
@@ -40,26 +33,50 @@ OPEN = ItemResult(ASKED, None, "for you to say", "Up to date?")
 
 
 class Told:
-    """A journal of events, and what they add up to."""
+    """A journal of events, and what they add up to; stands for the session behind the service."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.who, self.at = "ann", NOW
+        self.service = ChecklistService(self, clock=lambda: self.at)  # type: ignore[arg-type]
 
-    def say(self, kind: str, subject: str, data: dict[str, Any], *, who: str = "ann", at: float = NOW) -> None:
+    async def record(self, subject: str, payload: Payload) -> Event:
+        return self.say(subject, payload, who=self.who, at=self.at)
+
+    def say(self, subject: str, payload: Payload, *, who: str = "ann", at: float = NOW) -> Event:
+        return self.say_raw(kind_of(payload), subject, encode(payload), who=who, at=at)
+
+    def say_raw(self, kind: str, subject: str, data: dict[str, Any], *, who: str = "ann", at: float = NOW) -> Event:
         self.events.append(Event(at, kind, subject, who, "prod", data, len(self.events) + 1))
+        return self.events[-1]
+
+    def start(self, subject: str, *, who: str = "ann", at: float = NOW) -> None:
+        self.say(subject, RunStarted("morning", "Morning", boot_timestamp()), who=who, at=at)
+
+    def answer(
+        self, subject: str, result: ItemResult, answer: str, *, reason: str = "", who: str = "ann", at: float = NOW
+    ) -> None:
+        self.who, self.at = who, at
+        asyncio.run(self.service.answer(subject, result, answer, reason=reason))
+
+    def sign(
+        self, run: ChecklistRun, results: tuple[ItemResult, ...], *, name: str, remark: str = "", who: str = "ann", at: float
+    ) -> None:
+        self.who, self.at = who, at
+        asyncio.run(self.service.sign(MORNING, run, results, name=name, remark=remark))
 
     def walk(self, subject: str, finding: ItemResult, *, at: float = NOW, answer: str = AGREE, who: str = "ann") -> None:
-        """A whole walk of one item, signed."""
-        self.say(BEGUN, subject, begun(MORNING), at=at, who=who)
-        self.say(ITEM, subject, answered(finding, answer), at=at + 60, who=who)
+        """A whole run of one item, signed."""
+        self.start(subject, at=at, who=who)
+        self.answer(subject, finding, answer, at=at + 60, who=who)
         found = self.walks.get(subject)
         assert found is not None
-        self.say(SIGNED, subject, signed(MORNING, found, (finding, OPEN), name="Ann"), at=at + 120, who=who)
+        self.sign(found, (finding, OPEN), name="Ann", at=at + 120, who=who)
 
     @property
     def walks(self) -> ChecklistRuns:
         projection = ChecklistRunsProjection()
-        return projection.fold(projection.initial(), self.events)
+        return projection.fold_understood(projection.initial(), self.events)[0]
 
 
 @pytest.fixture
@@ -78,57 +95,61 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 def test_a_walk_is_what_was_said_in_it(told: Told) -> None:
     """Answers, notes and the signature with what was open come back from the journal alone."""
-    told.say(BEGUN, "w1", begun(MORNING))
-    told.say(ITEM, "w1", answered(BAD, AGREE))
-    told.say(NOTE, "w1", noted(RATIO, "deepseek again [bold]x[/]"))
+    told.start("w1")
+    told.answer("w1", BAD, AGREE)
+    asyncio.run(told.service.add_note("w1", RATIO, "deepseek again [bold]x[/]"))
     walk = told.walks.get("w1")
-    assert walk is not None and walk.signed is None
-    told.say(SIGNED, "w1", signed(MORNING, walk, (BAD, OPEN), name="Ann B.", remark="see ticket"), at=NOW + 300)
+    assert walk is not None and walk.signature is None
+    told.sign(walk, (BAD, OPEN), name="Ann B.", remark="see ticket", at=NOW + 300)
     walk = told.walks.get("w1")
-    assert walk is not None and walk.signed is not None
-    assert (walk.answers[0].stands, walk.answers[0].value, walk.answers[0].told) == (Verdict.WARN, 1.4, "1.40 %")
+    assert walk is not None and walk.signature is not None
+    assert (walk.answers[0].resulting_verdict, walk.answers[0].value, walk.answers[0].value_text) == (
+        Verdict.WARN,
+        1.4,
+        "1.40 %",
+    )
     assert walk.notes[0].text == "deepseek again [bold]x[/]"
-    assert walk.signed.name == "Ann B." and walk.signed.remark == "see ticket"
-    assert walk.signed.open == ("Error ratio: WARN 1.40 %", "Tickets: not answered (ASK)")
+    assert walk.signature.name == "Ann B." and walk.signature.remark == "see ticket"
+    assert walk.signature.open == ("Error ratio: WARN 1.40 %", "Tickets: not answered (ASK)")
 
 
 def test_two_people_both_stand_and_the_first_counts(told: Told) -> None:
     """Whoever spoke first counts, as corrected by that person; the other word stands beside it and is left open."""
-    told.say(BEGUN, "w1", begun(MORNING))
-    told.say(ITEM, "w1", answered(BAD, AGREE), who="ann")
-    told.say(ITEM, "w1", answered(BAD, OVERRULE, reason="a test"), who="bob")
+    told.start("w1")
+    told.answer("w1", BAD, AGREE, who="ann")
+    told.answer("w1", BAD, OVERRULE, reason="a test", who="bob")
     walk = told.walks.get("w1")
     assert walk is not None
     assert [item.author for item in walk.answers_to("error-ratio")] == ["ann", "bob"]
     counted = walk.answer_to("error-ratio")
-    assert counted is not None and counted.author == "ann" and counted.stands is Verdict.WARN
+    assert counted is not None and counted.author == "ann" and counted.resulting_verdict is Verdict.WARN
     assert walk.disputed("error-ratio")
     assert (
-        "the answers differ: ann agreed to WARN; bob overruled WARN to ok: a test" in left_open(MORNING, walk, ())[0].sentence
+        "the answers differ: ann agreed to WARN; bob overruled WARN to ok: a test" in open_items(MORNING, walk, ())[0].sentence
     )
-    told.say(ITEM, "w1", answered(BAD, OVERRULE, reason="he is right"), who="ann")
+    told.answer("w1", BAD, OVERRULE, reason="he is right", who="ann")
     walk = told.walks.get("w1")
     assert walk is not None and not walk.disputed("error-ratio") and len(walk.answers) == 3
-    assert [item.item.id for item in left_open(MORNING, walk, ())] == ["tickets"]
+    assert [item.item.id for item in open_items(MORNING, walk, ())] == ["tickets"]
     assert walk.people == ("ann", "bob")
 
 
 def test_a_second_signature_stands_beside_the_first(told: Told) -> None:
     """Two people sign at once: the first one counts, the other is not lost."""
     told.walk("w1", GOOD)
-    told.say(SIGNED, "w1", {"name": "Bob", "open": []}, who="bob", at=NOW + 121)
+    told.say("w1", RunSigned(name="Bob"), who="bob", at=NOW + 121)
     walk = told.walks.get("w1")
-    assert walk is not None and walk.signed is not None
-    assert [item.name for item in walk.signatures] == ["Ann", "Bob"] and walk.signed.name == "Ann"
+    assert walk is not None and walk.signature is not None
+    assert [item.name for item in walk.signatures] == ["Ann", "Bob"] and walk.signature.name == "Ann"
 
 
 def test_a_walk_goes_on_until_it_is_signed(told: Told) -> None:
     """One that is not signed is the one to go on with on the same day; a signed one, or yesterday's, is not."""
-    told.say(BEGUN, "old", begun(MORNING), at=NOW - 86_400)
-    told.say(BEGUN, "w1", begun(MORNING), at=NOW - 600)
+    told.start("old", at=NOW - 86_400)
+    told.start("w1", at=NOW - 600)
     current = told.walks.current("morning", due="09:00", now=NOW)
     assert current is not None and current.id == "w1"
-    told.say(SIGNED, "w1", {"name": "Ann"}, at=NOW)
+    told.say("w1", RunSigned(name="Ann"), at=NOW)
     assert told.walks.current("morning", due="09:00", now=NOW) is None
     assert told.walks.last_signed_at(("evening", "morning")) == NOW
     assert told.walks.last_signed_at(("evening",)) is None
@@ -139,23 +160,23 @@ def test_streaks_and_the_last_walk(told: Told) -> None:
     for day, finding in enumerate((BAD, GOOD, BAD, BAD, BAD)):
         answer = OVERRULE if day == 3 else AGREE
         told.walk(f"w{day}", finding, at=NOW + day * 86_400, answer=answer)
-    streak = streaks(told.walks, MORNING)
-    assert [(item.item, item.verdict, item.walks, item.since, item.whole) for item in streak] == [
+    streak = find_streaks(told.walks, MORNING)
+    assert [(item.item, item.verdict, item.runs, item.since, item.complete) for item in streak] == [
         ("error-ratio", Verdict.WARN, 3, NOW + 2 * 86_400, True)
     ]
     last = last_answer(told.walks, "morning", "error-ratio", before=told.walks.get("w4"))
-    assert last is not None and last[0].id == "w3" and last[1].stands is Verdict.OK
+    assert last is not None and last[0].id == "w3" and last[1].resulting_verdict is Verdict.OK
     told.walk("w9", GOOD, at=NOW + 9 * 86_400)
-    assert streaks(told.walks, MORNING) == ()
+    assert find_streaks(told.walks, MORNING) == ()
 
 
 def test_the_ledger_stays_small_however_long_the_journal_is(told: Told) -> None:
     """Of each checklist the newest are kept, the others' are not pushed out, and folding at once is folding one by one."""
-    told.say(BEGUN, "other", {"checklist": "hourly"})
+    told.say("other", RunStarted("hourly"))
     for number in range(KEPT + 5):
-        told.say(BEGUN, f"w{number}", begun(MORNING))
-    assert len(told.walks.of("morning")) == KEPT and told.walks.of("morning")[-1].id == f"w{KEPT + 4}"
-    assert len(told.walks.of("hourly")) == 1
+        told.start(f"w{number}")
+    assert len(told.walks.for_checklist("morning")) == KEPT and told.walks.for_checklist("morning")[-1].id == f"w{KEPT + 4}"
+    assert len(told.walks.for_checklist("hourly")) == 1
     projection = ChecklistRunsProjection()
     state = projection.initial()
     for event in told.events:
@@ -163,10 +184,10 @@ def test_the_ledger_stays_small_however_long_the_journal_is(told: Told) -> None:
     assert state == told.walks
 
 
-KEYS = ("checklist", "item", "answer", "stands", "verdict", "value", "open", "name", MARK)
+KEYS = ("checklist", "item", "answer", "stands", "verdict", "value", "open", "name", "uptime")
 VALUES = st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=4), st.lists(st.integers(), max_size=2))
 EVENTS = st.tuples(
-    st.sampled_from((BEGUN, ITEM, NOTE, SIGNED)),
+    st.sampled_from(ChecklistRunsProjection.kinds),
     st.sampled_from("ab"),
     st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6),
 )
@@ -177,11 +198,11 @@ def test_whatever_the_journal_holds_it_can_be_folded(events: list[tuple[str, str
     """An event that another version wrote is never a fault, and an answer that cannot be read is never fine."""
     told = Told()
     for kind, subject, data in events:
-        told.say(kind, subject, data)
-    for _, walks in told.walks.by_list:
+        told.say_raw(kind, subject, data)
+    for _, walks in told.walks.by_checklist:
         for walk in walks:
-            assert all(item.stands is not Verdict.OK for item in walk.answers if "ok" not in str(events))
-            _ = walk.took
+            assert all(item.resulting_verdict is not Verdict.OK for item in walk.answers if "ok" not in str(events))
+            _ = walk.duration
 
 
 # Clocks
@@ -189,13 +210,15 @@ def test_whatever_the_journal_holds_it_can_be_folded(events: list[tuple[str, str
 
 def test_how_long_it_took_does_not_depend_on_the_clock() -> None:
     """Set back or forward in the middle, it is the time that passed; after a restart of the machine only the clock tells."""
-    begins, ends = {"boot": "b1", "seconds": 100.0}, {"boot": "b1", "seconds": 160.0}
-    assert (lapse((NOW, begins), (NOW - 3600, ends)).seconds, lapse((NOW, begins), (NOW + 9e5, ends)).seconds) == (60.0, 60.0)
-    rebooted = lapse((NOW, begins), (NOW + 90, {"boot": "b2", "seconds": 5.0}))
+    begins, ends = BootTimestamp("b1", 100.0), BootTimestamp("b1", 160.0)
+    assert elapsed_between((NOW, begins), (NOW - 3600, ends)).seconds == 60.0
+    assert elapsed_between((NOW, begins), (NOW + 9e5, ends)).seconds == 60.0
+    rebooted = elapsed_between((NOW, begins), (NOW + 90, BootTimestamp("b2", 5.0)))
     assert (rebooted.seconds, rebooted.measured) == (90.0, False)
-    assert lapse((NOW, begins), (NOW - 90, {})).seconds == 0.0
-    before = mark()
-    assert mark()["seconds"] >= before["seconds"] and mark()["boot"] == before["boot"]
+    assert elapsed_between((NOW, begins), (NOW - 90, NO_TIMESTAMP)).seconds == 0.0
+    before, after = boot_timestamp(), boot_timestamp()
+    assert before.seconds is not None and after.seconds is not None
+    assert after.seconds >= before.seconds and after.boot == before.boot
 
 
 def test_the_day_is_the_local_one_also_when_the_clocks_change(zone: str) -> None:

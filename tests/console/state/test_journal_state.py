@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.journal.acknowledgements import OWNED, RELEASED, Acknowledgement
+from console.journal.acknowledgements import Acknowledgement
 from console.journal.event import Event
 from console.journal.projection import Projection
 from console.journal.recent_actions import LIMIT
@@ -31,7 +31,7 @@ def event(kind: str, subject: str = "s", *, at: float = 1.0, environment: str = 
 class Counted(Projection[tuple[str, ...]]):
     """Every subject that it was given, in order."""
 
-    kinds: ClassVar[tuple[str, ...]] = (OWNED, RELEASED, "note", "action.outcome")
+    kinds: ClassVar[tuple[str, ...]] = ("alert.owned", "alert.released", "note", "action.outcome")
 
     def initial(self) -> tuple[str, ...]:
         return ()
@@ -53,7 +53,7 @@ def test_every_projection_has_its_field() -> None:
 def test_it_begins_with_all_and_goes_on_with_what_is_new(tmp_path: Path) -> None:
     """Old events are in it from the start; a new one is folded once; nothing new is no change and the same object."""
     with Journal.open(tmp_path / "j") as journal:
-        journal.append(event(OWNED, "a", at=1.0))
+        journal.append(event("alert.owned", "a", at=1.0))
         ledger = JournalReader(journal, environment="prod")
         assert ledger.refresh()
         assert dict(ledger.state.owners) == {"a": Acknowledgement("ann", 1.0)}
@@ -71,7 +71,7 @@ def test_each_event_is_given_once_whenever_it_is_looked(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j") as journal:
         ledgers = [JournalReader(journal, environment="prod", projections=(("owners", Counted()),)) for _ in range(3)]
         for number in range(20):
-            journal.append(event(("note", OWNED, "other")[number % 3], str(number)))
+            journal.append(event(("note", "alert.owned", "other")[number % 3], str(number)))
             for every, ledger in enumerate(ledgers, 1):
                 if number % (every * every) == 0:
                     ledger.refresh()
@@ -87,10 +87,10 @@ def test_an_event_that_nobody_wants_changes_nothing(tmp_path: Path) -> None:
         ledger = JournalReader(journal, environment="prod")
         ledger.refresh()
         journal.append(event("other"))
-        journal.append(event(OWNED, "a", environment="staging"))
+        journal.append(event("alert.owned", "a", environment="staging"))
         assert not ledger.refresh()
         assert (dict(ledger.state.owners), ledger.state.sequence) == ({}, 2)
-        journal.append(event(OWNED, "b", environment=""))
+        journal.append(event("alert.owned", "b", environment=""))
         assert ledger.refresh()
         assert list(ledger.state.owners) == ["b"]
 
@@ -140,7 +140,10 @@ def test_the_newest_are_enough_where_a_projection_says_so(tmp_path: Path) -> Non
 
 def test_many_at_once_are_folded_as_one_by_one() -> None:
     """A projection that takes many events in at once gives what it gives for one after the other."""
-    events = [event((OWNED, RELEASED, "note", "action.outcome")[n * 7 % 4], str(n % 5), at=float(n)) for n in range(500)]
+    events = [
+        event(("alert.owned", "alert.released", "note", "action.outcome")[n * 7 % 4], str(n % 5), at=float(n))
+        for n in range(500)
+    ]
 
     def one_by_one(projection: Projection[Any], told: Iterable[Event]) -> Any:
         state = projection.initial()
@@ -154,7 +157,9 @@ def test_many_at_once_are_folded_as_one_by_one() -> None:
 
 
 OTHERS = tuple(
-    Event(float(n), OWNED if n % 3 else RELEASED, f"a{n % 4}", f"w{n % 2}", "prod", {}, 0, f"id{n}", n * 1_000_000)
+    Event(
+        float(n), "alert.owned" if n % 3 else "alert.released", f"a{n % 4}", f"w{n % 2}", "prod", {}, 0, f"id{n}", n * 1_000_000
+    )
     for n in range(1, 25)
 )
 

@@ -8,17 +8,16 @@ from typing import Any
 import pytest
 
 from console.journal.event import Event
+from console.journal.payloads import kind_of
 from console.state.revisions import (
-    COMPLETE,
-    FAILED,
     RevisionChoice,
     RevisionRecord,
     RevisionRecords,
     Standing,
-    choices,
     default_choice,
-    is_back,
+    is_older,
     observe,
+    revision_choices,
 )
 from queries.kubernetes.decode import decode_revision
 from queries.model.workload import Cluster, Condition, Revision, Workload
@@ -43,7 +42,7 @@ READY = RevisionRecord(ready_at=86_400.0)
 def judged(
     current: int, revisions: list[Revision], **found: RevisionRecord
 ) -> tuple[dict[int, Standing], RevisionChoice | None]:
-    told = choices(replace(WEB, revision=current), revisions, records(**found))
+    told = revision_choices(replace(WEB, revision=current), revisions, records(**found))
     return {item.revision.number: item.standing for item in told}, default_choice(told)
 
 
@@ -73,8 +72,8 @@ def test_after_a_rollback_the_bad_release_is_not_proposed() -> None:
     revisions = [rs(3, "a", 1, ready=3), rs(2, "b")]
     found, default = judged(3, revisions, a=READY, b=READY)
     assert (found, default) == ({2: Standing.ROLLED_BACK}, None)
-    told = choices(replace(WEB, revision=3), revisions, {})[0].text
-    assert told == "was rolled back from: revision 3 brought an older template back"
+    told = revision_choices(replace(WEB, revision=3), revisions, {})[0].text
+    assert told == "was rolled back from: revision 3 restored an older template"
     revisions = [rs(1, "o"), rs(4, "a", 2, ready=3), rs(3, "b")]
     assert number(judged(4, revisions, a=READY, b=READY, o=READY)[1]) == 1
 
@@ -106,8 +105,8 @@ def test_a_rollback_that_a_controller_undid_is_proposed_again() -> None:
 def test_the_direction_is_that_of_the_templates() -> None:
     """Only to an older template is back: naming the newer one again is a rollout, and nothing was rolled back from then."""
     a, b = rs(3, "a", 1), rs(2, "b")
-    assert is_back(b, a, [a, b])
-    assert not is_back(a, b, [a, b])
+    assert is_older(b, a, [a, b])
+    assert not is_older(a, b, [a, b])
 
 
 def event(kind: str, at: float = 100.0, **data: Any) -> Event:
@@ -118,8 +117,8 @@ def event(kind: str, at: float = 100.0, **data: Any) -> Event:
 @pytest.mark.parametrize(
     ("found", "name", "record"),
     [
-        (event(COMPLETE, ready=3), "web-b", RevisionRecord(ready_at=100.0)),
-        (event(FAILED), "web-b", RevisionRecord(failed_at=100.0)),
+        (event("rollout.complete", ready=3), "web-b", RevisionRecord(ready_at=100.0)),
+        (event("rollout.failed"), "web-b", RevisionRecord(failed_at=100.0)),
         (event("action.outcome", ready=3), "web-b", RevisionRecord(ready_at=100.0)),
         (event("action.outcome", ready=1, goal="web-a", back=True, taken=True, rolled_out=False), "web-b",
          RevisionRecord(left_at=100.0, left_by="ann", left_number=2)),
@@ -146,13 +145,14 @@ def test_what_is_to_be_journalled_of_a_cluster() -> None:
     """A complete rollout once, a failed one once; one under way, and one without pods, not at all."""
     whole = Cluster("n", (WEB,), (rs(2, "b", ready=3), rs(1, "a")))
     (seen,) = observe(whole, {})
-    assert (seen.kind, seen.subject) == (COMPLETE, "u1/web-b")
-    assert seen.data["text"] == "revision 2 rolled out, 3 of 3 pods ready"
+    subject, payload = seen
+    assert (kind_of(payload), subject) == ("rollout.complete", "u1/web-b")
+    assert payload.text == "revision 2 rolled out, 3 of 3 pods ready"
     assert observe(whole, records(b=READY)) == ()
     deadline = Condition("Progressing", "False", "ProgressDeadlineExceeded")
     stuck = replace(WEB, updated=1, conditions=(deadline,))
     hanging = Cluster("n", (stuck,), (rs(2, "b"), rs(1, "a", ready=3)))
-    assert [item.kind for item in observe(hanging, {})] == [FAILED]
+    assert [kind_of(item) for _, item in observe(hanging, {})] == ["rollout.failed"]
     assert observe(hanging, records(b=READY)) == ()
     assert observe(Cluster("n", (replace(WEB, updated=1),), (rs(2, "b", ready=1),)), {}) == ()
     empty = replace(WEB, desired=0, replicas=0, updated=0, ready=0, available=0)

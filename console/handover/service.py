@@ -1,0 +1,68 @@
+"""What people do with the shift handover; the screen and the command line call the same functions."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Protocol
+
+from console.checklists.incidents import known_incidents
+from console.checklists.loader import Checklists
+from console.handover.report import HandoverReport
+from console.handover.sections import SHOWN, HandoverInput, build_sections
+from console.handover.shift import current_shift, fetch_budget
+from console.journal.elapsed import boot_timestamp
+from console.journal.payloads import HandoverSigned, Payload
+from console.state.snapshot import Snapshot
+from queries.model.series import Point
+from queries.model.source import PollResult
+
+if TYPE_CHECKING:
+    from console.checklists.evidence_queries import MetricsSource
+    from console.config.settings import Settings
+    from console.journal.event import Event
+    from console.state.journal_state import JournalState
+
+
+class HandoverSession(Protocol):
+    """What the service needs of a session."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def prometheus(self) -> MetricsSource | None: ...
+
+    @property
+    def journal_known(self) -> bool: ...
+
+    async def record(self, subject: str, payload: Payload) -> Event: ...
+
+    async def ledger(self) -> JournalState: ...
+
+
+class HandoverService:
+    def __init__(self, session: HandoverSession) -> None:
+        self._session = session
+
+    async def fetch_budget(self, snapshot: Snapshot, *, now: float) -> PollResult[tuple[Point, ...]]:
+        """The error budget over the present shift."""
+        shift = current_shift(snapshot.ledger.handovers, now=now, hours=self._session.settings.shift_hours)
+        return await fetch_budget(snapshot, shift, prometheus=self._session.prometheus, now=now)
+
+    def build(
+        self, snapshot: Snapshot, checklists: Checklists, budget: PollResult[tuple[Point, ...]] | None, *, now: float
+    ) -> HandoverReport:
+        """The handover as of `now`, Unix seconds; `budget` None while nobody has fetched it."""
+        shift = current_shift(snapshot.ledger.handovers, now=now, hours=self._session.settings.shift_hours)
+        incidents = known_incidents(snapshot.ledger, known=self._session.journal_known)
+        sections = build_sections(HandoverInput(snapshot, shift, checklists, incidents, budget, now))
+        return HandoverReport(sections, snapshot, shift, snapshot.ledger.head)
+
+    async def sign(self, report: HandoverReport, *, name: str, to: str = "", remark: str = "") -> str:
+        """Signs a handover: the next shift starts. Returns the journal's new head. Raises JournalError."""
+        handed_over = {
+            section.title: tuple(line.text for line in section.lines[:SHOWN]) or (section.empty,) for section in report.sections
+        }
+        payload = HandoverSigned(name, report.shift.since, handed_over, boot_timestamp(), to or None, remark or None)
+        await self._session.record(uuid.uuid4().hex[:12], payload)
+        return (await self._session.ledger()).head

@@ -1,0 +1,466 @@
+"""What each kind of journal event carries: one struct a kind, and the only place where an event's data is written or read.
+
+The kinds, the keys and their JSON types are published: files of every earlier release have them. A field may be added with a
+default; a field whose default is None is left out of the JSON while it is None. Keys that this release does not know are
+ignored, so that consoles of two releases can share a journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import msgspec
+
+from console.journal.elapsed import BootTimestamp
+from console.journal.event import Event
+from queries.model.series import Labels
+from queries.model.severity import Priority
+
+
+class Step(StrEnum):
+    """The six steps of an incident, in order."""
+
+    ACKNOWLEDGE = "acknowledge"
+    ASSESS = "assess"
+    COMMUNICATE = "communicate"
+    MITIGATE = "mitigate"
+    RESOLVE = "resolve"
+    REVIEW = "review"
+
+
+class Role(StrEnum):
+    COMMANDER = "commander"
+    OPERATIONS = "operations"
+    COMMUNICATIONS = "communications"
+    SCRIBE = "scribe"
+
+
+class Source(StrEnum):
+    """Where a timeline entry comes from."""
+
+    PERSON = "person"
+    CONSOLE = "console"
+    """An action that somebody ran from a console."""
+    ALERTMANAGER = "alertmanager"
+    PROMETHEUS = "prometheus"
+    KUBERNETES = "kubernetes"
+
+
+class DeliveryState(StrEnum):
+    """What became of an attempt to send an update."""
+
+    SENT = "sent"
+    COPIED = "copied"
+    """Copied to a clipboard or buffer, for a person to paste."""
+    WRITTEN = "written"
+    """Written to a file, for a person to paste."""
+    MARKED = "marked as sent"
+    """A person confirmed that it went out."""
+    NOT_SENT = "not sent"
+    UNKNOWN = "unknown"
+    """It may have arrived: the receiver did not answer."""
+    SENDING = "sending"
+
+    @property
+    def out(self) -> bool:
+        """Whether people outside can have read it."""
+        return self in (DeliveryState.SENT, DeliveryState.MARKED)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person still has to post it."""
+        return self in (DeliveryState.COPIED, DeliveryState.WRITTEN)
+
+
+class LinkedAlert(msgspec.Struct, frozen=True):
+    """An alert that belongs to an incident; `starts_at` is Unix seconds as of the moment it was linked."""
+
+    fingerprint: str
+    name: str
+    starts_at: float = 0.0
+    labels: Labels = ()
+
+
+class RevisionFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One ReplicaSet of a Deployment: UID, name, revision number, ready and desired pods.
+
+    An action's outcome adds the ReplicaSet it aimed at (`goal`), how many pods that was to have, whether the goal's template
+    is older (`back`), whether the server accepted the write (`taken`), and whether every pod of the goal became ready.
+    """
+
+    deployment: str
+    replica_set: str
+    revision: int
+    ready: int
+    desired: int
+    goal: str | None = None
+    goal_desired: int | None = None
+    back: bool | None = None
+    taken: bool | None = None
+    rolled_out: bool | None = None
+
+
+class Payload(msgspec.Struct, frozen=True, tag_field="kind"):
+    """The data of one event; the struct's tag is the event's kind."""
+
+    always_written: ClassVar[frozenset[str]] = frozenset()
+    """Keys that stand in the JSON as null, too."""
+
+
+# Actions
+
+
+class ActionIntent(Payload, frozen=True, tag="action.intent"):
+    """Somebody confirmed an action and the console is about to send it. The subject is the run's id, as of the other two.
+
+    `process` identifies the process that runs it; `differences` are name, before, after. Values that look like secrets are
+    not kept.
+    """
+
+    action: str | None = None
+    title: str | None = None
+    target: str | None = None
+    cluster: str | None = None
+    process: str | None = None
+    differences: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    command: str = ""
+    digest: str = ""
+    resource_version: str = ""
+    cause: str = ""
+    panel_id: str = ""
+    fingerprint: str = ""
+
+
+class ActionDeclined(Payload, frozen=True, tag="action.declined"):
+    """Somebody saw the preview and did not confirm; nothing was sent."""
+
+    action: str | None = None
+    title: str | None = None
+    target: str | None = None
+    cluster: str | None = None
+    command: str = ""
+    cause: str = ""
+
+
+class ActionOutcome(Payload, frozen=True, tag="action.outcome"):
+    """How an action ended: `done`, `refused`, `failed`, `unknown` or `undone`, and why in one sentence."""
+
+    outcome: str = ""
+    text: str = ""
+    action: str | None = None
+    title: str | None = None
+    target: str | None = None
+    cluster: str | None = None
+    elapsed_seconds: float | None = None
+    command: str | None = None
+    cause: str | None = None
+    fingerprint: str | None = None
+    revisions: RevisionFacts | None = None
+
+
+class RolloutCompleted(Payload, frozen=True, tag="rollout.complete"):
+    """Every pod of a revision became ready. The subject is the Deployment's UID and the ReplicaSet's name."""
+
+    revisions: RevisionFacts
+    target: str = ""
+    text: str = ""
+
+
+class RolloutFailed(Payload, frozen=True, tag="rollout.failed"):
+    """A revision exceeded its progress deadline without one ready pod; the subject as of a completed rollout."""
+
+    revisions: RevisionFacts
+    target: str = ""
+    text: str = ""
+
+
+# Alerts, notes, and the journal itself
+
+
+class AlertAcknowledged(Payload, frozen=True, tag="alert.owned"):
+    """Somebody acknowledged an alert; the subject is its fingerprint.
+
+    `console` is the process that wrote it. `over` is the id of the event that the author saw as the present acknowledgement,
+    empty for none; an older release wrote neither.
+    """
+
+    name: str = ""
+    console: str | None = None
+    over: str | None = None
+
+
+class AlertReleased(Payload, frozen=True, tag="alert.released"):
+    """An acknowledgement ended: a person released the alert (`of` is the id of the event that acknowledged it), or the
+    console saw the alert resolve (`why`).
+    """
+
+    RESOLVED: ClassVar[str] = "resolved"
+
+    name: str | None = None
+    of: str | None = None
+    why: str | None = None
+
+
+class NoteWritten(Payload, frozen=True, tag="note"):
+    """A remark that belongs to no incident and no checklist."""
+
+    text: str = ""
+
+
+class EventSettled(Payload, frozen=True, tag="journal.settled"):
+    """Somebody knows that the event with this subject as its id is left out: no console warns about it any more."""
+
+    why: str = ""
+
+
+# Incidents: the subject is the incident's id
+
+
+class IncidentDeclared(Payload, frozen=True, tag="incident.declared"):
+    """`detected_at` is the start of the first alert, Unix seconds. `seen` is the value of everything that the timeline
+    watches, by thing (`panel:error_ratio`): what later differs from it changed during the incident.
+    """
+
+    always_written: ClassVar[frozenset[str]] = frozenset({"detected_at"})
+
+    title: str
+    severity: Priority
+    alerts: tuple[LinkedAlert, ...] = ()
+    panels: tuple[str, ...] = ()
+    detected_at: float | None = None
+    seen: dict[str, str] = {}
+    commander: str = ""
+    stability_seconds: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        severity: Priority,
+        *,
+        alerts: Iterable[LinkedAlert] = (),
+        panels: Iterable[str] = (),
+        seen: Mapping[str, str] | None = None,
+        commander: str = "",
+        stability_seconds: float | None = None,
+    ) -> IncidentDeclared:
+        """With the detection derived from the alerts."""
+        linked = tuple(alerts)
+        detected_at = min((item.starts_at for item in linked if item.starts_at), default=None)
+        return cls(title, severity, linked, tuple(panels), detected_at, dict(seen or {}), commander, stability_seconds)
+
+
+class SeverityChanged(Payload, frozen=True, tag="incident.severity"):
+    severity: Priority
+    why: str = ""
+
+
+class RoleAssigned(Payload, frozen=True, tag="incident.role"):
+    """`person` empty: nobody holds the role any more. `over` is who held it as far as the author knew; where somebody else did
+    by then, the event comes too late.
+    """
+
+    role: Role
+    person: str = ""
+    over: str | None = None
+
+
+class StepChanged(Payload, frozen=True, tag="incident.step"):
+    """A step was completed, or reopened. `because` names what completed it where no person did."""
+
+    step: Step
+    done: bool
+    note: str = ""
+    because: str = ""
+
+
+class IncidentNoteAdded(Payload, frozen=True, tag="incident.note"):
+    """A timeline entry by a person; `corrects` is the id of the entry that it corrects, which stays as it is."""
+
+    id: str
+    text: str
+    corrects: str = ""
+
+
+class AlertLinked(Payload, frozen=True, tag="incident.alert"):
+    """An alert was linked to the incident, or with `on` false unlinked from it."""
+
+    fingerprint: str
+    name: str
+    starts_at: float = 0.0
+    labels: Labels = ()
+    on: bool = True
+
+
+class UpdateWritten(Payload, frozen=True, tag="incident.update"):
+    """A text for people outside; `update` is its id."""
+
+    update: str
+    text: str
+
+
+class UpdateDelivered(Payload, frozen=True, tag="incident.delivered"):
+    """What a person did with an update: copied, written to a file, or posted (`marked as sent`). `at` is when it went out, Unix
+    seconds, where the person said so. A channel's delivery is the outcome of the action `notify`.
+    """
+
+    update: str
+    how: DeliveryState
+    where: str = ""
+    at: float | None = None
+
+
+class ChangeSeen(Payload, frozen=True, tag="incident.seen"):
+    """The `count`-th recorded change of one thing that the timeline watches; `at` is when it happened, Unix seconds.
+
+    The subject is the incident's id, `/` and a digest of thing and count: two consoles that see the same change write it under
+    one subject, and it counts once.
+    """
+
+    thing: str
+    value: str
+    count: int
+    at: float
+    source: Source
+    text: str
+
+
+class IncidentClosed(Payload, frozen=True, tag="incident.closed"):
+    why: str = ""
+
+
+class IncidentReopened(Payload, frozen=True, tag="incident.reopened"):
+    why: str = ""
+
+
+# Checklist runs and handovers: the subject is the run's or the handover's id
+
+
+class RunStarted(Payload, frozen=True, tag="walk.begun"):
+    """Somebody started a checklist; `uptime` is the boot timestamp, as of the signature."""
+
+    checklist: str = ""
+    title: str = ""
+    uptime: BootTimestamp | None = None
+
+
+class ItemAnswered(Payload, frozen=True, tag="walk.item"):
+    """One item's answer (`agree` or `overrule`), with what the evidence said then.
+
+    `resulting_verdict` is the verdict that the answer leaves the item at, `verdict` that of the evidence (absent for a
+    question), `value` the measured value in the item's unit, `value_text` the same as text.
+    """
+
+    item: str = ""
+    title: str = ""
+    answer: str = ""
+    resulting_verdict: str = msgspec.field(default="", name="stands")
+    value_text: str = msgspec.field(default="", name="told")
+    why: str = ""
+    verdict: str | None = None
+    value: float | str | None = None
+    reason: str | None = None
+
+
+class RunNoteAdded(Payload, frozen=True, tag="walk.note"):
+    item: str = ""
+    title: str = ""
+    text: str = ""
+
+
+class RunSigned(Payload, frozen=True, tag="walk.signed"):
+    """`name` is what the person signed with; `open` are the sentences on every item that was not ok."""
+
+    checklist: str = ""
+    title: str = ""
+    name: str = ""
+    open: tuple[str, ...] = ()
+    uptime: BootTimestamp | None = None
+    remark: str | None = None
+
+
+class HandoverSigned(Payload, frozen=True, tag="handover.signed"):
+    """`since` is the start of the shift, Unix seconds; `handed_over` are the handover's lines by section, as they were read."""
+
+    name: str = ""
+    since: float = 0.0
+    handed_over: dict[str, tuple[str, ...]] = {}
+    uptime: BootTimestamp | None = None
+    to: str | None = None
+    remark: str | None = None
+
+
+PAYLOADS: tuple[type[Payload], ...] = (
+    ActionIntent,
+    ActionDeclined,
+    ActionOutcome,
+    RolloutCompleted,
+    RolloutFailed,
+    AlertAcknowledged,
+    AlertReleased,
+    NoteWritten,
+    EventSettled,
+    IncidentDeclared,
+    SeverityChanged,
+    RoleAssigned,
+    StepChanged,
+    IncidentNoteAdded,
+    AlertLinked,
+    UpdateWritten,
+    UpdateDelivered,
+    ChangeSeen,
+    IncidentClosed,
+    IncidentReopened,
+    RunStarted,
+    ItemAnswered,
+    RunNoteAdded,
+    RunSigned,
+    HandoverSigned,
+)
+"""Every kind that the console writes."""
+
+
+def kind_of(payload: Payload | type[Payload]) -> str:
+    """The journal's kind of a payload."""
+    return str(payload.__struct_config__.tag)
+
+
+def kinds_of(*payloads: type[Payload]) -> tuple[str, ...]:
+    return tuple(map(kind_of, payloads))
+
+
+_BY_KIND: dict[str, type[Payload]] = {kind_of(payload): payload for payload in PAYLOADS}
+
+
+def encode(payload: Payload) -> dict[str, Any]:
+    """The data of the payload's event, as plain JSON values."""
+    fields: dict[str, Any] = msgspec.to_builtins(payload)
+    del fields["kind"]
+    return {name: value for name, value in fields.items() if value is not None or name in payload.always_written}
+
+
+def decode(event: Event) -> Payload:
+    """The payload of an event. Raises ValueError for an unknown kind, and for data that does not fit the kind."""
+    payload = _BY_KIND.get(event.kind)
+    if payload is None:
+        raise ValueError(f"unknown event kind {event.kind!r}")
+    try:
+        return msgspec.convert(event.data, payload)
+    except (msgspec.ValidationError, ArithmeticError) as error:
+        raise ValueError(f"{event.kind}: {error}") from None
+
+
+def try_decode(event: Event) -> Payload | None:
+    """As `decode`; None where the data does not fit."""
+    try:
+        return decode(event)
+    except ValueError:
+        return None
+
+
+def build_event(payload: Payload, *, at: float, subject: str, author: str, environment: str = "") -> Event:
+    """The event that the journal writes for a payload; `at` is Unix seconds."""
+    return Event(at, kind_of(payload), subject, author, environment, encode(payload))

@@ -1,0 +1,390 @@
+"""What each journal event does to the incidents that it is about."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from dataclasses import replace
+from types import MappingProxyType
+
+from console.journal.acknowledgements import MOST, Acknowledgement, acknowledgement_after
+from console.journal.event import Event
+from console.journal.payloads import (
+    ActionDeclined,
+    ActionIntent,
+    ActionOutcome,
+    AlertAcknowledged,
+    AlertLinked,
+    AlertReleased,
+    ChangeSeen,
+    DeliveryState,
+    IncidentClosed,
+    IncidentDeclared,
+    IncidentNoteAdded,
+    IncidentReopened,
+    LinkedAlert,
+    Payload,
+    Role,
+    RoleAssigned,
+    SeverityChanged,
+    Source,
+    Step,
+    StepChanged,
+    UpdateDelivered,
+    UpdateWritten,
+    decode,
+)
+from console.journal.projection import keep_newest
+from console.state.incident import FIRING, Delivery, Incident, Incidents, LastRecorded, StepCompletion, TimelineEntry, Update
+from queries.model.matcher import MatcherError, parse_matchers
+from queries.text.times import to_datetime
+
+INCIDENT_PAYLOADS: tuple[type[Payload], ...] = (
+    IncidentDeclared,
+    SeverityChanged,
+    RoleAssigned,
+    StepChanged,
+    IncidentNoteAdded,
+    AlertLinked,
+    UpdateWritten,
+    UpdateDelivered,
+    ChangeSeen,
+    IncidentClosed,
+    IncidentReopened,
+)
+"""What is about one incident: the subject begins with its id."""
+SEND_ACTION = "notify"
+"""The action that sends an update to a channel."""
+_MITIGATIONS = ("rollback", "scale", "restart", "pause")
+_DELIVERY = {"done": DeliveryState.SENT, "unknown": DeliveryState.UNKNOWN}
+_MOST_MISSED = 1000
+"""Changes of one thing that a store which keeps only the newest events may have lost. A larger jump is not valid: every later
+change would count as recorded already.
+"""
+_Action = ActionIntent | ActionDeclined | ActionOutcome
+
+
+class _IncidentBuilder:
+    """One incident while events are folded: lists instead of tuples, so that many at once stay cheap."""
+
+    def __init__(self, incident: Incident) -> None:
+        self.incident = incident
+        self.entries = list(incident.entries)
+        self.completions = dict(incident.completions)
+        self.updates = {item.id: item for item in incident.updates}
+        self.seen = dict(incident.seen)
+        self.roles = dict(incident.roles)
+
+    def build(self) -> Incident:
+        return replace(
+            self.incident,
+            entries=tuple(self.entries),
+            completions=MappingProxyType(self.completions),
+            updates=tuple(self.updates.values()),
+            seen=MappingProxyType(self.seen),
+            roles=tuple(self.roles.items()),
+        )
+
+    def add_entry(
+        self, event: Event, source: Source, text: str, *, at: float | None = None, id: str = "", corrects: str = ""
+    ) -> None:
+        """At its place in time; every console derives the same id."""
+        entry = TimelineEntry(
+            at=event.at if at is None else at,
+            source=source,
+            author=event.author,
+            text=text,
+            id=id or f"{event.kind}:{event.subject}:{event.author}:{event.at:.3f}:{event.sequence}",
+            recorded_at=event.at,
+            corrects=corrects,
+        )
+        bisect.insort_right(self.entries, entry, key=lambda item: item.at)
+
+    def complete(self, step: Step, completion: StepCompletion) -> None:
+        """The first completion counts until somebody reopens the step."""
+        self.completions.setdefault(step, completion)
+
+    def watch_alert(self, alert: LinkedAlert, event: Event) -> None:
+        self.seen.setdefault(f"alert:{alert.fingerprint}", LastRecorded(FIRING, alert.starts_at or event.at))
+
+
+class IncidentReducer:
+    """Folds events into incidents; those that no event touches stay the very objects that they were.
+
+    `apply` raises ValueError or KeyError for an event whose data does not fit, and the reducer must not be used after that.
+    """
+
+    def __init__(self, state: Incidents) -> None:
+        self._before = state
+        self._order = [item.id for item in state.all]
+        self._count = max(state.count, len(state.all))
+        self._kept = {item.id: item for item in state.all}
+        self._builders: dict[str, _IncidentBuilder] = {}
+        self._open = [item.id for item in state.open]
+        self._acknowledgements: dict[str, Acknowledgement] = dict(state.acknowledgements)
+        self._acknowledgements_changed = False
+
+    def state(self) -> Incidents:
+        if not self._builders and not self._acknowledgements_changed:
+            return self._before
+        built = {identity: builder.build() for identity, builder in self._builders.items()}
+        return Incidents(
+            tuple(built.get(identity) or self._kept[identity] for identity in self._order),
+            MappingProxyType(keep_newest(self._acknowledgements, MOST))
+            if self._acknowledgements_changed
+            else self._before.acknowledgements,
+            self._count,
+        )
+
+    def apply(self, event: Event) -> None:
+        payload = decode(event)
+        match payload:
+            case AlertAcknowledged() | AlertReleased():
+                self._acknowledge(event, payload)
+            case ActionIntent() | ActionDeclined() | ActionOutcome() if payload.action == SEND_ACTION:
+                self._send(event, payload)
+            case ActionIntent() | ActionDeclined() | ActionOutcome():
+                self._act(event, payload)
+            case IncidentDeclared():
+                self._declare(event, payload)
+            case _:
+                identity = event.subject.partition("/")[0]
+                if identity in self._kept:
+                    self._change(self._builder(identity), event, payload)
+
+    def _builder(self, identity: str) -> _IncidentBuilder:
+        if identity not in self._builders:
+            self._builders[identity] = _IncidentBuilder(self._kept[identity])
+        return self._builders[identity]
+
+    def _declare(self, event: Event, payload: IncidentDeclared) -> None:
+        if event.subject in self._kept:
+            return
+        for item in payload.alerts:
+            _check_time(item.starts_at)
+        stability = payload.stability_seconds
+        if stability is not None and not 0.0 <= stability < math.inf:
+            raise ValueError(f"stability_seconds {stability} is not a length of time")
+        incident = Incident(
+            id=event.subject,
+            number=self._count + 1,
+            title=payload.title,
+            severity=payload.severity,
+            declared_at=event.at,
+            declared_by=event.author,
+            environment=event.environment,
+            detected_at=_check_time(payload.detected_at) if payload.detected_at else None,
+            alerts=payload.alerts,
+            panels=payload.panels,
+            stability_seconds=stability,
+            seen=MappingProxyType({thing: LastRecorded(value, event.at) for thing, value in payload.seen.items()}),
+        )
+        self._kept[incident.id] = incident
+        self._order.append(incident.id)
+        self._count += 1
+        self._open.append(incident.id)
+        builder = self._builder(incident.id)
+        for item in payload.alerts:
+            builder.watch_alert(item, event)
+        builder.add_entry(event, Source.PERSON, f"declared {incident.severity}: {incident.title}")
+        for item in payload.alerts:
+            if item.starts_at and item.starts_at < event.at:
+                identity = f"{event.subject}:{item.fingerprint}"
+                builder.add_entry(event, Source.ALERTMANAGER, f"{item.name} started firing", at=item.starts_at, id=identity)
+            held = self._acknowledgements.get(item.fingerprint)
+            if held is not None:
+                builder.complete(Step.ACKNOWLEDGE, StepCompletion(held.at, held.author, f"acknowledged {item.name}"))
+        if payload.commander:
+            builder.roles[Role.COMMANDER] = payload.commander
+
+    # Alerts and actions
+
+    def _acknowledge(self, event: Event, payload: AlertAcknowledged | AlertReleased) -> None:
+        before = self._acknowledgements.get(event.subject)
+        after = acknowledgement_after(before, event)
+        if before is not None and after is before:
+            return  # somebody else was first
+        self._acknowledgements_changed = True
+        self._acknowledgements.pop(event.subject, None)  # the newest stand last
+        if after is None:
+            # The console, not a person, ends the acknowledgement of an alert that resolved.
+            if not isinstance(payload, AlertReleased) or payload.why != AlertReleased.RESOLVED:
+                for builder in self._linked_builders(event.subject):
+                    name = next((a.name for a in builder.incident.alerts if a.fingerprint == event.subject), "the alert")
+                    builder.add_entry(event, Source.PERSON, f"released {name}: unacknowledged")
+            return
+        self._acknowledgements[event.subject] = after
+        name = payload.name or "the alert"
+        over = f", taken over from {before.author}" if before is not None and before.author != after.author else ""
+        for builder in self._linked_builders(event.subject):
+            builder.add_entry(event, Source.PERSON, f"acknowledged {name}{over}")
+            builder.complete(Step.ACKNOWLEDGE, StepCompletion(event.at, event.author, f"acknowledged {name}"))
+
+    def _act(self, event: Event, payload: _Action) -> None:
+        title = payload.title or payload.action or "an action"
+        match payload:
+            case ActionIntent():
+                text = f"{title}: confirmed, sending{f' ({payload.cause})' if payload.cause else ''}"
+            case ActionDeclined():
+                text = f"{title}: not confirmed, nothing was sent"
+            case ActionOutcome(outcome=outcome, text=reason):
+                told = reason if reason and reason.startswith(outcome) else f"{outcome}: {reason}".rstrip(": ")
+                text = f"{title}: {told}"
+        # Of an action for no alert, or for one that no incident has, every open incident takes note.
+        fingerprint = "" if isinstance(payload, ActionDeclined) else payload.fingerprint or ""
+        builders = self._linked_builders(fingerprint) or [self._builder(identity) for identity in self._open]
+        for builder in builders:
+            builder.add_entry(event, Source.CONSOLE, text)
+        if isinstance(payload, ActionOutcome) and payload.outcome == "done":
+            for builder in builders:
+                step = _step_of(payload.action or "", payload.target or "", builder.incident)
+                if step is not None:
+                    builder.complete(step, StepCompletion(event.at, event.author, title))
+
+    def _send(self, event: Event, payload: _Action) -> None:
+        """An update on its way to a channel; the target is `update/INCIDENT/UPDATE/CHANNEL`."""
+        _, identity, name, channel = (payload.target or "").split("/", 3)
+        if identity not in self._kept:
+            return
+        builder = self._builder(identity)
+        title = payload.title or SEND_ACTION
+        if isinstance(payload, ActionDeclined):
+            builder.add_entry(event, Source.CONSOLE, f"{title}: not confirmed, nothing was sent")
+            return
+        update = builder.updates[name]
+        if isinstance(payload, ActionIntent):
+            delivery = Delivery(event.at, event.author, channel, DeliveryState.SENDING)
+        else:
+            why = payload.text or payload.outcome
+            state = _DELIVERY.get(payload.outcome, DeliveryState.NOT_SENT)
+            sent = state is DeliveryState.SENT
+            delivery = Delivery(event.at, event.author, channel, state, "" if sent else why)
+            builder.add_entry(event, Source.CONSOLE, f"update to {channel}: {why if sent else f'{state}: {why}'}")
+        others = (item for item in update.deliveries if item.state is not DeliveryState.SENDING or item.where != channel)
+        builder.updates[name] = replace(update, deliveries=(*others, delivery))
+        if delivery.state.out:
+            builder.complete(Step.COMMUNICATE, StepCompletion(event.at, event.author, f"update sent to {channel}"))
+
+    def _linked_builders(self, fingerprint: str) -> list[_IncidentBuilder]:
+        """The open incidents with this alert."""
+        linked = [identity for identity in self._open if fingerprint and self._now(identity).links(fingerprint)]
+        return [self._builder(identity) for identity in linked]
+
+    def _now(self, identity: str) -> Incident:
+        return self._builders[identity].incident if identity in self._builders else self._kept[identity]
+
+    # The incident itself
+
+    def _change(self, builder: _IncidentBuilder, event: Event, payload: Payload) -> None:
+        incident = builder.incident
+        match payload:
+            case SeverityChanged(severity=severity, why=why):
+                builder.add_entry(event, Source.PERSON, _because(f"severity {incident.severity} → {severity}", why))
+                builder.incident = replace(incident, severity=severity)
+            case RoleAssigned():
+                self._assign(builder, event, payload)
+            case StepChanged():
+                self._change_step(builder, event, payload)
+            case IncidentNoteAdded(id=identity, text=text, corrects=corrects):
+                builder.add_entry(event, Source.PERSON, text, id=identity, corrects=corrects)
+            case AlertLinked():
+                self._link(builder, event, payload)
+            case UpdateWritten(update=identity, text=text):
+                if identity not in builder.updates:
+                    builder.updates[identity] = Update(identity, event.at, event.author, text)
+                    builder.add_entry(event, Source.PERSON, f"update written: {text.strip().partition(chr(10))[0]}")
+            case UpdateDelivered():
+                self._deliver(builder, event, payload)
+            case ChangeSeen():
+                self._see(builder, event, payload)
+            case IncidentClosed() | IncidentReopened():
+                self._set_open(builder, event, payload)
+
+    def _set_open(self, builder: _IncidentBuilder, event: Event, payload: IncidentClosed | IncidentReopened) -> None:
+        incident, closes = builder.incident, isinstance(payload, IncidentClosed)
+        again = " again" if closes and not incident.open else ""
+        builder.add_entry(event, Source.PERSON, _because(f"closed{again}" if closes else "reopened", payload.why))
+        if closes and incident.open:
+            builder.incident = replace(incident, closed_at=event.at, closed_by=event.author)
+            self._open.remove(incident.id)
+        elif not closes and not incident.open:
+            builder.incident = replace(incident, closed_at=None, closed_by="")
+            self._open.append(incident.id)
+
+    def _assign(self, builder: _IncidentBuilder, event: Event, payload: RoleAssigned) -> None:
+        role, person = payload.role, payload.person
+        before = builder.roles.get(role, "")
+        if before and payload.over is not None and payload.over != before:
+            builder.add_entry(event, Source.PERSON, f"{role}: stays {before}; {person or 'nobody'} came too late")
+            return
+        builder.roles.pop(role, None)
+        if person:
+            builder.roles[role] = person
+        builder.add_entry(event, Source.PERSON, f"{role}: {before or 'nobody'} → {person or 'nobody'}")
+
+    def _change_step(self, builder: _IncidentBuilder, event: Event, payload: StepChanged) -> None:
+        step, done = payload.step, payload.done
+        again = " (already done)" if done and step in builder.completions else ""
+        text = f"{step}: {'done' if done else 'reopened'}{again}"
+        builder.add_entry(event, Source.PERSON, ": ".join(filter(None, (text, payload.because, payload.note))))
+        if done:
+            builder.complete(step, StepCompletion(event.at, event.author, payload.because, payload.note))
+        else:
+            builder.completions.pop(step, None)
+
+    def _link(self, builder: _IncidentBuilder, event: Event, payload: AlertLinked) -> None:
+        incident = builder.incident
+        alert = LinkedAlert(payload.fingerprint, payload.name, _check_time(payload.starts_at), payload.labels)
+        others = tuple(item for item in incident.alerts if item.fingerprint != alert.fingerprint)
+        builder.incident = replace(incident, alerts=(*others, alert) if payload.on else others)
+        if payload.on:
+            builder.watch_alert(alert, event)
+        builder.add_entry(event, Source.PERSON, f"{'linked' if payload.on else 'unlinked'} {alert.name}")
+
+    def _deliver(self, builder: _IncidentBuilder, event: Event, payload: UpdateDelivered) -> None:
+        update, state, where = builder.updates[payload.update], payload.how, payload.where
+        if not (state.by_hand or state is DeliveryState.MARKED):
+            raise ValueError(f"{state} is the outcome of an action")
+        # Nobody read it before it was written, and nobody can confirm that it will go out.
+        at = min(event.at, max(update.at, _check_time(event.at if payload.at is None else payload.at)))
+        delivery = Delivery(at, event.author, where, state)
+        builder.updates[update.id] = replace(update, deliveries=(*update.deliveries, delivery))
+        text = f"{state} to {where}" if where else str(state)
+        builder.add_entry(event, Source.PERSON, f"update {text}{', to be posted by hand' if state.by_hand else ''}", at=at)
+        if state.out:
+            builder.complete(Step.COMMUNICATE, StepCompletion(at, event.author, f"update {text}"))
+
+    def _see(self, builder: _IncidentBuilder, event: Event, payload: ChangeSeen) -> None:
+        thing, count, at = payload.thing, payload.count, _check_time(payload.at)
+        last = builder.seen.get(thing)
+        if last is not None and count <= last.count:
+            return  # another console recorded the same change
+        if count > (last.count if last else 0) + _MOST_MISSED:
+            raise ValueError(f"{count} changes at once")
+        builder.seen[thing] = LastRecorded(payload.value, at, count)
+        builder.add_entry(event, payload.source, payload.text, at=at, id=event.subject)
+
+
+def _because(text: str, why: str) -> str:
+    return f"{text}: {why}" if why else text
+
+
+def _step_of(action: str, target: str, incident: Incident) -> Step | None:
+    """The step that a successful action completes."""
+    if action in _MITIGATIONS:
+        return Step.MITIGATE
+    if action != "silence":
+        return None
+    try:
+        matchers = parse_matchers(target)
+    except MatcherError:
+        return None
+    silenced = matchers and any(all(one.matches(item.labels) for one in matchers) for item in incident.alerts)
+    return Step.ACKNOWLEDGE if silenced else None
+
+
+def _check_time(at: float) -> float:
+    """Unix seconds. Raises ValueError for what has no place in a calendar, and so none in the timeline."""
+    if to_datetime(at) is None or at < 0.0:
+        raise ValueError(f"{at} is not a time")
+    return at
