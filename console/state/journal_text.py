@@ -25,7 +25,7 @@ def _payload_text(event: Event, payload: p.Payload) -> str:
             return _join(payload.target, payload.text)
         case p.AlertAcknowledged() | p.AlertReleased():
             why = f" ({payload.why})" if isinstance(payload, p.AlertReleased) and payload.why else ""
-            return f"{payload.name or event.subject}{why}"
+            return f"{payload.name or event.data.get('text') or event.subject}{why}"
         case p.NoteWritten(text=text):
             return text
         case p.EventSettled(why=why) | p.IncidentClosed(why=why) | p.IncidentReopened(why=why):

@@ -464,21 +464,21 @@ OWN = ClusterEndpoint(
         (
             "context stage, server https://stage:6443, user bob, namespace payments",
             "test",
-            "look: kubectl --kubeconfig /k --context stage -n payments rollout status deployment/x",
+            "inspect: kubectl --kubeconfig /k --context stage -n payments rollout status deployment/x",
         ),
         (
             "context prod, server https://prod:6443, user bob, namespace payments",
             "test",
-            "look at deployment/x in context prod, server https://prod:6443, user bob, namespace payments: "
+            "inspect deployment/x in context prod, server https://prod:6443, user bob, namespace payments: "
             "not this console's cluster",
         ),
         (
             "context stage, server https://stage:64430, namespace payments",
             "test",
-            "look at deployment/x in context stage, server https://stage:64430, namespace payments: not this console's cluster",
+            "inspect deployment/x in context stage, server https://stage:64430, namespace payments: not this console's cluster",
         ),
-        ("", "test", "look: kubectl --kubeconfig /k --context stage -n cad-ml-platform rollout status deployment/x"),
-        ("", "prod", "look at deployment/x in the environment prod: not this console's"),
+        ("", "test", "inspect: kubectl --kubeconfig /k --context stage -n cad-ml-platform rollout status deployment/x"),
+        ("", "prod", "inspect deployment/x in the environment prod: not this console's"),
     ],
 )
 def test_what_to_look_at_is_where_the_action_was(tmp_path: Path, cluster: str, environment: str, said: str) -> None:

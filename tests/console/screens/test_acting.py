@@ -231,7 +231,7 @@ async def test_a_takeover_is_confirmed_and_reported_to_the_owner(given: Callable
         await pilot.press("2")
         await until(app, pilot, "HighErrorRate", "bob@")
         await pilot.press("a")
-        await until(app, pilot, "HighErrorRate: bob@vm took it ", " ago: take it over?", "Take over")
+        await until(app, pilot, "HighErrorRate: bob@vm acknowledged it ", " ago: take it over?", "Take over")
         await pilot.press("enter")
         await patience.until(pilot, lambda: len(app.screen_stack) == 1, "the dialog to close")
         assert session.snapshot().ledger.owners["f1"].author == "bob@vm"
@@ -242,7 +242,7 @@ async def test_a_takeover_is_confirmed_and_reported_to_the_owner(given: Callable
         app.clear_notifications()
         taken = await other.acknowledge("f1")
         assert not taken.written
-        assert (await other.acknowledge("f1", over=taken.mark)).written
+        assert (await other.acknowledge("f1", over=taken.acknowledgement)).written
         await until(app, pilot, "bob@vm took over HighErrorRate")
         app.clear_notifications()
         mark = session.snapshot().ledger.owners["f1"]

@@ -85,7 +85,7 @@ async def test_a_complete_morning_run(tmp_path: Path) -> None:
     async with walker.app.run_test(size=(80, 24)) as pilot:
         shown = await walker.begin(pilot)
         for words in (
-            "1 of 7", "Overnight alerts", "CRIT  3 firing · 1 resolved · 1 silenced", "P1 HighErrorRate fires",
+            "1 of 7", "Overnight alerts", "CRIT  3 firing · 1 resolved · 1 silenced", "P1 HighErrorRate firing",
             "yesterday 0 firing", "○ CRIT     Overnight alerts", "○ STALE    CPU", "sign     7 open",
         ):  # fmt: skip
             assert words in shown, words

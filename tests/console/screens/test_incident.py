@@ -119,7 +119,7 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             assert the(app).person(Role.COMMANDER) == "you@bastion"
 
             await pilot.press("u", "enter")
-            await until(app, pilot, "Update for status-page, identified", "How many requests are affected is not")
+            await until(app, pilot, "Update for status-page, identified", "It is not known how many requests are")
             await pilot.press("ctrl+s")
             await until(app, pilot, "Send the update", "to chat", "slack")
             assert the(app).updates[0].out_at is None
@@ -129,7 +129,7 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             await until(app, pilot, "done in", "chat took it")
             await pilot.press("escape")
             await until(app, pilot, "update to chat: done")
-            assert b"How many requests are affected" in chat.bodies[0]
+            assert b"how many requests are affected" in chat.bodies[0]
 
             await pilot.press("2")
             await until(app, pilot, "HighErrorRate", "worst first")
@@ -141,7 +141,7 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             await pilot.press("right", "enter")
             await until(app, pilot, "done in")
             await pilot.press("9")
-            await until(app, pilot, "Roll back deployment/cad-ml-api: done", "rollout cad-ml-api 2→3", "took HighErrorRate")
+            await until(app, pilot, "Roll back deployment/cad-ml-api: done", "rollout cad-ml-api 2→3", "acknowledged HighErrorRate")
             assert set(the(app).completions) == {Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE, Step.MITIGATE}
 
             await pilot.press("t", "end", "up", "enter")
