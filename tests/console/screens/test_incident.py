@@ -141,7 +141,9 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             await pilot.press("right", "enter")
             await until(app, pilot, "done in")
             await pilot.press("9")
-            await until(app, pilot, "Roll back deployment/cad-ml-api: done", "rollout cad-ml-api 2→3", "acknowledged HighErrorRate")
+            await until(
+                app, pilot, "Roll back deployment/cad-ml-api: done", "rollout cad-ml-api 2→3", "acknowledged HighErrorRate"
+            )
             assert set(the(app).completions) == {Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE, Step.MITIGATE}
 
             await pilot.press("t", "end", "up", "enter")

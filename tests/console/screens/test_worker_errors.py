@@ -315,7 +315,7 @@ async def test_errors_of_tasks_and_threads_are_reported_too(tmp_path: Path) -> N
     place = Place(tmp_path)
     async with place.app.run_test(size=(80, 24)) as pilot:
         await place.until(pilot, lambda: "HighErrorRate" in place.text)
-        place.session._begin(task(), "prometheus")
+        place.session._run(task(), "prometheus")
         asyncio.get_running_loop().call_soon(callback)
         threading.Thread(target=thread, name="watch-pods").start()
         for words in (
