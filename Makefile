@@ -57,6 +57,7 @@ lint: $(STAMP) ## check style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/vulture
 	@$(BIN)/lint-imports
 
 .PHONY: bench

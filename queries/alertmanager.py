@@ -80,7 +80,6 @@ class _Alert(msgspec.Struct):
     startsAt: str = ""
     updatedAt: str = ""
     receivers: list[_Named] = []
-    generatorURL: str = ""
 
 
 class _Matcher(msgspec.Struct):
@@ -367,7 +366,6 @@ def _alert(raw: msgspec.Raw, *, where: str) -> Alert:
         silenced_by=tuple(status.silencedBy or ()),
         inhibited_by=tuple(status.inhibitedBy or ()),
         muted_by=tuple(status.mutedBy or ()),
-        generator_url=item.generatorURL,
     )
 
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,6 +23,8 @@ from console.config.settings import Settings
 from console.demo.scenarios import SCENARIOS, scenario
 from console.monitor.source_results import ALERTMANAGER, PROMETHEUS, RULES
 
+_EXTRA = ("jsonpatch", "json_merge_patch")
+"""The modules of the extra `demo`."""
 _REFRESH_SECONDS = 1.0
 _FORWARDED = ("theme", "read_only", "refresh")
 """Flags that apply to the demo too; the demo sets the addresses of the sources itself."""
@@ -30,7 +33,7 @@ _STARTING = {PROMETHEUS: "starting Prometheus …", RULES: "starting …", ALERT
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    stories = "; ".join(f"{item.name}: {item.says}" for item in SCENARIOS)
+    stories = "; ".join(f"{item.name}: {item.summary}" for item in SCENARIOS)
     names = [item.name for item in SCENARIOS]
     parser.add_argument("--scenario", choices=names, default="calm", metavar="NAME", help=stories.replace("%", "%%"))
     parser.add_argument(
@@ -77,9 +80,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _on_stack(arguments: argparse.Namespace) -> int:
+    if missing := [name for name in _EXTRA if find_spec(name) is None]:
+        print(
+            f"cad-console demo: missing {', '.join(missing)}; install the extra: pip install 'cad-console[demo]'",
+            file=sys.stderr,
+        )
+        return 1
     from console.demo.backfill import HistoryFailed  # noqa: PLC0415
     from console.demo.process import StartFailed  # noqa: PLC0415
-    from console.demo.server_binaries import BinaryNotFound, bring  # noqa: PLC0415  # clients and servers, only for a demo
+    from console.demo.server_binaries import BinaryNotFound, provide_servers  # noqa: PLC0415  # clients and servers, only for a demo
     from console.demo.stack import DemoStack, NotReady  # noqa: PLC0415
     from queries.errors import SourceError  # noqa: PLC0415
 
@@ -88,7 +97,7 @@ def _on_stack(arguments: argparse.Namespace) -> int:
     try:
         stack = DemoStack(
             scenario(arguments.scenario),
-            bring(_ProgressBar()),
+            provide_servers(_ProgressBar()),
             kubernetes_context=arguments.kubernetes,
             keep_folder=arguments.keep,
             report=clock.report if arguments.check or arguments.run else lambda text: None,

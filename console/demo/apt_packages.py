@@ -1,4 +1,4 @@
-"""The distribution's own packages (Debian, Ubuntu), unpacked into a folder as an ordinary user."""
+"""Unpacks the packages of Debian or Ubuntu into a folder, without root."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _PROGRAMS = {
     "amtool": ("amtool",),
 }
 _FIXED_FOLDER = b"/usr/share/prometheus/alertmanager"
-"""Where Debian's Alertmanager looks for its templates, written into the program; the official build carries them inside."""
+"""The template folder compiled into Debian's Alertmanager; the official build embeds the templates."""
 
 _OWN_APT = "apt.conf"
-"""Beside the packages while they load: points apt at lists of our own."""
+"""An apt configuration beside the packages that points apt at separate lists."""
 
 _LIMIT_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionPackages:
-    """`apt-get download` needs no root, and neither do lists of our own where the machine has none."""
+    """`apt-get download` needs no root, nor do separate lists where the machine has none."""
 
     name: str = "the distribution's packages"
     folder_name: str = "packages"
@@ -38,7 +38,7 @@ class DistributionPackages:
     def fetch(self, folder: Path, report: Callable[[str, int, int], None]) -> None:
         for tool in ("apt-get", "apt-cache", "dpkg-deb"):
             if not shutil.which(tool):
-                raise SourceFailed(f"no {tool} on this machine: it is not a Debian or Ubuntu")
+                raise SourceFailed(f"no {tool} on this machine: it is neither Debian nor Ubuntu")
         loads, unpacked = folder / "load", folder / "unpacked"
         loads.mkdir()
         names = ["prometheus", "prometheus-alertmanager"]
@@ -62,10 +62,10 @@ class DistributionPackages:
 
 
 def free_of_fixed_folder(program: bytes) -> bytes:
-    """The same program, looking for its templates in its working directory.
+    """The same program with its templates in the working directory.
 
-    The path stands in the program with its length, so the new one has to be as long: a dot and slashes, which every
-    system reads as the working directory. This spares root and user namespaces, which some machines forbid.
+    The compiled-in path has a fixed length, so the new one is a dot and slashes, which is the working directory. This needs
+    neither root nor user namespaces, which some machines forbid.
     """
     return program.replace(_FIXED_FOLDER, b".".ljust(len(_FIXED_FOLDER), b"/"))
 
@@ -88,7 +88,7 @@ def _arrange(unpacked: Path, folder: Path) -> None:
 
 
 def _refresh_lists(folder: Path, report: Callable[[str, int, int], None]) -> None:
-    """Root refreshes the machine's lists; anybody else gets lists of their own in `folder`, which apt checks all the same."""
+    """Refreshes the machine's lists as root, else separate lists in `folder`; apt verifies both."""
     if os.geteuid() != 0:
         (folder / "lists" / "partial").mkdir(parents=True, exist_ok=True)
         (folder / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
@@ -100,12 +100,12 @@ def _refresh_lists(folder: Path, report: Callable[[str, int, int], None]) -> Non
 
 
 def _load(names: list[str], folder: Path, report: Callable[[str, int, int], None]) -> subprocess.CompletedProcess[str]:
-    """`apt-get download`, which checks each package against the signed lists, with its progress read from the folder."""
+    """Runs `apt-get download`, which verifies each package against the signed lists; reads the progress from the folder."""
     listed = _run(["apt-get", "download", "--print-uris", *names], folder)
     total = sum(int(size) for size in re.findall(r"^'\S+' \S+ (\d+) ", listed.stdout, re.MULTILINE))
     command = ["apt-get", "download", *names]
     with (folder / "log").open("w+") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own fixed words
+        process = subprocess.Popen(  # noqa: S603  # fixed arguments
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -119,20 +119,20 @@ def _load(names: list[str], folder: Path, report: Callable[[str, int, int], None
             while process.poll() is None:
                 if time.monotonic() - started > _LIMIT_SECONDS:
                     raise SourceFailed(f"apt-get download took more than {_LIMIT_SECONDS:.0f} s")
-                report("loading packages", sum(file.stat().st_size for file in folder.glob("*.deb")), total)
+                report("downloading packages", sum(file.stat().st_size for file in folder.glob("*.deb")), total)
                 time.sleep(0.1)
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        report("loading packages", total, total)
+        report("downloading packages", total, total)
         log.seek(0)
         return subprocess.CompletedProcess(command, process.returncode, "", log.read())
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(  # noqa: S603 - our own fixed words
+        return subprocess.run(  # noqa: S603  # fixed arguments
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -155,4 +155,4 @@ def _environment(folder: Path) -> Mapping[str, str]:
 def _last_line(answer: subprocess.CompletedProcess[str]) -> str:
     lines = [line.strip() for line in (answer.stderr or answer.stdout).splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("E:")]
-    return (errors or lines or ["it said nothing"])[-1]
+    return (errors or lines or ["no output"])[-1]

@@ -1,4 +1,4 @@
-"""The past that the embedded Prometheus is given before it starts: a week of recorded series, and their counters."""
+"""Backfills a week of recorded series and counters into the embedded Prometheus before it starts."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console.demo import traffic
-from console.demo.exposition import bounds
+from console.demo.exposition import bucket_bounds
 from console.demo.scenarios import RuleSet
 from console.demo.simulator import WORKLOADS, Simulator
 
 DAYS = 7.0
 _HOUR = 3600.0
 _TIERS = ((DAYS * 24 * _HOUR, 300.0), (24 * _HOUR, 120.0), (2 * _HOUR, 60.0))
-"""How far back, and how densely from there on, seconds. Not wider than 300: Prometheus looks back five minutes.
+"""Start before now and step of each tier, in seconds. At most 300: Prometheus looks back five minutes.
 
-The last tier, which `moments` adds, is as dense as the live scrapes, so that the first evaluation sees full windows; the
-trouble begins in it.
+`sample_times` adds a last tier as dense as the live scrapes, so that the first evaluation sees full windows; the
+fault starts in it.
 """
 
 _WEEK = (
@@ -33,31 +33,31 @@ _DAY = (
     "container_memory_working_set_bytes",
     "kube_pod_container_resource_limits",
 )
-"""What long rules and long windows read raw; everything else is kept for the last two hours only."""
+"""The families that long rules and windows read raw; the others cover the last two hours only."""
 
 
 class HistoryFailed(Exception):
-    """promtool did not take the history; the message is its reason."""
+    """promtool rejected the history; the message is its reason."""
 
 
 def write_history(simulator: Simulator, path: Path, *, now: float, target_labels: str) -> None:
-    """Drive the simulator through the past up to `now` and write what a Prometheus would have kept, as OpenMetrics."""
-    trouble, rules = simulator.scenario.trouble_seconds, simulator.scenario.rules
+    """Runs the simulator up to `now` and writes the samples that a Prometheus would have stored, as OpenMetrics."""
+    fault_seconds, rules = simulator.scenario.fault_seconds, simulator.scenario.rules
     with path.open("w") as file:
         lines: list[str] = []
-        for at, names in moments(now, trouble):
-            live = at > now - trouble - 1.0
+        for at, names in sample_times(now, fault_seconds):
+            live = at > now - fault_seconds - 1.0
             if live:
                 simulator.live(at)
             else:
                 simulator.advance(at)
-            # Without it NoMetricsData would hold until the first scrape, five seconds or more after the start.
+            # Without it NoMetricsData would fire until the first scrape, at least five seconds after the start.
             lines.append(f"up{{{target_labels}}} 1 {at:.3f}")
             for series, value in simulator.metrics.samples(names):
                 if names and "_bucket{" in series and 'le="2.0"' not in series:
-                    continue  # far back only the objective's bucket is ever asked for
+                    continue  # older queries read only the objective's bucket
                 lines.append(f"{_with(series, target_labels)} {value} {at:.3f}")
-            for name, labels, number in () if live or RuleSet.OURS not in rules else recorded(simulator, at):
+            for name, labels, number in () if live or RuleSet.OURS not in rules else recorded_samples(simulator, at):
                 braces = f"{{{labels}}}" if labels else ""
                 lines.append(f"{name}{braces} {number:.9g} {at:.3f}")
             if len(lines) > 20000:
@@ -66,9 +66,9 @@ def write_history(simulator: Simulator, path: Path, *, now: float, target_labels
         file.write("\n".join([*lines, "# EOF"]) + "\n")
 
 
-def moments(now: float, trouble_seconds: float) -> Iterator[tuple[float, tuple[str, ...]]]:
-    """The moments up to just before `now`, denser towards it, with the families kept there (empty for all)."""
-    tiers = (*_TIERS, (trouble_seconds, 2.0))
+def sample_times(now: float, fault_seconds: float) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """The sample times up to just before `now`, denser towards it, with the families to write (empty for all)."""
+    tiers = (*_TIERS, (fault_seconds, 2.0))
     ends = [start for start, _ in tiers[1:]] + [0.5]
     for (start, step), end, names in zip(tiers, ends, (_WEEK, _DAY, (), ()), strict=True):
         at = now - start
@@ -77,8 +77,8 @@ def moments(now: float, trouble_seconds: float) -> Iterator[tuple[float, tuple[s
             at += step
 
 
-def recorded(simulator: Simulator, at: float) -> Iterator[tuple[str, str, float]]:
-    """The recorded series (name, labels, value) as queries/rules/recording.yaml computes them from the same state."""
+def recorded_samples(simulator: Simulator, at: float) -> Iterator[tuple[str, str, float]]:
+    """The recorded series (name, labels, value), as queries/rules/recording.yaml computes them from the same state."""
     if not simulator.has_traffic:
         return
     seed = simulator.seed
@@ -94,7 +94,7 @@ def recorded(simulator: Simulator, at: float) -> Iterator[tuple[str, str, float]
         yield "provider_success_rate", labels, 100.0 - error_percent
         yield "provider_health_score", labels, 0.7 * (100.0 - error_percent) + 30.0
         slower = 1.0 + 0.05 * traffic.noise(seed, f"p95 {provider.name}", at)
-        edges = bounds(f"{provider.service}_processing_duration_seconds")
+        edges = bucket_bounds(f"{provider.service}_processing_duration_seconds")
         p95 = traffic.p95(edges, traffic.shares_below(provider, edges)) * slower
         yield f"{provider.service}_p95_latency_seconds", labels, p95
         if provider.service == "ocr":
@@ -112,20 +112,20 @@ def recorded(simulator: Simulator, at: float) -> Iterator[tuple[str, str, float]
 
 
 def load_history(promtool: str, text: Path, data: Path, *, limit_seconds: float = 60.0) -> None:
-    """Turn the OpenMetrics text into blocks of a Prometheus that is not running yet. Raises HistoryFailed."""
+    """Turns the OpenMetrics text into blocks for a Prometheus that is not running yet. Raises HistoryFailed."""
     command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=744h", "-q", str(text), str(data)]
     try:
-        answer = subprocess.run(  # noqa: S603 - promtool and our own paths
+        result = subprocess.run(  # noqa: S603  # promtool and fixed arguments
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_seconds, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise HistoryFailed(f"promtool took more than {limit_seconds:.0f} s to load the history") from error
-    if answer.returncode != 0:
-        raise HistoryFailed(f"promtool did not take the history: {answer.stderr.strip().splitlines()[-1:]}")
+    if result.returncode != 0:
+        raise HistoryFailed(f"promtool rejected the history: {result.stderr.strip().splitlines()[-1:]}")
 
 
 def _with(series: str, labels: str) -> str:
-    """The series with the labels that a scrape would have put on it."""
+    """The series with the labels that a scrape would add."""
     if series.endswith("}"):
         return f"{series[:-1]},{labels}}}"
     return f"{series}{{{labels}}}"

@@ -1,9 +1,9 @@
-"""Runs one server for as long as its parent lives: stands alone, started by its path, with nothing but the standard library.
+"""Runs one server as long as its parent lives. A standalone script that needs only the standard library.
 
-    python keeper.py FOLDER [COMMAND…]
+    python child_supervisor.py FOLDER [COMMAND…]
 
-The parent holds the other end of our standard input. When that end closes, whether the parent asked for it, crashed or was
-killed with -9, the command is ended and FOLDER removed. Without a command only the folder is looked after.
+The parent holds the other end of standard input. When it closes, because the parent exits, crashes or receives SIGKILL, this
+script terminates the command and removes FOLDER. Without a command it only removes the folder.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _GRACE_SECONDS = 1.5
 
 def main(arguments: list[str]) -> int:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # only the pipe decides; a signal to the terminal's group is the parent's affair
+        signal.signal(number, signal.SIG_IGN)  # only the pipe counts; the parent handles signals to the process group
     folder, command = arguments[0], arguments[1:]
-    code = _keep(command) if command else _wait_for_parent()
+    code = _supervise(command) if command else _wait_for_parent()
     _remove(folder)
     return code
 
 
-def _keep(command: list[str]) -> int:
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_child_setup)  # noqa: S603, PLW1509 - no threads here
-    # A thread would be simpler, but a child that dies with its parent (below) dies with the thread that started it.
+def _supervise(command: list[str]) -> int:
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_child_setup)  # noqa: S603, PLW1509  # no threads here
+    # Not a thread: the parent-death signal (below) fires when the starting thread ends.
     while True:
         ready, _, _ = select.select([0], [], [], 0.1)
         if ready and not os.read(0, 1024):
@@ -51,7 +51,7 @@ def _keep(command: list[str]) -> int:
 def _child_setup() -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    try:  # where the kernel has it, the server dies even when this keeper itself is killed with -9
+    try:  # where the kernel supports it, the server ends even if this script receives SIGKILL
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     except (OSError, AttributeError):
         return
@@ -64,7 +64,7 @@ def _wait_for_parent() -> int:
 
 
 def _remove(folder: str) -> None:
-    """Again for a while: a server that is just ending may still write into it."""
+    """Retries for a while: an ending server may still write into the folder."""
     deadline = time.monotonic() + 3 * _GRACE_SECONDS
     while folder and os.path.lexists(folder) and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What the simulated platform sees of the cluster that it runs on: the one in this process, or one of a kubeconfig."""
+"""The simulated platform's view of its cluster, and the view of the embedded one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ObservedDeployment:
 
 @dataclass(frozen=True, slots=True)
 class ObservedCluster:
-    """Everything at one moment; pods are name and readiness, by the label `app`."""
+    """Deployments, and pods as name and readiness by the label `app`."""
 
     deployments: Mapping[str, ObservedDeployment]
     pods: Mapping[str, tuple[tuple[str, bool], ...]]
@@ -31,8 +31,8 @@ class ObservedCluster:
         return self.deployments.get(name)
 
 
-def seen(deployments: list[dict[str, Any]], pods: list[dict[str, Any]]) -> ObservedCluster:
-    """The few facts of two listings, as the API server gives them."""
+def observe_cluster(deployments: list[dict[str, Any]], pods: list[dict[str, Any]]) -> ObservedCluster:
+    """Reduces the API server's two lists."""
     by_app: dict[str, list[tuple[str, bool]]] = {}
     for pod in pods:
         app = (pod["metadata"].get("labels") or {}).get("app", "")
@@ -56,13 +56,13 @@ def _deployment(item: dict[str, Any]) -> ObservedDeployment:
 
 
 class EmbeddedView:
-    """The cluster in this process: listed again only after something changed."""
+    """The cluster in this process; lists it again only after a change."""
 
     def __init__(self, cluster: DemoCluster) -> None:
         self._cluster = cluster
         self._lock = threading.Lock()
         self._stale = threading.Event()
-        self._seen = ObservedCluster({}, {})
+        self._observed = ObservedCluster({}, {})
         self._stale.set()
         cluster.on_change(self._changed)
 
@@ -80,5 +80,7 @@ class EmbeddedView:
         if self._stale.is_set():
             with self._lock:
                 self._stale.clear()  # before the listing: a change during it makes the next call list again
-                self._seen = seen(list(self._cluster.objects("deployments")), list(self._cluster.objects("pods")))
-        return self._seen
+                self._observed = observe_cluster(
+                    list(self._cluster.objects("deployments")), list(self._cluster.objects("pods"))
+                )
+        return self._observed

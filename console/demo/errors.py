@@ -1,7 +1,7 @@
-"""What a place to get the servers from raises when it cannot give them."""
+"""The error of a source of server binaries."""
 
 from __future__ import annotations
 
 
 class SourceFailed(Exception):
-    """This source cannot give the servers; the message is the reason, and what to do where something can be done."""
+    """This source cannot provide the servers; the message has the reason and, where there is one, the remedy."""

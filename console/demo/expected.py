@@ -1,4 +1,4 @@
-"""What a console has to show while a scenario goes on, held against the simulated platform itself."""
+"""Expectations of scenarios: compares what the console shows with the simulated platform."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from console.demo.scenario_test import Say, ScenarioTimeout, until
+from console.demo.scenario_test import Say, ScenarioTimeout, wait_for
 from console.demo.scenarios import SLOW_PROVIDER
 from console.demo.simulator import Simulator
 from console.monitor.session import Session
@@ -22,17 +22,17 @@ from queries.model.verdict import Verdict
 from queries.text.numbers import format_figure
 
 SHARE = 0.15
-"""By so much of the truth a figure may differ: traffic and windows move."""
+"""The relative tolerance of a figure, since traffic and windows move."""
 WATCH_SECONDS = 15.0
 _POLL_SECONDS = 0.2
 _VERB_SECONDS = 60.0
 _GROUPS = re.compile(r"\bforeign-\w+.*\bcad-\w+|\bcad-\w+.*\bforeign-\w+")
-"""A group of somebody else's and one of ours, in one line."""
+"""A foreign group and one of ours in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What an expectation is held against: the console, the platform behind it, and the environment for a command."""
+    """The input of an expectation: the console, the platform behind it, and the environment of a command."""
 
     session: Session
     simulator: Simulator
@@ -41,7 +41,7 @@ class Watch:
 
 
 def true_figures(simulator: Simulator) -> dict[str, float]:
-    """What panels of the overview should show now, by their id, from the platform's own state."""
+    """The expected values of overview panels by id, from the platform's state."""
     budget = 100.0 * (1.0 - simulator.mean_error_share() / 0.001)
     return {
         "error_ratio": simulator.error_percent(),
@@ -52,17 +52,17 @@ def true_figures(simulator: Simulator) -> dict[str, float]:
     }
 
 
-def wrong(now: Snapshot, simulator: Simulator) -> list[str]:
-    """The panels that show something else than what is true and do not say that they are in doubt."""
+def wrong_panels(now: Snapshot, simulator: Simulator) -> list[str]:
+    """The panels with a wrong value that are not in doubt."""
     found = []
     for identity, truth in true_figures(simulator).items():
         state = now.panel(identity)
         if state is None or state.verdict is Verdict.IN_DOUBT:
             continue
-        # A whole budget of 100 and none at all are near each other for who asks for a share of it.
+        # A share is too small a tolerance near an exhausted budget.
         slack = max(SHARE * abs(truth), 5.0 if identity == "error_budget" else 0.0)
         if state.value is None or abs(state.value - truth) > slack:
-            found.append(f"{_sentence(state)}, true is {truth:.2f}")
+            found.append(f"{_sentence(state)}, expected {truth:.2f}")
     return found
 
 
@@ -71,40 +71,40 @@ def _sentence(state: PanelState) -> str:
     return visible(f"{state.spec.title}: {state.verdict.word} {value} ({state.origin.value})")
 
 
-async def silent_failure(watch: Watch) -> None:
-    """A failure that no status tells is in the ratio, in the provider's health and in the open circuit's count."""
+async def expect_silent_failure(watch: Watch) -> None:
+    """A failure without an error status shows in error ratio, provider health and open circuits."""
     await _true_figures(watch)
     now = watch.session.snapshot()
     for identity in ("error_ratio", "provider_health"):
         state = now.panel(identity)
         if state is None or state.verdict is not Verdict.CRITICAL:
-            raise ScenarioTimeout(f"{_sentence(state) if state else identity} is not called critical")
+            raise ScenarioTimeout(f"{_sentence(state) if state else identity} is not critical")
 
 
-async def foreign_rules(watch: Watch) -> None:
-    """No figure of a name that means something else: raw and true, or in doubt, once the console has compared the rules."""
-    await until(watch.session, _compared, "the console did not compare the loaded rules with its own")
+async def expect_foreign_rules(watch: Watch) -> None:
+    """Shows no figure of a foreign rule: after comparing the rules it reads raw values, or is in doubt."""
+    await wait_for(watch.session, _rules_compared, "the console did not compare the loaded rules with its own")
     await _true_figures(watch)
     ends = time.monotonic() + WATCH_SECONDS
     while time.monotonic() < ends:
         now = watch.session.snapshot()
-        if found := wrong(now, watch.simulator):
+        if found := wrong_panels(now, watch.simulator):
             raise ScenarioTimeout("; ".join(found))
         recorded = [state for state in now.panels if state.origin is Origin.RECORDED and state.verdict is not Verdict.IN_DOUBT]
         if recorded:
-            raise ScenarioTimeout(f"read from somebody else's rules: {', '.join(_sentence(state) for state in recorded)}")
+            raise ScenarioTimeout(f"read from foreign rules: {', '.join(_sentence(state) for state in recorded)}")
         await asyncio.sleep(_POLL_SECONDS)
     watch.say(f"no panel read a foreign rule for {WATCH_SECONDS:.0f} s", step="rules")
 
 
-def _compared(now: Snapshot) -> bool | None:
-    """Whether there are values, and the console verified every recorded one: on a busy machine the rules come later."""
+def _rules_compared(now: Snapshot) -> bool | None:
+    """Whether there are values, and the console verified every recorded one; on a busy machine the rules arrive later."""
     measured = [state for state in now.panels if state.origin is not Origin.NONE]
     return True if measured and not any(state.caveat and state.origin is Origin.RECORDED for state in measured) else None
 
 
-async def two_rule_sets(watch: Watch) -> None:
-    """Both groups that record one name are named, by `check` and by `doctor`, and `check` does not pass."""
+async def expect_two_rule_sets(watch: Watch) -> None:
+    """`check` and `doctor` name both groups that record one name, and `check` fails."""
     for verb in ("check", "doctor"):
         code, text = await _command(watch, verb)
         named = [line for line in text.splitlines() if _GROUPS.search(line)]
@@ -115,8 +115,8 @@ async def two_rule_sets(watch: Watch) -> None:
             raise ScenarioTimeout("`cad-console check` passes with two groups that record one name")
 
 
-async def not_ready(watch: Watch) -> None:
-    """`status` and `check` say that the platform is not ready and which check of /ready fails; neither calls it healthy."""
+async def expect_not_ready(watch: Watch) -> None:
+    """`status` and `check` report the platform as not ready with the failing check of /ready."""
     for verb in ("status", "check"):
         code, text = await _command(watch, verb)
         bad = "NOT READY" if verb == "status" else "FAILED"
@@ -131,24 +131,24 @@ async def not_ready(watch: Watch) -> None:
 async def _true_figures(watch: Watch) -> None:
     def look(now: Snapshot) -> list[str] | None:
         there = all(now.panel(identity) is not None for identity in true_figures(watch.simulator))
-        return [] if there and not wrong(now, watch.simulator) else None
+        return [] if there and not wrong_panels(now, watch.simulator) else None
 
     try:
-        await until(watch.session, look, "the figures are not what is true")
+        await wait_for(watch.session, look, "wrong figures")
     except ScenarioTimeout as reason:
-        raise ScenarioTimeout(f"{reason}: {'; '.join(wrong(watch.session.snapshot(), watch.simulator))}") from None
+        raise ScenarioTimeout(f"{reason}: {'; '.join(wrong_panels(watch.session.snapshot(), watch.simulator))}") from None
     now = watch.session.snapshot()
     for identity, truth in true_figures(watch.simulator).items():
         state = now.panel(identity)
         if state is not None:
-            watch.say(f"{_sentence(state)}, true is {truth:.2f}", step="figure")
+            watch.say(f"{_sentence(state)}, expected {truth:.2f}", step="figure")
 
 
 async def _command(watch: Watch, verb: str) -> tuple[int, str]:
-    """Exit code and output of a command of the console on the demo's servers, as a person would see them."""
+    """Exit code and output of a console command on the demo's servers."""
 
     def run() -> tuple[int, str]:
-        done = subprocess.run(  # noqa: S603 - this program and one of its verbs
+        done = subprocess.run(  # noqa: S603  # this program and a verb
             [sys.executable, "-m", "console", verb],
             env={**os.environ, **watch.environ},
             stdin=subprocess.DEVNULL,
@@ -163,9 +163,9 @@ async def _command(watch: Watch, verb: str) -> tuple[int, str]:
 
 
 EXPECTED: Mapping[str, Callable[[Watch], Awaitable[None]]] = {
-    "silent-failure": silent_failure,
-    "foreign-rules": foreign_rules,
-    "two-rule-sets": two_rule_sets,
-    "not-ready": not_ready,
+    "silent-failure": expect_silent_failure,
+    "foreign-rules": expect_foreign_rules,
+    "two-rule-sets": expect_two_rule_sets,
+    "not-ready": expect_not_ready,
 }
 """By the scenario's name."""

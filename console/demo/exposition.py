@@ -1,4 +1,4 @@
-"""The values of the simulated platform's series, and their text exposition as prometheus_client writes it."""
+"""The values of the simulated platform's series, and their text exposition in the style of prometheus_client."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from console.demo.families import FAMILIES, PLATFORM, Family
 _BY_NAME = {family.name: family for family in FAMILIES}
 _STAMPED = frozenset(family.name for family in PLATFORM if family.kind != "gauge")
 _SECONDS = frozenset({"container_cpu_usage_seconds_total"})
-"""Counters of what has no whole numbers."""
+"""Counters with fractional values."""
 
 
 @dataclass(slots=True)
 class _Observed:
-    """One series of a histogram: cumulative counts below each bound, then the sum; `count` is of all."""
+    """One series of a histogram: cumulative counts per bound, total count and sum."""
 
     below: list[float]
     count: float = 0.0
@@ -26,8 +26,8 @@ class _Observed:
 class Metrics:
     """The values of all series, by family and label text (`provider="paddle",status="start"`).
 
-    A family without labels is 0 from the start; a labelled series appears when it is first used. `at` (Unix seconds) is the
-    moment that a `_created` series gets which appears now.
+    A family without labels is 0 from the start; a labelled series appears at its first use. `at` (Unix seconds) is the value
+    of a `_created` series that appears now.
     """
 
     def __init__(self, *, at: float = 0.0) -> None:
@@ -52,7 +52,7 @@ class Metrics:
         self._values[name][labels] = value
 
     def forget(self, name: str) -> None:
-        """Drop every series of a gauge family, before it is set anew for what exists now."""
+        """Drops every series of a gauge family."""
         self._values[name].clear()
 
     def keep_only(self, name: str, labels: set[str]) -> None:
@@ -61,7 +61,7 @@ class Metrics:
             del family[gone]
 
     def observe(self, name: str, labels: str, *, count: float, shares: Sequence[float], mean: float) -> None:
-        """Add `count` observations, of which `shares` are at most the family's bounds, one after the other."""
+        """Adds `count` observations; `shares` are the cumulative shares per bound of the family."""
         if count <= 0:
             return
         held = self._observed[name].get(labels)
@@ -74,7 +74,7 @@ class Metrics:
         held.sum += count * mean
 
     def samples(self, names: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-        """Series (`name{labels}`) and their values as text, of these families or all that were ever used."""
+        """Series (`name{labels}`) and values as text, of these families or all used ones."""
         for family in FAMILIES:
             if not names or family.name in names:
                 yield from self._family(family)
@@ -82,16 +82,16 @@ class Metrics:
     def text(self) -> str:
         lines: list[str] = []
         for family in FAMILIES:
-            # A family without series is announced all the same, as the platform's own client does: nothing was counted yet.
-            if family.says:
-                lines.append(f"# HELP {family.name} {family.says}")
+            # As in prometheus_client, a family without series has HELP and TYPE too.
+            if family.help:
+                lines.append(f"# HELP {family.name} {family.help}")
             lines.append(f"# TYPE {family.name} {family.kind}")
             lines += [f"{series} {value}" for series, value in self._family(family)]
             stamps = self._created.get(family.name)
             if stamps:
                 name = f"{family.name.removesuffix('_total')}_created"
                 lines.append(f"# TYPE {name} gauge")
-                lines += [f"{_series(name, labels)} {number(at)}" for labels, at in stamps.items()]
+                lines += [f"{_series(name, labels)} {format_sample(at)}" for labels, at in stamps.items()]
         return "\n".join(lines) + "\n"
 
     def _begin(self, family: Family) -> None:
@@ -111,29 +111,29 @@ class Metrics:
             for labels, held in self._observed[name].items():
                 comma = "," if labels else ""
                 for bound, value in zip(family.bounds, held.below, strict=True):
-                    yield f'{name}_bucket{{le="{number(bound)}"{comma}{labels}}}', number(math.floor(value))
-                yield f'{name}_bucket{{le="+Inf"{comma}{labels}}}', number(math.floor(held.count))
-                yield _series(f"{name}_count", labels), number(math.floor(held.count))
-                if family.bounds[0] >= 0:  # else prometheus_client exports no sum: it might fall
-                    yield _series(f"{name}_sum", labels), number(round(held.sum, 6))
+                    yield f'{name}_bucket{{le="{format_sample(bound)}"{comma}{labels}}}', format_sample(math.floor(value))
+                yield f'{name}_bucket{{le="+Inf"{comma}{labels}}}', format_sample(math.floor(held.count))
+                yield _series(f"{name}_count", labels), format_sample(math.floor(held.count))
+                if family.bounds[0] >= 0:  # else prometheus_client exports no sum, which could decrease
+                    yield _series(f"{name}_sum", labels), format_sample(round(held.sum, 6))
             return
         whole = family.kind == "counter" and name not in _SECONDS
         for labels, value in self._values[name].items():
             if whole and labels and value < 1.0 and name in _STAMPED:
-                continue  # a request that is counted in fractions has not happened yet
-            yield _series(name, labels), number(math.floor(value) if whole else float(f"{value:.9g}"))
+                continue  # a fractional request has not happened yet
+            yield _series(name, labels), format_sample(math.floor(value) if whole else float(f"{value:.9g}"))
 
 
-def bounds(name: str) -> tuple[float, ...]:
-    """The upper edges of a histogram's buckets, without +Inf."""
+def bucket_bounds(name: str) -> tuple[float, ...]:
+    """The bucket bounds of a histogram, without +Inf."""
     return _BY_NAME[name].bounds
 
 
-def number(value: float) -> str:
-    """As prometheus_client writes it, which is as Go does: `2.0`, `250000.0`, `1e+06`."""
+def format_sample(value: float) -> str:
+    """A value as prometheus_client writes it, which is as in Go: `2.0`, `250000.0`, `1e+06`."""
     text = repr(float(value))
     point = text.find(".")
-    if value > 0 and point > 6:  # from there on Go writes an exponent
+    if value > 0 and point > 6:  # Go writes an exponent from here on
         mantissa = f"{text[0]}.{text[1:point]}{text[point + 1 :]}".rstrip("0.")
         return f"{mantissa}e+{point - 1:02}"
     return text

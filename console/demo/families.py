@@ -1,4 +1,4 @@
-"""The metric families of the simulated platform: those that the platform's own objects export, and those of its cluster."""
+"""The metric families of the simulated platform and of its cluster."""
 
 from __future__ import annotations
 
@@ -7,45 +7,46 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One family. `by_label` is whether its series have labels beside `le`: without any it is exported as 0 from the start,
-    with some only after the first use. `bounds` are the upper edges of a histogram, +Inf follows; `says` is the help text.
+    """A metric family. `by_label` is whether its series have labels besides `le`: without labels it is 0 from the start, with
+    labels it appears at its first use. `bounds` are the bucket bounds of a histogram, without +Inf. `help` of a family of the
+    platform is the platform's own text.
     """
 
     name: str
     kind: str
     by_label: bool = False
     bounds: tuple[float, ...] = ()
-    says: str = ""
+    help: str = ""
 
 
-def _counter(name: str, *, by: bool = False, says: str = "") -> Family:
-    return Family(name, "counter", by, says=says)
+def _counter(name: str, *, by: bool = False, help: str = "") -> Family:
+    return Family(name, "counter", by, help=help)
 
 
-def _gauge(name: str, *, by: bool = False, says: str = "") -> Family:
-    return Family(name, "gauge", by, says=says)
+def _gauge(name: str, *, by: bool = False, help: str = "") -> Family:
+    return Family(name, "gauge", by, help=help)
 
 
-def _histogram(name: str, bounds: tuple[float, ...] = (), *, by: bool = False, says: str = "") -> Family:
-    return Family(name, "histogram", by, tuple(map(float, bounds)), says)
+def _histogram(name: str, bounds: tuple[float, ...] = (), *, by: bool = False, help: str = "") -> Family:
+    return Family(name, "histogram", by, tuple(map(float, bounds)), help)
 
 
 _BYTES = (1e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2.5e7, 5e7)
 
 PLATFORM = (
-    _counter("ocr_requests_total", by=True, says="OCR requests by provider and status."),
+    _counter("ocr_requests_total", by=True, help="OCR requests by provider and status."),
     _histogram(
-        "ocr_processing_duration_seconds", (0.1, 0.5, 1, 2, 5, 10), by=True, says="Duration of OCR requests by provider."
+        "ocr_processing_duration_seconds", (0.1, 0.5, 1, 2, 5, 10), by=True, help="Duration of OCR requests by provider."
     ),
     _counter("ocr_fallback_triggered_total", by=True),
-    _gauge("ocr_model_loaded", by=True, says="Whether the provider's model is loaded."),
-    _counter("ocr_errors_total", by=True, says="OCR errors by provider, code and stage."),
-    _counter("ocr_input_rejected_total", by=True, says="OCR inputs that were refused, by reason."),
+    _gauge("ocr_model_loaded", by=True, help="Whether the provider's model is loaded."),
+    _counter("ocr_errors_total", by=True, help="OCR errors by provider, code and stage."),
+    _counter("ocr_input_rejected_total", by=True, help="OCR inputs that were refused, by reason."),
     _histogram(
         "ocr_confidence_distribution",
         (0, 0.3, 0.5, 0.7, 0.85, 0.9, 0.95, 1),
         by=True,
-        says="Confidence of OCR results, 0 to 1.",
+        help="Confidence of OCR results, 0 to 1.",
     ),
     _histogram("ocr_completeness_ratio", (0, 0.25, 0.5, 0.75, 0.9, 1), by=True),
     _gauge("ocr_cold_start_seconds", by=True),
@@ -53,26 +54,26 @@ PLATFORM = (
         "ocr_stage_duration_seconds",
         (0.005, 0.01, 0.05, 0.1, 0.5, 1, 2),
         by=True,
-        says="Duration of the stages of OCR requests.",
+        help="Duration of the stages of OCR requests.",
     ),
     _histogram("ocr_item_confidence_distribution", by=True),
     _gauge("ocr_confidence_fallback_threshold"),
     _gauge("ocr_confidence_ema"),
     _counter("ocr_rate_limited_total"),
-    _gauge("ocr_circuit_state", by=True, says="state by key (0=closed,1=half_open,2=open)"),
-    _counter("vision_requests_total", by=True, says="Vision requests by provider and status."),
+    _gauge("ocr_circuit_state", by=True, help="state by key (0=closed,1=half_open,2=open)"),
+    _counter("vision_requests_total", by=True, help="Vision requests by provider and status."),
     _histogram(
         "vision_processing_duration_seconds",
         (0.01, 0.05, 0.1, 0.5, 1, 2, 5),
         by=True,
-        says="Duration of Vision requests by provider.",
+        help="Duration of Vision requests by provider.",
     ),
-    _counter("vision_errors_total", by=True, says="Vision errors by provider and code."),
-    _counter("vision_input_rejected_total", by=True, says="Vision inputs that were refused, by reason."),
+    _counter("vision_errors_total", by=True, help="Vision errors by provider and code."),
+    _counter("vision_input_rejected_total", by=True, help="Vision inputs that were refused, by reason."),
     _histogram("vision_image_size_bytes", _BYTES),
     _histogram("ocr_image_size_bytes", _BYTES),
-    _gauge("ocr_error_rate_ema", says="Smoothed share of OCR requests that fail, 0 to 1."),
-    _gauge("vision_error_rate_ema", says="Smoothed share of Vision requests that fail, 0 to 1."),
+    _gauge("ocr_error_rate_ema", help="Smoothed share of OCR requests that fail, 0 to 1."),
+    _gauge("vision_error_rate_ema", help="Smoothed share of Vision requests that fail, 0 to 1."),
     _counter("health_requests_total", by=True),
     _histogram("health_request_duration_seconds", by=True),
     _counter("core_provider_checks_total", by=True),
@@ -82,26 +83,26 @@ PLATFORM = (
     _gauge("core_provider_plugin_configured"),
     _gauge("core_provider_plugin_loaded"),
     _gauge("core_provider_plugin_errors"),
-    _counter("analysis_requests_total", by=True, says="CAD analyses by status."),
-    _counter("analysis_errors_total", by=True, says="Errors of CAD analyses by stage and code."),
-    _counter("compare_requests_total", by=True, says="Comparisons by status."),
+    _counter("analysis_requests_total", by=True, help="CAD analyses by status."),
+    _counter("analysis_errors_total", by=True, help="Errors of CAD analyses by stage and code."),
+    _counter("compare_requests_total", by=True, help="Comparisons by status."),
     _histogram(
         "analysis_stage_duration_seconds",
         (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5),
         by=True,
-        says="Duration of the stages of CAD analyses.",
+        help="Duration of the stages of CAD analyses.",
     ),
     _histogram("parse_stage_latency_seconds", by=True),
     _histogram("analysis_feature_vector_dimension", (1, 5, 10, 20, 50, 100)),
     _histogram("feature_extraction_latency_seconds", (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2), by=True),
-    _histogram("v4_surface_count", (0, 1, 5, 10, 20, 50, 100, 200, 500, 1000), says="Surfaces of a part, feature version 4."),
+    _histogram("v4_surface_count", (0, 1, 5, 10, 20, 50, 100, 200, 500, 1000), help="Surfaces of a part, feature version 4."),
     _histogram(
         "v4_shape_entropy",
         (0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1),
-        says="Entropy of a part's shape, 0 to 1, feature version 4.",
+        help="Entropy of a part's shape, 0 to 1, feature version 4.",
     ),
     _counter("analysis_material_usage_total", by=True),
-    _counter("analysis_rejections_total", by=True, says="CAD analyses that were refused, by reason."),
+    _counter("analysis_rejections_total", by=True, help="CAD analyses that were refused, by reason."),
     _counter("analysis_hybrid_rejections_total", by=True),
     _counter("analysis_error_code_total", by=True),
     _histogram("analysis_parse_latency_budget_ratio", (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2)),
@@ -127,11 +128,11 @@ PLATFORM = (
     _histogram("vector_query_latency_seconds", by=True),
     _histogram("vector_query_batch_latency_seconds", by=True),
     _counter("feature_migration_total", by=True),
-    _counter("vector_migrate_total", by=True, says="Vector migrations by status."),
+    _counter("vector_migrate_total", by=True, help="Vector migrations by status."),
     _histogram(
         "vector_migrate_dimension_delta",
         (-20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50, 100),
-        says="Change of a vector's dimensions when it is migrated.",
+        help="Change of a vector's dimensions when it is migrated.",
     ),
     _counter("faiss_rebuild_total", by=True),
     _histogram("faiss_rebuild_duration_seconds", (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)),
@@ -146,9 +147,9 @@ PLATFORM = (
     _histogram("classification_model_inference_seconds", (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5)),
     _counter("classification_prediction_distribution_total", by=True),
     _counter("classification_model_version_total", by=True),
-    _counter("classification_rate_limited_total", says="Classifications refused for their rate."),
-    _counter("classification_cache_hits_total", says="Classification cache hits."),
-    _counter("classification_cache_miss_total", says="Classification cache misses."),
+    _counter("classification_rate_limited_total", help="Classifications refused for their rate."),
+    _counter("classification_cache_hits_total", help="Classification cache hits."),
+    _counter("classification_cache_miss_total", help="Classification cache misses."),
     _gauge("classification_cache_size"),
     _gauge("v16_classifier_loaded"),
     _counter("v16_classifier_cache_hits_total"),
@@ -172,55 +173,55 @@ PLATFORM = (
     _histogram(
         "classification_prediction_drift_score",
         (0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1),
-        says="Drift of predictions, 0 to 1.",
+        help="Drift of predictions, 0 to 1.",
     ),
     _histogram(
-        "material_distribution_drift_score", (0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1), says="Drift of materials, 0 to 1."
+        "material_distribution_drift_score", (0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1), help="Drift of materials, 0 to 1."
     ),
     _counter("model_reload_total", by=True),
     _counter("vector_cold_pruned_total", by=True),
     _counter("parse_timeout_total"),
     _counter("features_diff_requests_total", by=True),
     _histogram("feature_slot_delta_magnitude", (0, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1)),
-    _counter("feature_cache_hits_total", says="Feature cache hits."),
-    _counter("feature_cache_miss_total", says="Feature cache misses."),
+    _counter("feature_cache_hits_total", help="Feature cache hits."),
+    _counter("feature_cache_miss_total", help="Feature cache misses."),
     _gauge("feature_cache_hits_last_hour"),
     _gauge("feature_cache_miss_last_hour"),
-    _counter("feature_cache_evictions_total", says="Feature cache evictions."),
-    _gauge("feature_cache_size", says="Entries in the feature cache."),
+    _counter("feature_cache_evictions_total", help="Feature cache evictions."),
+    _gauge("feature_cache_size", help="Entries in the feature cache."),
     _histogram("feature_cache_lookup_seconds", (0.0001, 0.0005, 0.001, 0.005, 0.01)),
     _counter("feature_cache_prewarm_total", by=True),
-    _counter("feature_cache_tuning_requests_total", by=True, says="Requests for a tuning of the feature cache, by status."),
-    _gauge("feature_cache_tuning_recommended_capacity", says="Entries the feature cache should hold."),
-    _gauge("feature_cache_tuning_recommended_ttl_seconds", says="Seconds an entry should live."),
-    _gauge("faiss_index_age_seconds", says="Age of the vector index."),
+    _counter("feature_cache_tuning_requests_total", by=True, help="Requests for a tuning of the feature cache, by status."),
+    _gauge("feature_cache_tuning_recommended_capacity", help="Entries the feature cache should hold."),
+    _gauge("feature_cache_tuning_recommended_ttl_seconds", help="Seconds an entry should live."),
+    _gauge("faiss_index_age_seconds", help="Age of the vector index."),
     _gauge("vector_orphan_scan_last_seconds"),
     _gauge("baseline_material_age_seconds"),
     _gauge("baseline_prediction_age_seconds"),
     _counter("drift_baseline_created_total", by=True),
     _counter("drift_baseline_refresh_total", by=True),
-    _counter("model_security_fail_total", by=True, says="Models that were refused for security, by reason."),
+    _counter("model_security_fail_total", by=True, help="Models that were refused for security, by reason."),
     _counter("vector_store_reload_total", by=True),
     _counter("model_health_checks_total", by=True),
-    _counter("model_interface_validation_fail_total", by=True, says="Models whose interface was refused."),
-    _counter("model_rollback_total", by=True, says="Rollbacks of a model, by level."),
-    _gauge("model_rollback_level", says="How many models back the platform is."),
-    _gauge("model_snapshots_available", says="Models one can go back to."),
+    _counter("model_interface_validation_fail_total", by=True, help="Models whose interface was refused."),
+    _counter("model_rollback_total", by=True, help="Rollbacks of a model, by level."),
+    _gauge("model_rollback_level", help="How many models back the platform is."),
+    _gauge("model_snapshots_available", help="Models one can go back to."),
     _counter("similarity_degraded_total", by=True),
     _counter("faiss_recovery_attempts_total", by=True),
-    _gauge("faiss_degraded_duration_seconds", says="How long the vector index has been degraded."),
+    _gauge("faiss_degraded_duration_seconds", help="How long the vector index has been degraded."),
     _gauge("faiss_next_recovery_eta_seconds"),
     _counter("faiss_recovery_suppressed_total", by=True),
     _gauge("faiss_recovery_suppression_remaining_seconds"),
     _counter("model_opcode_audit_total", by=True),
-    _counter("model_opcode_scans_total", says="Models whose opcodes were scanned."),
-    _counter("model_opcode_blocked_total", by=True, says="Models that were blocked, by opcode."),
+    _counter("model_opcode_scans_total", help="Models whose opcodes were scanned."),
+    _counter("model_opcode_blocked_total", by=True, help="Models that were blocked, by opcode."),
     _counter("model_opcode_whitelist_violations_total", by=True),
-    _gauge("model_opcode_mode", says="0 audit, 1 block."),
+    _gauge("model_opcode_mode", help="0 audit, 1 block."),
     _gauge("faiss_recovery_state_backend", by=True),
-    _counter("dedup2d_jobs_total", by=True, says="Deduplication jobs by status; pending is none of their ends."),
+    _counter("dedup2d_jobs_total", by=True, help="Deduplication jobs by status; pending is none of their ends."),
     _histogram("dedup2d_job_duration_seconds", by=True),
-    _gauge("dedup2d_job_queue_depth", says="Deduplication jobs that wait."),
+    _gauge("dedup2d_job_queue_depth", help="Deduplication jobs that wait."),
     _counter("dedup2d_cancel_total", by=True),
     _counter("dedup2d_queue_full_total"),
     _counter("dedup2d_tenant_access_denied_total", by=True),
@@ -230,11 +231,11 @@ PLATFORM = (
     _histogram("dedupcad_vision_request_duration_seconds", by=True),
     _counter("dedupcad_vision_errors_total", by=True),
     _counter("dedupcad_vision_retry_total", by=True),
-    _gauge("dedupcad_vision_circuit_state", by=True, says="state by endpoint (0=closed, 1=open, 2=half_open)"),
+    _gauge("dedupcad_vision_circuit_state", by=True, help="state by endpoint (0=closed, 1=open, 2=half_open)"),
     _counter("dedup2d_jobs_submitted_total", by=True),
     _counter("dedup2d_jobs_completed_total", by=True),
-    _gauge("dedup2d_jobs_queued", by=True, says="Deduplication jobs that wait, by backend."),
-    _gauge("dedup2d_jobs_active", by=True, says="Deduplication jobs that run, by backend."),
+    _gauge("dedup2d_jobs_queued", by=True, help="Deduplication jobs that wait, by backend."),
+    _gauge("dedup2d_jobs_active", by=True, help="Deduplication jobs that run, by backend."),
     _counter("dedup2d_file_uploads_total", by=True),
     _counter("dedup2d_file_downloads_total", by=True),
     _counter("dedup2d_file_deletes_total", by=True),
@@ -251,29 +252,29 @@ PLATFORM = (
     _counter("dedup2d_payload_format_total", by=True),
     _counter("dedup2d_legacy_b64_fallback_total"),
     _gauge("dedup2d_error_rate_ema"),
-    _gauge("resilience_circuit_state", by=True, says="state by service and endpoint (0=closed, 1=open, 2=half_open)"),
+    _gauge("resilience_circuit_state", by=True, help="state by service and endpoint (0=closed, 1=open, 2=half_open)"),
     _counter("resilience_circuit_open_total", by=True),
     _gauge("adaptive_rate_limit_tokens_current", by=True),
 )
-"""What the application exports, in the order of its own objects; a labelled histogram without bounds is never used here."""
+"""The platform's own families, in its order; the simulator never uses a labelled histogram without bounds."""
 
 CLUSTER = (
-    _counter("container_cpu_usage_seconds_total", by=True, says="CPU time of a container."),
-    _gauge("container_memory_working_set_bytes", by=True, says="Memory of a container that cannot be freed."),
-    _gauge("container_spec_memory_limit_bytes", by=True, says="Memory limit of a container."),
-    _gauge("kube_pod_container_resource_limits", by=True, says="Limits of a container, cores or bytes."),
-    _gauge("kube_pod_container_info", by=True, says="Which image a container runs."),
-    _gauge("kube_pod_status_ready", by=True, says="Whether a pod is ready."),
-    _counter("kube_pod_container_status_restarts_total", by=True, says="Restarts of a container."),
-    _gauge("kube_pod_status_phase", by=True, says="The phase that a pod is in."),
-    _gauge("kube_deployment_spec_replicas", by=True, says="Wanted pods of a Deployment."),
-    _gauge("kube_deployment_status_replicas_ready", by=True, says="Ready pods of a Deployment."),
-    _gauge("node_filesystem_avail_bytes", by=True, says="What is free of a file system, for everybody."),
-    _gauge("node_filesystem_size_bytes", by=True, says="The size of a file system."),
-    _gauge("kubelet_volume_stats_available_bytes", by=True, says="What is free of a pod's volume."),
-    _gauge("kubelet_volume_stats_capacity_bytes", by=True, says="The size of a pod's volume."),
-    _gauge("redis_up", says="Whether the exporter reaches Redis."),
+    _counter("container_cpu_usage_seconds_total", by=True, help="CPU time of a container."),
+    _gauge("container_memory_working_set_bytes", by=True, help="Working set of a container."),
+    _gauge("container_spec_memory_limit_bytes", by=True, help="Memory limit of a container."),
+    _gauge("kube_pod_container_resource_limits", by=True, help="Limits of a container, cores or bytes."),
+    _gauge("kube_pod_container_info", by=True, help="Image of a container."),
+    _gauge("kube_pod_status_ready", by=True, help="Whether a pod is ready."),
+    _counter("kube_pod_container_status_restarts_total", by=True, help="Restarts of a container."),
+    _gauge("kube_pod_status_phase", by=True, help="Phase of a pod."),
+    _gauge("kube_deployment_spec_replicas", by=True, help="Desired pods of a Deployment."),
+    _gauge("kube_deployment_status_replicas_ready", by=True, help="Ready pods of a Deployment."),
+    _gauge("node_filesystem_avail_bytes", by=True, help="Free space of a file system for unprivileged users."),
+    _gauge("node_filesystem_size_bytes", by=True, help="The size of a file system."),
+    _gauge("kubelet_volume_stats_available_bytes", by=True, help="Free space of a pod's volume."),
+    _gauge("kubelet_volume_stats_capacity_bytes", by=True, help="The size of a pod's volume."),
+    _gauge("redis_up", help="Whether the exporter reaches Redis."),
 )
-"""What cAdvisor, kube-state-metrics and the exporters of nodes and Redis add where they are scraped."""
+"""Families of cAdvisor, kube-state-metrics, node_exporter and redis_exporter."""
 
 FAMILIES = (*PLATFORM, *CLUSTER)

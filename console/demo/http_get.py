@@ -1,4 +1,4 @@
-"""GETs of the demo itself, past the clients of the console: no answer is larger, longer under way or packed than was asked."""
+"""HTTP GETs of the demo itself, with limits on size, time and encoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-import queries.http.transport  # noqa: F401 - it limits the head of every answer
+import queries.http.transport  # noqa: F401  # limits the size of response headers
 from queries.decoding import decode_json
 from queries.errors import InvalidResponse, TimedOut
 from queries.http import error_mapping
@@ -22,11 +22,11 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "cad-console"}
 
 
 @contextmanager
-def answer(url: str, params: Mapping[str, str] | None = None, *, timeout: httpx.Timeout) -> Iterator[httpx.Response]:
-    """The answer with status 200, its body not read yet; redirects are followed. Raises SourceError."""
+def open_response(url: str, params: Mapping[str, str] | None = None, *, timeout: httpx.Timeout) -> Iterator[httpx.Response]:
+    """A response with status 200, with its body unread; follows redirects. Raises SourceError."""
     place = httpx.URL(url)
     try:
-        # Loading the roots takes longer than all the rest, and plain HTTP needs none.
+        # Loading the CA certificates takes longer than everything else, and plain HTTP needs none.
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if place.scheme == "http" else True
         with httpx.Client(timeout=timeout, headers=_HEADERS, verify=verify) as client:
             for _ in range(_HOPS):
@@ -35,13 +35,13 @@ def answer(url: str, params: Mapping[str, str] | None = None, *, timeout: httpx.
                         place, params = _target(place, response.headers["location"], url), None
                         continue
                     if response.status_code != 200:
-                        told = error_mapping.from_response(
+                        error = error_mapping.from_response(
                             response.status_code, response.headers, b"", where=url, now=time.time()
                         )
-                        raise told
+                        raise error
                     yield response
                     return
-            raise InvalidResponse("endless redirects", where=url)
+            raise InvalidResponse("too many redirects", where=url)
     except httpx.HTTPError as error:
         raise error_mapping.from_exception(error, where=url, host=place.host) from None
 
@@ -50,30 +50,30 @@ def _target(place: httpx.URL, location: str, where: str) -> httpx.URL:
     try:
         return place.join(location)
     except (httpx.InvalidURL, ValueError):
-        raise InvalidResponse("the server redirects us to what is not a URL", where=where) from None
+        raise InvalidResponse("the server redirects to an invalid URL", where=where) from None
 
 
-def read(response: httpx.Response, *, limit_bytes: int, where: str, seconds: float) -> bytes:
+def read_body(response: httpx.Response, *, limit_bytes: int, where: str, seconds: float) -> bytes:
     """The whole body. Raises SourceError."""
     body = Body(response.headers, limit_bytes=limit_bytes, where=where, status=response.status_code)
     until = time.monotonic() + seconds
-    for piece in raw(response):
+    for piece in raw_chunks(response):
         body.feed(piece)
         if time.monotonic() > until:
-            raise TimedOut(f"no whole answer within {seconds:g} s", where=where)
+            raise TimedOut(f"no complete response within {seconds:g} s", where=where)
     return body.whole()
 
 
-def raw(response: httpx.Response) -> Iterator[bytes]:
-    """The body in the pieces in which it comes."""
+def raw_chunks(response: httpx.Response) -> Iterator[bytes]:
+    """The body in chunks as received."""
     if not isinstance(response.stream, httpx.SyncByteStream):
-        raise TypeError("not the answer of a blocking client")
+        raise TypeError("not a response of a blocking client")
     yield from response.stream
 
 
-def fetch(url: str, params: Mapping[str, str] | None = None, *, seconds: float = 5.0) -> Any:
+def fetch_json(url: str, params: Mapping[str, str] | None = None, *, seconds: float = 5.0) -> Any:
     """The JSON at this URL. Raises SourceError."""
-    with answer(url, params, timeout=httpx.Timeout(seconds)) as response:
-        content = read(response, limit_bytes=LIMIT_BYTES, where=url, seconds=seconds)
-    found: object = decode_json(object, content, where=url)
-    return found
+    with open_response(url, params, timeout=httpx.Timeout(seconds)) as response:
+        content = read_body(response, limit_bytes=LIMIT_BYTES, where=url, seconds=seconds)
+    document: object = decode_json(object, content, where=url)
+    return document

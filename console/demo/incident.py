@@ -1,4 +1,4 @@
-"""Plays a whole incident headless, from its declaration to a report that is held against Prometheus' own data."""
+"""Plays a whole incident headless, from its declaration to a report, and verifies the report against Prometheus' data."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TypeVar
 from console.actions.plan import Request
 from console.config.settings import Settings
 from console.demo import server_config
-from console.demo.scenario_test import Say, ScenarioTimeout, act, active, gone, journalled, until
+from console.demo.scenario_test import Say, ScenarioTimeout, act, active_alert, is_resolved, verify_journal, wait_for
 from console.demo.scenarios import Fix, Scenario
-from console.demo.verify_report import ReportMismatch, compare
+from console.demo.verify_report import ReportMismatch, verify_figures
 from console.incidents.postmortem import as_json, as_markdown
 from console.incidents.response_timers import stable_at
 from console.incidents.templates import STATUS_PAGE, Templates
@@ -26,11 +26,11 @@ from queries.model.text import visible
 from queries.text.times import format_clock
 
 _WAIT_SECONDS = 90.0
-_TROUBLE_SECONDS = 12.0
-"""How long it goes wrong before somebody mitigates: so that there is something to count."""
+_FAULT_SECONDS = 12.0
+"""The duration of the fault before the mitigation, so that requests fail."""
 _POLL_SECONDS = 0.2
 _SCRAPES_SECONDS = 3.0 * server_config.SCRAPE_SECONDS
-"""After the end of the window: the samples just outside it are wanted too."""
+"""Waits after the end of the window for the samples just outside it."""
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ async def play_incident(
         return False
     finally:
         await session.close()
-    say("everything that had to happen happened, and the report agrees with Prometheus", step="passed")
+    say("every expected event happened, and the report agrees with Prometheus", step="passed")
     return True
 
 
@@ -73,8 +73,8 @@ class _Play:
 
     async def run(self, report_file: Path, stability_seconds: float) -> None:
         session, say = self.session, self.say
-        tracked = await until(
-            session, lambda now: active(now, self.scenario.alert), f"no alert {self.scenario.alert} in Alertmanager"
+        tracked = await wait_for(
+            session, lambda now: active_alert(now, self.scenario.alert), f"no alert {self.scenario.alert} in Alertmanager"
         )
         incident = await session.incidents.declare(
             alerts=(tracked,), commander=session.settings.user, stability_seconds=stability_seconds
@@ -84,14 +84,14 @@ class _Play:
         say(f"detected {format_clock(incident.began_at)}, alerts {', '.join(item.name for item in incident.alerts)}")
 
         await session.acknowledge(tracked.alert.fingerprint)
-        await self._ticked(Step.ACKNOWLEDGE)
+        await self._report_step(Step.ACKNOWLEDGE)
         await session.incidents.change_step(
             await self._incident(), Step.ASSESS, done=True, note="all requests, since the rollout"
         )
-        await self._ticked(Step.ASSESS)
+        await self._report_step(Step.ASSESS)
         await self._tell()
-        say(f"for {_TROUBLE_SECONDS:g} s requests fail", step="trouble")
-        await asyncio.sleep(_TROUBLE_SECONDS)
+        say(f"for {_FAULT_SECONDS:g} s requests fail", step="fault")
+        await asyncio.sleep(_FAULT_SECONDS)
 
         request = Request(
             action=self.remedy.action,
@@ -101,9 +101,11 @@ class _Play:
             panel_id=self.remedy.panel_id,
             fingerprint=tracked.alert.fingerprint,
         )
-        journalled(session, await act(session, request, say), say)
-        await self._ticked(Step.MITIGATE)
-        await until(session, lambda now: True if gone(now, self.scenario.alert) else None, f"{self.scenario.alert} did not end")
+        verify_journal(session, await act(session, request, say), say)
+        await self._report_step(Step.MITIGATE)
+        await wait_for(
+            session, lambda now: True if is_resolved(now, self.scenario.alert) else None, f"{self.scenario.alert} did not end"
+        )
         quiet = await self._until(
             lambda now: now if now.quiet_since else None, "the timeline does not say that the alert ended"
         )
@@ -115,7 +117,7 @@ class _Play:
             "it did not stay quiet",
         )
         await session.incidents.change_step(await self._incident(), Step.RESOLVE, done=True)
-        await self._ticked(Step.RESOLVE)
+        await self._report_step(Step.RESOLVE)
         await session.incidents.add_note(await self._incident(), "follow-up: a canary before every release")
         await asyncio.sleep(_SCRAPES_SECONDS)
         await self._report(report_file)
@@ -128,7 +130,7 @@ class _Play:
         update = await incidents.write_update(incident, text)
         await incidents.save_update(incident, update, str(Path(self.session.settings.paths.state_dir) / "status-page.txt"))
         await incidents.mark_sent(await self._incident(), STATUS_PAGE)
-        await self._ticked(Step.COMMUNICATE)
+        await self._report_step(Step.COMMUNICATE)
         for line in text.splitlines():
             self.say(visible(line))
 
@@ -140,8 +142,8 @@ class _Play:
         say(str(file), step="report")
         if not any(item["kind"] == "rollout" for item in document["changes"]):
             raise ScenarioTimeout("the report does not name the rollout among the contributing changes")
-        wanted = f"{made.impact.failed:,.0f}" if made.impact.failed is not None else "unknown"
-        if f"| requests failed | {wanted} |" not in text:
+        expected = f"{made.impact.failed:,.0f}" if made.impact.failed is not None else "unknown"
+        if f"| requests failed | {expected} |" not in text:
             raise ScenarioTimeout("the written report has another number of failed requests than was measured")
         sources = {item["source"] for item in document["timeline"]}
         missing = {"person", "console", "alertmanager", "kubernetes", "prometheus"} - sources
@@ -152,17 +154,17 @@ class _Play:
         url = session.settings.prometheus.url if session.settings.prometheus else ""
         try:
             found = await asyncio.to_thread(
-                compare, document, url, alert=self.scenario.alert, step_seconds=server_config.SCRAPE_SECONDS
+                verify_figures, document, url, alert=self.scenario.alert, step_seconds=server_config.SCRAPE_SECONDS
             )
         except SourceError as error:
-            raise ScenarioTimeout(f"Prometheus could not be asked for its own data: {error}") from None
+            raise ScenarioTimeout(f"Prometheus did not return its samples: {error}") from None
         for item in found:
             say(str(item), step="agreement" if item.holds else "DISAGREES")
         wrong = [item for item in found if not item.holds]
         if wrong:
             raise ReportMismatch("; ".join(map(str, wrong)))
 
-    async def _ticked(self, step: Step) -> None:
+    async def _report_step(self, step: Step) -> None:
         incident = await self._until(lambda now: now if step in now.completions else None, f"the step {step} is not done")
         completion = incident.completions[step]
         because = f", because {completion.because}" if completion.because else ""
@@ -174,11 +176,11 @@ class _Play:
             raise ScenarioTimeout("the incident is not in the journal")
         return found
 
-    async def _until(self, look: Callable[[Incident], T | None], otherwise: str) -> T:
+    async def _until(self, find: Callable[[Incident], T | None], error: str) -> T:
         ends = time.monotonic() + _WAIT_SECONDS
         while time.monotonic() < ends:
-            found = look(await self._incident())
+            found = find(await self._incident())
             if found is not None:
                 return found
             await asyncio.sleep(_POLL_SECONDS)
-        raise ScenarioTimeout(f"{otherwise} within {_WAIT_SECONDS:.0f} s")
+        raise ScenarioTimeout(f"{error} within {_WAIT_SECONDS:.0f} s")

@@ -1,11 +1,11 @@
-"""The simulated platform on a real cluster: a context of the user's kubeconfig, looked at every second."""
+"""The simulated platform's view of a real cluster: a context of the user's kubeconfig, polled every second."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
 
-from console.demo.embedded_cluster import ObservedCluster, ObservedDeployment, seen
+from console.demo.embedded_cluster import ObservedCluster, ObservedDeployment, observe_cluster
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.api import KubeApi
@@ -15,18 +15,18 @@ _EVERY_SECONDS = 1.0
 
 
 class ContextView:
-    """Asks in a thread of its own, so that a slow cluster never holds up a scrape; the last good answer stays."""
+    """Polls in a thread, so that a slow cluster never delays a scrape; keeps the last good result."""
 
     def __init__(self, context: str, namespace: str) -> None:
         self._namespace = namespace
         self._api = KubeApi(KubeAccess(ClusterEndpoint(namespace, context=context)), read_only=False, timeout_seconds=5.0)
-        self._seen = ObservedCluster({}, {})
+        self._observed = ObservedCluster({}, {})
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="demo cluster view", daemon=True)
 
     def start(self) -> None:
-        """Raises SourceError where the cluster does not answer."""
-        self._seen = self._ask()
+        """Starts polling. Raises SourceError where the cluster does not respond."""
+        self._observed = self._fetch()
         self._thread.start()
 
     def stop(self) -> None:
@@ -36,10 +36,10 @@ class ContextView:
         self._api.close()
 
     def deployment(self, name: str) -> ObservedDeployment | None:
-        return self._seen.deployments.get(name)
+        return self._observed.deployments.get(name)
 
     def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
-        return self._seen.pods.get(name, ())
+        return self._observed.pods.get(name, ())
 
     def patch(self, name: str, body: object) -> None:
         """A strategic merge patch of one Deployment. Raises SourceError."""
@@ -53,16 +53,16 @@ class ContextView:
     def _follow(self) -> None:
         while not self._stop.wait(_EVERY_SECONDS):
             try:
-                self._seen = self._ask()
+                self._observed = self._fetch()
             except SourceError:
-                continue  # the console's own Kubernetes source says what is wrong
+                continue  # the console's own Kubernetes source reports the error
 
-    def _ask(self) -> ObservedCluster:
-        return seen(
+    def _fetch(self) -> ObservedCluster:
+        return observe_cluster(
             self._list(f"/apis/apps/v1/namespaces/{self._namespace}/deployments"),
             self._list(f"/api/v1/namespaces/{self._namespace}/pods"),
         )
 
     def _list(self, path: str) -> list[dict[str, Any]]:
-        answer: dict[str, Any] = self._api.call_decoded(dict[str, Any], "GET", path)
-        return list(answer.get("items") or ())
+        result: dict[str, Any] = self._api.call_decoded(dict[str, Any], "GET", path)
+        return list(result.get("items") or ())

@@ -1,4 +1,4 @@
-"""The official release archives of Prometheus and Alertmanager, checked against the checksums published beside them."""
+"""Downloads the official release archives of Prometheus and Alertmanager and verifies their published checksums."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from queries.text.numbers import format_size
 
 VERSIONS = (("prometheus", "3.5.0"), ("alertmanager", "0.28.1"))
 BASE_URL = "https://github.com/prometheus"
-_WANTED = {"prometheus": ("prometheus", "promtool"), "alertmanager": ("alertmanager", "amtool")}
+_PROGRAMS = {"prometheus": ("prometheus", "promtool"), "alertmanager": ("alertmanager", "amtool")}
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _TIMEOUT = httpx.Timeout(20.0, connect=4.0)
-_LARGEST_SUMS = 1 << 20
+_MAX_SUMS = 1 << 20
 _SUMS_SECONDS = 20.0
-LARGEST_ARCHIVE = 1 << 30
-"""Bytes; those of today have about a hundred million."""
+MAX_ARCHIVE = 1 << 30
+"""Bytes; current archives have about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class OfficialRelease:
-    """`base_url` holds `<project>/releases/download/v<version>/…`, as GitHub does."""
+    """`base_url` has the layout of GitHub: `<project>/releases/download/v<version>/…`."""
 
     base_url: str = BASE_URL
     versions: tuple[tuple[str, str], ...] = VERSIONS
@@ -54,49 +54,49 @@ class OfficialRelease:
             actual = _download(f"{base}/{archive}", path, report)
             if actual != expected:
                 raise SourceFailed(f"{archive} has the wrong checksum: published {expected[:12]}…, got {actual[:12]}…")
-            _unpack(path, _WANTED[project], folder / "bin")
+            _unpack(path, _PROGRAMS[project], folder / "bin")
             path.unlink()
 
 
 def _published_sum(url: str, archive: str) -> str:
     try:
-        with http_get.answer(url, timeout=_TIMEOUT) as answer:
-            text = http_get.read(answer, limit_bytes=_LARGEST_SUMS, where=url, seconds=_SUMS_SECONDS)
+        with http_get.open_response(url, timeout=_TIMEOUT) as answer:
+            text = http_get.read_body(answer, limit_bytes=_MAX_SUMS, where=url, seconds=_SUMS_SECONDS)
     except SourceError as error:
         raise SourceFailed(str(error)) from error
     for line in text.decode("ascii", "replace").splitlines():
         digest, _, name = line.partition(" ")
         if name.strip().lstrip("*") == archive and len(digest) == 64:
             return digest.lower()
-    raise SourceFailed(f"{url} names no checksum for {archive}")
+    raise SourceFailed(f"{url} has no checksum for {archive}")
 
 
 def _download(url: str, path: Path, report: Callable[[str, int, int], None]) -> str:
-    """Writes what `url` gives to `path` and returns its SHA-256."""
+    """Downloads `url` to `path` and returns its SHA-256."""
     digest = hashlib.sha256()
     try:
-        with http_get.answer(url, timeout=_TIMEOUT) as answer, path.open("wb") as file:
+        with http_get.open_response(url, timeout=_TIMEOUT) as answer, path.open("wb") as file:
             total = int(answer.headers.get("content-length") or 0)
             done = 0
-            for part in http_get.raw(answer):
+            for part in http_get.raw_chunks(answer):
                 digest.update(part)
                 file.write(part)
                 done += len(part)
-                if done > LARGEST_ARCHIVE:
-                    raise SourceFailed(f"{url} is larger than {format_size(LARGEST_ARCHIVE)}")
-                report(f"loading {path.name}", done, total)
+                if done > MAX_ARCHIVE:
+                    raise SourceFailed(f"{url} is larger than {format_size(MAX_ARCHIVE)}")
+                report(f"downloading {path.name}", done, total)
     except SourceError as error:
         raise SourceFailed(str(error)) from error
     return digest.hexdigest()
 
 
-def _unpack(archive: Path, wanted: tuple[str, ...], folder: Path) -> None:
-    """Copies only the wanted programs, by their last name: no path of the archive is ever used."""
+def _unpack(archive: Path, programs: tuple[str, ...], folder: Path) -> None:
+    """Copies only these programs by their base name, and uses no path of the archive."""
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 name = member.name.rpartition("/")[2]
-                if not member.isfile() or name not in wanted:
+                if not member.isfile() or name not in programs:
                     continue
                 source = tar.extractfile(member)
                 if source is None:

@@ -1,4 +1,4 @@
-"""The simulated platform's HTTP face: /metrics, /health and what belongs to it, served from a thread of its own."""
+"""The simulated platform's HTTP API: /metrics, /health and related endpoints, served from a thread."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Who hangs up is left alone, without a word: a console owns this terminal."""
+        """Ignores disconnects: the console owns this terminal."""
         if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]  # what socketserver gives
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # as in socketserver
 
 
 class PlatformApi:
-    """Serves `simulator` between `start` and `stop`, where nobody says otherwise on a free loopback port."""
+    """Serves `simulator` between `start` and `stop`, by default on a free loopback port."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class PlatformApi:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Nothing: a console owns this terminal."""
+                """Prints nothing: the console owns this terminal."""
 
         server = _Server(self._address, Handler)
         self._server = server
@@ -98,7 +98,7 @@ class PlatformApi:
             return HTTPStatus.TEMPORARY_REDIRECT, _TEXT, b""
         if path == "/metrics/":
             return HTTPStatus.OK, _TEXT, self._simulator.exposition(self._clock()).encode()
-        missing = self._simulator.fare.not_ready
+        missing = self._simulator.outcome.not_ready
         if path == "/ready":
             return (
                 HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK,
@@ -111,7 +111,7 @@ class PlatformApi:
         return HTTPStatus.NOT_FOUND, _JSON, b'{"detail": "Not Found"}'
 
     def _health(self, missing: tuple[str, ...]) -> dict[str, object]:
-        """`status` is a constant of the platform, whatever goes wrong; what matters stands deeper."""
+        """`status` is constant, as in the platform; the state is in the nested fields."""
         shares = {service: round(self._simulator.service_error_share(service), 5) for service in ("ocr", "vision")}
         circuits = self._circuits()
         opened = any(item["state"] == "open" for item in circuits.values())
@@ -126,13 +126,13 @@ class PlatformApi:
         }
 
     def _circuits(self) -> dict[str, dict[str, object]]:
-        fare = self._simulator.fare
+        outcome = self._simulator.outcome
         states = {
-            f"ocr:cb:{item.name}": _OCR_CIRCUITS[fare.circuits.get(item.name, 0.0)]
+            f"ocr:cb:{item.name}": _OCR_CIRCUITS[outcome.circuits.get(item.name, 0.0)]
             for item in traffic.PROVIDERS
             if item.service == "ocr"
         }
-        states["dedupcad_vision:search"] = _VISION_CIRCUITS[fare.vision_circuit]
+        states["dedupcad_vision:search"] = _VISION_CIRCUITS[outcome.vision_circuit]
         return {
             name: {
                 "state": state,
@@ -145,7 +145,7 @@ class PlatformApi:
 
     def _ready(self, missing: tuple[str, ...]) -> dict[str, object]:
         checks = {name: {"status": "ready", "detail": "loaded"} for name in _CHECKED}
-        checks |= {name: {"status": "missing", "detail": "the file of the model is not there"} for name in missing}
+        checks |= {name: {"status": "missing", "detail": "the model file is missing"} for name in missing}
         return {"status": "not_ready" if missing else "ready", "ready": not missing, "checks": checks}
 
     def _stamp(self) -> str:

@@ -1,4 +1,4 @@
-"""The simulated platform alone, as a process of its own: for a compose file, beside servers that somebody else starts."""
+"""The simulated platform alone as a process, for a compose file that starts the servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from console.demo.stack import DEFAULT_SEED
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT. Exit code 1 where the address cannot be listened on."""
+    """Serves until SIGTERM or SIGINT. Exit code 1 where it cannot listen on the address."""
     parser = argparse.ArgumentParser(prog="platform", description=__doc__)
     parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:8000")
     parser.add_argument("--scenario", choices=[item.name for item in SCENARIOS], default="calm")

@@ -1,4 +1,4 @@
-"""One real server on a free loopback port, which never outlives this process."""
+"""Starts a real server on a free loopback port that never outlives this process."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from pathlib import Path
 
 from queries.http.wire_limit import WireLimit, limit_connection
 
-_KEEPER = Path(__file__).with_name("child_supervisor.py")
+_SUPERVISOR = Path(__file__).with_name("child_supervisor.py")
 _READY_SECONDS = 30.0
 _ATTEMPTS = 3
 
 
 class StartFailed(Exception):
-    """A server did not get ready; the message carries the last line of its log."""
+    """A server did not become ready; the message has the last lines of its log."""
 
 
 class ServerProcess:
-    """A running server: `url`, `pid` of the server itself, `log` of what it said."""
+    """A running server: its `url`, the server's own `pid`, and its `log`."""
 
-    def __init__(self, name: str, url: str, keeper: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, name: str, url: str, supervisor: subprocess.Popen[bytes], log: Path) -> None:
         self.name = name
         self.url = url
         self.log = log
-        self._keeper = keeper
+        self._keeper = supervisor
 
     @property
     def pid(self) -> int:
-        """The server's own process id; 0 when it is gone."""
+        """The server's own process id; 0 after it has exited."""
         try:
             text = Path(f"/proc/{self._keeper.pid}/task/{self._keeper.pid}/children").read_text()
         except OSError:
@@ -47,7 +47,7 @@ class ServerProcess:
         return self._keeper.poll() is None
 
     def kill(self) -> None:
-        """End it as a crash would, for tests that want to see what happens then."""
+        """Kills the server, as in a crash."""
         pid = self.pid
         if pid:
             os.kill(pid, signal.SIGKILL)
@@ -55,11 +55,12 @@ class ServerProcess:
         _close(self._keeper)
 
     def stop(self) -> None:
-        """End it in good order; may be called again."""
+        """Stops the server; idempotent."""
         _close(self._keeper)
 
 
 def free_port() -> int:
+    """A free port on the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -75,35 +76,35 @@ def start_server(
     ready_path: str = "/-/ready",
     ready_seconds: float = _READY_SECONDS,
 ) -> ServerProcess:
-    """Start `command(port)` in `folder`, with its log there, and wait until `ready_path` answers 200. Raises StartFailed.
+    """Starts `command(port)` in `folder`, with its log there, and waits until `ready_path` returns 200. Raises StartFailed.
 
-    A port that somebody took in between is replaced by another one, unless `port` asks for this very one.
+    Retries with another port where the chosen one was taken meanwhile, unless `port` names one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{name}.log"
     for attempt in range(_ATTEMPTS):
         chosen = port or free_port()
-        keeper = keep("", command(chosen), folder=folder, log=log)
+        supervisor = supervise("", command(chosen), folder=folder, log=log)
         try:
-            _wait_ready(name, keeper, port=chosen, path=ready_path, limit_seconds=ready_seconds, log=log)
+            _wait_ready(name, supervisor, port=chosen, path=ready_path, limit_seconds=ready_seconds, log=log)
         except StartFailed:
-            _close(keeper)
+            _close(supervisor)
             if port or attempt + 1 == _ATTEMPTS or "address already in use" not in _tail(log):
                 raise
         except BaseException:
-            _close(keeper)
+            _close(supervisor)
             raise
         else:
-            return ServerProcess(name, f"http://127.0.0.1:{chosen}", keeper, log)
+            return ServerProcess(name, f"http://127.0.0.1:{chosen}", supervisor, log)
     raise StartFailed(f"{name} found no free port")
 
 
-def keep(removes: str, command: Sequence[str] = (), *, folder: Path, log: Path | None = None) -> subprocess.Popen[bytes]:
-    """A keeper of its own session: it ends `command` and removes the folder `removes` when this process is gone."""
+def supervise(removes: str, command: Sequence[str] = (), *, folder: Path, log: Path | None = None) -> subprocess.Popen[bytes]:
+    """Starts a supervisor in a session of its own: it ends `command` and removes the folder `removes` after this process."""
     out = log.open("wb") if log else None
     try:
-        return subprocess.Popen(  # noqa: S603 - the demo's own command lines
-            [sys.executable, "-I", "-S", str(_KEEPER), removes, *command],
+        return subprocess.Popen(  # noqa: S603  # the demo's own commands
+            [sys.executable, "-I", "-S", str(_SUPERVISOR), removes, *command],
             stdin=subprocess.PIPE,
             stdout=out or subprocess.DEVNULL,
             stderr=out or subprocess.DEVNULL,
@@ -115,24 +116,26 @@ def keep(removes: str, command: Sequence[str] = (), *, folder: Path, log: Path |
             out.close()
 
 
-def release(keeper: subprocess.Popen[bytes]) -> None:
-    """Tell a keeper that its work is over, and wait for it."""
-    _close(keeper)
+def end_supervisor(supervisor: subprocess.Popen[bytes]) -> None:
+    """Ends a supervisor and waits for it."""
+    _close(supervisor)
 
 
-def _close(keeper: subprocess.Popen[bytes]) -> None:
-    if keeper.stdin:
+def _close(supervisor: subprocess.Popen[bytes]) -> None:
+    if supervisor.stdin:
         with suppress(OSError):
-            keeper.stdin.close()
+            supervisor.stdin.close()
     with suppress(subprocess.TimeoutExpired):
-        keeper.wait(8)
+        supervisor.wait(8)
 
 
-def _wait_ready(name: str, keeper: subprocess.Popen[bytes], *, port: int, path: str, limit_seconds: float, log: Path) -> None:
+def _wait_ready(
+    name: str, supervisor: subprocess.Popen[bytes], *, port: int, path: str, limit_seconds: float, log: Path
+) -> None:
     deadline = time.monotonic() + limit_seconds
     while time.monotonic() < deadline:
-        if keeper.poll() is not None:
-            raise StartFailed(f"{name} ended at once: {_tail(log)}")
+        if supervisor.poll() is not None:
+            raise StartFailed(f"{name} exited at once: {_tail(log)}")
         if _answers(port, path):
             return
         time.sleep(0.03)
@@ -157,4 +160,4 @@ def _tail(log: Path) -> str:
         lines = log.read_text(errors="replace").strip().splitlines()
     except OSError:
         return "no log"
-    return " … ".join(line.strip()[-300:] for line in lines[-2:]) or "it said nothing"
+    return " … ".join(line.strip()[-300:] for line in lines[-2:]) or "no output"

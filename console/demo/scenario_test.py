@@ -1,4 +1,4 @@
-"""Plays a scenario headless, with the same session and actions as the screens, and tells whether all of it happened."""
+"""Plays a scenario headless, with the session and actions of the screens, and checks that all of it happens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from queries.model.verdict import Verdict
 ALERT_SECONDS = 90.0
 CALM_SECONDS = 15.0
 RATIOS = ("error_ratio", "p95_latency", "provider_health", "error_budget")
-"""The panels that have nothing to say while there is no traffic."""
+"""The panels without data while there is no traffic."""
 _POLL_SECONDS = 0.2
 
 
@@ -29,13 +29,13 @@ T = TypeVar("T")
 
 
 class Say(Protocol):
-    """Prints one line; `step` is empty for what belongs to the step before."""
+    """Prints one line; `step` is empty for a continuation of the previous step."""
 
     def __call__(self, text: str, *, step: str = "") -> None: ...
 
 
 class ScenarioTimeout(Exception):
-    """Something that had to happen did not; the message says what."""
+    """An expected event did not happen; the message names it."""
 
 
 async def play(
@@ -46,9 +46,9 @@ async def play(
     expect: Callable[[Session], Awaitable[None]] | None = None,
     stack_up: Awaitable[None] | None = None,
 ) -> bool:
-    """True where alert, runbook, action, verification and journal entry all happened, or where nothing had to and did.
+    """Whether alert, runbook, action, verification and journal entry all happened, or rightly nothing did.
 
-    `expect` looks at what the console shows meanwhile and raises NotSeen.
+    `expect` checks what the console shows and raises ScenarioTimeout.
     """
     session = await asyncio.to_thread(Session.open, settings)
     try:
@@ -66,24 +66,26 @@ async def play(
         return False
     finally:
         await session.close()
-    say("everything that had to happen happened", step="passed")
+    say("every expected event happened", step="passed")
     return True
 
 
 async def _play_incident(scenario: Scenario, remedy: Fix, session: Session, say: Say) -> None:
-    tracked = await until(session, lambda now: active(now, scenario.alert), f"no alert {scenario.alert} in Alertmanager")
+    tracked = await wait_for(
+        session, lambda now: active_alert(now, scenario.alert), f"no alert {scenario.alert} in Alertmanager"
+    )
     alert = tracked.alert
     say(f"{alert.priority.value} {alert.name} {alert.severity} is {alert.state.value} in Alertmanager", step="alert")
     say(visible(dict(alert.annotations).get("description", "")))
-    await panel(session, remedy.panel_id, say)
+    await report_panel(session, remedy.panel_id, say)
 
     runbook = tracked.runbook
     if runbook is None or runbook.matched_by == "triage":
-        raise ScenarioTimeout(f"no runbook serves {alert.name}")
+        raise ScenarioTimeout(f"no runbook covers {alert.name}")
     say(f"{runbook.id}, found by {runbook.matched_by}", step="runbook")
     await _runbook_steps(session, tracked, runbook.id, say)
 
-    wished = await until(
+    suggestion = await wait_for(
         session,
         lambda now: next(
             (
@@ -97,8 +99,8 @@ async def _play_incident(scenario: Scenario, remedy: Fix, session: Session, say:
         ),
         f"{remedy.action} of {remedy.target} is not suggested for {alert.name}",
     )
-    say(visible(wished.sentence), step="suggested")
-    say(visible(wished.command))
+    say(visible(suggestion.sentence), step="suggested")
+    say(visible(suggestion.command))
     request = Request(
         action=remedy.action,
         target=remedy.target,
@@ -108,19 +110,19 @@ async def _play_incident(scenario: Scenario, remedy: Fix, session: Session, say:
         fingerprint=alert.fingerprint,
     )
     identity = await act(session, request, say)
-    await until(session, lambda now: True if gone(now, scenario.alert) else None, f"{scenario.alert} did not resolve")
+    await wait_for(session, lambda now: True if is_resolved(now, scenario.alert) else None, f"{scenario.alert} did not resolve")
     say(f"{scenario.alert} is gone from Alertmanager", step="resolved")
-    await panel(session, remedy.panel_id, say)
-    journalled(session, identity, say)
+    await report_panel(session, remedy.panel_id, say)
+    verify_journal(session, identity, say)
 
 
 async def act(session: Session, request: Request, say: Say) -> str:
-    """Run the action, confirming it; gives what the journal calls the run. Raises NotSeen unless it was done."""
+    """Runs and confirms the action; returns the run's id in the journal. Raises ScenarioTimeout unless it succeeds."""
     outcome: Outcome | None = None
     identity = ""
 
     async def confirm(preview: Preview) -> bool:
-        _tell_preview(preview, say)
+        _report_preview(preview, say)
         return not preview.blocked
 
     async with aclosing(session.run(request, confirm)) as steps:  # type: ignore[type-var]
@@ -132,7 +134,7 @@ async def act(session: Session, request: Request, say: Say) -> str:
     return identity
 
 
-def _tell_preview(preview: Preview, say: Say) -> None:
+def _report_preview(preview: Preview, say: Say) -> None:
     for item in preview.plan.differences:
         if item.before != item.after:
             say(visible(f"{item.name}: {item.before} → {item.after}"))
@@ -144,30 +146,31 @@ def _tell_preview(preview: Preview, say: Say) -> None:
 async def _runbook_steps(session: Session, tracked: TrackedAlert, identity: str, say: Say) -> None:
     runbook = session.runbooks.get(identity)
     if runbook is None:
-        raise ScenarioTimeout(f"the runbook {identity} is not there")
+        raise ScenarioTimeout(f"no runbook {identity}")
     async for result in session.runbook_steps(runbook, tracked):
         verdict = f"{result.verdict.word}: " if result.verdict else ""
         value = result.value_text or (result.text.splitlines()[0] if result.text else "")
         say(visible(f"{result.index + 1}. {result.title}: {verdict}{value}"))
 
 
-def journalled(session: Session, identity: str, say: Say) -> None:
+def verify_journal(session: Session, identity: str, say: Say) -> None:
+    """Raises ScenarioTimeout unless the journal has intent and outcome of the run."""
     events: tuple[Event, ...] = session.journal.events() if session.journal else ()
     kinds = {event.kind for event in events if event.subject == identity}
     missing = {"action.intent", "action.outcome"} - kinds
     if missing:
         raise ScenarioTimeout(f"the journal has no {' and no '.join(sorted(missing))} of the run {identity}")
-    say(f"intent and outcome of the run {identity} are there", step="journal")
+    say(f"intent and outcome of the run {identity} found", step="journal")
 
 
 async def _watch_quiet(scenario: Scenario, session: Session, say: Say) -> None:
-    """Look for a while: no alert, not even a pending one; with no traffic no ratio may have a value."""
-    await until(session, lambda now: True if now.alerts_known else None, "nobody could say which alerts there are")
+    """Watches for a while: no alert, not even a pending one; without traffic no ratio may have a value."""
+    await wait_for(session, lambda now: True if now.alerts_known else None, "the alerts stayed unknown")
     ends = time.monotonic() + CALM_SECONDS
     while time.monotonic() < ends:
         found = [f"{item.alert.name} ({item.alert.state.value})" for item in session.snapshot().alerts]
         if found:
-            raise ScenarioTimeout(f"there are alerts: {', '.join(found)}")
+            raise ScenarioTimeout(f"unexpected alerts: {', '.join(found)}")
         await asyncio.sleep(_POLL_SECONDS)
     say(f"none for {CALM_SECONDS:.0f} s, not even a pending one", step="alerts")
     now = session.snapshot()
@@ -179,31 +182,35 @@ async def _watch_quiet(scenario: Scenario, session: Session, say: Say) -> None:
     else:
         wrong = [state.spec.id for state in now.panels if state.verdict is not Verdict.OK]
     if wrong:
-        raise ScenarioTimeout(f"these panels say something else than they should: {', '.join(wrong)}")
+        raise ScenarioTimeout(f"panels with an unexpected verdict: {', '.join(wrong)}")
 
 
-async def panel(session: Session, panel_id: str, say: Say) -> None:
+async def report_panel(session: Session, panel_id: str, say: Say) -> None:
+    """Prints a panel's verdict and value."""
     state = session.snapshot().panel(panel_id)
     if state is not None and state.value is not None:
         say(f"panel {state.spec.title}: {state.verdict.word}, {state.value:.2f} {state.spec.unit.value}")
 
 
-async def until(session: Session, look: Callable[[Snapshot], T | None], otherwise: str) -> T:
-    ends = time.monotonic() + ALERT_SECONDS
-    while time.monotonic() < ends:
-        found = look(session.snapshot())
-        if found is not None:
-            return found
+async def wait_for(session: Session, find: Callable[[Snapshot], T | None], error: str) -> T:
+    """What `find` returns once it is not None. Raises ScenarioTimeout with `error`."""
+    deadline = time.monotonic() + ALERT_SECONDS
+    while time.monotonic() < deadline:
+        result = find(session.snapshot())
+        if result is not None:
+            return result
         await asyncio.sleep(_POLL_SECONDS)
-    raise ScenarioTimeout(f"{otherwise} within {ALERT_SECONDS:.0f} s")
+    raise ScenarioTimeout(f"{error} within {ALERT_SECONDS:.0f} s")
 
 
-def active(now: Snapshot, name: str) -> TrackedAlert | None:
+def active_alert(now: Snapshot, name: str) -> TrackedAlert | None:
+    """The active alert of this name that has a runbook."""
     return next(
         (item for item in now.alerts if item.alert.name == name and item.alert.state is AlertState.ACTIVE and item.runbook),
         None,
     )
 
 
-def gone(now: Snapshot, name: str) -> bool:
+def is_resolved(now: Snapshot, name: str) -> bool:
+    """Whether the alert is gone; False while the alerts are unknown."""
     return now.alerts_known and all(item.alert.name != name for item in now.alerts)

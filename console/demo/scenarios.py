@@ -1,4 +1,4 @@
-"""The stories the demo can play: what goes wrong, which alert it raises, and what ends it."""
+"""The scenarios of the demo: the fault, the alert that it raises, and the action that fixes it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ENOUGH_API_REPLICAS = 5
 ENOUGH_WORKERS = 4
 SILENT_SHARE = 0.83
 RAW_SECONDS = 330.0
-"""The five minutes of the raw expressions, and a little more."""
+"""The five-minute window of the raw expressions, with a margin."""
 
 
 class DeploymentView(Protocol):
-    """What the simulated platform sees of one Deployment; `restarted_at` is empty where it was never restarted."""
+    """The simulated platform's view of a Deployment; `restarted_at` is empty without a restart."""
 
     @property
     def image(self) -> str: ...
@@ -40,7 +40,7 @@ class DeploymentView(Protocol):
 
 
 class ClusterView(Protocol):
-    """What the simulated platform runs on; None where there is no such Deployment (or it cannot be asked now)."""
+    """The simulated platform's view of its cluster; None for a missing Deployment or an unreachable cluster."""
 
     def deployment(self, name: str) -> DeploymentView | None: ...
 
@@ -54,7 +54,7 @@ class RuleSet(StrEnum):
 
     OURS = "ours"
     FOREIGN = "foreign"
-    """Somebody else's, under the same names: foreign_rules.yaml."""
+    """Other rules under the same names: foreign_rules.yaml."""
 
 
 _NOTHING: Mapping[str, float] = MappingProxyType({})
@@ -62,12 +62,12 @@ _NOTHING: Mapping[str, float] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What the platform suffers at this moment. Shares are 0..1; the simulator eases from one state to the next.
+    """The current condition of the platform. Shares are 0..1; the simulator moves smoothly between conditions.
 
-    `error_share` is added to every service, `timeout_shares` and `failing_shares` (requests that get a wrong answer) to single
-    OCR providers; `circuits` hold 0, 1 or 2 by provider, as ocr_circuit_state codes them, `vision_circuit` as that of
-    DedupCAD Vision does; `memory_shares` are of the limit, by deployment; `backlog` is the queue depth that things drift to,
-    in jobs; `not_ready` are the checks of /ready that fail.
+    `error_share` applies to every service, `timeout_shares` and `failing_shares` (invalid results) to single OCR providers;
+    `circuits` are 0, 1 or 2 by provider, as in ocr_circuit_state, and `vision_circuit` as in dedupcad_vision_circuit_state;
+    `memory_shares` are shares of the limit by deployment; `backlog` is the target queue depth in jobs; `not_ready` are the
+    failing checks of /ready.
     """
 
     traffic: bool = True
@@ -86,34 +86,34 @@ CALM = Conditions()
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How things stood when the story began: what a later state is compared with."""
+    """The state at the start of the scenario, to compare with."""
 
     restarted_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Fix(ActionCall):
-    """The action that ends the story, as `cad-console act` would name it."""
+    """The action that fixes the fault, as in `cad-console act`."""
 
     panel_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One story. `alert` is the name of the alert it raises, empty where it raises none.
+    """A scenario. `alert` is the alert that it raises, empty for none.
 
-    `trouble_seconds` is how long the trouble has been there when the servers start: longer than 22 where the console reads
-    raw expressions, whose windows are not shortened for the demo.
+    `fault_seconds` is the age of the fault when the servers start: more than 22 where the console reads raw expressions,
+    whose windows the demo does not shorten.
     """
 
     name: str
-    says: str
+    summary: str
     alert: str
     conditions: Callable[[ClusterView, Start], Conditions]
     remedy: Fix | None = None
     rolls_out_bad_image: bool = False
     rules: tuple[RuleSet, ...] = (RuleSet.OURS,)
-    trouble_seconds: float = 22.0
+    fault_seconds: float = 22.0
 
 
 def _calm(cluster: ClusterView, start: Start) -> Conditions:
@@ -162,7 +162,7 @@ def _queue_backlog(cluster: ClusterView, start: Start) -> Conditions:
 
 
 SCENARIOS: tuple[Scenario, ...] = (
-    Scenario("calm", "everything is well", "", _calm),
+    Scenario("calm", "no fault", "", _calm),
     Scenario(
         "provider-timeout",
         f"the OCR provider {SLOW_PROVIDER} times out until it is restarted",
@@ -194,24 +194,24 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         "silent-failure",
-        f"{100 * SILENT_SHARE:.0f} % of the requests to the OCR provider {SLOW_PROVIDER} fail, which no status says, "
+        f"{100 * SILENT_SHARE:.0f} % of the requests to the OCR provider {SLOW_PROVIDER} fail without an error status, "
         "until it is restarted",
         "ProviderDown",
         _silent_failure,
         Fix("restart", f"deployment/{SLOW_DEPLOYMENT}", {}, "provider_health"),
-        trouble_seconds=RAW_SECONDS,
+        fault_seconds=RAW_SECONDS,
     ),
     Scenario(
         "foreign-rules",
-        "the same failure, and the rules that Prometheus has are somebody else's: our names, other meanings",
+        "the same failure, with foreign rules in Prometheus: our names, other meanings",
         "",
         _silent_failure,
         rules=(RuleSet.FOREIGN,),
-        trouble_seconds=RAW_SECONDS,
+        fault_seconds=RAW_SECONDS,
     ),
     Scenario(
         "two-rule-sets",
-        "somebody else's rules were loaded beside ours: two groups record one name",
+        "foreign rules loaded beside ours: two groups record one name",
         "",
         _calm,
         rules=(RuleSet.OURS, RuleSet.FOREIGN),
@@ -222,8 +222,8 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario of this name. Raises KeyError with the names there are."""
+    """The scenario of this name. Raises KeyError, which lists the names."""
     for item in SCENARIOS:
         if item.name == name:
             return item
-    raise KeyError(f"no scenario {name}; there are {', '.join(item.name for item in SCENARIOS)}")
+    raise KeyError(f"no scenario {name}; known: {', '.join(item.name for item in SCENARIOS)}")

@@ -1,4 +1,4 @@
-"""The command lines of Prometheus and Alertmanager, as the demo and the tests start them."""
+"""Starts Prometheus and Alertmanager for the demo and the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the real Prometheus and Alertmanager on this machine, or brings them into the user's cache without root."""
+"""Finds Prometheus and Alertmanager on this machine, or downloads them into the user's cache without root."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from console.demo.official_release import OfficialRelease
 from queries.text.variables import home_folder, read_env
 
 PROGRAMS = ("prometheus", "promtool", "alertmanager", "amtool")
-_ALSO_CALLED = {"alertmanager": ("prometheus-alertmanager",)}
+_ALIASES = {"alertmanager": ("prometheus-alertmanager",)}
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgress:
-    """One report of the way; `total_bytes` is 0 where it is not known or nothing is being loaded."""
+    """A progress report; `total_bytes` is 0 where it is unknown or nothing is downloaded."""
 
     text: str
     done_bytes: int = 0
@@ -41,7 +41,7 @@ Report = Callable[[DownloadProgress], None]
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Paths of the programs. `templates` is a folder of files that this Alertmanager wants where it runs, or empty."""
+    """Paths of the programs. `templates` is a folder of files that Alertmanager needs in its working directory, or empty."""
 
     prometheus: str
     promtool: str
@@ -52,11 +52,11 @@ class Servers:
 
 
 class BinaryNotFound(Exception):
-    """No source gave the servers; the message names each one with its reason."""
+    """No source provides the servers; the message has the reason of each."""
 
 
 class ServerSource(Protocol):
-    """One place the servers can come from. `fetch` fills `folder/bin` and, where needed, `folder/templates`."""
+    """A source of the servers. `fetch` fills `folder/bin` and, where needed, `folder/templates`."""
 
     @property
     def name(self) -> str: ...
@@ -68,22 +68,23 @@ class ServerSource(Protocol):
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """`$XDG_CACHE_HOME/cad-console/servers`; a relative XDG_CACHE_HOME is ignored, as its specification asks."""
+    """`$XDG_CACHE_HOME/cad-console/servers`; a relative XDG_CACHE_HOME is ignored, as the specification requires."""
     given = read_env(environ, "XDG_CACHE_HOME")
     base = Path(given) if given.startswith("/") else Path(home_folder(environ)) / ".cache"
     return base / "cad-console" / "servers"
 
 
 def default_sources() -> tuple[ServerSource, ...]:
+    """The official release, then the distribution's packages."""
     return (OfficialRelease(), DistributionPackages())
 
 
 def locate(environ: Mapping[str, str], sources: Sequence[ServerSource]) -> Servers | None:
-    """The servers on PATH, else those in the cache, else None; asks no network."""
+    """The servers on PATH, else in the cache, else None; without network access."""
     path = read_env(environ, "PATH") or os.defpath
     found: dict[str, str] = {}
     for program in PROGRAMS:
-        for name in (program, *_ALSO_CALLED.get(program, ())):
+        for name in (program, *_ALIASES.get(program, ())):
             where = shutil.which(name, path=path)
             if where:
                 found.setdefault(program, where)
@@ -96,38 +97,38 @@ def locate(environ: Mapping[str, str], sources: Sequence[ServerSource]) -> Serve
     return None
 
 
-def bring(
+def provide_servers(
     report: Report,
     *,
     environ: Mapping[str, str] | None = None,
     sources: Sequence[ServerSource] | None = None,
 ) -> Servers:
-    """Gives the servers, bringing them first where they are missing. Raises NotBrought.
+    """The servers, downloaded first where they are missing. Raises BinaryNotFound.
 
-    Two consoles may call this at the same time: the second waits for the first, and an unfinished folder is never seen.
+    With two concurrent calls the second waits for the first; an incomplete folder is never visible.
     """
     environ = os.environ if environ is None else environ
     sources = default_sources() if sources is None else tuple(sources)
-    there = locate(environ, sources)
-    if there:
-        return there
+    known = locate(environ, sources)
+    if known:
+        return known
     cache = cache_folder(environ)
     try:
         if why := distrust(cache):
-            raise BinaryNotFound(f"what lies in the cache is not run: {why}")
+            raise BinaryNotFound(f"refusing to run programs from the cache: {why}")
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / ".lock").open("a") as lock:
-            _take(lock.fileno(), report)
+            _lock(lock.fileno(), report)
             return locate(environ, sources) or _fetch_first(cache, sources, report)
     except OSError as error:
         raise BinaryNotFound(f"the cache {cache} cannot be written: {error.strerror or error}") from error
 
 
-def _take(descriptor: int, report: Report) -> None:
+def _lock(descriptor: int, report: Report) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        report(DownloadProgress("another console is bringing the servers; waiting for it"))
+        report(DownloadProgress("another console is downloading the servers; waiting"))
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
@@ -136,9 +137,9 @@ def _fetch_first(cache: Path, sources: Sequence[ServerSource], report: Report) -
     for source in sources:
         staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=cache))
         try:
-            report(DownloadProgress(f"bringing Prometheus and Alertmanager from {source.name}"))
+            report(DownloadProgress(f"downloading Prometheus and Alertmanager from {source.name}"))
             source.fetch(staging, lambda text, done, total: report(DownloadProgress(text, done, total)))
-            _check_whole(staging)
+            _check_complete(staging)
             staging.chmod(0o755)
             target = cache / source.folder_name
             with suppress(FileNotFoundError):
@@ -150,13 +151,13 @@ def _fetch_first(cache: Path, sources: Sequence[ServerSource], report: Report) -
             report(DownloadProgress(f"not from {source.name}: {error}"))
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-    raise BinaryNotFound("Prometheus and Alertmanager could not be brought\n  " + "\n  ".join(reasons))
+    raise BinaryNotFound("Prometheus and Alertmanager could not be downloaded\n  " + "\n  ".join(reasons))
 
 
-def _check_whole(folder: Path) -> None:
+def _check_complete(folder: Path) -> None:
     missing = [name for name in PROGRAMS if not os.access(folder / "bin" / name, os.X_OK)]
     if missing:
-        raise SourceFailed(f"{', '.join(missing)} not in what was brought")
+        raise SourceFailed(f"{', '.join(missing)} missing in the download")
 
 
 def _in_folder(folder: Path) -> Servers:

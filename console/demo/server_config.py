@@ -1,4 +1,4 @@
-"""The platform's own rules and routing, made fast for the demo: parsed, changed in a few places, written out again."""
+"""The platform's rules and routing with short windows and intervals for the demo."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _SLOW_EVALUATION_SECONDS = 10
 _FOREIGN = "foreign_rules.yaml"
 _RANGE = re.compile(rf"(?<=\[){DURATION}(?=\])|(?<=\boffset ){DURATION}")
 
-_SAID = re.compile(r"(?<=\blast )(\d+) (minutes?|hours?|days?)\b")
+_STATED = re.compile(r"(?<=\blast )(\d+) (minutes?|hours?|days?)\b")
 
 
 def rule_files(sets: Collection[RuleSet]) -> dict[str, str]:
-    """The text of every rule file of these sets, as it is used in production, by the name that Prometheus knows it by."""
+    """The production text of every rule file of these sets, by file name."""
     found = {name: rule_text(name) for name in rule_names()} if RuleSet.OURS in sets else {}
     if RuleSet.FOREIGN in sets:
         found[_FOREIGN] = (resources.files("console.demo") / _FOREIGN).read_text(encoding="utf-8")
@@ -35,37 +35,37 @@ def rule_files(sets: Collection[RuleSet]) -> dict[str, str]:
 
 
 def fast_window(duration: str) -> str:
-    """A window, or an offset, that suits a scrape every 2 s: 20 s for half an hour and less, a sixtieth of anything longer.
+    """A window or offset for a scrape interval of 2 s: 20 s for up to half an hour, else a sixtieth.
 
-    What looks over a day or more stays, for it reads the history.
+    Windows of a day or more stay, since they read the backfilled history.
     """
     length = parse_duration(duration)
     return duration if length >= 86400 else "20s" if length <= 1800 else f"{length / 60.0:.0f}s"
 
 
 def fast_windows() -> dict[str, str]:
-    """The windows of our rules that are other ones in the demo."""
+    """The windows of our rules that differ in the demo."""
     found = {match[0] for name in rule_names() for match in _RANGE.finditer(rule_text(name))}
     return {window: fast_window(window) for window in sorted(found) if fast_window(window) != window}
 
 
 def fast_rules(text: str, *, where: str) -> str:
-    """The same groups and rules with short windows, also in their texts, intervals and `for`. Raises YamlError."""
+    """The same groups and rules with short windows, also in annotations, intervals and `for`. Raises YamlError."""
     document = _mapping(load_yaml(text, where=where), where)
     for group in document["groups"]:
         interval = parse_duration(group.get("interval", "30s"))
         group["interval"] = f"{SCRAPE_SECONDS if interval <= 60 else _SLOW_EVALUATION_SECONDS}s"
         for rule in group["rules"]:
             rule["expr"] = _RANGE.sub(lambda match: fast_window(match[0]), rule["expr"])
-            for key, said in rule.get("annotations", {}).items():
-                rule["annotations"][key] = _SAID.sub(lambda match: fast_window(match[1] + match[2][0]), str(said))
+            for key, value in rule.get("annotations", {}).items():
+                rule["annotations"][key] = _STATED.sub(lambda match: fast_window(match[1] + match[2][0]), str(value))
             if "for" in rule:
                 rule["for"] = f"{min(parse_duration(rule['for']), FOR_SECONDS):g}s"
     return _dump(document)
 
 
 def quiet_routing(text: str, *, where: str) -> str:
-    """The same routes and receivers, quick, and without anything that would really be sent."""
+    """The same routes and receivers with short waits, and without notifications."""
     document = _mapping(load_yaml(text, where=where), where)
     document["global"] = {"resolve_timeout": "1m"}
     document["route"].update(group_wait="1s", group_interval="2s", repeat_interval="1h")

@@ -1,4 +1,4 @@
-"""The simulated platform: its counters and gauges, driven forward in time by a scenario and by the cluster's state."""
+"""The simulated platform: counters and gauges that a scenario and the cluster's state drive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field, replace
 
 from console.demo import traffic
-from console.demo.exposition import Metrics, bounds
+from console.demo.exposition import Metrics, bucket_bounds
 from console.demo.scenarios import (
     API,
     BAD_IMAGE_TAG,
@@ -26,7 +26,7 @@ OCR_OPEN, VISION_OPEN = 2.0, 1.0
 """ocr_circuit_state has 1 for half-open and 2 for open, dedupcad_vision_circuit_state 1 for open and 2 for half-open."""
 _STEP_SECONDS = 1.0
 _EASE_SECONDS = 1.2
-_MOST_STEPS = 120.0
+_MAX_STEPS = 120.0
 
 WORKLOADS = (
     API,
@@ -51,7 +51,7 @@ _SHARES = {
     "v4_shape_entropy": (0.0, 0.01, 0.02, 0.05, 0.15, 0.3, 0.5, 0.85, 1.0),
     "vector_migrate_dimension_delta": (0.0, 0.0, 0.0, 0.0, 0.01, 0.9, 0.95, 0.97, 0.98, 0.99, 1.0, 1.0, 1.0),
 }
-"""Of what does not depend on the scenario: which part of the observations is at most each bound of the family."""
+"""Cumulative shares per bucket bound of the families that no scenario changes."""
 _STAGES = {
     item: tuple((stage, replace(item, median_seconds=item.median_seconds * part)) for stage, part in traffic.STAGES)
     for item in traffic.PROVIDERS
@@ -65,7 +65,7 @@ _ANALYSIS = (
 
 @dataclass(slots=True)
 class TrafficOutcome:
-    """How the platform fares now, eased: it neither breaks nor heals from one second to the next."""
+    """The smoothed condition of the platform, which neither breaks nor recovers within a second."""
 
     error_share: float = 0.0
     timeout_shares: dict[str, float] = field(default_factory=dict)
@@ -79,40 +79,40 @@ class TrafficOutcome:
     def drift(self, to: Conditions, seconds: float) -> None:
         part = 1.0 - math.exp(-seconds / _EASE_SECONDS)
         self.error_share += (to.error_share - self.error_share) * part
-        for held, wanted in (
+        for current, target in (
             (self.timeout_shares, to.timeout_shares),
             (self.failing_shares, to.failing_shares),
             (self.memory_shares, to.memory_shares),
         ):
-            for key in {*held, *wanted}:
-                held[key] = held.get(key, 0.0) + (wanted.get(key, 0.0) - held.get(key, 0.0)) * part
+            for key in {*current, *target}:
+                current[key] = current.get(key, 0.0) + (target.get(key, 0.0) - current.get(key, 0.0)) * part
         self.circuits, self.vision_circuit, self.not_ready = dict(to.circuits), to.vision_circuit, to.not_ready
         self.backlog += (to.backlog - self.backlog) * (1.0 - math.exp(-seconds / (2.0 * _EASE_SECONDS)))
 
 
 class Simulator:
-    """Counters continue from whatever `advance` was told before: first the history, then the live scrapes.
+    """Counters continue across `advance` for the history and `live` for the scrapes.
 
-    `begin` starts the scenario; until then the platform is calm (or silent, where the scenario has no traffic at all).
-    The same seed and the same calls give the same text.
+    `begin` starts the scenario; until then the platform is calm (or idle, for a scenario without traffic). The same seed and
+    calls produce the same text.
     """
 
     def __init__(self, scenario: Scenario, cluster: ClusterView, *, seed: int, now: float) -> None:
         self.scenario = scenario
-        self.fare = TrafficOutcome()
+        self.outcome = TrafficOutcome()
         self.metrics = Metrics(at=now)
         self._cluster = cluster
         self._seed = seed
         self._at = now
         self._start: Start | None = None
-        self._traffic = self._wanted().traffic
-        self._asked = self._failed = 0.0
+        self._traffic = self._conditions().traffic
+        self._requests = self._failed = 0.0
         self._lock = threading.Lock()
-        # A model went one version back before the time that Prometheus knows of.
+        # A model rollback before the start of the history.
         self.metrics.add("model_rollback_total", 'level="1"', 1.0)
 
     def begin(self) -> None:
-        """From now on the scenario's trouble is there."""
+        """Starts the scenario's fault."""
         provider = self._cluster.deployment(SLOW_DEPLOYMENT)
         self._start = Start(restarted_at=provider.restarted_at if provider else "")
 
@@ -123,20 +123,20 @@ class Simulator:
             return self.metrics.text()
 
     def live(self, now: float) -> None:
-        """Small steps to `now`, with whatever trouble there is."""
+        """Advances to `now` in small steps, with the current conditions."""
         with self._lock:
             self._live(now)
 
     def _live(self, now: float) -> None:
-        wanted = self._wanted()
-        step = max(_STEP_SECONDS, (now - self._at) / _MOST_STEPS)  # a laptop that slept all night wakes up at once
+        conditions = self._conditions()
+        step = max(_STEP_SECONDS, (now - self._at) / _MAX_STEPS)  # bounds the work after a suspended laptop wakes up
         while self._at + step <= now:
-            self._step(step, wanted)
+            self._step(step, conditions)
         if now > self._at:
-            self._step(now - self._at, wanted)
+            self._step(now - self._at, conditions)
 
     def advance(self, now: float) -> None:
-        """One coarse step of the history."""
+        """Advances by one coarse step of the history."""
         with self._lock:
             self._step(now - self._at, None)
 
@@ -153,71 +153,71 @@ class Simulator:
         return self._traffic
 
     def mean_error_share(self) -> float:
-        """0..1 of all OCR and Vision requests that were ever counted."""
-        return self._failed / self._asked if self._asked else 0.0
+        """The error share of all OCR and Vision requests so far, 0..1."""
+        return self._failed / self._requests if self._requests else 0.0
 
     def error_percent(self) -> float:
-        """Of all OCR and Vision requests now, 0..100."""
+        """The current error ratio of OCR and Vision requests, 0..100."""
         rates = [(traffic.per_second(self._seed, item, self._at), self._failing(item)) for item in traffic.PROVIDERS]
         return 100.0 * sum(rate * sum(shares) for rate, shares in rates) / sum(rate for rate, _ in rates)
 
     def requests_per_second(self) -> float:
-        """OCR and Vision, now."""
+        """The current rate of OCR and Vision requests."""
         return sum(traffic.per_second(self._seed, item, self._at) for item in traffic.PROVIDERS)
 
     def provider_failing_share(self, name: str) -> float:
-        """0..1, of what reaches an OCR provider now: the cache answers a part of what it could have answered."""
+        """The current error share of an OCR provider, 0..1, without the requests that the cache answers."""
         failing = sum(sum(self._failing(item)) for item in traffic.PROVIDERS if item.name == name)
         return failing / (1.0 - traffic.CACHE_HIT_SHARE * (1.0 - failing))
 
     def open_circuits(self) -> int:
-        return sum(state == OCR_OPEN for state in self.fare.circuits.values()) + (self.fare.vision_circuit == VISION_OPEN)
+        return sum(state == OCR_OPEN for state in self.outcome.circuits.values()) + (self.outcome.vision_circuit == VISION_OPEN)
 
-    def _wanted(self) -> Conditions:
+    def _conditions(self) -> Conditions:
         start = self._start
         if start is None:
             probe = self.scenario.conditions(self._cluster, Start())
             return CALM if probe.traffic else Conditions(traffic=False, backlog=0.0)
         return self.scenario.conditions(self._cluster, start)
 
-    def _step(self, seconds: float, wanted: Conditions | None) -> None:
+    def _step(self, seconds: float, conditions: Conditions | None) -> None:
         self._at += seconds
         self.metrics.at = self._at
-        if wanted is not None:
-            self.fare.drift(wanted, seconds)
-            self._traffic = wanted.traffic
+        if conditions is not None:
+            self.outcome.drift(conditions, seconds)
+            self._traffic = conditions.traffic
         elif not self._traffic:
-            self.fare.backlog = 0.0
+            self.outcome.backlog = 0.0
         if self._traffic:
             for provider in traffic.PROVIDERS:
                 self._serve(provider, seconds)
             self._analyse(seconds)
             self._small_counters(seconds)
         self._gauges()
-        self._pods(seconds, past=wanted is None)
+        self._pods(seconds, past=conditions is None)
 
     def base_errors(self) -> float:
-        """Share of requests that fail without any scenario; the history's bad half-hours end where the story begins."""
+        """The error share without a scenario; the history's bad half-hours end where the scenario starts."""
         if self._start is not None:
             return traffic.CALM_ERROR_SHARE * (1.0 + 0.35 * traffic.noise(self._seed, "errors", self._at))
         return traffic.history_error_share(self._seed, self._at)
 
     def _failing(self, provider: traffic.Provider) -> tuple[float, float, float]:
-        """Shares of a provider's requests that fail: as everywhere, for want of an answer, and with a wrong one."""
+        """Error shares of a provider: general errors, timeouts, and invalid results."""
         own = provider.service == "ocr"
-        usual = min(1.0, self.base_errors() + self.fare.error_share)
-        late = self.fare.timeout_shares.get(provider.name, 0.0) if own else 0.0
-        return usual, late, (1.0 - usual - late) * self.fare.failing_shares.get(provider.name, 0.0) if own else 0.0
+        usual = min(1.0, self.base_errors() + self.outcome.error_share)
+        late = self.outcome.timeout_shares.get(provider.name, 0.0) if own else 0.0
+        return usual, late, (1.0 - usual - late) * self.outcome.failing_shares.get(provider.name, 0.0) if own else 0.0
 
     def _serve(self, provider: traffic.Provider, seconds: float) -> None:
         count = traffic.per_second(self._seed, provider, self._at) * seconds
         usual, late, wrong = (share * count for share in self._failing(provider))
-        self._asked += count
+        self._requests += count
         self._failed += usual + late + wrong
         (self._read if provider.service == "ocr" else self._see)(provider, count, usual, late, wrong)
 
     def _read(self, provider: traffic.Provider, count: float, usual: float, late: float, wrong: float) -> None:
-        """OCR: `start` is counted at the beginning, then `success`, or nothing; a cached answer is `cache_hit` alone."""
+        """OCR counts `start`, then `success` or nothing; a cached result counts `cache_hit` alone."""
         add, label = self.metrics.add, f'provider="{provider.name}"'
         answered = count - usual - late - wrong
         cached = traffic.CACHE_HIT_SHARE * answered
@@ -229,7 +229,7 @@ class Simulator:
         for code, stage, number in (*codes, ("PROVIDER_TIMEOUT", "infer", late), ("PARSE_FAILED", "parse", wrong)):
             if number > 1e-6 * count:
                 add("ocr_errors_total", f'code="{code}",{label},stage="{stage}"', number)
-        slow = self.fare.timeout_shares.get(provider.name, 0.0)  # where some come too late, others come just in time
+        slow = self.outcome.timeout_shares.get(provider.name, 0.0)  # near the timeout, some requests just make it
         self._time("ocr_processing_duration_seconds", provider, label, done, slow)
         for stage, own in _STAGES[provider]:
             self._time("ocr_stage_duration_seconds", own, f'{label},stage="{stage}"', done, slow if stage == "infer" else 0.0)
@@ -237,7 +237,7 @@ class Simulator:
         self._quality("ocr_completeness_ratio", label, done, mean=0.74)
 
     def _see(self, provider: traffic.Provider, count: float, usual: float, late: float, wrong: float) -> None:
-        """Vision: `start`, then `success` or `error`."""
+        """Vision counts `start`, then `success` or `error`."""
         add, label = self.metrics.add, f'provider="{provider.name}"'
         failed = usual + late + wrong
         add("vision_requests_total", f'{label},status="start"', count)
@@ -248,7 +248,7 @@ class Simulator:
         self._time("vision_processing_duration_seconds", provider, label, count, 0.0)
 
     def _time(self, name: str, provider: traffic.Provider, labels: str, count: float, slow: float) -> None:
-        shares, mean = traffic.shares_below(provider, bounds(name), slow), traffic.mean_seconds(provider, slow)
+        shares, mean = traffic.shares_below(provider, bucket_bounds(name), slow), traffic.mean_seconds(provider, slow)
         self.metrics.observe(name, labels, count=count, shares=shares, mean=mean)
 
     def _quality(self, name: str, labels: str, count: float, *, mean: float) -> None:
@@ -257,7 +257,7 @@ class Simulator:
     def _analyse(self, seconds: float) -> None:
         add = self.metrics.add
         count = traffic.analysis_per_second(self._seed, self._at) * seconds
-        failed = min(1.0, self.base_errors() + self.fare.error_share) * count
+        failed = min(1.0, self.base_errors() + self.outcome.error_share) * count
         for code, stage, share in traffic.CODES["analysis"]:
             add("analysis_errors_total", f'code="{code}",stage="{stage}"', failed * share)
         add("analysis_error_code_total", 'code="INTERNAL_ERROR"', failed)
@@ -287,7 +287,7 @@ class Simulator:
     def _small_counters(self, seconds: float) -> None:
         scale = traffic.shape(self._at) * seconds
         add = self.metrics.add
-        # What never was a request: it is refused before it is counted as one.
+        # Inputs that the platform rejects before it counts a request.
         add("ocr_input_rejected_total", 'reason="file_too_large"', 0.08 * scale)
         add("ocr_errors_total", 'code="INPUT_ERROR",provider="auto",stage="preprocess"', 0.08 * scale)
         add("ocr_errors_total", 'code="rate_limit",provider="paddle",stage="preprocess"', 0.02 * scale)
@@ -296,7 +296,7 @@ class Simulator:
         add("dedup2d_jobs_total", 'status="pending"', 3.01 * scale)
         add("dedup2d_jobs_total", 'status="completed"', 3.0 * scale)
         add("dedup2d_jobs_total", 'status="failed"', 0.01 * scale)
-        open_now = self.fare.vision_circuit == VISION_OPEN
+        open_now = self.outcome.vision_circuit == VISION_OPEN
         add("dedupcad_vision_requests_total", f'endpoint="search",status="{"circuit_open" if open_now else "success"}"', scale)
         add("feature_cache_tuning_requests_total", 'status="ok"', 0.002 * scale)
         add("classification_rate_limited_total", "", 0.01 * scale)
@@ -312,8 +312,8 @@ class Simulator:
         for provider in traffic.PROVIDERS:
             if provider.service == "ocr":
                 put("ocr_model_loaded", f'provider="{provider.name}"', 1.0)
-                put("ocr_circuit_state", f'key="ocr:cb:{provider.name}"', self.fare.circuits.get(provider.name, 0.0))
-        put("dedupcad_vision_circuit_state", 'endpoint="search"', self.fare.vision_circuit)
+                put("ocr_circuit_state", f'key="ocr:cb:{provider.name}"', self.outcome.circuits.get(provider.name, 0.0))
+        put("dedupcad_vision_circuit_state", 'endpoint="search"', self.outcome.vision_circuit)
         put("dedupcad_vision_circuit_state", 'endpoint="health"', 0.0)
         put("resilience_circuit_state", 'endpoint="analyze",service="vision"', 0.0)
         put("ocr_error_rate_ema", "", self.service_error_share("ocr"))
@@ -344,14 +344,14 @@ class Simulator:
         put("node_filesystem_avail_bytes", disk, round(DISK_BYTES * (0.42 + 0.02 * traffic.noise(self._seed, "disk", now))))
 
     def queue_depth(self, at: float) -> float:
-        if self.fare.backlog <= 0.0:
+        if self.outcome.backlog <= 0.0:
             return 0.0
         return float(
-            round(max(0.0, self.fare.backlog * (1.0 + 0.4 * traffic.noise(self._seed, "queue", at, every_seconds=30))))
+            round(max(0.0, self.outcome.backlog * (1.0 + 0.4 * traffic.noise(self._seed, "queue", at, every_seconds=30))))
         )
 
     def service_error_share(self, service: str) -> float:
-        """0..1, what the platform's own smoothed error rate says."""
+        """The platform's own smoothed error share of a service, 0..1."""
         if not self._traffic:
             return 0.0
         own = [item for item in traffic.PROVIDERS if item.service == service]
@@ -359,14 +359,14 @@ class Simulator:
         return failed / sum(item.per_second for item in own)
 
     def cpu_share(self, deployment: str, at: float) -> float:
-        """0..1 of the limit."""
+        """Share of the limit, 0..1."""
         busy = 0.18 + (0.36 * traffic.shape(at) if self._traffic else 0.0)
         return busy * (1.0 + 0.1 * traffic.noise(self._seed, f"cpu {deployment}", at))
 
     def memory_share(self, deployment: str, at: float) -> float:
-        """0..1 of the limit."""
+        """Share of the limit, 0..1."""
         usual = 0.55 + 0.04 * traffic.noise(self._seed, f"memory {deployment}", at, every_seconds=1800.0)
-        return max(usual, self.fare.memory_shares.get(deployment, 0.0))
+        return max(usual, self.outcome.memory_shares.get(deployment, 0.0))
 
     def _pods(self, seconds: float, *, past: bool) -> None:
         put = self.metrics.put
@@ -389,7 +389,7 @@ class Simulator:
             view = self._cluster.deployment(deployment)
             if view is None:
                 continue
-            # The cluster is as it is now: in the history the bad release was not out yet.
+            # The cluster has its current state: the history predates the bad release.
             image = view.image.replace(f":{BAD_IMAGE_TAG}", f":{GOOD_IMAGE_TAG}") if past else view.image
             named = f'namespace="{NAMESPACE}",deployment="{deployment}"'
             put("kube_deployment_spec_replicas", named, view.desired)

@@ -1,4 +1,4 @@
-"""The embedded stack: simulated platform, cluster, Prometheus and Alertmanager in one folder, started and stopped as one."""
+"""The embedded stack: simulated platform, cluster, Prometheus and Alertmanager in one folder, started and stopped together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from console.demo.embedded_cluster import EmbeddedView
 from console.demo.kubeconfig_cluster import ContextView
 from console.demo.logs import log_lines
 from console.demo.platform_api import PlatformApi
-from console.demo.process import ServerProcess, free_port, keep, release
+from console.demo.process import ServerProcess, end_supervisor, free_port, supervise
 from console.demo.scenarios import API, BAD_IMAGE_TAG, Scenario
 from console.demo.server_args import launch_alertmanager, launch_prometheus
 from console.demo.server_binaries import Servers
@@ -34,19 +34,19 @@ from queries.text.variables import home_folder, read_env
 
 DEFAULT_SEED = 7
 _CALM_ROUNDS = 6
-"""Live scrapes after which a scenario without an alert has settled: an alert would be pending by then."""
+"""Live scrapes after which a scenario without an alert is ready: an alert would be pending by then."""
 
 _AHEAD_SECONDS = 1.8
-"""The history reaches to about the moment at which Prometheus starts; its first scrape comes five to seven seconds later."""
+"""The history ends about when Prometheus starts; its first scrape comes five to seven seconds later."""
 
 
 class NotReady(Exception):
-    """The scenario's state was not reached in time; the message says what was waited for and what is there instead."""
+    """The scenario did not reach its state in time; the message has the expected and the current state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the stack's parts are. `kubernetes_context` is empty for the cluster in this process."""
+    """The addresses of the stack. `kubernetes_context` is empty for the embedded cluster."""
 
     prometheus: str
     alertmanager: str
@@ -56,7 +56,7 @@ class Addresses:
     folder: str
 
     def environment(self) -> dict[str, str]:
-        """The variables that point a console at the stack, away from its user's own configuration and journal."""
+        """Environment variables that lead a console to the stack instead of the user's own configuration and journal."""
         return {
             "PROMETHEUS_URL": self.prometheus,
             "ALERTMANAGER_URL": self.alertmanager,
@@ -65,15 +65,15 @@ class Addresses:
             "CAD_CONSOLE_ENVIRONMENT": "demo",
             "CAD_CONSOLE_CONFIG": str(Path(self.folder) / "config.yaml"),
             "XDG_STATE_HOME": str(Path(self.folder) / "state"),
-            # What is played must never reach the journal that a team shares.
+            # A demo must never write to a shared journal.
             "CAD_CONSOLE_STORE": "",
         }
 
 
 class DemoStack:
-    """`prepare` is quick and gives the addresses, `start` brings the servers up behind them, `stop` removes everything.
+    """`prepare` is fast and returns the addresses, `start` starts the servers there, `stop` removes everything.
 
-    `prepare` and `start` may be called in different threads, so that a console can open while the servers start.
+    `prepare` and `start` may run in different threads, so that a console can open while the servers start.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class DemoStack:
         self._clock = clock
         self._life = threading.Lock()
         self._stopped = False
-        self._folder_keeper: Popen[bytes] | None = None
+        self._folder_supervisor: Popen[bytes] | None = None
         self._running: list[ServerProcess] = []
         self._cluster: DemoCluster | None = None
         self._context_view: ContextView | None = None
@@ -107,18 +107,18 @@ class DemoStack:
     @property
     def addresses(self) -> Addresses:
         if self._addresses is None:
-            raise RuntimeError("the stack was not prepared")
+            raise RuntimeError("call prepare() first")
         return self._addresses
 
     @property
     def cluster(self) -> DemoCluster | None:
-        """The cluster in this process; None where a context of a kubeconfig is used."""
+        """The embedded cluster; None with a context of a kubeconfig."""
         return self._cluster
 
     @property
     def simulator(self) -> Simulator:
         if self._simulator is None:
-            raise RuntimeError("the stack was not prepared")
+            raise RuntimeError("call prepare() first")
         return self._simulator
 
     def server(self, name: str) -> ServerProcess:
@@ -126,10 +126,10 @@ class DemoStack:
         return next(item for item in self._running if item.name == name)
 
     def prepare(self) -> Addresses:
-        """Make the folder, start cluster and simulated platform, choose the ports. Raises SourceError for a dead context."""
+        """Creates the folder, starts cluster and platform, chooses the ports. Raises SourceError for a dead context."""
         folder = Path(tempfile.mkdtemp(prefix="cad-console-demo-"))
         if not self._keep_folder:
-            self._folder_keeper = keep(str(folder), folder=folder.parent)
+            self._folder_supervisor = supervise(str(folder), folder=folder.parent)
         try:
             return self._prepare_in(folder)
         except BaseException:
@@ -140,7 +140,7 @@ class DemoStack:
         kubeconfig = folder / "kubeconfig"
         view: EmbeddedView | ContextView
         if self._context:
-            # A small first file whose current-context wins; the user's own files behind it stay where they are.
+            # A first file whose current-context takes precedence; the user's own files follow unchanged.
             first = {"apiVersion": "v1", "kind": "Config", "current-context": self._context}
             kubeconfig.write_text(json.dumps(first) + "\n")
             given = read_env(os.environ, "KUBECONFIG") or str(Path(home_folder(os.environ)) / ".kube" / "config")
@@ -154,7 +154,7 @@ class DemoStack:
             self._cluster.kubeconfig(kubeconfig)
             where = str(kubeconfig)
             view = EmbeddedView(self._cluster)
-        # Nothing is lost in a demo, so nobody has to type a name; its cluster it names itself.
+        # A demo needs no typed confirmation; the environment names its cluster itself.
         own: dict[str, object] = {"protected": False, "namespace": NAMESPACE, "kubernetes": {"kubeconfig": where}}
         own["rule_windows"] = server_config.fast_windows()
         (folder / "config.yaml").write_text(json.dumps({"environments": {"demo": own}}) + "\n")
@@ -174,7 +174,7 @@ class DemoStack:
         return self._addresses
 
     def start(self) -> None:
-        """Load the history, start the servers, let the trouble begin. Raises StartFailed or HistoryFailed."""
+        """Loads the history, starts the servers and the scenario. Raises StartFailed or HistoryFailed."""
         folder = Path(self.addresses.folder)
         with ThreadPoolExecutor(1, thread_name_prefix="demo start") as other:
             alerting = other.submit(self._start_alertmanager, folder / "alertmanager")
@@ -188,54 +188,54 @@ class DemoStack:
             load_history(self.servers.promtool, text, data / "data")
             text.unlink()
             alerting.result()
-            time.sleep(max(0.0, end - self._clock()))  # Prometheus takes no sample older than its youngest block
+            time.sleep(max(0.0, end - self._clock()))  # Prometheus rejects samples older than its newest block
         self._start_prometheus(data)
-        self._report(f"running; scenario {self.scenario.name}: {self.scenario.says}")
+        self._report(f"running; scenario {self.scenario.name}: {self.scenario.summary}")
 
     def begin(self) -> None:
-        """The story begins: what the scenario rolls out is rolled out, and its trouble is there."""
+        """Starts the scenario: its rollout, if any, and its fault."""
         if self.scenario.rolls_out_bad_image:
             self._roll_out()
         self.simulator.begin()
 
     def settle(self, timeout_seconds: float = 60.0) -> float:
-        """Wait until the scenario's alert is active in Alertmanager, or, where it has none, until its figures are live.
+        """Waits until the scenario's alert is active in Alertmanager, or without one until live figures exist.
 
-        Gives the seconds that this took. Raises NotSettled.
+        Returns the seconds that this took. Raises NotReady.
         """
         started = time.monotonic()
-        what = f"the alert {self.scenario.alert}" if self.scenario.alert else "live figures"
+        what = f"alert {self.scenario.alert}" if self.scenario.alert else "live figures"
         while time.monotonic() - started < timeout_seconds:
-            if self.alert_active(self.scenario.alert) if self.scenario.alert else self._rounds() >= _CALM_ROUNDS:
+            if self.alert_active(self.scenario.alert) if self.scenario.alert else self._live_scrapes() >= _CALM_ROUNDS:
                 return time.monotonic() - started
             time.sleep(0.25)
-        found = ", ".join(sorted(self.active_alerts())) or "none"
-        raise NotReady(f"{what} did not come within {timeout_seconds:.0f} s; active alerts: {found}")
+        alerts = ", ".join(sorted(self.active_alerts())) or "none"
+        raise NotReady(f"no {what} within {timeout_seconds:.0f} s; active alerts: {alerts}")
 
     def active_alerts(self) -> frozenset[str]:
-        """Names of the alerts that Alertmanager has now, without the heartbeat."""
-        found = http_get.fetch(f"{self.addresses.alertmanager}/api/v2/alerts", {"active": "true"})
+        """Names of the current alerts in Alertmanager, without the heartbeat alert."""
+        found = http_get.fetch_json(f"{self.addresses.alertmanager}/api/v2/alerts", {"active": "true"})
         return frozenset(item["labels"]["alertname"] for item in found) - {HEARTBEAT_ALERT}
 
     def alert_active(self, name: str) -> bool:
         return name in self.active_alerts()
 
     def stop(self) -> None:
-        """End every server and remove the folder; may be called again, and from another thread while `start` runs."""
+        """Stops every server and removes the folder; idempotent, and safe from another thread during `start`."""
         with self._life:
             self._stopped = True
             running, self._running = self._running, []
         if running:
-            with ThreadPoolExecutor(len(running), thread_name_prefix="demo stop") as hands:
-                list(hands.map(ServerProcess.stop, running))
+            with ThreadPoolExecutor(len(running), thread_name_prefix="demo stop") as pool:
+                list(pool.map(ServerProcess.stop, running))
         if self._api is not None:
             self._api.stop()
         if self._cluster is not None:
             self._cluster.stop()
         if self._context_view is not None:
             self._context_view.stop()
-        if self._folder_keeper is not None:
-            release(self._folder_keeper)
+        if self._folder_supervisor is not None:
+            end_supervisor(self._folder_supervisor)
 
     def __enter__(self) -> DemoStack:
         self.prepare()
@@ -253,7 +253,7 @@ class DemoStack:
         folder.mkdir()
         routing = server_config.quiet_routing(rule_text("alertmanager.yaml"), where="alertmanager.yaml")
         (folder / "alertmanager.yml").write_text(routing)
-        self._hold(launch_alertmanager(self.servers, folder, port=_port(self.addresses.alertmanager)))
+        self._register(launch_alertmanager(self.servers, folder, port=_port(self.addresses.alertmanager)))
         self._report(f"Alertmanager at {self.addresses.alertmanager}")
 
     def _start_prometheus(self, folder: Path) -> None:
@@ -266,21 +266,21 @@ class DemoStack:
             rule_files=tuple(rules),
         )
         (folder / "prometheus.yml").write_text(config)
-        self._hold(launch_prometheus(self.servers, folder, port=_port(self.addresses.prometheus)))
+        self._register(launch_prometheus(self.servers, folder, port=_port(self.addresses.prometheus)))
         self._report(f"Prometheus at {self.addresses.prometheus}")
 
-    def _hold(self, server: ServerProcess) -> None:
-        """Remember a server, or end it at once where the stack was stopped while it started."""
+    def _register(self, server: ServerProcess) -> None:
+        """Keeps a server, or stops it at once where the stack was stopped meanwhile."""
         with self._life:
             if not self._stopped:
                 self._running.append(server)
                 return
         server.stop()
 
-    def _rounds(self) -> int:
+    def _live_scrapes(self) -> int:
         with suppress(SourceError, LookupError, ValueError):
             query = f'count_over_time(scrape_duration_seconds{{job="{server_config.JOB}"}}[5m])'
-            found = http_get.fetch(f"{self.addresses.prometheus}/api/v1/query", {"query": query})
+            found = http_get.fetch_json(f"{self.addresses.prometheus}/api/v1/query", {"query": query})
             return int(found["data"]["result"][0]["value"][1])
         return 0
 
@@ -298,19 +298,19 @@ class DemoStack:
         view = self._cluster or self._context_view
         state = view.deployment(API) if view is not None else None
         if state is None:
-            raise NotReady(f"no deployment {API} in the namespace {NAMESPACE}: the scenario cannot be played there")
+            raise NotReady(f"no deployment {API} in the namespace {NAMESPACE}: the scenario cannot run there")
         image = state.image.rpartition(":")[0] + f":{BAD_IMAGE_TAG}"
         return {"name": API, "image": image, "env": [{"name": "OCR_TIMEOUT_MS", "value": "8000"}]}
 
     def _describe_pods(self, cluster: DemoCluster, simulator: Simulator) -> None:
-        """Let `kubectl top` and the pods' logs tell the same story as the metrics."""
+        """Makes `kubectl top` and the pods' logs consistent with the metrics."""
 
         def load(pod: dict[str, object]) -> tuple[float, float]:
             app, now = _app(pod), self._clock()
             cores = simulator.cpu_share(app, now) * CPU_LIMIT_CORES
             return cores, simulator.memory_share(app, now) * MEMORY_LIMIT_BYTES / (1 << 20)
 
-        cluster.use(load=load, lines=lambda pod, now: log_lines(_app(pod), now, simulator.fare))
+        cluster.use(load=load, lines=lambda pod, now: log_lines(_app(pod), now, simulator.outcome))
 
 
 def _app(pod: dict[str, object]) -> str:

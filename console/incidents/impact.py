@@ -17,7 +17,6 @@ from queries.prometheus.responses import InstantResult
 AVAILABILITY = 0.999
 """The objective over 30 days; the rest is the error budget."""
 SLO_PERCENT = 100.0 * (1.0 - AVAILABILITY)
-LATENCY_SHARE = 0.99
 _MOST_POINTS = 600
 _LOOK_BACK_SECONDS = 3600.0
 _MONTH_SECONDS = 30 * 86_400.0

@@ -56,7 +56,7 @@ class Finding:
     """The program that reported it, empty for the console itself."""
 
 
-CLEAN, ERRORS, UNUSABLE, WARNINGS = 0, 1, 2, 3
+CLEAN, ERRORS, WARNINGS = 0, 1, 3
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

@@ -117,12 +117,6 @@ class Client:
         """GET and decode into `type`. Raises SourceError."""
         return await self.fetch(path, params, decode=partial(self.decode, type), limit_bytes=limit_bytes)
 
-    async def post_form(
-        self, path: str, form: Sequence[tuple[str, str]], *, type: type[T], limit_bytes: int = LIMIT_BYTES
-    ) -> T:
-        """POST a form to one of READ_POSTS and decode into `type`. Raises SourceError."""
-        return await self.fetch(path, form, decode=partial(self.decode, type), limit_bytes=limit_bytes, method="POST")
-
     async def fetch(
         self,
         path: str,

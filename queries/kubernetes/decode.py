@@ -270,7 +270,6 @@ def build_cron_job(item: k8s.CronJobObject) -> BatchJob:
         suspended=bool(spec.suspend),
         active=len(status.active or ()),
         created_at=parse_timestamp(item.metadata.creation_timestamp),
-        started_at=parse_timestamp(status.last_schedule_time),
         succeeded_at=parse_timestamp(status.last_successful_time),
     )
 
@@ -285,7 +284,6 @@ def build_job(item: k8s.JobObject) -> BatchJob:
         suspended=bool(spec.suspend),
         active=status.active or 0,
         created_at=parse_timestamp(item.metadata.creation_timestamp),
-        started_at=parse_timestamp(status.start_time),
         succeeded_at=0.0 if failed else parse_timestamp(status.completion_time),
         failed=failed is not None,
         reason=(failed.reason or failed.message or "") if failed else "",

@@ -278,7 +278,6 @@ class CronJobSpec(Struct):
 
 class CronJobStatus(Struct):
     active: list[msgspec.Raw] | None = None
-    last_schedule_time: str | None = None
     last_successful_time: str | None = None
 
 
@@ -290,7 +289,6 @@ class CronJobObject(Struct):
 
 class JobStatus(Struct):
     active: int | None = None
-    start_time: str | None = None
     completion_time: str | None = None
     conditions: list[ConditionObject] | None = None
 

@@ -40,7 +40,6 @@ class Alert:
     silenced_by: tuple[str, ...] = ()
     inhibited_by: tuple[str, ...] = ()
     muted_by: tuple[str, ...] = ()
-    generator_url: str = ""
     value: float | None = None
     grade: Grade | None = None
     """Set if the configuration grades the labels differently from the built-in words."""

@@ -234,8 +234,8 @@ class Change:
 class BatchJob:
     """One CronJob or Job. Times are Unix seconds, 0 if there is none.
 
-    `succeeded_at` is the end of the last success, for a Job of its one run. `started_at` is the last schedule time, for a
-    Job its start. `failed`: the Job has given up; a CronJob does not report it.
+    `succeeded_at` is the end of the last success, for a Job of its one run. `failed`: the Job has given up; a CronJob does
+    not report it.
     """
 
     kind: str
@@ -244,7 +244,6 @@ class BatchJob:
     suspended: bool = False
     active: int = 0
     created_at: float = 0.0
-    started_at: float = 0.0
     succeeded_at: float = 0.0
     failed: bool = False
     reason: str = ""

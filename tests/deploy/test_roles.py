@@ -13,10 +13,9 @@ import pytest
 from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, second_revision, settings_for
 from cutting_proxy import CuttingProxy
 from shared_host import Host, cluster_store, until
-from steerable_cluster import SteerableCluster
+from steerable_cluster import SteerableCluster, grants
 
 from console.actions.plan import Outcome
-from console.demo.cluster.rbac import grants
 from console.journal.sqlite import Journal
 from queries.errors import AccessDenied
 from queries.http.endpoint import ClusterEndpoint

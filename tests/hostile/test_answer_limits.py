@@ -139,7 +139,7 @@ async def _write(url: str, folder: Path) -> object:
 
 
 async def _demo(url: str, folder: Path) -> object:
-    return await asyncio.to_thread(http_get.fetch, url, seconds=SECONDS)
+    return await asyncio.to_thread(http_get.fetch_json, url, seconds=SECONDS)
 
 
 NAMESPACE_PODS = "/api/v1/namespaces/ns/pods"

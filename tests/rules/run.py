@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from console.demo.server_binaries import BinaryNotFound, Servers, bring
+from console.demo.server_binaries import BinaryNotFound, Servers, provide_servers
 from queries.promql.rule_files import RuleFile, read_rules
 from queries.promql.rule_templates import render
 from queries.yaml import load_yaml
@@ -168,7 +168,7 @@ def _run(command: list[str]) -> str:
 
 def main() -> int:
     try:
-        tools = bring(lambda progress: print(progress, file=sys.stderr))
+        tools = provide_servers(lambda progress: print(progress, file=sys.stderr))
     except BinaryNotFound as error:
         print(error, file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from console.demo.exposition import Metrics, bounds
+from console.demo.exposition import Metrics, bucket_bounds
 from console.demo.families import PLATFORM
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -315,7 +315,7 @@ def confidence(event: Event) -> float:
 
 
 def _observe(to: Metrics, name: str, labels: str, value: float) -> None:
-    shares = [1.0 if value <= bound else 0.0 for bound in bounds(name)]
+    shares = [1.0 if value <= bound else 0.0 for bound in bucket_bounds(name)]
     to.observe(name, labels, count=1.0, shares=shares, mean=value)
 
 

@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.demo.scenarios import scenario
-from console.demo.server_binaries import bring
+from console.demo.server_binaries import provide_servers
 from console.demo.stack import DemoStack
 from console.screens.app import ConsoleApp
 
@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--wait", type=float, default=60.0, help="seconds of trouble before the first one (default: 60)")
     arguments = parser.parse_args(argv)
     arguments.into.mkdir(parents=True, exist_ok=True)
-    with DemoStack(scenario("bad-deploy"), bring(lambda progress: None)) as stack:
+    with DemoStack(scenario("bad-deploy"), provide_servers(lambda progress: None)) as stack:
         stack.settle()
         settings = load_settings({"refresh": 1.0}, {**os.environ, **stack.addresses.environment()})
         assert settings.kubernetes is not None

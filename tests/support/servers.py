@@ -13,7 +13,7 @@ import pytest
 
 from console.demo.process import ServerProcess
 from console.demo.server_args import launch_alertmanager, launch_prometheus
-from console.demo.server_binaries import Servers, bring
+from console.demo.server_binaries import Servers, provide_servers
 
 PLAIN_PROMETHEUS = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
 PLAIN_ALERTMANAGER = """\
@@ -25,7 +25,7 @@ receivers: [{name: nobody}]
 @functools.cache
 def servers() -> Servers:
     """The programs, brought by the console's own code when this machine has none."""
-    return bring(lambda progress: None)
+    return provide_servers(lambda progress: None)
 
 
 @functools.cache

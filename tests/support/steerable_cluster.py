@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from typing import Any
 
 from console.demo.cluster import DemoCluster
 from console.demo.cluster.api_errors import ApiError
-from console.demo.cluster.auth import User
+from console.demo.cluster.auth import Grants, User
 from console.demo.cluster.http1 import HttpRequest, HttpResponse, as_json
-from console.demo.cluster.rbac import grants
 
 REASONS = {
     401: "Unauthorized",
@@ -23,6 +23,17 @@ REASONS = {
     503: "ServiceUnavailable",
 }
 KEPT_REQUESTS = 1000
+
+
+def grants(roles: Iterable[Mapping[str, Any]]) -> Grants:
+    """The union of the Roles' permissions. Raises ValueError for a wildcard."""
+    permissions: set[tuple[str, str, str, str]] = set()
+    for role in roles:
+        for rule in role["rules"]:
+            if "*" in (*rule["apiGroups"], *rule["resources"], *rule["verbs"]):
+                raise ValueError(f"the rule {rule} has a wildcard, which this cluster does not support")
+            permissions |= set(product(rule["apiGroups"], rule["resources"], rule["verbs"], rule.get("resourceNames") or [""]))
+    return frozenset(permissions)
 
 
 class SteerableCluster(DemoCluster):

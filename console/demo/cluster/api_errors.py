@@ -55,19 +55,23 @@ def _details(resource: Resource, name: str, kind: str) -> dict[str, Any]:
 
 
 def not_found(resource: Resource, name: str) -> ApiError:
+    """404: no such object."""
     return ApiError(404, "NotFound", f"{_named(resource, name)} not found", _details(resource, name, resource.plural))
 
 
 def unknown_resource() -> ApiError:
+    """404: no such kind."""
     return ApiError(404, "NotFound", "the server could not find the requested resource", {})
 
 
 def exists(resource: Resource, name: str) -> ApiError:
+    """409: an object of this name exists."""
     details = _details(resource, name, resource.plural)
     return ApiError(409, "AlreadyExists", f"{_named(resource, name)} already exists", details)
 
 
 def conflict(resource: Resource, name: str, why: str = "") -> ApiError:
+    """409: the object changed since it was read."""
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     return ApiError(
         409,
@@ -78,6 +82,7 @@ def conflict(resource: Resource, name: str, why: str = "") -> ApiError:
 
 
 def invalid(kind: str, group: str, name: str, causes: Iterable[StatusCause]) -> ApiError:
+    """422: the object has invalid fields."""
     causes = tuple(causes)
     texts = [f"{cause.field}: {cause.message}" for cause in causes]
     text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
@@ -97,23 +102,28 @@ def opaque() -> ApiError:
 
 
 def bad_patch(shown: str, why: str) -> ApiError:
+    """422: the patched object has a value of a wrong type."""
     message = f'Invalid value: "{shown}": {why}'
     return invalid("", "", "", [StatusCause("FieldValueInvalid", message, "patch")])
 
 
 def bad_request(message: str) -> ApiError:
+    """400: the request cannot be parsed."""
     return ApiError(400, "BadRequest", message)
 
 
 def internal(message: str) -> ApiError:
+    """500, with the server's message."""
     return ApiError(500, "", message)
 
 
 def unauthorized() -> ApiError:
+    """401: an unknown token."""
     return ApiError(401, "Unauthorized", "Unauthorized")
 
 
 def forbidden(user: str, verb: str, resource: Resource, *, subresource: str, namespace: str, name: str) -> ApiError:
+    """403: the user lacks this permission."""
     what = f"{resource.plural}/{subresource}" if subresource else resource.plural
     where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
     message = (
@@ -124,28 +134,34 @@ def forbidden(user: str, verb: str, resource: Resource, *, subresource: str, nam
 
 
 def forbidden_path(user: str, verb: str, path: str) -> ApiError:
+    """403: the user may not read this path."""
     return ApiError(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', {})
 
 
 def not_allowed() -> ApiError:
+    """405: the resource does not support the method."""
     message = "the server does not allow this method on the requested resource"
     return ApiError(405, "MethodNotAllowed", message, {})
 
 
 def unsupported_patch() -> ApiError:
+    """415: an unknown kind of patch."""
     return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
 def unsupported_body() -> ApiError:
+    """415: a body that is not JSON."""
     message = "the body of the request was in an unknown format - accepted media types include: application/json"
     return ApiError(415, "UnsupportedMediaType", message)
 
 
 def too_old(requested: int, oldest: int) -> ApiError:
+    """410: the version has expired."""
     return ApiError(410, "Expired", f"too old resource version: {requested} ({oldest})")
 
 
 def too_large(requested: int, current: int) -> ApiError:
+    """504: the version does not exist yet."""
     message = f"Timeout: Too large resource version: {requested}, current: {current}"
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})

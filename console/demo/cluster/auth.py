@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from console.demo.cluster import api_errors
 from console.demo.cluster.http1 import HttpRequest
-from console.demo.cluster.rbac import Grants
 from console.demo.cluster.resource import REVIEWS, Object, Resource
 
+Grants: TypeAlias = frozenset[tuple[str, str, str, str]]
+"""API group, resource (with its subresource, `pods/log`), verb, and the name of the one object; empty for all."""
 OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 
 

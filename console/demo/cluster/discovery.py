@@ -11,6 +11,7 @@ VERSION = "1.36.3"
 
 
 def version() -> Object:
+    """The response of /version."""
     major, minor, _ = VERSION.split(".")
     return {
         "major": major,
@@ -26,6 +27,7 @@ def version() -> Object:
 
 
 def core_versions(address: str) -> Object:
+    """The response of /api."""
     return {
         "kind": "APIVersions",
         "versions": ["v1"],
@@ -40,17 +42,20 @@ def _group(name: str) -> Object:
 
 
 def groups() -> Object:
+    """The response of /apis."""
     names = dict.fromkeys(item.group for item in RESOURCES if item.group)
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name) for name in names]}
 
 
 def group(name: str) -> Object | None:
+    """The response of /apis/GROUP; None for an unknown group."""
     if not name or not any(item.group == name for item in RESOURCES):
         return None
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name)}
 
 
 def resources(group_name: str, version_name: str) -> Object | None:
+    """The response of /apis/GROUP/VERSION; None where nothing is served."""
     rows: list[dict[str, Any]] = []
     for item in RESOURCES:
         if (item.group, item.version) != (group_name, version_name):

@@ -120,7 +120,7 @@ def platform(namespace: str) -> tuple[Object, ...]:
 
 def backup(namespace: str, *, now: float) -> Object:
     """The nightly backup at 03:10 UTC, which succeeded last night after eight minutes."""
-    night = (now - 3.3 * 3600.0) // 86400.0 * 86400.0 + 190 * 60.0
+    last_run = (now - 3.3 * 3600.0) // 86400.0 * 86400.0 + 190 * 60.0
     container = {"name": "backup", "image": f"{REGISTRY}/backup:1.2.0"}
     template = {"spec": {"containers": [container], "restartPolicy": "OnFailure"}}
     return {
@@ -128,5 +128,5 @@ def backup(namespace: str, *, now: float) -> Object:
         "kind": "CronJob",
         "metadata": {"name": "nightly-backup", "namespace": namespace, "labels": {"app": "nightly-backup"}},
         "spec": {"schedule": "10 3 * * *", "suspend": False, "jobTemplate": {"spec": {"template": template}}},
-        "status": {"lastScheduleTime": format_time(night), "lastSuccessfulTime": format_time(night + 480.0)},
+        "status": {"lastScheduleTime": format_time(last_run), "lastSuccessfulTime": format_time(last_run + 480.0)},
     }

@@ -48,7 +48,7 @@ def as_text(code: int, body: str) -> HttpResponse:
     return HttpResponse(code, body.encode(), "text/plain; charset=utf-8")
 
 
-async def read(reader: asyncio.StreamReader) -> HttpRequest | None:
+async def read_request(reader: asyncio.StreamReader) -> HttpRequest | None:
     """The next request; None where the client closed the connection between two. Raises InvalidRequest."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -94,6 +94,7 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 def head(code: int, content_type: str, *extra: tuple[str, str]) -> bytes:
+    """The status line and headers of a response."""
     lines = [f"HTTP/1.1 {code} {HTTPStatus(code).phrase}", f"Content-Type: {content_type}", "Cache-Control: no-cache, private"]
     lines.append(f"Date: {formatdate(usegmt=True)}")
     lines += [f"{name}: {value}" for name, value in extra]
@@ -101,9 +102,11 @@ def head(code: int, content_type: str, *extra: tuple[str, str]) -> bytes:
 
 
 def encode_response(response: HttpResponse) -> bytes:
+    """A complete response."""
     length = ("Content-Length", str(len(response.body)))
     return head(response.code, response.content_type, length, *response.headers) + response.body
 
 
 def chunk(data: bytes) -> bytes:
+    """A chunk of a chunked response."""
     return b"%x\r\n%b\r\n" % (len(data), data)

@@ -29,6 +29,7 @@ SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def suffix(length: int = 5) -> str:
+    """A random suffix of a generated name."""
     return "".join(secrets.choice(SUFFIX) for _ in range(length))
 
 
@@ -73,7 +74,7 @@ class Registry:
         meta = item["metadata"]
         if resource is NAMESPACES:
             item["status"] = {"phase": "Active"}
-        if causes := validation.validate(resource, item, None):
+        if causes := validation.object_errors(resource, item, None):
             raise api_errors.invalid(resource.kind, resource.group, meta.get("name", ""), causes)
         self._manage(resource, None, item, manager)
         if not dry:
@@ -161,7 +162,7 @@ class Registry:
             self._manage(resource, before, result, manager)
             if resource.status:
                 result["status"] = copy.deepcopy(before.get("status") or {})
-            if causes := validation.validate(resource, result, before):
+            if causes := validation.object_errors(resource, result, before):
                 raise api_errors.invalid(resource.kind, resource.group, name, causes)
         if not dry:
             return self.store.update(resource, result)

@@ -69,8 +69,10 @@ RESOURCES = (
 
 
 def find_resource(group: str, version: str, plural: str) -> Resource | None:
+    """The kind with this plural; None for an unknown one."""
     return next((item for item in RESOURCES if (item.group, item.version, item.plural) == (group, version, plural)), None)
 
 
 def resource_of_kind(api_version: str, kind: str) -> Resource | None:
+    """The kind with this name; None for an unknown one."""
     return next((item for item in RESOURCES if (item.api_version, item.kind) == (api_version, kind)), None)

@@ -53,7 +53,7 @@ class ApiServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             try:
-                request = await http1.read(reader)
+                request = await http1.read_request(reader)
             except InvalidRequest as error:
                 writer.write(http1.encode_response(http1.as_text(400, f"400 Bad Request: {error}\n")))
                 await writer.drain()

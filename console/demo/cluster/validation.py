@@ -71,7 +71,7 @@ def _containers(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield container
 
 
-def validate(resource: Resource, item: Object, before: Object | None) -> list[StatusCause]:
+def object_errors(resource: Resource, item: Object, before: Object | None) -> list[StatusCause]:
     """The errors of an object, as causes of a 422; `before` is the object to replace."""
     return [*_name(item), *_data(resource, item), *_spec(resource, item, before)]
 

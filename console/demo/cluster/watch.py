@@ -38,6 +38,7 @@ def typed(resource: Resource, item: Object) -> Object:
 
 
 def bookmark_line(resource: Resource, version: int, *, initial_end: bool = False) -> bytes:
+    """A BOOKMARK event."""
     meta: Object = {"resourceVersion": str(version)}
     if initial_end:
         meta["annotations"] = {"k8s.io/initial-events-end": "true"}

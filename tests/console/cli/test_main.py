@@ -44,6 +44,30 @@ def test_settings_without_a_file_need_no_library() -> None:
     assert python(code).stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", [verb.name for verb in VERBS if verb.name != "demo"])
+def test_no_other_verb_imports_the_demo(name: str) -> None:
+    """Building the parser of a verb loads nothing of the demo; only `rules` loads the lint."""
+    code = (
+        "import sys; from console.cli.parser import build_parser; "
+        f"build_parser({name!r}); "
+        "print(sorted({'.'.join(name.split('.')[:2]) for name in sys.modules} & {'console.demo', 'console.lint'}))"
+    )
+    assert python(code).stdout.strip() == ("['console.lint']" if name == "rules" else "[]")
+
+
+def test_the_demo_without_its_extra_names_it() -> None:
+    """Without the packages of the extra the verb ends in one line that says what to install."""
+    code = (
+        "import sys; "
+        "import importlib.util as u; find = u.find_spec; "
+        "u.find_spec = lambda name, *rest: None if name == 'jsonpatch' else find(name, *rest); "
+        "from console.cli.main import main; sys.exit(main(['demo', '--check']))"
+    )
+    result = python(code)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "cad-console demo: missing jsonpatch; install the extra: pip install 'cad-console[demo]'" in result.stderr
+
+
 @pytest.mark.parametrize("words", [["status"], ["check"], ["doctor"], ["alerts"], ["runbook", "--list"], ["runbook", "triage"]])
 def test_headless_commands_import_no_textual(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """A command that prints never loads the user interface."""

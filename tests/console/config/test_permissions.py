@@ -11,7 +11,7 @@ import pytest
 from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state, warn_file
 from console.config.settings import Settings
-from console.demo.server_binaries import BinaryNotFound, bring
+from console.demo.server_binaries import BinaryNotFound, provide_servers
 from console.journal.errors import JournalError
 from console.journal.sqlite import Journal
 from console.text_files import write_export
@@ -242,4 +242,4 @@ def test_servers_in_a_foreign_cache_are_not_run(someone_elses: Path, tmp_path: P
     someone_elses.rename(cache / "cad-console" / "servers")
     environ = {"PATH": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(cache)}
     with pytest.raises(BinaryNotFound, match=r"is not run: .*belongs to"):
-        bring(lambda progress: None, environ=environ, sources=())
+        provide_servers(lambda progress: None, environ=environ, sources=())

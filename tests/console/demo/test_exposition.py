@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simulated import NOON, simulator
 
-from console.demo.exposition import number
+from console.demo.exposition import format_sample
 from console.demo.families import CLUSTER, PLATFORM
 
 RECORDING = Path(__file__).parent / "recordings" / "platform-22e3c77.txt"
@@ -34,7 +34,7 @@ class Seen:
     """What one text says of one family: its type, help, label names, and the values that each label has."""
 
     kind: str
-    says: str = ""
+    help: str = ""
     names: set[frozenset[str]] = field(default_factory=set)
     values: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     bounds: list[str] = field(default_factory=list)
@@ -143,9 +143,9 @@ def test_the_same_buckets_as_prometheus_client_writes_them() -> None:
 
 def test_each_circuit_says_its_own_coding() -> None:
     """The help text of the three state metrics is the recorded one: OCR has 2 for open, the other two have 1."""
-    says = {name: seen.says for name, seen in recorded().items() if seen.says}
+    says = {name: seen.help for name, seen in recorded().items() if seen.help}
     assert len(says) == 3
-    assert {name: simulated()[name].says for name in says} == says
+    assert {name: simulated()[name].help for name in says} == says
 
 
 def test_what_has_no_labels_is_zero_from_the_start_and_the_rest_is_absent() -> None:
@@ -165,5 +165,5 @@ def test_what_has_no_labels_is_zero_from_the_start_and_the_rest_is_absent() -> N
 
 def test_numbers_are_written_as_go_writes_them() -> None:
     """As prometheus_client does: a whole number has a point, a million an exponent."""
-    written = [number(value) for value in (0, 2, 0.25, 250000, 1e6, 2.5e7, -20, 1795893480.7)]
+    written = [format_sample(value) for value in (0, 2, 0.25, 250000, 1e6, 2.5e7, -20, 1795893480.7)]
     assert written == ["0.0", "2.0", "0.25", "250000.0", "1e+06", "2.5e+07", "-20.0", "1.7958934807e+09"]

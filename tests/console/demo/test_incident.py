@@ -22,7 +22,7 @@ from console.demo.incident import play_incident
 from console.demo.scenarios import scenario
 from console.demo.server_binaries import Servers
 from console.demo.stack import DemoStack
-from console.demo.verify_report import compare
+from console.demo.verify_report import verify_figures
 from console.incidents.correlation import correlate
 from console.incidents.impact import measure
 from console.journal.sqlite import Journal
@@ -101,7 +101,7 @@ LIES: dict[str, tuple[tuple[str, ...], Any]] = {
 
 def _every_lie_is_found(document: dict[str, Any], url: str) -> None:
     def wrong(told: dict[str, Any]) -> list[str]:
-        found = compare(told, url, alert="HighErrorRate", step_seconds=server_config.SCRAPE_SECONDS)
+        found = verify_figures(told, url, alert="HighErrorRate", step_seconds=server_config.SCRAPE_SECONDS)
         return [item.what for item in found if not item.holds]
 
     assert wrong(document) == []

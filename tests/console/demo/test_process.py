@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from console.demo.process import StartFailed, free_port, keep, release, start_server
+from console.demo.process import StartFailed, end_supervisor, free_port, start_server, supervise
 
 ROOT = Path(__file__).parents[3]
 HTTP = """
@@ -25,9 +25,9 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Ready).serve_forever()
 PARENT = """
 import sys, time
 from pathlib import Path
-from console.demo.process import keep, start_server
+from console.demo.process import supervise, start_server
 folder = Path(sys.argv[1])
-keeper = keep(str(folder), folder=folder.parent)
+keeper = supervise(str(folder), folder=folder.parent)
 server = start_server("web", lambda port: [sys.executable, "-c", sys.argv[2], str(port)], folder=folder / "web")
 print(server.pid, flush=True)
 time.sleep(60)
@@ -137,7 +137,7 @@ def test_a_folder_goes_with_its_keeper(tmp_path: Path) -> None:
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "file").write_text("x")
     neighbour.mkdir()
-    release(keep(str(folder), folder=tmp_path))
+    end_supervisor(supervise(str(folder), folder=tmp_path))
     assert not folder.exists() and neighbour.exists()
 
 

@@ -17,7 +17,7 @@ import pytest
 from console.demo.apt_packages import free_of_fixed_folder
 from console.demo.errors import SourceFailed
 from console.demo.official_release import VERSIONS, OfficialRelease
-from console.demo.server_binaries import BinaryNotFound, DownloadProgress, bring, cache_folder, locate
+from console.demo.server_binaries import BinaryNotFound, DownloadProgress, cache_folder, locate, provide_servers
 
 MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 WANTED = {"prometheus": ("prometheus", "promtool"), "alertmanager": ("alertmanager", "amtool")}
@@ -112,13 +112,13 @@ def leftovers(environ: dict[str, str]) -> list[str]:
 def test_a_good_archive_is_brought_once(releases: Releases, environ: dict[str, str], tmp_path: Path) -> None:
     """Programs of a checked archive land in the cache, executable, with bytes reported; the second time asks nobody."""
     says = Says()
-    found = bring(says, environ=environ, sources=[releases.source])
+    found = provide_servers(says, environ=environ, sources=[releases.source])
     assert Path(found.prometheus).stat().st_mode & 0o111 and Path(found.amtool).is_file()
     assert any(0 < line.done_bytes <= line.total_bytes for line in says.lines)
     assert leftovers(environ) == [releases.source.folder_name]
     assert not list(tmp_path.rglob("*escaped*")) and not list(tmp_path.rglob("LICENSE"))
     asked = len(releases.asked)
-    assert bring(says, environ=environ, sources=[releases.source]) == found
+    assert provide_servers(says, environ=environ, sources=[releases.source]) == found
     assert len(releases.asked) == asked
 
 
@@ -159,7 +159,7 @@ def no_archive(releases: Releases) -> None:
         (truncate, "was cut off"),
         (forget, "404"),
         (no_sums, "404"),
-        (other_sums, "names no checksum"),
+        (other_sums, "has no checksum"),
         (no_archive, "cannot be unpacked"),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_bad_download_leaves_nothing(
     """Whatever is wrong with the download, it is named, and neither a program nor an unfinished folder stays behind."""
     spoil(releases)
     with pytest.raises(BinaryNotFound, match=reason):
-        bring(Says(), environ=environ, sources=[releases.source])
+        provide_servers(Says(), environ=environ, sources=[releases.source])
     assert leftovers(environ) == []
     assert locate(environ, [releases.source]) is None
 
@@ -193,18 +193,20 @@ class Incomplete(Broken):
 def test_the_next_source_is_tried_and_each_reason_named(releases: Releases, environ: dict[str, str]) -> None:
     """A source that fails is told with its reason and the next one is tried; when all fail, all reasons are there."""
     says = Says()
-    bring(says, environ=environ, sources=[Broken(), releases.source])
+    provide_servers(says, environ=environ, sources=[Broken(), releases.source])
     assert any("the broken shelf: the shelf fell down" in str(line) for line in says.lines)
     other = {**environ, "XDG_CACHE_HOME": environ["XDG_CACHE_HOME"] + "2"}
-    with pytest.raises(BinaryNotFound, match=r"sudo shelf up\n.*half shelf: prometheus, promtool, alertmanager, amtool not in"):
-        bring(says, environ=other, sources=[Broken(), Incomplete()])
+    with pytest.raises(
+        BinaryNotFound, match=r"sudo shelf up\n.*half shelf: prometheus, promtool, alertmanager, amtool missing in"
+    ):
+        provide_servers(says, environ=other, sources=[Broken(), Incomplete()])
 
 
 def test_a_host_that_is_not_there_fails_fast(environ: dict[str, str]) -> None:
     """A refused connection is a reason, within seconds, not a stack trace."""
     began = time.monotonic()
     with pytest.raises(BinaryNotFound, match="connection was refused"):
-        bring(Says(), environ=environ, sources=[OfficialRelease(base_url="http://127.0.0.1:9")])
+        provide_servers(Says(), environ=environ, sources=[OfficialRelease(base_url="http://127.0.0.1:9")])
     assert time.monotonic() - began < 5
 
 
@@ -213,7 +215,8 @@ def test_two_consoles_bring_once(releases: Releases, environ: dict[str, str]) ->
     releases.delay_seconds = 0.15
     says, found = Says(), []
     hands = [
-        threading.Thread(target=lambda: found.append(bring(says, environ=environ, sources=[releases.source]))) for _ in range(3)
+        threading.Thread(target=lambda: found.append(provide_servers(says, environ=environ, sources=[releases.source])))
+        for _ in range(3)
     ]
     for hand in hands:
         hand.start()
@@ -243,7 +246,7 @@ def test_a_cache_that_cannot_be_written_is_told(environ: dict[str, str], tmp_pat
     """A file where the cache should be is one sentence with its path."""
     Path(environ["XDG_CACHE_HOME"]).write_text("in the way")
     with pytest.raises(BinaryNotFound, match="cannot be written"):
-        bring(Says(), environ=environ, sources=[Broken()])
+        provide_servers(Says(), environ=environ, sources=[Broken()])
 
 
 def test_a_relative_cache_home_is_ignored(tmp_path: Path) -> None:

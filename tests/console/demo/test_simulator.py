@@ -14,7 +14,7 @@ import pytest
 from simulated import NOON, Cluster, Deployment, simulator
 
 from console.demo import traffic
-from console.demo.backfill import DAYS, moments, write_history
+from console.demo.backfill import DAYS, sample_times, write_history
 from console.demo.platform_api import PlatformApi
 from console.demo.scenarios import SCENARIOS, scenario
 from console.demo.server_binaries import Servers
@@ -141,14 +141,14 @@ def test_timeouts_end_with_a_restart_after_the_start() -> None:
     assert rise(platform, NOON + 60.0, "ocr_errors_total", "PROVIDER_TIMEOUT", "deepseek") == 0
 
 
-@pytest.mark.parametrize("wanted, ready, full", [(4, 4, True), (5, 4, True), (5, 5, False), (8, 8, False)])
-def test_memory_pressure_ends_with_five_ready_replicas(wanted: int, ready: int, full: bool) -> None:
-    """Five replicas that are ready end it; five that are only wanted do not yet."""
+@pytest.mark.parametrize("desired, ready, full", [(4, 4, True), (5, 4, True), (5, 5, False), (8, 8, False)])
+def test_memory_pressure_ends_with_five_ready_replicas(desired: int, ready: int, full: bool) -> None:
+    """Five replicas that are ready end it; five that are only desired do not yet."""
     cluster = Cluster()
     platform = simulator("memory-pressure", cluster)
     platform.begin()
     platform.exposition(NOON)
-    cluster.of["cad-ml-api"] = Deployment(desired=wanted, ready=ready)
+    cluster.of["cad-ml-api"] = Deployment(desired=desired, ready=ready)
     text = platform.exposition(NOON + 30.0)
     used = [v for k, v in values(text).items() if k.startswith("container_memory_working_set_bytes") and "cad-ml-api" in k]
     assert (max(used) / (1 << 30) > 0.8) is full
@@ -175,7 +175,7 @@ def test_live_goes_on_where_the_history_ended(tmp_path: Path) -> None:
 
 def test_history_has_no_gap_wider_than_the_look_back() -> None:
     """Five minutes is as far as Prometheus looks back; no step of the history is wider, and none goes backwards."""
-    times = [at for at, _ in moments(NOON, 22.0)]
+    times = [at for at, _ in sample_times(NOON, 22.0)]
     gaps = [after - before for before, after in pairwise(times)]
     assert min(gaps) > 0 and max(gaps) <= 300.0
     assert times[0] == NOON - DAYS * 86400.0 and NOON - 3.0 < times[-1] < NOON

@@ -176,10 +176,10 @@ def test_a_context_of_a_kubeconfig_is_the_cluster_instead(
             stack.begin()
             assert cluster.deployment("cad-ml-api").image.endswith(":1.9.0")
             ends = time.monotonic() + 10.0
-            while time.monotonic() < ends and stack.simulator.fare.error_share < 0.05:
+            while time.monotonic() < ends and stack.simulator.outcome.error_share < 0.05:
                 stack.simulator.live(time.time())
                 time.sleep(0.2)
-            assert stack.simulator.fare.error_share > 0.05
+            assert stack.simulator.outcome.error_share > 0.05
         finally:
             stack.stop()
     with pytest.raises(SourceError, match="no-such"):
