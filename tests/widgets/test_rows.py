@@ -16,11 +16,11 @@ class Bench(App[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = 0
+        self.rendered = 0
         self.table: Table[str] = Table(COLUMNS, key=lambda item: item, cells=self._cells, empty="nothing")
 
     def _cells(self, item: str) -> tuple[Span, ...]:
-        self.asked += 1
+        self.rendered += 1
         return ((item, ""), ("ok", "ok"), ("", ""))
 
     def compose(self) -> ComposeResult:
@@ -62,19 +62,19 @@ async def test_cursor_stays_near_a_removed_row() -> None:
 async def test_open_is_offered_only_when_a_row_can_be_opened() -> None:
     """The footer offers enter only while there are rows that can be opened, and is updated when that changes."""
     app = Bench()
-    heard: list[bool] = []
+    offers: list[bool] = []
 
     def offered() -> bool:
         return "rows.open" in {item.binding.id for item in app.screen.active_bindings.values() if item.enabled}
 
     async with app.run_test(size=(40, 12)) as pilot:
-        app.screen.bindings_updated_signal.subscribe(app.table, lambda screen: heard.append(offered()))
+        app.screen.bindings_updated_signal.subscribe(app.table, lambda screen: offers.append(offered()))
         app.table.focus()
         for rows in ((), names(1), names(1, 2), ()):
             app.table.show(rows)
             await pilot.pause()
             assert offered() is bool(rows)
-        assert heard[-2:] == [True, False]
+        assert offers[-2:] == [True, False]
         app.table.show(names(1))
         app.table._opens = False
         assert not offered()
@@ -90,10 +90,10 @@ async def test_only_rows_in_view_are_rendered() -> None:
         await pilot.pause()
         assert quickest(lambda: app.table.show(tuple(rows))) < 0.1
         await pilot.pause()
-        app.asked = 0
+        app.rendered = 0
         app.table.show(tuple(rows))
         await pilot.pause()
-        assert app.asked <= 3 * 12
+        assert app.rendered <= 3 * 12
         assert not app.table._repaint_regions
         await pilot.press("end")
         assert app.table.cursor_key == "row-04999"

@@ -20,7 +20,7 @@ from queries.model.verdict import Verdict
 PROVIDERS = ("deepseek", "paddle")
 
 
-class ToldDashboards:
+class FakeDashboards:
     """Answers every choice at once from made-up values, and remembers the choices."""
 
     environments = ("staging",)
@@ -42,7 +42,7 @@ class ToldDashboards:
         pass
 
     def deliver(self, choice: DashboardChoice) -> None:
-        state = DashboardState(choice, fault=self.fault) if self.fault else told(choice)
+        state = DashboardState(choice, fault=self.fault) if self.fault else build_state(choice)
         self.scene.session.deliver(replace(self.scene.session.shown, dashboard=state))
 
     async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
@@ -54,7 +54,7 @@ class ToldDashboards:
         pass
 
 
-def told(choice: DashboardChoice) -> DashboardState:
+def build_state(choice: DashboardChoice) -> DashboardState:
     board = load_dashboard(choice.name, provider=choice.provider)
     panels = [
         PanelState(
@@ -72,7 +72,7 @@ def told(choice: DashboardChoice) -> DashboardState:
 @pytest.fixture
 def scene(stage: Callable[..., Any]) -> Any:
     made = stage()
-    made.session.dashboards = ToldDashboards(made)
+    made.session.dashboards = FakeDashboards(made)
     return made
 
 
@@ -174,7 +174,7 @@ async def test_a_result_for_another_choice_is_not_drawn(scene: Any) -> None:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "0")
         await scene.until(pilot, "7.84 %")
-        late = told(DashboardChoice("ocr_performance"))
+        late = build_state(DashboardChoice("ocr_performance"))
         scene.session.deliver(snapshot(dashboard=late))
         await pilot.pause()
         shown = await scene.until(pilot, "fetching …")

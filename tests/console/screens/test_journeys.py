@@ -68,7 +68,7 @@ async def test_panel_detail_has_series_chart_and_time_range(stage: Callable[...,
 
 async def test_panel_detail_explains_how_its_series_are_counted(stage: Callable[..., Any]) -> None:
     """A raw panel shows its signals, the definition of each, and still its chart at 80x24; x opens the PromQL."""
-    told = (
+    basis = (
         "ocr failures: starts without success, because no series has status=error|failed|failure; 3 of 4 definitions apply",
         'vision failures: requests with status="error"; 4 of 4 definitions apply',
         "ocr attempts: starts; 3 of 3 definitions apply",
@@ -76,7 +76,7 @@ async def test_panel_detail_explains_how_its_series_are_counted(stage: Callable[
         "ocr_circuit_state: 0 is closed, 1 is half-open, 2 is open, by its help text",
     )
     counted = tuple(
-        replace(item, basis=told, origin=Origin.RAW, query="clamp_min(x, 0)") if item.spec.id == "provider_health" else item
+        replace(item, basis=basis, origin=Origin.RAW, query="clamp_min(x, 0)") if item.spec.id == "provider_health" else item
         for item in panels()
     )
     scene = stage(snapshot(panels=counted))
@@ -85,7 +85,7 @@ async def test_panel_detail_explains_how_its_series_are_counted(stage: Callable[
         await scene.press(pilot, "down", "down", "down", "enter")
         shown = " ".join((await scene.until(pilot, "warn 90%")).split())
         assert "raw expression ${provider_health[5m]}" in shown
-        assert " · ".join(told) in shown.replace("│", "")
+        assert " · ".join(basis) in shown.replace("│", "")
         assert '{provider="deepseek"}' in shown
         await scene.press(pilot, "x")
         assert "clamp_min(x, 0)" in await scene.until(pilot, "Explore")
@@ -297,16 +297,16 @@ async def test_acknowledging_without_a_journal_is_refused(stage: Callable[..., A
 async def test_an_action_on_an_alert_is_verified_on_its_panel(stage: Callable[..., Any]) -> None:
     """Roll back from the overview carries alert, cause and panel, so that the outcome can report what became of them."""
     scene = stage()
-    asked: list[Any] = []
+    requests: list[Any] = []
     async with scene.app.run_test(size=(80, 24)) as pilot:
         await scene.until(pilot, "HighErrorRate")
-        scene.app.flows.actions.run = asked.append
+        scene.app.flows.actions.run = requests.append
         await scene.press(pilot, *["down"] * 10, "ctrl+l")
-        assert asked[0].action == "rollback"
-        assert asked[0].target == "deployment/cad-ml-api"
-        assert asked[0].parameters == {"revision": "41"}
-        assert asked[0].panel_id == "error_ratio"
-        assert asked[0].cause == "alert HighErrorRate"
+        assert requests[0].action == "rollback"
+        assert requests[0].target == "deployment/cad-ml-api"
+        assert requests[0].parameters == {"revision": "41"}
+        assert requests[0].panel_id == "error_ratio"
+        assert requests[0].cause == "alert HighErrorRate"
 
 
 async def test_a_file_readable_by_others_is_reported(stage: Callable[..., Any]) -> None:

@@ -21,7 +21,7 @@ from queries.platform.pages import health_of, providers_of, readiness_of, vector
 HOSTILE = "\x1b[2J[red]x[/]"
 
 
-def said(**changed: Any) -> PlatformHealth:
+def build_health(**changed: Any) -> PlatformHealth:
     """Everything that a build can report."""
     whole = replace(
         health_of(HEALTH),
@@ -32,7 +32,7 @@ def said(**changed: Any) -> PlatformHealth:
     return replace(whole, **changed)
 
 
-def showing(found: PlatformHealth | None, **changed: Any) -> Snapshot:
+def snapshot_with(found: PlatformHealth | None, **changed: Any) -> Snapshot:
     health = evaluate_platform(found).health if found else Health.NOT_CONFIGURED
     detail = evaluate_platform(found).detail if found else ""
     state = SourceState("platform", health, detail=detail, last_good_at=NOW - 1.0 if found else None)
@@ -44,7 +44,7 @@ def showing(found: PlatformHealth | None, **changed: Any) -> Snapshot:
 @pytest.mark.parametrize("size", [(80, 24), (132, 40)])
 async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], size: tuple[int, int]) -> None:
     """Readiness, services, breakers, models, providers, rates, vector versions and faiss, each with its text."""
-    scene = stage(showing(said()))
+    scene = stage(snapshot_with(build_health()))
     async with scene.app.run_test(size=size) as pilot:
         await scene.until(pilot, "api")
         shown = await scene.press(pilot, "f2")
@@ -67,7 +67,7 @@ async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], s
 
 async def test_not_ready_comes_first(stage: Callable[..., Any]) -> None:
     """Line 2 says NOT READY and what is missing, line 1 is not green, and the screen starts with the reason."""
-    scene = stage(showing(said(readiness=readiness_of(NOT_READY, status=503))))
+    scene = stage(snapshot_with(build_health(readiness=readiness_of(NOT_READY, status=503))))
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "api NOT READY models_loaded")
         tones = dict(scene.app.screen.header.lines[0])
@@ -78,17 +78,17 @@ async def test_not_ready_comes_first(stage: Callable[..., Any]) -> None:
 
 async def test_an_unknown_status_is_reported(stage: Callable[..., Any]) -> None:
     """Without an API, with one that no longer responds, and with a build that returns only a constant, nothing is ok."""
-    scene = stage(showing(None))
+    scene = stage(snapshot_with(None))
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "not configured")
         assert "set CAD_ML_API_URL" in await scene.press(pilot, "f2")
     fault = Fault(FaultKind.UNREACHABLE, "no connection", where="http://api")
-    scene = stage(showing(said(), health=Health.DOWN, fault=fault, last_good_at=NOW - 40.0))
+    scene = stage(snapshot_with(build_health(), health=Health.DOWN, fault=fault, last_good_at=NOW - 40.0))
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "DOWN")
         shown = await scene.press(pilot, "f2")
         assert "as of 40s ago: the platform DOWN" in shown and "no connection at http://api" in shown
-    scene = stage(showing(PlatformHealth("healthy", unread=(("/ready", ""), ("/health/extended", "401 no")))))
+    scene = stage(snapshot_with(PlatformHealth("healthy", unread=(("/ready", ""), ("/health/extended", "401 no")))))
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "DEGRADED")
         shown = await scene.press(pilot, "f2")
@@ -107,7 +107,7 @@ async def test_untrusted_text_stays_text(stage: Callable[..., Any]) -> None:
         readiness=Readiness(ready=False, checks=(ReadinessCheck(HOSTILE, HOSTILE, HOSTILE),), reason=HOSTILE),
         unread=((HOSTILE, HOSTILE),),
     )
-    scene = stage(showing(found))
+    scene = stage(snapshot_with(found))
     async with scene.app.run_test(size=(100, 40)) as pilot:
         await scene.until(pilot, "NOT READY")
         shown = await scene.press(pilot, "f2")

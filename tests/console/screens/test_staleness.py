@@ -116,8 +116,8 @@ async def test_stale_alerts_and_silences_say_was(stage: Callable[..., Any]) -> N
         await scene.until(pilot, "P1:1 P3:2 40s ago")
         assert "as of 40s ago: Alertmanager DOWN" in scene.text
         await scene.press(pilot, "2")
-        told = await scene.until(pilot, "was silenced")
-        assert told.count("was active") == 3
+        detail = await scene.until(pilot, "was silenced")
+        assert detail.count("was active") == 3
         await scene.press(pilot, "enter")
         await scene.until(pilot, "was active (as of 40s ago: Alertmanager DOWN)")
         await scene.press(pilot, "escape", "4")

@@ -58,23 +58,23 @@ def test_partial_updates_equal_a_full_repaint(system: str) -> None:
     width, height = 37, 7
     paper, looks = console(system), styles(system)
     renderer = FrameRenderer(SYSTEMS[system])
-    shown, wanted = Painting(width, height, strict=True), [line(chance, width, looks) for _ in range(height)]
-    renderer.ingest(LayoutUpdate([[strip] for strip in wanted], Region(0, 0, width, height)))
+    shown, target = Painting(width, height, strict=True), [line(chance, width, looks) for _ in range(height)]
+    renderer.ingest(LayoutUpdate([[strip] for strip in target], Region(0, 0, width, height)))
     shown.feed(renderer.render((0, 0)))
     for _ in range(300):
         for _ in range(chance.randint(1, 3)):
             y = chance.randrange(height)
-            wanted[y] = line(chance, width, looks)
+            target[y] = line(chance, width, looks)
             cut = chance.randrange(1, width)
-            parts = wanted[y].divide([cut, width])
-            wanted[y] = Strip.join(parts)
+            parts = target[y].divide([cut, width])
+            target[y] = Strip.join(parts)
             chops: list[dict[int, Strip | None]] = [{} for _ in range(height)]
             chops[y] = {0: parts[0], cut: parts[1]}
             renderer.ingest(ChopsUpdate(chops, [(y, 0, width)], [[cut, width] for _ in range(height)]))
         cursor = (chance.randrange(width), chance.randrange(height))
         shown.feed(renderer.render(cursor))
         expected = Painting(width, height)
-        expected.feed(strips_repaint(wanted, width, paper))
+        expected.feed(strips_repaint(target, width, paper))
         assert not difference(shown.screen, expected.screen)
         assert (shown.screen.cursor.x, shown.screen.cursor.y) == cursor
         assert renderer.render(cursor) == ""
