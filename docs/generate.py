@@ -1,4 +1,4 @@
-"""Write the references in docs/ from the program itself: configuration, keys, commands and layers."""
+"""Write the references in docs/ from the program itself: configuration, keys, commands, journal events and layers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ import pkgutil
 import sys
 import tomllib
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import msgspec  # noqa: E402
 from textual.binding import Binding  # noqa: E402
 from textual.widget import Widget  # noqa: E402
 
@@ -23,6 +27,8 @@ import widgets  # noqa: E402
 from console.cli.parser import VERBS, build_parser, flags  # noqa: E402
 from console.config import schema  # noqa: E402
 from console.config.validation import Fields, Key, Kind, ListOf, MapOf, OneOf, Scalar  # noqa: E402
+from console.journal.elapsed import BootTimestamp  # noqa: E402
+from console.journal.payloads import PAYLOADS, LinkedAlert, RevisionFacts, kind_of  # noqa: E402
 from console.screens import keys  # noqa: E402
 from console.screens.base import ConsoleScreen  # noqa: E402
 from console.screens.registry import SCREENS  # noqa: E402
@@ -286,6 +292,56 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 # layers
 
 
+def journal_events() -> str:
+    """Return every kind of journal event with the keys of its data, from the structs that encode and decode them."""
+    parts = [
+        f"# Journal events\n\n{_GENERATED}",
+        "`cad-console journal export` writes one event a line; this "
+        "page describes its `data` by `kind`. Kinds, keys and types are published: later releases only add keys. A key marked "
+        "optional is absent where it has no value.\n",
+    ]
+    for payload in PAYLOADS:
+        parts.append(f"## {kind_of(payload)}\n")
+        if payload.__doc__:
+            parts.append(f"{_paragraphs(payload.__doc__)}\n")
+        parts.append(_payload_table(payload))
+    parts.append("## Nested objects\n")
+    for nested in (LinkedAlert, RevisionFacts, BootTimestamp):
+        parts.append(f"### {nested.__name__}\n\n{_paragraphs(nested.__doc__ or '')}\n\n{_payload_table(nested)}")
+    return "\n".join(parts)
+
+
+def _payload_table(struct: type[msgspec.Struct]) -> str:
+    always = getattr(struct, "always_written", frozenset())
+    rows = []
+    for field in msgspec.structs.fields(struct):
+        optional = field.default is None and field.name not in always
+        rows.append((f"`{field.encode_name}`", _json_type(field.type, optional=optional), "optional" if optional else ""))
+    return _table(("key", "type", ""), rows) + "\n"
+
+
+def _json_type(annotation: Any, *, optional: bool = False) -> str:
+    """The JSON type of a field; an enumeration lists its values."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        known = [_json_type(each) for each in arguments if each is not type(None)]
+        return " or ".join([*known, *(["null"] if type(None) in arguments and not optional else [])])
+    if origin is tuple:
+        items = {_json_type(each) for each in arguments if each is not Ellipsis}
+        return f"list of {' and '.join(sorted(items))}"
+    if origin is dict:
+        return f"object of {_json_type(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return ", ".join(f"`{each.value}`" for each in annotation)
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    return {str: "text", float: "number", int: "integer", bool: "true or false"}[annotation]
+
+
+def _paragraphs(docstring: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
+
+
 def architecture() -> str:
     """Return docs/architecture.md with the layers of pyproject.toml, each package described by its own docstring."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -320,6 +376,7 @@ def files() -> dict[Path, str]:
         folder / "configuration.md": configuration(),
         folder / "keys.md": key_reference(),
         folder / "commands.md": commands(),
+        folder / "journal-events.md": journal_events(),
     }
 
 

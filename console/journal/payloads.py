@@ -254,6 +254,8 @@ class IncidentDeclared(Payload, frozen=True, tag="incident.declared"):
 
 
 class SeverityChanged(Payload, frozen=True, tag="incident.severity"):
+    """Somebody changed the severity, and why."""
+
     severity: Priority
     why: str = ""
 
@@ -329,10 +331,14 @@ class ChangeSeen(Payload, frozen=True, tag="incident.seen"):
 
 
 class IncidentClosed(Payload, frozen=True, tag="incident.closed"):
+    """Somebody closed the incident, and why."""
+
     why: str = ""
 
 
 class IncidentReopened(Payload, frozen=True, tag="incident.reopened"):
+    """Somebody reopened the incident, and why."""
+
     why: str = ""
 
 
@@ -366,6 +372,8 @@ class ItemAnswered(Payload, frozen=True, tag="walk.item"):
 
 
 class RunNoteAdded(Payload, frozen=True, tag="walk.note"):
+    """Somebody added a note to one item."""
+
     item: str = ""
     title: str = ""
     text: str = ""
