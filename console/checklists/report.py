@@ -42,7 +42,7 @@ class ChecklistReport:
     def headline(self) -> str:
         at = self.snapshot.taken_at
         where = f"{visible(self.snapshot.environment)} · {visible(self.snapshot.namespace)}"
-        return f"{visible(self.checklist.title)} · {where} · {snapshot_json.utc(at)} ({format_local(at)})"
+        return f"{visible(self.checklist.title)} · {where} · {snapshot_json.format_json_time(at)} ({format_local(at)})"
 
 
 def as_text(report: ChecklistReport) -> str:
@@ -82,7 +82,7 @@ def as_json(report: ChecklistReport) -> dict[str, Any]:
         "title": report.checklist.title,
         "environment": snapshot.environment,
         "namespace": snapshot.namespace,
-        "taken_at": snapshot_json.utc(snapshot.taken_at),
+        "taken_at": snapshot_json.format_json_time(snapshot.taken_at),
         "exit_code": report.code,
         "items": [_item_json(item) for item in report.results],
         **({"summary": section.as_json(report.sections)} if report.sections else {}),
@@ -130,7 +130,7 @@ def _item_json(item: ItemResult) -> dict[str, Any]:
         "title": item.item.title,
         "asks": item.item.asks,
         "verdict": item.verdict.value if item.verdict is not None else "question",
-        "value": snapshot_json.number(item.value),
+        "value": snapshot_json.finite_or_none(item.value),
         "told": item.value_text,
         "target": item.limit,
         "reason": item.reason,

@@ -143,7 +143,7 @@ def _explain_doubt(value: float, verdict: Verdict, known: Sequence[Sample], answ
 def describe_contradiction(item: Contradiction) -> str:
     """`12 or 240: OCR failures in 5m, paddle, by requests with status="error" or by the error counter`."""
     whom = f", {visible(item.whom)}" if item.whom else ""
-    says = f"by {visible(item.first.says)} or by {visible(item.second.says)}"
+    says = f"by {visible(item.first.source)} or by {visible(item.second.source)}"
     return f"{_both_values(item)}: {visible(item.subject)}{whom}, {says}"
 
 

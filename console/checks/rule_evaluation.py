@@ -59,9 +59,9 @@ def check_meanings(
     """
     duplicates = [(name, places) for name, places in find_duplicate_records(groups)]
     own = any(name in ours for name, _ in duplicates)
-    different = [item for item in book.values() if item.worth is RuleMatch.DIFFERENT]
+    different = [item for item in book.values() if item.match is RuleMatch.DIFFERENT]
     renamed = sum(item.read != item.name for item in book.values())
-    same = sum(item.worth not in (RuleMatch.DIFFERENT, RuleMatch.TWICE, RuleMatch.UNVERIFIED) for item in book.values())
+    same = sum(item.match not in (RuleMatch.DIFFERENT, RuleMatch.TWICE, RuleMatch.UNVERIFIED) for item in book.values())
     return (
         summarize(
             "recorded once",

@@ -212,9 +212,9 @@ def _recorded(loaded: RecordedPanels) -> list[tuple[str, ...]]:
         if item is None:
             rows.append((name, "not loaded"))
             continue
-        word = item.worth.value if item.worth is RuleMatch.SAME else item.worth.value.upper()
-        rows.append((name, word, visible(item.says) or (f"recorded as {visible(item.read)}" if item.read != name else "")))
-        if item.worth in (RuleMatch.DIFFERENT, RuleMatch.TWICE, RuleMatch.UNVERIFIED):
+        word = item.match.value if item.match is RuleMatch.SAME else item.match.value.upper()
+        rows.append((name, word, visible(item.reason) or (f"recorded as {visible(item.read)}" if item.read != name else "")))
+        if item.match in (RuleMatch.DIFFERENT, RuleMatch.TWICE, RuleMatch.UNVERIFIED):
             rows.append(("", "ours", _flat(ours[name])))
             rows += [("", "loaded", _flat(text)) for text in item.loaded]
     return rows

@@ -23,7 +23,7 @@ from console.monitor.session import Session
 from console.state.incident import Incident, update_target
 from console.state.incident_metrics import compute_metrics
 from console.state.snapshot import Snapshot
-from console.state.snapshot_json import dumps, utc
+from console.state.snapshot_json import dumps, format_json_time
 from queries.model.alert import TrackedAlert
 from queries.model.severity import Priority
 from queries.model.text import visible
@@ -167,7 +167,7 @@ async def _list(session: Session, arguments: argparse.Namespace) -> int:
             item.id,
             item.severity.value,
             visible(item.title),
-            utc(item.began_at),
+            format_json_time(item.began_at),
             status_text(item, session.severity_policies.for_severity(item.severity), now),
             visible(item.person(Role.COMMANDER)) or "-",
         )
@@ -214,7 +214,7 @@ async def _step(session: Session, arguments: argparse.Namespace) -> int:
     step, done = Step(arguments.step), arguments.verb == "tick"
     before = await session.incidents.change_step(incident, step, done=done, note=arguments.note)
     if done and before is not None:
-        print(f"recorded; {visible(before.author)} completed {step} at {utc(before.at)}, and that counts")
+        print(f"recorded; {visible(before.author)} completed {step} at {format_json_time(before.at)}, and that counts")
     else:
         print(f"{step}: {'done' if done else 'reopened'}")
     return 0
@@ -334,11 +334,23 @@ async def _changes(session: Session, arguments: argparse.Namespace) -> int:
     await session.once()
     found = await session.incidents.changes(incident)
     if arguments.format == "json":
-        rows = [{"at": utc(item.at), "kind": item.kind, "text": item.text, "author": item.author} for item in found.changes]
-        print(dumps({"start": utc(found.start), "end": utc(found.end), "changes": rows, "not_asked": list(found.faults)}))
+        rows = [
+            {"at": format_json_time(item.at), "kind": item.kind, "text": item.text, "author": item.author}
+            for item in found.changes
+        ]
+        print(
+            dumps(
+                {
+                    "start": format_json_time(found.start),
+                    "end": format_json_time(found.end),
+                    "changes": rows,
+                    "not_asked": list(found.faults),
+                }
+            )
+        )
         return 0
-    print(f"from {utc(found.start)} to {utc(found.end)}, the hour before the first alert")
-    lines = [(utc(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
+    print(f"from {format_json_time(found.start)} to {format_json_time(found.end)}, the hour before the first alert")
+    lines = [(format_json_time(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
     print(align(lines) or "no changes found")
     for fault in found.faults:
         print(f"not checked: {visible(fault)}", file=sys.stderr)

@@ -98,7 +98,7 @@ def headline(snapshot: Snapshot) -> str:
     """The environment, the mode and the user."""
     mode = "READ-ONLY" if snapshot.read_only else "ACTING"
     where = f"{visible(snapshot.environment)} · {visible(snapshot.namespace)}"
-    return f"{where} · {mode} ({visible(snapshot.user)}) · {snapshot_json.utc(snapshot.taken_at)}"
+    return f"{where} · {mode} ({visible(snapshot.user)}) · {snapshot_json.format_json_time(snapshot.taken_at)}"
 
 
 def alerts_title(snapshot: Snapshot) -> str:

@@ -27,7 +27,8 @@ class HandoverReport:
     def headline(self) -> str:
         at = self.snapshot.taken_at
         where = f"{visible(self.snapshot.environment)} · {visible(self.snapshot.namespace)}"
-        return f"Shift handover · {where} · {snapshot_json.utc(at)} ({format_local(at)}) · {visible(self.snapshot.user)}"
+        when = f"{snapshot_json.format_json_time(at)} ({format_local(at)})"
+        return f"Shift handover · {where} · {when} · {visible(self.snapshot.user)}"
 
 
 def as_text(report: HandoverReport) -> str:
@@ -47,9 +48,9 @@ def as_json(report: HandoverReport) -> dict[str, Any]:
         "schema": 1,
         "environment": report.snapshot.environment,
         "namespace": report.snapshot.namespace,
-        "taken_at": snapshot_json.utc(report.snapshot.taken_at),
+        "taken_at": snapshot_json.format_json_time(report.snapshot.taken_at),
         "by": report.snapshot.user,
-        "since": snapshot_json.utc(report.shift.since),
+        "since": snapshot_json.format_json_time(report.shift.since),
         "signed_by": report.shift.signed.name if report.shift.signed else None,
         "journal_head": report.head or None,
         "sections": section.as_json(report.sections),

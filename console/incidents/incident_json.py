@@ -9,7 +9,7 @@ from console.incidents.severity_policy import SeverityPolicies
 from console.journal.payloads import Role
 from console.state.incident import Incident
 from console.state.public_status import public_status
-from console.state.snapshot_json import utc
+from console.state.snapshot_json import format_json_time
 
 
 def brief_json(incident: Incident, policies: SeverityPolicies, now: float) -> dict[str, Any]:
@@ -21,15 +21,15 @@ def brief_json(incident: Incident, policies: SeverityPolicies, now: float) -> di
         "severity": incident.severity.value,
         "phase": public_status(incident).value,
         "open": incident.open,
-        "began_at": utc(incident.began_at),
-        "declared_at": utc(incident.declared_at),
-        "closed_at": None if incident.closed_at is None else utc(incident.closed_at),
+        "began_at": format_json_time(incident.began_at),
+        "declared_at": format_json_time(incident.declared_at),
+        "closed_at": None if incident.closed_at is None else format_json_time(incident.closed_at),
         "steps": [
             {
                 "step": timer.step.value,
                 "state": timer.state.value,
-                "due_at": None if timer.due_at is None else utc(timer.due_at),
-                "done_at": utc(timer.completion.at) if timer.completion else None,
+                "due_at": None if timer.due_at is None else format_json_time(timer.due_at),
+                "done_at": format_json_time(timer.completion.at) if timer.completion else None,
                 "by": timer.completion.author if timer.completion else None,
             }
             for timer in response_timers(incident, policies.for_severity(incident.severity), now)
@@ -46,11 +46,12 @@ def incident_json(incident: Incident, policies: SeverityPolicies, now: float) ->
         "updates": [
             {
                 "id": item.id,
-                "at": utc(item.at),
+                "at": format_json_time(item.at),
                 "author": item.author,
                 "text": item.text,
                 "sendings": [
-                    {"where": one.where, "state": one.state.value, "at": utc(one.at), "why": one.why} for one in item.deliveries
+                    {"where": one.where, "state": one.state.value, "at": format_json_time(one.at), "why": one.why}
+                    for one in item.deliveries
                 ],
             }
             for item in incident.updates
@@ -58,8 +59,8 @@ def incident_json(incident: Incident, policies: SeverityPolicies, now: float) ->
         "timeline": [
             {
                 "id": item.id,
-                "at": utc(item.at),
-                "recorded_at": utc(item.recorded_at),
+                "at": format_json_time(item.at),
+                "recorded_at": format_json_time(item.recorded_at),
                 "source": item.source.value,
                 "author": item.author,
                 "text": item.text,

@@ -161,7 +161,7 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
         for contradiction in state.contradictions:
             for count in (contradiction.first, contradiction.second):
                 value = format_quantity(count.value, contradiction.unit, 0)
-                yield ((f" {value:>9} ", "doubt"), text(count.says, "strong"))
+                yield ((f" {value:>9} ", "doubt"), text(count.source, "strong"))
                 for part in wrap(text(_one_line(count.query))[0], width - 12):
                     yield ((" " * 11, ""), (part, "accent"))
         yield ((f" {_thresholds_text(state)}", "dim"),)
@@ -170,7 +170,7 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
         query = text(_one_line(expression) or "Prometheus is not queried")[0]
         for at, part in enumerate(wrap(query, width - len(origin) - 3)):
             yield ((f" {origin if at == 0 else ' ' * len(origin)} ", "dim"), (part, "accent"))
-        for part in wrap(text(state.caveat.says)[0], width - 2) if state.caveat else ():
+        for part in wrap(text(state.caveat.text)[0], width - 2) if state.caveat else ():
             yield ((f" {part}", "unknown"),)
         for part in wrap(text(" · ".join(state.basis))[0], width - 2) if state.basis else ():
             yield ((f" {part}", "dim"),)

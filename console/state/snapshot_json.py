@@ -21,7 +21,7 @@ def dumps(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False)
 
 
-def utc(at: float) -> str:
+def format_json_time(at: float) -> str:
     """Unix seconds as RFC 3339 in UTC, to the second."""
     return format_time(at, unknown="unknown")
 
@@ -32,7 +32,7 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "environment": snapshot.environment,
-        "taken_at": utc(snapshot.taken_at),
+        "taken_at": format_json_time(snapshot.taken_at),
         "sources": {item.name: _source(item, snapshot.taken_at) for item in snapshot.sources},
         "panels": [_panel(item) for item in snapshot.panels],
         "alerts_from": snapshot.alerts_from or None,
@@ -64,7 +64,7 @@ def alert(tracked: TrackedAlert) -> dict[str, Any]:
         "priority": item.priority.value,
         "state": item.state.value,
         "listed_by": item.listed_by,
-        "starts_at": utc(item.starts_at),
+        "starts_at": format_json_time(item.starts_at),
         "labels": dict(item.labels),
         "annotations": dict(item.annotations),
         "runbook": {"id": match.id, "path": match.path, "matched_by": match.matched_by} if match else None,
@@ -87,17 +87,17 @@ def _panel(state: PanelState) -> dict[str, Any]:
     return {
         "id": state.spec.id,
         "title": state.spec.title,
-        "value": number(state.value),
+        "value": finite_or_none(state.value),
         "unit": state.spec.unit.value,
         "verdict": state.verdict.value,
         "reason": state.reason or None,
-        "warn": number(state.threshold.warn),
-        "critical": number(state.threshold.critical),
+        "warn": finite_or_none(state.threshold.warn),
+        "critical": finite_or_none(state.threshold.critical),
         "from": state.origin.value,
         "query": state.query,
         "basis": list(state.basis),
-        "caveat": state.caveat.says if state.caveat else "",
-        "series": [{"labels": dict(item.labels), "value": number(item.value)} for item in state.samples],
+        "caveat": state.caveat.text if state.caveat else "",
+        "series": [{"labels": dict(item.labels), "value": finite_or_none(item.value)} for item in state.samples],
         "more_series": state.truncated,
         "contradictions": [
             {
@@ -106,7 +106,8 @@ def _panel(state: PanelState) -> dict[str, Any]:
                 "whom": item.whom or None,
                 "unit": item.unit.value,
                 "figures": [
-                    {"says": one.says, "value": number(one.value), "query": one.query} for one in (item.first, item.second)
+                    {"says": one.source, "value": finite_or_none(one.value), "query": one.query}
+                    for one in (item.first, item.second)
                 ],
             }
             for item in state.contradictions
@@ -114,6 +115,6 @@ def _panel(state: PanelState) -> dict[str, Any]:
     }
 
 
-def number(value: float | None) -> float | None:
+def finite_or_none(value: float | None) -> float | None:
     """JSON knows neither NaN nor infinity: both are not known here."""
     return value if value is not None and math.isfinite(value) else None

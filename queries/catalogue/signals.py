@@ -63,7 +63,7 @@ class Definition:
     """
 
     id: str
-    says: str
+    description: str
     expression: str
     needs: Evidence | None = None
     only: str = ""
@@ -78,7 +78,7 @@ class Witness:
     by at least `events` in the window."""
 
     id: str
-    says: str
+    description: str
     expression: str
     needs: Evidence
     ratio: float = 0.1

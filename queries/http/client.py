@@ -185,7 +185,9 @@ class Client:
                 return await self._attempt(request, progress)
         except TimeoutError:
             raise TimedOut(
-                f"no whole answer within {self._timeout:g} s ({progress.phase})", where=self.where, hint=_hint(progress.phase)
+                f"no complete answer within {self._timeout:g} s ({progress.phase})",
+                where=self.where,
+                hint=_hint(progress.phase),
             ) from None
         except SourceError as error:
             raise self._credentials.redact_error(error) from None

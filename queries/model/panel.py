@@ -191,7 +191,7 @@ class ContradictionKind(StrEnum):
 class Figure:
     """One of two figures: its source in words and in PromQL."""
 
-    says: str
+    source: str
     value: float
     query: str
 
@@ -216,7 +216,7 @@ class Caveat:
     """A remark on the origin of a value: up to three words, and a sentence."""
 
     word: str
-    says: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,13 +54,13 @@ class RuleMatch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordedSeries:
-    """One of our recorded names on one server. `read` is the name under which the server records the same; `says` explains the
-    match, empty for `same`; the expressions are as each side writes them."""
+    """One of our recorded names on one server. `read` is the server's name for the same; `reason` explains the match, empty for
+    `same`; the expressions are as each side writes them."""
 
     name: str
-    worth: RuleMatch
+    match: RuleMatch
     read: str
-    says: str = ""
+    reason: str = ""
     ours: str = ""
     loaded: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()

@@ -61,7 +61,7 @@ class Decision:
     def sentence(self) -> str:
         """`ocr failures: starts without success, because no series has status=error; 3 of 4 definitions apply`."""
         name, why = self.signal.replace("_", " "), f", because {self.because}" if self.because else ""
-        return f"{name}: {self.definition.says}{why}; {self.applies} of {self.of} definitions apply"
+        return f"{name}: {self.definition.description}{why}; {self.applies} of {self.of} definitions apply"
 
 
 def decide(signals: Iterable[Signal], seen: ObservedSeries, before: Mapping[str, Decision]) -> Mapping[str, Decision]:

@@ -134,7 +134,7 @@ class Discovery:
             async with asyncio.timeout(self._endpoint.timeout_seconds):
                 return await self._pool.run(self._call, call)
         except TimeoutError:
-            raise TimedOut(f"no whole answer within {self._endpoint.timeout_seconds:g} s", where=self.where) from None
+            raise TimedOut(f"no complete answer within {self._endpoint.timeout_seconds:g} s", where=self.where) from None
 
     def _call(self, call: Callable[[PrometheusConnect], T]) -> T:
         import requests  # noqa: PLC0415 - slow to import, and only needed here

@@ -81,18 +81,20 @@ class RecordedPanels:
         if spec.recorded is None:
             return RecordedPlan(spec)
         known = [self.book.get(name) for name in spec.recorded_names]
-        bad = next((item for item in known if item and item.worth not in (RuleMatch.SAME, RuleMatch.UNVERIFIED)), None)
+        bad = next((item for item in known if item and item.match not in (RuleMatch.SAME, RuleMatch.UNVERIFIED)), None)
         if bad is not None:
-            return RecordedPlan(replace(spec, recorded=None, recorded_names=()), caveat=Caveat(_WORDS[bad.worth], bad.says))
+            return RecordedPlan(replace(spec, recorded=None, recorded_names=()), caveat=Caveat(_WORDS[bad.match], bad.reason))
         names = {item.name: item.read for item in known if item}
         spec = _rename(spec, {old: new for old, new in names.items() if old != new})
-        if all(item is not None and item.worth is RuleMatch.SAME for item in known):
+        if all(item is not None and item.match is RuleMatch.SAME for item in known):
             return RecordedPlan(spec)
         missing = next((name for name, item in zip(spec.recorded_names, known, strict=True) if item is None), "")
-        says = (
-            next((item.says for item in known if item and item.says), "") or self.fault or f"no loaded rule records {missing}"
+        reason = (
+            next((item.reason for item in known if item and item.reason), "")
+            or self.fault
+            or f"no loaded rule records {missing}"
         )
-        return RecordedPlan(spec, verified=False, caveat=Caveat(_WORDS[RuleMatch.UNVERIFIED], says))
+        return RecordedPlan(spec, verified=False, caveat=Caveat(_WORDS[RuleMatch.UNVERIFIED], reason))
 
 
 class RecordedValueCheck:

@@ -86,7 +86,7 @@ def _compare(loaded: Sequence[_Loaded], ours: Mapping[str, str]) -> dict[str, Re
     for name in ours:
         if by_name.get(name):
             book[name] = _match(forms, name, ours[name], by_name[name])
-    missing = [name for name in ours if name not in book or book[name].worth is not RuleMatch.SAME]
+    missing = [name for name in ours if name not in book or book[name].match is not RuleMatch.SAME]
     if missing and len(loaded) <= _MOST_FOR_OTHER_NAMES:
         for name, other in _find_other_names(forms, missing, single):
             book[name] = RecordedSeries(name, RuleMatch.SAME, other, "", ours[name], (single[other],))
@@ -141,13 +141,13 @@ def _with_health(book: RecordedBook, loaded: Iterable[_Loaded], now: float) -> I
     by_name = {item.rule.name: item for item in loaded}
     for name, series in book.items():
         item = by_name[series.read]
-        if series.worth is RuleMatch.SAME and item.rule.health == "err":
+        if series.match is RuleMatch.SAME and item.rule.health == "err":
             text = f"the rule {series.read} fails: {item.rule.last_error or 'the server reports no reason'}"
-            yield name, replace(series, worth=RuleMatch.FAILING, says=text)
-        elif series.worth is RuleMatch.SAME and not is_on_time(item.group, now):
+            yield name, replace(series, match=RuleMatch.FAILING, reason=text)
+        elif series.match is RuleMatch.SAME and not is_on_time(item.group, now):
             yield (
                 name,
-                replace(series, worth=RuleMatch.LATE, says=f"the group {item.group.name} missed its evaluation"),
+                replace(series, match=RuleMatch.LATE, reason=f"the group {item.group.name} missed its evaluation"),
             )
         else:
             yield name, series

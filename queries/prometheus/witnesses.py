@@ -39,10 +39,10 @@ class Pair:
     by: tuple[str, ...]
     unit: Unit
     first: str
-    first_says: str
+    first_source: str
     bounds: tuple[str, ...]
     second: str
-    second_says: str
+    second_source: str
     ratio: float
     events: float
     seconds: float
@@ -102,19 +102,19 @@ class Pair:
     def _contradiction(self, labels: tuple[tuple[str, str], ...], figures: Mapping[str, float]) -> Contradiction:
         rate = self.unit is Unit.PER_SECOND
 
-        def figure(says: str, value: float, query: str) -> Figure:
+        def figure(source: str, value: float, query: str) -> Figure:
             return (
-                Figure(says, float(round(value * self.scale)), f"({query}) * {self.scale:g}")
+                Figure(source, float(round(value * self.scale)), f"({query}) * {self.scale:g}")
                 if rate
-                else Figure(says, value, query)
+                else Figure(source, value, query)
             )
 
         return Contradiction(
             ContradictionKind.WITNESS,
             self.subject,
             Unit.COUNT if rate else self.unit,
-            figure(self.first_says, figures["first"], self.first),
-            figure(self.second_says, figures["second"], self.second),
+            figure(self.first_source, figures["first"], self.first),
+            figure(self.second_source, figures["second"], self.second),
             whom=", ".join(value for name, value in labels if name in self.by and value),
         )
 
@@ -172,10 +172,10 @@ def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window
         by=signal.by,
         unit=signal.unit,
         first=first,
-        first_says=definition.says if definition else "the panel's expression",
+        first_source=definition.description if definition else "the panel's expression",
         bounds=bounds,
         second=expression(witness.expression.replace("$window", window)),
-        second_says=witness.says,
+        second_source=witness.description,
         ratio=witness.ratio,
         events=witness.events,
         seconds=_seconds(window),
@@ -250,7 +250,7 @@ class Witnesses:
         """A sentence for each second count that the server refused to evaluate."""
         pairs = ((pair, answer.faults.get(pair.key) or answer.faults.get(pair.suspicion_key)) for pair in self._each())
         return [
-            f"{pair.subject} cannot be compared with {pair.second_says}: {fault.sentence()}" for pair, fault in pairs if fault
+            f"{pair.subject} cannot be compared with {pair.second_source}: {fault.sentence()}" for pair, fault in pairs if fault
         ]
 
     def contradictions(self, panel_id: str) -> tuple[Contradiction, ...]:

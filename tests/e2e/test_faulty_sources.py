@@ -39,9 +39,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
     REFUSE: (DOWN, "the connection was refused"),
     "reset": (DOWN, "reset the connection"),
     "close": (DOWN, "closed the connection without an answer"),
-    "silence": (DOWN, "no whole answer within 1.5 s (waiting for the answer)"),
-    "trickle": (DOWN, "no whole answer within 1.5 s (receiving the answer)"),
-    "endless": (DOWN, "larger than|no whole answer within"),
+    "silence": (DOWN, "no complete answer within 1.5 s (waiting for the answer)"),
+    "trickle": (DOWN, "no complete answer within 1.5 s (receiving the answer)"),
+    "endless": (DOWN, "larger than|no complete answer within"),
     "no http": (DOWN, "does not speak HTTP here"),
     "401": (DENIED, "401 the server requires credentials"),
     "403": (DENIED, "403 these credentials are not allowed"),
@@ -245,7 +245,7 @@ def test_the_screen_lives_through_every_fault(bench: Bench) -> None:
             assert time.monotonic() - begun < 3.0
             terminal.send("7")
             terminal.wait_for("no response so far", seconds=2)
-            terminal.wait_for("prom DOWN", "no whole answer within 1.5 s")
+            terminal.wait_for("prom DOWN", "no complete answer within 1.5 s")
             for fault, (words, sentence) in ON_SCREEN.items():
                 server.fault = fault
                 terminal.wait_for(words, sentence, seconds=8)

@@ -211,7 +211,7 @@ async def test_another_meaning_under_our_name_is_not_read(loaded: Loaded) -> Non
     book = source.recorded.book
     assert set(book["cad:analysis_success_rate:5m"].differs) >= {"unit"}
     assert set(book["cad:feature_cache_hit_rate:1h"].differs) >= {"unit"}
-    assert {book[name].worth for name in FOREIGN.keys() - SAME_IN_FOREIGN} == {RuleMatch.DIFFERENT}
+    assert {book[name].match for name in FOREIGN.keys() - SAME_IN_FOREIGN} == {RuleMatch.DIFFERENT}
     await source.close()
 
 

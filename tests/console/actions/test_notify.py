@@ -140,7 +140,7 @@ async def test_a_generic_webhook_and_the_pager(tmp_path: Path) -> None:
 
 
 FAULTS = {
-    "hangs": (hang, Outcome.UNKNOWN, DeliveryState.UNKNOWN, "no whole answer within 0.5 s"),
+    "hangs": (hang, Outcome.UNKNOWN, DeliveryState.UNKNOWN, "no complete answer within 0.5 s"),
     "breaks off": (reset, Outcome.UNKNOWN, DeliveryState.UNKNOWN, "the connection broke"),
     "500": (
         always(http_answer("500 Oops", b"boom", "text/plain")), Outcome.UNKNOWN, DeliveryState.UNKNOWN, "500 the server failed"

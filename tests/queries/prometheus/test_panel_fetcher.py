@@ -361,7 +361,7 @@ async def test_a_rule_that_means_the_same_says_how_it_counts(fake: FakePrometheu
     panel = replace(month, recorded="requests:30d", recorded_names=("requests:30d",))
     fake.series = {"requests:30d": [({"__name__": "requests:30d"}, "7")]}
     source = fake.source()
-    source.recorded.update({"requests:30d": RecordedSeries("requests:30d", worth, "requests:30d", says="it is so")})
+    source.recorded.update({"requests:30d": RecordedSeries("requests:30d", worth, "requests:30d", reason="it is so")})
     await source.panels([panel])
     source.decisions.ingest([Sample((("__name__", "ocr_requests_total"), ("status", "start")), 1.0)], NOW)
     answer = (await source.panels([panel])).results[0]

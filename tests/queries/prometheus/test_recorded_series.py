@@ -38,7 +38,7 @@ PREFIXED = record("x:ratio", '100 * sum(rate(req{s="error"}[5m])) / x:all')
 
 def worth(*groups: RuleGroup, name: str = "ratio") -> tuple[RuleMatch | None, str]:
     book = LoadedRules(lambda choice: OURS).match(groups, UNDECIDED, now=NOW)
-    return (book[name].worth, book[name].read) if name in book else (None, "")
+    return (book[name].match, book[name].read) if name in book else (None, "")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_coding_that_the_help_text_states_counts() -> None:
     )
     for states, expected in codings:
         choice = DefinitionChoice(encodings={"ocr_circuit_state": states})
-        assert LoadedRules(our_recordings).match(loaded, choice, now=NOW)[name].worth is expected
+        assert LoadedRules(our_recordings).match(loaded, choice, now=NOW)[name].match is expected
 
 
 def test_names_of_two_groups_are_found_and_labels_tell_rules_apart() -> None:
@@ -116,7 +116,7 @@ def test_a_thousand_rules_take_less_than_a_second() -> None:
     began = time.thread_time()
     book = LoadedRules(lambda choice: ours).match(loaded, UNDECIDED, now=NOW)
     took = time.thread_time() - began
-    assert {item.worth for item in book.values()} == {RuleMatch.SAME}
+    assert {item.match for item in book.values()} == {RuleMatch.SAME}
     assert took < 1.0, f"{took:.2f} s"
 
 
@@ -155,7 +155,7 @@ def test_rules_that_are_denied_say_so() -> None:
     panels = RecordedPanels()
     panels.update(NOTHING_SEEN, "the rules cannot be seen: 403")
     plan = panels.plan(SPEC)
-    assert plan.caveat is not None and (plan.verified, plan.caveat.says) == (False, "the rules cannot be seen: 403")
+    assert plan.caveat is not None and (plan.verified, plan.caveat.text) == (False, "the rules cannot be seen: 403")
 
 
 def value(number: float, provider: str = "") -> tuple[Sample, ...]:
