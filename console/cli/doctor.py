@@ -270,7 +270,7 @@ def _targets(targets: tuple[Target, ...]) -> list[tuple[str, ...]]:
 
 def _journal(session: Session, snapshot: Snapshot) -> list[tuple[str, ...]]:
     left_out = " · ".join(left_out_sentences(snapshot.ledger.left_out))
-    error = session.journal_trouble
+    error = session.journal_error
     state = "IN DOUBT" if left_out or error else "ok"
     detail = " · ".join(filter(None, (error, left_out)))
     rows: list[tuple[str, ...]] = [("journal", state if session.journal else "NOT USABLE", visible(detail))]

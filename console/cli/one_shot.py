@@ -54,7 +54,7 @@ def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) ->
         session.report_to(_report)
         try:
             result = await work(session)
-            if session.journal is not None and (error := session.journal_trouble):
+            if session.journal is not None and (error := session.journal_error):
                 _report(error)
                 _journal_errors.append(error)
             return result

@@ -11,7 +11,6 @@ from queries.model.alert import Alert, AlertRule
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import PanelHistory, PanelSpec, Unit
 from queries.model.series import Labels, Series
-from queries.promql.threshold import split_threshold
 
 if TYPE_CHECKING:
     from queries.prometheus.client import Prometheus
@@ -40,10 +39,26 @@ class MetricHistory:
         except SourceError as error:
             return self.unavailable(spec.id, window_seconds, error.fault)
 
+    async def fetch_panel(self, spec: PanelSpec | None, panel_id: str, *, window_seconds: float, points: int) -> PanelHistory:
+        """Like `fetch`; a panel that is missing, broken or from Kubernetes has no history, and the fault says why."""
+        error = "no such panel"
+        if spec is not None:
+            error = spec.broken
+            if not error and spec.source == "kubernetes":
+                error = f"{spec.title.lower()} has no history: Kubernetes only reports the current state"
+            if not error:
+                return await self.fetch(spec, window_seconds=window_seconds, points=points)
+        return self.unavailable(panel_id, window_seconds, Fault(FaultKind.REJECTED, error))
+
     async def fetch_alert(
-        self, alert: Alert, rule: AlertRule, identity: str, *, window_seconds: float, points: int
+        self, alert: Alert | None, rule: AlertRule | None, identity: str, *, window_seconds: float, points: int
     ) -> tuple[PanelHistory, float | None]:
         """The left side of the rule's comparison, and its right side; without a comparison, the whole expression and None."""
+        if alert is None or rule is None:
+            error = "the rule behind this alert is unknown" if alert else "the alert is no longer listed"
+            return self.unavailable(identity, window_seconds, Fault(FaultKind.REJECTED, error)), None
+        from queries.promql.threshold import split_threshold  # noqa: PLC0415  # the PromQL parser
+
         parts = split_threshold(rule.expression)
         query = parts.left if parts else rule.expression
         spec = PanelSpec(id=identity, title="", unit=Unit.COUNT, raw=query)

@@ -15,29 +15,24 @@ from console.actions.plan import Preview, Request, RunStep
 from console.alerts.lookup import find_matches, find_rule
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
-from console.journal.acknowledgements import Acknowledgement, AcknowledgeResult
-from console.journal.event import Event
 from console.log import log_to
 from console.monitor.dashboard_poller import DashboardPoller, DashboardReading
-from console.monitor.journal_service import JournalService
+from console.monitor.journal_session import JournalSession
 from console.monitor.metric_history import MetricHistory
 from console.monitor.pauses import BEAT_SECONDS, ClockPause, PauseDetector
 from console.monitor.poller import poll_once
 from console.monitor.polling import SourcePolling
-from console.monitor.snapshot_builder import SnapshotBuilder
-from console.monitor.source_results import ALERTMANAGER, KUBERNETES, SOURCES
+from console.monitor.source_results import ALERTMANAGER, SOURCES
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookFound, RunbookIndex
 from console.runbooks.page import Runbook
 from console.runbooks.steps import StepContext, StepResult, evaluate_steps
-from console.state.journal_state import JournalState
 from console.state.place import Place
 from console.state.snapshot import Snapshot
 from queries.catalogue.error_codes import use_team_codes
 from queries.errors import NotConfigured
 from queries.model.alert import AlertRule, Suggestion, TrackedAlert
 from queries.model.dashboard import DASHBOARDS
-from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.panel import PanelHistory, PanelSpec
 from queries.model.source import PollResult
@@ -48,11 +43,8 @@ if TYPE_CHECKING:
     from console.handover.service import HandoverService
     from console.incidents.service import IncidentService
     from console.incidents.severity_policy import SeverityPolicies
-    from console.journal.payloads import Payload
     from console.journal.shared_store import SharedStore
     from console.journal.sqlite import Journal
-    from console.journal.sync import SyncStatus
-    from console.state.incident import Incident
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
     from queries.platform.client import Platform
@@ -67,7 +59,7 @@ ONCE_SECONDS = 15.0
 request, so that their errors name what timed out."""
 
 
-class Session:
+class Session(JournalSession):
     """Create it with `open`; `close` ends everything that it started."""
 
     def __init__(
@@ -86,12 +78,11 @@ class Session:
         platform: Platform | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.settings = settings
+        state = StateStore(settings, specs, runbooks=runbooks)
+        super().__init__(settings, state, journal=journal, journal_fault=journal_fault, shared=store, clock=clock)
         self.specs = specs
         self.runbooks = runbooks
         self.actions = actions
-        self.journal = journal
-        self.journal_fault = journal_fault
         self.file_warnings: tuple[str, ...] = ()
         """One sentence for each config file with unsafe permissions and each error in a team's own files."""
         self.boards = DASHBOARDS
@@ -100,9 +91,6 @@ class Session:
         self.alertmanager = alertmanager
         self.kubernetes = kubernetes
         self.platform = platform
-        self._clock = clock
-        self._store = StateStore(settings, specs, runbooks=runbooks)
-        self._snapshots = SnapshotBuilder(self._store, self._build_snapshot)
         self._detector = PauseDetector()
         self.reader = LiveClusterReader(
             kubernetes=kubernetes,
@@ -130,53 +118,20 @@ class Session:
             clock=clock,
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._marks = JournalService(journal, self._store, settings, clock=clock, store=store) if journal else None
 
     @classmethod
     def open(cls, settings: Settings) -> Session:
         """Imports the clients, reads catalogue and runbooks, opens the journal; sends nothing. May run in a thread."""
-        from console.actions.registry import ACTIONS  # noqa: PLC0415  # heavy, and not before the first frame
-        from console.checks.own_panels import find_problems, list_boards, load_configured_signals, load_overview  # noqa: PLC0415
-        from console.journal.shared_store import READ_ONLY  # noqa: PLC0415
-        from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415
-        from console.journal.store_factory import former_names, open_store, store_name  # noqa: PLC0415
-        from queries.alertmanager import Alertmanager  # noqa: PLC0415
-        from queries.kubernetes.client import Kubernetes  # noqa: PLC0415
-        from queries.platform.client import Platform  # noqa: PLC0415
-        from queries.prometheus.client import Prometheus  # noqa: PLC0415
+        from console.checks.own_panels import find_problems, list_boards  # noqa: PLC0415  # not before the first frame
+        from console.monitor.opening import open_parts  # noqa: PLC0415  # as above
 
         log_to(settings.paths.log_file)
         use_team_codes(settings.error_codes)
-        journal, journal_fault = None, ""
-        try:
-            kept = READ_ONLY if settings.read_only else ""
-            journal = Journal.open(
-                settings.paths.journal_file, store=store_name(settings), former=former_names(settings), kept=kept
-            )
-        except JournalError as error:
-            journal_fault = str(error)
-        cap = settings.backoff_cap_seconds
-        runbooks = RunbookIndex.from_settings(settings)
-        made = cls(
-            settings,
-            specs=load_overview(settings),
-            runbooks=runbooks,
-            actions=ACTIONS,
-            journal=journal,
-            journal_fault=journal_fault,
-            store=open_store(settings),
-            prometheus=Prometheus(settings.prometheus, signals=load_configured_signals(settings))
-            if settings.prometheus
-            else None,
-            alertmanager=Alertmanager(settings.alertmanagers) if settings.alertmanagers else None,
-            # This client only reads; an action's write goes through `Writer`.
-            kubernetes=Kubernetes(settings.kubernetes, backoff_cap_seconds=cap) if settings.kubernetes else None,
-            platform=Platform(settings.platform) if settings.platform else None,
-        )
-        made.boards = list_boards(settings)
-        made.file_warnings = (*file_warnings(settings), *find_problems(settings, runbooks))
-        _ = made.severity_policies
-        return made
+        session = cls(settings, **open_parts(settings))
+        session.boards = list_boards(settings)
+        session.file_warnings = (*file_warnings(settings), *find_problems(settings, session.runbooks))
+        _ = session.severity_policies
+        return session
 
     # Living
 
@@ -184,8 +139,8 @@ class Session:
         """Starts polling in the running loop, which calls `on_snapshot` at most every 50 ms and at least every second."""
 
         def show(snapshot: Snapshot) -> None:
-            if self._marks is not None:
-                self._marks.watch(snapshot)
+            if self._journal_service is not None:
+                self._journal_service.watch(snapshot)
             on_snapshot(snapshot)
 
         self._snapshots.open(show)
@@ -193,8 +148,8 @@ class Session:
             self._run(loop, source)
         self._detector.beat()
         self._run(self._tick(), "the clock")
-        if self._marks is not None:
-            self._run(self._marks.run(self._snapshots.schedule), "journal")
+        if self._journal_service is not None:
+            self._run(self._journal_service.run(self._snapshots.schedule), "journal")
 
     def expect_start(self, starting: Mapping[str, str]) -> None:
         """These sources are being started: until one first responds the screen shows the text instead of DOWN.
@@ -205,7 +160,7 @@ class Session:
 
     async def once(self, *, timeout_seconds: float = ONCE_SECONDS) -> Snapshot:
         """Polls every source once, all at the same time, each for at most `timeout_seconds`."""
-        sharing = asyncio.ensure_future(self._marks.share()) if self._marks is not None else None
+        sharing = asyncio.ensure_future(self._journal_service.share()) if self._journal_service is not None else None
         results = await asyncio.gather(
             *(
                 poll_once(source, fetch, limit_seconds=timeout_seconds, clock=self._clock)
@@ -215,32 +170,23 @@ class Session:
         # Alertmanager before the rules: the store decides what was not delivered when the rules arrive.
         for result in sorted(results, key=lambda item: item.source != ALERTMANAGER):
             self._store.apply(result)
-        if self._marks is not None and sharing is not None:
+        if self._journal_service is not None and sharing is not None:
             await sharing
-            await self._marks.read_whole(seconds=_JOURNAL_SECONDS)
+            await self._journal_service.read_whole(seconds=_JOURNAL_SECONDS)
         return self.snapshot()
-
-    @property
-    def sharing(self) -> SyncStatus | None:
-        """How the shared journal is; None where the journal stays on this machine."""
-        return self._marks.sharing if self._marks is not None else None
-
-    def snapshot(self) -> Snapshot:
-        """The latest one; before `start`, a new one."""
-        return self._snapshots.latest or self._build_snapshot()
 
     def ingest(self, result: PollResult[Any]) -> None:
         """Takes one result of a source, as the poll loops deliver it."""
-        if result.source == ALERTMANAGER and self._marks is not None:
-            self._marks.heard(result)
+        if result.source == ALERTMANAGER and self._journal_service is not None:
+            self._journal_service.heard(result)
         self._snapshots.ingest(result)
 
     def refresh_now(self) -> None:
         """Polls all sources as soon as their current requests end."""
         self._polling.refresh_now()
         self.dashboards.refresh_now()
-        if self._marks is not None:
-            self._marks.wake()
+        if self._journal_service is not None:
+            self._journal_service.wake()
 
     def set_visible(self, visible: bool) -> None:
         """Stops polling while nobody can see the screen, and polls everything at once afterwards."""
@@ -256,8 +202,8 @@ class Session:
             return
         self._store.resume()
         self.dashboards.start_over()
-        if self._marks is not None:
-            self._marks.wake()
+        if self._journal_service is not None:
+            self._journal_service.wake()
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -269,8 +215,8 @@ class Session:
         for client in (self.prometheus, self.alertmanager, self.kubernetes, self.platform):
             if client is not None:
                 await client.close()
-        if self._marks is not None:
-            await self._marks.close()
+        if self._journal_service is not None:
+            await self._journal_service.close()
         if self.journal is not None:
             self.journal.close()
 
@@ -285,13 +231,7 @@ class Session:
     async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
         """The panel's series over the window that ends now; a failure is the history's fault."""
         spec = next((item for item in self.specs if item.id == panel_id), None)
-        error = "no such panel"
-        if spec is not None and spec.source == KUBERNETES:
-            error = f"{spec.title.lower()} has no history: Kubernetes only reports the current state"
-        if spec is None or spec.broken or spec.source == KUBERNETES:
-            fault = Fault(FaultKind.REJECTED, (spec.broken if spec else "") or error)
-            return self._history.unavailable(panel_id, window_seconds, fault)
-        return await self._history.fetch(spec, window_seconds=window_seconds, points=points)
+        return await self._history.fetch_panel(spec, panel_id, window_seconds=window_seconds, points=points)
 
     async def alert_history(
         self, fingerprint: str, *, window_seconds: float, points: int = 240
@@ -299,10 +239,8 @@ class Session:
         """What the alert's rule compares, over the window, and its threshold if the rule is one comparison."""
         tracked = self.snapshot().alert(fingerprint)
         rule = self.rule_of(tracked) if tracked else None
-        if tracked is None or rule is None:
-            error = "the rule behind this alert is unknown" if tracked else "the alert is no longer listed"
-            return self._history.unavailable(fingerprint, window_seconds, Fault(FaultKind.REJECTED, error)), None
-        return await self._history.fetch_alert(tracked.alert, rule, fingerprint, window_seconds=window_seconds, points=points)
+        alert = tracked.alert if tracked else None
+        return await self._history.fetch_alert(alert, rule, fingerprint, window_seconds=window_seconds, points=points)
 
     def rule_of(self, tracked: TrackedAlert) -> AlertRule | None:
         """The rule behind an alert; of several with its name, the one whose labels the alert has."""
@@ -379,73 +317,6 @@ class Session:
         finally:
             await writer.close()
             self.refresh_now()
-
-    async def record(self, subject: str, payload: Payload) -> Event:
-        """Journal what a person did; when this returns the disk has it, and `snapshot().ledger` too. Raises JournalError."""
-        from console.journal.sqlite import JournalError  # noqa: PLC0415
-
-        if self.journal is None or self._marks is None:
-            raise JournalError(self.journal_fault or "there is no journal")
-        event = await self._marks.record(subject, payload)
-        await self._snapshots.build_now()
-        return event
-
-    async def ledger(self) -> JournalState:
-        """What the journal adds up to at this moment; a journal that cannot be read is as it was last.
-
-        A command waits until all of it was read, a console does not: `ledger.known` says which.
-        """
-        if self._marks is not None:
-            await self._marks.read_whole()
-        return self._store.ledger
-
-    def report_to(self, report: Callable[[str], None]) -> None:
-        """Where a command says what it waits for."""
-        if self._marks is not None:
-            self._marks.report = report
-
-    @property
-    def journal_trouble(self) -> str:
-        """Why not everything is known that the journal tells; empty where it is."""
-        return self.journal_fault if self._marks is None else self._marks.fault or self._store.ledger.trouble
-
-    @property
-    def journal_known(self) -> bool:
-        """Whether what `snapshot().ledger` holds is what the journal adds up to."""
-        fault = self._marks.fault if self._marks is not None else ""
-        return self.journal is not None and not fault and self._store.ledger.known
-
-    async def incident(self, words: str) -> Incident | None:
-        """By number, id or the beginning of an id, with its whole timeline, however old it is. Raises JournalError."""
-        await self.ledger()
-        return await self._marks.incident(words) if self._marks is not None else None
-
-    async def older_incidents(self, *, before: int, limit: int) -> tuple[Incident, ...]:
-        """Outlines of incidents that `snapshot().ledger` does not hold, the newest first. Raises JournalError."""
-        return await self._marks.older_incidents(before=before, limit=limit) if self._marks is not None else ()
-
-    async def newest_ledger(self) -> tuple[JournalState, str]:
-        """What the journal adds up to with what the shared store has at this moment; and why that is not known, or nothing."""
-        doubt = await self._marks.fetch() if self._marks is not None else ""
-        return self._store.ledger, doubt
-
-    async def settle_action(self, intent: Event) -> None:
-        """Journal that nobody knows how this action ended, so that it is no longer named. Raises JournalError."""
-        from console.journal.unfinished import unknown_outcome  # noqa: PLC0415
-
-        text = f"unknown: nobody saw how it ended; settled by {self.settings.user}"
-        await self.record(intent.subject, unknown_outcome(intent, text))
-
-    async def acknowledge(self, fingerprint: str, *, on: bool = True, over: Acknowledgement | None = None) -> AcknowledgeResult:
-        """Take an alert, or release it; `over` is the mark of somebody else that a person said to take over. JournalError."""
-        from console.journal.sqlite import JournalError  # noqa: PLC0415
-
-        if self.journal is None or self._marks is None:
-            raise JournalError(self.journal_fault or "there is no journal")
-        tracked = self.snapshot().alert(fingerprint)
-        found = await self._marks.acknowledge(fingerprint, tracked.alert.name if tracked else "", on=on, over=over)
-        await self._snapshots.build_now()
-        return found
 
     @cached_property
     def checklists(self) -> ChecklistService:

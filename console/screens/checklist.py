@@ -80,7 +80,7 @@ class ChecklistScreen(ConsoleScreen):
             self.action_load()
         checklists = self._checklists
         broken: tuple[BrokenChecklist, ...] = checklists.broken if checklists else ()
-        error = context.session.journal_trouble if context.session else ""
+        error = context.session.journal_error if context.session else ""
         notice: Span = text(f"  no journal, so no run: {error}", "critical") if error else ("", "")
         if broken:
             notice = text(f"  BROKEN {broken[0].why}", "warn")

@@ -68,7 +68,7 @@ class IncidentsScreen(ConsoleScreen):
         if context.snapshot is None or context.session is None:
             self._title.show((((f" {NO_ANSWER}", "dim"),),))
             return
-        error = context.session.journal_trouble
+        error = context.session.journal_error
         incidents = context.snapshot.ledger.incidents
         metrics = " · ".join(f"{name} {value}" for name, value in metric_rows(compute_metrics(incidents.all, now=context.now)))
         self._title.show((((" Incidents ", "title"), text(f" 30 days: {metrics}", "dim"), text(f"  {error}", "critical")),))

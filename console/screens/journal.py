@@ -227,7 +227,7 @@ class JournalScreen(FilterableScreen):
 
     def _render_title(self, context: RenderContext) -> Line:
         session = context.session
-        error = self._error or self.worker_errors.get("journal", "") or (session.journal_trouble if session else "")
+        error = self._error or self.worker_errors.get("journal", "") or (session.journal_error if session else "")
         count = f" {len(self._page.entries)}{'+' if self._page.older else ''}"
         if not self._query.words and not self._field.value:
             count = f" {len(self._page.entries)} of {self._page.last_sequence}"

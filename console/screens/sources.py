@@ -112,7 +112,7 @@ class SourcesScreen(ConsoleScreen):
     def _render_left_out(self, context: RenderContext, width: int) -> Iterable[Line]:
         """Events of the local journal that are ignored, and why."""
         left_out = context.snapshot.ledger.left_out if context.snapshot else None
-        error = context.session.journal_trouble if context.session and context.session.journal else ""
+        error = context.session.journal_error if context.session and context.session.journal else ""
         if not left_out and not error:
             return
         from console.journal.left_out import left_out_sentences  # noqa: PLC0415  # not before the first frame

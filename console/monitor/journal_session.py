@@ -1,0 +1,127 @@
+"""What screens and commands do with a session's journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from console.config.settings import Settings
+from console.journal.acknowledgements import Acknowledgement, AcknowledgeResult
+from console.journal.event import Event
+from console.monitor.journal_service import JournalService
+from console.monitor.snapshot_builder import SnapshotBuilder
+from console.monitor.state_store import StateStore
+from console.state.journal_state import JournalState
+from console.state.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from console.journal.payloads import Payload
+    from console.journal.shared_store import SharedStore
+    from console.journal.sqlite import Journal
+    from console.journal.sync import SyncStatus
+    from console.state.incident import Incident
+
+
+class JournalSession:
+    """The journal's half of a session. Without a journal every write raises JournalError, and `journal_known` is False."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: StateStore,
+        *,
+        journal: Journal | None,
+        journal_fault: str,
+        shared: SharedStore | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.journal = journal
+        self.journal_fault = journal_fault
+        self._clock = clock
+        self._store = state
+        self._snapshots = SnapshotBuilder(state, self._build_snapshot)
+        self._journal_service = JournalService(journal, state, settings, clock=clock, store=shared) if journal else None
+
+    def snapshot(self) -> Snapshot:
+        """The latest one; before polling starts, a new one."""
+        return self._snapshots.latest or self._build_snapshot()
+
+    def _build_snapshot(self) -> Snapshot:
+        return self._store.snapshot(self._clock())
+
+    @property
+    def sharing(self) -> SyncStatus | None:
+        """The state of the shared journal; None if the journal stays on this machine."""
+        return self._journal_service.sharing if self._journal_service is not None else None
+
+    async def record(self, subject: str, payload: Payload) -> Event:
+        """Journals what a person did. When this returns it is on disk and in `snapshot().ledger`. Raises JournalError."""
+        from console.journal.sqlite import JournalError  # noqa: PLC0415
+
+        if self.journal is None or self._journal_service is None:
+            raise JournalError(self.journal_fault or "there is no journal")
+        event = await self._journal_service.record(subject, payload)
+        await self._snapshots.build_now()
+        return event
+
+    async def ledger(self) -> JournalState:
+        """The state that the journal adds up to now; the last known one if the journal cannot be read.
+
+        A command waits until the whole journal is read, a console does not: `ledger.known` says whether it is.
+        """
+        if self._journal_service is not None:
+            await self._journal_service.read_whole()
+        return self._store.ledger
+
+    def report_to(self, report: Callable[[str], None]) -> None:
+        """Where a command reports what it waits for."""
+        if self._journal_service is not None:
+            self._journal_service.report = report
+
+    @property
+    def journal_error(self) -> str:
+        """Why the journal's state is incomplete; empty if it is complete."""
+        return (
+            self.journal_fault if self._journal_service is None else self._journal_service.fault or self._store.ledger.trouble
+        )
+
+    @property
+    def journal_known(self) -> bool:
+        """Whether `snapshot().ledger` is the complete state of the journal."""
+        fault = self._journal_service.fault if self._journal_service is not None else ""
+        return self.journal is not None and not fault and self._store.ledger.known
+
+    async def incident(self, name: str) -> Incident | None:
+        """By number, id or the start of an id, with its whole timeline, however old it is. Raises JournalError."""
+        await self.ledger()
+        return await self._journal_service.incident(name) if self._journal_service is not None else None
+
+    async def older_incidents(self, *, before: int, limit: int) -> tuple[Incident, ...]:
+        """Outlines of the incidents that `snapshot().ledger` does not contain, the newest first. Raises JournalError."""
+        return (
+            await self._journal_service.older_incidents(before=before, limit=limit) if self._journal_service is not None else ()
+        )
+
+    async def newest_ledger(self) -> tuple[JournalState, str]:
+        """The journal's state with the current events of the shared store; and why those are unknown, or an empty text."""
+        caveat = await self._journal_service.fetch() if self._journal_service is not None else ""
+        return self._store.ledger, caveat
+
+    async def settle_action(self, intent: Event) -> None:
+        """Journals that the outcome of this action is unknown, so that it is no longer listed. Raises JournalError."""
+        from console.journal.unfinished import unknown_outcome  # noqa: PLC0415
+
+        text = f"unknown: its end was not observed; settled by {self.settings.user}"
+        await self.record(intent.subject, unknown_outcome(intent, text))
+
+    async def acknowledge(self, fingerprint: str, *, on: bool = True, over: Acknowledgement | None = None) -> AcknowledgeResult:
+        """Acknowledges an alert, or releases it; `over` is an acknowledgement to take over. Raises JournalError."""
+        from console.journal.sqlite import JournalError  # noqa: PLC0415
+
+        if self.journal is None or self._journal_service is None:
+            raise JournalError(self.journal_fault or "there is no journal")
+        tracked = self.snapshot().alert(fingerprint)
+        result = await self._journal_service.acknowledge(fingerprint, tracked.alert.name if tracked else "", on=on, over=over)
+        await self._snapshots.build_now()
+        return result
