@@ -1,4 +1,4 @@
-"""The journal's thread: what is written goes through it, and what the ledger makes of it goes to the board."""
+"""The journal's thread: it writes events, reads those of other consoles, and updates the state store."""
 
 from __future__ import annotations
 
@@ -38,45 +38,39 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 0.5
-"""Other consoles of this user write too; whether one did costs one number."""
+"""Other consoles of this user write too; a check reads one number."""
 _SLICE_SECONDS, _BETWEEN_SECONDS = 0.05, 0.02
-"""A long journal is read in slices, so that who writes waits for one of them, and keys for none."""
+"""A long journal is read in slices, so that a write waits for at most one of them, and a key press for none."""
 _PROGRESS_SECONDS = 2.0
 
 _WATCH_SECONDS = 0.9
-"""How often at most a snapshot is compared with an open incident's timeline."""
-
-
+"""The shortest interval between comparisons of a snapshot with an open incident's timeline."""
 _SHARED_SECONDS = 4.0
-"""How long a command waits for what others wrote to the shared store, and for its own to be there."""
-
-
+"""How long a command waits for the shared store, to read the events of others and to push its own."""
 _FETCH_SECONDS = 2.0
-"""How long a person's decision waits for what others wrote a moment ago."""
-
-
+"""How long a person's decision waits for the latest events of others."""
 _MEANWHILE_SECONDS = 0.5
-"""Longer than an event of another console needs to the shared store, as a rule."""
+"""Usually longer than another console needs to push an event to the shared store."""
 
 
 class JournalService:
-    """Writes and reads the journal, and looks again and again for what others wrote."""
+    """Writes and reads the journal, and polls it for the events of others."""
 
     def __init__(
         self,
         journal: Journal,
-        board: StateStore,
+        state: StateStore,
         settings: Settings,
         *,
         clock: Callable[[], float],
         store: SharedStore | None = None,
     ) -> None:
         self.fault = ""
-        """Why it could not be read the last time, empty where it could."""
+        """Why the last read failed, empty if it succeeded."""
         self.report: Callable[[str], None] = _log.info
-        """Told now and then how far a command's reading is."""
+        """Receives the progress of a command's read every few seconds."""
         self._journal = journal
-        self._board = board
+        self._store = state
         self._author = settings.user
         self._environment = settings.environment
         self._ledger = JournalReader(journal, environment=settings.environment, clock=clock)
@@ -87,59 +81,61 @@ class JournalService:
         self._watched: Future[None] | None = None
         self._watched_at = float("-inf")
         self._cluster: Cluster | None = None
-        """The one whose rollouts were looked at last."""
+        """The last one whose rollouts were recorded."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._sharer: SyncWorker | None = None
+        self._sync_worker: SyncWorker | None = None
         if store is not None:
-            self._sharer = SyncWorker(journal, store, writes=not settings.read_only, changed=self._shared_changed, clock=clock)
-        # One thread: an fsync that hangs must not take the threads that answers are decoded in.
+            self._sync_worker = SyncWorker(
+                journal, store, writes=not settings.read_only, changed=self._shared_changed, clock=clock
+            )
+        # Its own thread: a hanging fsync must not block the threads that decode responses.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
     @property
     def sharing(self) -> SyncStatus | None:
-        """How the shared journal is; None where there is none."""
-        return self._sharer.status() if self._sharer else None
+        """The state of the shared journal; None if there is none."""
+        return self._sync_worker.status() if self._sync_worker else None
 
     async def fetch(self) -> str:
-        """Take in what the shared store has at this moment; gives why that is not known, empty where it is, or there is none.
+        """Reads the current events of the shared store; returns why they are unknown, or an empty text.
 
-        Waits two seconds at most: nobody's key press waits for a store that hangs.
+        Waits two seconds at most: a key press must not wait for a hanging store.
         """
-        fault = await asyncio.to_thread(self._sharer.fetch, _FETCH_SECONDS) if self._sharer is not None else None
-        await self.read_whole()
+        fault = await asyncio.to_thread(self._sync_worker.fetch, _FETCH_SECONDS) if self._sync_worker is not None else None
+        await self.read_all()
         shared = f"the shared journal cannot be read now: {fault.sentence()}" if fault else ""
-        return self.fault or self._board.ledger.trouble or shared
+        return self.fault or self._store.ledger.trouble or shared
 
-    async def share(self) -> None:
-        """For a command: take in what others wrote, within a few seconds."""
-        if self._sharer is not None:
-            await asyncio.to_thread(self._sharer.flush, _SHARED_SECONDS)
+    async def sync(self) -> None:
+        """For a command: pushes and pulls the shared events, within a few seconds."""
+        if self._sync_worker is not None:
+            await asyncio.to_thread(self._sync_worker.flush, _SHARED_SECONDS)
 
-    def heard(self, reading: PollResult[Any]) -> None:
-        """What Alertmanager has; only a whole answer can tell that an alert is not there any more."""
-        state = reading.value
+    def on_alerts(self, result: PollResult[Any]) -> None:
+        """Alertmanager's latest result; only a complete one proves that an alert has resolved."""
+        state = result.value
         if state is None or state.peer_faults:
             self._present = None
         else:
-            self._present = (reading.taken_at, frozenset(item.fingerprint for item in state.alerts))
+            self._present = (result.taken_at, frozenset(item.fingerprint for item in state.alerts))
 
     async def record(self, subject: str, payload: Payload) -> Event:
-        """Append an event; when this returns, the disk has it and the state store too. Raises JournalError."""
+        """Appends an event. When this returns it is on disk and in the state store. Raises JournalError."""
         event = await asyncio.get_running_loop().run_in_executor(self._disk, self._write, subject, payload)
-        if self._sharer is not None:
-            self._sharer.wake()
+        if self._sync_worker is not None:
+            self._sync_worker.wake()
         return event
 
     async def acknowledge(
         self, fingerprint: str, name: str, *, on: bool, over: Acknowledgement | None = None
     ) -> AcknowledgeResult:
-        """Acknowledge an alert, or release it: screens and commands call this. Raises JournalError.
+        """Acknowledges an alert, or releases it, for screens and commands alike. Raises JournalError.
 
-        First it reads what others wrote. What somebody else holds stays untouched unless `over` is that very acknowledgement:
-        then a person confirmed it. Afterwards it reads again: two people may have acknowledged it in the same moment.
+        It first reads the events of others. Another person's acknowledgement stays unless it is `over`, which means that the
+        takeover was confirmed. Then it reads again: two people may have acknowledged the alert at the same time.
         """
         caveat = await self.fetch()
-        present = self._board.ledger.owners.get(fingerprint)
+        present = self._store.ledger.owners.get(fingerprint)
         ownership = ownership_of(present, user=self._author)
         if on and ownership is Ownership.OURS:
             return AcknowledgeResult(present, ownership, written=False, caveat=caveat)
@@ -151,19 +147,19 @@ class JournalService:
             payload = AlertAcknowledged(name, process.current().text(), seen)
         await self.record(fingerprint, payload)
         if not caveat:
-            # The first fetch pushes it, the second reads what came before it: what somebody else wrote in the same moment, and
-            # what is on its way. A notification reports what comes later still.
+            # The first fetch pushes it; the second reads events that others wrote at the same time or are still pushing. A
+            # notification reports later ones.
             caveat = await self.fetch()
-            if self._sharer is not None and not caveat:
+            if self._sync_worker is not None and not caveat:
                 await asyncio.sleep(_MEANWHILE_SECONDS)
                 caveat = await self.fetch()
-        if not caveat and self._sharer is not None and not self._sharer.status().writes:
+        if not caveat and self._sync_worker is not None and not self._sync_worker.status().writes:
             caveat = "this console is read-only, so nobody else sees it"
-        present = self._board.ledger.owners.get(fingerprint)
+        present = self._store.ledger.owners.get(fingerprint)
         return AcknowledgeResult(present, ownership_of(present, user=self._author), written=True, caveat=caveat)
 
     def watch(self, snapshot: Snapshot) -> None:
-        """Have rollouts and an open incident's timeline written, in the journal's thread; nobody waits for it."""
+        """Records rollouts and an open incident's timeline, in the journal's thread and without waiting for it."""
         now = time.monotonic()
         if self._watched is not None and not self._watched.done():
             return
@@ -173,60 +169,60 @@ class JournalService:
             self._watched = self._disk.submit(self._observe, snapshot)
 
     def wake(self) -> None:
-        """Read again now."""
+        """Reads at once."""
         self._woken.set()
 
     async def run(self, changed: Callable[[], None]) -> None:
-        """Read again and again until cancelled; `changed` is called where that brought something new."""
+        """Reads until cancelled; calls `changed` for every read with news."""
         self._loop = asyncio.get_running_loop()
-        if self._sharer is not None:
-            self._sharer.start()
+        if self._sync_worker is not None:
+            self._sync_worker.start()
         while True:
             self._woken.clear()
             if await self.read():
                 changed()
             try:
-                async with asyncio.timeout(_EVERY_SECONDS if self._board.ledger.known else _BETWEEN_SECONDS):
+                async with asyncio.timeout(_EVERY_SECONDS if self._store.ledger.known else _BETWEEN_SECONDS):
                     await self._woken.wait()
             except TimeoutError:
                 pass
 
     async def read(self) -> bool:
-        """Once; gives whether something is new. A journal that cannot be read leaves what was known, and its fault."""
+        """Reads once; returns whether there is news. A failed read keeps the known state and sets `fault`."""
         from console.journal.sqlite import JournalError  # noqa: PLC0415
 
         before, self.fault = self.fault, ""
         new = False
         try:
-            new = await asyncio.get_running_loop().run_in_executor(self._disk, self._look, self._present)
+            new = await asyncio.get_running_loop().run_in_executor(self._disk, self._read_slice, self._present)
         except JournalError as error:
             self.fault = str(error)
         return new or self.fault != before
 
-    async def read_whole(self, *, seconds: float = float("inf")) -> None:
-        """For a command: until all is read, or for so long. In a running console a slice of it: there `run` goes on."""
-        began = told = time.monotonic()
-        while await self.read() or not self._board.ledger.known:
+    async def read_all(self, *, seconds: float = float("inf")) -> None:
+        """For a command: reads the whole journal, for at most so long. In a running console one slice: `run` reads the rest."""
+        began = reported = time.monotonic()
+        while await self.read() or not self._store.ledger.known:
             now = time.monotonic()
             if self._loop is not None or self.fault or now - began >= seconds:
                 return
-            if now - told >= _PROGRESS_SECONDS:
-                told = now
-                self.report(self._board.ledger.trouble)
+            if now - reported >= _PROGRESS_SECONDS:
+                reported = now
+                self.report(self._store.ledger.trouble)
 
-    async def incident(self, words: str) -> Incident | None:
-        """By number, id or the beginning of an id, with its whole timeline, however old it is. Raises JournalError."""
-        return await asyncio.get_running_loop().run_in_executor(self._disk, self._ledger.find_incident, words)
+    async def incident(self, name: str) -> Incident | None:
+        """By number, id or the start of an id, with its whole timeline, however old it is. Raises JournalError."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, self._ledger.find_incident, name)
 
     async def older_incidents(self, *, before: int, limit: int) -> tuple[Incident, ...]:
-        """Outlines of those that the ledger's state does not hold, the newest first. Raises JournalError."""
+        """Outlines of the incidents that the state does not contain, the newest first. Raises JournalError."""
         read = partial(self._ledger.older_incidents, before=before, limit=limit)
         return await asyncio.get_running_loop().run_in_executor(self._disk, read)
 
     async def close(self) -> None:
-        """Waits a moment for what is being read, so that the journal is not closed under it."""
-        if self._sharer is not None:
-            await asyncio.to_thread(self._sharer.close, _SHARED_SECONDS if self._loop is None else 1.0)
+        """Waits a moment for the current read, so that the journal is not closed under it."""
+        if self._sync_worker is not None:
+            await asyncio.to_thread(self._sync_worker.close, _SHARED_SECONDS if self._loop is None else 1.0)
         try:
             async with asyncio.timeout(1.0):
                 await asyncio.to_thread(self._disk.shutdown, wait=True, cancel_futures=True)
@@ -234,11 +230,11 @@ class JournalService:
             pass
 
     def _shared_changed(self) -> None:
-        """In the sharer's thread: the store brought something, or is not as it was."""
+        """In the sync worker's thread: the store has news, or its state changed."""
         if self._loop is not None:
             try:
                 self._loop.call_soon_threadsafe(self._woken.set)
-            except RuntimeError:  # the loop is closed: nobody looks any more
+            except RuntimeError:  # the loop is closed
                 return
 
     # In the journal's thread
@@ -247,36 +243,36 @@ class JournalService:
         from console.journal.sqlite import JournalError  # noqa: PLC0415
 
         try:
-            self._take_in()
+            self._refresh()
             rollouts = observe(snapshot.cluster, self._ledger.state.revisions) if snapshot.cluster else ()
             changes = self._recorder.find_changes(snapshot, self._ledger.state.incidents)
             for subject, payload in (*rollouts, *changes):
                 self._journal.append_once(self._event(subject, payload))
             if rollouts or changes:
-                self._take_in()
+                self._refresh()
         except JournalError as error:
-            self.fault = str(error)  # it is seen again with the next snapshot
+            self.fault = str(error)  # the next snapshot shows it again
         except Exception:
-            _log.exception("what was observed could not be journalled")
+            _log.exception("could not journal what the snapshot shows")
 
     def _event(self, subject: str, payload: Payload) -> Event:
         return build_event(payload, at=self._clock(), subject=subject, author=self._author, environment=self._environment)
 
     def _write(self, subject: str, payload: Payload) -> Event:
         event = self._journal.append(self._event(subject, payload))
-        self._take_in()
+        self._refresh()
         return event
 
-    def _look(self, present: tuple[float, frozenset[str]] | None) -> bool:
-        new = self._take_in()
+    def _read_slice(self, present: tuple[float, frozenset[str]] | None) -> bool:
+        new = self._refresh()
         gone = find_resolved(self._ledger.state.owners, present[1], taken_at=present[0]) if present else ()
         for fingerprint in gone:
             self._write(fingerprint, AlertReleased(why=AlertReleased.RESOLVED))
         return new or bool(gone)
 
-    def _take_in(self) -> bool:
-        """Tell the board, which may be busy in its own thread, what is new; gives whether something is."""
+    def _refresh(self) -> bool:
+        """Passes new state to the state store, which may be busy in its own thread; returns whether there is any."""
         new = self._ledger.refresh(seconds=_SLICE_SECONDS)
         if new:
-            self._board.set_ledger(self._ledger.state)
+            self._store.set_ledger(self._ledger.state)
         return new

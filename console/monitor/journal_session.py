@@ -71,7 +71,7 @@ class JournalSession:
         A command waits until the whole journal is read, a console does not: `ledger.known` says whether it is.
         """
         if self._journal_service is not None:
-            await self._journal_service.read_whole()
+            await self._journal_service.read_all()
         return self._store.ledger
 
     def report_to(self, report: Callable[[str], None]) -> None:

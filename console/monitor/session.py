@@ -160,7 +160,7 @@ class Session(JournalSession):
 
     async def once(self, *, timeout_seconds: float = ONCE_SECONDS) -> Snapshot:
         """Polls every source once, all at the same time, each for at most `timeout_seconds`."""
-        sharing = asyncio.ensure_future(self._journal_service.share()) if self._journal_service is not None else None
+        syncing = asyncio.ensure_future(self._journal_service.sync()) if self._journal_service is not None else None
         results = await asyncio.gather(
             *(
                 poll_once(source, fetch, limit_seconds=timeout_seconds, clock=self._clock)
@@ -170,15 +170,15 @@ class Session(JournalSession):
         # Alertmanager before the rules: the store decides what was not delivered when the rules arrive.
         for result in sorted(results, key=lambda item: item.source != ALERTMANAGER):
             self._store.apply(result)
-        if self._journal_service is not None and sharing is not None:
-            await sharing
-            await self._journal_service.read_whole(seconds=_JOURNAL_SECONDS)
+        if self._journal_service is not None and syncing is not None:
+            await syncing
+            await self._journal_service.read_all(seconds=_JOURNAL_SECONDS)
         return self.snapshot()
 
     def ingest(self, result: PollResult[Any]) -> None:
         """Takes one result of a source, as the poll loops deliver it."""
         if result.source == ALERTMANAGER and self._journal_service is not None:
-            self._journal_service.heard(result)
+            self._journal_service.on_alerts(result)
         self._snapshots.ingest(result)
 
     def refresh_now(self) -> None:

@@ -182,10 +182,10 @@ async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session)
         PollResult("alertmanager", now + 60, 0.0, dataclasses.replace(empty, peer_faults=(lost,))),
         PollResult("alertmanager", now + 60, 0.0, fault=lost),
     ):
-        service.heard(reading)
+        service.on_alerts(reading)
         await service.read()
         assert [item.kind for item in journal.events()] == ["alert.owned"]
-    service.heard(PollResult("alertmanager", now + 60, 0.0, empty))
+    service.on_alerts(PollResult("alertmanager", now + 60, 0.0, empty))
     await service.read()
     assert [item.kind for item in journal.events()] == ["alert.owned", "alert.released"]
     await service.close()
