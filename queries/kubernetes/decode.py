@@ -180,7 +180,7 @@ def build_budget(item: k8s.BudgetObject) -> DisruptionBudget:
     )
 
 
-def build_event(item: k8s.EventObject) -> ClusterEvent:
+def build_cluster_event(item: k8s.EventObject) -> ClusterEvent:
     """An event."""
     series = item.series or k8s.EventSeries()
     last = series.last_observed_time or item.last_timestamp or item.event_time or item.first_timestamp

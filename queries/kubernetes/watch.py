@@ -59,7 +59,7 @@ KINDS = (
     Kind("pods", "/api/v1", k8s.PodObject, decode.build_pod),
     Kind("horizontalpodautoscalers", "/apis/autoscaling/v2", k8s.ScalerObject, decode.build_autoscaler, optional=True),
     Kind("poddisruptionbudgets", "/apis/policy/v1", k8s.BudgetObject, decode.build_budget, optional=True),
-    Kind("events", "/api/v1", k8s.EventObject, decode.build_event, optional=True),
+    Kind("events", "/api/v1", k8s.EventObject, decode.build_cluster_event, optional=True),
 )
 
 JOURNAL_LABEL = "cad-console/journal=segment"
