@@ -264,7 +264,7 @@ def run(
 @pytest.mark.parametrize(
     ("name", "results", "words"),
     [
-        ("ours", {"recorded once": "passed", "recorded meaning": "passed"}, "53 recorded series mean"),
+        ("ours", {"recorded once": "passed", "recorded meaning": "passed"}, "53 recorded series have the expected meaning"),
         ("foreign", {"recorded once": "passed", "recorded meaning": "noted"}, "platform_error_ratio ("),
         ("beside", {"recorded once": "passed", "recorded meaning": "passed"}, "of them under other names"),
         ("both", {"recorded once": "failed", "recorded meaning": "noted"}, "platform_error_ratio (foreign.yaml: theirs"),
@@ -283,7 +283,7 @@ def test_doctor_shows_both_expressions_and_what_differs(run: Callable[..., str])
     """The loaded expression stands under ours, with the word for what differs; what is read says nothing."""
     lines = run("foreign", "doctor").splitlines()
     at = next(at for at, line in enumerate(lines) if line.strip().startswith("cad:analysis_success_rate:5m"))
-    assert "DIFFERENT" in lines[at] and "another meaning: it divides by something else" in lines[at]
+    assert "DIFFERENT" in lines[at] and "a different meaning: it divides by something else" in lines[at]
     assert "ours" in lines[at + 1] and "${analysis_successes[5m]}" in lines[at + 1]
     assert "loaded" in lines[at + 2] and 'analysis_requests_total{status="success"}' in lines[at + 2]
     assert any(line.split() == ["ocr_p95_latency_seconds", "same"] for line in lines)
