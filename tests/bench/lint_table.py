@@ -135,7 +135,7 @@ def judge(
     true: Counter[str] = Counter()
     false: Counter[str] = Counter()
     open_: list[Found] = []
-    listed = [item for item in known if (item.rules, item.source) == (rules, said_by)]
+    listed = [item for item in known if (item.rules, item.said_by) == (rules, said_by)]
     for one in sorted(found):
         if one.kind == ADVICE:
             true[ADVICE] += 1
