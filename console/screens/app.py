@@ -20,7 +20,6 @@ from textual import on
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.message import Message
-from textual.notifications import SeverityLevel
 from textual.theme import Theme
 
 from console.config.settings import Settings
@@ -44,7 +43,6 @@ _REPORT_SECONDS = 60.0
 """Interval between notices of the same failure: one that recurs with every refresh would cover the screen."""
 _NOTE_SECONDS = 10.0
 """How long line 2 explains a surprising choice of cluster; `doctor` and `:sources` keep explaining it."""
-_WARNING_SECONDS = 8.0
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
@@ -303,12 +301,6 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
 
     def action_command_line(self) -> None:
         self.flows.navigation.show_command_line()
-
-    def show_notice(self, message: str, *, warning: bool = False, seconds: float | None = None) -> None:
-        """A notice in plain text, never markup."""
-        default = _WARNING_SECONDS if warning else 4.0
-        severity: SeverityLevel = "warning" if warning else "information"
-        self.notify(message, markup=False, severity=severity, timeout=default if seconds is None else seconds)
 
     # rendering
 

@@ -119,14 +119,14 @@ class ChecklistScreen(ConsoleScreen):
         """Continue the open run, or start one; the journal has it before the screen shows it."""
         context = self.context
         if context is None or context.session is None or context.snapshot is None:
-            self._notify("nothing is known yet: wait for the first response")
+            self.show_notice("nothing is known yet: wait for the first response", warning=True)
             return
         run = self._runs().current(checklist.name, due=checklist.due, now=context.now)
         if run is None:
             try:
                 run_id = await context.session.checklists.start(checklist)
             except JournalError as error:
-                self._notify(f"no run was started: {error}")
+                self.show_notice(f"no run was started: {error}", warning=True)
                 return
             self.app.push_screen(ChecklistRunScreen(checklist, run_id))
             return
@@ -221,9 +221,6 @@ class ChecklistScreen(ConsoleScreen):
                 (sentence, ""),
                 (f", since {format_local(streak.since, now=context.now)}", "dim"),
             )
-
-    def _notify(self, sentence: str) -> None:
-        self.app.notify(sentence, markup=False, severity="warning", timeout=8)
 
 
 def _find_due(item: Checklist, now: float) -> float | None:

@@ -141,21 +141,21 @@ class ChecklistRunScreen(ConsoleScreen):
             self.run_worker(self._sign(), "signing the run", "run")
         elif (result := self._current_result()) is not None:
             if self.evidence is None and not isinstance(result.item.evidence, PanelEvidence | definition.QuestionEvidence):
-                self._notify("its evidence is still being fetched")
+                self.show_notice("its evidence is still being fetched")
                 return
             self.run_worker(self._answer(result, AGREE), "writing the answer", "run")
 
     def action_overrule(self) -> None:
         result = self._current_result()
         if result is None:
-            self._notify("the sign-off cannot be overruled; go to the item")
+            self.show_notice("the sign-off cannot be overruled; go to the item")
             return
         self.run_worker(self._overrule(result), "overruling", "run")
 
     def action_note(self) -> None:
         result = self._current_result()
         if result is None:
-            self._notify("notes belong to items; the signature has a remark")
+            self.show_notice("notes belong to items; the signature has a remark")
             return
         self.run_worker(self._note(result), "writing the note", "run")
 
@@ -169,13 +169,13 @@ class ChecklistRunScreen(ConsoleScreen):
             dialog = SelectDialog("Go to", choices)
             self.app.push_screen(dialog, lambda key: self._navigate(targets[int(key)]) if key else None)
         else:
-            self._notify("this item has nothing to open")
+            self.show_notice("this item has nothing to open")
 
     def action_runbook(self) -> None:
         result = self._current_result()
         target = next((item for item in (result.targets if result else ()) if item.kind == "runbook"), None)
         if target is None:
-            self._notify("this item has no runbook; 5 lists all runbooks")
+            self.show_notice("this item has no runbook; 5 lists all runbooks")
         else:
             self._navigate(target)
 
@@ -271,7 +271,7 @@ class ChecklistRunScreen(ConsoleScreen):
             lambda service: service.sign(self.checklist, signed.run, signed.results, name=name, remark=remark)
         ):
             head = context.session.snapshot().ledger.head if context.session else ""
-            self._notify(f"{self.checklist.title} is signed; journal head {head}")
+            self.show_notice(f"{self.checklist.title} is signed; journal head {head}")
 
     async def _write(self, use_case: Callable[[ChecklistService], Awaitable[None]]) -> bool:
         """True once the journal has it; a second key press while it is being written is ignored."""
@@ -282,7 +282,7 @@ class ChecklistRunScreen(ConsoleScreen):
         try:
             await use_case(session.checklists)
         except JournalError as error:
-            self._notify(f"not recorded: {error}", warning=True)
+            self.show_notice(f"not recorded: {error}", warning=True)
             return False
         finally:
             self._writing = False
@@ -342,6 +342,3 @@ class ChecklistRunScreen(ConsoleScreen):
             (f"  {answered} of {len(self.checklist.items)}{state}", "strong"),
             text(f"  {people}", "dim"),
         )
-
-    def _notify(self, message: str, *, warning: bool = False) -> None:
-        self.app.notify(message, markup=False, severity="warning" if warning else "information", timeout=8 if warning else 4)

@@ -106,7 +106,7 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
         names = ["", *(state.providers if state else ())]
         at = names.index(self._choice.provider) if self._choice.provider in names else 0
         if len(names) == 1 and not self._choice.provider:
-            self._notify("the providers are not known yet")
+            self.show_notice("the providers are not known yet")
             return
         self.choose(replace(self._choice, provider=names[(at + by) % len(names)]))
 
@@ -114,7 +114,7 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
         session = self.context.session if self.context else None
         others = session.dashboards.environments if session else ()
         if not others:
-            self._notify("the config file names no other environment with a Prometheus")
+            self.show_notice("the config file names no other environment with a Prometheus")
             return
         names = ["", *others]
         at = names.index(self._choice.environment) if self._choice.environment in names else 0

@@ -98,9 +98,9 @@ class HandoverScreen(ConsoleScreen):
         try:
             head = await context.session.handovers.sign(handover, name=name, to=to, remark=remark)
         except JournalError as error:
-            self.app.notify(f"not signed: {error}", markup=False, severity="warning", timeout=8)
+            self.show_notice(f"not signed: {error}", warning=True)
             return
-        self.app.notify(f"handover signed; the next shift has started; journal head {head}", markup=False, timeout=20)
+        self.show_notice(f"handover signed; the next shift has started; journal head {head}", seconds=20)
         self.action_fetch()
         self.redraw()
 

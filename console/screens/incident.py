@@ -154,7 +154,7 @@ class IncidentScreen(ConsoleScreen):
         try:
             self._fetched = await session.incident(self.incident_id)
         except JournalError as error:
-            self.app.notify(f"the incident cannot be read: {error}", markup=False, severity="warning", timeout=8)
+            self.show_notice(f"the incident cannot be read: {error}", warning=True)
         self.redraw()
 
     def action_note(self) -> None:

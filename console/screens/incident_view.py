@@ -65,14 +65,14 @@ def render_steps(incident: Incident, policies: SeverityPolicies, now: float, wid
     names: list[tuple[str, str]] = []
     states: list[tuple[str, str]] = []
     for number, item in enumerate(response_timers(incident, policies.for_severity(incident.severity), now), start=1):
-        words, tone = _timer_cell(item, now)
+        state, tone = _timer_cell(item, now)
         names.append(
             (
                 fit(f" {number} {_STEP_TITLES[item.step]}" if numbered else f" {_STEP_TITLES[item.step]}", cell),
                 tone if tone in ("critical", "warn") else "title",
             )
         )
-        states.append((fit(f"   {words}" if numbered else f" {words}", cell), tone))
+        states.append((fit(f"   {state}" if numbered else f" {state}", cell), tone))
     yield cut(tuple(names), width)
     yield cut(tuple(states), width)
 

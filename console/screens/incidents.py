@@ -97,7 +97,7 @@ class IncidentsScreen(ConsoleScreen):
         try:
             self._older += await session.older_incidents(before=before, limit=PAGE)
         except JournalError as error:
-            self.app.notify(f"older incidents cannot be read: {error}", markup=False, severity="warning", timeout=8)
+            self.show_notice(f"older incidents cannot be read: {error}", warning=True)
         self.redraw()
 
     @on(Rows.Selected)

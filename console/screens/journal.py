@@ -147,7 +147,7 @@ class JournalScreen(FilterableScreen):
         try:
             await session.settle_action(item.intent)
         except JournalError as error:
-            self.app.notify(f"not settled: {error}", severity="warning", markup=False)
+            self.show_notice(f"not settled: {error}", warning=True)
 
     # Pages
 

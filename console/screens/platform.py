@@ -50,7 +50,7 @@ class PlatformScreen(ConsoleScreen):
         if state is not None and state.endpoint:
             yield (text(f" {state.endpoint}", "dim"),)
         if state is not None and state.fault is not None:
-            yield from ((text(f" {words}", "critical"),) for words in wrap(text(state.fault.sentence())[0], width - 2))
+            yield from ((text(f" {part}", "critical"),) for part in wrap(text(state.fault.sentence())[0], width - 2))
         if verdict is None:
             missing = "the platform's API is not configured: set CAD_ML_API_URL, or `platform` in config.yaml"
             unconfigured = state is not None and state.health is Health.NOT_CONFIGURED
@@ -66,13 +66,13 @@ class PlatformScreen(ConsoleScreen):
 def _render_summary(verdict: PlatformVerdict, width: int) -> Iterator[Line]:
     """The overall verdict with its reason."""
     tone = VERDICT_TONES[verdict.verdict]
-    for at, words in enumerate(wrap(verdict.reason, width - _WORD - 2)):
-        yield ((f" {fit(verdict.verdict.word if not at else '', _WORD)}", tone), (words, ""))
+    for at, part in enumerate(wrap(verdict.reason, width - _WORD - 2)):
+        yield ((f" {fit(verdict.verdict.word if not at else '', _WORD)}", tone), (part, ""))
 
 
 def _line(line: PlatformLine, width: int) -> Iterator[Line]:
     word = line.verdict.word if line.verdict else "-"
     tone = VERDICT_TONES[line.verdict] if line.verdict else "dim"
-    for at, words in enumerate(wrap(line.text, width - _WORD - _NAME - 3)):
+    for at, part in enumerate(wrap(line.text, width - _WORD - _NAME - 3)):
         name = fit(line.name if not at else "", _NAME)
-        yield ((f" {fit(word if not at else '', _WORD)}", tone), (f"{name} ", ""), (words, "" if line.verdict else "dim"))
+        yield ((f" {fit(word if not at else '', _WORD)}", tone), (f"{name} ", ""), (part, "" if line.verdict else "dim"))

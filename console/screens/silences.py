@@ -107,7 +107,7 @@ class SilencesScreen(ConsoleScreen):
         if silence is None:
             return
         if silence.state == "expired":
-            self.app.notify("this silence has already ended", markup=False)
+            self.show_notice("this silence has already ended")
             return
         self.post_message(ActionRequested(Request(name, f"silence/{silence.id}")))
 

@@ -1,13 +1,17 @@
-"""Error handling of workers: no exception is lost, and no screen keeps waiting for a failed worker."""
+"""Notices, and the errors of workers: no exception is lost, and no screen keeps waiting for a failed worker."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, cast
 
+from textual.notifications import SeverityLevel
 from textual.worker import Worker
 
 from widgets.styled_text import Line, text, wrap
+
+_NOTICE_SECONDS = 4.0
+_WARNING_SECONDS = 8.0
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode as Node
@@ -34,6 +38,12 @@ class ReportsWorkerErrors(Node):
         self, work: Awaitable[Any], name: str = "", group: str = "default", *, exclusive: bool = False
     ) -> Worker[None]:
         return super().run_worker(self._finish(work, name, group), name, group, exit_on_error=False, exclusive=exclusive)
+
+    def show_notice(self, message: str, *, warning: bool = False, seconds: float | None = None) -> None:
+        """A notice in plain text, never markup."""
+        default = _WARNING_SECONDS if warning else _NOTICE_SECONDS
+        severity: SeverityLevel = "warning" if warning else "information"
+        self.app.notify(message, markup=False, severity=severity, timeout=default if seconds is None else seconds)
 
     def has_worker(self, group: str) -> bool:
         """Whether a worker of this group is still running."""

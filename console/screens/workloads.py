@@ -125,7 +125,7 @@ class WorkloadsScreen(ConsoleScreen):
     def action_act(self, name: str) -> None:
         workload = self._list.current
         if workload is None:
-            self.app.notify("no workload under the cursor", markup=False)
+            self.show_notice("no workload under the cursor")
             return
         parameters: dict[str, str] = {}
         revision = self._revisions.current

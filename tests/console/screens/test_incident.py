@@ -126,7 +126,7 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             await pilot.press("enter")
             await until(app, pilot, "Send the update to chat", "[ Cancel ]")
             await pilot.press("right", "enter")
-            await until(app, pilot, "done in", "chat took it")
+            await until(app, pilot, "done in", "chat accepted it")
             await pilot.press("escape")
             await until(app, pilot, "update to chat: done")
             assert b"how many requests are affected" in chat.bodies[0]
@@ -147,9 +147,9 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             assert set(the(app).completions) == {Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE, Step.MITIGATE}
 
             await pilot.press("t", "end", "up", "enter")
-            await until(app, pilot, "resolve: done (while it still fires: HighErrorRate)")
+            await until(app, pilot, "resolve: done (while alerts still fire: HighErrorRate)")
             await pilot.press("enter")
-            await until(app, pilot, "resolve: done: while it still fires")
+            await until(app, pilot, "resolve: done: while alerts still fire")
             await pilot.press("m")
             await until(app, pilot, "Write the post-incident review to")
             file = tmp_path / "review.md"
