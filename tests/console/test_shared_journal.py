@@ -153,7 +153,7 @@ def test_commands_of_two_hosts(
     ask(monkeypatch, tmp_path, "ann", "journal")
     told = capsys.readouterr().err
     assert f"1 event for kubernetes production/{NAMESPACE} at demo by http://127.0.0.1:" in told
-    assert "waits to be shared" in told
+    assert "not yet shared" in told
 
 
 @pytest.fixture(params=["file", "kubernetes", "postgresql"])
@@ -312,7 +312,7 @@ def test_a_command_settles_an_action(
 
     asyncio.run(leave())
     assert ask(monkeypatch, tmp_path, "bob", "journal", "settle", "run-2") == 2
-    assert "no action without an outcome is called run-2; known: run-1" in capsys.readouterr().err
+    assert "no action without an outcome has the id run-2; known: run-1" in capsys.readouterr().err
     assert ask(monkeypatch, tmp_path, "bob", "journal") == 0
     assert "Scale it: started " in capsys.readouterr().err
     assert ask(monkeypatch, tmp_path, "bob", "journal", "settle", "run-1") == 0

@@ -175,5 +175,5 @@ def test_a_range_is_a_least_and_a_largest() -> None:
     for wrong in ([100, 0], [0, 0], [0], "0..100", [0, "x"], [True, 2], None):
         with pytest.raises(ValueError, match=r"expected (a range|the lower end)"):
             Range.read(wrong)
-    with pytest.raises(CatalogueError, match=r"own.yaml: the panel a: expected a range whose least is under"):
+    with pytest.raises(CatalogueError, match=r"own.yaml: the panel a: expected the lower end of the range below"):
         parse_board("panels: [{id: a, title: A, unit: percent, raw: x, range: [100, 0]}]", where="own.yaml")
