@@ -293,7 +293,7 @@ async def test_the_screen_says_it_at_80x24_without_colour(
         assert "IN DOUBT" in shown.splitlines()[0]
         await pilot.press("enter")
         detail = " ".join((await until(app, pilot, "vision_errors_total")).split())
-    assert "15 requests with" in detail or "15 what the panel reads" in detail
+    assert "15 requests with" in detail or "15 the panel's expression" in detail
     assert "vision_errors_total" in detail and "15 or 600: Vision requests that failed" in detail
 
 
