@@ -74,7 +74,7 @@ class LiveClusterReader:
             return NO_RECORDS
         ledger = await self._ledger()
         if not ledger.known:
-            raise ActionRefused(f"{ledger.trouble}; try again then")
+            raise ActionRefused(f"{ledger.error}; try again then")
         return ledger.revisions
 
     async def autoscalers(self) -> list[dict[str, Any]]:

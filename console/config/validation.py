@@ -82,7 +82,7 @@ class Key:
     convert: Callable[[Any], Any] | None = None
 
 
-def kind_of(entry: Kind | Key) -> Kind:
+def unwrap_kind(entry: Kind | Key) -> Kind:
     """The kind without its description."""
     return entry.kind if isinstance(entry, Key) else entry
 
@@ -109,7 +109,7 @@ def check_document(document: YamlDocument, kind: Kind) -> None:
 
 
 def _check(document: YamlDocument, value: Any, entry: Kind | Key, path: Path) -> None:
-    match kind_of(entry):
+    match unwrap_kind(entry):
         case Scalar() as kind:
             if not kind.fits(value):
                 raise _mismatch(document, kind.expected, value, path)

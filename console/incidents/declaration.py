@@ -14,6 +14,7 @@ from queries.model.verdict import Verdict
 
 
 def linked_alert(tracked: TrackedAlert) -> LinkedAlert:
+    """The alert as an incident records it."""
     alert = tracked.alert
     return LinkedAlert(alert.fingerprint, alert.name, alert.starts_at, alert.labels)
 

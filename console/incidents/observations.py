@@ -48,7 +48,7 @@ class Observation:
     settle_seconds: float = 0.0
 
 
-def observe(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observation, ...]:
+def observe_sources(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observation, ...]:
     """Everything whose source answers now; the last values of a source that is down do not count."""
     found: list[Observation] = []
     alerting = _alert_source(snapshot)
@@ -82,7 +82,7 @@ def observe_resolved(incident: Incident, snapshot: Snapshot) -> tuple[Observatio
 
 def initial_values(snapshot: Snapshot) -> dict[str, str]:
     """The present value of every watched thing, for a declaration; the most severe alerts come first."""
-    observations = [item for item in observe(snapshot) if item.value not in ("", "expired")]
+    observations = [item for item in observe_sources(snapshot) if item.value not in ("", "expired")]
     return {item.thing: item.value for item in observations[:_MOST]}
 
 

@@ -48,6 +48,7 @@ class Postmortem:
 
 
 def window_end(incident: Incident, now: float) -> float:
+    """When the incident ended, Unix seconds; `now` while it is open."""
     return incident.resolved_at or incident.closed_at or now
 
 

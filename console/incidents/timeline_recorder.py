@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from console.incidents.observations import Observation, observe, observe_resolved
+from console.incidents.observations import Observation, observe_resolved, observe_sources
 from console.journal.payloads import ChangeSeen
 from console.state.incident import Incident, Incidents, LastRecorded
 from console.state.snapshot import Snapshot
@@ -39,7 +39,7 @@ class TimelineRecorder:
             self._since.clear()
             return ()
         agree = self._agreeing is not None and self._agreeing[0] is snapshot.alerts and self._agreeing[1] is incidents
-        observations = observe(snapshot, alerts=not agree)
+        observations = observe_sources(snapshot, alerts=not agree)
         self._differs = False
         drafts = tuple(item for incident in watching for item in self._changes(incident, observations, snapshot))
         if not agree:

@@ -33,7 +33,7 @@ def compare(journal: Journal, store: SharedStore, *, seconds: float) -> AnchorCo
         store.listen(woken.set)
         while not store.read("", found.take):
             left = ends - time.monotonic()
-            if (fault := store.trouble) is not None and left <= 0:
+            if (fault := store.fault) is not None and left <= 0:
                 raise TimedOut(fault.what, where=fault.where, hint=fault.hint)
             if left <= 0:
                 raise TimedOut(f"no answer within {seconds:g} s", where=store.where, hint="check that the store is up")
@@ -63,10 +63,10 @@ class _Comparison:
                 continue
             self._wrong += 1
             if self._wrong <= _MOST:
-                told = (
+                reason = (
                     "is not what this file shared under that number" if rows else "was shared from this file and is not in it"
                 )
-                self._faults.append(f"#{anchor.sequence} {told}: it was written again, or put back from a copy")
+                self._faults.append(f"#{anchor.sequence} {reason}: it was written again, or put back from a copy")
 
     def result(self) -> AnchorComparison:
         more = (f"and {self._wrong - _MOST} more that were shared",) if self._wrong > _MOST else ()

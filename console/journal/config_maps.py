@@ -116,7 +116,7 @@ class ConfigMaps:
         return self._left_out.sentences
 
     @property
-    def trouble(self) -> Fault | None:
+    def fault(self) -> Fault | None:
         return self._watcher.fault if self._watcher else None
 
     def listen(self, changed: Callable[[], None]) -> None:
@@ -155,9 +155,9 @@ class ConfigMaps:
         self._watcher.retry_now()
         if not self._listed:
             return  # the list brings them all at once, and until then every segment would look as if it were behind
-        brought = {segment.name: segment.version for segment in self._watcher.items()}
+        received = {segment.name: segment.version for segment in self._watcher.items()}
         there = {item.metadata.name: item.metadata.resource_version for item in page.items or ()}
-        behind = {name: brought.get(name, "") for name, version in there.items() if brought.get(name) != version}
+        behind = {name: received.get(name, "") for name, version in there.items() if received.get(name) != version}
         stuck = [name for name, version in behind.items() if self._behind.get(name) == version]
         self._silent, self._behind = bool(stuck), behind
         self._missed = {name: segment for name, segment in self._missed.items() if name in behind}
@@ -200,7 +200,7 @@ class ConfigMaps:
                 if batch and head is not None:
                     head = self._appended(head, batch)
                 else:
-                    head = self._begun(next_number, self._fitting(left, sizes, 0))
+                    head = self._start_segment(next_number, self._fitting(left, sizes, 0))
                     self._tidy(segments)
             except RequestRejected as error:
                 if error.fault.status not in (404, 409) or (error.fault.status == 404 and not (batch and head)):
@@ -231,7 +231,7 @@ class ConfigMaps:
         answer = self._api.call("PATCH", f"{self._path}/{head.name}", _MANAGER, change, _MERGE)
         return self._built(self._api.decode(answer, _SegmentObject))
 
-    def _begun(self, number: int, batch: dict[str, str]) -> _Segment:
+    def _start_segment(self, number: int, batch: dict[str, str]) -> _Segment:
         label, _, value = JOURNAL_LABEL.partition("=")
         body = {
             "apiVersion": "v1",
@@ -293,8 +293,8 @@ def _rights_named() -> Iterator[None]:
     try:
         yield
     except AccessDenied as error:
-        told, status = error.fault.what, error.fault.status
-        raise AccessDenied(told, where=error.fault.where, hint=_RIGHTS, status=status) from None
+        message, status = error.fault.what, error.fault.status
+        raise AccessDenied(message, where=error.fault.where, hint=_RIGHTS, status=status) from None
 
 
 def _key(event: Event) -> str:

@@ -14,6 +14,7 @@ class JournalError(Exception):
 
 
 def explain(error: sqlite3.Error, file: Path) -> JournalError:
+    """The SQLite error as one that says what to try."""
     code = getattr(error, "sqlite_errorname", "") or ""
     for start, words in _WORDS:
         if code.startswith(start):

@@ -57,10 +57,10 @@ class _Watch:
         if journal.file_version < VERSION:
             return
         listed = {sequence for (sequence,) in journal.select("SELECT sequence FROM open_intents", ())}
-        wanted = {number for numbers in self._open.values() for number in numbers}
-        for number in sorted(wanted - listed):
+        expected = {number for numbers in self._open.values() for number in numbers}
+        for number in sorted(expected - listed):
             yield f"#{number} has no outcome, and the list of unfinished actions does not name it"
-        for number in sorted(listed - wanted):
+        for number in sorted(listed - expected):
             yield f"#{number} is in the list of unfinished actions, and is not one"
 
 
@@ -68,16 +68,16 @@ def _schema(journal: Journal) -> Iterator[str]:
     """Tables, indexes and triggers that are missing, changed, or that no release makes."""
     statement = "SELECT name, type, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     there = {name: (kind, sql) for name, kind, sql in journal.select(statement, ())}
-    wanted = schema(journal.file_version)
-    for name, sql in wanted.items():
+    expected = schema(journal.file_version)
+    for name, sql in expected.items():
         kind, found = there.get(name, ("", ""))
         if not found:
             yield f"the {sql.split()[1].lower()} {name} is missing"
         elif found.split() != sql.split():
             yield f"the {kind} {name} was changed"
-    if "about" in wanted and "about" in there and not journal.identity():
+    if "about" in expected and "about" in there and not journal.identity():
         yield "the id of the file is missing"
-    for name in sorted(there.keys() - wanted.keys()):
+    for name in sorted(there.keys() - expected.keys()):
         yield f"the {there[name][0]} {name} is not one of the console's"
 
 
@@ -88,8 +88,8 @@ def _sqlite(journal: Journal) -> Iterator[str]:
     except JournalError as error:
         yield str(error)
         return
-    told = [
+    answers = [
         line.removeprefix("*** in database main ***").strip() for (text,) in rows if text != "ok" for line in text.split("\n")
     ]
-    for line in filter(None, told):
+    for line in filter(None, answers):
         yield f"SQLite: {line}"

@@ -46,7 +46,9 @@ class RowFilter:
     environments: Collection[str]
 
 
-def read_in_order(journal: Journal, wanted: RowFilter, *, after: Any = FIRST, limit: int = PAGE) -> tuple[tuple[Row, ...], Any]:
+def read_in_order(
+    journal: Journal, row_filter: RowFilter, *, after: Any = FIRST, limit: int = PAGE
+) -> tuple[tuple[Row, ...], Any]:
     """The rows after a stamp in their order, and where to go on; rows of one stamp are never on two pages. Empty at the end.
 
     Raises JournalError where the index and the rows do not agree.
@@ -67,20 +69,20 @@ def read_in_order(journal: Journal, wanted: RowFilter, *, after: Any = FIRST, li
             raise JournalError(f"the journal {journal.path} is damaged: an index puts #{row[0]} in another place; {VERIFY}")
     if stamps:
         raise JournalError(f"the journal {journal.path} is damaged: an index names #{min(stamps)}, which is no row; {VERIFY}")
-    found = sorted((_row(journal, row, wanted) for row in rows), key=_sorted)
+    found = sorted((_row(journal, row, row_filter) for row in rows), key=_sorted)
     return tuple(found), listed[-1][0] if listed else after
 
 
-def read_as_written(journal: Journal, wanted: RowFilter, *, after: int, until: int, limit: int = PAGE) -> tuple[Row, ...]:
+def read_as_written(journal: Journal, row_filter: RowFilter, *, after: int, until: int, limit: int = PAGE) -> tuple[Row, ...]:
     """The rows after a sequence, in the order in which they were written, by no index."""
     statement = f"""SELECT {journal.columns} FROM events NOT INDEXED
         WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input
-    return tuple(_row(journal, row, wanted) for row in journal.select(statement, (after, until, limit)))
+    return tuple(_row(journal, row, row_filter) for row in journal.select(statement, (after, until, limit)))
 
 
-def _row(journal: Journal, columns: Sequence[Any], wanted: RowFilter) -> Row:
+def _row(journal: Journal, columns: Sequence[Any], row_filter: RowFilter) -> Row:
     sequence, _, kind, _, _, environment, _, identity, stamp = columns
-    mine = kind in wanted.kinds and environment in wanted.environments
+    mine = kind in row_filter.kinds and environment in row_filter.environments
     event = journal.event(columns) if mine else None
     return Row(sequence, stamp if isinstance(stamp, int) else None, str(identity), event)
 

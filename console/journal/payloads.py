@@ -437,6 +437,7 @@ def kind_of(payload: Payload | type[Payload]) -> str:
 
 
 def kinds_of(*payloads: type[Payload]) -> tuple[str, ...]:
+    """The journal's kinds of these payload classes."""
     return tuple(map(kind_of, payloads))
 
 

@@ -98,7 +98,7 @@ class PostgreSQL:
         return self._left_out.sentences
 
     @property
-    def trouble(self) -> Fault | None:
+    def fault(self) -> Fault | None:
         return self._fault
 
     def listen(self, changed: Callable[[], None]) -> None:
@@ -281,8 +281,8 @@ class PostgreSQL:
                 if self._stopped.is_set():
                     return
                 known = _explained(error, self.where)
-                told = f"listening failed: {type(error).__name__}"
-                self._fault = known.fault if known else TimedOut(told, where=self.where, hint="the log says more").fault
+                message = f"listening failed: {type(error).__name__}"
+                self._fault = known.fault if known else TimedOut(message, where=self.where, hint="the log says more").fault
                 changed()
                 self._stopped.wait(backoff.pause())
             finally:

@@ -22,6 +22,7 @@ class Process:
 
 
 def current() -> Process:
+    """This process."""
     return Process(socket.gethostname(), boot_id(), os.getpid(), _started(os.getpid()))
 
 

@@ -61,36 +61,35 @@ def parse_query(typed: str) -> SearchQuery:
     return SearchQuery(tuple(kinds), tuple(authors), tuple(words), unshared, complaint)
 
 
-def search(journal: Journal, wanted: SearchQuery, *, before: Event | None = None, limit: int = PAGE) -> SearchPage:
+def search(journal: Journal, query: SearchQuery, *, before: Event | None = None, limit: int = PAGE) -> SearchPage:
     """The newest entries of those that every console sorts before `before`. Raises JournalError; for any thread."""
-    where, values = _conditions(wanted)
+    where, values = _conditions(query)
     if before is not None:
         where.append("(stamp, id) < (?, ?)")
         values += [before.stamp, before.id]
     # From the index over the stamps: it stops as soon as the page is full, however many events there are.
-    source = "waiting CROSS JOIN events USING (sequence)" if wanted.unshared else "events LEFT JOIN waiting USING (sequence)"
+    source = "waiting CROSS JOIN events USING (sequence)" if query.unshared else "events LEFT JOIN waiting USING (sequence)"
     statement = f"""SELECT {journal.columns}, store, trouble FROM {source}
         {"WHERE " + " AND ".join(where) if where else ""} ORDER BY stamp DESC, id DESC LIMIT ?"""  # noqa: S608 - no input
     last = journal.last_sequence()
     rows = journal.select(statement, (*values, limit + 1))
     entries = tuple(
-        SearchHit(journal.event(columns), "" if store is None else trouble or WAITS)
-        for *columns, store, trouble in rows[:limit]
+        SearchHit(journal.event(columns), "" if store is None else error or WAITS) for *columns, store, error in rows[:limit]
     )
-    if not wanted.unshared:
-        _compare(journal, wanted, entries, before=before, older=len(rows) > limit, last=last)
+    if not query.unshared:
+        _compare(journal, query, entries, before=before, older=len(rows) > limit, last=last)
     return SearchPage(entries, len(rows) > limit, last)
 
 
 def _compare(
-    journal: Journal, wanted: SearchQuery, entries: Sequence[SearchHit], *, before: Event | None, older: bool, last: int
+    journal: Journal, query: SearchQuery, entries: Sequence[SearchHit], *, before: Event | None, older: bool, last: int
 ) -> None:
     """Raises JournalError where the index, which gave the page, hides an event that belongs on it.
 
     Of the events that were written from the first of the page until now, or until the page before, those that sort among
     its entries are counted by no index.
     """
-    where, values = _conditions(wanted)
+    where, values = _conditions(query)
     numbers = [entry.event.sequence for entry in entries]
     first = min(numbers) if older else 1
     where.append("sequence BETWEEN ? AND ?")
@@ -101,18 +100,18 @@ def _compare(
             values += [event.stamp, event.id]
     ((count,),) = journal.select(f"SELECT count(*) FROM events NOT INDEXED WHERE {' AND '.join(where)}", values)  # noqa: S608 - no input
     if count > len(entries):
-        told = f"an index hides {count - len(entries)} events of this page"
-        raise JournalError(f"the journal {journal.path} is damaged: {told}; {VERIFY}")
+        reason = f"an index hides {count - len(entries)} events of this page"
+        raise JournalError(f"the journal {journal.path} is damaged: {reason}; {VERIFY}")
 
 
-def _conditions(wanted: SearchQuery) -> tuple[list[str], list[Any]]:
+def _conditions(query: SearchQuery) -> tuple[list[str], list[Any]]:
     where: list[str] = []
     values: list[Any] = []
-    for column, starts in (("kind", wanted.kinds), ("author", wanted.authors)):
+    for column, starts in (("kind", query.kinds), ("author", query.authors)):
         if starts:
             where.append(f"({' OR '.join([f'+{column} LIKE ? ESCAPE ?'] * len(starts))})")
             values += [value for start in starts for value in (f"{_escaped(start)}%", "\\")]
-    for word in wanted.words:
+    for word in query.words:
         # As it stands in the stored JSON; a word there is found as it was typed, but for quotes and backslashes.
         stored = json.dumps(word, ensure_ascii=False)[1:-1]
         where.append("(kind || ' ' || subject || ' ' || author || ' ' || environment || ' ' || data) LIKE ? ESCAPE ?")

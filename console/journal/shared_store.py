@@ -49,7 +49,7 @@ class SharedStore(Protocol):
         """What it holds that no console takes, counted and named, with the reason; empty where it has none."""
 
     @property
-    def trouble(self) -> Fault | None:
+    def fault(self) -> Fault | None:
         """Why what others write does not come in at this moment."""
 
     def listen(self, changed: Callable[[], None]) -> None:
@@ -83,10 +83,10 @@ class _Entry(msgspec.Struct):
 def to_json(event: Event) -> str:
     """One event as JSON in a line, in ASCII: a database may hold another encoding than ours."""
     fields = ("id", "stamp", "at", "kind", "subject", "author", "environment", "data")
-    told = {name: getattr(event, name) for name in fields}
+    document = {name: getattr(event, name) for name in fields}
     if event.anchor is not None:
-        told["anchor"] = asdict(event.anchor)
-    return json.dumps(told, separators=(",", ":"))
+        document["anchor"] = asdict(event.anchor)
+    return json.dumps(document, separators=(",", ":"))
 
 
 def from_json(text: str, *, now: float) -> Event:

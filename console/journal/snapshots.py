@@ -63,10 +63,10 @@ class Snapshots:
             "SELECT stamp, covered, sequence, hash, tables, digest, body FROM snapshots WHERE scope = ? ORDER BY stamp DESC"
         )
         tables = self._tables()
-        for *told, digest, body in self._journal.select(statement, (self._scope,)):
-            stamp, covered, sequence, hash_, seen = told
+        for *columns, digest, body in self._journal.select(statement, (self._scope,)):
+            stamp, covered, sequence, hash_, seen = columns
             head = self._journal.select("SELECT hash FROM events WHERE sequence = ?", (sequence,))
-            if seen == tables and head == [(hash_,)] and digest == _digest((self._scope, *told), body):
+            if seen == tables and head == [(hash_,)] and digest == _digest((self._scope, *columns), body):
                 if wrong:
                     self.discard(after=stamp)
                 return StoredSnapshot(stamp, covered, zlib.decompress(body))
@@ -79,14 +79,16 @@ class Snapshots:
         row was written after the sequence `read` that belongs into it. Raises JournalError.
         """
         scope, body, tables = self._scope, zlib.compress(stored.body, 1), self._tables()
-        parts = [(scope, item.kind, item.id, item.part, stored.stamp, zlib.compress(encode(item.value), 1)) for item in settled]
+        parts = [
+            (scope, item.kind, item.id, item.part, stored.stamp, zlib.compress(encode_state(item.value), 1)) for item in settled
+        ]
         with self._journal.writing() as connection:
             (newest,) = connection.execute("SELECT max(stamp) FROM snapshots WHERE scope = ?", (scope,)).fetchone()
             late = "SELECT 1 FROM events NOT INDEXED WHERE sequence > ? AND stamp <= ? LIMIT 1"
             if newest != after or connection.execute(late, (read, stored.stamp)).fetchone():
                 return False
             head = "SELECT sequence, hash FROM events WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1"
-            told = (stored.stamp, stored.covered, *connection.execute(head, (read,)).fetchone(), tables)
+            columns = (stored.stamp, stored.covered, *connection.execute(head, (read,)).fetchone(), tables)
             # What settled with one that is not there any more was told again meanwhile, perhaps in other parts.
             later = FIRST if after is None else after
             connection.execute("DELETE FROM settled WHERE scope = ? AND stamp > ?", (scope, later))
@@ -96,7 +98,7 @@ class Snapshots:
             connection.execute(
                 """INSERT INTO snapshots (scope, stamp, covered, sequence, hash, tables, digest, body)
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-                (scope, *told, _digest((scope, *told), body), body),
+                (scope, *columns, _digest((scope, *columns), body), body),
             )
             _tidy(connection, scope, stored.stamp)
         return True
@@ -165,8 +167,8 @@ def _too_near(rows: Sequence[tuple[int, int]]) -> Iterator[int]:
         seen.add(step)
 
 
-def _digest(told: tuple[Any, ...], body: bytes) -> str:
-    return hashlib.sha256(repr(told).encode() + body).hexdigest()
+def _digest(columns: tuple[Any, ...], body: bytes) -> str:
+    return hashlib.sha256(repr(columns).encode() + body).hexdigest()
 
 
 @cache
@@ -210,11 +212,12 @@ def _own(name: str) -> bool:
     return name.partition(".")[0] in ("console", "queries")
 
 
-def encode(value: Any) -> bytes:
+def encode_state(value: Any) -> bytes:
+    """A state as MessagePack."""
     return _ENCODER.encode(value)
 
 
-def decode(body: bytes, kind: Any) -> Any:
+def decode_state(body: bytes, kind: Any) -> Any:
     """Raises ValueError for what is none of this kind."""
     try:
         return _decoder(kind).decode(body)

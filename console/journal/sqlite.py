@@ -228,12 +228,12 @@ class Journal:
     def kept(self) -> dict[str, int]:
         """How many will never be there, by the reason."""
         statement = "SELECT trouble, count(*) FROM waiting WHERE store = ? AND trouble <> '' GROUP BY trouble"
-        return {str(trouble): int(count) for trouble, count in self.select(statement, (self._store,))}
+        return {str(error): int(count) for error, count in self.select(statement, (self._store,))}
 
     def known(self, ids: Iterable[str]) -> frozenset[str]:
         """Which of these events are here; a few hundred at a time."""
-        asked = tuple(ids)
-        rows = self.select(f"SELECT id FROM events WHERE id IN ({', '.join('?' * len(asked))})", asked)  # noqa: S608 - no input
+        requested = tuple(ids)
+        rows = self.select(f"SELECT id FROM events WHERE id IN ({', '.join('?' * len(requested))})", requested)  # noqa: S608 - no input
         return frozenset(identity for (identity,) in rows)
 
     def delivered(self, events: Iterable[Event]) -> None:
@@ -241,10 +241,10 @@ class Journal:
         with self.writing() as connection:
             connection.executemany("DELETE FROM waiting WHERE sequence = ?", [(event.sequence,) for event in events])
 
-    def kept_here(self, event: Event, trouble: str) -> None:
+    def kept_here(self, event: Event, error: str) -> None:
         """The shared store cannot take this one, and why; it is not offered again."""
         with self.writing() as connection:
-            connection.execute("UPDATE waiting SET trouble = ? WHERE sequence = ?", (trouble, event.sequence))
+            connection.execute("UPDATE waiting SET trouble = ? WHERE sequence = ?", (error, event.sequence))
 
     def unshared(self) -> tuple[tuple[int, str, str], ...]:
         """The sequence of every event that is only here and ought to be shared, the store it is for, and why it cannot be."""
@@ -274,8 +274,8 @@ class Journal:
     def links(self, *, after: int = 0) -> Iterator[ChainEntry]:
         """Every event after a sequence with its place in the hash chain, read a thousand at a time, by no index."""
         if self._version < CHAINED:
-            told = "was written by an older cad-console and has no chain yet; open the console once, which makes it"
-            raise JournalError(f"the journal {self._path} {told}")
+            reason = "was written by an older cad-console and has no chain yet; open the console once, which makes it"
+            raise JournalError(f"the journal {self._path} {reason}")
         statement = f"""SELECT previous, hash, writer, {_COLUMNS} FROM events NOT INDEXED
             WHERE sequence > ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input
         older = False
@@ -461,9 +461,9 @@ def _event(row: tuple[Any, ...]) -> Event:
     sequence, at, kind, subject, author, environment, data, identity, stamp = row
     texts = (kind, subject, author, environment, identity)
     try:
-        told = parse_data(data)
+        payload = parse_data(data)
         if isinstance(stamp, int) and all(isinstance(text, str) for text in texts):
-            return Event(float(at), kind, subject, author, environment, told, sequence, identity, stamp)
+            return Event(float(at), kind, subject, author, environment, payload, sequence, identity, stamp)
     except (TypeError, ValueError):
         pass
     # Somebody changed the file by other means. It is shown, and `verify` names it; the rest is still good.

@@ -82,7 +82,7 @@ class _UnavailableStore:
         self._error = error
 
     @property
-    def trouble(self) -> Fault | None:
+    def fault(self) -> Fault | None:
         return self._error.fault
 
     def listen(self, changed: Callable[[], None]) -> None:

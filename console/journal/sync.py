@@ -101,8 +101,8 @@ class SyncWorker:
         self._sharing = SyncStatus(store.where, writes)
         self._thread: threading.Thread | None = None
         self._woken = threading.Event()
-        self._heard = True
-        self._asked = self._answered = 0
+        self._has_news = True
+        self._requests = self._answered = 0
         """How often somebody wanted the newest at once, and up to which of these it was taken in."""
         self._answer: Fault | None = None
         self._stopped = False
@@ -140,11 +140,11 @@ class SyncWorker:
         """Take in what the store has at this moment, and bring what waits; gives why that is not done after so long."""
         self.start()
         with self._lock:
-            self._asked += 1
-            asked = self._asked
+            self._requests += 1
+            request = self._requests
         self.wake()
         with self._lock:
-            answered = self._lock.wait_for(lambda: self._stopped or self._answered >= asked, seconds)
+            answered = self._lock.wait_for(lambda: self._stopped or self._answered >= request, seconds)
             fault = self._answer
         if answered and not self._stopped:
             return fault
@@ -188,7 +188,7 @@ class SyncWorker:
 
     def _hear(self) -> None:
         """Called by the store, in a thread of its own."""
-        self._heard = True
+        self._has_news = True
         self._woken.set()
 
     def _run(self) -> None:
@@ -206,12 +206,12 @@ class SyncWorker:
 
         new = False
         with self._lock:
-            asked = self._asked
+            request = self._requests
         try:
             self._busy_since = time.monotonic()
-            if asked > self._answered:
+            if request > self._answered:
                 self._store.pulse(fresh=True)
-                self._heard = True
+                self._has_news = True
                 self._well()
             new = self._take_in()
             self._give()
@@ -226,17 +226,17 @@ class SyncWorker:
             self._failed(TimedOut(f"sharing failed: {type(error).__name__}", hint="the log says more").fault)
         finally:
             self._busy_since = None
-        fault = self._fault or self._store.trouble
+        fault = self._fault or self._store.fault
         if self._read or fault:  # what was never read has not answered
             with self._lock:
-                self._answered, self._answer = asked, fault
-        told = self._tell()
-        if (new or told) and not self._stopped:
+                self._answered, self._answer = request, fault
+        is_reported = self._tell()
+        if (new or is_reported) and not self._stopped:
             self._changed()
 
     def _take_in(self) -> bool:
         """Read what is new in the store; gives whether there was anything."""
-        if not self._heard and self._read:
+        if not self._has_news and self._read:
             return False
         taken = 0
 
@@ -250,11 +250,11 @@ class SyncWorker:
             if cursor:
                 self._journal.merge((), cursor=cursor)
 
-        self._heard = False
+        self._has_news = False
         try:
             self._read = self._store.read(self._journal.cursor(), take) or self._read
         except BaseException:
-            self._heard = True  # what is left of it is read the next time
+            self._has_news = True  # what is left of it is read the next time
             raise
         return taken > 0
 
@@ -271,22 +271,22 @@ class SyncWorker:
             events = tuple(event for event in events if event.id not in unfit)
             if not events:
                 continue
-            brought = self._store.bring(events)
-            if brought.stored:
-                self._journal.delivered(brought.stored)
-            for event, why in brought.refused:
+            result = self._store.bring(events)
+            if result.stored:
+                self._journal.delivered(result.stored)
+            for event, why in result.refused:
                 self._journal.kept_here(event, why)
-            if not brought.stored and not brought.refused:
+            if not result.stored and not result.refused:
                 return
             self._well()
 
     def _ask(self) -> None:
-        every = min(_ANXIOUS_SECONDS, self._pulse) if self._fault or self._store.trouble or not self._read else self._pulse
+        every = min(_ANXIOUS_SECONDS, self._pulse) if self._fault or self._store.fault or not self._read else self._pulse
         if time.monotonic() - self._pulsed_at < every:
             return
         self._pulsed_at = time.monotonic()
         self._store.pulse()
-        self._heard = True
+        self._has_news = True
         self._well()
 
     def _well(self) -> None:
@@ -315,7 +315,7 @@ class SyncWorker:
         from console.journal.errors import JournalError  # noqa: PLC0415
 
         before = self._sharing
-        fault = self._fault or self._store.trouble
+        fault = self._fault or self._store.fault
         now = self._clock()
         since = None if fault is None else before.since if before.fault else now
         try:

@@ -120,7 +120,7 @@ class ActionRunScreen(ConsoleScreen):
         run = self.run
         if not run.steps and not run.finished:
             yield ((" fetching the current state …", "dim"),)
-        for step in keep_newest(run.steps):
+        for step in collapse_steps(run.steps):
             yield from _step_lines(step, width)
         if not run.finished and run.steps:
             since = max(0, int(context.now - run.steps[-1].at))
@@ -131,7 +131,7 @@ class ActionRunScreen(ConsoleScreen):
         if step is None or step.outcome is None:
             return
         tone = _OUTCOMES[step.outcome]
-        for line in wrap(text(outcome_sentence(step))[0], width - 2):
+        for line in wrap(text(describe_outcome(step))[0], width - 2):
             yield ((" " + line, tone),)
 
     def _panel(self, context: RenderContext, width: int) -> Iterable[Line]:
@@ -154,13 +154,13 @@ class ActionRunScreen(ConsoleScreen):
                 yield (text(f" {label}  revision {revision.number}: {revision.ready} of {revision.replicas} ready"),)
 
 
-def outcome_sentence(step: RunStep) -> str:
+def describe_outcome(step: RunStep) -> str:
     """`done in 41 s; …`: the text, with the outcome in front unless the text starts with it."""
     word = step.outcome.value if step.outcome else ""
     return step.text if step.text.startswith(word) else f"{word}: {step.text}"
 
 
-def keep_newest(steps: list[RunStep]) -> list[RunStep]:
+def collapse_steps(steps: list[RunStep]) -> list[RunStep]:
     """Of consecutive steps that start alike (`cad-ml-api: 1 of 3 …`, `cad-ml-api: 2 of 3 …`) only the newest."""
     kept: list[RunStep] = []
     for step in steps:

@@ -51,6 +51,7 @@ def affected_component(tracked: TrackedAlert) -> str:
 
 
 def runbook_cell(tracked: TrackedAlert) -> Span:
+    """The runbook of an alert; dim if it is the triage page or missing."""
     match = tracked.runbook
     if match is None:
         return ("-", "dim")
@@ -75,6 +76,7 @@ def state_label(tracked: TrackedAlert, snapshot: Snapshot | None = None) -> str:
 
 
 def render_short_cells(tracked: TrackedAlert, now: float, marked: frozenset[str]) -> tuple[Span, ...]:
+    """The cells of an alert in a narrow table."""
     alert = tracked.alert
     tone = severity_tone(alert.priority)
     return (

@@ -321,8 +321,8 @@ class ChecklistRunScreen(ConsoleScreen):
             return None
         if self._evaluated is None or self._evaluated[0] is not context.snapshot or self._evaluated[1] is not self.evidence:
             self._evaluated = (context.snapshot, self.evidence, evaluate(self.checklist, self._evaluation_input(context)))
-        asked_at = self.evidence.fetched_at if self.evidence else 0.0
-        return ChecklistRunView(self.checklist, self._evaluated[2], run, context.snapshot.ledger.walks, context.now, asked_at)
+        fetched_at = self.evidence.fetched_at if self.evidence else 0.0
+        return ChecklistRunView(self.checklist, self._evaluated[2], run, context.snapshot.ledger.walks, context.now, fetched_at)
 
     def _current_result(self) -> ItemResult | None:
         """The result of the item in view; None on the sign-off."""

@@ -34,11 +34,12 @@ class ChecklistRunView:
     run: ChecklistRun
     runs: ChecklistRuns
     now: float
-    asked_at: float = 0.0
+    fetched_at: float = 0.0
     """When the evidence was fetched, Unix seconds; 0 until then."""
 
 
 def verdict_tone(verdict: Verdict | None) -> str:
+    """The tone of a verdict."""
     return VERDICT_TONES[verdict] if verdict is not None else "accent"
 
 
@@ -115,8 +116,8 @@ def _render_history(view: ChecklistRunView, result: ItemResult, width: int) -> I
         room = max(8, min(_TREND, width - LABEL - len(result.trend_period) - 4))
         sparkline = render_sparkline(result.trend, room, thresholds=result.thresholds, lower_is_worse=result.below)
         yield ((f" {'trend':<{LABEL}}", "dim"), (sparkline, verdict_tone(result.verdict)), (f"  {result.trend_period}", "dim"))
-    if view.asked_at and now - view.asked_at >= 60.0 and result.trend_period != "the last hour":
-        yield from _render_fact("fetched", f"{format_span(now - view.asked_at)} ago; u fetches again", width)
+    if view.fetched_at and now - view.fetched_at >= 60.0 and result.trend_period != "the last hour":
+        yield from _render_fact("fetched", f"{format_span(now - view.fetched_at)} ago; u fetches again", width)
 
 
 def _render_answers(view: ChecklistRunView, result: ItemResult, width: int) -> Iterable[Line]:

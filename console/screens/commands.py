@@ -63,6 +63,7 @@ class Command:
 
 
 def find_command(app: ConsoleApp, name: str) -> Command | None:
+    """The command of that name; None if there is none."""
     return next((item for item in (*COMMANDS, *_action_commands(app)) if item.name == name), None)
 
 

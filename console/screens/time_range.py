@@ -47,8 +47,11 @@ def build_chart(
         return ChartData(history.start, history.end, message="NO DATA in this time range")
     shown = group_series_by_code(history.series) if group_by == CODE else history.series
     series = tuple(
-        ChartSeries(track.label(group_by) if group_by else format_labels(drop_labels(track.labels, "__name__")), track.points)
-        for track in shown[:max_series]
+        ChartSeries(
+            item.label(group_by) if group_by else format_labels(drop_labels(item.labels, "__name__")),
+            item.points,
+        )
+        for item in shown[:max_series]
     )
     if earlier and history.earlier:
         series = (*series, ChartSeries(earlier, history.earlier))

@@ -228,8 +228,8 @@ class IncidentReducer:
             case ActionDeclined():
                 text = f"{title}: not confirmed, nothing was sent"
             case ActionOutcome(outcome=outcome, text=reason):
-                told = reason if reason and reason.startswith(outcome) else f"{outcome}: {reason}".rstrip(": ")
-                text = f"{title}: {told}"
+                detail = reason if reason and reason.startswith(outcome) else f"{outcome}: {reason}".rstrip(": ")
+                text = f"{title}: {detail}"
         # Of an action for no alert, or for one that no incident has, every open incident takes note.
         fingerprint = "" if isinstance(payload, ActionDeclined) else payload.fingerprint or ""
         builders = self._linked_builders(fingerprint) or [self._builder(identity) for identity in self._open]

@@ -16,7 +16,7 @@ from console.journal.left_out import NOT_UNDERSTOOD, LeftOutEvent, SettledProjec
 from console.journal.ordered import FIRST, Row, RowFilter, read_as_written, read_in_order
 from console.journal.projection import Projection, Settled
 from console.journal.recent_actions import RecentActions
-from console.journal.snapshots import Snapshots, StoredSnapshot, decode, encode, reducer_fingerprint
+from console.journal.snapshots import Snapshots, StoredSnapshot, decode_state, encode_state, reducer_fingerprint
 from console.journal.unfinished import UnfinishedProjection
 from console.state.checklist_runs import ChecklistRuns, ChecklistRunsProjection
 from console.state.handovers import HandoverSignature, HandoversProjection
@@ -65,11 +65,11 @@ class JournalState:
         return not self.behind
 
     @property
-    def trouble(self) -> str:
+    def error(self) -> str:
         """For a person; empty where there is none."""
         if self.behind:
-            told = f"{self.read:,} of {self.read + self.behind:,} events"
-            return f"the journal is being read again: {told}; owners, checklists and incidents are not known until then"
+            progress = f"{self.read:,} of {self.read + self.behind:,} events"
+            return f"the journal is being read again: {progress}; owners, checklists and incidents are not known until then"
         return f"the journal is damaged: {abs(self.lost)} events are missing; {VERIFY}" if self.lost else ""
 
 
@@ -125,7 +125,7 @@ class JournalReader:
         self._projections = projections
         self._every = every
         kinds = frozenset(kind for _, projection in projections for kind in projection.kinds)
-        self._wanted = RowFilter(kinds, ("", environment))
+        self._row_filter = RowFilter(kinds, ("", environment))
         classes = (JournalState, *(type(projection) for _, projection in projections))
         self._snapshots = Snapshots(journal, environment, reducer_fingerprint(classes))
         self._version: tuple[int, int] | None = None
@@ -140,7 +140,7 @@ class JournalReader:
         self._until: int | None = None
         """While the rows are read in their order: those up to this sequence."""
         self._at: Any = FIRST
-        self._begun = self._loaded = False
+        self._started = self._loaded = False
         """Whether it began with a snapshot."""
 
     # Reading
@@ -157,7 +157,7 @@ class JournalReader:
         before, first = self.state, self._version is None
         # What is written from here on has another version: it is seen the next time, never missed.
         last = self._journal.last_sequence()
-        if not self._begun:
+        if not self._started:
             self._begin(last)
         done = self._go_on(last, ends)
         if not done:
@@ -168,10 +168,10 @@ class JournalReader:
         state, head = self.state, str(self._journal.head())
         if (state.read, state.behind, state.head) != (0, 0, head):
             self.state = replace(state, read=0, behind=0, head=head)
-        return first or any(getattr(self.state, name) is not getattr(before, name) for name in self._told)
+        return first or any(getattr(self.state, name) is not getattr(before, name) for name in self._shown_names)
 
     @property
-    def _told(self) -> tuple[str, ...]:
+    def _shown_names(self) -> tuple[str, ...]:
         return (*(name for name, _ in self._projections), "left_out", "behind", "lost")
 
     def _begin(self, last: int) -> None:
@@ -186,7 +186,7 @@ class JournalReader:
                 _log.warning("a snapshot of the journal cannot be read: %s", error)
                 self._snapshots.discard()
                 found = None
-        self._begun, self._loaded = True, found is not None
+        self._started, self._loaded = True, found is not None
         self._tail, self._ahead = [], set()
         self._until, self._at = last, self._base.stamp
 
@@ -202,7 +202,7 @@ class JournalReader:
 
     def _read_in_order(self, until: int) -> None:
         """One page of what is after the base; after the last one that is the state."""
-        rows, self._at = read_in_order(self._journal, self._wanted, after=self._at)
+        rows, self._at = read_in_order(self._journal, self._row_filter, after=self._at)
         if rows:
             self._tail += self._fit(row for row in rows if row.sequence <= until)
             self._roll(_EVERY_WHILE_READING)
@@ -223,7 +223,7 @@ class JournalReader:
         """One page of what was written since; gives whether that was all."""
         if self._after >= last:
             return True
-        rows = read_as_written(self._journal, self._wanted, after=self._after, until=last)
+        rows = read_as_written(self._journal, self._row_filter, after=self._after, until=last)
         newest = rows[-1].sequence if rows else last
         lost = newest - self._after - len(rows)
         fit = self._fit(rows)
@@ -268,10 +268,10 @@ class JournalReader:
             made[name], parts = projection.settle(getattr(base.state, name))
             settled += parts
         state = replace(base.state, **made)
-        told = {name: getattr(state, name) for name, _ in self._projections}
+        fields = {name: getattr(state, name) for name, _ in self._projections}
         later = {row.sequence for row in self._tail} | self._ahead
         left_out = {sequence: item for sequence, item in base.left_out.items() if sequence not in later}
-        body = encode({**told, "lost": state.lost, "left_out": left_out})
+        body = encode_state({**fields, "lost": state.lost, "left_out": left_out})
         stored = StoredSnapshot(base.stamp, base.covered, body)
         read = self._after if self._until is None else self._until
         try:
@@ -290,12 +290,12 @@ class JournalReader:
         events = [row.event for row in rows if row.event is not None]
         made: dict[str, Any] = {}
         for name, projection in self._projections:
-            told = [event for event in events if event.kind in projection.kinds]
-            if told:
+            relevant = [event for event in events if event.kind in projection.kinds]
+            if relevant:
                 held = projection.recall(
-                    getattr(state, name), told, lambda identity: self._recalled(INCIDENT, identity, Incident)
+                    getattr(state, name), relevant, lambda identity: self._recalled(INCIDENT, identity, Incident)
                 )
-                made[name], puzzling = projection.fold_understood(held, told)
+                made[name], puzzling = projection.fold_understood(held, relevant)
                 self._leave_out(puzzling, NOT_UNDERSTOOD)
         settled = made.get("settled", state.settled)
         left_out = {sequence: item for sequence, item in base.left_out.items() if item.id not in settled}
@@ -337,7 +337,9 @@ class JournalReader:
         if found is None or not found.earlier or found.outline:
             return found
         parts = self._snapshots.settled(TIMELINE, identity, until=self._base.parent or FIRST)
-        earlier = [entry for part, body in parts if part < found.earlier for entry in decode(body, tuple[TimelineEntry, ...])]
+        earlier = [
+            entry for part, body in parts if part < found.earlier for entry in decode_state(body, tuple[TimelineEntry, ...])
+        ]
         entries = sorted((*earlier, *found.entries), key=lambda entry: entry.at)
         return replace(found, entries=tuple(entries), earlier=max(0, found.earlier - len(earlier)))
 
@@ -355,7 +357,7 @@ class JournalReader:
         """Outlines of those that the state does not hold, the newest first, numbered below `before`. Raises JournalError."""
         held = {item.id for item in self.state.incidents.all}
         while bodies := self._snapshots.listed(OUTLINE, until=self._base.parent or FIRST, before=before, limit=limit):
-            found = [decode(body, Incident) for body in bodies]
+            found = [decode_state(body, Incident) for body in bodies]
             if fresh := tuple(item for item in found if item.id not in held):
                 return fresh
             before = found[-1].number
@@ -363,12 +365,12 @@ class JournalReader:
 
     def _recalled(self, kind: str, identity: str, of: Any) -> Any:
         for _, body in self._snapshots.settled(kind, identity, until=self._base.parent or FIRST):
-            return decode(body, of)
+            return decode_state(body, of)
         return None
 
     def _decoded(self, body: bytes) -> tuple[JournalState, dict[int, LeftOutEvent]]:
         """Raises ValueError for what is none of this release."""
-        found = decode(body, JournalState)
+        found = decode_state(body, JournalState)
         return replace(found, left_out=MappingProxyType(dict(found.left_out))), dict(found.left_out)
 
 

@@ -8,20 +8,23 @@ from console.checks.platform_lines import PlatformVerdict
 from queries.model.platform import PlatformHealth
 
 
-def platform_rows(judged: PlatformVerdict) -> list[tuple[str, ...]]:
+def platform_rows(verdict: PlatformVerdict) -> list[tuple[str, ...]]:
     """A row for each line: verdict, what it is about, its name, and what the platform says."""
-    rows: list[tuple[str, ...]] = [(judged.verdict.word, "as a whole", "", judged.reason)]
-    return [*rows, *((line.verdict.word if line.verdict else "-", line.section, line.name, line.text) for line in judged.lines)]
+    rows: list[tuple[str, ...]] = [(verdict.verdict.word, "as a whole", "", verdict.reason)]
+    return [
+        *rows,
+        *((line.verdict.word if line.verdict else "-", line.section, line.name, line.text) for line in verdict.lines),
+    ]
 
 
-def platform_document(found: PlatformHealth | None, judged: PlatformVerdict | None) -> dict[str, Any] | None:
+def platform_document(found: PlatformHealth | None, verdict: PlatformVerdict | None) -> dict[str, Any] | None:
     """The same for JSON, with the platform's own words; None where it never answered."""
-    if found is None or judged is None:
+    if found is None or verdict is None:
         return None
     readiness, vectors = found.readiness, found.vectors
     return {
-        "verdict": judged.verdict.value,
-        "reason": judged.reason,
+        "verdict": verdict.verdict.value,
+        "reason": verdict.reason,
         "ready": readiness.ready if readiness else None,
         "checks": [
             {"name": item.name, "status": item.status, "detail": item.detail, "degraded": item.degraded}

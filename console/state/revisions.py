@@ -151,7 +151,7 @@ def _moment(at: float) -> str:
 # What the journal keeps
 
 
-def observe(cluster: Cluster, records: Records) -> tuple[tuple[str, RolloutCompleted | RolloutFailed], ...]:
+def observe_rollouts(cluster: Cluster, records: Records) -> tuple[tuple[str, RolloutCompleted | RolloutFailed], ...]:
     """Subject and payload of each rollout that completed, or failed without one ready pod, and that the journal lacks.
 
     The subject is the same for all consoles, so that the journal can keep the first event alone.

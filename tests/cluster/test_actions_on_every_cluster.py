@@ -21,7 +21,7 @@ from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.steps import StepContext, evaluate_steps
 from console.runbooks.suggested_actions import suggest_action
 from console.state.place import Place
-from console.state.revisions import Records, observe
+from console.state.revisions import Records, observe_rollouts
 from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
@@ -237,7 +237,7 @@ def _release(ns: Namespace, version: str) -> None:
 
 async def _journal_what_is_seen(hands: Hands) -> None:
     """As a console that is open does with every new reading of the cluster."""
-    for subject, payload in observe(await hands.reads.cluster(), records_of(hands.journal)):
+    for subject, payload in observe_rollouts(await hands.reads.cluster(), records_of(hands.journal)):
         event = build_event(payload, at=time.time(), subject=subject, author="watcher", environment="test")
         hands.journal.append_once(event)
 

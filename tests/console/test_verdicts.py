@@ -17,7 +17,7 @@ from console.checklists.evidence_queries import CollectedEvidence
 from console.checklists.result import exit_code as checklist_code
 from console.checklists.run_review import resulting_verdict
 from console.cli.status import as_text, exit_code
-from console.incidents.observations import observe
+from console.incidents.observations import observe_sources
 from console.incidents.templates import impact_sentence
 from console.state.checklist_runs import AGREE
 from console.state.snapshot import Snapshot
@@ -141,7 +141,7 @@ def test_nobody_outside_is_told_a_figure_in_doubt() -> None:
     """The sentence for the status page says that it is not known; the incident's timeline says the word."""
     assert impact_sentence(quiet(doubtful())) == "It is not known how many requests are affected."
     now = replace(quiet(doubtful()), sources=snapshot().sources)
-    sight = next(item for item in observe(now) if item.thing == "panel:error_ratio")
+    sight = next(item for item in observe_sources(now) if item.thing == "panel:error_ratio")
     assert sight.value == "in_doubt" and "→ IN DOUBT 0.40 %" in sight.describe("ok")
 
 

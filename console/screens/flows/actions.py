@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from console.actions.action import Action
 from console.actions.plan import Preview, Request
 from console.journal.sqlite import JournalError
-from console.screens.action_run import ActionRunModel, ActionRunScreen, outcome_sentence, render_preview
+from console.screens.action_run import ActionRunModel, ActionRunScreen, describe_outcome, render_preview
 from queries.text.durations import format_age
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.dialogs.form import FormDialog, FormField
@@ -103,7 +103,7 @@ class ActionFlow:
             screen.show_context(self.app.context)
         elif run.finished:
             end = run.outcome
-            outcome = outcome_sentence(end) if end else run.error or "ended without an outcome"
+            outcome = describe_outcome(end) if end else run.error or "ended without an outcome"
             done = end is not None and end.outcome == "done"
             self.app.show_notice(f"{run.request.action} {run.request.target}: {outcome}", warning=not done)
         if run.finished and self.app.session is not None:

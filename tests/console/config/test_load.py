@@ -17,7 +17,7 @@ from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.schema import DOCUMENT, ENVIRONMENT, REFRESH
 from console.config.settings import SETTLE, Settings
-from console.config.validation import Fields, kind_of
+from console.config.validation import Fields, unwrap_kind
 from queries.errors import NotConfigured
 from queries.http.credentials import Credentials
 from queries.http.endpoint import ClusterPlace
@@ -427,7 +427,7 @@ def test_every_key_fills_a_field_of_the_settings() -> None:
 
 def test_every_controller_that_may_revert_a_change_has_a_settle_time() -> None:
     """The schema and the defaults know the same controllers."""
-    settle = kind_of(REFRESH.keys["settle"])
+    settle = unwrap_kind(REFRESH.keys["settle"])
     assert isinstance(settle, Fields)
     assert set(settle.keys) == set(SETTLE)
 

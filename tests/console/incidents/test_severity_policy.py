@@ -41,11 +41,11 @@ def test_a_team_changes_what_it_wants() -> None:
 def test_the_schema_and_the_data_know_the_same_keys(key: str) -> None:
     """What the file beside the code may say, a config file may say too."""
     from console.config.schema import INCIDENTS
-    from console.config.validation import Fields, MapOf, kind_of
+    from console.config.validation import Fields, MapOf, unwrap_kind
 
-    severities = kind_of(INCIDENTS.keys["severities"])
+    severities = unwrap_kind(INCIDENTS.keys["severities"])
     assert isinstance(severities, MapOf)
-    policy = kind_of(severities.each)
+    policy = unwrap_kind(severities.each)
     assert isinstance(policy, Fields)
     assert key in policy.keys
     assert set(policy.keys) == set(KEYS)

@@ -284,7 +284,7 @@ def test_a_long_journal_is_read_in_slices(tmp_path: Path) -> None:
             if ledger.state.known:
                 break
             said.append((ledger.state.read, ledger.state.behind))
-            assert "of 20,0" in ledger.state.trouble
+            assert "of 20,0" in ledger.state.error
             if slices == 15:
                 journal.append(Event(1.75e9, "note", "between", "ann", ENVIRONMENT, {"text": "x"}))
             if slices == 18:
@@ -358,7 +358,7 @@ def test_rows_that_an_index_hides_are_missed(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j") as journal:
         ledger = opened(journal)
         assert ledger.state.lost == 1
-        assert "1 events are missing" in ledger.state.trouble
+        assert "1 events are missing" in ledger.state.error
         journal.append(Event(1.75e9, "note", "new", "ann", ENVIRONMENT, {"text": "x"}))
         ledger.refresh()
         assert ledger.state.lost == 1

@@ -16,7 +16,7 @@ from console.state.revisions import (
     Standing,
     default_choice,
     is_older,
-    observe,
+    observe_rollouts,
     revision_choices,
 )
 from queries.kubernetes.decode import decode_revision
@@ -144,19 +144,19 @@ def test_an_outcome_without_revisions_means_nothing() -> None:
 def test_what_is_to_be_journalled_of_a_cluster() -> None:
     """A complete rollout once, a failed one once; one under way, and one without pods, not at all."""
     whole = Cluster("n", (WEB,), (rs(2, "b", ready=3), rs(1, "a")))
-    (seen,) = observe(whole, {})
+    (seen,) = observe_rollouts(whole, {})
     subject, payload = seen
     assert (kind_of(payload), subject) == ("rollout.complete", "u1/web-b")
     assert payload.text == "revision 2 rolled out, 3 of 3 pods ready"
-    assert observe(whole, records(b=READY)) == ()
+    assert observe_rollouts(whole, records(b=READY)) == ()
     deadline = Condition("Progressing", "False", "ProgressDeadlineExceeded")
     stuck = replace(WEB, updated=1, conditions=(deadline,))
     hanging = Cluster("n", (stuck,), (rs(2, "b"), rs(1, "a", ready=3)))
-    assert [kind_of(item) for _, item in observe(hanging, {})] == ["rollout.failed"]
-    assert observe(hanging, records(b=READY)) == ()
-    assert observe(Cluster("n", (replace(WEB, updated=1),), (rs(2, "b", ready=1),)), {}) == ()
+    assert [kind_of(item) for _, item in observe_rollouts(hanging, {})] == ["rollout.failed"]
+    assert observe_rollouts(hanging, records(b=READY)) == ()
+    assert observe_rollouts(Cluster("n", (replace(WEB, updated=1),), (rs(2, "b", ready=1),)), {}) == ()
     empty = replace(WEB, desired=0, replicas=0, updated=0, ready=0, available=0)
-    assert observe(Cluster("n", (empty,), (rs(2, "b"),)), {}) == ()
+    assert observe_rollouts(Cluster("n", (empty,), (rs(2, "b"),)), {}) == ()
 
 
 def test_templates_are_compared_by_everything_but_the_restart() -> None:
