@@ -25,7 +25,7 @@ from console.journal.payloads import AlertAcknowledged, AlertReleased, Payload, 
 from console.journal.sync import SyncStatus, SyncWorker
 from console.monitor.state_store import StateStore
 from console.state.journal_state import JournalReader
-from console.state.revisions import observe
+from console.state.revisions import observe_rollouts
 from queries.model.source import PollResult
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class JournalService:
         fault = await asyncio.to_thread(self._sync_worker.fetch, _FETCH_SECONDS) if self._sync_worker is not None else None
         await self.read_all()
         shared = f"the shared journal cannot be read now: {fault.sentence()}" if fault else ""
-        return self.fault or self._store.ledger.trouble or shared
+        return self.fault or self._store.ledger.error or shared
 
     async def sync(self) -> None:
         """For a command: pushes and pulls the shared events, within a few seconds."""
@@ -208,7 +208,7 @@ class JournalService:
                 return
             if now - reported >= _PROGRESS_SECONDS:
                 reported = now
-                self.report(self._store.ledger.trouble)
+                self.report(self._store.ledger.error)
 
     async def incident(self, name: str) -> Incident | None:
         """By number, id or the start of an id, with its whole timeline, however old it is. Raises JournalError."""
@@ -244,7 +244,7 @@ class JournalService:
 
         try:
             self._refresh()
-            rollouts = observe(snapshot.cluster, self._ledger.state.revisions) if snapshot.cluster else ()
+            rollouts = observe_rollouts(snapshot.cluster, self._ledger.state.revisions) if snapshot.cluster else ()
             changes = self._recorder.find_changes(snapshot, self._ledger.state.incidents)
             for subject, payload in (*rollouts, *changes):
                 self._journal.append_once(self._event(subject, payload))

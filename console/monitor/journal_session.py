@@ -82,9 +82,7 @@ class JournalSession:
     @property
     def journal_error(self) -> str:
         """Why the journal's state is incomplete; empty if it is complete."""
-        return (
-            self.journal_fault if self._journal_service is None else self._journal_service.fault or self._store.ledger.trouble
-        )
+        return self.journal_fault if self._journal_service is None else self._journal_service.fault or self._store.ledger.error
 
     @property
     def journal_known(self) -> bool:
