@@ -154,7 +154,7 @@ async def test_a_morning_and_a_handover_at_the_keyboard(slow_provider: DemoStack
         await pilot.press("tab", *"deepseek", "enter")
         await until(app, pilot, "signed", ": deepseek")
         await pilot.press("escape", "colon", *"handover", "enter")
-        text = await until(app, pilot, "Shift handover", "Morning, signed", "were left")
+        text = await until(app, pilot, "Shift handover", "Morning, signed", "% left")
         assert "P3 ProviderTimeout deepseek  firing for" in text and "unacknowledged" in text
         await pilot.press("s")
         await until(app, pilot, "who takes over")
@@ -191,7 +191,7 @@ def test_killed_in_the_middle_of_a_walk(slow_provider: DemoStack, open_console: 
 def test_a_handover_headless(slow_provider: DemoStack, run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     """Text, JSON and Markdown name the alert and the budget; --sign begins the next shift, and the journal tells of it."""
     code, out = run(slow_provider, "handover")
-    assert code == 0 and "no handover was signed before" in out and "P3 ProviderTimeout deepseek" in out and "were left" in out
+    assert code == 0 and "no signed handover yet" in out and "P3 ProviderTimeout deepseek" in out and "% left" in out
     file = tmp_path / "handover.md"
     words = ("--sign", "--to", "Bob", "--remark", "see deepseek")
     assert run(slow_provider, "handover", "--format", "markdown", "--output", str(file), *words) == (0, "")

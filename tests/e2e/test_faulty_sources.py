@@ -44,7 +44,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "endless": (DOWN, "larger than|no complete answer within"),
     "no http": (DOWN, "does not speak HTTP here"),
     "401": (DENIED, "401 the server requires credentials"),
-    "403": (DENIED, "403 these credentials are not allowed"),
+    "403": (DENIED, "403 these credentials lack read permission"),
     "404": (DOWN, "check the URL and its path prefix"),
     "429": (DOWN, "it asks to wait 120 s"),
     "500": (DOWN, "500 the server failed"),
