@@ -19,13 +19,13 @@ TIMES = ("response", "acknowledge", "assess", "update_every", "mitigate", "stabi
 """The keys of a severity that are durations."""
 TEXTS = ("meaning", "escalation", "escalate_by")
 KEYS = (*TIMES, *TEXTS)
-WAYS = ("pager", "email", "ticket", "chat")
-"""Ways to escalate; all but the ticket are fields of a contact."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeverityPolicy:
-    """The response times of one severity; `escalate_after_seconds` 0 means at once. `escalate_by` is one of `WAYS`."""
+    """The response times of one severity; `escalate_after_seconds` 0 means at once. `escalate_by` is pager, email, ticket or
+    chat.
+    """
 
     meaning: str
     response_seconds: float

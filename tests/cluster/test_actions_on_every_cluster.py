@@ -128,9 +128,9 @@ async def test_a_stale_resource_version_is_409_on_every_kind_of_patch(ns: Namesp
     for body, subresource, content_type in cases:
         if isinstance(body, list):
             body[1]["op"] = "add"
-        with pytest.raises(RequestRejected) as told:
+        with pytest.raises(RequestRejected) as output:
             await hands.writer.patch("deployments", "web", body, subresource=subresource, content_type=content_type)
-        assert told.value.fault.status == 409
+        assert output.value.fault.status == 409
     found = ns.get(ns.deployments("web"))["spec"]
     assert (found["replicas"], found.get("paused")) == (1, None)
 

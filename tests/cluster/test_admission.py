@@ -130,8 +130,8 @@ async def test_every_action_of_the_console_passes(acting: Acting, bench: Bench) 
     await asyncio.to_thread(acting.ns.rolled_out, NAME, revision=2)
     for action, parameters in (("scale", {"replicas": "2"}), ("rollback", {}), ("restart", {}), ("pause", {}), ("resume", {})):
         await asyncio.to_thread(acting.ns.quiet, NAME)
-        end, told = outcome(await bench.act(action, TARGET, **parameters))
-        assert end is Outcome.DONE, f"{action}: {told}"
+        end, output = outcome(await bench.act(action, TARGET, **parameters))
+        assert end is Outcome.DONE, f"{action}: {output}"
     found = acting.ns.get(acting.ns.deployments(NAME))["spec"]["template"]["spec"]
     assert found["containers"][0]["image"] == f"{REPOSITORY}:1" and len(found["volumes"]) == 1
 
@@ -245,6 +245,6 @@ async def test_a_denied_rollback_is_refused_in_the_preview(acting: Acting, bench
         assert acting.ns.patch(acting.ns.deployments(NAME), {"spec": {"template": body}}).status_code == 200
         await asyncio.to_thread(acting.ns.rolled_out, NAME, revision=revision)
     await asyncio.to_thread(acting.ns.quiet, NAME)
-    end, told = outcome(await bench.act("rollback", TARGET, revision="2"))
+    end, output = outcome(await bench.act("rollback", TARGET, revision="2"))
     assert end is Outcome.REFUSED
-    assert "a new volume may be a config map" in " ".join([told, *(check.text for check in bench.previews[-1].checks)])
+    assert "a new volume may be a config map" in " ".join([output, *(check.text for check in bench.previews[-1].checks)])

@@ -41,8 +41,8 @@ def test_a_forgotten_continue_token_is_a_real_410(ns: Namespace) -> None:
     for number in range(3):
         ns.add_map(f"m{number}")
     token = ns.get(ns.maps(), limit=1)["metadata"]["continue"]
-    told = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    old = base64.urlsafe_b64encode(json.dumps({**told, "rv": 1}).encode()).decode().rstrip("=")
+    output = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    old = base64.urlsafe_b64encode(json.dumps({**output, "rv": 1}).encode()).decode().rstrip("=")
     answer = ns.http.get(ns.maps(), params={"limit": 1, "continue": old})
     assert (answer.status_code, answer.json()["reason"], answer.json()["code"]) == (410, "Expired", 410)
 
@@ -170,15 +170,15 @@ def test_the_wrong_token_nobody_and_the_powerless(ns: Namespace) -> None:
 def test_who_may_what(ns: Namespace) -> None:
     """A SelfSubjectAccessReview answers 201 with `allowed`, also to somebody without any rights."""
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    asked = {"namespace": ns.name, "verb": "patch", "group": "apps", "resource": "deployments", "subresource": "scale"}
+    queries = {"namespace": ns.name, "verb": "patch", "group": "apps", "resource": "deployments", "subresource": "scale"}
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": asked},
+        "spec": {"resourceAttributes": queries},
     }
     answer = ns.http.post(path, json=body)
     assert (answer.status_code, answer.json()["status"]["allowed"]) == (201, True)
-    assert answer.json()["spec"]["resourceAttributes"] == asked
+    assert answer.json()["spec"]["resourceAttributes"] == queries
     assert ns.http.post(path, json={**body, "spec": {}}).status_code == 422
     if ns.target.makes_users:
         with ns.target.client("powerless") as http:

@@ -34,12 +34,12 @@ def undo(ns: Namespace, revision: int) -> None:
 def ask_to_undo(ns: Namespace, revision: int) -> httpx.Response:
     """The very patch that kubectl sends for `rollout undo --to-revision`, with the version that it was planned on."""
     present = ns.get(ns.deployments("web"))
-    wanted = next(item for item in ns.replica_sets() if item["metadata"]["annotations"][REVISION] == str(revision))
-    template = wanted["spec"]["template"]
+    requested = next(item for item in ns.replica_sets() if item["metadata"]["annotations"][REVISION] == str(revision))
+    template = requested["spec"]["template"]
     template["metadata"]["labels"].pop("pod-template-hash")
     template["metadata"]["creationTimestamp"] = None
     notes = {key: value for key, value in (present["metadata"].get("annotations") or {}).items() if key in OWN}
-    notes |= {key: value for key, value in wanted["metadata"]["annotations"].items() if key not in OWN}
+    notes |= {key: value for key, value in requested["metadata"]["annotations"].items() if key not in OWN}
     change = [
         {"op": "replace", "path": "/spec/template", "value": template},
         {"op": "replace", "path": "/metadata/annotations", "value": notes},
@@ -172,13 +172,13 @@ def test_scaling_keeps_the_revision(ns: Namespace) -> None:
     """More and fewer replicas change the ReplicaSet's number and its annotations, not the revision."""
     ns.add()
     ns.rolled_out(revision=1)
-    for wanted, most in ((4, "5"), (1, "2"), (0, "0")):
-        ns.patch(ns.deployments("web", "scale"), {"spec": {"replicas": wanted}})
+    for requested, most in ((4, "5"), (1, "2"), (0, "0")):
+        ns.patch(ns.deployments("web", "scale"), {"spec": {"replicas": requested}})
         item = ns.rolled_out(revision=1)
-        assert item["status"].get("replicas", 0) == wanted
+        assert item["status"].get("replicas", 0) == requested
         (replica_set,) = ns.replica_sets()
-        assert replica_set["spec"]["replicas"] == wanted
-        if wanted:
+        assert replica_set["spec"]["replicas"] == requested
+        if requested:
             assert replica_set["metadata"]["annotations"]["deployment.kubernetes.io/max-replicas"] == most
 
 
@@ -235,12 +235,12 @@ def test_the_controllers_tell_what_they_do(ns: Namespace) -> None:
     ns.add()
     ns.rolled_out(revision=1)
     path = ns.path("events", group="v1")
-    told = ns.get(path, fieldSelector="involvedObject.kind=Deployment,involvedObject.name=web")["items"]
+    output = ns.get(path, fieldSelector="involvedObject.kind=Deployment,involvedObject.name=web")["items"]
     name = ns.replica_sets()[0]["metadata"]["name"]
-    assert [(item["reason"], item["type"], item["message"]) for item in told] == [
+    assert [(item["reason"], item["type"], item["message"]) for item in output] == [
         ("ScalingReplicaSet", "Normal", f"Scaled up replica set {name} from 0 to 2")
     ]
-    assert {"firstTimestamp", "lastTimestamp", "count", "involvedObject", "source"} <= set(told[0])
+    assert {"firstTimestamp", "lastTimestamp", "count", "involvedObject", "source"} <= set(output[0])
     made = ns.get(path, fieldSelector="reason=SuccessfulCreate")["items"]
     assert {item["message"] for item in made} == {f"Created pod: {pod['metadata']['name']}" for pod in ns.pods()}
 
@@ -281,9 +281,9 @@ def test_an_autoscaler_reverts_a_manual_scale(ns: Namespace) -> None:
     ns.rolled_out(revision=1)
     made = autoscaler(ns, 2, 4)
     assert (made["code"], made["status"]) == (201, {"desiredReplicas": 0, "currentMetrics": None})
-    for asked, kept in ((8, 4), (1, 2)):
-        ns.patch(ns.deployments("web", "scale"), {"spec": {"replicas": asked}})
-        until(lambda kept=kept: ns.get(ns.deployments("web"))["spec"]["replicas"] == kept, f"{asked} to become {kept}")  # type: ignore[misc]
+    for requested, kept in ((8, 4), (1, 2)):
+        ns.patch(ns.deployments("web", "scale"), {"spec": {"replicas": requested}})
+        until(lambda kept=kept: ns.get(ns.deployments("web"))["spec"]["replicas"] == kept, f"{requested} to become {kept}")  # type: ignore[misc]
         ns.rolled_out()
     ns.patch(ns.deployments("web", "scale"), {"spec": {"replicas": 0}})
     path = ns.path("horizontalpodautoscalers", "web", group="autoscaling/v2")

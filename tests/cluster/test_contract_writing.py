@@ -224,12 +224,12 @@ def test_a_dry_run_of_an_unknown_kind(ns: Namespace) -> None:
     assert answer.json()["details"]["causes"][0]["field"] == "dryRun"
 
 
-def with_containers(*wanted: dict[str, str]) -> dict[str, Any]:
-    return {"spec": {"template": {"spec": {"containers": list(wanted)}}}}
+def with_containers(*expected: dict[str, str]) -> dict[str, Any]:
+    return {"spec": {"template": {"spec": {"containers": list(expected)}}}}
 
 
-def rolling(**wanted: str | int) -> dict[str, Any]:
-    return {"spec": {"strategy": {"rollingUpdate": wanted}}}
+def rolling(**expected: str | int) -> dict[str, Any]:
+    return {"spec": {"strategy": {"rollingUpdate": expected}}}
 
 
 CONTAINERS = "spec.template.spec.containers"

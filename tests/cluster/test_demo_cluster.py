@@ -80,15 +80,15 @@ def test_applying_again_changes_what_differs(cluster: SteerableCluster) -> None:
 def test_changes_are_told(cluster: SteerableCluster) -> None:
     """`on_change` hears of every write, from the cluster's thread, and may ask the cluster in turn."""
     heard: list[tuple[str, str, str, int]] = []
-    told = threading.Event()
+    output = threading.Event()
 
     def hear(kind: str, plural: str, name: str) -> None:
         heard.append((kind, plural, name, cluster.deployment("cad-render").desired))
-        told.set()
+        output.set()
 
     cluster.on_change(hear)
     cluster.patch("deployments", "cad-render", {"spec": {"replicas": 4}})
-    assert told.wait(5)
+    assert output.wait(5)
     assert heard[0] == ("MODIFIED", "deployments", "cad-render", 4)
 
 
@@ -169,11 +169,11 @@ def test_denials_and_failures(cluster: SteerableCluster) -> None:
     refused = httpx.patch(f"{cluster.url}{ROOT}/cad-render/scale", content="{}", headers=headers, trust_env=False)
     assert (refused.status_code, refused.json()["reason"]) == (403, "Forbidden")
     assert httpx.patch(f"{cluster.url}{ROOT}/cad-render", content="{}", headers=headers, trust_env=False).status_code == 200
-    asked = {"verb": "patch", "group": "apps", "resource": "deployments", "subresource": "scale"}
+    requested = {"verb": "patch", "group": "apps", "resource": "deployments", "subresource": "scale"}
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": asked},
+        "spec": {"resourceAttributes": requested},
     }
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     answer = httpx.post(cluster.url + path, json=body, trust_env=False)

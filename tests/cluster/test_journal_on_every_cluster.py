@@ -29,9 +29,9 @@ def segments(ns: Namespace) -> list[dict[str, str]]:
 
 def test_two_hosts_and_one_cluster(ns: Namespace, tmp_path: Path) -> None:
     """Two hosts append a thousand events, one killed meanwhile: the cluster has each once, in segments within limits."""
-    with two(tmp_path, ns.journal_store(tmp_path)) as (told, files):
+    with two(tmp_path, ns.journal_store(tmp_path)) as (output, files):
         settled(tmp_path, files)
-    examine(tmp_path, told, files)
+    examine(tmp_path, output, files)
     found = segments(ns)
     keys = [key for data in found for key in data]
     assert len(keys) == len(set(keys)) == 2 * EACH
@@ -40,10 +40,10 @@ def test_two_hosts_and_one_cluster(ns: Namespace, tmp_path: Path) -> None:
 
 def test_two_on_one_host_and_one_cluster(ns: Namespace, tmp_path: Path) -> None:
     """Two consoles of one host bring the same waiting events to the same cluster: each is there once."""
-    with two_of_one(tmp_path, ns.journal_store(tmp_path)) as told:
+    with two_of_one(tmp_path, ns.journal_store(tmp_path)) as output:
         until(lambda: sum(map(len, segments(ns))) >= 2 * EACH, "all events in the cluster", seconds=60.0)
     assert sum(map(len, segments(ns))) == 2 * EACH
-    examine(tmp_path, told, {"ann": "one", "bob": "one"})
+    examine(tmp_path, output, {"ann": "one", "bob": "one"})
 
 
 @contextlib.asynccontextmanager
@@ -53,9 +53,9 @@ async def console(ns: Namespace, folder: Path, who: str) -> AsyncIterator[Sessio
     home.mkdir(exist_ok=True)
     config = home / "config.yaml"
     config.write_text(f"environments: {{production: {{store: {{kubernetes: {{namespace: {ns.name}}}}}}}}}\n")
-    told = {"HOME": str(home), "USER": who, "KUBECONFIG": str(ns.kubeconfig(folder / "kubeconfig"))}
-    told |= {"CAD_CONSOLE_CONFIG": str(config), "CAD_CONSOLE_ENVIRONMENT": "production"}
-    session = await asyncio.to_thread(Session.open, load_settings({}, told))
+    output = {"HOME": str(home), "USER": who, "KUBECONFIG": str(ns.kubeconfig(folder / "kubeconfig"))}
+    output |= {"CAD_CONSOLE_CONFIG": str(config), "CAD_CONSOLE_ENVIRONMENT": "production"}
+    session = await asyncio.to_thread(Session.open, load_settings({}, output))
     session.start(lambda _: None)
     try:
         await within(lambda: session.sharing and session.sharing.word != "no answer yet")
@@ -77,13 +77,13 @@ async def test_an_acknowledgement_is_not_taken_without_a_word(ns: Namespace, tmp
     """
     async with console(ns, tmp_path, "ann") as ann, console(ns, tmp_path, "bob") as bob:
         assert (await ann.acknowledge("fp")).ownership is Ownership.OURS
-        asked = await bob.acknowledge("fp")
-        assert (asked.ownership, asked.written, asked.caveat) == (Ownership.ANOTHER, False, "")
-        assert asked.acknowledgement and asked.acknowledgement.author.startswith("ann@")
-        assert (await bob.acknowledge("fp", over=asked.acknowledgement)).ownership is Ownership.OURS
+        requested = await bob.acknowledge("fp")
+        assert (requested.ownership, requested.written, requested.caveat) == (Ownership.ANOTHER, False, "")
+        assert requested.acknowledgement and requested.acknowledgement.author.startswith("ann@")
+        assert (await bob.acknowledge("fp", over=requested.acknowledgement)).ownership is Ownership.OURS
         await within(lambda: ann.snapshot().ledger.owners["fp"].author.startswith("bob@"))
-        told = await asyncio.gather(ann.acknowledge("both"), bob.acknowledge("both"))
-        assert any(item.ownership is Ownership.OURS for item in told)
+        output = await asyncio.gather(ann.acknowledge("both"), bob.acknowledge("both"))
+        assert any(item.ownership is Ownership.OURS for item in output)
         await within(lambda: len({each.snapshot().ledger.owners["both"].author for each in (ann, bob)}) == 1)
 
 

@@ -37,19 +37,19 @@ def kubeconfig(ns: Namespace, path: Path, **user: Any) -> Path:
 
 def settings(folder: Path, config: str, **environ: str) -> Settings:
     (folder / "config.yaml").write_text(config)
-    told = {"HOME": str(folder), "USER": "tester", **environ}
-    return load_settings({"config": str(folder / "config.yaml")}, told, service_account="/nonexistent")
+    output = {"HOME": str(folder), "USER": "tester", **environ}
+    return load_settings({"config": str(folder / "config.yaml")}, output, service_account="/nonexistent")
 
 
 class Acting:
     """The runner with the console's own clients, as the settings lead them."""
 
-    def __init__(self, told: Settings) -> None:
-        assert told.kubernetes is not None
-        self.settings = told
-        self.reads = Facts(told.kubernetes)
-        self.writer = Writer(told)
-        self.journal = Journal.open(told.paths.journal_file)
+    def __init__(self, output: Settings) -> None:
+        assert output.kubernetes is not None
+        self.settings = output
+        self.reads = Facts(output.kubernetes)
+        self.writer = Writer(output)
+        self.journal = Journal.open(output.paths.journal_file)
         self.previews: list[Preview] = []
 
     async def act(self, request: Request) -> RunStep:
@@ -86,14 +86,14 @@ async def test_the_environments_own_cluster_is_acted_on_whatever_the_shell_says(
             each.rolled_out()
             each.quiet()
         own, shell = kubeconfig(ns, tmp_path / "own"), kubeconfig(other, tmp_path / "shell")
-        told = settings(
+        output = settings(
             tmp_path,
             f"environments: {{staging: {{protected: false, kubernetes: {{kubeconfig: {own}}}}}}}",
             KUBECONFIG=str(shell),
         )
-        assert told.namespace == ns.name
-        assert told.cluster_note.startswith("KUBECONFIG of the shell is ignored")
-        console = Acting(told)
+        assert output.namespace == ns.name
+        assert output.cluster_note.startswith("KUBECONFIG of the shell is ignored")
+        console = Acting(output)
         acting.append(console)
         end = await console.act(Request("scale", TARGET, {"replicas": "2"}))
         assert end.outcome is Outcome.DONE, end.text
@@ -125,8 +125,8 @@ async def test_an_alert_of_another_namespace_changes_nothing_here(ns: Namespace,
         "pod-gone": {"pod": f"{pod.rpartition('-')[0]}-gone1"},
     }
     console.reads.alerts_now = tuple(
-        Alert(name, AlertState.ACTIVE, tuple(sorted({"alertname": "A", "deployment": "web", **told}.items())))
-        for name, told in labels.items()
+        Alert(name, AlertState.ACTIVE, tuple(sorted({"alertname": "A", "deployment": "web", **output}.items())))
+        for name, output in labels.items()
     )
     before = ns.get(ns.deployments("web"))["metadata"]["generation"]
     for name in ("elsewhere", "other-environment", "other-pod"):

@@ -155,7 +155,7 @@ def test_status_names_the_stale_cluster(plane: ControlPlane, tmp_path: Path, cap
     finally:
         plane.send("etcd", signal.SIGCONT)
         patch.undo()
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert code != 0
-    assert "STALE" in told.out + told.err
-    assert "answers from its cache only" in told.out + told.err
+    assert "STALE" in output.out + output.err
+    assert "answers from its cache only" in output.out + output.err

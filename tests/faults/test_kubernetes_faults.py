@@ -116,8 +116,8 @@ def cluster() -> Iterator[SteerableCluster]:
 
 
 def everywhere(stack: DemoStack, **changed: str) -> dict[str, str]:
-    told = stack.addresses
-    return {"prometheus": told.prometheus, "alertmanager": told.alertmanager, "platform": told.platform, **changed}
+    output = stack.addresses
+    return {"prometheus": output.prometheus, "alertmanager": output.alertmanager, "platform": output.platform, **changed}
 
 
 @asynccontextmanager
@@ -144,7 +144,9 @@ async def play(name: str, stack: DemoStack, cluster: SteerableCluster, house: Pr
             began = time.monotonic()
             await asyncio.to_thread(proxy.use, fault)
             played.marked_seconds = await watched.until(
-                lambda told: watched.state("kubernetes", told).health in (DOWN, DENIED), "kubernetes to be marked", seconds=12.0
+                lambda snapshot: watched.state("kubernetes", snapshot).health in (DOWN, DENIED),
+                "kubernetes to be marked",
+                seconds=12.0,
             )
             await asyncio.sleep(max(0.0, FAULT_SECONDS - (time.monotonic() - began)))
             state = watched.state("kubernetes")
@@ -163,16 +165,16 @@ async def play(name: str, stack: DemoStack, cluster: SteerableCluster, house: Pr
     return played
 
 
-def as_expected(name: str, told: Played) -> bool:
+def as_expected(name: str, output: Played) -> bool:
     health, words = SAYS[name]
     return (
-        not told.error
-        and told.health is health
-        and met(words, told.said)
-        and not told.others
-        and told.marked_seconds < MARKED_SECONDS
-        and told.recovered_seconds < RECOVERED_SECONDS
-        and told.asked <= MOST_ASKED
+        not output.error
+        and output.health is health
+        and met(words, output.said)
+        and not output.others
+        and output.marked_seconds < MARKED_SECONDS
+        and output.recovered_seconds < RECOVERED_SECONDS
+        and output.asked <= MOST_ASKED
     )
 
 
@@ -189,9 +191,9 @@ def played(
     patch = pytest.MonkeyPatch()
     patch.setattr(client, "_PING_SECONDS", PULSE_SECONDS)
     request.addfinalizer(patch.undo)
-    wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    expected = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
     return play_all(
-        [name for name in SAYS if name in wanted],
+        [name for name in SAYS if name in expected],
         lambda name: play(name, stack, cluster, house, Path(tempfile.mkdtemp(dir=folder))),
         at_once=6,
         as_expected=as_expected,
@@ -201,18 +203,18 @@ def played(
 @pytest.mark.parametrize("name", SAYS)
 def test_a_fault_is_named_the_rest_lives_and_it_recovers(played: dict[str, Played], name: str) -> None:
     """As for the other sources; the watches that broke are dialled again with a back-off, six kinds of them and the pulse."""
-    told = played[name]
-    assert not told.error
+    output = played[name]
+    assert not output.error
     health, words = SAYS[name]
-    assert told.health is health, told.said
-    assert met(words, told.said), told.said
-    assert told.url in told.said
-    assert "secret-token" not in told.said and "\x1b" not in told.said
-    assert told.marked_seconds < MARKED_SECONDS
-    assert told.others == []
-    assert told.left == []
-    assert told.recovered_seconds < RECOVERED_SECONDS
-    assert told.asked <= MOST_ASKED
+    assert output.health is health, output.said
+    assert met(words, output.said), output.said
+    assert output.url in output.said
+    assert "secret-token" not in output.said and "\x1b" not in output.said
+    assert output.marked_seconds < MARKED_SECONDS
+    assert output.others == []
+    assert output.left == []
+    assert output.recovered_seconds < RECOVERED_SECONDS
+    assert output.asked <= MOST_ASKED
 
 
 def test_the_watching_threads_end_with_the_session(played: dict[str, Played]) -> None:
@@ -256,7 +258,7 @@ async def test_a_watch_that_is_too_old_lists_again(
         assert KINDS <= len(lists) <= KINDS * 4.5
         await asyncio.to_thread(proxy.use, None)
         cluster.patch("deployments", "cad-ml-api", {"metadata": {"annotations": {"told": form}}, "spec": {"replicas": 4}})
-        await watched.until(lambda told: _wanted(told, "cad-ml-api") == 4, "four replicas", seconds=4.0)
+        await watched.until(lambda snapshot: _wanted(snapshot, "cad-ml-api") == 4, "four replicas", seconds=4.0)
         cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 3}})
 
 
@@ -278,7 +280,9 @@ async def test_a_watch_that_only_opens_proves_nothing(
     async with sitting(stack, config, tmp_path) as watched:
         await watched.until_up()
         await asyncio.to_thread(proxy.use, wire_faults.dying(Fault("dead", wire_faults.answers("500 Internal Server Error"))))
-        await watched.until(lambda told: watched.state("kubernetes", told).health is DOWN, "kubernetes down", seconds=5.0)
+        await watched.until(
+            lambda snapshot: watched.state("kubernetes", snapshot).health is DOWN, "kubernetes down", seconds=5.0
+        )
         began = time.monotonic()
         await asyncio.to_thread(proxy.use, Fault("only opens", _only_opens))
         await asyncio.sleep(3.0)
@@ -311,7 +315,9 @@ async def test_a_server_that_answers_from_its_cache_only_is_stale(
         )
         await asyncio.to_thread(proxy.use, consistent)
         await watched.until(
-            lambda told: watched.state("kubernetes", told).health is Health.STALE, "kubernetes to be stale", seconds=10.0
+            lambda snapshot: watched.state("kubernetes", snapshot).health is Health.STALE,
+            "kubernetes to be stale",
+            seconds=10.0,
         )
         assert "answers from its cache only" in sentence(watched.state("kubernetes"))
         seen = {watched.state("kubernetes", item.snapshot).health for item in watched.seen if item.at >= began}
@@ -332,20 +338,22 @@ async def test_an_api_server_that_restarts_is_found_again(stack: DemoStack, tmp_
             await watched.until_up()
             began = time.monotonic()
             await asyncio.to_thread(cluster.stop)
-            await watched.until(lambda told: watched.state("kubernetes", told).health is DOWN, "kubernetes down", seconds=5.0)
+            await watched.until(
+                lambda snapshot: watched.state("kubernetes", snapshot).health is DOWN, "kubernetes down", seconds=5.0
+            )
             await asyncio.sleep(1.0)
             for other in ("prometheus", "alertmanager", "platform"):
                 assert watched.not_live(other, since=began, until=time.monotonic()) == []
             await asyncio.to_thread(cluster.start, port)
             await watched.until_up("kubernetes", seconds=ANXIOUS_SECONDS + 2.0)
             cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 5}})
-            await watched.until(lambda told: _wanted(told, "cad-ml-api") == 5, "five replicas", seconds=3.0)
+            await watched.until(lambda snapshot: _wanted(snapshot, "cad-ml-api") == 5, "five replicas", seconds=3.0)
     finally:
         cluster.stop()
 
 
-def _wanted(told: Any, name: str) -> int:
-    found = [item.wanted for item in (told.cluster.workloads if told.cluster else ()) if item.name == name]
+def _wanted(output: Any, name: str) -> int:
+    found = [item.wanted for item in (output.cluster.workloads if output.cluster else ()) if item.name == name]
     return found[0] if found else -1
 
 
@@ -362,7 +370,7 @@ async def test_a_token_that_expires_in_the_middle_is_read_again(stack: DemoStack
             renewed = cluster.renew_token()
             cluster.drop_watches()
             await watched.until(
-                lambda told: watched.state("kubernetes", told).health is DENIED, "kubernetes to be denied", seconds=5.0
+                lambda snapshot: watched.state("kubernetes", snapshot).health is DENIED, "kubernetes to be denied", seconds=5.0
             )
             assert "log in again" in sentence(watched.state("kubernetes"))
             token.write_text(renewed)
@@ -403,7 +411,9 @@ async def test_an_exec_plugin_that_fails_is_named_and_mended_in_place(plugin: st
             await watched.until_up("prometheus", "alertmanager", "platform")
             began = time.monotonic()
             await watched.until(
-                lambda told: watched.state("kubernetes", told).health in (DOWN, DENIED), f"a plugin that {plugin}", seconds=5.0
+                lambda snapshot: watched.state("kubernetes", snapshot).health in (DOWN, DENIED),
+                f"a plugin that {plugin}",
+                seconds=5.0,
             )
             state = watched.state("kubernetes")
             assert state.health is health

@@ -33,12 +33,12 @@ HOUR = 3600.0
 def proxies(stack: DemoStack, house: ProxyHouse, monkeypatch: pytest.MonkeyPatch) -> dict[str, FaultProxy]:
     """One in front of each source; the pulse of Kubernetes is quicker than the console's."""
     monkeypatch.setattr(client, "_PING_SECONDS", 1.0)
-    told = stack.addresses
+    output = stack.addresses
     assert stack.cluster is not None
     real = {
-        "prometheus": told.prometheus,
-        "alertmanager": told.alertmanager,
-        "platform": told.platform,
+        "prometheus": output.prometheus,
+        "alertmanager": output.alertmanager,
+        "platform": output.platform,
         "kubernetes": stack.cluster.url,
     }
     return {name: house.proxy(url) for name, url in real.items()}
@@ -65,11 +65,11 @@ async def test_a_clock_one_hour_off_is_said(seconds: float, watched: Sitting, pr
         await watched.until_up()
         await use(wire_faults.clock_off(seconds), *proxies.values())
 
-        def told(snapshot: Snapshot) -> bool:
+        def output(snapshot: Snapshot) -> bool:
             states = [watched.state(name, snapshot) for name in SOURCES]
             return all("clock differs by 1 h" in " ".join(state.warnings) for state in states)
 
-        await watched.until(told, "every source to tell of its clock", seconds=6.0)
+        await watched.until(output, "every source to tell of its clock", seconds=6.0)
         for name in SOURCES:
             state = watched.state(name)
             assert state.health is Health.DEGRADED and state.fault is None
@@ -88,7 +88,7 @@ async def test_a_slow_source_is_slow_and_alone(watched: Sitting, proxies: dict[s
         began = time.monotonic()
         await use(Fault("slow", wire_faults.delayed(0.5)), proxies["platform"])
         await watched.until(
-            lambda told: (watched.state("platform", told).latency_seconds or 0.0) >= 0.5, "the latency", seconds=5.0
+            lambda snapshot: (watched.state("platform", snapshot).latency_seconds or 0.0) >= 0.5, "the latency", seconds=5.0
         )
         await asyncio.sleep(1.5)
         for name in SOURCES:
@@ -151,7 +151,9 @@ async def test_all_gone_at_the_start(fault: Fault, watched: Sitting, proxies: di
     await use(fault, *proxies.values())
     async with watched:
         await watched.until(
-            lambda told: all(watched.state(name, told).health is Health.DOWN for name in SOURCES), "all down", seconds=5.0
+            lambda snapshot: all(watched.state(name, snapshot).health is Health.DOWN for name in SOURCES),
+            "all down",
+            seconds=5.0,
         )
         assert not watched.now.answered and not watched.now.alerts_known
         assert {panel.verdict.value for panel in watched.now.panels} == {"no_data"}
@@ -159,7 +161,7 @@ async def test_all_gone_at_the_start(fault: Fault, watched: Sitting, proxies: di
             assert ": " in sentence(watched.state(name))  # what happened, and what to try
         await use(None, *proxies.values())
         await watched.until_up(seconds=max(CAP_SECONDS * 1.2, 2.0) + 2 * TIMEOUT_SECONDS + 1.5)
-        await watched.until(lambda told: told.alerts_known, "the alerts", seconds=2.0)
+        await watched.until(lambda snapshot: snapshot.alerts_known, "the alerts", seconds=2.0)
     assert watched.left == []
 
 
@@ -167,14 +169,16 @@ async def test_all_gone_at_once_later(watched: Sitting, proxies: dict[str, Fault
     """Values stay, called stale, never as current; nobody is asked more often than backed off; all come back within the cap."""
     async with watched:
         await watched.until_up()
-        await watched.until(lambda told: told.panel("request_rate").value is not None, "a value", seconds=5.0)  # type: ignore[union-attr]
+        await watched.until(lambda snapshot: snapshot.panel("request_rate").value is not None, "a value", seconds=5.0)  # type: ignore[union-attr]
         began = time.monotonic()
         await use(wire_faults.dying(wire_faults.named("503 starting or stopping")), *proxies.values())
         await watched.until(
-            lambda told: all(watched.state(name, told).health is Health.DOWN for name in SOURCES), "all down", seconds=5.0
+            lambda snapshot: all(watched.state(name, snapshot).health is Health.DOWN for name in SOURCES),
+            "all down",
+            seconds=5.0,
         )
         await watched.until(
-            lambda told: told.panel("request_rate").verdict.value == "stale", "the value to be stale", seconds=6.0  # type: ignore[union-attr]
+            lambda snapshot: snapshot.panel("request_rate").verdict.value == "stale", "the value to be stale", seconds=6.0  # type: ignore[union-attr]
         )  # fmt: skip
         await asyncio.sleep(max(0.0, 5.0 - (time.monotonic() - began)))
         ended = time.monotonic()
@@ -246,11 +250,13 @@ async def test_peers_that_disagree_are_merged(peers: list[str], stack: DemoStack
     silence(peers[1], "OnlyInOne")
     settings = settings_for(tmp_path, {"prometheus": stack.addresses.prometheus, "alertmanager": peers})
     async with Sitting(settings) as watched:
-        await watched.until(lambda told: {"OnlyInOne", "OnlyInThree", "InAll"} <= names(told), "the alerts", seconds=5.0)
+        await watched.until(
+            lambda snapshot: {"OnlyInOne", "OnlyInThree", "InAll"} <= names(snapshot), "the alerts", seconds=5.0
+        )
         state = watched.state("alertmanager")
         assert (state.health, state.detail) == (Health.UP, "3/3")
-        told = [item.alert.name for item in watched.now.alerts]
-        assert len(told) == len(set(told))
+        output = [item.alert.name for item in watched.now.alerts]
+        assert len(output) == len(set(output))
         assert [item.comment for item in watched.now.silences] == ["in one peer only"]
 
 
@@ -269,11 +275,13 @@ async def test_one_of_three_peers_gone(
         tmp_path, {"prometheus": stack.addresses.prometheus, "alertmanager": [peers[0], proxy.url, peers[2]]}
     )
     async with Sitting(settings) as watched:
-        await watched.until(lambda told: watched.state("alertmanager", told).detail == "3/3", "three peers", seconds=5.0)
+        await watched.until(
+            lambda snapshot: watched.state("alertmanager", snapshot).detail == "3/3", "three peers", seconds=5.0
+        )
         await watched.until_up("prometheus")
         began = time.monotonic()
         await use(fault, proxy)
-        await watched.until(lambda told: watched.state("alertmanager", told).detail == "2/3", "two peers", seconds=5.0)
+        await watched.until(lambda snapshot: watched.state("alertmanager", snapshot).detail == "2/3", "two peers", seconds=5.0)
         await asyncio.sleep(2.0)
         state = watched.state("alertmanager")
         assert state.health is Health.DEGRADED
@@ -283,5 +291,7 @@ async def test_one_of_three_peers_gone(
         age = watched.now.taken_at - (state.last_good_at or 0.0)
         assert age < EVERY_SECONDS * 1.1 + 2 * TIMEOUT_SECONDS + 0.8
         await use(None, proxy)
-        await watched.until(lambda told: watched.state("alertmanager", told).detail == "3/3", "the third again", seconds=4.0)
+        await watched.until(
+            lambda snapshot: watched.state("alertmanager", snapshot).detail == "3/3", "the third again", seconds=4.0
+        )
     assert watched.left == []

@@ -61,14 +61,14 @@ def _examine(folder: Path, tools: Servers) -> Report:
     routing = str(folder / "alertmanager.yaml")
     table = _mapping(folder / "tests" / "routes.yaml")
     routes = tuple(_routes(table, files))
-    asked = [
+    requested = [
         *([tools.promtool, "check", "rules", str(path)] for path in paths),
         *([tools.promtool, "test", "rules", str(_with_what_it_reads(path))] for path in tests),
         [tools.amtool, "check-config", routing],
         *(_asked(tools.amtool, routing, route) for route in routes),
     ]
     with ThreadPoolExecutor(os.cpu_count()) as hands:
-        failures = [text for text in hands.map(_run, asked) if text]
+        failures = [text for text in hands.map(_run, requested) if text]
     unknown = {dict(rule.labels).get("component", "") for rule in alerts} - set(table["components"])
     failures += list(_misnamed(tests, {rule.name for rule in alerts}))
     failures += [f"routes.yaml has no component {name or '(none)'}" for name in sorted(unknown)]
@@ -134,9 +134,9 @@ def _routes(table: dict[str, Any], files: Iterable[RuleFile]) -> Iterator[Route]
 
 
 def _asked(amtool: str, routing: str, route: Route) -> list[str]:
-    wanted = f"--verify.receivers={','.join(route.receivers)}"
+    expected = f"--verify.receivers={','.join(route.receivers)}"
     labels = [f"{name}={value}" for name, value in route.labels.items()]
-    return [amtool, "config", "routes", "test", f"--config.file={routing}", wanted, *labels]
+    return [amtool, "config", "routes", "test", f"--config.file={routing}", expected, *labels]
 
 
 def _cases(path: Path) -> int:
@@ -162,8 +162,8 @@ def _mapping(path: Path) -> dict[str, Any]:
 def _run(command: list[str]) -> str:
     """Empty where the program is content, else the command and all that it said."""
     answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    told = f"{answer.stdout}{answer.stderr}".strip()
-    return "" if answer.returncode == 0 else f"{' '.join(command)}\n{told}"
+    output = f"{answer.stdout}{answer.stderr}".strip()
+    return "" if answer.returncode == 0 else f"{' '.join(command)}\n{output}"
 
 
 def main() -> int:

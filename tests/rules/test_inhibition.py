@@ -81,9 +81,9 @@ def _utc(at: float) -> str:
 def test_without_metrics_everything_is_silenced_but_the_heartbeat(url: str) -> None:
     """NoMetricsData inhibits each of the other alerts, not the Watchdog and not itself; none of them inhibits it."""
     others = [name for name in ALERTS if name not in ("NoMetricsData", "Watchdog")]
-    told = suppressed(url, fired("NoMetricsData"), fired("Watchdog"), *(fired(name) for name in others))
-    assert told[:2] == [False, False]
-    assert [name for name, silenced in zip(others, told[2:], strict=True) if not silenced] == []
+    output = suppressed(url, fired("NoMetricsData"), fired("Watchdog"), *(fired(name) for name in others))
+    assert output[:2] == [False, False]
+    assert [name for name, silenced in zip(others, output[2:], strict=True) if not silenced] == []
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_what_says_which_part_is_broken_is_never_silenced_by_what_says_that_some
 def test_one_environment_does_not_silence_another(url: str) -> None:
     """With staging and production on one Alertmanager, a dark staging hides nothing of production."""
     dark = fired("NoMetricsData", environment="staging")
-    told = suppressed(url, dark, fired("RedisDown", environment="production"), fired("RedisDown", environment="staging"))
-    assert told == [False, False, True]
+    output = suppressed(url, dark, fired("RedisDown", environment="production"), fired("RedisDown", environment="staging"))
+    assert output == [False, False, True]

@@ -69,7 +69,7 @@ def _changed(name: str, before: str, after: str) -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "output"),
     [
         (_changed(MODELS, "min(model_snapshots_available)", "min(model_snapshots_available"), "check rules"),
         (
@@ -99,9 +99,9 @@ def _changed(name: str, before: str, after: str) -> Callable[[Path], None]:
         "a wrong row",
     ],
 )
-def test_what_is_wrong_is_told(servers: Servers, tmp_path: Path, change: Callable[[Path], None], told: str) -> None:
+def test_what_is_wrong_is_told(servers: Servers, tmp_path: Path, change: Callable[[Path], None], output: str) -> None:
     """Each kind of mistake makes the run fail and names what failed."""
     folder = _small(tmp_path / "rules")
     change(folder)
     failures = RUN.examine(folder, servers).failures
-    assert failures and any(told in text for text in failures), failures
+    assert failures and any(output in text for text in failures), failures

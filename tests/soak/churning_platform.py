@@ -20,10 +20,10 @@ _VARIANTS = 40
 def alert(number: int, turn: int) -> dict[str, Any]:
     name = f"Alert{number % 50}"
     stamp = "2026-01-01T09:00:00.000Z"
-    told = {"alertname": name, "severity": "warning", "component": "platform", "instance": f"{number}", "turn": f"{turn}"}
+    output = {"alertname": name, "severity": "warning", "component": "platform", "instance": f"{number}", "turn": f"{turn}"}
     return {
         "fingerprint": f"{number:08x}{turn:08x}",
-        "labels": told,
+        "labels": output,
         "annotations": {"summary": f"{name} on node-{number} " + "x" * 80, "runbook_url": f"https://runbooks.example/{name}"},
         "startsAt": stamp,
         "endsAt": "2036-01-01T09:00:00.000Z",
@@ -62,9 +62,9 @@ def main(alerts: int, churned: int) -> None:
     made = Churning(alerts, churned)
     cluster = SteerableCluster()
     cluster.seed()
-    with cluster, told_platform() as told:
-        told.answer = made.answer  # type: ignore[method-assign]
-        print(json.dumps({"platform": told.url, "kubernetes": cluster.url}), flush=True)
+    with cluster, told_platform() as output:
+        output.answer = made.answer  # type: ignore[method-assign]
+        print(json.dumps({"platform": output.url, "kubernetes": cluster.url}), flush=True)
         sys.stdin.read()
 
 

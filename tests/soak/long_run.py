@@ -140,7 +140,7 @@ def churning() -> Iterator[dict[str, str]]:
 
 def soak(folder: Path, seconds: float, *, seed: int = 7) -> Told:
     """Run for this long: the clock counts as it is, what is compressed is the cadence."""
-    told = Told(seconds)
+    output = Told(seconds)
     with ExitStack() as held:
         urls = held.enter_context(churning())
         house = held.enter_context(ProxyHouse())
@@ -161,15 +161,15 @@ def soak(folder: Path, seconds: float, *, seed: int = 7) -> Told:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         over = threading.Event()
         hands = [
-            threading.Thread(target=_break, args=(proxy, random.Random(f"{seed}{name}"), over, told))
+            threading.Thread(target=_break, args=(proxy, random.Random(f"{seed}{name}"), over, output))
             for name, proxy in proxies.items()
         ]
         ends = time.monotonic() + seconds
         try:
             for line in process.stdout:
                 facts = json.loads(line)
-                told.measures.append(facts)
-                if len(told.measures) == 3:
+                output.measures.append(facts)
+                if len(output.measures) == 3:
                     for hand in hands:
                         hand.start()
                 if not over.is_set() and time.monotonic() > ends - 6.0:
@@ -178,9 +178,9 @@ def soak(folder: Path, seconds: float, *, seed: int = 7) -> Told:
                     break
             process.stdin.close()
             for line in process.stdout:
-                told.left_tasks = json.loads(line).get("left_tasks", told.left_tasks)
+                output.left_tasks = json.loads(line).get("left_tasks", output.left_tasks)
             process.wait(20)
-            told.complaints = process.stderr.read().strip()[-2000:]
+            output.complaints = process.stderr.read().strip()[-2000:]
         finally:
             over.set()
             for hand in hands:
@@ -191,16 +191,16 @@ def soak(folder: Path, seconds: float, *, seed: int = 7) -> Told:
                 process.wait(10)
             process.stdout.close()
             process.stderr.close()
-        told.asked = {name: len(proxy.asked) for name, proxy in proxies.items()}
-    return told
+        output.asked = {name: len(proxy.asked) for name, proxy in proxies.items()}
+    return output
 
 
-def _break(proxy: FaultProxy, chance: random.Random, over: threading.Event, told: Told) -> None:
+def _break(proxy: FaultProxy, chance: random.Random, over: threading.Event, output: Told) -> None:
     """Good and broken by turns, each for a random while, each time in another way."""
     faults = [wire_faults.dying(item) for item in wire_faults.WIRE if item.name not in ("1 GB body", "endless body")]
     while not over.wait(chance.uniform(*CALM_SECONDS)):
         proxy.use(chance.choice(faults))
-        told.faults += 1
+        output.faults += 1
         over.wait(chance.uniform(*FAULT_SECONDS))
         proxy.use(None)
 

@@ -67,11 +67,11 @@ def left_behind(home: Path) -> list[str]:
 
 def _processes(home: Path) -> list[str]:
     """Everything that runs with our mark in its environment."""
-    wanted = f"{MARK}={home}".encode()
+    expected = f"{MARK}={home}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+            if expected in (folder / "environ").read_bytes().split(b"\0"):
                 words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 found.append(f"process {folder.name}: {words}")
         except OSError:
@@ -99,9 +99,9 @@ def demo_begins_and_ends(home: Path) -> list[str]:
     temporary.mkdir(exist_ok=True)
     environment = {**os.environ, "TMPDIR": str(temporary), MARK: str(home)}
     command = [PROGRAM, "demo", "--scenario", "calm", "--run", "sh", "-c", _TELL_PORTS]
-    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=120).stdout
-    used = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", told)}
-    assert len(used) == 4, told
+    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=120).stdout
+    used = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", output)}
+    assert len(used) == 4, output
     deadline = time.monotonic() + 5.0
     while time.monotonic() < deadline:
         found = _processes(home) + [f"port {item}" for item in used & _listening()]

@@ -30,9 +30,9 @@ def main() -> int:
         print(f"  left behind: {'; '.join(failures) or 'nothing'}\n", flush=True)
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         print(f"a session at twenty times its cadence for {seconds:.0f} s …", flush=True)
-        told = soak(Path(name), seconds)
-        print(told.table())
-        failures += told.failures()
+        output = soak(Path(name), seconds)
+        print(output.table())
+        failures += output.failures()
     print("\n" + ("\n".join(f"NOT MET: {item}" for item in failures) or "every limit held"))
     return 1 if failures else 0
 

@@ -18,10 +18,10 @@ def test_a_long_run_holds_what_it_held(tmp_path: Path) -> None:
     After the warm-up memory grows by less than 6 MB (2 MB in half an hour and more), descriptors, tasks and threads not at all;
     the loop wakes in time; the faults over, everything is there; nothing stays at the end.
     """
-    told = soak(tmp_path, SECONDS)
-    print(told.table())
-    assert told.failures() == []
-    assert told.faults >= SECONDS / 10
+    output = soak(tmp_path, SECONDS)
+    print(output.table())
+    assert output.failures() == []
+    assert output.faults >= SECONDS / 10
 
 
 @pytest.mark.parametrize("way", ["q", "SIGTERM", "SIGHUP", "SIGKILL"])

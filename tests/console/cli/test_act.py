@@ -52,8 +52,8 @@ class Shell:
 
     def run(self, *words: str) -> tuple[int, str, str]:
         with self.start(*words) as child:
-            told, complaint = child.communicate(timeout=60)
-        return child.returncode, told, complaint
+            output, complaint = child.communicate(timeout=60)
+        return child.returncode, output, complaint
 
     def writes(self) -> list[str]:
         return [item.method for item in self.cluster.requests if item.method == "PATCH" and "dryRun" not in item.query]
@@ -74,12 +74,12 @@ def test_done_is_0_and_is_in_the_journal(shell: Shell) -> None:
     words = ("act", "scale", "cad-ml-api", "--replicas", "4", "--yes", "--cause", "alert X")
     code, _, complaint = shell.run(*words)
     assert (code, "add --confirm cad-ml-api" in complaint, shell.writes()) == (1, True, [])
-    code, told, complaint = shell.run(*words, "--confirm", "cad-ml-api")
+    code, output, complaint = shell.run(*words, "--confirm", "cad-ml-api")
     assert code == 0, complaint
-    assert re.search(r"same as  kubectl --kubeconfig \S+ --context demo -n cad-ml-platform scale \S+ --replicas=4", told)
-    where = re.search(r"context demo, server http://127\.0\.0\.1:\d+, user demo, namespace cad-ml-platform", told)
+    assert re.search(r"same as  kubectl --kubeconfig \S+ --context demo -n cad-ml-platform scale \S+ --replicas=4", output)
+    where = re.search(r"context demo, server http://127\.0\.0\.1:\d+, user demo, namespace cad-ml-platform", output)
     assert where is not None
-    assert "WARN  the environment default does not name this cluster: it is from environment variable KUBECONFIG" in told
+    assert "WARN  the environment default does not name this cluster: it is from environment variable KUBECONFIG" in output
     assert shell.cluster.deployment("cad-ml-api").desired == 4
     assert f"Scale deployment/cad-ml-api to 4 replicas (alert X) [{where[0]}]" in shell.run("journal")[1]
     rows = json.loads(shell.run("journal", "--format", "json", "--kind", "action.outcome")[1])
@@ -89,8 +89,8 @@ def test_done_is_0_and_is_in_the_journal(shell: Shell) -> None:
 
 def test_a_dry_run_sends_nothing_and_leaves_no_trace(shell: Shell) -> None:
     """The preview is printed, exit 0, no write, no journal event."""
-    code, told, _ = shell.run("act", "scale", "cad-ml-api", "--set", "replicas=4", "--dry-run")
-    assert (code, "dry run: nothing was sent" in told, shell.writes()) == (0, True, [])
+    code, output, _ = shell.run("act", "scale", "cad-ml-api", "--set", "replicas=4", "--dry-run")
+    assert (code, "dry run: nothing was sent" in output, shell.writes()) == (0, True, [])
     with Journal.open_to_read(shell.journal) as journal:
         assert journal.events() == ()
 
@@ -98,8 +98,8 @@ def test_a_dry_run_sends_nothing_and_leaves_no_trace(shell: Shell) -> None:
 def test_refused_is_1_and_no_source_is_2(shell: Shell) -> None:
     """Nothing to do, read-only and a missing terminal are 1; a cluster that does not answer is 2."""
     assert shell.run("act", "scale", "cad-ml-api", "--replicas", "3", "--yes")[0] == 1
-    code, told, _ = shell.run("--read-only", "act", "restart", "cad-ml-api", "--yes")
-    assert (code, "read-only: nothing will be sent" in told) == (1, True)
+    code, output, _ = shell.run("--read-only", "act", "restart", "cad-ml-api", "--yes")
+    assert (code, "read-only: nothing will be sent" in output) == (1, True)
     code, _, complaint = shell.run("act", "restart", "cad-ml-api")
     assert (code, "no terminal" in complaint) == (1, True)
     assert shell.writes() == []
@@ -109,9 +109,9 @@ def test_refused_is_1_and_no_source_is_2(shell: Shell) -> None:
 
 def test_yes_is_not_enough_where_a_check_asks(shell: Shell) -> None:
     """Five times as many, and 0: --yes alone is refused and names the flag; the word of another check does not count."""
-    code, told, complaint = shell.run("act", "scale", "cad-ml-api", "--replicas", "18", "--yes")
+    code, output, complaint = shell.run("act", "scale", "cad-ml-api", "--replicas", "18", "--yes")
     assert (code, "add --confirm 18" in complaint, shell.writes()) == (1, True, []), complaint
-    assert "ASKS  3 to 18 is ×6: type the number again" in told
+    assert "ASKS  3 to 18 is ×6: type the number again" in output
     assert shell.run("act", "scale", "cad-ml-api", "--replicas", "0", "--yes", "--confirm", "18")[0] == 1
     assert shell.writes() == []
     assert shell.run("act", "scale", "cad-ml-api", "--replicas", "18", "--yes", "--confirm", "18")[0] == 0
@@ -124,15 +124,15 @@ def test_undone_is_1(tmp_path: Path) -> None:
     made.seed()
     with made:
         shell = Shell(made, tmp_path)
-        code, told, _ = shell.run("act", "scale", "cad-ml-api", "--replicas", "2", "--yes")
-    assert (code, "undone by HPA cad-ml-api" in told) == (1, True), told
+        code, output, _ = shell.run("act", "scale", "cad-ml-api", "--replicas", "2", "--yes")
+    assert (code, "undone by HPA cad-ml-api" in output) == (1, True), output
 
 
 def test_a_home_that_cannot_hold_a_journal_refuses_the_action(shell: Shell, tmp_path: Path) -> None:
     """The state folder is a file: refused before anything is sent."""
     (tmp_path / "state").write_text("")
-    code, told, _ = shell.run("act", "scale", "cad-ml-api", "--replicas", "4", "--yes")
-    assert (code, "journal" in told, shell.writes()) == (1, True, [])
+    code, output, _ = shell.run("act", "scale", "cad-ml-api", "--replicas", "4", "--yes")
+    assert (code, "journal" in output, shell.writes()) == (1, True, [])
 
 
 def test_kill_9_in_the_middle_is_named_by_the_next_start(shell: Shell) -> None:
@@ -162,8 +162,8 @@ def test_a_signal_in_the_middle_journals_unknown(shell: Shell, number: signal.Si
 
 def test_an_empty_journal_is_no_failure(shell: Shell) -> None:
     """Before anything was done: said in words, exit 0, and no file is made."""
-    code, told, _ = shell.run("journal")
-    assert (code, told.startswith("no events")) == (0, True)
+    code, output, _ = shell.run("journal")
+    assert (code, output.startswith("no events")) == (0, True)
     assert not shell.journal.exists()
 
 

@@ -71,11 +71,11 @@ class Bench:
             assert time.monotonic() < ends, "a group of rules was never evaluated"
             time.sleep(0.1)
 
-    def until(self, query: str, wanted: float) -> None:
+    def until(self, query: str, expected: float) -> None:
         """Wait until Prometheus has scraped what was changed."""
         ends = time.monotonic() + 30.0
-        while self.value(query) != wanted:
-            assert time.monotonic() < ends, f"{query} never became {wanted:g}"
+        while self.value(query) != expected:
+            assert time.monotonic() < ends, f"{query} never became {expected:g}"
             time.sleep(0.1)
 
 
@@ -249,9 +249,9 @@ def test_alerts_that_do_not_arrive_fail_the_check(
         monkeypatch.setattr(watchdog, "ARRIVES_WITHIN_SECONDS", 3600.0)
         assert ask("check", whole.environment, ALERTMANAGER_URL=deaf.url)[0] == 0
         monkeypatch.setattr(watchdog, "ARRIVES_WITHIN_SECONDS", 0.0)
-        code, told = ask("check", whole.environment, ALERTMANAGER_URL=deaf.url)
+        code, output = ask("check", whole.environment, ALERTMANAGER_URL=deaf.url)
     assert code == 1
-    assert "alertmanager heartbeat: Watchdog does not reach Alertmanager" in told and "`alerting`" in told
+    assert "alertmanager heartbeat: Watchdog does not reach Alertmanager" in output and "`alerting`" in output
 
 
 def test_live_rules_are_compared_with_what_is_exported(
@@ -270,9 +270,9 @@ def test_live_rules_are_compared_with_what_is_exported(
         "  - record: dedup2d_job_queue_depth\n    expr: sum(dedup2d_jobs_queued)\n"
     )
     assert main(["rules", "lint", str(path), "--live", "--format", "json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["compared_with"] == "the server"
-    assert {(item["line"], item["trap"], item["level"]) for item in told["findings"]} == {
+    output = json.loads(capsys.readouterr().out)
+    assert output["compared_with"] == "the server"
+    assert {(item["line"], item["trap"], item["level"]) for item in output["findings"]} == {
         (5, "metric-not-exported", "error"),
         (11, "label-not-carried", "error"),
         (13, "matcher-matches-nothing", "warning"),

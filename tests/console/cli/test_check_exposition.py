@@ -45,14 +45,14 @@ scrape_configs:
         yield server
 
 
-def until(server: ServerProcess, query: str, wanted: float) -> None:
+def until(server: ServerProcess, query: str, expected: float) -> None:
     """Wait until Prometheus has scraped what was changed."""
     ends = time.monotonic() + 30.0
     while True:
         found = httpx.get(f"{server.url}/api/v1/query", params={"query": query}, timeout=5.0).json()["data"]["result"]
-        if found and float(found[0]["value"][1]) == wanted:
+        if found and float(found[0]["value"][1]) == expected:
             return
-        assert time.monotonic() < ends, f"{query} never became {wanted:g}"
+        assert time.monotonic() < ends, f"{query} never became {expected:g}"
         time.sleep(0.1)
 
 
@@ -102,14 +102,14 @@ def test_only_what_no_build_exports_is_called_missing(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "output"),
     [
         (',stage="load"', "", "ocr_errors_total has series without the label stage"),
         ("ocr_input_rejected_total counter", "ocr_input_rejected_total gauge", "is exported as a gauge"),
         ('vision_processing_duration_seconds_sum{provider="deepseek_stub"}', "x", "incomplete histogram"),
     ],
 )
-def test_a_breach_is_still_one(ask: Ask, exporter: ServedPlatform, old: str, new: str, told: str) -> None:
+def test_a_breach_is_still_one(ask: Ask, exporter: ServedPlatform, old: str, new: str, output: str) -> None:
     """A label, a type or a part of a histogram that is gone fails with 5."""
     assert old in exporter.metrics
     whole = exporter.metrics
@@ -119,7 +119,7 @@ def test_a_breach_is_still_one(ask: Ask, exporter: ServedPlatform, old: str, new
     finally:
         exporter.metrics = whole
     assert code == 5
-    assert any(told in line for line in texts(out, "failed"))
+    assert any(output in line for line in texts(out, "failed"))
 
 
 def test_a_gap_is_what_was_counted_lately(ask: Ask, exporter: ServedPlatform, prometheus: ServerProcess) -> None:
@@ -135,7 +135,7 @@ def test_a_gap_is_what_was_counted_lately(ask: Ask, exporter: ServedPlatform, pr
     try:
         until(prometheus, 'sum(ocr_errors_total{code="ODD"})', 6.0)
         code, out = ask("contract", config="error_codes_window: 2m\n")
-        mapped, told = ask("contract", config="error_codes_window: 2m\nerror_codes: {odd: PARSE_FAILED}\n")
+        mapped, output = ask("contract", config="error_codes_window: 2m\nerror_codes: {odd: PARSE_FAILED}\n")
         exporter.metrics = whole
         until(prometheus, 'sum(ocr_errors_total{code="ODD"})', 1.0)
     finally:
@@ -148,4 +148,4 @@ def test_a_gap_is_what_was_counted_lately(ask: Ask, exporter: ServedPlatform, pr
     (new, old) = [item["items"][0] for item in json.loads(out)["checks"] if "items" in item]
     assert (new["provider"], new["code"], new["count"]) == ("new", "ODD", 2)
     assert time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)) == new["since"] <= old["since"]
-    assert (mapped, any("ODD → PARSE_FAILED" in line for line in texts(told, "passed"))) == (0, True)
+    assert (mapped, any("ODD → PARSE_FAILED" in line for line in texts(output, "passed"))) == (0, True)

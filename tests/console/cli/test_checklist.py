@@ -57,7 +57,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    ("ratio", "health", "code", "told"),
+    ("ratio", "health", "code", "result"),
     [
         ("0.4", "99", 0, "all ok; 1 question for a person"),
         ("1.4", "99", 1, "something is critical or warns"),
@@ -65,23 +65,23 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
         ("0.4", "", 2, "something could not be evaluated"),
     ],
 )
-def test_exit_codes(run: Any, ratio: str, health: str, code: int, told: str) -> None:
+def test_exit_codes(run: Any, ratio: str, health: str, code: int, result: str) -> None:
     """0 all ok, 1 a missed target, 2 something not known and nothing missed; a question never fails."""
     with told_platform(vector=answers(ratio, health)) as platform:
         got, out, _ = run(platform, "mine")
     assert got == code
-    assert told in out and "ASK Is all well?" in out
+    assert result in out and "ASK Is all well?" in out
 
 
 def test_every_form_tells_the_same(run: Any, tmp_path: Path) -> None:
     """Text, JSON, Markdown and JUnit name verdict, provider, target and yesterday; nothing from outside is markup."""
     with told_platform(vector=answers("0.4", "72.5")) as platform:
         _, text, _ = run(platform, "mine")
-        _, told, _ = run(platform, "mine", "--format", "json")
+        _, result, _ = run(platform, "mine", "--format", "json")
         _, markdown, _ = run(platform, "mine", "--format", "markdown")
         code, nothing, _ = run(platform, "mine", "--format", "junit", "--output", str(tmp_path / "out.xml"))
-    assert "WARN Providers: deep[seek]\\e: 72.5 % is under 90 %" in text and "\x1b" not in text + told + markdown
-    items = {item["id"]: item for item in json.loads(told)["items"]}
+    assert "WARN Providers: deep[seek]\\e: 72.5 % is under 90 %" in text and "\x1b" not in text + result + markdown
+    items = {item["id"]: item for item in json.loads(result)["items"]}
     assert (items["health"]["verdict"], items["health"]["value"], items["well"]["verdict"]) == ("warn", 72.5, "question")
     assert items["ratio"]["yesterday"] == "0.50 % (now -0.10)" and items["ratio"]["target"] == "under 1 %, critical from 5 %"
     assert "deep\\[seek\\]" in markdown

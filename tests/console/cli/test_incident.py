@@ -21,8 +21,8 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def incident(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     code = main(["incident", *words])
-    told = capsys.readouterr()
-    return code, told.out, told.err
+    result = capsys.readouterr()
+    return code, result.out, result.err
 
 
 def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -59,13 +59,13 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
     code, out, err = incident(capsys, "update", "--text", "we roll back")
     assert "not sent" in err
     assert incident(capsys, "tick", "resolve")[0] == 0
-    told = json.loads(incident(capsys, "show", "--format", "json")[1])
-    assert told["roles"]["scribe"] == "bob"
-    assert [item["sendings"] != [] for item in told["updates"]] == [True, False]
-    assert {item["step"]: item["state"] for item in told["steps"]}["acknowledge"] == "due"
-    texts = [item["text"] for item in told["timeline"]]
+    result = json.loads(incident(capsys, "show", "--format", "json")[1])
+    assert result["roles"]["scribe"] == "bob"
+    assert [item["sendings"] != [] for item in result["updates"]] == [True, False]
+    assert {item["step"]: item["state"] for item in result["steps"]}["acknowledge"] == "due"
+    texts = [item["text"] for item in result["timeline"]]
     assert "resolve: done: without a mitigation" in texts
-    assert next(item for item in told["timeline"] if item["text"] == "80 % fail")["corrects"] == noted
+    assert next(item for item in result["timeline"] if item["text"] == "80 % fail")["corrects"] == noted
     assert incident(capsys, "note", "follow-up: a canary first")[0] == 0
     code, out, err = incident(capsys, "close", "--why", "fixed")
     assert code == 0
@@ -82,7 +82,7 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "result"),
     [
         (("show",), "no incidents yet"),
         (("show", "7"), "no incident '7'; known: none"),
@@ -91,11 +91,11 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
         (("note", "x"), "no incidents yet"),
     ],
 )
-def test_what_cannot_be_done_is_said(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_done_is_said(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], result: str) -> None:
     """Exit code 1, with what there is instead."""
     code, out, err = incident(capsys, *words)
     assert (code, out) == (1, "")
-    assert told in err
+    assert result in err
 
 
 def test_which_one_is_meant(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,8 +37,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def run(*words: str) -> tuple[int, str, str]:
         code = main(["journal", *words])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return run
 
@@ -87,16 +87,16 @@ def test_an_export_is_whole_and_what_was_cut_from_it_is_named(
     assert run("verify", str(export))[0] == 0
     part = tmp_path / "part.jsonl"
     part.write_text(run("export", "--after", "7")[1])
-    code, told, _ = run("verify", str(part))
-    assert (code, "3 entries, #8 to #10" in told) == (0, True)
+    code, output, _ = run("verify", str(part))
+    assert (code, "3 entries, #8 to #10" in output) == (0, True)
     for wrong, named in (
         (out.replace("text 4", "text 5"), "#5 was changed"),
         ("".join(line for line in out.splitlines(True) if '"sequence":7' not in line), "#7 is missing"),
         ("".join(out.splitlines(True)[:-1]), "what came after #10 was cut off"),
     ):
         export.write_text(wrong)
-        code, told, _ = run("verify", str(export))
-        assert (code, named in told) == (1, True), told
+        code, output, _ = run("verify", str(export))
+        assert (code, named in output) == (1, True), output
         monkeypatch.setattr("sys.stdin", io.StringIO(wrong))
         assert run("verify", "-")[0] == 1
 
@@ -104,8 +104,8 @@ def test_an_export_is_whole_and_what_was_cut_from_it_is_named(
 def test_a_planted_change_in_the_file_is_named(run: Run, file: Path) -> None:
     """The journal has no fault, until somebody changes an entry and removes the newest one."""
     filled(file)
-    code, told, _ = run("verify")
-    assert (code, told.startswith("no fault found")) == (0, True)
+    code, output, _ = run("verify")
+    assert (code, output.startswith("no fault found")) == (0, True)
     hand = sqlite3.connect(file)
     for trigger in ("events_are_not_changed", "events_are_not_deleted"):
         hand.execute(f"DROP TRIGGER {trigger}")
@@ -113,8 +113,8 @@ def test_a_planted_change_in_the_file_is_named(run: Run, file: Path) -> None:
     hand.execute("DELETE FROM events WHERE sequence = 10")
     hand.commit()
     hand.close()
-    code, told, _ = run("verify")
-    assert (code, told.splitlines()[1:]) == (
+    code, output, _ = run("verify")
+    assert (code, output.splitlines()[1:]) == (
         1,
         [
             "  #4 was changed: its hash does not fit it",
@@ -158,12 +158,12 @@ def test_a_damaged_index_hides_no_event(run: Run, file: Path) -> None:
     code, out, _ = run("--kind", kind, "--format", "json")
     assert (code, 30 in numbers(out)) == (0, True)
     with Journal.open_to_read(file) as journal:
-        for wanted in (SearchQuery(), SearchQuery(kinds=(kind,)), SearchQuery(words=("text",))):
+        for expected in (SearchQuery(), SearchQuery(kinds=(kind,)), SearchQuery(words=("text",))):
             for limit in (5, 15, 100):
                 before, hidden = None, 0
                 for _ in range(50):
                     try:
-                        found = search(journal, wanted, before=before, limit=limit)
+                        found = search(journal, expected, before=before, limit=limit)
                     except JournalError as error:
                         assert "an index hides 1 events of this page" in str(error)
                         hidden += 1
@@ -171,7 +171,7 @@ def test_a_damaged_index_hides_no_event(run: Run, file: Path) -> None:
                     if not found.older:
                         break
                     before = found.entries[-1].event
-                assert hidden == 1, (wanted, limit)
+                assert hidden == 1, (expected, limit)
 
 
 def test_events_that_are_gone_are_told_by_every_verb_that_reads(run: Run, file: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_page_of_a_whole_journal_is_never_called_damaged(tmp_path: Path) -> No
             if number % 10 == 5:
                 late = 1_000_000_000 + number * 500_000
                 journal.merge([Event(1.0, "note", "late", "bob", "", {}, 0, f"l{number}", late)])
-        for wanted in (
+        for expected in (
             SearchQuery(),
             SearchQuery(kinds=("note",)),
             SearchQuery(authors=("bob",)),
@@ -204,10 +204,10 @@ def test_a_page_of_a_whole_journal_is_never_called_damaged(tmp_path: Path) -> No
         ):
             for limit in (1, 7, 200):
                 before, seen = None, 0
-                while (found := search(journal, wanted, before=before, limit=limit)).entries:
+                while (found := search(journal, expected, before=before, limit=limit)).entries:
                     seen += len(found.entries)
                     before = found.entries[-1].event
-                assert seen == len(search(journal, wanted, limit=1000).entries)
+                assert seen == len(search(journal, expected, limit=1000).entries)
 
 
 def test_what_is_not_shared_is_listed(run: Run, file: Path) -> None:

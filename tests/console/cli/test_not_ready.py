@@ -81,12 +81,12 @@ def test_the_self_check(run: Run, pages: dict[str, Any], strict: bool, code: int
     """503 fails with 3, as does a /ready that cannot be read; what is degraded is noted, and fails in strict mode; the word of
     /health passes nothing."""
     found, out = run(pages, "check", "--format", "json", *(["--strict"] if strict else []))
-    told = [
+    output = [
         (item["result"], f"{item['name']}: {item['text']}") for item in json.loads(out)["checks"] if item["area"] == "health"
     ]
     assert found == code
-    assert any(kind == result and text.startswith(line) for kind, text in told), told
-    assert not any(kind == "passed" and text.startswith("status") for kind, text in told)
+    assert any(kind == result and text.startswith(line) for kind, text in output), output
+    assert not any(kind == "passed" and text.startswith("status") for kind, text in output)
 
 
 @pytest.mark.parametrize(
@@ -103,25 +103,28 @@ def test_the_self_check(run: Run, pages: dict[str, Any], strict: bool, code: int
 def test_status(run: Run, pages: dict[str, Any], state: str, verdict: str, critical: bool) -> None:
     """The source's word, the verdict and the exit code agree; a platform that does not serve is critical."""
     code, out = run(pages, "status", "--format", "json")
-    told = json.loads(out)
-    assert (told["sources"]["platform"]["state"], told["platform"]["verdict"], code == 1) == (state, verdict, critical)
+    output = json.loads(out)
+    assert (output["sources"]["platform"]["state"], output["platform"]["verdict"], code == 1) == (state, verdict, critical)
 
 
 def test_status_in_json_has_what_the_platform_says(run: Run) -> None:
     """Checks, breakers, reasons, models, providers, vector versions and faiss, and which pages this build does not have."""
     pages = NOT_READY | {"/health/extended": (200, served.EXTENDED)}
-    told = json.loads(run(pages, "status", "--format", "json")[1])["platform"]
-    assert told["ready"] is False
-    assert told["checks"][0] == {
+    output = json.loads(run(pages, "status", "--format", "json")[1])["platform"]
+    assert output["ready"] is False
+    assert output["checks"][0] == {
         "name": "models_loaded",
         "status": "not_ready",
         "detail": "ocr_paddle:missing",
         "degraded": False,
     }
-    assert told["breakers"] == [{"name": "vision", "state": "closed", "failures": 1, "threshold": 5}]
-    assert (told["models"], told["vectors"]) == ({"ocr_paddle": "loaded"}, {"total": 1500, "versions": {"v3": 300, "v4": 1200}})
-    assert told["faiss"]["enabled"] == "yes"
-    assert told["unread"] == [{"path": "/api/v1/providers/health", "error": None, "absent": True}]
+    assert output["breakers"] == [{"name": "vision", "state": "closed", "failures": 1, "threshold": 5}]
+    assert (output["models"], output["vectors"]) == (
+        {"ocr_paddle": "loaded"},
+        {"total": 1500, "versions": {"v3": 300, "v4": 1200}},
+    )
+    assert output["faiss"]["enabled"] == "yes"
+    assert output["unread"] == [{"path": "/api/v1/providers/health", "error": None, "absent": True}]
 
 
 def test_status_and_doctor_in_words(run: Run) -> None:
@@ -137,7 +140,7 @@ def test_status_and_doctor_in_words(run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["morning", "hourly"])
 @pytest.mark.parametrize(
-    ("pages", "verdict", "told"),
+    ("pages", "verdict", "output"),
     [
         (FINE, "ok", "the platform reports ready, 3 services are healthy, resilience is healthy"),
         (NOT_READY, "critical", "/ready: 503 not ready; models_loaded: not_ready: ocr_paddle:missing"),
@@ -146,9 +149,9 @@ def test_status_and_doctor_in_words(run: Run) -> None:
         ({}, "no_data", "404 nothing at this path"),
     ],
 )
-def test_the_checklists_ask_it(run: Run, name: str, pages: dict[str, Any], verdict: str, told: str) -> None:
+def test_the_checklists_ask_it(run: Run, name: str, pages: dict[str, Any], verdict: str, output: str) -> None:
     """The item is ok only where the platform says more than a constant word."""
     code, out = run(pages, "checklist", name, "--format", "json")
     (item,) = [each for each in json.loads(out)["items"] if each["id"] == "platform"]
-    assert (item["verdict"], told in item["reason"]) == (verdict, True), item
+    assert (item["verdict"], output in item["reason"]) == (verdict, True), item
     assert code != 0 or verdict == "ok"

@@ -56,18 +56,18 @@ def test_the_published_shape(run: Any) -> None:
     vector = recorded(error_ratio="0.42", request_rate="NaN", error_budget="+Inf")
     with told_platform(vector=vector, pages={"/api/v2/alerts": [ALERT], "/health": HEALTH}) as platform:
         code, out = run(platform, "status", "--format", "json")
-    told = json.loads(out)
+    output = json.loads(out)
     assert code == 1  # a critical alert is active
-    assert list(told) == [
+    assert list(output) == [
         "schema", "environment", "taken_at", "sources", "panels", "alerts_from", "alerts_caveat", "alerts", "workloads",
         "platform",
     ]  # fmt: skip
-    assert (told["alerts_from"], told["alerts_caveat"]) == ("alertmanager", None)
-    assert (told["schema"], told["environment"]) == (1, "test")
-    assert list(told["sources"]) == ["prometheus", "alertmanager", "kubernetes", "platform"]
-    assert list(told["sources"]["prometheus"]) == ["state", "latency_ms", "age_seconds", "error"]
-    assert [item["state"] for item in told["sources"].values()] == ["up", "up", "not configured", "up"]
-    panels = {item["id"]: item for item in told["panels"]}
+    assert (output["alerts_from"], output["alerts_caveat"]) == ("alertmanager", None)
+    assert (output["schema"], output["environment"]) == (1, "test")
+    assert list(output["sources"]) == ["prometheus", "alertmanager", "kubernetes", "platform"]
+    assert list(output["sources"]["prometheus"]) == ["state", "latency_ms", "age_seconds", "error"]
+    assert [item["state"] for item in output["sources"].values()] == ["up", "up", "not configured", "up"]
+    panels = {item["id"]: item for item in output["panels"]}
     assert list(panels) == [
         "error_ratio", "p95_latency", "circuit_breakers", "provider_health", "queue_depth", "cpu", "memory", "request_rate",
         "error_budget", "workloads",
@@ -91,7 +91,7 @@ def test_the_published_shape(run: Any) -> None:
     }
     for panel in ("request_rate", "error_budget", "queue_depth", "workloads"):
         assert (panels[panel]["value"], panels[panel]["verdict"]) == (None, "no_data"), panel
-    alert = told["alerts"][0]
+    alert = output["alerts"][0]
     assert list(alert) == [
         "fingerprint", "name", "severity", "severity_known", "priority", "state", "listed_by", "starts_at", "labels",
         "annotations", "runbook", "actions", "elsewhere",
@@ -105,7 +105,7 @@ def test_the_published_shape(run: Any) -> None:
     # No cluster is known, so which revision it would be is not either: the console's own command looks it up.
     assert alert["actions"][0]["command"] == "cad-console act rollback deployment/cad-ml-api"
     assert alert["elsewhere"] is None
-    assert told["workloads"] == []
+    assert output["workloads"] == []
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
@@ -153,11 +153,11 @@ def test_one_dead_source_blanks_nothing_else(run: Any) -> None:
     pages = {"/api/v2/alerts": (401, "who are you"), "/api/v2/silences": (401, "who are you"), "/health": HEALTH}
     with told_platform(vector=recorded(error_ratio="0.42"), pages=pages) as platform:
         code, out = run(platform, "status", "--format", "json")
-    told = json.loads(out)
+    output = json.loads(out)
     assert code == 3  # nothing critical is known, and the alerts are not Alertmanager's
-    assert told["sources"]["alertmanager"]["state"] == "denied"
-    assert told["sources"]["alertmanager"]["error"]
-    assert told["panels"][0]["verdict"] == "ok"
+    assert output["sources"]["alertmanager"]["state"] == "denied"
+    assert output["sources"]["alertmanager"]["error"]
+    assert output["panels"][0]["verdict"] == "ok"
 
 
 def test_alerts_are_filtered_by_matchers(run: Any) -> None:
@@ -207,9 +207,9 @@ def test_a_heartbeat_that_does_not_arrive_degrades_alertmanager_for_a_program_to
     """In JSON the source says degraded, and the heartbeat is in no list of alerts."""
     pages = {"/api/v1/rules": rule_page("Watchdog"), "/health": HEALTH}
     with told_platform(pages=pages) as platform:
-        told = json.loads(run(platform, "status", "--format", "json")[1])
+        output = json.loads(run(platform, "status", "--format", "json")[1])
         assert json.loads(run(platform, "alerts", "--format", "json")[1]) == []
-    assert (told["sources"]["alertmanager"]["state"], told["alerts"]) == ("degraded", [])
+    assert (output["sources"]["alertmanager"]["state"], output["alerts"]) == ("degraded", [])
 
 
 def test_an_alert_that_somebody_has_is_taken_only_when_that_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -432,25 +432,25 @@ def test_every_controller_that_may_revert_a_change_has_a_settle_time() -> None:
     assert set(settle.keys) == set(SETTLE)
 
 
-@pytest.mark.parametrize("said", ["1", "true", "YES", "on"])
-def test_read_only_by_variable(home: Home, said: str) -> None:
+@pytest.mark.parametrize("line_text", ["1", "true", "YES", "on"])
+def test_read_only_by_variable(home: Home, line_text: str) -> None:
     """CAD_CONSOLE_READ_ONLY takes the usual words."""
-    assert home.load(CAD_CONSOLE_READ_ONLY=said).read_only
+    assert home.load(CAD_CONSOLE_READ_ONLY=line_text).read_only
 
 
 READ_ONLY = "read_only: {top}\nenvironments: {{a: {{read_only: {own}}}}}\n"
 
 
 @pytest.mark.parametrize("flag", [False, True])
-@pytest.mark.parametrize("said", [None, "", "false", "true"])
+@pytest.mark.parametrize("line_text", [None, "", "false", "true"])
 @pytest.mark.parametrize("top", ["false", "true"])
 @pytest.mark.parametrize("own", ["false", "true"])
-def test_read_only_only_adds_up(home: Home, flag: bool, said: str | None, top: str, own: str) -> None:
+def test_read_only_only_adds_up(home: Home, flag: bool, line_text: str | None, top: str, own: str) -> None:
     """Flag, variable, file and environment: one true is enough, and no false or empty one lifts it."""
     home.config(READ_ONLY.format(top=top, own=own))
-    environ = {} if said is None else {"CAD_CONSOLE_READ_ONLY": said}
+    environ = {} if line_text is None else {"CAD_CONSOLE_READ_ONLY": line_text}
     settings = home.load({"read_only": flag}, **environ)
-    assert settings.read_only == (flag or "true" in (said, top, own))
+    assert settings.read_only == (flag or "true" in (line_text, top, own))
 
 
 def test_read_only_names_everyone_who_says_so(home: Home) -> None:
@@ -460,11 +460,11 @@ def test_read_only_names_everyone_who_says_so(home: Home) -> None:
     assert dict(settings.origins)["read_only"] == "flag --read-only, config file, line 1"
 
 
-@pytest.mark.parametrize("said", ["maybe", " ", "0x1", "truee"])
-def test_an_unreadable_read_only_is_an_error(home: Home, said: str) -> None:
+@pytest.mark.parametrize("line_text", ["maybe", " ", "0x1", "truee"])
+def test_an_unreadable_read_only_is_an_error(home: Home, line_text: str) -> None:
     """Neither reading of it is guessed: the console does not start."""
     with pytest.raises(ConfigError, match="CAD_CONSOLE_READ_ONLY: expected true or false"):
-        home.load(CAD_CONSOLE_READ_ONLY=said)
+        home.load(CAD_CONSOLE_READ_ONLY=line_text)
 
 
 def test_every_empty_variable_is_unset(home: Home) -> None:
@@ -562,10 +562,10 @@ def test_what_cannot_be_understood_is_one_line(home: Home, text: str, line: int,
     path = home.config(text)
     with pytest.raises(ConfigError) as caught:
         home.load()
-    told = str(caught.value)
-    assert "\n" not in told
-    assert told.startswith(f"{path}:{line}: " if line else f"{path}: "), told
-    assert words in told
+    output = str(caught.value)
+    assert "\n" not in output
+    assert output.startswith(f"{path}:{line}: " if line else f"{path}: "), output
+    assert words in output
 
 
 def test_a_bomb_of_aliases_is_refused_at_once(home: Home) -> None:
@@ -656,7 +656,7 @@ def test_incidents_and_channels(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "output"),
     [
         ("incidents: {severities: {P5: {mitigate: 5m}}}", "did you mean"),
         ("incidents: {severities: {P1: {mitigate: soon}}}", "expected a duration"),
@@ -666,17 +666,17 @@ def test_incidents_and_channels(home: Home) -> None:
         ("environments: {a: {channels: {chat: {kind: slack, url: htp://s3cret}}}}", "expected an http:// or https:// URL"),
     ],
 )
-def test_incidents_that_are_not_understood(home: Home, text: str, told: str) -> None:
+def test_incidents_that_are_not_understood(home: Home, text: str, output: str) -> None:
     """File, line and what was expected; never the value."""
     home.config(text)
-    with pytest.raises(ConfigError, match=told) as error:
+    with pytest.raises(ConfigError, match=output) as error:
         home.load()
     assert "config.yaml:1" in str(error.value)
     assert "s3cret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "namespace", "url"),
+    ("line_text", "kind", "namespace", "url"),
     [
         ("kubernetes", "kubernetes", "cad-ml-platform", ""),
         ("{kubernetes: {namespace: journal, keep_days: 7}}", "kubernetes", "journal", ""),
@@ -684,9 +684,9 @@ def test_incidents_that_are_not_understood(home: Home, text: str, told: str) -> 
         ("{postgresql: {url: 'postgresql://db/journal', password_file: secret}}", "postgresql", "", "postgresql://db/journal"),
     ],
 )
-def test_where_the_journal_is_shared(home: Home, said: str, kind: str, namespace: str, url: str) -> None:
+def test_where_the_journal_is_shared(home: Home, line_text: str, kind: str, namespace: str, url: str) -> None:
     """A word, a URL or a mapping says it; what is shown of it, and every representation, is without the password."""
-    path = home.config(f"environments:\n  prod:\n    store: {said}\n")
+    path = home.config(f"environments:\n  prod:\n    store: {line_text}\n")
     (path.parent / "secret").write_text("hunter2")
     settings = home.load()
     assert settings.store is not None
@@ -698,7 +698,7 @@ def test_where_the_journal_is_shared(home: Home, said: str, kind: str, namespace
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("line_text", "words"),
     [
         ("redis://hunter2", "expected kubernetes or a postgresql:// URL or a mapping"),
         ("{}", "expected one of kubernetes and postgresql here"),
@@ -709,9 +709,9 @@ def test_where_the_journal_is_shared(home: Home, said: str, kind: str, namespace
         ("{postgresql: {url: 'postgresql://db:99999/j'}}", "expected a postgresql:// URL"),
     ],
 )
-def test_a_store_that_cannot_be_understood(home: Home, said: str, words: str) -> None:
+def test_a_store_that_cannot_be_understood(home: Home, line_text: str, words: str) -> None:
     """It is named with its line and what was expected, and never repeated."""
-    home.config(f"environments:\n  prod:\n    store: {said}\n")
+    home.config(f"environments:\n  prod:\n    store: {line_text}\n")
     with pytest.raises(ConfigError) as caught:
         home.load()
     assert ":3: " in str(caught.value) and words in str(caught.value)
@@ -724,9 +724,9 @@ def test_a_teams_error_codes(tmp_path: Path) -> None:
     """Own codes and the window are read; without them nothing is mapped, over a day."""
     path = tmp_path / "config.yaml"
     path.write_text('error_codes: {LICENSE_EXPIRED: AUTH_FAILED, "418": INPUT_ERROR}\nerror_codes_window: 36h\n')
-    told = load_settings({"config": str(path)}, {})
-    assert told.error_codes == (("LICENSE_EXPIRED", "AUTH_FAILED"), ("418", "INPUT_ERROR"))
-    assert told.error_codes_window_seconds == 129_600.0
+    output = load_settings({"config": str(path)}, {})
+    assert output.error_codes == (("LICENSE_EXPIRED", "AUTH_FAILED"), ("418", "INPUT_ERROR"))
+    assert output.error_codes_window_seconds == 129_600.0
     assert (load_settings({}, {}).error_codes, load_settings({}, {}).error_codes_window_seconds) == ((), 86_400.0)
 
 

@@ -180,8 +180,8 @@ def test_a_kubeconfig_that_holds_a_secret(tmp_path: Path, uid: Uid, user: str, n
     for file in ("kubeconfig", "token"):
         (tmp_path / file).write_text(KUBECONFIG.format(user=user))
         (tmp_path / file).chmod(0o644)
-    told = file_warnings(settings_of(tmp_path, KUBECONFIG=str(tmp_path / "kubeconfig")))
-    assert [text.split(" ")[0] for text in told] == ([str(tmp_path / name)] if name else [])
+    output = file_warnings(settings_of(tmp_path, KUBECONFIG=str(tmp_path / "kubeconfig")))
+    assert [text.split(" ")[0] for text in output] == ([str(tmp_path / name)] if name else [])
 
 
 def test_what_others_can_change_is_warned_about(tmp_path: Path, uid: Uid) -> None:

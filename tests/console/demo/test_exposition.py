@@ -46,8 +46,8 @@ def families(text: str) -> dict[str, Seen]:
     says: dict[str, str] = {}
     for line in text.splitlines():
         if line.startswith("# HELP "):
-            _, _, name, told = line.split(" ", 3)
-            says[name] = told
+            _, _, name, output = line.split(" ", 3)
+            says[name] = output
         elif line.startswith("# TYPE "):
             _, _, name, kind = line.split(" ")
             assert name not in found, f"{name} is announced twice"

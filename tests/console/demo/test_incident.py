@@ -61,7 +61,7 @@ def test_from_the_declaration_to_a_report_that_agrees(
     Prometheus' raw samples have it, and a report that says anything else does not pass.
     """
     settings = load_settings({"refresh": 1.0}, {**os.environ, **stack.addresses.environment()})
-    told, file = Told(), tmp_path / "report.md"
+    output, file = Told(), tmp_path / "report.md"
     documents: list[dict[str, Any]] = []
     monkeypatch.setattr(played, "as_json", lambda made: documents.append(_json(made)) or documents[-1])
 
@@ -69,12 +69,12 @@ def test_from_the_declaration_to_a_report_that_agrees(
         return
 
     passed = asyncio.run(
-        play_incident(stack.scenario, settings, told, report_file=file, stability_seconds=5.0, stack_up=ready())
+        play_incident(stack.scenario, settings, output, report_file=file, stability_seconds=5.0, stack_up=ready())
     )
-    assert passed, told.lines[-3:]
-    assert len(told.of("agreement")) == 6
+    assert passed, output.lines[-3:]
+    assert len(output.of("agreement")) == 6
     for step in ("acknowledge", "assess", "communicate", "mitigate", "resolve"):
-        assert told.of(step), step
+        assert output.of(step), step
     report = file.read_text()
     assert "cad-ml-api revision 2 image 1.9.0" in report
     document = documents[0]
@@ -100,26 +100,26 @@ LIES: dict[str, tuple[tuple[str, ...], Any]] = {
 
 
 def _every_lie_is_found(document: dict[str, Any], url: str) -> None:
-    def wrong(told: dict[str, Any]) -> list[str]:
-        found = verify_figures(told, url, alert="HighErrorRate", step_seconds=server_config.SCRAPE_SECONDS)
+    def wrong(output: dict[str, Any]) -> list[str]:
+        found = verify_figures(output, url, alert="HighErrorRate", step_seconds=server_config.SCRAPE_SECONDS)
         return [item.what for item in found if not item.holds]
 
     assert wrong(document) == []
     for what, ((part, name), factor) in LIES.items():
-        told = copy.deepcopy(document)
-        told[part][name] *= factor
-        assert wrong(told) == [what]
-        told[part][name] = None
-        assert wrong(told) == [what]
-    told = copy.deepcopy(document)
-    told["times"]["detected_at"] = document["window"]["end"]
-    assert wrong(told) == ["detected"]
-    told = copy.deepcopy(document)
-    told["timeline"] = []
-    assert wrong(told) == ["end of the alert"]
-    told = copy.deepcopy(document)
-    told["steps"]["mitigate"] = document["times"]["detected_at"]
-    assert wrong(told) == ["error ratio when it was mitigated"]
+        output = copy.deepcopy(document)
+        output[part][name] *= factor
+        assert wrong(output) == [what]
+        output[part][name] = None
+        assert wrong(output) == [what]
+    output = copy.deepcopy(document)
+    output["times"]["detected_at"] = document["window"]["end"]
+    assert wrong(output) == ["detected"]
+    output = copy.deepcopy(document)
+    output["timeline"] = []
+    assert wrong(output) == ["end of the alert"]
+    output = copy.deepcopy(document)
+    output["steps"]["mitigate"] = document["times"]["detected_at"]
+    assert wrong(output) == ["error ratio when it was mitigated"]
 
 
 async def test_what_cannot_be_asked_is_unknown(stack: DemoStack) -> None:
@@ -160,10 +160,10 @@ async def test_what_changed_from_every_source(stack: DemoStack) -> None:
     kubernetes = Kubernetes(ClusterEndpoint("cad-ml-platform", stack.addresses.kubeconfig))
     try:
         alone = await correlate(empty, at=time.time(), prometheus=alive, config_maps=None)
-        told = {(item.kind, item.text) for item in alone.changes}
-        assert any(kind == "deploy" and "api:1.9.0 runs for the first time" in text for kind, text in told)
-        assert ("alert", "HighErrorRate started firing") in told
-        assert not any("Watchdog" in text for _, text in told), "what always fires began nothing"
+        output = {(item.kind, item.text) for item in alone.changes}
+        assert any(kind == "deploy" and "api:1.9.0 runs for the first time" in text for kind, text in output)
+        assert ("alert", "HighErrorRate started firing") in output
+        assert not any("Watchdog" in text for _, text in output), "what always fires began nothing"
         assert [item.partition(":")[0] for item in alone.faults] == ["Kubernetes", "ConfigMaps"]
         own = await correlate(empty, at=time.time(), prometheus=alive, config_maps=None, own_alerts=("HighErrorRate",))
         assert not any(item.kind == "alert" and "HighErrorRate" in item.text for item in own.changes)

@@ -117,9 +117,9 @@ def test_a_good_archive_is_brought_once(releases: Releases, environ: dict[str, s
     assert any(0 < line.done_bytes <= line.total_bytes for line in says.lines)
     assert leftovers(environ) == [releases.source.folder_name]
     assert not list(tmp_path.rglob("*escaped*")) and not list(tmp_path.rglob("LICENSE"))
-    asked = len(releases.asked)
+    requested = len(releases.asked)
     assert provide_servers(says, environ=environ, sources=[releases.source]) == found
-    assert len(releases.asked) == asked
+    assert len(releases.asked) == requested
 
 
 def spoil_sum(releases: Releases) -> None:

@@ -112,8 +112,8 @@ def failing(platform: Simulator, start: float, *parts: str) -> float:
         text = platform.exposition(at)
         return [total(text, "ocr_requests_total", f'status="{status}"', *parts) for status in ("start", "success", "cache_hit")]
 
-    begun, ended, cached = (after - before for before, after in zip(counts(start), counts(start + 20.0), strict=True))
-    return (begun - ended) / (begun + cached)
+    started, ended, cached = (after - before for before, after in zip(counts(start), counts(start + 20.0), strict=True))
+    return (started - ended) / (started + cached)
 
 
 def test_a_provider_fails_without_a_word_of_it() -> None:

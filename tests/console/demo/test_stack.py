@@ -42,8 +42,8 @@ def demo(*words: str, timeout: float = 150.0) -> subprocess.CompletedProcess[str
 
 
 def query(stack: DemoStack, text: str, *, at: float | None = None) -> dict[str, float]:
-    asked = {"query": text} if at is None else {"query": text, "time": str(at)}
-    answer = httpx.get(f"{stack.addresses.prometheus}/api/v1/query", params=asked, timeout=10.0).json()
+    requested = {"query": text} if at is None else {"query": text, "time": str(at)}
+    answer = httpx.get(f"{stack.addresses.prometheus}/api/v1/query", params=requested, timeout=10.0).json()
     assert answer["status"] == "success", answer
     return {str(sorted(item["metric"].items())): float(item["value"][1]) for item in answer["data"]["result"]}
 
@@ -60,7 +60,7 @@ def shown(servers: Servers) -> Iterator[dict[str, subprocess.Popen[str]]]:
     yield from _played({**{name: (name, "--check") for name in SHOWN}, "no terminal": ("quiet",)})
 
 
-def _played(wanted: Mapping[str, Sequence[str]]) -> Iterator[dict[str, subprocess.Popen[str]]]:
+def _played(expected: Mapping[str, Sequence[str]]) -> Iterator[dict[str, subprocess.Popen[str]]]:
     running = {
         name: subprocess.Popen(
             [sys.executable, "-m", "console", "demo", "--scenario", *words],
@@ -70,7 +70,7 @@ def _played(wanted: Mapping[str, Sequence[str]]) -> Iterator[dict[str, subproces
             stderr=subprocess.PIPE,
             text=True,
         )
-        for name, words in wanted.items()
+        for name, words in expected.items()
     }
     yield running
     for process in running.values():
@@ -187,13 +187,13 @@ def test_a_context_of_a_kubeconfig_is_the_cluster_instead(
 
 
 @pytest.mark.parametrize(
-    "words, code, told",
+    "words, code, output",
     [(("--run",), 2, "needs a command"), (("--run", "no-such"), 127, "no such program")],
 )
-def test_what_cannot_be_run_is_told(words: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_run_is_told(words: tuple[str, ...], code: int, output: str) -> None:
     """Without a command after --run one line says what to do, and nothing starts."""
     answer = demo(*words)
-    assert answer.returncode == code and told in answer.stderr and answer.stderr.count("\n") == 1
+    assert answer.returncode == code and output in answer.stderr and answer.stderr.count("\n") == 1
 
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)

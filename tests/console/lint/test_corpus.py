@@ -67,9 +67,9 @@ def test_the_corpus_has_every_trap() -> None:
 def test_a_trap_is_found_where_it_is(lint: Lint, path: Path) -> None:
     """All marked lines and no other are told, with the trap's name, and the exit code is that of its level."""
     code, out = lint(str(path), "--format", "json")
-    told = json.loads(out)
-    assert {(item["line"], item["trap"]) for item in told["findings"]} == marked(path)
-    assert code == told["exit_code"] == LEVELS.get(path.stem, 1)
+    reported = json.loads(out)
+    assert {(item["line"], item["trap"]) for item in reported["findings"]} == marked(path)
+    assert code == reported["exit_code"] == LEVELS.get(path.stem, 1)
 
 
 @pytest.mark.servers

@@ -37,11 +37,11 @@ def seconds_for_each(text: str, path: Path) -> float:
     known = MetricCatalog.from_contract(load_contract(), load_taxonomy()).with_exported(load_exported())
     took = []
     for _ in range(2):
-        begun = time.process_time()
+        started = time.process_time()
         file = read_rules(text, path=str(path))
         looked_at = build_context(file.rules, others=lambda _: (), catalog=known, runbooks=RunbookIndex, panels=tuple)
         assert lint_rules([file], looked_at)
-        took.append(time.process_time() - begun)
+        took.append(time.process_time() - started)
     return min(took) / len(file.rules)
 
 

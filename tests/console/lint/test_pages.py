@@ -187,14 +187,14 @@ def test_a_planted_fault_is_found_where_it_stands(folder: Path, trap: str, old: 
     assert PAGE.count(old) >= 1
     text = PAGE.replace(old, new, 1)
     (folder / "slow.md").write_text(text)
-    told = [item for item in linted(folder).findings if item.lint_rule.id == trap and words in item.text]
-    assert len(told) == 1, linted(folder).findings
-    if told[0].file == "rules.yaml":
-        assert told[0].line == 4
+    result = [item for item in linted(folder).findings if item.lint_rule.id == trap and words in item.text]
+    assert len(result) == 1, linted(folder).findings
+    if result[0].file == "rules.yaml":
+        assert result[0].line == 4
         return
-    assert told[0].file == str(folder / "slow.md")
+    assert result[0].file == str(folder / "slow.md")
     begins = text[: PAGE.index(old)].count("\n") + 1
-    assert begins - 2 <= told[0].line <= begins + new.count("\n") + 2, told
+    assert begins - 2 <= result[0].line <= begins + new.count("\n") + 2, result
 
 
 @pytest.mark.parametrize(
@@ -264,8 +264,8 @@ def test_without_kubectl_it_is_said_what_was_not_checked(
     assert main(["runbook", "--lint"]) == 0
     assert "kubectl is not on PATH: 4 kubectl lines remain unchecked" in capsys.readouterr().out
     assert main(["runbook", "--lint", "--format", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["kubectl"], told["kubectl_lines"], told["kubectl_lines_unchecked"]) == ("", 4, 4)
+    result = json.loads(capsys.readouterr().out)
+    assert (result["kubectl"], result["kubectl_lines"], result["kubectl_lines_unchecked"]) == ("", 4, 4)
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,8 @@ def test_pint_is_merged_where_it_is(pint: Report, capsys: pytest.CaptureFixture[
         ]
     )
     _, found = lint(capsys, path)
-    told = [(item["line"], item["rule"], item["level"], item["text"]) for item in found if item["said_by"] == "pint"]
-    assert told == [
+    result = [(item["line"], item["rule"], item["level"], item["text"]) for item in found if item["said_by"] == "pint"]
+    assert result == [
         (10, "OcrErrorsOrNothing", "error", "promql/cost: too dear"),
         (10, "OcrErrorsOrNothing", "warning", "promql/regexp: unnecessary regexp"),
     ]
@@ -77,8 +77,8 @@ def test_pint_gets_manifests_as_plain_files(pint: Report, capsys: pytest.Capture
     """The lines of the copy are those of the manifest again: its seventh line is the expression of the first rule."""
     pint([problem("promql/regexp", 7, problem="unnecessary regexp")])
     _, found = lint(capsys, MANIFEST)
-    (told,) = [item for item in found if item["said_by"] == "pint"]
-    assert (told["file"], told["line"], told["rule"]) == (str(MANIFEST), 10, "OcrErrors")
+    (result,) = [item for item in found if item["said_by"] == "pint"]
+    assert (result["file"], result["line"], result["rule"]) == (str(MANIFEST), 10, "OcrErrors")
 
 
 def test_a_pint_that_ends_without_a_report_is_told(
