@@ -250,7 +250,7 @@ async def test_a_takeover_is_confirmed_and_reported_to_the_owner(given: Callable
         session.journal.append(Event(time.time(), "alert.owned", "f1", where.user, where.environment, elsewhere))
         await until(app, pilot, "  you@")
         await pilot.press("a")
-        await until(app, pilot, "from another console of this account: take it over?")
+        await until(app, pilot, "from another console of this account: take it", "over?")
     await other.close()
 
 
