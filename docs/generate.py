@@ -28,7 +28,7 @@ from console.cli.parser import VERBS, build_parser, flags  # noqa: E402
 from console.config import schema  # noqa: E402
 from console.config.validation import Fields, Key, Kind, ListOf, MapOf, OneOf, Scalar  # noqa: E402
 from console.journal.elapsed import BootTimestamp  # noqa: E402
-from console.journal.payloads import PAYLOADS, LinkedAlert, RevisionFacts, kind_of  # noqa: E402
+from console.journal.payloads import PAYLOADS, LinkedAlert, RevisionFacts, event_kind  # noqa: E402
 from console.screens import keys  # noqa: E402
 from console.screens.base import ConsoleScreen  # noqa: E402
 from console.screens.registry import SCREENS  # noqa: E402
@@ -301,7 +301,7 @@ def journal_events() -> str:
         "optional is absent where it has no value.\n",
     ]
     for payload in PAYLOADS:
-        parts.append(f"## {kind_of(payload)}\n")
+        parts.append(f"## {event_kind(payload)}\n")
         if payload.__doc__:
             parts.append(f"{_paragraphs(payload.__doc__)}\n")
         parts.append(_payload_table(payload))

@@ -19,7 +19,7 @@ from console.actions.registry import action_named
 from console.actions.writers import describe_rejection, is_rejected, was_never_sent
 from console.config.settings import Settings
 from console.journal.event import Event
-from console.journal.payloads import Payload, build_event
+from console.journal.payloads import Payload, create_event
 from console.journal.sqlite import Journal, JournalError
 from queries.errors import SourceError
 from queries.model.fault import Fault
@@ -345,7 +345,7 @@ class _ActionRun:
 
     def _event(self, payload: Payload) -> Event:
         author, environment = self.settings.user, self.settings.environment
-        return build_event(payload, at=self.clock(), subject=self.identity, author=author, environment=environment)
+        return create_event(payload, at=self.clock(), subject=self.identity, author=author, environment=environment)
 
     async def _finish(self, outcome: Outcome, text: str, fault: Fault | None = None) -> RunStep:
         error = await self._journal_outcome(outcome, text)

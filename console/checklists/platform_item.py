@@ -14,7 +14,7 @@ _LIMIT = "ready, every service up, no breaker open"
 
 def evaluate_platform(item: Item, snapshot: Snapshot) -> ItemResult:
     """The platform's last report while it answers; without an answer the item is unknown, whatever the last report said."""
-    state, summary = snapshot.source("platform"), snapshot.platform_verdict
+    state, platform = snapshot.source("platform"), snapshot.platform_verdict
     targets = (
         NavigationTarget("screen", "platform", "the platform's report"),
         *((NavigationTarget("runbook", item.runbook, f"runbook {item.runbook}"),) if item.runbook else ()),
@@ -22,10 +22,10 @@ def evaluate_platform(item: Item, snapshot: Snapshot) -> ItemResult:
     if state is None or state.health is Health.NOT_CONFIGURED:
         reason = "the platform's API is not configured"
         return ItemResult(item, Verdict.NO_DATA, "not known", reason, limit=_LIMIT, targets=targets)
-    if summary is None or state.paused or not state.health.answers:
+    if platform is None or state.paused or not state.health.answers:
         why = visible(state.fault.sentence()) if state.fault else "polling is paused" if state.paused else "no answer yet"
-        verdict = Verdict.NO_DATA if summary is None else Verdict.STALE
+        verdict = Verdict.NO_DATA if platform is None else Verdict.STALE
         return ItemResult(item, verdict, "not known", why, limit=_LIMIT, targets=targets)
-    value = "not ready" if summary.not_ready else "ready" if summary.verdict is Verdict.OK else "degraded"
-    details = tuple(Detail(line.sentence, line.verdict) for line in summary.problems)
-    return ItemResult(item, summary.verdict, value, summary.reason, limit=_LIMIT, details=details, targets=targets)
+    value = "not ready" if platform.not_ready else "ready" if platform.verdict is Verdict.OK else "degraded"
+    details = tuple(Detail(line.sentence, line.verdict) for line in platform.problems)
+    return ItemResult(item, platform.verdict, value, platform.reason, limit=_LIMIT, details=details, targets=targets)

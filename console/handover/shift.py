@@ -57,8 +57,8 @@ async def fetch_budget(
     except SourceError as error:
         return PollResult("prometheus", now, time.monotonic() - began, fault=error.fault)
     values: dict[float, list[float]] = {}
-    for one_series in answer.series:
-        for at, value in one_series.points:
+    for series in answer.series:
+        for at, value in series.points:
             if math.isfinite(value):
                 values.setdefault(at, []).append(value)
     folds = ((at, aggregate(state.spec.aggregation, values[at])) for at in sorted(values))

@@ -14,7 +14,7 @@ from queries.model.verdict import Verdict
 
 
 def linked_alert(tracked: TrackedAlert) -> LinkedAlert:
-    """The alert as an incident records it."""
+    """The link to an alert, with its start and labels as of now."""
     alert = tracked.alert
     return LinkedAlert(alert.fingerprint, alert.name, alert.starts_at, alert.labels)
 

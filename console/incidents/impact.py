@@ -62,7 +62,7 @@ def failed_text(seconds: float) -> str:
 
 
 def requests_text(seconds: float) -> str:
-    """The query for the number of requests in a window."""
+    """Requests of users over the window, as an expression with signals."""
     return f"(${{platform_requests[{_window(seconds)}]}} or vector(0)) * {seconds:g}"
 
 

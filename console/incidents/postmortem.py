@@ -48,7 +48,7 @@ class Postmortem:
 
 
 def window_end(incident: Incident, now: float) -> float:
-    """When the incident ended, Unix seconds; `now` while it is open."""
+    """When the incident's window ends, Unix seconds: resolved, closed, or now."""
     return incident.resolved_at or incident.closed_at or now
 
 

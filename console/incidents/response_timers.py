@@ -45,7 +45,7 @@ def response_timers(incident: Incident, policy: SeverityPolicy, now: float) -> t
 
 
 def overdue_timers(incident: Incident, policy: SeverityPolicy, now: float) -> tuple[ResponseTimer, ...]:
-    """The response timers whose deadline has passed."""
+    """Those that are overdue."""
     return tuple(item for item in response_timers(incident, policy, now) if item.state is TimerState.OVERDUE)
 
 

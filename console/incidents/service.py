@@ -93,8 +93,8 @@ class IncidentService:
         """
         known = await self.known()
         current = known.current()
-        identity = name or (current.id if current else "")
-        incident = await self._session.incident(identity) if identity else None
+        key = name or (current.id if current else "")
+        incident = await self._session.incident(key) if key else None
         if incident is not None:
             return incident
         numbers = ", ".join(str(item.number) for item in (known.all[-_LISTED:] if name else known.open)) or "none"

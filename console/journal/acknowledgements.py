@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from console.journal import process
 from console.journal.event import Event
-from console.journal.payloads import AlertAcknowledged, AlertReleased, decode, kinds_of
-from console.journal.projection import Projection, keep_newest
+from console.journal.payloads import AlertAcknowledged, AlertReleased, decode, event_kinds
+from console.journal.projection import Projection, keep_last
 
 MOST = 2000
 """Acknowledgements that are kept: where nobody sees an alert end, the oldest are forgotten."""
@@ -59,7 +59,7 @@ class AcknowledgeResult:
 class Acknowledgements(Projection[Mapping[str, Acknowledgement]]):
     """The acknowledgement of each alert, by fingerprint."""
 
-    kinds = kinds_of(AlertAcknowledged, AlertReleased)
+    kinds = event_kinds(AlertAcknowledged, AlertReleased)
 
     def initial(self) -> Mapping[str, Acknowledgement]:
         return MappingProxyType({})
@@ -73,7 +73,7 @@ class Acknowledgements(Projection[Mapping[str, Acknowledgement]]):
             acknowledgement = acknowledgement_after(held.pop(event.subject, None), event)
             if acknowledgement is not None:
                 held[event.subject] = acknowledgement  # the newest stand last
-        return MappingProxyType(keep_newest(held, MOST))
+        return MappingProxyType(keep_last(held, MOST))
 
 
 def acknowledgement_after(present: Acknowledgement | None, event: Event) -> Acknowledgement | None:

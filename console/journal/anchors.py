@@ -1,4 +1,4 @@
-"""The heads of a journal's hash chain that the shared store keeps, which a chain that was written again cannot match."""
+"""Compares a journal's hash chain with the heads in the shared store, which a rewritten chain cannot match."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from console.journal.sqlite import Journal
 from queries.errors import TimedOut
 
 _MOST = 20
-"""Differences that are worth naming one by one."""
+"""Differences that the report lists one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnchorComparison:
-    """How many heads of this file the store has, up to which sequence, and where the file differs from them."""
+    """How many heads of this file the store has, up to which sequence, and where the file differs."""
 
     heads: int = 0
     last: int = 0
@@ -25,13 +25,13 @@ class AnchorComparison:
 
 
 def compare(journal: Journal, store: SharedStore, *, seconds: float) -> AnchorComparison:
-    """Reads the whole store once. Raises SourceError where it does not answer within so long, and JournalError."""
-    found = _Comparison(journal)
+    """Reads the whole store once, within `seconds`. Raises SourceError and JournalError."""
+    comparison = _Comparison(journal)
     woken = threading.Event()
     ends = time.monotonic() + seconds
     try:
         store.listen(woken.set)
-        while not store.read("", found.take):
+        while not store.read("", comparison.ingest):
             left = ends - time.monotonic()
             if (fault := store.fault) is not None and left <= 0:
                 raise TimedOut(fault.what, where=fault.where, hint=fault.hint)
@@ -41,7 +41,7 @@ def compare(journal: Journal, store: SharedStore, *, seconds: float) -> AnchorCo
             woken.clear()
     finally:
         store.close()
-    return found.result()
+    return comparison.result()
 
 
 class _Comparison:
@@ -51,7 +51,7 @@ class _Comparison:
         self._heads = self._last = self._wrong = 0
         self._faults: list[str] = []
 
-    def take(self, events: tuple[Event, ...], cursor: str) -> None:
+    def ingest(self, events: tuple[Event, ...], cursor: str) -> None:
         for event in events:
             anchor = event.anchor
             if anchor is None or not self._identity or anchor.journal != self._identity:
@@ -63,10 +63,12 @@ class _Comparison:
                 continue
             self._wrong += 1
             if self._wrong <= _MOST:
-                reason = (
-                    "is not what this file shared under that number" if rows else "was shared from this file and is not in it"
+                what = (
+                    "differs from what this file shared under that number"
+                    if rows
+                    else "was shared from this file and is missing"
                 )
-                self._faults.append(f"#{anchor.sequence} {reason}: it was written again, or put back from a copy")
+                self._faults.append(f"#{anchor.sequence} {what}: the file was rewritten, or restored from a copy")
 
     def result(self) -> AnchorComparison:
         more = (f"and {self._wrong - _MOST} more that were shared",) if self._wrong > _MOST else ()

@@ -123,7 +123,7 @@ class ConfigMaps:
         self._watcher = Watcher(self._api, self._kind, self._settings.namespace, changed=changed, backoff_cap_seconds=self._cap)
         self._watcher.start()
 
-    def read(self, cursor: str, take: OnEvents) -> bool:
+    def read(self, cursor: str, on_events: OnEvents) -> bool:
         """There is no cursor: the segments are listed once and watched, and whoever takes knows what it has."""
         if (watcher := self._watcher) is None or not self._listed:
             return False
@@ -131,18 +131,18 @@ class ConfigMaps:
         for segment in (*segments, *self._missed.values()):
             if not segment.fresh:
                 continue
-            take(self._left_out.read({f"{segment.name}/{key}": text for key, text in segment.fresh.items()}), cursor)
+            on_events(self._left_out.read({f"{segment.name}/{key}": text for key, text in segment.fresh.items()}), cursor)
             self._taken[segment.name] = segment.keys
             segment.fresh = {}
         if again := self._left_out.read_again():
-            take(again, cursor)
+            on_events(again, cursor)
         there = {segment.name: segment.keys for segment in (*self._missed.values(), *segments)}
         for name in self._taken.keys() - there.keys():
             del self._taken[name]
         self._left_out.forget(lambda place: place.partition("/")[2] in there.get(place.partition("/")[0], ()))
         return True
 
-    def pulse(self, *, fresh: bool = False) -> None:
+    def ping(self, *, fresh: bool = False) -> None:
         """A watch may be silent for long: whether the server still answers, and whether what it has was brought.
 
         A connection that a firewall on the way forgot is silent for ever. What the watch did not bring from one pulse to the
@@ -155,9 +155,9 @@ class ConfigMaps:
         self._watcher.retry_now()
         if not self._listed:
             return  # the list brings them all at once, and until then every segment would look as if it were behind
-        received = {segment.name: segment.version for segment in self._watcher.items()}
+        watched = {segment.name: segment.version for segment in self._watcher.items()}
         there = {item.metadata.name: item.metadata.resource_version for item in page.items or ()}
-        behind = {name: received.get(name, "") for name, version in there.items() if received.get(name) != version}
+        behind = {name: watched.get(name, "") for name, version in there.items() if watched.get(name) != version}
         stuck = [name for name, version in behind.items() if self._behind.get(name) == version]
         self._silent, self._behind = bool(stuck), behind
         self._missed = {name: segment for name, segment in self._missed.items() if name in behind}
@@ -167,11 +167,11 @@ class ConfigMaps:
             if segment is not None:
                 self._missed[name] = segment
 
-    def bring(self, events: Sequence[Event]) -> PushResult:
+    def push(self, events: Sequence[Event]) -> PushResult:
         with _rights_named():
-            return self._bring(events)
+            return self._push(events)
 
-    def _bring(self, events: Sequence[Event]) -> PushResult:
+    def _push(self, events: Sequence[Event]) -> PushResult:
         watcher = self._watcher
         if watcher is None or not watcher.settled or watcher.fault:
             return PushResult()  # what is there already cannot be seen now: so nothing is written
@@ -293,8 +293,8 @@ def _rights_named() -> Iterator[None]:
     try:
         yield
     except AccessDenied as error:
-        message, status = error.fault.what, error.fault.status
-        raise AccessDenied(message, where=error.fault.where, hint=_RIGHTS, status=status) from None
+        what, status = error.fault.what, error.fault.status
+        raise AccessDenied(what, where=error.fault.where, hint=_RIGHTS, status=status) from None
 
 
 def _key(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""Why the journal's file cannot be used, in words that a person can act on."""
+"""Errors of the journal's file, with what to do about each."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ class JournalError(Exception):
 
 
 def explain(error: sqlite3.Error, file: Path) -> JournalError:
-    """The SQLite error as one that says what to try."""
+    """The error that a person can act on."""
     code = getattr(error, "sqlite_errorname", "") or ""
-    for start, words in _WORDS:
+    for start, text in _TEXTS:
         if code.startswith(start):
-            return JournalError(f"the journal {file} {words}")
+            return JournalError(f"the journal {file} {text}")
     return JournalError(f"the journal {file} cannot be used: {error}")
 
 
-_WORDS = (
-    ("SQLITE_BUSY", f"is locked by another process for more than {BUSY_SECONDS:g} s; end that one or try again"),
-    ("SQLITE_LOCKED", "is locked by another process; end that one or try again"),
+_TEXTS = (
+    ("SQLITE_BUSY", f"has been locked by another process for over {BUSY_SECONDS:g} s; stop that process or try again"),
+    ("SQLITE_LOCKED", "is locked by another process; stop that process or try again"),
     ("SQLITE_FULL", "cannot be written: the disk is full; free some space"),
     ("SQLITE_READONLY", "cannot be written: it is read-only; check its permissions"),
     ("SQLITE_CANTOPEN", "cannot be opened; check the folder's permissions"),
     ("SQLITE_PERM", "cannot be opened; check its permissions"),
-    ("SQLITE_IOERR", "cannot be written: the disk refuses (full, a quota, or broken)"),
-    ("SQLITE_CORRUPT", "is damaged; `cad-console journal verify` says where; move it away, a new one will be made"),
-    ("SQLITE_NOTADB", "is no journal; move that file away, a new one will be made"),
+    ("SQLITE_IOERR", "cannot be written: disk I/O error (full, over quota, or failing)"),
+    ("SQLITE_CORRUPT", "is damaged; `cad-console journal verify` says where; move it away, the console creates a new one"),
+    ("SQLITE_NOTADB", "is not a journal; move it away, the console creates a new one"),
 )

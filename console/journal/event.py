@@ -10,8 +10,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Where an event stands in the hash chain of the file that it was written to first: kept in the shared store, it shows
-    whether that file was written again. `journal` is the file's id.
+    """An event's place in the hash chain of the file that it was first written to. The shared store keeps it, so that a
+    rewritten file shows. `journal` is the file's id.
     """
 
     journal: str
@@ -21,13 +21,13 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`kind` is dotted (`action.intent`, `action.outcome`, `alert.owned`, `alert.released`, `note`); `subject` is what it is
-    about (an action's run id, a fingerprint); `at` is Unix seconds UTC; `data` is plain JSON without secrets.
+    """`kind` is dotted (`action.intent`, `alert.owned`, `note`); `subject` is what the event is about (an action's run id, a
+    fingerprint); `at` is Unix seconds UTC; `data` is plain JSON without secrets (`console.journal.payloads`).
 
-    The journal gives the rest. `sequence` is its place in this machine's file. `id` is the same on every machine. `stamp`
-    orders events of several machines: the writer's clock in microseconds, but always more than that of any event that the
-    writer's journal had then; so an answer never comes before what it answers, however clocks are set or jump. `anchor` is
-    known of what was read from the shared store and of what waits for it.
+    The journal adds the rest. `sequence` is the place in this machine's file. `id` is the same on every machine. `stamp`
+    orders the events of all machines: the writer's clock in microseconds, but always greater than that of every event in the
+    writer's journal, so that a reply never precedes what it replies to, however clocks jump. `anchor` is set on events from
+    the shared store and on events that wait for it.
     """
 
     at: float
@@ -43,14 +43,14 @@ class Event:
 
     @property
     def order(self) -> tuple[int, str]:
-        """What every console sorts events by."""
+        """The sort key of events, the same on every console."""
         return self.stamp, self.id
 
 
 AHEAD_SECONDS = 86_400.0
-"""How far ahead of a console's own clock an event may be; nobody's clock is wrong by more and goes unnoticed."""
+"""How far ahead of a console's clock an event may be: a clock that is off by more does not go unnoticed."""
 AHEAD = "more than a day ahead of this machine's clock"
-"""What every reason says that passes with time."""
+"""Part of every reason that ceases with time."""
 _CALENDAR_ENDS = 253_402_300_800.0
 _LEVELS = 32
 _DECODER = json.JSONDecoder()
@@ -60,16 +60,16 @@ _ID, _NAME, _SUBJECT = 64, 200, 1000
 
 
 def validate(event: Event, *, now: float) -> str:
-    """Why no console takes this event, empty where every one does: the one rule for what is written, shared and read again.
+    """Why every console rejects this event; empty for a valid one. The same rule applies to writing, sharing and reading.
 
-    An event with an impossible time could not be drawn, and one with an impossible order stamp would put everything that is
-    written later beyond every clock.
+    An event with an impossible time cannot be drawn; one with an impossible stamp would push every later event beyond all
+    clocks.
     """
     latest = now + AHEAD_SECONDS
     kind, author, environment, subject = len(event.kind), len(event.author), len(event.environment), len(event.subject)
     named = 0 < kind <= _NAME and author <= _NAME and environment <= _NAME and subject <= _SUBJECT
     if named and 0.0 <= event.at <= latest < _CALENDAR_ENDS and 0 < event.stamp <= latest * 1e6 and 0 < len(event.id) <= _ID:
-        return ""  # nearly every one, and a long journal has a million
+        return ""  # the fast path: a long journal has a million events
     if not 0.0 <= event.at < _CALENDAR_ENDS:
         return "its time is impossible"
     if event.stamp <= 0 or not 0 < len(event.id) <= _ID:
@@ -84,8 +84,8 @@ def validate(event: Event, *, now: float) -> str:
 
 
 def make_storable(event: Event) -> Event:
-    """The event as it will be read again: what no store and no file can hold is written out, lone surrogates (`\\ud800`)
-    and numbers that are none (`NaN`), or that no other program reads back. Raises ValueError for data that is nested too deep.
+    """The event as a reader gets it back: what no store can hold becomes text, lone surrogates (`\\ud800`) and numbers that
+    are not JSON (`NaN`). Raises ValueError for data that is nested too deep.
     """
     kind, subject, author, environment = replace_unstorable((event.kind, event.subject, event.author, event.environment))
     return replace(
@@ -94,12 +94,12 @@ def make_storable(event: Event) -> Event:
 
 
 def parse_data(text: str) -> dict[str, Any]:
-    """An event's data of its JSON. Raises ValueError for what is no object, and for one that is nested too deep to be shown."""
-    deep = text.count("{") + text.count("[") > _LEVELS  # hardly ever; looking whether it is costs nothing
+    """An event's data from its JSON. Raises ValueError for anything but an object, and for one nested too deep to be shown."""
+    deep = text.count("{") + text.count("[") > _LEVELS  # rare, and cheap to check
     try:
         data = _DECODER.decode(text)
         if not isinstance(data, dict):
-            raise ValueError("no object")
+            raise ValueError("not an object")
         if deep and _deeper(data, _LEVELS):
             raise ValueError(_DEEP)
     except RecursionError:
@@ -114,7 +114,7 @@ def _deeper(value: Any, levels: int) -> bool:
 
 
 def replace_unstorable(value: Any, levels: int = _LEVELS) -> Any:
-    """Plain JSON without lone surrogates and without numbers that are none. Raises ValueError for what is nested deeper."""
+    """Plain JSON without lone surrogates, NaN or infinity. Raises ValueError for deeper nesting."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, float):

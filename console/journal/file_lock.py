@@ -1,4 +1,4 @@
-"""The journal's file and folder: private, and opened by one process at a time."""
+"""Creates the journal's private file and folder, and lets one process at a time open them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from console.journal.errors import JournalError
 
 
 def create_file(file: Path) -> None:
-    """Makes folder and file where they are not there. Raises JournalError where another user could have written in them."""
+    """Creates folder and file if missing. Raises JournalError where another user could have written to them."""
     for path in (file.parent, file, *(file.with_name(file.name + part) for part in ("-wal", "-shm"))):
         if why := refuse_state(path):
             raise JournalError(f"the journal cannot be used: {why}")
@@ -31,7 +31,7 @@ def create_file(file: Path) -> None:
 
 @contextmanager
 def exclusive(folder: Path, limit_seconds: float) -> Iterator[None]:
-    """One process at a time makes the journal: SQLite's own lock is not fair, and a busy writer could keep an opener out."""
+    """One process at a time: SQLite's own lock is not fair, and a busy writer could starve a process that opens the file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         deadline = time.monotonic() + limit_seconds
@@ -42,7 +42,7 @@ def exclusive(folder: Path, limit_seconds: float) -> Iterator[None]:
                 time.sleep(0.01)
                 continue
             except OSError:
-                pass  # a file system without such locks: SQLite's own has to do
+                pass  # a file system without flock: SQLite's own lock has to suffice
             break
         yield
     finally:

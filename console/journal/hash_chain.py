@@ -82,7 +82,7 @@ class ChainReport:
 
 
 def hash_of(event: Event, previous: str, writer: str | None) -> str:
-    """The SHA-256 of an entry over its fields and the previous hash; without `writer` as format 2 computes it."""
+    """The entry's SHA-256 in hexadecimal; `writer` None where it is not part of the hash."""
     return hashlib.sha256(_text(_fields(event, previous, writer)).encode("ascii")).hexdigest()
 
 
@@ -92,9 +92,9 @@ def chain_entry(
     """The entry of a file, in the form in which its hash fits: a file holds those of the release before too. `older` is which
     of the two it probably is.
     """
-    for hashed_writer in (None, writer) if older else (writer, None):
-        if intact and hash_of(event, previous, hashed_writer) == hash_:
-            return ChainEntry(event, previous, hash_, hashed_writer, intact, fits=True)
+    for covered in (None, writer) if older else (writer, None):
+        if intact and hash_of(event, previous, covered) == hash_:
+            return ChainEntry(event, previous, hash_, covered, intact, fits=True)
     return ChainEntry(event, previous, hash_, writer, intact, fits=False)
 
 
@@ -104,7 +104,7 @@ def format_entry(link: ChainEntry) -> str:
 
 
 def format_end(end: ChainEnd) -> str:
-    """The last line of an export, with the number of its entries."""
+    """The last line of an export, without its line break."""
     return _text({"end": end.sequence, "hash": end.hash, "entries": end.entries or 0, "first": end.first})
 
 
@@ -115,9 +115,9 @@ def parse_line(text: str) -> ChainEntry | ChainEnd:
     except _Twice:
         raise ValueError("has a duplicate key") from None
     except (ValueError, RecursionError):
-        raise ValueError("is no JSON") from None
+        raise ValueError("is not JSON") from None
     if not isinstance(found, dict):
-        raise ValueError("is no JSON object")
+        raise ValueError("is not a JSON object")
     if "end" in found:
         counted = ("entries", int), ("first", int)
         sequence, hash_ = _typed(found, (("end", int), ("hash", str)))
@@ -161,9 +161,9 @@ class _Check:
     """What has to be remembered from one entry to the next."""
 
     def __init__(self, heads: Iterable[Head], begin: int) -> None:
-        self._expected_heads = tuple(heads)
+        self._heads = tuple(heads)
         self._by_number: dict[int, list[Head]] = {}
-        for head in self._expected_heads:
+        for head in self._heads:
             self._by_number.setdefault(head.sequence, []).append(head)
         self._expected = begin
         self._found: dict[Head, bool] = {}
@@ -201,8 +201,8 @@ class _Check:
         if end.entries is None:
             self._uncounted = True
         elif end.entries != self._since or (self._since and end.first != self._begin):
-            stated = f"{end.entries} from #{end.first} on" if end.entries else "none"
-            self._faults.append(f"the export says that it has {stated}, and has {self._since} from #{self._begin} on")
+            claim = f"{end.entries} from #{end.first} on" if end.entries else "none"
+            self._faults.append(f"the export says that it has {claim}, and has {self._since} from #{self._begin} on")
         self._end, self._since = end, 0
 
     def result(self, *, whole: bool) -> ChainReport:
@@ -217,8 +217,8 @@ class _Check:
             self._faults += find_missing(late, first=begin, last=until)
         if whole and end is None:
             self._faults.append(f"the end is missing: what came after #{last} was cut off")
-        self._faults += [_not_there(head, last) for head in self._expected_heads if not self._found.get(head)]
-        good = tuple(head for head in self._expected_heads if self._found.get(head))
+        self._faults += [_not_there(head, last) for head in self._heads if not self._found.get(head)]
+        good = tuple(head for head in self._heads if self._found.get(head))
         faults = tuple(self._faults)
         return ChainReport(self._entries, self._first, last, hash_, faults, self._older, good, self._uncounted)
 
@@ -277,8 +277,8 @@ _KEYS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
 
 
 def _typed(found: dict[str, Any], keys: Iterable[tuple[str, type | tuple[type, ...]]]) -> list[Any]:
-    for key, kind in keys:
-        if not isinstance(found.get(key), kind) or isinstance(found[key], bool):
+    for key, expected in keys:
+        if not isinstance(found.get(key), expected) or isinstance(found[key], bool):
             raise ValueError(f"has no {key}, or one of a wrong kind")
     return [found[key] for key, _ in keys]
 

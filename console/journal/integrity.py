@@ -1,4 +1,4 @@
-"""Whether a journal's file is what the console wrote: SQLite's own check, the tables, and the hash chain."""
+"""Verifies a journal's file: SQLite's own check, the tables, and the hash chain."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from dataclasses import replace
 
 from console.journal.errors import JournalError
 from console.journal.hash_chain import ChainEntry, ChainReport, Head, find_missing, verify_chain
-from console.journal.payloads import ActionIntent, ActionOutcome, kind_of
+from console.journal.payloads import ActionIntent, ActionOutcome, event_kind
 from console.journal.schema import VERSION, schema
 from console.journal.sqlite import Journal
 
-_INTENT, _OUTCOME = kind_of(ActionIntent), kind_of(ActionOutcome)
+_INTENT, _OUTCOME = event_kind(ActionIntent), event_kind(ActionOutcome)
 _MOST = 50
-"""Of the faults that SQLite names; a damaged index has one for every event."""
+"""Limit of SQLite's faults; a damaged index has one for every event."""
 
 
 def verify(journal: Journal, *, heads: Iterable[Head] = ()) -> ChainReport:
-    """Everything that is wrong with the file, as far as the file itself and `heads`, noted elsewhere, tell.
+    """Every fault that the file itself and `heads`, noted elsewhere, reveal.
 
-    Memory does not grow with the file. Raises JournalError where nothing of it can be read.
+    Memory does not grow with the file. Raises JournalError where nothing can be read.
     """
     faults: list[str] = []
-    watch = _Watch(journal.links())
-    found = verify_chain(watch, whole=False, begin=1, heads=heads)
-    if watch.fault:
-        faults.append(f"what comes after #{found.last} cannot be read: {watch.fault}")
+    entries = _Entries(journal.links())
+    report = verify_chain(entries, whole=False, begin=1, heads=heads)
+    if entries.fault:
+        faults.append(f"what follows #{report.last} cannot be read: {entries.fault}")
     else:
-        faults += find_missing(frozenset(), first=found.last + 1, last=journal.counted())
-        faults += watch.open_intents(journal)
-    return replace(found, faults=(*found.faults, *faults, *_schema(journal), *_sqlite(journal)))
+        faults += find_missing(frozenset(), first=report.last + 1, last=journal.counted())
+        faults += entries.open_intents(journal)
+    return replace(report, faults=(*report.faults, *faults, *_schema(journal), *_sqlite(journal)))
 
 
-class _Watch:
-    """The entries as they come, until one cannot be read, and what they leave open."""
+class _Entries:
+    """Iterates the entries until one cannot be read, and tracks the intents without an outcome."""
 
     def __init__(self, links: Iterator[ChainEntry]) -> None:
         self._links = links
@@ -53,19 +53,19 @@ class _Watch:
             self.fault = str(error)
 
     def open_intents(self, journal: Journal) -> Iterator[str]:
-        """The table that names unfinished actions against the events that make it."""
+        """Compares the table of unfinished actions with the events that it derives from."""
         if journal.file_version < VERSION:
             return
         listed = {sequence for (sequence,) in journal.select("SELECT sequence FROM open_intents", ())}
         expected = {number for numbers in self._open.values() for number in numbers}
         for number in sorted(expected - listed):
-            yield f"#{number} has no outcome, and the list of unfinished actions does not name it"
+            yield f"#{number} has no outcome, and is missing from the list of unfinished actions"
         for number in sorted(listed - expected):
-            yield f"#{number} is in the list of unfinished actions, and is not one"
+            yield f"#{number} is in the list of unfinished actions, and has an outcome"
 
 
 def _schema(journal: Journal) -> Iterator[str]:
-    """Tables, indexes and triggers that are missing, changed, or that no release makes."""
+    """Tables, indexes and triggers that are missing, changed, or unknown."""
     statement = "SELECT name, type, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     there = {name: (kind, sql) for name, kind, sql in journal.select(statement, ())}
     expected = schema(journal.file_version)
@@ -78,18 +78,18 @@ def _schema(journal: Journal) -> Iterator[str]:
     if "about" in expected and "about" in there and not journal.identity():
         yield "the id of the file is missing"
     for name in sorted(there.keys() - expected.keys()):
-        yield f"the {there[name][0]} {name} is not one of the console's"
+        yield f"the {there[name][0]} {name} does not belong to the console"
 
 
 def _sqlite(journal: Journal) -> Iterator[str]:
-    """What SQLite finds in its own pages, in every index, and in what no two rows may share."""
+    """What SQLite finds in its pages, indexes and unique constraints."""
     try:
         rows = journal.select(f"PRAGMA integrity_check({_MOST})", ())
     except JournalError as error:
         yield str(error)
         return
-    answers = [
+    lines = [
         line.removeprefix("*** in database main ***").strip() for (text,) in rows if text != "ok" for line in text.split("\n")
     ]
-    for line in filter(None, answers):
+    for line in filter(None, lines):
         yield f"SQLite: {line}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from console.journal.event import Event
-from console.journal.payloads import EventSettled, kinds_of
+from console.journal.payloads import EventSettled, event_kinds
 from console.journal.projection import Projection
 from console.journal.shared_store import left_out_sentence
 
@@ -26,7 +26,7 @@ class LeftOutEvent:
 class SettledProjection(Projection[frozenset[str]]):
     """The ids of left-out events that somebody settled: no host warns about them any more."""
 
-    kinds = kinds_of(EventSettled)
+    kinds = event_kinds(EventSettled)
 
     def initial(self) -> frozenset[str]:
         return frozenset()

@@ -1,7 +1,7 @@
-"""The journal's rows, a page at a time: in the order in which every console sorts them, and in that in which they were written.
+"""The journal's rows, a page at a time: in the order of all consoles, or in the order in which they were written.
 
-An index that is damaged must not hide a row or put it elsewhere. So the index over the stamps only says where to look; what
-it says is compared with the rows themselves, and whoever reads to the end counts.
+A damaged index must not hide or move a row. So the index over the stamps only says where to look: the rows themselves are
+compared with it, and the reader counts them at the end.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ FIRST = -(1 << 63)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the file; `event` is None where it is of another environment or of a kind that nobody asked for.
+    """One row of the file; `event` is None for another environment or a kind that the filter excludes.
 
-    `stamp` is None where the column holds no number: then it has no place among the others.
+    `stamp` is None where the column does not hold a number: then the row has no place in the order.
     """
 
     sequence: int
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """Of which kinds and environments the events are read; of the others only that they are there."""
+    """The kinds and environments whose events are decoded; other rows are only counted."""
 
     kinds: Collection[str]
     environments: Collection[str]
@@ -49,9 +49,9 @@ class RowFilter:
 def read_in_order(
     journal: Journal, row_filter: RowFilter, *, after: Any = FIRST, limit: int = PAGE
 ) -> tuple[tuple[Row, ...], Any]:
-    """The rows after a stamp in their order, and where to go on; rows of one stamp are never on two pages. Empty at the end.
+    """The rows after a stamp in order, and where to continue; rows of one stamp are never on two pages. Empty at the end.
 
-    Raises JournalError where the index and the rows do not agree.
+    Raises JournalError where index and rows disagree.
     """
     listed = journal.select(
         "SELECT stamp, sequence FROM events INDEXED BY events_by_stamp WHERE stamp > ? ORDER BY stamp LIMIT ?", (after, limit)
@@ -66,15 +66,17 @@ def read_in_order(
     rows = journal.select(f"SELECT {journal.columns} FROM events NOT INDEXED WHERE sequence IN ({numbers})", ())  # noqa: S608 - numbers
     for row in rows:
         if stamps.pop(row[0]) != row[-1]:
-            raise JournalError(f"the journal {journal.path} is damaged: an index puts #{row[0]} in another place; {VERIFY}")
+            raise JournalError(f"the journal {journal.path} is damaged: an index misplaces #{row[0]}; {VERIFY}")
     if stamps:
-        raise JournalError(f"the journal {journal.path} is damaged: an index names #{min(stamps)}, which is no row; {VERIFY}")
-    found = sorted((_row(journal, row, row_filter) for row in rows), key=_sorted)
-    return tuple(found), listed[-1][0] if listed else after
+        raise JournalError(
+            f"the journal {journal.path} is damaged: an index lists #{min(stamps)}, which does not exist; {VERIFY}"
+        )
+    ordered = sorted((_row(journal, row, row_filter) for row in rows), key=_sort_key)
+    return tuple(ordered), listed[-1][0] if listed else after
 
 
 def read_as_written(journal: Journal, row_filter: RowFilter, *, after: int, until: int, limit: int = PAGE) -> tuple[Row, ...]:
-    """The rows after a sequence, in the order in which they were written, by no index."""
+    """The rows after a sequence, in the order in which they were written, without an index."""
     statement = f"""SELECT {journal.columns} FROM events NOT INDEXED
         WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input
     return tuple(_row(journal, row, row_filter) for row in journal.select(statement, (after, until, limit)))
@@ -87,5 +89,5 @@ def _row(journal: Journal, columns: Sequence[Any], row_filter: RowFilter) -> Row
     return Row(sequence, stamp if isinstance(stamp, int) else None, str(identity), event)
 
 
-def _sorted(row: Row) -> tuple[bool, int, str]:
+def _sort_key(row: Row) -> tuple[bool, int, str]:
     return (row.stamp is None, *row.order)

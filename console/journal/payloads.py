@@ -431,17 +431,17 @@ PAYLOADS: tuple[type[Payload], ...] = (
 """Every kind that the console writes."""
 
 
-def kind_of(payload: Payload | type[Payload]) -> str:
+def event_kind(payload: Payload | type[Payload]) -> str:
     """The journal's kind of a payload."""
     return str(payload.__struct_config__.tag)
 
 
-def kinds_of(*payloads: type[Payload]) -> tuple[str, ...]:
-    """The journal's kinds of these payload classes."""
-    return tuple(map(kind_of, payloads))
+def event_kinds(*payloads: type[Payload]) -> tuple[str, ...]:
+    """The kinds of several payloads."""
+    return tuple(map(event_kind, payloads))
 
 
-_BY_KIND: dict[str, type[Payload]] = {kind_of(payload): payload for payload in PAYLOADS}
+_BY_KIND: dict[str, type[Payload]] = {event_kind(payload): payload for payload in PAYLOADS}
 
 
 def encode(payload: Payload) -> dict[str, Any]:
@@ -470,6 +470,6 @@ def try_decode(event: Event) -> Payload | None:
         return None
 
 
-def build_event(payload: Payload, *, at: float, subject: str, author: str, environment: str = "") -> Event:
+def create_event(payload: Payload, *, at: float, subject: str, author: str, environment: str = "") -> Event:
     """The event that the journal writes for a payload; `at` is Unix seconds."""
-    return Event(at, kind_of(payload), subject, author, environment, encode(payload))
+    return Event(at, event_kind(payload), subject, author, environment, encode(payload))

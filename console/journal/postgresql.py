@@ -105,7 +105,7 @@ class PostgreSQL:
         self._thread = threading.Thread(target=self._listen, args=(changed,), name="listen-postgresql", daemon=True)
         self._thread.start()
 
-    def read(self, cursor: str, take: OnEvents) -> bool:
+    def read(self, cursor: str, on_events: OnEvents) -> bool:
         with self._using() as connection:
             if not self._there(connection):
                 return True
@@ -124,18 +124,18 @@ class PostgreSQL:
                     rows = connection.execute(_AT, (some,)).fetchall()
                     again += tuple(self._left_out.read({str(position): text for position, text in rows}))
                 if again or len(there) < len(left):
-                    take(again, self._cursor(after, last))
+                    on_events(again, self._cursor(after, last))
             while rows := connection.execute(_SELECT, (after,)).fetchall():
                 events = self._left_out.read({str(position): text for position, text, _ in rows})
                 after, last = rows[-1][0], rows[-1][2]
-                take(events, self._cursor(after, last))
+                on_events(events, self._cursor(after, last))
         return True
 
     def _cursor(self, after: int, last: str) -> str:
         """Up to where it was read, and what was left out until there: the next process names it too."""
         return json.dumps([after, last, [int(place) for place in self._left_out.places[:_MOST_LEFT_OUT]]])
 
-    def bring(self, events: Sequence[Event]) -> PushResult:
+    def push(self, events: Sequence[Event]) -> PushResult:
         texts = [(event, to_json(event)) for event in events]
         refused = tuple((event, "it is too large to be shared") for event, text in texts if len(text) > EVENT_BYTES)
         written = [(event, text) for event, text in texts if len(text) <= EVENT_BYTES]
@@ -150,7 +150,7 @@ class PostgreSQL:
                 connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
         return PushResult(tuple(event for event, _ in written), refused)
 
-    def pulse(self, *, fresh: bool = False) -> None:
+    def ping(self, *, fresh: bool = False) -> None:
         with self._using() as connection:
             connection.execute("SELECT 1")
 
@@ -281,8 +281,8 @@ class PostgreSQL:
                 if self._stopped.is_set():
                     return
                 known = _explained(error, self.where)
-                message = f"listening failed: {type(error).__name__}"
-                self._fault = known.fault if known else TimedOut(message, where=self.where, hint="the log says more").fault
+                text = f"listening failed: {type(error).__name__}"
+                self._fault = known.fault if known else TimedOut(text, where=self.where, hint="the log says more").fault
                 changed()
                 self._stopped.wait(backoff.pause())
             finally:

@@ -1,4 +1,4 @@
-"""Which process wrote something, in a form that tells later whether that very process still runs."""
+"""Identifies a process so that its liveness can be checked later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process id alone is reused: the machine's boot and the process' own start tell two apart."""
+    """Process ids are reused: the machine's boot and the process' start time make it unique."""
 
     host: str
     boot: str
@@ -27,7 +27,7 @@ def current() -> Process:
 
 
 def is_running(writer: str) -> bool | None:
-    """Whether the process of `Process.text` still runs; None where it ran on another machine."""
+    """Whether the process of a `Process.text` still runs; None where it ran on another machine."""
     try:
         host, boot, pid_text, started = writer.split(" ")
         pid = int(pid_text)
@@ -42,12 +42,12 @@ def is_running(writer: str) -> bool | None:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # it runs, as somebody else
+        pass  # it runs as another user
     return started == (_started(pid) or "-")
 
 
 def boot_id() -> str:
-    """Linux' id of this boot; empty where the system has none."""
+    """The boot id of Linux; empty on other systems."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -55,11 +55,11 @@ def boot_id() -> str:
 
 
 def _started(pid: int) -> str:
-    """When the process began, in clock ticks since the boot; empty where the system does not say."""
+    """The process' start time in clock ticks since boot; empty on systems without /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     fields = stat.rpartition(")")[2].split()
-    # A zombie is dead for our purpose, though its entry is still there.
+    # A zombie counts as ended.
     return "" if fields[0] == "Z" else fields[19]

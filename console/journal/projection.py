@@ -31,7 +31,7 @@ Recall = Callable[[str], Any]
 """Returns a settled thing by its id; None where there is none."""
 
 
-def keep_newest(items: dict[Key, Value], most: int) -> dict[Key, Value]:
+def keep_last(items: dict[Key, Value], most: int) -> dict[Key, Value]:
     """The `most` items that were inserted last, so that no state grows for ever."""
     return dict(islice(items.items(), len(items) - most, None)) if len(items) > most else items
 
@@ -43,7 +43,7 @@ class Projection(ABC, Generic[State]):
     `JournalState`. The smallest example:
 
         class LastNote(Projection[str]):
-            kinds = kinds_of(NoteWritten)
+            kinds = event_kinds(NoteWritten)
 
             def initial(self) -> str:
                 return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from console.journal.event import Event
-from console.journal.payloads import ActionOutcome, NoteWritten, kinds_of
+from console.journal.payloads import ActionOutcome, NoteWritten, event_kinds
 from console.journal.projection import Projection
 
 LIMIT = 200
@@ -14,7 +14,7 @@ LIMIT = 200
 class RecentActions(Projection[tuple[Event, ...]]):
     """The newest outcomes of actions and notes, oldest first."""
 
-    kinds = kinds_of(ActionOutcome, NoteWritten)
+    kinds = event_kinds(ActionOutcome, NoteWritten)
 
     def initial(self) -> tuple[Event, ...]:
         return ()

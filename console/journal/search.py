@@ -1,4 +1,4 @@
-"""The journal a page at a time, newest first, with what a person wants of it; reads no more than it shows."""
+"""Searches the journal a page at a time, newest first; reads no more than it shows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from console.journal.event import Event
 from console.journal.sqlite import Journal
 
 PAGE = 200
-WAITS = "it waits to be shared"
+WAITS = "waiting to be shared"
 
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """`kinds` and `authors` as they begin; `words` anywhere in the event, small and capital ASCII letters alike."""
+    """`kinds` and `authors` match prefixes; `words` match anywhere in the event, ignoring the case of ASCII letters."""
 
     kinds: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """`unshared` says why the event is only on this machine; empty where it is shared, or there is nothing to share."""
+    """`unshared` says why the event is only on this machine; empty where it is shared, or nothing is."""
 
     event: Event
     unshared: str = ""
@@ -36,7 +36,7 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """Entries, and whether older ones follow; `last_sequence` is that of the newest event of all."""
+    """Entries, and whether older ones follow; `last_sequence` is the newest event's."""
 
     entries: tuple[SearchHit, ...] = ()
     older: bool = False
@@ -44,7 +44,7 @@ class SearchPage:
 
 
 def parse_query(typed: str) -> SearchQuery:
-    """`kind:alert. by:ann is:unshared rollback`: what is typed in the filter."""
+    """Parses a filter such as `kind:alert. by:ann is:unshared rollback`."""
     kinds, authors, words, unshared, complaint = [], [], [], False, ""
     for part in typed.split():
         name, _, value = part.partition(":")
@@ -62,19 +62,19 @@ def parse_query(typed: str) -> SearchQuery:
 
 
 def search(journal: Journal, query: SearchQuery, *, before: Event | None = None, limit: int = PAGE) -> SearchPage:
-    """The newest entries of those that every console sorts before `before`. Raises JournalError; for any thread."""
+    """The newest matching entries before `before` in the order of all consoles. Raises JournalError; safe in any thread."""
     where, values = _conditions(query)
     if before is not None:
         where.append("(stamp, id) < (?, ?)")
         values += [before.stamp, before.id]
-    # From the index over the stamps: it stops as soon as the page is full, however many events there are.
+    # Through the index over the stamps, which stops as soon as the page is full.
     source = "waiting CROSS JOIN events USING (sequence)" if query.unshared else "events LEFT JOIN waiting USING (sequence)"
     statement = f"""SELECT {journal.columns}, store, trouble FROM {source}
         {"WHERE " + " AND ".join(where) if where else ""} ORDER BY stamp DESC, id DESC LIMIT ?"""  # noqa: S608 - no input
     last = journal.last_sequence()
     rows = journal.select(statement, (*values, limit + 1))
     entries = tuple(
-        SearchHit(journal.event(columns), "" if store is None else error or WAITS) for *columns, store, error in rows[:limit]
+        SearchHit(journal.event(columns), "" if store is None else reason or WAITS) for *columns, store, reason in rows[:limit]
     )
     if not query.unshared:
         _compare(journal, query, entries, before=before, older=len(rows) > limit, last=last)
@@ -84,10 +84,10 @@ def search(journal: Journal, query: SearchQuery, *, before: Event | None = None,
 def _compare(
     journal: Journal, query: SearchQuery, entries: Sequence[SearchHit], *, before: Event | None, older: bool, last: int
 ) -> None:
-    """Raises JournalError where the index, which gave the page, hides an event that belongs on it.
+    """Raises JournalError where the index hides an event of this page.
 
-    Of the events that were written from the first of the page until now, or until the page before, those that sort among
-    its entries are counted by no index.
+    It counts, without an index, the events written since the page's first (up to the page before) that sort among its
+    entries.
     """
     where, values = _conditions(query)
     numbers = [entry.event.sequence for entry in entries]
@@ -100,8 +100,8 @@ def _compare(
             values += [event.stamp, event.id]
     ((count,),) = journal.select(f"SELECT count(*) FROM events NOT INDEXED WHERE {' AND '.join(where)}", values)  # noqa: S608 - no input
     if count > len(entries):
-        reason = f"an index hides {count - len(entries)} events of this page"
-        raise JournalError(f"the journal {journal.path} is damaged: {reason}; {VERIFY}")
+        hidden = f"an index hides {count - len(entries)} events of this page"
+        raise JournalError(f"the journal {journal.path} is damaged: {hidden}; {VERIFY}")
 
 
 def _conditions(query: SearchQuery) -> tuple[list[str], list[Any]]:
@@ -112,7 +112,7 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[Any]]:
             where.append(f"({' OR '.join([f'+{column} LIKE ? ESCAPE ?'] * len(starts))})")
             values += [value for start in starts for value in (f"{_escaped(start)}%", "\\")]
     for word in query.words:
-        # As it stands in the stored JSON; a word there is found as it was typed, but for quotes and backslashes.
+        # As the stored JSON spells it: quotes and backslashes are escaped there.
         stored = json.dumps(word, ensure_ascii=False)[1:-1]
         where.append("(kind || ' ' || subject || ' ' || author || ' ' || environment || ' ' || data) LIKE ? ESCAPE ?")
         values += [f"%{_escaped(stored)}%", "\\"]

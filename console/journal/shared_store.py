@@ -1,4 +1,4 @@
-"""What a store that several hosts share has to offer, and how one event is written there."""
+"""The interface of a store that several hosts share, and the JSON of one event in it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from queries.decoding import decoder
 from queries.model.fault import Fault
 
 EVENT_BYTES = 256 << 10
-"""No event that a person or the console makes is as large; a larger one stays where it was written."""
+"""Limit of one event, far above what people and consoles write; a larger one stays local."""
 READ_ONLY = "it was written by a read-only console"
-"""Why an event is meant to stay where it was written."""
+"""Why an event stays local on purpose."""
 _NAMED = 3
 AGAIN_SECONDS = 60.0
-"""How often what was left out is looked at again."""
+"""How often the events that were left out are checked again."""
 
 OnEvents = Callable[[tuple[Event, ...], str], None]
-"""Called with what is new and with the place up to which the store was read then."""
+"""Receives new events and the cursor up to which the store was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """Which events the store has now, and which it will never take, each with the reason."""
+    """The events that the store has now, and those that it will never accept, each with the reason."""
 
     stored: tuple[Event, ...] = ()
     refused: tuple[tuple[Event, str], ...] = ()
@@ -38,34 +38,34 @@ class SharedStore(Protocol):
 
     @property
     def where(self) -> str:
-        """For a person: which store this is, without secrets."""
+        """The store's location for people, without secrets."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd though it answers."""
+        """Warnings while the store answers."""
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """What it holds that no console takes, counted and named, with the reason; empty where it has none."""
+        """The events in it that every console rejects: count, names and reason; empty without any."""
 
     @property
     def fault(self) -> Fault | None:
-        """Why what others write does not come in at this moment."""
+        """Why other consoles' events do not arrive at this moment."""
 
     def listen(self, changed: Callable[[], None]) -> None:
-        """Begin to hear of changes, in threads of its own; `changed` is called there."""
+        """Starts watching for changes in threads of its own, which call `changed`."""
 
-    def read(self, cursor: str, take: OnEvents) -> bool:
-        """Hand over what was not handed over yet; gives whether the store could be read at all."""
+    def read(self, cursor: str, on_events: OnEvents) -> bool:
+        """Passes new events to `on_events`; returns whether the store could be read."""
 
-    def bring(self, events: Sequence[Event]) -> PushResult:
-        """Write these, each id once, also where an earlier attempt ended nobody knows how."""
+    def push(self, events: Sequence[Event]) -> PushResult:
+        """Writes these events, each id once, even after an earlier attempt with an unknown outcome."""
 
-    def pulse(self, *, fresh: bool = False) -> None:
-        """Whether it still answers; with `fresh`, so that the next `read` gives all that is there at this moment."""
+    def ping(self, *, fresh: bool = False) -> None:
+        """Checks that it answers; with `fresh`, the next `read` returns everything that is there now."""
 
     def close(self) -> None:
-        """End every wait at once."""
+        """Ends every wait at once."""
 
 
 class _Entry(msgspec.Struct):
@@ -83,15 +83,15 @@ class _Entry(msgspec.Struct):
 def to_json(event: Event) -> str:
     """One event as JSON in a line, in ASCII: a database may hold another encoding than ours."""
     fields = ("id", "stamp", "at", "kind", "subject", "author", "environment", "data")
-    document = {name: getattr(event, name) for name in fields}
+    values = {name: getattr(event, name) for name in fields}
     if event.anchor is not None:
-        document["anchor"] = asdict(event.anchor)
-    return json.dumps(document, separators=(",", ":"))
+        values["anchor"] = asdict(event.anchor)
+    return json.dumps(values, separators=(",", ":"))
 
 
 def from_json(text: str, *, now: float) -> Event:
-    """The event as this machine can keep it. Raises ValueError, with the reason, where no console takes it: anybody may have
-    written to the store.
+    """The event as this machine can store it. Raises ValueError with the reason for an invalid one: anybody may have written to
+    the store.
     """
     if len(text) > 2 * EVENT_BYTES:
         raise ValueError("it is larger than any event")
@@ -101,14 +101,14 @@ def from_json(text: str, *, now: float) -> Event:
             Event(found.at, found.kind, found.subject, found.author, found.environment, found.data, 0, found.id, found.stamp)
         )
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise ValueError("it is no event") from None
+        raise ValueError("it is not an event") from None
     if why := validate(event, now=now):
         raise ValueError(why)
     return replace(event, anchor=found.anchor)
 
 
 class LeftOut:
-    """What a store holds that no console takes, each with its reason; what is only ahead is tried again as time goes by."""
+    """Events in a store that every console rejects, with reasons; those ahead of the clock are retried as time passes."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -117,7 +117,7 @@ class LeftOut:
         self._tried_at = clock()
 
     def read(self, texts: Mapping[str, str]) -> tuple[Event, ...]:
-        """The events of these texts, by their place, in their order; what is none is remembered instead."""
+        """The valid events of these texts, in order; the others are remembered by their place."""
         now, events = self._clock(), []
         for place, text in texts.items():
             try:
@@ -128,7 +128,7 @@ class LeftOut:
         return tuple(sorted(events, key=lambda event: event.order))
 
     def read_again(self) -> tuple[Event, ...]:
-        """Those whose time has come meanwhile, or that were ahead of a clock that was put right; looks once a minute."""
+        """Those that are no longer ahead of the clock; checks once a minute."""
         now = self._clock()
         if abs(now - self._tried_at) < AGAIN_SECONDS:
             return ()
@@ -136,7 +136,7 @@ class LeftOut:
         return self.read({place: text for place, (text, why) in self._found.items() if AHEAD in why})
 
     def forget(self, there: Callable[[str], bool]) -> None:
-        """Somebody may have deleted what is not there any more."""
+        """Drops entries that somebody deleted from the store."""
         self._found = {place: item for place, item in self._found.items() if there(place)}
 
     @property
@@ -153,7 +153,7 @@ class LeftOut:
 
 
 def left_out_sentence(where: str, why: str, names: Sequence[str], count: int = 0) -> str:
-    """One sentence that counts what is left out and names the first of it."""
+    """One sentence with the count and the first names of what is left out."""
     count = count or len(names)
     entries = f"{count} {'entry' if count == 1 else 'entries'} {where} {'is' if count == 1 else 'are'} left out"
     more = ", …" if count > _NAMED else ""

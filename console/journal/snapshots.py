@@ -63,10 +63,10 @@ class Snapshots:
             "SELECT stamp, covered, sequence, hash, tables, digest, body FROM snapshots WHERE scope = ? ORDER BY stamp DESC"
         )
         tables = self._tables()
-        for *columns, digest, body in self._journal.select(statement, (self._scope,)):
-            stamp, covered, sequence, hash_, seen = columns
+        for *fields, digest, body in self._journal.select(statement, (self._scope,)):
+            stamp, covered, sequence, hash_, seen = fields
             head = self._journal.select("SELECT hash FROM events WHERE sequence = ?", (sequence,))
-            if seen == tables and head == [(hash_,)] and digest == _digest((self._scope, *columns), body):
+            if seen == tables and head == [(hash_,)] and digest == _digest((self._scope, *fields), body):
                 if wrong:
                     self.discard(after=stamp)
                 return StoredSnapshot(stamp, covered, zlib.decompress(body))
@@ -80,7 +80,8 @@ class Snapshots:
         """
         scope, body, tables = self._scope, zlib.compress(stored.body, 1), self._tables()
         parts = [
-            (scope, item.kind, item.id, item.part, stored.stamp, zlib.compress(encode_state(item.value), 1)) for item in settled
+            (scope, item.kind, item.id, item.part, stored.stamp, zlib.compress(encode_snapshot(item.value), 1))
+            for item in settled
         ]
         with self._journal.writing() as connection:
             (newest,) = connection.execute("SELECT max(stamp) FROM snapshots WHERE scope = ?", (scope,)).fetchone()
@@ -88,8 +89,8 @@ class Snapshots:
             if newest != after or connection.execute(late, (read, stored.stamp)).fetchone():
                 return False
             head = "SELECT sequence, hash FROM events WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1"
-            columns = (stored.stamp, stored.covered, *connection.execute(head, (read,)).fetchone(), tables)
-            # What settled with one that is not there any more was told again meanwhile, perhaps in other parts.
+            fields = (stored.stamp, stored.covered, *connection.execute(head, (read,)).fetchone(), tables)
+            # What settled with one that is not there any more was stored again meanwhile, perhaps in other parts.
             later = FIRST if after is None else after
             connection.execute("DELETE FROM settled WHERE scope = ? AND stamp > ?", (scope, later))
             connection.executemany(
@@ -98,7 +99,7 @@ class Snapshots:
             connection.execute(
                 """INSERT INTO snapshots (scope, stamp, covered, sequence, hash, tables, digest, body)
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-                (scope, *columns, _digest((scope, *columns), body), body),
+                (scope, *fields, _digest((scope, *fields), body), body),
             )
             _tidy(connection, scope, stored.stamp)
         return True
@@ -167,8 +168,8 @@ def _too_near(rows: Sequence[tuple[int, int]]) -> Iterator[int]:
         seen.add(step)
 
 
-def _digest(columns: tuple[Any, ...], body: bytes) -> str:
-    return hashlib.sha256(repr(columns).encode() + body).hexdigest()
+def _digest(fields: tuple[Any, ...], body: bytes) -> str:
+    return hashlib.sha256(repr(fields).encode() + body).hexdigest()
 
 
 @cache
@@ -212,13 +213,13 @@ def _own(name: str) -> bool:
     return name.partition(".")[0] in ("console", "queries")
 
 
-def encode_state(value: Any) -> bytes:
-    """A state as MessagePack."""
+def encode_snapshot(value: Any) -> bytes:
+    """A state, or a part of one, as MessagePack."""
     return _ENCODER.encode(value)
 
 
-def decode_state(body: bytes, kind: Any) -> Any:
-    """Raises ValueError for what is none of this kind."""
+def decode_snapshot(body: bytes, kind: Any) -> Any:
+    """Raises ValueError for a body of another kind."""
     try:
         return _decoder(kind).decode(body)
     except msgspec.DecodeError as error:

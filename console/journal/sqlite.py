@@ -19,7 +19,7 @@ from console.journal.errors import BUSY_SECONDS, JournalError, explain
 from console.journal.event import AHEAD_SECONDS, Anchor, Event, make_storable, parse_data, replace_unstorable, validate
 from console.journal.file_lock import create_file, exclusive
 from console.journal.hash_chain import ChainEntry, Head, chain_entry
-from console.journal.payloads import ActionIntent, ActionOutcome, build_event, kinds_of
+from console.journal.payloads import ActionIntent, ActionOutcome, create_event, event_kinds
 from console.journal.schema import CHAINED, INSERT, VERSION, data_text, prepare, row_of
 from console.journal.unfinished import Unfinished, examine, unknown_outcome
 
@@ -228,7 +228,7 @@ class Journal:
     def kept(self) -> dict[str, int]:
         """How many will never be there, by the reason."""
         statement = "SELECT trouble, count(*) FROM waiting WHERE store = ? AND trouble <> '' GROUP BY trouble"
-        return {str(error): int(count) for error, count in self.select(statement, (self._store,))}
+        return {str(reason): int(count) for reason, count in self.select(statement, (self._store,))}
 
     def known(self, ids: Iterable[str]) -> frozenset[str]:
         """Which of these events are here; a few hundred at a time."""
@@ -241,10 +241,10 @@ class Journal:
         with self.writing() as connection:
             connection.executemany("DELETE FROM waiting WHERE sequence = ?", [(event.sequence,) for event in events])
 
-    def kept_here(self, event: Event, error: str) -> None:
+    def kept_here(self, event: Event, reason: str) -> None:
         """The shared store cannot take this one, and why; it is not offered again."""
         with self.writing() as connection:
-            connection.execute("UPDATE waiting SET trouble = ? WHERE sequence = ?", (error, event.sequence))
+            connection.execute("UPDATE waiting SET trouble = ? WHERE sequence = ?", (reason, event.sequence))
 
     def unshared(self) -> tuple[tuple[int, str, str], ...]:
         """The sequence of every event that is only here and ought to be shared, the store it is for, and why it cannot be."""
@@ -274,8 +274,8 @@ class Journal:
     def links(self, *, after: int = 0) -> Iterator[ChainEntry]:
         """Every event after a sequence with its place in the hash chain, read a thousand at a time, by no index."""
         if self._version < CHAINED:
-            reason = "was written by an older cad-console and has no chain yet; open the console once, which makes it"
-            raise JournalError(f"the journal {self._path} {reason}")
+            hint = "was written by an older cad-console and has no chain yet; open the console once to create it"
+            raise JournalError(f"the journal {self._path} {hint}")
         statement = f"""SELECT previous, hash, writer, {_COLUMNS} FROM events NOT INDEXED
             WHERE sequence > ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input
         older = False
@@ -354,7 +354,7 @@ class Journal:
         else:
             source = """events AS intent WHERE kind = ? AND NOT EXISTS (
                 SELECT 1 FROM events WHERE kind = ? AND subject = intent.subject AND sequence > intent.sequence)"""
-            values = list(kinds_of(ActionIntent, ActionOutcome))
+            values = list(event_kinds(ActionIntent, ActionOutcome))
         rows = self.select(f"SELECT {self.columns}, writer FROM {source} ORDER BY sequence", values)  # noqa: S608 - no input
         found = (examine(_event(tuple(columns)), writer) for *columns, writer in rows)
         return tuple(item for item in found if item is not None)
@@ -362,7 +362,7 @@ class Journal:
     def settle(self, intent: Event, *, now: float, author: str) -> Event:
         """Journals that the outcome of an intent whose console ended is unknown: it is named once and not at every start."""
         payload = unknown_outcome(intent, "the console ended before the outcome was known")
-        return self.append(build_event(payload, at=now, subject=intent.subject, author=author, environment=intent.environment))
+        return self.append(create_event(payload, at=now, subject=intent.subject, author=author, environment=intent.environment))
 
     def close(self) -> None:
         with self._lock:
@@ -461,9 +461,9 @@ def _event(row: tuple[Any, ...]) -> Event:
     sequence, at, kind, subject, author, environment, data, identity, stamp = row
     texts = (kind, subject, author, environment, identity)
     try:
-        payload = parse_data(data)
+        decoded = parse_data(data)
         if isinstance(stamp, int) and all(isinstance(text, str) for text in texts):
-            return Event(float(at), kind, subject, author, environment, payload, sequence, identity, stamp)
+            return Event(float(at), kind, subject, author, environment, decoded, sequence, identity, stamp)
     except (TypeError, ValueError):
         pass
     # Somebody changed the file by other means. It is shown, and `verify` names it; the rest is still good.

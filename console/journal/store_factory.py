@@ -88,13 +88,13 @@ class _UnavailableStore:
     def listen(self, changed: Callable[[], None]) -> None:
         return
 
-    def read(self, cursor: str, take: OnEvents) -> bool:
+    def read(self, cursor: str, on_events: OnEvents) -> bool:
         raise self._error
 
-    def bring(self, events: Sequence[Event]) -> PushResult:
+    def push(self, events: Sequence[Event]) -> PushResult:
         raise self._error
 
-    def pulse(self, *, fresh: bool = False) -> None:
+    def ping(self, *, fresh: bool = False) -> None:
         raise self._error
 
     def close(self) -> None:

@@ -101,8 +101,8 @@ class SyncWorker:
         self._sharing = SyncStatus(store.where, writes)
         self._thread: threading.Thread | None = None
         self._woken = threading.Event()
-        self._has_news = True
-        self._requests = self._answered = 0
+        self._changed_there = True
+        self._requested = self._answered = 0
         """How often somebody wanted the newest at once, and up to which of these it was taken in."""
         self._answer: Fault | None = None
         self._stopped = False
@@ -140,11 +140,11 @@ class SyncWorker:
         """Take in what the store has at this moment, and bring what waits; gives why that is not done after so long."""
         self.start()
         with self._lock:
-            self._requests += 1
-            request = self._requests
+            self._requested += 1
+            requested = self._requested
         self.wake()
         with self._lock:
-            answered = self._lock.wait_for(lambda: self._stopped or self._answered >= request, seconds)
+            answered = self._lock.wait_for(lambda: self._stopped or self._answered >= requested, seconds)
             fault = self._answer
         if answered and not self._stopped:
             return fault
@@ -188,7 +188,7 @@ class SyncWorker:
 
     def _hear(self) -> None:
         """Called by the store, in a thread of its own."""
-        self._has_news = True
+        self._changed_there = True
         self._woken.set()
 
     def _run(self) -> None:
@@ -206,12 +206,12 @@ class SyncWorker:
 
         new = False
         with self._lock:
-            request = self._requests
+            requested = self._requested
         try:
             self._busy_since = time.monotonic()
-            if request > self._answered:
-                self._store.pulse(fresh=True)
-                self._has_news = True
+            if requested > self._answered:
+                self._store.ping(fresh=True)
+                self._changed_there = True
                 self._well()
             new = self._take_in()
             self._give()
@@ -229,14 +229,14 @@ class SyncWorker:
         fault = self._fault or self._store.fault
         if self._read or fault:  # what was never read has not answered
             with self._lock:
-                self._answered, self._answer = request, fault
-        is_reported = self._tell()
-        if (new or is_reported) and not self._stopped:
+                self._answered, self._answer = requested, fault
+        news = self._publish()
+        if (new or news) and not self._stopped:
             self._changed()
 
     def _take_in(self) -> bool:
         """Read what is new in the store; gives whether there was anything."""
-        if not self._has_news and self._read:
+        if not self._changed_there and self._read:
             return False
         taken = 0
 
@@ -250,11 +250,11 @@ class SyncWorker:
             if cursor:
                 self._journal.merge((), cursor=cursor)
 
-        self._has_news = False
+        self._changed_there = False
         try:
             self._read = self._store.read(self._journal.cursor(), take) or self._read
         except BaseException:
-            self._has_news = True  # what is left of it is read the next time
+            self._changed_there = True  # what is left of it is read the next time
             raise
         return taken > 0
 
@@ -271,12 +271,12 @@ class SyncWorker:
             events = tuple(event for event in events if event.id not in unfit)
             if not events:
                 continue
-            result = self._store.bring(events)
-            if result.stored:
-                self._journal.delivered(result.stored)
-            for event, why in result.refused:
+            pushed = self._store.push(events)
+            if pushed.stored:
+                self._journal.delivered(pushed.stored)
+            for event, why in pushed.refused:
                 self._journal.kept_here(event, why)
-            if not result.stored and not result.refused:
+            if not pushed.stored and not pushed.refused:
                 return
             self._well()
 
@@ -285,8 +285,8 @@ class SyncWorker:
         if time.monotonic() - self._pulsed_at < every:
             return
         self._pulsed_at = time.monotonic()
-        self._store.pulse()
-        self._has_news = True
+        self._store.ping()
+        self._changed_there = True
         self._well()
 
     def _well(self) -> None:
@@ -310,7 +310,7 @@ class SyncWorker:
             self._counted = version, (journal.waiting_count(), journal.kept(), journal.waiting_elsewhere())
         return self._counted[1]
 
-    def _tell(self) -> bool:
+    def _publish(self) -> bool:
         """Put together how it is now; gives whether a person would see another sentence."""
         from console.journal.errors import JournalError  # noqa: PLC0415
 

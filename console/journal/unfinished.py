@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from console.journal import process
 from console.journal.event import Event
-from console.journal.payloads import ActionIntent, ActionOutcome, kind_of, kinds_of, try_decode
-from console.journal.projection import Projection, keep_newest
+from console.journal.payloads import ActionIntent, ActionOutcome, event_kind, event_kinds, try_decode
+from console.journal.projection import Projection, keep_last
 
 if TYPE_CHECKING:
     from console.config.settings import Settings
 
 MOST = 500
 """That the state names; `cad-console journal` lists them all."""
-_INTENT = kind_of(ActionIntent)
+_INTENT = event_kind(ActionIntent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Unfinished:
 class UnfinishedProjection(Projection[Mapping[str, Event]]):
     """The intents without an outcome, by run."""
 
-    kinds = kinds_of(ActionIntent, ActionOutcome)
+    kinds = event_kinds(ActionIntent, ActionOutcome)
 
     def initial(self) -> Mapping[str, Event]:
         return MappingProxyType({})
@@ -74,7 +74,7 @@ class UnfinishedProjection(Projection[Mapping[str, Event]]):
                 intents[event.subject] = event
             else:
                 intents.pop(event.subject, None)
-        return state if intents == state else MappingProxyType(keep_newest(intents, MOST))
+        return state if intents == state else MappingProxyType(keep_last(intents, MOST))
 
 
 def examine(intent: Event, writer: str = "") -> Unfinished | None:

@@ -21,7 +21,7 @@ from console.journal.acknowledgements import (
     ownership_of,
 )
 from console.journal.event import Event
-from console.journal.payloads import AlertAcknowledged, AlertReleased, Payload, build_event
+from console.journal.payloads import AlertAcknowledged, AlertReleased, Payload, create_event
 from console.journal.sync import SyncStatus, SyncWorker
 from console.monitor.state_store import StateStore
 from console.state.journal_state import JournalReader
@@ -256,7 +256,7 @@ class JournalService:
             _log.exception("could not journal what the snapshot shows")
 
     def _event(self, subject: str, payload: Payload) -> Event:
-        return build_event(payload, at=self._clock(), subject=subject, author=self._author, environment=self._environment)
+        return create_event(payload, at=self._clock(), subject=subject, author=self._author, environment=self._environment)
 
     def _write(self, subject: str, payload: Payload) -> Event:
         event = self._journal.append(self._event(subject, payload))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from console.journal.elapsed import NO_TIMESTAMP, BootTimestamp, Elapsed, elapsed_between
 from console.journal.event import Event
-from console.journal.payloads import ItemAnswered, RunNoteAdded, RunSigned, RunStarted, decode, kinds_of
+from console.journal.payloads import ItemAnswered, RunNoteAdded, RunSigned, RunStarted, decode, event_kinds
 from console.journal.projection import Projection
 from queries.model.verdict import Verdict
 from queries.text.times import is_same_period
@@ -142,7 +142,7 @@ class ChecklistRuns:
 class ChecklistRunsProjection(Projection[ChecklistRuns]):
     """Folds the events of checklist runs; one that belongs to no known run means nothing."""
 
-    kinds = kinds_of(RunStarted, ItemAnswered, RunNoteAdded, RunSigned)
+    kinds = event_kinds(RunStarted, ItemAnswered, RunNoteAdded, RunSigned)
 
     def initial(self) -> ChecklistRuns:
         return ChecklistRuns()

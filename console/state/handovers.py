@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from console.journal.event import Event
-from console.journal.payloads import HandoverSigned, decode, kinds_of
+from console.journal.payloads import HandoverSigned, decode, event_kinds
 from console.journal.projection import Projection
 
 _KEPT = 50
@@ -25,7 +25,7 @@ class HandoverSignature:
 class HandoversProjection(Projection[tuple[HandoverSignature, ...]]):
     """The newest signatures, oldest first."""
 
-    kinds = kinds_of(HandoverSigned)
+    kinds = event_kinds(HandoverSigned)
 
     def initial(self) -> tuple[HandoverSignature, ...]:
         return ()

@@ -15,7 +15,7 @@ from console.journal.payloads import (
     ActionOutcome,
     AlertAcknowledged,
     AlertReleased,
-    kinds_of,
+    event_kinds,
     try_decode,
 )
 from console.journal.projection import Projection, Recall, Settled
@@ -30,7 +30,7 @@ many. An incident that people forgot to close takes part in everything that happ
 """
 INCIDENT, OUTLINE, TIMELINE = "incident", "incident.outline", "incident.timeline"
 """The kinds under which an incident settles: without the earlier part of its timeline, its outline, and that part."""
-_OWN_KINDS = kinds_of(*INCIDENT_PAYLOADS)
+_OWN_KINDS = event_kinds(*INCIDENT_PAYLOADS)
 
 
 class IncidentsProjection(Projection[Incidents]):
@@ -42,7 +42,7 @@ class IncidentsProjection(Projection[Incidents]):
 
     kinds = (
         *_OWN_KINDS,
-        *kinds_of(ActionIntent, ActionDeclined, ActionOutcome, AlertAcknowledged, AlertReleased),
+        *event_kinds(ActionIntent, ActionDeclined, ActionOutcome, AlertAcknowledged, AlertReleased),
     )
 
     def initial(self) -> Incidents:

@@ -34,7 +34,7 @@ from console.journal.payloads import (
     UpdateWritten,
     decode,
 )
-from console.journal.projection import keep_newest
+from console.journal.projection import keep_last
 from console.state.incident import FIRING, Delivery, Incident, Incidents, LastRecorded, StepCompletion, TimelineEntry, Update
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.text.times import to_datetime
@@ -130,7 +130,7 @@ class IncidentReducer:
         built = {identity: builder.build() for identity, builder in self._builders.items()}
         return Incidents(
             tuple(built.get(identity) or self._kept[identity] for identity in self._order),
-            MappingProxyType(keep_newest(self._acknowledgements, MOST))
+            MappingProxyType(keep_last(self._acknowledgements, MOST))
             if self._acknowledgements_changed
             else self._before.acknowledgements,
             self._count,
@@ -228,8 +228,8 @@ class IncidentReducer:
             case ActionDeclined():
                 text = f"{title}: not confirmed, nothing was sent"
             case ActionOutcome(outcome=outcome, text=reason):
-                detail = reason if reason and reason.startswith(outcome) else f"{outcome}: {reason}".rstrip(": ")
-                text = f"{title}: {detail}"
+                result = reason if reason and reason.startswith(outcome) else f"{outcome}: {reason}".rstrip(": ")
+                text = f"{title}: {result}"
         # Of an action for no alert, or for one that no incident has, every open incident takes note.
         fingerprint = "" if isinstance(payload, ActionDeclined) else payload.fingerprint or ""
         builders = self._linked_builders(fingerprint) or [self._builder(identity) for identity in self._open]

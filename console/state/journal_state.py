@@ -16,7 +16,7 @@ from console.journal.left_out import NOT_UNDERSTOOD, LeftOutEvent, SettledProjec
 from console.journal.ordered import FIRST, Row, RowFilter, read_as_written, read_in_order
 from console.journal.projection import Projection, Settled
 from console.journal.recent_actions import RecentActions
-from console.journal.snapshots import Snapshots, StoredSnapshot, decode_state, encode_state, reducer_fingerprint
+from console.journal.snapshots import Snapshots, StoredSnapshot, decode_snapshot, encode_snapshot, reducer_fingerprint
 from console.journal.unfinished import UnfinishedProjection
 from console.state.checklist_runs import ChecklistRuns, ChecklistRunsProjection
 from console.state.handovers import HandoverSignature, HandoversProjection
@@ -66,7 +66,7 @@ class JournalState:
 
     @property
     def error(self) -> str:
-        """For a person; empty where there is none."""
+        """Why the state is incomplete, for people; empty where it is complete."""
         if self.behind:
             progress = f"{self.read:,} of {self.read + self.behind:,} events"
             return f"the journal is being read again: {progress}; owners, checklists and incidents are not known until then"
@@ -158,7 +158,7 @@ class JournalReader:
         # What is written from here on has another version: it is seen the next time, never missed.
         last = self._journal.last_sequence()
         if not self._started:
-            self._begin(last)
+            self._restart(last)
         done = self._go_on(last, ends)
         if not done:
             read = self._base.covered + len(self._tail)
@@ -168,13 +168,13 @@ class JournalReader:
         state, head = self.state, str(self._journal.head())
         if (state.read, state.behind, state.head) != (0, 0, head):
             self.state = replace(state, read=0, behind=0, head=head)
-        return first or any(getattr(self.state, name) is not getattr(before, name) for name in self._shown_names)
+        return first or any(getattr(self.state, name) is not getattr(before, name) for name in self._compared_fields)
 
     @property
-    def _shown_names(self) -> tuple[str, ...]:
+    def _compared_fields(self) -> tuple[str, ...]:
         return (*(name for name, _ in self._projections), "left_out", "behind", "lost")
 
-    def _begin(self, last: int) -> None:
+    def _restart(self, last: int) -> None:
         """From the newest snapshot that can be taken, else from the first event."""
         found = self._snapshots.newest()
         self._base = _Base(self._initial, {})
@@ -211,7 +211,7 @@ class JournalReader:
         if lost != self._base.state.lost and self._loaded:
             # Either the snapshot is wrong, or rows are gone since: the events themselves tell.
             self._snapshots.discard()
-            self._begin(until)
+            self._restart(until)
             return
         self._until, self._after = None, until
         self._base.state = replace(self._base.state, lost=lost)
@@ -228,7 +228,7 @@ class JournalReader:
         lost = newest - self._after - len(rows)
         fit = self._fit(rows)
         if any((row.stamp or 0) <= self._base.stamp for row in fit):
-            self._begin(last)
+            self._restart(last)
             return False
         late = bool(fit and self._tail) and fit[0].order < self._tail[-1].order
         self._tail = sorted([*self._tail, *fit], key=_order)
@@ -271,13 +271,13 @@ class JournalReader:
         fields = {name: getattr(state, name) for name, _ in self._projections}
         later = {row.sequence for row in self._tail} | self._ahead
         left_out = {sequence: item for sequence, item in base.left_out.items() if sequence not in later}
-        body = encode_state({**fields, "lost": state.lost, "left_out": left_out})
+        body = encode_snapshot({**fields, "lost": state.lost, "left_out": left_out})
         stored = StoredSnapshot(base.stamp, base.covered, body)
         read = self._after if self._until is None else self._until
         try:
             if not self._snapshots.store(stored, settled, after=base.parent, read=read):
                 # Another console was quicker, or a late event came: the file has what is to be gone on from.
-                self._begin(self._journal.last_sequence())
+                self._restart(self._journal.last_sequence())
                 return
         except JournalError as error:
             _log.info("no snapshot of the journal now: %s", error)
@@ -290,12 +290,12 @@ class JournalReader:
         events = [row.event for row in rows if row.event is not None]
         made: dict[str, Any] = {}
         for name, projection in self._projections:
-            relevant = [event for event in events if event.kind in projection.kinds]
-            if relevant:
+            own = [event for event in events if event.kind in projection.kinds]
+            if own:
                 held = projection.recall(
-                    getattr(state, name), relevant, lambda identity: self._recalled(INCIDENT, identity, Incident)
+                    getattr(state, name), own, lambda identity: self._recalled(INCIDENT, identity, Incident)
                 )
-                made[name], puzzling = projection.fold_understood(held, relevant)
+                made[name], puzzling = projection.fold_understood(held, own)
                 self._leave_out(puzzling, NOT_UNDERSTOOD)
         settled = made.get("settled", state.settled)
         left_out = {sequence: item for sequence, item in base.left_out.items() if item.id not in settled}
@@ -338,7 +338,7 @@ class JournalReader:
             return found
         parts = self._snapshots.settled(TIMELINE, identity, until=self._base.parent or FIRST)
         earlier = [
-            entry for part, body in parts if part < found.earlier for entry in decode_state(body, tuple[TimelineEntry, ...])
+            entry for part, body in parts if part < found.earlier for entry in decode_snapshot(body, tuple[TimelineEntry, ...])
         ]
         entries = sorted((*earlier, *found.entries), key=lambda entry: entry.at)
         return replace(found, entries=tuple(entries), earlier=max(0, found.earlier - len(earlier)))
@@ -357,7 +357,7 @@ class JournalReader:
         """Outlines of those that the state does not hold, the newest first, numbered below `before`. Raises JournalError."""
         held = {item.id for item in self.state.incidents.all}
         while bodies := self._snapshots.listed(OUTLINE, until=self._base.parent or FIRST, before=before, limit=limit):
-            found = [decode_state(body, Incident) for body in bodies]
+            found = [decode_snapshot(body, Incident) for body in bodies]
             if fresh := tuple(item for item in found if item.id not in held):
                 return fresh
             before = found[-1].number
@@ -365,12 +365,12 @@ class JournalReader:
 
     def _recalled(self, kind: str, identity: str, of: Any) -> Any:
         for _, body in self._snapshots.settled(kind, identity, until=self._base.parent or FIRST):
-            return decode_state(body, of)
+            return decode_snapshot(body, of)
         return None
 
     def _decoded(self, body: bytes) -> tuple[JournalState, dict[int, LeftOutEvent]]:
         """Raises ValueError for what is none of this release."""
-        found = decode_state(body, JournalState)
+        found = decode_snapshot(body, JournalState)
         return replace(found, left_out=MappingProxyType(dict(found.left_out))), dict(found.left_out)
 
 

@@ -60,7 +60,7 @@ class PodOwners:
 
 
 def pod_owners(cluster: Cluster) -> PodOwners:
-    """The workload of each pod, by the workloads' selectors."""
+    """The pods of a cluster with their Deployments."""
     by_pair: dict[tuple[str, str], list[tuple[frozenset[tuple[str, str]], str]]] = {}
     for item in cluster.workloads:
         if item.selector:
@@ -160,29 +160,27 @@ class Place:
         allowed = self._configured.get(name)
         if not value or name in NAMESPACE_LABELS or (allowed is None and not kind):
             return None
-        where = f"its label {name} says {visible(value)}"
+        text = f"its label {name} says {visible(value)}"
         if allowed is not None:
             here = ", ".join(sorted(allowed))
-            return (
-                None if value in allowed else (kind, value, f"{where}, and here that would be {here} (environments.*.labels)")
-            )
+            return None if value in allowed else (kind, value, f"{text}, and here that would be {here} (environments.*.labels)")
         known = self._known[kind]
         if _plain(value) in known:
             return None
         if kind == "environment":
             unnamed = "nobody said which environment this is (--environment)"
-            return kind, value, f"{where}, and {f'this is {self.environment}' if self.environment else unnamed}"
+            return kind, value, f"{text}, and {f'this is {self.environment}' if self.environment else unnamed}"
         names = " or ".join(dict.fromkeys(name for name in (self.context, self.cluster, self.environment) if name))
         here = f"here only {names} is known" if names else "no name of this cluster is known here"
         if kind == "context":
-            return kind, value, f"{where}, and {f'this is context {self.context}' if self.context else here}"
-        return kind, value, f"{where}, an unknown place: {here}; if it is this cluster, environments.*.labels says so"
+            return kind, value, f"{text}, and {f'this is context {self.context}' if self.context else here}"
+        return kind, value, f"{text}, an unknown place: {here}; if it is this cluster, environments.*.labels says so"
 
     def _command(self, labels: Mapping[str, str], found: Iterable[tuple[str, str, str]]) -> str:
         """What to run instead: it only looks, so that nobody changes by it what no preview showed."""
         kinds = {kind: value for kind, value, _ in found}
-        label, value = _first(labels, NAMESPACE_LABELS)
-        namespace = value if label else self.namespace
+        label, text = _first(labels, NAMESPACE_LABELS)
+        namespace = text if label else self.namespace
         if "environment" in kinds:
             return shlex.join(["cad-console", "--environment", kinds["environment"], "--namespace", namespace])
         words = list(self.kubectl)

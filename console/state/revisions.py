@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from console.journal.event import Event
-from console.journal.payloads import ActionOutcome, RevisionFacts, RolloutCompleted, RolloutFailed, decode, kinds_of
-from console.journal.projection import Projection, keep_newest
+from console.journal.payloads import ActionOutcome, RevisionFacts, RolloutCompleted, RolloutFailed, decode, event_kinds
+from console.journal.projection import Projection, keep_last
 from queries.model.text import visible
 from queries.model.workload import Cluster, Container, Revision, RolloutPhase, Workload, rollout_status
 from queries.text.times import format_time
@@ -186,7 +186,7 @@ def describe(workload: Workload, revision: Revision) -> RevisionFacts:
 class RevisionRecords(Projection[Records]):
     """Every ReplicaSet that an event calls ready, failed or rolled back from, on whatever host."""
 
-    kinds = kinds_of(RolloutCompleted, RolloutFailed, ActionOutcome)
+    kinds = event_kinds(RolloutCompleted, RolloutFailed, ActionOutcome)
 
     def initial(self) -> Records:
         return NO_RECORDS
@@ -200,7 +200,7 @@ class RevisionRecords(Projection[Records]):
             for key, record in _records_of(event, records):
                 records.pop(key, None)  # the newest stand last
                 records[key] = record
-        return state if records == state else MappingProxyType(keep_newest(records, MOST))
+        return state if records == state else MappingProxyType(keep_last(records, MOST))
 
 
 def _records_of(event: Event, known: Records) -> Iterable[tuple[tuple[str, str], RevisionRecord]]:

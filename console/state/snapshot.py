@@ -118,8 +118,8 @@ class Snapshot:
         if manager is None or manager.health is Health.NOT_CONFIGURED:
             why = "Alertmanager is not configured"
         else:
-            detail = f": {manager.fault.sentence()}" if manager.fault else ""
-            why = f"Alertmanager {manager.health.value.upper()}{detail}"
+            reason = f": {manager.fault.sentence()}" if manager.fault else ""
+            why = f"Alertmanager {manager.health.value.upper()}{reason}"
         if self.alerts_from == PROMETHEUS:
             return (
                 f"Prometheus lists these alerts, not Alertmanager: whether they are silenced or notified is not known ({why})"

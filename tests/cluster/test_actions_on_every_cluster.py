@@ -15,7 +15,7 @@ from cluster_fixture import STRATEGIC, Namespace, until
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer
-from console.journal.payloads import build_event
+from console.journal.payloads import create_event
 from console.journal.sqlite import Journal
 from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.steps import StepContext, evaluate_steps
@@ -238,7 +238,7 @@ def _release(ns: Namespace, version: str) -> None:
 async def _journal_what_is_seen(hands: Hands) -> None:
     """As a console that is open does with every new reading of the cluster."""
     for subject, payload in observe_rollouts(await hands.reads.cluster(), records_of(hands.journal)):
-        event = build_event(payload, at=time.time(), subject=subject, author="watcher", environment="test")
+        event = create_event(payload, at=time.time(), subject=subject, author="watcher", environment="test")
         hands.journal.append_once(event)
 
 

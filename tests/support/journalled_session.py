@@ -10,7 +10,7 @@ from screen_samples import NOW, StillSession
 
 from console.config.settings import Settings
 from console.journal.event import Event
-from console.journal.payloads import Payload, build_event
+from console.journal.payloads import Payload, create_event
 from console.journal.sqlite import Journal
 from console.state.incident import Incident
 from console.state.journal_state import JournalReader, JournalState
@@ -50,7 +50,7 @@ class JournalledSession(StillSession):
     async def record(self, subject: str, payload: Payload) -> Event:
         assert self.journal is not None
         author, environment = self.settings.user, self.settings.environment
-        event = self.journal.append(build_event(payload, at=NOW, subject=subject, author=author, environment=environment))
+        event = self.journal.append(create_event(payload, at=NOW, subject=subject, author=author, environment=environment))
         self.look()
         return event
 

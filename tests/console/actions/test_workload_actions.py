@@ -16,7 +16,7 @@ from console.actions.plan import ActionRefused, CheckLevel, Outcome, Request, St
 from console.actions.rollback import Rollback
 from console.actions.scale import Scale, check_factor
 from console.actions.writers import Writer
-from console.journal.payloads import build_event
+from console.journal.payloads import create_event
 from console.state.revisions import RevisionRecords
 
 TARGET = f"deployment/{API}"
@@ -245,7 +245,7 @@ async def test_a_scale_proves_a_revision_only_once_it_is_rolled_out(
     plan = Scale().plan(request, facts, 0.0)
     payload = outcome_payload(plan, "", Outcome.FAILED, "", 1.0, accepted=rolled_out, rolled_out=rolled_out)
     told = RevisionRecords()
-    (record,) = told.apply(told.initial(), build_event(payload, at=9.0, subject="run", author="ann")).values()
+    (record,) = told.apply(told.initial(), create_event(payload, at=9.0, subject="run", author="ann")).values()
     assert bool(record.ready_at) is ready
 
 

@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_2(run: Run, file: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(b"\xff\x00 dear diary\n")
     code, _, err = run("verify", str(other))
-    assert (code, "line 1 is no JSON" in err) == (2, True)
+    assert (code, "line 1 is not JSON" in err) == (2, True)
     assert run("verify", str(tmp_path))[0] == 2
     file.parent.mkdir(parents=True)
     file.write_text("dear diary " * 100)
@@ -223,5 +223,5 @@ def test_what_is_not_shared_is_listed(run: Run, file: Path) -> None:
     assert numbers(run("--unshared", "--format", "json", "--limit", "1")[1]) == [7]
     assert numbers(run("--unshared", "--format", "json", "--kind", "alert.owned")[1]) == [5]
     out = run("--unshared")[1]
-    assert "WHY HERE" in out and "it waits to be shared" in out and "too large" in out and "\x1b" not in out
+    assert "WHY HERE" in out and "waiting to be shared" in out and "too large" in out and "\x1b" not in out
     assert "| why here |" in run("--unshared", "--format", "markdown")[1]

@@ -19,7 +19,7 @@ from console.incidents.templates import (
     impact_sentence,
     template_variables,
 )
-from console.journal.payloads import build_event
+from console.journal.payloads import create_event
 from console.state.incident import Incident, Incidents
 from console.state.incident_projection import IncidentsProjection
 from console.state.public_status import PublicStatus
@@ -35,7 +35,7 @@ def incident(title: str = "") -> Incident:
     payload = declaration(shown, title=title, alerts=(shown.alerts[0],), commander="ann")
     return (
         IncidentsProjection()
-        .apply(Incidents(), build_event(payload, at=NOW, subject="i1", author="ann", environment="production"))
+        .apply(Incidents(), create_event(payload, at=NOW, subject="i1", author="ann", environment="production"))
         .all[0]
     )
 

@@ -13,7 +13,7 @@ from screen_samples import NOW, settings, snapshot, tracked
 from console.incidents.declaration import declaration
 from console.incidents.timeline_recorder import MANY, TimelineRecorder
 from console.journal.event import Event
-from console.journal.payloads import ActionOutcome, ChangeSeen, Payload, build_event
+from console.journal.payloads import ActionOutcome, ChangeSeen, Payload, create_event
 from console.journal.sqlite import Journal
 from console.monitor.journal_service import JournalService
 from console.monitor.state_store import StateStore
@@ -42,7 +42,7 @@ class Room:
 
     def add(self, subject: str, payload: Payload) -> None:
         if not isinstance(payload, ChangeSeen) or subject not in {event.subject for event in self.events}:
-            event = build_event(payload, at=NOW + self.at, subject=subject, author="ann", environment="production")
+            event = create_event(payload, at=NOW + self.at, subject=subject, author="ann", environment="production")
             self.events.append(replace(event, sequence=len(self.events) + 1))
 
     @property

@@ -333,7 +333,7 @@ def test_what_is_no_event_is_left_out(cluster: SteerableCluster, tmp_path: Path)
         until(lambda: len(ann.subjects()) == 2)
         until(lambda: not ann.journal.waiting_count() and ann.sharing.word == "IN DOUBT")
         told = ann.sharing.sentence()
-        assert "3 entries of the store are left out: it is no event (" in told
+        assert "3 entries of the store are left out: it is not an event (" in told
         assert f"its time is impossible ({name}/6.f)" in told
         (forged,) = [event for event in ann.journal.events() if event.id == "e"]
         assert forged.data == {"text": "\x1b]0;owned\x07"}

@@ -16,7 +16,7 @@ import pytest
 
 from console.journal.event import Event
 from console.journal.hash_chain import ChainEntry, parse_line, verify_chain
-from console.journal.payloads import PAYLOADS, IncidentDeclared, NoteWritten, decode, encode, kind_of, try_decode
+from console.journal.payloads import PAYLOADS, IncidentDeclared, NoteWritten, decode, encode, event_kind, try_decode
 from console.journal.sqlite import Journal
 from console.state.incident import Incident
 from console.state.journal_state import JournalReader, JournalState
@@ -36,7 +36,7 @@ def recorded_events(version: int) -> Iterator[Event]:
 
 def test_every_kind_is_recorded() -> None:
     """A new kind needs an event in the recording of the release after it."""
-    assert {event.kind for event in recorded_events(3)} == {kind_of(payload) for payload in PAYLOADS}
+    assert {event.kind for event in recorded_events(3)} == {event_kind(payload) for payload in PAYLOADS}
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -44,7 +44,7 @@ def test_events_of_earlier_releases_decode(version: int) -> None:
     events = tuple(recorded_events(version))
     assert len(events) >= 42
     for event in events:
-        assert kind_of(decode(event)) == event.kind
+        assert event_kind(decode(event)) == event.kind
         assert event_text(event)
 
 

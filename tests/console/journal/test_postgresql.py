@@ -281,7 +281,7 @@ def test_a_row_that_does_not_end_is_ended_at_the_limit(monkeypatch: pytest.Monke
     try:
         began = time.monotonic()
         with pytest.raises(InvalidResponse, match="larger than 4 MiB"):
-            store.pulse()
+            store.ping()
         assert time.monotonic() - began < 3.0
         assert server.sent < 16 << 20  # what the sockets hold is among it
     finally:

@@ -199,7 +199,7 @@ def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     """A file that is something else, or of a newer console, is named and not touched."""
     path = tmp_path / "j"
     path.write_text("dear diary, " * 100)
-    with pytest.raises(JournalError, match="no journal"):
+    with pytest.raises(JournalError, match="not a journal"):
         Journal.open(path)
     assert path.read_text().startswith("dear diary")
     newer = tmp_path / "newer"

@@ -25,7 +25,7 @@ from console.journal.payloads import (
     RoleAssigned,
     StepChanged,
     UpdateWritten,
-    build_event,
+    create_event,
 )
 from console.screens.app import ConsoleApp
 from console.state.incident import DeliveryState, Incident, Incidents, Role, Step
@@ -221,7 +221,7 @@ def with_incident() -> Snapshot:
         (-20.0, failed),
     ]
     made = [
-        replace(build_event(item, at=NOW + at, subject="i1", author="ann", environment="production"), sequence=1)
+        replace(create_event(item, at=NOW + at, subject="i1", author="ann", environment="production"), sequence=1)
         for at, item in told
     ]
     return replace(first, ledger=replace(JournalState(), incidents=IncidentsProjection().fold(Incidents(), made)))

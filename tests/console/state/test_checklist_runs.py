@@ -17,7 +17,7 @@ from console.checklists.run_review import find_streaks, last_answer, open_items
 from console.checklists.service import ChecklistService
 from console.journal.elapsed import NO_TIMESTAMP, BootTimestamp, boot_timestamp, elapsed_between
 from console.journal.event import Event
-from console.journal.payloads import Payload, RunSigned, RunStarted, encode, kind_of
+from console.journal.payloads import Payload, RunSigned, RunStarted, encode, event_kind
 from console.state.checklist_runs import AGREE, KEPT, OVERRULE, ChecklistRun, ChecklistRuns, ChecklistRunsProjection
 from queries.model.panel import Threshold
 from queries.model.verdict import Verdict
@@ -44,7 +44,7 @@ class Told:
         return self.say(subject, payload, who=self.who, at=self.at)
 
     def say(self, subject: str, payload: Payload, *, who: str = "ann", at: float = NOW) -> Event:
-        return self.say_raw(kind_of(payload), subject, encode(payload), who=who, at=at)
+        return self.say_raw(event_kind(payload), subject, encode(payload), who=who, at=at)
 
     def say_raw(self, kind: str, subject: str, data: dict[str, Any], *, who: str = "ann", at: float = NOW) -> Event:
         self.events.append(Event(at, kind, subject, who, "prod", data, len(self.events) + 1))

@@ -23,7 +23,7 @@ from console.journal.payloads import (
     UpdateDelivered,
     UpdateWritten,
     encode,
-    kind_of,
+    event_kind,
 )
 from console.state.incident import DeliveryState, Incident, Incidents, LinkedAlert, Role, Source, Step
 from console.state.incident_projection import IncidentsProjection
@@ -41,7 +41,7 @@ class Journal:
         self.events: list[Event] = []
 
     def add(self, subject: str, payload: Payload, *, author: str = "ann", at: float | None = None) -> Event:
-        return self.add_raw(kind_of(payload), subject, encode(payload), author=author, at=at)
+        return self.add_raw(event_kind(payload), subject, encode(payload), author=author, at=at)
 
     def add_raw(self, kind: str, subject: str, data: dict[str, Any], *, author: str = "ann", at: float | None = None) -> Event:
         when = T + len(self.events) if at is None else at

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from console.journal.event import Event
-from console.journal.payloads import kind_of
+from console.journal.payloads import event_kind
 from console.state.revisions import (
     RevisionChoice,
     RevisionRecord,
@@ -146,13 +146,13 @@ def test_what_is_to_be_journalled_of_a_cluster() -> None:
     whole = Cluster("n", (WEB,), (rs(2, "b", ready=3), rs(1, "a")))
     (seen,) = observe_rollouts(whole, {})
     subject, payload = seen
-    assert (kind_of(payload), subject) == ("rollout.complete", "u1/web-b")
+    assert (event_kind(payload), subject) == ("rollout.complete", "u1/web-b")
     assert payload.text == "revision 2 rolled out, 3 of 3 pods ready"
     assert observe_rollouts(whole, records(b=READY)) == ()
     deadline = Condition("Progressing", "False", "ProgressDeadlineExceeded")
     stuck = replace(WEB, updated=1, conditions=(deadline,))
     hanging = Cluster("n", (stuck,), (rs(2, "b"), rs(1, "a", ready=3)))
-    assert [kind_of(item) for _, item in observe_rollouts(hanging, {})] == ["rollout.failed"]
+    assert [event_kind(item) for _, item in observe_rollouts(hanging, {})] == ["rollout.failed"]
     assert observe_rollouts(hanging, records(b=READY)) == ()
     assert observe_rollouts(Cluster("n", (replace(WEB, updated=1),), (rs(2, "b", ready=1),)), {}) == ()
     empty = replace(WEB, desired=0, replicas=0, updated=0, ready=0, available=0)
