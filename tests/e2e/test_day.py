@@ -198,7 +198,7 @@ def test_a_handover_headless(slow_provider: DemoStack, run: Callable[..., tuple[
     assert "### Alerts still firing" in file.read_text()
     code, out = run(slow_provider, "handover", "--format", "json")
     told: dict[str, Any] = json.loads(out)
-    assert code == 0 and told["signed_by"] and "said then: see deepseek" in json.dumps(told["sections"][0])
+    assert code == 0 and told["signed_by"] and "remark: see deepseek" in json.dumps(told["sections"][0])
     assert "handover: signed by" in run(slow_provider, "journal")[1]
 
 

@@ -260,7 +260,7 @@ def test_without_kubectl_it_is_said_what_was_not_checked(
     (folder / "other.md").write_text(PAGE.replace("alerts: [HighErrorRate]", "guide: true"))
     index = RunbookIndex.load(folder)
     monkeypatch.setattr("console.cli.runbook.RunbookIndex.from_settings", lambda _: index)
-    monkeypatch.setattr("console.config.expected_rules.built_in", lambda: (read_rules(RULES, path="rules.yaml"),))
+    monkeypatch.setattr("console.config.expected_rules.load_built_in", lambda: (read_rules(RULES, path="rules.yaml"),))
     assert main(["runbook", "--lint"]) == 0
     assert "kubectl is not on PATH: 4 kubectl lines remain unchecked" in capsys.readouterr().out
     assert main(["runbook", "--lint", "--format", "json"]) == 0
