@@ -36,13 +36,6 @@ def banned(kind: str) -> dict[str, str]:
     return {word: better for found, word, better in rows if found == kind}
 
 
-@cache
-def pending(kind: str) -> frozenset[str]:
-    """What is still being renamed: areas, names or pages."""
-    lines = (ROOT / "tests" / "words" / "pending.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(line.split()[1] for line in lines if line.startswith(f"{kind} "))
-
-
 def modules() -> list[str]:
     """The path of every module of the three packages."""
     return sorted(str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -112,7 +105,7 @@ def test_no_public_name_twice() -> None:
         for name in public_names(tree):
             places[name].append(path)
     assert len(places) > 1000
-    assert {name: found for name, found in places.items() if len(found) > 1 and name not in {*PROTOCOL, *pending("name")}} == {}
+    assert {name: found for name, found in places.items() if len(found) > 1 and name not in PROTOCOL} == {}
 
 
 def test_the_shared_names_are_shared() -> None:
@@ -121,14 +114,14 @@ def test_the_shared_names_are_shared() -> None:
     assert [name for name in PROTOCOL if names.count(name) < 2] == []
 
 
-@pytest.mark.parametrize("area", [item for item in areas() if item not in pending("area")])
+@pytest.mark.parametrize("area", areas())
 def test_no_banned_identifier(area: str) -> None:
     """No identifier of a package contains a word for which the field has a better one."""
     found = [f"{path}: {item}" for path, tree in trees().items() if area_of(path) == area for item in rejected(tree)]
     assert found == []
 
 
-@pytest.mark.parametrize("area", [item for item in areas() if item not in pending("docstring")])
+@pytest.mark.parametrize("area", areas())
 def test_public_functions_have_docstrings(area: str) -> None:
     """Every public function says what it does, unless its name is one that modules share."""
     missing = [
@@ -146,7 +139,7 @@ def test_public_functions_have_docstrings(area: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [item for item in MANUAL if str(item.relative_to(ROOT)) not in pending("page")],
+    MANUAL,
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_no_banned_phrase(path: Path) -> None:

@@ -50,7 +50,7 @@ class SyncStatus:
     @property
     def word(self) -> str:
         if self.fault:
-            return "GONE"
+            return "UNREACHABLE"
         return "no answer yet" if self.last_good_at is None else "IN DOUBT" if self.left_out else "ok"
 
     def sentence(self) -> str:

@@ -149,7 +149,7 @@ def test_commands_of_two_hosts(
     cluster.stop()
     assert ask(monkeypatch, tmp_path, "ann", "incident", "note", "still looking") == 0
     assert ask(monkeypatch, tmp_path, "ann", "doctor") == 2
-    assert "shared GONE" in " ".join(capsys.readouterr().out.split())
+    assert "shared UNREACHABLE" in " ".join(capsys.readouterr().out.split())
     ask(monkeypatch, tmp_path, "ann", "journal")
     told = capsys.readouterr().err
     assert f"1 event for kubernetes production/{NAMESPACE} at demo by http://127.0.0.1:" in told

@@ -85,7 +85,7 @@ def test_a_shared_journal_that_is_gone_counts(
         monkeypatch.setenv("CAD_CONSOLE_STORE", "postgresql://ann:hunter2@127.0.0.1:9/journal")
         assert main(["doctor"]) == 1
     out = " ".join(capsys.readouterr().out.split())
-    assert "shared GONE postgresql://127.0.0.1:9/journal: no connection to PostgreSQL" in out
+    assert "shared UNREACHABLE postgresql://127.0.0.1:9/journal: no connection to PostgreSQL" in out
     assert "hunter2" not in out
 
 

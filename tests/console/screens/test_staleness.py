@@ -185,7 +185,7 @@ async def test_an_unreachable_shared_journal_is_reported(stage: Callable[..., An
         await scene.until(pilot, "Error ratio")
         scene.app.go("sources")
         shown = await scene.until(pilot, "Shared journal")
-    assert "GONE 1m  postgresql://db/j" in shown
+    assert "UNREACHABLE 1m  postgresql://db/j" in shown
     assert "3 events wait here and will be shared by themselves" in " ".join(shown.split())
     assert "1 event will never be shared" in shown
     assert "2 entries are no events" in shown
