@@ -93,6 +93,7 @@ async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
     assert paused()[PROMETHEUS] and paused()[ALERTMANAGER] and not paused()[KUBERNETES] and not paused()[PLATFORM]
     respond.set()
     await until(lambda: not any(paused().values()))
+    assert {item.health for item in shown[-1].sources if item.name in (PROMETHEUS, ALERTMANAGER)} == {Health.DOWN}
     await session.close()
 
 
