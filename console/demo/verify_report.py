@@ -68,7 +68,7 @@ def verify_figures(document: dict[str, Any], prometheus: str, *, alert: str, ste
     first, last = firing[0][0][0], max(points[-1][0] for points in firing)
     detected = _seconds(times["detected_at"])
     found.append(Agreement("detected", detected - first, -EVALUATION_SECONDS, EVALUATION_SECONDS))
-    ended = next((_seconds(item["at"]) for item in document["timeline"] if item["text"].endswith(f"{alert} ended")), None)
+    ended = next((_seconds(item["at"]) for item in document["timeline"] if item["text"].endswith(f"{alert} resolved")), None)
     over = None if ended is None else ended - last
     found.append(Agreement("end of the alert", over, -EVALUATION_SECONDS, NOTICE_SECONDS))
     mitigated = _seconds(document["steps"]["mitigate"])

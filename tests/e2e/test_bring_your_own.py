@@ -169,7 +169,7 @@ def test_check_says_which_rules_are_missing_different_and_extra(scene: Scene, tm
     found = {item["name"]: item for item in ran.told["checks"] if item["area"] == "rules"}
     file = f"{tmp_path}/team/rules/shop.yaml:1"
     assert (found["missing"]["result"], found["missing"]["text"]) == ("failed", f"1 are not loaded: NeverLoaded {file}")
-    assert found["different"]["text"] == f"1 differ: ShopOrdersStopped {file} (for)"
+    assert found["different"]["text"] == f"1 differ from their files: ShopOrdersStopped {file} (for)"
     assert found["extra"]["result"] == "passed" and found["expected"]["result"] == "passed"
 
 

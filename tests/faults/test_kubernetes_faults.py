@@ -353,7 +353,7 @@ async def test_an_api_server_that_restarts_is_found_again(stack: DemoStack, tmp_
 
 
 def _wanted(output: Any, name: str) -> int:
-    found = [item.wanted for item in (output.cluster.workloads if output.cluster else ()) if item.name == name]
+    found = [item.desired for item in (output.cluster.workloads if output.cluster else ()) if item.name == name]
     return found[0] if found else -1
 
 

@@ -123,12 +123,12 @@ def whole(bench: Bench) -> Iterator[Bench]:
 def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     def call(verb: str, environment: dict[str, str], *, window: int = 2, **changed: str) -> tuple[int, str]:
         # A gap stays one for a day; here it would be another test's.
-        config = tmp_path / "config.yaml"
-        config.write_text(f"error_codes_window: {window}s\n")
-        monkeypatch.setenv("CAD_CONSOLE_CONFIG", str(config))
+        config, given = tmp_path / "config.yaml", environment.get("CAD_CONSOLE_CONFIG", "")
+        own = Path(given).read_text() if given else ""
+        config.write_text(f"{own}\nerror_codes_window: {window}s\n")
         monkeypatch.delenv("REDIS_URL", raising=False)
         monkeypatch.setenv("HOME", str(tmp_path))
-        for name, value in {**environment, **changed}.items():
+        for name, value in {**environment, "CAD_CONSOLE_CONFIG": str(config), **changed}.items():
             monkeypatch.setenv(name, value)
         code = main([verb, "--strict", "--format", "json"])
         out = capsys.readouterr().out

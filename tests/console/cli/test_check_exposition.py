@@ -96,8 +96,8 @@ def test_only_what_no_build_exports_is_called_missing(ask: Ask) -> None:
     missing = [line for line in texts(out, "noted") if line.startswith("contract ")]
     exporters = ("cadvisor", "kube-state-metrics", "kubelet", "node-exporter", "redis-exporter", "prometheus", "alertmanager")
     assert [line for line in missing if not line.endswith(tuple(f"only where {name} is scraped" for name in exporters))] == [
-        "contract circuit_breaker_state: not here; no build that is known exports it, though rules and dashboards name it",
-        "contract ALERTS: not here; only while an alert is pending or firing",
+        "contract circuit_breaker_state: not present; no build that is known exports it, though rules and dashboards name it",
+        "contract ALERTS: not present; only while an alert is pending or firing",
     ]
 
 
@@ -126,7 +126,7 @@ def test_a_gap_is_what_was_counted_lately(ask: Ask, exporter: ServedPlatform, pr
     """A code counted before the window is named and fails nothing; counted again it fails with provider, code, count and since
     when, and a team's `error_codes` maps it. What a new series has is counted from 0, an older one only by its increase."""
     _, out = ask("contract")
-    assert any("; not counted within 24h: ODD" in line for line in texts(out, "passed"))
+    assert any("; unmapped, but not counted within 24h: ODD" in line for line in texts(out, "passed"))
     whole = exporter.metrics
     began = time.time()
     exporter.metrics = (

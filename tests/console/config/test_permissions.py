@@ -241,5 +241,5 @@ def test_servers_in_a_foreign_cache_are_not_run(someone_elses: Path, tmp_path: P
     (cache / "cad-console").mkdir(parents=True)
     someone_elses.rename(cache / "cad-console" / "servers")
     environ = {"PATH": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(cache)}
-    with pytest.raises(BinaryNotFound, match=r"is not run: .*belongs to"):
+    with pytest.raises(BinaryNotFound, match=r"refusing to run programs from the cache: .*belongs to"):
         provide_servers(lambda progress: None, environ=environ, sources=())
