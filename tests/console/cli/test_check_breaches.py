@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import yaml
 from redis_fixture import redis_server
 from servers import start_alertmanager, start_prometheus
 
@@ -124,8 +125,8 @@ def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
     def call(verb: str, environment: dict[str, str], *, window: int = 2, **changed: str) -> tuple[int, str]:
         # A gap stays one for a day; here it would be another test's.
         config, given = tmp_path / "config.yaml", environment.get("CAD_CONSOLE_CONFIG", "")
-        own = Path(given).read_text() if given else ""
-        config.write_text(f"{own}\nerror_codes_window: {window}s\n")
+        own = yaml.safe_load(Path(given).read_text()) if given else {}
+        config.write_text(yaml.safe_dump({**own, "error_codes_window": f"{window}s"}))
         monkeypatch.delenv("REDIS_URL", raising=False)
         monkeypatch.setenv("HOME", str(tmp_path))
         for name, value in {**environment, "CAD_CONSOLE_CONFIG": str(config), **changed}.items():
