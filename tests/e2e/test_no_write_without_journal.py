@@ -157,7 +157,7 @@ def test_a_journal_that_is_none(shell: Shell) -> None:
     """A damaged file is not overwritten, and named."""
     shell.state.mkdir(parents=True)
     shell.journal.write_bytes(b"this is no database" * 1000)
-    refused(shell, shell.run(*SCALE), "no journal")
+    refused(shell, shell.run(*SCALE), "is not a journal")
     assert shell.journal.read_bytes().startswith(b"this is no database")
 
 
