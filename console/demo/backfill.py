@@ -43,12 +43,12 @@ class HistoryFailed(Exception):
 def write_history(simulator: Simulator, path: Path, *, now: float, target_labels: str) -> None:
     """Runs the simulator up to `now` and writes the samples that a Prometheus would have stored, as OpenMetrics."""
     fault_seconds, rules = simulator.scenario.fault_seconds, simulator.scenario.rules
-    with path.open("w") as file:
+    with simulator.past(), path.open("w") as file:
         lines: list[str] = []
         for at, names in sample_times(now, fault_seconds):
             live = at > now - fault_seconds - 1.0
             if live:
-                simulator.live(at)
+                simulator.replay(at)
             else:
                 simulator.advance(at)
             # Without it NoMetricsData would fire until the first scrape, at least five seconds after the start.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from console.demo import traffic
@@ -108,6 +110,7 @@ class Simulator:
         self._traffic = self._conditions().traffic
         self._requests = self._failed = 0.0
         self._lock = threading.Lock()
+        self._in_past = False
         # A model rollback before the start of the history.
         self.metrics.add("model_rollback_total", 'level="1"', 1.0)
 
@@ -119,12 +122,30 @@ class Simulator:
     def exposition(self, now: float) -> str:
         """The text of /metrics at `now` (Unix seconds)."""
         with self._lock:
-            self._live(now)
+            self._poll(now)
             return self.metrics.text()
 
     def live(self, now: float) -> None:
         """Advances to `now` in small steps, with the current conditions."""
         with self._lock:
+            self._poll(now)
+
+    @contextmanager
+    def past(self) -> Iterator[None]:
+        """Within it only `replay` and `advance` move the time: a poll of the API would jump to the present in mid-week."""
+        self._in_past = True
+        try:
+            yield
+        finally:
+            self._in_past = False
+
+    def replay(self, now: float) -> None:
+        """Advances to `now`, a moment of the history, as `live` does."""
+        with self._lock:
+            self._live(now)
+
+    def _poll(self, now: float) -> None:
+        if not self._in_past:
             self._live(now)
 
     def _live(self, now: float) -> None:

@@ -173,6 +173,33 @@ def test_live_goes_on_where_the_history_ended(tmp_path: Path) -> None:
     assert path.read_text().endswith("# EOF\n")
 
 
+def test_a_poll_while_the_past_is_written_changes_nothing_of_it(tmp_path: Path) -> None:
+    """A console queries the platform's API from its first second, while a week of history is still written: the history is
+    the same, line by line, as without these polls."""
+
+    def history(polls: int) -> list[str]:
+        platform = Simulator(scenario("bad-deploy"), Cluster(), seed=3, now=NOON - DAYS * 86400.0)
+        platform.begin()
+        samples, calls = platform.metrics.samples, 0
+
+        def samples_and_poll(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+            nonlocal calls
+            calls += 1
+            if calls <= polls:
+                platform.live(NOON)
+            return samples(names)
+
+        platform.metrics.samples = samples_and_poll  # type: ignore[method-assign,assignment]
+        path = tmp_path / f"{polls}.txt"
+        write_history(platform, path, now=NOON, target_labels='instance="i",job="j"')
+        return path.read_text().splitlines()
+
+    alone, polled = history(0), history(3)
+    assert len(alone) == len(polled)
+    assert len(alone) > 10_000
+    assert [pair for pair in zip(alone, polled, strict=True) if pair[0] != pair[1]][:1] == []
+
+
 def test_history_has_no_gap_wider_than_the_look_back() -> None:
     """Five minutes is as far as Prometheus looks back; no step of the history is wider, and none goes backwards."""
     times = [at for at, _ in sample_times(NOON, 22.0)]
