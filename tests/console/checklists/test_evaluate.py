@@ -50,7 +50,7 @@ CALM = snapshot(alerts=())
 NONE = Incidents()
 
 
-def judged(
+def evaluate_item(
     evidence: Evidence, *, shown: Snapshot = CALM, incidents: Any = NONE, now: float = NOW, **answers: Any
 ) -> ItemResult:
     item = Item("it", "It", "Is it so?", evidence)
@@ -68,7 +68,7 @@ def reading(value: Any) -> PollResult[Any]:
 
 def test_a_panel_is_held_against_the_items_own_target() -> None:
     """The same value is fine for one checklist and critical for another; the provider beyond the line is named first."""
-    health = judged(PanelEvidence("provider_health", Threshold(warn=90)))
+    health = evaluate_item(PanelEvidence("provider_health", Threshold(warn=90)))
     assert (health.verdict, health.value, health.value_text) == (Verdict.WARN, 81.2, "81.2 %")
     assert health.reason == "deepseek: 81.2 % is under 90 %"
     assert health.limit == "90 % or more, critical under 70 %"
@@ -76,9 +76,9 @@ def test_a_panel_is_held_against_the_items_own_target() -> None:
         ("deepseek  81.2 %", Verdict.WARN),
         ("paddle  99.1 %", Verdict.OK),
     ]
-    assert judged(PanelEvidence("provider_health", Threshold(warn=80))).verdict is Verdict.OK
-    assert judged(PanelEvidence("provider_health", Threshold(critical=85))).verdict is Verdict.CRITICAL
-    ratio = judged(PanelEvidence("error_ratio", Threshold(warn=5)))
+    assert evaluate_item(PanelEvidence("provider_health", Threshold(warn=80))).verdict is Verdict.OK
+    assert evaluate_item(PanelEvidence("provider_health", Threshold(critical=85))).verdict is Verdict.CRITICAL
+    ratio = evaluate_item(PanelEvidence("error_ratio", Threshold(warn=5)))
     assert (ratio.limit, ratio.verdict) == ("under 5 %, else critical", Verdict.CRITICAL)
 
 
@@ -93,7 +93,7 @@ def test_a_crowd_is_not_taken_for_all() -> None:
             replace(item, samples=samples, truncated=more) if item.spec.id == "provider_health" else item
             for item in CALM.panels
         )
-        return judged(PanelEvidence("provider_health", Threshold()), shown=replace(CALM, panels=tuple(changed)))
+        return evaluate_item(PanelEvidence("provider_health", Threshold()), shown=replace(CALM, panels=tuple(changed)))
 
     some, every = crowd(more=True), crowd(more=False)
     assert "p49 and perhaps more: " in some.reason and "p49: " in every.reason
@@ -103,7 +103,7 @@ def test_a_crowd_is_not_taken_for_all() -> None:
 @pytest.mark.parametrize(("panel", "verdict"), [("cpu", Verdict.STALE), ("error_budget", Verdict.NO_DATA)])
 def test_a_panel_without_a_value_of_now_is_not_fine(panel: str, verdict: Verdict) -> None:
     """Stale or absent stays what it is, whatever the item's own line says."""
-    found = judged(PanelEvidence(panel, Threshold(warn=1000)))
+    found = evaluate_item(PanelEvidence(panel, Threshold(warn=1000)))
     assert found.verdict is verdict and exit_code((found,)) == 2
 
 
@@ -111,16 +111,16 @@ def test_yesterday_is_told_or_why_it_is_not() -> None:
     """The same local time yesterday with the difference; no data then, a refusal and a dead server are told apart."""
     wanted = PanelEvidence("error_ratio", Threshold())
     parts = BatchResult({"error_ratio": [Sample((), 0.4)]})
-    assert judged(wanted, before=reading(parts)).before == "0.40 % (now +7.44)"
-    assert judged(wanted, before=reading(BatchResult({"error_ratio": []}))).before == "no data then"
+    assert evaluate_item(wanted, before=reading(parts)).before == "0.40 % (now +7.44)"
+    assert evaluate_item(wanted, before=reading(BatchResult({"error_ratio": []}))).before == "no data then"
     assert (
         "too many samples"
-        in judged(
+        in evaluate_item(
             wanted, before=reading(BatchResult({}, {"error_ratio": Fault(FaultKind.REJECTED, "too many samples")}))
         ).before
     )
-    assert judged(wanted, before=reading(DOWN)).before.startswith("not known: Prometheus is not there")
-    assert judged(PanelEvidence("workloads", Threshold())).before.startswith("not known: the cluster has no history")
+    assert evaluate_item(wanted, before=reading(DOWN)).before.startswith("not known: Prometheus is not there")
+    assert evaluate_item(PanelEvidence("workloads", Threshold())).before.startswith("not known: the cluster has no history")
 
 
 def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
@@ -129,22 +129,22 @@ def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
     points = tuple((NOW - 3600.0 * back, float(24 - back)) for back in range(24, -1, -1))
     ended = tuple((NOW - 3600.0 * back, 99.0) for back in range(24, 10, -1))
     tracks = (Series((("pod", "a"),), points), Series((("pod", "gone"),), ended))
-    found = judged(QueryEvidence(spec, Threshold()), series=reading(tracks))
+    found = evaluate_item(QueryEvidence(spec, Threshold()), series=reading(tracks))
     assert (found.verdict, found.value, found.before) == (Verdict.WARN, 24.0, "99 (now -75)")
     assert found.reason.startswith("a: ") and len(found.trend) == 25
-    assert judged(QueryEvidence(spec, Threshold()), series=reading(())).verdict is Verdict.NO_DATA
-    assert judged(QueryEvidence(spec, Threshold()), series=reading(DOWN)).verdict is Verdict.NO_DATA
+    assert evaluate_item(QueryEvidence(spec, Threshold()), series=reading(())).verdict is Verdict.NO_DATA
+    assert evaluate_item(QueryEvidence(spec, Threshold()), series=reading(DOWN)).verdict is Verdict.NO_DATA
 
 
 def test_kpis_are_as_good_as_the_worst_and_tell_since_midnight() -> None:
     """Each has its own objective; one that is not known makes the whole not known, unless another is worse."""
     good, bad = SPECS["error_ratio"], replace(SPECS["provider_health"], group_by="")
     found = BatchResult({good.id: [Series((), ((local_midnight(NOW), 0.1), (NOW, 0.3)))], bad.id: []})
-    figures = judged(KpisEvidence((good.id, bad.id), (good, bad)), figures=reading(found))
+    figures = evaluate_item(KpisEvidence((good.id, bad.id), (good, bad)), figures=reading(found))
     assert (figures.verdict, figures.value_text) == (Verdict.NO_DATA, "1 of 2 within their objective")
     assert figures.details[0].text == "Error ratio  0.30 %  (under 1 %, critical from 5 %); at midnight 0.10 % (now +0.20)"
     assert figures.details[1].verdict is Verdict.NO_DATA
-    assert judged(KpisEvidence((good.id,), (good,)), figures=reading(DOWN)).verdict is Verdict.NO_DATA
+    assert evaluate_item(KpisEvidence((good.id,), (good,)), figures=reading(DOWN)).verdict is Verdict.NO_DATA
 
 
 # Alerts
@@ -164,7 +164,7 @@ def test_what_fires_is_told_with_its_provider_and_owner() -> None:
     """Prometheus' record and Alertmanager's alert are one line: since when, how often, how long, whose."""
     firing = tracked("ProviderTimeout", "warning", component="ocr", minutes=4, owner="ann", provider="deepseek")
     past = record("ProviderTimeout", "warning", (9000, 8000), (240, 0), now=True, component="ocr", provider="deepseek")
-    found = judged(AlertsEvidence(), shown=snapshot(alerts=(firing,)), alerts=window(past))
+    found = evaluate_item(AlertsEvidence(), shown=snapshot(alerts=(firing,)), alerts=window(past))
     assert found.verdict is Verdict.WARN and found.value == 1.0
     assert found.reason == "P3 ProviderTimeout deepseek firing"
     assert found.details[0].text == "P3 ProviderTimeout deepseek  firing for 4m 0s, 2 times, 20m 40s in total, owner ann"
@@ -212,7 +212,7 @@ def test_a_severity_that_nobody_knows_is_told() -> None:
 )
 def test_the_verdict_on_a_night(records: Any, shown: Any, verdict: Verdict, told: str) -> None:
     """What fires unsilenced counts, what flapped and a P1 that is over warn; the rest is only told."""
-    found = judged(AlertsEvidence(), shown=snapshot(alerts=shown), alerts=window(*records))
+    found = evaluate_item(AlertsEvidence(), shown=snapshot(alerts=shown), alerts=window(*records))
     assert (found.verdict, found.value_text) == (verdict, told)
 
 
@@ -233,14 +233,14 @@ def test_the_verdict_on_a_night(records: Any, shown: Any, verdict: Verdict, told
 )
 def test_a_night_that_nobody_watched_is_not_fine(answer: Any, shown: Snapshot, why: str) -> None:
     """Either server silent, or Prometheus down for a part of it: not known, and why; a restart of a minute does not matter."""
-    found = judged(AlertsEvidence(), shown=shown, **({"alerts": answer} if answer else {}))
+    found = evaluate_item(AlertsEvidence(), shown=shown, **({"alerts": answer} if answer else {}))
     assert found.verdict is Verdict.NO_DATA and why in found.reason
-    assert judged(AlertsEvidence(), alerts=window(gaps=(FiringInterval(NOW - 100, NOW - 40),))).verdict is Verdict.OK
+    assert evaluate_item(AlertsEvidence(), alerts=window(gaps=(FiringInterval(NOW - 100, NOW - 40),))).verdict is Verdict.OK
 
 
 def test_what_is_known_to_be_wrong_comes_before_what_is_not_known() -> None:
     """A P1 that fires is critical also while Prometheus is down, and both are told."""
-    found = judged(AlertsEvidence(), shown=snapshot(alerts=alerts()[:1]), alerts=reading(DOWN))
+    found = evaluate_item(AlertsEvidence(), shown=snapshot(alerts=alerts()[:1]), alerts=reading(DOWN))
     assert found.verdict is Verdict.CRITICAL
     assert "Prometheus is not there" in found.reason and "P1 HighErrorRate" in found.reason
 
@@ -268,7 +268,7 @@ def cron(name: str, **facts: Any) -> BatchJob:
 )  # fmt: skip
 def test_the_last_success_of_a_cron_job(jobs: Any, verdict: Verdict, told: str) -> None:
     """Too old, suspended, never, the worst of several; none of that name, or no answer, is not known."""
-    found = judged(BatchEvidence("CronJob", "*backup*", 93_600.0), batch=reading(jobs))
+    found = evaluate_item(BatchEvidence("CronJob", "*backup*", 93_600.0), batch=reading(jobs))
     assert found.verdict is verdict and told in found.reason
 
 
@@ -278,10 +278,10 @@ def test_the_newest_run_of_a_job_counts() -> None:
     failed = BatchJob("Job", "dump-1", created_at=NOW - 9000, failed=True, reason="BackoffLimitExceeded")
     done = BatchJob("Job", "dump-2", created_at=NOW - 5000, succeeded_at=NOW - 4000)
     again = replace(failed, name="dump-3", created_at=NOW - 1000)
-    assert judged(wanted, batch=reading((failed, done))).verdict is Verdict.OK
-    late = judged(wanted, batch=reading((failed, done, again)))
+    assert evaluate_item(wanted, batch=reading((failed, done))).verdict is Verdict.OK
+    late = evaluate_item(wanted, batch=reading((failed, done, again)))
     assert late.verdict is Verdict.WARN and "dump-3 failed (BackoffLimitExceeded)" in late.reason
-    assert judged(wanted, batch=reading((failed,))).verdict is Verdict.CRITICAL
+    assert evaluate_item(wanted, batch=reading((failed,))).verdict is Verdict.CRITICAL
 
 
 def test_incidents_are_open_or_a_question() -> None:
@@ -290,16 +290,16 @@ def test_incidents_are_open_or_a_question() -> None:
     closed = Incident("i2", 2, "Queue", Priority.P3, NOW - 9000, "ann", closed_at=NOW - 8000)
     worst = replace(opened, severity=Priority.P1)
     mended = replace(worst, completions={Step.RESOLVE: StepCompletion(NOW - 60, "ann")})
-    found = judged(IncidentsEvidence(), incidents=Incidents((opened, closed)))
+    found = evaluate_item(IncidentsEvidence(), incidents=Incidents((opened, closed)))
     assert (found.verdict, found.reason) == (Verdict.WARN, "P2 Errors (1), open for 10m 0s, commander ann")
-    assert judged(IncidentsEvidence(), incidents=Incidents((worst,))).verdict is Verdict.CRITICAL
-    waiting = judged(IncidentsEvidence(), incidents=Incidents((mended,)))
+    assert evaluate_item(IncidentsEvidence(), incidents=Incidents((worst,))).verdict is Verdict.CRITICAL
+    waiting = evaluate_item(IncidentsEvidence(), incidents=Incidents((mended,)))
     assert waiting.verdict is Verdict.WARN and "not closed" in waiting.reason
-    assert judged(IncidentsEvidence(), incidents=Incidents((closed,))).verdict is Verdict.OK
-    today = judged(IncidentsEvidence(today=True), incidents=Incidents((opened, closed)))
+    assert evaluate_item(IncidentsEvidence(), incidents=Incidents((closed,))).verdict is Verdict.OK
+    today = evaluate_item(IncidentsEvidence(today=True), incidents=Incidents((opened, closed)))
     assert today.verdict is None and len(today.details) == 2 and exit_code((today,)) == 0
-    assert judged(IncidentsEvidence(today=True), incidents=Incidents()).verdict is Verdict.OK
-    assert judged(IncidentsEvidence(), incidents=None).verdict is Verdict.NO_DATA
+    assert evaluate_item(IncidentsEvidence(today=True), incidents=Incidents()).verdict is Verdict.OK
+    assert evaluate_item(IncidentsEvidence(), incidents=None).verdict is Verdict.NO_DATA
 
 
 def test_maintenance_is_what_begins_later() -> None:
@@ -307,16 +307,16 @@ def test_maintenance_is_what_begins_later() -> None:
     later = Silence("s", (Matcher("alertname", "X"),), NOW + 7200, NOW + 9000, "ops", "new disk", "pending")
     far = replace(later, id="f", starts_at=NOW + 9e6, ends_at=NOW + 9.1e6)
     wanted = MaintenanceEvidence(604_800.0, (Planned("Redis", NOW + 3600, NOW + 7200), Planned("over", NOW - 99, NOW - 9)))
-    found = judged(wanted, shown=snapshot(silences=(later, far, *CALM.silences)))
+    found = evaluate_item(wanted, shown=snapshot(silences=(later, far, *CALM.silences)))
     assert (found.verdict, found.value_text) == (Verdict.OK, "2 planned")
     assert "Redis" in found.details[0].text and "silence X (new disk), ops" in found.details[1].text
     unread = snapshot(sources=(SourceState("alertmanager", Health.DOWN),))
-    assert judged(wanted, shown=unread).verdict is Verdict.NO_DATA
+    assert evaluate_item(wanted, shown=unread).verdict is Verdict.NO_DATA
 
 
 def test_a_question_is_neither_fine_nor_a_failure() -> None:
     """It has no verdict until a person gives one."""
-    found = judged(QuestionEvidence("All well?"))
+    found = evaluate_item(QuestionEvidence("All well?"))
     assert (found.verdict, found.label, exit_code((found,))) == (None, "ASK", 0)
 
 

@@ -47,7 +47,7 @@ class Cluster:
         return ()
 
 
-async def asked(checklist: Checklist, server: Server, *, walks: ChecklistRuns | None = None) -> CollectedEvidence:
+async def collect(checklist: Checklist, server: Server, *, walks: ChecklistRuns | None = None) -> CollectedEvidence:
     prometheus = Prometheus(Endpoint("http://prom.test"), transport=httpx.MockTransport(server), clock=lambda: NOW)
     rule = AlertRule("X", "x", 0.0, (), (), "ok", "ok", interval_seconds=30.0)
     shown = replace(snapshot(), rules=(rule,))
@@ -68,7 +68,7 @@ async def test_a_walk_adds_one_request_an_item_with_its_own_evidence(name: str, 
     server = Server()
     checklist = Checklists.load("", VOCABULARY).get(name)
     assert checklist is not None
-    answers = await asked(checklist, server)
+    answers = await collect(checklist, server)
     assert sorted(kind for kind, _ in server.asked) == requests
     assert set(answers.batch) == ({"backup"} if name == "end-of-day" else set())
     for kind, told in server.asked:
@@ -83,7 +83,7 @@ async def test_a_query_brings_yesterday_and_trend_with_it() -> None:
         "queries: {a: {title: A, expr: aaa, unit: count}, b: {title: B, expr: bbb, unit: count}}\n"
     )
     server = Server(refuse="bbb")
-    answers = await asked(parse(text, name="x", path="x", vocabulary=VOCABULARY), server)
+    answers = await collect(parse(text, name="x", path="x", vocabulary=VOCABULARY), server)
     _, told = server.asked[0]
     assert (float(told["start"]), float(told["end"]), float(told["step"])) == (NOW - 86_400, NOW, 3600.0)
     assert answers.series["a"].fault is None and answers.series["b"].fault is not None

@@ -20,7 +20,7 @@ API = Workload(
 POD = Pod("n", "cad-ml-api-1", "p1", "Running", True, 0, NOW - 100, labels=(("app", "cad-ml-api"),))
 
 
-def judged(*workloads: Workload, now: float = NOW, **more: object) -> PanelState:
+def state_of(*workloads: Workload, now: float = NOW, **more: object) -> PanelState:
     cluster = Cluster("n", workloads, (Revision(2, "r", "u", NOW - 300, 3),), **more)  # type: ignore[arg-type]
     return evaluate_workloads(SPEC, Threshold(), cluster, taken_at=NOW, now=now, stale_after=30.0)
 
@@ -38,25 +38,25 @@ def judged(*workloads: Workload, now: float = NOW, **more: object) -> PanelState
 )
 def test_one_workload_decides(change: dict[str, object], verdict: Verdict, words: str) -> None:
     """Nothing ready or a failed rollout is critical; missing pods and a running rollout warn."""
-    told = judged(replace(API, **change), replace(API, name="other", uid="v"))  # type: ignore[arg-type]
+    told = state_of(replace(API, **change), replace(API, name="other", uid="v"))  # type: ignore[arg-type]
     assert told.verdict is verdict
     assert words in told.reason
 
 
 def test_the_note_names_the_worst() -> None:
     """Ready of wanted, then the worst workload with its revision and the moment of its rollout."""
-    assert judged(replace(API, ready=2)).note == f"2/3 ready  cad-ml-api 2/3 · rev 2 rolled out {'07:55'}"
+    assert state_of(replace(API, ready=2)).note == f"2/3 ready  cad-ml-api 2/3 · rev 2 rolled out {'07:55'}"
 
 
 def test_recent_restarts_warn() -> None:
     """A pod that crashes, or whose restarts were seen to grow, is not fine although it is ready."""
-    assert judged(API, pods=(replace(POD, reason="CrashLoopBackOff"),)).verdict is Verdict.WARN
+    assert state_of(API, pods=(replace(POD, reason="CrashLoopBackOff"),)).verdict is Verdict.WARN
     cluster = Cluster("n", (API,), (), (replace(POD, restarts=4),))
     seen = evaluate_workloads(
         SPEC, Threshold(), cluster, taken_at=NOW, now=NOW, stale_after=30.0, restarted_at={"p1": NOW - 60}
     )
     assert seen.verdict is Verdict.WARN
-    assert judged(API, pods=(replace(POD, restarts=4),)).verdict is Verdict.OK
+    assert state_of(API, pods=(replace(POD, restarts=4),)).verdict is Verdict.OK
 
 
 def test_what_is_not_known_is_not_fine() -> None:
@@ -65,5 +65,5 @@ def test_what_is_not_known_is_not_fine() -> None:
         SPEC, Threshold(), None, taken_at=0, now=NOW, stale_after=30, unanswered="Kubernetes is not configured"
     )
     assert (nothing.verdict, nothing.value, nothing.reason) == (Verdict.NO_DATA, None, "Kubernetes is not configured")
-    assert judged().verdict is Verdict.NO_DATA
-    assert judged(API, now=NOW + 31).verdict is Verdict.STALE
+    assert state_of().verdict is Verdict.NO_DATA
+    assert state_of(API, now=NOW + 31).verdict is Verdict.STALE

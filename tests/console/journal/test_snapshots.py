@@ -47,7 +47,7 @@ def opened(journal: Journal, **more: Any) -> JournalReader:
     return ledger
 
 
-def told(journal: Journal) -> JournalState:
+def read_state(journal: Journal) -> JournalState:
     """What all events add up to, in their order and in one go, without any snapshot."""
     found = sorted(journal.events(), key=lambda event: event.order)
     made = {
@@ -104,7 +104,7 @@ def test_it_is_what_the_events_say_however_they_came(tmp_path: Path, seed: int) 
                     ledger.refresh()
             if chance.random() < 0.2:
                 opened(two)
-        wanted = told(one)
+        wanted = read_state(one)
         assert len(wanted.incidents.all) > 2
         for ledger in (*living, opened(one)):
             ledger.refresh()
@@ -120,7 +120,7 @@ def test_what_is_over_is_found_by_number_by_id_and_in_pages(tmp_path: Path) -> N
         journal._connection.execute("PRAGMA synchronous = OFF")
         for event in events(1500, seed=5, incidents=40):
             journal.append(event)
-        ledger, wanted = opened(journal), told(journal).incidents
+        ledger, wanted = opened(journal), read_state(journal).incidents
         held = ledger.state.incidents
         assert held.older > 2 and len(held.all) - len(held.open) <= 2
         for item in wanted.all:
@@ -146,17 +146,17 @@ def test_an_event_about_what_is_over_counts(tmp_path: Path) -> None:
         for event in told_events:
             journal.append(event)
         ledger = opened(journal)
-        first = told(journal).incidents.all[0]
+        first = read_state(journal).incidents.all[0]
         assert ledger.state.incidents.get(first.id) is None
         at = told_events[-1].at
         journal.append(Event(at, "incident.note", first.id, "ann", ENVIRONMENT, {"id": "late", "text": "by the way"}))
         journal.append(Event(at, "incident.reopened", first.id, "ann", ENVIRONMENT, {"why": "again"}))
         ledger.refresh()
-        same(ledger, told(journal))
+        same(ledger, read_state(journal))
         assert [entry.text for entry in ledger.state.incidents.get(first.id).entries[-2:]] == [  # type: ignore[union-attr]
             "by the way", "reopened: again",
         ]  # fmt: skip
-        same(opened(journal), told(journal))
+        same(opened(journal), read_state(journal))
 
 
 def filled(path: Path, count: int = 400) -> None:
@@ -200,7 +200,7 @@ def test_a_snapshot_is_not_taken_where_the_rows_are_other_ones(tmp_path: Path, c
     change(tmp_path / "j")
     with Journal.open(tmp_path / "j") as journal:
         assert not taken(journal)
-        state, wanted = opened(journal).state, told(journal)
+        state, wanted = opened(journal).state, read_state(journal)
         assert (state.recent, state.owners, state.walks) == (wanted.recent, wanted.owners, wanted.walks)
 
 
@@ -214,7 +214,7 @@ def test_a_snapshot_that_was_damaged_is_not_taken(tmp_path: Path, column: str) -
         with journal.writing() as connection:
             newest = "SELECT max(stamp) FROM snapshots"
             connection.execute(f"UPDATE snapshots SET {column} = {value} WHERE stamp = ({newest})")
-        same(opened(journal), told(journal))
+        same(opened(journal), read_state(journal))
 
 
 @pytest.mark.usefixtures("small")
@@ -224,7 +224,7 @@ def test_a_snapshot_of_another_code_is_not_taken(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(ledger_module, "reducer_fingerprint", lambda classes: "another")
     with Journal.open(tmp_path / "j") as journal:
         assert not taken(journal)
-        same(opened(journal), told(journal))
+        same(opened(journal), read_state(journal))
         assert len(journal.select("SELECT DISTINCT scope FROM snapshots", ())) == 2
 
 
@@ -262,7 +262,7 @@ def test_a_late_event_costs_no_more_than_its_age(tmp_path: Path) -> None:
         ((newest,),) = journal.select("SELECT max(covered) FROM snapshots", ())
         assert 700 < newest < 950
         ledger.refresh()
-        same(ledger, told(journal))
+        same(ledger, read_state(journal))
 
 
 # The first start with a long journal
@@ -292,7 +292,7 @@ def test_a_long_journal_is_read_in_slices(tmp_path: Path) -> None:
         assert slices > 10
         assert longest < 5.0  # one page of a thousand; a machine that is busy may take its time
         assert ledger.state.recent[-1].subject == "between"
-        same(ledger, told(journal))
+        same(ledger, read_state(journal))
 
 
 def test_kill_9_while_the_journal_is_read_leaves_a_good_file(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_kill_9_while_the_journal_is_read_leaves_a_good_file(tmp_path: Path) -> 
             child.send_signal(signal.SIGKILL)
     with Journal.open(tmp_path / "j") as journal:
         assert verify(journal).faults == ()
-        same(opened(journal), told(journal))
+        same(opened(journal), read_state(journal))
 
 
 def test_a_console_of_the_release_before_goes_on_beside_this_one(tmp_path: Path) -> None:

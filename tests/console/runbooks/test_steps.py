@@ -29,14 +29,14 @@ SAID = (("TIMEOUT", 3.0), ("timeout", 2.0), ("PARSE_FAILED", 4.0))
 async def test_a_step_adds_up_the_spellings_of_a_code() -> None:
     """No spelling alone is over the limit, the code is; a label `code` of another metric is left as it is."""
 
-    async def asked(query: str) -> InstantResult:
+    async def query(query: str) -> InstantResult:
         return InstantResult(tuple(Sample((("code", code),), value) for code, value in SAID))
 
     steps = tuple(
         RunbookStep("Which?", query=f"sum by (code) (rate({metric}[5m]))", warn=5.0)
         for metric in ("ocr_errors_total", "http_requests_total")
     )
-    sight = StepContext(asked, None, None, (), 0.0, Place("test", "n"))
+    sight = StepContext(query, None, None, (), 0.0, Place("test", "n"))
     ours, other = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert (ours.verdict, ours.value_text) == (Verdict.WARN, "5")
     assert ours.text.splitlines() == ['{code="PROVIDER_TIMEOUT (TIMEOUT, timeout)"} 5', '{code="PARSE_FAILED"} 4']
@@ -86,13 +86,13 @@ async def test_a_deployment_without_a_replica_set_is_a_sentence() -> None:
         RunbookStep(target or "all", lookup="rollout-history", target=target) for target in ("deployment/cad-ml-api", "")
     )
 
-    async def asked(query: str) -> InstantResult:
+    async def query(query: str) -> InstantResult:
         return InstantResult(())
 
     class Reads:
         """Nothing is asked of it: the cluster is known."""
 
-    sight = StepContext(asked, Reads(), bare, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
+    sight = StepContext(query, Reads(), bare, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
     one, every = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
     assert one.text == "cad-ml-api has no revision yet: it has no ReplicaSet (new, paused, or its controller is not running)"
     assert every.text == "no revision has been rolled out"
@@ -116,13 +116,13 @@ async def test_the_pods_are_walked_once_and_not_on_the_loop(
     monkeypatch.setattr("console.runbooks.suggested_actions.pod_owners", walk)
     steps = tuple(RunbookStep(name, lookup=name) for name in ("pods", "events", "rollout-history"))
 
-    async def asked(query: str) -> InstantResult:
+    async def query(query: str) -> InstantResult:
         return InstantResult(())
 
     class Reads:
         """Nothing is asked of it: the cluster is known."""
 
-    sight = StepContext(asked, Reads(), shown, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
+    sight = StepContext(query, Reads(), shown, (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
     results = [item async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=steps), alert, sight)]
     assert len(results) == 3
     assert len(found) == walks

@@ -80,7 +80,7 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
+def log() -> Told:
     return Told()
 
 
@@ -93,15 +93,15 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     time.tzset()
 
 
-def test_a_walk_is_what_was_said_in_it(told: Told) -> None:
+def test_a_walk_is_what_was_said_in_it(log: Told) -> None:
     """Answers, notes and the signature with what was open come back from the journal alone."""
-    told.start("w1")
-    told.answer("w1", BAD, AGREE)
-    asyncio.run(told.service.add_note("w1", RATIO, "deepseek again [bold]x[/]"))
-    walk = told.walks.get("w1")
+    log.start("w1")
+    log.answer("w1", BAD, AGREE)
+    asyncio.run(log.service.add_note("w1", RATIO, "deepseek again [bold]x[/]"))
+    walk = log.walks.get("w1")
     assert walk is not None and walk.signature is None
-    told.sign(walk, (BAD, OPEN), name="Ann B.", remark="see ticket", at=NOW + 300)
-    walk = told.walks.get("w1")
+    log.sign(walk, (BAD, OPEN), name="Ann B.", remark="see ticket", at=NOW + 300)
+    walk = log.walks.get("w1")
     assert walk is not None and walk.signature is not None
     assert (walk.answers[0].resulting_verdict, walk.answers[0].value, walk.answers[0].value_text) == (
         Verdict.WARN,
@@ -113,12 +113,12 @@ def test_a_walk_is_what_was_said_in_it(told: Told) -> None:
     assert walk.signature.open == ("Error ratio: WARN 1.40 %", "Tickets: not answered (ASK)")
 
 
-def test_two_people_both_stand_and_the_first_counts(told: Told) -> None:
+def test_two_people_both_stand_and_the_first_counts(log: Told) -> None:
     """Whoever spoke first counts, as corrected by that person; the other word stands beside it and is left open."""
-    told.start("w1")
-    told.answer("w1", BAD, AGREE, who="ann")
-    told.answer("w1", BAD, OVERRULE, reason="a test", who="bob")
-    walk = told.walks.get("w1")
+    log.start("w1")
+    log.answer("w1", BAD, AGREE, who="ann")
+    log.answer("w1", BAD, OVERRULE, reason="a test", who="bob")
+    walk = log.walks.get("w1")
     assert walk is not None
     assert [item.author for item in walk.answers_to("error-ratio")] == ["ann", "bob"]
     counted = walk.answer_to("error-ratio")
@@ -127,61 +127,61 @@ def test_two_people_both_stand_and_the_first_counts(told: Told) -> None:
     assert (
         "the answers differ: ann agreed to WARN; bob overruled WARN to ok: a test" in open_items(MORNING, walk, ())[0].sentence
     )
-    told.answer("w1", BAD, OVERRULE, reason="he is right", who="ann")
-    walk = told.walks.get("w1")
+    log.answer("w1", BAD, OVERRULE, reason="he is right", who="ann")
+    walk = log.walks.get("w1")
     assert walk is not None and not walk.disputed("error-ratio") and len(walk.answers) == 3
     assert [item.item.id for item in open_items(MORNING, walk, ())] == ["tickets"]
     assert walk.people == ("ann", "bob")
 
 
-def test_a_second_signature_stands_beside_the_first(told: Told) -> None:
+def test_a_second_signature_stands_beside_the_first(log: Told) -> None:
     """Two people sign at once: the first one counts, the other is not lost."""
-    told.walk("w1", GOOD)
-    told.say("w1", RunSigned(name="Bob"), who="bob", at=NOW + 121)
-    walk = told.walks.get("w1")
+    log.walk("w1", GOOD)
+    log.say("w1", RunSigned(name="Bob"), who="bob", at=NOW + 121)
+    walk = log.walks.get("w1")
     assert walk is not None and walk.signature is not None
     assert [item.name for item in walk.signatures] == ["Ann", "Bob"] and walk.signature.name == "Ann"
 
 
-def test_a_walk_goes_on_until_it_is_signed(told: Told) -> None:
+def test_a_walk_goes_on_until_it_is_signed(log: Told) -> None:
     """One that is not signed is the one to go on with on the same day; a signed one, or yesterday's, is not."""
-    told.start("old", at=NOW - 86_400)
-    told.start("w1", at=NOW - 600)
-    current = told.walks.current("morning", due="09:00", now=NOW)
+    log.start("old", at=NOW - 86_400)
+    log.start("w1", at=NOW - 600)
+    current = log.walks.current("morning", due="09:00", now=NOW)
     assert current is not None and current.id == "w1"
-    told.say("w1", RunSigned(name="Ann"), at=NOW)
-    assert told.walks.current("morning", due="09:00", now=NOW) is None
-    assert told.walks.last_signed_at(("evening", "morning")) == NOW
-    assert told.walks.last_signed_at(("evening",)) is None
+    log.say("w1", RunSigned(name="Ann"), at=NOW)
+    assert log.walks.current("morning", due="09:00", now=NOW) is None
+    assert log.walks.last_signed_at(("evening", "morning")) == NOW
+    assert log.walks.last_signed_at(("evening",)) is None
 
 
-def test_streaks_and_the_last_walk(told: Told) -> None:
+def test_streaks_and_the_last_walk(log: Told) -> None:
     """The same warning in each of the last walks is one streak; a good one in between ends it, whatever a person said of it."""
     for day, finding in enumerate((BAD, GOOD, BAD, BAD, BAD)):
         answer = OVERRULE if day == 3 else AGREE
-        told.walk(f"w{day}", finding, at=NOW + day * 86_400, answer=answer)
-    streak = find_streaks(told.walks, MORNING)
+        log.walk(f"w{day}", finding, at=NOW + day * 86_400, answer=answer)
+    streak = find_streaks(log.walks, MORNING)
     assert [(item.item, item.verdict, item.runs, item.since, item.complete) for item in streak] == [
         ("error-ratio", Verdict.WARN, 3, NOW + 2 * 86_400, True)
     ]
-    last = last_answer(told.walks, "morning", "error-ratio", before=told.walks.get("w4"))
+    last = last_answer(log.walks, "morning", "error-ratio", before=log.walks.get("w4"))
     assert last is not None and last[0].id == "w3" and last[1].resulting_verdict is Verdict.OK
-    told.walk("w9", GOOD, at=NOW + 9 * 86_400)
-    assert find_streaks(told.walks, MORNING) == ()
+    log.walk("w9", GOOD, at=NOW + 9 * 86_400)
+    assert find_streaks(log.walks, MORNING) == ()
 
 
-def test_the_ledger_stays_small_however_long_the_journal_is(told: Told) -> None:
+def test_the_ledger_stays_small_however_long_the_journal_is(log: Told) -> None:
     """Of each checklist the newest are kept, the others' are not pushed out, and folding at once is folding one by one."""
-    told.say("other", RunStarted("hourly"))
+    log.say("other", RunStarted("hourly"))
     for number in range(KEPT + 5):
-        told.start(f"w{number}")
-    assert len(told.walks.for_checklist("morning")) == KEPT and told.walks.for_checklist("morning")[-1].id == f"w{KEPT + 4}"
-    assert len(told.walks.for_checklist("hourly")) == 1
+        log.start(f"w{number}")
+    assert len(log.walks.for_checklist("morning")) == KEPT and log.walks.for_checklist("morning")[-1].id == f"w{KEPT + 4}"
+    assert len(log.walks.for_checklist("hourly")) == 1
     projection = ChecklistRunsProjection()
     state = projection.initial()
-    for event in told.events:
+    for event in log.events:
         state = projection.apply(state, event)
-    assert state == told.walks
+    assert state == log.walks
 
 
 KEYS = ("checklist", "item", "answer", "stands", "verdict", "value", "open", "name", "uptime")
@@ -196,10 +196,10 @@ EVENTS = st.tuples(
 @given(st.lists(EVENTS))
 def test_whatever_the_journal_holds_it_can_be_folded(events: list[tuple[str, str, dict[str, Any]]]) -> None:
     """An event that another version wrote is never a fault, and an answer that cannot be read is never fine."""
-    told = Told()
+    log = Told()
     for kind, subject, data in events:
-        told.say_raw(kind, subject, data)
-    for _, walks in told.walks.by_checklist:
+        log.say_raw(kind, subject, data)
+    for _, walks in log.walks.by_checklist:
         for walk in walks:
             assert all(item.resulting_verdict is not Verdict.OK for item in walk.answers if "ok" not in str(events))
             _ = walk.duration

@@ -39,7 +39,7 @@ def records(**found: RevisionRecord) -> dict[tuple[str, str], RevisionRecord]:
 READY = RevisionRecord(ready_at=86_400.0)
 
 
-def judged(
+def standings_and_default(
     current: int, revisions: list[Revision], **found: RevisionRecord
 ) -> tuple[dict[int, Standing], RevisionChoice | None]:
     told = revision_choices(replace(WEB, revision=current), revisions, records(**found))
@@ -53,36 +53,36 @@ def number(choice: RevisionChoice | None) -> int | None:
 def test_the_last_that_was_ready_is_the_default() -> None:
     """A newer one that failed is passed over; one of which nothing is known comes only where none is known to be good."""
     revisions = [rs(1, "a"), rs(2, "b"), rs(3, "c"), rs(4, "d", ready=3)]
-    found, default = judged(4, revisions, a=READY, b=READY, c=RevisionRecord(failed_at=9.0))
+    found, default = standings_and_default(4, revisions, a=READY, b=READY, c=RevisionRecord(failed_at=9.0))
     assert found == {3: Standing.NEVER_READY, 2: Standing.READY, 1: Standing.READY}
     assert number(default) == 2
-    found, default = judged(4, revisions, a=READY)
+    found, default = standings_and_default(4, revisions, a=READY)
     assert found[3] is Standing.UNKNOWN
     assert number(default) == 1
-    assert number(judged(4, revisions)[1]) == 3
+    assert number(standings_and_default(4, revisions)[1]) == 3
 
 
 def test_pods_that_are_ready_now_prove_it() -> None:
     """While a bad release hangs, the one before it still has its pods: no journal is needed."""
-    assert number(judged(2, [rs(1, "a", ready=3), rs(2, "b")])[1]) == 1
+    assert number(standings_and_default(2, [rs(1, "a", ready=3), rs(2, "b")])[1]) == 1
 
 
 def test_after_a_rollback_the_bad_release_is_not_proposed() -> None:
     """1 became 3, the bad one is 2 and 'the one before': the cluster's own annotation tells, whoever rolled back."""
     revisions = [rs(3, "a", 1, ready=3), rs(2, "b")]
-    found, default = judged(3, revisions, a=READY, b=READY)
+    found, default = standings_and_default(3, revisions, a=READY, b=READY)
     assert (found, default) == ({2: Standing.ROLLED_BACK}, None)
     told = revision_choices(replace(WEB, revision=3), revisions, {})[0].text
     assert told == "was rolled back from: revision 3 restored an older template"
     revisions = [rs(1, "o"), rs(4, "a", 2, ready=3), rs(3, "b")]
-    assert number(judged(4, revisions, a=READY, b=READY, o=READY)[1]) == 1
+    assert number(standings_and_default(4, revisions, a=READY, b=READY, o=READY)[1]) == 1
 
 
 def test_a_restart_in_between_hides_nothing() -> None:
     """Restarts are revisions of their own: the bad release restarted is as bad, the good one restarted is what runs."""
     # a was revision 1; b came as 2 and was restarted as 3; a was brought back as 4 and restarted as 5.
     revisions = [rs(2, "b", name="b1"), rs(3, "b", name="b2"), rs(4, "a", 1, name="a1"), rs(5, "a", name="a2", ready=3)]
-    found, default = judged(5, revisions)
+    found, default = standings_and_default(5, revisions)
     assert found == {4: Standing.SAME, 3: Standing.ROLLED_BACK, 2: Standing.ROLLED_BACK}
     assert default is None
 
@@ -90,16 +90,16 @@ def test_a_restart_in_between_hides_nothing() -> None:
 def test_a_release_that_came_back_and_stayed_is_good_again() -> None:
     """Rolled back from at 2, released again as 4, followed by a new one: its last turn counts."""
     revisions = [rs(3, "a", 1), rs(4, "b", 2), rs(5, "c", ready=3)]
-    found, default = judged(5, revisions, b=READY, a=READY)
+    found, default = standings_and_default(5, revisions, b=READY, a=READY)
     assert (found[4], number(default)) == (Standing.READY, 4)
     left_at_2 = RevisionRecord(ready_at=9.0, left_at=10.0, left_by="ann", left_number=2)
-    assert judged(5, revisions, b=left_at_2)[0][4] is Standing.READY
+    assert standings_and_default(5, revisions, b=left_at_2)[0][4] is Standing.READY
 
 
 def test_a_rollback_that_a_controller_undid_is_proposed_again() -> None:
     """A was brought back as 3, a controller reapplied B as 4: A is not 'rolled back from', B came after it."""
     revisions = [rs(3, "a", 1), rs(4, "b", 2, ready=3)]
-    assert number(judged(4, revisions, a=READY)[1]) == 3
+    assert number(standings_and_default(4, revisions, a=READY)[1]) == 3
 
 
 def test_the_direction_is_that_of_the_templates() -> None:
